@@ -1,0 +1,1 @@
+"""Sidelight: what is installed on a machine, and what is wrong with it, read from its disks."""

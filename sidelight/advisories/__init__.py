@@ -1,0 +1,1 @@
+"""Advisory feeds and the database made of them."""

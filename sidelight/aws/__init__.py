@@ -1,0 +1,1 @@
+"""The only boto3: EC2, EBS direct, STS."""

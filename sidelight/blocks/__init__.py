@@ -1,0 +1,18 @@
+"""Sources of bytes: image files, snapshots' blocks, and views on them."""
+
+from sidelight.blocks.cache import BlockCache, BlockFetcher
+from sidelight.blocks.image import ImageFile
+from sidelight.blocks.plan import Extent, read_in_physical_order
+from sidelight.blocks.source import BlockSource
+from sidelight.blocks.views import OverlaySource, SliceSource
+
+__all__ = [
+    "BlockCache",
+    "BlockFetcher",
+    "BlockSource",
+    "Extent",
+    "ImageFile",
+    "OverlaySource",
+    "SliceSource",
+    "read_in_physical_order",
+]

@@ -1,0 +1,162 @@
+"""A snapshot's blocks, fetched many at once, each once, within a byte budget."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from sidelight.errors import OutOfRangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
+DEFAULT_BUDGET = 256 << 20
+DEFAULT_IN_FLIGHT = 64
+
+
+class BlockFetcher(Protocol):
+    """Where whole blocks come from. Called from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """Coordinates, for errors: the snapshot's id."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole disk."""
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a block; the last one may reach past `size`."""
+
+    def present(self, index: int) -> bool:
+        """Whether the block was ever written; if not, it is zeros and costs no call."""
+
+    def fetch(self, index: int) -> bytes:
+        """The block's bytes, checked. Raises SourceError."""
+
+
+class BlockCache:
+    """A BlockSource over a BlockFetcher: holes without calls, an LRU cache, concurrent prefetch.
+
+    Two threads that want the same block share one call. Sized in bytes, so that a machine of a
+    million files is read in bounded memory.
+    """
+
+    def __init__(
+        self,
+        fetcher: BlockFetcher,
+        budget: int = DEFAULT_BUDGET,
+        in_flight: int = DEFAULT_IN_FLIGHT,
+    ) -> None:
+        """`budget` in bytes, `in_flight` calls at once."""
+        self._fetcher = fetcher
+        self.name = fetcher.name
+        self.size = fetcher.size
+        self._block_size = fetcher.block_size
+        self._room = max(1, budget // fetcher.block_size)
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._under_way: dict[int, Future[bytes]] = {}
+        self._lock = threading.Lock()
+        self._in_flight = in_flight
+        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="block")
+        self._zeros = bytes(fetcher.block_size)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from cached blocks; blocks that are not there yet are fetched together."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise OutOfRangeError(
+                f"{length} bytes at {offset} do not lie within {self.size}", where=self.name
+            )
+        if length == 0:
+            return b""
+        size = self._block_size
+        first, last = offset // size, (offset + length - 1) // size
+        if first == last:
+            start = offset - first * size
+            return self._block(first)[start : start + length]
+        parts = []
+        # Runs longer than the cache are read in pieces that fit it.
+        step = max(1, min(self._room, self._in_flight))
+        for begin in range(first, last + 1, step):
+            window = range(begin, min(begin + step, last + 1))
+            self._want(window)
+            parts += [self._block(index) for index in window]
+        skip = offset - first * size
+        parts[0] = parts[0][skip:]
+        return b"".join(parts)[:length]
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch every block of these ranges that is missing, `in_flight` at a time.
+
+        Waits for them, so that a level's reads find them. At most the cache's budget: what would
+        push out a block of this same call is left to the read that needs it.
+        """
+        for future in self._want(sorted(islice(self._indices(ranges), self._room))):
+            future.exception()  # waits; a failed block raises at the read that needs it
+
+    def close(self) -> None:
+        """End the threads and let the blocks go."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._blocks.clear()
+
+    def _indices(self, ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
+        """The blocks of these ranges, each once, cut to the source."""
+        size = self._block_size
+        seen: set[int] = set()
+        for offset, length in ranges:
+            if length <= 0 or not 0 <= offset < self.size:
+                continue
+            end = min(offset + length, self.size)
+            for index in range(offset // size, (end - 1) // size + 1):
+                if index not in seen:
+                    seen.add(index)
+                    yield index
+
+    def _want(self, indices: Iterable[int]) -> list[Future[bytes]]:
+        """Start a call for every present block that is neither cached nor under way."""
+        futures = []
+        for index in indices:
+            if not self._fetcher.present(index):
+                continue
+            with self._lock:
+                if index in self._blocks:
+                    self._blocks.move_to_end(index)
+                    continue
+                future = self._under_way.get(index)
+                if future is None:
+                    future = self._pool.submit(self._load, index)
+                    self._under_way[index] = future
+            futures.append(future)
+        return futures
+
+    def _load(self, index: int) -> bytes:
+        try:
+            data = self._fetcher.fetch(index)
+        except BaseException:
+            with self._lock:
+                self._under_way.pop(index, None)
+            raise
+        with self._lock:
+            self._under_way.pop(index, None)
+            self._blocks[index] = data
+            while len(self._blocks) > self._room:
+                self._blocks.popitem(last=False)
+        return data
+
+    def _block(self, index: int) -> bytes:
+        if not self._fetcher.present(index):
+            return self._zeros
+        while True:
+            with self._lock:
+                data = self._blocks.get(index)
+                if data is not None:
+                    self._blocks.move_to_end(index)
+                    return data
+            # Empty where another thread's call ended in between: then look again.
+            for future in self._want((index,)):
+                return future.result()

@@ -1,0 +1,131 @@
+"""The one error tree.
+
+    SidelightError
+    ├── UsageError              the caller asked for something that cannot be (exit 2)
+    ├── SourceError             bytes could not be had from a disk image or a snapshot
+    │   ├── OutOfRangeError     a read past the end of the source
+    │   ├── BlockError          one block failed: checksum, truncation, retries spent
+    │   ├── SnapshotNotFoundError
+    │   ├── SnapshotNotReadyError
+    │   ├── AccessDeniedError   also: no credentials
+    │   └── ThrottledError      the retry budget is spent
+    ├── FormatError             bytes do not mean what they should
+    │   ├── NotRecognisedError  no such structure here (try the next format)
+    │   ├── UnsupportedError    a known format or feature that this reader cannot read
+    │   ├── DamagedError        a known structure with impossible values
+    │   └── LimitError          hostile input: a cap, a depth or a deadline was met
+    ├── PathError               a path in a scanned tree
+    │   ├── NoSuchPathError
+    │   ├── NotADirectoryInTreeError
+    │   ├── IsADirectoryInTreeError
+    │   └── LinkLoopError
+    ├── DatabaseError           the advisory database is absent, old or corrupt
+    ├── StoreError              the fleet's store
+    └── CloudError              an AWS control-plane call failed for good
+
+Every error carries `where`, the coordinates of the fault (snapshot, block, partition, inode, path),
+and `what`, one sentence. `str(error)` is `where: what`. Errors are translated at each boundary:
+no botocore, struct, sqlite3 or OS error leaves the module that met it.
+"""
+
+from __future__ import annotations
+
+
+class SidelightError(Exception):
+    """The root of every error that Sidelight raises on purpose."""
+
+    def __init__(self, what: str, *, where: str = "") -> None:
+        super().__init__(what, where)
+        self.what = what
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class UsageError(SidelightError):
+    """The caller asked for something that cannot be."""
+
+
+class SourceError(SidelightError):
+    """Bytes could not be had from a disk image or a snapshot."""
+
+
+class OutOfRangeError(SourceError):
+    """A read past the end of the source."""
+
+
+class BlockError(SourceError):
+    """One block could not be read, or is not what its checksum says."""
+
+
+class SnapshotNotFoundError(SourceError):
+    """The snapshot does not exist, or is not visible to these credentials."""
+
+
+class SnapshotNotReadyError(SourceError):
+    """The snapshot is not completed yet."""
+
+
+class AccessDeniedError(SourceError):
+    """Credentials are missing, or do not allow the call."""
+
+
+class ThrottledError(SourceError):
+    """The service kept throttling until the retry budget was spent."""
+
+
+class FormatError(SidelightError):
+    """Bytes do not mean what they should."""
+
+
+class NotRecognisedError(FormatError):
+    """No such structure here."""
+
+
+class UnsupportedError(FormatError):
+    """A known format or feature that this reader cannot read."""
+
+
+class DamagedError(FormatError):
+    """A known structure with impossible values or a bad checksum."""
+
+
+class LimitError(FormatError):
+    """A size cap, a depth limit, a cycle guard or a deadline was met."""
+
+
+class PathError(SidelightError):
+    """A path in a scanned tree cannot be used as asked."""
+
+
+class NoSuchPathError(PathError):
+    """Nothing has this path."""
+
+
+class NotADirectoryInTreeError(PathError):
+    """A directory was needed."""
+
+
+class IsADirectoryInTreeError(PathError):
+    """A regular file was needed."""
+
+
+class LinkLoopError(PathError):
+    """More symbolic links than the kernel follows (40)."""
+
+
+class DatabaseError(SidelightError):
+    """The advisory database is absent, of another version, or corrupt."""
+
+
+class StoreError(SidelightError):
+    """The fleet's store refused or lost an operation."""
+
+
+class CloudError(SidelightError):
+    """An AWS control-plane call failed for good; `code` is AWS's error code."""
+
+    def __init__(self, what: str, *, where: str = "", code: str = "") -> None:
+        super().__init__(what, where=where)
+        self.code = code

@@ -1,0 +1,1 @@
+"""Filesystem readers: ext2/3/4 and XFS, bytes in, trees out."""

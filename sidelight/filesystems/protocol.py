@@ -1,0 +1,94 @@
+"""What every filesystem reader offers, shaped for reading many things at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sidelight.errors import SidelightError
+    from sidelight.model import Problem
+
+
+class Kind(IntEnum):
+    """The type of an inode, by the numbers that ext and XFS write in directory entries."""
+
+    UNKNOWN = 0
+    REGULAR = 1
+    DIRECTORY = 2
+    CHARACTER = 3
+    BLOCK = 4
+    FIFO = 5
+    SOCKET = 6
+    SYMLINK = 7
+
+
+# (name, inode number, kind): a plain tuple, since a walk makes one for each path of a machine.
+# The name is bytes as on disk: it need not be UTF-8.
+Entry = tuple[bytes, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Inode:
+    """One inode's metadata. Times in nanoseconds since the epoch, UTC; `size` in bytes."""
+
+    number: int
+    kind: Kind
+    mode: int  # permission bits and file type, as in st_mode
+    uid: int
+    gid: int
+    size: int
+    links: int
+    mtime_ns: int
+    ctime_ns: int
+    atime_ns: int
+    crtime_ns: int | None = None
+
+
+class Filesystem(Protocol):
+    """A read-only filesystem on a BlockSource. Inode numbers are the handles; nothing has state.
+
+    Damage is data: each method gives what is readable and appends a Problem (with coordinates) to
+    `problems` for what is not. The constructor raises NotRecognisedError where this is no such
+    filesystem, UnsupportedError or DamagedError where nothing at all can be read.
+    A single-object method (`stat` of one, `read`, `readlink`) raises FormatError or SourceError,
+    since its caller asked for just that.
+    """
+
+    kind: str  # "ext2", "ext3", "ext4", "xfs", …
+    source_name: str
+    uuid: str  # as in fstab: lower case with dashes
+    label: str
+    block_size: int  # bytes
+    root: int  # the root directory's inode number
+    journal: str  # "none", "clean", "replayed" or "unreplayed"
+    problems: list[Problem]
+
+    def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        """Entries of many directories, without "." and "..".
+
+        The inodes are prefetched together, then all their blocks; directories come in physical
+        order, not in the order asked for. Every number yields exactly once; a damaged directory
+        yields the entries that could be read. The kind of an entry may be UNKNOWN only where the
+        filesystem stores none and the inode cannot be read.
+        """
+
+    def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
+        """Metadata of many inodes, prefetched together. A damaged one is absent, with a Problem."""
+
+    def contents(
+        self, numbers: Sequence[int], limit: int
+    ) -> Iterator[tuple[int, bytes | SidelightError]]:
+        """Whole contents of regular files, in physical order.
+
+        A file larger than `limit` bytes yields LimitError; one that cannot be read, its error.
+        """
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        """Bytes of one regular file; short at its end, as pread."""
+
+    def readlink(self, number: int) -> bytes:
+        """A symbolic link's target."""

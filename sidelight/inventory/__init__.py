@@ -1,0 +1,1 @@
+"""What is installed: extractors, their registry, the walk."""

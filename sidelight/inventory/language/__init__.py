@@ -1,0 +1,1 @@
+"""Language package managers' files."""

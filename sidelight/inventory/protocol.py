@@ -1,0 +1,80 @@
+"""One format, one module, two operations: what it wants, and how it parses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidelight.model import OperatingSystem, Package, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """The files that an extractor reads, by path within the machine's tree.
+
+    The walk makes one table of all extractors' wants, so that a path costs a dictionary look-up
+    and not a call for each extractor. `names` are whole base names, `suffixes` endings of base
+    names from the last dot on (".jar"), `paths` whole paths without the leading slash.
+    `confirm`, where given, has the last word on a path that one of the others chose.
+    """
+
+    names: frozenset[str] = frozenset()
+    suffixes: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+    confirm: Callable[[str], bool] | None = None
+    limit: int = 64 << 20  # bytes; a larger file is a Problem, not a silent skip
+
+
+class WantedFile(Protocol):
+    """One file that an extractor asked for."""
+
+    @property
+    def path(self) -> str:
+        """Within the machine's tree, without the leading slash; undecodable bytes as surrogates."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def read(self) -> bytes:
+        """The whole file (its size is within the extractor's limit)."""
+
+    def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
+        """The contents of a file in the same directory, or None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is known of the machine before the extractors run."""
+
+    os: OperatingSystem
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What one file gave. `owned` are paths (no leading slash) that an OS package owns."""
+
+    packages: list[Package] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    owned: set[str] = field(default_factory=set)
+
+
+class Extractor(Protocol):
+    """A package format."""
+
+    @property
+    def name(self) -> str:
+        """`os/dpkg`, `language/npm-installed`."""
+
+    @property
+    def wants(self) -> Wants:
+        """The files to read."""
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        """Parse one file. Hostile input is normal.
+
+        Raises FormatError only: the walk makes it a Problem.
+        """

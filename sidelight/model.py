@@ -1,0 +1,165 @@
+"""Frozen values that pass between the layers. No behaviour beyond their own shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Status(StrEnum):
+    """How much of a machine was read. `PARTIAL` and `FAILED` always come with Problems."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Severity(StrEnum):
+    """Inspector's severities, least first (see `rank`)."""
+
+    UNTRIAGED = "UNTRIAGED"
+    INFORMATIONAL = "INFORMATIONAL"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+    @property
+    def rank(self) -> int:
+        """0 for UNTRIAGED up to 5 for CRITICAL."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something in a scanned volume that could not be read, with its coordinates.
+
+    `where` goes from the outside in: `snap-1/p2/ext4: inode 12, block 33` or a path.
+    """
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingSystem:
+    """A machine's identity from os-release. Empty strings where the file does not say."""
+
+    id: str = ""
+    version_id: str = ""
+    pretty_name: str = ""
+    codename: str = ""
+    id_like: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package.
+
+    `version` is what the ecosystem itself writes: dpkg `1:2.3-4`, rpm `[epoch:]version-release`,
+    apk `1.2.3-r0`. `path` is the file that names it, absolute in the machine's tree.
+    `direct` and `dev` are None where the format does not tell.
+    """
+
+    type: str
+    name: str
+    version: str
+    path: str
+    purl: str
+    arch: str = ""
+    source_name: str = ""
+    source_version: str = ""
+    vendor: str = ""
+    modularity: str = ""
+    licence: str = ""
+    direct: bool | None = None
+    dev: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemSummary:
+    """One filesystem of a machine. `mount` is empty where nothing mounts it.
+
+    `journal` is one of `none`, `clean`, `replayed`, `unreplayed`.
+    """
+
+    source: str
+    type: str
+    mount: str
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The software on one machine, as far as it could be read."""
+
+    status: Status
+    os: OperatingSystem
+    packages: tuple[Package, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    filesystems: tuple[FilesystemSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One vulnerability of one package on one machine.
+
+    `vulnerability` is the CVE where there is one, else the advisory's own id. `advisories` are all
+    the ids that say so, sorted. `fixed_version` is empty where no fix is known.
+    """
+
+    vulnerability: str
+    severity: Severity
+    package: Package
+    fixed_version: str
+    advisories: tuple[str, ...]
+    title: str = ""
+    severity_source: str = ""
+    cvss_vector: str = ""
+    cvss_score: float | None = None
+    references: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStats:
+    """What reading cost. `usd` by the published prices of the EBS direct APIs."""
+
+    get_calls: int = 0
+    list_calls: int = 0
+    distinct_blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An EBS volume as attached. `size_gib` in GiB; `device` is the attachment's name."""
+
+    id: str
+    device: str
+    size_gib: int
+    type: str = "gp3"
+    encrypted: bool = False
+    kms_key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An EC2 instance as discovered."""
+
+    id: str
+    account: str
+    region: str
+    state: str
+    volumes: tuple[Volume, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    root_device_type: str = "ebs"
+    platform: str = ""
+    launched_at: datetime | None = None

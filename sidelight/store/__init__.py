@@ -1,0 +1,1 @@
+"""The only SQL: scans, inventories, findings, coverage."""

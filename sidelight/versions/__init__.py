@@ -1,0 +1,1 @@
+"""Version orderings: one module each, version -> sortable bytes."""
