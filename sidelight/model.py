@@ -62,7 +62,9 @@ class Package:
 
     `version` is what the ecosystem itself writes: dpkg `1:2.3-4`, rpm `[epoch:]version-release`,
     apk `1.2.3-r0`. `path` is the file that names it, absolute in the machine's tree.
-    `direct` and `dev` are None where the format does not tell.
+    `direct` and `dev` are None where the format does not tell. `layer` names the container storage
+    that it was found in (`docker`, `containerd`, …), empty for the machine itself.
+    `running_kernel` is None for what is no kernel, else whether the machine boots this one.
     """
 
     type: str
@@ -78,6 +80,8 @@ class Package:
     licence: str = ""
     direct: bool | None = None
     dev: bool | None = None
+    layer: str = ""
+    running_kernel: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

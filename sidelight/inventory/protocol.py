@@ -19,6 +19,10 @@ class Wants:
     and not a call for each extractor. `names` are whole base names, `suffixes` endings of base
     names from the last dot on (".jar"), `paths` whole paths without the leading slash.
     `confirm`, where given, has the last word on a path that one of the others chose.
+
+    With `random_access` the walk reads nothing ahead: the extractor takes what it needs by
+    `WantedFile.read_at` (archives). With `executables` it is given, besides, every ELF file with an
+    executable bit that no OS package owns; these are always read by `read_at`.
     """
 
     names: frozenset[str] = frozenset()
@@ -26,6 +30,8 @@ class Wants:
     paths: frozenset[str] = frozenset()
     confirm: Callable[[str], bool] | None = None
     limit: int = 64 << 20  # bytes; a larger file is a Problem, not a silent skip
+    random_access: bool = False
+    executables: bool = False
 
 
 class WantedFile(Protocol):
@@ -41,6 +47,16 @@ class WantedFile(Protocol):
 
     def read(self) -> bytes:
         """The whole file (its size is within the extractor's limit)."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset` on, short at the file's end (as pread); no seek position.
+
+        Raises SourceError or FormatError where they cannot be read, and LimitError once this
+        file's time is spent. Ask for pieces of 64 KiB and more: each call walks the extents.
+        """
+
+    def check_time(self) -> None:
+        """Raises LimitError once this file's time is spent: for loops over hostile input."""
 
     def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
         """The contents of a file in the same directory, or None where there is none."""
@@ -76,5 +92,5 @@ class Extractor(Protocol):
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """Parse one file. Hostile input is normal.
 
-        Raises FormatError only: the walk makes it a Problem.
+        Raises FormatError only (and passes on the file's SourceError): the walk makes it a Problem.
         """
