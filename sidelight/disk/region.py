@@ -1,0 +1,62 @@
+"""The values that pass between the parsers of this package and their callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidelight.blocks import BlockSource
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One entry of a partition table; offsets and sizes in bytes of the disk.
+
+    `type` is GPT's type GUID in lower case, or MBR's type as two hexadecimal digits.
+    """
+
+    number: int
+    start: int
+    size: int
+    type: str
+    uuid: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the bytes of a region say that they are.
+
+    `kind` is blkid's name where there is one (`ext4`, `xfs`, `swap`, `crypto_LUKS`), `blank` for
+    zeros, empty where nothing is known. `extent` is the size in bytes that the structure claims
+    for itself, 0 where it was not looked at.
+    """
+
+    kind: str = ""
+    uuid: str = ""
+    label: str = ""
+    extent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A partition, a logical volume or a whole disk that holds no partition table.
+
+    `disk` is the index of its source in the list given, -1 where it lies on several; `partition`
+    its number as the kernel counts. `partuuid` and `partlabel` are as in fstab. `lv` is `vg/lv`,
+    `device_names` every path under /dev that the machine may use for it. `kind`, `uuid` and
+    `label` come from its signature (see Signature).
+    """
+
+    source: BlockSource
+    name: str
+    disk: int
+    partition: int | None = None
+    partuuid: str = ""
+    partlabel: str = ""
+    lv: str = ""
+    device_names: tuple[str, ...] = ()
+    kind: str = ""
+    uuid: str = ""
+    label: str = ""

@@ -1,0 +1,88 @@
+"""Which partition table rules a disk, and its partitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.blocks import SliceSource
+from sidelight.disk import gpt, mbr
+from sidelight.disk.signatures import identify
+from sidelight.errors import FormatError, NotRecognisedError, SourceError
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.blocks import BlockSource
+    from sidelight.disk.region import Partition
+
+
+def partitions(source: BlockSource, problems: list[Problem]) -> list[Partition]:
+    """The partitions of a disk as the kernel would see them; empty where it has no table.
+
+    An MBR without a protective entry rules over a GPT that is still there, as in the kernel; a
+    GPT whose MBR is gone is used, with a Problem. Raises SourceError.
+    """
+    table: mbr.Table | None
+    try:
+        table = mbr.read_table(source)
+    except NotRecognisedError:
+        table = None
+    if table is not None and not table.protective and not table.empty:
+        return _mbr(source, table, problems)
+    try:
+        sector, found = gpt.partitions(source, problems)
+    except NotRecognisedError:
+        if table is None or table.empty:
+            return []
+        problems.append(Problem(source.name, "a protective MBR, but no GPT"))
+        return _mbr(source, table, problems)
+    except FormatError as error:
+        problems.append(Problem(source.name, error.what))
+        return [] if table is None else _mbr(source, table, problems)
+    if table is None or not table.protective:
+        problems.append(Problem(source.name, "a GPT without a protective MBR"))
+    return _checked(source, found, sector, problems)
+
+
+def _mbr(source: BlockSource, table: mbr.Table, problems: list[Problem]) -> list[Partition]:
+    """The MBR's partitions in 512-byte sectors, or in 4096-byte ones where only that fits."""
+    noted: list[Problem] = []
+    found = mbr.partitions(source, table, 512, noted)
+    if not _plausible(source, found):
+        other: list[Problem] = []
+        large = mbr.partitions(source, table, 4096, other)
+        if _plausible(source, large):
+            problems += other
+            return _checked(source, large, 4096, problems)
+    problems += noted
+    return _checked(source, found, 512, problems)
+
+
+def _plausible(source: BlockSource, found: Sequence[Partition]) -> bool:
+    """Whether anything that is known begins at one of these partitions."""
+    source.prefetch((partition.start, 4096) for partition in found)
+    for partition in found:
+        size = min(partition.size, source.size - partition.start)
+        if size <= 0:
+            continue
+        try:
+            signature = identify(SliceSource(source, partition.start, size, source.name))
+        except SourceError:
+            return True
+        if signature.kind not in ("", "blank"):
+            return True
+    return False
+
+
+def _checked(
+    source: BlockSource, found: list[Partition], sector: int, problems: list[Problem]
+) -> list[Partition]:
+    """Note the partitions that a truncated disk cuts; they are offered all the same."""
+    for partition in found:
+        if partition.start + partition.size > source.size:
+            where = f"{source.name}/p{partition.number}"
+            end = (partition.start + partition.size) // sector
+            what = f"ends at sector {end}, past the disk's {source.size // sector}"
+            problems.append(Problem(where, what))
+    return found

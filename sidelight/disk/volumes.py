@@ -1,0 +1,136 @@
+"""From the disks of one machine to everything on them that may hold a filesystem."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sidelight.blocks import SliceSource
+from sidelight.disk import gpt_layout, mbr, tables
+from sidelight.disk.names import device_names
+from sidelight.disk.region import Region, Signature
+from sidelight.disk.signatures import (
+    INERT,
+    LVM_MEMBER,
+    MD_MEMBER,
+    READABLE,
+    identify,
+    identify_end,
+)
+from sidelight.errors import SourceError
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.blocks import BlockSource
+    from sidelight.disk.region import Partition
+
+RAID_TYPES = frozenset({gpt_layout.LINUX_RAID, mbr.LINUX_RAID})
+BOOT_TYPES = {gpt_layout.BIOS_BOOT: "bios-boot", gpt_layout.PREP_BOOT: "prep-boot"}
+
+
+def volumes(
+    sources: Sequence[BlockSource], problems: list[Problem], devices: Sequence[str] = ()
+) -> list[Region]:
+    """Partitions, logical volumes and whole-disk filesystems of one machine's disks.
+
+    `devices` are the names under which the disks are attached (`/dev/sdf`), where known. What is
+    recognised but cannot be read is a Problem, and still returned, with its `kind`, since fstab
+    may name it; members of a volume group are not returned. No name or type of a partition is
+    passed over. Never raises for what is on the disks: a disk that cannot be read is a Problem.
+    """
+    _prefetch([(source, [(0, 1), (source.size - 1, 1)]) for source in sources])
+    regions: list[Region] = []
+    types: dict[str, str] = {}
+    for disk, source in enumerate(sources):
+        attached = devices[disk] if disk < len(devices) else ""
+        try:
+            found = tables.partitions(source, problems)
+        except SourceError as error:
+            problems.append(Problem(source.name, error.what))
+            continue
+        for partition in found:
+            region = _region(source, disk, partition, attached)
+            types[region.name] = partition.type
+            regions.append(region)
+        if not found:
+            regions.append(
+                Region(source, source.name, disk, device_names=device_names(disk, None, attached))
+            )
+    return _recognised(regions, types, problems)
+
+
+def _prefetch(wanted: Sequence[tuple[BlockSource, Sequence[tuple[int, int]]]]) -> None:
+    """Prefetch from several disks at the same time."""
+    if len(wanted) == 1:
+        wanted[0][0].prefetch(wanted[0][1])
+    elif wanted:
+        with ThreadPoolExecutor(len(wanted), thread_name_prefix="disk") as pool:
+            list(pool.map(lambda want: want[0].prefetch(want[1]), wanted))
+
+
+def _region(source: BlockSource, disk: int, partition: Partition, attached: str) -> Region:
+    name = f"{source.name}/p{partition.number}"
+    return Region(
+        SliceSource(source, partition.start, partition.size, name),
+        name,
+        disk,
+        partition.number,
+        partition.uuid,
+        partition.label,
+        device_names=device_names(disk, partition.number, attached),
+    )
+
+
+def _recognised(
+    regions: list[Region], types: dict[str, str], problems: list[Problem]
+) -> list[Region]:
+    """Name what each region holds."""
+    _prefetch([(region.source, [(0, 4096)]) for region in regions])
+    found = []
+    for region in regions:
+        try:
+            signature = _signature(region, types.get(region.name, ""))
+        except SourceError as error:
+            problems.append(Problem(region.name, f"cannot be read: {error.what}"))
+            continue
+        named = replace(region, kind=signature.kind, uuid=signature.uuid, label=signature.label)
+        _note(named, problems)
+        found.append(named)
+    return found
+
+
+def _signature(region: Region, partition_type: str) -> Signature:
+    """The region's signature; its end is read only where an md superblock may be there."""
+    source = region.source
+    signature = identify(source)
+    whole_disk = region.partition is None and not region.lv
+    if (
+        whole_disk
+        or partition_type in RAID_TYPES
+        or signature.extent > source.size
+        or signature.kind in ("", "blank")
+    ):
+        try:
+            end = identify_end(source)
+        except SourceError:
+            end = Signature()  # a truncated disk: what its beginning says is what is known
+        if end.kind:
+            return end
+    if signature.kind in ("", "blank") and partition_type in BOOT_TYPES:
+        return Signature(BOOT_TYPES[partition_type])
+    return signature
+
+
+def _note(region: Region, problems: list[Problem]) -> None:
+    kind = region.kind
+    if kind in READABLE or kind in INERT or kind == LVM_MEMBER:
+        return
+    if not kind:
+        problems.append(Problem(region.name, "no known filesystem"))
+    elif kind == MD_MEMBER:
+        problems.append(Problem(region.name, "unsupported: member of an md RAID array"))
+    else:
+        problems.append(Problem(region.name, f"unsupported: {kind}"))
