@@ -1,0 +1,163 @@
+"""moto behind one door: the services besides EBS direct, and the machines put into it.
+
+moto's state belongs to the process, so that one local cloud can run in a process at a time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+# moto reads its settings when it makes a region: no AMIs of Amazon's, a second saved each.
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+from moto.core.base_backend import BackendDict
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request as MotoRequest
+from moto.ec2.models import ec2_backends
+from moto.iam.models import get_account_id_from
+from werkzeug.exceptions import HTTPException
+
+from sidelight.localcloud.ec2 import SnapshotCalls
+from sidelight.localcloud.shelf import VolumeImage
+from sidelight.localcloud.wire import AwsError, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidelight.localcloud.machine import Machine
+    from sidelight.localcloud.shelf import Shelf
+    from sidelight.localcloud.wire import Caller, Request
+
+
+# Signing name -> moto's dispatcher, imported when it is first called.
+SERVICES = {
+    "sts": "moto.sts.responses:TokenResponse.dispatch",
+    "iam": "moto.iam.responses:IamResponse.dispatch",
+    "kms": "moto.kms.responses:KmsResponse.dispatch",
+    "organizations": "moto.organizations.responses:OrganizationsResponse.dispatch",
+    "elasticloadbalancing": "moto.elb.urls:api_version_elb_backend",
+}
+
+
+class ControlPlane:
+    """moto's services for one local cloud."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        """Whatever an earlier local cloud of this process left is forgotten."""
+        BackendDict.reset()
+        self._shelf = shelf
+        self._lock = threading.RLock()
+        self._managed: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self._services: dict[str, Callable[..., Any]] = {
+            "ec2": SnapshotCalls.bind(shelf).dispatch,
+        }
+
+    def account(self, access_key: str) -> str:
+        """The key's account: a key of 12 digits is one, one from STS or IAM is known to moto."""
+        if len(access_key) == 12 and access_key.isdecimal():
+            return access_key
+        return str(get_account_id_from(access_key))
+
+    def answer(self, request: Request, caller: Caller, account: str) -> Reply:
+        """Let moto answer, one request at a time: it is not made for threads. Raises AwsError."""
+        host = f"https://{caller.service}.{caller.region}.amazonaws.com"
+        url = host + request.path + (f"?{request.query_string}" if request.query_string else "")
+        headers = {**request.headers, "host": host.removeprefix("https://")}
+        headers["x-moto-account-id"] = account
+        with self._lock:
+            dispatch = self._service(caller.service)
+            asked = MotoRequest.from_primitives(request.method, url, headers, request.body)
+            try:
+                status, answered, body = dispatch(asked, url, asked.headers)
+            except HTTPException as error:
+                code = int(error.code or 400)
+                text = error.get_body()
+                return Reply(code, dict(error.get_headers()), str(text).encode())
+            except ServiceException as error:
+                raise AwsError(error.code, str(error.message)) from error
+            except NotImplementedError as error:
+                raise AwsError("InvalidAction", f"Not in the local cloud: {error}") from error
+        kept = {
+            str(name): str(value)
+            for name, value in answered.items()
+            if str(name).lower() not in ("status", "content-length", "connection")
+        }
+        return Reply(int(status), kept, body if isinstance(body, bytes) else str(body).encode())
+
+    def add(self, machine: Machine) -> tuple[str, dict[str, str]]:
+        """Run the machine. Its instance id, and its volumes' ids by device."""
+        with self._lock:
+            backend = ec2_backends[machine.account][machine.region]
+            reservation = backend.run_instances(
+                machine.image_id,
+                1,
+                None,
+                [],
+                instance_type=machine.instance_type,
+                is_instance_type_default=True,
+                region_name=machine.region,
+                subnet_id=machine.subnet_id or None,
+                security_group_ids=list(machine.security_group_ids),
+                tags={"instance": dict(machine.tags), "volume": dict(machine.volume_tags)},
+                block_device_mappings=[
+                    {
+                        "DeviceName": device,
+                        "Ebs": {
+                            "VolumeSize": machine.size_gib(device),
+                            "VolumeType": machine.volume_type,
+                            "Encrypted": machine.encrypted,
+                            "KmsKeyId": machine.kms_key_id or None,
+                            "DeleteOnTermination": True,
+                        },
+                    }
+                    for device in machine.images
+                ],
+            )
+            instance = reservation.instances[0]
+            instance.root_device_name = next(iter(machine.images), instance.root_device_name)
+            if machine.platform:
+                instance.platform = machine.platform
+            volumes = {d: b.volume_id for d, b in instance.get_block_device_mapping}
+            for device, path in machine.images.items():
+                self._shelf.images[volumes[device]] = VolumeImage(path, machine.immutable)
+            self._settle(backend, instance, machine)
+        return str(instance.id), volumes
+
+    def _settle(self, backend: Any, instance: Any, machine: Machine) -> None:
+        """Bring the instance to the state asked for, and under SSM where it is managed."""
+        if machine.state == "stopped":
+            backend.stop_instances([instance.id])
+        elif machine.state == "terminated":
+            backend.terminate_instances([instance.id])
+        if machine.ssm is not None:
+            here = self._managed.setdefault((machine.account, machine.region), {})
+            here[instance.id] = {
+                "InstanceId": instance.id,
+                "PingStatus": "Online",
+                "LastPingDateTime": self._shelf.clock.now(),
+                "AgentVersion": "3.3.0.0",
+                "PlatformType": "Linux",
+                "ResourceType": "EC2Instance",
+                **machine.ssm,
+            }
+
+    def _service(self, name: str) -> Callable[..., Any]:
+        if name not in self._services:
+            if name == "ssm":
+                from sidelight.localcloud.ssm import ManagedInstanceCalls
+
+                self._services[name] = ManagedInstanceCalls.bind(self._managed).dispatch
+            elif name in SERVICES:
+                module, _, path = SERVICES[name].partition(":")
+                found: Any = importlib.import_module(module)
+                for part in path.split("."):
+                    found = getattr(found, part)
+                self._services[name] = found
+            else:
+                raise AwsError(
+                    "UnknownOperationException", f"The local cloud has no service '{name}'."
+                )
+        return self._services[name]

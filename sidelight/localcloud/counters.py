@@ -1,0 +1,111 @@
+"""What was called: how often, how fast, how many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW = 1.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """One operation of one account. `per_second` is the most calls in any one second."""
+
+    operation: str
+    account: str
+    calls: int = 0
+    errors: int = 0
+    bytes: int = 0
+    in_flight: int = 0
+    max_in_flight: int = 0
+    per_second: int = 0
+
+
+class Counters:
+    """Tallies by operation (`ebs:GetSnapshotBlock`) and account. Thread-safe."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        """`monotonic` tells the seconds for the rates: real time, whatever the clock says."""
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._tallies: dict[tuple[str, str], Tally] = {}
+            self._recent: dict[tuple[str, str], deque[float]] = {}
+            self._in_flight = 0
+            self._max_in_flight = 0
+
+    def enter(self, operation: str, account: str) -> Tally:
+        """A call begins."""
+        now = self._monotonic()
+        key = (operation, account)
+        with self._lock:
+            tally = self._tallies.setdefault(key, Tally(operation, account))
+            recent = self._recent.setdefault(key, deque())
+            recent.append(now)
+            while recent[0] <= now - WINDOW:
+                recent.popleft()
+            tally.calls += 1
+            tally.per_second = max(tally.per_second, len(recent))
+            tally.in_flight += 1
+            tally.max_in_flight = max(tally.max_in_flight, tally.in_flight)
+            self._in_flight += 1
+            self._max_in_flight = max(self._max_in_flight, self._in_flight)
+        return tally
+
+    def leave(self, tally: Tally, size: int, *, failed: bool) -> None:
+        """A call ends; `size` bytes of body are the answer's."""
+        with self._lock:
+            tally.in_flight -= 1
+            self._in_flight -= 1
+            tally.bytes += size
+            tally.errors += failed
+
+    @property
+    def max_in_flight(self) -> int:
+        """The most calls at once, of all operations and accounts."""
+        return self._max_in_flight
+
+    def tallies(self, operation: str = "*", account: str = "*") -> list[Tally]:
+        """Those that match; `operation` with or without its service, shell wildcards."""
+        with self._lock:
+            return [
+                tally
+                for tally in self._tallies.values()
+                if matches(operation, tally.operation) and fnmatchcase(tally.account, account)
+            ]
+
+    def calls(self, operation: str = "*", account: str = "*") -> int:
+        """How many calls match."""
+        return sum(tally.calls for tally in self.tallies(operation, account))
+
+    def exceeded(self, limits: dict[str, int]) -> list[Tally]:
+        """Tallies that were called more often in some second than `limits` (a second) allow."""
+        return [
+            tally
+            for operation, most in limits.items()
+            for tally in self.tallies(operation)
+            if tally.per_second > most
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as the control endpoint gives it."""
+        found = [asdict(tally) for tally in self.tallies()]
+        return {"calls": found, "max_in_flight": self._max_in_flight}
+
+
+def matches(pattern: str, operation: str) -> bool:
+    """Whether `ec2:Describe*` or `DescribeSnapshots` means `ec2:DescribeSnapshots`."""
+    if ":" not in pattern and pattern != "*":
+        operation = operation.partition(":")[2]
+    return fnmatchcase(operation, pattern)

@@ -1,0 +1,362 @@
+"""EC2's snapshot calls, in front of moto's own.
+
+moto parses the request and writes the answer by botocore's model; what stands here is what the
+calls mean. Facts: the EC2 API reference and its list of error codes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError, InvalidVolumeIdError
+from moto.ec2.responses import EC2Response
+
+from sidelight.localcloud.shelf import ShelfSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sidelight.localcloud.shelf import Shelf
+
+# Snapshots under way at once, by volume type.
+CONCURRENT = {"st1": 1, "sc1": 1}
+CONCURRENT_ELSE = 5
+MIN_PAGE, MAX_PAGE = 5, 1000
+_HEX = r"[0-9a-f]{8}(?:[0-9a-f]{9})?"
+
+# DescribeSnapshots' filters, without those on tags.
+FILTERS: dict[str, Callable[[Any], str]] = {
+    "description": lambda s: str(s.description or ""),
+    "encrypted": lambda s: str(bool(s.encrypted)).lower(),
+    "owner-alias": lambda _: "",
+    "owner-id": lambda s: str(s.owner_id),
+    "progress": lambda s: str(s.progress),
+    "snapshot-id": lambda s: str(s.id),
+    "start-time": lambda s: s.start_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+    "status": lambda s: str(s.status),
+    "storage-tier": lambda s: str(s.storage_tier),
+    "volume-id": lambda s: str(s.volume_id),
+    "volume-size": lambda s: str(s.volume_size),
+}
+
+
+class SnapshotCalls(EC2Response):
+    """moto's EC2 with snapshots that hold bytes and take time. `bind` makes one for a shelf."""
+
+    shelf: ClassVar[Shelf]
+
+    @classmethod
+    def bind(cls, shelf: Shelf) -> type[SnapshotCalls]:
+        """The same for this shelf: moto makes a new object for each request."""
+        return type("BoundSnapshotCalls", (cls,), {"shelf": shelf})
+
+    def create_snapshot(self) -> ActionResult:
+        """CreateSnapshot: one volume's image, frozen now."""
+        volume = self._sl_volume(self._get_param("VolumeId"))
+        tags = self._sl_snapshot_tags()
+        self._sl_room([volume])
+        self.error_on_dryrun()
+        return ActionResult(self._sl_create(volume, tags))
+
+    def create_snapshots(self) -> ActionResult:
+        """CreateSnapshots: all of an instance's volumes but those excluded, or none."""
+        spec = self._get_param("InstanceSpecification", {})
+        instance = self._sl_instance(spec.get("InstanceId", ""))
+        volumes = self._sl_chosen(instance, spec)
+        tags = self._sl_snapshot_tags()
+        self._sl_room(volumes)
+        self.error_on_dryrun()
+        if self._get_param("CopyTagsFromSource") == "volume":
+            made = [
+                self._sl_create(v, {**self.ec2_backend.tags.get(v.id, {}), **tags}) for v in volumes
+            ]
+        else:
+            made = [self._sl_create(volume, tags) for volume in volumes]
+        return ActionResult({"Snapshots": made})
+
+    def copy_snapshot(self) -> ActionResult:
+        """CopySnapshot: from the caller's view of another region, or of this one."""
+        source_id = self._get_param("SourceSnapshotId") or ""
+        region = self._get_param("SourceRegion") or self.region
+        source = self.shelf.find(source_id, self.current_account, region)
+        if source is None:
+            raise _absent(source_id)
+        if source.status != "completed":
+            raise EC2ClientError("IncorrectState", f"Snapshot '{source_id}' is not 'completed'.")
+        tags = self._sl_snapshot_tags()
+        self.error_on_dryrun()
+        made = self.shelf.copy(self.ec2_backend, source, self._get_param("Description") or "")
+        kms_key = self._get_param("KmsKeyId")
+        if kms_key or self._get_bool_param("Encrypted", False):
+            made.encrypted, made.kms_key_id = True, kms_key
+        made.add_tags(tags)
+        return ActionResult({"SnapshotId": made.id, "Tags": _tags(made)})
+
+    def describe_snapshots(self) -> ActionResult:
+        """DescribeSnapshots: what the account may see, owned by whom it asks, filtered, paged."""
+        ids = self._get_param("SnapshotIds", [])
+        limit = self._get_param("MaxResults")
+        if ids and limit is not None:
+            raise EC2ClientError(
+                "InvalidParameterCombination",
+                "The parameter snapshotSet cannot be used with the parameter maxResults",
+            )
+        visible = self._sl_visible()
+        if ids:
+            missing = [_checked(i, "snap") for i in ids if i not in visible]
+            if missing:
+                raise _absent(missing[0])
+            visible = {key: value for key, value in visible.items() if key in ids}
+        found = self._sl_filtered(self._sl_owned(visible.values()))
+        page, following = _page(
+            sorted(found, key=lambda s: (s.start_time, s.id)), limit, self._get_param("NextToken")
+        )
+        self.error_on_dryrun()
+        result: dict[str, Any] = {"Snapshots": [_described(s, self.current_account) for s in page]}
+        if following:
+            result["NextToken"] = following
+        return ActionResult(result)
+
+    def delete_snapshot(self) -> EmptyResult:
+        """DeleteSnapshot: the owner's own, at any state."""
+        snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
+        snapshot = self.ec2_backend.snapshots.get(snapshot_id)
+        if snapshot is None:
+            raise _absent(snapshot_id)
+        self.error_on_dryrun()
+        self.ec2_backend.delete_snapshot(snapshot_id)
+        if isinstance(snapshot, ShelfSnapshot):
+            self.shelf.delete(self.ec2_backend, snapshot)
+        return EmptyResult()
+
+    def modify_snapshot_attribute(self) -> EmptyResult:
+        """ModifySnapshotAttribute: createVolumePermission, in both of the forms EC2 takes."""
+        snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
+        snapshot = self.ec2_backend.snapshots.get(snapshot_id)
+        if snapshot is None:
+            raise _absent(snapshot_id)
+        permission = self._get_param("CreateVolumePermission") or {}
+        operation = self._get_param("OperationType")
+        plain = {
+            "UserId": self._get_param("UserIds", []),
+            "Group": self._get_param("GroupNames", []),
+        }
+        self.error_on_dryrun()
+        for kind, held in (
+            ("UserId", snapshot.create_volume_permission_userids),
+            ("Group", snapshot.create_volume_permission_groups),
+        ):
+            added = [item[kind] for item in permission.get("Add", []) if kind in item]
+            removed = [item[kind] for item in permission.get("Remove", []) if kind in item]
+            held.update(added + (plain[kind] if operation == "add" else []))
+            held.difference_update(removed + (plain[kind] if operation == "remove" else []))
+        return EmptyResult()
+
+    # Names that EC2 has no action for: moto would take any method for one.
+
+    def _sl_volume(self, volume_id: str | None) -> Any:
+        volume = self.ec2_backend.volumes.get(_checked(volume_id or "", "vol"))
+        if volume is None:
+            raise InvalidVolumeIdError(volume_id)
+        return volume
+
+    def _sl_instance(self, instance_id: str) -> Any:
+        _checked(instance_id, "i")
+        for instance in self.ec2_backend.all_instances():
+            if instance.id == instance_id:
+                if instance.state not in ("running", "stopping", "stopped"):
+                    raise EC2ClientError(
+                        "IncorrectState", f"The instance '{instance_id}' is {instance.state}."
+                    )
+                return instance
+        raise InvalidInstanceIdError(instance_id)
+
+    def _sl_chosen(self, instance: Any, spec: dict[str, Any]) -> list[Any]:
+        """The volumes to take. Raises where an exclusion names none, or leaves none."""
+        excluded = set(spec.get("ExcludeDataVolumeIds") or [])
+        mapping = {d: b.volume_id for d, b in instance.get_block_device_mapping}
+        root = mapping.get(instance.root_device_name)
+        strangers = sorted(excluded - (set(mapping.values()) - {root}))
+        if strangers:
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"{', '.join(strangers)} cannot be excluded: not a data volume of {instance.id}",
+            )
+        if spec.get("ExcludeBootVolume") and root is not None:
+            excluded.add(root)
+        chosen = [volume for volume in mapping.values() if volume not in excluded]
+        if not chosen:
+            raise EC2ClientError(
+                "InvalidParameterCombination", f"No volume of {instance.id} is left to snapshot."
+            )
+        return [self.ec2_backend.get_volume(volume) for volume in chosen]
+
+    def _sl_room(self, volumes: Iterable[Any]) -> None:
+        """Raise where a volume has too many snapshots under way, or the last one is too new."""
+        for volume in volumes:
+            making = self.shelf.making(volume.id)
+            limit = CONCURRENT.get(volume.volume_type, CONCURRENT_ELSE)
+            if len(making) >= limit:
+                raise EC2ClientError(
+                    "ConcurrentSnapshotLimitExceeded",
+                    f"Maximum allowed in-progress snapshots for a single volume exceeded: {limit}",
+                )
+            if making and self.shelf.clock.now() - max(making) < self.shelf.pace.interval:
+                raise EC2ClientError(
+                    "SnapshotCreationPerVolumeRateExceeded",
+                    "The maximum per volume CreateSnapshot request rate has been exceeded. "
+                    "Use an increasing or variable sleep interval between requests.",
+                )
+
+    def _sl_snapshot_tags(self) -> dict[str, str]:
+        found = self._parse_tag_specification()
+        others = sorted(set(found) - {"snapshot"})
+        if others:
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"'{others[0]}' is not a valid taggable resource type for this operation.",
+            )
+        tags: dict[str, str] = found.get("snapshot", {})
+        return tags
+
+    def _sl_create(self, volume: Any, tags: dict[str, str]) -> dict[str, Any]:
+        try:
+            made = self.shelf.create(self.ec2_backend, volume, self._get_param("Description") or "")
+        except OSError as error:
+            raise EC2ClientError(
+                "InternalError", f"The image of {volume.id} cannot be frozen: {error}"
+            ) from error
+        made.add_tags(tags)
+        # However short it takes, the answer to the creation says pending, as EC2's does.
+        return _described(made, self.current_account) | {"State": "pending", "Progress": ""}
+
+    def _sl_visible(self) -> dict[str, Any]:
+        own: dict[str, Any] = dict(self.ec2_backend.snapshots)
+        for snapshot in list(self.shelf.snapshots.values()):
+            if self.shelf.find(snapshot.id, self.current_account, self.region) is not None:
+                own.setdefault(snapshot.id, snapshot)
+        return own
+
+    def _sl_owned(self, snapshots: Iterable[Any]) -> list[Any]:
+        account = self.current_account
+        owners = self._get_param("OwnerIds", [])
+        restorers = self._get_param("RestorableByUserIds", [])
+        found = list(snapshots)
+        if owners:
+            wanted = {account if owner == "self" else owner for owner in owners}
+            found = [s for s in found if s.owner_id in wanted]
+        if restorers:
+            wanted = {account if user == "self" else user for user in restorers}
+            found = [
+                s
+                for s in found
+                if s.owner_id in wanted
+                or wanted & s.create_volume_permission_userids
+                or wanted & s.create_volume_permission_groups
+            ]
+        return found
+
+    def _sl_filtered(self, snapshots: list[Any]) -> list[Any]:
+        for item in self._get_param("Filters", []) or self._get_param("Filter", []):
+            name, values = item.get("Name", ""), item.get("Values", [])
+            patterns = [re.compile(_glob(value)) for value in values]
+            read = _filter(name, self.current_account)
+            snapshots = [s for s in snapshots if any(p.match(v) for p in patterns for v in read(s))]
+        return snapshots
+
+
+def _filter(name: str, account: str) -> Callable[[Any], list[str]]:
+    """What a filter looks at: a snapshot's values, of which one has to match."""
+    if name.startswith("tag:"):
+        key = name.removeprefix("tag:")
+        return lambda s: [t["Value"] for t in _tags_for(s, account) if t["Key"] == key]
+    if name == "tag-key":
+        return lambda s: [tag["Key"] for tag in _tags_for(s, account)]
+    if name not in FILTERS:
+        raise EC2ClientError("InvalidParameterValue", f"The filter '{name}' is invalid")
+    return lambda s: [FILTERS[name](s)]
+
+
+def _glob(value: str) -> str:
+    """EC2's wildcards are `*` and `?` alone; a bracket is a bracket."""
+    return translate(value.replace("[", "[[]"))
+
+
+def _page(found: list[Any], limit: int | None, token: str | None) -> tuple[list[Any], str]:
+    """A page that begins after the snapshot that the token names, and the next token."""
+    if limit is not None and not MIN_PAGE <= int(limit) <= MAX_PAGE:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"Value ( {limit} ) for parameter maxResults is invalid. "
+            f"Expecting a value from {MIN_PAGE} to {MAX_PAGE}.",
+        )
+    begin = 0
+    if token:
+        try:
+            after = base64.b64decode(token, validate=True).decode().split(" ")
+        except (binascii.Error, UnicodeDecodeError):
+            after = []
+        if len(after) != 2:
+            raise EC2ClientError("InvalidNextToken", "The token is not valid.")
+        begin = sum(1 for s in found if [s.start_time.isoformat(), s.id] <= after)
+    size = int(limit) if limit is not None else MAX_PAGE
+    page = found[begin : begin + size]
+    if begin + size >= len(found):
+        return page, ""
+    last = page[-1]
+    return page, base64.b64encode(f"{last.start_time.isoformat()} {last.id}".encode()).decode()
+
+
+def _described(snapshot: Any, account: str) -> dict[str, Any]:
+    """A snapshot as EC2's Snapshot and SnapshotInfo shapes have it."""
+    found = {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "VolumeSize": snapshot.volume_size,
+        "State": snapshot.status,
+        "Progress": snapshot.progress,
+        "StartTime": snapshot.start_time,
+        "OwnerId": snapshot.owner_id,
+        "Description": snapshot.description or "",
+        "Encrypted": bool(snapshot.encrypted),
+        "StorageTier": snapshot.storage_tier,
+        "Tags": _tags_for(snapshot, account),
+    }
+    if snapshot.kms_key_id:
+        found["KmsKeyId"] = snapshot.kms_key_id
+    return found
+
+
+def _tags(snapshot: Any) -> list[dict[str, str]]:
+    tags = snapshot.ec2_backend.tags.get(snapshot.id, {})
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _tags_for(snapshot: Any, account: str) -> list[dict[str, str]]:
+    """Tags belong to the account that set them: a shared snapshot shows none."""
+    return _tags(snapshot) if snapshot.owner_id == account else []
+
+
+def _absent(snapshot_id: str) -> EC2ClientError:
+    _checked(snapshot_id, "snap")
+    return EC2ClientError(
+        "InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist."
+    )
+
+
+_MALFORMED = {
+    "snap": "InvalidSnapshotID.Malformed",
+    "vol": "InvalidParameterValue",
+    "i": "InvalidInstanceID.Malformed",
+}
+
+
+def _checked(resource_id: str, prefix: str) -> str:
+    if re.fullmatch(f"{prefix}-{_HEX}", resource_id) is None:
+        raise EC2ClientError(_MALFORMED[prefix], f'Invalid id: "{resource_id}"')
+    return resource_id
