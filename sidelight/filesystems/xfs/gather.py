@@ -1,0 +1,109 @@
+"""Reading many blocks of equal length at once, in physical order, into one array."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sidelight.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from sidelight.blocks import BlockSource
+
+    Bytes = npt.NDArray[np.uint8]
+    Offsets = npt.NDArray[np.int64]
+
+# A gap of at most this many bytes is read over: cheaper than another call.
+GAP = 8192
+# Bytes of one read.
+RUN = 1 << 20
+# A snapshot's block, and how many of them one window may touch: well within a cache's budget.
+FAR = 19
+WINDOW_BLOCKS = 192
+WINDOW_BYTES = 32 << 20
+
+
+def windows(offsets: Offsets, size: int) -> Iterator[slice]:
+    """Cut sorted offsets into windows that touch a bounded number of blocks and bytes."""
+    rows = max(1, WINDOW_BYTES // size)
+    far = offsets >> FAR
+    begin = 0
+    while begin < len(offsets):
+        end = min(begin + rows, len(offsets))
+        distinct = np.cumsum(np.diff(far[begin:end], prepend=far[begin]) != 0)
+        if distinct[-1] >= WINDOW_BLOCKS:
+            end = begin + int(np.searchsorted(distinct, WINDOW_BLOCKS))
+        yield slice(begin, end)
+        begin = end
+
+
+def gather(
+    source: BlockSource, offsets: Offsets, size: int
+) -> tuple[Bytes, dict[int, SourceError]]:
+    """Read `size` bytes at each of `offsets` (sorted).
+
+    Returns the array, shape (n, size), and the errors by row; such rows are zeros.
+    """
+    array = np.zeros((len(offsets), size), np.uint8)
+    errors: dict[int, SourceError] = {}
+    if not len(offsets):
+        return array, errors
+    runs = _runs(offsets, size)
+    starts = offsets.tolist()
+    source.prefetch(
+        [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
+    )
+    for first, last in runs:
+        start = starts[first]
+        try:
+            data = source.read_at(start, starts[last - 1] + size - start)
+        except SourceError:
+            _gather_singly(source, starts, range(first, last), array, errors)
+            continue
+        relative = offsets[first:last] - start
+        flat = np.frombuffer(data, np.uint8)
+        if (relative % size).any():
+            # Directory blocks larger than the filesystem's are not aligned to their own size.
+            for row, at in zip(range(first, last), relative.tolist(), strict=True):
+                array[row] = flat[at : at + size]
+        else:
+            array[first:last] = flat.reshape(-1, size)[relative // size]
+    return array, errors
+
+
+def _runs(offsets: Offsets, size: int) -> list[tuple[int, int]]:
+    """Index ranges of offsets that one read serves."""
+    gaps = np.diff(offsets) > size + GAP
+    cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(offsets)]
+    runs = []
+    for first, last in pairwise(cuts):
+        begin = first
+        if offsets[last - 1] - offsets[first] >= RUN:
+            far = offsets[first:last] // RUN
+            for cut in (np.flatnonzero(np.diff(far)) + 1 + first).tolist():
+                runs.append((begin, cut))
+                begin = cut
+        runs.append((begin, last))
+    return runs
+
+
+def _gather_singly(
+    source: BlockSource,
+    starts: list[int],
+    rows: range,
+    array: Bytes,
+    errors: dict[int, SourceError],
+) -> None:
+    """A run that failed as a whole: one by one, so that only what is lost is lost."""
+    size = array.shape[1]
+    for row in rows:
+        try:
+            array[row] = np.frombuffer(source.read_at(starts[row], size), np.uint8)
+        except SourceError as error:
+            errors[row] = error

@@ -1,0 +1,179 @@
+"""XFS, read only: the Filesystem protocol over a BlockSource."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from sidelight.blocks import read_in_physical_order
+from sidelight.errors import (
+    DamagedError,
+    LimitError,
+    SidelightError,
+    UnsupportedError,
+)
+from sidelight.filesystems.protocol import Entry, Inode, Kind
+from sidelight.filesystems.xfs import bmap
+from sidelight.filesystems.xfs.directories import read_directories
+from sidelight.filesystems.xfs.inodes import RawInode, metadata, read_raw
+from sidelight.filesystems.xfs.links import read_link
+from sidelight.filesystems.xfs.superblock import read_superblock
+from sidelight.filesystems.xfs.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sidelight.blocks import BlockSource, Extent
+    from sidelight.model import Problem
+
+# Maps of files kept between calls of `read`.
+MAPS_KEPT = 64
+
+
+class XfsFilesystem:
+    """An XFS filesystem of version 4 or 5, with its log replayed in memory.
+
+    Nothing is ever written. Raises NotRecognisedError, UnsupportedError (naming the feature bits)
+    or DamagedError where nothing can be read.
+    """
+
+    def __init__(self, source: BlockSource) -> None:
+        self.kind = "xfs"
+        self.source_name = source.name
+        self.problems: list[Problem] = []
+        where = f"{source.name}/xfs"
+        superblock = read_superblock(source, where)
+        self._volume = Volume(source, superblock, where, self.problems)
+        if not superblock.checksum_ok:
+            self._volume.problem("superblock", "bad checksum")
+        if superblock.needs_repair:
+            self._volume.problem("superblock", "the filesystem is marked as needing repair")
+        if source.size < superblock.blocks << superblock.block_log:
+            self._volume.problem("superblock", "the source is shorter than the filesystem")
+        self.journal = "unreplayed"
+        self._volume.problem("log", "not looked at yet: what lies in it is not seen")
+        self._superblock = superblock
+        self.uuid = superblock.uuid_text
+        self.label = superblock.label
+        self.block_size = superblock.block_size
+        self.root = superblock.root
+        self._maps: OrderedDict[int, tuple[int, list[Extent]]] = OrderedDict()
+
+    def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        """Entries of many directories; see the protocol."""
+        return read_directories(self._volume, numbers)
+
+    def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
+        """Metadata of many inodes; see the protocol."""
+        found = {}
+        for window in read_raw(self._volume, numbers):
+            for raw in window:
+                try:
+                    found[raw.number] = metadata(self._volume, raw)
+                except SidelightError as error:
+                    self._volume.problem(f"inode {raw.number}", error.what)
+        return found
+
+    def contents(
+        self, numbers: Sequence[int], limit: int
+    ) -> Iterator[tuple[int, bytes | SidelightError]]:
+        """Whole contents of regular files; see the protocol."""
+        left = dict.fromkeys(numbers)
+        sizes: dict[int, int] = {}
+        forks = []
+        for window in read_raw(self._volume, numbers):
+            for raw in window:
+                del left[raw.number]
+                if error := self._refusal(raw, limit):
+                    yield raw.number, error
+                    continue
+                sizes[raw.number] = raw.size
+                forks.append(bmap.Fork(raw.number, raw.format, raw.extents, raw.fork))
+        mapped = bmap.map_forks(self._volume, forks)
+        files: list[tuple[int, int, list[Extent]]] = []
+        for number, mapping in mapped.items():
+            if mapping.fault:
+                yield number, DamagedError(mapping.fault, where=self._where(number))
+            else:
+                files.append((number, sizes[number], _cut(mapping.extents, sizes[number])))
+        for number, content in read_in_physical_order(self._volume.source, files):
+            yield number, content
+        for number in left:
+            yield number, DamagedError("the inode cannot be read", where=self._where(number))
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        """Bytes of one regular file; see the protocol."""
+        size, extents = self._map(number)
+        end = min(offset + length, size)
+        if offset < 0 or offset >= end:
+            return b""
+        if end - offset > 1 << 31:
+            raise LimitError("more than 2 GiB in one read", where=self._where(number))
+        data = bytearray(end - offset)
+        first = max(0, bisect_right(extents, (offset, 1 << 63, 0)) - 1)
+        for index in range(first, len(extents)):
+            logical, physical, run = extents[index]
+            if logical >= end:
+                break
+            begin, stop = max(logical, offset), min(logical + run, end)
+            if begin < stop:
+                data[begin - offset : stop - offset] = self._volume.source.read_at(
+                    physical + begin - logical, stop - begin
+                )
+        return bytes(data)
+
+    def readlink(self, number: int) -> bytes:
+        """A symbolic link's target; see the protocol."""
+        return read_link(self._volume, self._raw(number))
+
+    def _where(self, number: int) -> str:
+        return f"{self._volume.where}: inode {number}"
+
+    def _raw(self, number: int) -> RawInode:
+        """One inode. Raises DamagedError with what its Problem says."""
+        before = len(self.problems)
+        for window in read_raw(self._volume, (number,)):
+            for raw in window:
+                return raw
+        what = self.problems[-1].what if len(self.problems) > before else "cannot be read"
+        raise DamagedError(what, where=self._where(number))
+
+    def _refusal(self, raw: RawInode, limit: int) -> SidelightError | None:
+        """Why a file's contents cannot be had, if so."""
+        where = self._where(raw.number)
+        if raw.kind is not Kind.REGULAR:
+            return DamagedError("not a regular file", where=where)
+        if raw.realtime:
+            return UnsupportedError("the file lies on a realtime device", where=where)
+        if raw.size > limit:
+            return LimitError(f"{raw.size} bytes, more than {limit}", where=where)
+        return None
+
+    def _map(self, number: int) -> tuple[int, list[Extent]]:
+        """A regular file's size and extents."""
+        known = self._maps.get(number)
+        if known:
+            return known
+        raw = self._raw(number)
+        if error := self._refusal(raw, (1 << 63) - 1):
+            raise error
+        fork = bmap.Fork(number, raw.format, raw.extents, raw.fork)
+        mapping = bmap.map_forks(self._volume, [fork])[number]
+        if mapping.fault:
+            raise DamagedError(mapping.fault, where=self._where(number))
+        self._maps[number] = raw.size, mapping.extents
+        while len(self._maps) > MAPS_KEPT:
+            self._maps.popitem(last=False)
+        return raw.size, mapping.extents
+
+
+def _cut(extents: list[Extent], size: int) -> list[Extent]:
+    """Without what lies wholly beyond the file's end (space allocated ahead)."""
+    if extents and extents[-1][0] + extents[-1][2] > size:
+        return [
+            (logical, physical, min(length, size - logical))
+            for logical, physical, length in extents
+            if logical < size
+        ]
+    return extents

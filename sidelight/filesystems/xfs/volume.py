@@ -1,0 +1,87 @@
+"""What all parts of the reader share: the source, its geometry, and where Problems go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sidelight.filesystems.crc32c import crc32c_many
+from sidelight.filesystems.xfs.layout import BASIC_BLOCK
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    import numpy.typing as npt
+
+    from sidelight.blocks import BlockSource
+    from sidelight.filesystems.xfs.bmap import Remap
+    from sidelight.filesystems.xfs.superblock import Superblock
+
+    Bytes = npt.NDArray[np.uint8]
+
+# A hostile image has a fault in every inode: name so many, then say that there are more.
+PROBLEM_CAP = 2000
+
+
+class Volume:
+    """A source with XFS on it. `replayed` holds the basic blocks that log recovery put in place."""
+
+    def __init__(
+        self,
+        source: BlockSource,
+        superblock: Superblock,
+        where: str,
+        problems: list[Problem],
+        replayed: Container[int] = (),
+    ) -> None:
+        self.source = source
+        self.superblock = superblock
+        self.where = where
+        self.problems = problems
+        self.replayed = replayed
+        # By inode: changes of its map that the log promises (see bmap.remap).
+        self.remaps: dict[int, list[Remap]] = {}
+        # Inodes whose extent trees still carry another owner's number (an interrupted swap).
+        self.adopted: set[int] = set()
+        self._seen: set[Problem] = set()
+
+    def problem(self, where: str, what: str) -> None:
+        """Note a fault, once; `where` within the filesystem: "inode 12"."""
+        found = Problem(f"{self.where}: {where}", what)
+        if found in self._seen or len(self._seen) > PROBLEM_CAP:
+            return
+        self._seen.add(found)
+        if len(self._seen) > PROBLEM_CAP:
+            found = Problem(self.where, f"more than {PROBLEM_CAP} faults; the rest are not listed")
+        self.problems.append(found)
+
+    def bad_checksums(
+        self, array: Bytes, field: int, offsets: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows have a wrong CRC at byte `field`; `offsets` are where the rows lie, in bytes.
+
+        A row that log recovery touched is not judged: its bytes come out of records whose own CRCs
+        were right, and its CRC field is the one from before.
+        """
+        stored = column(array, field, "<u4")
+        work = array.copy()
+        work[:, field : field + 4] = 0
+        bad: npt.NDArray[np.bool_] = (crc32c_many(work) ^ np.uint32(0xFFFFFFFF)) != stored
+        if self.replayed:
+            for row in np.flatnonzero(bad).tolist():
+                bad[row] = not self.was_replayed(int(offsets[row]), array.shape[1])
+        return bad
+
+    def was_replayed(self, offset: int, length: int) -> bool:
+        """Whether log recovery wrote any of these bytes."""
+        blocks = range(offset // BASIC_BLOCK, (offset + length - 1) // BASIC_BLOCK + 1)
+        return any(block in self.replayed for block in blocks)
+
+
+def column(array: Bytes, offset: int, kind: str) -> npt.NDArray[np.int64 | np.uint32 | np.uint64]:
+    """One field of every row, of numpy type `kind` (">u8"), at byte `offset`."""
+    width = np.dtype(kind).itemsize
+    field = np.ascontiguousarray(array[:, offset : offset + width]).view(kind)[:, 0]
+    return field  # noqa: RET504 - mypy needs the name to take the view's type
