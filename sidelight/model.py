@@ -109,11 +109,92 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Versions from `introduced` to `end`, as the ecosystem orders them.
+
+    An empty `introduced` is the beginning, an empty `end` is without end. The end itself is
+    affected only if `end_included`, the beginning unless `introduced_excluded`.
+    """
+
+    introduced: str = ""
+    end: str = ""
+    end_included: bool = False
+    introduced_excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A package that an advisory speaks of, and its affected versions.
+
+    `versions` are single affected versions besides the intervals. `stream` is the part of a
+    distribution that the row is about (`pro`, `eus:9.2`, `extras/docker`), empty for the main one;
+    `module` is an rpm module `name:stream`; `state` the vendor's word (`no-dsa`, `end-of-life`).
+    `advisory` is the id of the advisory, in what a database answers.
+    """
+
+    ecosystem: str
+    name: str
+    intervals: tuple[Interval, ...] = ()
+    versions: tuple[str, ...] = ()
+    stream: str = ""
+    module: str = ""
+    severity: Severity | None = None
+    state: str = ""
+    advisory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """What one feed says under one id. `source` is who says so.
+
+    `aliases` name the same thing elsewhere; `vulnerabilities` are the CVEs that it is about.
+    `vectors` are CVSS vectors. An advisory withdrawn by its author has no `affected`.
+    """
+
+    id: str
+    source: str
+    aliases: tuple[str, ...] = ()
+    vulnerabilities: tuple[str, ...] = ()
+    title: str = ""
+    severity: Severity | None = None
+    vectors: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    published: str = ""
+    modified: str = ""
+    affected: tuple[Affected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VulnerabilityFact:
+    """What is known of one CVE, whatever the package. `exploited_since` is CISA's date."""
+
+    id: str
+    source: str
+    vectors: tuple[str, ...] = ()
+    severity: Severity | None = None
+    title: str = ""
+    epss: float | None = None
+    epss_percentile: float | None = None
+    exploited_since: str = ""
+
+
+class FixAvailable(StrEnum):
+    """Whether an update closes a finding. `PARTIAL`: for some sources or subscribers only."""
+
+    YES = "YES"
+    NO = "NO"
+    PARTIAL = "PARTIAL"
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One vulnerability of one package on one machine.
 
     `vulnerability` is the CVE where there is one, else the advisory's own id. `advisories` are all
-    the ids that say so, sorted. `fixed_version` is empty where no fix is known.
+    the ids that say so, sorted. `fixed_version` is empty where no fix is known. `cvss_vectors` are
+    (source, vector), the one that gave `cvss_score` first; `severity_source` names who rated it.
+    `epss` is a probability from 0 to 1; `exploited_since` the day it entered CISA's catalogue of
+    exploited vulnerabilities. `state` is the distribution's word where it has one (`no-dsa`).
     """
 
     vulnerability: str
@@ -126,6 +207,20 @@ class Finding:
     cvss_vector: str = ""
     cvss_score: float | None = None
     references: tuple[str, ...] = field(default=())
+    cvss_vectors: tuple[tuple[str, str], ...] = ()
+    epss: float | None = None
+    epss_percentile: float | None = None
+    exploited_since: str = ""
+    fix_available: FixAvailable = FixAvailable.NO
+    remediation: str = ""
+    ecosystem: str = ""
+    stream: str = ""
+    state: str = ""
+
+    @property
+    def exploit_available(self) -> bool:
+        """Whether there is evidence that the vulnerability is exploited."""
+        return bool(self.exploited_since)
 
 
 @dataclass(frozen=True, slots=True)

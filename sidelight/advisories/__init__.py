@@ -1,1 +1,12 @@
-"""Advisory feeds and the database made of them."""
+"""Advisory feeds and the database made of them.
+
+build(sources, out, progress)   files and directories of feeds -> one file
+Database.open(path)             the file, mapped: lookup(ecosystem, name), info(), verify()
+"""
+
+from __future__ import annotations
+
+from sidelight.advisories.build import BuildSummary, build
+from sidelight.advisories.database import Database, DatabaseInfo
+
+__all__ = ["BuildSummary", "Database", "DatabaseInfo", "build"]

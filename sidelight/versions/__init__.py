@@ -1,1 +1,78 @@
 """Version orderings: one module each, version -> sortable bytes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sidelight.errors import UnsupportedError
+from sidelight.versions import apk, dpkg, pep440, rpm, semver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _rpm_without_epoch(version: str) -> bytes:
+    return rpm.key(rpm.without_epoch(version))
+
+
+_ORDERS: dict[str, Callable[[str], bytes]] = {
+    "dpkg": dpkg.key,
+    "rpm": rpm.key,
+    # Feeds of SUSE never tell an epoch, so none is compared.
+    "rpm-without-epoch": _rpm_without_epoch,
+    "apk": apk.key,
+    "pep440": pep440.key,
+    "semver": semver.key,
+    "go": semver.go_key,
+}
+
+# By the first part of an advisory ecosystem's name, and by purl type; lower case.
+_SCHEMES = {
+    "debian": "dpkg",
+    "ubuntu": "dpkg",
+    "deb": "dpkg",
+    "alpine": "apk",
+    "alpaquita": "apk",
+    "chainguard": "apk",
+    "wolfi": "apk",
+    "almalinux": "rpm",
+    "amazon linux": "rpm",
+    "fedora": "rpm",
+    "oracle linux": "rpm",
+    "red hat": "rpm",
+    "rocky linux": "rpm",
+    "suse": "rpm-without-epoch",
+    "opensuse": "rpm-without-epoch",
+    "pypi": "pep440",
+    "npm": "semver",
+    "crates.io": "semver",
+    "cargo": "semver",
+    "golang": "go",
+    "rubygems": "gem",
+    "packagist": "composer",
+}
+
+
+def scheme_of(ecosystem: str) -> str:
+    """The ordering of an advisory ecosystem (`Debian:12`), a purl type or a scheme's own name.
+
+    Raises UnsupportedError for one that has none here.
+    """
+    if ecosystem in _ORDERS:
+        return ecosystem
+    first = ecosystem.partition(":")[0].lower()
+    scheme = _SCHEMES.get(first, first)
+    if scheme not in _ORDERS:
+        raise UnsupportedError("no order of versions is known for it", where=ecosystem)
+    return scheme
+
+
+@lru_cache(maxsize=1 << 17)
+def sort_key(ecosystem_or_scheme: str, version: str) -> bytes:
+    """Bytes that order versions as their ecosystem does: equal versions have equal bytes.
+
+    Raises FormatError where the ecosystem refuses the version, UnsupportedError where the
+    ecosystem is not known.
+    """
+    return _ORDERS[scheme_of(ecosystem_or_scheme)](version)

@@ -1,0 +1,383 @@
+"""Reading the advisory database: one mapped file, nothing of it read before it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from sidelight.advisories import layout
+from sidelight.advisories.compile import Span
+from sidelight.advisories.ecosystems import canonical, normal_name
+from sidelight.errors import DatabaseError
+from sidelight.model import Affected, Interval, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+_U64 = struct.Struct("<Q")
+_U32 = struct.Struct("<I")
+_PAIR = struct.Struct("<QQ")
+_SEVERITIES = (None, *Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInfo:
+    """What a database holds. `newest` is the latest change that any of its advisories tells.
+
+    `ecosystems` are (name, rows); `files` the (name, SHA-256) of what it was built from.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    schema: int
+    advisories: int
+    vulnerabilities: int
+    packages: int
+    rows: int
+    withdrawn: int
+    problems: int
+    newest: str
+    ecosystems: tuple[tuple[str, int], ...]
+    files: tuple[tuple[str, str], ...]
+
+
+class Hit(NamedTuple):
+    """A row that affects a version: number of its advisory, its label's, severity, the fix."""
+
+    advisory: int
+    label: int
+    severity: int
+    fixed: str
+
+
+class VulnerabilityRecord(NamedTuple):
+    """What the database keeps of a vulnerability; ranks are of Severity, None where unknown."""
+
+    id: str
+    title: str
+    severity: int | None
+    rated_by: str
+    score: float | None
+    vectors: tuple[tuple[str, str], ...]
+    epss: float | None
+    epss_percentile: float | None
+    exploited_since: str
+
+
+class AdvisoryRecord(NamedTuple):
+    """What the database keeps of an advisory; `vulnerabilities` are numbers."""
+
+    id: str
+    source: str
+    vulnerabilities: tuple[int, ...]
+    severity: int | None
+    title: str
+    score: float | None
+    vectors: tuple[str, ...]
+    references: tuple[str, ...]
+    published: str
+    modified: str
+
+
+class Database:
+    """An open database. Safe to share between threads; immutable."""
+
+    def __init__(self, path: Path, data: mmap.mmap) -> None:
+        self._path = path
+        self._data = data
+        fields = layout.HEADER.unpack_from(data)
+        self._size: int = fields[3]
+        places = fields[4:]
+        self._sections = {
+            name: (places[2 * i], places[2 * i + 1]) for i, name in enumerate(layout.SECTIONS)
+        }
+        self._slots, slots_size = self._sections["slots"]
+        self._mask = slots_size // 4 - 1
+        self._group_offsets = self._sections["group_offsets"][0]
+        self._advisory_offsets = self._sections["advisory_offsets"][0]
+        self._vulnerability_offsets = self._sections["vulnerability_offsets"][0]
+        self.labels: list[tuple[str, str, str]] = [
+            (stream, module, state) for stream, module, state in self._json("labels")
+        ]
+        self._info: dict[str, Any] = self._json("info")
+        self._advisories: dict[int, AdvisoryRecord] = {}
+        self._vulnerabilities: dict[int, VulnerabilityRecord] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Map a database. Header, size and index are checked; `verify` checks all of it.
+
+        Raises DatabaseError where there is none, or one of another schema, or a damaged one.
+        """
+        try:
+            with path.open("rb") as stream:
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise DatabaseError("there is no advisory database here", where=str(path)) from error
+        except (OSError, ValueError) as error:
+            raise DatabaseError(f"cannot be read: {error}", where=str(path)) from error
+        try:
+            _check(path, data)
+            return cls(path, data)
+        except (struct.error, ValueError, TypeError) as error:
+            raise DatabaseError("its index is damaged", where=str(path)) from error
+
+    def close(self) -> None:
+        """Unmap the file; the database cannot be used any more."""
+        self._data.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _json(self, section: str) -> Any:
+        start, size = self._sections[section]
+        return json.loads(self._data[start : start + size])
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the contents: which database this is."""
+        start = layout.HEADER.size + layout.DIGEST_SIZE
+        return self._data[start : start + layout.DIGEST_SIZE].hex()
+
+    def info(self) -> DatabaseInfo:
+        """What the database holds."""
+        return DatabaseInfo(
+            path=self._path,
+            size=self._size,
+            sha256=self.sha256,
+            schema=layout.SCHEMA,
+            ecosystems=tuple(sorted(self._info["ecosystems"].items())),
+            files=tuple((name, digest) for name, digest in self._info["files"]),
+            **{
+                name: self._info[name]
+                for name in (
+                    "advisories",
+                    "vulnerabilities",
+                    "packages",
+                    "rows",
+                    "withdrawn",
+                    "problems",
+                    "newest",
+                )
+            },
+        )
+
+    @property
+    def ecosystems(self) -> frozenset[str]:
+        """The names of the ecosystems that have advisories."""
+        return frozenset(self._info["ecosystems"])
+
+    def verify(self) -> None:
+        """Check every byte. Raises DatabaseError where one is not what was written."""
+        digest = hashlib.sha256()
+        for start in range(layout.HEADER_SIZE, self._size, 1 << 20):
+            digest.update(self._data[start : min(start + (1 << 20), self._size)])
+        if digest.hexdigest() != self.sha256:
+            raise DatabaseError("its contents are damaged", where=str(self._path))
+
+    def group(self, ecosystem: str, name: str) -> Group | None:
+        """All rows of a package, or None where no advisory speaks of it.
+
+        `ecosystem` is the database's own name for it (see ecosystems.canonical).
+        """
+        key = f"{ecosystem}\0{name}".encode("utf-8", "surrogatepass")
+        data, mask, slots = self._data, self._mask, self._slots
+        slot = zlib.crc32(key) & mask
+        while True:
+            (number,) = _U32.unpack_from(data, slots + 4 * slot)
+            if not number:
+                return None
+            (start,) = _U64.unpack_from(data, self._group_offsets + 8 * (number - 1))
+            body = start + layout.GROUP.size
+            if data[body : body + len(key)] == key:
+                head = layout.GROUP.unpack_from(data, start)
+                if head[0] == len(key):
+                    return Group(data, body + len(key), head[1], head[2], head[3])
+            slot = (slot + 1) & mask
+
+    def advisory(self, number: int) -> AdvisoryRecord:
+        """The advisory with this number, from 0."""
+        found = self._advisories.get(number)
+        if found is None:
+            start, end = _PAIR.unpack_from(self._data, self._advisory_offsets + 8 * number)
+            found = AdvisoryRecord._make(json.loads(self._data[start:end]))
+            self._advisories[number] = found
+        return found
+
+    def vulnerability(self, number: int) -> VulnerabilityRecord:
+        """The vulnerability with this number, from 0."""
+        found = self._vulnerabilities.get(number)
+        if found is None:
+            start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
+            found = VulnerabilityRecord._make(json.loads(self._data[start:end]))
+            self._vulnerabilities[number] = found
+        return found
+
+    def lookup(self, ecosystem: str, name: str) -> Sequence[Affected]:
+        """All that the advisories say of a package, by the feed's or the database's ecosystem.
+
+        Versions are as the feeds write them; an interval's beginning is only told where the feed
+        has one that is not the first of all versions.
+        """
+        own, _stream = canonical(ecosystem)
+        group = self.group(own, normal_name(own, name))
+        if group is None:
+            return ()
+        return [self._affected(own, name, row) for row in group.rows()]
+
+    def _affected(
+        self, ecosystem: str, name: str, row: tuple[int, int, int, list[Span]]
+    ) -> Affected:
+        number, label, severity, found = row
+        stream, module, state = self.labels[label]
+        return Affected(
+            ecosystem=ecosystem,
+            name=name,
+            intervals=tuple(
+                Interval(end=span.text, end_included=bool(span.flags & layout.END_INCLUDED))
+                for span in found
+            ),
+            stream=stream,
+            module=module,
+            severity=_SEVERITIES[severity],
+            state=state,
+            advisory=self.advisory(number).id,
+        )
+
+
+def _check(path: Path, data: mmap.mmap) -> None:
+    where = str(path)
+    if len(data) < layout.HEADER_SIZE or data[: len(layout.MAGIC)] != layout.MAGIC:
+        raise DatabaseError("this is no advisory database", where=where)
+    header = data[: layout.HEADER.size]
+    _magic, schema, _flags, size, *places = layout.HEADER.unpack(header)
+    if schema != layout.SCHEMA:
+        what = f"its schema is {schema}, this version reads {layout.SCHEMA}: build it anew"
+        raise DatabaseError(what, where=where)
+    if size != len(data):
+        raise DatabaseError(f"it has {len(data)} of {size} bytes", where=where)
+    index = hashlib.sha256()
+    for number in range(layout.FIRST_OF_INDEX, len(layout.SECTIONS)):
+        start, length = places[2 * number], places[2 * number + 1]
+        if start + length > size:
+            raise DatabaseError("its index is damaged", where=where)
+        index.update(data[start : start + length])
+    digest = hashlib.sha256(header + index.digest()).digest()
+    if digest != data[layout.HEADER.size : layout.HEADER.size + layout.DIGEST_SIZE]:
+        raise DatabaseError("its index is damaged", where=where)
+
+
+class Group:
+    """The rows of one package, decoded as far as they are asked for."""
+
+    __slots__ = (
+        "_data",
+        "_ends",
+        "_keys",
+        "_ranged",
+        "_ranged_count",
+        "_row_ends",
+        "_rows",
+        "_text_ends",
+        "_texts",
+    )
+
+    def __init__(self, data: mmap.mmap, start: int, buckets: int, rows: int, ranged: int) -> None:
+        self._data = data
+        table = struct.unpack_from(f"<{3 * buckets}I", data, start)
+        self._ends = table[:buckets]
+        self._row_ends = table[buckets : 2 * buckets]
+        self._text_ends = table[2 * buckets :]
+        self._rows = start + 12 * buckets
+        self._keys = self._rows + layout.ROW.size * rows
+        self._texts = self._keys + (self._ends[-1] if buckets else 0)
+        self._ranged = self._texts + (self._text_ends[-1] if buckets else 0)
+        self._ranged_count = ranged
+
+    def hits(self, key: bytes) -> list[Hit]:
+        """The rows that affect the version with this sort key."""
+        found: list[Hit] = []
+        data, ends = self._data, self._ends
+        low, high = 0, len(ends)
+        while low < high:  # the first bucket whose key is above
+            middle = (low + high) // 2
+            start = ends[middle - 1] if middle else 0
+            if data[self._keys + start : self._keys + ends[middle]] <= key:
+                low = middle + 1
+            else:
+                high = middle
+        for bucket in range(low, len(ends)):
+            fixed = self._text(bucket)
+            first = self._row_ends[bucket - 1] if bucket else 0
+            rows = data[
+                self._rows + layout.ROW.size * first : self._rows
+                + layout.ROW.size * self._row_ends[bucket]
+            ]
+            found += [
+                Hit(advisory, label, severity, fixed)
+                for advisory, label, severity, _unused in layout.ROW.iter_unpack(rows)
+            ]
+        if self._ranged_count:
+            self._ranged_hits(key, found)
+        return found
+
+    def _text(self, bucket: int) -> str:
+        start = self._text_ends[bucket - 1] if bucket else 0
+        text = self._data[self._texts + start : self._texts + self._text_ends[bucket]]
+        return text.decode("utf-8", "surrogateescape")
+
+    def _ranged_hits(self, key: bytes, found: list[Hit]) -> None:
+        for advisory, label, severity, spans in self._ranged_rows():
+            for span in spans:
+                if span.contains(key):
+                    fixed = span.text if span.flags & layout.SHOWN_AS_FIX else ""
+                    found.append(Hit(advisory, label, severity, fixed))
+                    break
+
+    def _ranged_rows(self) -> list[tuple[int, int, int, list[Span]]]:
+        data, at = self._data, self._ranged
+        rows: list[tuple[int, int, int, list[Span]]] = []
+        for _row in range(self._ranged_count):
+            advisory, label, severity, _unused = layout.ROW.unpack_from(data, at)
+            (count,) = layout.COUNT.unpack_from(data, at + layout.ROW.size)
+            at += layout.ROW.size + layout.COUNT.size
+            spans: list[Span] = []
+            for _span in range(count):
+                flags, low, high, size = layout.SPAN.unpack_from(data, at)
+                at += layout.SPAN.size
+                end = at + low + high
+                text = data[end : end + size].decode("utf-8", "surrogateescape")
+                spans.append(Span(data[at : at + low], data[at + low : end], flags, text))
+                at = end + size
+            rows.append((advisory, label, severity, spans))
+        return rows
+
+    def rows(self) -> list[tuple[int, int, int, list[Span]]]:
+        """Every row: advisory, label and severity numbers, and the affected spans."""
+        out: list[tuple[int, int, int, list[Span]]] = []
+        for bucket, (end, row_end) in enumerate(zip(self._ends, self._row_ends, strict=True)):
+            key_start = self._ends[bucket - 1] if bucket else 0
+            key = self._data[self._keys + key_start : self._keys + end]
+            span = Span(b"", key, layout.SHOWN_AS_FIX, self._text(bucket))
+            first = self._row_ends[bucket - 1] if bucket else 0
+            for number in range(first, row_end):
+                place = self._rows + layout.ROW.size * number
+                advisory, label, severity, _unused = layout.ROW.unpack_from(self._data, place)
+                out.append((advisory, label, severity, [span]))
+        return out + self._ranged_rows()

@@ -1,0 +1,51 @@
+"""Which vulnerability an advisory is about, over all feeds' aliases.
+
+A CVE where any advisory of the same thing names one; else the best known of the names: GitHub's,
+then any other, the first in order. So two feeds that speak of the same thing make one finding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sidelight.model import Advisory
+
+
+class Aliases:
+    """The names under which feeds know the same thing."""
+
+    def __init__(self) -> None:
+        self._cves: dict[str, set[str]] = {}
+        self._others: dict[str, set[str]] = {}
+
+    def add(self, advisory: Advisory) -> None:
+        """Learn an advisory's names."""
+        names = {advisory.id, *advisory.aliases}
+        if advisory.vulnerabilities:
+            # An erratum of many CVEs does not make the other names it knows into all of them.
+            if advisory.aliases:
+                for name in names:
+                    self._cves.setdefault(name, set()).update(advisory.vulnerabilities)
+        elif advisory.aliases:
+            for name in names:
+                self._others.setdefault(name, set()).update(names)
+
+    def vulnerabilities(self, name: str, aliases: Iterable[str], known: Iterable[str]) -> list[str]:
+        """What an advisory is about, sorted: `known`, its own CVEs, or what the others tell."""
+        own = sorted(set(known))
+        if own:
+            return own
+        names = {name, *aliases}
+        for item in list(names):
+            names |= self._others.get(item, set())
+        cves: set[str] = set()
+        for item in names:
+            cves |= self._cves.get(item, set())
+        return sorted(cves) if cves else [min(names, key=_preference)]
+
+
+def _preference(name: str) -> tuple[bool, str]:
+    return not name.startswith("GHSA-"), name

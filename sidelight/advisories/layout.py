@@ -1,0 +1,63 @@
+"""The database file, byte by byte. All integers little-endian, all texts UTF-8.
+
+    header          HEADER, padded to HEADER_SIZE
+    vulnerabilities one JSON array a vulnerability, sorted by id
+    advisories      one JSON array an advisory, sorted by id and source
+    groups          one group for each (ecosystem, name), sorted
+    index           offsets of the above (u64, one more than there are), the hash table, labels, info
+
+The header's `index_sha256` covers the header before it and the index: it is checked on open.
+`sha256`, after it, covers the whole file from the first section on: `Database.verify` checks it.
+
+The hash table has a power of two slots, u32: 0 is empty, else 1 + the number of a group; a group's
+slot is the CRC-32 of its key, `ecosystem NUL name`, and the next empty one after it.
+
+A group:
+
+    GROUP           size of the key, buckets, rows of all buckets, ranged rows
+    key
+    bucket table    u32 arrays, one item a bucket: end of its sort key, of its rows, of its text
+    rows            ROW each, bucket after bucket
+    keys, texts     of the buckets: sort key and spelling of the version that fixes
+    ranged rows     ROW, u16 count, then that many of SPAN, introduced key, end key, end text
+
+Buckets are sorted by key, so that all rows that affect a version are those after one place. The
+key NEVER, above every version's, is of rows without a fix. Only rows with a single interval from
+the beginning of all versions to an excluded end are in buckets; all others are ranged.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = b"SLIGHTDB"
+SCHEMA = 1
+HEADER_SIZE = 256
+# magic, schema, flags (0), file size, then offset and size of: vulnerabilities, advisories, groups,
+# vulnerability offsets, advisory offsets, group offsets, hash table, labels, info.
+HEADER = struct.Struct("<8sIIQ" + "QQ" * 9)
+DIGEST_SIZE = 32
+SECTIONS = (
+    "vulnerabilities",
+    "advisories",
+    "groups",
+    "vulnerability_offsets",
+    "advisory_offsets",
+    "group_offsets",
+    "slots",
+    "labels",
+    "info",
+)
+FIRST_OF_INDEX = 3  # sections from here on are the index
+
+GROUP = struct.Struct("<HIII")
+# advisory number, label number (stream, module, state), severity rank + 1 (0: none), unused
+ROW = struct.Struct("<IHBB")
+COUNT = struct.Struct("<H")
+# flags, sizes of: introduced key, end key, end text
+SPAN = struct.Struct("<BHHH")
+END_INCLUDED = 1
+INTRODUCED_EXCLUDED = 2
+SHOWN_AS_FIX = 4  # the end is a version that fixes, and not the last affected one
+
+NEVER = b"\xff" * 8

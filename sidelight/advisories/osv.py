@@ -1,0 +1,227 @@
+"""OSV records (ossf.github.io/osv-schema, 1.0 to 1.7), whatever database they come from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sidelight.advisories import severity as severities
+from sidelight.advisories.ecosystems import canonical, normal_name
+from sidelight.advisories.shape import items, text, texts
+from sidelight.errors import DamagedError, FormatError
+from sidelight.model import Advisory, Affected, Interval, Problem
+from sidelight.versions import sort_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.model import Severity
+
+# Who speaks, by the prefix of an id; the boolean tells errata of a distribution, whose `related`
+# are the CVEs that they fix.
+_SOURCES = (
+    ("GHSA-", "GitHub", False),
+    ("PYSEC-", "PyPA", False),
+    ("RUSTSEC-", "RustSec", False),
+    ("GO-", "Go", False),
+    ("MAL-", "OpenSSF", False),
+    ("ALPINE-", "Alpine", False),
+    ("DEBIAN-", "Debian", False),
+    ("UBUNTU-", "Ubuntu", False),
+    ("CVE-", "CVE", False),
+    ("DSA-", "Debian", True),
+    ("DLA-", "Debian", True),
+    ("DTSA-", "Debian", True),
+    ("USN-", "Ubuntu", True),
+    ("LSN-", "Ubuntu", True),
+    ("ALSA-", "AlmaLinux", True),
+    ("ALBA-", "AlmaLinux", True),
+    ("ALEA-", "AlmaLinux", True),
+    ("RLSA-", "Rocky Linux", True),
+    ("RXSA-", "Rocky Linux", True),
+    ("RLBA-", "Rocky Linux", True),
+    ("RLEA-", "Rocky Linux", True),
+    ("RHSA-", "Red Hat", True),
+    ("RHBA-", "Red Hat", True),
+    ("RHEA-", "Red Hat", True),
+    ("SUSE-", "SUSE", True),
+    ("openSUSE-", "openSUSE", True),
+)
+# Errata that mend or add something: about security only if they name a CVE.
+_NOT_SECURITY = ("ALBA-", "ALEA-", "RLBA-", "RLEA-", "RHBA-", "RHEA-")
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_WITHDRAWN = re.compile(r"\W*(?:withdrawn|duplicate advisory)\b", re.IGNORECASE)
+_OPENING = 400  # characters of a text in which it says that it was withdrawn
+_TITLE = 240  # characters
+_REFERENCES = 10
+_WORD = re.compile(r"(Critical|Important|Moderate|Low):\s")
+_MODULE = re.compile(r"([\w.+-]+):([\w.+-]+)(?=[\s/]|$)")
+
+
+def recognises(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is an OSV record."""
+    return "id" in record and "modified" in record and not {"document", "vulns"} & record.keys()
+
+
+def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
+    """One record: its advisory (nothing if it is not about security), and what it lost.
+
+    A row of versions that its ecosystem refuses is a Problem. Raises DamagedError where a field
+    has not the shape that the schema says.
+    """
+    name = text(record, "id")
+    if not name:
+        return
+    if record.get("withdrawn") or _is_withdrawn(name, record):
+        yield Advisory(name, _source(name)[0])
+        return
+    source, is_erratum = _source(name)
+    aliases = texts(record, "aliases")
+    named = [name, *aliases, *texts(record, "upstream")]
+    if is_erratum:
+        named += texts(record, "related")
+    cves = sorted({found for item in named for found in _CVE.findall(item)})
+    if not cves and name.startswith(_NOT_SECURITY):
+        return
+    summary, details = text(record, "summary"), text(record, "details")
+    specific = record.get("database_specific") or {}
+    problems: list[Problem] = []
+    affected = tuple(_affected(record, summary, problems))
+    yield from problems
+    yield Advisory(
+        id=name,
+        source=source,
+        aliases=tuple(alias for alias in aliases if not _CVE.fullmatch(alias)),
+        vulnerabilities=tuple(cves),
+        title=_title(summary, details),
+        severity=_severity(specific, summary),
+        vectors=_vectors(record),
+        references=tuple(text(item, "url") for item in items(record, "references")[:_REFERENCES]),
+        published=text(record, "published"),
+        modified=text(record, "modified"),
+        affected=affected,
+    )
+
+
+def _is_withdrawn(name: str, record: dict[str, Any]) -> bool:
+    """Whether GitHub's text says so: some of its mirrors lose the field, and keep the text."""
+    if not name.startswith("GHSA-"):
+        return False
+    summary, details = text(record, "summary"), text(record, "details")
+    return bool(_WITHDRAWN.match(summary) or _WITHDRAWN.match(details)) or (
+        "has been withdrawn" in details[:_OPENING]
+    )
+
+
+def _source(name: str) -> tuple[str, bool]:
+    for prefix, source, is_erratum in _SOURCES:
+        if name.startswith(prefix):
+            return source, is_erratum
+    return name.partition("-")[0], False
+
+
+def _title(summary: str, details: str) -> str:
+    chosen = summary or details.partition("\n")[0]
+    chosen = " ".join(chosen.split())
+    return chosen if len(chosen) <= _TITLE else chosen[: _TITLE - 1].rstrip() + "…"
+
+
+def _severity(specific: object, summary: str) -> Severity | None:
+    if isinstance(specific, dict):
+        word = severities.of_word(specific.get("severity"))
+        if word is not None:
+            return word
+    match = _WORD.match(summary)
+    return severities.of_word(match[1]) if match else None
+
+
+def _vectors(record: dict[str, Any]) -> tuple[str, ...]:
+    found = [text(item, "score") for item in items(record, "severity")]
+    for row in items(record, "affected"):
+        found += [text(item, "score") for item in items(row, "severity")]
+    return tuple(dict.fromkeys(item for item in found if item.startswith(("CVSS:", "AV:"))))
+
+
+def _affected(record: dict[str, Any], summary: str, problems: list[Problem]) -> Iterator[Affected]:
+    for row in items(record, "affected"):
+        package = row.get("package")
+        if not isinstance(package, dict):
+            continue  # only a range of commits
+        feed_name = text(package, "ecosystem")
+        ecosystem, stream = canonical(feed_name)
+        specific = row.get("ecosystem_specific")
+        specific = specific if isinstance(specific, dict) else {}
+        urgency = text(specific, "urgency") or text(specific, "severity")
+        try:
+            packages = list(_packages(row, text(package, "name"), ecosystem, specific))
+        except DamagedError:
+            raise
+        except FormatError as error:
+            problems.append(Problem(f"{feed_name} {text(package, 'name')}", str(error)))
+            continue
+        for name, intervals in packages:
+            yield Affected(
+                ecosystem=ecosystem,
+                name=normal_name(ecosystem, name),
+                intervals=intervals,
+                versions=texts(row, "versions"),
+                stream=stream,
+                module=_module(intervals, summary),
+                severity=severities.of_word(urgency),
+                state="end-of-life" if urgency == "end-of-life" else "",
+            )
+
+
+def _packages(
+    row: dict[str, Any], name: str, ecosystem: str, specific: dict[str, Any]
+) -> Iterator[tuple[str, tuple[Interval, ...]]]:
+    """The names that installed packages have, and what is affected of each.
+
+    SUSE names the source package and lists the binaries with their own fixed versions.
+    """
+    if ecosystem.startswith(("SUSE", "openSUSE")):
+        binaries = [pair for item in items(specific, "binaries") for pair in item.items()]
+        for binary, fixed in binaries:
+            if isinstance(fixed, str):
+                yield binary, (Interval(end=fixed),)
+        if binaries:
+            return
+    found: list[Interval] = []
+    for span in items(row, "ranges"):
+        if span.get("type") != "GIT":
+            found += intervals_of(items(span, "events"), ecosystem)
+    yield name, tuple(found)
+
+
+def intervals_of(events: list[dict[str, Any]], ecosystem: str) -> list[Interval]:
+    """The intervals that a range's events bound, ordered as the ecosystem orders versions.
+
+    Raises FormatError where a version has no place in that order.
+    """
+    placed: list[tuple[bytes, str, str]] = []
+    for event in events:
+        for kind in ("introduced", "fixed", "last_affected"):
+            version = event.get(kind)
+            if isinstance(version, str):
+                is_start = kind == "introduced" and version == "0"
+                placed.append((b"" if is_start else sort_key(ecosystem, version), kind, version))
+    placed.sort(key=lambda item: item[0])  # events at one version keep the feed's order
+    found: list[Interval] = []
+    start: str | None = None
+    for place, kind, version in placed:
+        if kind == "introduced":
+            start = start if start is not None else ("" if place == b"" else version)
+        elif start is not None:
+            found.append(Interval(start, version, end_included=kind == "last_affected"))
+            start = None
+    if start is not None:
+        found.append(Interval(start))
+    return found
+
+
+def _module(intervals: tuple[Interval, ...], summary: str) -> str:
+    """`name:stream` of an rpm module build; `?` where only the version tells that it is one."""
+    if not any(".module" in interval.end for interval in intervals):
+        return ""
+    match = _MODULE.search(_WORD.sub("", summary.removeprefix("Red Hat Security Advisory: ")))
+    return f"{match[1]}:{match[2]}" if match else "?"

@@ -1,0 +1,181 @@
+"""Which rows of a package are about the stream that an installed build comes from.
+
+A distribution ships the same package in several lines of versions. A build of one line must not be
+compared with a fix of another: it would be found old while it is mended, or the reverse.
+
+- rpm modules: a module build is compared with builds of the same `name:stream` only, any other
+  build with no module's.
+- Red Hat's extended lines (eus, aus, e4s, tus): a build made for minor release Y carries `.elX_Y`;
+  where such a line has its own word on a CVE, it decides for these builds, and for no others.
+- Ubuntu's ESM (Pro): where the installed build is an ESM build, ESM's word decides; otherwise the
+  archive's own, and ESM's only where the archive has no fix.
+- Amazon Linux 2's extras: a build belongs to the repository whose fixed versions share most leading
+  numbers with it; the core repository on a tie.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sidelight.advisories.database import Group, Hit
+    from sidelight.model import Package
+
+    from sidelight.advisories.compile import Span
+
+    _Rows = list[tuple[int, int, int, list[Span]]]
+
+Label = tuple[str, str, str]  # stream, module, state
+_AMAZON = ("extras", "livepatch")
+_UBUNTU = ("esm", "pro", "fips", "realtime")
+
+_MINOR = re.compile(r"\.el(\d+)_(\d+)")
+_EXTENDED = re.compile(r"(?:eus|aus|e4s|tus|eus_\w+|e4s_\w+):(\d+)\.(\d+)")
+_NUMBERS = re.compile(r"\d+")
+
+
+def fits_module(module: str, package: Package) -> bool:
+    """Whether a row about this module (or "") may speak of the package."""
+    built = package.modularity or ("?" if ".module" in package.version else "")
+    if not module or not built:
+        return not module and not built
+    if module == "?" or built == "?":
+        return True
+    return built == module or built.startswith(module + ":")
+
+
+def minor_release(version: str) -> str:
+    """`9.2` of a build for one minor release of Red Hat's (`.el9_2`), else ""."""
+    match = _MINOR.search(version)
+    return f"{match[1]}.{match[2]}" if match else ""
+
+
+def is_extended(stream: str) -> str:
+    """`9.2` of the stream `eus:9.2` and its like, else ""."""
+    match = _EXTENDED.fullmatch(stream)
+    return f"{match[1]}.{match[2]}" if match else ""
+
+
+class Case(NamedTuple):
+    """The package in question, and all that the database has of it.
+
+    `about` tells the vulnerabilities of an advisory, by numbers.
+    """
+
+    group: Group
+    package: Package
+    version: str
+    labels: list[Label]
+    about: Callable[[int], Iterable[int]]
+
+    def stream(self, hit: Hit) -> str:
+        """The stream of a hit."""
+        return self.labels[hit.label][0]
+
+    def rows(self) -> _Rows:
+        """All rows that may speak of the package, also those that do not affect its version."""
+        return [
+            row for row in self.group.rows() if fits_module(self.labels[row[1]][1], self.package)
+        ]
+
+    def spoken_of(self, wanted: Callable[[str], bool]) -> set[int]:
+        """The vulnerabilities on which a stream has a word."""
+        return {
+            vulnerability
+            for advisory, label, _severity, _spans in self.rows()
+            if wanted(self.labels[label][0])
+            for vulnerability in self.about(advisory)
+        }
+
+
+def choose(hits: list[Hit], case: Case) -> list[Hit]:
+    """The hits that are of the package's own stream.
+
+    Rows that do not affect the version count too: they say that their stream has mended it.
+    """
+    hits = [hit for hit in hits if fits_module(case.labels[hit.label][1], case.package)]
+    found = {case.stream(hit) for hit in hits}
+    minor = minor_release(case.version) if case.package.type == "rpm" else ""
+    if minor or any(map(is_extended, found)):
+        return _red_hat(hits, minor, case)
+    if any(stream.startswith(_AMAZON) for stream in found):
+        return _amazon(hits, case)
+    if any(stream.startswith(_UBUNTU) for stream in found):
+        return _ubuntu(hits, case)
+    return hits
+
+
+def _red_hat(hits: list[Hit], minor: str, case: Case) -> list[Hit]:
+    def of_this_minor(stream: str) -> bool:
+        return bool(minor) and is_extended(stream) == minor
+
+    decided = case.spoken_of(of_this_minor)
+    kept: list[Hit] = []
+    for hit in hits:
+        stream = case.stream(hit)
+        if is_extended(stream):
+            if of_this_minor(stream):
+                kept.append(hit)
+        elif not decided.issuperset(case.about(hit.advisory)):
+            kept.append(hit)
+    return kept
+
+
+def _ubuntu(hits: list[Hit], case: Case) -> list[Hit]:
+    hits = [
+        hit
+        for hit in hits
+        if not case.stream(hit).startswith(("fips", "realtime")) or "fips" in case.version
+    ]
+    if "esm" in case.version:
+        decided = case.spoken_of(_is_esm)
+        return [
+            hit
+            for hit in hits
+            if _is_esm(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
+        ]
+    open_here = {
+        vulnerability
+        for hit in hits
+        if not case.stream(hit) and not hit.fixed
+        for vulnerability in case.about(hit.advisory)
+    }
+    decided = case.spoken_of(lambda stream: not stream) - open_here
+    return [
+        hit
+        for hit in hits
+        if not _is_esm(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
+    ]
+
+
+def _is_esm(stream: str) -> bool:
+    return stream.startswith(("esm", "pro"))
+
+
+def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
+    best: dict[str, int] = {}
+    for _advisory, label, _severity, spans in case.rows():
+        stream = case.labels[label][0]
+        shared = max((_shared_numbers(case.version, span.text) for span in spans), default=0)
+        best[stream] = max(best.get(stream, 0), shared)
+    longest = max(best.values(), default=0)
+    own = min((stream for stream, shared in best.items() if shared == longest), default="")
+    return [hit for hit in hits if case.stream(hit) == own]
+
+
+def _shared_numbers(one: str, other: str) -> int:
+    """How many leading numbers of the upstream versions are the same, epochs apart."""
+    pairs = zip(_upstream(one), _upstream(other), strict=False)
+    count = 0
+    for left, right in pairs:
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _upstream(version: str) -> list[str]:
+    return _NUMBERS.findall(version.rpartition(":")[2].rpartition("-")[0] or version)

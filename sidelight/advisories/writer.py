@@ -1,0 +1,211 @@
+"""Writing the database's file: sections in their order, then put in its place at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from array import array
+from itertools import groupby, starmap
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from sidelight.advisories import layout
+from sidelight.advisories.compile import Span, is_plain
+from sidelight.errors import DatabaseError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+_SHORT = 0xFFFF
+
+
+class Row(NamedTuple):
+    """One advisory's word on one package. `label` is (stream, module, state)."""
+
+    advisory: int
+    label: tuple[str, str, str]
+    severity: int  # rank + 1, 0 for none
+    spans: tuple[Span, ...]
+
+
+class Labels:
+    """Numbers for labels, in the order of their first use."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, str, str]] = []
+        self._numbers: dict[tuple[str, str, str], int] = {}
+
+    def number(self, label: tuple[str, str, str]) -> int:
+        """The label's number. Raises LimitError where a u16 cannot tell so many apart."""
+        found = self._numbers.get(label)
+        if found is None:
+            found = self._numbers[label] = len(self.all)
+            self.all.append(label)
+            if found > _SHORT:
+                raise LimitError("more than 65536 kinds of streams and modules")
+        return found
+
+
+class Writer:
+    """A database in the making. Leaving the `with` without `finish` leaves nothing behind."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._path = out.with_name(f".{out.name}.{os.getpid()}.part")
+        self._sections: dict[str, tuple[int, int]] = {}
+        self._offsets: dict[str, array[int]] = {}
+        self._group_keys: list[bytes] = []
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("wb")
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise DatabaseError(what, where=str(self._out)) from error
+        self._file.write(bytes(layout.HEADER_SIZE))
+        self._at = layout.HEADER_SIZE
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self._at += len(data)
+
+    def records(self, section: str, records: Iterable[bytes]) -> None:
+        """Write a section of records, one after the other, and keep where each begins."""
+        start = self._at
+        offsets = array("Q")
+        for record in records:
+            offsets.append(self._at)
+            self._write(record)
+        offsets.append(self._at)
+        self._offsets[section] = offsets
+        self._sections[section] = (start, self._at - start)
+
+    def groups(self, groups: Iterable[tuple[bytes, list[Row]]], labels: Labels) -> None:
+        """Write the groups, which come sorted by key."""
+
+        def encoded() -> Iterator[bytes]:
+            for key, rows in groups:
+                self._group_keys.append(key)
+                yield encode_group(key, rows, labels)
+
+        self.records("groups", encoded())
+
+    def finish(self, labels: Labels, info: dict[str, Any]) -> tuple[int, str]:
+        """Write index and header, sync, and rename into place; the size and the SHA-256."""
+        index = hashlib.sha256()
+        for name in ("vulnerabilities", "advisories", "groups"):
+            singular = {"vulnerabilities": "vulnerability", "advisories": "advisory"}
+            section = f"{singular.get(name, 'group')}_offsets"
+            self._section(section, self._offsets[name].tobytes(), index)
+        self._section("slots", hash_table(self._group_keys), index)
+        self._section("labels", _json(labels.all), index)
+        self._section("info", _json(info), index)
+        places = [number for name in layout.SECTIONS for number in self._sections[name]]
+        header = layout.HEADER.pack(layout.MAGIC, layout.SCHEMA, 0, self._at, *places)
+        index_digest = hashlib.sha256(header + index.digest()).digest()
+        whole = self._digest.digest()
+        self._file.seek(0)
+        self._file.write(header + index_digest + whole)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        try:
+            self._path.replace(self._out)
+        except OSError as error:
+            what = f"cannot be put in place: {error.strerror}"
+            raise DatabaseError(what, where=str(self._out)) from error
+        _sync_directory(self._out.parent)
+        return self._at, whole.hex()
+
+    def _section(self, name: str, data: bytes, index: hashlib._Hash) -> None:
+        padding = -self._at % 8  # so that arrays of u64 can be read in place
+        self._write(bytes(padding))
+        self._sections[name] = (self._at, len(data))
+        index.update(data)
+        self._write(data)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_table(keys: list[bytes]) -> bytes:
+    """The table of layout.py: at most half full."""
+    size = 16
+    while size < 2 * len(keys):
+        size *= 2
+    slots = array("I", bytes(4 * size))
+    for number, key in enumerate(keys):
+        slot = zlib.crc32(key) & (size - 1)
+        while slots[slot]:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = number + 1
+    return slots.tobytes()
+
+
+def encode_group(key: bytes, rows: list[Row], labels: Labels) -> bytes:
+    """One group's bytes. Raises LimitError for a version or name longer than 64 KiB."""
+    plain = [row for row in rows if is_plain(list(row.spans))]
+    ranged = [row for row in rows if not is_plain(list(row.spans))]
+    plain.sort(key=lambda row: (row.spans[0].end, row.spans[0].text, row))
+    ends, counts, texts = array("I"), array("I"), array("I")
+    packed, key_bytes, text_bytes = bytearray(), bytearray(), bytearray()
+    number = 0
+    for (end, text), bucket in groupby(
+        plain, key=lambda row: (row.spans[0].end, row.spans[0].text)
+    ):
+        for row in bucket:
+            packed += _row(row, labels)
+            number += 1
+        key_bytes += end
+        text_bytes += text.encode("utf-8", "surrogateescape")
+        ends.append(len(key_bytes))
+        counts.append(number)
+        texts.append(len(text_bytes))
+    if len(key) > _SHORT:
+        raise LimitError(f"a name of {len(key)} bytes")
+    head = layout.GROUP.pack(len(key), len(ends), number, len(ranged))
+    table = ends.tobytes() + counts.tobytes() + texts.tobytes()
+    tail = b"".join(starmap(_ranged, ((row, labels) for row in sorted(ranged))))
+    return head + key + table + bytes(packed + key_bytes + text_bytes) + tail
+
+
+def _row(row: Row, labels: Labels) -> bytes:
+    return layout.ROW.pack(row.advisory, labels.number(row.label), row.severity, 0)
+
+
+def _ranged(row: Row, labels: Labels) -> bytes:
+    if len(row.spans) > _SHORT:
+        raise LimitError(f"{len(row.spans)} intervals of one package in one advisory")
+    out = bytearray(_row(row, labels) + layout.COUNT.pack(len(row.spans)))
+    for span in row.spans:
+        text = span.text.encode("utf-8", "surrogateescape")
+        try:
+            sizes = layout.SPAN.pack(span.flags, len(span.introduced), len(span.end), len(text))
+        except struct.error as error:
+            raise LimitError("a version longer than 64 KiB") from error
+        out += sizes + span.introduced + span.end + text
+    return bytes(out)
