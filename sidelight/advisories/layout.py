@@ -4,7 +4,7 @@
     vulnerabilities one JSON array a vulnerability, sorted by id
     advisories      one JSON array an advisory, sorted by id and source
     groups          one group for each (ecosystem, name), sorted
-    index           offsets of the above (u64, one more than there are), the hash table, labels, info
+    index           offsets of the above (u64, one more than there are), hash table, labels, info
 
 The header's `index_sha256` covers the header before it and the index: it is checked on open.
 `sha256`, after it, covers the whole file from the first section on: `Database.verify` checks it.

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sidelight.advisories.compile import Span
     from sidelight.advisories.database import Group, Hit
     from sidelight.model import Package
-
-    from sidelight.advisories.compile import Span
 
     _Rows = list[tuple[int, int, int, list[Span]]]
 
