@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UnsupportedError
-from sidelight.versions import apk, dpkg, pep440, rpm, semver
+from sidelight.versions import apk, composer, dpkg, gem, maven, nuget, pep440, rpm, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,10 @@ _ORDERS: dict[str, Callable[[str], bytes]] = {
     "pep440": pep440.key,
     "semver": semver.key,
     "go": semver.go_key,
+    "maven": maven.key,
+    "gem": gem.key,
+    "nuget": nuget.key,
+    "composer": composer.key,
 }
 
 # By the first part of an advisory ecosystem's name, and by purl type; lower case.
