@@ -20,6 +20,7 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import get_account_id_from
 from werkzeug.exceptions import HTTPException
 
+from sidelight.errors import UsageError
 from sidelight.localcloud.ec2 import SnapshotCalls
 from sidelight.localcloud.shelf import VolumeImage
 from sidelight.localcloud.wire import AwsError, Reply
@@ -88,35 +89,13 @@ class ControlPlane:
         return Reply(int(status), kept, body if isinstance(body, bytes) else str(body).encode())
 
     def add(self, machine: Machine) -> tuple[str, dict[str, str]]:
-        """Run the machine. Its instance id, and its volumes' ids by device."""
+        """Run the machine. Its instance id, and its volumes' ids by device. Raises UsageError."""
         with self._lock:
             backend = ec2_backends[machine.account][machine.region]
-            reservation = backend.run_instances(
-                machine.image_id,
-                1,
-                None,
-                [],
-                instance_type=machine.instance_type,
-                is_instance_type_default=True,
-                region_name=machine.region,
-                subnet_id=machine.subnet_id or None,
-                security_group_ids=list(machine.security_group_ids),
-                tags={"instance": dict(machine.tags), "volume": dict(machine.volume_tags)},
-                block_device_mappings=[
-                    {
-                        "DeviceName": device,
-                        "Ebs": {
-                            "VolumeSize": machine.size_gib(device),
-                            "VolumeType": machine.volume_type,
-                            "Encrypted": machine.encrypted,
-                            "KmsKeyId": machine.kms_key_id or None,
-                            "DeleteOnTermination": True,
-                        },
-                    }
-                    for device in machine.images
-                ],
-            )
-            instance = reservation.instances[0]
+            try:
+                instance = self._launch(backend, machine)
+            except (ServiceException, KeyError, ValueError) as error:
+                raise UsageError(f"cannot be run: {error}", where=machine.name) from error
             instance.root_device_name = next(iter(machine.images), instance.root_device_name)
             if machine.platform:
                 instance.platform = machine.platform
@@ -125,6 +104,34 @@ class ControlPlane:
                 self._shelf.images[volumes[device]] = VolumeImage(path, machine.immutable)
             self._settle(backend, instance, machine)
         return str(instance.id), volumes
+
+    def _launch(self, backend: Any, machine: Machine) -> Any:
+        reservation = backend.run_instances(
+            machine.image_id,
+            1,
+            None,
+            [],
+            instance_type=machine.instance_type,
+            is_instance_type_default=True,
+            region_name=machine.region,
+            subnet_id=machine.subnet_id or None,
+            security_group_ids=list(machine.security_group_ids),
+            tags={"instance": dict(machine.tags), "volume": dict(machine.volume_tags)},
+            block_device_mappings=[
+                {
+                    "DeviceName": device,
+                    "Ebs": {
+                        "VolumeSize": machine.size_gib(device),
+                        "VolumeType": machine.volume_type,
+                        "Encrypted": machine.encrypted,
+                        "KmsKeyId": machine.kms_key_id or None,
+                        "DeleteOnTermination": True,
+                    },
+                }
+                for device in machine.images
+            ],
+        )
+        return reservation.instances[0]
 
     def _settle(self, backend: Any, instance: Any, machine: Machine) -> None:
         """Bring the instance to the state asked for, and under SSM where it is managed."""

@@ -35,15 +35,15 @@ class Counters:
         """`monotonic` tells the seconds for the rates: real time, whatever the clock says."""
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._in_flight = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget all."""
+        """Forget all but the calls that are under way."""
         with self._lock:
             self._tallies: dict[tuple[str, str], Tally] = {}
             self._recent: dict[tuple[str, str], deque[float]] = {}
-            self._in_flight = 0
-            self._max_in_flight = 0
+            self._max_in_flight = self._in_flight
 
     def enter(self, operation: str, account: str) -> Tally:
         """A call begins."""

@@ -2,7 +2,8 @@
 
 ListSnapshotBlocks, ListChangedBlocks and GetSnapshotBlock; limits, token lives and error names by
 https://docs.aws.amazon.com/ebs/latest/APIReference/. How AWS words its messages is not documented;
-types and reasons are what a client goes by.
+types and reasons are what a client goes by. Nor is the reason that a pending snapshot gives: here
+it is INVALID_PARAMETER_VALUE, and the message names the state.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ class EbsDirect:
         if snapshot.status != "completed":
             raise AwsError(
                 "ValidationException",
-                f"The snapshot '{snapshot_id}' is not in the completed state.",
-                reason="INVALID_SNAPSHOT_ID",
+                f"The snapshot '{snapshot_id}' is {snapshot.status}, not completed.",
+                reason="INVALID_PARAMETER_VALUE",
             )
         return snapshot
 

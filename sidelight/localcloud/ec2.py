@@ -104,7 +104,7 @@ class SnapshotCalls(EC2Response):
         if ids and limit is not None:
             raise EC2ClientError(
                 "InvalidParameterCombination",
-                "The parameter snapshotSet cannot be used with the parameter maxResults",
+                "Name snapshots or ask for pages, not both.",
             )
         visible = self._sl_visible()
         if ids:
@@ -204,13 +204,12 @@ class SnapshotCalls(EC2Response):
             if len(making) >= limit:
                 raise EC2ClientError(
                     "ConcurrentSnapshotLimitExceeded",
-                    f"Maximum allowed in-progress snapshots for a single volume exceeded: {limit}",
+                    f"{volume.id} has {len(making)} snapshots under way; {limit} are allowed.",
                 )
             if making and self.shelf.clock.now() - max(making) < self.shelf.pace.interval:
                 raise EC2ClientError(
                     "SnapshotCreationPerVolumeRateExceeded",
-                    "The maximum per volume CreateSnapshot request rate has been exceeded. "
-                    "Use an increasing or variable sleep interval between requests.",
+                    f"{volume.id} was snapshotted less than {self.shelf.pace.interval:g} s ago.",
                 )
 
     def _sl_snapshot_tags(self) -> dict[str, str]:
@@ -292,8 +291,7 @@ def _page(found: list[Any], limit: int | None, token: str | None) -> tuple[list[
     if limit is not None and not MIN_PAGE <= int(limit) <= MAX_PAGE:
         raise EC2ClientError(
             "InvalidParameterValue",
-            f"Value ( {limit} ) for parameter maxResults is invalid. "
-            f"Expecting a value from {MIN_PAGE} to {MAX_PAGE}.",
+            f"maxResults is {limit}, not from {MIN_PAGE} to {MAX_PAGE}.",
         )
     begin = 0
     if token:

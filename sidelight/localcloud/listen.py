@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
+import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -66,7 +68,12 @@ class Connection(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
         )
-        self._send(self.server.front(request))
+        try:
+            reply = self.server.front(request)
+        except Exception:  # noqa: BLE001 - moto may raise anything, and the client is to hear of it
+            traceback.print_exc()
+            reply = Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._send(reply)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _exchange  # noqa: N815 - the base's names
 
@@ -122,9 +129,7 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news; anything else is printed by the base."""
-        with self._lock:
-            known = request in self._open
-        if known:
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
