@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 from sidelight.blocks import read_in_physical_order
 from sidelight.errors import (
     DamagedError,
+    FormatError,
     LimitError,
     SidelightError,
+    SourceError,
     UnsupportedError,
 )
 from sidelight.filesystems.protocol import Entry, Inode, Kind
-from sidelight.filesystems.xfs import bmap
+from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import RawInode, metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
+from sidelight.filesystems.xfs.log_records import Log
+from sidelight.filesystems.xfs.recovery import recover
 from sidelight.filesystems.xfs.superblock import read_superblock
 from sidelight.filesystems.xfs.volume import Volume
 
@@ -51,9 +55,8 @@ class XfsFilesystem:
             self._volume.problem("superblock", "the filesystem is marked as needing repair")
         if source.size < superblock.blocks << superblock.block_log:
             self._volume.problem("superblock", "the source is shorter than the filesystem")
-        self.journal = "unreplayed"
-        self._volume.problem("log", "not looked at yet: what lies in it is not seen")
-        self._superblock = superblock
+        self.journal = self._recover()
+        superblock = self._volume.superblock
         self.uuid = superblock.uuid_text
         self.label = superblock.label
         self.block_size = superblock.block_size
@@ -126,6 +129,32 @@ class XfsFilesystem:
     def readlink(self, number: int) -> bytes:
         """A symbolic link's target; see the protocol."""
         return read_link(self._volume, self._raw(number))
+
+    def _recover(self) -> str:
+        """Look at the log and replay it if need be; what `journal` says."""
+        volume, superblock = self._volume, self._volume.superblock
+        if not superblock.log_start:
+            volume.problem("log", "it lies on another device: what is in it is not seen")
+            return "unreplayed"
+        try:
+            log = Log(volume.source, superblock, volume.where)
+            ends = log.find_ends()
+            if ends.clean or ends.head == ends.tail:
+                return "clean"
+            if unknown := superblock.log_incompat & ~layout.LOG_INCOMPAT_KNOWN:
+                raise UnsupportedError(f"unknown log features {unknown:#x}", where=volume.where)
+            source, replaced, complete = recover(volume, log, ends)
+        except (FormatError, SourceError) as error:
+            volume.problem("log", f"cannot be replayed: {error}")
+            return "unreplayed"
+        volume.source, volume.replayed = source, replaced
+        if 0 in replaced:
+            try:
+                volume.superblock = read_superblock(source, volume.where)
+            except FormatError as error:
+                volume.problem("superblock", f"after recovery: {error}")
+                return "unreplayed"
+        return "replayed" if complete else "unreplayed"
 
     def _where(self, number: int) -> str:
         return f"{self._volume.where}: inode {number}"
