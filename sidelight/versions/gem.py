@@ -13,9 +13,7 @@ import re
 
 from sidelight.versions.encoding import checked, number, refused
 
-_VERSION = re.compile(
-    r"[0-9]+(?:\.[0-9a-zA-Z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII
-)
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9a-zA-Z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII)
 _SEGMENTS = re.compile(r"[0-9]+|[a-zA-Z]+", re.ASCII)
 _LETTERS, _ZERO_THEN_LETTERS, _END, _ZERO_THEN_NUMBER, _NUMBER = (
     bytes((tag,)) for tag in range(1, 6)

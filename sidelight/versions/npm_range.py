@@ -142,14 +142,18 @@ def _comparators(operator: str, partial: _Partial) -> list[Comparator]:
         return [_bound(">=", floor, partial.pre), _below(_after(partial))]
     if partial.patch is not None:
         return [_bound(operator or "=", floor, partial.pre)]
-    if operator == ">":
-        return [_bound(">=", _after(partial))]
-    if operator == "<":
-        return [_below(floor)]
-    if operator == "<=":
-        return [_below(_after(partial))]
-    low = _bound(">=", floor)
-    return [low] if operator == ">=" else [low, _below(_after(partial))]
+    return _line(operator, partial)
+
+
+def _line(operator: str, partial: _Partial) -> list[Comparator]:
+    """A comparator with a version like `1.2`, which stands for the whole line of versions."""
+    low, beyond = partial.floor, _after(partial)
+    return {
+        ">": [_bound(">=", beyond)],
+        "<": [_below(low)],
+        "<=": [_below(beyond)],
+        ">=": [_bound(">=", low)],
+    }.get(operator, [_bound(">=", low), _below(beyond)])
 
 
 def _caret(partial: _Partial) -> tuple[int, int, int]:
