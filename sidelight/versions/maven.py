@@ -30,7 +30,7 @@ def key(version: str) -> bytes:
     """
     out = bytearray()
     for is_dot, token in _trimmed(_split(checked(version, "Maven version").lower())):
-        if token[:1].isdigit():
+        if "0" <= token[:1] <= "9":
             out.append(_DOT if is_dot else _HYPHEN)
             out += number(token)
         elif token in _NOTHING:
@@ -54,7 +54,7 @@ def _split(text: str) -> list[tuple[bool, str]]:
                 tokens.append((is_dot, "0"))
             is_dot, is_open = part == ".", True
             continue
-        is_number = part[0].isdigit()
+        is_number = "0" <= part[0] <= "9"
         if is_number and tokens and not is_open and tokens[-1][1] in _SHORT:
             tokens[-1] = (tokens[-1][0], _SHORT[tokens[-1][1]])
         tokens.append(((is_dot if is_open else False) and is_number, part))
