@@ -64,6 +64,8 @@ class ControlPlane:
 
     def answer(self, request: Request, caller: Caller, account: str) -> Reply:
         """Let moto answer, one request at a time: it is not made for threads. Raises AwsError."""
+        if caller.region not in ec2_backends[account]:
+            raise AwsError("AuthFailure", f"There is no region '{caller.region}'.", status=401)
         host = f"https://{caller.service}.{caller.region}.amazonaws.com"
         url = host + request.path + (f"?{request.query_string}" if request.query_string else "")
         headers = {**request.headers, "host": host.removeprefix("https://")}
@@ -97,6 +99,8 @@ class ControlPlane:
             except (ServiceException, KeyError, ValueError) as error:
                 raise UsageError(f"cannot be run: {error}", where=machine.name) from error
             instance.root_device_name = next(iter(machine.images), instance.root_device_name)
+            if not machine.images:
+                instance.root_device_type = "instance-store"
             if machine.platform:
                 instance.platform = machine.platform
             volumes = {d: b.volume_id for d, b in instance.get_block_device_mapping}

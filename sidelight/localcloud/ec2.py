@@ -71,12 +71,16 @@ class SnapshotCalls(EC2Response):
         tags = self._sl_snapshot_tags()
         self._sl_room(volumes)
         self.error_on_dryrun()
-        if self._get_param("CopyTagsFromSource") == "volume":
-            made = [
-                self._sl_create(v, {**self.ec2_backend.tags.get(v.id, {}), **tags}) for v in volumes
-            ]
-        else:
-            made = [self._sl_create(volume, tags) for volume in volumes]
+        along = self._get_param("CopyTagsFromSource") == "volume"
+        made: list[dict[str, Any]] = []
+        try:
+            for volume in volumes:
+                own = self.ec2_backend.tags.get(volume.id, {}) if along else {}
+                made.append(self._sl_create(volume, {**own, **tags}))
+        except EC2ClientError:
+            for one in made:
+                self._sl_remove(one["SnapshotId"])
+            raise
         return ActionResult({"Snapshots": made})
 
     def copy_snapshot(self) -> ActionResult:
@@ -125,13 +129,10 @@ class SnapshotCalls(EC2Response):
     def delete_snapshot(self) -> EmptyResult:
         """DeleteSnapshot: the owner's own, at any state."""
         snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
-        snapshot = self.ec2_backend.snapshots.get(snapshot_id)
-        if snapshot is None:
+        if snapshot_id not in self.ec2_backend.snapshots:
             raise _absent(snapshot_id)
         self.error_on_dryrun()
-        self.ec2_backend.delete_snapshot(snapshot_id)
-        if isinstance(snapshot, ShelfSnapshot):
-            self.shelf.delete(self.ec2_backend, snapshot)
+        self._sl_remove(snapshot_id)
         return EmptyResult()
 
     def modify_snapshot_attribute(self) -> EmptyResult:
@@ -233,6 +234,11 @@ class SnapshotCalls(EC2Response):
         made.add_tags(tags)
         # However short it takes, the answer to the creation says pending, as EC2's does.
         return _described(made, self.current_account) | {"State": "pending", "Progress": ""}
+
+    def _sl_remove(self, snapshot_id: str) -> None:
+        snapshot = self.ec2_backend.delete_snapshot(snapshot_id)
+        if isinstance(snapshot, ShelfSnapshot):
+            self.shelf.delete(self.ec2_backend, snapshot)
 
     def _sl_visible(self) -> dict[str, Any]:
         own: dict[str, Any] = dict(self.ec2_backend.snapshots)

@@ -168,12 +168,14 @@ def refuse(rule: Rule, service: str) -> AwsError | Reply:
 
 
 def spoil(rules: Iterable[Rule], reply: Reply) -> Reply:
-    """The reply as the rules leave it."""
+    """The reply as the rules leave it. An error's text is neither changed nor shortened."""
     for rule in rules:
         if rule.kind is Kind.LOST_ANSWER:
             reply.wreck = Wreck.LOST
         elif rule.kind is Kind.TRUNCATE:
             reply.wreck = Wreck.CUT
+        elif reply.status >= 400:
+            continue
         elif rule.kind is Kind.SHORT:
             reply.body = reply.body[: len(reply.body) // 2]
         elif reply.body:

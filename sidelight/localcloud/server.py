@@ -199,31 +199,21 @@ class LocalCloud:
         return self._front(request)
 
 
-def run(  # noqa: PLR0913 - all but one by keyword, each with a default
+def run(
     directory: Path,
     *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    snapshot_seconds: float = 0.0,
-    latency: float = 0.0,
-    plan: FaultPlan | None = None,
     machines: Sequence[Mapping[str, Any]] = (),
     say: Callable[[str], object] = print,
+    **options: Any,
 ) -> None:
-    """`sidelight local up`: serve until SIGINT or SIGTERM.
+    """`sidelight local up`: serve until SIGINT or SIGTERM. For the main thread.
 
-    `machines` are instances to begin with, as POST /_sidelight/instances takes them. `say` gets
-    the environment as shell lines, and then nothing. Raises UsageError. Main thread only.
+    `machines` are instances to begin with, as POST /_sidelight/instances takes them; `options` are
+    LocalCloud's. `say` gets the environment, a shell line each, when all is ready.
+    Raises UsageError.
     """
     ended = threading.Event()
-    cloud = LocalCloud(
-        directory,
-        host=host,
-        port=port,
-        snapshot_seconds=snapshot_seconds,
-        latency=latency,
-        plan=plan,
-    )
+    cloud = LocalCloud(directory, **options)
     before = {
         number: signal.signal(number, lambda *_: ended.set())
         for number in (signal.SIGINT, signal.SIGTERM)
@@ -231,8 +221,7 @@ def run(  # noqa: PLR0913 - all but one by keyword, each with a default
     try:
         with cloud:
             for machine in machines:
-                options = dict(machine)
-                cloud.add_instance(options.pop("name"), options.pop("images"), **options)
+                cloud.add_instance(**machine)
             for name, value in cloud.environment().items():
                 say(f"export {name}={value}")
             ended.wait()

@@ -66,8 +66,8 @@ class AwsError(Exception):
         self.reason = reason
 
 
-# By signing name; the protocol decides how an error is written. What the model of the service
-# does not list here speaks JSON 1.1.
+# By signing name; the protocol decides how an error is written. A service that is not in this
+# table speaks JSON 1.1.
 PROTOCOLS = {
     "ebs": "rest-json",
     "ec2": "ec2",

@@ -410,6 +410,26 @@ def test_one_volume_too_busy_means_no_snapshot_of_the_instance(
     assert len(cloud.snapshots()) == 1
 
 
+def test_one_image_gone_means_no_snapshot_of_the_instance(
+    cloud: LocalCloud, ec2: EC2Client, image: Path, second: Path
+) -> None:
+    made = cloud.add_instance("web", [image, second])
+    second.unlink()
+    with pytest.raises(ClientError) as error:
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+    assert code_of(error)[0] == "InternalError"
+    assert cloud.snapshots() == []
+
+
+def test_an_instance_without_volumes_has_an_instance_store(
+    cloud: LocalCloud, ec2: EC2Client
+) -> None:
+    made = cloud.add_instance("bare", [])
+    (found,) = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"]
+    assert found["RootDeviceType"] == "instance-store"
+    assert found["BlockDeviceMappings"] == []
+
+
 def test_concurrent_snapshots_may_have_to_lie_apart(
     make_cloud: Callable[..., LocalCloud],
     clients: Callable[[LocalCloud], Clients],

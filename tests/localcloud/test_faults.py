@@ -69,6 +69,8 @@ def test_spoiled_replies() -> None:
     corrupt = spoil([Rule(Kind.CORRUPT)], Reply(200, body=body)).body
     assert len(corrupt) == 100
     assert sum(a != b for a, b in zip(corrupt, body, strict=True)) == 1
+    for kind in (Kind.SHORT, Kind.CORRUPT):
+        assert spoil([Rule(kind)], Reply(400, body=body)).body == body
     assert spoil([Rule(Kind.TRUNCATE)], Reply(200, body=body)).wreck is Wreck.CUT
     assert spoil([Rule(Kind.LOST_ANSWER)], Reply(200, body=body)).wreck is Wreck.LOST
 

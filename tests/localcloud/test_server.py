@@ -116,6 +116,14 @@ def test_what_is_not_there_says_so(
     assert code_of(error)[0] == "InvalidAction"
 
 
+def test_a_region_that_does_not_exist_is_refused(
+    cloud: LocalCloud, clients: Callable[[LocalCloud], Clients]
+) -> None:
+    with pytest.raises(ClientError) as error:
+        clients(cloud)("ec2", region="mars-north-1").describe_instances()
+    assert code_of(error)[0] == "AuthFailure"
+
+
 def test_one_cloud_a_process_and_each_starts_empty(tmp_path: Path, image: Path) -> None:
     with LocalCloud(tmp_path / "a") as first:
         first.add_instance("web", [image])
