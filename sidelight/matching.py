@@ -30,6 +30,8 @@ _REFERENCES = 10
 _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 # Distributions whose feeds speak of source packages, and by whose version.
 _BY_SOURCE = ("Debian:", "Ubuntu:", "Alpine:")
+# Those that speak of a binary where they mend it, and of the source where they do not.
+_UNFIXED_BY_SOURCE = "Red Hat:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class _Question(NamedTuple):
     version: str
     modularity: str
     type: str
+    source: str
 
 
 def match(inventory: Inventory, database: Database, *, today: date | None = None) -> list[Finding]:
@@ -153,7 +156,8 @@ class Matcher:
 
     def _package(self, package: Package, ecosystem: str, findings: list[Finding]) -> None:
         name, version = _asked(package, ecosystem)
-        question = _Question(ecosystem, name, version, package.modularity, package.type)
+        source = package.source_name if ecosystem.startswith(_UNFIXED_BY_SOURCE) else ""
+        question = _Question(ecosystem, name, version, package.modularity, package.type, source)
         verdicts = self._answers.get(question)
         if verdicts is None:
             if len(self._answers) >= _ANSWERS:
@@ -163,7 +167,20 @@ class Matcher:
 
     def _ask(self, question: _Question, package: Package) -> list[_Verdict]:
         database = self._database
-        group = database.group(question.ecosystem, question.name)
+        names = [question.name, f"src:{question.source}"] if question.source else [question.name]
+        hits = [hit for name in names for hit in self._hits(question, name, package)]
+        by_vulnerability: dict[int, list[Hit]] = {}
+        for hit in hits:
+            for number in database.advisory(hit.advisory).vulnerabilities:
+                by_vulnerability.setdefault(number, []).append(hit)
+        return [
+            self._verdict(database.vulnerability(number), found, question.ecosystem)
+            for number, found in by_vulnerability.items()
+        ]
+
+    def _hits(self, question: _Question, name: str, package: Package) -> list[Hit]:
+        database = self._database
+        group = database.group(question.ecosystem, name)
         if group is None:
             return []
         try:
@@ -180,15 +197,7 @@ class Matcher:
             database.labels,
             lambda number: database.advisory(number).vulnerabilities,
         )
-        hits = streams.choose(hits, case)
-        by_vulnerability: dict[int, list[Hit]] = {}
-        for hit in hits:
-            for number in database.advisory(hit.advisory).vulnerabilities:
-                by_vulnerability.setdefault(number, []).append(hit)
-        return [
-            self._verdict(database.vulnerability(number), found, question.ecosystem)
-            for number, found in by_vulnerability.items()
-        ]
+        return streams.choose(hits, case)
 
     def _verdict(
         self, vulnerability: VulnerabilityRecord, hits: list[Hit], ecosystem: str

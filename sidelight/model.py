@@ -148,7 +148,7 @@ class Advisory:
     """What one feed says under one id. `source` is who says so.
 
     `aliases` name the same thing elsewhere; `vulnerabilities` are the CVEs that it is about.
-    `vectors` are CVSS vectors. An advisory withdrawn by its author has no `affected`.
+    `vectors` are CVSS vectors. One that its author has withdrawn has no `affected`.
     """
 
     id: str
@@ -162,6 +162,7 @@ class Advisory:
     published: str = ""
     modified: str = ""
     affected: tuple[Affected, ...] = ()
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

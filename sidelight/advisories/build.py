@@ -123,13 +123,8 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
     count = 0
     for count, item in enumerate(feeds.read(path), 1):
         if isinstance(item.parsed, Advisory):
-            # Real feeds repeat a record now and then; what they may not do is contradict it.
-            said = hash(item.parsed)
-            name = item.parsed.id, item.parsed.source
-            earlier, place = seen.setdefault(name, (said, item.where))
-            if earlier != said:
-                what = f"the id {item.parsed.id} is already at {place}, with other contents"
-                raise DamagedError(what, where=item.where)
+            if item.is_unique:
+                _once(item, seen)
             _take(item.where, item.parsed, reading)
         elif isinstance(item.parsed, VulnerabilityFact):
             _fact(reading.facts, item.parsed)
@@ -142,6 +137,18 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
         reading.files.append((path.name, hashlib.file_digest(stream, "sha256").hexdigest()))
 
 
+def _once(item: feeds.Item, seen: dict[tuple[str, str], tuple[int, str]]) -> None:
+    """Real feeds repeat a record now and then; what they may not do is contradict it."""
+    advisory = item.parsed
+    if not isinstance(advisory, Advisory):
+        return
+    said = hash(advisory)
+    earlier, place = seen.setdefault((advisory.id, advisory.source), (said, item.where))
+    if earlier != said:
+        what = f"the id {advisory.id} is already at {place}, with other contents"
+        raise DamagedError(what, where=item.where)
+
+
 def _pack(value: object) -> bytes:
     """Compact JSON; a fact of the text alone, so that equal values sort and compare as equal."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
@@ -151,7 +158,7 @@ def _pack(value: object) -> bytes:
 
 def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     if not advisory.affected:
-        reading.withdrawn += 1
+        reading.withdrawn += advisory.withdrawn
         return
     reading.newest = max(reading.newest, advisory.modified)
     reading.aliases.add(advisory)

@@ -52,7 +52,7 @@ def canonical(name: str) -> tuple[str, str]:
         return _ubuntu(name, rest)
     if distribution == "Alpine" and rest[:1].isdigit():
         return f"Alpine:v{rest}", ""
-    return name, ""
+    return (name.removesuffix(" NonFree") if distribution == "openSUSE" else name), ""
 
 
 def _ubuntu(name: str, rest: str) -> tuple[str, str]:

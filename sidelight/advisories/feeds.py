@@ -1,8 +1,9 @@
 """Sources of advisories: which formats there are, and how a path's files are told apart.
 
-A source is a file or a directory of files. By ending: `.json`, `.jsonl` (an object a line) and
-`.zip` of them, each also compressed (`.gz`, `.bz2`, `.xz`). What a JSON object is, its own fields
-tell: FORMATS is the list. Nothing here downloads.
+A source is a file or a directory of files. By ending: `.json`, `.jsonl` (an object a line),
+`.yml`, `.xml`, `.csv`, and `.zip` and `.tar` of JSON and YAML, each also compressed (`.gz`,
+`.bz2`, `.xz`). What an object is, its own fields tell, and an XML document its first element:
+OBJECTS and DOCUMENTS are the lists. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -11,12 +12,31 @@ import bz2
 import gzip
 import json
 import lzma
+import tarfile
 import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from sidelight.advisories import osv
-from sidelight.errors import DamagedError, FormatError, LimitError, UsageError
+import yaml
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from sidelight.advisories.formats import (
+    alas,
+    alpine_secdb,
+    csaf,
+    debian_tracker,
+    epss,
+    friendsofphp,
+    kev,
+    osv,
+    rocky_errata,
+    rubysec,
+    ubuntu_cves,
+    ubuntu_oval,
+    updateinfo,
+)
+from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory, Problem, VulnerabilityFact
 
 if TYPE_CHECKING:
@@ -25,23 +45,53 @@ if TYPE_CHECKING:
 
 Parsed: TypeAlias = Advisory | VulnerabilityFact | Problem
 
-MAX_RECORD = 64 << 20  # bytes of one record, or one line
-MAX_DOCUMENT = 256 << 20  # bytes of one JSON document that is no list of lines
+MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
+MAX_DOCUMENT = 256 << 20  # bytes of one JSON or YAML document
 MAX_MEMBERS = 2_000_000  # files of one archive
 
 
 class Format(NamedTuple):
-    """A feed's format: whether a JSON object is of it, and what it says."""
+    """A feed's format: whether an object is of it, and what it says.
+
+    `is_unique` tells that one file holds no id twice.
+    """
 
     name: str
     recognises: Callable[[dict[str, Any]], bool]
     parse: Callable[[dict[str, Any]], Iterator[Parsed]]
+    is_unique: bool = True
 
 
-FORMATS: tuple[Format, ...] = (Format("OSV", osv.recognises, osv.parse),)
+# The first that recognises an object has it.
+OBJECTS: tuple[Format, ...] = (
+    Format("CSAF", csaf.recognises, csaf.parse),
+    Format("OSV", osv.recognises, osv.parse),
+    Format("ALAS", alas.recognises, alas.parse),
+    Format("Ubuntu CVE", ubuntu_cves.recognises, ubuntu_cves.parse),
+    Format("Alpine secdb", alpine_secdb.recognises, alpine_secdb.parse, is_unique=False),
+    Format("Rocky errata", rocky_errata.recognises, rocky_errata.parse),
+    Format("KEV", kev.recognises, kev.parse),
+    Format("RubySec", rubysec.recognises, rubysec.parse, is_unique=False),
+    Format("FriendsOfPHP", friendsofphp.recognises, friendsofphp.parse, is_unique=False),
+    Format("Debian tracker", debian_tracker.recognises, debian_tracker.parse),
+)
+# By an XML document's first element.
+DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
+    updateinfo.ROOT: updateinfo.parse,
+    ubuntu_oval.ROOT: ubuntu_oval.parse,
+}
 
 _COMPRESSIONS = (".gz", ".bz2", ".xz")
-_BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)
+_KINDS = (".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".xml", ".csv", ".zip", ".tar")
+_BROKEN = (
+    OSError,
+    EOFError,
+    lzma.LZMAError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    RuntimeError,
+)
 
 
 class Item(NamedTuple):
@@ -49,15 +99,25 @@ class Item(NamedTuple):
 
     where: str
     parsed: Parsed
+    is_unique: bool = False
 
 
 def files(source: Path) -> list[Path]:
-    """The files of a source, sorted. Raises UsageError where there is none."""
+    """The files of a source, sorted; hidden ones are left out.
+
+    Raises UsageError where there is none.
+    """
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UsageError("no such file or directory", where=str(source))
-    found = sorted(path for path in source.rglob("*") if path.is_file() and _kind(path.name))
+    found = sorted(
+        path
+        for path in source.rglob("*")
+        if _kind(path.name)
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
     if not found:
         raise UsageError("no file here that is a feed", where=str(source))
     return found
@@ -68,10 +128,7 @@ def _kind(name: str) -> str:
     stem = name.lower()
     for ending in _COMPRESSIONS:
         stem = stem.removesuffix(ending)
-    for ending in (".jsonl", ".ndjson", ".json", ".zip"):
-        if stem.endswith(ending):
-            return ".jsonl" if ending == ".ndjson" else ending
-    return ""
+    return next((kind for kind in _KINDS if stem.endswith(kind)), "")
 
 
 def read(path: Path) -> Iterator[Item]:
@@ -81,16 +138,20 @@ def read(path: Path) -> Iterator[Item]:
     truncated, is of no known format or breaks its own; UsageError where it cannot be opened.
     """
     kind = _kind(path.name)
+    if not kind:
+        raise UsageError("not a feed by its ending", where=str(path))
     try:
         if kind == ".zip":
             yield from _zip(path)
-        elif kind == ".jsonl":
+        elif kind == ".tar":
+            yield from _tar(path)
+        elif kind in {".jsonl", ".ndjson"}:
             yield from _lines(path)
-        elif kind == ".json":
-            with _open(path) as stream:
-                yield from _document(_limited(stream, str(path)), str(path))
+        elif kind in {".xml", ".csv"}:
+            yield from _streamed(path, kind)
         else:
-            raise UsageError("not a feed by its ending", where=str(path))
+            with _open(path) as stream:
+                yield from _object(_limited(stream, MAX_DOCUMENT, str(path)), kind, str(path))
     except FileNotFoundError as error:
         raise UsageError("no such file", where=str(path)) from error
     except _BROKEN as error:
@@ -108,10 +169,10 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _limited(stream: IO[bytes], where: str) -> bytes:
-    data = stream.read(MAX_DOCUMENT + 1)
-    if len(data) > MAX_DOCUMENT:
-        raise LimitError(f"a document of more than {MAX_DOCUMENT >> 20} MiB", where=where)
+def _limited(stream: IO[bytes], limit: int, where: str) -> bytes:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise LimitError(f"longer than {limit >> 20} MiB", where=where)
     return data
 
 
@@ -120,14 +181,43 @@ def _zip(path: Path) -> Iterator[Item]:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         if len(members) > MAX_MEMBERS:
             raise LimitError(f"{len(members)} files in one archive", where=str(path))
+        records = 0
         for member in members:
             where = f"{path}: {member.filename}"
-            if not member.filename.lower().endswith(".json"):
-                continue
-            if member.file_size > MAX_DOCUMENT:
-                raise LimitError(f"a record of {member.file_size} bytes", where=where)
-            with archive.open(member) as stream:
-                yield from _document(_limited(stream, where), where)
+            kind = _member_kind(member.filename)
+            records += bool(kind)
+            if kind:
+                with archive.open(member) as stream:
+                    yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
+        _some(records, path)
+
+
+def _tar(path: Path) -> Iterator[Item]:
+    with _open(path) as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
+        records = 0
+        for number, member in enumerate(archive):
+            if number > MAX_MEMBERS:
+                raise LimitError(f"more than {MAX_MEMBERS} files in one archive", where=str(path))
+            where = f"{path}: {member.name}"
+            kind = _member_kind(member.name)
+            stream = archive.extractfile(member) if kind and member.isfile() else None
+            if stream is not None:
+                records += 1
+                yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
+        _some(records, path)
+
+
+def _some(records: int, path: Path) -> None:
+    """An archive of something else must not pass for a feed that has nothing to say."""
+    if not records:
+        raise DamagedError("no JSON or YAML record in this archive", where=str(path))
+
+
+def _member_kind(name: str) -> str:
+    """`.json` or `.yml` for a member of an archive that may be a record, else ""."""
+    is_hidden = any(part.startswith(".") for part in name.split("/"))
+    kind = "" if is_hidden else name.lower().rpartition(".")[2]
+    return {"json": ".json", "yml": ".yml", "yaml": ".yml"}.get(kind, "")
 
 
 def _lines(path: Path) -> Iterator[Item]:
@@ -139,25 +229,58 @@ def _lines(path: Path) -> Iterator[Item]:
             if len(line) > MAX_RECORD:
                 raise LimitError(f"longer than {MAX_RECORD >> 20} MiB", where=where)
             if line.strip():
-                yield from _document(line, where)
+                yield from _object(line, ".json", where)
 
 
-def _document(data: bytes, where: str) -> Iterator[Item]:
+def _streamed(path: Path, kind: str) -> Iterator[Item]:
+    parse: Callable[[IO[bytes]], Iterator[Parsed]] = epss.parse
+    if kind == ".xml":
+        parse = _document(path)
+    with _open(path) as stream:
+        try:
+            for parsed in parse(stream):
+                yield Item(str(path), parsed)
+        except FormatError as error:
+            raise type(error)(str(error), where=str(path)) from error
+
+
+def _document(path: Path) -> Callable[[IO[bytes]], Iterator[Parsed]]:
+    """The parser of an XML document, by its first element."""
+    with _open(path) as stream:
+        try:
+            _event, root = next(iter(iterparse(stream, events=("start",), forbid_dtd=True)))
+        except (SyntaxError, StopIteration, DefusedXmlException) as error:
+            raise DamagedError(f"not XML, or cut off: {error}", where=str(path)) from error
+    name = str(root.tag).rpartition("}")[2]
+    if name not in DOCUMENTS:
+        raise UnsupportedError(f"an XML document of no known feed: <{name}>", where=str(path))
+    return DOCUMENTS[name]
+
+
+def _object(data: bytes, kind: str, where: str) -> Iterator[Item]:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"not JSON, or cut off: {error}", where=where) from error
+        value = json.loads(data) if kind == ".json" else yaml.safe_load(data)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DamagedError(f"not {kind[1:].upper()}, or cut off: {error}", where=where) from error
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _said(item, f"{where}[{number}]")
+    else:
+        yield from _said(value, where)
+
+
+def _said(value: object, where: str) -> Iterator[Item]:
     if not isinstance(value, dict):
         raise DamagedError(f"{type(value).__name__} where an object belongs", where=where)
-    for known in FORMATS:
-        if known.recognises(value):
-            break
-    else:
-        names = ", ".join(list(value)[:8])
+    if str(value.get("_path", "")).startswith("."):
+        return  # a copy of a whole repository, with its own settings among the advisories
+    known = next((item for item in OBJECTS if item.recognises(value)), None)
+    if known is None:
+        names = ", ".join(map(str, list(value)[:8]))
         raise DamagedError(f"an object of no known feed, with the fields {names}", where=where)
     try:
         for parsed in known.parse(value):
-            yield Item(where, parsed)
+            yield Item(where, parsed, known.is_unique)
     except FormatError as error:
         place = f"{where} ({value.get('id')})" if isinstance(value.get("id"), str) else where
-        raise DamagedError(f"{known.name}: {error}", where=place) from error
+        raise type(error)(f"{known.name}: {error}", where=place) from error

@@ -7,6 +7,8 @@ compared with a fix of another: it would be found old while it is mended, or the
   build with no module's.
 - Red Hat's extended lines (eus, aus, e4s, tus): a build made for minor release Y carries `.elX_Y`;
   where such a line has its own word on a CVE, it decides for these builds, and for no others.
+- Products on top of Red Hat's distribution (OpenStack, software collections) ship builds of their
+  own release tag, and speak of these only.
 - Ubuntu's ESM (Pro): where the installed build is an ESM build, ESM's word decides; otherwise the
   archive's own, and ESM's only where the archive has no fix.
 - Amazon Linux 2's extras: a build belongs to the repository whose fixed versions share most leading
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
     _Rows = list[tuple[int, int, int, list[Span]]]
 
 Label = tuple[str, str, str]  # stream, module, state
+_RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
 _AMAZON = ("extras", "livepatch")
 _UBUNTU = ("esm", "pro", "fips", "realtime")
 
 _MINOR = re.compile(r"\.el(\d+)_(\d+)")
 _EXTENDED = re.compile(r"(?:eus|aus|e4s|tus|eus_\w+|e4s_\w+):(\d+)\.(\d+)")
+_TAG = re.compile(r"\.el\d+[a-z]*")
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -98,7 +102,7 @@ def choose(hits: list[Hit], case: Case) -> list[Hit]:
     hits = [hit for hit in hits if fits_module(case.labels[hit.label][1], case.package)]
     found = {case.stream(hit) for hit in hits}
     minor = minor_release(case.version) if case.package.type == "rpm" else ""
-    if minor or any(map(is_extended, found)):
+    if minor or any(stream.startswith(_RED_HAT) or ":" in stream for stream in found):
         return _red_hat(hits, minor, case)
     if any(stream.startswith(_AMAZON) for stream in found):
         return _amazon(hits, case)
@@ -118,9 +122,19 @@ def _red_hat(hits: list[Hit], minor: str, case: Case) -> list[Hit]:
         if is_extended(stream):
             if of_this_minor(stream):
                 kept.append(hit)
+        elif stream and not stream.startswith(_RED_HAT):
+            # A product on top: its builds have names or release tags of their own.
+            if hit.fixed and _tag(hit.fixed) == _tag(case.version):
+                kept.append(hit)
         elif not decided.issuperset(case.about(hit.advisory)):
             kept.append(hit)
     return kept
+
+
+def _tag(version: str) -> str:
+    """`.el9ost` of a build for OpenStack on release 9, `.el9` of the distribution's own."""
+    match = _TAG.search(version)
+    return match[0] if match else ""
 
 
 def _ubuntu(hits: list[Hit], case: Case) -> list[Hit]:

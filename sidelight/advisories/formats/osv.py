@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
 from sidelight.advisories.ecosystems import canonical, normal_name
-from sidelight.advisories.shape import items, text, texts
+from sidelight.advisories.formats.shape import items, text, texts
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Interval, Problem
 from sidelight.versions import sort_key
@@ -33,7 +33,6 @@ _SOURCES = (
     ("DLA-", "Debian", True),
     ("DTSA-", "Debian", True),
     ("USN-", "Ubuntu", True),
-    ("LSN-", "Ubuntu", True),
     ("ALSA-", "AlmaLinux", True),
     ("ALBA-", "AlmaLinux", True),
     ("ALEA-", "AlmaLinux", True),
@@ -47,6 +46,8 @@ _SOURCES = (
     ("SUSE-", "SUSE", True),
     ("openSUSE-", "openSUSE", True),
 )
+# Notices of kernel livepatches: what they mend is not in any package's version.
+_LIVEPATCH = "LSN-"
 # Errata that mend or add something: about security only if they name a CVE.
 _NOT_SECURITY = ("ALBA-", "ALEA-", "RLBA-", "RLEA-", "RHBA-", "RHEA-")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
@@ -70,10 +71,10 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
     has not the shape that the schema says.
     """
     name = text(record, "id")
-    if not name:
+    if not name or name.startswith(_LIVEPATCH):
         return
     if record.get("withdrawn") or _is_withdrawn(name, record):
-        yield Advisory(name, _source(name)[0])
+        yield Advisory(name, _source(name)[0], withdrawn=True)
         return
     source, is_erratum = _source(name)
     aliases = texts(record, "aliases")
@@ -94,7 +95,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
         aliases=tuple(alias for alias in aliases if not _CVE.fullmatch(alias)),
         vulnerabilities=tuple(cves),
         title=_title(summary, details),
-        severity=_severity(specific, summary),
+        severity=_severity(record, specific, summary),
         vectors=_vectors(record),
         references=tuple(text(item, "url") for item in items(record, "references")[:_REFERENCES]),
         published=text(record, "published"),
@@ -126,13 +127,13 @@ def _title(summary: str, details: str) -> str:
     return chosen if len(chosen) <= _TITLE else chosen[: _TITLE - 1].rstrip() + "…"
 
 
-def _severity(specific: object, summary: str) -> Severity | None:
-    if isinstance(specific, dict):
-        word = severities.of_word(specific.get("severity"))
-        if word is not None:
-            return word
+def _severity(record: dict[str, Any], specific: object, summary: str) -> Severity | None:
+    """The vendor's word: GitHub's, Ubuntu's, or the one that opens an erratum's title."""
+    words: list[object] = [specific.get("severity")] if isinstance(specific, dict) else []
+    words += [text(item, "score") for item in items(record, "severity")]
     match = _WORD.match(summary)
-    return severities.of_word(match[1]) if match else None
+    words += [match[1]] if match else []
+    return next((found for word in words if (found := severities.of_word(word))), None)
 
 
 def _vectors(record: dict[str, Any]) -> tuple[str, ...]:
@@ -145,13 +146,13 @@ def _vectors(record: dict[str, Any]) -> tuple[str, ...]:
 def _affected(record: dict[str, Any], summary: str, problems: list[Problem]) -> Iterator[Affected]:
     for row in items(record, "affected"):
         package = row.get("package")
-        if not isinstance(package, dict):
+        if not isinstance(package, dict) or not package.get("ecosystem"):
             continue  # only a range of commits
         feed_name = text(package, "ecosystem")
         ecosystem, stream = canonical(feed_name)
         specific = row.get("ecosystem_specific")
         specific = specific if isinstance(specific, dict) else {}
-        urgency = text(specific, "urgency") or text(specific, "severity")
+        urgency = text(specific, "urgency") or text(specific, "ubuntu_priority")
         try:
             packages = list(_packages(row, text(package, "name"), ecosystem, specific))
         except DamagedError:

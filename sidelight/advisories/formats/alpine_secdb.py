@@ -1,0 +1,46 @@
+"""Alpine's secdb: what each release fixed (secdb.alpinelinux.org).
+
+`{"distroversion": "v3.19", "packages": [{"pkg": {"name", "secfixes": {version: [ids]}}}]}`: package
+is the origin. Version "0" says that the distribution was never affected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sidelight.advisories.formats.errata import CVE
+from sidelight.advisories.formats.shape import items, mapping, text, texts
+from sidelight.model import Advisory, Affected, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def recognises(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is a repository's secdb."""
+    return "distroversion" in record and "packages" in record
+
+
+def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+    """An advisory a vulnerability. Raises DamagedError for another shape."""
+    release = text(record, "distroversion")
+    ecosystem = f"Alpine:{release if release.startswith('v') else release or 'edge'}"
+    found: dict[str, list[Affected]] = {}
+    for item in items(record, "packages"):
+        package = mapping(item, "pkg")
+        fixes = mapping(package, "secfixes")
+        for version in fixes:
+            if version == "0":
+                continue
+            row = Affected(ecosystem, text(package, "name"), (Interval(end=version),))
+            for told in texts(fixes, version):
+                for name in _names(told):
+                    found.setdefault(name, []).append(row)
+    for name, rows in found.items():
+        cves = (name,) if name.startswith("CVE-") else ()
+        yield Advisory(name, "Alpine", vulnerabilities=cves, affected=tuple(rows))
+
+
+def _names(told: str) -> list[str]:
+    """The vulnerabilities of one entry: its CVEs, or else its first word (`XSA-100`)."""
+    return CVE.findall(told) or told.split()[:1]

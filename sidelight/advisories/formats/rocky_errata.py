@@ -1,0 +1,70 @@
+"""Rocky Linux's errata as JSON: the pages of errata.rockylinux.org and of its successor's API.
+
+The older form lists builds a product under `rpms`, the newer one under `packages`, with modules.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sidelight.advisories import severity as severities
+from sidelight.advisories.formats.errata import Build, advisory, affected, split_name
+from sidelight.advisories.formats.shape import items, mapping, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.model import Advisory
+
+_PRODUCT = re.compile(r"Rocky Linux (\d+)")
+
+
+def recognises(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is an erratum, or a page of them."""
+    return "advisories" in record or ("name" in record and "affectedProducts" in record)
+
+
+def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+    """The advisories of a page, or of one erratum. Raises DamagedError for another shape."""
+    for entry in items(record, "advisories") if "advisories" in record else [record]:
+        cves = [text(item, "name") or text(item, "cve") for item in items(entry, "cves")]
+        if not cves:
+            continue
+        title = text(entry, "synopsis")
+        builds: dict[str, list[Build]] = {}
+        for major, build in (*_by_product(entry), *_by_package(entry)):
+            builds.setdefault(major, []).append(build)
+        severity = text(entry, "severity")
+        yield advisory(
+            text(entry, "name"),
+            "Rocky Linux",
+            tuple(
+                row
+                for major, found in builds.items()
+                for row in affected(found, f"Rocky Linux:{major}", title=title)
+            ),
+            cves=cves,
+            title=title,
+            severity=severities.of_word(severity.removeprefix("SEVERITY_")),
+            published=text(entry, "publishedAt") or text(entry, "published_at"),
+        )
+
+
+def _by_product(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:
+    products = mapping(entry, "rpms")
+    for product in products:
+        for name in texts(mapping(products, product), "nvras"):
+            found = split_name(name)
+            if found is not None and found[1] != "src":
+                yield product.rpartition(" ")[2], found[0]
+
+
+def _by_package(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:
+    for package in items(entry, "packages"):
+        found = split_name(text(package, "nevra"))
+        match = _PRODUCT.match(text(package, "product_name"))
+        if found is None or found[1] == "src" or match is None:
+            continue
+        name, stream = text(package, "module_name"), text(package, "module_stream")
+        yield match[1], found[0]._replace(module=f"{name}:{stream}" if name else "")

@@ -1,0 +1,108 @@
+"""Ubuntu's CVE tracker as JSON: pages of ubuntu.com/security/cves.json, or one entry a line.
+
+A release's status: `released` names the version that fixes; `needed`, `deferred` and `pending` are
+affected without a fix yet; `ignored` counts as affected only where it says that it was one of
+these; `needs-triage` says nothing yet and matches nothing. ESM pockets are streams of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sidelight.advisories import severity as severities
+from sidelight.advisories.formats.shape import items, mapping, text
+from sidelight.model import Advisory, Affected, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CODENAMES = {
+    "trusty": "14.04",
+    "xenial": "16.04",
+    "bionic": "18.04",
+    "focal": "20.04",
+    "jammy": "22.04",
+    "mantic": "23.10",
+    "noble": "24.04",
+    "oracular": "24.10",
+    "plucky": "25.04",
+    "questing": "25.10",
+}
+_OPEN = {"needed", "deferred", "pending"}
+_WAS_OPEN = re.compile(r"was (needed|deferred|pending)")
+_VECTOR = re.compile(r"CVSS:[0-9.]+/\S+")
+
+
+def recognises(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is a page of the site's, or one entry of the tracker."""
+    if "cves" in record and "total_results" in record:
+        return True
+    return {"id", "priority", "packages"} <= record.keys()
+
+
+def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+    """The advisories of a page, or of one entry. Raises DamagedError for another shape."""
+    if "cves" in record:
+        for entry in items(record, "cves"):
+            yield _advisory(entry, tuple(_of_page(entry)))
+    else:
+        yield _advisory(record, tuple(_of_entry(record)))
+
+
+def _advisory(entry: dict[str, Any], rows: tuple[Affected, ...]) -> Advisory:
+    name = text(entry, "id")
+    scores = entry.get("cvss")
+    told = " ".join(map(str, scores.values())) if isinstance(scores, dict) else ""
+    impact = mapping(mapping(entry, "impact"), "baseMetricV3") if "impact" in entry else {}
+    told += " " + text(mapping(impact, "cvssV3"), "vectorString")
+    title = " ".join(text(entry, "description").split())
+    return Advisory(
+        id=name,
+        source="Ubuntu",
+        vulnerabilities=(name,) if name.startswith("CVE-") else (),
+        title=title if len(title) <= 240 else title[:239] + "…",
+        severity=severities.of_word(text(entry, "priority")),
+        vectors=tuple(dict.fromkeys(_VECTOR.findall(told))),
+        published=text(entry, "published") or text(entry, "public_date"),
+        modified=text(entry, "updated_at"),
+        affected=rows,
+    )
+
+
+def _of_entry(entry: dict[str, Any]) -> Iterator[Affected]:
+    releases = mapping(entry, "packages")
+    for release in releases:
+        stream, _slash, codename = release.rpartition("/")
+        packages = mapping(releases, release)
+        for package in packages:
+            told = mapping(packages, package)
+            yield from _row(package, codename, stream, (text(told, "status"), text(told, "note")))
+
+
+def _of_page(entry: dict[str, Any]) -> Iterator[Affected]:
+    for package in items(entry, "packages"):
+        for told in items(package, "statuses"):
+            pocket = text(told, "pocket")
+            stream = pocket if pocket.startswith(("esm", "fips", "realtime")) else ""
+            status = text(told, "status"), text(told, "description")
+            yield from _row(text(package, "name"), text(told, "release_codename"), stream, status)
+
+
+def _row(package: str, codename: str, stream: str, told: tuple[str, str]) -> Iterator[Affected]:
+    status, note = told
+    if codename not in CODENAMES:
+        return
+    if status == "released" and note[:1].isalnum() and " " not in note:
+        interval = Interval(end=note)
+    elif status in _OPEN or (status == "ignored" and _WAS_OPEN.search(note)):
+        interval = Interval()
+    else:
+        return
+    yield Affected(
+        ecosystem=f"Ubuntu:{CODENAMES[codename]}",
+        name=package,
+        intervals=(interval,),
+        stream="fips" if stream.startswith("fips") else stream,
+        state="" if status == "released" else status,
+    )

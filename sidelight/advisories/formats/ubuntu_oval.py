@@ -1,0 +1,139 @@
+"""Ubuntu's OVAL (security-metadata.canonical.com/oval): `com.ubuntu.<release>.cve.oval.xml`.
+
+Definitions point to tests; a test's comment names the source package, and its state, where it has
+one, the version that mends. A test without a state is of a package that is affected without a fix.
+Tests of the running kernel's name are left out: the kernel's packages have tests of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import IO, TYPE_CHECKING, NamedTuple
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from sidelight.advisories import severity as severities
+from sidelight.advisories.formats.ubuntu_cves import CODENAMES
+from sidelight.errors import DamagedError, UnsupportedError
+from sidelight.model import Advisory, Affected, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+ROOT = "oval_definitions"
+_PACKAGE = re.compile(r"'([^']+)' package|(\S+) package in ")
+_CODENAME = re.compile(r"oval:com\.ubuntu\.(\w+):")
+_FIXED = re.compile(r"\(note: '([^']+)'\)|has been fixed")
+
+
+class _Definition(NamedTuple):
+    cve: str
+    title: str
+    severity: str
+    vectors: tuple[str, ...]
+    published: str
+    # (id of a test, the definition's own words on it)
+    tests: tuple[tuple[str, str], ...]
+    codename: str
+
+
+def _local(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _find(element: Element, name: str) -> Iterator[Element]:
+    return (item for item in element.iter() if _local(item) == name)
+
+
+def parse(stream: IO[bytes]) -> Iterator[Advisory]:
+    """An advisory a CVE. Raises DamagedError for what is no whole XML document.
+
+    Raises UnsupportedError for the OVAL of another distribution.
+    """
+    definitions: list[_Definition] = []
+    packages: dict[str, tuple[str, str]] = {}  # test -> (source package, id of its state)
+    versions: dict[str, str] = {}  # state -> version
+    try:
+        for _event, element in iterparse(stream, events=("end",), forbid_dtd=True):
+            kind = _local(element)
+            if kind == "definition":
+                definitions.append(_definition(element))
+                element.clear()
+            elif kind.endswith("_test"):
+                _test(element, packages)
+                element.clear()
+            elif kind.endswith("_state"):
+                told = [item.text or "" for item in element if "less than" in str(item.attrib)]
+                versions[element.get("id", "")] = told[0].removeprefix("0:") if told else ""
+                element.clear()
+    except (ParseError, DefusedXmlException) as error:
+        raise DamagedError(f"not XML, or cut off: {error}") from error
+    for definition in definitions:
+        yield _advisory(definition, packages, versions)
+
+
+def _definition(element: Element) -> _Definition:
+    name = element.get("id", "")
+    match = _CODENAME.match(name)
+    if match is None or match[1] not in CODENAMES:
+        raise UnsupportedError(f"the OVAL definition {name} is not of an Ubuntu release known here")
+    cve = next(_find(element, "cve"), None)
+    title = next((item.text or "" for item in _find(element, "title")), "")
+    if not title.startswith("CVE-"):
+        raise UnsupportedError(f"OVAL of {title[:40]!r}: of Ubuntu's, only the CVE files are read")
+    vector = "" if cve is None else cve.get("cvss_vector", "")
+    return _Definition(
+        cve=title.partition(" ")[0],
+        title=next((item.text or "" for item in _find(element, "description")), ""),
+        severity=next((item.text or "" for item in _find(element, "severity")), ""),
+        vectors=(vector,) if vector else (),
+        published=next((item.text or "" for item in _find(element, "public_date")), ""),
+        tests=tuple(
+            (item.get("test_ref", ""), item.get("comment", ""))
+            for item in _find(element, "criterion")
+        ),
+        codename=match[1],
+    )
+
+
+def _test(element: Element, packages: dict[str, tuple[str, str]]) -> None:
+    match = _PACKAGE.search(element.get("comment", ""))
+    if match is None:
+        return
+    state = next((item.get("state_ref", "") for item in _find(element, "state")), "")
+    packages[element.get("id", "")] = (match[1] or match[2], state)
+
+
+def _advisory(
+    definition: _Definition, packages: dict[str, tuple[str, str]], versions: dict[str, str]
+) -> Advisory:
+    rows: list[Affected] = []
+    for test, comment in definition.tests:
+        if test not in packages:
+            continue
+        package, state = packages[test]
+        fixed = versions.get(state, "")
+        if not fixed and _FIXED.search(comment):
+            continue  # mended before the release, or in a way that no version tells
+        rows.append(
+            Affected(
+                ecosystem=f"Ubuntu:{CODENAMES[definition.codename]}",
+                name=package,
+                intervals=(Interval(end=fixed),),
+                stream="esm-apps" if "esm" in fixed else "",
+            )
+        )
+    first = " ".join(definition.title.partition("Update Instructions:")[0].split())
+    return Advisory(
+        id=definition.cve,
+        source="Ubuntu",
+        vulnerabilities=(definition.cve,),
+        title=first if len(first) <= 240 else first[:239] + "…",
+        severity=severities.of_word(definition.severity),
+        vectors=definition.vectors,
+        published=definition.published,
+        affected=tuple(rows),
+    )

@@ -1,0 +1,92 @@
+"""updateinfo.xml of rpm repositories: Amazon Linux, Fedora, EPEL, AlmaLinux, Rocky Linux.
+
+(rpm-software-management.github.io, "updateinfo"; createrepo_c). Read element by element: the
+memory used is one update's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import IO, TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from sidelight.advisories import severity as severities
+from sidelight.advisories.formats import alas
+from sidelight.advisories.formats.errata import Build, advisory, affected
+from sidelight.errors import DamagedError
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+    from sidelight.model import Advisory
+
+ROOT = "updates"
+_FEDORA = re.compile(r"Fedora (EPEL )?(\d+)( Modular)?")
+_RELEASE = re.compile(r"\.(?:el|module\+el|module_el)(\d+)")
+
+
+def parse(stream: IO[bytes]) -> Iterator[Advisory | Problem]:
+    """Every security update. Raises DamagedError for what is no whole XML document."""
+    try:
+        for _event, element in iterparse(stream, events=("end",), forbid_dtd=True):
+            if element.tag == "update":
+                yield from _update(element)
+                element.clear()
+    except (ParseError, DefusedXmlException) as error:
+        raise DamagedError(f"not XML, or cut off: {error}") from error
+
+
+def _update(update: Element) -> Iterator[Advisory | Problem]:
+    if update.get("type") != "security":
+        return
+    name = (update.findtext("id") or "").strip()
+    title = update.findtext("title") or update.findtext("summary") or ""
+    rows = update.findall("pkglist/collection/package")
+    builds = [
+        Build(row.get("name", ""), row.get("epoch") or "", row.get("version", ""), release)
+        for row in rows
+        if (release := row.get("release", ""))
+    ]
+    source, ecosystem, stream = _place(name, update, builds)
+    if not ecosystem:
+        yield Problem(name, "the update does not tell its distribution's release")
+        return
+    references = update.findall("references/reference")
+    said = [row.get("id", "") for row in references if row.get("type") == "cve"]
+    said += [row.get("title", "") for row in references]
+    yield advisory(
+        name,
+        source,
+        affected(builds, ecosystem, stream=stream, title=title),
+        cves=[*said, update.findtext("description") or ""] if source == "Fedora" else said,
+        title=title.rpartition(f"{name}: ")[2],
+        severity=severities.of_word(update.findtext("severity")),
+        references=[row.get("href", "") for row in references],
+        published=_date(update, "issued"),
+        modified=_date(update, "updated"),
+    )
+
+
+def _date(update: Element, tag: str) -> str:
+    element = update.find(tag)
+    return "" if element is None else element.get("date", "")
+
+
+def _place(name: str, update: Element, builds: list[Build]) -> tuple[str, str, str]:
+    """Who speaks, the ecosystem and the stream."""
+    if name.startswith("ALAS"):
+        release, stream = alas.of_id(name)
+        return "Amazon", f"Amazon Linux:{release}", stream
+    told = update.findtext("release") or update.findtext("pkglist/collection/name") or ""
+    if match := _FEDORA.match(told):
+        kind = "EPEL" if match[1] else "Fedora"
+        return "Fedora", f"{kind}:{match[2]}", ""
+    majors = {match[1] for build in builds if (match := _RELEASE.search("." + build.release))}
+    major = majors.pop() if len(majors) == 1 else ""
+    distribution = {"AL": "AlmaLinux", "RL": "Rocky Linux", "RX": "Rocky Linux"}.get(name[:2], "")
+    return distribution, f"{distribution}:{major}" if distribution and major else "", ""
