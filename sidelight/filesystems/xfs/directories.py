@@ -13,6 +13,7 @@ import numpy as np
 from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
 from sidelight.filesystems.xfs import bmap, layout
+from sidelight.filesystems.xfs.directory_entries import parse_each, parse_many, parse_shortform
 from sidelight.filesystems.xfs.gather import gather
 from sidelight.filesystems.xfs.inodes import extent_counts, fork_ends, read_kinds, read_rows
 from sidelight.filesystems.xfs.volume import column
@@ -36,25 +37,31 @@ WINDOW = 16 << 20
 # Bytes of one directory: ten million long names. Beyond, the image is hostile.
 DIRECTORY_CAP = 4 << 30
 
-# By the type byte of an entry; 8 is a whiteout of overlayfs, a character device.
-_KINDS = (*(int(kind) for kind in Kind), int(Kind.CHARACTER))
+# From this many blocks on, parsing them in step beats parsing one after the other.
+MANY = 48
 
 
 def read_directories(volume: Volume, numbers: Sequence[int]) -> Iterator[Listing]:
     """Every number once, with its entries; see Filesystem.directories."""
     left = dict.fromkeys(numbers)
+    for listings in _listings(volume, numbers):
+        for number, entries in _with_kinds(volume, _with_sane_names(volume, listings)):
+            del left[number]
+            yield number, entries
+    for number in left:
+        yield number, []
+
+
+def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[list[Listing]]:
+    """Directories in batches of bounded size, as they could be parsed."""
     sorted_out = _SortedOut()
     for wanted, rows in read_rows(volume, numbers):
         _sort_out(volume, wanted, rows, sorted_out)
-    for listing in _with_kinds(volume, sorted_out.inline):
-        del left[listing[0]]
-        yield listing
+    yield sorted_out.inline
+    found: dict[int, list[Entry]] = {}
     for window in _windows(volume, sorted_out):
-        for listing in _with_kinds(volume, _read_window(volume, window)):
-            del left[listing[0]]
-            yield listing
-    for number in left:
-        yield number, []
+        _read_window(volume, window, found)
+        yield [(number, found.pop(number, [])) for number in window.complete]
 
 
 @dataclass(slots=True)
@@ -83,130 +90,58 @@ def _sort_out(volume: Volume, numbers: Sequence[int], rows: Bytes, into: _Sorted
             into.inline.append((number, []))
         elif formats[row] == layout.FORMAT_LOCAL:
             entries, fault = parse_shortform(area, lengths[row], volume.superblock.ftype)
-            if fault := fault or name_fault(entries):
+            if fault:
                 volume.problem(f"inode {number}", fault)
-                entries = _sane(entries)
             into.inline.append((number, entries))
         else:
             into.forks.append(bmap.Fork(number, formats[row], counts[row], area))
             into.sizes[number] = lengths[row]
 
 
-def parse_shortform(area: bytes, size: int, ftype: bool) -> tuple[list[Entry], str]:
-    """Entries of a directory in its inode's fork (Short Form Directories), and what is wrong."""
-    entries: list[Entry] = []
-    if size > len(area) or size < 6:
-        return entries, f"impossible size {size} of a directory in its inode"
-    count, large = area[0], area[1]
-    width = 8 if large else 4
-    kinds = _KINDS
-    at = 2 + width
-    tail = width + (1 if ftype else 0)
-    for _ in range(count):
-        if at + 3 > size:
-            return entries, "a directory in its inode ends within an entry"
-        length = area[at]
-        name_end = at + 3 + length
-        end = name_end + tail
-        if end > size or not length:
-            return entries, "a directory in its inode ends within an entry"
-        kind = area[name_end] if ftype else 0
-        number = int.from_bytes(area[end - width : end], "big")
-        entries.append((area[at + 3 : name_end], number, kinds[kind] if kind < 9 else 0))
-        at = end
-    return entries, "" if at == size else "bytes left over in a directory in its inode"
+def _with_sane_names(volume: Volume, listings: list[Listing]) -> list[Listing]:
+    """Leave out entries whose names no path can have: with a slash or NUL in them, or dots."""
+    names = [entry[0] for _, entries in listings for entry in entries]
+    joined = b"\0".join(names)
+    if b"/" not in joined and joined.count(0) == max(0, len(names) - 1):
+        return listings
+    kept = []
+    for number, entries in listings:
+        sane = [entry for entry in entries if b"/" not in entry[0] and b"\0" not in entry[0]]
+        if len(sane) < len(entries):
+            volume.problem(f"inode {number}", "a name with a slash or a NUL in it")
+        kept.append((number, sane))
+    return kept
 
 
-def parse_block(data: bytes, start: int, end: int, ftype: bool, entries: list[Entry]) -> str:
-    """Append a data block's entries between two offsets; returns what is wrong, empty if nothing.
-
-    (Block and Leaf Directories: u64 inode, u8 length, name, u8 type where the filesystem stores
-    it, padding to 8, u16 own offset. A hole has 0xffff and its length in the inode's place.)
-    """
-    unpack = layout.DIR_ENTRY.unpack_from
-    hole = layout.DIR_FREE_TAG
-    kinds = _KINDS
-    append = entries.append
-    extra = 19 if ftype else 18  # 11 or 12 bytes around the name, rounded up to 8
-    at = start
-    last = end - 16
-    while at <= last:
-        number, length = unpack(data, at)
-        if number >= hole:
-            skip = (number >> 32) & 0xFFFF
-            if skip < 8 or skip & 7:
-                return f"impossible hole at {at}"
-            at += skip
-            continue
-        begin = at + 9
-        at += (length + extra) & ~7
-        if at > end or not length:
-            return f"impossible entry at {begin - 9}"
-        stop = begin + length
-        name = data[begin:stop]
-        if length <= 2 and name in (b".", b".."):
-            continue
-        kind = data[stop] if ftype else 0
-        append((name, number, kinds[kind] if kind < 9 else 0))
-    return "" if at == end or (at > last and _is_hole(data, at, end)) else f"stray bytes at {at}"
-
-
-def _is_hole(data: bytes, at: int, end: int) -> bool:
-    """Whether a last hole of 8 bytes ends exactly here."""
-    return at + 8 == end and data[at : at + 4] == b"\xff\xff\x00\x08"
-
-
-def name_fault(entries: Sequence[Entry]) -> str:
-    """What no name may have: "/", NUL, or being one of the dots. Empty where all are sane."""
-    joined = b"\0".join([entry[0] for entry in entries])
-    if b"/" in joined or joined.count(0) != max(0, len(entries) - 1):
-        return "a name with a slash or a NUL in it"
-    return ""
-
-
-def _sane(entries: list[Entry]) -> list[Entry]:
-    """Entries whose names can be used in a path."""
-    dots = (b".", b"..")
-    return [e for e in entries if b"/" not in e[0] and b"\0" not in e[0] and e[0] not in dots]
-
-
-def _with_kinds(volume: Volume, listings: list[Listing]) -> Iterator[Listing]:
-    """Read the inodes of entries whose type is not stored; a window's at once."""
-    unknown = {
-        number
-        for _, entries in listings
-        if any(not entry[2] for entry in entries)
-        for _, number, kind in entries
-        if not kind
-    }
+def _with_kinds(volume: Volume, listings: list[Listing]) -> list[Listing]:
+    """Read the inodes of entries whose type is not stored; a batch's at once."""
+    unknown = {entry[1] for _, entries in listings for entry in entries if not entry[2]}
     if not unknown:
-        yield from listings
-        return
+        return listings
     kinds = read_kinds(volume, unknown)
-    for directory, entries in listings:
-        yield (
+    return [
+        (
             directory,
             [
                 (name, number, kind or int(kinds.get(number, Kind.UNKNOWN)))
                 for name, number, kind in entries
             ],
         )
+        for directory, entries in listings
+    ]
 
 
-class _Part:
-    """A directory, or a piece of a very large one, with the places of its blocks."""
+@dataclass(slots=True)
+class _Window:
+    """Blocks of directories that are read together, each with its directory's number."""
 
-    __slots__ = ("blocks", "last", "number")
-
-    def __init__(self, number: int, blocks: list[Block], last: bool) -> None:
-        self.number = number
-        # Where a block has several pieces it is fragmented.
-        self.blocks = blocks
-        self.last = last
+    whole: list[tuple[int, int]] = field(default_factory=list)  # offset in the source, number
+    broken: list[tuple[Block, int]] = field(default_factory=list)
+    complete: list[int] = field(default_factory=list)  # directories whose last block is here
 
 
-def _windows(volume: Volume, into: _SortedOut) -> Iterator[list[_Part]]:
-    """Directories in physical order, in windows of bounded bytes."""
+def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
+    """Directories in physical order, in windows of bounded bytes; a large one spans several."""
     mapped = bmap.map_forks(volume, into.forks)
     size = volume.superblock.dir_block_size
     room = max(1, WINDOW // size)
@@ -214,21 +149,31 @@ def _windows(volume: Volume, into: _SortedOut) -> Iterator[list[_Part]]:
         (mapping.extents[0][1] if mapping.extents else -1, number)
         for number, mapping in mapped.items()
     )
-    window: list[_Part] = []
-    used = 0
-    for _, number in found:
+    window = _Window()
+    for first, number in found:
         mapping = mapped[number]
-        blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
-        if fault := mapping.fault or fault:
+        if mapping.extents == [(0, first, size)] and into.sizes[number] == size:
+            # Most directories by far: one block.
+            window.whole.append((first, number))
+            fault = mapping.fault
+        else:
+            blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
+            fault = mapping.fault or fault
+            for block in blocks:
+                if len(block) == 1:
+                    window.whole.append((block[0][0], number))
+                else:
+                    window.broken.append((block, number))
+                if len(window.whole) + len(window.broken) >= room:
+                    yield window
+                    window = _Window()
+        if fault:
             volume.problem(f"inode {number}", fault)
-        for begin in range(0, max(1, len(blocks)), room):
-            part = blocks[begin : begin + room]
-            window.append(_Part(number, part, begin + room >= len(blocks)))
-            used += max(1, len(part))
-            if used >= room:
-                yield window
-                window, used = [], 0
-    if window:
+        window.complete.append(number)
+        if len(window.whole) + len(window.broken) >= room:
+            yield window
+            window = _Window()
+    if window.complete:
         yield window
 
 
@@ -268,29 +213,21 @@ def _blocks(extents: Sequence[Extent], length: int, size: int) -> tuple[list[Blo
     return blocks, fault
 
 
-def _read_window(volume: Volume, window: Sequence[_Part]) -> list[Listing]:
-    """Read and parse a window's blocks. Pieces of a very large directory are joined by `_join`."""
+def _read_window(volume: Volume, window: _Window, found: dict[int, list[Entry]]) -> None:
+    """Read and parse a window's blocks; entries go to `found` by directory."""
     size = volume.superblock.dir_block_size
-    pieces = [(block, part.number) for part in window for block in part.blocks]
-    whole = sorted((block[0][0], number) for block, number in pieces if len(block) == 1)
-    offsets = np.array([offset for offset, _ in whole], np.int64)
+    window.whole.sort()
+    offsets = np.array([offset for offset, _ in window.whole], np.int64)
+    owners = [number for _, number in window.whole]
     array, errors = gather(volume.source, offsets, size)
-    found: dict[int, list[Entry]] = {part.number: [] for part in window}
-    owners = [number for _, number in whole]
-    for row, error in errors.items():
-        volume.problem(f"inode {owners[row]}", f"a directory block at {offsets[row]}: {error}")
-    keep = [row for row in range(len(owners)) if row not in errors]
     if errors:
+        for row, error in errors.items():
+            volume.problem(f"inode {owners[row]}", f"a directory block at {offsets[row]}: {error}")
+        keep = [row for row in range(len(owners)) if row not in errors]
         array, offsets, owners = array[keep], offsets[keep], [owners[row] for row in keep]
     _parse_rows(volume, _Rows(array, offsets, owners), found)
-    broken = [(block, number) for block, number in pieces if len(block) > 1]
-    if broken:
-        _read_fragmented(volume, broken, found)
-    for number, entries in found.items():
-        if fault := name_fault(entries):
-            volume.problem(f"inode {number}", fault)
-            found[number] = _sane(entries)
-    return list(found.items())
+    if window.broken:
+        _read_fragmented(volume, window.broken, found)
 
 
 def _read_fragmented(
@@ -343,7 +280,7 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
         else (layout.DIR_BLOCK_MAGIC_V4, layout.DIR_DATA_MAGIC_V4)
     )
     data = rows.array.tobytes()
-    ftype = sb.ftype
+    bounds, judged = [], []
     for row, number in enumerate(rows.owners):
         start = row * size
         end = start + size
@@ -354,8 +291,16 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
         if end < start + header or magic not in (one, many):
             volume.problem(f"inode {number}", f"no directory block at {rows.offsets[row]}")
             continue
-        if fault := parse_block(data, start + header, end, ftype, found[number]):
-            volume.problem(f"inode {number}", f"a directory block at {rows.offsets[row]}: {fault}")
+        bounds.append((start + header, end))
+        judged.append(row)
+    parse = parse_many if len(bounds) >= MANY else parse_each
+    parsed, faults = parse(data, bounds, sb.ftype)
+    for row, entries in zip(judged, parsed, strict=True):
+        found.setdefault(rows.owners[row], []).extend(entries)
+    for index, fault in faults.items():
+        row = judged[index]
+        where = f"inode {rows.owners[row]}"
+        volume.problem(where, f"a directory block at {rows.offsets[row]}: {fault}")
 
 
 def _verify_rows(volume: Volume, rows: _Rows) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Offsets = npt.NDArray[np.int64]
 
 # A gap of at most this many bytes is read over: cheaper than another call.
-GAP = 8192
+GAP = 16384
 # Bytes of one read.
 RUN = 1 << 20
 # A snapshot's block, and how many of them one window may touch: well within a cache's budget.
@@ -50,36 +50,32 @@ def gather(
 
     Returns the array, shape (n, size), and the errors by row; such rows are zeros.
     """
-    array = np.zeros((len(offsets), size), np.uint8)
     errors: dict[int, SourceError] = {}
-    if not len(offsets):
-        return array, errors
-    runs = _runs(offsets, size)
     starts = offsets.tolist()
+    runs = _runs(offsets, size)
     source.prefetch(
         [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
     )
+    parts = []
     for first, last in runs:
         start = starts[first]
         try:
             data = source.read_at(start, starts[last - 1] + size - start)
         except SourceError:
-            _gather_singly(source, starts, range(first, last), array, errors)
+            parts += _read_singly(source, starts, range(first, last), size, errors)
             continue
-        relative = offsets[first:last] - start
-        flat = np.frombuffer(data, np.uint8)
-        if (relative % size).any():
-            # Directory blocks larger than the filesystem's are not aligned to their own size.
-            for row, at in zip(range(first, last), relative.tolist(), strict=True):
-                array[row] = flat[at : at + size]
+        if last - first == 1:
+            parts.append(data)
         else:
-            array[first:last] = flat.reshape(-1, size)[relative // size]
-    return array, errors
+            parts += [data[at - start : at - start + size] for at in starts[first:last]]
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, size), errors
 
 
 def _runs(offsets: Offsets, size: int) -> list[tuple[int, int]]:
     """Index ranges of offsets that one read serves."""
     gaps = np.diff(offsets) > size + GAP
+    if not len(offsets):
+        return []
     cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(offsets)]
     runs = []
     for first, last in pairwise(cuts):
@@ -93,17 +89,15 @@ def _runs(offsets: Offsets, size: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _gather_singly(
-    source: BlockSource,
-    starts: list[int],
-    rows: range,
-    array: Bytes,
-    errors: dict[int, SourceError],
-) -> None:
+def _read_singly(
+    source: BlockSource, starts: list[int], rows: range, size: int, errors: dict[int, SourceError]
+) -> list[bytes]:
     """A run that failed as a whole: one by one, so that only what is lost is lost."""
-    size = array.shape[1]
+    parts = []
     for row in rows:
         try:
-            array[row] = np.frombuffer(source.read_at(starts[row], size), np.uint8)
+            parts.append(source.read_at(starts[row], size))
         except SourceError as error:
             errors[row] = error
+            parts.append(bytes(size))
+    return parts
