@@ -1,0 +1,169 @@
+"""Assembly of a machine: its regions, mounted into one tree as its own /etc/fstab says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.disk.signatures import READABLE
+from sidelight.errors import FormatError, PathError, SidelightError, SourceError
+from sidelight.filesystems import fstab
+from sidelight.filesystems.nothing import NoFilesystem
+from sidelight.filesystems.opening import open_filesystem
+from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.tree import MachineTree
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.disk import Region
+    from sidelight.filesystems.protocol import Filesystem
+
+__all__ = ["MachineTree", "assemble", "open_regions"]
+
+OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
+# What tells a root filesystem that has no os-release: distributions from before 2012.
+OLD_ROOT = (b"etc/fstab", b"etc/passwd")
+
+Opened = tuple["Region", "Filesystem"]
+
+
+def open_regions(
+    regions: Sequence[Region], problems: list[Problem], reader: str = "own"
+) -> list[Opened]:
+    """The regions whose filesystem can be read; for the others a Problem. Raises UsageError."""
+    opened = []
+    for region in regions:
+        if region.kind not in READABLE:
+            continue
+        try:
+            opened.append((region, open_filesystem(region.source, reader)))
+        except (FormatError, SourceError) as error:
+            problems.append(Problem(region.name, error.what))
+    return opened
+
+
+def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree:
+    """The machine's tree. `regions` are all of its regions, `opened` those that can be read.
+
+    The root is the filesystem with an os-release; of several, the one whose fstab names itself.
+    A single filesystem is the root whatever it holds. What nothing mounts is shown in `/` under
+    its region's name in brackets, slashes as colons: `[vg0:data]`.
+    """
+    root = _root(regions, opened)
+    tree = MachineTree(NoFilesystem() if root is None else root[1])
+    mounted: list[Filesystem] = []
+    if root is not None:
+        mounted.append(root[1])
+        _mount_all(tree, root, regions, opened, mounted)
+    elif opened:
+        tree.note(Problem(opened[0][0].name, "no filesystem with an os-release; none is the root"))
+    for region, fs in opened:
+        if not any(fs is other for other in mounted):
+            if root is not None and _has_any(MachineTree(fs), OS_RELEASE):
+                what = f"a second root filesystem; the machine's is {root[0].name}"
+                tree.note(Problem(region.name, what))
+            name = region.lv or region.name
+            tree.add_extra(b"[" + name.replace("/", ":").encode("utf-8", "replace") + b"]", fs)
+    return tree
+
+
+def _root(regions: Sequence[Region], opened: Sequence[Opened]) -> Opened | None:
+    for signs in (OS_RELEASE, OLD_ROOT):
+        found = [item for item in opened if _has_any(MachineTree(item[1]), signs)]
+        for region, fs in found:
+            lines = _lines(MachineTree(fs))
+            own = next((line for line in lines if line.target == b"" and not line.bind), None)
+            if own is not None and region in fstab.matches(own.device, regions):
+                return region, fs
+        if found:
+            return found[0]
+    return opened[0] if len(opened) == 1 else None
+
+
+def _has_any(tree: MachineTree, paths: Sequence[bytes]) -> bool:
+    """Whether one of these paths is there; a link counts, wherever it leads."""
+    for path in paths:
+        try:
+            tree.place(path, follow=False)
+        except SidelightError:
+            continue
+        return True
+    return False
+
+
+def _lines(tree: MachineTree) -> list[fstab.Line]:
+    try:
+        return list(fstab.parse(tree.read(b"etc/fstab", 0, fstab.LIMIT)))
+    except PathError:
+        return []
+    except (FormatError, SourceError) as error:
+        tree.note(Problem("/etc/fstab", f"cannot be read: {error.what}"))
+        return []
+
+
+def _mount_all(
+    tree: MachineTree,
+    root: Opened,
+    regions: Sequence[Region],
+    opened: Sequence[Opened],
+    mounted: list[Filesystem],
+) -> None:
+    """Do what fstab says, in the order in which its lines need each other."""
+    pending = [line for line in _lines(tree) if line.target]
+    while pending:
+        line = next((item for item in pending if not _needs(item, pending)), pending[0])
+        pending.remove(line)
+        try:
+            if line.bind:
+                source = line.device.encode("utf-8", "surrogateescape")
+                tree.bind(source, line.target, recursive=line.recursive)
+            else:
+                _mount(tree, line, root, regions, opened, mounted)
+        except SidelightError as error:
+            tree.note(_problem(line, error.what))
+
+
+def _needs(line: fstab.Line, pending: Sequence[fstab.Line]) -> bool:
+    """Whether another line must come first: it mounts above this one's target or bind source."""
+    source = line.device.encode("utf-8", "surrogateescape").strip(b"/") if line.bind else None
+    for other in pending:
+        if other is line:
+            continue
+        above = other.target + b"/"
+        if line.target.startswith(above):
+            return True
+        if source is not None and (source + b"/").startswith(above):
+            return True
+    return False
+
+
+def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as they are
+    tree: MachineTree,
+    line: fstab.Line,
+    root: Opened,
+    regions: Sequence[Region],
+    opened: Sequence[Opened],
+    mounted: list[Filesystem],
+) -> None:
+    found = [region for region in fstab.matches(line.device, regions) if region != root[0]]
+    if not found:
+        tree.note(_problem(line, f"{line.device} is not among the volumes"))
+        return
+    if len(found) > 1:
+        names = ", ".join(region.name for region in found)
+        tree.note(_problem(line, f"{line.device} may be any of {names}; the first is taken"))
+    fs = next((fs for region, fs in opened if region is found[0]), None)
+    if fs is None:
+        return  # what cannot be read has its Problem already, or holds no files
+    directory = None
+    if line.subdirectory:
+        place = MachineTree(fs).place(line.subdirectory)
+        directory = place.inode if place.kind == Kind.DIRECTORY else None
+    tree.mount(line.target, fs, directory)
+    mounted.append(fs)
+
+
+def _problem(line: fstab.Line, what: str) -> Problem:
+    target = line.target.decode("utf-8", "backslashreplace")
+    return Problem(f"/etc/fstab: line {line.number} (/{target})", what)

@@ -1,0 +1,55 @@
+"""From bytes to a Filesystem: the readers, tried by what the first bytes say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.disk.signatures import identify
+from sidelight.errors import NotRecognisedError, UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidelight.blocks import BlockSource
+    from sidelight.filesystems.protocol import Filesystem
+
+
+def _ext(source: BlockSource) -> Filesystem:
+    from sidelight.filesystems.ext.reader import ExtFilesystem
+
+    return ExtFilesystem(source)
+
+
+def _xfs(source: BlockSource) -> Filesystem:
+    from sidelight.filesystems.xfs.reader import XfsFilesystem
+
+    return XfsFilesystem(source)
+
+
+# (kinds as disk.signatures names them, reader)
+READERS: tuple[tuple[frozenset[str], Callable[[BlockSource], Filesystem]], ...] = (
+    (frozenset({"ext2", "ext3", "ext4"}), _ext),
+    (frozenset({"xfs"}), _xfs),
+)
+
+
+def open_filesystem(source: BlockSource, reader: str = "own") -> Filesystem:
+    """The filesystem on `source`, read by Sidelight's `own` readers or by the `reference` ones.
+
+    Raises NotRecognisedError where nothing known is there, UnsupportedError where something is
+    that cannot be read, DamagedError where it cannot be read for damage, SourceError where the
+    bytes cannot be had, and UsageError for an unknown reader, or one that is not installed.
+    """
+    kind = identify(source).kind
+    if reader == "reference":
+        from sidelight.filesystems.reference import open_reference
+
+        return open_reference(source, kind)
+    if reader != "own":
+        raise UsageError(f"no reader is called {reader!r}; there are own and reference")
+    for kinds, constructor in READERS:
+        if kind in kinds:
+            return constructor(source)
+    if kind in {"", "blank"}:
+        raise NotRecognisedError("no known filesystem", where=source.name)
+    raise UnsupportedError(f"{kind} is no filesystem that can be read", where=source.name)
