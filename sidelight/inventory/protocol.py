@@ -17,7 +17,8 @@ class Wants:
 
     The walk makes one table of all extractors' wants, so that a path costs a dictionary look-up
     and not a call for each extractor. `names` are whole base names, `suffixes` endings of base
-    names from the last dot on (".jar"), `paths` whole paths without the leading slash.
+    names from the last dot on (".jar"), `paths` whole paths without the leading slash,
+    `directories` such paths of directories whose files (not those further down) are all wanted.
     `confirm`, where given, has the last word on a path that one of the others chose.
 
     With `random_access` the walk reads nothing ahead: the extractor takes what it needs by
@@ -28,6 +29,7 @@ class Wants:
     names: frozenset[str] = frozenset()
     suffixes: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
     confirm: Callable[[str], bool] | None = None
     limit: int = 64 << 20  # bytes; a larger file is a Problem, not a silent skip
     random_access: bool = False
@@ -59,7 +61,10 @@ class WantedFile(Protocol):
         """Raises LimitError once this file's time is spent: for loops over hostile input."""
 
     def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
-        """The contents of a file in the same directory, or None where there is none."""
+        """The contents of a file beside this one, or None where there is none.
+
+        `name` may go down ("updates/0000"), not up. Raises LimitError where it is too large.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""Installed Python distributions: dist-info, egg-info (directory or file) and EGG-INFO.
+
+Source: the "recording installed projects" specification, and setuptools' older egg formats.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sidelight.inventory.language.coremetadata import core_metadata
+from sidelight.inventory.language.entry import Details, Entry, pypi
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# `name-version.dist-info`, `name-version-py3.11.egg-info`: neither part has a dash of its own.
+_DIRECTORY: Final = re.compile(
+    r"([^-/]+)-([^-/]+)(?:-py[0-9.]+)?(?:-[^/]+)?\.(?:dist-info|egg-info|egg)"
+)
+
+
+def _installed(path: str) -> bool:
+    directory, _, base = path.rpartition("/")
+    parent = directory.rpartition("/")[2].lower()
+    if base == "METADATA":
+        return parent.endswith(".dist-info")
+    if base == "PKG-INFO":
+        return parent.endswith(".egg-info") or parent == "egg-info"
+    return True
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    name, version, licence = core_metadata(file.read())
+    if not (name and version):
+        # An interrupted installation leaves an empty file; the directory still names it.
+        parts = [part for part in file.path.split("/")[-3:] if _DIRECTORY.fullmatch(part)]
+        if parts and (match := _DIRECTORY.fullmatch(parts[-1])):
+            name, version = name or match[1], version or match[2]
+    direct = True if file.sibling("REQUESTED", 1 << 16) is not None else None
+    yield pypi(file.path, name, version, Details(licence=licence, direct=direct))
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/python-installed",
+    Wants(
+        names=frozenset({"METADATA", "PKG-INFO"}),
+        suffixes=frozenset({".egg-info"}),
+        confirm=_installed,
+        limit=8 << 20,
+    ),
+    _parse,
+)

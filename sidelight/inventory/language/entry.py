@@ -1,0 +1,142 @@
+"""One found package of each ecosystem: its name as OSV spells it, and its purl.
+
+Each function gives a Package, or a Problem where the name or the version cannot be one: so one
+damaged entry of a file costs nothing of the others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from sidelight.inventory.purl import purl, pypi_name
+from sidelight.model import Package, Problem
+
+NAME_LIMIT: Final = 1024  # characters; npm allows 214, Go module paths are the longest
+VERSION_LIMIT: Final = 512
+LICENCE_LIMIT: Final = 256
+
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a format tells beyond the name and the version. None where it does not tell."""
+
+    licence: str = ""
+    direct: bool | None = None
+    dev: bool | None = None
+    vendor: str = ""
+    arch: str = ""
+
+
+NO_DETAILS: Final = Details()
+
+Entry = Package | Problem
+
+
+def _entry(  # noqa: PLR0913 - a purl has this many components
+    path: str,
+    kind: str,
+    name: str,
+    version: str,
+    details: Details,
+    *,
+    namespace: str = "",
+    bare: str = "",
+    qualifiers: tuple[tuple[str, str], ...] = (),
+) -> Entry:
+    where = "/" + path
+    if fault := _fault(name, version):
+        return Problem(where, fault)
+    url = purl(kind, namespace, bare or name, version, qualifiers)
+    return Package(
+        type=kind,
+        name=name,
+        version=version,
+        path=where,
+        purl=url,
+        arch=details.arch,
+        vendor=details.vendor,
+        licence=" ".join(details.licence[:LICENCE_LIMIT].split()),
+        direct=details.direct,
+        dev=details.dev,
+    )
+
+
+def _fault(name: str, version: str) -> str:
+    if not name:
+        return "a package has no name"
+    if len(name) > NAME_LIMIT or len(version) > VERSION_LIMIT:
+        return f"the name or version of package {name[:40]!r} is too long to be one"
+    if _UNPRINTABLE.search(name):
+        return f"{name[:80]!r} is no package name"
+    if not version:
+        return f"package {name[:80]} has no version"
+    if _UNPRINTABLE.search(version):
+        return f"package {name[:80]}: {version[:80]!r} is no version"
+    return ""
+
+
+def _split(name: str) -> tuple[str, str]:
+    namespace, _, bare = name.rpartition("/")
+    return namespace, bare
+
+
+def pypi(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
+    """A Python distribution; the name is normalised (PEP 503), as in OSV."""
+    return _entry(path, "pypi", pypi_name(name), version, details)
+
+
+def conda(
+    path: str,
+    name: str,
+    version: str,
+    details: Details = NO_DETAILS,
+    qualifiers: tuple[tuple[str, str], ...] = (),
+) -> Entry:
+    """A conda package, with its build, channel and subdir as qualifiers."""
+    return _entry(path, "conda", name, version, details, qualifiers=qualifiers)
+
+
+def npm(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
+    """An npm package; `name` may be scoped (`@scope/name`)."""
+    namespace, bare = _split(name)
+    if name and (not bare or (namespace and not namespace.startswith("@")) or "/" in namespace):
+        return Problem("/" + path, f"{name[:80]!r} is no package name")
+    return _entry(path, "npm", name, version, details, namespace=namespace, bare=bare)
+
+
+def maven(
+    path: str, group: str, artifact: str, version: str, details: Details = NO_DETAILS
+) -> Entry:
+    """A Maven artefact; the name is `group:artifact` as in OSV, or the artefact alone."""
+    name = f"{group}:{artifact}" if group and artifact else artifact
+    if "/" in name:
+        return Problem("/" + path, f"{name[:80]!r} is no package name")
+    return _entry(path, "maven", name, version, details, namespace=group, bare=artifact)
+
+
+def golang(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
+    """A Go module by its path, or `stdlib`. Module versions keep their `v`, as Go writes them."""
+    namespace, bare = _split(name)
+    if name and not bare:
+        return Problem("/" + path, f"{name[:80]!r} is no module path")
+    return _entry(path, "golang", name, version, details, namespace=namespace, bare=bare)
+
+
+def composer(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
+    """A PHP package, `vendor/name` in lower case as Packagist and OSV have it."""
+    name = name.lower()
+    namespace, bare = _split(name)
+    if name and not bare:
+        return Problem("/" + path, f"{name[:80]!r} is no package name")
+    return _entry(path, "composer", name, version, details, namespace=namespace, bare=bare)
+
+
+def flat(path: str, kind: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
+    """A package of a type without namespaces: cargo, gem, nuget, generic."""
+    if "/" in name:
+        return Problem("/" + path, f"{name[:80]!r} is no package name")
+    return _entry(path, kind, name, version, details)

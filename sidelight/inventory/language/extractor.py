@@ -1,0 +1,72 @@
+"""An extractor made of what it wants and one generator that parses.
+
+The generator yields packages and problems as it meets them, so whatever was found before a fault
+is kept: the fault becomes a Problem beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import FormatError, LimitError, SourceError
+from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
+from sidelight.model import Package, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sidelight.inventory.language.entry import Entry
+
+PACKAGE_LIMIT: Final = 100_000  # packages of one file
+PROBLEM_LIMIT: Final = 20  # problems told of one file; the rest are counted
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorExtractor:
+    """An Extractor whose parser is a generator of Packages and Problems.
+
+    A FormatError or SourceError of the parser is raised where nothing was found, and is a Problem
+    of the Extraction otherwise. The same package told twice by one file is given once.
+    """
+
+    name: str
+    wants: Wants
+    parse: Callable[[WantedFile], Iterator[Entry]]
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        """All packages of one file, in its order."""
+        del machine  # no language package depends on it
+        packages: dict[Package, None] = {}
+        problems: list[Problem] = []
+        where = "/" + file.path
+        try:
+            self._collect(file, packages, problems)
+        except RecursionError:
+            _fail(LimitError("nested too deeply", where=where), packages, problems)
+        except (FormatError, SourceError) as error:
+            error.where = error.where or where
+            _fail(error, packages, problems)
+        if len(problems) > PROBLEM_LIMIT:
+            more = len(problems) - PROBLEM_LIMIT
+            problems[PROBLEM_LIMIT:] = [Problem(where, f"{more} more problems of this kind")]
+        return Extraction(packages=list(packages), problems=problems)
+
+    def _collect(
+        self, file: WantedFile, packages: dict[Package, None], problems: list[Problem]
+    ) -> None:
+        for count, entry in enumerate(self.parse(file)):
+            if count >= PACKAGE_LIMIT:
+                raise LimitError(f"more than {PACKAGE_LIMIT} packages in one file")
+            if isinstance(entry, Package):
+                packages[entry] = None
+            else:
+                problems.append(entry)
+
+
+def _fail(
+    error: FormatError | SourceError, packages: dict[Package, None], problems: list[Problem]
+) -> None:
+    if not packages and not problems:
+        raise error
+    problems.append(Problem(error.where, error.what))

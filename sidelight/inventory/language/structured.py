@@ -1,0 +1,160 @@
+"""JSON, YAML, TOML and XML from hostile files: bounded in depth, in nodes and in time.
+
+Everything comes back as plain dicts, lists and strings (JSON and TOML also numbers and booleans);
+`mapping`, `sequence` and `text` take a value as what it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree.ElementTree import ParseError  # noqa: S405 - only the error's name
+
+import yaml
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from sidelight.errors import DamagedError, LimitError, UnsupportedError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element  # noqa: S405 - only the type
+
+NODE_LIMIT: Final = 1_500_000  # commas and openings of a JSON text: some 200 MB of objects at most
+YAML_NODE_LIMIT: Final = 500_000
+YAML_DEPTH_LIMIT: Final = 64
+XML_NODE_LIMIT: Final = 500_000
+TOML_LIMIT: Final = 8 << 20  # bytes; the largest lock files are near 2 MB
+TOML_DOTS_LIMIT: Final = 16  # of one line, outside of strings
+
+_TOML_STRINGS = re.compile(rb'"[^"\n]*"|\'[^\'\n]*\'')
+_TOML_DOTTED_LINE = re.compile(rb"[^\n]*(?:\.[^.\n]*){%d}" % (TOML_DOTS_LIMIT + 1))
+
+
+def parse_json(data: bytes) -> Any:
+    """A JSON text in UTF-8 (a byte order mark is allowed), UTF-16 or UTF-32.
+
+    Raises DamagedError, or LimitError where it has too many nodes or is nested too deeply.
+    """
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > NODE_LIMIT:
+        raise LimitError(f"JSON of more than {NODE_LIMIT} nodes")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise LimitError("JSON nested too deeply") from None
+    except ValueError as error:  # also undecodable bytes and numbers of too many digits
+        raise DamagedError(f"no JSON: {_brief(error)}") from None
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """A TOML document. Raises DamagedError or LimitError."""
+    if len(data) > TOML_LIMIT:
+        raise LimitError(f"TOML of more than {TOML_LIMIT} bytes")
+    # A key of n parts costs the parser n squared.
+    for line in _TOML_DOTTED_LINE.finditer(data):
+        if _TOML_STRINGS.sub(b"", line.group()).count(b".") > TOML_DOTS_LIMIT:
+            raise LimitError(f"TOML line of more than {TOML_DOTS_LIMIT} dots")
+    try:
+        return tomllib.loads(data.decode().replace("\r\n", "\n"))
+    except RecursionError:
+        raise LimitError("TOML nested too deeply") from None
+    except ValueError as error:
+        raise DamagedError(f"no TOML: {_brief(error)}") from None
+
+
+def parse_yaml(data: bytes) -> Any:
+    """The first document of a YAML stream, every scalar as its text; None where it is empty.
+
+    Built from the C parser's events, without recursion. Anchors and aliases, which no lock file
+    writer makes, are refused: they are how a small text means a large one.
+    Raises DamagedError, UnsupportedError (aliases) or LimitError.
+    """
+    try:
+        return _yaml_document(yaml.CParser(data))
+    except yaml.YAMLError as error:
+        raise DamagedError(f"no YAML: {_brief(error)}") from None
+    except ValueError as error:  # undecodable bytes
+        raise DamagedError(f"no YAML: {_brief(error)}") from None
+
+
+def _yaml_document(parser: yaml.CParser) -> Any:
+    root: list[Any] = []
+    # Each open collection, with the key that waits for its value (None in a sequence).
+    stack: list[tuple[dict[str, Any] | list[Any], list[Any]]] = [(root, [])]
+    nodes = 0
+    while True:
+        event = parser.get_event()
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            value: Any = event.value
+        elif kind is yaml.MappingStartEvent:
+            value = {}
+        elif kind is yaml.SequenceStartEvent:
+            value = []
+        elif kind in {yaml.MappingEndEvent, yaml.SequenceEndEvent}:
+            stack.pop()
+            continue
+        elif kind is yaml.AliasEvent:
+            raise UnsupportedError("YAML with an alias")
+        elif kind in {yaml.DocumentEndEvent, yaml.StreamEndEvent}:
+            return root[0] if root else None
+        else:
+            continue
+        nodes += 1
+        if nodes > YAML_NODE_LIMIT:
+            raise LimitError(f"YAML of more than {YAML_NODE_LIMIT} nodes")
+        _place(stack[-1], value)
+        if kind is not yaml.ScalarEvent:
+            if len(stack) > YAML_DEPTH_LIMIT:
+                raise LimitError("YAML nested too deeply")
+            stack.append((value, []))
+
+
+def _place(top: tuple[dict[str, Any] | list[Any], list[Any]], value: Any) -> None:
+    container, key = top
+    if isinstance(container, list):
+        container.append(value)
+    elif key:
+        container[key.pop()] = value
+    else:
+        key.append(value if isinstance(value, str) else "")
+
+
+def parse_xml(data: bytes) -> Element:
+    """The root element. Entities and external documents are refused. Raises DamagedError, LimitError."""
+    if data.count(b"<") > XML_NODE_LIMIT:
+        raise LimitError(f"XML of more than {XML_NODE_LIMIT} tags")
+    try:
+        return fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException as error:
+        raise LimitError(f"XML with entities: {type(error).__name__}") from None
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
+        raise DamagedError(f"no XML: {_brief(error)}") from None
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    """`value` as a mapping; empty for None. Raises DamagedError for anything else."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise DamagedError(f"{what} is no mapping")
+
+
+def sequence(value: Any, what: str) -> list[Any]:
+    """`value` as a list; empty for None. Raises DamagedError for anything else."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    raise DamagedError(f"{what} is no list")
+
+
+def text(value: Any) -> str:
+    """`value` if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,159 @@
+"""dpkg's database: /var/lib/dpkg/status, status.d (distroless images), and the file lists.
+
+Sources: deb-control(5), dpkg-query(1) ("Package status"), deb-src-control(5) for `Source`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.purl import distro_of, format_purl, namespace_of
+from sidelight.model import Package, Problem
+
+if TYPE_CHECKING:
+    from sidelight.inventory.protocol import Machine, WantedFile
+    from sidelight.model import OperatingSystem
+
+_STATUS = "var/lib/dpkg/status"
+_STATUS_D = "var/lib/dpkg/status.d/"
+_INFO = "var/lib/dpkg/info/"
+_MAX_UPDATES = 10_000
+
+# "not-installed" and "config-files" have no files of the package on the disk. Every other state
+# has: dpkg-query lists them, and so does a scanner.
+_ABSENT = frozenset((b"not-installed", b"config-files"))
+
+# The fields that are kept, found in a whole stanza at once. `Status` goes first in most stanzas.
+_FIELD = re.compile(
+    rb"^(Package|Status|Version|Architecture|Source|Maintainer)[ \t]*:[ \t]*([^\n]*)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_STANZA_END = re.compile(rb"\n[ \t\r]*\n")
+_SOURCE = re.compile(r"(\S+)(?:\s+\(([^()]*)\))?").match
+
+
+def _text(data: bytes) -> str:
+    return data.strip().decode("utf-8", "surrogateescape")
+
+
+class DpkgStatus:
+    """Installed packages from `status`, or from one file of `status.d`."""
+
+    name = "os/dpkg"
+    wants = Wants(
+        paths=frozenset((_STATUS,)),
+        directories=frozenset((_STATUS_D.rstrip("/"),)),
+        limit=256 << 20,
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        """All installed packages. A stanza without a name or version is a Problem."""
+        if file.path.endswith(".md5sums"):
+            return Extraction(owned=_md5sums(file.read()))
+        if file.path != _STATUS:
+            return parse_status(file.read(), f"/{file.path}", machine.os, needs_status=False)
+        return parse_status(with_updates(file), f"/{file.path}", machine.os)
+
+
+def with_updates(file: WantedFile) -> bytes:
+    """The status file, then the stanzas that dpkg wrote since, which replace those before them.
+
+    A running dpkg writes each change of state to updates/0000, 0001, … and folds them into the
+    status file at the end; a snapshot taken in between has both, and dpkg-query reads both.
+    """
+    parts = [file.read()]
+    for number in range(_MAX_UPDATES):
+        update = file.sibling(f"updates/{number:04}", limit=1 << 20)
+        if update is None:
+            break
+        parts.append(update)
+    return b"\n\n".join(parts)
+
+
+class DpkgLists:
+    """Which paths dpkg's packages own: /var/lib/dpkg/info/*.list."""
+
+    name = "os/dpkg-lists"
+    wants = Wants(
+        directories=frozenset((_INFO.rstrip("/"),)), confirm=lambda path: path.endswith(".list")
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
+        """The owned paths, without the leading slash."""
+        text = file.read().decode("utf-8", "surrogateescape")
+        return Extraction(owned={line[1:] for line in text.split("\n") if len(line) > 2})
+
+
+def _md5sums(data: bytes) -> set[str]:
+    """`<32 hexadecimal digits>  usr/bin/foo`."""
+    text = data.decode("utf-8", "surrogateescape")
+    return {line[34:] for line in text.split("\n") if len(line) > 34}
+
+
+def parse_status(
+    data: bytes, path: str, system: OperatingSystem, *, needs_status: bool = True
+) -> Extraction:
+    """The installed packages of a deb822 file; the last stanza of a name and architecture counts.
+
+    `needs_status`: whether a stanza without `Status` counts as not installed, as in the one
+    database; in status.d a stanza is there because its package is.
+    """
+    found = Extraction()
+    namespace, distro = namespace_of(system, "debian"), distro_of(system)
+    packages: dict[tuple[bytes, bytes], Package | None] = {}
+    if b"\0" in data:
+        found.problems.append(Problem(path, "zero bytes in a text file: it is damaged"))
+    for stanza in _stanzas(data):
+        fields = {key.lower(): value for key, value in _FIELD.findall(stanza)}
+        if not fields:
+            if stanza.strip():
+                found.problems.append(Problem(path, "a stanza without any known field"))
+            continue
+        key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
+        status = fields.get(b"status", b"").split()
+        if (status and status[-1] in _ABSENT) or (not status and needs_status):
+            packages[key] = None
+            continue
+        packages[key] = package = _package(fields, path, namespace, distro)
+        if package is None:
+            name = _text(key[0]) or "a stanza"
+            found.problems.append(Problem(path, f"{name} has no name or no version"))
+    found.packages = [package for package in packages.values() if package is not None]
+    return found
+
+
+def _stanzas(data: bytes) -> list[bytes]:
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    # Few files have blanks in their blank lines: a plain split is then faster.
+    if b"\n \n" in data or b"\n\t\n" in data:
+        return _STANZA_END.split(data)
+    return data.split(b"\n\n")
+
+
+def _package(
+    fields: dict[bytes, bytes], path: str, namespace: str, distro: str
+) -> Package | None:
+    name, version = _text(fields.get(b"package", b"")), _text(fields.get(b"version", b""))
+    if not name or not version:
+        return None
+    arch = _text(fields.get(b"architecture", b""))
+    source_name, source_version, upstream = name, version, ""
+    match = _SOURCE(_text(fields.get(b"source", b"")))
+    if match:
+        source_name, source_version = match[1], (match[2] or version).strip()
+        upstream = f"{source_name}@{source_version}" if match[2] else source_name
+    qualifiers = (("arch", arch), ("distro", distro), ("upstream", upstream))
+    return Package(
+        type="deb",
+        name=name,
+        version=version,
+        path=path,
+        purl=format_purl("deb", namespace, name, version, qualifiers),
+        arch=arch,
+        source_name=source_name,
+        source_version=source_version,
+        vendor=_text(fields.get(b"maintainer", b"")),
+    )
