@@ -17,7 +17,7 @@ from sidelight.errors import DatabaseError
 from sidelight.model import Affected, Interval, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -25,6 +25,7 @@ _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 _PAIR = struct.Struct("<QQ")
 _SEVERITIES = (None, *Severity)
+_decode = json.JSONDecoder().decode  # without json.loads' guess at the encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,20 @@ class VulnerabilityRecord(NamedTuple):
     exploited_since: str
 
 
+_VECTORS = VulnerabilityRecord._fields.index("vectors")
+
+
 class AdvisoryRecord(NamedTuple):
     """What the database keeps of an advisory; `vulnerabilities` are numbers."""
 
     id: str
     source: str
-    vulnerabilities: tuple[int, ...]
+    vulnerabilities: Sequence[int]
     severity: int | None
     title: str
     score: float | None
-    vectors: tuple[str, ...]
-    references: tuple[str, ...]
+    vectors: Sequence[str]
+    references: Sequence[str]
     published: str
     modified: str
 
@@ -211,12 +215,21 @@ class Database:
                     return Group(data, body + len(key), head[1], head[2], head[3])
             slot = (slot + 1) & mask
 
+    def packages(self) -> Iterator[tuple[str, str]]:
+        """Every (ecosystem, name) that advisories speak of, in order."""
+        start, size = self._sections["group_offsets"]
+        for (place,) in _U64.iter_unpack(self._data[start : start + size - _U64.size]):
+            body = place + layout.GROUP.size
+            key = self._data[body : body + layout.GROUP.unpack_from(self._data, place)[0]]
+            ecosystem, _nul, name = key.decode("utf-8", "surrogatepass").partition("\0")
+            yield ecosystem, name
+
     def advisory(self, number: int) -> AdvisoryRecord:
         """The advisory with this number, from 0."""
         found = self._advisories.get(number)
         if found is None:
             start, end = _PAIR.unpack_from(self._data, self._advisory_offsets + 8 * number)
-            found = AdvisoryRecord._make(json.loads(self._data[start:end]))
+            found = AdvisoryRecord._make(_decode(self._data[start:end].decode()))
             self._advisories[number] = found
         return found
 
@@ -225,7 +238,9 @@ class Database:
         found = self._vulnerabilities.get(number)
         if found is None:
             start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
-            found = VulnerabilityRecord._make(json.loads(self._data[start:end]))
+            fields = _decode(self._data[start:end].decode())
+            fields[_VECTORS] = tuple([(source, vector) for source, vector in fields[_VECTORS]])
+            found = VulnerabilityRecord._make(fields)
             self._vulnerabilities[number] = found
         return found
 

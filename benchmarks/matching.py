@@ -1,0 +1,130 @@
+"""Build the database from a complete corpus, open it, and match hosts of 2,000 packages.
+
+    python benchmarks/matching.py [FEEDS…]
+
+FEEDS default to the real-world data beside the checkout. Prints seconds, CPU, memory and bytes; all
+figures of a run come from the same machine and minute, so that their ratios mean something.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+from sidelight.advisories import Database, build
+from sidelight.matching import Matcher, match
+from sidelight.model import Inventory, OperatingSystem, Package, Status
+from sidelight.versions import sort_key
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advisories"
+HOST = 2000  # packages
+SEED = 11
+# What a host is: os-release, the ecosystem of its packages, their type.
+HOSTS = (
+    (OperatingSystem(id="debian", version_id="12"), "Debian:12", "deb"),
+    (OperatingSystem(id="ubuntu", version_id="22.04"), "Ubuntu:22.04", "deb"),
+    (OperatingSystem(id="almalinux", version_id="9.3"), "AlmaLinux:9", "rpm"),
+    (OperatingSystem(id="rhel", version_id="8.9"), "Red Hat:8", "rpm"),
+    (OperatingSystem(id="amzn", version_id="2"), "Amazon Linux:2", "rpm"),
+    (OperatingSystem(id="sles", version_id="15.5"), "SUSE:15.5", "rpm"),
+    (OperatingSystem(id="alpine", version_id="3.19.1"), "Alpine:v3.19", "apk"),
+)
+
+
+def sources() -> list[Path]:
+    """The feeds to build from: the arguments, or all of the shared corpus."""
+    if len(sys.argv) > 2:
+        return [Path(item) for item in sys.argv[2:]]
+    return [
+        DATA / "osv",
+        *sorted((DATA / "os-native").glob("*.jsonl.xz")),
+        *sorted((DATA / "kev-epss").glob("*.csv")),
+        *sorted((DATA / "kev-epss").glob("known*.json")),
+    ]
+
+
+def build_apart(out: Path) -> None:
+    """Build in a process of its own, so that its peak memory is the build's."""
+    begun = time.perf_counter()
+    command = [sys.executable, __file__, "--build", str(out), *map(str, sources())]
+    subprocess.run(command, check=True)
+    print(f"build: {time.perf_counter() - begun:.1f} s, {out.stat().st_size / 1e6:.1f} MB on disk")
+
+
+def host(
+    database: Database, os: OperatingSystem, ecosystem: str, kind: str, lag: float
+) -> Inventory:
+    """A host whose packages each have a version that some advisory names.
+
+    With `lag` 0 it is the latest such version, with 1 any of them.
+    """
+    chance = random.Random(SEED)  # noqa: S311  # seeded: two runs ask the same
+    names = sorted(name for own, name in database.packages() if own == ecosystem)
+    packages = []
+    for name in chance.sample(names, min(HOST, len(names))):
+        rows = database.lookup(ecosystem, name)
+        ends = {span.end for row in rows for span in row.intervals if span.end}
+        versions = sorted(ends, key=lambda end: sort_key(ecosystem, end))
+        if not versions:
+            continue
+        version = chance.choice(versions) if chance.random() < lag else versions[-1]
+        # Two binaries of each source, as most sources have more than one.
+        source = "" if kind == "rpm" else name
+        packages += [
+            Package(kind, binary, version, "/var/lib", "", source_name=source)
+            for binary in ((name, f"{name}-common") if source else (name,))
+        ]
+    return Inventory(Status.COMPLETE, os, tuple(packages[:HOST]))
+
+
+def main() -> None:
+    """Print the figures."""
+    if sys.argv[1:2] == ["--build"]:
+        summary = build([Path(item) for item in sys.argv[3:]], Path(sys.argv[2]))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"build: {summary.advisories} advisories, {summary.rows} pairs, {summary.packages}"
+            f" packages, {summary.problem_count} problems, peak {peak:.0f} MB"
+        )
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "advisories.db"
+        build_apart(path)
+        begun = time.perf_counter()
+        database = Database.open(path)
+        print(f"open: {(time.perf_counter() - begun) * 1000:.2f} ms")
+        begun = time.perf_counter()
+        database.verify()
+        print(f"verify: {(time.perf_counter() - begun) * 1000:.0f} ms")
+        for os, ecosystem, kind in HOSTS:
+            for lag in (0.0, 0.3, 1.0):
+                inventory = host(database, os, ecosystem, kind, lag)
+                measure(path, inventory, f"{ecosystem}, {lag:.0%} outdated")
+
+
+def measure(path: Path, inventory: Inventory, name: str) -> None:
+    """One host on a database that nobody has asked yet, and once more with a warm Matcher."""
+    with Database.open(path) as database:
+        sort_key.cache_clear()
+        begun = time.process_time()
+        findings = match(inventory, database, today=date(2025, 3, 1))
+        cold = time.process_time() - begun
+        matcher = Matcher(database)
+        matcher.match(inventory)
+        begun = time.process_time()
+        matcher.match(inventory)
+        warm = time.process_time() - begun
+    print(
+        f"{name}: {len(inventory.packages)} packages, {len(findings)} findings,"
+        f" {cold * 1000:.1f} ms CPU cold, {warm * 1000:.1f} ms warm"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What all advisories together say of one vulnerability in one package's version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sidelight.advisories.severity import of_score
+from sidelight.model import FixAvailable, Severity
+from sidelight.versions import sort_key
+
+if TYPE_CHECKING:
+    from sidelight.advisories.database import AdvisoryRecord, Database, Hit, VulnerabilityRecord
+
+    _Told = list[tuple[Hit, AdvisoryRecord]]
+    _Rating = tuple[int, int, str]  # authority, minus the severity's rank, who says so
+
+_SEVERITIES = tuple(Severity)
+_REFERENCES = 10
+# Streams whose builds not every user of the distribution may have.
+_FOR_SUBSCRIBERS = ("esm", "pro", "els")
+
+
+class Verdict(NamedTuple):
+    """Everything of a finding that is the same for all binaries of one source package."""
+
+    vulnerability: str
+    severity: Severity
+    fixed: str
+    advisories: tuple[str, ...]
+    title: str
+    severity_source: str
+    vector: str
+    score: float | None
+    references: tuple[str, ...]
+    vectors: tuple[tuple[str, str], ...]
+    epss: float | None
+    epss_percentile: float | None
+    exploited_since: str
+    fix_available: FixAvailable
+    stream: str
+    state: str
+
+
+def verdict(
+    database: Database, vulnerability: VulnerabilityRecord, hits: list[Hit], ecosystem: str
+) -> Verdict:
+    """Join the hits, one or more, that speak of a vulnerability."""
+    told = [(hit, database.advisory(hit.advisory)) for hit in hits]
+    rating = _rating(told, vulnerability, ecosystem)
+    score, vectors = _scored(told, vulnerability)
+    fix = hits[0] if len(hits) == 1 else _last_fix(hits, ecosystem)
+    stream, _module, state = database.labels[fix.label]
+    if len(hits) > 1 and not state:
+        states = [database.labels[hit.label][2] for hit in hits]
+        state = next(filter(None, states), "")
+    return Verdict(
+        vulnerability.id,
+        Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[1]],
+        fix.fixed,
+        _names(told),
+        vulnerability.title,
+        "" if rating is None else rating[2],
+        vectors[0][1] if vectors else "",
+        score,
+        _references(told, vulnerability.id),
+        vectors,
+        vulnerability.epss,
+        vulnerability.epss_percentile,
+        vulnerability.exploited_since,
+        _availability(hits, fix, stream),
+        stream,
+        state,
+    )
+
+
+def _names(told: _Told) -> tuple[str, ...]:
+    if len(told) == 1:
+        return (told[0][1].id,)
+    return tuple(sorted({advisory.id for _hit, advisory in told}))
+
+
+def _availability(hits: list[Hit], fix: Hit, stream: str) -> FixAvailable:
+    if not fix.fixed:
+        return FixAvailable.NO
+    if stream.startswith(_FOR_SUBSCRIBERS) or not all(hit.fixed for hit in hits):
+        return FixAvailable.PARTIAL
+    return FixAvailable.YES
+
+
+def _rating(told: _Told, vulnerability: VulnerabilityRecord, ecosystem: str) -> _Rating | None:
+    """How severe, and who says so: the best authority, and of equal ones the severest.
+
+    The distribution for this package, then the advisory that is about this CVE alone, then the
+    CVE's own records, last an erratum's word on all its CVEs together.
+    """
+    found: list[_Rating] = []
+    for hit, advisory in told:
+        alone = len(advisory.vulnerabilities) == 1
+        if hit.severity:
+            found.append((0, 1 - hit.severity, ecosystem.partition(":")[0]))
+        if advisory.severity is not None:
+            found.append((1 if alone else 4, -advisory.severity, advisory.source))
+        if advisory.score is not None:
+            rank = of_score(advisory.score).rank
+            found.append((2 if alone else 5, -rank, advisory.source))
+    if vulnerability.score is not None:
+        found.append((3, -of_score(vulnerability.score).rank, vulnerability.rated_by))
+    elif vulnerability.severity is not None:
+        found.append((3, -vulnerability.severity, vulnerability.rated_by))
+    return min(found) if found else None
+
+
+def _scored(
+    told: _Told, vulnerability: VulnerabilityRecord
+) -> tuple[float | None, tuple[tuple[str, str], ...]]:
+    """The score, and all vectors with who gave them, first the one that the score is of.
+
+    An advisory about this CVE alone goes first; the CVE's own vectors have those of all such
+    advisories. What an erratum says of many CVEs together counts only where there is nothing else.
+    """
+    for _hit, advisory in told:
+        if advisory.score is not None and len(advisory.vulnerabilities) == 1:
+            first = (advisory.source, advisory.vectors[0])
+            if vulnerability.vectors[:1] == (first,):
+                return advisory.score, vulnerability.vectors
+            others = [item for item in vulnerability.vectors if item[1] != first[1]]
+            return advisory.score, (first, *others)
+    if vulnerability.score is not None:
+        return vulnerability.score, vulnerability.vectors
+    for _hit, advisory in told:
+        if advisory.score is not None:
+            return advisory.score, tuple((advisory.source, item) for item in advisory.vectors)
+    return None, vulnerability.vectors
+
+
+def _last_fix(hits: list[Hit], ecosystem: str) -> Hit:
+    """The hit with the latest fixed version, which satisfies every advisory; else any hit."""
+    fixes = [hit for hit in hits if hit.fixed]
+    if not fixes:
+        return hits[0]
+    if len({hit.fixed for hit in fixes}) == 1:
+        return fixes[0]
+    return max(fixes, key=lambda hit: (sort_key(ecosystem, hit.fixed), hit.fixed))
+
+
+def _references(told: _Told, vulnerability: str) -> tuple[str, ...]:
+    found = dict.fromkeys([url for _hit, advisory in told for url in advisory.references])
+    if vulnerability.startswith("CVE-"):
+        found[f"https://www.cve.org/CVERecord?id={vulnerability}"] = None
+    return tuple(found)[-_REFERENCES:] if len(found) > _REFERENCES else tuple(found)
