@@ -1,4 +1,4 @@
-"""Base scores of CVSS vectors, versions 2.0, 3.0 and 3.1.
+"""Base scores of CVSS vectors, versions 2.0, 3.0, 3.1 and 4.0.
 
 Sources: FIRST, "A Complete Guide to CVSS 2.0" (section 3.2.1), "CVSS v3.1 Specification" (7.1).
 Temporal, environmental and threat metrics in a vector are accepted and do not count.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from sidelight.advisories import cvss4
 from sidelight.errors import FormatError
 
 _V3 = {
@@ -42,14 +43,14 @@ def base_score(vector: str) -> float:
         raise FormatError("not a CVSS vector", where=vector[:100])
     metrics = _metrics(vector if version == "2.0" and not prefix.startswith("CVSS") else rest)
     try:
+        if version == "4.0":
+            return cvss4.base_score(metrics)
         if version == "2.0":
             return _score_v2(metrics)
-        if version.startswith("3"):
-            return _score_v3(metrics, version)
+        return _score_v3(metrics, version)
     except KeyError as error:
         what = f"no or an unknown value of the metric {error.args[0]}"
         raise FormatError(what, where=vector[:100]) from error
-    raise FormatError(f"CVSS {version} is not computed", where=vector[:100])
 
 
 def version_of(vector: str) -> str:
