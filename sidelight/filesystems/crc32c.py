@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 POLYNOMIAL = 0x82F63B78
 
-# Bytes that one lane takes in sequence, before lanes are folded together.
+# Bytes that one lane takes in sequence, before lanes are folded together: long lanes cost the least
+# for each byte, short ones the fewest calls, which is what counts for little data.
 LANE = 128
+SHORT_LANE = 16
+LITTLE = 32 << 10
 # Bytes worked on at once, so that the state and its words stay in the second-level cache.
 SLAB = 1 << 20
 # Below this many bytes a plain loop is quicker than setting up the lanes.
@@ -85,7 +88,7 @@ def _move(state: Words, tables: tuple[Words, Words]) -> Words:
 def _lanes(words: Words) -> Words:
     """Zero-seeded registers of rows, shape (rows, a power of two of words)."""
     rows, width = words.shape
-    lane = min(width, LANE // 4)
+    lane = min(width, (LANE if words.nbytes > LITTLE else SHORT_LANE) // 4)
     # Column by column, so transposed once: each step then reads a contiguous run.
     columns = np.ascontiguousarray(words.reshape(-1, lane).T)
     tables = _shift(4)

@@ -14,7 +14,14 @@ pytest.importorskip("zstandard")
 
 
 @pytest.mark.parametrize(
-    ("name", "journal"), [("clean", "clean"), ("dirty", "replayed"), ("version4", "clean")]
+    ("name", "journal"),
+    [
+        ("clean", "clean"),
+        ("dirty", "replayed"),
+        ("version4", "clean"),
+        ("tiny", "clean"),
+        ("tiny-dirty", "replayed"),
+    ],
 )
 def test_an_image_reads_as_the_kernel_saw_it(name: str, journal: str) -> None:
     filesystem = XfsFilesystem(fixtures.load(name))

@@ -96,30 +96,32 @@ def _fill_directory(directory: Path, count: int, chance: random.Random) -> None:
                 path.unlink()
 
 
-def make_dirty(image: Path, flags: str, *options: str, size: str = "200M") -> Path:
+def make_dirty(
+    image: Path, flags: str, *options: str, size: str = "200M", count: int = 300
+) -> Path:
     """An image that was shut down hard in the middle of changes that its log holds."""
     make(image, *options, size=size, small=True)
     with mounted(image, "xfs", "rw") as top:
         (top / "old").mkdir()
-        for index in range(300):
+        for index in range(count):
             (top / f"old/{'n' * 30}{index}").write_bytes(b"x" * index)
         (top / "pieces").write_bytes(b"")
         run("sync", "-f", str(top))
     with mounted(image, "xfs", "rw") as top:
-        for index in range(0, 300, 2):
+        for index in range(0, count, 2):
             (top / f"old/{'n' * 30}{index}").unlink()
         (top / "new").mkdir()
-        for index in range(200):
+        for index in range(count * 2 // 3):
             (top / f"new/{index}").symlink_to("t" * (index * 5 % 1000 + 1))
         with (top / "pieces").open("wb") as file:
-            for index in range(200):
+            for index in range(count * 2 // 3):
                 file.seek(index * 16384)
                 file.write(b"piece")
         (top / f"old/{'n' * 30}1").rename(top / "new/renamed")
         # Once more around: inode chunks are given up and made again.
         run("rm", "-r", str(top / "new"))
         (top / "newer").mkdir()
-        for index in range(500):
+        for index in range(count * 5 // 3):
             (top / f"newer/{index}").write_bytes(b"y" * (index % 50))
         run("xfs_io", "-x", "-c", f"shutdown {flags}".strip(), str(top))
     return image
