@@ -14,7 +14,7 @@ from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directory_entries import parse_each, parse_many, parse_shortform
-from sidelight.filesystems.xfs.gather import gather
+from sidelight.filesystems.xfs.gather import FAR, WINDOW_BLOCKS, gather
 from sidelight.filesystems.xfs.inodes import extent_counts, fork_ends, read_kinds, read_rows
 from sidelight.filesystems.xfs.volume import column
 
@@ -138,6 +138,11 @@ class _Window:
     whole: list[tuple[int, int]] = field(default_factory=list)  # offset in the source, number
     broken: list[tuple[Block, int]] = field(default_factory=list)
     complete: list[int] = field(default_factory=list)  # directories whose last block is here
+    far: set[int] = field(default_factory=set)  # a snapshot's blocks that it touches
+
+    def full(self, room: int) -> bool:
+        """Whether it is time to read: so many blocks, or so many places to read from."""
+        return len(self.whole) + len(self.broken) >= room or len(self.far) >= WINDOW_BLOCKS
 
 
 def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
@@ -155,22 +160,24 @@ def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
         if mapping.extents == [(0, first, size)] and into.sizes[number] == size:
             # Most directories by far: one block.
             window.whole.append((first, number))
+            window.far.add(first >> FAR)
             fault = mapping.fault
         else:
             blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
             fault = mapping.fault or fault
             for block in blocks:
+                window.far.update(offset >> FAR for offset, _ in block)
                 if len(block) == 1:
                     window.whole.append((block[0][0], number))
                 else:
                     window.broken.append((block, number))
-                if len(window.whole) + len(window.broken) >= room:
+                if window.full(room):
                     yield window
                     window = _Window()
         if fault:
             volume.problem(f"inode {number}", fault)
         window.complete.append(number)
-        if len(window.whole) + len(window.broken) >= room:
+        if window.full(room):
             yield window
             window = _Window()
     if window.complete:

@@ -103,7 +103,7 @@ class XfsFilesystem:
         for number, content in read_in_physical_order(self._volume.source, files):
             yield number, content
         for number in left:
-            yield number, DamagedError("the inode cannot be read", where=self._where(number))
+            yield number, self._lost(number)
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         """Bytes of one regular file; see the protocol."""
@@ -161,12 +161,16 @@ class XfsFilesystem:
 
     def _raw(self, number: int) -> RawInode:
         """One inode. Raises DamagedError with what its Problem says."""
-        before = len(self.problems)
         for window in read_raw(self._volume, (number,)):
             for raw in window:
                 return raw
-        what = self.problems[-1].what if len(self.problems) > before else "cannot be read"
-        raise DamagedError(what, where=self._where(number))
+        raise self._lost(number)
+
+    def _lost(self, number: int) -> DamagedError:
+        """Why an inode is not to be had, as its Problem says."""
+        where = self._where(number)
+        found = [problem.what for problem in self.problems if problem.where == where]
+        return DamagedError(found[-1] if found else "cannot be read", where=where)
 
     def _refusal(self, raw: RawInode, limit: int) -> SidelightError | None:
         """Why a file's contents cannot be had, if so."""

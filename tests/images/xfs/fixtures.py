@@ -56,10 +56,14 @@ class SparseImage:
     def changed(self, offset: int, data: bytes) -> SparseImage:
         """Another image, with these bytes."""
         pieces = dict(self.pieces)
-        for index, byte in enumerate(data):
-            piece, at = divmod(offset + index, PIECE)
+        at, end = offset, offset + len(data)
+        while at < end:
+            piece, skip = divmod(at, PIECE)
+            take = min(PIECE - skip, end - at)
             old = pieces.get(piece, bytes(PIECE))
-            pieces[piece] = old[:at] + bytes((byte,)) + old[at + 1 :]
+            new = data[at - offset : at - offset + take]
+            pieces[piece] = old[:skip] + new + old[skip + take :]
+            at += take
         return SparseImage(self.name, self.size, pieces)
 
 
