@@ -62,7 +62,7 @@ def unmatched_ecosystems(inventory: Inventory, database: Database) -> tuple[Unma
     missing: Counter[str] = Counter()
     refused: dict[str, list[str]] = {}
     for package in inventory.packages:
-        ecosystem = ecosystems.of_package(package.type, inventory.os)
+        ecosystem = ecosystems.of_package(package.type, inventory.os, package.vendor)
         if ecosystem not in known:
             missing[ecosystem or _nameless(package.type, inventory.os)] += 1
             continue
@@ -128,13 +128,14 @@ class Matcher:
 
     def _match(self, inventory: Inventory, today: date | None) -> list[Finding]:
         known = self._database.ecosystems
-        by_type = {
-            kind: ecosystems.of_package(kind, inventory.os)
-            for kind in {package.type for package in inventory.packages}
+        origins = {(package.type, package.vendor) for package in inventory.packages}
+        of_origin = {
+            (kind, vendor): ecosystems.of_package(kind, inventory.os, vendor)
+            for kind, vendor in origins
         }
         findings: list[Finding] = []
         for package in inventory.packages:
-            ecosystem = by_type[package.type]
+            ecosystem = of_origin[package.type, package.vendor]
             if ecosystem in known and package.running_kernel is not False:
                 self._package(package, ecosystem, findings)
         findings.sort(key=lambda item: (item.package.name, item.package.path, item.vulnerability))
@@ -178,6 +179,7 @@ class Matcher:
             return []
         case = streams.Case(
             group,
+            question.ecosystem,
             package,
             question.version,
             database.labels,

@@ -212,7 +212,7 @@ class Database:
             if data[body : body + len(key)] == key:
                 head = layout.GROUP.unpack_from(data, start)
                 if head[0] == len(key):
-                    return Group(data, body + len(key), head[1], head[2], head[3])
+                    return Group(data, body + len(key), head)
             slot = (slot + 1) & mask
 
     def packages(self) -> Iterator[tuple[str, str]]:
@@ -311,9 +311,12 @@ class Group:
         "_rows",
         "_text_ends",
         "_texts",
+        "has_streams",
     )
 
-    def __init__(self, data: mmap.mmap, start: int, buckets: int, rows: int, ranged: int) -> None:
+    def __init__(self, data: mmap.mmap, start: int, head: tuple[int, ...]) -> None:
+        _key, flags, buckets, rows, ranged = head
+        self.has_streams = bool(flags & layout.HAS_STREAMS)
         self._data = data
         table = struct.unpack_from(f"<{3 * buckets}I", data, start)
         self._ends = table[:buckets]

@@ -24,6 +24,7 @@ _UBUNTU = re.compile(
     r"(?:Pro:)?(?:(FIPS[\w-]*|Realtime\w*):)?(\d+\.\d+)(?::LTS)?(?::.*)?", re.IGNORECASE
 )
 
+_ENTERPRISE = {"Red Hat", "AlmaLinux", "Rocky Linux", "Oracle Linux"}
 # Language ecosystems by purl type.
 LANGUAGES = {
     "pypi": "PyPI",
@@ -103,9 +104,10 @@ def of_machine(os: OperatingSystem) -> str:
         return "Alpine:edge" if "_" in version else f"Alpine:v{'.'.join(parts[:2])}"
     if os.id in {"sles", "sled", "sles_sap", "sle_hpc"}:
         return f"SUSE:{version if '.' in version else version + '.0'}"
-    return f"{os.id}:{version}"
+    return _ROLLING.get(os.id, f"{os.id}:{version}")
 
 
+_ROLLING = {"opensuse-tumbleweed": "openSUSE:Tumbleweed", "wolfi": "Wolfi"}
 _WHOLE_VERSION = {
     "ubuntu": "Ubuntu:",
     "amzn": "Amazon Linux:",
@@ -123,10 +125,15 @@ _MAJOR_VERSION = {
 }
 
 
-def of_package(package_type: str, os: OperatingSystem) -> str:
-    """The database's ecosystem of a package, or "" for a type that no feed speaks of."""
+def of_package(package_type: str, os: OperatingSystem, vendor: str = "") -> str:
+    """The database's ecosystem of a package, or "" for a type that no feed speaks of.
+
+    Packages that Fedora built for another distribution are EPEL's.
+    """
     if package_type in OS_TYPES:
-        return of_machine(os)
+        own = of_machine(os)
+        name, _colon, major = own.partition(":")
+        return f"EPEL:{major}" if vendor == "Fedora Project" and name in _ENTERPRISE else own
     return LANGUAGES.get(package_type, "")
 
 

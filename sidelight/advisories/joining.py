@@ -18,20 +18,21 @@ class Aliases:
     """The names under which feeds know the same thing."""
 
     def __init__(self) -> None:
-        self._cves: dict[str, set[str]] = {}
+        self._cves: dict[str, tuple[str, ...]] = {}
         self._others: dict[str, set[str]] = {}
 
     def add(self, advisory: Advisory) -> None:
         """Learn an advisory's names."""
         names = {advisory.id, *advisory.aliases}
-        if advisory.vulnerabilities:
-            # An erratum of many CVEs does not make the other names it knows into all of them.
+        if not advisory.vulnerabilities:
             if advisory.aliases:
                 for name in names:
-                    self._cves.setdefault(name, set()).update(advisory.vulnerabilities)
-        elif advisory.aliases:
-            for name in names:
-                self._others.setdefault(name, set()).update(names)
+                    self._others.setdefault(name, set()).update(names)
+            return
+        for name in names:
+            if not name.startswith("CVE-"):
+                known = self._cves.get(name, ())
+                self._cves[name] = tuple(sorted({*known, *advisory.vulnerabilities}))
 
     def vulnerabilities(self, name: str, aliases: Iterable[str], known: Iterable[str]) -> list[str]:
         """What an advisory is about, sorted: `known`, its own CVEs, or what the others tell."""
@@ -43,7 +44,7 @@ class Aliases:
             names |= self._others.get(item, set())
         cves: set[str] = set()
         for item in names:
-            cves |= self._cves.get(item, set())
+            cves.update(self._cves.get(item, ()))
         return sorted(cves) if cves else [min(names, key=_preference)]
 
 

@@ -14,7 +14,7 @@ slot is the CRC-32 of its key, `ecosystem NUL name`, and the next empty one afte
 
 A group:
 
-    GROUP           size of the key, buckets, rows of all buckets, ranged rows
+    GROUP           size of the key, flags, buckets, rows of all buckets, ranged rows
     key
     bucket table    u32 arrays, one item a bucket: end of its sort key, of its rows, of its text
     rows            ROW each, bucket after bucket
@@ -50,7 +50,8 @@ SECTIONS = (
 )
 FIRST_OF_INDEX = 3  # sections from here on are the index
 
-GROUP = struct.Struct("<HIII")
+GROUP = struct.Struct("<HHIII")
+HAS_STREAMS = 1  # a flag of a group: some of its rows are of a stream of their own
 # advisory number, label number (stream, module, state), severity rank + 1 (0: none), unused
 ROW = struct.Struct("<IHBB")
 COUNT = struct.Struct("<H")

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 Label = tuple[str, str, str]  # stream, module, state
 _RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
-_AMAZON = ("extras", "livepatch")
-_UBUNTU = ("esm", "pro", "fips", "realtime")
 
 _MINOR = re.compile(r"\.el(\d+)_(\d+)")
 _EXTENDED = re.compile(r"(?:eus|aus|e4s|tus|eus_\w+|e4s_\w+):(\d+)\.(\d+)")
@@ -69,6 +67,7 @@ class Case(NamedTuple):
     """
 
     group: Group
+    ecosystem: str
     package: Package
     version: str
     labels: list[Label]
@@ -100,15 +99,13 @@ def choose(hits: list[Hit], case: Case) -> list[Hit]:
     Rows that do not affect the version count too: they say that their stream has mended it.
     """
     hits = [hit for hit in hits if fits_module(case.labels[hit.label][1], case.package)]
-    found = {case.stream(hit) for hit in hits}
-    minor = minor_release(case.version) if case.package.type == "rpm" else ""
-    if minor or any(stream.startswith(_RED_HAT) or ":" in stream for stream in found):
-        return _red_hat(hits, minor, case)
-    if any(stream.startswith(_AMAZON) for stream in found):
+    if not case.group.has_streams:
+        return hits
+    if case.ecosystem.startswith("Red Hat:"):
+        return _red_hat(hits, minor_release(case.version), case)
+    if case.ecosystem.startswith("Amazon Linux:"):
         return _amazon(hits, case)
-    if any(stream.startswith(_UBUNTU) for stream in found):
-        return _ubuntu(hits, case)
-    return hits
+    return _ubuntu(hits, case) if case.ecosystem.startswith("Ubuntu:") else hits
 
 
 def _red_hat(hits: list[Hit], minor: str, case: Case) -> list[Hit]:

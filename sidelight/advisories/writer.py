@@ -187,7 +187,8 @@ def encode_group(key: bytes, rows: list[Row], labels: Labels) -> bytes:
         texts.append(len(text_bytes))
     if len(key) > _SHORT:
         raise LimitError(f"a name of {len(key)} bytes")
-    head = layout.GROUP.pack(len(key), len(ends), number, len(ranged))
+    flags = layout.HAS_STREAMS if any(row.label[0] for row in rows) else 0
+    head = layout.GROUP.pack(len(key), flags, len(ends), number, len(ranged))
     table = ends.tobytes() + counts.tobytes() + texts.tobytes()
     tail = b"".join(starmap(_ranged, ((row, labels) for row in sorted(ranged))))
     return head + key + table + bytes(packed + key_bytes + text_bytes) + tail

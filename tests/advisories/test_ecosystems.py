@@ -1,0 +1,86 @@
+"""Names of ecosystems: the feeds' and the machines' meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidelight.advisories import ecosystems
+from sidelight.advisories.end_of_life import LAST_DAY
+from sidelight.model import OperatingSystem
+
+
+@pytest.mark.parametrize(
+    ("feed", "own", "stream"),
+    [
+        ("PyPI", "PyPI", ""),
+        ("Debian:12", "Debian:12", ""),
+        ("Alpine:v3.19", "Alpine:v3.19", ""),
+        ("Alpine:3.19", "Alpine:v3.19", ""),
+        ("AlmaLinux:9", "AlmaLinux:9", ""),
+        ("Rocky Linux:8", "Rocky Linux:8", ""),
+        ("Red Hat:enterprise_linux:8::appstream", "Red Hat:8", ""),
+        ("Red Hat:enterprise_linux:10.0", "Red Hat:10", ""),
+        ("Red Hat:rhel_eus:9.2::baseos", "Red Hat:9", "eus:9.2"),
+        ("Red Hat:rhel_els:7", "Red Hat:7", "els:7"),
+        ("Red Hat:rhel_software_collections:3::el7", "Red Hat:7", "rhel_software_collections:3"),
+        ("Red Hat:openshift:4", "Red Hat:openshift:4", ""),
+        ("Ubuntu:22.04:LTS", "Ubuntu:22.04", ""),
+        ("Ubuntu:24.10", "Ubuntu:24.10", ""),
+        ("Ubuntu:Pro:18.04:LTS", "Ubuntu:18.04", "pro"),
+        ("Ubuntu:Pro:FIPS-updates:20.04:LTS", "Ubuntu:20.04", "fips-updates"),
+        ("SUSE:Linux Enterprise Module for Basesystem 15 SP5", "SUSE:15.5", ""),
+        ("SUSE:Linux Enterprise Server 15-LTSS", "SUSE:15.0", ""),
+        ("SUSE:Linux Enterprise Server 15 SP3-LTSS", "SUSE:15.3", ""),
+        ("SUSE:Linux Enterprise Module for Python 3 15 SP4", "SUSE:15.4", ""),
+        ("SUSE:Linux Enterprise Micro 5.2", "SUSE Micro:5.2", ""),
+        ("openSUSE:Leap 15.5 NonFree", "openSUSE:Leap 15.5", ""),
+        ("openSUSE:Tumbleweed", "openSUSE:Tumbleweed", ""),
+    ],
+)
+def test_feeds_names_become_one_name_a_machine(feed: str, own: str, stream: str) -> None:
+    assert ecosystems.canonical(feed) == (own, stream)
+
+
+@pytest.mark.parametrize(
+    ("identity", "version", "own"),
+    [
+        ("debian", "12", "Debian:12"),
+        ("debian", "12.5", "Debian:12"),
+        ("ubuntu", "22.04", "Ubuntu:22.04"),
+        ("alpine", "3.19.1", "Alpine:v3.19"),
+        ("alpine", "3.20_alpha20240329", "Alpine:edge"),
+        ("almalinux", "9.3", "AlmaLinux:9"),
+        ("rocky", "8.9", "Rocky Linux:8"),
+        ("rhel", "9.2", "Red Hat:9"),
+        ("centos", "7", "Red Hat:7"),
+        ("amzn", "2", "Amazon Linux:2"),
+        ("amzn", "2023", "Amazon Linux:2023"),
+        ("fedora", "39", "Fedora:39"),
+        ("sles", "15.5", "SUSE:15.5"),
+        ("sles", "15", "SUSE:15.0"),
+        ("opensuse-leap", "15.6", "openSUSE:Leap 15.6"),
+        ("opensuse-tumbleweed", "20240101", "openSUSE:Tumbleweed"),
+        ("bottlerocket", "1.20", "bottlerocket:1.20"),
+        ("", "", ""),
+    ],
+)
+def test_machines_have_the_name_that_feeds_have(identity: str, version: str, own: str) -> None:
+    assert ecosystems.of_machine(OperatingSystem(id=identity, version_id=version)) == own
+
+
+@pytest.mark.parametrize("name", sorted(LAST_DAY))
+def test_the_table_of_ends_uses_the_databases_names(name: str) -> None:
+    assert ecosystems.canonical(name) == (name, "")
+
+
+def test_language_packages_need_no_operating_system() -> None:
+    nothing = OperatingSystem()
+    assert ecosystems.of_package("golang", nothing) == "Go"
+    assert ecosystems.of_package("deb", nothing) == ""
+    assert ecosystems.of_package("generic", nothing) == ""
+
+
+def test_names_compare_as_their_ecosystem_compares_them() -> None:
+    assert ecosystems.normal_name("PyPI", "Zope.Interface__x") == "zope-interface-x"
+    assert ecosystems.normal_name("NuGet", "Newtonsoft.Json") == "newtonsoft.json"
+    assert ecosystems.normal_name("npm", "JSONStream") == "JSONStream"

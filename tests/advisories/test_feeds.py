@@ -1,0 +1,180 @@
+"""Sources: what is a feed, and what a bad one says of itself."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.advisories import feeds
+from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
+from sidelight.model import Advisory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RECORD = {
+    "id": "GHSA-1",
+    "modified": "2024-01-01T00:00:00Z",
+    "affected": [{"package": {"ecosystem": "npm", "name": "x"}, "versions": ["1.0.0"]}],
+}
+LINE = json.dumps(RECORD).encode() + b"\n"
+
+
+def _ids(path: Path) -> list[str]:
+    return [item.parsed.id for item in feeds.read(path) if isinstance(item.parsed, Advisory)]
+
+
+def _tar(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:xz") as archive:
+        member = tarfile.TarInfo("osv/GHSA-1.json")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _zip(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("all/GHSA-1.json", data)
+        archive.writestr("README.md", "no record")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("a.json", bytes),
+        ("a.jsonl", bytes),
+        ("a.jsonl.xz", lzma.compress),
+        ("a.jsonl.gz", gzip.compress),
+        ("a.json.bz2", bz2.compress),
+        ("all.zip", _zip),
+        ("osv.tar.xz", _tar),
+    ],
+)
+def test_a_record_reads_the_same_from_every_container(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(pack(LINE))
+    assert _ids(path) == ["GHSA-1"]
+
+
+def test_yaml_records_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "CVE-2020-0001.yml"
+    path.write_text("gem: x\ncve: 2020-0001\ntitle: t\ndate: 2020-01-01\n")
+    assert _ids(path) == ["CVE-2020-0001"]
+
+
+def test_a_directory_is_all_its_feeds_without_the_hidden(tmp_path: Path) -> None:
+    (tmp_path / "npm").mkdir()
+    (tmp_path / "npm" / "b.json").write_bytes(LINE)
+    (tmp_path / "a.jsonl").write_bytes(LINE)
+    (tmp_path / "README.md").write_text("no feed")
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "c.yaml").write_text("on: push")
+    assert [path.name for path in feeds.files(tmp_path)] == ["a.jsonl", "b.json"]
+
+
+def test_a_directory_without_feeds_and_no_directory_are_wrong_usage(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UsageError):
+            feeds.files(path)
+    with pytest.raises(UsageError):
+        list(feeds.read(tmp_path / "none.json"))
+    with pytest.raises(UsageError):
+        list(feeds.read(tmp_path / "a.exe"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b""),
+        ("a.json", b"{"),
+        ("a.json", b"[1]"),
+        ("a.json", b'"text"'),
+        ("a.json", b"\xff\xfe{}"),
+        ("a.json", b"[" * 100_000),
+        ("a.json", b'{"hello": 1}'),
+        ("a.jsonl", LINE + LINE[:30]),
+        ("a.jsonl.xz", lzma.compress(LINE * 100)[:-20]),
+        ("a.jsonl.xz", b"no xz at all"),
+        ("a.json.gz", gzip.compress(LINE)[:-6]),
+        ("a.zip", _zip(LINE)[:-30]),
+        ("a.zip", b"PK"),
+        ("a.tar.xz", _tar(LINE)[:-40]),
+        ("a.yml", b"a: [1"),
+        ("a.yml", b"&a [*a, *a]: 1"),
+        ("a.xml", b"<updates>"),
+        ("a.xml", b""),
+    ],
+)
+def test_damage_names_the_file(tmp_path: Path, name: str, data: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(DamagedError) as caught:
+        list(feeds.read(path))
+    assert caught.value.where.startswith(str(path))
+
+
+def test_damage_names_the_record(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(LINE + json.dumps({**RECORD, "id": "GHSA-2", "affected": 7}).encode())
+    with pytest.raises(DamagedError) as caught:
+        list(feeds.read(path))
+    assert caught.value.where == f"{path}: record 2 (GHSA-2)"
+
+
+def test_an_archive_of_something_else_is_no_empty_feed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.xml", "<x/>")
+    with pytest.raises(DamagedError):
+        list(feeds.read(path))
+
+
+def test_an_xml_document_of_no_known_feed_is_unsupported(tmp_path: Path) -> None:
+    path = tmp_path / "repomd.xml"
+    path.write_text("<repomd/>")
+    with pytest.raises(UnsupportedError):
+        list(feeds.read(path))
+
+
+def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MAX_RECORD", 100)
+    monkeypatch.setattr(feeds, "MAX_DOCUMENT", 100)
+    monkeypatch.setattr(feeds, "MAX_MEMBERS", 1)
+    for name, data in (("a.jsonl", LINE), ("a.json", LINE), ("a.zip", _zip(LINE))):
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(LimitError):
+            list(feeds.read(path))
+
+
+@pytest.mark.conformance
+def test_upstreams_own_files_are_read_or_refused_with_their_name(shared_data: Path) -> None:
+    root = shared_data / "advisories" / "os-native" / "vuls-data-update-fixtures"
+    read, refused = [], []
+    for path in sorted(root.rglob("*")):
+        if not path.is_file():
+            continue
+        try:
+            list(feeds.read(path))
+        except (FormatError, UsageError) as error:
+            refused.append((error.where, str(path)))
+        else:
+            read.append(path.relative_to(root).parts[0])
+    assert all(where.startswith(path) for where, path in refused)
+    assert {"alma", "alpine", "amazon", "cisa", "debian", "epss", "fedora"} <= set(read)
+    assert {"redhat", "rocky", "suse", "ubuntu"} <= set(read)
+    assert refused

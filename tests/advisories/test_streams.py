@@ -1,0 +1,210 @@
+"""Which rows speak of a build: modules, extended releases, ESM, extras."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.advisories import Database, build
+from sidelight.advisories.streams import fits_module
+from sidelight.matching import match
+from sidelight.model import (
+    FixAvailable,
+    Inventory,
+    OperatingSystem,
+    Package,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _found(
+    folder: Path, records: list[dict[str, object]], os: OperatingSystem, package: Package
+) -> dict[str, str]:
+    """The vulnerabilities of one package, with the versions that mend them."""
+    feed = folder / "feed.jsonl"
+    feed.write_text("".join(json.dumps(record) + "\n" for record in records))
+    build([feed], folder / "db")
+    with Database.open(folder / "db") as database:
+        findings = match(Inventory(Status.COMPLETE, os, (package,)), database)
+    return {finding.vulnerability: finding.fixed_version for finding in findings}
+
+
+def _osv(
+    name: str, cve: str, rows: dict[str, str], package: str, title: str = ""
+) -> dict[str, object]:
+    """A record with, for each ecosystem, the version that mends; "" for none."""
+    return {
+        "id": name,
+        "modified": "2024-01-01T00:00:00Z",
+        "summary": title,
+        "related": [cve],
+        "affected": [
+            {
+                "package": {"ecosystem": ecosystem, "name": package},
+                "ranges": [
+                    {
+                        "type": "ECOSYSTEM",
+                        "events": [{"introduced": "0"}, *([{"fixed": fixed}] if fixed else [])],
+                    }
+                ],
+            }
+            for ecosystem, fixed in rows.items()
+        ],
+    }
+
+
+def _rpm(name: str, version: str, modularity: str = "") -> Package:
+    return Package("rpm", name, version, "/var/lib/rpm", "", modularity=modularity)
+
+
+@pytest.mark.parametrize(
+    ("module", "modularity", "version", "fits"),
+    [
+        ("", "", "1-1.el8", True),
+        ("nodejs:16", "", "1-1.el8", False),
+        ("nodejs:16", "nodejs:16:8060:abc", "1-1.module+el8", True),
+        ("nodejs:16", "nodejs:16", "1-1.module+el8", True),
+        ("nodejs:16", "nodejs:18:8060:abc", "1-1.module+el8", False),
+        ("nodejs:1", "nodejs:16:8060:abc", "1-1.module+el8", False),
+        ("", "nodejs:16:8060:abc", "1-1.module+el8", False),
+        ("?", "nodejs:16:8060:abc", "1-1.module+el8", True),
+        ("?", "", "1-1.el8", False),
+        ("nodejs:16", "", "1-1.module+el8", True),  # a module build that lost its label
+    ],
+)
+def test_module_builds_are_compared_with_their_own_stream(
+    module: str, modularity: str, version: str, fits: bool
+) -> None:
+    assert fits_module(module, _rpm("nodejs", version, modularity)) is fits
+
+
+def test_a_fix_of_another_module_stream_finds_nothing(tmp_path: Path) -> None:
+    fixed = "1:18.1-1.module_el8.6"
+    rows = {"AlmaLinux:8": fixed}
+    records = [_osv("ALSA-2024:1", "CVE-2024-0001", rows, "nodejs", "Low: nodejs:18 security")]
+    os = OperatingSystem(id="almalinux", version_id="8.6")
+    old = "1:16.1-1.module_el8.6"
+    assert _found(tmp_path, records, os, _rpm("nodejs", old, "nodejs:16:1:2")) == {}
+    assert _found(tmp_path, records, os, _rpm("nodejs", old, "nodejs:18:1:2")) == {
+        "CVE-2024-0001": fixed
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        # The extended line mended it for builds of its own minor release...
+        ("5.14.0-284.40.1.el9_2", {}),
+        ("5.14.0-284.30.1.el9_2", {"CVE-2024-0001": "5.14.0-284.40.1.el9_2"}),
+        # ... and says nothing of any other build.
+        ("5.14.0-300.el9", {"CVE-2024-0001": "5.14.0-362.el9"}),
+        ("5.14.0-70.el9_0", {"CVE-2024-0001": "5.14.0-362.el9"}),
+        ("5.14.0-362.el9", {}),
+    ],
+)
+def test_an_extended_release_decides_for_its_own_builds(
+    tmp_path: Path, version: str, found: dict[str, str]
+) -> None:
+    records = [
+        _osv(
+            "RHSA-2024:1",
+            "CVE-2024-0001",
+            {"Red Hat:rhel_eus:9.2::baseos": "5.14.0-284.40.1.el9_2"},
+            "kernel",
+        ),
+        _osv(
+            "RHSA-2024:2",
+            "CVE-2024-0001",
+            {"Red Hat:enterprise_linux:9::baseos": "5.14.0-362.el9"},
+            "kernel",
+        ),
+    ]
+    os = OperatingSystem(id="rhel", version_id="9.2")
+    assert _found(tmp_path, records, os, _rpm("kernel", version)) == found
+
+
+def test_a_product_on_top_speaks_of_its_own_builds_only(tmp_path: Path) -> None:
+    rows = {"Red Hat:openstack:17::el9": "21-2.el9ost"}
+    records = [_osv("RHSA-2024:1", "CVE-2024-0001", rows, "python3-gevent")]
+    os = OperatingSystem(id="rhel", version_id="9.2")
+    assert _found(tmp_path, records, os, _rpm("python3-gevent", "20-1.el9")) == {}
+    assert _found(tmp_path, records, os, _rpm("python3-gevent", "20-1.el9ost"))
+
+
+def _deb(version: str) -> Package:
+    return Package("deb", "x", version, "/var/lib/dpkg/status", "")
+
+
+JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        # An ESM build is compared with ESM's fix, any other with the archive's.
+        ("1.0-1ubuntu1", {"CVE-2024-0001": "1.0-1ubuntu3"}),
+        ("1.0-1ubuntu3", {}),
+        ("1.0-1ubuntu1+esm1", {"CVE-2024-0001": "1.0-1ubuntu1+esm2"}),
+        ("1.0-1ubuntu1+esm2", {}),
+    ],
+)
+def test_esm_decides_for_esm_builds(tmp_path: Path, version: str, found: dict[str, str]) -> None:
+    rows = {"Ubuntu:22.04:LTS": "1.0-1ubuntu3", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu1+esm2"}
+    records = [_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")]
+    assert _found(tmp_path, records, JAMMY, _deb(version)) == found
+
+
+def test_a_fix_that_only_esm_has_is_a_partial_one(tmp_path: Path) -> None:
+    rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu1+esm2"}
+    feed = tmp_path / "feed.json"
+    feed.write_text(json.dumps(_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")))
+    build([feed], tmp_path / "db")
+    with Database.open(tmp_path / "db") as database:
+        inventory = Inventory(Status.COMPLETE, JAMMY, (_deb("1.0-1ubuntu1"),))
+        (finding,) = match(inventory, database)
+    assert finding.fixed_version == "1.0-1ubuntu1+esm2"
+    assert finding.fix_available is FixAvailable.PARTIAL
+    assert finding.remediation == "pro fix CVE-2024-0001"
+
+
+@pytest.mark.parametrize(
+    ("version", "fixed"),
+    [
+        ("5.10.50-1.amzn2", "5.10.100-1.amzn2"),
+        ("5.10.100-1.amzn2", None),
+        ("4.14.200-1.amzn2", "4.14.300-1.amzn2"),
+        ("4.14.300-1.amzn2", None),
+        ("5.15.1-1.amzn2", "5.15.50-1.amzn2"),
+    ],
+)
+def test_amazon_builds_belong_to_the_repository_of_their_line(
+    tmp_path: Path, version: str, fixed: str | None
+) -> None:
+    def alas(name: str, repository: str, version: str) -> dict[str, object]:
+        return {
+            "ID": name,
+            "_repo": repository,
+            "Title": name,
+            "References": {"Reference": [{"Type": "cve", "ID": "CVE-2024-0001"}]},
+            "Pkglist": {
+                "Collection": {
+                    "Package": [
+                        {"Name": "kernel", "Version": version, "Release": "1.amzn2", "Epoch": "0"}
+                    ]
+                }
+            },
+        }
+
+    records = [
+        alas("ALAS2-2024-1", "2/core", "4.14.300"),
+        alas("ALAS2KERNEL-5.10-2024-1", "2/extras/kernel-5.10", "5.10.100"),
+        alas("ALAS2KERNEL-5.15-2024-1", "2/extras/kernel-5.15", "5.15.50"),
+    ]
+    os = OperatingSystem(id="amzn", version_id="2")
+    found = _found(tmp_path, records, os, _rpm("kernel", version))
+    assert found == ({"CVE-2024-0001": fixed} if fixed else {})
