@@ -46,6 +46,7 @@ def _byte_table() -> tuple[int, ...]:
 
 
 _TABLE = _byte_table()
+_BYTES = np.array(_TABLE, np.uint32)
 
 
 def _spread(images: list[int]) -> Words:
@@ -123,17 +124,35 @@ def crc32c_many(array: Bytes, crc: int | Words = 0xFFFFFFFF) -> Words:
             np.uint32,
         )
     width = _padded(length)
-    front = width - length
     result = np.empty(rows, np.uint32)
     step = max(1, SLAB // width)
     for begin in range(0, rows, step):
         part = array[begin : begin + step]
-        padded = np.zeros((len(part), width), np.uint8)
-        padded[:, front:] = part
-        seed = seeds[begin : begin + step].astype("<u4").reshape(-1, 1).view(np.uint8)
-        padded[:, front : front + 4] ^= seed
-        result[begin : begin + step] = _lanes(padded.view("<u4"))
+        if width != length or not part.flags.c_contiguous:
+            padded = np.zeros((len(part), width), np.uint8)
+            padded[:, width - length :] = part
+            part = padded
+        result[begin : begin + step] = _lanes(part.view("<u4"))
+    result ^= advance(seeds, length)
     return result
+
+
+def advance(registers: Words, zeros: int) -> Words:
+    """Registers after `zeros` zero bytes.
+
+    Four bytes that stand `zeros` before the end (their own four included) add just this of
+    themselves, as a little-endian word, to a whole's register: so a field can be taken out of a
+    checksum without a copy of the data.
+    """
+    moved = np.asarray(registers, np.uint32)
+    for _ in range(zeros % 4):
+        moved = (moved >> 8) ^ _BYTES.take(moved & 0xFF)
+    length = 4
+    while length <= zeros:
+        if zeros & length:
+            moved = _move(moved, _shift(length))
+        length *= 2
+    return moved
 
 
 def _padded(length: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.filesystems.crc32c import POLYNOMIAL, crc32c, crc32c_many
+from sidelight.filesystems.crc32c import POLYNOMIAL, advance, crc32c, crc32c_many
 
 
 def bitwise(data: bytes, register: int) -> int:
@@ -58,3 +58,17 @@ def test_more_rows_than_a_slab_holds() -> None:
     result = crc32c_many(array)
     for index in (0, 2047, 2048, 4999):
         assert result[index] == bitwise(array[index].tobytes(), 0xFFFFFFFF)
+
+
+@given(st.integers(0, 0xFFFFFFFF), st.integers(0, 600))
+def test_advancing_is_feeding_zeros(register: int, zeros: int) -> None:
+    moved = advance(np.array([register], np.uint32), zeros)
+    assert moved.tolist() == [bitwise(bytes(zeros), register)]
+
+
+@given(st.binary(min_size=8, max_size=300), st.data())
+def test_a_field_is_taken_out_by_what_it_adds(data: bytes, chosen: st.DataObject) -> None:
+    at = chosen.draw(st.integers(0, len(data) - 4))
+    field = np.array([int.from_bytes(data[at : at + 4], "little")], np.uint32)
+    without = data[:at] + bytes(4) + data[at + 4 :]
+    assert crc32c(data) ^ int(advance(field, len(data) - at)[0]) == bitwise(without, 0xFFFFFFFF)

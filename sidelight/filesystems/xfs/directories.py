@@ -278,8 +278,7 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
     """
     sb = volume.superblock
     size = sb.dir_block_size
-    if sb.v5:
-        _verify_rows(volume, rows)
+    foreign = _verify_rows(volume, rows) if sb.v5 else set()
     header = layout.DIR_HEADER_V5 if sb.v5 else layout.DIR_HEADER_V4
     one, many = (
         (layout.DIR_BLOCK_MAGIC_V5, layout.DIR_DATA_MAGIC_V5)
@@ -289,6 +288,8 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
     data = rows.array.tobytes()
     bounds, judged = [], []
     for row, number in enumerate(rows.owners):
+        if row in foreign:
+            continue
         start = row * size
         end = start + size
         magic = data[start : start + 4]
@@ -310,10 +311,11 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
         volume.problem(where, f"a directory block at {rows.offsets[row]}: {fault}")
 
 
-def _verify_rows(volume: Volume, rows: _Rows) -> None:
+def _verify_rows(volume: Volume, rows: _Rows) -> set[int]:
+    """Note bad checksums; returns the rows that are whole and another's: not to be parsed."""
     array, offsets = rows.array, rows.offsets
     if not len(array):
-        return
+        return set()
     bad = volume.bad_checksums(array, layout.DIR_CRC, offsets)
     if rows.replayed is not None:
         bad &= ~rows.replayed
@@ -325,8 +327,10 @@ def _verify_rows(volume: Volume, rows: _Rows) -> None:
         volume.problem(
             f"inode {rows.owners[row]}", f"bad checksum of the block at {rows.offsets[row]}"
         )
-    for row in np.flatnonzero(strange & ~bad).tolist():
+    foreign = np.flatnonzero(strange & ~bad).tolist()
+    for row in foreign:
         volume.problem(
             f"inode {rows.owners[row]}",
-            f"the block at {rows.offsets[row]} belongs elsewhere (UUID, place or owner differ)",
+            f"the block at {offsets[row]} belongs elsewhere (UUID, place or owner differ)",
         )
+    return set(foreign)

@@ -28,6 +28,8 @@ BLOCK = layout.BASIC_BLOCK
 # Blocks that eight records of the largest size may have in flight, and those of one record.
 IN_FLIGHT = layout.MAX_BUFFERS * layout.MAX_RECORD // BLOCK
 ONE_RECORD = layout.MAX_RECORD // BLOCK
+# The largest log that mkfs makes has 2 GiB.
+MAX_BLOCKS = 1 << 22
 # The active part of a log up to this size is kept in memory between the two passes of recovery.
 KEEP = 128 << 20
 
@@ -72,7 +74,7 @@ class Log:
         self._strict = superblock.v5
         self.blocks = superblock.log_blocks << superblock.block_log >> 9
         self._start = superblock.block_offset(superblock.log_start)
-        if not 2 * ONE_RECORD // 256 <= self.blocks <= 1 << 23:
+        if not 8 <= self.blocks <= MAX_BLOCKS:
             raise DamagedError("a log of impossible size", where=where)
         self._kept: dict[tuple[int, int], list[Record]] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from sidelight.errors import DamagedError
+from sidelight.errors import DamagedError, LimitError
 from sidelight.filesystems.xfs import layout, log_layout
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BLOCK = layout.BASIC_BLOCK
 NO_LSN = (1 << 64) - 1
+# Basic blocks in memory (half a gigabyte): a few bytes of a hostile log make a chunk of inodes.
+BLOCK_CAP = 1 << 20
 
 # An inode's core in the log and on the disk, by whether its times are big.
 _CORES = {
@@ -70,7 +72,7 @@ class Memory:
         return data[offset - first * BLOCK :][:length]
 
     def write(self, offset: int, data: bytes) -> None:
-        """Replace bytes."""
+        """Replace bytes. Raises LimitError beyond what a real log could."""
         at, end = offset, offset + len(data)
         while at < end:
             block, skip = divmod(at, BLOCK)
@@ -82,6 +84,8 @@ class Memory:
                 self._blocks[block] = bytearray(data[at - offset : at - offset + take])
             self._dirty.add(block)
             at += take
+        if len(self._blocks) > BLOCK_CAP:
+            raise LimitError("the log replaces too much", where=self._source.name)
 
     def stamp_later(self, block: int) -> None:
         """A buffer that begins here gets the LSN of its transaction."""

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import OverlaySource
-from sidelight.errors import DamagedError, SidelightError, SourceError
+from sidelight.errors import DamagedError, FormatError, LimitError, SidelightError, SourceError
 from sidelight.filesystems.xfs import layout, log_layout
 from sidelight.filesystems.xfs.bmap import Remap
 from sidelight.filesystems.xfs.log_items import Item, Transaction, transactions
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sidelight.filesystems.xfs.volume import Volume
 
 BLOCK = layout.BASIC_BLOCK
+# A directory block or a cluster of inodes, in basic blocks.
+LARGEST_BUFFER = 128
 
 
 class Recovery:
@@ -46,7 +48,8 @@ class Recovery:
     def run(self, log: Log, ends: Ends) -> bool:
         """Replay from tail to head. Whether all of it could be replayed.
 
-        Raises DamagedError where the log as a whole makes no sense.
+        Raises DamagedError where the log as a whole makes no sense, LimitError where it would
+        replace more than memory should hold.
         """
         where = self._volume.where
         self._source.prefetch(self._first_pass(transactions(log.records(ends), where)))
@@ -55,6 +58,8 @@ class Recovery:
             for item in transaction.items:
                 try:
                     self._replay(item, transaction.lsn)
+                except LimitError:
+                    raise
                 except (SidelightError, struct.error, OverflowError) as error:
                     what = str(error) if isinstance(error, SidelightError) else "a cut item"
                     self._fault(f"cannot be replayed: {what}")
@@ -83,7 +88,7 @@ class Recovery:
                         self._cancelled[address, length] += 1
                         self._cancelled_at[address] += 1
                     elif _is_read(flags):
-                        ranges.add((address * BLOCK, length * BLOCK))
+                        ranges.add((address * BLOCK, min(length, LARGEST_BUFFER) * BLOCK))
                 elif item.type == log_layout.INODE and (place := _inode_place(head)):
                     ranges.add((place[1] * BLOCK + place[3], inode_size))
         return sorted(ranges)
@@ -220,12 +225,12 @@ def _fresh_inode(superblock: Superblock, number: int, generation: int) -> bytes:
 def recover(volume: Volume, log: Log, ends: Ends) -> tuple[BlockSource, set[int], bool]:
     """Replay the log: the source to read from, its replaced basic blocks, whether all went well.
 
-    Raises DamagedError or SourceError where nothing of the log can be replayed.
+    Raises FormatError or SourceError where nothing of the log can be replayed.
     """
     recovery = Recovery(volume.source, volume.superblock, volume)
     try:
         complete = recovery.run(log, ends)
-    except (DamagedError, SourceError):
+    except (FormatError, SourceError):
         volume.remaps.clear()
         volume.adopted.clear()
         raise

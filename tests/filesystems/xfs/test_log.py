@@ -288,3 +288,18 @@ def test_an_external_log_is_a_problem(image: fixtures.SparseImage) -> None:
     filesystem = XfsFilesystem(image.changed(48, bytes(8)))
     assert filesystem.journal == "unreplayed"
     assert any("another device" in problem.what for problem in filesystem.problems)
+
+
+def test_a_log_that_makes_more_inodes_than_memory_should_hold_is_refused(
+    image: fixtures.SparseImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidelight.filesystems.xfs.log_replay.BLOCK_CAP", 100)
+    item = struct.pack("<HH", 0x123F, 1) + struct.pack(">IIIIII", 0, 1024, 64, 512, 8, 1)
+    log = LogWriter(image, 100)
+    log.transaction([[item]])
+    assert XfsFilesystem(log.finish()).journal == "replayed"
+    again = struct.pack("<HH", 0x123F, 1) + struct.pack(">IIIIII", 0, 1040, 64, 512, 8, 1)
+    log.transaction([[again]])
+    filesystem = XfsFilesystem(log.finish())
+    assert filesystem.journal == "unreplayed"
+    assert "too much" in filesystem.problems[0].what

@@ -51,6 +51,7 @@ def test_the_shared_dirty_image_reads_as_after_the_kernels_replay(
 
 
 @pytest.mark.slow
+@pytest.mark.mounts
 @pytest.mark.parametrize("shape", run_xfs.SHAPES[:6], ids=lambda shape: shape.name)
 def test_copies_taken_under_load_read_as_after_the_kernels_replay(
     shape: run_xfs.Shape, tmp_path: Path
