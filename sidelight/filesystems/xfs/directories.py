@@ -5,6 +5,7 @@ Leaves, nodes and free indices are never read: the data blocks alone hold every 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +38,9 @@ WINDOW = 16 << 20
 # Bytes of one directory: ten million long names. Beyond, the image is hostile.
 DIRECTORY_CAP = 4 << 30
 
+# After this many blocks that are none, the rest of a directory is not read: a hostile one may claim
+# gigabytes of anything.
+STRIKES = 64
 # From this many blocks on, parsing them in step beats parsing one after the other.
 MANY = 48
 
@@ -58,10 +62,9 @@ def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[list[Listing]]
     for wanted, rows in read_rows(volume, numbers):
         _sort_out(volume, wanted, rows, sorted_out)
     yield sorted_out.inline
-    found: dict[int, list[Entry]] = {}
     for window in _windows(volume, sorted_out):
-        _read_window(volume, window, found)
-        yield [(number, found.pop(number, [])) for number in window.complete]
+        _read_window(volume, window, sorted_out)
+        yield [(number, sorted_out.found.pop(number, [])) for number in window.complete]
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ class _SortedOut:
     inline: list[Listing] = field(default_factory=list)
     forks: list[bmap.Fork] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)  # of those with forks, in bytes
+    found: dict[int, list[Entry]] = field(default_factory=dict)  # what their blocks gave so far
+    strikes: Counter[int] = field(default_factory=Counter)  # their blocks that are none
 
 
 def _sort_out(volume: Volume, numbers: Sequence[int], rows: Bytes, into: _SortedOut) -> None:
@@ -166,6 +171,9 @@ def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
             blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
             fault = mapping.fault or fault
             for block in blocks:
+                if into.strikes[number] > STRIKES:
+                    fault = fault or "most of it is no directory"
+                    break
                 window.far.update(offset >> FAR for offset, _ in block)
                 if len(block) == 1:
                     window.whole.append((block[0][0], number))
@@ -220,8 +228,8 @@ def _blocks(extents: Sequence[Extent], length: int, size: int) -> tuple[list[Blo
     return blocks, fault
 
 
-def _read_window(volume: Volume, window: _Window, found: dict[int, list[Entry]]) -> None:
-    """Read and parse a window's blocks; entries go to `found` by directory."""
+def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
+    """Read and parse a window's blocks; entries go to `into.found` by directory."""
     size = volume.superblock.dir_block_size
     window.whole.sort()
     offsets = np.array([offset for offset, _ in window.whole], np.int64)
@@ -232,15 +240,15 @@ def _read_window(volume: Volume, window: _Window, found: dict[int, list[Entry]])
             volume.problem(f"inode {owners[row]}", f"a directory block at {offsets[row]}: {error}")
         keep = [row for row in range(len(owners)) if row not in errors]
         array, offsets, owners = array[keep], offsets[keep], [owners[row] for row in keep]
-    _parse_rows(volume, _Rows(array, offsets, owners), found)
+    _parse_rows(volume, _Rows(array, offsets, owners), into)
     if window.broken:
-        _read_fragmented(volume, window.broken, found)
+        _read_fragmented(volume, window.broken, into)
 
 
 def _read_fragmented(
     volume: Volume,
     blocks: Sequence[tuple[Block, int]],
-    found: dict[int, list[Entry]],
+    into: _SortedOut,
 ) -> None:
     """Directory blocks in several places (possible where they are larger than the filesystem's)."""
     volume.source.prefetch(sorted(piece for block, _ in blocks for piece in block))
@@ -258,7 +266,7 @@ def _read_fragmented(
     size = volume.superblock.dir_block_size
     array = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, size)
     rows = _Rows(array, np.array(offsets, np.int64), owners, np.array(replayed, np.bool_))
-    _parse_rows(volume, rows, found)
+    _parse_rows(volume, rows, into)
 
 
 class _Rows(NamedTuple):
@@ -270,7 +278,7 @@ class _Rows(NamedTuple):
     replayed: npt.NDArray[np.bool_] | None = None  # where several pieces hide it
 
 
-def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> None:
+def _parse_rows(volume: Volume, rows: _Rows, into: _SortedOut) -> None:
     """Verify and parse blocks, all at once; entries go to `found` by directory.
 
     A block with a bad checksum is a Problem and is parsed all the same: what parses may be true,
@@ -298,13 +306,14 @@ def _parse_rows(volume: Volume, rows: _Rows, found: dict[int, list[Entry]]) -> N
             end -= 8 + 8 * count
         if end < start + header or magic not in (one, many):
             volume.problem(f"inode {number}", f"no directory block at {rows.offsets[row]}")
+            into.strikes[number] += 1
             continue
         bounds.append((start + header, end))
         judged.append(row)
     parse = parse_many if len(bounds) >= MANY else parse_each
     parsed, faults = parse(data, bounds, sb.ftype)
     for row, entries in zip(judged, parsed, strict=True):
-        found.setdefault(rows.owners[row], []).extend(entries)
+        into.found.setdefault(rows.owners[row], []).extend(entries)
     for index, fault in faults.items():
         row = judged[index]
         where = f"inode {rows.owners[row]}"

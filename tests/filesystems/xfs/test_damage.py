@@ -102,6 +102,24 @@ def test_a_truncated_image_gives_what_is_left(image: fixtures.SparseImage, size:
     assert any("shorter" in problem.what for problem in filesystem.problems)
 
 
+def test_a_directory_of_gigabytes_of_nothing_is_given_up_early(
+    image: fixtures.SparseImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = paths(XfsFilesystem(image))["block"][0]
+    at = place(image, number)
+    inode = bytearray(image.read_at(at // 4096 * 4096, 4096))
+    start = at % 4096
+    struct.pack_into(">Q", inode, start + 56, 64 << 20)
+    # One extent over 1,000 blocks of another group: nothing there is a directory block.
+    struct.pack_into(">QQ", inode, start + 176, 0, (0 << 21) | 1000)
+    monkeypatch.setattr("sidelight.filesystems.xfs.directories.WINDOW", 100 * 4096)
+    hostile = image.changed(at // 4096 * 4096, fuzzing.mend(bytes(inode)))
+    filesystem = XfsFilesystem(hostile)
+    assert dict(filesystem.directories([number]))[number] == []
+    assert len(filesystem.problems) < 210
+    assert filesystem.problems[-1].what == "most of it is no directory"
+
+
 def test_problems_of_a_hostile_image_are_bounded(image: fixtures.SparseImage) -> None:
     filesystem = XfsFilesystem(image)
     assert filesystem.inodes(range(1 << 40, (1 << 40) + 10_000)) == {}
