@@ -42,6 +42,7 @@ _SCHEMES = {
     "wolfi": "apk",
     "almalinux": "rpm",
     "amazon linux": "rpm",
+    "epel": "rpm",
     "fedora": "rpm",
     "oracle linux": "rpm",
     "red hat": "rpm",

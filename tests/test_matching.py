@@ -1,0 +1,307 @@
+"""Findings of a machine: which, how severe, mended by what; and what cannot be told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.advisories import Database, build
+from sidelight.matching import Matcher, match, unmatched_ecosystems
+from sidelight.model import (
+    Finding,
+    FixAvailable,
+    Inventory,
+    OperatingSystem,
+    Package,
+    Severity,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+BOOKWORM = OperatingSystem(id="debian", version_id="12", pretty_name="Debian GNU/Linux 12")
+CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+MEDIUM = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"
+HIGH_V4 = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:H/VA:N/SC:N/SI:N/SA:N"
+
+
+def osv(
+    name: str, ecosystem: str, package: str, fixed: str = "", **more: object
+) -> dict[str, object]:
+    events = [{"introduced": "0"}, *([{"fixed": fixed}] if fixed else [])]
+    row: dict[str, object] = {
+        "package": {"ecosystem": ecosystem, "name": package},
+        "ranges": [{"type": "ECOSYSTEM", "events": events}],
+    }
+    if "urgency" in more:
+        row["ecosystem_specific"] = {"urgency": more.pop("urgency")}
+    if "vector" in more:
+        more["severity"] = [{"type": "CVSS", "score": more.pop("vector")}]
+    return {"id": name, "modified": "2024-01-01T00:00:00Z", "affected": [row], **more}
+
+
+def package(kind: str, name: str, version: str, **more: object) -> Package:
+    return replace(Package(kind, name, version, "/where", ""), **more)  # type: ignore[arg-type]
+
+
+def found(
+    folder: Path,
+    records: Sequence[Mapping[str, object]],
+    *packages: Package,
+    os: OperatingSystem = BOOKWORM,
+) -> list[Finding]:
+    feed = folder / "feed.jsonl"
+    feed.write_text("".join(json.dumps(record) + "\n" for record in records))
+    build([feed], folder / "db")
+    with Database.open(folder / "db") as database:
+        return match(Inventory(Status.COMPLETE, os, packages), database)
+
+
+def test_two_feeds_that_speak_of_one_cve_make_one_finding(tmp_path: Path) -> None:
+    records = [
+        osv("GHSA-1", "PyPI", "a", "1.2", aliases=["CVE-2024-0001"], vector=MEDIUM),
+        osv("PYSEC-1", "PyPI", "A", "1.3", aliases=["CVE-2024-0001"], vector=CRITICAL),
+    ]
+    (finding,) = found(tmp_path, records, package("pypi", "A", "1.0"))
+    assert finding.vulnerability == "CVE-2024-0001"
+    assert finding.advisories == ("GHSA-1", "PYSEC-1")
+    # What satisfies both, and the severer of two equal authorities.
+    assert finding.fixed_version == "1.3"
+    assert finding.severity is Severity.CRITICAL
+    assert finding.remediation == "pip install --upgrade 'A>=1.3'"
+
+
+def test_an_erratum_of_two_cves_makes_two_findings(tmp_path: Path) -> None:
+    erratum = osv("DSA-1-1", "Debian:12", "x", "1-2", related=["CVE-2024-0002", "CVE-2024-0001"])
+    findings = found(tmp_path, [erratum], package("deb", "x", "1-1"))
+    assert [finding.vulnerability for finding in findings] == ["CVE-2024-0001", "CVE-2024-0002"]
+    assert {finding.advisories for finding in findings} == {("DSA-1-1",)}
+
+
+def test_debian_matches_the_source_package_and_its_version(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "glibc", "2.36-9+deb12u3")]
+    binary = package(
+        "deb", "libc6", "2.36-9+deb12u1+b1", source_name="glibc", source_version="2.36-9+deb12u1"
+    )
+    (finding,) = found(tmp_path, records, binary)
+    assert finding.package.name == "libc6"
+    assert finding.remediation == "apt-get install --only-upgrade libc6"
+    mended = replace(binary, source_version="2.36-9+deb12u3")
+    assert found(tmp_path, records, mended) == []
+
+
+def test_alpine_matches_the_origin(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Alpine:v3.19", "openssl", "3.1.4-r5")]
+    os = OperatingSystem(id="alpine", version_id="3.19.1")
+    library = package("apk", "libcrypto3", "3.1.4-r4", source_name="openssl")
+    (finding,) = found(tmp_path, records, library, os=os)
+    assert finding.remediation == "apk add --upgrade libcrypto3"
+
+
+def test_red_hats_family_matches_the_binary(tmp_path: Path) -> None:
+    records = [osv("ALSA-2024:1", "AlmaLinux:9", "openssl-libs", "1:3.0.7-27.el9")]
+    os = OperatingSystem(id="almalinux", version_id="9.3")
+    packages = (
+        package("rpm", "openssl-libs", "1:3.0.7-25.el9", source_name="openssl"),
+        package("rpm", "openssl", "1:3.0.7-25.el9", source_name="openssl"),
+    )
+    (finding,) = found(tmp_path, records, *packages, os=os)
+    assert finding.package.name == "openssl-libs"
+    assert finding.remediation == "dnf upgrade --advisory ALSA-2024:1 openssl-libs"
+
+
+def test_an_epoch_counts_where_the_feed_tells_one_and_not_for_suse(tmp_path: Path) -> None:
+    alma = OperatingSystem(id="almalinux", version_id="9.3")
+    rows = [osv("ALSA-1", "AlmaLinux:9", "bind", "32:9.16-1.el9")]
+    assert found(tmp_path, rows, package("rpm", "bind", "9.17-1.el9"), os=alma)
+    sles = OperatingSystem(id="sles", version_id="15.5")
+    suse = [osv("SUSE-SU-1", "SUSE:Linux Enterprise Server 15 SP5", "bind", "9.16-1")]
+    assert found(tmp_path, suse, package("rpm", "bind", "1:9.15-1"), os=sles)
+
+
+def test_another_release_of_the_distribution_does_not_match(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Debian:11", "x", "2-1")]
+    assert found(tmp_path, records, package("deb", "x", "1-1")) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "severity", "source", "score"),
+    [
+        ({}, Severity.UNTRIAGED, "", None),
+        ({"vector": CRITICAL}, Severity.CRITICAL, "CVE", 9.8),
+        ({"urgency": "not yet assigned", "vector": CRITICAL}, Severity.CRITICAL, "CVE", 9.8),
+        ({"urgency": "low", "vector": CRITICAL}, Severity.LOW, "Debian", 9.8),
+        ({"urgency": "unimportant"}, Severity.INFORMATIONAL, "Debian", None),
+        ({"vector": HIGH_V4}, Severity.HIGH, "CVE", 8.7),
+        ({"vector": "CVSS:3.1/nonsense"}, Severity.UNTRIAGED, "", None),
+    ],
+)
+def test_the_distributions_word_goes_before_a_score_and_no_word_is_untriaged(
+    tmp_path: Path, facts: dict[str, object], severity: Severity, source: str, score: float | None
+) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "x", "", **facts)]
+    (finding,) = found(tmp_path, records, package("deb", "x", "1-1"))
+    assert (finding.severity, finding.severity_source) == (severity, source)
+    assert finding.cvss_score == score
+
+
+def test_a_cves_own_score_goes_before_an_erratum_of_several(tmp_path: Path) -> None:
+    records = [
+        osv(
+            "RLSA-2024:1",
+            "Rocky Linux:9",
+            "x",
+            "2-1",
+            related=["CVE-2024-0001", "CVE-2024-0002"],
+            summary="Important: x security update",
+            vector=CRITICAL,
+        ),
+        osv("GHSA-1", "npm", "y", aliases=["CVE-2024-0001"], vector=MEDIUM),
+    ]
+    os = OperatingSystem(id="rocky", version_id="9.3")
+    one, two = found(tmp_path, records, package("rpm", "x", "1-1"), os=os)
+    assert (one.severity, one.severity_source, one.cvss_score) == (Severity.MEDIUM, "GitHub", 6.1)
+    assert (two.severity, two.severity_source) == (Severity.HIGH, "Rocky Linux")
+
+
+def test_whether_a_fix_is_available(tmp_path: Path) -> None:
+    records = [
+        osv("GHSA-1", "npm", "a", "2.0.0", aliases=["CVE-2024-0001"]),
+        osv("GHSA-2", "npm", "b", aliases=["CVE-2024-0002"]),
+        osv("GHSA-3", "npm", "c", "2.0.0", aliases=["CVE-2024-0003"]),
+        osv("MAL-3", "npm", "c", aliases=["CVE-2024-0003"]),
+    ]
+    packages = [package("npm", name, "1.0.0") for name in "abc"]
+    findings = found(tmp_path, records, *packages)
+    assert [item.fix_available for item in findings] == [
+        FixAvailable.YES,
+        FixAvailable.NO,
+        FixAvailable.PARTIAL,
+    ]
+    assert [item.remediation for item in findings] == [
+        "npm install a@2.0.0",
+        "",
+        "npm install c@2.0.0",
+    ]
+
+
+def test_a_hostile_name_stays_one_word_of_the_command(tmp_path: Path) -> None:
+    name = "x; rm -rf $HOME"
+    (finding,) = found(
+        tmp_path, [osv("GHSA-1", "npm", name, "2.0.0")], package("npm", name, "1.0.0")
+    )
+    assert finding.remediation == "npm install 'x; rm -rf $HOME@2.0.0'"
+
+
+def test_withdrawn_advisories_find_nothing(tmp_path: Path) -> None:
+    records = [osv("GHSA-1", "npm", "a", withdrawn="2024-01-01T00:00:00Z")]
+    assert found(tmp_path, records, package("npm", "a", "1.0.0")) == []
+
+
+def test_the_state_of_a_package_without_a_fix_is_told(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "x", urgency="end-of-life")]
+    (finding,) = found(tmp_path, records, package("deb", "x", "1-1"))
+    assert (finding.state, finding.fix_available) == ("end-of-life", FixAvailable.NO)
+
+
+def test_a_kernel_that_does_not_run_finds_nothing(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "linux", "6.1.2-1")]
+    kernels = [
+        package("deb", f"linux-image-{n}", "6.1.1-1", source_name="linux", running_kernel=runs)
+        for n, runs in enumerate((True, False, None))
+    ]
+    names = [item.package.name for item in found(tmp_path, records, *kernels)]
+    assert names == ["linux-image-0", "linux-image-2"]
+
+
+def test_red_hats_unfixed_source_packages_match_their_binaries(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Red Hat:enterprise_linux:9", "src:openssl")]
+    os = OperatingSystem(id="rhel", version_id="9.3")
+    packages = (
+        package("rpm", "openssl-libs", "1:3.0.7-25.el9", source_name="openssl"),
+        package("rpm", "bash", "5.1-1.el9", source_name="bash"),
+    )
+    (finding,) = found(tmp_path, records, *packages, os=os)
+    assert finding.package.name == "openssl-libs"
+
+
+def test_what_fedora_built_for_another_distribution_is_epels(tmp_path: Path) -> None:
+    records = [osv("FEDORA-1", "EPEL:9", "x", "2-1.el9", aliases=["CVE-2024-0001"])]
+    os = OperatingSystem(id="almalinux", version_id="9.3")
+    epel = package("rpm", "x", "1-1.el9", vendor="Fedora Project")
+    assert found(tmp_path, records, epel, os=os)
+    assert not found(tmp_path, records, replace(epel, vendor="AlmaLinux"), os=os)
+
+
+def test_findings_come_sorted_whatever_the_inventorys_order(tmp_path: Path) -> None:
+    records = [
+        osv("GHSA-2", "npm", "a", aliases=["CVE-2024-0002"]),
+        osv("GHSA-1", "npm", "a", aliases=["CVE-2024-0001"]),
+        osv("GHSA-3", "npm", "b"),
+    ]
+    packages = [package("npm", "b", "1.0.0"), package("npm", "a", "1.0.0")]
+    forth = found(tmp_path, records, *packages)
+    assert [item.vulnerability for item in forth] == ["CVE-2024-0001", "CVE-2024-0002", "GHSA-3"]
+    assert found(tmp_path, records, *reversed(packages)) == forth
+
+
+def test_a_matcher_answers_the_same_the_second_time(tmp_path: Path) -> None:
+    found(tmp_path, [osv("GHSA-1", "npm", "a")])
+    inventory = Inventory(Status.COMPLETE, BOOKWORM, (package("npm", "a", "1.0.0"),))
+    with Database.open(tmp_path / "db") as database:
+        matcher = Matcher(database)
+        assert matcher.match(inventory) == matcher.match(inventory) == match(inventory, database)
+
+
+def test_what_the_database_cannot_tell_is_listed(tmp_path: Path) -> None:
+    found(tmp_path, [osv("GHSA-1", "npm", "a")])
+    packages = (
+        package("npm", "a", "1.0.0"),
+        package("npm", "a", "no version"),
+        package("deb", "x", "1-1"),
+        package("deb", "y", "1-1"),
+        package("generic", "z", "1"),
+    )
+    with Database.open(tmp_path / "db") as database:
+        listed = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, packages), database)
+        unknown = unmatched_ecosystems(
+            Inventory(Status.COMPLETE, OperatingSystem(), packages[2:3]), database
+        )
+        empty = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM), database)
+    assert [(item.ecosystem, item.packages) for item in listed] == [
+        ("Debian:12", 2),
+        ("generic", 1),
+        ("npm", 1),
+    ]
+    assert "a no version" in listed[2].why
+    assert [item.ecosystem for item in unknown] == ["deb of an unknown operating system"]
+    assert [(item.ecosystem, item.packages) for item in empty] == [("Debian:12", 0)]
+
+
+@pytest.mark.parametrize(
+    ("day", "count"),
+    [(None, 0), (date(2028, 6, 30), 0), (date(2028, 7, 1), 1)],
+)
+def test_a_discontinued_system_is_a_critical_finding_of_its_own(
+    tmp_path: Path, day: date | None, count: int
+) -> None:
+    found(tmp_path, [osv("GHSA-1", "npm", "a")])
+    with Database.open(tmp_path / "db") as database:
+        findings = match(Inventory(Status.COMPLETE, BOOKWORM), database, today=day)
+    assert len(findings) == count
+    for finding in findings:
+        assert finding.severity is Severity.CRITICAL
+        assert "Debian GNU/Linux 12" in finding.title
+        assert finding.package.type == "os"
+
+
+def test_findings_can_be_kept_in_a_set(tmp_path: Path) -> None:
+    records = [osv("GHSA-1", "npm", "a", vector=CRITICAL, references=[{"url": "https://x"}])]
+    (finding,) = found(tmp_path, records, package("npm", "a", "1.0.0"))
+    assert len({finding, replace(finding)}) == 1
