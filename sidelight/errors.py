@@ -21,6 +21,7 @@
     │   └── LinkLoopError
     ├── DatabaseError           the advisory database is absent, old or corrupt
     ├── StoreError              the fleet's store
+    │   └── LeaseLostError      another worker holds the scan now
     └── CloudError              an AWS control-plane call failed for good
 
 Every error carries `where`, the coordinates of the fault (snapshot, block, partition, inode, path),
@@ -121,6 +122,10 @@ class DatabaseError(SidelightError):
 
 class StoreError(SidelightError):
     """The fleet's store refused or lost an operation."""
+
+
+class LeaseLostError(StoreError):
+    """The scan is not ours any more: another worker holds it, or it has moved on."""
 
 
 class CloudError(SidelightError):

@@ -1,1 +1,33 @@
-"""The only SQL: scans, inventories, findings, coverage."""
+"""The fleet's store, the only SQL: scans, snapshots, inventories, findings, coverage, costs."""
+
+from sidelight.store.rows import (
+    LIVE,
+    TERMINAL,
+    Cost,
+    Coverage,
+    Event,
+    FindingChanges,
+    FindingRow,
+    FindingStatus,
+    Known,
+    Scan,
+    Snapshot,
+    State,
+)
+from sidelight.store.store import Store
+
+__all__ = [
+    "LIVE",
+    "TERMINAL",
+    "Cost",
+    "Coverage",
+    "Event",
+    "FindingChanges",
+    "FindingRow",
+    "FindingStatus",
+    "Known",
+    "Scan",
+    "Snapshot",
+    "State",
+    "Store",
+]

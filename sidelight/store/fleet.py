@@ -1,0 +1,150 @@
+"""The instances that were discovered, and each one's coverage."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sidelight.model import Instance
+from sidelight.store import codec
+from sidelight.store.rows import LIVE, TERMINAL, Coverage, Known, Scan, State
+from sidelight.store.scans import release
+from sidelight.store.schema import coverage, instances, scans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.store.clock import Clock
+    from sidelight.store.engine import Database
+
+
+class Fleet:
+    """Instances and coverage."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def discovered(self, account: str, region: str, found: Sequence[Instance]) -> list[str]:
+        """Write what a discovery of this account and region found.
+
+        The ids of those that were known, are not among them, and were not gone yet.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            for instance in found:
+                _upsert(connection, instances, ["account", "instance"], {
+                    "account": instance.account, "instance": instance.id,
+                    "region": instance.region, "state": instance.state,
+                    "document": codec.dump(instance), "seen_at": now, "gone_at": None,
+                })  # fmt: skip
+            known = connection.execute(
+                select(instances.c.instance).where(
+                    instances.c.account == account,
+                    instances.c.region == region,
+                    instances.c.gone_at.is_(None),
+                )
+            ).scalars()
+            gone = sorted(set(known) - {instance.id for instance in found})
+            for instance_id in gone:
+                connection.execute(
+                    update(instances)
+                    .where(instances.c.account == account, instances.c.instance == instance_id)
+                    .values(gone_at=now)
+                )
+        return gone
+
+    def instance(self, account: str, instance_id: str) -> Instance | None:
+        """One instance as last discovered."""
+        query = select(instances.c.document).where(
+            instances.c.account == account, instances.c.instance == instance_id
+        )
+        with self._database.read() as connection:
+            document = connection.execute(query).scalar()
+        return None if document is None else codec.load(Instance, document)
+
+    def known(self, *, account: str = "", region: str = "") -> list[Known]:
+        """All instances that are not gone, with when they were last scanned and tried."""
+        done = func.max(scans.c.finished_at).filter(scans.c.state == State.DONE.value)
+        history = (
+            select(
+                scans.c.account,
+                scans.c.instance,
+                done.label("scanned_at"),
+                func.max(scans.c.created_at).label("tried_at"),
+                func.max(scans.c.id).filter(scans.c.state.in_(LIVE)).label("live_scan"),
+            )
+            .group_by(scans.c.account, scans.c.instance)
+            .subquery()
+        )
+        query = (
+            select(
+                instances.c.document, instances.c.seen_at, instances.c.gone_at,
+                history.c.scanned_at, history.c.tried_at, history.c.live_scan,
+            )
+            .outerjoin(
+                history,
+                (history.c.account == instances.c.account)
+                & (history.c.instance == instances.c.instance),
+            )
+            .where(instances.c.gone_at.is_(None))
+            .order_by(instances.c.account, instances.c.region, instances.c.instance)
+        )  # fmt: skip
+        if account:
+            query = query.where(instances.c.account == account)
+        if region:
+            query = query.where(instances.c.region == region)
+        with self._database.read() as connection:
+            return [
+                Known(
+                    codec.load(Instance, row.document), row.seen_at, row.gone_at, row.scanned_at,
+                    row.tried_at, row.live_scan or "",
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def cover(self, rows: Sequence[Coverage]) -> None:
+        """Write coverage. `scanned_at` None leaves what was there."""
+        now = self._clock()
+        with self._database.write() as connection:
+            for row in rows:
+                write_coverage(connection, row, now)
+
+    def coverage(self) -> list[Coverage]:
+        """All of it, by account, region and instance."""
+        columns = [coverage.c[name] for name in Coverage.__dataclass_fields__]
+        query = select(*columns).order_by(
+            coverage.c.account, coverage.c.region, coverage.c.instance
+        )
+        with self._database.read() as connection:
+            return [Coverage(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public
+
+    def finish(self, scan: Scan, to: State, covered: Coverage) -> None:
+        """DELETING to DONE or FAILED, with the instance's coverage, in one transaction."""
+        if to not in TERMINAL:
+            raise ValueError(f"{to} is no end")
+        now = self._clock()
+        with self._database.write() as connection:
+            release(connection, scan, now, now, to)
+            write_coverage(connection, covered, now)
+
+
+def write_coverage(connection: Connection, row: Coverage, now: Any) -> None:
+    """One instance's coverage; `scanned_at` None leaves what was there."""
+    values = asdict(row) | {"updated_at": now}
+    if row.scanned_at is None:
+        del values["scanned_at"]
+    _upsert(connection, coverage, ["account", "instance"], values)
+
+
+def _upsert(connection: Connection, table: Any, keys: list[str], values: dict[str, Any]) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    changed = {name: value for name, value in values.items() if name not in keys}
+    connection.execute(
+        dialect.insert(table)
+        .values(**values)
+        .on_conflict_do_update(index_elements=keys, set_=changed)
+    )

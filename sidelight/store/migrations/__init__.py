@@ -1,0 +1,1 @@
+"""Alembic's environment and the migrations, applied by `Store.migrate`."""

@@ -1,0 +1,12 @@
+"""Runs the migrations on the connection, and in the transaction, that `migrate` opened."""
+
+from alembic import context
+
+from sidelight.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

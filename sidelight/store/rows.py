@@ -1,0 +1,155 @@
+"""What the store gives and takes: frozen rows, no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sidelight.model import Finding, Instance
+
+
+class State(StrEnum):
+    """Where a scan is. The row is the truth: a message of the queue says only "look at it"."""
+
+    NEW = "NEW"
+    SNAPSHOTTING = "SNAPSHOTTING"  # the intent: CreateSnapshots may have happened
+    SNAPSHOTS_PENDING = "SNAPSHOTS_PENDING"
+    READING = "READING"
+    EVALUATING = "EVALUATING"
+    DELETING = "DELETING"  # after success and after failure
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+TERMINAL = frozenset({State.DONE, State.FAILED})
+LIVE = frozenset(State) - TERMINAL
+
+
+class FindingStatus(StrEnum):
+    """Inspector's: SUPPRESSED is chosen by people and outlives scans."""
+
+    ACTIVE = "ACTIVE"
+    SUPPRESSED = "SUPPRESSED"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan of one instance.
+
+    `attempts` counts the claims of the present stage. `failure` is empty while all goes well;
+    set, the scan is on its way to FAILED. `lease` is the claim's own token, empty where no worker
+    holds the scan. `priority`: less is sooner.
+    """
+
+    id: str
+    deployment: str
+    account: str
+    region: str
+    instance: str
+    state: State
+    created_at: datetime
+    entered_at: datetime  # its present state
+    next_at: datetime
+    attempts: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+    failure: str = ""
+    failure_code: str = ""
+    last_error: str = ""
+    priority: int = 6
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of a scan. `receipt` says how its absence was seen; `position` is its disk's."""
+
+    id: str
+    scan: str
+    volume: str
+    position: int
+    state: str
+    created_at: datetime
+    deleted_at: datetime | None = None
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding as it stands for one instance."""
+
+    account: str
+    region: str
+    instance: str
+    status: FindingStatus
+    first_observed: datetime
+    last_observed: datetime
+    finding: Finding
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChanges:
+    """What an evaluation did to an instance's findings."""
+
+    opened: int = 0
+    kept: int = 0
+    closed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether an instance is scanned, and if not, why: Inspector's codes."""
+
+    account: str
+    region: str
+    instance: str
+    name: str
+    status_code: str  # ACTIVE or INACTIVE
+    reason: str
+    detail: str = ""
+    scan_mode: str = "EC2_AGENTLESS"
+    updated_at: datetime | None = None
+    scanned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a scan cost, over all its attempts. `bytes` as read, `usd` of the EBS direct APIs."""
+
+    scan: str
+    get_calls: int = 0
+    list_calls: int = 0
+    ec2_calls: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a scan, for people to read."""
+
+    scan: str
+    at: datetime
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An instance as last discovered, and when it was last scanned."""
+
+    instance: Instance
+    seen_at: datetime
+    gone_at: datetime | None = None
+    scanned_at: datetime | None = None
+    tried_at: datetime | None = None
+    live_scan: str = field(default="")

@@ -1,0 +1,317 @@
+"""The scan's row as a state machine: claimed by lease, advanced by compare-and-set.
+
+Every change is one UPDATE whose WHERE names the state and the lease that the worker believes in,
+so of two workers with the same message one gets the row and the other gets nothing. A worker that
+was thought dead and comes back finds its lease gone (LeaseLostError) and changes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sidelight.errors import LeaseLostError, StoreError
+from sidelight.store.rows import LIVE, TERMINAL, Event, Scan, Snapshot, State
+from sidelight.store.schema import events, scans, snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from sidelight.store.clock import Clock
+    from sidelight.store.engine import Database
+
+# A message that nobody picked up is published again after this, then after twice that, and so on:
+# a queue with a long backlog is not made longer by the same scans every minute.
+GRACE = timedelta(seconds=60)
+MOST_DOUBLINGS = 6
+
+_SCAN = [
+    scans.c[name]
+    for name in (
+        "id", "deployment", "account", "region", "instance", "state", "created_at", "entered_at",
+        "next_at", "attempts", "lease", "lease_until", "failure", "failure_code", "last_error",
+        "priority", "finished_at",
+    )
+]  # fmt: skip
+
+
+class Scans:
+    """The scans and their snapshots."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(
+        self, instances: Iterable[tuple[str, str, str]], deployment: str, priority: int = 6
+    ) -> list[Scan]:
+        """New scans of (account, region, instance id), committed; those with a live one are left.
+
+        A new scan is due for publication at once.
+        """
+        now = self._clock()
+        made = [
+            Scan(uuid.uuid4().hex, deployment, *place, State.NEW, now, now, now, priority=priority)
+            for place in instances
+        ]
+        if not made:
+            return []
+        with self._database.write() as connection:
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            statement = dialect.insert(scans).on_conflict_do_nothing()
+            connection.execute(statement, [_values(scan) for scan in made])
+            ids = [scan.id for scan in made]
+            kept = set(_select_ids(connection, ids))
+        return [scan for scan in made if scan.id in kept]
+
+    def get(self, scan_id: str) -> Scan:
+        """One scan. Raises StoreError where there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(_query().where(scans.c.id == scan_id)).first()
+        if row is None:
+            raise StoreError("no such scan", where=scan_id)
+        return _scan(row)
+
+    def select(self, ids: Collection[str] | None = None, *, live: bool = False) -> list[Scan]:
+        """Scans, oldest first: these, or all; only live ones if asked."""
+        query = _query().order_by(scans.c.created_at, scans.c.id)
+        if live:
+            query = query.where(scans.c.state.in_(LIVE))
+        with self._database.read() as connection:
+            if ids is None:
+                return [_scan(row) for row in connection.execute(query)]
+            found: list[Scan] = []
+            for part in _parts(list(ids)):
+                found += map(_scan, connection.execute(query.where(scans.c.id.in_(part))))
+        return sorted(found, key=lambda scan: (scan.created_at, scan.id))
+
+    def counts(self) -> dict[State, int]:
+        """How many scans are in each state."""
+        query = select(scans.c.state, func.count()).group_by(scans.c.state)
+        with self._database.read() as connection:
+            return {State(state): count for state, count in connection.execute(query)}
+
+    def claim(self, scan_id: str, states: Collection[State], seconds: float) -> Scan | None:
+        """Take the scan for `seconds`, or None: not in these states, not due, or held by another.
+
+        Counts an attempt, so that a worker that dies without a word is counted as well.
+        """
+        now = self._clock()
+        until = now + timedelta(seconds=seconds)
+        statement = (
+            update(scans)
+            .where(
+                scans.c.id == scan_id,
+                scans.c.state.in_(states),
+                scans.c.next_at <= now,
+                or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
+            )
+            .values(
+                lease=uuid.uuid4().hex,
+                lease_until=until,
+                # Should this worker die, the dispatcher publishes the scan again.
+                publish_at=until,
+                publications=0,
+                attempts=scans.c.attempts + 1,
+            )
+            .returning(*_SCAN)
+        )
+        with self._database.write() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else _scan(row)
+
+    def renew(self, scan: Scan, seconds: float) -> bool:
+        """The heartbeat: hold the scan for `seconds` from now. False where it is lost."""
+        until = self._clock() + timedelta(seconds=seconds)
+        statement = update(scans).where(*_held(scan)).values(lease_until=until, publish_at=until)
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def intend(self, scan: Scan) -> None:
+        """NEW to SNAPSHOTTING with the lease kept: committed before CreateSnapshots is called."""
+        with self._database.write() as connection:
+            change(connection, scan, state=State.SNAPSHOTTING, entered_at=self._clock())
+
+    def advance(
+        self, scan: Scan, to: State, *, delay: float = 0.0, made: Sequence[Snapshot] = ()
+    ) -> None:
+        """To the next state, with the lease given back. `made` are snapshots to remember."""
+        now = self._clock()
+        with self._database.write() as connection:
+            remember(connection, made)
+            release(connection, scan, now, now + timedelta(seconds=delay), to)
+
+    def postpone(self, scan: Scan, delay: float, *, error: str = "") -> None:
+        """The same state again after `delay` seconds.
+
+        Without an `error` this was no failed attempt (a snapshot that is still pending).
+        """
+        now = self._clock()
+        values: dict[str, Any] = {"last_error": error} if error else {"attempts": 0}
+        with self._database.write() as connection:
+            release(connection, scan, now, now + timedelta(seconds=delay), scan.state, **values)
+            if error:
+                note(connection, Event(scan.id, now, f"{scan.state}: failed", error))
+
+    def fail(self, scan: Scan, reason: str, code: str) -> None:
+        """To DELETING, and from there to FAILED. `code` is the reason in Inspector's words."""
+        now = self._clock()
+        values = {"failure": reason, "failure_code": code, "last_error": reason}
+        with self._database.write() as connection:
+            release(connection, scan, now, now, State.DELETING, **values)
+            note(connection, Event(scan.id, now, f"{scan.state}: given up", reason))
+
+    def snapshots(self, scan_id: str) -> list[Snapshot]:
+        """A scan's snapshots in the order of its disks."""
+        query = select(snapshots).where(snapshots.c.scan == scan_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(snapshots.c.position, snapshots.c.id)).all()
+        return [Snapshot(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way
+
+    def receipted(self, made: Sequence[Snapshot]) -> None:
+        """Remember these snapshots as they are now: seen gone, or found by their tag."""
+        with self._database.write() as connection:
+            remember(connection, made)
+
+    def due(self, limit: int) -> list[Scan]:
+        """Live scans whose message was never sent, or is lost, or whose worker died."""
+        query = (
+            _query()
+            .where(scans.c.state.in_(LIVE), scans.c.publish_at <= self._clock())
+            .order_by(scans.c.priority, scans.c.publish_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_scan(row) for row in connection.execute(query)]
+
+    def published(self, scan_id: str) -> None:
+        """The scan's message was sent: the next one not before its grace is over."""
+        now = self._clock()
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(scans.c.publications, scans.c.lease_until).where(scans.c.id == scan_id)
+            ).one()
+            if row.lease_until is not None and row.lease_until > now:
+                return  # picked up already
+            wait = GRACE * 2 ** min(row.publications, MOST_DOUBLINGS)
+            connection.execute(
+                update(scans)
+                .where(scans.c.id == scan_id)
+                .values(publications=scans.c.publications + 1, publish_at=now + wait)
+            )
+
+    def live_ids(self, ids: Collection[str]) -> set[str]:
+        """Which of these scans are live: nobody but their own stages deletes their snapshots."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for part in _parts(list(ids)):
+                query = select(scans.c.id).where(scans.c.id.in_(part), scans.c.state.in_(LIVE))
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def note(self, scan_id: str, what: str, detail: str = "") -> None:
+        """Write an event."""
+        with self._database.write() as connection:
+            note(connection, Event(scan_id, self._clock(), what, detail))
+
+    def events(self, scan_id: str) -> list[Event]:
+        """A scan's events in order."""
+        columns = (events.c.scan, events.c.at, events.c.what, events.c.detail)
+        query = select(*columns).where(events.c.scan == scan_id).order_by(events.c.id)
+        with self._database.read() as connection:
+            return [Event(*row) for row in connection.execute(query)]
+
+
+def change(connection: Connection, scan: Scan, **values: Any) -> None:
+    """Compare and set: raises LeaseLostError unless the scan is still as the worker holds it."""
+    result = connection.execute(update(scans).where(*_held(scan)).values(**values))
+    if result.rowcount != 1:
+        raise LeaseLostError(f"not held any more in {scan.state}", where=scan.id)
+
+
+def release(
+    connection: Connection, scan: Scan, now: datetime, due: datetime, to: State, **values: Any
+) -> None:
+    """Give the lease back, in the next state or the same. Raises LeaseLostError."""
+    values = {
+        "state": to,
+        "lease": "",
+        "lease_until": None,
+        "next_at": due,
+        # The worker publishes the next stage itself; this is for when it dies before that.
+        "publish_at": due + GRACE,
+        "publications": 0,
+    } | values
+    if to is not scan.state:
+        values["entered_at"] = now
+        values["attempts"] = 0
+    if to in TERMINAL:
+        values["finished_at"] = now
+    change(connection, scan, **values)
+
+
+def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
+    """Write snapshots, new or known."""
+    if not made:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(snapshots)
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "state": insert.excluded.state,
+            "deleted_at": insert.excluded.deleted_at,
+            "receipt": insert.excluded.receipt,
+        },
+    )
+    for snapshot in made:
+        values = {column.name: getattr(snapshot, column.name) for column in snapshots.c}
+        connection.execute(statement, values)
+
+
+def note(connection: Connection, event: Event) -> None:
+    """Write an event."""
+    connection.execute(
+        events.insert(),
+        {"scan": event.scan, "at": event.at, "what": event.what, "detail": event.detail},
+    )
+
+
+def _held(scan: Scan) -> tuple[Any, ...]:
+    if not scan.lease:
+        raise LeaseLostError("never claimed", where=scan.id)
+    return (and_(scans.c.id == scan.id, scans.c.lease == scan.lease, scans.c.state == scan.state),)
+
+
+def _values(scan: Scan) -> dict[str, Any]:
+    values: dict[str, Any] = {column.name: getattr(scan, column.name) for column in _SCAN}
+    return values | {"publish_at": scan.next_at, "publications": 0}
+
+
+def _scan(row: Row[Any]) -> Scan:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
+    values["state"] = State(values["state"])
+    return Scan(**values)
+
+
+def _select_ids(connection: Connection, ids: list[str]) -> list[str]:
+    found: list[str] = []
+    for part in _parts(ids):
+        found += connection.execute(select(scans.c.id).where(scans.c.id.in_(part))).scalars()
+    return found
+
+
+def _query() -> Select[Any]:
+    return select(*_SCAN)
+
+
+def _parts(ids: list[str], size: int = 500) -> Iterable[list[str]]:
+    """SQLite takes 32,766 parameters and PostgreSQL 65,535: far fewer plan better."""
+    return (ids[i : i + size] for i in range(0, len(ids), size))

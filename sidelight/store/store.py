@@ -1,0 +1,72 @@
+"""The store as its users hold it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sidelight.store.clock import Clock, now
+from sidelight.store.costs import Costs
+from sidelight.store.engine import BUSY_SECONDS, Database
+from sidelight.store.findings import Findings
+from sidelight.store.fleet import Fleet
+from sidelight.store.migrate import migrate
+from sidelight.store.scans import Scans
+from sidelight.store.schema import properties
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+DEPLOYMENT = "deployment"
+
+
+class Store:
+    """One store, by URL: `sqlite:////path/to/file` or `postgresql://user@host/name`.
+
+    Safe to share between threads; a forked process makes its own. Every method is one transaction
+    and raises StoreError where the database refuses.
+    """
+
+    def __init__(self, url: str, *, clock: Clock = now, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Connects at first use. Raises UsageError for what is no URL of a store."""
+        self._database = Database(url, busy_seconds=busy_seconds)
+        self.clock = clock
+        self.where = self._database.where
+        self.scans = Scans(self._database, clock)
+        self.findings = Findings(self._database, clock)
+        self.fleet = Fleet(self._database, clock)
+        self.costs = Costs(self._database)
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; safe when several processes do it at once."""
+        migrate(self._database)
+
+    def deployment(self) -> str:
+        """The id that tells our snapshots from those of another Sidelight in the same account.
+
+        Made once for a store and kept in it: two stores never have the same by accident.
+        """
+        dialect = sqlite if self._database.engine.dialect.name == "sqlite" else postgresql
+        made = {"name": DEPLOYMENT, "value": f"sidelight-{uuid.uuid4().hex[:12]}"}
+        with self._database.write() as connection:
+            connection.execute(dialect.insert(properties).on_conflict_do_nothing(), made)
+            query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
+            return str(connection.execute(query).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
