@@ -1,6 +1,6 @@
 """Print the header blobs of an rpm ndb database as `rpmdb --importdb` reads them.
 
-Source: the layout in rpm's own ndb backend (rpmpkg): pages of 16-byte slots, blobs in 16-byte units.
+Source: the layout of rpm's ndb backend (rpmpkg): pages of 16-byte slots, blobs in 16-byte units.
 """
 
 from __future__ import annotations

@@ -52,6 +52,8 @@ THROTTLES = frozenset(
         "SlowDown",
     }
 )
+# What a broken answer raises: botocore also decodes error bodies, which may be anything.
+CONNECTION = (BotoCoreError, OSError, UnicodeDecodeError)
 ATTEMPTS = 8
 FIRST_WAIT = 0.05  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 10.0
@@ -129,7 +131,7 @@ class SnapshotBlocks:
                 # Tokens live for seven days: a scan resumed after that asks for new ones.
                 self._list(start=index, pages=1)
             raise self._fault(error, where) from error
-        except (BotoCoreError, OSError) as error:
+        except CONNECTION as error:
             raise self._fault(error, where) from error
         if len(data) != answer["DataLength"]:
             cut = BlockError(f"{len(data)} bytes came of {answer['DataLength']}", where=where)
@@ -169,7 +171,7 @@ class SnapshotBlocks:
             self._count("list")
             try:
                 page: dict[str, Any] = self._client.list_snapshot_blocks(**request)
-            except (BotoCoreError, ClientError, OSError) as error:
+            except (ClientError, *CONNECTION) as error:
                 try:
                     raise self._fault(error, self.name)
                 except _AgainError as again:
@@ -193,12 +195,13 @@ class SnapshotBlocks:
             fault = _AgainError(ThrottledError(f"throttled ({reason or code})", where=where))
         elif reason == "INVALID_BLOCK_TOKEN" or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             fault = _AgainError(BlockError(f"{code}: {message}", where=where))
+        elif "pending" in message.lower() or "completed" in message.lower():
+            # No reason of its own is documented for this: it comes as a ValidationException.
+            fault = SnapshotNotReadyError(message, where=self.name)
         elif code == "ResourceNotFoundException" or reason == "INVALID_SNAPSHOT_ID":
             fault = SnapshotNotFoundError(message, where=self.name)
         elif code in DENIED:
             fault = translate(error, where=where)
-        elif "pending" in message.lower() or "completed" in message.lower():
-            fault = SnapshotNotReadyError(message, where=self.name)
         else:
             fault = SourceError(f"{code}: {message}", where=where)
         return fault

@@ -1,0 +1,170 @@
+"""Snapshots over EBS direct: a real boto3 client against the local cloud."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from sidelight.aws.ebs import SnapshotBlocks, SnapshotSource
+from sidelight.errors import (
+    AccessDeniedError,
+    BlockError,
+    SnapshotNotFoundError,
+    SnapshotNotReadyError,
+    ThrottledError,
+)
+from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.server import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
+
+BLOCK = 512 << 10
+BLOCKS = 24
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 blocks of which every third was never written, and a last one that is cut."""
+    path: Path = tmp_path_factory.mktemp("images") / "disk.img"
+    with path.open("wb") as file:
+        for number in range(BLOCKS):
+            if number % 3 != 2:
+                file.seek(number * BLOCK)
+                file.write(hashlib.sha256(b"%d" % number).digest() * (BLOCK // 32))
+        file.seek(BLOCKS * BLOCK)
+        file.write(b"the end")
+    return path
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), snapshot_seconds=60) as running:
+        yield running
+
+
+@pytest.fixture
+def clear(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    cloud.plan = FaultPlan(())
+    yield cloud
+    cloud.plan = FaultPlan(())
+
+
+def client(cloud: LocalCloud, service: str) -> Any:
+    made: Any = boto3.client
+    return made(
+        service,
+        endpoint_url=cloud.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="123456789012",
+        aws_secret_access_key="secret",  # noqa: S106 -- the local cloud takes any
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32),
+    )
+
+
+@pytest.fixture(scope="module")
+def snapshot(cloud: LocalCloud, image: Path) -> str:
+    instance = cloud.add_instance("web", [image])
+    answer = client(cloud, "ec2").create_snapshots(InstanceSpecification={"InstanceId": instance})
+    made: str = answer["Snapshots"][0]["SnapshotId"]
+    cloud.clock.advance(61)
+    return made
+
+
+def open_blocks(cloud: LocalCloud, snapshot: str) -> SnapshotBlocks:
+    return SnapshotBlocks(snapshot, client(cloud, "ebs"), sleep=lambda _: None)
+
+
+def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: Path) -> None:
+    blocks = open_blocks(clear, snapshot)
+    source = SnapshotSource(blocks, budget=64 << 20, in_flight=8)
+    length = image.stat().st_size
+    assert source.size == 1 << 30
+    source.prefetch([(0, length)])
+    assert source.read_at(0, length) == image.read_bytes()
+    assert source.read_at(length, 100) == bytes(100)
+    stats = source.stats()
+    assert (stats.get_calls, stats.distinct_blocks, stats.list_calls) == (17, 17, 1)
+    assert stats.bytes == 17 * BLOCK
+    assert stats.usd == pytest.approx(17 * 0.003 / 1000 + 0.0006 / 1000)
+    source.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.THROTTLE, Kind.SERVER_ERROR, Kind.DROP, Kind.TRUNCATE,
+                                  Kind.SHORT, Kind.CORRUPT])  # fmt: skip
+def test_a_faulty_call_is_repeated_and_counted(
+    clear: LocalCloud, snapshot: str, kind: Kind
+) -> None:
+    blocks = open_blocks(clear, snapshot)
+    clear.plan = FaultPlan([Rule(kind, operation="GetSnapshotBlock", times=2)], seed=1)
+    assert blocks.fetch(0)[:32] == hashlib.sha256(b"0").digest()
+    assert blocks.stats().get_calls == 3
+    assert blocks.stats().distinct_blocks == 1
+
+
+def test_endless_throttling_ends_in_an_error_with_its_coordinates(
+    clear: LocalCloud, snapshot: str
+) -> None:
+    blocks = open_blocks(clear, snapshot)
+    clear.plan = FaultPlan([Rule(Kind.THROTTLE, operation="GetSnapshotBlock")], seed=1)
+    with pytest.raises(ThrottledError, match=rf"{snapshot}: block 1: throttled"):
+        blocks.fetch(1)
+    assert blocks.stats().get_calls == 8
+
+
+def test_a_block_that_stays_corrupt_is_never_given(clear: LocalCloud, snapshot: str) -> None:
+    blocks = open_blocks(clear, snapshot)
+    clear.plan = FaultPlan([Rule(Kind.CORRUPT, operation="GetSnapshotBlock")], seed=1)
+    with pytest.raises(BlockError, match=r"block 1: the bytes do not match their SHA-256"):
+        blocks.fetch(1)
+
+
+def test_expired_block_tokens_are_renewed(clear: LocalCloud, snapshot: str) -> None:
+    blocks = open_blocks(clear, snapshot)
+    clear.clock.advance(8 * 24 * 3600)
+    assert blocks.fetch(3)[:32] == hashlib.sha256(b"3").digest()
+    assert blocks.stats().list_calls == 2
+
+
+def test_a_budget_is_asked_before_every_call(clear: LocalCloud, snapshot: str) -> None:
+    asked: list[str] = []
+    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), before_call=asked.append)
+    blocks.fetch(0)
+    assert asked == ["list", "get"]
+
+
+def test_absent_denied_and_pending_snapshots_are_told_apart(
+    clear: LocalCloud, snapshot: str, image: Path
+) -> None:
+    with pytest.raises(SnapshotNotFoundError, match="snap-00000000000000000"):
+        open_blocks(clear, "snap-00000000000000000")
+    clear.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, operation="ListSnapshotBlocks")], seed=1)
+    with pytest.raises(AccessDeniedError, match=snapshot):
+        open_blocks(clear, snapshot)
+    clear.plan = FaultPlan(())
+    instance = clear.add_instance("slow", [image])
+    answer = client(clear, "ec2").create_snapshots(InstanceSpecification={"InstanceId": instance})
+    made = answer["Snapshots"][0]["SnapshotId"]
+    with pytest.raises(SnapshotNotReadyError, match=made):
+        open_blocks(clear, made)
+
+
+def test_missing_credentials_are_one_clear_error(
+    clear: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    bare: Any = boto3.Session().client
+    ebs = bare("ebs", endpoint_url=clear.endpoint, region_name="us-east-1")
+    with pytest.raises(AccessDeniedError, match="no AWS credentials"):
+        SnapshotBlocks("snap-00000000000000001", ebs)
