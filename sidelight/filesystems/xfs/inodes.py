@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sidelight.errors import DamagedError, LimitError
 from sidelight.filesystems.protocol import Inode, Kind
 from sidelight.filesystems.xfs import layout
 from sidelight.filesystems.xfs.gather import gather, windows
@@ -34,9 +32,6 @@ KINDS = {
     0xC000: Kind.SOCKET,
 }
 
-_SIGNED_TIME = Struct(">ii")
-_BIG_TIME = Struct(">Q")
-
 
 @dataclass(frozen=True, slots=True)
 class RawInode:
@@ -49,7 +44,6 @@ class RawInode:
     extents: int  # in the data fork
     realtime: bool
     fork: bytes  # the data fork's area
-    core: bytes
 
 
 def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
@@ -171,7 +165,6 @@ def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]
                     counts[row],
                     bool(flags[row] & layout.FLAG_REALTIME),
                     data[start + core : start + ends[row]],
-                    data[start : start + core],
                 )
             )
         yield window
@@ -186,44 +179,54 @@ def read_kinds(volume: Volume, numbers: Iterable[int]) -> dict[int, Kind]:
     return kinds
 
 
-def metadata(volume: Volume, raw: RawInode) -> Inode:
-    """An inode's metadata. Raises DamagedError for one that is free or has no possible type."""
-    core = raw.core
-    mode = int.from_bytes(core[layout.DI_MODE : layout.DI_MODE + 2], "big")
-    if raw.kind is Kind.UNKNOWN:
-        raise DamagedError(
-            "the inode is free" if mode == 0 else f"impossible mode {mode:#o}",
-            where=f"{volume.where}: inode {raw.number}",
+def read_metadata(volume: Volume, numbers: Iterable[int]) -> dict[int, Inode]:
+    """Metadata of many inodes. One that is free, or cannot be, is absent, with a Problem."""
+    found: dict[int, Inode] = {}
+    for wanted, rows in read_rows(volume, numbers):
+        modes = column(rows, layout.DI_MODE, ">u2")
+        sizes = column(rows, layout.DI_SIZE, ">u8")
+        kinds = [KINDS.get(mode & 0xF000, Kind.UNKNOWN) for mode in modes.tolist()]
+        old = rows[:, layout.DI_VERSION] == 1
+        links = np.where(
+            old, column(rows, layout.DI_ONLINK, ">u2"), column(rows, layout.DI_NLINK, ">u4")
         )
-    if raw.size >= 1 << 63:
-        raise LimitError("impossible size", where=f"{volume.where}: inode {raw.number}")
-    old = core[layout.DI_VERSION] == 1
-    v3 = core[layout.DI_VERSION] == 3
-    links = (
-        int.from_bytes(core[layout.DI_ONLINK : layout.DI_ONLINK + 2], "big")
-        if old
-        else int.from_bytes(core[layout.DI_NLINK : layout.DI_NLINK + 4], "big")
-    )
-    big = v3 and bool(core[layout.DI_FLAGS2 + 7] & layout.FLAG2_BIGTIME)
-    return Inode(
-        raw.number,
-        raw.kind,
-        mode,
-        int.from_bytes(core[layout.DI_UID : layout.DI_UID + 4], "big"),
-        int.from_bytes(core[layout.DI_GID : layout.DI_GID + 4], "big"),
-        raw.size,
-        links,
-        _time(core, layout.DI_MTIME, big),
-        _time(core, layout.DI_CTIME, big),
-        _time(core, layout.DI_ATIME, big),
-        _time(core, layout.DI_CRTIME, big) if v3 else None,
-    )
+        fields = (
+            wanted,
+            kinds,
+            modes.tolist(),
+            column(rows, layout.DI_UID, ">u4").tolist(),
+            column(rows, layout.DI_GID, ">u4").tolist(),
+            sizes.tolist(),
+            links.tolist(),
+            _times(volume, rows, layout.DI_MTIME),
+            _times(volume, rows, layout.DI_CTIME),
+            _times(volume, rows, layout.DI_ATIME),
+            _times(volume, rows, layout.DI_CRTIME)
+            if volume.superblock.v5
+            else [None] * len(wanted),
+        )
+        found.update(zip(wanted, map(Inode, *fields), strict=True))
+        for number, kind, mode, size in zip(wanted, kinds, fields[2], fields[5], strict=True):
+            if kind is Kind.UNKNOWN or size >= 1 << 63:
+                what = f"impossible mode {mode:#o}" if mode else "the inode is free"
+                what = "impossible size" if kind is not Kind.UNKNOWN else what
+                volume.problem(f"inode {number}", what)
+                del found[number]
+    return found
 
 
-def _time(core: bytes, offset: int, big: bool) -> int:
-    """Nanoseconds since 1970."""
-    if big:
-        (since,) = _BIG_TIME.unpack_from(core, offset)
-        return int(since) - layout.BIGTIME_EPOCH * 1_000_000_000
-    seconds, nanoseconds = _SIGNED_TIME.unpack_from(core, offset)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+def _times(volume: Volume, rows: Bytes, offset: int) -> list[int]:
+    """One time of every row, in nanoseconds since 1970."""
+    seconds = column(rows, offset, ">i4").astype(np.int64)
+    times: list[int] = (seconds * 1_000_000_000 + column(rows, offset + 4, ">i4")).tolist()
+    if not volume.superblock.v5:
+        return times
+    # Big timestamps count nanoseconds in 64 bits from 1901 on: past 2262 they are Python's to hold.
+    epoch = layout.BIGTIME_EPOCH * 1_000_000_000
+    since = column(rows, offset, ">u8").tolist()
+    big = (rows[:, layout.DI_FLAGS2 + 7] & layout.FLAG2_BIGTIME) != 0
+    if big.all():
+        return [time - epoch for time in since]
+    for row in np.flatnonzero(big).tolist():
+        times[row] = since[row] - epoch
+    return times

@@ -18,7 +18,7 @@ from sidelight.errors import (
 from sidelight.filesystems.protocol import Entry, Inode, Kind
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directories import read_directories
-from sidelight.filesystems.xfs.inodes import RawInode, metadata, read_raw
+from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
 from sidelight.filesystems.xfs.log_records import Log
 from sidelight.filesystems.xfs.recovery import recover
@@ -69,14 +69,7 @@ class XfsFilesystem:
 
     def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
         """Metadata of many inodes; see the protocol."""
-        found = {}
-        for window in read_raw(self._volume, numbers):
-            for raw in window:
-                try:
-                    found[raw.number] = metadata(self._volume, raw)
-                except SidelightError as error:
-                    self._volume.problem(f"inode {raw.number}", error.what)
-        return found
+        return read_metadata(self._volume, numbers)
 
     def contents(
         self, numbers: Sequence[int], limit: int
