@@ -65,26 +65,35 @@ class Session:
         self._external_id = external_id
         self._pool = pool
         self._lock = threading.RLock()
-        self._clients: dict[tuple[str, str, str], tuple[Any, datetime | None]] = {}
+        self._clients: dict[tuple[str, str, str, int], tuple[Any, datetime | None]] = {}
 
     @property
     def region(self) -> str:
         """The environment's region, or an empty string."""
         return self._session.region_name or ""
 
-    def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
+    def client(
+        self,
+        service: str,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        attempts: int = 0,
+    ) -> Any:
         """A boto3 client. botocore's own retries are those of its `standard` mode.
+
+        `attempts` in all; 1 for calls that must not be repeated blindly, 0 for the usual number.
 
         Raises UsageError without a region, AccessDeniedError where the role cannot be assumed.
         """
-        key = (service, account or "", region or "")
+        # EBS direct's retries are counted and budgeted by its own reader.
+        attempts = attempts or (1 if service == "ebs" else 6)
+        key = (service, account or "", region or "", attempts)
         with self._lock:
             client, until = self._clients.get(key, (None, None))
             if client is not None and (until is None or datetime.now(UTC) < until - RENEW_BEFORE):
                 return client
             session, until = self._session_for(account)
-            # EBS direct's retries are counted and budgeted by its own reader.
-            attempts = 1 if service == "ebs" else 6
             config = Config(
                 max_pool_connections=self._pool,
                 retries={"mode": "standard", "total_max_attempts": attempts},

@@ -1,0 +1,234 @@
+"""EC2's control plane, as far as scanning needs it: instances, volumes, snapshots.
+
+Source: the EC2 API reference and its list of error codes. Every error is a CloudError with AWS's
+code, or an AccessDeniedError; `where` names the call and its object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sidelight.aws.session import translate
+from sidelight.errors import CloudError
+from sidelight.model import Instance, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sidelight.aws.session import Session
+
+GONE = "InvalidSnapshot.NotFound"
+# Not before these have passed: nothing is wrong, somebody else is at it.
+BUSY = frozenset(
+    {
+        "ConcurrentSnapshotLimitExceeded",
+        "SnapshotCreationPerVolumeRateExceeded",
+        "SnapshotLimitExceeded",
+        "PendingSnapshotLimitExceeded",
+        "RequestLimitExceeded",
+        "Throttling",
+    }
+)
+# The instance is not there (any more), or never comes back.
+INSTANCE_GONE = frozenset(
+    {"InvalidInstanceID.NotFound", "IncorrectState", "IncorrectInstanceState"}
+)
+VOLUMES_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """A snapshot as EC2 describes it. `state` is pending, completed, error or recoverable."""
+
+    id: str
+    volume: str
+    state: str
+    description: str = ""
+    started_at: datetime | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    size_gib: int = 0
+    message: str = ""  # why it is in `error`
+
+    def tag(self, key: str) -> str:
+        """A tag's value, empty where there is none."""
+        return dict(self.tags).get(key, "")
+
+
+class Ec2:
+    """One account and region."""
+
+    def __init__(self, session: Session, account: str, region: str) -> None:
+        """Makes its clients when they are needed, since their credentials expire."""
+        self._session = session
+        self._account = account
+        self._region = region
+        self.calls = 0
+
+    def instances(self) -> list[Instance]:
+        """All instances that are not terminated, with their volumes."""
+        reservations = self._pages("describe_instances", "Reservations", {})
+        described = [i for r in reservations for i in r.get("Instances", ())]
+        described = [i for i in described if _state(i) not in ("terminated", "shutting-down")]
+        ids = sorted({volume for i in described for volume in _volume_ids(i).values()})
+        volumes = self._volumes(ids)
+        return [_instance(i, volumes, self._account, self._region) for i in described]
+
+    def create_snapshots(
+        self, instance_id: str, tags: Mapping[str, str], description: str
+    ) -> list[SnapshotInfo]:
+        """Snapshot all volumes of an instance, crash-consistent; all of them or none.
+
+        CreateSnapshots takes no client token, so it is tried once: whether a call whose answer
+        was lost did its work, only a look by the tags tells.
+        """
+        answer = self._call(
+            "create_snapshots",
+            instance_id,
+            attempts=1,
+            InstanceSpecification={"InstanceId": instance_id},
+            Description=description,
+            TagSpecifications=[
+                {
+                    "ResourceType": "snapshot",
+                    "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+                }
+            ],
+        )
+        return [_snapshot(item) for item in answer.get("Snapshots", ())]
+
+    def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
+        """These snapshots; those that do not exist are absent, and that is no error."""
+        if not ids:
+            return []
+        # A filter, not SnapshotIds: one missing id would fail the call for all.
+        return self._described([{"Name": "snapshot-id", "Values": list(ids)}])
+
+    def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
+        """Our own account's snapshots with all these tags; None is any value."""
+        filters: list[dict[str, Any]] = [
+            {"Name": "tag-key", "Values": [key]}
+            if value is None
+            else {"Name": f"tag:{key}", "Values": [value]}
+            for key, value in tags.items()
+        ]
+        return self._described(filters)
+
+    def delete_snapshot(self, snapshot_id: str) -> bool:
+        """Delete; False where there is none, which is as good."""
+        try:
+            self._call("delete_snapshot", snapshot_id, SnapshotId=snapshot_id)
+        except CloudError as error:
+            if error.code == GONE:
+                return False
+            raise
+        return True
+
+    def _described(self, filters: list[dict[str, Any]]) -> list[SnapshotInfo]:
+        request = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": 1000}
+        return [_snapshot(item) for item in self._pages("describe_snapshots", "Snapshots", request)]
+
+    def _volumes(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for begin in range(0, len(ids), VOLUMES_AT_ONCE):
+            # A filter again: a volume may have been deleted since the instances were described.
+            part = {
+                "Filters": [{"Name": "volume-id", "Values": ids[begin : begin + VOLUMES_AT_ONCE]}]
+            }
+            found |= {v["VolumeId"]: v for v in self._pages("describe_volumes", "Volumes", part)}
+        return found
+
+    def _pages(self, operation: str, member: str, request: dict[str, Any]) -> Iterator[Any]:
+        token = ""
+        while True:
+            if token:
+                request = {**request, "NextToken": token}
+            answer = self._call(operation, "", **request)
+            yield from answer.get(member, ())
+            token = answer.get("NextToken") or ""
+            if not token:
+                return
+
+    def _call(self, operation: str, what: str, *, attempts: int = 0, **request: Any) -> Any:
+        where = ": ".join(filter(None, (f"{self._account}/{self._region} {operation}", what)))
+        client = self._session.client(
+            "ec2", account=self._account, region=self._region, attempts=attempts
+        )
+        self.calls += 1
+        try:
+            call: Callable[..., Any] = getattr(client, operation)
+            return call(**request)
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise translate(error, where=where) from error
+
+
+def _state(described: Mapping[str, Any]) -> str:
+    return str(described.get("State", {}).get("Name", ""))
+
+
+def _volume_ids(described: Mapping[str, Any]) -> dict[str, str]:
+    """Device -> volume; the root device first, then by name, as the kernel would find them."""
+    root = described.get("RootDeviceName", "")
+    mapped = {
+        mapping["DeviceName"]: mapping["Ebs"]["VolumeId"]
+        for mapping in described.get("BlockDeviceMappings", ())
+        if "VolumeId" in mapping.get("Ebs", {})
+    }
+    return dict(sorted(mapped.items(), key=lambda item: (item[0] != root, item[0])))
+
+
+def _instance(
+    described: Mapping[str, Any],
+    volumes: Mapping[str, Mapping[str, Any]],
+    account: str,
+    region: str,
+) -> Instance:
+    tags = _tags(described.get("Tags", ()))
+    return Instance(
+        id=described["InstanceId"],
+        account=account,
+        region=region,
+        state=_state(described),
+        volumes=tuple(
+            _volume(volumes[volume_id], device)
+            for device, volume_id in _volume_ids(described).items()
+            if volume_id in volumes
+        ),
+        tags=tags,
+        name=dict(tags).get("Name", ""),
+        root_device_type=described.get("RootDeviceType", "ebs"),
+        platform=described.get("Platform", ""),
+        launched_at=described.get("LaunchTime"),
+    )
+
+
+def _volume(described: Mapping[str, Any], device: str) -> Volume:
+    return Volume(
+        id=described["VolumeId"],
+        device=device,
+        size_gib=described.get("Size", 0),
+        type=described.get("VolumeType", ""),
+        encrypted=bool(described.get("Encrypted", False)),
+        kms_key_id=described.get("KmsKeyId") or "",
+    )
+
+
+def _snapshot(described: Mapping[str, Any]) -> SnapshotInfo:
+    return SnapshotInfo(
+        id=described["SnapshotId"],
+        volume=described.get("VolumeId", ""),
+        # moto's CreateSnapshots answers without a state; AWS's says pending.
+        state=described.get("State") or "pending",
+        description=described.get("Description", ""),
+        started_at=described.get("StartTime"),
+        tags=_tags(described.get("Tags", ())),
+        size_gib=described.get("VolumeSize", 0),
+        message=described.get("StateMessage", ""),
+    )
+
+
+def _tags(described: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((tag["Key"], tag["Value"]) for tag in described))
