@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 # Distributions whose feeds speak of source packages, and by whose version.
+_SIGNED = "linux-signed"
+_SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|i386)$)?")
 _BY_SOURCE = ("Debian:", "Ubuntu:", "Alpine:")
 # Those that speak of a binary where they mend it, and of the source where they do not.
 _UNFIXED_BY_SOURCE = "Red Hat:"
@@ -62,6 +65,9 @@ def unmatched_ecosystems(inventory: Inventory, database: Database) -> tuple[Unma
     missing: Counter[str] = Counter()
     refused: dict[str, list[str]] = {}
     for package in inventory.packages:
+        if _is_of_a_container(package):
+            missing[f"{package.type} in {package.layer}"] += 1
+            continue
         ecosystem = ecosystems.of_package(package.type, inventory.os, package.vendor)
         if ecosystem not in known:
             missing[ecosystem or _nameless(package.type, inventory.os)] += 1
@@ -85,6 +91,11 @@ def unmatched_ecosystems(inventory: Inventory, database: Database) -> tuple[Unma
     return tuple(sorted(found, key=lambda item: (item.ecosystem, item.why)))
 
 
+def _is_of_a_container(package: Package) -> bool:
+    """Whether it is an operating system's package, but not of the machine's operating system."""
+    return bool(package.layer) and package.type in ecosystems.OS_TYPES
+
+
 def _nameless(package_type: str, os: OperatingSystem) -> str:
     if package_type in ecosystems.OS_TYPES and not os.id:
         return f"{package_type} of an unknown operating system"
@@ -94,7 +105,12 @@ def _nameless(package_type: str, os: OperatingSystem) -> str:
 def _asked(package: Package, ecosystem: str) -> tuple[str, str]:
     """The name and the version by which the ecosystem's feeds know the package."""
     if ecosystem.startswith(_BY_SOURCE):
-        return package.source_name or package.name, package.source_version or package.version
+        name = package.source_name or package.name
+        if name.startswith(_SIGNED):
+            # The signed kernel is built from a package of its own, with versions of its own; the
+            # binary has the version of the kernel proper, of which the feeds speak.
+            return _SIGNED_KERNEL.sub("linux", name), package.version
+        return name, package.source_version or package.version
     return ecosystems.normal_name(ecosystem, package.name), package.version
 
 
@@ -136,7 +152,11 @@ class Matcher:
         findings: list[Finding] = []
         for package in inventory.packages:
             ecosystem = of_origin[package.type, package.vendor]
-            if ecosystem in known and package.running_kernel is not False:
+            if (
+                ecosystem in known
+                and package.running_kernel is not False
+                and not _is_of_a_container(package)
+            ):
                 self._package(package, ecosystem, findings)
         findings.sort(key=lambda item: (item.package.name, item.package.path, item.vulnerability))
         return [*discontinued(inventory.os, today), *findings]
@@ -219,7 +239,8 @@ def _finding(package: Package, ecosystem: str, found: Verdict) -> Finding:
 def discontinued(os: OperatingSystem, today: date | None) -> list[Finding]:
     """A finding that the operating system gets no updates any more, if it is so on that day."""
     ecosystem = ecosystems.of_machine(os)
-    last = LAST_DAY.get(ecosystem)
+    major = os.version_id.partition(".")[0]
+    last = LAST_DAY.get(f"{os.id}:{major}", LAST_DAY.get(ecosystem))
     if today is None or last is None or today <= last:
         return []
     package = Package(

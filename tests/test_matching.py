@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOOKWORM = OperatingSystem(id="debian", version_id="12", pretty_name="Debian GNU/Linux 12")
+JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 MEDIUM = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"
 HIGH_V4 = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:H/VA:N/SC:N/SI:N/SA:N"
@@ -220,6 +221,27 @@ def test_a_kernel_that_does_not_run_finds_nothing(tmp_path: Path) -> None:
     assert names == ["linux-image-0", "linux-image-2"]
 
 
+@pytest.mark.parametrize(
+    ("os", "ecosystem", "source", "kernel"),
+    [
+        (BOOKWORM, "Debian:12", "linux-signed-amd64", "linux"),
+        (BOOKWORM, "Debian:12", "linux", "linux"),
+        (JAMMY, "Ubuntu:22.04:LTS", "linux-signed", "linux"),
+        (JAMMY, "Ubuntu:22.04:LTS", "linux-signed-aws", "linux-aws"),
+    ],
+)
+def test_a_signed_kernel_is_the_kernel(
+    tmp_path: Path, os: OperatingSystem, ecosystem: str, source: str, kernel: str
+) -> None:
+    records = [osv("CVE-2024-0001", ecosystem, kernel, "6.1.99-1")]
+    image = package("deb", "linux-image-x", "6.1.90-1", source_name=source, source_version="7+1")
+    image = image if source != "linux" else replace(image, source_version="6.1.90-1")
+    assert found(tmp_path, records, image, os=os)
+    assert not found(
+        tmp_path, records, replace(image, version="6.1.99-1", source_version=""), os=os
+    )
+
+
 def test_red_hats_unfixed_source_packages_match_their_binaries(tmp_path: Path) -> None:
     records = [osv("CVE-2024-0001", "Red Hat:enterprise_linux:9", "src:openssl")]
     os = OperatingSystem(id="rhel", version_id="9.3")
@@ -299,6 +321,27 @@ def test_a_discontinued_system_is_a_critical_finding_of_its_own(
         assert finding.severity is Severity.CRITICAL
         assert "Debian GNU/Linux 12" in finding.title
         assert finding.package.type == "os"
+
+
+def test_centos_ends_by_itself_though_it_is_matched_as_red_hat(tmp_path: Path) -> None:
+    found(tmp_path, [osv("GHSA-1", "npm", "a")])
+    with Database.open(tmp_path / "db") as database:
+        for identity, count in (("centos", 1), ("rhel", 0)):
+            os = OperatingSystem(id=identity, version_id="8.5")
+            inventory = Inventory(Status.COMPLETE, os)
+            assert len(match(inventory, database, today=date(2022, 1, 1))) == count
+
+
+def test_a_containers_system_packages_are_not_the_machines(tmp_path: Path) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "x"), osv("GHSA-1", "npm", "a")]
+    packages = (
+        package("deb", "x", "1-1", layer="docker"),
+        package("npm", "a", "1.0.0", layer="docker"),
+    )
+    assert [item.package.name for item in found(tmp_path, records, *packages)] == ["a"]
+    with Database.open(tmp_path / "db") as database:
+        (listed,) = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, packages), database)
+    assert (listed.ecosystem, listed.packages) == ("deb in docker", 1)
 
 
 def test_findings_can_be_kept_in_a_set(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PROBLEMS_KEPT = 100
+_NAME = 1024  # characters of an id, an ecosystem or a package's name
 _TICK = 1000  # records between two reports of progress
 _FIRST = itemgetter(0)
 # Whose word on a CVE goes first; then all others, by name.
@@ -127,6 +128,7 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
                 _once(item, seen)
             _take(item.where, item.parsed, reading)
         elif isinstance(item.parsed, VulnerabilityFact):
+            _named(item.where, item.parsed.id)
             _fact(reading.facts, item.parsed)
         else:
             reading.problem(f"{item.where}: {item.parsed.where}", item.parsed.what)
@@ -150,16 +152,19 @@ def _once(item: feeds.Item, seen: dict[tuple[str, str], tuple[int, str]]) -> Non
 
 
 def _pack(value: object) -> bytes:
-    """Compact JSON; a fact of the text alone, so that equal values sort and compare as equal."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    """Compact JSON; equal values have equal bytes. What no encoding has becomes a question mark."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
 def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     if not advisory.affected:
         reading.withdrawn += advisory.withdrawn
         return
+    names = (advisory.id, advisory.source, *advisory.vulnerabilities, *advisory.aliases)
+    _named(
+        where, *names, *(name for row in advisory.affected for name in (row.ecosystem, row.name))
+    )
     reading.newest = max(reading.newest, advisory.modified)
     reading.aliases.add(advisory)
     name = _place(advisory.id, advisory.source)
@@ -183,8 +188,19 @@ def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     )
 
 
+def _named(where: str, *names: str) -> None:
+    """Raise DamagedError for a name that cannot be a key: endless, or of no proper characters."""
+    for name in names:
+        if len(name) > _NAME or "\0" in name or (not name.isascii() and not _is_text(name)):
+            raise DamagedError(f"{name[:40]!r} of {len(name)} characters is no name", where=where)
+
+
+def _is_text(name: str) -> bool:
+    return not any(0xD800 <= ord(char) <= 0xDFFF for char in name)
+
+
 def _place(name: str, source: str) -> bytes:
-    return f"{name}\0{source}".encode("utf-8", "surrogatepass")
+    return f"{name}\0{source}".encode()
 
 
 def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
@@ -201,8 +217,8 @@ def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
         rank = 0 if row.severity is None else row.severity.rank + 1
         packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text] for s in found]
         label = [row.stream, row.module, row.state]
-        key = f"{row.ecosystem}\0{row.name}".encode("utf-8", "surrogatepass")
-        value = _pack([advisory.decode("utf-8", "surrogatepass"), label, rank, packed])
+        key = f"{row.ecosystem}\0{row.name}".encode()
+        value = _pack([advisory.decode(), label, rank, packed])
         reading.rows.put(key, value)
 
 
@@ -211,7 +227,7 @@ def _fact(facts: Spill, fact: VulnerabilityFact, *, referenced: bool = False) ->
     said = [fact.vectors, severity, fact.title, fact.epss, fact.epss_percentile]
     speaker = _SPEAKERS.index(fact.source) if fact.source in _SPEAKERS else len(_SPEAKERS)
     facts.put(
-        fact.id.encode("utf-8", "surrogatepass"),
+        fact.id.encode(),
         _pack([speaker, fact.source, *said, fact.exploited_since, referenced]),
     )
 
@@ -220,7 +236,7 @@ def _resolve(reading: _Pass, resolved: Spill) -> None:
     """Tell what each advisory is about, now that all aliases are known, and merge equal names."""
     for place, same in groupby(reading.advisories, key=_FIRST):
         merged = _merged([json.loads(value) for _place_again, value in same])
-        name, source = place.decode("utf-8", "surrogatepass").split("\0")
+        name, source = place.decode().split("\0")
         aliases, known, severity, title, vectors = merged[:5]
         about = reading.aliases.vulnerabilities(name, aliases, known)
         # What an erratum says of all its CVEs together is not what it says of each.
@@ -259,7 +275,7 @@ def _vulnerabilities(facts: Spill, numbers: dict[str, int]) -> Iterator[bytes]:
         said = sorted((json.loads(value) for _key, value in same), key=itemgetter(0, 1))
         if not any(item[-1] for item in said):
             continue  # no advisory speaks of it
-        name = key.decode("utf-8", "surrogatepass")
+        name = key.decode()
         numbers[name] = len(numbers)
         yield _pack([name, *_judged(said)])
 
@@ -296,7 +312,7 @@ def _numbered(
 ) -> Iterator[bytes]:
     """The fields of database.AdvisoryRecord, and in `places` the place of each."""
     for key, value in resolved:
-        name, source = key.decode("utf-8", "surrogatepass").split("\0")
+        name, source = key.decode().split("\0")
         about, severity, title, score, vectors, references, published, modified = json.loads(value)
         places[key] = len(places)
         about = [numbers[item] for item in about]
@@ -318,7 +334,7 @@ class _Groups:
         for key, same in groupby(self._rows, key=_FIRST):
             rows = {self._row(value) for _key, value in same}
             self.count += 1
-            self._counts[key.partition(b"\0")[0].decode("utf-8", "surrogatepass")] += len(rows)
+            self._counts[key.partition(b"\0")[0].decode()] += len(rows)
             yield key, sorted(rows)
 
     def _row(self, value: bytes) -> Row:
@@ -327,7 +343,7 @@ class _Groups:
             Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text)
             for introduced, end, flags, text in packed
         )
-        number = self._places[place.encode("utf-8", "surrogatepass")]
+        number = self._places[place.encode()]
         return Row(number, (label[0], label[1], label[2]), rank, found)
 
 

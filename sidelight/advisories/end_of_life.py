@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from datetime import date
 
-# By the database's name of the ecosystem (see ecosystems.of_machine).
+# By the database's name of the ecosystem (see ecosystems.of_machine), or by os-release's own id and
+# major version where that is another system.
 LAST_DAY: dict[str, date] = {
     "Debian:8": date(2020, 6, 30),
     "Debian:9": date(2022, 6, 30),
@@ -29,6 +30,11 @@ LAST_DAY: dict[str, date] = {
     "Ubuntu:23.10": date(2024, 7, 11),
     "Ubuntu:24.04": date(2029, 5, 31),
     "Ubuntu:24.10": date(2025, 7, 10),
+    # CentOS is matched as Red Hat, but ends by itself: 8 was ended early, 9 is Stream.
+    "centos:6": date(2020, 11, 30),
+    "centos:7": date(2024, 6, 30),
+    "centos:8": date(2021, 12, 31),
+    "centos:9": date(2027, 5, 31),
     "Red Hat:6": date(2020, 11, 30),
     "Red Hat:7": date(2024, 6, 30),
     "Red Hat:8": date(2029, 5, 31),
@@ -67,5 +73,4 @@ LAST_DAY: dict[str, date] = {
     "Fedora:38": date(2024, 5, 21),
     "Fedora:39": date(2024, 11, 26),
     "Fedora:40": date(2025, 5, 13),
-    "Fedora:41": date(2025, 11, 19),
 }
