@@ -7,10 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Tests that start worker processes or mount images share two cores with each other.
+# Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo test lint unit bench clean lock
+.PHONY: help install demo flower test lint unit real packages bench clean lock
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,16 +18,54 @@ help: ## list the commands
 # uv from the machine if it is there, else from PyPI into an environment of its own.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 .uv/bin/uv:
-	$(PYTHON) -m venv .uv || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 1; }
-	.uv/bin/pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m venv .uv || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): requirements.lock pyproject.toml | $(UV)
-	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
-	touch $(STAMP)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@echo "installing the locked dependencies into $(VENV)"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	@touch $(STAMP)
 
 install: $(STAMP) ## make .venv with every locked dependency
+
+demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minute)
+	@$(BIN)/python demo/run.py
+
+flower: $(STAMP) ## open Flower on the demo's queues (while `make demo HOLD=1` holds)
+	@$(BIN)/python demo/run.py --flower
+
+test: lint unit real ## everything: lint, types, contracts, unit tests, real disks and services
+
+lint: $(STAMP) ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# Sockets are off in unit tests: what needs one is marked `services`.
+unit: $(STAMP) ## the fast tests: no servers, no mounts
+	$(BIN)/pytest -n $(JOBS) -m "not (services or mounts or images or slow or conformance)" --disable-socket --allow-unix-socket
+
+real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
+	$(BIN)/pytest -n $(JOBS) -m "services or mounts or images or slow or conformance" -rs
+
+# What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
+DEBIAN := e2fsprogs xfsprogs fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server
+packages: ## Debian packages for the real tests (needs root; without it, some tests skip)
+	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "not installed (tests that need them will skip):" $$missing; fi; \
+	fi
+
+bench: $(STAMP) ## print the figures of the docs (BENCH=walk_xfs for one)
+	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) .uv .demo build
 
 lock: | $(UV) ## resolve requirements.lock anew
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \

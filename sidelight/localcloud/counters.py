@@ -43,7 +43,18 @@ class Counters:
         with self._lock:
             self._tallies: dict[tuple[str, str], Tally] = {}
             self._recent: dict[tuple[str, str], deque[float]] = {}
+            self._blocks: dict[str, set[str]] = {}
             self._max_in_flight = self._in_flight
+
+    def block(self, resource: str) -> None:
+        """A block was asked for: `snap-…/INDEX`."""
+        snapshot, _, index = resource.partition("/")
+        with self._lock:
+            self._blocks.setdefault(snapshot, set()).add(index)
+
+    def distinct_blocks(self, snapshot: str) -> int:
+        """How many different blocks of a snapshot were asked for."""
+        return len(self._blocks.get(snapshot, ()))
 
     def enter(self, operation: str, account: str) -> Tally:
         """A call begins."""
@@ -101,7 +112,8 @@ class Counters:
     def as_json(self) -> dict[str, Any]:
         """All of it, as the control endpoint gives it."""
         found = [asdict(tally) for tally in self.tallies()]
-        return {"calls": found, "max_in_flight": self._max_in_flight}
+        blocks = {snapshot: len(seen) for snapshot, seen in self._blocks.items()}
+        return {"calls": found, "max_in_flight": self._max_in_flight, "distinct_blocks": blocks}
 
 
 def matches(pattern: str, operation: str) -> bool:

@@ -53,6 +53,8 @@ class Front:
         operation = f"{caller.service}:{target.operation if target else action}"
         account = self._control_plane.account(caller.access_key)
         tally = self._counters.enter(operation, account)
+        if target is not None and target.block is not None:
+            self._counters.block(_resource(target))
         size, failed = 0, True
         try:
             reply = self._work(request, caller, target, operation, account)
