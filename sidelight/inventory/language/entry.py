@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sidelight.inventory.purl import purl, pypi_name
+from sidelight.inventory.purl import format_purl
 from sidelight.model import Package, Problem
 
 NAME_LIMIT: Final = 1024  # characters; npm allows 214, Go module paths are the longest
@@ -18,6 +18,9 @@ VERSION_LIMIT: Final = 512
 LICENCE_LIMIT: Final = 256
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029\ufeff]")
+
+
+_PYPI_RUN = re.compile(r"[-_.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def _entry(  # noqa: PLR0913 - a purl has this many components
     where = "/" + path
     if fault := _fault(name, version):
         return Problem(where, fault)
-    url = purl(kind, namespace, bare or name, version, qualifiers)
+    url = format_purl(kind, namespace, bare or name, version, qualifiers)
     return Package(
         type=kind,
         name=name,
@@ -86,7 +89,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def pypi(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
     """A Python distribution; the name is normalised (PEP 503), as in OSV."""
-    return _entry(path, "pypi", pypi_name(name), version, details)
+    return _entry(path, "pypi", _PYPI_RUN.sub("-", name).lower(), version, details)
 
 
 def conda(

@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree.ElementTree import ParseError  # noqa: S405 - only the error's name
+from xml.etree.ElementTree import ParseError
 
 import yaml
 from defusedxml import DefusedXmlException
@@ -19,7 +19,7 @@ from defusedxml.ElementTree import fromstring
 from sidelight.errors import DamagedError, LimitError, UnsupportedError
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element  # noqa: S405 - only the type
+    from xml.etree.ElementTree import Element
 
 NODE_LIMIT: Final = 1_500_000  # commas and openings of a JSON text: some 200 MB of objects at most
 YAML_NODE_LIMIT: Final = 500_000
@@ -27,6 +27,14 @@ YAML_DEPTH_LIMIT: Final = 64
 XML_NODE_LIMIT: Final = 500_000
 TOML_LIMIT: Final = 8 << 20  # bytes; the largest lock files are near 2 MB
 TOML_DOTS_LIMIT: Final = 16  # of one line, outside of strings
+
+_YAML_CLOSING: Final = frozenset({yaml.MappingEndEvent, yaml.SequenceEndEvent})
+_YAML_ENDS: Final = frozenset({yaml.DocumentEndEvent, yaml.StreamEndEvent})
+_YAML_VALUES: Final[dict[type, type]] = {
+    yaml.ScalarEvent: str,
+    yaml.MappingStartEvent: dict,
+    yaml.SequenceStartEvent: list,
+}
 
 _TOML_STRINGS = re.compile(rb'"[^"\n]*"|\'[^\'\n]*\'')
 _TOML_DOTTED_LINE = re.compile(rb"[^\n]*(?:\.[^.\n]*){%d}" % (TOML_DOTS_LIMIT + 1))
@@ -71,47 +79,40 @@ def parse_yaml(data: bytes) -> Any:
     Raises DamagedError, UnsupportedError (aliases) or LimitError.
     """
     try:
-        return _yaml_document(yaml.CParser(data))
+        return _yaml_document(yaml.CBaseLoader(data))
     except yaml.YAMLError as error:
         raise DamagedError(f"no YAML: {_brief(error)}") from None
     except ValueError as error:  # undecodable bytes
         raise DamagedError(f"no YAML: {_brief(error)}") from None
 
 
-def _yaml_document(parser: yaml.CParser) -> Any:
+def _yaml_document(events: yaml.CBaseLoader) -> Any:
     root: list[Any] = []
-    # Each open collection, with the key that waits for its value (None in a sequence).
-    stack: list[tuple[dict[str, Any] | list[Any], list[Any]]] = [(root, [])]
+    # Each open collection, with the key that waits for its value (never one in a list).
+    stack: list[tuple[dict[str, Any] | list[Any], list[str]]] = [(root, [])]
     nodes = 0
     while True:
-        event = parser.get_event()
+        event = events.get_event()
         kind = type(event)
-        if kind is yaml.ScalarEvent:
-            value: Any = event.value
-        elif kind is yaml.MappingStartEvent:
-            value = {}
-        elif kind is yaml.SequenceStartEvent:
-            value = []
-        elif kind in {yaml.MappingEndEvent, yaml.SequenceEndEvent}:
+        if kind in _YAML_CLOSING:
             stack.pop()
-            continue
+        elif kind in _YAML_VALUES:
+            nodes += 1
+            value: Any = (
+                event.value if isinstance(event, yaml.ScalarEvent) else _YAML_VALUES[kind]()
+            )
+            _place(stack[-1], value)
+            if kind is not yaml.ScalarEvent:
+                stack.append((value, []))
+            if nodes > YAML_NODE_LIMIT or len(stack) > YAML_DEPTH_LIMIT:
+                raise LimitError("YAML of too many nodes, or nested too deeply")
         elif kind is yaml.AliasEvent:
             raise UnsupportedError("YAML with an alias")
-        elif kind in {yaml.DocumentEndEvent, yaml.StreamEndEvent}:
+        elif kind in _YAML_ENDS:
             return root[0] if root else None
-        else:
-            continue
-        nodes += 1
-        if nodes > YAML_NODE_LIMIT:
-            raise LimitError(f"YAML of more than {YAML_NODE_LIMIT} nodes")
-        _place(stack[-1], value)
-        if kind is not yaml.ScalarEvent:
-            if len(stack) > YAML_DEPTH_LIMIT:
-                raise LimitError("YAML nested too deeply")
-            stack.append((value, []))
 
 
-def _place(top: tuple[dict[str, Any] | list[Any], list[Any]], value: Any) -> None:
+def _place(top: tuple[dict[str, Any] | list[Any], list[str]], value: Any) -> None:
     container, key = top
     if isinstance(container, list):
         container.append(value)
@@ -122,7 +123,10 @@ def _place(top: tuple[dict[str, Any] | list[Any], list[Any]], value: Any) -> Non
 
 
 def parse_xml(data: bytes) -> Element:
-    """The root element. Entities and external documents are refused. Raises DamagedError, LimitError."""
+    """The root element; entities and external documents are refused.
+
+    Raises DamagedError or LimitError.
+    """
     if data.count(b"<") > XML_NODE_LIMIT:
         raise LimitError(f"XML of more than {XML_NODE_LIMIT} tags")
     try:

@@ -1,0 +1,98 @@
+"""A wanted file in memory or on this machine, and what an extractor makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from packageurl import PackageURL
+
+from sidelight.errors import LimitError
+from sidelight.inventory.protocol import Extraction, Extractor, Machine
+from sidelight.model import OperatingSystem, Package
+
+Extract = Callable[..., Extraction]
+Facts = set[tuple[str, str]]
+
+READ_LIMIT = 1 << 30  # bytes that one extraction may read, all calls together
+
+
+@dataclass
+class MemoryFile:
+    """A WantedFile over bytes; it counts what is read and refuses to be read for ever."""
+
+    path: str
+    data: bytes
+    siblings: Mapping[str, bytes] = field(default_factory=dict)
+    read_bytes: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def read(self) -> bytes:
+        return self.read_at(0, len(self.data))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        assert offset >= 0
+        assert length >= 0
+        piece = self.data[offset : offset + length]
+        self.read_bytes += len(piece)
+        if self.read_bytes > READ_LIMIT:
+            raise LimitError("this file's time is spent")
+        return piece
+
+    def check_time(self) -> None:
+        """Time is not measured here."""
+
+    def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
+        found = self.siblings.get(name)
+        return None if found is None or len(found) > limit else found
+
+
+def _extract(
+    extractor: Extractor,
+    path: str,
+    data: bytes | str | Path,
+    siblings: Mapping[str, bytes] | None = None,
+) -> Extraction:
+    content = data.read_bytes() if isinstance(data, Path) else data
+    content = content.encode() if isinstance(content, str) else content
+    file = MemoryFile(path, content, siblings or {})
+    found = extractor.extract(file, Machine(OperatingSystem()))
+    for package in found.packages:
+        _check(package)
+    return found
+
+
+def _check(package: Package) -> None:
+    """Every package of every test is a canonical purl of its own name and version."""
+    parsed = PackageURL.from_string(package.purl)
+    assert parsed.to_string() == package.purl
+    assert parsed.type == package.type
+    assert parsed.version == package.version
+    assert package.path.startswith("/")
+    assert package.name
+
+
+@pytest.fixture(scope="session")
+def extract() -> Extract:
+    """`extract(extractor, path, bytes | str | Path, siblings)`, with every purl checked."""
+    return _extract
+
+
+@pytest.fixture(scope="session")
+def facts() -> Callable[[Extraction], Facts]:
+    """(name, version) of each package found."""
+    return lambda found: {(package.name, package.version) for package in found.packages}
+
+
+@pytest.fixture(scope="session")
+def manifests(shared_data: Path) -> Path:
+    """The real manifests of the language formats."""
+    path = shared_data / "manifests" / "osv-scalibr" / "language"
+    if not path.is_dir():
+        pytest.skip(f"conformance data is absent: no {path}")
+    return path
