@@ -125,7 +125,6 @@ class Cost:
     scan: str
     get_calls: int = 0
     list_calls: int = 0
-    ec2_calls: int = 0
     blocks: int = 0
     bytes: int = 0
     seconds: float = 0.0

@@ -207,7 +207,6 @@ costs = Table(
     _id("scan", primary_key=True),
     Column("get_calls", BigInteger, nullable=False),
     Column("list_calls", BigInteger, nullable=False),
-    Column("ec2_calls", BigInteger, nullable=False),
     Column("blocks", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),

@@ -18,7 +18,6 @@ def upgrade() -> None:
         sa.Column("scan", sa.String(length=64), nullable=False),
         sa.Column("get_calls", sa.BigInteger(), nullable=False),
         sa.Column("list_calls", sa.BigInteger(), nullable=False),
-        sa.Column("ec2_calls", sa.BigInteger(), nullable=False),
         sa.Column("blocks", sa.BigInteger(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),

@@ -1,0 +1,59 @@
+"""Find the instances of an account and region, and the keys that forbid reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sidelight.store import Coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sidelight.model import Instance
+    from sidelight.store import Store
+
+
+class Instances(Protocol):
+    """What of `sidelight.aws.ec2.Ec2` discovery uses."""
+
+    def instances(self) -> list[Instance]:
+        """Those that are not terminated."""
+
+
+class Keys(Protocol):
+    """What of `sidelight.aws.kms.Kms` discovery uses."""
+
+    def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:
+        """Those of these keys that carry the tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What there is now: instances, keys with the exclusion tag, ids of what is gone."""
+
+    instances: Sequence[Instance]
+    excluded_keys: frozenset[str]
+    gone: Sequence[str]
+
+
+def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
+    store: Store, ec2: Instances, kms: Keys, *, account: str, region: str, tag: str
+) -> Discovery:
+    """Discover one place and write it; the findings of instances that are gone are closed.
+
+    Raises CloudError, AccessDeniedError, StoreError.
+    """
+    instances = ec2.instances()
+    keys = {v.kms_key_id for i in instances for v in i.volumes if v.encrypted and v.kms_key_id}
+    excluded = kms.tagged(sorted(keys), tag)
+    gone = store.fleet.discovered(account, region, instances)
+    for instance_id in gone:
+        store.findings.close_instance(account, instance_id)
+    store.fleet.cover(
+        [
+            Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")
+            for instance_id in gone
+        ]
+    )
+    return Discovery(instances, excluded, gone)

@@ -1,0 +1,282 @@
+"""`sidelight fleet`: scan a fleet over the queue, and look at what came of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dispatcher import fleet_report as report
+from dispatcher.control import Control, failed
+from dispatcher.eligibility import Configuration
+from dispatcher.embedded import Embedded
+from sidelight.errors import SidelightError
+from sidelight.report.as_json import dumps
+from sidelight.report.as_table import console_for
+from sidelight.store import TERMINAL, FindingStatus, Store
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sidelight.store import Scan
+
+PARTIAL, FAILED = 3, 4
+
+
+@click.group()
+def fleet() -> None:
+    """Scan a fleet over the queue: settings come from SIDELIGHT_… in the environment."""
+
+
+def store_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Which store."""
+    return click.option(
+        "--store", "store_url", metavar="URL",
+        help="sqlite:///FILE or postgresql://…  [SIDELIGHT_STORE_URL]",
+    )(command)  # fmt: skip
+
+
+def format_option(command: Callable[..., None]) -> Callable[..., None]:
+    """In what form."""
+    return click.option(
+        "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    )(command)
+
+
+def place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where."""
+    for option in (
+        click.option("--region", "regions", multiple=True, help="Default: the environment's."),
+        click.option("--account", "accounts", multiple=True, help="Default: the credentials'."),
+    ):
+        command = option(command)
+    return command
+
+
+@fleet.command("scan")
+@place_options
+@store_option
+@format_option
+@click.option("--instance", "instances", multiple=True, help="Only these instances.")
+@click.option("--due", is_flag=True, help="Only what was not scanned for 24 hours.")
+@click.option("--advisories", metavar="FILE", help="The advisory database (for --embedded).")
+@click.option("--broker", "broker_url", metavar="URL", help="[SIDELIGHT_BROKER_URL]")
+@click.option("--embedded", is_flag=True, help="With a broker and workers of its own.")
+@click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True,
+              help="Machines read at once, with --embedded.")  # fmt: skip
+@click.option("--logs", type=click.Path(file_okay=False, path_type=Path),
+              help="Keep the embedded workers' logs there.")  # fmt: skip
+@click.option("--exclusion-tag", default=Configuration().exclusion_tag, show_default=True)
+@click.option("--max-volumes", type=click.IntRange(0), default=0, help="0 is without limit.")
+@click.option("--max-gib", type=click.IntRange(0), default=0, help="0 is without limit.")
+@click.option("--running-only", is_flag=True, help="Leave stopped instances out.")
+@click.option("--wait/--no-wait", default=True, help="Until all scans have ended.")
+def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any) -> None:
+    """Discover instances, scan those that can be, and wait for the end.
+
+    Exit status 3 where a scan failed, 4 where all did.
+    """
+    settings = _settings(given)
+    configuration = Configuration(
+        exclusion_tag=given["exclusion_tag"],
+        most_volumes=given["max_volumes"],
+        most_gib=given["max_gib"],
+    )
+    if given["running_only"]:
+        configuration = replace(configuration, states=frozenset({"running"}))
+    if embedded:
+        # At once, not when the first machine has been read.
+        _check_database(settings)
+    with ExitStack() as stack:
+        # Made first: its tables are there before a worker looks.
+        Control(settings).close()
+        own: Embedded | None = None
+        if embedded:
+            own = stack.enter_context(
+                Embedded(
+                    settings, concurrency=concurrency, regions=given["regions"], directory=logs
+                )
+            )
+            settings = own.settings
+        control = Control(settings)
+        stack.callback(control.close)
+        _scan(control, configuration, own, given)
+
+
+def _scan(
+    control: Control, configuration: Configuration, own: Embedded | None, given: dict[str, Any]
+) -> None:
+    places = control.places(given["accounts"], given["regions"])
+    started: list[Scan] = []
+    for place in places:
+        started += control.start_scans(
+            place, configuration, on_demand=not given["due"], only=given["instances"]
+        )
+    ids = [scan.id for scan in started]
+    if not given["wait"] and own is None:
+        click.echo(report.progress_line(started), err=True)
+        return
+    _follow(control, ids, own)
+    swept = [(place, control.sweep(place)) for place in places]
+    scans = control.store.scans.select(ids)
+    costs = control.store.costs.of(ids)
+    if given["form"] == "json":
+        document = {
+            "coverage": report.coverage_document(control.store),
+            "scans": report.status_document(scans, costs),
+            "sweep": report.swept_document(swept),
+        }
+        click.echo(dumps(document), nl=False)
+    else:
+        console = console_for(sys.stdout)
+        console.print(report.coverage_table(control.store))
+        console.print(report.cost_table(scans, costs, _names(control.store)))
+        for line in report.swept_lines(swept):
+            console.print(line)
+    _exit(scans)
+
+
+def _follow(control: Control, ids: Sequence[str], own: Embedded | None) -> None:
+    """Wait, with a bar on a terminal and a line for each change elsewhere."""
+    with _progress(len(ids)) as show:
+        for scans in control.wait(ids):
+            show(scans)
+            if own is not None and not own.alive():
+                raise SidelightError(f"a worker has ended: see {', '.join(map(str, own.logs))}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Sequence[Scan]], None]]:
+    if not sys.stderr.isatty():
+        last = [""]
+
+        def say(scans: Sequence[Scan]) -> None:
+            line = report.progress_line(scans)
+            if line != last[0]:
+                click.echo(line, err=True)
+            last[0] = line
+
+        yield say
+        return
+    with Progress(
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("", total=total)
+
+        def draw(scans: Sequence[Scan]) -> None:
+            ended = sum(scan.state in TERMINAL for scan in scans)
+            bar.update(task, completed=ended, description=report.progress_line(scans))
+
+        yield draw
+
+
+@fleet.command("status")
+@store_option
+@format_option
+@click.option("--all", "everything", is_flag=True, help="Ended scans too.")
+def status(form: str, store_url: str | None, everything: bool) -> None:
+    """Scans: where they are, and what they cost."""
+    with _store(store_url) as store:
+        scans = store.scans.select(live=not everything)
+        costs = store.costs.of([scan.id for scan in scans])
+        if form == "json":
+            click.echo(dumps(report.status_document(scans, costs)), nl=False)
+            return
+        console_for(sys.stdout).print(report.cost_table(scans, costs, _names(store)))
+        click.echo(report.progress_line(scans))
+
+
+@fleet.command("coverage")
+@store_option
+@format_option
+def coverage(form: str, store_url: str | None) -> None:
+    """Every instance: is it scanned, and if not, why."""
+    with _store(store_url) as store:
+        if form == "json":
+            click.echo(dumps(report.coverage_document(store)), nl=False)
+        else:
+            console_for(sys.stdout).print(report.coverage_table(store))
+
+
+@fleet.command("findings")
+@store_option
+@format_option
+@click.option("--instance", default="", help="Of one instance.")
+@click.option("--account", default="", help="Of one account.")
+@click.option("--status", "wanted", default="ACTIVE", show_default=True,
+              type=click.Choice([*(s.value for s in FindingStatus), "ALL"]))  # fmt: skip
+def findings(form: str, store_url: str | None, instance: str, account: str, wanted: str) -> None:
+    """Findings, the gravest first."""
+    chosen = None if wanted == "ALL" else FindingStatus(wanted)
+    with _store(store_url) as store:
+        rows = store.findings.rows(instance=instance, account=account, status=chosen)
+        if form == "json":
+            click.echo(dumps(report.findings_document(rows)), nl=False)
+        else:
+            console_for(sys.stdout).print(report.findings_table(rows))
+
+
+@fleet.command("sweep")
+@place_options
+@store_option
+@format_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def sweep_fleet(form: str, dry_run: bool, **given: Any) -> None:
+    """Delete our snapshots that no running scan has; others' are never touched.
+
+    Exit status 4 where one could not be deleted.
+    """
+    control = Control(_settings(given))
+    try:
+        places = control.places(given["accounts"], given["regions"])
+        swept = [(place, control.sweep(place, dry_run=dry_run)) for place in places]
+    finally:
+        control.close()
+    if form == "json":
+        click.echo(dumps(report.swept_document(swept)), nl=False)
+    else:
+        for line in report.swept_lines(swept):
+            click.echo(line)
+    if any(one.failed for _, one in swept):
+        sys.exit(FAILED)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    settings = Settings.from_environment()
+    named = {name: given[name] for name in ("store_url", "broker_url", "advisories")
+             if given.get(name)}  # fmt: skip
+    return replace(settings, **named)
+
+
+@contextmanager
+def _store(url: str | None) -> Iterator[Store]:
+    with Store(url or Settings.from_environment().store_url) as store:
+        store.migrate()
+        yield store
+
+
+def _check_database(settings: Settings) -> None:
+    from sidelight.advisories import Database
+
+    Database.open(settings.advisories_path).close()
+
+
+def _names(store: Store) -> dict[str, str]:
+    return {row.instance: row.name for row in store.fleet.coverage()}
+
+
+def _exit(scans: Sequence[Scan]) -> None:
+    bad = failed(scans)
+    if bad:
+        sys.exit(FAILED if len(bad) == len(scans) else PARTIAL)

@@ -1,0 +1,92 @@
+"""The Celery application: queues, routing, and what makes a lost worker harmless.
+
+A message says only "look at this scan": the row in the store is the truth, there is no result
+backend. Messages are acknowledged late, so a killed worker's comes again; the row's lease makes a
+second delivery do nothing.
+
+Pools: `take`, `await` and `delete` wait for EC2 and compute nothing: threads (32 of them ran 625
+waiting tasks a second where two processes ran 36). `inspect` and `evaluate` decode and match:
+processes, one a core, since threads would share one interpreter's lock; the waiting for blocks is
+done 64 at a time within a scan.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.signals import worker_process_init
+
+from sidelight.store import State
+from workers import wiring
+from workers.settings import Settings
+
+TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES = (
+    "take",
+    "await",
+    "inspect",
+    "evaluate",
+    "delete",
+)
+STAGE_OF: dict[State, str] = {
+    State.NEW: TAKE,
+    State.SNAPSHOTTING: TAKE,
+    State.SNAPSHOTS_PENDING: AWAIT,
+    State.READING: INSPECT,
+    State.EVALUATING: EVALUATE,
+    State.DELETING: DELETE,
+}
+WAITING = (TAKE, AWAIT, DELETE)  # for threads
+COMPUTING = (INSPECT, EVALUATE)  # for processes
+# Deletion first: it is what costs money when it is late. On-demand scans are 0, scheduled ones 6.
+PRIORITIES = (0, 3, 6, 9)
+
+
+def queue(stage: str, region: str, settings: Settings) -> str:
+    """The queue of a stage; with `regional_queues` one for each region."""
+    return f"{stage}.{region}" if settings.regional_queues else stage
+
+
+def make_app(settings: Settings) -> Celery:
+    """A Celery application for these settings. Its tasks are in `workers.tasks`."""
+    app = Celery("sidelight", broker=settings.broker_url, include=["workers.tasks"])
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        result_backend=None,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_create_missing_queues=True,
+        task_default_queue=TAKE,
+        # One at a time: a long inspection must not sit on messages that others could work on.
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=settings.remote_control,
+        worker_soft_shutdown_timeout=settings.soft_shutdown_seconds,
+        worker_enable_soft_shutdown_on_idle=True,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_send_sent_event=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_seconds,
+            "priority_steps": list(PRIORITIES),
+            "queue_order_strategy": "priority",
+            # Late acknowledgements come from many threads at once; too few connections lose them.
+            "max_connections": 256,
+            "socket_keepalive": True,
+            "health_check_interval": 30,
+            "retry_on_timeout": True,
+        },
+    )
+    return app
+
+
+app = make_app(Settings.from_environment(os.environ))
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _forked(**_: object) -> None:
+    # A connection must not be shared with the parent: each process makes its own.
+    wiring.forget()

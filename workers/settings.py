@@ -1,0 +1,101 @@
+"""What the workers and the dispatcher are told by their environment, in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sidelight.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "SIDELIGHT_"
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each member is read from SIDELIGHT_<ITS NAME>; times are in seconds.
+
+    `advisories` is a database that `sidelight advisories build` made. `deployment` tells our
+    snapshots from those of another Sidelight in the same account; empty, the store has one.
+    `role_name` and `external_id` are for assuming a role in other accounts.
+    """
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    store_url: str = "sqlite:///sidelight.db"
+    advisories: str = ""
+    deployment: str = ""
+    role_name: str = ""
+    external_id: str = ""
+
+    # A worker that dies is noticed when its lease ends; a heartbeat renews it meanwhile.
+    lease_seconds: float = 120.0
+    # Above the longest scan: Redis hands a message out again after this, done or not.
+    visibility_seconds: float = 6 * 3600.0
+    # Of one stage; then the scan goes to FAILED by way of DELETING.
+    attempts: int = 5
+    # Deletion tries longer, before it leaves what is left to the sweep.
+    delete_attempts: int = 12
+    backoff_seconds: float = 5.0
+    longest_backoff_seconds: float = 600.0
+    # How often a pending snapshot is looked at, and for how long.
+    poll_seconds: float = 10.0
+    snapshot_seconds: float = 4 * 3600.0
+    # How long a scan waits for its turn where a volume has too many snapshots under way.
+    busy_seconds: float = 3600.0
+
+    # A queue for each stage and region, so that workers read in their own region.
+    regional_queues: bool = False
+    # Lets anyone on the broker stop the workers: off but where Flower is to steer.
+    remote_control: bool = False
+    soft_shutdown_seconds: float = 60.0
+
+    # Shared by all workers, an account and region; 0 is without limit. `in_flight` is one scan's.
+    get_per_second: float = 900.0
+    list_per_second: float = 40.0
+    in_flight: int = 64
+    usd_per_day: float = 0.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read them. Raises UsageError, naming the variable, for what cannot be one."""
+        given = os.environ if environment is None else environment
+        values = {}
+        for field in fields(cls):
+            variable = PREFIX + field.name.upper()
+            if variable in given:
+                values[field.name] = _read(variable, field.default, given[variable])
+        return cls(**values)
+
+    def as_environment(self) -> dict[str, str]:
+        """For a worker's process."""
+        return {
+            PREFIX + field.name.upper(): str(getattr(self, field.name)) for field in fields(self)
+        }
+
+    @property
+    def advisories_path(self) -> Path:
+        """The database's file. Raises UsageError where none is named."""
+        if not self.advisories:
+            raise UsageError("no advisory database: set SIDELIGHT_ADVISORIES")
+        return Path(self.advisories)
+
+
+def _read(variable: str, default: Any, text: str) -> Any:
+    kind = _boolean if isinstance(default, bool) else type(default)
+    try:
+        return kind(text)
+    except ValueError as error:
+        name = type(default).__name__
+        raise UsageError(f"{text!r} is no {name}", where=variable) from error
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(word)
+    return word in _TRUE

@@ -1,0 +1,207 @@
+"""The stages of a scan, one plain function each: a context and a scan's id in, what is next out.
+
+Each may run twice, at any moment, on any worker: what it finds done it leaves done. The order in
+which it acts and commits is chosen so that a crash between the two loses nothing but time.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sidelight.errors import CloudError, SnapshotNotFoundError
+from sidelight.model import Status
+from sidelight.store import Cost, Snapshot, State
+from workers.ending import end
+from workers.holding import GiveUpError, held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidelight.aws.ec2 import SnapshotInfo
+    from sidelight.model import Instance
+    from sidelight.store import Scan
+    from workers.context import Context, OpenSnapshot
+    from workers.holding import Next
+
+PENDING, COMPLETED = "pending", "completed"
+
+
+def take_snapshots(context: Context, scan_id: str) -> Next | None:
+    """The intent first, then CreateSnapshots, then the ids.
+
+    CreateSnapshots takes no client token. A worker that comes second (SNAPSHOTTING) does not know
+    whether the first one's call was done: it looks for the scan's tag before it calls again. The
+    lease and the backoff lie in between, so EC2's listing has had the time to show what was made.
+    """
+    return held(context, scan_id, (State.NEW, State.SNAPSHOTTING), _take)
+
+
+def await_snapshots(context: Context, scan_id: str) -> Next | None:
+    """One describe. All completed: on to READING; pending: again later, holding no worker."""
+    return held(context, scan_id, (State.SNAPSHOTS_PENDING,), _await)
+
+
+def inspect(context: Context, scan_id: str) -> Next | None:
+    """Read the snapshots; the inventory, its cost and the next state in one transaction."""
+    return held(context, scan_id, (State.READING,), _inspect)
+
+
+def evaluate(context: Context, scan_id: str) -> Next | None:
+    """Match the stored inventory; findings and the next state in one transaction."""
+    return held(context, scan_id, (State.EVALUATING,), _evaluate)
+
+
+def delete_snapshots(context: Context, scan_id: str) -> Next | None:
+    """Delete what the scan made, after success and after failure, and see that it is gone."""
+    return held(context, scan_id, (State.DELETING,), _delete)
+
+
+STEPS: dict[State, Callable[[Context, str], Next | None]] = {
+    State.NEW: take_snapshots,
+    State.SNAPSHOTTING: take_snapshots,
+    State.SNAPSHOTS_PENDING: await_snapshots,
+    State.READING: inspect,
+    State.EVALUATING: evaluate,
+    State.DELETING: delete_snapshots,
+}
+
+
+def _take(context: Context, scan: Scan) -> None:
+    ec2 = context.ec2(scan.account, scan.region)
+    instance = _instance(context, scan)
+    made: Sequence[SnapshotInfo] = ()
+    if scan.state is State.NEW:
+        context.store.scans.intend(scan)
+        scan = replace(scan, state=State.SNAPSHOTTING)
+    else:
+        made = _one_call(ec2.snapshots_by_tags(context.tags(scan.id)))
+    if not made:
+        # The lease's token in the description tells the snapshots of one call from another's.
+        description = f"Sidelight scan {scan.id} of {scan.instance}, {scan.lease}"
+        made = ec2.create_snapshots(scan.instance, context.tags(scan.id), description)
+    if not made:
+        raise GiveUpError("has no volume to snapshot", where=scan.instance)
+    order = {volume.id: place for place, volume in enumerate(instance.volumes)}
+    now = context.store.clock()
+    rows = [
+        Snapshot(info.id, scan.id, info.volume, order.get(info.volume, len(order)), info.state, now)
+        for info in made
+    ]
+    context.store.scans.advance(
+        scan, State.SNAPSHOTS_PENDING, made=rows, delay=0.0 if _all_done(made) else 1.0
+    )
+
+
+def _one_call(found: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
+    """The snapshots of the earliest call: only those of one call are of one moment."""
+    calls: dict[str, list[SnapshotInfo]] = {}
+    for info in sorted(found, key=lambda info: (str(info.started_at or ""), info.id)):
+        calls.setdefault(info.description, []).append(info)
+    return next(iter(calls.values()), [])
+
+
+def _await(context: Context, scan: Scan) -> None:
+    ec2 = context.ec2(scan.account, scan.region)
+    known = context.store.scans.snapshots(scan.id)
+    infos = {info.id: info for info in ec2.snapshots_by_id([snapshot.id for snapshot in known])}
+    age = (context.store.clock() - scan.entered_at).total_seconds()
+    for info in infos.values():
+        if info.state not in (PENDING, COMPLETED):
+            raise GiveUpError(f"is in state {info.state}: {info.message}", where=info.id)
+    # A new snapshot may not be in EC2's listing yet: absent is as pending, for a while.
+    if len(infos) == len(known) and _all_done(list(infos.values())):
+        context.store.scans.advance(
+            scan, State.READING, made=[replace(snapshot, state=COMPLETED) for snapshot in known]
+        )
+    elif age > context.settings.snapshot_seconds:
+        raise GiveUpError(f"not completed after {age:.0f} s", where=", ".join(sorted(infos)))
+    else:
+        context.store.scans.postpone(scan, context.settings.poll_seconds)
+
+
+def _all_done(infos: Sequence[SnapshotInfo]) -> bool:
+    return bool(infos) and all(info.state == COMPLETED for info in infos)
+
+
+def _inspect(context: Context, scan: Scan) -> None:
+    instance = _instance(context, scan)
+    devices = {volume.id: volume.device for volume in instance.volumes}
+    snapshots = context.store.scans.snapshots(scan.id)
+    if not snapshots:
+        raise SnapshotNotFoundError("has no snapshots", where=scan.id)
+    started, cpu = time.perf_counter(), time.thread_time()
+    opened: list[OpenSnapshot] = []
+    try:
+        with ExitStack() as stack:
+            for snapshot in snapshots:
+                source = context.open_snapshot(scan, snapshot.id)
+                stack.callback(source.close)
+                opened.append(source)
+            names = tuple(devices.get(snapshot.volume, "") for snapshot in snapshots)
+            inventory = context.inspect(opened, names)
+    except BaseException:
+        # What was read was paid for, whatever came of it.
+        context.store.costs.add(_cost(scan, opened, started, cpu))
+        raise
+    if inventory.status is Status.FAILED:
+        problem = next(iter(inventory.problems), None)
+        context.store.costs.add(_cost(scan, opened, started, cpu))
+        raise GiveUpError(
+            str(problem.what if problem else "nothing could be read"),
+            where=problem.where if problem else scan.instance,
+            code="UNSUPPORTED_OS",
+        )
+    context.store.findings.save_inventory(scan, inventory, _cost(scan, opened, started, cpu))
+
+
+def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float) -> Cost:
+    stats = [source.stats() for source in opened]
+    return Cost(
+        scan.id,
+        get_calls=sum(one.get_calls for one in stats),
+        list_calls=sum(one.list_calls for one in stats),
+        blocks=sum(one.distinct_blocks for one in stats),
+        bytes=sum(one.bytes for one in stats),
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.thread_time() - cpu,
+        usd=sum(one.usd for one in stats),
+    )
+
+
+def _evaluate(context: Context, scan: Scan) -> None:
+    inventory = context.store.findings.inventory(scan.account, scan.instance)
+    context.store.findings.save_findings(scan, inventory, context.match(inventory))
+
+
+def _delete(context: Context, scan: Scan) -> None:
+    ec2 = context.ec2(scan.account, scan.region)
+    tags = context.tags(scan.id)
+    known = {snapshot.id: snapshot for snapshot in context.store.scans.snapshots(scan.id)}
+    now = context.store.clock()
+    # By tag as well: a call whose answer was lost made snapshots that no row knows.
+    for info in ec2.snapshots_by_tags(tags):
+        known.setdefault(
+            info.id, Snapshot(info.id, scan.id, info.volume, len(known), info.state, now)
+        )
+    context.store.scans.receipted([s for s in known.values() if s.deleted_at is None])
+    for snapshot_id in known:
+        ec2.delete_snapshot(snapshot_id)
+    left = {info.id for info in ec2.snapshots_by_tags(tags)}
+    left |= {info.id for info in ec2.snapshots_by_id(sorted(known))}
+    if left:
+        raise CloudError("still there after deletion", where=", ".join(sorted(left)))
+    seen = f"DescribeSnapshots by tag and by id: none, {context.store.clock().isoformat()}"
+    context.store.scans.receipted(
+        [replace(s, state="deleted", deleted_at=now, receipt=seen) for s in known.values()]
+    )
+    end(context, scan, State.FAILED if scan.failure else State.DONE)
+
+
+def _instance(context: Context, scan: Scan) -> Instance:
+    instance = context.store.fleet.instance(scan.account, scan.instance)
+    if instance is None:
+        raise GiveUpError("is not known", where=scan.instance, code="RESOURCE_TERMINATED")
+    return instance

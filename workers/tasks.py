@@ -1,0 +1,86 @@
+"""The tasks: thin shells over the steps. They take a scan's id and return nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from sidelight.errors import StoreError
+from workers import steps, wiring
+from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery, Task
+
+    from workers.context import Context
+    from workers.holding import Next
+    from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A countdown is held by a worker in memory, below the broker's visibility timeout; what is due
+# later than this is left to the dispatcher's tick.
+LONGEST_COUNTDOWN = 60.0
+NAME = "sidelight.{}"
+
+
+def publish(application: Celery, settings: Settings, scan_id: str, following: Next) -> None:
+    """Send the message for a scan's present state."""
+    stage = STAGE_OF[following.state]
+    application.send_task(
+        NAME.format(stage),
+        args=[scan_id],
+        queue=queue(stage, following.region, settings),
+        priority=following.priority,
+        countdown=following.delay or None,
+        ignore_result=True,
+    )
+
+
+def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
+    context = wiring.context()
+    try:
+        following = step(context, scan_id)
+    except StoreError:
+        # The row says nothing new, so the dispatcher's tick will publish the scan again.
+        log.exception("scan %s", scan_id)
+        return
+    if following is not None and following.delay <= LONGEST_COUNTDOWN:
+        publish(app, context.settings, scan_id, following)
+
+
+def _task(stage: str) -> Callable[[Callable[[str], None]], Task]:
+    decorate: Callable[[Callable[[str], None]], Task] = app.task(name=NAME.format(stage))
+    return decorate
+
+
+@_task(TAKE)
+def take_snapshots(scan_id: str) -> None:
+    """NEW or SNAPSHOTTING."""
+    _run(scan_id, steps.take_snapshots)
+
+
+@_task(AWAIT)
+def await_snapshots(scan_id: str) -> None:
+    """SNAPSHOTS_PENDING."""
+    _run(scan_id, steps.await_snapshots)
+
+
+@_task(INSPECT)
+def inspect(scan_id: str) -> None:
+    """READING."""
+    _run(scan_id, steps.inspect)
+
+
+@_task(EVALUATE)
+def evaluate(scan_id: str) -> None:
+    """EVALUATING."""
+    _run(scan_id, steps.evaluate)
+
+
+@_task(DELETE)
+def delete_snapshots(scan_id: str) -> None:
+    """DELETING."""
+    _run(scan_id, steps.delete_snapshots)
