@@ -59,8 +59,6 @@ BUFFER_CANCEL = 0x02
 BUFFER_DQUOTS = 0x1C
 BUFFER_TYPE_SHIFT = 11
 TYPE_BTREE = 4
-TYPE_INODES = 8
-TYPE_SUPERBLOCK = 18
 # Quota, allocation group headers, directory indices, attributes, realtime maps: never read here.
 TYPES_NOT_READ = frozenset((1, 2, 3, 5, 6, 7, 12, 13, 14, 15, 16, 17, 19, 20))
 

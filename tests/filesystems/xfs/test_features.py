@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tests.images.xfs import images
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
 
 pytestmark = [
     pytest.mark.mounts,
@@ -120,18 +122,24 @@ def test_clones_and_inodes_in_pieces_of_free_space(tmp_path: Path) -> None:
     compare(image)
 
 
-def _leave_holes(top: Path) -> None:
+def _leave_holes(top: Path, size: int = 4096) -> None:
     """Fill up, then free every second file of one block."""
+    # Else the kernel keeps megabytes back, in one piece.
+    images.run("xfs_io", "-x", "-c", "resblks 256", str(top))
     folder = top / "filler"
     folder.mkdir()
+    (folder / "rest").touch()
     made = []
     try:
-        for index in range(20_000):
+        for index in range(60_000):
             path = folder / str(index)
-            path.write_bytes(b"x" * 4096)
+            path.write_bytes(b"x" * size)
             made.append(path)
     except OSError:
         pass
+    with contextlib.suppress(OSError), (folder / "rest").open("ab", buffering=0) as rest:
+        while rest.write(b"r" * size):
+            pass
     subprocess.run(["sync", "-f", str(top)], check=True)
     for path in made[::3]:
         path.unlink()
