@@ -57,7 +57,9 @@ def unquote(value: str) -> str:
         if quote:
             if char == quote:
                 quote = ""
-            elif char == "\\" and quote == '"' and value[index : index + 1] in ("$", '"', "`", "\\"):
+            elif (
+                char == "\\" and quote == '"' and value[index : index + 1] in ("$", '"', "`", "\\")
+            ):
                 out.append(value[index])
                 index += 1
             else:

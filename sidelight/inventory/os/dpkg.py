@@ -133,9 +133,7 @@ def _stanzas(data: bytes) -> list[bytes]:
     return data.split(b"\n\n")
 
 
-def _package(
-    fields: dict[bytes, bytes], path: str, namespace: str, distro: str
-) -> Package | None:
+def _package(fields: dict[bytes, bytes], path: str, namespace: str, distro: str) -> Package | None:
     name, version = _text(fields.get(b"package", b"")), _text(fields.get(b"version", b""))
     if not name or not version:
         return None

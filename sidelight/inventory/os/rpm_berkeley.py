@@ -1,0 +1,131 @@
+"""rpm's BerkeleyDB store: the values of the hash database `Packages`.
+
+Source: BerkeleyDB's page layouts (db_page.h, hash.h). Every page is looked at in turn, not the
+buckets: what matters is each value once. Either byte order, told by the magic number.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from sidelight.errors import DamagedError, NotRecognisedError, UnsupportedError
+from sidelight.inventory.os.chunks import Chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.errors import SidelightError
+    from sidelight.inventory.protocol import WantedFile
+
+_HASH_MAGIC = 0x00061561
+_PAGE_HEAD = 26  # bytes: lsn 8, number 4, previous 4, next 4, entries 2, free offset 2, level, type
+_HASH_UNSORTED, _OVERFLOW, _HASH = 2, 7, 13  # page types
+_INLINE, _OFF_PAGE = 1, 3  # item types
+MAX_VALUE = 256 << 20
+
+
+class Pages:
+    """The pages of a hash database, from 0."""
+
+    def __init__(self, file: WantedFile) -> None:
+        """Raises NotRecognisedError, UnsupportedError (encrypted), DamagedError."""
+        self._chunks = Chunks(file)
+        head = self._chunks.read(0, min(72, self._chunks.size))
+        if len(head) < 72:
+            raise NotRecognisedError("too short for a BerkeleyDB database")
+        self.order = next(
+            (o for o in "<>" if struct.unpack_from(f"{o}I", head, 12)[0] == _HASH_MAGIC), ""
+        )
+        if not self.order:
+            raise NotRecognisedError("not a BerkeleyDB hash database")
+        self.size = struct.unpack_from(f"{self.order}I", head, 20)[0]
+        if self.size < 512 or self.size > 65536 or self.size & (self.size - 1):
+            raise DamagedError(f"a BerkeleyDB page size of {self.size}")
+        if head[24]:
+            raise UnsupportedError("an encrypted BerkeleyDB database")
+        last = struct.unpack_from(f"{self.order}I", head, 32)[0]
+        self.told = last + 1
+        self.count = min(self.told, self._chunks.size // self.size)
+
+    def get(self, number: int) -> bytes:
+        """One page. Raises DamagedError for a number outside the file."""
+        if not 0 < number < self.count:
+            raise DamagedError(f"BerkeleyDB page {number} lies outside the file")
+        return self._chunks.read(number * self.size, self.size)
+
+    def number(self, data: bytes, at: int) -> int:
+        """A 32-bit number."""
+        value: int = struct.unpack_from(f"{self.order}I", data, at)[0]
+        return value
+
+    def half(self, data: bytes, at: int) -> int:
+        """A 16-bit number."""
+        value: int = struct.unpack_from(f"{self.order}H", data, at)[0]
+        return value
+
+
+def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
+    """Every header in the order of its page, or the fault of one that cannot be read.
+
+    Raises NotRecognisedError, UnsupportedError and DamagedError where nothing can be read.
+    """
+    pages = Pages(file)
+    if pages.count < pages.told:
+        what = f"the database has {pages.told} pages, the file {pages.count}"
+        yield DamagedError(what)
+    for number in range(1, pages.count):
+        try:
+            page = pages.get(number)
+            if page[25] in {_HASH, _HASH_UNSORTED}:
+                yield from _values(pages, page)
+        except DamagedError as error:
+            yield error
+
+
+def _values(pages: Pages, page: bytes) -> Iterator[bytes | SidelightError]:
+    """The values of one page's pairs; the pair of key 0 is rpm's counter."""
+    count = pages.half(page, 20)
+    if _PAGE_HEAD + 2 * count > len(page):
+        raise DamagedError(f"a BerkeleyDB page with {count} items")
+    offsets = [pages.half(page, _PAGE_HEAD + 2 * index) for index in range(count)]
+    for index in range(0, count - 1, 2):
+        key, at = offsets[index], offsets[index + 1]
+        # An item ends where the one before it begins: they grow from the page's end down.
+        if key + 5 <= len(page) and page[key] == _INLINE and page[key + 1 : key + 5] == bytes(4):
+            continue
+        try:
+            yield _value(pages, page, key, at)
+        except DamagedError as error:
+            yield error
+
+
+def _value(pages: Pages, page: bytes, key: int, at: int) -> bytes:
+    """The item at `at`, which ends where its key's begins."""
+    if not at < key <= len(page):
+        raise DamagedError("a BerkeleyDB item lies outside its page")
+    if page[at] == _OFF_PAGE:
+        return _off_page(pages, page, at)
+    if page[at] == _INLINE:
+        return page[at + 1 : key]
+    raise DamagedError(f"a BerkeleyDB item of type {page[at]}")
+
+
+def _off_page(pages: Pages, page: bytes, at: int) -> bytes:
+    """A value on a chain of overflow pages."""
+    if at + 12 > len(page):
+        raise DamagedError("a BerkeleyDB item lies outside its page")
+    number, size = pages.number(page, at + 4), pages.number(page, at + 8)
+    if size > min(MAX_VALUE, pages.count * pages.size):
+        raise DamagedError(f"a BerkeleyDB value of {size} bytes")
+    parts: list[bytes] = []
+    have = 0
+    while have < size:
+        overflow = pages.get(number)
+        used = pages.half(overflow, 22)
+        if overflow[25] != _OVERFLOW or not 0 < used <= len(overflow) - _PAGE_HEAD:
+            raise DamagedError(f"BerkeleyDB page {number} is no page of a long value")
+        parts.append(overflow[_PAGE_HEAD : _PAGE_HEAD + used])
+        have += used
+        number = pages.number(overflow, 16)
+    return b"".join(parts)[:size]

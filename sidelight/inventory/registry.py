@@ -1,0 +1,27 @@
+"""Every extractor, as a written tuple: OS packages first, since they say which files they own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sidelight.inventory.language.registry import LANGUAGE_EXTRACTORS
+from sidelight.inventory.os import apk, dpkg, rpm
+
+if TYPE_CHECKING:
+    from sidelight.inventory.protocol import Extractor
+
+OS_EXTRACTORS: Final[tuple[Extractor, ...]] = (
+    dpkg.DpkgStatus(),
+    dpkg.DpkgLists(),
+    rpm.RpmSqlite(),
+    rpm.RpmNdb(),
+    rpm.RpmBerkeley(),
+    apk.ApkInstalled(),
+)
+
+# Those whose file alone is a machine's package database: a machine with none is not understood.
+DATABASES: Final[frozenset[str]] = frozenset(
+    ("os/dpkg", "os/rpm-sqlite", "os/rpm-ndb", "os/rpm-berkeley", "os/apk")
+)
+
+EXTRACTORS: Final[tuple[Extractor, ...]] = (*OS_EXTRACTORS, *LANGUAGE_EXTRACTORS)
