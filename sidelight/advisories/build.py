@@ -120,7 +120,7 @@ def build(
 
 
 def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> None:
-    seen: dict[tuple[str, str], tuple[int, str]] = {}
+    seen: dict[int, tuple[int, str]] = {}
     count = 0
     for count, item in enumerate(feeds.read(path), 1):
         if isinstance(item.parsed, Advisory):
@@ -139,13 +139,14 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
         reading.files.append((path.name, hashlib.file_digest(stream, "sha256").hexdigest()))
 
 
-def _once(item: feeds.Item, seen: dict[tuple[str, str], tuple[int, str]]) -> None:
+def _once(item: feeds.Item, seen: dict[int, tuple[int, str]]) -> None:
     """Real feeds repeat a record now and then; what they may not do is contradict it."""
     advisory = item.parsed
     if not isinstance(advisory, Advisory):
         return
     said = hash(advisory)
-    earlier, place = seen.setdefault((advisory.id, advisory.source), (said, item.where))
+    where = item.where.rpartition(": ")[2]
+    earlier, place = seen.setdefault(hash((advisory.id, advisory.source)), (said, where))
     if earlier != said:
         what = f"the id {advisory.id} is already at {place}, with other contents"
         raise DamagedError(what, where=item.where)

@@ -19,15 +19,19 @@ class Aliases:
 
     def __init__(self) -> None:
         self._cves: dict[str, tuple[str, ...]] = {}
-        self._others: dict[str, set[str]] = {}
+        self._others: dict[str, tuple[str, ...]] = {}
 
     def add(self, advisory: Advisory) -> None:
         """Learn an advisory's names."""
         names = {advisory.id, *advisory.aliases}
         if not advisory.vulnerabilities:
             if advisory.aliases:
+                everyone = tuple(sorted(names))
                 for name in names:
-                    self._others.setdefault(name, set()).update(names)
+                    known = self._others.get(name, everyone)
+                    self._others[name] = (
+                        everyone if known == everyone else tuple(sorted({*known, *names}))
+                    )
             return
         for name in names:
             if not name.startswith("CVE-"):
@@ -40,8 +44,8 @@ class Aliases:
         if own:
             return own
         names = {name, *aliases}
-        for item in list(names):
-            names |= self._others.get(item, set())
+        for item in (name, *aliases):
+            names.update(self._others.get(item, ()))
         cves: set[str] = set()
         for item in names:
             cves.update(self._cves.get(item, ()))

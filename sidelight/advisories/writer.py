@@ -58,7 +58,7 @@ class Writer:
         self._path = out.with_name(f".{out.name}.{os.getpid()}.part")
         self._sections: dict[str, tuple[int, int]] = {}
         self._offsets: dict[str, array[int]] = {}
-        self._group_keys: list[bytes] = []
+        self._group_hashes = array("I")
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class Writer:
 
         def encoded() -> Iterator[bytes]:
             for key, rows in groups:
-                self._group_keys.append(key)
+                self._group_hashes.append(zlib.crc32(key))
                 yield encode_group(key, rows, labels)
 
         self.records("groups", encoded())
@@ -113,7 +113,7 @@ class Writer:
             singular = {"vulnerabilities": "vulnerability", "advisories": "advisory"}
             section = f"{singular.get(name, 'group')}_offsets"
             self._section(section, self._offsets[name].tobytes(), index)
-        self._section("slots", hash_table(self._group_keys), index)
+        self._section("slots", hash_table(self._group_hashes), index)
         self._section("labels", _json(labels.all), index)
         self._section("info", _json(info), index)
         places = [number for name in layout.SECTIONS for number in self._sections[name]]
@@ -152,14 +152,14 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def hash_table(keys: list[bytes]) -> bytes:
-    """The table of layout.py: at most half full."""
+def hash_table(hashes: array[int]) -> bytes:
+    """The table of layout.py, from the CRC-32 of each group's key: at most half full."""
     size = 16
-    while size < 2 * len(keys):
+    while size < 2 * len(hashes):
         size *= 2
     slots = array("I", bytes(4 * size))
-    for number, key in enumerate(keys):
-        slot = zlib.crc32(key) & (size - 1)
+    for number, value in enumerate(hashes):
+        slot = value & (size - 1)
         while slots[slot]:
             slot = (slot + 1) & (size - 1)
         slots[slot] = number + 1

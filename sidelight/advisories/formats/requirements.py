@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cmp_to_key
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.errors import DamagedError
@@ -80,28 +80,30 @@ def _is_empty(found: Interval, scheme: str) -> bool:
     )
 
 
+class _Cut(NamedTuple):
+    """A place between versions: before the version with this key, or after it."""
+
+    key: bytes
+    is_after: bool
+    version: str = ""
+
+
+def _cuts(span: Interval, scheme: str) -> tuple[_Cut, _Cut | None]:
+    """Where an interval begins and ends; None for without end."""
+    low, high = span.introduced, span.end
+    begin = _Cut(sort_key(scheme, low) if low else b"", span.introduced_excluded, low)
+    return begin, _Cut(sort_key(scheme, high), span.end_included, high) if high else None
+
+
 def outside(safe: Iterable[Interval], scheme: str) -> tuple[Interval, ...]:
     """All versions that none of the intervals has, as intervals in order."""
-
-    def before(one: Interval, other: Interval) -> int:
-        left = sort_key(scheme, one.introduced) if one.introduced else b""
-        right = sort_key(scheme, other.introduced) if other.introduced else b""
-        return (left > right) - (left < right)
-
     found: list[Interval] = []
-    start, start_excluded, is_open = "", False, True
-    reached = b""
-    for span in sorted(safe, key=cmp_to_key(before)):
-        low = sort_key(scheme, span.introduced) if span.introduced else b""
-        if is_open and span.introduced and low >= reached:
-            gap = Interval(
-                start, span.introduced, span.introduced_excluded, introduced_excluded=start_excluded
-            )
-            if not _is_empty(gap, scheme):
-                found.append(gap)
-        if not span.end:
+    reached = _Cut(b"", is_after=False)
+    for begin, end in sorted((_cuts(span, scheme) for span in safe), key=itemgetter(0)):
+        if begin[:2] > reached[:2]:
+            found.append(Interval(reached.version, begin.version, begin.is_after, reached.is_after))
+        if end is None:
             return tuple(found)
-        high = sort_key(scheme, span.end)
-        if high >= reached:
-            reached, start, start_excluded = high, span.end, span.end_included
-    return (*found, Interval(start, introduced_excluded=start_excluded and bool(start)))
+        if end[:2] > reached[:2]:
+            reached = end
+    return (*found, Interval(reached.version, introduced_excluded=reached.is_after))
