@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from sidelight.advisories.database import Database, Hit
+    from sidelight.advisories.database import Database
+    from sidelight.advisories.group import Hit
     from sidelight.model import Inventory, OperatingSystem
 
 _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps

@@ -216,7 +216,7 @@ def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
         reading.problem(place, f"{len(refused)} versions without an order: {listed}")
     if found:
         rank = 0 if row.severity is None else row.severity.rank + 1
-        packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text] for s in found]
+        packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text, s.since] for s in found]
         label = [row.stream, row.module, row.state]
         key = f"{row.ecosystem}\0{row.name}".encode()
         value = _pack([advisory.decode(), label, rank, packed])
@@ -341,8 +341,8 @@ class _Groups:
     def _row(self, value: bytes) -> Row:
         place, label, rank, packed = json.loads(value)
         found = tuple(
-            Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text)
-            for introduced, end, flags, text in packed
+            Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text, since)
+            for introduced, end, flags, text, since in packed
         )
         number = self._places[place.encode()]
         return Row(number, (label[0], label[1], label[2]), rank, found)

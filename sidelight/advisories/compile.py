@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """An interval of sort keys; `text` is the end as the feed writes it."""
+    """An interval of sort keys; `since` and `text` are its bounds as the feed writes them."""
 
     introduced: bytes
     end: bytes
     flags: int
     text: str
+    since: str = ""
 
     def contains(self, key: bytes) -> bool:
         """Whether a version with this key lies within."""
@@ -51,6 +52,7 @@ def spans(row: Affected) -> tuple[list[Span], list[str]]:
                 sort_key(scheme, interval.end) if interval.end else NEVER,
                 flags,
                 interval.end,
+                interval.introduced,
             )
         )
     refused: list[str] = []
@@ -61,7 +63,7 @@ def spans(row: Affected) -> tuple[list[Span], list[str]]:
             refused.append(version)
             continue
         if not any(span.contains(key) for span in found):
-            found.append(Span(key, key, END_INCLUDED, version))
+            found.append(Span(key, key, END_INCLUDED, version, version))
     return sorted(set(found)), refused
 
 

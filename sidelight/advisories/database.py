@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sidelight.advisories import layout
-from sidelight.advisories.compile import Span
 from sidelight.advisories.ecosystems import canonical, normal_name
+from sidelight.advisories.group import Group
 from sidelight.errors import DatabaseError
 from sidelight.model import Affected, Interval, Severity
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from sidelight.advisories.group import GroupRow
 
 _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
@@ -48,15 +50,6 @@ class DatabaseInfo:
     newest: str
     ecosystems: tuple[tuple[str, int], ...]
     files: tuple[tuple[str, str], ...]
-
-
-class Hit(NamedTuple):
-    """A row that affects a version: number of its advisory, its label's, severity, the fix."""
-
-    advisory: int
-    label: int
-    severity: int
-    fixed: str
 
 
 class VulnerabilityRecord(NamedTuple):
@@ -247,8 +240,7 @@ class Database:
     def lookup(self, ecosystem: str, name: str) -> Sequence[Affected]:
         """All that the advisories say of a package, by the feed's or the database's ecosystem.
 
-        Versions are as the feeds write them; an interval's beginning is only told where the feed
-        has one that is not the first of all versions.
+        Versions are as the feeds write them; single versions are intervals of one.
         """
         own, _stream = canonical(ecosystem)
         group = self.group(own, normal_name(own, name))
@@ -256,16 +248,19 @@ class Database:
             return ()
         return [self._affected(own, name, row) for row in group.rows()]
 
-    def _affected(
-        self, ecosystem: str, name: str, row: tuple[int, int, int, list[Span]]
-    ) -> Affected:
+    def _affected(self, ecosystem: str, name: str, row: GroupRow) -> Affected:
         number, label, severity, found = row
         stream, module, state = self.labels[label]
         return Affected(
             ecosystem=ecosystem,
             name=name,
             intervals=tuple(
-                Interval(end=span.text, end_included=bool(span.flags & layout.END_INCLUDED))
+                Interval(
+                    introduced=span.since,
+                    end=span.text,
+                    end_included=bool(span.flags & layout.END_INCLUDED),
+                    introduced_excluded=bool(span.flags & layout.INTRODUCED_EXCLUDED),
+                )
                 for span in found
             ),
             stream=stream,
@@ -296,106 +291,3 @@ def _check(path: Path, data: mmap.mmap) -> None:
     digest = hashlib.sha256(header + index.digest()).digest()
     if digest != data[layout.HEADER.size : layout.HEADER.size + layout.DIGEST_SIZE]:
         raise DatabaseError("its index is damaged", where=where)
-
-
-class Group:
-    """The rows of one package, decoded as far as they are asked for."""
-
-    __slots__ = (
-        "_data",
-        "_ends",
-        "_keys",
-        "_ranged",
-        "_ranged_count",
-        "_row_ends",
-        "_rows",
-        "_text_ends",
-        "_texts",
-        "has_streams",
-    )
-
-    def __init__(self, data: mmap.mmap, start: int, head: tuple[int, ...]) -> None:
-        _key, flags, buckets, rows, ranged = head
-        self.has_streams = bool(flags & layout.HAS_STREAMS)
-        self._data = data
-        table = struct.unpack_from(f"<{3 * buckets}I", data, start)
-        self._ends = table[:buckets]
-        self._row_ends = table[buckets : 2 * buckets]
-        self._text_ends = table[2 * buckets :]
-        self._rows = start + 12 * buckets
-        self._keys = self._rows + layout.ROW.size * rows
-        self._texts = self._keys + (self._ends[-1] if buckets else 0)
-        self._ranged = self._texts + (self._text_ends[-1] if buckets else 0)
-        self._ranged_count = ranged
-
-    def hits(self, key: bytes) -> list[Hit]:
-        """The rows that affect the version with this sort key."""
-        found: list[Hit] = []
-        data, ends = self._data, self._ends
-        low, high = 0, len(ends)
-        while low < high:  # the first bucket whose key is above
-            middle = (low + high) // 2
-            start = ends[middle - 1] if middle else 0
-            if data[self._keys + start : self._keys + ends[middle]] <= key:
-                low = middle + 1
-            else:
-                high = middle
-        for bucket in range(low, len(ends)):
-            fixed = self._text(bucket)
-            first = self._row_ends[bucket - 1] if bucket else 0
-            rows = data[
-                self._rows + layout.ROW.size * first : self._rows
-                + layout.ROW.size * self._row_ends[bucket]
-            ]
-            found += [
-                Hit(advisory, label, severity, fixed)
-                for advisory, label, severity, _unused in layout.ROW.iter_unpack(rows)
-            ]
-        if self._ranged_count:
-            self._ranged_hits(key, found)
-        return found
-
-    def _text(self, bucket: int) -> str:
-        start = self._text_ends[bucket - 1] if bucket else 0
-        text = self._data[self._texts + start : self._texts + self._text_ends[bucket]]
-        return text.decode("utf-8", "surrogateescape")
-
-    def _ranged_hits(self, key: bytes, found: list[Hit]) -> None:
-        for advisory, label, severity, spans in self._ranged_rows():
-            for span in spans:
-                if span.contains(key):
-                    fixed = span.text if span.flags & layout.SHOWN_AS_FIX else ""
-                    found.append(Hit(advisory, label, severity, fixed))
-                    break
-
-    def _ranged_rows(self) -> list[tuple[int, int, int, list[Span]]]:
-        data, at = self._data, self._ranged
-        rows: list[tuple[int, int, int, list[Span]]] = []
-        for _row in range(self._ranged_count):
-            advisory, label, severity, _unused = layout.ROW.unpack_from(data, at)
-            (count,) = layout.COUNT.unpack_from(data, at + layout.ROW.size)
-            at += layout.ROW.size + layout.COUNT.size
-            spans: list[Span] = []
-            for _span in range(count):
-                flags, low, high, size = layout.SPAN.unpack_from(data, at)
-                at += layout.SPAN.size
-                end = at + low + high
-                text = data[end : end + size].decode("utf-8", "surrogateescape")
-                spans.append(Span(data[at : at + low], data[at + low : end], flags, text))
-                at = end + size
-            rows.append((advisory, label, severity, spans))
-        return rows
-
-    def rows(self) -> list[tuple[int, int, int, list[Span]]]:
-        """Every row: advisory, label and severity numbers, and the affected spans."""
-        out: list[tuple[int, int, int, list[Span]]] = []
-        for bucket, (end, row_end) in enumerate(zip(self._ends, self._row_ends, strict=True)):
-            key_start = self._ends[bucket - 1] if bucket else 0
-            key = self._data[self._keys + key_start : self._keys + end]
-            span = Span(b"", key, layout.SHOWN_AS_FIX, self._text(bucket))
-            first = self._row_ends[bucket - 1] if bucket else 0
-            for number in range(first, row_end):
-                place = self._rows + layout.ROW.size * number
-                advisory, label, severity, _unused = layout.ROW.unpack_from(self._data, place)
-                out.append((advisory, label, severity, [span]))
-        return out + self._ranged_rows()

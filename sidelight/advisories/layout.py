@@ -19,7 +19,7 @@ A group:
     bucket table    u32 arrays, one item a bucket: end of its sort key, of its rows, of its text
     rows            ROW each, bucket after bucket
     keys, texts     of the buckets: sort key and spelling of the version that fixes
-    ranged rows     ROW, u16 count, then that many of SPAN, introduced key, end key, end text
+    ranged rows     ROW, u16 count, then that many of SPAN and its keys and texts
 
 Buckets are sorted by key, so that all rows that affect a version are those after one place. The
 key NEVER, above every version's, is of rows without a fix. Only rows with a single interval from
@@ -55,8 +55,8 @@ HAS_STREAMS = 1  # a flag of a group: some of its rows are of a stream of their 
 # advisory number, label number (stream, module, state), severity rank + 1 (0: none), unused
 ROW = struct.Struct("<IHBB")
 COUNT = struct.Struct("<H")
-# flags, sizes of: introduced key, end key, end text
-SPAN = struct.Struct("<BHHH")
+# flags, sizes of what follows: introduced key, end key, introduced text, end text
+SPAN = struct.Struct("<BHHHH")
 END_INCLUDED = 1
 INTRODUCED_EXCLUDED = 2
 SHOWN_AS_FIX = 4  # the end is a version that fixes, and not the last affected one

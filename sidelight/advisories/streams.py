@@ -23,11 +23,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sidelight.advisories.compile import Span
-    from sidelight.advisories.database import Group, Hit
+    from sidelight.advisories.group import Group, GroupRow, Hit
     from sidelight.model import Package
 
-    _Rows = list[tuple[int, int, int, list[Span]]]
 
 Label = tuple[str, str, str]  # stream, module, state
 _RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
@@ -77,7 +75,7 @@ class Case(NamedTuple):
         """The stream of a hit."""
         return self.labels[hit.label][0]
 
-    def rows(self) -> _Rows:
+    def rows(self) -> list[GroupRow]:
         """All rows that may speak of the package, also those that do not affect its version."""
         return [
             row for row in self.group.rows() if fits_module(self.labels[row[1]][1], self.package)

@@ -9,7 +9,8 @@ from sidelight.model import FixAvailable, Severity
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
-    from sidelight.advisories.database import AdvisoryRecord, Database, Hit, VulnerabilityRecord
+    from sidelight.advisories.database import AdvisoryRecord, Database, VulnerabilityRecord
+    from sidelight.advisories.group import Hit
 
     _Told = list[tuple[Hit, AdvisoryRecord]]
     _Rating = tuple[int, int, str]  # authority, minus the severity's rank, who says so

@@ -181,7 +181,7 @@ def encode_group(key: bytes, rows: list[Row], labels: Labels) -> bytes:
             packed += _row(row, labels)
             number += 1
         key_bytes += end
-        text_bytes += text.encode("utf-8", "surrogateescape")
+        text_bytes += text.encode()
         ends.append(len(key_bytes))
         counts.append(number)
         texts.append(len(text_bytes))
@@ -203,10 +203,11 @@ def _ranged(row: Row, labels: Labels) -> bytes:
         raise LimitError(f"{len(row.spans)} intervals of one package in one advisory")
     out = bytearray(_row(row, labels) + layout.COUNT.pack(len(row.spans)))
     for span in row.spans:
-        text = span.text.encode("utf-8", "surrogateescape")
+        since, text = span.since.encode(), span.text.encode()
+        parts = span.introduced, span.end, since, text
         try:
-            sizes = layout.SPAN.pack(span.flags, len(span.introduced), len(span.end), len(text))
+            sizes = layout.SPAN.pack(span.flags, *map(len, parts))
         except struct.error as error:
             raise LimitError("a version longer than 64 KiB") from error
-        out += sizes + span.introduced + span.end + text
+        out += sizes + b"".join(parts)
     return bytes(out)

@@ -294,6 +294,24 @@ def test_single_versions_count_beside_intervals(tmp_path: Path) -> None:
     assert found == [["1.0.0"], ["1.0.0"], [], [""], []]
 
 
+def test_intervals_come_back_as_the_feed_wrote_them(tmp_path: Path) -> None:
+    events = [
+        {"introduced": "1.0.0"},
+        {"fixed": "1.4.0"},
+        {"introduced": "2.0.0"},
+        {"last_affected": "2.2.0"},
+        {"introduced": "3.0.0"},
+    ]
+    build([feed(tmp_path, record("GHSA-1", "a", *events))], tmp_path / "db")
+    with Database.open(tmp_path / "db") as database:
+        (row,) = database.lookup("npm", "a")
+    assert row.intervals == (
+        Interval("1.0.0", "1.4.0"),
+        Interval("2.0.0", "2.2.0", end_included=True),
+        Interval("3.0.0"),
+    )
+
+
 def test_severities_and_states_of_rows_come_back(tmp_path: Path) -> None:
     row = {
         "package": {"ecosystem": "Debian:12", "name": "x"},

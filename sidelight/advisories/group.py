@@ -1,0 +1,129 @@
+"""The rows of one package, decoded in place as far as they are asked for (see layout.py)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from sidelight.advisories import layout
+from sidelight.advisories.compile import Span
+
+if TYPE_CHECKING:
+    import mmap
+
+# Numbers of the advisory and of the label, severity rank + 1 (0: none), and the affected spans.
+GroupRow: TypeAlias = tuple[int, int, int, list[Span]]
+
+
+class Hit(NamedTuple):
+    """A row that affects a version: number of its advisory, its label's, severity, the fix."""
+
+    advisory: int
+    label: int
+    severity: int
+    fixed: str
+
+
+class Group:
+    """The rows of one package, decoded as far as they are asked for."""
+
+    __slots__ = (
+        "_data",
+        "_ends",
+        "_keys",
+        "_ranged",
+        "_ranged_count",
+        "_row_ends",
+        "_rows",
+        "_text_ends",
+        "_texts",
+        "has_streams",
+    )
+
+    def __init__(self, data: mmap.mmap, start: int, head: tuple[int, ...]) -> None:
+        _key, flags, buckets, rows, ranged = head
+        self.has_streams = bool(flags & layout.HAS_STREAMS)
+        self._data = data
+        table = struct.unpack_from(f"<{3 * buckets}I", data, start)
+        self._ends = table[:buckets]
+        self._row_ends = table[buckets : 2 * buckets]
+        self._text_ends = table[2 * buckets :]
+        self._rows = start + 12 * buckets
+        self._keys = self._rows + layout.ROW.size * rows
+        self._texts = self._keys + (self._ends[-1] if buckets else 0)
+        self._ranged = self._texts + (self._text_ends[-1] if buckets else 0)
+        self._ranged_count = ranged
+
+    def hits(self, key: bytes) -> list[Hit]:
+        """The rows that affect the version with this sort key."""
+        found: list[Hit] = []
+        data, ends = self._data, self._ends
+        low, high = 0, len(ends)
+        while low < high:  # the first bucket whose key is above
+            middle = (low + high) // 2
+            start = ends[middle - 1] if middle else 0
+            if data[self._keys + start : self._keys + ends[middle]] <= key:
+                low = middle + 1
+            else:
+                high = middle
+        for bucket in range(low, len(ends)):
+            fixed = self._text(bucket)
+            first = self._row_ends[bucket - 1] if bucket else 0
+            rows = data[
+                self._rows + layout.ROW.size * first : self._rows
+                + layout.ROW.size * self._row_ends[bucket]
+            ]
+            found += [
+                Hit(advisory, label, severity, fixed)
+                for advisory, label, severity, _unused in layout.ROW.iter_unpack(rows)
+            ]
+        if self._ranged_count:
+            self._ranged_hits(key, found)
+        return found
+
+    def _text(self, bucket: int) -> str:
+        start = self._text_ends[bucket - 1] if bucket else 0
+        text = self._data[self._texts + start : self._texts + self._text_ends[bucket]]
+        return text.decode()
+
+    def _ranged_hits(self, key: bytes, found: list[Hit]) -> None:
+        for advisory, label, severity, spans in self._ranged_rows():
+            for span in spans:
+                if span.contains(key):
+                    fixed = span.text if span.flags & layout.SHOWN_AS_FIX else ""
+                    found.append(Hit(advisory, label, severity, fixed))
+                    break
+
+    def _ranged_rows(self) -> list[GroupRow]:
+        data, at = self._data, self._ranged
+        rows: list[GroupRow] = []
+        for _row in range(self._ranged_count):
+            advisory, label, severity, _unused = layout.ROW.unpack_from(data, at)
+            (count,) = layout.COUNT.unpack_from(data, at + layout.ROW.size)
+            at += layout.ROW.size + layout.COUNT.size
+            spans: list[Span] = []
+            for _span in range(count):
+                flags, *sizes = layout.SPAN.unpack_from(data, at)
+                at += layout.SPAN.size
+                parts: list[bytes] = []
+                for size in sizes:
+                    parts.append(data[at : at + size])
+                    at += size
+                low, high, since, text = parts
+                spans.append(Span(low, high, flags, text.decode(), since.decode()))
+            rows.append((advisory, label, severity, spans))
+        return rows
+
+    def rows(self) -> list[GroupRow]:
+        """Every row: advisory, label and severity numbers, and the affected spans."""
+        out: list[GroupRow] = []
+        for bucket, (end, row_end) in enumerate(zip(self._ends, self._row_ends, strict=True)):
+            key_start = self._ends[bucket - 1] if bucket else 0
+            key = self._data[self._keys + key_start : self._keys + end]
+            span = Span(b"", key, layout.SHOWN_AS_FIX, self._text(bucket))
+            first = self._row_ends[bucket - 1] if bucket else 0
+            for number in range(first, row_end):
+                place = self._rows + layout.ROW.size * number
+                advisory, label, severity, _unused = layout.ROW.unpack_from(self._data, place)
+                out.append((advisory, label, severity, [span]))
+        return out + self._ranged_rows()
