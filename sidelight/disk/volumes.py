@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import SliceSource
 from sidelight.disk import gpt_layout, mbr, tables
-from sidelight.disk.names import device_names
+from sidelight.disk.lvm import logical_volumes
+from sidelight.disk.names import device_names, logical_volume_names
 from sidelight.disk.region import Region, Signature
 from sidelight.disk.signatures import (
     INERT,
@@ -18,6 +18,7 @@ from sidelight.disk.signatures import (
     identify,
     identify_end,
 )
+from sidelight.disk.together import prefetch_together
 from sidelight.errors import SourceError
 from sidelight.model import Problem
 
@@ -41,7 +42,7 @@ def volumes(
     may name it; members of a volume group are not returned. No name or type of a partition is
     passed over. Never raises for what is on the disks: a disk that cannot be read is a Problem.
     """
-    _prefetch([(source, [(0, 1), (source.size - 1, 1)]) for source in sources])
+    prefetch_together([(source, [(0, 1), (source.size - 1, 1)]) for source in sources])
     regions: list[Region] = []
     types: dict[str, str] = {}
     for disk, source in enumerate(sources):
@@ -59,16 +60,22 @@ def volumes(
             regions.append(
                 Region(source, source.name, disk, device_names=device_names(disk, None, attached))
             )
-    return _recognised(regions, types, problems)
+    named = _recognised(regions, types, problems)
+    members = [region for region in named if region.kind == LVM_MEMBER]
+    mapped = _recognised(_logical(members, problems), {}, problems)
+    return [region for region in named if region.kind != LVM_MEMBER] + mapped
 
 
-def _prefetch(wanted: Sequence[tuple[BlockSource, Sequence[tuple[int, int]]]]) -> None:
-    """Prefetch from several disks at the same time."""
-    if len(wanted) == 1:
-        wanted[0][0].prefetch(wanted[0][1])
-    elif wanted:
-        with ThreadPoolExecutor(len(wanted), thread_name_prefix="disk") as pool:
-            list(pool.map(lambda want: want[0].prefetch(want[1]), wanted))
+def _logical(members: list[Region], problems: list[Problem]) -> list[Region]:
+    regions = []
+    for volume in logical_volumes([region.source for region in members], problems):
+        name = f"{volume.group}/{volume.name}"
+        disks = {members[index].disk for index in volume.members}
+        by_uuid = "/dev/disk/by-id/dm-uuid-LVM-" + volume.uuid.replace("-", "")
+        names = (*logical_volume_names(volume.group, volume.name), by_uuid)
+        disk = disks.pop() if len(disks) == 1 else -1
+        regions.append(Region(volume.source, name, disk, lv=name, device_names=names))
+    return regions
 
 
 def _region(source: BlockSource, disk: int, partition: Partition, attached: str) -> Region:
@@ -88,7 +95,7 @@ def _recognised(
     regions: list[Region], types: dict[str, str], problems: list[Problem]
 ) -> list[Region]:
     """Name what each region holds."""
-    _prefetch([(region.source, [(0, 4096)]) for region in regions])
+    prefetch_together([(region.source, [(0, 4096)]) for region in regions])
     found = []
     for region in regions:
         try:

@@ -1,0 +1,124 @@
+"""Physical volumes: label, header, metadata areas, and the newest text that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidelight.disk.lvm import layout
+from sidelight.disk.lvm.text import Section, parse
+from sidelight.errors import DamagedError, FormatError, NotRecognisedError, SidelightError
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.blocks import BlockSource
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalVolume:
+    """One member; `areas` are its metadata areas as (offset, size) in bytes, often one or none."""
+
+    source: BlockSource
+    uuid: str
+    areas: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """One text of one volume group, and the member that it was read from."""
+
+    name: str
+    id: str
+    seqno: int
+    group: Section
+    origin: str
+
+
+def read_label(source: BlockSource) -> PhysicalVolume:
+    """The member's header. Raises NotRecognisedError, DamagedError, SourceError."""
+    size = layout.LABEL_SECTORS * layout.SECTOR
+    head = source.read_at(0, min(size, source.size))
+    for sector in range(len(head) // layout.SECTOR):
+        raw = head[sector * layout.SECTOR : (sector + 1) * layout.SECTOR]
+        magic, _, crc, offset, kind = layout.LABEL.unpack_from(raw)
+        if magic != layout.LABEL_MAGIC or kind != layout.LABEL_TYPE:
+            continue
+        if layout.checksum(raw[layout.LABEL_CRC_FROM :]) != crc:
+            raise DamagedError("the LVM2 label fails its checksum", where=source.name)
+        if not layout.LABEL.size <= offset <= layout.SECTOR - layout.PV_HEADER.size:
+            raise DamagedError(f"the LVM2 header lies at {offset}", where=source.name)
+        return _header(source, raw, offset)
+    raise NotRecognisedError("no LVM2 label", where=source.name)
+
+
+def _header(source: BlockSource, raw: bytes, offset: int) -> PhysicalVolume:
+    uuid, _ = layout.PV_HEADER.unpack_from(raw, offset)
+    position = offset + layout.PV_HEADER.size
+    lists: list[list[tuple[int, int]]] = [[], []]
+    for areas in lists:
+        while position + layout.AREA.size <= len(raw) and len(areas) <= layout.MAX_AREAS:
+            start, size = layout.AREA.unpack_from(raw, position)
+            position += layout.AREA.size
+            if start == 0:
+                break
+            areas.append((start, size))
+    text = layout.hyphened(uuid.decode("latin-1"))
+    return PhysicalVolume(source, text, tuple(lists[1][: layout.MAX_AREAS]))
+
+
+def read_metadata(volume: PhysicalVolume, problems: list[Problem]) -> list[Metadata]:
+    """The text of each of a member's metadata areas. Damage is a Problem."""
+    found = []
+    for start, size in volume.areas:
+        where = f"{volume.source.name}: LVM2 metadata area at {start}"
+        try:
+            data = _text(volume.source, start, size)
+            if data is not None:
+                found.append(_group(parse(data), where))
+        except SidelightError as error:
+            problems.append(Problem(where, error.what))
+    return found
+
+
+def newest(texts: Sequence[Metadata]) -> list[Metadata]:
+    """Of each volume group (by id) the text with the highest sequence number."""
+    best: dict[str, Metadata] = {}
+    for text in texts:
+        other = best.get(text.id)
+        if other is None or text.seqno > other.seqno:
+            best[text.id] = text
+    return list(best.values())
+
+
+def _text(source: BlockSource, start: int, size: int) -> bytes | None:
+    """The committed text; None where the area holds none or is not in use."""
+    raw = source.read_at(start, layout.MDA_HEADER_SIZE)
+    crc, magic, version, own, _ = layout.MDA_HEADER.unpack_from(raw)
+    if magic != layout.MDA_MAGIC or version != 1 or own != start:
+        raise DamagedError("no metadata header")
+    if layout.checksum(raw[4:]) != crc:
+        raise DamagedError("the metadata header fails its checksum")
+    offset, length, text_crc, flags = layout.RAW_LOCATION.unpack_from(raw, layout.MDA_HEADER.size)
+    if offset == 0 or flags & layout.RAW_IGNORED:
+        return None
+    ring = size - layout.MDA_HEADER_SIZE
+    if not layout.MDA_HEADER_SIZE <= offset < size or not 0 < length <= min(ring, layout.MAX_TEXT):
+        raise DamagedError(f"a text of {length} bytes at {offset} in an area of {size}")
+    first = min(length, size - offset)
+    source.prefetch([(start + offset, first), (start + layout.MDA_HEADER_SIZE, length - first)])
+    data = source.read_at(start + offset, first)
+    if first < length:
+        # The area is a ring: the text goes on after the header.
+        data += source.read_at(start + layout.MDA_HEADER_SIZE, length - first)
+    if layout.checksum(data) != text_crc:
+        raise DamagedError("the metadata text fails its checksum")
+    return data
+
+
+def _group(root: Section, where: str) -> Metadata:
+    for name, group in root.sections():
+        if group.text("id"):
+            return Metadata(name, group.text("id"), group.number("seqno"), group, where)
+    raise FormatError("the metadata text names no volume group")
