@@ -35,6 +35,9 @@ _NAMESPACES = {
     "archarm": "arch",
 }
 
+# Their VERSION_ID is a date: no advisory goes by it.
+_ROLLING = frozenset(("arch", "archarm", "opensuse-tumbleweed"))
+
 
 def encode(text: str, safe: str = ":") -> str:
     """Percent-encode one component. Bytes that were no UTF-8 (surrogates) are encoded as such."""
@@ -76,6 +79,6 @@ def namespace_of(system: OperatingSystem, fallback: str) -> str:
 
 def distro_of(system: OperatingSystem) -> str:
     """The `distro` qualifier: `debian-12`; a rolling release has no number; empty if unknown."""
-    if not system.id or not system.version_id or system.id == "opensuse-tumbleweed":
+    if not system.version_id or system.id in _ROLLING:
         return system.id
     return f"{system.id}-{system.version_id}"

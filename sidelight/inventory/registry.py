@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.registry import LANGUAGE_EXTRACTORS
-from sidelight.inventory.os import apk, dpkg, rpm
+from sidelight.inventory.os import (
+    apk,
+    bottlerocket,
+    dpkg,
+    flatpak,
+    pacman,
+    portage,
+    rpm,
+    rpm_manifest,
+    snap,
+)
 
 if TYPE_CHECKING:
     from sidelight.inventory.protocol import Extractor
@@ -16,12 +26,31 @@ OS_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     rpm.RpmSqlite(),
     rpm.RpmNdb(),
     rpm.RpmBerkeley(),
+    rpm_manifest.RpmManifest(),
     apk.ApkInstalled(),
+    pacman.PacmanLocal(),
+    bottlerocket.BottlerocketInventory(),
+    portage.PortageDatabase(),
+    dpkg.OpkgStatus(),
+    snap.SnapYaml(),
+    snap.SnapState(),
+    flatpak.FlatpakMetainfo(),
 )
 
 # Those whose file alone is a machine's package database: a machine with none is not understood.
 DATABASES: Final[frozenset[str]] = frozenset(
-    ("os/dpkg", "os/rpm-sqlite", "os/rpm-ndb", "os/rpm-berkeley", "os/apk")
+    (
+        "os/dpkg",
+        "os/rpm-sqlite",
+        "os/rpm-ndb",
+        "os/rpm-berkeley",
+        "os/rpm-manifest",
+        "os/apk",
+        "os/pacman",
+        "os/bottlerocket",
+        "os/portage",
+        "os/opkg",
+    )
 )
 
 EXTRACTORS: Final[tuple[Extractor, ...]] = (*OS_EXTRACTORS, *LANGUAGE_EXTRACTORS)

@@ -20,6 +20,10 @@ _STATUS = "var/lib/dpkg/status"
 _STATUS_D = "var/lib/dpkg/status.d/"
 _INFO = "var/lib/dpkg/info/"
 _MAX_UPDATES = 10_000
+_OPKG = ("usr/lib/opkg", "var/lib/opkg")
+
+# The purl namespace where no release file names the system.
+_FALLBACKS = {"deb": "debian", "opkg": "openwrt"}
 
 # "not-installed" and "config-files" have no files of the package on the disk. Every other state
 # has: dpkg-query lists them, and so does a scanner.
@@ -77,13 +81,25 @@ class DpkgLists:
 
     name = "os/dpkg-lists"
     wants = Wants(
-        directories=frozenset((_INFO.rstrip("/"),)), confirm=lambda path: path.endswith(".list")
+        directories=frozenset((_INFO.rstrip("/"), *(f"{path}/info" for path in _OPKG))),
+        confirm=lambda path: path.endswith(".list"),
     )
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
         """The owned paths, without the leading slash."""
         text = file.read().decode("utf-8", "surrogateescape")
         return Extraction(owned={line[1:] for line in text.split("\n") if len(line) > 2})
+
+
+class OpkgStatus:
+    """OpenWrt's and Yocto's opkg: the same format, beside its own lists."""
+
+    name = "os/opkg"
+    wants = Wants(paths=frozenset(f"{path}/status" for path in _OPKG))
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        """All installed packages."""
+        return parse_status(file.read(), f"/{file.path}", machine.os, kind="opkg")
 
 
 def _md5sums(data: bytes) -> set[str]:
@@ -93,15 +109,20 @@ def _md5sums(data: bytes) -> set[str]:
 
 
 def parse_status(
-    data: bytes, path: str, system: OperatingSystem, *, needs_status: bool = True
+    data: bytes,
+    path: str,
+    system: OperatingSystem,
+    *,
+    kind: str = "deb",
+    needs_status: bool = True,
 ) -> Extraction:
     """The installed packages of a deb822 file; the last stanza of a name and architecture counts.
 
     `needs_status`: whether a stanza without `Status` counts as not installed, as in the one
-    database; in status.d a stanza is there because its package is.
+    database; in status.d a stanza is there because its package is. `kind`: `deb` or `opkg`.
     """
     found = Extraction()
-    namespace, distro = namespace_of(system, "debian"), distro_of(system)
+    namespace, distro = namespace_of(system, _FALLBACKS[kind]), distro_of(system)
     packages: dict[tuple[bytes, bytes], Package | None] = {}
     if b"\0" in data:
         found.problems.append(Problem(path, "zero bytes in a text file: it is damaged"))
@@ -114,14 +135,23 @@ def parse_status(
         key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
         status = fields.get(b"status", b"").split()
         if (status and status[-1] in _ABSENT) or (not status and needs_status):
-            packages[key] = None
+            _forget(packages, key)
             continue
-        packages[key] = package = _package(fields, path, namespace, distro)
+        packages[key] = package = _package(fields, path, kind, namespace, distro)
         if package is None:
             name = _text(key[0]) or "a stanza"
             found.problems.append(Problem(path, f"{name} has no name or no version"))
     found.packages = [package for package in packages.values() if package is not None]
     return found
+
+
+def _forget(packages: dict[tuple[bytes, bytes], Package | None], key: tuple[bytes, bytes]) -> None:
+    """An absent package replaces what an earlier stanza said; a purged one has no architecture."""
+    packages[key] = None
+    if not key[1]:
+        same = [other for other in packages if other[0] == key[0] and other[1]]
+        if len(same) == 1:
+            packages[same[0]] = None
 
 
 def _stanzas(data: bytes) -> list[bytes]:
@@ -133,7 +163,9 @@ def _stanzas(data: bytes) -> list[bytes]:
     return data.split(b"\n\n")
 
 
-def _package(fields: dict[bytes, bytes], path: str, namespace: str, distro: str) -> Package | None:
+def _package(
+    fields: dict[bytes, bytes], path: str, kind: str, namespace: str, distro: str
+) -> Package | None:
     name, version = _text(fields.get(b"package", b"")), _text(fields.get(b"version", b""))
     if not name or not version:
         return None
@@ -145,11 +177,11 @@ def _package(fields: dict[bytes, bytes], path: str, namespace: str, distro: str)
         upstream = f"{source_name}@{source_version}" if match[2] else source_name
     qualifiers = (("arch", arch), ("distro", distro), ("upstream", upstream))
     return Package(
-        type="deb",
+        type=kind,
         name=name,
         version=version,
         path=path,
-        purl=format_purl("deb", namespace, name, version, qualifiers),
+        purl=format_purl(kind, namespace, name, version, qualifiers),
         arch=arch,
         source_name=source_name,
         source_version=source_version,

@@ -1,0 +1,65 @@
+"""Flatpak applications, by the AppStream metainfo that each carries.
+
+Source: AppStream's specification, "Upstream Metadata": id, releases (the newest first).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from sidelight.errors import DamagedError
+from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.purl import format_purl
+from sidelight.model import Package
+
+if TYPE_CHECKING:
+    from sidelight.inventory.protocol import Machine, WantedFile
+
+_PATH = re.compile(
+    r"(?:.*/)?flatpak/(?:app|runtime)/([^/]+)/([^/]+)/.*/share/(?:metainfo|appdata)/"
+    r"[^/]+\.(?:metainfo|appdata)\.xml"
+)
+
+
+class FlatpakMetainfo:
+    """One application or runtime below a Flatpak installation."""
+
+    name = "os/flatpak"
+    wants = Wants(
+        suffixes=frozenset((".xml",)),
+        confirm=lambda path: "flatpak/" in path and _PATH.fullmatch(path) is not None,
+        limit=4 << 20,
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
+        """One package; none for an add-on. Raises DamagedError where it is not named."""
+        path = f"/{file.path}"
+        try:
+            root = fromstring(file.read(), forbid_dtd=True)
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+            raise DamagedError(f"no readable XML: {error}"[:300], where=path) from error
+        if root.get("type") == "addon":
+            return Extraction()
+        identity = (root.findtext("id") or "").strip().removesuffix(".desktop")
+        release = root.find("releases/release")
+        version = (release.get("version") or "").strip() if release is not None else ""
+        if not identity or not version:
+            raise DamagedError("an application without an id or a release", where=path)
+        match = _PATH.fullmatch(file.path)
+        arch = match[2] if match else ""
+        package = Package(
+            type="flatpak",
+            name=identity,
+            version=version,
+            path=path,
+            purl=format_purl("flatpak", "", identity, version, (("arch", arch),)),
+            arch=arch,
+            vendor=(root.findtext("developer_name") or "").strip(),
+            licence=(root.findtext("project_license") or "").strip(),
+        )
+        return Extraction(packages=[package])

@@ -1,0 +1,54 @@
+"""Gentoo's database of installed packages: /var/db/pkg/<category>/<name-version>/.
+
+Source: Package Manager Specification, "Names and versions", and portage(5) for the files.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sidelight.errors import DamagedError
+from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.purl import distro_of, format_purl
+from sidelight.model import Package
+
+if TYPE_CHECKING:
+    from sidelight.inventory.protocol import Machine, WantedFile
+
+_PATH = re.compile(r"var/db/pkg/([^/]+)/[^/]+/(?:PF|CONTENTS)")
+_NAME = re.compile(
+    r"(.+?)-(\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|p)\d*)*(?:-r\d+)?)", re.ASCII
+)
+_OWNED = re.compile(r"(?:obj /(.+) [0-9a-f]{32} \d+|sym /(.+) -> .*)")
+
+
+class PortageDatabase:
+    """Installed packages from `PF`, and from `CONTENTS` what they own."""
+
+    name = "os/portage"
+    wants = Wants(
+        names=frozenset(("PF", "CONTENTS")), confirm=lambda path: _PATH.fullmatch(path) is not None
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        """One package. Raises DamagedError where its name does not end in a version."""
+        text = file.read().decode("utf-8", "surrogateescape")
+        if file.path.endswith("/CONTENTS"):
+            lines = map(_OWNED.fullmatch, text.split("\n"))
+            return Extraction(owned={match[1] or match[2] for match in lines if match})
+        match = _NAME.fullmatch(text.strip())
+        category = _PATH.fullmatch(file.path)
+        if match is None or category is None:
+            raise DamagedError(f"{text.strip()[:80]!r} is no name and version")
+        name, version = match[1], match[2]
+        package = Package(
+            type="ebuild",
+            name=f"{category[1]}/{name}",
+            version=version,
+            path=f"/{file.path}",
+            purl=format_purl(
+                "ebuild", category[1], name, version, (("distro", distro_of(machine.os)),)
+            ),
+        )
+        return Extraction(packages=[package])
