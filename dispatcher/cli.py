@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import click
 
-from dispatcher.commands import advisories, local, scanning, trees
-from dispatcher.fleet import fleet
 from sidelight.errors import SidelightError, UsageError
 
 WRONG_USAGE = 2
@@ -15,7 +14,42 @@ FAILED = 4
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Name -> (module, command in it). A command's module is imported when it runs: `sidelight ls` need
+# not wait for Celery, nor a scan of a file for the fleet's store.
+COMMANDS = {
+    "scan": ("dispatcher.commands.scanning", "scan"),
+    "inventory": ("dispatcher.commands.scanning", "inventory"),
+    "ls": ("dispatcher.commands.trees", "list_directory"),
+    "cat": ("dispatcher.commands.trees", "cat"),
+    "tree": ("dispatcher.commands.trees", "tree"),
+    "advisories": ("dispatcher.commands.advisories", "advisories"),
+    "fleet": ("dispatcher.fleet", "fleet"),
+    "local": ("dispatcher.commands.local", "local"),
+}
+
+
+class WrittenGroup(click.Group):
+    """A group of the commands in COMMANDS, in that order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(
+    cls=WrittenGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="sidelight")
 def sidelight() -> None:
     """Find vulnerable software on EC2 machines from their EBS snapshots, without touching them.
@@ -25,16 +59,6 @@ def sidelight() -> None:
 
     Exit status: 0 done, 1 findings at or above --fail-on, 2 wrong usage, 3 partial, 4 failed.
     """
-
-
-sidelight.add_command(scanning.scan)
-sidelight.add_command(scanning.inventory)
-sidelight.add_command(trees.list_directory)
-sidelight.add_command(trees.cat)
-sidelight.add_command(trees.tree)
-sidelight.add_command(advisories.advisories)
-sidelight.add_command(fleet)
-sidelight.add_command(local.local)
 
 
 def main() -> None:

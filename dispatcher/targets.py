@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from sidelight.aws.ebs import SnapshotSource, open_snapshot
-from sidelight.aws.session import Session
 from sidelight.blocks import ImageFile
 from sidelight.errors import UsageError
 from sidelight.model import ReadStats
@@ -15,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from sidelight.aws.ebs import SnapshotSource
+    from sidelight.aws.session import Session
     from sidelight.blocks import BlockSource
 
 SNAPSHOT = "ebs:"
@@ -40,8 +40,12 @@ class Targets:
                     self.sources.append(self._stack.enter_context(ImageFile(target)))
                     continue
                 name = snapshot_name(target)
-                session = session or Session(region=region, pool=in_flight)
-                source = open_snapshot(
+                # boto3 takes half a second to import, and an image file needs none of it.
+                from sidelight.aws import ebs
+                from sidelight.aws import session as aws
+
+                session = session or aws.Session(region=region, pool=in_flight)
+                source = ebs.open_snapshot(
                     name, session.client("ebs"), in_flight=in_flight, budget=budget
                 )
                 self._stack.callback(source.close)

@@ -46,6 +46,8 @@ libzstd1 libsqlite3-0 libsystemd0 libudev1 libpython3_6m1_0 python3-base perl pe
 libnghttp2-14 libtasn1-6 libgcrypt20 libpcre1 libpcre2-8-0 libpng16-16 libtiff5 libwebp7 libksba8
 libsolv-tools libzypp zypper krb5 openssh-common openssl-1_1 openssl-3 vim vim-data-common
 libblkid1 libmount1 libuuid1 libncurses6 ncurses-utils terminfo-base libudev1 cups-config
+libacl1 libattr1 libbz2-1 libcap2 libcrypt1 libdw1 libebl-plugins libelf1 libgcc_s1 libgmp10
+libgpg-error0 liblua5_3-5 libmagic1 libpopt0 libreadline7 libselinux1 libstdc++6 rpm-ndb file-magic
 """.split()  # noqa: SIM905  # words, as a reader of lists wants them
 
 LANGUAGES = """
@@ -67,7 +69,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], list[str], str]] = {
         tuple(
             f"SUSE:Linux Enterprise {product} 15 {pack}"
             for product in ("Module for Basesystem", "Module for Server Applications")
-            for pack in ("SP4", "SP5", "SP6")
+            for pack in ("SP3",)
         ),
         RPM,
         "suse-15",

@@ -83,7 +83,8 @@ def scan(advisories: Path, fail_on: str | None, **given: Any) -> None:
         machine = read(given)
         findings = match(machine, database)
         problems = tuple(
-            Problem("advisories", item.what) for item in unmatched_ecosystems(machine, database)
+            Problem("advisories", f"{item.packages} packages of {item.ecosystem}: {item.why}")
+            for item in unmatched_ecosystems(machine, database)
         )
         machine = with_problems(machine, problems)
     with opened(given["output"]) as file:

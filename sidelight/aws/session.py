@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +58,8 @@ class Session:
         pool: int = 64,
     ) -> None:
         """`pool`: connections kept for each client. Raises UsageError for an unknown profile."""
+        # boto3 reads AWS_DEFAULT_REGION alone; every other SDK, and the AWS CLI, AWS_REGION first.
+        region = region or os.environ.get("AWS_REGION")
         try:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except ProfileNotFound as error:

@@ -58,7 +58,7 @@ def print_findings(
     _heading(console, name, inventory)
     if findings:
         rows = table("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Path")
-        for item in findings:
+        for item in sorted(findings, key=worst_first):
             package = item.package
             rows.add_row(
                 severity_text(item.severity),
@@ -90,6 +90,12 @@ def print_inventory(name: str, inventory: Inventory, file: TextIO) -> None:
         console.print(rows)
     console.print(f"{len(inventory.packages)} packages")
     _problems(console, inventory)
+
+
+def worst_first(finding: Finding) -> tuple[int, str, str, str]:
+    """The order in which people want to read findings."""
+    package = finding.package
+    return (-finding.severity.rank, package.name, finding.vulnerability, package.path)
 
 
 def printable(path: str) -> str:
