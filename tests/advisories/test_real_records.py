@@ -215,5 +215,5 @@ def test_the_branchs_own_fix_is_the_fix(shared_data: Path, tmp_path: Path) -> No
 def test_the_demos_advisories_make_a_database(tmp_path: Path) -> None:
     summary = build([DEMO], tmp_path / "db")
     assert summary.problem_count == 0
-    names = {name for name, _rows in summary.ecosystems}
-    assert {"Debian:12", "AlmaLinux:9", "SUSE:15.5", "npm", "PyPI"} <= names
+    names = {name.partition(":")[0] for name, _rows in summary.ecosystems}
+    assert {"Debian", "AlmaLinux", "SUSE", "npm", "PyPI"} <= names
