@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from kombu.exceptions import OperationalError
+
 from sidelight.errors import StoreError
 from workers import steps, wiring
 from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
@@ -47,8 +49,12 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
         # The row says nothing new, so the dispatcher's tick will publish the scan again.
         log.exception("scan %s", scan_id)
         return
-    if following is not None and following.delay <= LONGEST_COUNTDOWN:
+    if following is None or following.delay > LONGEST_COUNTDOWN:
+        return
+    try:
         publish(app, context.settings, scan_id, following)
+    except (OperationalError, OSError) as error:
+        log.warning("scan %s: the broker does not answer: %s", scan_id, error)
 
 
 def _task(stage: str) -> Callable[[Callable[[str], None]], Task]:

@@ -1,0 +1,155 @@
+"""One fault at every point of a scan's life: each call, commit, message and stage boundary.
+
+A rehearsal counts the points; then a world is made for each of them and each kind of fault. After
+recovery the findings are the undisturbed run's, no snapshot is left, no scan is stuck.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.store import State
+from tests.workers.bench import KilledError, Mode, Tripwire, World, quick_directory, sqlite_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def rehearse(directory: Path) -> tuple[list[str], list[tuple[str, str, str, str]]]:
+    """The points of an undisturbed scan, by name, and its findings."""
+    world = World(sqlite_url(directory))
+    world.trip.armed = True
+    world.start()
+    world.run()
+    points, found = world.trip.seen, world.findings()
+    world.close()
+    return points, found
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[
+    list[str], list[tuple[str, str, str, str]]
+]:  # fmt: skip
+    return rehearse(tmp_path_factory.mktemp("rehearsal"))
+
+
+@pytest.fixture
+def fast_directory() -> Iterator[Path]:
+    """For many worlds."""
+    with quick_directory() as directory:
+        yield directory
+
+
+def test_the_catalogue_is_complete(
+    rehearsal: tuple[list[str], list[tuple[str, str, str, str]]],
+) -> None:
+    points, found = rehearsal
+    assert set(points) == {
+        "broker.publish",
+        "ebs.get_block",
+        "ebs.list_blocks",
+        "ec2.create_snapshots",
+        "ec2.delete_snapshot",
+        "ec2.describe_by_id",
+        "ec2.describe_by_tag",
+        "stage",
+        "store.begin",
+        "store.committed",
+    }
+    assert Counter(points)["store.committed"] > 15
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_one_fault_anywhere_changes_nothing_in_the_end(
+    mode: Mode,
+    fast_directory: Path,
+    rehearsal: tuple[list[str], list[tuple[str, str, str, str]]],
+) -> None:
+    points, expected = rehearsal
+    for target, name in enumerate(points):
+        directory = fast_directory / f"{target}"
+        directory.mkdir()
+        world = World(sqlite_url(directory))
+        world.trip.decide = lambda number, _, target=target: mode if number == target else None
+        world.trip.armed = True
+        at = f"{name} (point {target}) {mode.value}"
+        start(world)
+        world.run()
+        world.trip.armed = False
+        assert world.states() == {State.DONE}, at
+        assert world.findings() == expected, at
+        assert not world.ec2.snapshots, at
+        assert not world.sweep().orphans, at
+        # A call whose answer was lost is found by its tag, not made again.
+        assert world.ec2.created == 2, at
+        assert all(source.closed for source in world.sources), at
+        world.close()
+
+
+def start(world: World) -> None:
+    """Enqueue until it went through: the dispatcher's next tick discovers and plans again."""
+    for _ in range(100):
+        with suppress(KilledError, Exception):
+            world.start()
+        if world.store.scans.select():
+            return
+    raise AssertionError("cannot be enqueued")
+
+
+def test_a_fault_that_is_always_there_ends_in_failed_and_leaves_nothing(
+    fast_directory: Path,
+) -> None:
+    for name in ("ec2.create_snapshots", "ebs.list_blocks", "ebs.get_block"):
+        for mode in (Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.KILL_BEFORE, Mode.KILL_AFTER):
+            directory = fast_directory / f"{name}-{mode.name}"
+            directory.mkdir()
+            world = World(sqlite_url(directory))
+            world.trip.decide = lambda _, point, name=name, mode=mode: (
+                mode if point == name else None
+            )
+            world.trip.armed = True
+            world.start()
+            world.run()
+            world.trip.armed = False
+            at = f"{name} always {mode.value}"
+            scan = world.store.scans.select()[0]
+            created_after_all = name.startswith("ec2") and mode.name.endswith("AFTER")
+            assert scan.state is (State.DONE if created_after_all else State.FAILED), at
+            assert not world.ec2.snapshots, at
+            if scan.state is State.FAILED:
+                assert scan.failure, at
+                row = world.store.fleet.coverage()[0]
+                assert (row.status_code, row.detail) == ("INACTIVE", scan.failure), at
+            world.close()
+
+
+def test_deletion_that_never_works_is_given_to_the_sweep(fast_directory: Path) -> None:
+    world = World(sqlite_url(fast_directory))
+    world.ec2.undeletable = True
+    world.start()
+    world.run()
+    scan = world.store.scans.select()[0]
+    assert scan.state is State.FAILED
+    assert len(world.ec2.snapshots) == 2
+    assert "sweep" in world.store.fleet.coverage()[0].detail
+    world.ec2.undeletable = False
+    swept = world.sweep()
+    assert len(swept.orphans) == len(swept.deleted) == 2
+    assert not swept.left
+    assert not world.ec2.snapshots
+    world.close()
+
+
+def test_the_tripwire_counts_what_it_lets_through() -> None:
+    trip = Tripwire(decide=lambda number, _: Mode.FAIL_AFTER if number == 1 else None)
+    done: list[int] = []
+    trip("a", lambda: done.append(1))
+    with pytest.raises(Exception, match="injected after"):
+        trip("b", lambda: done.append(2))
+    assert (done, trip.seen) == ([1, 2], ["a", "b"])

@@ -1,0 +1,52 @@
+"""Many faults at once, by seed, over a fleet of several machines."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sidelight.store import TERMINAL
+from tests.faults.test_every_point import start
+from tests.workers.bench import Mode, World, quick_directory, sqlite_url
+
+
+def schedule(seed: int) -> None:
+    """A fleet under faults, then without: nothing stuck, nothing left, the same findings."""
+    with quick_directory() as directory:
+        world = World(sqlite_url(directory), machines=4)
+        dice = random.Random(seed)
+        rate = dice.choice([0.02, 0.05, 0.15])
+        modes = list(Mode)
+        world.trip.decide = lambda _number, _name: (
+            dice.choice(modes) if dice.random() < rate else None
+        )
+        world.trip.armed = True
+        start(world)
+        world.run()
+        world.trip.armed = False
+        at = f"seed {seed}, rate {rate}"
+        assert world.states() <= TERMINAL, at
+        world.clock.advance(60)
+        swept = world.sweep()
+        assert not swept.live, at
+        assert not swept.left, at
+        assert not world.ec2.snapshots, at
+        # The next day, undisturbed: every machine is scanned, every finding is there once.
+        world.start()
+        world.run()
+        assert not world.ec2.snapshots, at
+        found = world.findings()
+        assert len(found) == len(set(found)) == 16, at
+        world.close()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_fleet_outlives_its_faults(seed: int) -> None:
+    schedule(seed)
+
+
+@pytest.mark.slow
+def test_a_fleet_outlives_a_thousand_schedules() -> None:
+    for seed in range(100, 1100):
+        schedule(seed)
