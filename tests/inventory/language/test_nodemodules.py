@@ -115,7 +115,6 @@ def test_impossible_names_and_versions_are_problems(
     ("file", "name", "version"),
     [
         ("accepts", "accepts", "1.3.8"),
-        ("acorn", "acorn", "2.7.0"),
         ("no-person-name", "accepts", "1.3.8"),
     ],
 )

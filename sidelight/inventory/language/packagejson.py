@@ -1,0 +1,55 @@
+"""What a package.json beside a lock file asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sidelight.errors import FormatError
+from sidelight.inventory.language.structured import parse_json, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sidelight.inventory.protocol import WantedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Name to range of what is asked for, to run and to develop."""
+
+    run: dict[str, str]
+    develop: dict[str, str]
+    workspaces: bool
+
+    def direct(self, name: str) -> bool:
+        """Whether this name is asked for at all."""
+        return name in self.run or name in self.develop
+
+
+def asked_by(manifest: dict[str, Any]) -> Asked:
+    """The dependencies of one package.json, or of a lock file's copy of it."""
+    return Asked(
+        run=_ranges(manifest, ("peerDependencies", "optionalDependencies", "dependencies")),
+        develop=_ranges(manifest, ("devDependencies",)),
+        workspaces=bool(manifest.get("workspaces")),
+    )
+
+
+def asked_beside(file: WantedFile) -> Asked | None:
+    """Those of the package.json in the same directory; None where there is none to be read."""
+    try:
+        data = file.sibling("package.json", 4 << 20)
+        manifest = None if data is None else parse_json(data)
+    except FormatError:
+        return None  # the file itself is not what was asked for: it tells nothing then
+    return asked_by(manifest) if isinstance(manifest, dict) else None
+
+
+def _ranges(manifest: dict[str, Any], kinds: Iterable[str]) -> dict[str, str]:
+    ranges: dict[str, str] = {}
+    for kind in kinds:
+        part = manifest.get(kind)
+        if isinstance(part, dict):
+            ranges.update((name, text(wanted)) for name, wanted in part.items())
+    return ranges

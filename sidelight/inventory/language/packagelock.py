@@ -1,0 +1,83 @@
+"""package-lock.json and npm-shrinkwrap.json, lockfile versions 1 to 3.
+
+Source: the package-lock.json page of npm's documentation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sidelight.inventory.language.entry import Details, Entry, npm
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.packagejson import asked_beside, asked_by
+from sidelight.inventory.language.structured import mapping, parse_json, text
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MODULES: Final = "node_modules/"
+_LOCAL: Final = ("file:", "link:", "workspace:")
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    data = mapping(parse_json(file.read()), "the lock file")
+    packages = mapping(data.get("packages"), "packages")
+    if packages:
+        yield from _installed(file, packages)
+    else:
+        yield from _required(file, mapping(data.get("dependencies"), "dependencies"))
+
+
+def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
+    """Versions 2 and 3: a flat mapping of places."""
+    asked = asked_by(mapping(packages.get(""), "the root package"))
+    for place, value in packages.items():
+        found = mapping(value, "a package")
+        _, modules, name = place.rpartition(_MODULES)
+        if not modules or found.get("link"):
+            continue  # the application itself, a workspace, or a link to one
+        version = text(found.get("version"))
+        if not version:
+            continue  # an optional package of another platform, which was not resolved
+        direct = place == _MODULES + name and asked.direct(name)
+        dev = bool(found.get("dev") or found.get("devOptional"))
+        licence = text(found.get("license"))
+        yield npm(
+            file.path, text(found.get("name")) or name, version, Details(licence, direct, dev)
+        )
+
+
+def _required(file: WantedFile, dependencies: dict[str, Any]) -> Iterator[Entry]:
+    """Version 1: a tree; what is asked for stands in package.json alone."""
+    asked = asked_beside(file)
+    waiting = [(dependencies, True)]
+    while waiting:
+        level, top = waiting.pop()
+        for key, value in level.items():
+            found = mapping(value, "a dependency")
+            if below := found.get("dependencies"):
+                waiting.append((mapping(below, "dependencies"), False))
+            name, version = _resolved(key, text(found.get("version")))
+            if version:
+                direct = None if asked is None else top and asked.direct(key)
+                yield npm(file.path, name, version, Details("", direct, bool(found.get("dev"))))
+
+
+def _resolved(name: str, version: str) -> tuple[str, str]:
+    """The package behind an alias; a commit is the version of what comes from git."""
+    if version.startswith("npm:"):
+        real, at, wanted = version.removeprefix("npm:").rpartition("@")
+        return (real, wanted) if at and real else (name, wanted)
+    if version.startswith(_LOCAL):
+        return name, ""
+    if ":" in version:
+        return name, version.partition("#")[2]
+    return name, version
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/npm-lock",
+    Wants(names=frozenset({"package-lock.json", "npm-shrinkwrap.json"}), limit=32 << 20),
+    _parse,
+)

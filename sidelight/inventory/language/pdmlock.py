@@ -1,0 +1,36 @@
+"""pdm.lock. Source: PDM's documentation ("Lock file"), and the files that it writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sidelight.inventory.language.entry import Details, Entry, pypi
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.pyproject import asked_beside, normal
+from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    asked = asked_beside(file)
+    for item in sequence(parse_toml(file.read()).get("package"), "package"):
+        found = mapping(item, "a package")
+        name, version = text(found.get("name")), text(found.get("version"))
+        if not version or (found.get("path") and not str(found["path"]).endswith((".whl", ".gz"))):
+            continue  # a directory of the project's own
+        # Groups that are not `default` may be extras that are shipped: only pyproject.toml tells,
+        # but PDM's own default for a named group is development.
+        groups = sequence(found.get("groups"), "groups")
+        dev = "default" not in groups if groups else None
+        direct = None
+        if asked is not None:
+            direct = normal(name) in asked.run or normal(name) in asked.develop
+        yield pypi(file.path, name, version, Details(direct=direct, dev=dev))
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/python-pdm-lock", Wants(names=frozenset({"pdm.lock"}), limit=8 << 20), _parse
+)

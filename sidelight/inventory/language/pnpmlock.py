@@ -1,0 +1,93 @@
+"""pnpm-lock.yaml, lockfile versions 5 to 9.
+
+Source: the lockfile documents of pnpm's specification repository (5.2, 6.0, 9.0).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from sidelight.inventory.language.dependencygraph import reachable
+from sidelight.inventory.language.entry import Details, Entry, npm
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.structured import mapping, parse_yaml, text
+from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RUN: Final = ("dependencies", "optionalDependencies")
+# `/name/1.0.0_peer@1.0.0` or `registry/name/1.0.0`; `/name@1.0.0(peer@1.0.0)`, 9 without the slash.
+_WITH_SLASH: Final = re.compile(r"(?:[^/@]*/)?((?:@[^/]+/)?[^/@]+)/([0-9][^/_()]*)(?:[_(].*)?")
+_WITH_AT: Final = re.compile(r"/?((?:@[^/@]+/)?[^/@]+)@([0-9][^()]*)(?:\(.*)?")
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    data = mapping(parse_yaml(file.read()), "the lock file")
+    importers = mapping(data.get("importers"), "importers") or {".": data}
+    packages = mapping(data.get("packages"), "packages")
+    snapshots = mapping(data.get("snapshots"), "snapshots")
+    run, develop = _roots(importers, packages, snapshots)
+    shipped = {_plain(key) for key in reachable(run, lambda key: _needs(snapshots, key))}
+    direct = {_plain(key) for key in run | develop}
+    for key, value in packages.items():
+        found = value if isinstance(value, dict) else {}
+        if mapping(found.get("resolution"), "resolution").get("type") == "directory":
+            continue
+        match = _WITH_AT.fullmatch(key) or _WITH_SLASH.fullmatch(key)
+        name = text(found.get("name")) or (match[1] if match else key.rpartition("@")[0])
+        version = text(found.get("version")) or (match[2] if match else "")
+        if not match and not found.get("version"):
+            yield Problem("/" + file.path, f"{key[:80]!r} names no package and version")
+            continue
+        if "@" in name[1:]:  # `name@https://…`, from git or a tarball
+            name = name[: name.index("@", 1)]
+        dev = _plain(key) not in shipped if snapshots else _flag(found.get("dev"))
+        yield npm(file.path, name, version, Details("", _plain(key) in direct, dev))
+
+
+def _roots(
+    importers: dict[str, Any], packages: dict[str, Any], snapshots: dict[str, Any]
+) -> tuple[set[str], set[str]]:
+    """Keys of what is asked for to run, and to develop."""
+    known = snapshots or packages
+    run: set[str] = set()
+    develop: set[str] = set()
+    for importer in importers.values():
+        wanted = mapping(importer, "an importer")
+        for kind, found in ((_RUN, run), (("devDependencies",), develop)):
+            for part in kind:
+                for name, value in mapping(wanted.get(part), part).items():
+                    version = text(value.get("version") if isinstance(value, dict) else value)
+                    found.add(_key(known, name, version))
+    return run, develop
+
+
+def _key(known: dict[str, Any], name: str, version: str) -> str:
+    """The key of a dependency: the version alone is one where the name is an alias."""
+    tried = (f"{name}@{version}", f"/{name}@{version}", f"/{name}/{version}", version)
+    return next((key for key in tried if key in known), version)
+
+
+def _needs(snapshots: dict[str, Any], key: str) -> Iterator[str]:
+    found = snapshots.get(key)
+    if isinstance(found, dict):
+        for kind in _RUN:
+            for name, version in mapping(found.get(kind), kind).items():
+                yield _key(snapshots, name, text(version))
+
+
+def _plain(key: str) -> str:
+    """A key without the peers that it was resolved with."""
+    return key.partition("(")[0]
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value not in {"true", "false"} else value == "true"
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/pnpm-lock", Wants(names=frozenset({"pnpm-lock.yaml"}), limit=32 << 20), _parse
+)

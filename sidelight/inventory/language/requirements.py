@@ -1,0 +1,46 @@
+"""requirements.txt: what is pinned (`name==version`); a range names no installed version.
+
+Source: pip's "Requirements File Format", and the dependency specifiers specification.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sidelight.inventory.language.entry import Entry, pypi
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PINNED: Final = re.compile(
+    r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?===?\s*([A-Za-z0-9!+._-]+)\)?\s*(?:[;#\s].*)?"
+)
+
+
+def _wanted(path: str) -> bool:
+    base = path.rpartition("/")[2].lower()
+    return "requirements" in base
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    text = _decoded(file.read()).replace("\\\r\n", " ").replace("\\\n", " ")
+    for line in text.splitlines():
+        if match := _PINNED.fullmatch(line[:4096]):
+            yield pypi(file.path, match[1], match[2])
+
+
+def _decoded(data: bytes) -> str:
+    """Windows shells write UTF-16 with `pip freeze > requirements.txt`."""
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/python-requirements",
+    Wants(suffixes=frozenset({".txt"}), confirm=_wanted, limit=8 << 20),
+    _parse,
+)

@@ -1,0 +1,140 @@
+"""yarn.lock of Yarn 1 (a format of its own) and of Yarn 2 and later (YAML).
+
+Source: Yarn 1's lockfile parser is the only definition of the first; the second is described in
+Yarn's "Lexicon" (descriptors and locators).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import DamagedError
+from sidelight.inventory.language.dependencygraph import reachable
+from sidelight.inventory.language.entry import Details, Entry, npm
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.packagejson import asked_beside
+from sidelight.inventory.language.structured import mapping, parse_yaml, text
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DESCRIPTOR: Final = re.compile(r"(@?[^@]+)@(.*)", re.DOTALL)
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^\s",]+')
+_LOCAL: Final = ("file:", "link:", "portal:", "workspace:")
+
+
+@dataclass(slots=True)
+class _Locked:
+    """One entry: the descriptors (`name@range`) that it answers, and what it depends on."""
+
+    descriptors: list[str]
+    name: str = ""
+    version: str = ""
+    needs: list[str] = field(default_factory=list)  # descriptors
+    workspace: bool = False
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    data = file.read()
+    if b"__metadata:" in data:
+        locked = _berry(data)
+    elif b"# yarn lockfile v1" in data or not data.strip():
+        locked = _classic(data)
+    else:
+        raise DamagedError("no yarn.lock: neither version 1 nor __metadata")
+    roots = _roots(file, locked)
+    direct = None if roots is None else roots[0] | roots[1]
+    shipped = None if roots is None else _reached(locked, roots[0])
+    for entry in locked:
+        if not entry.version or not entry.name or entry.workspace:
+            continue
+        known = entry.descriptors
+        yield npm(
+            file.path,
+            entry.name,
+            entry.version,
+            Details(
+                direct=None if direct is None else any(item in direct for item in known),
+                dev=None if shipped is None else not any(item in shipped for item in known),
+            ),
+        )
+
+
+def _roots(file: WantedFile, locked: list[_Locked]) -> tuple[set[str], set[str]] | None:
+    """Descriptors asked for to run and to develop; None where one package.json can't tell."""
+    asked = asked_beside(file)
+    if asked is None or asked.workspaces or sum(entry.workspace for entry in locked) > 1:
+        return None
+    berry = any(entry.workspace for entry in locked)
+    return (
+        {_descriptor(name, wanted, berry) for name, wanted in asked.run.items()},
+        {_descriptor(name, wanted, berry) for name, wanted in asked.develop.items()},
+    )
+
+
+def _descriptor(name: str, wanted: str, berry: bool) -> str:
+    return f"{name}@npm:{wanted}" if berry and ":" not in wanted else f"{name}@{wanted}"
+
+
+def _reached(locked: list[_Locked], roots: set[str]) -> set[str]:
+    needs = {item: entry.needs for entry in locked for item in entry.descriptors}
+    return reachable(roots, lambda item: needs.get(item, ()))
+
+
+def _classic(data: bytes) -> list[_Locked]:
+    locked: list[_Locked] = []
+    section = ""
+    for line in data.decode("utf-8", "replace").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        indent = len(line) - len(line.lstrip(" "))
+        words = [word.strip('"') for word in _WORD.findall(line)]
+        if indent == 0:
+            locked.append(_header(line))
+            section = ""
+        elif not locked or not words:
+            raise DamagedError(f"no yarn.lock: {line[:80]!r}")
+        elif indent == 2 and line.endswith(":"):
+            section = words[0].rstrip(":")
+        elif indent == 2 and words[0] == "version" and len(words) == 2:
+            locked[-1].version = words[1]
+        elif indent > 2 and "ependencies" in section and len(words) == 2:
+            locked[-1].needs.append(f"{words[0]}@{words[1]}")
+    return locked
+
+
+def _header(line: str) -> _Locked:
+    words = [word.strip('"') for word in _WORD.findall(line.rstrip().removesuffix(":"))]
+    if not line.rstrip().endswith(":") or not words:
+        raise DamagedError(f"no yarn.lock: {line[:80]!r}")
+    entry = _Locked(words)
+    match = _DESCRIPTOR.fullmatch(words[0])
+    entry.name, wanted = (match[1], match[2]) if match else (words[0], "")
+    if wanted.startswith("npm:") and (alias := _DESCRIPTOR.fullmatch(wanted[4:])):
+        entry.name = alias[1]
+    entry.workspace = wanted.startswith(_LOCAL)
+    return entry
+
+
+def _berry(data: bytes) -> list[_Locked]:
+    locked: list[_Locked] = []
+    for key, value in mapping(parse_yaml(data), "yarn.lock").items():
+        if key == "__metadata":
+            continue
+        found = mapping(value, "an entry")
+        entry = _Locked(key.split(", "), version=text(found.get("version")))
+        match = _DESCRIPTOR.fullmatch(text(found.get("resolution")))
+        entry.name = match[1] if match else ""
+        entry.workspace = bool(match and match[2].startswith(_LOCAL))
+        for name, wanted in mapping(found.get("dependencies"), "dependencies").items():
+            entry.needs += (f"{name}@{text(wanted)}", f"{name}@npm:{text(wanted)}")
+        locked.append(entry)
+    return locked
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/yarn-lock", Wants(names=frozenset({"yarn.lock"}), limit=32 << 20), _parse
+)

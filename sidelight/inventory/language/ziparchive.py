@@ -1,0 +1,205 @@
+"""A zip archive by random access: the central directory, and single members.
+
+Nothing but the directory and the members asked for is read. A stored member is an archive in place;
+a deflated one is inflated into memory within a budget that all archives of one file share.
+Source: PKWARE's APPNOTE 6.3 (4.3.7 local header, 4.3.12 central directory, 4.3.14-16 its end).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import DamagedError, LimitError, NotRecognisedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MEMBER_LIMIT: Final = 200_000  # entries of one archive
+DIRECTORY_LIMIT: Final = 32 << 20  # bytes of one central directory
+RATIO_LIMIT: Final = 1100  # deflate cannot do better than 1032
+_CHUNK: Final = 256 << 10
+
+_END: Final = struct.Struct("<4s4H2LH")  # 4.3.16
+_END64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
+_LOCATOR64: Final = struct.Struct("<4sLQL")  # 4.3.15
+_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")  # 4.3.12
+_LOCAL: Final = struct.Struct("<4s5H3L2H")  # 4.3.7
+_STORED: Final = 0
+_DEFLATED: Final = 8
+_ENCRYPTED: Final = 1
+_FULL: Final = 0xFFFFFFFF
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bytes that may still be inflated for one file of the machine, all its archives together."""
+
+    left: int
+
+    def spend(self, length: int) -> None:
+        """Raises LimitError once it is spent."""
+        self.left -= length
+        if self.left < 0:
+            raise LimitError("archives inflate to more than allowed for one file")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of the central directory. Sizes in bytes; `offset` of the local header."""
+
+    name: str
+    method: int
+    flags: int
+    compressed: int
+    size: int
+    offset: int
+
+
+class ZipArchive:
+    """The central directory of an archive of `size` bytes that `read_at(offset, length)` reads.
+
+    Raises NotRecognisedError where it has no end record, DamagedError or LimitError where the
+    directory cannot be read.
+    """
+
+    def __init__(self, read_at: Callable[[int, int], bytes], size: int, budget: Budget) -> None:
+        self._read_at = read_at
+        self._size = size
+        self._budget = budget
+        self._start, self._length, self._shift = self._find_directory()
+
+    def members(self) -> Iterator[Member]:
+        """All entries in the directory's order. Raises DamagedError at the first broken one."""
+        data = self._read_at(self._start, self._length)
+        position = 0
+        for _ in range(MEMBER_LIMIT):
+            if position + _CENTRAL.size > len(data):
+                return
+            fields = _CENTRAL.unpack_from(data, position)
+            if fields[0] != b"PK\x01\x02":
+                if position == 0 and fields[0] == b"PK\x05\x06":
+                    return
+                raise DamagedError(f"zip: no directory entry at {self._start + position}")
+            name_length, extra_length, comment_length = fields[10:13]
+            after_name = position + _CENTRAL.size + name_length
+            raw = data[position + _CENTRAL.size : after_name]
+            extra = data[after_name : after_name + extra_length]
+            compressed, size, offset = _wide(fields[8], fields[9], fields[16], extra)
+            yield Member(
+                raw.decode("utf-8", "replace"),
+                fields[4],
+                fields[3],
+                compressed,
+                size,
+                offset + self._shift,
+            )
+            position = after_name + extra_length + comment_length
+        raise LimitError(f"zip of more than {MEMBER_LIMIT} members")
+
+    def read(self, member: Member, limit: int) -> bytes:
+        """A member's contents, inflated. Raises LimitError where they are larger than `limit`."""
+        offset = self._data_offset(member)
+        if member.size > limit:
+            raise LimitError(f"zip: {member.name[-80:]} has {member.size} bytes, limit {limit}")
+        if member.method == _STORED:
+            self._budget.spend(member.compressed)
+            if member.compressed > limit:
+                raise LimitError(f"zip: {member.name[-80:]} has more than {limit} bytes")
+            return self._read_at(offset, member.compressed)
+        return self._inflate(member, offset, limit)
+
+    def nested(self, member: Member, limit: int) -> ZipArchive:
+        """A member as an archive of its own; one that is stored is read in place."""
+        if member.method == _STORED and not member.flags & _ENCRYPTED:
+            offset = self._data_offset(member)
+            length = min(member.compressed, max(0, self._size - offset))
+            read_at = self._read_at
+
+            def within(start: int, count: int) -> bytes:
+                count = min(count, length - start)
+                return read_at(offset + start, count) if count > 0 else b""
+
+            return ZipArchive(within, length, self._budget)
+        data = self.read(member, limit)
+        return ZipArchive(lambda start, count: data[start : start + count], len(data), self._budget)
+
+    def _data_offset(self, member: Member) -> int:
+        if member.flags & _ENCRYPTED:
+            raise UnsupportedError(f"zip: {member.name[-80:]} is encrypted")
+        if member.method not in {_STORED, _DEFLATED}:
+            raise UnsupportedError(f"zip: {member.name[-80:]} has method {member.method}")
+        header = self._read_at(member.offset, _LOCAL.size) if member.offset >= 0 else b""
+        if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+            raise DamagedError(f"zip: {member.name[-80:]} has no local header")
+        fields = _LOCAL.unpack(header)
+        return int(member.offset + _LOCAL.size + fields[9] + fields[10])
+
+    def _inflate(self, member: Member, offset: int, limit: int) -> bytes:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        pieces: list[bytes] = []
+        total = taken = 0
+        left = member.compressed
+        try:
+            while left > 0 and not inflater.eof:
+                piece = self._read_at(offset, min(left, _CHUNK))
+                if not piece:
+                    break
+                offset, left, taken = offset + len(piece), left - len(piece), taken + len(piece)
+                while piece and not inflater.eof:
+                    out = inflater.decompress(piece, _CHUNK)
+                    piece = inflater.unconsumed_tail
+                    total += len(out)
+                    self._budget.spend(len(out))
+                    if total > limit or total > taken * RATIO_LIMIT:
+                        raise LimitError(f"zip: {member.name[-80:]} inflates to more than {limit}")
+                    pieces.append(out)
+        except zlib.error as error:
+            raise DamagedError(f"zip: {member.name[-80:]}: {error}") from None
+        if not inflater.eof:
+            raise DamagedError(f"zip: {member.name[-80:]} is cut short")
+        return b"".join(pieces)
+
+    def _find_directory(self) -> tuple[int, int, int]:
+        """(offset, length, shift): `shift` is what stands before the archive, a launcher say."""
+        tail_length = min(self._size, _END.size + 0xFFFF + _LOCATOR64.size)
+        base = self._size - tail_length
+        tail = self._read_at(base, tail_length)
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or at + _END.size > len(tail):
+            raise NotRecognisedError("no zip archive: it has no end of central directory")
+        fields = _END.unpack_from(tail, at)
+        length, start, end = fields[5], fields[6], base + at
+        if (start == _FULL or length == _FULL or fields[4] == 0xFFFF) and at >= _LOCATOR64.size:
+            magic, _, where, _ = _LOCATOR64.unpack_from(tail, at - _LOCATOR64.size)
+            if magic == b"PK\x06\x07":
+                wide = self._read_at(where, _END64.size)
+                if len(wide) == _END64.size and wide[:4] == b"PK\x06\x06":
+                    length, start = _END64.unpack(wide)[8:10]
+                    end = where
+        if length > DIRECTORY_LIMIT:
+            raise LimitError(f"zip directory of {length} bytes, limit {DIRECTORY_LIMIT}")
+        shift = end - length - start
+        if shift < 0 or start + shift > self._size:
+            raise DamagedError(f"zip: the directory cannot be at {start}")
+        return start + shift, length, shift
+
+
+def _wide(compressed: int, size: int, offset: int, extra: bytes) -> tuple[int, int, int]:
+    """The sizes and the offset, from the zip64 extra field (4.5.3) where they do not fit."""
+    if _FULL not in {compressed, size, offset}:
+        return compressed, size, offset
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, position)
+        if kind == 1:
+            body = extra[position + 4 : position + 4 + length]
+            values = iter(struct.unpack(f"<{len(body) // 8}Q", body[: len(body) // 8 * 8]))
+            size = next(values, size) if size == _FULL else size
+            compressed = next(values, compressed) if compressed == _FULL else compressed
+            offset = next(values, offset) if offset == _FULL else offset
+            break
+        position += 4 + length
+    return compressed, size, offset
