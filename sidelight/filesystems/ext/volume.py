@@ -1,0 +1,167 @@
+"""What the parts of the ext reader share: a source, its superblock, its group descriptors."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sidelight.errors import SourceError
+from sidelight.filesystems.ext import layout
+from sidelight.filesystems.ext.checksums import crc16_rows, crc32c, crc32c_rows
+from sidelight.model import Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sidelight.blocks.source import BlockSource
+    from sidelight.filesystems.ext.superblock import Superblock
+
+# Group descriptors are read this many bytes at a time, so that a huge volume costs what is used.
+DESCRIPTOR_PIECE = 64 << 10
+MOST_PROBLEMS = 1000
+
+
+class Volume:
+    """One ext filesystem's geometry. `where` opens every coordinate."""
+
+    def __init__(
+        self, source: BlockSource, superblock: Superblock, where: str, problems: list[Problem]
+    ) -> None:
+        self.source = source
+        self.superblock = superblock
+        self.where = where
+        self.block_size = superblock.block_size
+        self.problems = problems
+        self._tables: dict[int, NDArray[np.int64]] = {}
+
+    def report(self, what: str, place: str = "") -> None:
+        """One more Problem; past a cap only that there are more."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(f"{self.where}: {place}" if place else self.where, what))
+        elif len(self.problems) == MOST_PROBLEMS:
+            self.problems.append(Problem(self.where, f"more than {MOST_PROBLEMS} problems"))
+
+    def block(self, number: int) -> bytes:
+        """One block. Raises SourceError."""
+        return self.source.read_at(number * self.block_size, self.block_size)
+
+    def holds(self, first: int, count: int = 1) -> bool:
+        """Whether these blocks lie within the filesystem, past the primary superblock."""
+        sb = self.superblock
+        return sb.first_data_block < first and first + count <= sb.blocks and count > 0
+
+    def inode_tables(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first block of each group's inode table, 0 where its descriptor is unusable."""
+        sb = self.superblock
+        per_piece = max(DESCRIPTOR_PIECE, self.block_size) // sb.descriptor_size
+        out = np.zeros(len(groups), dtype=np.int64)
+        pieces = groups // per_piece
+        for piece in np.unique(pieces).tolist():
+            table = self._tables.get(piece)
+            if table is None:
+                last = min((piece + 1) * per_piece, sb.groups)
+                table = self._load(piece * per_piece, last)
+                self._tables[piece] = table
+            mask = pieces == piece
+            out[mask] = table[groups[mask] - piece * per_piece]
+        return out
+
+    def _load(self, first: int, last: int) -> NDArray[np.int64]:
+        """Inode tables of groups [first, last), bad descriptors replaced by a backup's."""
+        size = self.superblock.descriptor_size
+        per_block = self.block_size // size
+        numbers = range(first // per_block, -(-last // per_block))
+        raw = self._descriptor_blocks(numbers, 0)
+        bad = self._bad(first, raw[: last - first])
+        if bad.any():
+            for copy in (1, 2):
+                spare = self._descriptor_blocks(numbers, copy)
+                mend = bad & ~self._bad(first, spare[: last - first])
+                raw[: last - first][mend] = spare[: last - first][mend]
+                bad &= ~mend
+                for group in (np.flatnonzero(mend) + first).tolist():
+                    self.report("bad group descriptor; a backup is used", f"group {group}")
+                if not bad.any():
+                    break
+            for group in (np.flatnonzero(bad) + first).tolist():
+                self.report("bad group descriptor", f"group {group}")
+        table = self._table_blocks(raw[: last - first])
+        table[bad] = 0
+        return table
+
+    def _table_blocks(self, raw: NDArray[np.uint8]) -> NDArray[np.int64]:
+        words = np.ascontiguousarray(raw).view("<u4")
+        table = words[:, layout.GROUP_INODE_TABLE // 4].astype(np.int64)
+        if self.superblock.incompat & layout.INCOMPAT_64BIT:
+            high = words[:, layout.GROUP_INODE_TABLE_HIGH // 4].astype(np.int64)
+            # Past 2**48 blocks nothing is addressable; keep the sum within 63 bits.
+            table += np.minimum(high, 1 << 16) << 32
+        return table
+
+    def _bad(self, first: int, raw: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which descriptors have a wrong checksum, or a table outside of the filesystem."""
+        sb = self.superblock
+        table = self._table_blocks(raw)
+        per_table = -(-sb.inodes_per_group * sb.inode_size // self.block_size)
+        bad: NDArray[np.bool_] = (table <= sb.first_data_block) | (table + per_table > sb.blocks)
+        at = layout.GROUP_CHECKSUM
+        stored = np.ascontiguousarray(raw[:, at : at + 2]).view("<u2")[:, 0]
+        groups = np.arange(first, first + len(raw), dtype="<u4").view(np.uint8).reshape(-1, 4)
+        if sb.metadata_csum:
+            blank = raw.copy()
+            blank[:, at : at + 2] = 0
+            whole = np.concatenate((groups, blank), axis=1)
+            bad |= (crc32c_rows(whole, sb.checksum_seed) & 0xFFFF) != stored
+        elif sb.ro_compat & layout.RO_COMPAT_GDT_CSUM:
+            uuid = np.broadcast_to(np.frombuffer(sb.uuid, dtype=np.uint8), (len(raw), 16))
+            whole = np.concatenate((uuid, groups, raw[:, :at], raw[:, at + 2 :]), axis=1)
+            bad |= crc16_rows(whole, 0xFFFF) != stored
+        return bad
+
+    def _descriptor_blocks(self, numbers: range, copy: int) -> NDArray[np.uint8]:
+        """Descriptor blocks by their number, of the primary (0) or a backup; unread ones zeros."""
+        places = [self._descriptor_place(number, copy) for number in numbers]
+        size = self.block_size
+        self.source.prefetch([(place * size, size) for place in places])
+        parts = []
+        for place in places:
+            try:
+                parts.append(self.block(place))
+            except SourceError as error:
+                self.report(f"group descriptors: {error}", f"block {place}")
+                parts.append(bytes(size))
+        raw = np.frombuffer(b"".join(parts), dtype=np.uint8)
+        return raw.reshape(-1, self.superblock.descriptor_size).copy()
+
+    def _descriptor_place(self, number: int, copy: int) -> int:
+        """The block of descriptor block `number` in a copy (0 the primary, then the backups)."""
+        sb = self.superblock
+        meta = bool(sb.incompat & layout.INCOMPAT_META_BG)
+        primary = layout.SUPERBLOCK_OFFSET // self.block_size
+        if not meta or number < sb.first_meta_group:
+            if copy == 0:
+                return primary + 1 + number
+            backups = [g for g in range(1, min(sb.groups, 4000)) if sb.has_backup(g)]
+            group = backups[copy - 1] if len(backups) >= copy else 0
+            begin = sb.first_data_block + group * sb.blocks_per_group
+            return (begin if group else primary) + 1 + number
+        per_block = self.block_size // sb.descriptor_size
+        group = number * per_block + (0, 1, per_block - 1)[copy]
+        begin = sb.first_data_block + group * sb.blocks_per_group
+        extra = 1 if self.block_size == 1024 and group == 0 and sb.first_data_block == 0 else 0
+        return begin + int(sb.has_backup(group)) + extra
+
+    def inode_seeds(
+        self, numbers: NDArray[np.int64], generations: NDArray[np.uint32]
+    ) -> NDArray[np.uint32]:
+        """The CRC32C register after the filesystem's seed, inode number and generation."""
+        words = np.empty((len(numbers), 2), dtype="<u4")
+        words[:, 0] = numbers
+        words[:, 1] = generations
+        return crc32c_rows(words.view(np.uint8), self.superblock.checksum_seed)
+
+    def inode_seed(self, number: int, generation: int) -> int:
+        """The same for one inode."""
+        return crc32c(struct.pack("<II", number, generation), self.superblock.checksum_seed)
