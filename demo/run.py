@@ -37,8 +37,8 @@ class Show:
     """What the demo says: steps, commands, tables. Recorded, for the README's picture."""
 
     def __init__(self) -> None:
-        """Width as the terminal's, 110 columns elsewhere."""
-        width = None if sys.stdout.isatty() else 110
+        """Width as the terminal's, 130 columns elsewhere."""
+        width = None if sys.stdout.isatty() else 130
         self.console = Console(record=True, width=width, highlight=False)
 
     def step(self, text: str) -> None:
@@ -165,7 +165,7 @@ def worst(document: Any) -> Table:
         title_justify="left",
     )
     for name in ("severity", "vulnerability", "package", "installed", "fixed in", "path"):
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+        table.add_column(name, overflow="fold")
     seen = set()
     for item in fixable:
         package = item["package"]
@@ -273,6 +273,7 @@ def main() -> None:
             "SIDELIGHT_STORE_URL": f"sqlite:///{HOME / 'fleet.db'}",
             "SIDELIGHT_ADVISORIES": str(database),
             "SIDELIGHT_POLL_SECONDS": "1",
+            "COLUMNS": str(show.console.width),
         }  # fmt: skip
         try:
             if arguments.flower:

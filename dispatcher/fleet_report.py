@@ -35,12 +35,16 @@ def coverage_document(store: Store) -> list[dict[str, Any]]:
     ]
 
 
+# Six columns of counts leave little room for what the last column has to say.
+SHORT = dict(zip(GRAVEST_FIRST, ("Crit", "High", "Med", "Low", "Info", "Untr"), strict=True))
+
+
 def coverage_table(store: Store) -> Table:
     """Every instance: is it scanned, and if not, why."""
     counts = store.findings.severities()
     made = table(
         "Instance", "Name", "Account", "Region", "Coverage", "Reason",
-        *(severity.value.capitalize() for severity in GRAVEST_FIRST), "Detail",
+        *(SHORT[severity] for severity in GRAVEST_FIRST), "Detail",
     )  # fmt: skip
     for row in store.fleet.coverage():
         found = counts.get((row.account, row.instance), {})

@@ -57,7 +57,8 @@ class Context:
     """Everything from outside, for the steps.
 
     `ec2(account, region)`, `open_snapshot(scan, snapshot id)`, `inspect(sources, devices)` and
-    `match(inventory)`. `jitter()` is from 0 to 1.
+    `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell.
+    `jitter()` is from 0 to 1.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class Context:
     open_snapshot: Callable[[Scan, str], OpenSnapshot]
     inspect: Callable[[Sequence[BlockSource], tuple[str, ...]], Inventory]
     match: Callable[[Inventory], Sequence[Finding]]
+    unmatched: Callable[[Inventory], Sequence[str]] = field(default=lambda _: ())
     jitter: Callable[[], float] = field(default=random.random)
 
     def tags(self, scan_id: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sidelight.model import Status
 from sidelight.store import Coverage, State
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
             detail=reason,
             scanned_at=None,
         )
+    else:
+        covered = replace(covered, detail=_shortfall(context, scan))
     context.store.fleet.finish(scan, to, covered)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)
+
+
+def _shortfall(context: Context, scan: Scan) -> str:
+    """What a scan that was done could not tell: silence must not look like health."""
+    inventory = context.store.findings.inventory(scan.account, scan.instance)
+    said = list(context.unmatched(inventory))
+    if inventory.status is not Status.COMPLETE:
+        first = inventory.problems[0] if inventory.problems else None
+        told = f", the first: {first.where}: {first.what}" if first else ""
+        said.insert(0, f"{inventory.status.value}: {len(inventory.problems)} problems{told}")
+    return "; ".join(said)

@@ -54,6 +54,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         client = session.client("ebs", account=one.account, region=one.region)
         return open_snapshot(snapshot_id, client, in_flight=settings.in_flight)
 
+    advisories = Advisories(settings)
     return Context(
         store=store,
         settings=settings,
@@ -61,7 +62,8 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         ec2=lambda account, region: Ec2(session, account, region),
         open_snapshot=opened,
         inspect=_inspect,
-        match=Advisories(settings).match,
+        match=advisories.match,
+        unmatched=advisories.unmatched,
     )
 
 
@@ -77,6 +79,13 @@ class Advisories:
     def match(self, inventory: Inventory) -> Sequence[Finding]:
         """Findings by the present database. Raises UsageError, DatabaseError."""
         return matching.match(inventory, self._open())
+
+    def unmatched(self, inventory: Inventory) -> list[str]:
+        """A sentence for each ecosystem of which the database can say nothing."""
+        return [
+            f"{item.packages} packages of {item.ecosystem}: {item.why}"
+            for item in matching.unmatched_ecosystems(inventory, self._open())
+        ]
 
     def _open(self) -> Database:
         path = self._settings.advisories_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ COLOURS = {
 
 def console_for(file: TextIO) -> Console:
     """A console on `file`; colours only on a terminal."""
-    width = None if file.isatty() else WIDTH_OF_A_PIPE
+    width = None if file.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
     return Console(file=file, width=width, highlight=False)
 
 
