@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
-from sidelight.inventory import executables, os_release
+from sidelight.inventory import executables, kernels, os_release
 from sidelight.inventory.ownership import Ownership
 from sidelight.inventory.protocol import Machine
 from sidelight.inventory.registry import DATABASES, EXTRACTORS
@@ -76,14 +76,20 @@ class _Collector:
         self._extractors = extractors
         self._deadline = Deadline(options.clock, options.machine_seconds, "this machine")
         self._out = Collected()
+        # The release files and the boot loader's are wanted by none of the extractors.
+        self._release, self._boot = len(extractors), len(extractors) + 1
         self._machines: dict[Root, Machine] = {}
         self._owned: dict[Root, Ownership] = {}
-        self._databases: dict[Root, list[Place]] = {}
+        self._databases: dict[Root, Place] = {}  # the first file of one
 
     def run(self) -> Collected:
         table = WantedTable(self._extractors)
         for path in os_release.PATHS:
-            table.add_path(path, len(self._extractors))
+            table.add_path(path, self._release)
+        for path in kernels.PATHS:
+            table.add_path(path, self._boot)
+        for path in kernels.DIRECTORIES:
+            table.add_directory(path, self._boot)
         surveyor = Surveyor(
             self._tree,
             table,
@@ -107,27 +113,42 @@ class _Collector:
         self._executables(found.candidates, table.executables)
         self._check_databases()
         packages = dict.fromkeys(self._out.packages)
-        self._out.packages = sorted(packages, key=_order)
+        self._out.packages = kernels.mark(sorted(packages, key=_order), self._kernel(found))
         self._out.problems = list(dict.fromkeys(self._out.problems))
         return self._out
 
     # --- who the machine is ---
 
     def _identify(self, found: Survey) -> None:
-        release = len(self._extractors)
         files: dict[Root, dict[str, bytes]] = {}
-        places = [place for place, chosen in found.files if release in chosen]
+        places = [place for place, chosen in found.files if self._release in chosen]
         for place, data in self._contents(places, os_release.LIMIT):
             if isinstance(data, SidelightError):
                 self._problem(place, data.what)
             else:
-                path = place.path.decode("utf-8", "surrogateescape")
+                path = _text(place.path)
                 files.setdefault(place.root, {})[path] = data
         for root in {*files, *found.roots}:
             system = os_release.identify(files.get(root, {}))
             self._machines[root] = Machine(system)
             if root == Root():
                 self._out.os = system
+
+    def _kernel(self, found: Survey) -> str:
+        """The release that boots. Images are known by name; only configuration is read."""
+        boot = [
+            place for place, chosen in found.files if self._boot in chosen and not place.root.layer
+        ]
+        images = [_text(place.path) for place in boot if _in_boot(place)]
+        files: dict[str, bytes] = {}
+        for place, data in self._contents(
+            [place for place in boot if not _in_boot(place)], kernels.LIMIT
+        ):
+            if isinstance(data, bytes):
+                files[_text(place.path)] = data
+            else:
+                self._problem(place, data.what)
+        return kernels.booted(files, images)
 
     def _machine(self, root: Root) -> Machine:
         found = self._machines.get(root)
@@ -141,7 +162,7 @@ class _Collector:
     def _is_free(self, place: Place) -> bool:
         """Whether no OS package owns the file. Those that one owns are counted."""
         owned = self._owned.get(place.root)
-        if owned is None or place.path.decode("utf-8", "surrogateescape") not in owned:
+        if owned is None or _text(place.path) not in owned:
             return True
         self._out.owned += 1
         return False
@@ -180,7 +201,7 @@ class _Collector:
         """Run one extractor over one file; whatever happens, the scan goes on."""
         extractor = self._extractors[index]
         if extractor.name in DATABASES:
-            self._databases.setdefault(place.root, []).append(place)
+            self._databases.setdefault(place.root, place)
         if isinstance(data, SidelightError):
             self._problem(place, data.what)
             return
@@ -272,20 +293,28 @@ class _Collector:
     # --- unsupported never looks like clean ---
 
     def _check_databases(self) -> None:
-        found, system = self._databases.get(Root(), []), self._out.os
-        if not found:
+        found, system = self._databases.get(Root()), self._out.os
+        if found is None:
             who = system.pretty_name or system.id or "the operating system, if there is one"
             what = f"no package database is known for {who}: its packages are not in the inventory"
             self._out.problems.append(Problem("/", what))
         elif not any(package.type in _OS_TYPES for package in self._out.packages):
-            self._problem(found[0], "the package database gave no package")
-        if found and not system.id:
+            self._problem(found, "the package database gave no package")
+        if found is not None and not system.id:
             self._out.problems.append(
                 Problem("/", "no release file names the operating system of these packages")
             )
 
 
 _OS_TYPES = frozenset(("deb", "rpm", "apk", "alpm", "bottlerocket", "ebuild", "opkg"))
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def _in_boot(place: Place) -> bool:
+    return place.path.rpartition(b"/")[0] == kernels.IMAGES.encode()
 
 
 def _key(place: Place) -> tuple[int, int, bytes, Root]:

@@ -38,11 +38,10 @@ class WantedTable:
             wants = extractor.wants
             _add(self._names, wants.names, index)
             _add(self._suffixes, wants.suffixes, index)
-            _add(self.directories, wants.directories, index)
             for path in wants.paths:
                 self.add_path(path, index)
             for directory in wants.directories:
-                self._note_above(_raw(directory))
+                self.add_directory(directory, index)
 
     def add_path(self, path: str, index: int) -> None:
         """Want one more whole path, for `index` (which may lie past the extractors)."""
@@ -51,6 +50,11 @@ class WantedTable:
         _add(self._paths.setdefault(directory, {}), (name,), index)
         self.paths.add(raw)
         self._note_above(directory)
+
+    def add_directory(self, path: str, index: int) -> None:
+        """Want all files of one more directory."""
+        _add(self.directories, (path,), index)
+        self._note_above(_raw(path))
 
     def match(
         self, directory: bytes, entries: Sequence[Entry], found: list[tuple[Entry, Chosen]]
