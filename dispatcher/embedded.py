@@ -13,11 +13,11 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sidelight.errors import UsageError
+from sidelight.errors import SidelightError, UsageError
 from workers.app import COMPUTING, WAITING, queue
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 15.0
+MOST_REVIVED = 10
 
 
 class Embedded:
@@ -37,7 +38,7 @@ class Embedded:
     `settings` are those given, with the broker's URL.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one by keyword, each with a default
         self,
         settings: Settings,
         *,
@@ -45,8 +46,12 @@ class Embedded:
         regions: Sequence[str] = (),
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        application: str = "workers.app",
     ) -> None:
-        """`concurrency`: processes that read and match. The workers' logs go to `directory`."""
+        """`concurrency`: processes that read and match. The workers' logs go to `directory`.
+
+        `application` is the module that the workers load.
+        """
         self._given = settings
         self.settings = settings
         self._concurrency = concurrency
@@ -55,7 +60,9 @@ class Embedded:
         self._directory = directory
         self._environment = dict(os.environ if environment is None else environment)
         self._server: Any = None
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: list[_Worker] = []
+        self._revived = 0
+        self._application = application
 
     def start(self) -> Self:
         """Start all. Raises UsageError where the broker is not installed or does not start."""
@@ -76,40 +83,40 @@ class Embedded:
             raise UsageError(f"the embedded broker does not start: {error}") from error
         self.settings = replace(self._given, broker_url=f"{self._server.connection_url}/0")
         try:
-            self._start_workers()
+            self._start_workers(self._directory)
         except BaseException:
             self.stop()
             raise
         return self
 
-    def alive(self) -> bool:
-        """Whether all workers run."""
-        return all(process.poll() is None for process in self._processes)
+    def revive(self) -> None:
+        """Start another worker for each that has ended. Raises SidelightError after too many."""
+        for place, worker in enumerate(self._workers):
+            status = worker.process.poll()
+            if status is None:
+                continue
+            self._revived += 1
+            if self._revived > MOST_REVIVED:
+                raise SidelightError(
+                    f"the workers end again and again, now with status {status}",
+                    where=str(worker.log_path),
+                )
+            log.warning("a worker ended with status %s and is started again", status)
+            self._workers[place] = self._launch(worker.command, worker.log_path)
 
     @property
     def pids(self) -> list[int]:
         """The workers' main processes."""
-        return [process.pid for process in self._processes]
-
-    @property
-    def logs(self) -> list[Path]:
-        """One file a worker."""
-        return sorted(self._directory.glob("worker-*.log")) if self._directory else []
+        return [worker.process.pid for worker in self._workers]
 
     def stop(self) -> None:
         """End the workers, then the broker. Twice does no harm."""
-        for process in self._processes:
+        for worker in self._workers:
             with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                # Its pool's processes are in its group, and nobody else's.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        self._processes.clear()
+                worker.process.send_signal(signal.SIGTERM)
+        for worker in self._workers:
+            _end(worker)
+        self._workers.clear()
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -128,35 +135,61 @@ class Embedded:
     ) -> None:
         self.stop()
 
-    def _start_workers(self) -> None:
-        self._start_worker("waiting", WAITING, "threads", max(8, 4 * self._concurrency))
-        self._start_worker("computing", COMPUTING, "prefork", self._concurrency)
-
-    def _start_worker(self, name: str, stages: Sequence[str], pool: str, size: int) -> None:
-        queues = [queue(stage, region, self.settings) for stage in stages
-                  for region in self._regions]  # fmt: skip
-        command = worker_command(name, sorted(set(queues)), pool=pool, size=size)
+    def _launch(self, command: Sequence[str], log_path: Path) -> _Worker:
         environment = self._environment | self.settings.as_environment()
-        directory = self._directory or Path()
-        with (directory / f"worker-{name}.log").open("ab") as output:
-            self._processes.append(
-                subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    # A group of its own: Ctrl-C reaches us alone, and we end the workers in order.
-                    start_new_session=True,
-                )
+        with log_path.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C reaches us alone, and we end the workers in order.
+                start_new_session=True,
             )
+        return _Worker(command, log_path, process)
+
+    def _start_workers(self, directory: Path) -> None:
+        pools = (
+            ("waiting", WAITING, "threads", max(8, 4 * self._concurrency)),
+            ("computing", COMPUTING, "prefork", self._concurrency),
+        )
+        for name, stages, pool, size in pools:
+            queues = {queue(stage, region, self.settings) for stage in stages
+                      for region in self._regions}  # fmt: skip
+            command = worker_command(
+                name, sorted(queues), pool=pool, size=size, application=self._application
+            )
+            self._workers.append(self._launch(command, directory / f"worker-{name}.log"))
 
 
-def worker_command(name: str, queues: Sequence[str], *, pool: str, size: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker's process, and how to start another like it."""
+
+    command: Sequence[str]
+    log_path: Path
+    process: subprocess.Popen[bytes]
+
+
+def worker_command(
+    name: str, queues: Sequence[str], *, pool: str, size: int, application: str = "workers.app"
+) -> list[str]:
     """The command of a worker process: `-E` so that Flower sees what happens."""
     return [
-        sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-E",
+        sys.executable, "-m", "celery", "-A", application, "worker", "-E",
         "--hostname", f"{name}@%h", "--queues", ",".join(queues),
         "--pool", pool, "--concurrency", str(size),
         "--without-gossip", "--without-mingle", "--loglevel", "INFO",
     ]  # fmt: skip
+
+
+def _end(worker: _Worker) -> None:
+    """Wait for a worker that was told to end, and make it."""
+    try:
+        worker.process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Its pool's processes are in its group, and nobody else's.
+        with suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        worker.process.wait()

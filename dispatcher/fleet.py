@@ -16,7 +16,6 @@ from dispatcher import fleet_report as report
 from dispatcher.control import Control, failed
 from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
-from sidelight.errors import SidelightError
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for
 from sidelight.store import TERMINAL, FindingStatus, Store
@@ -148,8 +147,8 @@ def _follow(control: Control, ids: Sequence[str], own: Embedded | None) -> None:
     with _progress(len(ids)) as show:
         for scans in control.wait(ids):
             show(scans)
-            if own is not None and not own.alive():
-                raise SidelightError(f"a worker has ended: see {', '.join(map(str, own.logs))}")
+            if own is not None:
+                own.revive()
 
 
 @contextmanager

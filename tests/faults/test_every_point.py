@@ -16,7 +16,7 @@ from sidelight.store import State
 from tests.workers.bench import KilledError, Mode, Tripwire, World, quick_directory, sqlite_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -76,7 +76,7 @@ def test_one_fault_anywhere_changes_nothing_in_the_end(
         directory = fast_directory / f"{target}"
         directory.mkdir()
         world = World(sqlite_url(directory))
-        world.trip.decide = lambda number, _, target=target: mode if number == target else None
+        world.trip.decide = at_number(target, mode)
         world.trip.armed = True
         at = f"{name} (point {target}) {mode.value}"
         start(world)
@@ -90,6 +90,16 @@ def test_one_fault_anywhere_changes_nothing_in_the_end(
         assert world.ec2.created == 2, at
         assert all(source.closed for source in world.sources), at
         world.close()
+
+
+def at_number(target: int, mode: Mode) -> Callable[[int, str], Mode | None]:
+    """Trip once."""
+    return lambda number, _: mode if number == target else None
+
+
+def at_name(target: str, mode: Mode) -> Callable[[int, str], Mode | None]:
+    """Trip always."""
+    return lambda _, name: mode if name == target else None
 
 
 def start(world: World) -> None:
@@ -110,9 +120,7 @@ def test_a_fault_that_is_always_there_ends_in_failed_and_leaves_nothing(
             directory = fast_directory / f"{name}-{mode.name}"
             directory.mkdir()
             world = World(sqlite_url(directory))
-            world.trip.decide = lambda _, point, name=name, mode=mode: (
-                mode if point == name else None
-            )
+            world.trip.decide = at_name(name, mode)
             world.trip.armed = True
             world.start()
             world.run()

@@ -1,0 +1,78 @@
+"""A worker's application that ends itself by SIGKILL at one place, once.
+
+`SIDELIGHT_TEST_FAULT` is `POINT:before` or `POINT:after`, `SIDELIGHT_TEST_FAULT_DONE` a file that
+is made first, so that the next worker lives. Nothing of this is in the workers' own code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers import wiring
+from workers.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.context import Context
+    from workers.settings import Settings
+
+__all__ = ["app"]
+
+POINT, _, WHEN = os.environ["SIDELIGHT_TEST_FAULT"].partition(":")
+DONE = Path(os.environ["SIDELIGHT_TEST_FAULT_DONE"])
+_make = wiring.make_context
+
+
+def _die() -> None:
+    try:
+        DONE.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, and the end before or after it."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        if name == POINT and WHEN == "before":
+            _die()
+        result = work(*given, **named)
+        if name == POINT and WHEN == "after":
+            _die()
+        return result
+
+    return call
+
+
+def _deadly_ec2(ec2: Any) -> Any:
+    for name in ("create_snapshots", "snapshots_by_id", "snapshots_by_tags", "delete_snapshot"):
+        setattr(ec2, name, deadly(name, getattr(ec2, name)))
+    return ec2
+
+
+def make_context(settings: Settings) -> Context:
+    """The real context, deadly at one place."""
+    context = _make(settings)
+    scans: Any = context.store.scans
+    findings: Any = context.store.findings
+    for owner, name in (
+        (scans, "claim"), (scans, "intend"), (scans, "advance"), (scans, "receipted"),
+        (findings, "save_inventory"), (findings, "save_findings"),
+    ):  # fmt: skip
+        setattr(owner, name, deadly(name, getattr(owner, name)))
+    return replace(
+        context,
+        ec2=lambda account, region: _deadly_ec2(context.ec2(account, region)),
+        open_snapshot=deadly("open_snapshot", context.open_snapshot),
+        inspect=deadly("inspect", context.inspect),
+        match=deadly("match", context.match),
+    )
+
+
+wiring.make_context = make_context  # type: ignore[assignment] # the tests' own entry
