@@ -1,0 +1,170 @@
+"""The scan's row: one worker at a time, nothing forgotten, no late worker does harm."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.errors import LeaseLostError, StoreError
+from sidelight.store import LIVE, Scan, Snapshot, State, Store
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Clock
+
+PLACE = ("123456789012", "eu-west-1", "i-1")
+
+
+def new(store: Store) -> Scan:
+    return store.scans.create([PLACE], "here")[0]
+
+
+def claimed(store: Store, scan_id: str, seconds: float = 60) -> Scan:
+    scan = store.scans.claim(scan_id, LIVE, seconds)
+    assert scan is not None
+    return scan
+
+
+def test_an_instance_has_one_live_scan(store: Store) -> None:
+    first = new(store)
+    assert store.scans.create([PLACE, (*PLACE[:2], "i-2")], "here")[0].instance == "i-2"
+    store.scans.advance(claimed(store, first.id), State.DONE)
+    assert len(store.scans.create([PLACE], "here")) == 1
+
+
+def test_a_claim_excludes_others_until_the_lease_ends(store: Store, clock: Clock) -> None:
+    scan = new(store)
+    held = claimed(store, scan.id)
+    assert store.scans.claim(scan.id, LIVE, 60) is None
+    clock.advance(61)
+    other = claimed(store, scan.id)
+    assert other.attempts == held.attempts + 1
+    with pytest.raises(LeaseLostError):
+        store.scans.advance(held, State.READING)
+    assert not store.scans.renew(held, 60)
+    assert store.scans.get(scan.id).state is State.NEW
+
+
+def test_a_heartbeat_keeps_the_lease(store: Store, clock: Clock) -> None:
+    held = claimed(store, new(store).id)
+    clock.advance(50)
+    assert store.scans.renew(held, 60)
+    clock.advance(50)
+    assert store.scans.claim(held.id, LIVE, 60) is None
+    store.scans.advance(held, State.READING)
+
+
+def test_a_claim_is_only_for_the_states_asked_for(store: Store) -> None:
+    assert store.scans.claim(new(store).id, {State.READING}, 60) is None
+
+
+def test_of_many_workers_one_gets_the_scan(store: Store) -> None:
+    scan = new(store)
+    barrier = threading.Barrier(8)
+
+    def race(_: int) -> Scan | None:
+        barrier.wait()
+        return store.scans.claim(scan.id, LIVE, 60)
+
+    with ThreadPoolExecutor(8) as pool:
+        got = [won for won in pool.map(race, range(8)) if won is not None]
+    assert len(got) == 1
+    assert store.scans.get(scan.id).attempts == 1
+
+
+def test_a_stage_cannot_be_left_twice(store: Store) -> None:
+    held = claimed(store, new(store).id)
+    made = [Snapshot("snap-1", held.id, "vol-1", 0, "pending", store.clock())]
+    store.scans.advance(held, State.SNAPSHOTS_PENDING, made=made)
+    again = [Snapshot("snap-2", held.id, "vol-1", 0, "pending", store.clock())]
+    with pytest.raises(LeaseLostError):
+        store.scans.advance(held, State.SNAPSHOTS_PENDING, made=again)
+    assert [snapshot.id for snapshot in store.scans.snapshots(held.id)] == ["snap-1"]
+
+
+def test_the_intent_keeps_the_lease(store: Store) -> None:
+    held = claimed(store, new(store).id)
+    store.scans.intend(held)
+    present = store.scans.get(held.id)
+    assert (present.state, present.lease) == (State.SNAPSHOTTING, held.lease)
+
+
+def test_a_postponed_scan_is_not_claimed_before_its_time(store: Store, clock: Clock) -> None:
+    held = claimed(store, new(store).id)
+    store.scans.postpone(held, 30, error="throttled")
+    assert store.scans.claim(held.id, LIVE, 60) is None
+    clock.advance(30)
+    again = claimed(store, held.id)
+    assert (again.attempts, again.last_error) == (2, "throttled")
+
+
+def test_waiting_is_no_attempt(store: Store) -> None:
+    held = claimed(store, new(store).id)
+    store.scans.postpone(held, 0)
+    assert claimed(store, held.id).attempts == 1
+
+
+def test_a_failure_goes_by_way_of_deletion(store: Store) -> None:
+    held = claimed(store, new(store).id)
+    store.scans.fail(held, "the instance is gone", "RESOURCE_TERMINATED")
+    present = store.scans.get(held.id)
+    assert (present.state, present.failure, present.attempts) == (
+        State.DELETING,
+        "the instance is gone",
+        0,
+    )
+    assert store.scans.events(held.id)[-1].detail == "the instance is gone"
+
+
+def test_a_new_scan_is_due_for_publication_until_it_is_published(
+    store: Store, clock: Clock
+) -> None:
+    scan = new(store)
+    assert [one.id for one in store.scans.due(10)] == [scan.id]
+    store.scans.published(scan.id)
+    assert not store.scans.due(10)
+    clock.advance(61)  # the message is lost, or the queue is long
+    assert store.scans.due(10)
+    store.scans.published(scan.id)
+    clock.advance(61)
+    assert not store.scans.due(10), "a long queue must not be made longer every minute"
+    clock.advance(60)
+    assert store.scans.due(10)
+
+
+def test_a_dead_workers_scan_is_due_when_its_lease_ends(store: Store, clock: Clock) -> None:
+    scan = new(store)
+    store.scans.published(scan.id)
+    claimed(store, scan.id, 120)
+    clock.advance(119)
+    assert not store.scans.due(10)
+    clock.advance(1)
+    assert [one.id for one in store.scans.due(10)] == [scan.id]
+
+
+def test_an_ended_scan_is_never_due(store: Store, clock: Clock) -> None:
+    store.scans.advance(claimed(store, new(store).id), State.DONE)
+    clock.advance(1e6)
+    assert not store.scans.due(10)
+
+
+def test_on_demand_comes_before_scheduled(store: Store) -> None:
+    store.scans.create([PLACE], "here", 6)
+    urgent = store.scans.create([(*PLACE[:2], "i-2")], "here", 0)[0]
+    assert store.scans.due(1)[0].id == urgent.id
+
+
+def test_a_scan_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
+    with pytest.raises(StoreError, match="abc: no such scan"):
+        store.scans.get("abc")
+
+
+def test_many_scans_are_made_and_selected_at_once(store: Store) -> None:
+    made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(1200)], "here")
+    ids = {scan.id for scan in made}
+    assert len(ids) == 1200
+    assert {scan.id for scan in store.scans.select(ids)} == ids
+    assert store.scans.live_ids(ids | {"unknown"}) == ids
+    assert store.scans.counts() == {State.NEW: 1200}
