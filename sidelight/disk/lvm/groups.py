@@ -117,12 +117,13 @@ class Group:
         copies = self._snapshots()
         for name, section in list(self._volumes.sections())[:MAX_VOLUMES]:
             first = section.section("segment1").text("type")
-            if "VISIBLE" not in section.words("status") or first in segments.INTERNAL:
-                continue
             where = f"{self.name}/{name}"
             if name in copies:
+                # lvm2 writes these as hidden, though its user sees them as the snapshot.
                 what = "unsupported: a snapshot (its origin is read)"
                 self.problems.append(Problem(where, what))
+                continue
+            if "VISIBLE" not in section.words("status") or first in segments.INTERNAL:
                 continue
             try:
                 built = self.build(name)

@@ -1,0 +1,107 @@
+"""What a region holds, told from what the real tools write."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.blocks import ImageFile
+from sidelight.disk import volumes
+from sidelight.disk.signatures import identify, identify_end
+from tests.images.disk.sources import MemorySource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.model import Problem
+
+SIZE = 320 << 20
+
+MADE = [
+    ("swap", "mkswap -q -L swapl -U 11111111-2222-3333-4444-555555555555 {}"),
+    ("vfat", "mkfs.vfat -i ABCD1234 -n ESP {}"),
+    ("ext2", "mkfs.ext2 -q -L l {}"),
+    ("ext3", "mkfs.ext3 -q -L l {}"),
+    ("ext4", "mkfs.ext4 -q -L l {}"),
+    ("xfs", "mkfs.xfs -q -L l {}"),
+    ("btrfs", "mkfs.btrfs -q -L l {}"),
+    ("crypto_LUKS", "cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 {} -"),
+]
+
+
+@pytest.mark.images
+@pytest.mark.parametrize(("kind", "command"), MADE, ids=[kind for kind, _ in MADE])
+def test_real_tools_are_recognised_with_blkids_uuid(
+    kind: str, command: str, tmp_path: Path
+) -> None:
+    words = command.split()
+    if not shutil.which(words[0]) or not shutil.which("blkid"):
+        pytest.skip(f"needs {words[0]} and blkid")
+    path = tmp_path / "image"
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+    words = [word.format(path) for word in words]
+    subprocess.run(words, check=True, capture_output=True, input=b"secret")
+    probe = subprocess.run(
+        ["blkid", "-p", "-o", "export", str(path)], check=True, capture_output=True, text=True
+    ).stdout
+    oracle = dict(line.partition("=")[::2] for line in probe.splitlines())
+    problems: list[Problem] = []
+    with ImageFile(str(path), "disk") as source:
+        (region,) = volumes([source], problems)
+    assert region.kind == kind == oracle["TYPE"]
+    assert region.uuid == oracle["UUID"]
+    assert region.label == oracle.get("LABEL", "")
+    unsupported = kind in {"btrfs", "crypto_LUKS"}
+    assert [p.what for p in problems] == ([f"unsupported: {kind}"] if unsupported else [])
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "kind"),
+    [
+        (0, struct.pack("<II", 0xA92B4EFC, 1), "linux_raid_member"),
+        (4096, struct.pack("<II", 0xA92B4EFC, 1), "linux_raid_member"),
+        (4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81"), "bcache"),
+        (32769, b"CD001", "iso9660"),
+        ((128 << 10) + 4096, struct.pack("<Q", 0x00BAB10C), "zfs_member"),
+        (3, b"NTFS    ", "ntfs"),
+        (0, b"verity\0\0", "DM_verity_hash"),
+    ],
+)
+def test_magic_numbers_by_their_documents(offset: int, magic: bytes, kind: str) -> None:
+    data = bytearray(1 << 20)
+    data[offset : offset + len(magic)] = magic
+    assert identify(MemorySource(bytes(data))).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("at", "magic"),
+    [
+        ((1 << 20) - (64 << 10), struct.pack("<I", 0xA92B4EFC)),
+        ((1 << 20) - (64 << 10), struct.pack(">I", 0xA92B4EFC)),
+        ((1 << 20) - 8192, struct.pack("<I", 0xA92B4EFC)),
+    ],
+)
+def test_md_superblocks_at_the_end(at: int, magic: bytes) -> None:
+    data = bytearray(1 << 20)
+    data[at : at + 4] = magic
+    assert identify_end(MemorySource(bytes(data))).kind == "linux_raid_member"
+    problems: list[Problem] = []
+    volumes([MemorySource(bytes(data))], problems)
+    assert [p.what for p in problems] == ["unsupported: member of an md RAID array"]
+
+
+def test_unknown_bytes_are_a_problem_and_zeros_are_not() -> None:
+    for data, expected in ((b"\x5a" * 4096, ["no known filesystem"]), (bytes(4096), [])):
+        problems: list[Problem] = []
+        volumes([MemorySource(data)], problems)
+        assert [p.what for p in problems] == expected
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 513, 4095, 5000])
+def test_a_tiny_disk_is_no_error(size: int) -> None:
+    volumes([MemorySource(b"\x01" * size)], [])

@@ -1,0 +1,93 @@
+"""A Filesystem in memory, for tests of what stands on the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.errors import DamagedError, LimitError, SidelightError
+from sidelight.filesystems.protocol import Entry, Inode, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sidelight.model import Problem
+
+
+class MemoryFilesystem:
+    """Built of nested mappings: a mapping is a directory, bytes a file, text a link's target.
+
+    `asked` counts what was read. Entries may be added to `listings` by hand, impossible ones too.
+    """
+
+    kind = "memory"
+    uuid = "00000000-0000-0000-0000-000000000000"
+    label = ""
+    block_size = 4096
+    root = 2
+    journal = "none"
+
+    def __init__(self, tree: Mapping[str, object], name: str = "memory") -> None:
+        self.source_name = name
+        self.problems: list[Problem] = []
+        self.listings: dict[int, list[Entry]] = {}
+        self.files: dict[int, bytes] = {}
+        self.links: dict[int, bytes] = {}
+        self.asked: list[tuple[str, int]] = []
+        self._next = self.root
+        self.add(tree)
+
+    def add(self, node: object) -> tuple[int, Kind]:
+        number = self._next
+        self._next += 1
+        if isinstance(node, bytes):
+            self.files[number] = node
+            return number, Kind.REGULAR
+        if isinstance(node, str):
+            self.links[number] = node.encode("utf-8", "surrogateescape")
+            return number, Kind.SYMLINK
+        assert isinstance(node, dict)
+        self.listings[number] = []
+        for name, child in node.items():
+            raw = name.encode("utf-8", "surrogateescape")
+            self.listings[number].append((raw, *self.add(child)))
+        return number, Kind.DIRECTORY
+
+    def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        for number in reversed(numbers):
+            self.asked.append(("directory", number))
+            yield number, self.listings.get(number, [])
+
+    def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
+        found = {}
+        for number in numbers:
+            self.asked.append(("inode", number))
+            kind, mode, size = Kind.DIRECTORY, 0o40755, 4096
+            if number in self.files:
+                kind, mode, size = Kind.REGULAR, 0o100640, len(self.files[number])
+            elif number in self.links:
+                kind, mode, size = Kind.SYMLINK, 0o120777, len(self.links[number])
+            elif number not in self.listings:
+                continue
+            found[number] = Inode(number, kind, mode, 1, 2, size, 1, 10**18, 10**18, 10**18)
+        return found
+
+    def contents(
+        self, numbers: Sequence[int], limit: int
+    ) -> Iterator[tuple[int, bytes | SidelightError]]:
+        for number in numbers:
+            data = self.files.get(number)
+            if data is None:
+                yield number, DamagedError("no file")
+            elif len(data) > limit:
+                yield number, LimitError("too large")
+            else:
+                yield number, data
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        self.asked.append(("read", number))
+        if number not in self.files:
+            raise DamagedError(f"inode {number} is damaged", where=self.source_name)
+        return self.files[number][offset : offset + length]
+
+    def readlink(self, number: int) -> bytes:
+        return self.links[number]
