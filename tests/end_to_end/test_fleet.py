@@ -1,0 +1,259 @@
+"""The whole fleet through a real broker and worker processes, seen by tools that are not ours.
+
+Oracles: dpkg-query, rpm and (apk itself not being in Debian) awk over apk's database, each on the
+tree that the disk was made of; boto3 for what is left in the account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from contextlib import contextmanager
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from sidelight.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES = ROOT / "demo" / "machines"
+SIDELIGHT = (sys.executable, "-m", "dispatcher.cli")
+
+pytestmark = [pytest.mark.services, pytest.mark.images, pytest.mark.enable_socket]
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    for program in ("sfdisk", "mkfs.ext4"):
+        if shutil.which(program, path=path) is None:
+            pytest.skip(f"{program} is absent (Debian packages: e2fsprogs, fdisk)")
+    directory = tmp_path_factory.mktemp("disks")
+    subprocess.run([sys.executable, ROOT / "demo" / "build.py", directory], check=True)
+    return sorted(directory.glob("*.img"))
+
+
+@contextmanager
+def local_cloud(disks: list[Path], directory: Path) -> Iterator[dict[str, str]]:
+    command = [*SIDELIGHT, "local", "up", "--port", "0", "--snapshot-seconds", "1"]
+    command += ["--directory", str(directory), *(f"--image={disk}" for disk in disks)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        given: dict[str, str] = {}
+        for line in process.stdout:
+            name, _, value = line.removeprefix("export ").partition("=")
+            given[name] = value.strip().strip("'\"")
+            if len(given) == 5:
+                break
+        yield given
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+class Fleet:
+    """One local cloud and one store; `scan` runs the fleet's command as a user would."""
+
+    def __init__(self, environment: dict[str, str], store_url: str) -> None:
+        self.environment = environment
+        self.store_url = store_url
+
+    def scan(self, *options: str) -> Any:
+        return json.loads(self.run("fleet", "scan", "--embedded", "--format", "json", *options))
+
+    def findings(self) -> list[dict[str, Any]]:
+        document = json.loads(self.run("fleet", "findings", "--format", "json"))
+        found: list[dict[str, Any]] = (
+            document["findings"] if isinstance(document, dict) else document
+        )
+        return found
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*SIDELIGHT, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def client(self) -> Any:
+        make: Any = boto3.client
+        return make(
+            "ec2",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id="123456789012",
+            aws_secret_access_key="local",  # noqa: S106 -- the local cloud takes any
+        )
+
+    def instances(self) -> dict[str, str]:
+        """Name -> instance id."""
+        found = {}
+        for reservation in self.client().describe_instances()["Reservations"]:
+            for instance in reservation["Instances"]:
+                tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+                found[tags["Name"]] = instance["InstanceId"]
+        return found
+
+    def snapshots(self) -> list[str]:
+        answer = self.client().describe_snapshots(
+            OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["InspectorScan"]}]
+        )
+        return [item["SnapshotId"] for item in answer["Snapshots"]]
+
+    def packages(self, name: str, kind: str) -> set[str]:
+        """`name version` of one machine's packages of a type, from its stored inventory."""
+        store = Store(self.store_url)
+        try:
+            inventory = store.findings.inventory("123456789012", self.instances()[name])
+        finally:
+            store.close()
+        assert inventory.status == "complete", inventory.problems
+        return {f"{item.name} {item.version}" for item in inventory.packages if item.type == kind}
+
+
+@pytest.fixture(scope="module")
+def fleet(disks: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("fleet")
+    database = home / "advisories.db"
+    subprocess.run(
+        [*SIDELIGHT, "advisories", "build", "--out", database, ROOT / "demo" / "advisories"],
+        check=True,
+    )
+    with local_cloud(disks, home / "cloud") as cloud:
+        store_url = f"sqlite:///{home / 'fleet.db'}"
+        environment = {
+            **os.environ,
+            **cloud,
+            "SIDELIGHT_STORE_URL": store_url,
+            "SIDELIGHT_ADVISORIES": str(database),
+            "SIDELIGHT_POLL_SECONDS": "0.5",
+        }
+        running = Fleet(environment, store_url)
+        running.scan()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home: Path = tmp_path_factory.mktemp("trees")
+    for archive in MACHINES.glob("*.tar.xz"):
+        with tarfile.open(archive) as file:
+            file.extractall(home / archive.name.removesuffix(".tar.xz"), filter="tar")
+    return home
+
+
+def lines_of(*command: str) -> set[str]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is absent")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.split("\n") if line}
+
+
+@pytest.mark.parametrize("name", ["web-1", "batch-1"])
+def test_debian_packages_are_those_of_dpkg_query(fleet: Fleet, trees: Path, name: str) -> None:
+    expected = lines_of(
+        "dpkg-query", f"--admindir={trees / name / 'var/lib/dpkg'}", "-W",
+        "-f", "${db:Status-Abbrev}${Package} ${Version}\n",
+    )  # fmt: skip
+    installed = {line[3:].strip() for line in expected if line[1] not in "nc"}
+    assert len(installed) > 100
+    assert fleet.packages(name, "deb") == installed
+
+
+def test_rpm_packages_are_those_of_rpm(fleet: Fleet, trees: Path, tmp_path: Path) -> None:
+    # A copy: rpm opens its database for writing.
+    shutil.copytree(trees / "db-1" / "var/lib/rpm", tmp_path / "rpm")
+    form = "%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n"
+    expected = lines_of("rpm", f"--dbpath={tmp_path / 'rpm'}", "-qa", "--qf", form)
+    assert len(expected) == 35
+    assert fleet.packages("db-1", "rpm") == expected
+
+
+def test_apk_packages_are_those_of_its_database(fleet: Fleet, trees: Path) -> None:
+    script = '/^P:/{p=substr($0,3)} /^V:/{print p" "substr($0,3)}'
+    expected = lines_of("awk", script, str(trees / "edge-1/lib/apk/db/installed"))
+    assert len(expected) == 15
+    assert fleet.packages("edge-1", "apk") == expected
+
+
+def test_npm_packages_are_those_that_npm_installed(fleet: Fleet, trees: Path) -> None:
+    files = [
+        path
+        for path in (trees / "web-1/srv/shop/node_modules").rglob("package.json")
+        if path.parent.parent.name == "node_modules"
+        or (
+            path.parent.parent.parent.name == "node_modules"
+            and path.parent.parent.name.startswith("@")
+        )
+    ]
+    expected = set()
+    for path in files:
+        document = json.loads(path.read_text())
+        expected.add(f"{document['name']} {document['version']}")
+    assert {"express 4.17.1", "lodash 4.17.15", "minimist 1.2.0", "axios 0.21.0"} <= expected
+    assert fleet.packages("web-1", "npm") == expected
+
+
+def test_python_packages_are_those_that_pip_installed(fleet: Fleet, trees: Path) -> None:
+    found = distributions(path=[str(trees / "batch-1/opt/batch/lib")])
+    expected = {f"{item.metadata['Name'].lower()} {item.version}" for item in found}
+    assert len(expected) == 6
+    assert {name.lower() for name in fleet.packages("batch-1", "pypi")} == expected
+
+
+def test_known_vulnerabilities_are_found(fleet: Fleet) -> None:
+    names = {instance: name for name, instance in fleet.instances().items()}
+    found = {
+        (names[item["instance"]], item["vulnerability"], item["package"]["name"])
+        for item in fleet.findings()
+    }
+    assert ("web-1", "CVE-2021-44906", "minimist") in found
+    assert ("batch-1", "CVE-2022-28346", "django") in {
+        (machine, cve, name.lower()) for machine, cve, name in found
+    }
+    assert ("db-1", "CVE-2022-37434", "libz1") in found
+
+
+def test_no_snapshot_is_left_and_a_second_run_finds_the_same(fleet: Fleet) -> None:
+    def essence() -> set[tuple[str, str, str, str]]:
+        return {
+            (item["instance"], item["vulnerability"], item["package"]["purl"],
+             item["package"]["path"])
+            for item in fleet.findings()
+        }  # fmt: skip
+
+    assert fleet.snapshots() == []
+    first = fleet.findings()
+    before = essence()
+    assert len(before) == len(first), "a finding is stored once"
+    assert len(before) > 100
+    fleet.scan()
+    assert essence() == before
+    assert len(fleet.findings()) == len(first)
+    assert fleet.snapshots() == []
+
+
+def test_coverage_tells_what_no_advisory_could(fleet: Fleet) -> None:
+    document = json.loads(fleet.run("fleet", "coverage", "--format", "json"))
+    rows = document["coverage"] if isinstance(document, dict) else document
+    told = {row["name"]: row for row in rows}
+    assert set(told) == {"web-1", "batch-1", "db-1", "edge-1"}
+    assert all(row["reason"] == "SUCCESSFUL" for row in rows)
+    assert "Alpine" in told["edge-1"]["detail"]
+    assert told["db-1"]["detail"] == ""
