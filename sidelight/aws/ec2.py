@@ -155,7 +155,7 @@ class Ec2:
     def _call(self, operation: str, what: str, *, attempts: int = 0, **request: Any) -> Any:
         where = ": ".join(filter(None, (f"{self._account}/{self._region} {operation}", what)))
         client = self._session.client(
-            "ec2", account=self._account, region=self._region, attempts=attempts
+            "ec2", account=self._account, region=self._region or None, attempts=attempts
         )
         self.calls += 1
         try:
