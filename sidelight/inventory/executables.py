@@ -48,8 +48,7 @@ class Sieve:
         if any(part in directory for part in _NO_PROGRAMS_IN):
             return
         for entry in entries:
-            kind = entry[2]
-            if kind not in {Kind.REGULAR, Kind.UNKNOWN}:
+            if entry[2] != Kind.REGULAR:
                 continue
             name = entry[0]
             dot = name.rfind(b".")

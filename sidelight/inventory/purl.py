@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~:-]*").fullmatch
 
-# Types whose names (and namespaces) have no letter case, by the specification's type list.
+# Types whose names (and namespaces, but for npm) have no letter case, by the list of types.
 _LOWER_CASE = frozenset(
     ("alpm", "apk", "bitbucket", "composer", "github", "gitlab", "hex", "luarocks", "npm", "oci")
 )
@@ -59,7 +59,8 @@ def format_purl(
     by the caller (PEP 503).
     """
     if kind in _LOWER_CASE:
-        name, namespace = name.lower(), namespace.lower()
+        name = name.lower()
+        namespace = namespace if kind == "npm" else namespace.lower()
     parts = ["pkg:", kind, "/"]
     if namespace:
         parts += (encode(namespace, ":/"), "/")

@@ -52,7 +52,6 @@ class Surveyor:
         self._found = Survey()
         self._links: list[tuple[Place, Chosen]] = []
         self._above: list[tuple[Root, bytes]] = []
-        self._unknown: list[tuple[Place, Chosen]] = []
         self._executables = executables.Sieve(self._found.candidates)
         # Layers by path: few, and looked up for the directories below a runtime's only.
         self._layers: dict[bytes, Root] = {}
@@ -66,7 +65,6 @@ class Surveyor:
             if self._deadline.passed:
                 found.problems.append(Problem("/", "the walk was cut short: its time is spent"))
                 break
-        self._settle_unknown()
         self._executables.flush()
         self._follow_links()
         return found
@@ -85,10 +83,8 @@ class Surveyor:
             place = Place(root, prefix + name, fs, inode, number)
             if kind == Kind.REGULAR:
                 self._found.files.append((place, chosen))
-            elif kind == Kind.SYMLINK:
-                self._links.append((place, chosen))
             else:
-                self._unknown.append((place, chosen))
+                self._links.append((place, chosen))
         if inside in self._table.above or not inside or inside == b"usr":
             self._note_links(root, inside, fs, entries)
         if self._table.executables:
@@ -135,20 +131,6 @@ class Surveyor:
         link, real = (part.strip(b"/").decode("utf-8", "replace") + "/" for part in (path, target))
         if ".." not in real:
             self._found.merged.setdefault(root, []).append((real, link))
-
-    def _settle_unknown(self) -> None:
-        """Kinds from the inodes, where the filesystem stores none in its directories."""
-        by_fs: dict[int, tuple[Filesystem, list[int]]] = {}
-        for place, _ in self._unknown:
-            by_fs.setdefault(id(place.fs), (place.fs, []))[1].append(place.inode)
-        for fs, numbers in by_fs.values():
-            inodes = fs.inodes(numbers)
-            for place, chosen in self._unknown:
-                inode = inodes.get(place.inode) if place.fs is fs else None
-                if inode is not None and inode.kind == Kind.REGULAR:
-                    self._found.files.append((place, chosen))
-                elif inode is not None and inode.kind == Kind.SYMLINK:
-                    self._links.append((place, chosen))
 
     def _follow_links(self) -> None:
         """Links to wanted files, and wanted paths below a link; what is known already is not new.

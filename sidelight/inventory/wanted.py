@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # Indices into the sequence of extractors.
 Chosen = tuple[int, ...]
 
-_FILES = frozenset((int(Kind.REGULAR), int(Kind.SYMLINK), int(Kind.UNKNOWN)))
+# An UNKNOWN kind is an inode that cannot be read: the filesystem has told so.
+_FILES = frozenset((int(Kind.REGULAR), int(Kind.SYMLINK)))
 
 
 class WantedTable:

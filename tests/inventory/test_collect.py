@@ -1,0 +1,433 @@
+"""Collecting over a whole tree: the walk, ownership, links, containers, faults and time."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.errors import DamagedError, LimitError
+from sidelight.filesystems.tree import MachineTree
+from sidelight.inventory.collect import Collected, Options, collect
+from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
+from sidelight.inventory.registry import DATABASES, EXTRACTORS, OS_EXTRACTORS
+from sidelight.model import Package, Problem
+from tests.inventory.host_directory import HostDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sidelight.inventory.protocol import Extractor
+
+_DEFAULT = Options()
+
+_STATUS = """Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 5.2-1
+
+Package: python3-six
+Status: install ok installed
+Architecture: all
+Version: 1.16-4
+"""
+
+
+def _write(root: Path, path: str, data: str | bytes = "") -> Path:
+    where = root / path
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return where
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Path:
+    """A small Debian with merged /usr; six belongs to an OS package, requests to nobody."""
+    _write(tmp_path, "usr/lib/os-release", 'ID=debian\nVERSION_ID="12"\n')
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").symlink_to("../usr/lib/os-release")
+    (tmp_path / "lib").symlink_to("usr/lib")
+    _write(tmp_path, "var/lib/dpkg/status", _STATUS)
+    six = "usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA"
+    _write(tmp_path, six, "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n")
+    _write(tmp_path, "var/lib/dpkg/info/python3-six.list", f"/.\n/usr\n/{six}\n/etc/motd\n")
+    _write(
+        tmp_path,
+        "opt/app/requests-2.0.dist-info/METADATA",
+        "Metadata-Version: 2.1\nName: requests\nVersion: 2.0\n",
+    )
+    return tmp_path
+
+
+def _collect(root: Path, *, options: Options = _DEFAULT) -> Collected:
+    return collect(MachineTree(HostDirectory(root)), options)
+
+
+def _names(collected: Collected) -> list[str]:
+    return sorted(package.name for package in collected.packages)
+
+
+# --- what is found ---
+
+
+def test_finds_the_system_its_packages_and_what_nobody_owns(debian: Path) -> None:
+    found = _collect(debian)
+    assert (found.os.id, found.os.version_id) == ("debian", "12")
+    assert _names(found) == ["bash", "python3-six", "requests"]
+    assert found.owned == 1
+    assert found.problems == []
+
+
+def test_every_file_is_read_once(debian: Path) -> None:
+    fs = HostDirectory(debian)
+    collect(MachineTree(fs))
+    assert len(fs.asked) == len(set(fs.asked))
+
+
+def test_an_owned_language_file_is_not_even_read(debian: Path) -> None:
+    fs = HostDirectory(debian)
+    collect(MachineTree(fs))
+    metadata = [number for number, _, _ in fs.reads if fs.name_of(number) == "METADATA"]
+    assert len(metadata) == 1
+
+
+def test_ownership_knows_of_merged_directories(debian: Path) -> None:
+    listed = debian / "var/lib/dpkg/info/python3-six.list"
+    listed.write_text(listed.read_text().replace("/usr/lib/python3", "/lib/python3"))
+    assert _names(_collect(debian)) == ["bash", "python3-six", "requests"]
+
+
+def test_results_are_sorted_and_each_is_given_once(debian: Path) -> None:
+    found = _collect(debian)
+    keys = [(p.type, p.name, p.version, p.arch, p.path) for p in found.packages]
+    assert keys == sorted(set(keys))
+
+
+# --- links ---
+
+
+def test_a_database_behind_a_directory_link_counts_once(debian: Path) -> None:
+    (debian / "data").mkdir()
+    (debian / "var").rename(debian / "data/var")
+    (debian / "var").symlink_to("data/var")
+    found = _collect(debian)
+    assert _names(found) == ["bash", "python3-six", "requests"]
+    assert found.problems == []
+
+
+def test_a_wanted_name_that_leads_to_another_is_a_file_of_its_own(debian: Path) -> None:
+    _write(debian, "srv/blob", "Metadata-Version: 2.1\nName: linked\nVersion: 1\n")
+    (debian / "opt/linked-1.dist-info").mkdir()
+    (debian / "opt/linked-1.dist-info/METADATA").symlink_to("/srv/blob")
+    assert "linked" in _names(_collect(debian))
+
+
+def test_a_link_to_what_the_walk_sees_anyway_adds_nothing(debian: Path) -> None:
+    (debian / "srv/x-2.0.dist-info").mkdir(parents=True)
+    (debian / "srv/x-2.0.dist-info/METADATA").symlink_to("/opt/app/requests-2.0.dist-info/METADATA")
+    assert _names(_collect(debian)).count("requests") == 1
+
+
+@pytest.mark.parametrize("target", ["METADATA", "/nowhere", "../../../../../etc/shadow", ""])
+def test_loops_and_dangling_links_do_no_harm(debian: Path, target: str) -> None:
+    (debian / "srv/x-1.dist-info").mkdir(parents=True)
+    if target:
+        (debian / "srv/x-1.dist-info/METADATA").symlink_to(target)
+    assert _names(_collect(debian)) == ["bash", "python3-six", "requests"]
+
+
+# --- unsupported never looks like clean ---
+
+
+def test_a_system_without_a_known_database_is_a_problem(tmp_path: Path) -> None:
+    _write(tmp_path, "etc/os-release", 'ID=haiku\nPRETTY_NAME="Haiku R1"\n')
+    (problem,) = _collect(tmp_path).problems
+    assert problem.where == "/"
+    assert "Haiku R1" in problem.what
+
+
+def test_nothing_at_all_is_a_problem(tmp_path: Path) -> None:
+    assert _collect(tmp_path).problems
+
+
+def test_an_empty_database_is_a_problem(debian: Path) -> None:
+    (debian / "var/lib/dpkg/status").write_bytes(b"")
+    assert [p.where for p in _collect(debian).problems] == ["/var/lib/dpkg/status"]
+
+
+def test_packages_of_an_unnamed_system_are_a_problem(debian: Path) -> None:
+    (debian / "usr/lib/os-release").unlink()
+    found = _collect(debian)
+    assert _names(found) == ["bash", "python3-six", "requests"]
+    assert any("release file" in problem.what for problem in found.problems)
+
+
+# --- container runtimes ---
+
+
+def _layer(root: Path) -> None:
+    layer = root / "var/lib/docker/overlay2/abc/diff"
+    _write(layer, "etc/os-release", "ID=alpine\nVERSION_ID=3.20\n")
+    _write(layer, "lib/apk/db/installed", "P:musl\nV:1.2.5-r0\nA:x86_64\n")
+    _write(layer, "app/pip-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: pip\nVersion: 1\n")
+
+
+def test_runtime_paths_are_left_out(debian: Path) -> None:
+    _layer(debian)
+    assert _names(_collect(debian)) == ["bash", "python3-six", "requests"]
+
+
+def test_runtime_paths_are_taken_in_with_a_label(debian: Path) -> None:
+    _layer(debian)
+    found = _collect(debian, options=Options(include_containers=True))
+    layered = {package.name: package for package in found.packages if package.layer}
+    assert set(layered) == {"musl", "pip"}
+    assert {package.layer for package in layered.values()} == {"docker"}
+    assert layered["musl"].path == "/var/lib/docker/overlay2/abc/diff/lib/apk/db/installed"
+    assert layered["musl"].purl.startswith("pkg:apk/alpine/musl@")
+    assert "distro=alpine-3.20" in layered["musl"].purl
+    assert found.os.id == "debian"
+
+
+# --- faults ---
+
+
+@dataclass
+class _Fake:
+    """An extractor of `*.fake` files that does what it is told."""
+
+    act: Callable[[WantedFile], Extraction]
+    name: str = "language/fake"
+    wants: Wants = field(default_factory=lambda: Wants(suffixes=frozenset((".fake",))))
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:
+        del machine
+        return self.act(file)
+
+
+def _one(file: WantedFile) -> Extraction:
+    name = file.read().decode()
+    return Extraction([Package("generic", name, "1", f"/{file.path}", f"pkg:generic/{name}@1")])
+
+
+def _with(fake: _Fake, root: Path, options: Options = _DEFAULT) -> Collected:
+    extractors: tuple[Extractor, ...] = (*OS_EXTRACTORS, fake)
+    return collect(MachineTree(HostDirectory(root)), options, extractors)
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (KeyError("bug"), "language/fake failed: KeyError: 'bug'"),
+        (RecursionError("deep"), "language/fake failed: RecursionError: deep"),
+        (MemoryError(), "language/fake failed: MemoryError: "),
+        (DamagedError("bad bytes"), "bad bytes"),
+        (LimitError("too deep"), "too deep"),
+    ],
+)
+def test_a_fault_of_one_file_is_a_problem_and_loses_no_other(
+    debian: Path, error: Exception, what: str
+) -> None:
+    _write(debian, "a/bad.fake", "bad")
+    _write(debian, "a/good.fake", "good")
+
+    def act(file: WantedFile) -> Extraction:
+        if file.path == "a/bad.fake":
+            raise error
+        return _one(file)
+
+    found = _with(_Fake(act), debian)
+    assert found.problems == [Problem("/a/bad.fake", what)]
+    assert _names(found) == ["bash", "good", "python3-six"]
+
+
+def test_a_file_over_the_limit_is_a_problem(debian: Path) -> None:
+    _write(debian, "a/large.fake", "x" * 101)
+    _write(debian, "a/small.fake", "small")
+    fake = _Fake(_one, wants=Wants(suffixes=frozenset((".fake",)), limit=100))
+    found = _with(fake, debian)
+    assert [problem.where for problem in found.problems] == ["/a/large.fake"]
+    assert "small" in _names(found)
+
+
+@pytest.mark.parametrize("random_access", [True, False])
+def test_a_file_that_cannot_be_read_is_a_problem(debian: Path, random_access: bool) -> None:
+    _write(debian, "a/bad.fake", "bad")
+    _write(debian, "a/good.fake", "good")
+    wants = Wants(suffixes=frozenset((".fake",)), random_access=random_access)
+    fs = HostDirectory(debian)
+    fs.unreadable.add(b"bad.fake")
+    found = collect(MachineTree(fs), extractors=(*OS_EXTRACTORS, _Fake(_one, wants=wants)))
+    assert found.problems == [Problem("/a/bad.fake", "block 7 cannot be read")]
+    assert "good" in _names(found)
+
+
+def test_random_access_reads_only_what_is_asked_for(debian: Path) -> None:
+    _write(debian, "a/archive.fake", b"head" + bytes(1 << 20) + b"tail")
+    seen: list[tuple[bytes, bytes, bytes, int]] = []
+
+    def act(file: WantedFile) -> Extraction:
+        end = file.size
+        tail = file.read_at(end - 4, 100)
+        seen.append((file.read_at(0, 4), tail, file.read_at(end + 9, 5), end))
+        with pytest.raises(LimitError):
+            file.read_at(-1, 5)
+        return Extraction()
+
+    fs = HostDirectory(debian)
+    wants = Wants(suffixes=frozenset((".fake",)), random_access=True)
+    collect(MachineTree(fs), extractors=(_Fake(act, wants=wants),))
+    assert seen == [(b"head", b"tail", b"", (1 << 20) + 8)]
+    read = sum(length for number, _, length in fs.reads if fs.name_of(number) == "archive.fake")
+    assert read == 8
+
+
+def test_siblings_are_found_beside_and_below_but_not_above(debian: Path) -> None:
+    _write(debian, "a/x.fake", "x")
+    _write(debian, "a/beside", "b")
+    _write(debian, "a/below/deep", "d")
+    _write(debian, "above", "no")
+    (debian / "a/link").symlink_to("/above")
+    seen: list[bytes | None] = []
+
+    def act(file: WantedFile) -> Extraction:
+        names = ("beside", "below/deep", "link", "../above", "nothing", "below", "beside/x", "")
+        seen.extend(file.sibling(name) for name in names)
+        with pytest.raises(LimitError):
+            file.sibling("beside", limit=0)
+        return Extraction()
+
+    _with(_Fake(act), debian)
+    assert seen == [b"b", b"d", b"no", None, None, None, None, None]
+
+
+# --- executables ---
+
+
+def _program(root: Path, path: str, *, mode: int = 0o755, data: bytes = b"\x7fELF") -> None:
+    where = _write(root, path, data + bytes(64 << 10))
+    where.chmod(mode)
+
+
+def test_executables_are_elf_files_that_nobody_owns(debian: Path) -> None:
+    _program(debian, "usr/local/bin/mine")
+    _program(debian, "usr/local/bin/versioned-1.2")
+    _program(debian, "usr/bin/owned")
+    _program(debian, "usr/local/bin/plain", mode=0o644)
+    _program(debian, "usr/local/bin/script", data=b"#!/bin/sh")
+    _program(debian, "usr/local/lib/code.py")
+    _write(debian, "usr/local/bin/tiny", b"\x7fELF").chmod(0o755)
+    (debian / "usr/local/bin/link").symlink_to("mine")
+    with (debian / "var/lib/dpkg/info/python3-six.list").open("a") as listed:
+        listed.write("/usr/bin/owned\n")
+    seen: list[str] = []
+
+    def act(file: WantedFile) -> Extraction:
+        seen.append(file.path)
+        assert file.read_at(0, 4) == b"\x7fELF"
+        return Extraction()
+
+    fs = HostDirectory(debian)
+    fake = _Fake(act, wants=Wants(executables=True))
+    found = collect(MachineTree(fs), extractors=(*OS_EXTRACTORS, fake))
+    assert sorted(seen) == ["usr/local/bin/mine", "usr/local/bin/versioned-1.2"]
+    opened = {fs.name_of(number) for number, _, _ in fs.reads}
+    assert not opened & {"owned", "plain", "code.py", "tiny"}
+    assert max(length for number, _, length in fs.reads if fs.name_of(number) == "mine") == 4
+    assert found.problems == []
+
+
+# --- time ---
+
+
+class _Clock:
+    """Moves on by a second with each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_a_file_that_takes_too_long_is_a_problem(debian: Path) -> None:
+    for name in ("a", "b"):
+        _write(debian, f"x/{name}.fake", name)
+
+    def act(file: WantedFile) -> Extraction:
+        while file.path == "x/a.fake":
+            file.check_time()
+        return _one(file)
+
+    options = Options(file_seconds=50, machine_seconds=1e9, clock=_Clock())
+    found = _with(_Fake(act), debian, options)
+    assert found.problems == [Problem("/x/a.fake", "this file took longer than 50 s")]
+    assert "b" in _names(found)
+
+
+def test_a_machine_that_takes_too_long_is_read_in_part(debian: Path) -> None:
+    clock = _Clock()
+
+    def act(file: WantedFile) -> Extraction:
+        clock.now += 1000
+        return _one(file)
+
+    for number in range(9):
+        _write(debian, f"x/{number}.fake", str(number))
+    found = _with(_Fake(act), debian, Options(machine_seconds=1500, clock=clock))
+    assert 1 <= sum(package.type == "generic" for package in found.packages) < 9
+    assert any("the time is spent" in problem.what for problem in found.problems)
+
+
+def test_a_walk_that_takes_too_long_is_cut_short(debian: Path) -> None:
+    found = _collect(debian, options=Options(machine_seconds=0.5, clock=_Clock()))
+    assert any("walk was cut short" in problem.what for problem in found.problems)
+
+
+# --- names ---
+
+
+def test_paths_need_not_be_text(debian: Path) -> None:
+    directory = os.fsencode(debian) + b"/opt/\xff-1.dist-info"
+    os.mkdir(directory)  # noqa: PTH102 - no text
+    (debian / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
+    os.rename(debian / "METADATA", directory + b"/METADATA")  # noqa: PTH104 - no text
+    (package,) = (package for package in _collect(debian).packages if package.name == "odd")
+    assert package.path == "/opt/\udcff-1.dist-info/METADATA"
+
+
+def test_devices_and_sockets_with_wanted_names_are_left_alone(debian: Path) -> None:
+    (debian / "opt/y-1.dist-info").mkdir()
+    fifo = debian / "opt/y-1.dist-info/METADATA"
+    os.mkfifo(fifo)
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    assert _collect(debian).problems == []
+
+
+# --- the registry ---
+
+
+def test_every_extractor_has_a_name_of_its_own_and_wants_something() -> None:
+    names = [extractor.name for extractor in EXTRACTORS]
+    assert len(set(names)) == len(names)
+    assert set(names) >= DATABASES
+    assert all(name.startswith(("os/", "language/")) for name in names)
+    for extractor in EXTRACTORS:
+        wants = extractor.wants
+        assert (
+            wants.names or wants.suffixes or wants.paths or wants.directories or wants.executables
+        )
+
+
+def test_a_node_package_of_the_os_is_not_reported_twice(debian: Path) -> None:
+    path = "usr/share/nodejs/semver/package.json"
+    _write(debian, path, json.dumps({"name": "semver", "version": "7.3.5"}))
+    with (debian / "var/lib/dpkg/info/python3-six.list").open("a") as listed:
+        listed.write(f"/{path}\n")
+    assert "semver" not in _names(_collect(debian))
