@@ -42,14 +42,18 @@ SHORT = dict(zip(GRAVEST_FIRST, ("Crit", "High", "Med", "Low", "Info", "Untr"), 
 def coverage_table(store: Store) -> Table:
     """Every instance: is it scanned, and if not, why."""
     counts = store.findings.severities()
+    rows = store.fleet.coverage()
+    # One account and region need no columns of their own, and leave room for what is said.
+    several = len({(row.account, row.region) for row in rows}) > 1
     made = table(
-        "Instance", "Name", "Account", "Region", "Coverage", "Reason",
+        "Name", "Instance", *(("Account", "Region") if several else ()), "Coverage", "Reason",
         *(SHORT[severity] for severity in GRAVEST_FIRST), "Detail",
     )  # fmt: skip
-    for row in store.fleet.coverage():
+    for row in sorted(rows, key=lambda row: (row.account, row.region, row.name, row.instance)):
         found = counts.get((row.account, row.instance), {})
         made.add_row(
-            row.instance, Text(row.name), row.account, row.region, row.status_code, row.reason,
+            Text(row.name), Text(row.instance, no_wrap=True),
+            *((row.account, row.region) if several else ()), row.status_code, row.reason,
             *(str(found.get(severity, 0) or "") for severity in GRAVEST_FIRST),
             Text(printable(row.detail)),
         )  # fmt: skip
