@@ -98,6 +98,8 @@ def top_level(data: bytes, where: str) -> dict[str, str | list[str]]:
                 raise LimitError(f"more than {_MAX_EVENTS} YAML events", where=where)
             if isinstance(event, yaml.ScalarEvent):
                 reader.scalar(event.value)
+            elif isinstance(event, yaml.AliasEvent):
+                reader.alias()
             elif isinstance(event, yaml.CollectionStartEvent):
                 reader.start(is_list=isinstance(event, yaml.SequenceStartEvent))
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -123,6 +125,11 @@ class _TopLevel:
             self._key = ""
         elif self._depth == 2 and isinstance(listed := self.found.get(self._key), list):
             listed.append(value)
+
+    def alias(self) -> None:
+        """A reference to what stood before: it takes the place of a key or a value."""
+        if self._depth == 1:
+            self._key = "" if self._key else "*"
 
     def start(self, *, is_list: bool) -> None:
         if self._depth == 1 and is_list and self._key:

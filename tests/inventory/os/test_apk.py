@@ -1,0 +1,63 @@
+"""apk's database, real and damaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.inventory.os.apk import ApkInstalled
+from sidelight.inventory.protocol import Machine
+from sidelight.model import OperatingSystem
+from tests.inventory.memory_file import MemoryFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.inventory.protocol import Extraction
+
+_MACHINE = Machine(OperatingSystem(id="alpine", version_id="3.20.1"))
+
+
+def _extract(data: bytes) -> Extraction:
+    return ApkInstalled().extract(MemoryFile(data, "lib/apk/db/installed"), _MACHINE)
+
+
+def test_reads_packages_origins_and_files() -> None:
+    found = _extract(
+        b"C:Q1=\nP:libcrypto3\nV:3.3.1-r0\nA:x86_64\nL:Apache-2.0\no:openssl\nm:A <a@b>\n"
+        b"F:usr/lib\nR:libcrypto.so.3\na:0:0:755\nF:\nR:top\n\nP:musl\nV:1.2.5-r0\nA:x86_64\no:musl\n"
+    )
+    first, second = found.packages
+    assert first.purl == (
+        "pkg:apk/alpine/libcrypto3@3.3.1-r0?arch=x86_64&distro=alpine-3.20.1&upstream=openssl"
+    )
+    assert (first.source_name, first.licence, first.vendor) == ("openssl", "Apache-2.0", "A <a@b>")
+    assert second.purl == "pkg:apk/alpine/musl@1.2.5-r0?arch=x86_64&distro=alpine-3.20.1"
+    assert found.owned == {"usr/lib/libcrypto.so.3", "top"}
+    assert found.problems == []
+
+
+def test_a_damaged_stanza_is_a_problem_and_loses_no_other() -> None:
+    found = _extract(b"P:a\nV:1\n\nP:noversion\n\n\0\0\0\n\nP:b\nV:2\n")
+    assert [package.name for package in found.packages] == ["a", "b"]
+    assert len(found.problems) == 3
+
+
+@pytest.mark.conformance
+def test_a_real_database(shared_data: Path) -> None:
+    data = (shared_data / "manifests/osv-scalibr/os/apk/testdata/installed").read_bytes()
+    found = _extract(data)
+    names = [line[2:] for line in data.decode().splitlines() if line.startswith("P:")]
+    versions = [line[2:] for line in data.decode().splitlines() if line.startswith("V:")]
+    assert [(p.name, p.version) for p in found.packages] == list(zip(names, versions, strict=True))
+    files = sum(line.startswith("R:") for line in data.decode().splitlines())
+    assert len(found.owned) == files > 0
+    assert found.problems == []
+
+
+@pytest.mark.conformance
+def test_a_package_without_an_origin_is_its_own_source(shared_data: Path) -> None:
+    data = (shared_data / "manifests/osv-scalibr/os/apk/testdata/no-origin").read_bytes()
+    (package,) = _extract(data).packages
+    assert package.source_name == package.name

@@ -1,0 +1,56 @@
+"""pacman's local database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.errors import DamagedError
+from sidelight.inventory.os.pacman import PacmanLocal
+from sidelight.inventory.protocol import Machine
+from sidelight.model import OperatingSystem
+from tests.inventory.memory_file import MemoryFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MACHINE = Machine(OperatingSystem(id="arch", version_id="20260101"))
+_DESC = "var/lib/pacman/local/gawk-5.3.1-1/desc"
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize(
+    "name", ["valid", "valid_no_dep", "valid_one_dep", "eof_after_dependencies"]
+)
+def test_real_files(shared_data: Path, name: str) -> None:
+    data = (shared_data / "manifests/osv-scalibr/os/pacman/testdata" / name).read_bytes()
+    (package,) = PacmanLocal().extract(MemoryFile(data, _DESC), _MACHINE).packages
+    lines = data.decode().splitlines()
+    assert package.name == lines[lines.index("%NAME%") + 1]
+    assert package.version == lines[lines.index("%VERSION%") + 1]
+    assert package.purl.startswith(f"pkg:alpm/arch/{package.name}@{package.version}?")
+    assert package.purl.endswith("distro=arch")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"%NAME%\ngawk\n\n%VERSION%", b"\xff\0", b"%NAME%\n\n%VERSION%\n1\n"]
+)
+def test_a_package_without_name_or_version_is_damaged(data: bytes) -> None:
+    with pytest.raises(DamagedError):
+        PacmanLocal().extract(MemoryFile(data, _DESC), _MACHINE)
+
+
+def test_files_are_owned() -> None:
+    file = MemoryFile(b"%FILES%\nusr/\nusr/bin/gawk\n\n%BACKUP%\netc/x\t1\n", _DESC[:-4] + "files")
+    assert PacmanLocal().extract(file, _MACHINE).owned == {"usr/", "usr/bin/gawk"}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [(_DESC, True), ("home/a/desc", False), ("var/lib/pacman/local/desc", False)],
+)
+def test_only_the_local_database_is_wanted(path: str, wanted: bool) -> None:
+    confirm = PacmanLocal().wants.confirm
+    assert confirm is not None
+    assert confirm(path) is wanted
