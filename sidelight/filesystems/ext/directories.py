@@ -46,10 +46,17 @@ class Directories:
         self._volume = volume
         self._inodes = inodes
         self._mapper = mapper
+        # What fast commits made of directories.
+        self.finished: dict[int, list[Entry]] = {}
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Each number once, in physical order, with what could be read of it."""
         wanted = list(dict.fromkeys(numbers))
+        if self.finished:
+            for number in wanted:
+                if number in self.finished:
+                    yield number, list(self.finished[number])
+            wanted = [number for number in wanted if number not in self.finished]
         for at in range(0, len(wanted), CHUNK):
             yield from self._chunk(wanted[at : at + CHUNK])
 

@@ -53,6 +53,8 @@ class Mapper:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
+        # What fast commits changed: inode -> (first block in the file, on disk or None, count).
+        self.changes: dict[int, list[tuple[int, int | None, int]]] = {}
 
     def map(self, nodes: Sequence[Node], span: tuple[int, int] | None = None) -> list[Mapping]:
         """The runs of each file within its size, or within blocks [first, last) of it."""
@@ -71,7 +73,9 @@ class Mapper:
         seen: set[tuple[int, int]] = set()
         while level:
             level = self._descend(level, nodes, spans, mappings, seen)
-        for mapping in mappings:
+        for at, mapping in enumerate(mappings):
+            for change in self.changes.get(nodes[at].number, ()):
+                self._change(mapping, change, spans[at])
             _tidy(mapping)
         return mappings
 
@@ -107,6 +111,23 @@ class Mapper:
             elif self._tree_block_sound(node, child, raw, mapping):
                 below += self._extents(child.file, raw, child, span, mapping)
         return below
+
+    def _change(
+        self, mapping: Mapping, change: tuple[int, int | None, int], span: tuple[int, int]
+    ) -> None:
+        """Take a range out of the runs and put another in its place."""
+        first, physical, count = change
+        mapping.runs = [
+            part for run in mapping.runs for part in _without(run, first, first + count)
+        ]
+        if physical is None:
+            return
+        if not self._volume.holds(physical, count):
+            mapping.faults.append(f"the fast commit at file block {first} is impossible")
+            return
+        begin, end = max(first, span[0]), min(first + count, span[1])
+        if begin < end:
+            mapping.runs.append((begin, physical + begin - first, end - begin))
 
     def _tree_block_sound(self, node: Node, child: _Child, raw: bytes, mapping: Mapping) -> bool:
         if not self._volume.superblock.metadata_csum:
@@ -240,6 +261,20 @@ class Mapper:
                 out.runs.append((logical + first + begin, block, end - begin))
             else:
                 out.faults.append(f"there is no block {block + end - begin - 1}")
+
+
+def _without(run: Run, first: int, last: int) -> list[Run]:
+    """What of a run lies outside of blocks [first, last)."""
+    logical, physical, count = run
+    end = logical + count
+    if last <= logical or end <= first:
+        return [run]
+    parts: list[Run] = []
+    if logical < first:
+        parts.append((logical, physical, first - logical))
+    if last < end:
+        parts.append((last, physical + last - logical, end - last))
+    return parts
 
 
 def _tidy(mapping: Mapping) -> None:

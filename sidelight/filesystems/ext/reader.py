@@ -16,6 +16,7 @@ from sidelight.errors import (
 )
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.directories import Directories
+from sidelight.filesystems.ext.fastcommit import FastReplay
 from sidelight.filesystems.ext.inline import inline_contents
 from sidelight.filesystems.ext.inodes import Inodes, Node
 from sidelight.filesystems.ext.journal import open_journal
@@ -55,6 +56,12 @@ class ExtFilesystem:
             # The journal may hold the superblock and the group descriptors too.
             volume = self._volume(outcome.source)
         self._open(volume)
+        if outcome.tags:
+            try:
+                FastReplay(self._inodes, self._mapper, self._directories).apply(outcome.tags)
+            except DamagedError as error:
+                self.journal = "unreplayed"
+                volume.report(error.what, "journal")
 
     def _volume(self, source: BlockSource) -> Volume:
         superblock, fault = find_superblock(source, source.name)
