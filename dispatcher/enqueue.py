@@ -7,7 +7,8 @@ The same tick finds the scans whose message was lost, and those whose worker die
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 
@@ -25,10 +26,8 @@ ON_DEMAND, SCHEDULED = 0, 6
 BATCH = 500
 
 
-class Publish(Protocol):
-    """Sends the message for a scan's present state."""
-
-    def __call__(self, scan_id: str, following: Next) -> None: ...  # noqa: D102 - see the class
+# Sends the message for a scan's present state.
+Publish = Callable[[str, Next], None]
 
 
 def enqueue(

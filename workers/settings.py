@@ -54,7 +54,8 @@ class Settings:
     remote_control: bool = False
     soft_shutdown_seconds: float = 60.0
 
-    # Shared by all workers, an account and region; 0 is without limit. `in_flight` is one scan's.
+    # Shared by all workers, an account and region; 0 is without limit. `in_flight` is one scan's,
+    # `usd_per_day` an account's: with that spent, new scans wait.
     get_per_second: float = 900.0
     list_per_second: float = 40.0
     in_flight: int = 64

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sidelight.errors import CloudError, SnapshotNotFoundError
@@ -16,6 +17,7 @@ from sidelight.model import Status
 from sidelight.store import Cost, Snapshot, State
 from workers.ending import end
 from workers.holding import GiveUpError, held
+from workers.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from workers.holding import Next
 
 PENDING, COMPLETED = "pending", "completed"
+AFTER_SPENT = 900.0  # seconds until a scan looks again whether there is money for it
 
 
 def take_snapshots(context: Context, scan_id: str) -> Next | None:
@@ -74,6 +77,9 @@ def _take(context: Context, scan: Scan) -> None:
     instance = _instance(context, scan)
     made: Sequence[SnapshotInfo] = ()
     if scan.state is State.NEW:
+        if _is_spent(context, scan):
+            context.store.scans.postpone(scan, AFTER_SPENT)
+            return
         context.store.scans.intend(scan)
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:
@@ -93,6 +99,14 @@ def _take(context: Context, scan: Scan) -> None:
     context.store.scans.advance(
         scan, State.SNAPSHOTS_PENDING, made=rows, delay=0.0 if _all_done(made) else 1.0
     )
+
+
+def _is_spent(context: Context, scan: Scan) -> bool:
+    """Whether the account's dollars of the last day are used up: before anything is paid for."""
+    most = context.settings.usd_per_day
+    day = timedelta(days=1)
+    since = context.store.clock() - day
+    return most > 0 and context.store.costs.spent(scan.account, since) >= most
 
 
 def _one_call(found: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
@@ -141,7 +155,9 @@ def _inspect(context: Context, scan: Scan) -> None:
                 stack.callback(source.close)
                 opened.append(source)
             names = tuple(devices.get(snapshot.volume, "") for snapshot in snapshots)
-            inventory = context.inspect(opened, names)
+            witnesses = [Witness(source) for source in opened]
+            inventory = context.inspect(witnesses, names)
+            _check_complete(context, scan, witnesses)
     except BaseException:
         # What was read was paid for, whatever came of it.
         context.store.costs.add(_cost(scan, opened, started, cpu))
@@ -155,6 +171,15 @@ def _inspect(context: Context, scan: Scan) -> None:
             code="UNSUPPORTED_OS",
         )
     context.store.findings.save_inventory(scan, inventory, _cost(scan, opened, started, cpu))
+
+
+def _check_complete(context: Context, scan: Scan, witnesses: Sequence[Witness]) -> None:
+    """Raise where blocks were missing that another attempt may get; the last takes what it has."""
+    if scan.attempts >= context.settings.attempts:
+        return
+    for witness in witnesses:
+        if witness.error is not None:
+            raise witness.error
 
 
 def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float) -> Cost:

@@ -11,6 +11,7 @@ from sidelight.aws.ebs import open_snapshot
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.session import Session
 from sidelight.store import Store
+from workers.budgets import Budget, bucket_for
 from workers.context import Context
 from workers.settings import Settings
 
@@ -50,9 +51,16 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         pool=max(10, settings.in_flight),
     )
 
+    budget = Budget(settings, bucket_for(settings.broker_url))
+
     def opened(one: Scan, snapshot_id: str) -> OpenSnapshot:
         client = session.client("ebs", account=one.account, region=one.region)
-        return open_snapshot(snapshot_id, client, in_flight=settings.in_flight)
+        return open_snapshot(
+            snapshot_id,
+            client,
+            in_flight=settings.in_flight,
+            before_call=budget.before_call(one.account, one.region),
+        )
 
     advisories = Advisories(settings)
     return Context(

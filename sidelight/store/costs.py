@@ -13,6 +13,7 @@ from sidelight.store.schema import costs, scans
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from sidelight.store.engine import Database
 
@@ -36,6 +37,16 @@ class Costs:
         with self._database.read() as connection:
             rows = [Cost(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public
         return {cost.scan: cost for cost in rows}
+
+    def spent(self, account: str, since: datetime) -> float:
+        """Dollars of the scans of an account that began since then."""
+        query = (
+            select(func.coalesce(func.sum(costs.c.usd), 0.0))
+            .join(scans, scans.c.id == costs.c.scan)
+            .where(scans.c.account == account, scans.c.created_at >= since)
+        )
+        with self._database.read() as connection:
+            return float(connection.execute(query).scalar_one())
 
     def by_account(self) -> dict[str, Cost]:
         """Sums over all scans of an account; `scan` is empty."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,11 +12,13 @@ from sidelight.store import TERMINAL
 from tests.faults.test_every_point import start
 from tests.workers.bench import Mode, World, quick_directory, sqlite_url
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def schedule(seed: int) -> None:
+
+def schedule(seed: int, url: str) -> None:
     """A fleet under faults, then without: nothing stuck, nothing left, the same findings."""
-    with quick_directory() as directory:
-        world = World(sqlite_url(directory), machines=4)
+    with closing(World(url, machines=4)) as world:
         dice = random.Random(seed)
         rate = dice.choice([0.02, 0.05, 0.15])
         modes = list(Mode)
@@ -38,15 +42,24 @@ def schedule(seed: int) -> None:
         assert not world.ec2.snapshots, at
         found = world.findings()
         assert len(found) == len(set(found)) == 16, at
-        world.close()
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_fleet_outlives_its_faults(seed: int) -> None:
-    schedule(seed)
+    with quick_directory() as directory:
+        schedule(seed, sqlite_url(directory))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_a_fleet_on_postgresql_outlives_its_faults(
+    seed: int, make_postgresql: Callable[[], str]
+) -> None:
+    schedule(seed, make_postgresql())
 
 
 @pytest.mark.slow
 def test_a_fleet_outlives_a_thousand_schedules() -> None:
     for seed in range(100, 1100):
-        schedule(seed)
+        with quick_directory() as directory:
+            schedule(seed, sqlite_url(directory))

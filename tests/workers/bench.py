@@ -190,13 +190,15 @@ class FakeEc2:
 class FakeSource:
     """A completed snapshot; what it holds is told by its volume."""
 
-    def __init__(self, name: str, volume: str, trip: Tripwire) -> None:
-        self.name, self.size, self.volume = name, 1 << 20, volume
-        self._trip = trip
+    def __init__(self, name: str, volume: str, trip: Tripwire, error: type[SidelightError]) -> None:
+        # The volume's name is in the bytes: readers see nothing else of a source.
+        self.name, self.size = name, 1 << 20
+        self._content = volume.encode().ljust(512, b" ")
+        self._trip, self._error = trip, error
         self.closed = False
 
     def read_at(self, _offset: int, length: int) -> bytes:
-        return bytes(self._trip("ebs.get_block", lambda: bytes(length)))
+        return bytes(self._trip("ebs.get_block", lambda: self._content[:length], self._error))
 
     def prefetch(self, ranges: object) -> None:
         """Nothing."""
@@ -222,6 +224,7 @@ class World:
         self.store.fleet.discovered(ACCOUNT, REGION, self.instances)
         self.status = Status.COMPLETE
         self.version = "1.0"
+        self.read_error: type[SidelightError] = CloudError
         self.inspect_error: BaseException | None = None
         self.sources: list[FakeSource] = []
         self.queue: deque[tuple[datetime, State, str]] = deque()
@@ -285,7 +288,7 @@ class World:
             info = self.ec2.snapshots.get(snapshot_id)
             if info is None:
                 raise SnapshotNotFoundError("is gone", where=snapshot_id)
-            return FakeSource(snapshot_id, info.volume, self.trip)
+            return FakeSource(snapshot_id, info.volume, self.trip, self.read_error)
 
         source: FakeSource = self.trip("ebs.list_blocks", opened)
         self.sources.append(source)
@@ -294,12 +297,11 @@ class World:
     def _inspect(self, sources: Sequence[Any], devices: tuple[str, ...]) -> Inventory:
         if self.inspect_error is not None:
             raise self.inspect_error
-        for source in sources:
-            source.read_at(0, 512)
+        names = [f"lib{source.read_at(0, 512).decode().strip()}" for source in sources]
         packages = tuple(
-            Package("deb", f"lib{source.volume}", self.version, f"{device}/status",
-                    f"pkg:deb/debian/lib{source.volume}@{self.version}")
-            for source, device in zip(sources, devices, strict=True)
+            Package("deb", name, self.version, f"{device}/status",
+                    f"pkg:deb/debian/{name}@{self.version}")
+            for name, device in zip(names, devices, strict=True)
         )  # fmt: skip
         return Inventory(self.status, OperatingSystem("debian", "12"), packages)
 

@@ -1,0 +1,305 @@
+"""The stages, by what they leave behind. Faults at every point are in tests/faults."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sidelight.aws.ec2 import SnapshotInfo
+from sidelight.errors import AccessDeniedError, SourceError, ThrottledError
+from sidelight.model import Inventory, OperatingSystem, Status
+from sidelight.store import LIVE, State
+from tests.workers.bench import Mode, World
+from workers import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidelight.store import Scan
+
+
+def only(world: World) -> Scan:
+    return world.store.scans.select()[0]
+
+
+def test_a_scan_walks_through_all_stages(world: World) -> None:
+    world.start()
+    world.run()
+    scan = only(world)
+    assert scan.state is State.DONE
+    assert len(world.findings()) == 4
+    cost = world.store.costs.of([scan.id])[scan.id]
+    assert (cost.get_calls, cost.list_calls, cost.blocks) == (2, 2, 2)
+    covered = world.store.fleet.coverage()[0]
+    assert (covered.status_code, covered.reason, covered.scanned_at) == (
+        "ACTIVE", "SUCCESSFUL", scan.finished_at,
+    )  # fmt: skip
+
+
+def test_each_snapshot_ends_with_a_receipt(world: World) -> None:
+    world.start()
+    world.run()
+    snapshots = world.store.scans.snapshots(only(world).id)
+    assert [snapshot.volume for snapshot in snapshots] == ["vol-0-0", "vol-0-1"]
+    for snapshot in snapshots:
+        assert snapshot.state == "deleted"
+        assert snapshot.deleted_at is not None
+        assert "none" in snapshot.receipt
+
+
+def test_the_intent_is_committed_before_the_call(world: World) -> None:
+    world.start()
+    world.trip.decide = lambda _, name: Mode.KILL_BEFORE if name == "ec2.create_snapshots" else None
+    world.trip.armed = True
+    with pytest.raises(BaseException, match="create_snapshots"):
+        steps.take_snapshots(world.context, only(world).id)
+    assert only(world).state is State.SNAPSHOTTING
+
+
+def test_waiting_is_one_describe_and_holds_no_worker(world: World) -> None:
+    world.start()
+    steps.take_snapshots(world.context, only(world).id)
+    world.clock.advance(2)
+    world.trip.armed = True
+    following = steps.await_snapshots(world.context, only(world).id)
+    assert world.trip.seen.count("ec2.describe_by_id") == 1
+    assert following is not None
+    assert (following.state, following.delay) == (State.SNAPSHOTS_PENDING, 10.0)
+    assert only(world).lease == ""
+
+
+def test_a_stage_delivered_twice_does_nothing_the_second_time(world: World) -> None:
+    world.start()
+    scan_id = only(world).id
+    steps.take_snapshots(world.context, scan_id)
+    world.clock.advance(60)
+    for step in (steps.await_snapshots, steps.inspect, steps.evaluate, steps.delete_snapshots):
+        following = step(world.context, scan_id)
+        assert step(world.context, scan_id) is None
+    assert following is None
+    assert steps.take_snapshots(world.context, scan_id) is None
+    assert only(world).state is State.DONE
+    assert world.ec2.created == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("InvalidInstanceID.NotFound", "RESOURCE_TERMINATED"),
+        ("IncorrectState", "RESOURCE_TERMINATED"),
+        ("InternalError", "INTERNAL_ERROR"),
+    ],
+)
+def test_a_refused_creation_ends_with_its_reason(world: World, code: str, reason: str) -> None:
+    world.ec2.refuse[world.instances[0].id] = code
+    world.start()
+    world.run()
+    covered = world.store.fleet.coverage()[0]
+    assert (only(world).state, covered.reason) == (State.FAILED, reason)
+    assert code in covered.detail
+
+
+def test_a_terminated_instance_is_not_tried_again(world: World) -> None:
+    world.ec2.refuse[world.instances[0].id] = "InvalidInstanceID.NotFound"
+    world.trip.armed = True
+    world.start()
+    world.run()
+    assert world.trip.seen.count("ec2.create_snapshots") == 1
+
+
+def test_a_busy_volume_is_waited_for_and_counts_as_no_failure(world: World) -> None:
+    instance = world.instances[0].id
+    world.ec2.refuse[instance] = "ConcurrentSnapshotLimitExceeded"
+    world.start()
+    for _ in range(10):
+        steps.take_snapshots(world.context, only(world).id)
+        world.clock.advance(120)
+    assert only(world).state is State.SNAPSHOTTING
+    del world.ec2.refuse[instance]
+    world.run()
+    assert only(world).state is State.DONE
+
+
+def test_a_volume_that_stays_busy_ends_the_scan(make_world: Callable[..., World]) -> None:
+    world = make_world(busy_seconds=600.0)
+    world.ec2.refuse[world.instances[0].id] = "ConcurrentSnapshotLimitExceeded"
+    world.start()
+    world.run()
+    assert only(world).state is State.FAILED
+
+
+def test_a_snapshot_in_error_is_deleted_and_said(world: World) -> None:
+    world.ec2.broken = {"vol-0-1"}
+    world.start()
+    world.run()
+    assert only(world).state is State.FAILED
+    assert "state error" in only(world).failure
+    assert not world.ec2.snapshots
+
+
+def test_a_snapshot_that_is_never_completed_is_given_up(make_world: Callable[..., World]) -> None:
+    world = make_world(snapshot_seconds=600.0)
+    world.ec2.pending_seconds = 1e9
+    world.start()
+    world.run()
+    assert only(world).state is State.FAILED
+    assert "not completed" in only(world).failure
+    assert not world.ec2.snapshots
+
+
+def test_a_snapshot_that_somebody_deleted_ends_the_scan(world: World) -> None:
+    world.start()
+    steps.take_snapshots(world.context, only(world).id)
+    world.clock.advance(60)
+    steps.await_snapshots(world.context, only(world).id)
+    world.ec2.snapshots.popitem()
+    world.run()
+    assert only(world).state is State.FAILED
+    assert not world.ec2.snapshots
+
+
+def test_a_machine_that_cannot_be_read_is_not_clean(world: World) -> None:
+    world.start()
+    world.run()
+    world.status = Status.FAILED
+    world.start()
+    world.run()
+    covered = world.store.fleet.coverage()[0]
+    assert (covered.status_code, covered.reason) == ("INACTIVE", "UNSUPPORTED_OS")
+    assert len(world.findings()) == 4, "what was found before stays open"
+
+
+def test_a_key_that_cannot_be_used_is_its_own_reason(world: World) -> None:
+    world.inspect_error = AccessDeniedError("KMS key is disabled", where="snap-1: block 0")
+    world.start()
+    world.run()
+    assert world.store.fleet.coverage()[0].reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert not world.ec2.snapshots
+
+
+def test_a_defect_of_ours_ends_one_scan_and_leaves_no_snapshot(world: World) -> None:
+    world.inspect_error = ZeroDivisionError("division by zero")
+    world.start()
+    world.run()
+    assert "ZeroDivisionError" in only(world).failure
+    assert not world.ec2.snapshots
+
+
+def test_two_calls_snapshots_are_not_mixed(world: World) -> None:
+    """A first call whose answer was lost, and a second one, left two sets: one moment is read."""
+    world.start()
+    scan = world.store.scans.claim(only(world).id, LIVE, 60)
+    assert scan is not None
+    world.store.scans.intend(scan)
+    tags = world.context.tags(scan.id)
+    world.ec2.create_snapshots(scan.instance, tags, "first")
+    world.clock.advance(3)
+    world.ec2.create_snapshots(scan.instance, tags, "second")
+    world.clock.advance(120)
+    world.run()
+    assert only(world).state is State.DONE
+    read = {source.name for source in world.sources}
+    assert len(read) == 2
+    assert read == {"snap-00000000000000001", "snap-00000000000000002"}
+    assert not world.ec2.snapshots
+
+
+def test_strangers_snapshots_are_left_alone(world: World) -> None:
+    stranger = SnapshotInfo("snap-stranger", "vol-0-0", "completed")
+    other = replace(
+        stranger,
+        id="snap-other",
+        tags=(("InspectorScan", "x"), ("SidelightDeployment", "elsewhere")),
+        started_at=world.clock(),
+    )
+    world.ec2.snapshots |= {info.id: info for info in (stranger, other)}
+    world.start()
+    world.run()
+    swept = world.sweep()
+    assert not swept.orphans
+    assert set(world.ec2.snapshots) == {"snap-stranger", "snap-other"}
+
+
+def test_a_machine_that_was_mended_closes_its_findings(world: World) -> None:
+    world.start()
+    world.run()
+    world.version = "2.0"
+    world.start()
+    world.run()
+    assert world.findings() == []
+
+
+def test_the_heartbeat_outlives_the_lease(make_world: Callable[..., World]) -> None:
+    """A stage longer than its lease keeps the scan: the lease is renewed beside it."""
+    world = make_world(lease_seconds=0.03)
+    world.start()
+    steps.take_snapshots(world.context, only(world).id)
+    world.clock.advance(60)
+    steps.await_snapshots(world.context, only(world).id)
+    beats = threading.Semaphore(0)
+    renew = world.store.scans.renew
+
+    def renewed(scan: Scan, seconds: float) -> bool:
+        held = renew(scan, seconds)
+        beats.release()
+        return held
+
+    world.store.scans.renew = renewed  # type: ignore[method-assign] # to see the beats
+    inspect = world.context.inspect
+
+    def slow(sources: object, devices: object) -> object:
+        for _ in range(4):  # as long as four beats take, which is longer than the lease
+            assert beats.acquire(timeout=60)
+        return inspect(sources, devices)  # type: ignore[arg-type] # as given
+
+    context = replace(world.context, inspect=slow)  # type: ignore[arg-type] # as inspect
+    assert steps.inspect(context, only(world).id) is not None
+    assert only(world).state is State.EVALUATING
+
+
+def test_blocks_that_were_throttled_away_are_read_again_not_taken_for_damage(world: World) -> None:
+    inspect = world.context.inspect
+    attempts: list[int] = []
+
+    def partly(sources: Sequence[Any], devices: tuple[str, ...]) -> Inventory:
+        """As the readers do: a block that fails is a Problem, and they go on."""
+        attempts.append(1)
+        if len(attempts) < 3:
+            world.trip.decide = lambda _, name: (
+                Mode.FAIL_BEFORE if name == "ebs.get_block" else None
+            )
+            with suppress(SourceError):
+                sources[0].read_at(0, 512)
+            return Inventory(Status.PARTIAL, OperatingSystem("debian"))
+        world.trip.armed = False
+        return inspect(sources, devices)
+
+    world.context = replace(world.context, inspect=partly)
+    world.read_error = ThrottledError
+    world.trip.armed = True
+    world.start()
+    world.run()
+    assert len(attempts) == 3
+    assert only(world).state is State.DONE
+    assert len(world.findings()) == 4
+
+
+def test_with_the_days_dollars_spent_new_scans_wait(make_world: Callable[..., World]) -> None:
+    world = make_world(machines=2, usd_per_day=0.000001)
+    first, second = world.start()
+    world.queue.clear()
+    while world.store.scans.get(first.id).state is not State.DONE:
+        step = steps.STEPS[world.store.scans.get(first.id).state]
+        step(world.context, first.id)
+        world.clock.advance(60)
+    following = steps.take_snapshots(world.context, second.id)
+    assert following is not None
+    assert (following.state, following.delay) == (State.NEW, steps.AFTER_SPENT)
+    assert world.ec2.created == 2
+    world.clock.advance(86400)
+    steps.take_snapshots(world.context, second.id)
+    assert world.ec2.created == 4
