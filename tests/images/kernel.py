@@ -96,12 +96,12 @@ def mounted(image: Path, fstype: str, options: str, offset: int = 0) -> Iterator
 
 
 def kernel_view(
-    image: Path, fstype: str, offset: int = 0, *, replay: bool = False
+    image: Path, fstype: str, offset: int = 0, *, replay: bool = False, writable: bool = False
 ) -> dict[bytes, PathFacts]:
     """Every path of the image, `/` included, as the kernel shows it.
 
     With `replay` a copy of the image is mounted, so that the kernel may replay the journal; the
-    image itself never changes.
+    image itself never changes. `writable` mounts that copy so: ext4 replays fast commits only then.
     """
     if not replay:
         with mounted(image, fstype, CLEAN_OPTIONS[fstype], offset) as point:
@@ -109,7 +109,8 @@ def kernel_view(
     with tempfile.TemporaryDirectory(prefix="sidelight-replay-") as folder:
         copy = Path(folder) / "copy.img"
         _run(["cp", "--sparse=always", "--", str(image), str(copy)])
-        with mounted(copy, fstype, REPLAY_OPTIONS[fstype], offset) as point:
+        options = "rw" if writable else REPLAY_OPTIONS[fstype]
+        with mounted(copy, fstype, options, offset) as point:
             return tree_view(point)
 
 
