@@ -1,0 +1,284 @@
+"""Machines of several filesystems: what is mounted where, what is hidden, where paths lead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidelight.disk import Region
+from sidelight.disk.names import device_names, logical_volume_names
+from sidelight.errors import (
+    IsADirectoryInTreeError,
+    LinkLoopError,
+    NoSuchPathError,
+    NotADirectoryInTreeError,
+    SidelightError,
+)
+from sidelight.filesystems.mounts import MachineTree, assemble
+from sidelight.filesystems.protocol import Kind
+from tests.images.disk.sources import MemorySource
+from tests.images.memory_filesystem import MemoryFilesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Files = "Mapping[str, object]"
+OS = {"os-release": "../usr/lib/os-release"}
+USR = {"lib": {"os-release": b"ID=test\n"}}
+
+
+def machine(fstab: str, disks: Mapping[str, Mapping[str, object]]) -> MachineTree:
+    """Regions by label; each is also the first partition of its own disk."""
+    regions, opened = [], []
+    for index, (label, files) in enumerate(disks.items()):
+        if label == "root":
+            etc = dict(files.get("etc", OS))  # type: ignore[call-overload]  # a mapping
+            etc.setdefault("fstab", fstab.encode())
+            files = {"usr": USR, **files, "etc": etc}  # noqa: PLW2901 -- completed here
+        fs = MemoryFilesystem(files, f"disk{index}/p1")
+        names = device_names(index, 1) + logical_volume_names("vg", label)
+        region = Region(
+            MemorySource(b"", fs.source_name),
+            fs.source_name,
+            index,
+            1,
+            device_names=names,
+            label=label,
+            kind="ext4",
+        )
+        regions.append(region)
+        opened.append((region, fs))
+    return assemble(regions, opened)
+
+
+def walked(tree: MachineTree) -> set[str]:
+    found: set[str] = set()
+    for level in tree.walk():
+        for path, _, _, entries in level:
+            found.update((path + b"/" + name).decode().lstrip("/") for name, _, _ in entries)
+    return found
+
+
+def test_filesystems_are_mounted_where_fstab_says() -> None:
+    tree = machine(
+        "LABEL=root / ext4\n/dev/xvdb1 /var xfs\n/dev/mapper/vg-log /var/log xfs noauto\n",
+        {
+            "root": {"var": {"hidden": b""}, "bin": {"sh": b"#!"}},
+            "var": {"lib": {"status": b"ok"}, "log": {}},
+            "log": {"syslog": b"x"},
+        },
+    )
+    assert tree.problems == []
+    assert tree.read("/var/lib/status") == b"ok"
+    assert {"var/log/syslog", "bin/sh"} <= walked(tree)
+    assert "var/hidden" not in walked(tree)
+    with pytest.raises(NoSuchPathError):
+        tree.stat("/var/hidden")
+    assert [(f.source, f.mount) for f in tree.filesystems] == [
+        ("disk0/p1", "/"),
+        ("disk1/p1", "/var"),
+        ("disk2/p1", "/var/log"),
+    ]
+
+
+def test_the_order_of_the_lines_does_not_matter() -> None:
+    tree = machine(
+        "/opt/real /opt/shown none bind\nLABEL=log /var/log xfs\nLABEL=opt /opt xfs\n"
+        "LABEL=var /var xfs\n",
+        {
+            "root": {"var": {}, "opt": {}},
+            "var": {"log": {}},
+            "log": {"syslog": b""},
+            "opt": {"real": {"tool": b""}, "shown": {}},
+        },
+    )
+    assert tree.problems == []
+    assert {"var/log/syslog", "opt/real/tool", "opt/shown/tool"} <= walked(tree)
+
+
+def test_bind_mounts_show_no_mounts_below_and_rbind_does() -> None:
+    disks: dict[str, dict[str, object]] = {
+        "root": {"data": {"inner": {"under": b""}}, "one": {}, "two": {}},
+        "inner": {"over": b""},
+    }
+    lines = "LABEL=inner /data/inner xfs\n/data /one none bind\n/data /two none rbind\n"
+    found = walked(machine(lines, disks))
+    assert {"data/inner/over", "one/inner/under", "two/inner/over"} <= found
+    assert not {"data/inner/under", "one/inner/over", "two/inner/under"} & found
+
+
+def test_a_root_bound_into_itself_ends() -> None:
+    tree = machine("/ /mnt/again none bind\n", {"root": {"mnt": {"again": {}}}})
+    found = walked(tree)
+    assert "mnt/again/mnt/again" in found
+    assert not any(path.startswith("mnt/again/mnt/again/") for path in found)
+
+
+def test_what_nothing_mounts_is_shown_under_its_name() -> None:
+    tree = machine("LABEL=root / ext4\n", {"root": {}, "data": {"app": {"x": b"1"}, "l": "/app/x"}})
+    assert "[disk1:p1]/app/x" in walked(tree)
+    assert tree.read("/[disk1:p1]/app/x") == b"1"
+    # Its absolute links mean itself.
+    assert tree.read("/[disk1:p1]/l") == b"1"
+    assert (b"[disk1:p1]", Kind.DIRECTORY) in [(n, k) for n, _, k in tree.listdir("/")]
+    assert [f.mount for f in tree.filesystems] == ["/", ""]
+    assert tree.problems == []
+
+
+def test_a_device_that_is_absent_is_a_problem() -> None:
+    tree = machine("UUID=gone /data ext4 nofail\n", {"root": {"data": {}}})
+    assert [p.where for p in tree.problems] == ["/etc/fstab: line 1 (/data)"]
+    assert "not among the volumes" in tree.problems[0].what
+
+
+def test_a_mount_point_that_is_absent_is_a_problem_and_its_filesystem_still_there() -> None:
+    tree = machine("LABEL=data /nowhere ext4\n", {"root": {}, "data": {"x": b""}})
+    assert len(tree.problems) == 1
+    assert "[disk1:p1]/x" in walked(tree)
+
+
+def test_of_two_roots_the_one_that_fstab_names_itself_is_taken() -> None:
+    old = {"etc": {**OS, "fstab": b"LABEL=other / ext4\n"}, "usr": USR}
+    tree = machine("LABEL=root / ext4\n", {"old": old, "root": {"mark": b""}})
+    assert "mark" in walked(tree)
+    (problem,) = tree.problems
+    assert problem.where == "disk0/p1"
+    assert "second root" in problem.what
+
+
+def test_an_os_release_that_links_into_usr_on_its_own_filesystem_is_found() -> None:
+    tree = machine("LABEL=usr /usr xfs\n", {"root": {"usr": {}}, "usr": USR})
+    assert tree.read("/etc/os-release") == b"ID=test\n"
+
+
+def test_a_single_filesystem_is_the_root_and_none_gives_an_empty_one() -> None:
+    assert walked(machine("", {"data": {"x": b""}})) == {"x"}
+    tree = assemble([], [])
+    assert walked(tree) == set()
+    assert tree.filesystems == []
+    tree = machine("", {"a": {"x": b""}, "b": {"y": b""}})
+    assert walked(tree) == {"[disk0:p1]/x", "[disk1:p1]/y"} | set()
+    assert "none is the root" in tree.problems[0].what
+
+
+def test_a_subdirectory_of_a_filesystem_is_mounted() -> None:
+    tree = machine(
+        "LABEL=d /srv ext4 X-mount.subdir=a/b\n",
+        {"root": {"srv": {}}, "d": {"a": {"b": {"c": b""}}}},
+    )
+    assert "srv/c" in walked(tree)
+
+
+def test_mount_points_are_found_through_links() -> None:
+    tree = machine(
+        "LABEL=d /link/x ext4\n", {"root": {"link": "/real", "real": {"x": {}}}, "d": {"y": b""}}
+    )
+    assert "real/x/y" in walked(tree)
+
+
+LINKS = {
+    "dir": {"file": b"data", "up": "../dir/file", "out": "../../../../dir/file"},
+    "abs": "/dir/file",
+    "loop": "loop",
+    "ping": "pong",
+    "pong": "ping",
+    "dangling": "nowhere",
+    "todir": "dir",
+    "empty": "",
+    "dots": "./././dir//./file",
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["abs", "/abs", "dir/up", "dir/out", "todir/file", "dots", "../../abs", "todir/../dir/file"],
+)
+def test_links_resolve_inside_the_tree(path: str) -> None:
+    tree = MachineTree(MemoryFilesystem(LINKS))
+    assert tree.read(path) == b"data"
+    assert tree.read(path, 1, 2) == b"at"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("loop", LinkLoopError),
+        ("ping", LinkLoopError),
+        ("dangling", NoSuchPathError),
+        ("empty", NoSuchPathError),
+        ("dir/file/x", NotADirectoryInTreeError),
+        ("dir/file/", NotADirectoryInTreeError),
+        ("dir", IsADirectoryInTreeError),
+        ("nothing", NoSuchPathError),
+        ("dir/nothing/x", NoSuchPathError),
+    ],
+)
+def test_impossible_paths_have_the_kernels_errors(path: str, error: type[SidelightError]) -> None:
+    with pytest.raises(error):
+        MachineTree(MemoryFilesystem(LINKS)).read(path)
+
+
+def test_forty_links_are_followed_and_no_more() -> None:
+    chain: dict[str, object] = {f"l{n}": f"l{n + 1}" for n in range(41)}
+    chain["l41"] = b"end"
+    tree = MachineTree(MemoryFilesystem(chain))
+    assert tree.read("l1") == b"end"
+    with pytest.raises(LinkLoopError):
+        tree.read("l0")
+
+
+def test_links_themselves_can_be_read() -> None:
+    tree = MachineTree(MemoryFilesystem(LINKS))
+    assert tree.readlink("todir") == b"dir"
+    assert tree.resolve("todir", follow=False)[2] == Kind.SYMLINK
+    assert tree.resolve("todir")[2] == Kind.DIRECTORY
+    assert tree.resolve("todir/", follow=False)[2] == Kind.DIRECTORY
+    assert tree.stat("abs").size == 4
+    with pytest.raises(NoSuchPathError):
+        tree.readlink("dir")
+
+
+def test_contents_are_asked_a_filesystem_at_a_time() -> None:
+    tree = machine("LABEL=v /v ext4\n", {"root": {"v": {}, "a": b"1", "b": b"2"}, "v": {"c": b"3"}})
+    wanted = [tree.resolve(path)[:2] for path in ("/a", "/v/c", "/b")]
+    got = [data for _, data in tree.contents(wanted, 100)]
+    assert got == [b"1", b"2", b"3"]
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", "", "[x]"]), max_size=8).map("/".join)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abc"), st.one_of(WORDS, st.just(b"f"), st.just({"a": "../b", "c": {}}))
+    ),
+    WORDS,
+)
+def test_any_links_lead_somewhere_or_raise_ours(tree: dict[str, object], path: str) -> None:
+    machine = MachineTree(MemoryFilesystem(tree))
+    try:
+        place = machine.place(path)
+    except SidelightError:
+        return
+    assert place.inode >= 2
+
+
+LINE = st.tuples(
+    st.sampled_from(["LABEL=root", "LABEL=a", "LABEL=b", "/", "/x", "/x/y", "/z", "UUID=no"]),
+    st.sampled_from(["/", "/x", "/x/y", "/z", "/z/../x", "/l"]),
+    st.sampled_from(["ext4", "none"]),
+    st.sampled_from(["defaults", "bind", "rbind", "X-mount.subdir=y", "X-mount.subdir=../.."]),
+).map(" ".join)
+
+
+@given(st.lists(LINE, max_size=8))
+def test_any_fstab_is_survived(lines: list[str]) -> None:
+    inner: dict[str, object] = {"y": {"w": {}}, "x": {}}
+    tree = machine(
+        "\n".join(lines) + "\n",
+        {"root": {"x": {"y": {}}, "z": {}, "l": "z"}, "a": inner, "b": inner},
+    )
+    assert len(walked(tree)) < 10_000

@@ -1,0 +1,194 @@
+"""Whole machines of real filesystems: partitions, LVM2, several disks, one tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import fs as pyfilesystem
+import pytest
+
+from sidelight.disk import volumes
+from sidelight.filesystems.mounts import assemble, open_regions
+from sidelight.filesystems.openers import register
+from tests.images.disk.lvm_writer import PE_START, physical_volume
+from tests.images.disk.sources import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.filesystems.tree import MachineTree
+    from sidelight.model import Problem
+
+TOOLS = ("sgdisk", "mkfs.ext4", "mkfs.vfat", "mkswap")
+
+pytestmark = [
+    pytest.mark.images,
+    pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}"),
+]
+
+UUID = "abcdef-ghij-klmn-opqr-stuv-wxyz-012345"
+EXTENT = 4 << 20
+
+FSTAB = """
+/dev/mapper/my--vg-root / ext4 defaults 0 1
+UUID=12345678-1234-1234-1234-123456789abc /boot ext4 defaults 0 2
+UUID=ABCD-1234 /boot/efi vfat umask=0077 0 1
+/dev/my-vg/var /var ext4 defaults 0 2
+PARTLABEL=srv\\040data /srv ext4 nofail 0 2
+/dev/mapper/my--vg-swap none swap sw 0 0
+/srv/www /var/www none bind 0 0
+"""
+
+
+def ext4(path: Path, size: int, files: dict[str, bytes], *words: str) -> Path:
+    tree = path.with_suffix(".tree")
+    tree.mkdir()
+    for name, data in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (tree / name).mkdir()
+        else:
+            (tree / name).write_bytes(data)
+    with path.open("wb") as file:
+        file.truncate(size)
+    command = ["mkfs.ext4", "-q", "-F", *words, "-d", str(tree), str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def place(disk: Path, part: bytes, offset: int) -> None:
+    with disk.open("r+b") as file:
+        file.seek(offset)
+        file.write(part)
+
+
+def disk(path: Path, size: int, *sgdisk: str) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    subprocess.run(["sgdisk", *sgdisk, str(path)], check=True, capture_output=True)
+    return path
+
+
+def member(tmp_path: Path) -> bytes:
+    """A physical volume with root (4 extents), var (3) and swap (1)."""
+    parts, text, at = [], "", 0
+    swap = tmp_path / "swap"
+    with swap.open("wb") as file:
+        file.truncate(EXTENT)
+    subprocess.run(["mkswap", str(swap)], check=True, capture_output=True)
+    files = {
+        "etc/os-release": b"ID=test\n",
+        "etc/fstab": FSTAB.encode(),
+        "boot/": b"",
+        "srv/": b"",
+        "var/hidden": b"",
+    }
+    for name, path in (
+        ("root", ext4(tmp_path / "root", 4 * EXTENT, files)),
+        ("var", ext4(tmp_path / "var", 3 * EXTENT, {"lib/dpkg/status": b"ok", "www/": b""})),
+        ("swap", swap),
+    ):
+        data = path.read_bytes()
+        count = len(data) // EXTENT
+        text += (
+            f'{name} {{ id = "{name}" status = ["READ", "VISIBLE"] segment_count = 1\n'
+            f"segment1 {{ start_extent = 0 extent_count = {count} "
+            f'type = "striped" stripe_count = 1 stripes = ["pv0", {at}] }} }}\n'
+        )
+        parts.append(data)
+        at += count
+    metadata = (
+        f'my-vg {{ id = "group" seqno = 1 extent_size = {EXTENT // 512}\n'
+        f'physical_volumes {{ pv0 {{ id = "{UUID}" pe_start = {PE_START // 512} }} }}\n'
+        f"logical_volumes {{ {text} }} }}\n"
+    )
+    return physical_volume(UUID, metadata.encode(), b"".join(parts))
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> list[Path]:
+    pv = member(tmp_path)
+    mib = 1 << 20
+    words = ("-n1:1M:+4M", "-t1:ef00", "-n2:5M:+8M", "-n3:13M:+40M", "-t3:8e00")
+    first = disk(tmp_path / "one.img", 60 * mib, *words)
+    second = disk(tmp_path / "two.img", 20 * mib, "-n7:2M:+16M", "-c7:srv data")
+    esp = tmp_path / "esp"
+    with esp.open("wb") as file:
+        file.truncate(4 * mib)
+    subprocess.run(["mkfs.vfat", "-i", "ABCD1234", str(esp)], check=True, capture_output=True)
+    boot = ext4(
+        tmp_path / "boot",
+        8 * mib,
+        {"vmlinuz": b"k", "efi/": b""},
+        *("-U", "12345678-1234-1234-1234-123456789abc"),
+    )
+    srv = ext4(tmp_path / "srv", 16 * mib, {"www/index.html": b"<html>"})
+    place(first, esp.read_bytes(), mib)
+    place(first, boot.read_bytes(), 5 * mib)
+    place(first, pv, 13 * mib)
+    place(second, srv.read_bytes(), 2 * mib)
+    return [first, second]
+
+
+def files(tree: MachineTree) -> set[str]:
+    return {
+        (path + b"/" + name).decode().lstrip("/")
+        for level in tree.walk(lambda path: path.endswith(b"lost+found"))
+        for path, _, _, entries in level
+        for name, _, kind in entries
+        if kind == 1
+    }
+
+
+EXPECTED = {
+    "etc/os-release",
+    "etc/fstab",
+    "boot/vmlinuz",
+    "srv/www/index.html",
+    "var/lib/dpkg/status",
+    "var/www/index.html",
+}
+
+
+def test_a_machine_of_two_disks_and_a_volume_group_is_one_tree(disks: list[Path]) -> None:
+    register()
+    with pyfilesystem.open_fs(f"image://{disks[0]},{disks[1]}") as machine:
+        tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS
+        assert tree.problems == []
+        assert files(tree) == EXPECTED
+        assert machine.readbytes("/var/www/index.html") == b"<html>"
+    with pyfilesystem.open_fs(f"image://{disks[0]},{disks[1]}!/var/lib") as inside:
+        assert inside.readtext("dpkg/status") == "ok"
+
+
+def test_without_its_second_disk_the_rest_is_read_and_the_loss_is_named(disks: list[Path]) -> None:
+    register()
+    with pyfilesystem.open_fs(f"image://{disks[0]}") as machine:
+        tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS
+        assert files(tree) == {path for path in EXPECTED if "www" not in path}
+        assert [p.where for p in tree.problems] == [
+            "/etc/fstab: line 6 (/srv)",
+            "/etc/fstab: line 8 (/var/www)",
+        ]
+
+
+def test_every_block_is_read_once(disks: list[Path]) -> None:
+    pairs = [counted(str(path), path.stem) for path in disks]
+    try:
+        problems: list[Problem] = []
+        regions = volumes([cache for cache, _ in pairs], problems)
+        before = sum(len(fetcher.fetched) for _, fetcher in pairs)
+        tree = assemble(regions, open_regions(regions, problems))
+        files(tree)
+        assert problems == []
+        for _, fetcher in pairs:
+            assert len(fetcher.fetched) == len(set(fetcher.fetched))
+        # Tables and backups (4), the beginnings of three partitions and three volumes, and one
+        # more where the volume group's text may lie.
+        assert before <= 4 + 4 + 3 + 2
+    finally:
+        for cache, fetcher in pairs:
+            cache.close()
+            fetcher.close()
