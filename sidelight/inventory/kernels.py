@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LIMIT = 4 << 20  # bytes of one configuration file
 MAX_ENTRIES = 4096
+MAX_LINE = 4096  # characters of a line that opens a menu entry
 
 GRUB = ("boot/grub2/grub.cfg", "boot/grub/grub.cfg")
 GRUB_ENVIRONMENT = ("boot/grub2/grubenv", "boot/grub/grubenv")
@@ -88,7 +90,7 @@ def _by_grub(text: Mapping[str, str]) -> str:
     default = next((value for value in reversed(defaults) if "next_entry" not in value), "0")
     if "saved_entry" in default:
         default = environment.get("saved_entry", "") or "0"
-    if re.search(r"(?m)^\s*blscfg\b", config):
+    if re.search(r"(?m)^[ \t]*blscfg\b", config):
         return _by_entries(text, default)
     return release_of_image(_chosen(_menu(config), default))
 
@@ -109,7 +111,7 @@ def _menu(config: str) -> _Menu:
     stack = [(top, 0)]
     depth = count = 0
     for line in config.split("\n"):
-        match = _OPENING.fullmatch(line)
+        match = _OPENING.fullmatch(line) if len(line) < MAX_LINE else None
         if match:
             depth += 1
             count += 1
@@ -185,7 +187,7 @@ def _by_entries(text: Mapping[str, str], default: str = "") -> str:
                 entries.append(entry)
     if not default:
         loader = next((text[path] for path in LOADER if path in text), "")
-        match = re.search(r"(?m)^\s*default\s+(\S+)", loader)
+        match = re.search(r"(?m)^[ \t]*default\s+(\S+)", loader)
         default = match[1].removesuffix(".conf") if match else ""
     entries.sort(key=lambda entry: _release_key(entry.release), reverse=True)
     return _select(entries, default)
@@ -195,11 +197,9 @@ def _select(entries: Sequence[_Entry], default: str) -> str:
     for entry in entries:
         if default and default in {entry.name, entry.title, entry.release}:
             return entry.release
-    if "*" in default and len(default) < 256:
-        pattern = re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", default)))
-        for entry in entries:
-            if pattern.fullmatch(entry.name):
-                return entry.release
+    for entry in entries:
+        if default and len(default) < 256 and fnmatchcase(entry.name, default):
+            return entry.release
     if default.isascii() and default.isdigit() and len(default) < 6 and int(default) < len(entries):
         return entries[int(default)].release
     return entries[0].release if entries else ""
@@ -210,10 +210,10 @@ def _select(entries: Sequence[_Entry], default: str) -> str:
 
 def _by_legacy(text: Mapping[str, str]) -> str:
     config = next((text[path] for path in LEGACY if path in text), "")
-    default = re.search(r"(?m)^\s*default[ =]+(\d{1,4})", config)
+    default = re.search(r"(?m)^[ \t]*default[ =]+(\d{1,4})", config)
     kernels = [
-        match[1] if (match := re.search(r"(?m)^\s*kernel\s+(?:\([^)]*\))?(\S+)", part)) else ""
-        for part in re.split(r"(?m)^\s*title\b", config)[1:MAX_ENTRIES]
+        match[1] if (match := re.search(r"(?m)^[ \t]*kernel\s+(?:\([^)]*\))?(\S+)", part)) else ""
+        for part in re.split(r"(?m)^[ \t]*title\b", config)[1:MAX_ENTRIES]
     ]
     number = int(default[1]) if default else 0
     return release_of_image(kernels[number]) if number < len(kernels) else ""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidelight.model import OperatingSystem, Package, Problem
+    from sidelight.model import OperatingSystem, Package
+
+# Far more than any real file gives; hostile ones are cut off there.
+MAX_PROBLEMS: Final = 100
+MAX_PACKAGES: Final = 100_000
+MAX_OWNED: Final = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,13 @@ class Extraction:
     packages: list[Package] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     owned: set[str] = field(default_factory=set)
+
+    def note(self, where: str, what: str) -> None:
+        """Add a Problem; past MAX_PROBLEMS of one file only that there are more."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(where, what))
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(Problem(where, "more problems of this file are not listed"))
 
 
 class Extractor(Protocol):

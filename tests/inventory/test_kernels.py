@@ -68,7 +68,7 @@ def test_grub_chooses_by_number_title_id_or_what_was_saved(
 
 
 def _entry(version: str, name: str = "") -> tuple[str, bytes]:
-    text = f"title Linux ({version})\nversion {version}\nlinux /vmlinuz-{version}\noptions $kernelopts\n"
+    text = f"title Linux ({version})\nversion {version}\nlinux /vmlinuz-{version}\noptions $o\n"
     return f"boot/loader/entries/{name or 'id-' + version}.conf", text.encode()
 
 
@@ -237,6 +237,28 @@ def test_nothing_is_marked_where_the_booted_kernel_is_no_package() -> None:
     packages = [_package("deb", "linux-image-6.1.0-18-amd64")]
     assert mark(packages, "6.9.1-custom") == packages
     assert mark(packages, "") == packages
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"\n" * 300_000,
+        b"menuentry " + b"a" * 300_000,
+        b"menuentry '" + b"' " * 100_000 + b"{",
+        b"submenu a {\n" * 50_000,
+        b"default=1\n" + b"title\n" * 50_000,
+        b" " * 300_000 + b"\nset default=" + b"1>" * 50_000,
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_configuration_built_to_harm_ends(path: str, config: bytes) -> None:
+    assert booted({path: config}, ["vmlinuz-1"]) == "1"
+
+
+def test_a_pattern_built_to_harm_ends() -> None:
+    loader = b"default " + b"*a" * 120 + b"b\n"
+    name, entry = _entry("6.1", "a" * 250)
+    assert booted({"boot/loader/loader.conf": loader, name: entry}, []) == "6.1"
 
 
 @given(

@@ -6,15 +6,20 @@ Source: apk-v2's index format (one letter, a colon, a value; a blank line ends a
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.protocol import MAX_OWNED, MAX_PACKAGES, Extraction, Wants
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
-from sidelight.model import Package, Problem
+from sidelight.model import Package
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
+
+_EMPTY_LINES = re.compile(r"\n{2,}")
 
 
 class ApkInstalled:
@@ -22,7 +27,7 @@ class ApkInstalled:
 
     name = "os/apk"
     wants = Wants(
-        paths=frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed")), limit=256 << 20
+        paths=frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed")), limit=64 << 20
     )
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
@@ -36,15 +41,16 @@ def parse_installed(data: bytes, path: str, system: OperatingSystem) -> Extracti
     namespace, distro = namespace_of(system, "alpine"), distro_of(system)
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
-        found.problems.append(Problem(path, "zero bytes in a text file: it is damaged"))
-    for stanza in text.split("\n\n"):
-        if not stanza.strip():
-            continue
+        found.note(path, "zero bytes in a text file: it is damaged")
+    for stanza in _stanzas(text):
+        if len(found.packages) >= MAX_PACKAGES or len(found.owned) > MAX_OWNED:
+            found.note(path, "more packages or files than any system has: the rest is left out")
+            break
         fields = _fields(stanza, found.owned)
         name, version = fields.get("P", ""), fields.get("V", "")
         if not name or not version:
             shown = name or stanza.strip()[:40]
-            found.problems.append(Problem(path, f"{shown!r}: a package without name or version"))
+            found.note(path, f"{shown!r}: a package without name or version")
             continue
         arch, origin = fields.get("A", ""), fields.get("o", "") or name
         upstream = origin if origin != name else ""
@@ -64,6 +70,16 @@ def parse_installed(data: bytes, path: str, system: OperatingSystem) -> Extracti
             )
         )
     return found
+
+
+def _stanzas(text: str) -> Iterator[str]:
+    start = 0
+    for empty in _EMPTY_LINES.finditer(text):
+        if empty.start() > start:
+            yield text[start : empty.start()]
+        start = empty.end()
+    if text[start:].strip():
+        yield text[start:]
 
 
 def _fields(stanza: str, owned: set[str]) -> dict[str, str]:

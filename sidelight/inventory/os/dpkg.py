@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.protocol import MAX_PACKAGES, Extraction, Wants
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
-from sidelight.model import Package, Problem
+from sidelight.model import Package
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
 
+LIMIT = 64 << 20  # bytes; ten times the largest real one
 _STATUS = "var/lib/dpkg/status"
 _STATUS_D = "var/lib/dpkg/status.d/"
 _INFO = "var/lib/dpkg/info/"
@@ -34,7 +37,8 @@ _FIELD = re.compile(
     rb"^(Package|Status|Version|Architecture|Source|Maintainer)[ \t]*:[ \t]*([^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
-_STANZA_END = re.compile(rb"\n[ \t\r]*\n")
+# One character class, no group: a group that repeats costs memory for each time.
+_BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^()]*)\))?").match
 
 
@@ -49,7 +53,7 @@ class DpkgStatus:
     wants = Wants(
         paths=frozenset((_STATUS,)),
         directories=frozenset((_STATUS_D.rstrip("/"),)),
-        limit=256 << 20,
+        limit=LIMIT,
     )
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
@@ -125,12 +129,15 @@ def parse_status(
     namespace, distro = namespace_of(system, _FALLBACKS[kind]), distro_of(system)
     packages: dict[tuple[bytes, bytes], Package | None] = {}
     if b"\0" in data:
-        found.problems.append(Problem(path, "zero bytes in a text file: it is damaged"))
+        found.note(path, "zero bytes in a text file: it is damaged")
     for stanza in _stanzas(data):
+        if len(packages) >= MAX_PACKAGES:
+            found.note(path, f"more than {MAX_PACKAGES} packages: the rest is left out")
+            break
         fields = {key.lower(): value for key, value in _FIELD.findall(stanza)}
         if not fields:
             if stanza.strip():
-                found.problems.append(Problem(path, "a stanza without any known field"))
+                found.note(path, "a stanza without any known field")
             continue
         key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
         status = fields.get(b"status", b"").split()
@@ -140,7 +147,7 @@ def parse_status(
         packages[key] = package = _package(fields, path, kind, namespace, distro)
         if package is None:
             name = _text(key[0]) or "a stanza"
-            found.problems.append(Problem(path, f"{name} has no name or no version"))
+            found.note(path, f"{name} has no name or no version")
     found.packages = [package for package in packages.values() if package is not None]
     return found
 
@@ -154,13 +161,12 @@ def _forget(packages: dict[tuple[bytes, bytes], Package | None], key: tuple[byte
             packages[same[0]] = None
 
 
-def _stanzas(data: bytes) -> list[bytes]:
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n")
-    # Few files have blanks in their blank lines: a plain split is then faster.
-    if b"\n \n" in data or b"\n\t\n" in data:
-        return _STANZA_END.split(data)
-    return data.split(b"\n\n")
+def _stanzas(data: bytes) -> Iterator[bytes]:
+    start = 0
+    for blank in _BLANK_LINES.finditer(data):
+        yield data[start : blank.start()]
+        start = blank.end()
+    yield data[start:]
 
 
 def _package(

@@ -32,7 +32,9 @@ class FlatpakMetainfo:
     name = "os/flatpak"
     wants = Wants(
         suffixes=frozenset((".xml",)),
-        confirm=lambda path: "flatpak/" in path and _PATH.fullmatch(path) is not None,
+        confirm=lambda path: (
+            "flatpak/" in path and len(path) < 1024 and _PATH.fullmatch(path) is not None
+        ),
         limit=4 << 20,
     )
 

@@ -20,6 +20,7 @@ _PATH = re.compile(r"var/db/pkg/([^/]+)/[^/]+/(?:PF|CONTENTS)")
 _NAME = re.compile(
     r"(.+?)-(\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|p)\d*)*(?:-r\d+)?)", re.ASCII
 )
+_MAX_NAME = 255  # it is a directory's name, too
 _OWNED = re.compile(r"(?:obj /(.+) [0-9a-f]{32} \d+|sym /(.+) -> .*)")
 
 
@@ -37,10 +38,11 @@ class PortageDatabase:
         if file.path.endswith("/CONTENTS"):
             lines = map(_OWNED.fullmatch, text.split("\n"))
             return Extraction(owned={match[1] or match[2] for match in lines if match})
-        match = _NAME.fullmatch(text.strip())
+        text = text.strip()
+        match = _NAME.fullmatch(text) if len(text) <= _MAX_NAME else None
         category = _PATH.fullmatch(file.path)
         if match is None or category is None:
-            raise DamagedError(f"{text.strip()[:80]!r} is no name and version")
+            raise DamagedError(f"{text[:80]!r} is no name and version")
         name, version = match[1], match[2]
         package = Package(
             type="ebuild",

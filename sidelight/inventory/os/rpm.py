@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError, LimitError
 from sidelight.inventory.os import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.protocol import MAX_OWNED, MAX_PACKAGES, Extraction, Wants
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
-from sidelight.model import Package, Problem
+from sidelight.model import Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # /usr/share/rpm is rpm-ostree's.
 _DIRECTORIES = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 LIMIT = 4 << 30
-MAX_PROBLEMS = 50
 
 
 def _wants(name: str) -> Wants:
@@ -83,23 +82,20 @@ def extraction(
 ) -> Extraction:
     """Packages and owned files of all header blobs. A damaged one is a Problem."""
     found = Extraction()
-    faults = 0
     namespace, distro = namespace_of(system, "rpm"), distro_of(system)
     for blob in blobs:
+        if len(found.packages) >= MAX_PACKAGES or len(found.owned) > MAX_OWNED:
+            found.note(path, "more packages or files than any system has: the rest is left out")
+            break
         try:
             header = rpm_header.decode(_blob(blob))
         except FormatError as error:
-            faults += 1
-            if faults <= MAX_PROBLEMS:
-                found.problems.append(Problem(path, error.what))
+            found.note(path, error.what)
             continue
         # rpm shows imported keys as packages; they are none.
         if header.name != "gpg-pubkey":
             found.packages.append(package(header, path, namespace, distro))
             found.owned.update(header.files)
-    if faults > MAX_PROBLEMS:
-        what = f"{faults - MAX_PROBLEMS} more headers cannot be read"
-        found.problems.append(Problem(path, what))
     return found
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _MAX_EVENTS = 100_000  # of YAML's: a real file has a few hundred
+_MAX_DEPTH = 64  # the scanner's time grows with its square
 
 
 class SnapYaml:
@@ -94,8 +95,8 @@ def top_level(data: bytes, where: str) -> dict[str, str | list[str]]:
     reader = _TopLevel()
     try:
         for count, event in enumerate(yaml.parse(data, Loader=yaml.CSafeLoader)):
-            if count > _MAX_EVENTS:
-                raise LimitError(f"more than {_MAX_EVENTS} YAML events", where=where)
+            if count > _MAX_EVENTS or reader.depth > _MAX_DEPTH:
+                raise LimitError("more or deeper YAML than any snap has", where=where)
             if isinstance(event, yaml.ScalarEvent):
                 reader.scalar(event.value)
             elif isinstance(event, yaml.AliasEvent):
@@ -114,29 +115,29 @@ class _TopLevel:
 
     def __init__(self) -> None:
         self.found: dict[str, str | list[str]] = {}
-        self._depth = 0
+        self.depth = 0
         self._key = ""
 
     def scalar(self, value: str) -> None:
-        if self._depth == 1 and not self._key:
+        if self.depth == 1 and not self._key:
             self._key = value
-        elif self._depth == 1:
+        elif self.depth == 1:
             self.found[self._key] = value
             self._key = ""
-        elif self._depth == 2 and isinstance(listed := self.found.get(self._key), list):
+        elif self.depth == 2 and isinstance(listed := self.found.get(self._key), list):
             listed.append(value)
 
     def alias(self) -> None:
         """A reference to what stood before: it takes the place of a key or a value."""
-        if self._depth == 1:
+        if self.depth == 1:
             self._key = "" if self._key else "*"
 
     def start(self, *, is_list: bool) -> None:
-        if self._depth == 1 and is_list and self._key:
+        if self.depth == 1 and is_list and self._key:
             self.found[self._key] = []
-        self._depth += 1
+        self.depth += 1
 
     def end(self) -> None:
-        self._depth -= 1
-        if self._depth == 1:
+        self.depth -= 1
+        if self.depth == 1:
             self._key = ""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from sidelight.inventory.protocol import Extraction
 
-_PATH = "var/lib/flatpak/app/org.gimp.GIMP/x86_64/stable/0abc/files/share/metainfo/org.gimp.GIMP.metainfo.xml"
+_PATH = (
+    "var/lib/flatpak/app/org.gimp.GIMP/x86_64/stable/0abc/files"
+    "/share/metainfo/org.gimp.GIMP.metainfo.xml"
+)
 
 
 def _extract(data: bytes) -> Extraction:

@@ -40,7 +40,10 @@ def test_real_files_without_a_name_or_a_version_are_damaged(shared_data: Path, n
 
 
 def test_only_the_first_level_counts() -> None:
-    data = b"apps:\n  a:\n    name: no\n    version: 9\nname: 'x'\nversion: 1.10\nlist: [a, [b], {c: d}]\n"
+    data = (
+        b"apps:\n  a:\n    name: no\n    version: 9\n"
+        b"name: 'x'\nversion: 1.10\nlist: [a, [b], {c: d}]\n"
+    )
     assert top_level(data, "") == {"name": "x", "version": "1.10", "list": ["a"]}
 
 
