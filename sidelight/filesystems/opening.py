@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sidelight.disk.signatures import identify
 from sidelight.errors import NotRecognisedError, UnsupportedError, UsageError
+from sidelight.filesystems.ext.reader import ExtFilesystem
+from sidelight.filesystems.xfs.reader import XfsFilesystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,22 +16,10 @@ if TYPE_CHECKING:
     from sidelight.filesystems.protocol import Filesystem
 
 
-def _ext(source: BlockSource) -> Filesystem:
-    from sidelight.filesystems.ext.reader import ExtFilesystem
-
-    return ExtFilesystem(source)
-
-
-def _xfs(source: BlockSource) -> Filesystem:
-    from sidelight.filesystems.xfs.reader import XfsFilesystem
-
-    return XfsFilesystem(source)
-
-
 # (kinds as disk.signatures names them, reader)
 READERS: tuple[tuple[frozenset[str], Callable[[BlockSource], Filesystem]], ...] = (
-    (frozenset({"ext2", "ext3", "ext4"}), _ext),
-    (frozenset({"xfs"}), _xfs),
+    (frozenset({"ext2", "ext3", "ext4"}), ExtFilesystem),
+    (frozenset({"xfs"}), XfsFilesystem),
 )
 
 

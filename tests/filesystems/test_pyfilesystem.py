@@ -64,6 +64,19 @@ def test_a_listing_without_namespaces_reads_no_inode(
     assert {what for what, _ in memory.asked} == {"directory"}
 
 
+def test_a_walk_breadth_first_reads_many_directories_at_once() -> None:
+    tree = {f"d{n}": {f"e{m}": {"f": b""} for m in range(20)} for n in range(20)}
+    memory = MemoryFilesystem(tree)
+    face = MachineFS(memory)
+    assert len(list(face.walk.files("/"))) == 400
+    assert len(memory.asked) == 421
+    assert memory.calls <= 6
+    # One path alone reads only what leads to it.
+    memory = MemoryFilesystem(tree)
+    assert MachineFS(memory).listdir("/d3/e4") == ["f"]
+    assert len(memory.asked) == 3
+
+
 def test_namespaces_tell_what_the_inode_says(face: MachineFS) -> None:
     info = face.getinfo("/top.txt", ["details", "access", "link", "stat"])
     assert (info.name, info.is_dir, info.is_file, info.size) == ("top.txt", False, True, 12)

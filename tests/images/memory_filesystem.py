@@ -33,6 +33,7 @@ class MemoryFilesystem:
         self.files: dict[int, bytes] = {}
         self.links: dict[int, bytes] = {}
         self.asked: list[tuple[str, int]] = []
+        self.calls = 0  # of `directories`
         self._next = self.root
         self.add(tree)
 
@@ -53,6 +54,7 @@ class MemoryFilesystem:
         return number, Kind.DIRECTORY
 
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        self.calls += 1
         for number in reversed(numbers):
             self.asked.append(("directory", number))
             yield number, self.listings.get(number, [])
