@@ -114,9 +114,9 @@ def npm(path: str, name: str, version: str, details: Details = NO_DETAILS) -> En
 def maven(
     path: str, group: str, artifact: str, version: str, details: Details = NO_DETAILS
 ) -> Entry:
-    """A Maven artefact; the name is `group:artifact` as in OSV, or the artefact alone."""
-    name = f"{group}:{artifact}" if group and artifact else artifact
-    if "/" in name:
+    """A Maven artefact; the name is `group:artifact` as in OSV."""
+    name = f"{group}:{artifact}" if artifact else ""
+    if "/" in name or (artifact and not group):
         return Problem("/" + path, f"{name[:80]!r} is no package name")
     return _entry(path, "maven", name, version, details, namespace=group, bare=artifact)
 
@@ -126,7 +126,9 @@ def golang(path: str, name: str, version: str, details: Details = NO_DETAILS) ->
     namespace, bare = _split(name)
     if name and not bare:
         return Problem("/" + path, f"{name[:80]!r} is no module path")
-    return _entry(path, "golang", name, version, details, namespace=namespace, bare=bare)
+    return _entry(
+        path, "golang", name, version, details, namespace=namespace.lower(), bare=bare.lower()
+    )
 
 
 def composer(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PINNED: Final = re.compile(
-    r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?===?\s*([A-Za-z0-9!+._-]+)\)?\s*(?:[;#\s].*)?"
+    r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?===?\s*([A-Za-z0-9][A-Za-z0-9!+._-]*)\)?\s*(?:[;#\s].*)?"
 )
 
 

@@ -98,11 +98,9 @@ def _yaml_document(events: yaml.CBaseLoader) -> Any:
             stack.pop()
         elif kind in _YAML_VALUES:
             nodes += 1
-            value: Any = (
-                event.value if isinstance(event, yaml.ScalarEvent) else _YAML_VALUES[kind]()
-            )
+            value: Any = _scalar(event) if kind is yaml.ScalarEvent else _YAML_VALUES[kind]()
             _place(stack[-1], value)
-            if kind is not yaml.ScalarEvent:
+            if kind is not yaml.ScalarEvent:  # a collection is now open
                 stack.append((value, []))
             if nodes > YAML_NODE_LIMIT or len(stack) > YAML_DEPTH_LIMIT:
                 raise LimitError("YAML of too many nodes, or nested too deeply")
@@ -110,6 +108,12 @@ def _yaml_document(events: yaml.CBaseLoader) -> Any:
             raise UnsupportedError("YAML with an alias")
         elif kind in _YAML_ENDS:
             return root[0] if root else None
+
+
+def _scalar(event: Any) -> str | None:
+    """A scalar's text; None where nothing, `~` or `null` stands without quotes."""
+    value: str = event.value
+    return None if event.implicit[0] and value in {"", "~", "null"} else value
 
 
 def _place(top: tuple[dict[str, Any] | list[Any], list[str]], value: Any) -> None:

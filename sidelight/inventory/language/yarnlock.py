@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTOR: Final = re.compile(r"(@?[^@]+)@(.*)", re.DOTALL)
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^\s",]+')
+_COMMENTS: Final = re.compile(rb"^#[^\n]*", re.MULTILINE)
 _LOCAL: Final = ("file:", "link:", "portal:", "workspace:")
 
 
@@ -41,7 +42,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     data = file.read()
     if b"__metadata:" in data:
         locked = _berry(data)
-    elif b"# yarn lockfile v1" in data or not data.strip():
+    elif b"# yarn lockfile v1" in data or not _COMMENTS.sub(b"", data).strip():
         locked = _classic(data)
     else:
         raise DamagedError("no yarn.lock: neither version 1 nor __metadata")

@@ -172,7 +172,7 @@ class ZipArchive:
             raise NotRecognisedError("no zip archive: it has no end of central directory")
         fields = _END.unpack_from(tail, at)
         length, start, end = fields[5], fields[6], base + at
-        if (start == _FULL or length == _FULL or fields[4] == 0xFFFF) and at >= _LOCATOR64.size:
+        if (_FULL in {start, length} or fields[4] == 0xFFFF) and at >= _LOCATOR64.size:
             magic, _, where, _ = _LOCATOR64.unpack_from(tail, at - _LOCATOR64.size)
             if magic == b"PK\x06\x07":
                 wide = self._read_at(where, _END64.size)

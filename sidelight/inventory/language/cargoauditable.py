@@ -1,0 +1,74 @@
+"""Rust programs built with cargo-auditable: the crates in their `.dep-v0` section.
+
+Source: cargo-auditable's PARSING document: zlib-compressed JSON.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import DamagedError, LimitError, NotRecognisedError
+from sidelight.inventory.language.entry import Details, Entry, flat
+from sidelight.inventory.language.executable import program
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.structured import mapping, parse_json, sequence, text
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECTION: Final = ".dep-v0"
+COMPRESSED_LIMIT: Final = 1 << 20  # bytes; a thousand crates have some 20 KiB
+JSON_LIMIT: Final = 8 << 20  # bytes, the limit of cargo-auditable's own reader
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    try:
+        section = program(file.read_at).section(SECTION)
+    except NotRecognisedError:
+        return
+    if section is None:
+        return
+    if section.size > COMPRESSED_LIMIT:
+        raise LimitError(f"a {SECTION} section of {section.size} bytes")
+    packages = [
+        mapping(item, "a crate")
+        for item in sequence(
+            mapping(
+                parse_json(_inflated(file.read_at(section.offset, section.size))), "crates"
+            ).get("packages"),
+            "packages",
+        )
+    ]
+    direct = {
+        index
+        for found in packages
+        if found.get("root")
+        for index in sequence(found.get("dependencies"), "dependencies")
+        if isinstance(index, int)
+    }
+    for index, found in enumerate(packages):
+        # A build dependency runs where the program is built, and is not in it.
+        details = Details(direct=index in direct, dev=found.get("kind") == "build")
+        yield flat(file.path, "cargo", text(found.get("name")), text(found.get("version")), details)
+
+
+def _inflated(data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        out = inflater.decompress(data, JSON_LIMIT)
+    except zlib.error as error:
+        raise DamagedError(f"{SECTION}: {error}") from None
+    if not inflater.eof:
+        if inflater.unconsumed_tail:
+            raise LimitError(f"{SECTION} inflates to more than {JSON_LIMIT} bytes")
+        raise DamagedError(f"{SECTION} is cut short")
+    return out
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/rust-binary",
+    Wants(suffixes=frozenset({".exe"}), executables=True, random_access=True, limit=4 << 30),
+    _parse,
+)

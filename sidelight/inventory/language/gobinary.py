@@ -1,0 +1,183 @@
+"""Go programs: the modules in their build information, and the Go version as package `stdlib`.
+
+Stripped programs keep it: it is loaded data. Source: Go's debug/buildinfo package documentation and
+the layout that runtime/debug.ParseBuildInfo reads.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import DamagedError, NotRecognisedError
+from sidelight.inventory.language.entry import Details, Entry, golang
+from sidelight.inventory.language.executable import Program, Region, program
+from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.protocol import WantedFile, Wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC: Final = b"\xff Go buildinf:"
+ALIGNMENT: Final = 16
+HEADER: Final = 32  # bytes before strings that stand inline
+SEARCH_LIMIT: Final = 1 << 20  # bytes searched where no section names the place
+TEXT_LIMIT: Final = 4 << 20  # bytes of the module list; Kubernetes has some 20 KiB
+_SECTIONS: Final = (".go.buildinfo", "__go_buildinfo")
+_VERSION: Final = re.compile(
+    r"(?:go|devel (?:go)?)([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:(?:rc|beta)[0-9]+)?)"
+)
+# The program's own module has no version of its own unless it was built by `go install`; most
+# builds give it to the linker: -ldflags="-X main.version=1.2.3".
+_MAIN: Final = re.compile(r"^mod\t([^\t\n]+)\t(?:\(devel\))?(?:\t|$)", re.MULTILINE)
+_LINKED: Final = re.compile(
+    r"""^build\t-ldflags=[^\n]*?-X[ =]["']?[^\s"'=]*[vV]er(?:sion)?=["']?(v?[0-9]+\.[0-9]+[^\s"'\\]*)""",
+    re.MULTILINE,
+)
+_DEVEL: Final = "(devel)"
+_FRAME: Final = 16  # bytes that Go puts before and after the module list
+
+
+def _parse(file: WantedFile) -> Iterator[Entry]:
+    try:
+        layout = program(file.read_at)
+    except NotRecognisedError:
+        return
+    place = _find(file, layout)
+    if place is None:
+        return
+    version, modules = _strings(file, layout, place)
+    if match := _VERSION.match(version):
+        yield golang(file.path, "stdlib", _release(match[1]))
+    else:
+        raise DamagedError(f"Go build information of version {version[:40]!r}")
+    yield from _modules(file.path, modules)
+
+
+def _release(version: str) -> str:
+    """`1.21` as it was written before 1.21.0 is the release 1.21.0 of the advisories."""
+    return version + ".0" if re.fullmatch(r"[0-9]+\.[0-9]+", version) else version
+
+
+def _find(file: WantedFile, layout: Program) -> int | None:
+    """The offset of the build information: its own section, or within the first data segment."""
+    places: list[Region] = [region for region in layout.sections if region.name in _SECTIONS]
+    if not places:
+        if layout.kind == "elf" and layout.section(".text") and not _may_be_go(layout):
+            return None
+        places = [region for region in layout.segments if region.writable][:1]
+    for region in places:
+        data = file.read_at(region.offset, min(region.size, SEARCH_LIMIT))
+        at = data.find(MAGIC)
+        while at >= 0:
+            if at % ALIGNMENT == 0:
+                return region.offset + at
+            at = data.find(MAGIC, at + 1)
+    return None
+
+
+def _may_be_go(layout: Program) -> bool:
+    """Whether a program with named sections has one that only Go makes.
+
+    Go gives its build information a section of its own on ELF since 1.13, so other programs are
+    not searched: it would read their data.
+    """
+    return any("go." in region.name for region in layout.sections)
+
+
+def _strings(file: WantedFile, layout: Program, place: int) -> tuple[str, str]:
+    head = file.read_at(place, HEADER)
+    if len(head) < HEADER:
+        raise DamagedError("Go build information is cut short")
+    if head[15] & 2:  # since Go 1.18: two strings inline, each with its length as a varint
+        version, after = _inline(file, place + HEADER)
+        return version, _framed(_inline(file, after)[0])
+    pointer = head[14]
+    order = ">" if head[15] & 1 else "<"
+    if pointer not in {4, 8}:
+        raise DamagedError(f"Go build information with pointers of {pointer} bytes")
+    code = order + ("L" if pointer == 4 else "Q")
+    found = [
+        _go_string(file, layout, code, struct.unpack_from(code, head, 16 + index * pointer)[0])
+        for index in range(2)
+    ]
+    return found[0], _framed(found[1])
+
+
+def _inline(file: WantedFile, offset: int) -> tuple[str, int]:
+    head = file.read_at(offset, 10)
+    length = shift = used = 0
+    for byte in head:
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        used += 1
+        if byte < 0x80:
+            break
+    return _text(file, offset + used, length), offset + used + length
+
+
+def _go_string(file: WantedFile, layout: Program, code: str, address: int) -> str:
+    """A Go string: its header is an address and a length, both as wide as a pointer."""
+    size = struct.calcsize(code)
+    header = file.read_at(_offset(layout, address), 2 * size)
+    if len(header) < 2 * size:
+        raise DamagedError("a Go string's header is cut short")
+    data, length = struct.unpack(code + code[1], header)
+    return _text(file, _offset(layout, data), length) if length else ""
+
+
+def _offset(layout: Program, address: int) -> int:
+    for region in layout.segments:
+        if region.address <= address < region.address + region.size:
+            return region.offset + address - region.address
+    raise DamagedError(f"no segment of the program has address {address:#x}")
+
+
+def _text(file: WantedFile, offset: int, length: int) -> str:
+    if length > TEXT_LIMIT:
+        raise DamagedError(f"a Go string of {length} bytes")
+    data = file.read_at(offset, length)
+    if len(data) < length:
+        raise DamagedError("a Go string is cut short")
+    return data.decode("latin-1")
+
+
+def _framed(text: str) -> str:
+    """The module list without the marks that stand around it."""
+    if len(text) >= 2 * _FRAME + 1 and text[-_FRAME - 1] == "\n":
+        return text[_FRAME:-_FRAME].encode("latin-1").decode("utf-8", "replace")
+    return ""
+
+
+def _modules(path: str, text: str) -> Iterator[Entry]:
+    """Lines of `mod`, `dep` and `=>` (the replacement of the line before)."""
+    waiting: tuple[str, str, Details] | None = None
+    for line in text.splitlines():
+        kind, *fields = line.split("\t")
+        if kind == "=>" and waiting and len(fields) >= 2:
+            waiting = (fields[0], fields[1], waiting[2])
+            continue
+        if waiting:
+            yield from _module(path, *waiting)
+        waiting = None
+        if kind in {"mod", "dep"} and len(fields) >= 2:
+            waiting = (fields[0], fields[1], Details())
+    if waiting:
+        yield from _module(path, *waiting)
+    main = _MAIN.search(text)
+    linked = _LINKED.search(text)
+    if main and linked:
+        yield golang(path, main[1], linked[1])
+
+
+def _module(path: str, name: str, version: str, details: Details) -> Iterator[Entry]:
+    if version and version != _DEVEL and not name.startswith((".", "/")):
+        yield golang(path, name, version, details)
+
+
+EXTRACTOR: Final = GeneratorExtractor(
+    "language/go-binary",
+    Wants(suffixes=frozenset({".exe"}), executables=True, random_access=True, limit=4 << 30),
+    _parse,
+)
