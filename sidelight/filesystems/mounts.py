@@ -64,7 +64,7 @@ def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree
                 what = f"a second root filesystem; the machine's is {root[0].name}"
                 tree.note(Problem(region.name, what))
             name = region.lv or region.name
-            tree.add_extra(b"[" + name.replace("/", ":").encode("utf-8", "replace") + b"]", fs)
+            tree.add_extra(name.replace("/", ":").encode("utf-8", "surrogateescape"), fs)
     return tree
 
 
@@ -146,7 +146,11 @@ def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as
     opened: Sequence[Opened],
     mounted: list[Filesystem],
 ) -> None:
-    found = [region for region in fstab.matches(line.device, regions) if region != root[0]]
+    found = [
+        region
+        for region in fstab.matches(line.device, regions)
+        if region != root[0] and _may_be(line.type, region.kind)
+    ]
     if not found:
         tree.note(_problem(line, f"{line.device} is not among the volumes"))
         return
@@ -162,6 +166,17 @@ def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as
         directory = place.inode if place.kind == Kind.DIRECTORY else None
     tree.mount(line.target, fs, directory)
     mounted.append(fs)
+
+
+def _may_be(wanted: str, kind: str) -> bool:
+    """Whether a line of this type can mean a region of this kind.
+
+    The names of disks are a guess where their attachments are not known; this finds some that are
+    wrong. The kernel's ext4 mounts its ancestors too.
+    """
+    if wanted not in READABLE or kind not in READABLE:
+        return True
+    return wanted == kind or (wanted.startswith("ext") and kind.startswith("ext"))
 
 
 def _problem(line: fstab.Line, what: str) -> Problem:

@@ -152,7 +152,15 @@ class MachineTree:
         return mount
 
     def add_extra(self, name: bytes, fs: Filesystem) -> None:
-        """Show a filesystem that nothing mounts, as the directory `name` of `/`."""
+        """Show a filesystem that nothing mounts, as the directory `[name]` of `/`.
+
+        A name that is taken gets a number: `[name#2]`.
+        """
+        plain, count = name, 1
+        name = b"[%s]" % plain
+        while name in self._extra:
+            count += 1
+            name = b"[%s#%d]" % (plain, count)
         mount = Mount(fs, fs.root, name)
         self._extra[name] = mount
         self.mounts.append(mount)

@@ -64,7 +64,7 @@ def walked(tree: MachineTree) -> set[str]:
 
 def test_filesystems_are_mounted_where_fstab_says() -> None:
     tree = machine(
-        "LABEL=root / ext4\n/dev/xvdb1 /var xfs\n/dev/mapper/vg-log /var/log xfs noauto\n",
+        "LABEL=root / ext4\n/dev/xvdb1 /var ext4\n/dev/mapper/vg-log /var/log auto noauto\n",
         {
             "root": {"var": {"hidden": b""}, "bin": {"sh": b"#!"}},
             "var": {"lib": {"status": b"ok"}, "log": {}},
@@ -86,8 +86,8 @@ def test_filesystems_are_mounted_where_fstab_says() -> None:
 
 def test_the_order_of_the_lines_does_not_matter() -> None:
     tree = machine(
-        "/opt/real /opt/shown none bind\nLABEL=log /var/log xfs\nLABEL=opt /opt xfs\n"
-        "LABEL=var /var xfs\n",
+        "/opt/real /opt/shown none bind\nLABEL=log /var/log ext4\nLABEL=opt /opt ext4\n"
+        "LABEL=var /var ext4\n",
         {
             "root": {"var": {}, "opt": {}},
             "var": {"log": {}},
@@ -104,7 +104,7 @@ def test_bind_mounts_show_no_mounts_below_and_rbind_does() -> None:
         "root": {"data": {"inner": {"under": b""}}, "one": {}, "two": {}},
         "inner": {"over": b""},
     }
-    lines = "LABEL=inner /data/inner xfs\n/data /one none bind\n/data /two none rbind\n"
+    lines = "LABEL=inner /data/inner ext4\n/data /one none bind\n/data /two none rbind\n"
     found = walked(machine(lines, disks))
     assert {"data/inner/over", "one/inner/under", "two/inner/over"} <= found
     assert not {"data/inner/under", "one/inner/over", "two/inner/under"} & found
@@ -126,6 +126,21 @@ def test_what_nothing_mounts_is_shown_under_its_name() -> None:
     assert (b"[disk1:p1]", Kind.DIRECTORY) in [(n, k) for n, _, k in tree.listdir("/")]
     assert [f.mount for f in tree.filesystems] == ["/", ""]
     assert tree.problems == []
+
+
+def test_unmounted_filesystems_of_one_name_are_all_shown() -> None:
+    tree = MachineTree(MemoryFilesystem({}))
+    for text in (b"1", b"2"):
+        tree.add_extra(b"same", MemoryFilesystem({"x": text}))
+    assert (tree.read("/[same]/x"), tree.read("/[same#2]/x")) == (b"1", b"2")
+
+
+def test_a_device_that_holds_another_filesystem_than_the_line_says_is_not_it() -> None:
+    disks: dict[str, dict[str, object]] = {"root": {"data": {}}, "data": {"x": b""}}
+    tree = machine("/dev/sdb1 /data xfs\n", disks)
+    assert "not among the volumes" in tree.problems[0].what
+    assert "[disk1:p1]/x" in walked(tree)
+    assert "data/x" in walked(machine("/dev/sdb1 /data ext3\n", disks))
 
 
 def test_a_device_that_is_absent_is_a_problem() -> None:
@@ -150,7 +165,7 @@ def test_of_two_roots_the_one_that_fstab_names_itself_is_taken() -> None:
 
 
 def test_an_os_release_that_links_into_usr_on_its_own_filesystem_is_found() -> None:
-    tree = machine("LABEL=usr /usr xfs\n", {"root": {"usr": {}}, "usr": USR})
+    tree = machine("LABEL=usr /usr ext4\n", {"root": {"usr": {}}, "usr": USR})
     assert tree.read("/etc/os-release") == b"ID=test\n"
 
 
