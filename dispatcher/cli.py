@@ -54,8 +54,9 @@ class WrittenGroup(click.Group):
 def sidelight() -> None:
     """Find vulnerable software on EC2 machines from their EBS snapshots, without touching them.
 
-    A TARGET is a raw disk image, a block device, or ebs:snap-… (credentials, region and endpoint
-    come from the usual AWS environment). Several targets are the volumes of one machine.
+    A TARGET is a raw disk image, a block device, ebs:snap-…, or an instance, i-… (which is
+    snapshotted, read, and its snapshots deleted). Credentials, region and endpoint come from the
+    usual AWS environment. Several targets are the volumes of one machine.
 
     Exit status: 0 done, 1 findings at or above --fail-on, 2 wrong usage, 3 partial, 4 failed.
     """

@@ -46,7 +46,7 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
 def _shortfall(context: Context, scan: Scan) -> str:
     """What a scan that was done could not tell: silence must not look like health."""
     inventory = context.store.findings.inventory(scan.account, scan.instance)
-    said = list(context.unmatched(inventory))
+    said = list(context.unmatched(inventory)) if context.settings.advisories else []
     if inventory.status is not Status.COMPLETE:
         first = inventory.problems[0] if inventory.problems else None
         told = f", the first: {first.where}: {first.what}" if first else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from sidelight.advisories import Database
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT
 from sidelight.errors import UsageError
 from sidelight.matching import match, unmatched_ecosystems
-from sidelight.model import Inventory, Problem, Severity, Status
+from sidelight.model import Inventory, Problem, ReadStats, Severity, Status
 from sidelight.report import as_json, as_table
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 EXIT = {Status.COMPLETE: 0, Status.PARTIAL: 3, Status.FAILED: 4}
 FINDINGS = 1
+INSTANCE = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,7 +82,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 def scan(advisories: Path, fail_on: str | None, **given: Any) -> None:
     """Show the vulnerable software of one machine."""
     with Database.open(advisories) as database:
-        machine = read(given)
+        machine = read({**given, "advisories": advisories})
         findings = match(machine, database)
         problems = tuple(
             Problem("advisories", f"{item.packages} packages of {item.ecosystem}: {item.why}")
@@ -115,6 +117,17 @@ def inventory(**given: Any) -> None:
 def read(given: dict[str, Any]) -> Inventory:
     """Read the machine that the options name, and write its stats where they say."""
     begun, begun_cpu = time.monotonic(), time.process_time()
+    machine, stats = _read_instance(given) if _is_instance(given["targets"]) else _read_disks(given)
+    stats = replace(
+        stats, seconds=time.monotonic() - begun, cpu_seconds=time.process_time() - begun_cpu
+    )
+    if given["stats"] is not None:
+        with opened(given["stats"]) as file:
+            file.write(as_json.dumps(as_json.stats_document(stats)))
+    return machine
+
+
+def _read_disks(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
     with Targets(
         given["targets"],
         in_flight=given["in_flight"],
@@ -122,15 +135,28 @@ def read(given: dict[str, Any]) -> Inventory:
         region=given["region"],
     ) as targets:
         machine = scanning.inspect(targets.sources, scanning.Options(reader=given["reader"]))
-        stats = replace(
-            targets.stats(),
-            seconds=time.monotonic() - begun,
-            cpu_seconds=time.process_time() - begun_cpu,
-        )
-    if given["stats"] is not None:
-        with opened(given["stats"]) as file:
-            file.write(as_json.dumps(as_json.stats_document(stats)))
-    return machine
+        return machine, targets.stats()
+
+
+def _is_instance(targets: Sequence[str]) -> bool:
+    """Whether the target is `i-…`. Raises UsageError where it stands beside others."""
+    instances = [target for target in targets if INSTANCE.fullmatch(target)]
+    if instances and len(targets) > 1:
+        raise UsageError("an instance is a whole machine: name it alone", where=instances[0])
+    return bool(instances)
+
+
+def _read_instance(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
+    # The fleet's code, which a scan of a file need not wait for.
+    from dispatcher.on_demand import inspect_instance
+    from workers.settings import Settings
+
+    if given["reader"] != "own":
+        raise UsageError("--reader is for images and snapshots", where=given["targets"][0])
+    settings = replace(Settings.from_environment(), in_flight=given["in_flight"])
+    if given.get("advisories"):
+        settings = replace(settings, advisories=str(given["advisories"]))
+    return inspect_instance(given["targets"][0], settings, region=given["region"])
 
 
 def with_problems(machine: Inventory, problems: Sequence[Problem]) -> Inventory:

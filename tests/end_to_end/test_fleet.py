@@ -257,3 +257,31 @@ def test_coverage_tells_what_no_advisory_could(fleet: Fleet) -> None:
     assert all(row["reason"] == "SUCCESSFUL" for row in rows)
     assert "Alpine" in told["edge-1"]["detail"]
     assert told["db-1"]["detail"] == ""
+
+
+def test_one_instance_is_scanned_at_once_without_a_broker(fleet: Fleet) -> None:
+    instance = fleet.instances()["edge-1"]
+    document = json.loads(fleet.run("inventory", instance, "--format", "json"))
+    assert document["status"] == "complete"
+    assert "musl" in {package["name"] for package in document["packages"]}
+    assert fleet.snapshots() == []
+
+
+def test_a_snapshot_is_a_pyfilesystem(fleet: Fleet) -> None:
+    instance = fleet.instances()["edge-1"]
+    made = fleet.client().create_snapshots(InstanceSpecification={"InstanceId": instance})
+    snapshot = made["Snapshots"][0]["SnapshotId"]
+    fleet.client().get_waiter("snapshot_completed").wait(
+        SnapshotIds=[snapshot], WaiterConfig={"Delay": 1}
+    )
+    script = (
+        "import fs\n"
+        f"with fs.open_fs('ebs://{snapshot}!/etc') as etc:\n"
+        "    print(sorted(etc.listdir('/')), etc.readtext('os-release').split()[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=fleet.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    fleet.client().delete_snapshot(SnapshotId=snapshot)
+    assert done.stdout.strip() == "['os-release'] NAME=\"Alpine", done.stderr
