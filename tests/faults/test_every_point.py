@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.store import State
-from tests.workers.bench import KilledError, Mode, Tripwire, World, quick_directory, sqlite_url
+from tests.workers.bench import (
+    ALONE,
+    KilledError,
+    Mode,
+    Tripwire,
+    World,
+    quick_directory,
+    sqlite_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +73,7 @@ def test_the_catalogue_is_complete(
     assert len(found) == 4
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", ALONE)
 def test_one_fault_anywhere_changes_nothing_in_the_end(
     mode: Mode,
     fast_directory: Path,
@@ -90,6 +98,38 @@ def test_one_fault_anywhere_changes_nothing_in_the_end(
         assert world.ec2.created == 2, at
         assert all(source.closed for source in world.sources), at
         world.close()
+
+
+def test_a_worker_that_stalls_and_comes_back_late_does_no_harm(
+    fast_directory: Path, rehearsal: tuple[list[str], list[tuple[str, str, str, str]]]
+) -> None:
+    """Longer than its lease, without a heartbeat (a frozen machine): another does the rest."""
+    points, expected = rehearsal
+    for target, name in enumerate(points):
+        directory = fast_directory / f"{target}"
+        directory.mkdir()
+        world = World(sqlite_url(directory))
+        world.trip.decide = at_number(target, Mode.STALL)
+        world.trip.meanwhile = lambda world=world: overtake(world)  # type: ignore[misc] # bound now
+        world.trip.armed = True
+        at = f"{name} (point {target}) stalls"
+        start(world)
+        world.run()
+        assert world.states() == {State.DONE}, at
+        assert world.findings() == expected, at
+        # A creation that comes after the end is the one thing left to the sweep.
+        late = len(world.ec2.snapshots)
+        assert late == 0 or name in ("store.committed", "ec2.create_snapshots"), at
+        world.clock.advance(60)
+        assert len(world.sweep().deleted) == late, at
+        assert not world.ec2.snapshots, at
+        world.close()
+
+
+def overtake(world: World) -> None:
+    """What other workers do while one is frozen past its lease."""
+    world.clock.advance(world.context.settings.lease_seconds + 1)
+    world.run()
 
 
 def at_number(target: int, mode: Mode) -> Callable[[int, str], Mode | None]:

@@ -45,7 +45,7 @@ ADVISORY = {
         }
     ],
 }
-DEADLINE = 90.0
+DEADLINE = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def scan_all(settings: Settings, own: Embedded, before: float = DEADLINE) -> Con
     "point",
     [
         "create_snapshots:after",
-        "intend:after",
+        pytest.param("intend:after", marks=pytest.mark.slow),
         "open_snapshot:after",
         "save_inventory:before",
         pytest.param("create_snapshots:before", marks=pytest.mark.slow),

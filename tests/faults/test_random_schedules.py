@@ -10,7 +10,7 @@ import pytest
 
 from sidelight.store import TERMINAL
 from tests.faults.test_every_point import start
-from tests.workers.bench import Mode, World, quick_directory, sqlite_url
+from tests.workers.bench import ALONE, World, quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ def schedule(seed: int, url: str) -> None:
     with closing(World(url, machines=4)) as world:
         dice = random.Random(seed)
         rate = dice.choice([0.02, 0.05, 0.15])
-        modes = list(Mode)
+        modes = list(ALONE)
         world.trip.decide = lambda _number, _name: (
             dice.choice(modes) if dice.random() < rate else None
         )

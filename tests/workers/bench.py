@@ -74,6 +74,11 @@ class Mode(Enum):
     FAIL_AFTER = "done, but its answer is lost"
     KILL_BEFORE = "killed before"
     KILL_AFTER = "killed after"
+    STALL = "stalls until another worker has done the rest"
+
+
+# Those that a single worker meets; a stall needs a second one.
+ALONE = tuple(mode for mode in Mode if mode is not Mode.STALL)
 
 
 @dataclass
@@ -86,6 +91,7 @@ class Tripwire:
     decide: Callable[[int, str], Mode | None] = lambda _number, _name: None
     seen: list[str] = field(default_factory=list)
     armed: bool = True
+    meanwhile: Callable[[], None] = lambda: None
 
     def __call__(
         self, name: str, work: Callable[[], Any], error: type[SidelightError] = CloudError
@@ -94,6 +100,9 @@ class Tripwire:
         if self.armed:
             mode = self.decide(len(self.seen), name)
             self.seen.append(name)
+        if mode is Mode.STALL:
+            self.armed = False
+            self.meanwhile()
         if mode is Mode.KILL_BEFORE:
             raise KilledError(name)
         if mode is Mode.FAIL_BEFORE:
