@@ -62,7 +62,8 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
             found[volume.uuid] = (index, volume)
     members = [volume for _, volume in found.values()]
     prefetch_together([(v.source, [(start, SECTOR) for start, _ in v.areas]) for v in members])
-    texts = [text for volume in members for text in read_metadata(volume, problems)]
+    known: dict[bytes, Metadata] = {}
+    texts = [text for volume in members for text in read_metadata(volume, problems, known)]
     volumes: list[LogicalVolume] = []
     names: set[str] = set()
     for metadata in newest(texts):

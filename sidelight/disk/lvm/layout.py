@@ -23,7 +23,7 @@ LABEL_CRC_FROM = 20
 # zeros: the data areas, the metadata areas.
 PV_HEADER = struct.Struct("<32sQ")
 AREA = struct.Struct("<QQ")
-MAX_AREAS = 16
+MAX_AREAS = 4  # lvm2 makes at most two
 
 # CRC of the rest of these 512 bytes, magic, version, own offset, size of the area.
 MDA_HEADER = struct.Struct("<I16sIQQ")

@@ -68,15 +68,22 @@ def _header(source: BlockSource, raw: bytes, offset: int) -> PhysicalVolume:
     return PhysicalVolume(source, text, tuple(lists[1][: layout.MAX_AREAS]))
 
 
-def read_metadata(volume: PhysicalVolume, problems: list[Problem]) -> list[Metadata]:
-    """The text of each of a member's metadata areas. Damage is a Problem."""
+def read_metadata(
+    volume: PhysicalVolume, problems: list[Problem], known: dict[bytes, Metadata]
+) -> list[Metadata]:
+    """The text of each of a member's metadata areas. Damage is a Problem.
+
+    All members of a group carry the same text: `known` has those that were parsed before.
+    """
     found = []
     for start, size in volume.areas:
         where = f"{volume.source.name}: LVM2 metadata area at {start}"
         try:
             data = _text(volume.source, start, size)
             if data is not None:
-                found.append(_group(parse(data), where))
+                if data not in known:
+                    known[data] = _group(parse(data), where)
+                found.append(known[data])
         except SidelightError as error:
             problems.append(Problem(where, error.what))
     return found

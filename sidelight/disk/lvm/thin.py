@@ -51,7 +51,11 @@ class ThinPool:
         roots = layout.ROOTS.unpack_from(raw, layout.ROOTS_OFFSET)
         self._mappings, _, sectors, metadata_sectors = roots
         self.chunk = sectors * SECTOR
-        if not self.chunk or metadata_sectors * SECTOR != layout.BLOCK:
+        if (
+            not self.chunk
+            or self.chunk % layout.CHUNK_UNIT
+            or metadata_sectors * SECTOR != layout.BLOCK
+        ):
             raise DamagedError(
                 f"thin-pool blocks of {sectors} and {metadata_sectors} sectors",
                 where=metadata.name,

@@ -15,6 +15,7 @@ SUPERBLOCK = struct.Struct("<IIQ16sQIIQQ")
 SUPERBLOCK_MAGIC = 27022010
 SUPERBLOCK_SEED = 160774  # XORed into the checksum
 NEEDS_CHECK = 1
+CHUNK_UNIT = 64 << 10  # bytes; the kernel takes only multiples of it
 # Root of the mappings, root of the devices' details, data block and metadata block (in sectors).
 ROOTS_OFFSET = 320
 ROOTS = struct.Struct("<QQII")

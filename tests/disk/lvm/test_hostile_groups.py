@@ -175,6 +175,9 @@ def test_any_damage_to_a_member_gives_only_our_errors(data: st.DataObject) -> No
 # --- thin pools ---
 
 
+CHUNK = 64 << 10
+
+
 def sealed(block: bytes, seed: int) -> bytes:
     block = block.ljust(4096, b"\0")
     return struct.pack("<I", thin_layout.checksum(block, seed)) + block[4:]
@@ -186,14 +189,14 @@ def node(number: int, leaf: bool, pairs: dict[int, int]) -> bytes:
     return sealed(head + keys + struct.pack(f"<{len(pairs)}Q", *pairs.values()), 121107)
 
 
-def superblock(root: int, sectors: int = 8) -> bytes:
+def superblock(root: int, sectors: int = 128) -> bytes:
     head = struct.pack("<IIQ16sQIIQQ", 0, 0, 0, b"", 27022010, 2, 0, 1, 0)
     roots = struct.pack("<QQII", root, root, sectors, 8)
     return sealed(head.ljust(320, b"\0") + roots, 160774)
 
 
 def pool(*blocks: bytes) -> ThinPool:
-    data = MemorySource(b"".join(bytes([n]) * 4096 for n in range(8)), "data")
+    data = MemorySource(b"".join(bytes([n]) * CHUNK for n in range(8)), "data")
     return ThinPool(MemorySource(b"".join(blocks), "meta"), data)
 
 
@@ -205,9 +208,9 @@ def test_a_pool_written_by_hand_is_read() -> None:
         node(3, True, {0: 1 << 24, 1: 2 << 24 | 99}),
         node(4, True, {3: 7 << 24}),
     )
-    source = ThinSource("vg/t", 5 * 4096, tree, 5)
-    assert [source.read_at(n * 4096, 1)[0] for n in range(5)] == [1, 2, 0, 7, 0]
-    assert source.read_at(4090, 12) == b"\x01" * 6 + b"\x02" * 6
+    source = ThinSource("vg/t", 5 * CHUNK, tree, 5)
+    assert [source.read_at(n * CHUNK, 1)[0] for n in range(5)] == [1, 2, 0, 7, 0]
+    assert source.read_at(CHUNK - 6, 12) == b"\x01" * 6 + b"\x02" * 6
     source.prefetch([(0, 10**9)])
 
 
@@ -231,6 +234,8 @@ def test_a_pool_without_its_checksum_is_refused() -> None:
         pool(bytes(raw))
     with pytest.raises(FormatError):
         pool(bytes(4096))
+    with pytest.raises(DamagedError, match="8 and 8 sectors"):
+        pool(superblock(1, sectors=8))
 
 
 @given(st.data())
