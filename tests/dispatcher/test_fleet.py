@@ -1,0 +1,144 @@
+"""`sidelight fleet`, as a newcomer and as a script use it, with a real broker and real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dispatcher.embedded import Embedded
+from sidelight.localcloud.server import LocalCloud
+from tests.faults.test_killed_workers import advisories, image
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["advisories", "image"]
+
+pytestmark = [pytest.mark.services, pytest.mark.images]
+
+
+class Fleet:
+    """The command line against a cloud of its own."""
+
+    def __init__(self, cloud: LocalCloud, directory: Path, database: Path) -> None:
+        self.cloud = cloud
+        self.environment = (
+            os.environ
+            | cloud.environment()
+            | {
+                "SIDELIGHT_STORE_URL": f"sqlite:///{directory}/store.db",
+                "SIDELIGHT_ADVISORIES": str(database),
+                "SIDELIGHT_POLL_SECONDS": "0.5",
+                "SIDELIGHT_BACKOFF_SECONDS": "0.2",
+            }
+        )
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dispatcher.cli", "fleet", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--format", "json")
+        assert done.returncode in (0, 3), done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, advisories: Path) -> Iterator[Fleet]:
+    with LocalCloud(tmp_path / "cloud", snapshot_seconds=0.5) as cloud:
+        yield Fleet(cloud, tmp_path, advisories)
+
+
+def test_a_fleet_is_scanned_to_its_end_and_says_what_it_saw(
+    fleet: Fleet,
+    image: Path,
+    tmp_path: Path,
+) -> None:
+    good = fleet.cloud.add_instance("good", [image])
+    noise = tmp_path / "noise.img"
+    noise.write_bytes(bytes(range(256)) * 4096)
+    bad = fleet.cloud.add_instance("noise", [noise])
+    fleet.cloud.add_instance("private", [image], tags={"InspectorEc2Exclusion": ""})
+    done = fleet("scan", "--embedded", "--format", "json")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    document = json.loads(done.stdout)
+    coverage = {row["name"]: row for row in document["coverage"]}
+    assert {name: row["reason"] for name, row in coverage.items()} == {
+        "good": "SUCCESSFUL",
+        "noise": "UNSUPPORTED_OS",
+        "private": "EXCLUDED_BY_TAG",
+    }
+    assert sum(coverage["good"]["findings"].values()) == 1
+    scans = {row["instance"]: row for row in document["scans"]}
+    assert (scans[good]["state"], scans[bad]["state"]) == ("DONE", "FAILED")
+    assert scans[good]["cost"]["get_calls"] > 0
+    assert document["sweep"][0]["orphans"] == []
+    assert fleet.cloud.snapshots() == []
+    assert [row["vulnerability"] for row in fleet.json("findings")] == ["CVE-2022-0001"]
+    assert fleet.json("coverage") == document["coverage"]
+    assert fleet.json("status", "--all") == document["scans"]
+    assert fleet.json("status") == []
+    for command in (["findings"], ["coverage"], ["status", "--all"], ["sweep"]):
+        assert fleet(*command).returncode == 0
+
+
+def test_a_second_run_finds_the_same(fleet: Fleet, image: Path) -> None:
+    fleet.cloud.add_instance("one", [image])
+    assert fleet("scan", "--embedded").returncode == 0
+    first = fleet.json("findings")
+    assert fleet("scan", "--embedded", "--due").returncode == 0, "nothing is due"
+    assert fleet.cloud.calls("CreateSnapshots") == 1
+    assert fleet("scan", "--embedded").returncode == 0
+    assert fleet.cloud.calls("CreateSnapshots") == 2
+    second = fleet.json("findings")
+    for row in (*first, *second):
+        del row["last_observed"]
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "status"),
+    [
+        ({"SIDELIGHT_ADVISORIES": "/nowhere/a.db"}, "there is no advisory database", 4),
+        ({"SIDELIGHT_ADVISORIES": ""}, "no advisory database", 2),
+        ({"SIDELIGHT_STORE_URL": "nonsense"}, "not a store's URL", 2),
+        ({"SIDELIGHT_ATTEMPTS": "many"}, "SIDELIGHT_ATTEMPTS", 2),
+    ],
+)
+def test_a_wrong_environment_is_one_line(
+    fleet: Fleet, change: dict[str, str], words: str, status: int
+) -> None:
+    fleet.environment |= change
+    done = fleet("scan", "--embedded")
+    assert done.returncode == status
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_embedded_workers_end_with_their_command(tmp_path: Path) -> None:
+    with Embedded(Settings(store_url=f"sqlite:///{tmp_path}/s.db"), directory=tmp_path) as own:
+        pids = own.pids
+        assert len(pids) == 2
+        os.killpg(pids[0], signal.SIGKILL)
+        while own.pids == pids:
+            own.revive()
+        assert own.pids[1] == pids[1]
+        pids = own.pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.killpg(pid, 0)
