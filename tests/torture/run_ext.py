@@ -42,7 +42,7 @@ KINDS = {
         "ext4",
         "rw,journal_checksum",
     ),
-    "ext4-async": (["-t", "ext4"], "ext4", "rw,journal_async_commit"),
+    "ext4-async": (["-t", "ext4"], "ext4", "rw,journal_async_commit,data=writeback"),
     "ext4-inline": (["-t", "ext4", "-O", "inline_data", "-I", "512"], "ext4", "rw"),
     "ext4-orphan-file": (["-t", "ext4", "-O", "orphan_file"], "ext4", "rw"),
     "ext4-fast-commit": (["-t", "ext4", "-O", "fast_commit"], "ext4", "rw,commit=300"),

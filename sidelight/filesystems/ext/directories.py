@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.errors import FormatError, SourceError
+from sidelight.filesystems.crc32c import crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc32c, crc32c_rows
 from sidelight.filesystems.ext.dirents import LOCKSTEP, Region, decode_blocks, decode_region
 from sidelight.filesystems.ext.inline import inline_parts
 from sidelight.filesystems.protocol import Kind
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # Directory blocks read and decoded at once, in bytes, and directories mapped at once.
 WINDOW = 16 << 20
 CHUNK = 1 << 15
+# A window spans at most so many stretches of a snapshot block's size: what is prefetched must still
+# be in a cache of the default budget when it is read.
+STRETCH = 512 << 10
+MOST_STRETCHES = 128
 
 
 class Listing(NamedTuple):
@@ -97,17 +101,20 @@ class Directories:
         return listings
 
     def _windows(self, listings: list[Listing]) -> Iterator[list[Listing]]:
-        """Listings in parts of about WINDOW bytes; a larger directory makes several."""
-        most = max(1, WINDOW // self._volume.block_size)
+        """Listings in parts of about WINDOW bytes; one directory is never cut."""
+        size = self._volume.block_size
         window: list[Listing] = []
         total = 0
+        stretches: set[int] = set()
         for listing in listings:
-            count = sum(run[2] for run in listing.runs)
-            if total + count > most and window:
+            total += sum(run[2] for run in listing.runs) * size
+            for _, physical, count in listing.runs:
+                first, last = physical * size // STRETCH, (physical + count - 1) * size // STRETCH
+                stretches.update(range(first, last + 1))
+            if window and (total > WINDOW or len(stretches) > MOST_STRETCHES):
                 yield window
-                window, total = [], 0
+                window, total, stretches = [], 0, set()
             window.append(listing)
-            total += count
         if window:
             yield window
 
@@ -205,7 +212,7 @@ class Directories:
         stored = np.ascontiguousarray(rows[:, size - 4 :]).view("<u4")[:, 0]
         head = np.frombuffer(layout.DIRENT_TAIL_HEAD, dtype=np.uint8)
         good = (rows[:, tail : tail + 8] == head).all(axis=1)
-        good &= crc32c_rows(rows[:, :tail], seed) == stored
+        good &= crc32c_many(rows[:, :tail], seed) == stored
         bad = [
             at
             for at in np.flatnonzero(~good).tolist()
@@ -244,20 +251,28 @@ class Directories:
         self, listings: list[tuple[Node, list[Entry]]]
     ) -> Iterator[tuple[int, list[Entry]]]:
         """Names judged, encrypted ones made printable, missing kinds looked up."""
-        names = b"".join(entry[0] for _, entries in listings for entry in entries)
-        odd = b"/" in names or b"\0" in names
-        unknown = {e[1] for _, entries in listings for e in entries if not e[2]}
-        kinds = self._inodes.kinds(unknown) if unknown else {}
+        odd: set[int] = set()
+        unknown: set[int] = set()
+        for node, entries in listings:
+            if not entries:
+                continue
+            names, numbers, kinds = zip(*entries, strict=True)
+            together = b"".join(names)
+            if b"/" in together or b"\0" in together or not all(names):
+                odd.add(node.number)
+            if 0 in kinds:
+                unknown.update(n for n, kind in zip(numbers, kinds, strict=True) if not kind)
+        found = self._inodes.kinds(unknown) if unknown else {}
         for node, entries in listings:
             done = entries
             if node.flags & layout.FLAG_ENCRYPT:
                 self._volume.report("the directory's names are encrypted", f"inode {node.number}")
                 done = [(_no_key_name(name), number, kind) for name, number, kind in done]
-            elif odd or any(not entry[0] for entry in done):
+            elif node.number in odd:
                 done = self._possible(node, done)
             if unknown:
                 done = [
-                    (name, number, kind or kinds.get(number, Kind.UNKNOWN))
+                    (name, number, kind or found.get(number, Kind.UNKNOWN))
                     for name, number, kind in done
                 ]
             yield node.number, done

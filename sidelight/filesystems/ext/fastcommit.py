@@ -11,9 +11,9 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.errors import DamagedError, SourceError
+from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import journal_layout as tags
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc32c
 from sidelight.filesystems.ext.inodes import KINDS
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.errors import SourceError
+from sidelight.filesystems.crc32c import crc32c_many
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc32c_rows
 from sidelight.filesystems.protocol import Inode, Kind
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class Inodes:
             stored[wide] |= halves[wide, high].astype(np.uint32) << 16
             halves[wide, high] = 0
             mask[wide] = 0xFFFFFFFF
-        bad: NDArray[np.bool_] = (crc32c_rows(blank, seeds) & mask) != stored
+        bad: NDArray[np.bool_] = (crc32c_many(blank, seeds) & mask) != stored
         return bad
 
     def _sizes(self, rows: NDArray[np.uint8]) -> NDArray[np.uint64]:

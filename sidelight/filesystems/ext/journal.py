@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.blocks import OverlaySource
 from sidelight.errors import DamagedError, FormatError, SourceError, UnsupportedError
+from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import journal_layout, layout
-from sidelight.filesystems.ext.checksums import INITIAL, crc32c
 from sidelight.filesystems.ext.fastcommit import FastTag, scan_fast_commits
 from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.mapping import Mapper
@@ -198,5 +198,5 @@ def _judge_features(raw: bytes, compat: int, incompat: int, where: str) -> None:
         stored = int.from_bytes(raw[at : at + 4], "big")
         if raw[journal_layout.CHECKSUM_TYPE_AT] != journal_layout.CHECKSUM_CRC32C:
             raise UnsupportedError("unknown kind of journal checksum", where=where)
-        if crc32c(raw[:at] + bytes(4) + raw[at + 4 :], INITIAL) != stored:
+        if crc32c(raw[:at] + bytes(4) + raw[at + 4 :]) != stored:
             raise DamagedError("the journal superblock's checksum is wrong", where=where)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.errors import SourceError
+from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc32c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.errors import DamagedError
+from sidelight.filesystems.crc32c import crc32c, crc32c_many
 from sidelight.filesystems.ext import journal_layout as layout
-from sidelight.filesystems.ext.checksums import INITIAL, crc32c, crc32c_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+INITIAL = 0xFFFFFFFF  # of every checksum here
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -209,7 +210,7 @@ def _sound_blocks(log: Log, tags: list[Tag], sequence: int) -> list[bool]:
         return [True] * len(tags)
     data = b"".join(log.read(tag.journal_block) for tag in tags)
     rows = np.frombuffer(data, dtype=np.uint8).reshape(len(tags), -1)
-    sums = crc32c_rows(rows, crc32c(sequence.to_bytes(4, "big"), log.seed)).tolist()
+    sums = crc32c_many(rows, crc32c(sequence.to_bytes(4, "big"), log.seed)).tolist()
     mask = 0xFFFFFFFF if log.incompat & layout.INCOMPAT_CSUM_V3 else 0xFFFF
     return [found & mask == tag.checksum for found, tag in zip(sums, tags, strict=True)]
 

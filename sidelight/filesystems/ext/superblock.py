@@ -16,8 +16,8 @@ from sidelight.errors import (
     SourceError,
     UnsupportedError,
 )
+from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc32c
 
 if TYPE_CHECKING:
     from sidelight.blocks.source import BlockSource

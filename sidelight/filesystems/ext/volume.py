@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sidelight.errors import SourceError
+from sidelight.filesystems.crc32c import crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.checksums import crc16_rows, crc32c, crc32c_rows
+from sidelight.filesystems.ext.crc16 import crc16_rows
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Volume:
             blank = raw.copy()
             blank[:, at : at + 2] = 0
             whole = np.concatenate((groups, blank), axis=1)
-            bad |= (crc32c_rows(whole, sb.checksum_seed) & 0xFFFF) != stored
+            bad |= (crc32c_many(whole, sb.checksum_seed) & 0xFFFF) != stored
         elif sb.ro_compat & layout.RO_COMPAT_GDT_CSUM:
             uuid = np.broadcast_to(np.frombuffer(sb.uuid, dtype=np.uint8), (len(raw), 16))
             whole = np.concatenate((uuid, groups, raw[:, :at], raw[:, at + 2 :]), axis=1)
@@ -160,7 +161,7 @@ class Volume:
         words = np.empty((len(numbers), 2), dtype="<u4")
         words[:, 0] = numbers
         words[:, 1] = generations
-        return crc32c_rows(words.view(np.uint8), self.superblock.checksum_seed)
+        return crc32c_many(words.view(np.uint8), self.superblock.checksum_seed)
 
     def inode_seed(self, number: int, generation: int) -> int:
         """The same for one inode."""
