@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _NODE: Final = re.compile(rb"^#define NODE_(MAJOR|MINOR|PATCH)_VERSION (\d{1,6})\s*$", re.MULTILINE)
 _JDK: Final = re.compile(rb'^(JAVA_VERSION|IMPLEMENTOR)="([^"\n]{1,128})"', re.MULTILINE)
-_WORDPRESS: Final = re.compile(rb"^\s*\$wp_version\s*=\s*['\"]([^'\"\n]{1,64})['\"]", re.MULTILINE)
+_WORDPRESS: Final = re.compile(
+    rb"^[ \t]*\$wp_version\s*=\s*['\"]([^'\"\n]{1,64})['\"]", re.MULTILINE
+)
 
 
 def _parse_node(file: WantedFile) -> Iterator[Entry]:

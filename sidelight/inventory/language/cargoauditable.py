@@ -49,8 +49,9 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if isinstance(index, int)
     }
     for index, found in enumerate(packages):
-        # A build dependency runs where the program is built, and is not in it.
-        details = Details(direct=index in direct, dev=found.get("kind") == "build")
+        if found.get("kind") == "build":
+            continue  # it ran where the program was built, and is not in it
+        details = Details(direct=index in direct, dev=False)
         yield flat(file.path, "cargo", text(found.get("name")), text(found.get("version")), details)
 
 

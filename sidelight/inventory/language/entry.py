@@ -17,6 +17,8 @@ NAME_LIMIT: Final = 1024  # characters; npm allows 214, Go module paths are the 
 VERSION_LIMIT: Final = 512
 LICENCE_LIMIT: Final = 256
 
+# Every ecosystem's names are printable ASCII; versions nearly so.
+_NO_NAME = re.compile(r"[^\x21-\x7e]")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029\ufeff]")
 
 
@@ -73,7 +75,7 @@ def _fault(name: str, version: str) -> str:
         return "a package has no name"
     if len(name) > NAME_LIMIT or len(version) > VERSION_LIMIT:
         return f"the name or version of package {name[:40]!r} is too long to be one"
-    if _UNPRINTABLE.search(name):
+    if _NO_NAME.search(name):
         return f"{name[:80]!r} is no package name"
     if not version:
         return f"package {name[:80]} has no version"

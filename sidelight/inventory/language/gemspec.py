@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _WANTED: Final = re.compile(r"(?:.*/)?specifications/(?:default/)?[^/]+\.gemspec")
 _STUB: Final = re.compile(r"^# stub: (\S+) (\S+) ", re.MULTILINE)
 _QUOTED: Final = r"""\s*=\s*(?:Gem::Version\.new\s*\(?\s*)?["']([^"'\n]+)["']"""
-_NAME: Final = re.compile(r"^\s*\w+\.name" + _QUOTED, re.MULTILINE)
-_VERSION: Final = re.compile(r"^\s*\w+\.version" + _QUOTED, re.MULTILINE)
-_LICENCES: Final = re.compile(r"^\s*\w+\.licenses?\s*=([^\n]*)", re.MULTILINE)
+_NAME: Final = re.compile(r"^[ \t]*\w+\.name" + _QUOTED, re.MULTILINE)
+_VERSION: Final = re.compile(r"^[ \t]*\w+\.version" + _QUOTED, re.MULTILINE)
+_LICENCES: Final = re.compile(r"^[ \t]*\w+\.licenses?[ \t]*=([^\n]*)", re.MULTILINE)
 _STRING: Final = re.compile(r"""["']([^"'\n]+)["']""")
 
 

@@ -24,6 +24,7 @@ ALIGNMENT: Final = 16
 HEADER: Final = 32  # bytes before strings that stand inline
 SEARCH_LIMIT: Final = 1 << 20  # bytes searched where no section names the place
 TEXT_LIMIT: Final = 4 << 20  # bytes of the module list; Kubernetes has some 20 KiB
+FLAGS_LIMIT: Final = 16 << 10  # characters of the linker's flags that are looked at
 _SECTIONS: Final = (".go.buildinfo", "__go_buildinfo")
 _VERSION: Final = re.compile(
     r"(?:go|devel (?:go)?)([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:(?:rc|beta)[0-9]+)?)"
@@ -32,8 +33,8 @@ _VERSION: Final = re.compile(
 # builds give it to the linker: -ldflags="-X main.version=1.2.3".
 _MAIN: Final = re.compile(r"^mod\t([^\t\n]+)\t(?:\(devel\))?(?:\t|$)", re.MULTILINE)
 _LINKED: Final = re.compile(
-    r"""^build\t-ldflags=[^\n]*?-X[ =]["']?[^\s"'=]*[vV]er(?:sion)?=["']?(v?[0-9]+\.[0-9]+[^\s"'\\]*)""",
-    re.MULTILINE,
+    r"""build\t-ldflags=[^\n]*?-X[ =]["']?[^\s"'=]{0,256}[vV]er(?:sion)?=["']?"""
+    r"""(v?[0-9]+\.[0-9]+[^\s"'\\]*)""",
 )
 _DEVEL: Final = "(devel)"
 _FRAME: Final = 16  # bytes that Go puts before and after the module list
@@ -166,7 +167,8 @@ def _modules(path: str, text: str) -> Iterator[Entry]:
     if waiting:
         yield from _module(path, *waiting)
     main = _MAIN.search(text)
-    linked = _LINKED.search(text)
+    flags = text.find("\nbuild\t-ldflags=") + 1
+    linked = _LINKED.match(text[flags : flags + FLAGS_LIMIT]) if flags else None
     if main and linked:
         yield golang(path, main[1], linked[1])
 

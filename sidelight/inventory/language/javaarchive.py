@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 DEPTH_LIMIT: Final = 16  # archives within archives
 NESTED_LIMIT: Final = 10_000  # archives in one file, at all depths
 BUDGET: Final = 768 << 20  # bytes inflated for one file, at all depths
-INNER_LIMIT: Final = 64 << 20  # bytes of one deflated archive, which is held in memory
+HELD_LIMIT: Final = 64 << 20  # bytes of deflated archives, one in another, held in memory at once
+PATH_LIMIT: Final = 4096  # characters of the names of nested archives
 TEXT_LIMIT: Final = 1 << 20  # bytes of a manifest or a pom.properties
 
 SUFFIXES: Final = (".jar", ".war", ".ear", ".par", ".sar", ".nar", ".kar", ".jpi", ".hpi", ".lpkg")
@@ -61,14 +62,18 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if file.size and file.read_at(0, 2) == b"PK":
             raise DamagedError("an archive without an end: it is cut short") from None
         return  # many a file that is no archive has such a suffix
-    yield from _archive(reading, archive, file.path, 0)
+    yield from _archive(reading, archive, [file.path], HELD_LIMIT)
 
 
-def _archive(reading: _Reading, archive: ZipArchive, path: str, depth: int) -> Iterator[Entry]:
+def _archive(
+    reading: _Reading, archive: ZipArchive, names: list[str], room: int
+) -> Iterator[Entry]:
+    """`names` are those of the archives around it and its own; `room` is memory left for more."""
     reading.file.check_time()
     reading.archives += 1
     if reading.archives > NESTED_LIMIT:
         raise LimitError(f"more than {NESTED_LIMIT} archives in one file")
+    path = "!/".join(names)[-PATH_LIMIT:]
     contents = _Contents()
     try:
         _sort(archive, contents)
@@ -76,18 +81,19 @@ def _archive(reading: _Reading, archive: ZipArchive, path: str, depth: int) -> I
         yield Problem("/" + path, error.what)
     yield from _identify(archive, contents, path)
     for member in contents.nested:
-        inner = f"{path}!/{member.name}"
-        if depth + 1 > DEPTH_LIMIT:
-            yield Problem("/" + inner[:4096], f"archives nested more than {DEPTH_LIMIT} deep")
+        inner = [*names, member.name]
+        where = "/" + "!/".join(inner)[-PATH_LIMIT:]
+        if len(names) > DEPTH_LIMIT:
+            yield Problem(where, f"archives nested more than {DEPTH_LIMIT} deep")
             return
         try:
-            found = archive.nested(member, INNER_LIMIT)
+            found = archive.nested(member, room)
         except NotRecognisedError:
             continue
         except FormatError as error:
-            yield Problem("/" + inner[:4096], error.what)
+            yield Problem(where, error.what)
             continue
-        yield from _archive(reading, found, inner, depth + 1)
+        yield from _archive(reading, found, inner, room - found.held)
 
 
 def _sort(archive: ZipArchive, contents: _Contents) -> None:

@@ -19,9 +19,12 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if section == "_meta":
             continue  # every other section is a category of packages; `default` is what is shipped
         for name, value in mapping(locked, section).items():
-            version = text(mapping(value, "a package").get("version")).lstrip("=")
+            found = mapping(value, "a package")
+            version = text(found.get("version")).lstrip("=")
+            direct = True if "index" in found else None  # only what was asked for names its index
             if version:  # what comes from a path or from git has none
-                yield pypi(file.path, name, version, Details(dev=section != "default"))
+                dev = section != "default"
+                yield pypi(file.path, name, version, Details(direct=direct, dev=dev))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PINNED: Final = re.compile(
-    r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?===?\s*([A-Za-z0-9][A-Za-z0-9!+._-]*)\)?\s*(?:[;#\s].*)?"
+    r"\s*+([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[[^\]]*+\]\s*+)?\(?\s*+===?\s*+"
+    r"([A-Za-z0-9][A-Za-z0-9!+._-]*+)(?=[\s;#,)]|$)"
 )
+LINE_LIMIT: Final = 4096  # characters
 
 
 def _wanted(path: str) -> bool:
@@ -28,7 +30,7 @@ def _wanted(path: str) -> bool:
 def _parse(file: WantedFile) -> Iterator[Entry]:
     text = _decoded(file.read()).replace("\\\r\n", " ").replace("\\\n", " ")
     for line in text.splitlines():
-        if match := _PINNED.fullmatch(line[:4096]):
+        if match := _PINNED.match(line[:LINE_LIMIT]):
             yield pypi(file.path, match[1], match[2])
 
 

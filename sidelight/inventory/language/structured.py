@@ -37,7 +37,6 @@ _YAML_VALUES: Final[dict[type, type]] = {
 }
 
 _TOML_STRINGS = re.compile(rb'"[^"\n]*"|\'[^\'\n]*\'')
-_TOML_DOTTED_LINE = re.compile(rb"[^\n]*(?:\.[^.\n]*){%d}" % (TOML_DOTS_LIMIT + 1))
 
 
 def parse_json(data: bytes) -> Any:
@@ -60,8 +59,10 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     if len(data) > TOML_LIMIT:
         raise LimitError(f"TOML of more than {TOML_LIMIT} bytes")
     # A key of n parts costs the parser n squared.
-    for line in _TOML_DOTTED_LINE.finditer(data):
-        if _TOML_STRINGS.sub(b"", line.group()).count(b".") > TOML_DOTS_LIMIT:
+    for line in data.splitlines():
+        if line.count(b".") <= TOML_DOTS_LIMIT:
+            continue
+        if _TOML_STRINGS.sub(b"", line).count(b".") > TOML_DOTS_LIMIT:
             raise LimitError(f"TOML line of more than {TOML_DOTS_LIMIT} dots")
     try:
         return tomllib.loads(data.decode().replace("\r\n", "\n"))

@@ -65,7 +65,10 @@ class ZipArchive:
     directory cannot be read.
     """
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int, budget: Budget) -> None:
+    def __init__(
+        self, read_at: Callable[[int, int], bytes], size: int, budget: Budget, *, held: int = 0
+    ) -> None:
+        self.held = held  # bytes of memory that the archive itself takes
         self._read_at = read_at
         self._size = size
         self._budget = budget
@@ -73,6 +76,7 @@ class ZipArchive:
 
     def members(self) -> Iterator[Member]:
         """All entries in the directory's order. Raises DamagedError at the first broken one."""
+        self._budget.spend(self._length)
         data = self._read_at(self._start, self._length)
         position = 0
         for _ in range(MEMBER_LIMIT):
@@ -102,14 +106,12 @@ class ZipArchive:
     def read(self, member: Member, limit: int) -> bytes:
         """A member's contents, inflated. Raises LimitError where they are larger than `limit`."""
         offset = self._data_offset(member)
-        if member.size > limit:
-            raise LimitError(f"zip: {member.name[-80:]} has {member.size} bytes, limit {limit}")
         if member.method == _STORED:
-            self._budget.spend(member.compressed)
             if member.compressed > limit:
                 raise LimitError(f"zip: {member.name[-80:]} has more than {limit} bytes")
+            self._budget.spend(member.compressed)
             return self._read_at(offset, member.compressed)
-        return self._inflate(member, offset, limit)
+        return bytes(self._inflate(member, offset, limit))
 
     def nested(self, member: Member, limit: int) -> ZipArchive:
         """A member as an archive of its own; one that is stored is read in place."""
@@ -123,8 +125,13 @@ class ZipArchive:
                 return read_at(offset + start, count) if count > 0 else b""
 
             return ZipArchive(within, length, self._budget)
-        data = self.read(member, limit)
-        return ZipArchive(lambda start, count: data[start : start + count], len(data), self._budget)
+        data = self._inflate(member, self._data_offset(member), limit)
+        return ZipArchive(
+            lambda start, count: bytes(data[start : start + count]),
+            len(data),
+            self._budget,
+            held=len(data),
+        )
 
     def _data_offset(self, member: Member) -> int:
         if member.flags & _ENCRYPTED:
@@ -137,10 +144,12 @@ class ZipArchive:
         fields = _LOCAL.unpack(header)
         return int(member.offset + _LOCAL.size + fields[9] + fields[10])
 
-    def _inflate(self, member: Member, offset: int, limit: int) -> bytes:
+    def _inflate(self, member: Member, offset: int, limit: int) -> bytearray:
+        if member.size > limit:
+            raise LimitError(f"zip: {member.name[-80:]} has {member.size} bytes, limit {limit}")
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        pieces: list[bytes] = []
-        total = taken = 0
+        inflated = bytearray()
+        taken = 0
         left = member.compressed
         try:
             while left > 0 and not inflater.eof:
@@ -151,21 +160,21 @@ class ZipArchive:
                 while piece and not inflater.eof:
                     out = inflater.decompress(piece, _CHUNK)
                     piece = inflater.unconsumed_tail
-                    total += len(out)
                     self._budget.spend(len(out))
-                    if total > limit or total > taken * RATIO_LIMIT:
+                    inflated += out
+                    if len(inflated) > min(limit, taken * RATIO_LIMIT):
                         raise LimitError(f"zip: {member.name[-80:]} inflates to more than {limit}")
-                    pieces.append(out)
         except zlib.error as error:
             raise DamagedError(f"zip: {member.name[-80:]}: {error}") from None
         if not inflater.eof:
             raise DamagedError(f"zip: {member.name[-80:]} is cut short")
-        return b"".join(pieces)
+        return inflated
 
     def _find_directory(self) -> tuple[int, int, int]:
         """(offset, length, shift): `shift` is what stands before the archive, a launcher say."""
         tail_length = min(self._size, _END.size + 0xFFFF + _LOCATOR64.size)
         base = self._size - tail_length
+        self._budget.spend(tail_length)
         tail = self._read_at(base, tail_length)
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or at + _END.size > len(tail):
