@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import types
 import zlib
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sidelight.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -60,46 +63,51 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
-@cache
-def _members(kind: type) -> dict[str, tuple[Any, bool]]:
-    """Name -> (type, whether it has a default)."""
-    # model.py imports datetime for type checking only.
-    hints = get_type_hints(kind, localns={"datetime": datetime})
-    return {
-        field.name: (
-            hints[field.name],
-            field.default is not MISSING or field.default_factory is not MISSING,
-        )
-        for field in fields(kind)
-    }
-
-
 def _decode(kind: Any, value: Any) -> Any:
+    return _decoder(kind)(value)
+
+
+@cache
+def _decoder(kind: Any) -> Callable[[Any], Any]:
+    """A function from JSON's values to this type's, made once for each type."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        inner = next(a for a in get_args(kind) if a is not type(None))
-        return None if value is None else _decode(inner, value)
+        inner = _decoder(next(a for a in get_args(kind) if a is not type(None)))
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return _decode_tuple(get_args(kind), value)
+        return _tuple_decoder(get_args(kind))
     if isinstance(kind, type):
         if is_dataclass(kind):
-            return _decode_dataclass(kind, value)
+            return _dataclass_decoder(kind)
         if kind is datetime:
-            return datetime.fromisoformat(value)
-        return kind(value) if issubclass(kind, Enum) else value
-    return value
+            return datetime.fromisoformat
+        if issubclass(kind, Enum):
+            return kind
+    return lambda value: value
 
 
-def _decode_tuple(inner: tuple[Any, ...], value: list[Any]) -> tuple[Any, ...]:
+def _tuple_decoder(inner: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(inner) == 2 and inner[1] is Ellipsis:
-        return tuple(_decode(inner[0], item) for item in value)
-    return tuple(_decode(kind, item) for kind, item in zip(inner, value, strict=True))
+        each = _decoder(inner[0])
+        return lambda value: tuple(map(each, value))
+    decoders = [_decoder(kind) for kind in inner]
+    return lambda value: tuple(one(item) for one, item in zip(decoders, value, strict=True))
 
 
-def _decode_dataclass(kind: type, value: dict[str, Any]) -> Any:
-    given = {
-        name: _decode(hint, value[name])
-        for name, (hint, optional) in _members(kind).items()
-        if not (optional and name not in value)
-    }
-    return kind(**given)
+def _dataclass_decoder(kind: type) -> Callable[[Any], Any]:
+    # model.py imports datetime for type checking only.
+    hints = get_type_hints(kind, localns={"datetime": datetime})
+    members = [(field.name, hints[field.name]) for field in fields(kind)]
+    # What JSON gives is as good as it is for these, so that most members cost nothing.
+    plain = {name for name, hint in members if hint in (str, int, float, bool)}
+    decoders = [(name, _decoder(hint)) for name, hint in members if name not in plain]
+    known = {name for name, _ in members}
+
+    def decode(value: dict[str, Any]) -> Any:
+        given = {name: item for name, item in value.items() if name in known}
+        for name, decoder in decoders:
+            if name in given:
+                given[name] = decoder(given[name])
+        return kind(**given)
+
+    return decode

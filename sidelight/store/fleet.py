@@ -16,9 +16,13 @@ from sidelight.store.schema import coverage, instances, scans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sidelight.store.clock import Clock
     from sidelight.store.engine import Database
+
+
+AT_ONCE = 1000  # rows in a transaction
 
 
 class Fleet:
@@ -34,13 +38,12 @@ class Fleet:
         The ids of those that were known, are not among them, and were not gone yet.
         """
         now = self._clock()
+        # In parts, so that the workers' own short writes come in between.
+        for begin in range(0, len(found), AT_ONCE):
+            part = [_row(instance, now) for instance in found[begin : begin + AT_ONCE]]
+            with self._database.write() as connection:
+                _upsert(connection, instances, ["account", "instance"], part)
         with self._database.write() as connection:
-            for instance in found:
-                _upsert(connection, instances, ["account", "instance"], {
-                    "account": instance.account, "instance": instance.id,
-                    "region": instance.region, "state": instance.state,
-                    "document": codec.dump(instance), "seen_at": now, "gone_at": None,
-                })  # fmt: skip
             known = connection.execute(
                 select(instances.c.instance).where(
                     instances.c.account == account,
@@ -132,19 +135,31 @@ class Fleet:
             write_coverage(connection, covered, now)
 
 
-def write_coverage(connection: Connection, row: Coverage, now: Any) -> None:
+def write_coverage(connection: Connection, row: Coverage, now: datetime) -> None:
     """One instance's coverage; `scanned_at` None leaves what was there."""
     values = asdict(row) | {"updated_at": now}
     if row.scanned_at is None:
         del values["scanned_at"]
-    _upsert(connection, coverage, ["account", "instance"], values)
+    _upsert(connection, coverage, ["account", "instance"], [values])
 
 
-def _upsert(connection: Connection, table: Any, keys: list[str], values: dict[str, Any]) -> None:
+def _row(instance: Instance, now: datetime) -> dict[str, Any]:
+    return {
+        "account": instance.account,
+        "instance": instance.id,
+        "region": instance.region,
+        "state": instance.state,
+        "document": codec.dump(instance),
+        "seen_at": now,
+        "gone_at": None,
+    }
+
+
+def _upsert(
+    connection: Connection, table: Any, keys: list[str], rows: list[dict[str, Any]]
+) -> None:
+    """Insert rows of the same columns, or change those that are there."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    changed = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(
-        dialect.insert(table)
-        .values(**values)
-        .on_conflict_do_update(index_elements=keys, set_=changed)
-    )
+    insert = dialect.insert(table)
+    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
