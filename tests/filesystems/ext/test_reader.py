@@ -1,0 +1,160 @@
+"""Every feature's image reads exactly as the kernel's own mount of it, path by path."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.blocks import ImageFile
+from sidelight.errors import (
+    DamagedError,
+    IsADirectoryInTreeError,
+    LimitError,
+    NotRecognisedError,
+    SidelightError,
+    UnsupportedError,
+)
+from sidelight.filesystems.ext.reader import ExtFilesystem
+from sidelight.filesystems.protocol import Kind
+from tests.images.ext import recipes
+from tests.images.ext.recipes import CASES, UNMOUNTABLE, Case
+from tests.images.kernel import (
+    PathFacts,
+    differences,
+    kernel_view,
+    sidelight_view,
+    tree_view,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+EXT4 = Case("ext4", ("-t", "ext4"))
+EXT4_1K = Case("ext4-1k", ("-t", "ext4", "-b", "1024"))
+EXT2_1K = Case("ext2-1k", ("-t", "ext2", "-b", "1024"), "ext2", size=128)
+
+
+@pytest.mark.mounts
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_tree_reads_as_the_kernel_shows_it(
+    case: Case, tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    image = recipes.make(tmp_path / "image", case, tree)
+    fs = opened(image)
+    assert differences(sidelight_view(fs), kernel_view(image, case.fstype)) == []
+    assert fs.problems == []
+    assert fs.kind == case.name.split("-")[0]
+
+
+@pytest.mark.images
+@pytest.mark.parametrize("case", UNMOUNTABLE, ids=lambda case: case.name)
+def test_what_the_kernel_cannot_mount_reads_as_the_tree_it_was_made_from(
+    case: Case, tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    fs = opened(recipes.make(tmp_path / "image", case, tree))
+    ours = {path: _comparable(facts) for path, facts in sidelight_view(fs).items()}
+    ours.pop(b"/lost+found")
+    theirs = {path: _comparable(facts) for path, facts in tree_view(tree).items()}
+    assert differences(ours, theirs) == []
+    assert fs.problems == []
+
+
+def _comparable(facts: PathFacts) -> PathFacts:
+    """Without what differs between filesystems; mke2fs 1.47 stores whole seconds."""
+    if facts.kind is Kind.DIRECTORY:
+        return replace(facts, size=0, links=0, mtime_ns=0)
+    return replace(facts, mtime_ns=facts.mtime_ns // 10**9 % (1 << 32))
+
+
+@pytest.mark.mounts
+@pytest.mark.parametrize("case", [EXT4, EXT4_1K, EXT2_1K, *CASES[12:16]], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "work", [recipes.fragmented, recipes.far_blocks, recipes.large_directory, recipes.sample_tree]
+)
+def test_what_the_kernel_wrote_reads_back(
+    case: Case,
+    work: Callable[[Path], None],
+    tmp_path: Path,
+    opened: Callable[[Path], ExtFilesystem],
+) -> None:
+    image = recipes.make(tmp_path / "image", replace(case, size=128))
+    recipes.fill(image, case, work)
+    fs = opened(image)
+    assert differences(sidelight_view(fs), kernel_view(image, case.fstype)) == []
+    assert fs.problems == []
+
+
+@pytest.mark.images
+def test_parts_of_a_file_equal_slices_of_the_whole(
+    tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    fs = opened(recipes.make(tmp_path / "image", EXT2_1K, tree))
+    number = _find(fs, b"sparse")
+    ((_, whole),) = fs.contents([number], 1 << 30)
+    assert isinstance(whole, bytes)
+    for offset, length in ((0, 10), (3000, 5000), (5 << 20, 9), (len(whole) - 3, 100)):
+        assert fs.read(number, offset, length) == whole[offset : offset + length]
+    assert fs.read(number, len(whole), 5) == b""
+    assert fs.read(number, len(whole) + 1000, 5) == b""
+
+
+@pytest.mark.images
+def test_files_that_cannot_be_given_say_why(
+    tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    fs = opened(recipes.make(tmp_path / "image", EXT4, tree))
+    large, folder, missing = _find(fs, b"size-70000"), _find(fs, b"many"), 999
+    found = dict(fs.contents([large, folder, missing, large], 1000))
+    assert isinstance(found[large], LimitError)
+    assert isinstance(found[folder], IsADirectoryInTreeError)
+    assert isinstance(found[missing], DamagedError)
+    with pytest.raises(IsADirectoryInTreeError):
+        fs.read(folder, 0, 1)
+    with pytest.raises(DamagedError, match="not a symbolic link"):
+        fs.readlink(large)
+
+
+@pytest.mark.images
+def test_every_number_asked_for_yields_once(
+    tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    fs = opened(recipes.make(tmp_path / "image", EXT4, tree))
+    numbers = [fs.root, 10**12, _find(fs, b"size-1"), fs.root, 0, -4]
+    found = [number for number, _ in fs.directories(numbers)]
+    assert sorted(found) == sorted(set(numbers))
+    assert len(fs.problems) == 4
+
+
+@pytest.mark.images
+def test_unknown_features_are_unsupported_not_misread(tmp_path: Path) -> None:
+    image = recipes.make(tmp_path / "image", Case("old", ("-t", "ext2"), "ext2", 8))
+    recipes.debugfs(image, "ssv feature_incompat 0x80000002")
+    with ImageFile(str(image)) as source, pytest.raises(UnsupportedError, match="0x80000000"):
+        ExtFilesystem(source)
+
+
+def test_nothing_is_not_recognised(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(bytes(1 << 20))
+    with ImageFile(str(tmp_path / "image")) as source, pytest.raises(NotRecognisedError):
+        ExtFilesystem(source)
+
+
+@pytest.mark.images
+def test_label_and_uuid_read_as_in_fstab(
+    tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    uuid = "0f2c1b1e-9d5b-4c0e-8b54-8a2f6f1f0a11"
+    case = Case("named", ("-t", "ext4", "-L", "data", "-U", uuid))
+    fs = opened(recipes.make(tmp_path / "image", case))
+    assert (fs.label, fs.uuid, fs.block_size) == ("data", uuid, 1024)
+
+
+def _find(fs: ExtFilesystem, name: bytes) -> int:
+    for _, entries in fs.directories([fs.root]):
+        for found, number, _ in entries:
+            if found == name:
+                return number
+    raise SidelightError(f"no {name!r}")
