@@ -29,6 +29,8 @@ from tests.images.kernel import PathFacts, differences, kernel_view, mounted, si
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Not inline_data: under this load Linux 6.18 was seen to block in jbd2 for good, its commit thread
+# waiting for itself. Inline data is compared on clean images.
 # kind -> (mke2fs options, file system type to mount, mount options)
 KINDS = {
     "ext3": (["-t", "ext3"], "ext3", "rw"),
@@ -43,14 +45,8 @@ KINDS = {
         "rw,journal_checksum",
     ),
     "ext4-async": (["-t", "ext4"], "ext4", "rw,journal_async_commit,data=writeback"),
-    "ext4-inline": (["-t", "ext4", "-O", "inline_data", "-I", "512"], "ext4", "rw"),
     "ext4-orphan-file": (["-t", "ext4", "-O", "orphan_file"], "ext4", "rw"),
     "ext4-fast-commit": (["-t", "ext4", "-O", "fast_commit"], "ext4", "rw,commit=300"),
-    "ext4-fast-commit-inline": (
-        ["-t", "ext4", "-O", "fast_commit,inline_data"],
-        "ext4",
-        "rw,commit=300",
-    ),
 }
 SIZE = 96 << 20
 HOST_SIZE = 2 << 30

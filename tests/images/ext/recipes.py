@@ -108,9 +108,9 @@ def sample_tree(top: Path) -> None:
     for length in (1, 59, 60, 61, 200, 1023):
         (top / f"link-{length}").symlink_to("t" * length)
     raw = os.fsencode(top)
-    for name in (b"latin-\xe9\xff", b"n" * 255, b"new\nline", b"\x01", "é".encode()):
-        with open(raw + b"/" + name, "wb") as file:  # noqa: PTH123 - a Path cannot hold these names
-            file.write(name)
+    for odd in (b"latin-\xe9\xff", b"n" * 255, b"new\nline", b"\x01", "é".encode()):
+        with open(raw + b"/" + odd, "wb") as file:  # noqa: PTH123 - a Path cannot hold these names
+            file.write(odd)
     (top / "hard").hardlink_to(top / "size-100")
     for name, count in (("empty", 0), ("few", 3), ("inline", 6), ("many", 900)):
         folder = top / name
@@ -133,9 +133,9 @@ def sample_tree(top: Path) -> None:
 
 def settle(top: Path) -> None:
     """The same times everywhere; some far from today."""
-    for folder, folders, files in os.walk(os.fsencode(top), topdown=False):
+    for place, folders, files in os.walk(os.fsencode(top), topdown=False):
         for name in folders + files:
-            os.utime(folder + b"/" + name, ns=(WHEN_NS, WHEN_NS), follow_symlinks=False)
+            os.utime(place + b"/" + name, ns=(WHEN_NS, WHEN_NS), follow_symlinks=False)
     os.utime(top / "size-59", ns=(0, -(10**9) * 1000))
     os.utime(top / "size-60", ns=(0, (1 << 33) * 10**9 + 7))
     os.utime(top, ns=(WHEN_NS, WHEN_NS))
