@@ -106,6 +106,8 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
             settings = own.settings
         control = Control(settings)
         stack.callback(control.close)
+        if own is not None:
+            control.store.scans.expedite()
         _scan(control, configuration, own, given)
 
 

@@ -11,7 +11,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.errors import LeaseLostError, StoreError
@@ -206,6 +206,20 @@ class Scans:
                 .where(scans.c.id == scan_id)
                 .values(publications=scans.c.publications + 1, publish_at=now + wait)
             )
+
+    def expedite(self) -> None:
+        """The broker is new and empty: publish every live scan when it is due, without a grace."""
+        now = self._clock()
+        statement = (
+            update(scans)
+            .where(
+                scans.c.state.in_(LIVE),
+                or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
+            )
+            .values(publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now))
+        )
+        with self._database.write() as connection:
+            connection.execute(statement)
 
     def live_ids(self, ids: Collection[str]) -> set[str]:
         """Which of these scans are live: nobody but their own stages deletes their snapshots."""

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dispatcher.embedded import Embedded
 from sidelight.localcloud.server import LocalCloud
+from sidelight.store import LIVE, Store
 from tests.faults.test_killed_workers import advisories, image
 from workers.settings import Settings
 
@@ -142,3 +144,37 @@ def test_the_embedded_workers_end_with_their_command(tmp_path: Path) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.killpg(pid, 0)
+
+
+def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
+    fleet: Fleet,
+    image: Path,
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    fleet.environment["SIDELIGHT_POLL_SECONDS"] = "3600"
+    command = [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded"]
+    with subprocess.Popen(
+        command, env=fleet.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert any("SNAPSHOTS_PENDING" in line for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read()
+        assert running.wait() == 130
+    assert "Traceback" not in rest
+    assert len(fleet.cloud.snapshots()) == 1
+    # Its snapshot belongs to a live scan: no sweep takes it.
+    assert fleet.json("sweep")[0]["orphans"] == []
+    with Store(fleet.environment["SIDELIGHT_STORE_URL"], clock=much_later) as store:
+        held = store.scans.claim(store.scans.select()[0].id, LIVE, 0.0)
+        assert held is not None
+    with Store(fleet.environment["SIDELIGHT_STORE_URL"]) as store:
+        store.scans.postpone(held, 0.0)
+    assert fleet("scan", "--embedded").returncode == 0
+    assert fleet.cloud.calls("CreateSnapshots") == 1
+    assert fleet.cloud.snapshots() == []
+
+
+def much_later() -> datetime:
+    """When the scan is due again."""
+    return datetime.now(UTC) + timedelta(hours=2)

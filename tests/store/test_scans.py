@@ -144,6 +144,22 @@ def test_a_dead_workers_scan_is_due_when_its_lease_ends(store: Store, clock: Clo
     assert [one.id for one in store.scans.due(10)] == [scan.id]
 
 
+def test_with_a_new_broker_everything_that_nobody_holds_is_published_when_it_is_due(
+    store: Store, clock: Clock
+) -> None:
+    waiting, postponed, held = store.scans.create(
+        [(*PLACE[:2], f"i-{n}") for n in range(3)], "here"
+    )
+    for scan in (waiting, postponed, held):
+        store.scans.published(scan.id)
+    store.scans.postpone(claimed(store, postponed.id), 10)
+    claimed(store, held.id, 600)
+    store.scans.expedite()
+    assert [scan.id for scan in store.scans.due(10)] == [waiting.id]
+    clock.advance(10)
+    assert {scan.id for scan in store.scans.due(10)} == {waiting.id, postponed.id}
+
+
 def test_an_ended_scan_is_never_due(store: Store, clock: Clock) -> None:
     store.scans.advance(claimed(store, new(store).id), State.DONE)
     clock.advance(1e6)
