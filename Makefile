@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo flower test lint unit real packages bench clean lock
+.PHONY: help install demo flower test lint unit real faults torture packages bench clean lock
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +46,17 @@ lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 
 # Sockets are off in unit tests: what needs one is marked `services`.
 unit: $(STAMP) ## the fast tests: no servers, no mounts
-	$(BIN)/pytest -n $(JOBS) -m "not (services or mounts or images or slow or conformance)" --disable-socket --allow-unix-socket
+	$(BIN)/pytest -n $(JOBS) -m "not (services or mounts or images or slow or conformance or long)" --disable-socket --allow-unix-socket
 
 real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
-	$(BIN)/pytest -n $(JOBS) -m "services or mounts or images or slow or conformance" -rs
+	$(BIN)/pytest -n $(JOBS) -m "(services or mounts or images or slow or conformance) and not long" -rs
+
+faults: $(STAMP) packages ## every fault of a scan's life, kill -9 at every point included (long)
+	$(BIN)/pytest -n $(JOBS) tests/faults
+
+torture: $(STAMP) packages ## readers against the kernel on disks copied under load (root, long; COPIES=200)
+	$(BIN)/python -m tests.torture.run_ext --copies $(or $(COPIES),200)
+	$(BIN)/python -m tests.torture.run_xfs --copies $(or $(COPIES),200)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
 DEBIAN := e2fsprogs xfsprogs fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server
