@@ -30,13 +30,13 @@ BLOCKS = 200
 
 def control(endpoint: str, method: str, path: str, body: dict[str, Any]) -> Any:
     """One call of the control endpoint."""
-    request = urllib.request.Request(  # noqa: S310 - loopback
+    request = urllib.request.Request(
         f"{endpoint}/_sidelight/{path}",
         method=method,
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
