@@ -25,15 +25,15 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         )
     ]
     # What has no source is a crate of this workspace; its dependencies are the direct ones.
+    local = [found for found in packages if not found.get("source")]
     direct = {
         " ".join(text(item).split()[:2])
-        for found in packages
-        if not found.get("source")
+        for found in local
         for item in sequence(found.get("dependencies"), "dependencies")
     }
     for found in packages:
         name, version = text(found.get("name")), text(found.get("version"))
-        asked = name in direct or f"{name} {version}" in direct
+        asked = (name in direct or f"{name} {version}" in direct) if local else None
         yield flat(file.path, "cargo", name, version, Details(direct=asked))
 
 

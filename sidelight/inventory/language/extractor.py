@@ -6,7 +6,7 @@ is kept: the fault becomes a Problem beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError, LimitError, SourceError
@@ -27,7 +27,8 @@ class GeneratorExtractor:
     """An Extractor whose parser is a generator of Packages and Problems.
 
     A FormatError or SourceError of the parser is raised where nothing was found, and is a Problem
-    of the Extraction otherwise. The same package told twice by one file is given once.
+    of the Extraction otherwise. A package told twice by one
+    file is given once: direct if it is so anywhere, for development only if it is so everywhere.
     """
 
     name: str
@@ -37,7 +38,7 @@ class GeneratorExtractor:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages of one file, in its order."""
         del machine  # no language package depends on it
-        packages: dict[Package, None] = {}
+        packages: dict[tuple[str, str], Package] = {}
         problems: list[Problem] = []
         where = "/" + file.path
         try:
@@ -50,22 +51,34 @@ class GeneratorExtractor:
         if len(problems) > PROBLEM_LIMIT:
             more = len(problems) - PROBLEM_LIMIT
             problems[PROBLEM_LIMIT:] = [Problem(where, f"{more} more problems of this kind")]
-        return Extraction(packages=list(packages), problems=problems)
+        return Extraction(packages=list(packages.values()), problems=problems)
 
     def _collect(
-        self, file: WantedFile, packages: dict[Package, None], problems: list[Problem]
+        self, file: WantedFile, packages: dict[tuple[str, str], Package], problems: list[Problem]
     ) -> None:
         for count, entry in enumerate(self.parse(file)):
             if count >= PACKAGE_LIMIT:
                 raise LimitError(f"more than {PACKAGE_LIMIT} packages in one file")
             if isinstance(entry, Package):
-                packages[entry] = None
+                key = entry.purl, entry.path
+                known = packages.get(key)
+                packages[key] = entry if known is None else _merged(known, entry)
             else:
                 problems.append(entry)
 
 
+def _merged(one: Package, other: Package) -> Package:
+    return replace(
+        one,
+        direct=one.direct if one.direct or other.direct is None else other.direct,
+        dev=one.dev if one.dev is False or other.dev is None else other.dev,
+    )
+
+
 def _fail(
-    error: FormatError | SourceError, packages: dict[Package, None], problems: list[Problem]
+    error: FormatError | SourceError,
+    packages: dict[tuple[str, str], Package],
+    problems: list[Problem],
 ) -> None:
     if not packages and not problems:
         raise error

@@ -53,7 +53,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield golang(file.path, "stdlib", _release(match[1]))
     else:
         raise DamagedError(f"Go build information of version {version[:40]!r}")
-    yield from _modules(file.path, modules)
+    yield from _modules(file.path, _framed(modules))
 
 
 def _release(version: str) -> str:
@@ -93,7 +93,7 @@ def _strings(file: WantedFile, layout: Program, place: int) -> tuple[str, str]:
         raise DamagedError("Go build information is cut short")
     if head[15] & 2:  # since Go 1.18: two strings inline, each with its length as a varint
         version, after = _inline(file, place + HEADER)
-        return version, _framed(_inline(file, after)[0])
+        return version, _inline(file, after)[0]
     pointer = head[14]
     order = ">" if head[15] & 1 else "<"
     if pointer not in {4, 8}:
@@ -103,7 +103,7 @@ def _strings(file: WantedFile, layout: Program, place: int) -> tuple[str, str]:
         _go_string(file, layout, code, struct.unpack_from(code, head, 16 + index * pointer)[0])
         for index in range(2)
     ]
-    return found[0], _framed(found[1])
+    return found[0], found[1]
 
 
 def _inline(file: WantedFile, offset: int) -> tuple[str, int]:
@@ -145,10 +145,12 @@ def _text(file: WantedFile, offset: int, length: int) -> str:
 
 
 def _framed(text: str) -> str:
-    """The module list without the marks that stand around it."""
+    """The module list without the marks that stand around it; empty where none was written."""
+    if not text:
+        return ""
     if len(text) >= 2 * _FRAME + 1 and text[-_FRAME - 1] == "\n":
         return text[_FRAME:-_FRAME].encode("latin-1").decode("utf-8", "replace")
-    return ""
+    raise DamagedError("the module list of a Go program is not one")
 
 
 def _modules(path: str, text: str) -> Iterator[Entry]:

@@ -22,6 +22,11 @@ class Asked:
     develop: dict[str, str]
     workspaces: bool
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is asked for: a file without dependencies tells nothing of others."""
+        return bool(self.run or self.develop)
+
     def direct(self, name: str) -> bool:
         """Whether this name is asked for at all."""
         return name in self.run or name in self.develop

@@ -40,8 +40,8 @@ def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
         version = text(found.get("version"))
         if not version:
             continue  # an optional package of another platform, which was not resolved
-        direct = place == _MODULES + name and asked.direct(name)
-        dev = bool(found.get("dev") or found.get("devOptional"))
+        direct = place == _MODULES + name and asked.direct(name) if asked.any else None
+        dev = bool(found.get("dev"))  # `devOptional` is an optional part of what is shipped too
         licence = text(found.get("license"))
         yield npm(
             file.path, text(found.get("name")) or name, version, Details(licence, direct, dev)

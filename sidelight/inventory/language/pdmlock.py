@@ -21,10 +21,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         name, version = text(found.get("name")), text(found.get("version"))
         if not version or (found.get("path") and not str(found["path"]).endswith((".whl", ".gz"))):
             continue  # a directory of the project's own
-        # Groups that are not `default` may be extras that are shipped: only pyproject.toml tells,
-        # but PDM's own default for a named group is development.
         groups = sequence(found.get("groups"), "groups")
-        dev = "default" not in groups if groups else None
+        dev = False if "default" in groups else True if "dev" in groups else None
         direct = None
         if asked is not None:
             direct = normal(name) in asked.run or normal(name) in asked.develop

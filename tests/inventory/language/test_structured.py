@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError
@@ -23,6 +23,7 @@ PARSERS: list[Callable[[bytes], Any]] = [
 ]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=200))
 @pytest.mark.parametrize("parse", PARSERS)
 def test_any_bytes_give_a_value_or_a_format_error(

@@ -1,0 +1,247 @@
+"""Java archives, nested and hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidelight.errors import DamagedError, FormatError, LimitError
+from sidelight.inventory.language import javaarchive, ziparchive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from sidelight.inventory.protocol import Extraction
+
+EXTRACTOR = javaarchive.EXTRACTOR
+POM = "META-INF/maven/{0}/{1}/pom.properties"
+
+
+def jar(members: Mapping[str, bytes | str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+    return stream.getvalue()
+
+
+def pom(group: str, artifact: str, version: str) -> dict[str, bytes | str]:
+    text = f"#Generated\nversion={version}\ngroupId={group}\nartifactId={artifact}\n"
+    return {POM.format(group, artifact): text}
+
+
+def manifest(**attributes: str) -> dict[str, bytes | str]:
+    lines = [f"{key.replace('_', '-')}: {value}" for key, value in attributes.items()]
+    return {"META-INF/MANIFEST.MF": "\r\n".join(["Manifest-Version: 1.0", *lines, "", ""])}
+
+
+def test_pom_properties_name_an_archive(
+    extract: Callable[..., Extraction],
+) -> None:
+    data = jar({**manifest(Bundle_License="Apache-2.0"), **pom("a.b", "c", "1.2")})
+    [package] = extract(EXTRACTOR, "opt/c-1.2.jar", data).packages
+    assert (package.name, package.version, package.licence) == ("a.b:c", "1.2", "Apache-2.0")
+    assert package.path == "/opt/c-1.2.jar"
+
+
+def test_a_shaded_archive_names_all_that_it_carries_and_itself(
+    extract: Callable[..., Extraction], facts: Callable[[Extraction], set[tuple[str, str]]]
+) -> None:
+    members = {**pom("x", "one", "1"), **pom("y", "two", "2")}
+    members |= manifest(Implementation_Vendor_Id="net.example.app")
+    found = extract(EXTRACTOR, "opt/app-3.0.jar", jar(members))
+    assert facts(found) == {("x:one", "1"), ("y:two", "2"), ("net.example.app:app", "3.0")}
+
+
+@pytest.mark.parametrize(
+    ("path", "attributes", "expected"),
+    [
+        ("commons-io-2.4.jar", {}, ("commons-io:commons-io", "2.4")),
+        ("spring-beans-5.3.17.jar", {}, ("org.springframework:spring-beans", "5.3.17")),
+        ("kafka_2.13-3.7.0.jar", {}, ("org.apache.kafka:kafka_2.13", "3.7.0")),
+        ("hibernate-core-5.6.15.jar", {}, ("org.hibernate:hibernate-core", "5.6.15")),
+        ("hibernate-core-6.4.4.jar", {}, ("org.hibernate.orm:hibernate-core", "6.4.4")),
+        (
+            "lib/catalina.jar",
+            {"Implementation_Title": "Apache Tomcat", "Implementation_Version": "9.0.83"},
+            ("org.apache.tomcat:tomcat-catalina", "9.0.83"),
+        ),
+        (
+            "x-1.0.jar",
+            {"Bundle_SymbolicName": "net.example.x;singleton:=true"},
+            ("net.example:x", "1.0"),
+        ),
+        (
+            "thing.jar",
+            {"Implementation_Title": "thing", "Implementation_Version": "4"},
+            ("thing:thing", "4"),
+        ),
+        (".m2/repository/org/z/tool/7/tool-7.jar", {}, ("org.z:tool", "7")),
+        ("caches/modules-2/files-2.1/org.z/tool/7/0a1b/tool-7.jar", {}, ("org.z:tool", "7")),
+    ],
+)
+def test_the_manifest_and_the_name_tell_where_no_maven_file_does(
+    extract: Callable[..., Extraction],
+    path: str,
+    attributes: dict[str, str],
+    expected: tuple[str, str],
+) -> None:
+    [package] = extract(EXTRACTOR, path, jar(manifest(**attributes))).packages
+    assert (package.name, package.version) == expected
+
+
+def test_continued_manifest_lines_are_one(extract: Callable[..., Extraction]) -> None:
+    text = "Manifest-Version: 1.0\nImplementation-Vendor-Id: net.exam\n ple\n\nName: x\nA: b\n"
+    [package] = extract(EXTRACTOR, "y-1.jar", jar({"META-INF/MANIFEST.MF": text})).packages
+    assert package.name == "net.example:y"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_nested_archives_are_followed_and_placed(
+    extract: Callable[..., Extraction], method: int
+) -> None:
+    inner = jar({"WEB-INF/lib/c-1.jar": jar(pom("a", "c", "1"))}, method)
+    found = extract(EXTRACTOR, "srv/all.ear", jar({"web.war": inner}, method))
+    [package] = found.packages
+    assert package.path == "/srv/all.ear!/web.war!/WEB-INF/lib/c-1.jar"
+    assert not found.problems
+
+
+def test_listing_reads_the_directory_alone() -> None:
+    stored = jar({"big.bin": b"\0" * (8 << 20), **pom("a", "c", "1")}, zipfile.ZIP_STORED)
+    read = 0
+
+    def read_at(offset: int, length: int) -> bytes:
+        nonlocal read
+        read += length
+        return stored[offset : offset + length]
+
+    archive = ziparchive.ZipArchive(read_at, len(stored), ziparchive.Budget(1 << 20))
+    names = [member.name for member in archive.members()]
+    assert len(names) == 2
+    assert read < 1 << 18
+
+
+def test_a_launcher_before_the_archive_does_not_matter(
+    extract: Callable[..., Extraction],
+) -> None:
+    data = b"#!/bin/sh\nexec java -jar $0\n" * 10 + jar(pom("a", "c", "1"))
+    assert extract(EXTRACTOR, "c.jar", data).packages
+
+
+def test_nesting_beyond_the_limit_is_told(extract: Callable[..., Extraction]) -> None:
+    data = jar(pom("a", "deepest", "1"))
+    for _ in range(javaarchive.DEPTH_LIMIT + 1):
+        data = jar({"n.jar": data, **pom("a", "level", "1")}, zipfile.ZIP_STORED)
+    found = extract(EXTRACTOR, "n.jar", data)
+    assert {package.name for package in found.packages} == {"a:level"}
+    assert "deep" in found.problems[0].what
+
+
+def test_a_bomb_ends_at_the_limit_and_the_rest_is_kept(
+    extract: Callable[..., Extraction],
+) -> None:
+    bomb = jar({"zeros": b"\0" * (2 << 20)})
+    large = jar({"x.jar": b"\0" * (javaarchive.HELD_LIMIT + 1)})
+    data = jar({"bomb.jar": bomb, "large.jar": large, "d.jar": jar(pom("a", "d", "1"))})
+    found = extract(EXTRACTOR, "all.ear", data)
+    assert [package.name for package in found.packages] == ["a:d"]
+    assert "large.jar!/x.jar" in found.problems[0].where
+
+
+def test_a_lying_size_does_not_help_a_bomb(extract: Callable[..., Extraction]) -> None:
+    data = bytearray(jar({"META-INF/MANIFEST.MF": b" " * (4 << 20), **pom("a", "c", "1")}))
+    entry = data.find(b"PK\x01\x02")
+    struct.pack_into("<L", data, entry + 24, 10)
+    found = extract(EXTRACTOR, "c.jar", bytes(data))
+    assert [package.name for package in found.packages] == ["a:c"]
+    assert "inflates to more" in found.problems[0].what
+
+
+def test_overlapping_archives_share_one_budget() -> None:
+    data = jar({f"{index}.jar": b"" for index in range(10)})
+    budget = ziparchive.Budget(len(data) + 1)  # the search for the directory spends nearly all
+    archive = ziparchive.ZipArchive(lambda at, n: data[at : at + n], len(data), budget)
+    with pytest.raises(LimitError):
+        list(archive.members())
+
+
+@pytest.mark.parametrize("cut", [1, 10, 30, 60])
+def test_a_truncated_archive_is_told(extract: Callable[..., Extraction], cut: int) -> None:
+    with pytest.raises(DamagedError):
+        extract(EXTRACTOR, "c.jar", jar(pom("a", "c", "1"))[:-cut])
+
+
+def test_an_encrypted_member_is_told(extract: Callable[..., Extraction]) -> None:
+    data = bytearray(jar({**manifest(), **pom("a", "c", "1")}))
+    entry = data.find(b"PK\x01\x02")
+    data[entry + 8] |= 1
+    found = extract(EXTRACTOR, "c.jar", bytes(data))
+    assert found.packages
+    assert "encrypted" in found.problems[0].what
+
+
+def test_what_is_no_archive_is_silent(extract: Callable[..., Extraction]) -> None:
+    found = extract(EXTRACTOR, "notes.jar", b"just text")
+    assert not found.packages
+    assert not found.problems
+
+
+NESTED = jar(
+    {**manifest(Bundle_SymbolicName="a.b.c"), "lib/d-1.jar": jar(pom("a", "d", "1")), "e.jar": b""},
+    zipfile.ZIP_STORED,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, len(NESTED) - 1), st.integers(0, 255)), max_size=6),
+    cut=st.integers(0, len(NESTED)),
+)
+def test_damaged_archives_raise_only_our_errors(
+    extract: Callable[..., Extraction], changes: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray(NESTED)
+    for at, value in changes:
+        data[at] = value
+    with contextlib.suppress(FormatError):
+        extract(EXTRACTOR, "x.jar", bytes(data))
+    with contextlib.suppress(FormatError):
+        extract(EXTRACTOR, "x.jar", bytes(data[:cut]))
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("guava-31.1-jre.jar", {("com.google.guava:guava", "31.1-jre")}),
+        ("nested_at_10.jar", {("com.some.package:package-name", "1.2.3")}),
+        (
+            "complex.jar",
+            {
+                ("com.some.package:package-name", "1.2.3"),
+                ("com.some.anotherpackage:another-package-name", "3.2.1"),
+            },
+        ),
+        ("nested_at_100.jar", set()),
+        ("empty.jar", set()),
+        ("invalid_jar.jar", set()),
+    ],
+)
+def test_real_archives(
+    extract: Callable[..., Extraction],
+    facts: Callable[[Extraction], set[tuple[str, str]]],
+    manifests: Path,
+    name: str,
+    expected: set[tuple[str, str]],
+) -> None:
+    found = extract(EXTRACTOR, name, manifests / "java/archive/testdata" / name)
+    assert facts(found) == expected
