@@ -22,6 +22,8 @@ _NO_NAME = re.compile(r"[^\x21-\x7e]")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029\ufeff]")
 
 
+_NO_SEGMENTS = frozenset(("", ".", ".."))
+_PYPI_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _PYPI_RUN = re.compile(r"[-_.]+")
 
 
@@ -84,6 +86,10 @@ def _fault(name: str, version: str) -> str:
     return ""
 
 
+def _no_name(path: str, name: str) -> Problem:
+    return Problem("/" + path, f"{name[:80]!r} is no package name")
+
+
 def _split(name: str) -> tuple[str, str]:
     namespace, _, bare = name.rpartition("/")
     return namespace, bare
@@ -91,6 +97,8 @@ def _split(name: str) -> tuple[str, str]:
 
 def pypi(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
     """A Python distribution; the name is normalised (PEP 503), as in OSV."""
+    if name and not _PYPI_NAME.fullmatch(name):
+        return _no_name(path, name)
     return _entry(path, "pypi", _PYPI_RUN.sub("-", name).lower(), version, details)
 
 
@@ -102,6 +110,8 @@ def conda(
     qualifiers: tuple[tuple[str, str], ...] = (),
 ) -> Entry:
     """A conda package, with its build, channel and subdir as qualifiers."""
+    if "/" in name:
+        return _no_name(path, name)
     return _entry(path, "conda", name, version, details, qualifiers=qualifiers)
 
 
@@ -109,7 +119,7 @@ def npm(path: str, name: str, version: str, details: Details = NO_DETAILS) -> En
     """An npm package; `name` may be scoped (`@scope/name`)."""
     namespace, bare = _split(name)
     if name and (not bare or (namespace and not namespace.startswith("@")) or "/" in namespace):
-        return Problem("/" + path, f"{name[:80]!r} is no package name")
+        return _no_name(path, name)
     return _entry(path, "npm", name, version, details, namespace=namespace, bare=bare)
 
 
@@ -119,15 +129,15 @@ def maven(
     """A Maven artefact; the name is `group:artifact` as in OSV."""
     name = f"{group}:{artifact}" if artifact else ""
     if "/" in name or (artifact and not group):
-        return Problem("/" + path, f"{name[:80]!r} is no package name")
+        return _no_name(path, name)
     return _entry(path, "maven", name, version, details, namespace=group, bare=artifact)
 
 
 def golang(path: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
     """A Go module by its path, or `stdlib`. Module versions keep their `v`, as Go writes them."""
     namespace, bare = _split(name)
-    if name and not bare:
-        return Problem("/" + path, f"{name[:80]!r} is no module path")
+    if name and _NO_SEGMENTS & set(name.split("/")):
+        return _no_name(path, name)
     return _entry(
         path, "golang", name, version, details, namespace=namespace.lower(), bare=bare.lower()
     )
@@ -137,13 +147,13 @@ def composer(path: str, name: str, version: str, details: Details = NO_DETAILS) 
     """A PHP package, `vendor/name` in lower case as Packagist and OSV have it."""
     name = name.lower()
     namespace, bare = _split(name)
-    if name and not bare:
-        return Problem("/" + path, f"{name[:80]!r} is no package name")
+    if name and (not bare or "/" in namespace):
+        return _no_name(path, name)
     return _entry(path, "composer", name, version, details, namespace=namespace, bare=bare)
 
 
 def flat(path: str, kind: str, name: str, version: str, details: Details = NO_DETAILS) -> Entry:
     """A package of a type without namespaces: cargo, gem, nuget, generic."""
     if "/" in name:
-        return Problem("/" + path, f"{name[:80]!r} is no package name")
+        return _no_name(path, name)
     return _entry(path, kind, name, version, details)
