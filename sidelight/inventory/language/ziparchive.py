@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MEMBER_LIMIT: Final = 200_000  # entries of one archive
 DIRECTORY_LIMIT: Final = 32 << 20  # bytes of one central directory
 RATIO_LIMIT: Final = 1100  # deflate cannot do better than 1032
-_CHUNK: Final = 256 << 10
+_CHUNK: Final = 256 << 10  # bytes inflated or read at once
+_AHEAD: Final = 512  # bytes that a local header's name and extra field hardly exceed
 
 _END: Final = struct.Struct("<4s4H2LH")  # 4.3.16
 _END64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
@@ -72,12 +73,13 @@ class ZipArchive:
         self._read_at = read_at
         self._size = size
         self._budget = budget
+        self._tail_start, self._tail = size, b""
         self._start, self._length, self._shift = self._find_directory()
 
     def members(self) -> Iterator[Member]:
         """All entries in the directory's order. Raises DamagedError at the first broken one."""
         self._budget.spend(self._length)
-        data = self._read_at(self._start, self._length)
+        data = self._directory()
         position = 0
         for _ in range(MEMBER_LIMIT):
             if position + _CENTRAL.size > len(data):
@@ -103,15 +105,22 @@ class ZipArchive:
             position = after_name + extra_length + comment_length
         raise LimitError(f"zip of more than {MEMBER_LIMIT} members")
 
+    def _directory(self) -> bytes:
+        """The central directory: of most archives it was read with its end record."""
+        if self._start >= self._tail_start:
+            start = self._start - self._tail_start
+            return self._tail[start : start + self._length]
+        return self._read_at(self._start, self._length)
+
     def read(self, member: Member, limit: int) -> bytes:
         """A member's contents, inflated. Raises LimitError where they are larger than `limit`."""
+        if member.method == _DEFLATED:
+            return bytes(self._inflate(member, limit))
         offset = self._data_offset(member)
-        if member.method == _STORED:
-            if member.compressed > limit:
-                raise LimitError(f"zip: {member.name[-80:]} has more than {limit} bytes")
-            self._budget.spend(member.compressed)
-            return self._read_at(offset, member.compressed)
-        return bytes(self._inflate(member, offset, limit))
+        if member.compressed > limit:
+            raise LimitError(f"zip: {member.name[-80:]} has more than {limit} bytes")
+        self._budget.spend(member.compressed)
+        return self._read_at(offset, member.compressed)
 
     def nested(self, member: Member, limit: int) -> ZipArchive:
         """A member as an archive of its own; one that is stored is read in place."""
@@ -125,7 +134,7 @@ class ZipArchive:
                 return read_at(offset + start, count) if count > 0 else b""
 
             return ZipArchive(within, length, self._budget)
-        data = self._inflate(member, self._data_offset(member), limit)
+        data = self._inflate(member, limit)
         return ZipArchive(
             lambda start, count: bytes(data[start : start + count]),
             len(data),
@@ -134,30 +143,40 @@ class ZipArchive:
         )
 
     def _data_offset(self, member: Member) -> int:
+        return self._locate(member, 0)[0]
+
+    def _locate(self, member: Member, ahead: int) -> tuple[int, bytes]:
+        """(offset of the contents, their first bytes): up to `ahead` are read with the header."""
         if member.flags & _ENCRYPTED:
             raise UnsupportedError(f"zip: {member.name[-80:]} is encrypted")
         if member.method not in {_STORED, _DEFLATED}:
             raise UnsupportedError(f"zip: {member.name[-80:]} has method {member.method}")
-        header = self._read_at(member.offset, _LOCAL.size) if member.offset >= 0 else b""
+        wanted = _LOCAL.size + ahead
+        header = self._read_at(member.offset, wanted) if member.offset >= 0 else b""
         if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
             raise DamagedError(f"zip: {member.name[-80:]} has no local header")
-        fields = _LOCAL.unpack(header)
-        return int(member.offset + _LOCAL.size + fields[9] + fields[10])
+        fields = _LOCAL.unpack_from(header)
+        begin = _LOCAL.size + fields[9] + fields[10]
+        return member.offset + begin, header[begin:]
 
-    def _inflate(self, member: Member, offset: int, limit: int) -> bytearray:
+    def _inflate(self, member: Member, limit: int) -> bytearray:
         if member.size > limit:
             raise LimitError(f"zip: {member.name[-80:]} has {member.size} bytes, limit {limit}")
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         inflated = bytearray()
         taken = 0
         left = member.compressed
+        offset, piece = self._locate(member, min(left, _CHUNK) + _AHEAD)
+        piece = piece[:left]
         try:
             while left > 0 and not inflater.eof:
-                piece = self._read_at(offset, min(left, _CHUNK))
+                piece = piece or self._read_at(offset, min(left, _CHUNK))
                 if not piece:
                     break
                 offset, left, taken = offset + len(piece), left - len(piece), taken + len(piece)
-                while piece and not inflater.eof:
+                out = b""
+                # A full chunk of output may leave more inside although all input is taken.
+                while (piece or len(out) == _CHUNK) and not inflater.eof:
                     out = inflater.decompress(piece, _CHUNK)
                     piece = inflater.unconsumed_tail
                     self._budget.spend(len(out))
@@ -176,6 +195,7 @@ class ZipArchive:
         base = self._size - tail_length
         self._budget.spend(tail_length)
         tail = self._read_at(base, tail_length)
+        self._tail_start, self._tail = base, tail
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or at + _END.size > len(tail):
             raise NotRecognisedError("no zip archive: it has no end of central directory")

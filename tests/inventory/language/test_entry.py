@@ -91,7 +91,7 @@ def test_any_text_gives_a_canonical_purl_or_a_problem(
         entry.flat("p", "nuget", name, version),
     ):
         if isinstance(made, Package):
-            # The library leaves a slash in a version as it is, and writes some escapes in lower case.
+            # The library leaves a slash in a version as it is, and some escapes in lower case.
             parsed = PackageURL.from_string(made.purl)
             canonical = parsed.to_string().lower().replace("/", "%2f")
             assert canonical == made.purl.lower().replace("/", "%2f")

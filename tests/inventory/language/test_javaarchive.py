@@ -130,6 +130,16 @@ def test_listing_reads_the_directory_alone() -> None:
     assert read < 1 << 18
 
 
+@pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145, 524_288, 1_000_000])
+def test_members_of_any_size_are_read_whole(size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    data = jar({"m": content})
+    budget = ziparchive.Budget(1 << 24)
+    archive = ziparchive.ZipArchive(lambda at, n: data[at : at + n], len(data), budget)
+    [member] = archive.members()
+    assert archive.read(member, size) == content
+
+
 def test_a_launcher_before_the_archive_does_not_matter(
     extract: Callable[..., Extraction],
 ) -> None:
