@@ -124,7 +124,7 @@ class Directories:
         runs = [(node, *run) for node, run_list in window for run in run_list]
         self._volume.source.prefetch([(p * size, c * size) for _, _, p, c in runs])
         blocks, data = self._blocks(window)
-        blocks, data = self._verified(blocks, data)
+        self._verify(blocks, data)
         entries, bounds, faults = self._decode(data, len(blocks))
         for at, fault in faults.items():
             node, _, physical = blocks[at]
@@ -193,12 +193,10 @@ class Directories:
                 faults[at] = fault
         return entries, bounds, faults
 
-    def _verified(
-        self, blocks: list[tuple[Node, int, int]], data: bytes
-    ) -> tuple[list[tuple[Node, int, int]], bytes]:
-        """Without the blocks whose checksum is wrong: the kernel gives none of their entries."""
+    def _verify(self, blocks: list[tuple[Node, int, int]], data: bytes) -> None:
+        """Report blocks whose checksum is wrong. Their entries are given all the same."""
         if not self._volume.superblock.metadata_csum or not blocks:
-            return blocks, data
+            return
         size = self._volume.block_size
         rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, size)
         owners = {node.number: node for node, _, _ in blocks}
@@ -213,23 +211,11 @@ class Directories:
         head = np.frombuffer(layout.DIRENT_TAIL_HEAD, dtype=np.uint8)
         good = (rows[:, tail : tail + 8] == head).all(axis=1)
         good &= crc32c_many(rows[:, :tail], seed) == stored
-        bad = [
-            at
-            for at in np.flatnonzero(~good).tolist()
-            if not _index_sound(data[at * size : (at + 1) * size], blocks[at], int(seed[at]))
-        ]
-        if not bad:
-            return blocks, data
-        for at in bad:
-            node, _, physical = blocks[at]
-            place = f"inode {node.number}, block {physical}"
-            self._volume.report("the directory block's checksum is wrong", place)
-        lost = set(bad)
-        kept = [at for at in range(len(blocks)) if at not in lost]
-        return (
-            [blocks[at] for at in kept],
-            b"".join(data[at * size : (at + 1) * size] for at in kept),
-        )
+        for at in np.flatnonzero(~good).tolist():
+            if not _index_sound(data[at * size : (at + 1) * size], blocks[at], int(seed[at])):
+                node, _, physical = blocks[at]
+                place = f"inode {node.number}, block {physical}"
+                self._volume.report("the directory block's checksum is wrong", place)
 
     def _inline(self, node: Node) -> list[Entry]:
         place = f"inode {node.number}"
@@ -267,7 +253,7 @@ class Directories:
             done = entries
             if node.flags & layout.FLAG_ENCRYPT:
                 self._volume.report("the directory's names are encrypted", f"inode {node.number}")
-                done = [(_no_key_name(name), number, kind) for name, number, kind in done]
+                done = [(_no_key_name(e[0]), e[1], e[2]) for e in done if e[0]]
             elif node.number in odd:
                 done = self._possible(node, done)
             if unknown:

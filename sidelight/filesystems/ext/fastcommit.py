@@ -59,7 +59,7 @@ def scan_fast_commits(
             continue
         owner, stored = tags.FAST_PAIR.unpack_from(tag.value)
         register = crc32c(raw[: tags.FAST_TAG.size + 4], register)
-        if owner != tid or stored != register:
+        if owner != tid or not _same(stored, register):
             return found[:valid], "" if valid else "the fast commits' checksum is wrong"
         valid = len(found)
         register = 0
@@ -84,6 +84,10 @@ def _tags(blocks: range, read: Callable[[int], bytes]) -> Iterator[tuple[FastTag
                 return
             yield FastTag(kind, raw[at + tags.FAST_TAG.size : end]), raw[at:end]
             at = end
+
+
+def _same(stored: int, register: int) -> bool:
+    return stored == register
 
 
 def _length_possible(tag: FastTag, inode_size: int) -> bool:
@@ -247,4 +251,7 @@ class FastReplay:
 
 def _entry(value: bytes) -> tuple[int, int, bytes]:
     parent, number = tags.FAST_PAIR.unpack_from(value)
-    return parent, number, value[tags.FAST_PAIR.size :]
+    name = value[tags.FAST_PAIR.size :]
+    if b"/" in name or b"\0" in name:
+        raise DamagedError("the fast commits hold an impossible name")
+    return parent, number, name

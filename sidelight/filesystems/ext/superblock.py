@@ -20,6 +20,8 @@ from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import layout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sidelight.blocks.source import BlockSource
 
 # Other formats' marks: where one stands, an old backup superblock further on means nothing.
@@ -77,6 +79,13 @@ class Superblock:
     def metadata_csum(self) -> bool:
         """Whether metadata carries CRC32C."""
         return bool(self.ro_compat & layout.RO_COMPAT_METADATA_CSUM)
+
+    def backups(self) -> Iterator[int]:
+        """The groups with copies, after group 0."""
+        if self.compat & layout.COMPAT_SPARSE_SUPER2:
+            yield from (group for group in self.backup_groups if 0 < group < self.groups)
+        else:
+            yield from (group for group in range(1, self.groups) if self.has_backup(group))
 
     def has_backup(self, group: int) -> bool:
         """Whether a group holds a copy of the superblock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,8 +145,7 @@ class Volume:
         if not meta or number < sb.first_meta_group:
             if copy == 0:
                 return primary + 1 + number
-            backups = [g for g in range(1, min(sb.groups, 4000)) if sb.has_backup(g)]
-            group = backups[copy - 1] if len(backups) >= copy else 0
+            group = next(islice(sb.backups(), copy - 1, None), 0)
             begin = sb.first_data_block + group * sb.blocks_per_group
             return (begin if group else primary) + 1 + number
         per_block = self.block_size // sb.descriptor_size

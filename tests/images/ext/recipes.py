@@ -129,15 +129,15 @@ def sample_tree(top: Path) -> None:
         os.mknod(top / "null", 0o20666, os.makedev(1, 3))
         os.mknod(top / "disk", 0o60600, os.makedev(300, 70000))
     settle(top)
+    os.utime(top / "size-59", ns=(0, -(10**9) * 1000))
+    os.utime(top / "size-60", ns=(0, (1 << 33) * 10**9 + 7))
 
 
 def settle(top: Path) -> None:
-    """The same times everywhere; some far from today."""
+    """The same times everywhere."""
     for place, folders, files in os.walk(os.fsencode(top), topdown=False):
         for name in folders + files:
             os.utime(place + b"/" + name, ns=(WHEN_NS, WHEN_NS), follow_symlinks=False)
-    os.utime(top / "size-59", ns=(0, -(10**9) * 1000))
-    os.utime(top / "size-60", ns=(0, (1 << 33) * 10**9 + 7))
     os.utime(top, ns=(WHEN_NS, WHEN_NS))
 
 
@@ -180,3 +180,45 @@ def _run(*command: str, text: str | None = None) -> str:
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout + done.stderr
+
+
+# Small enough for thousands of inputs a second; committed beside this file as <name>.img.xz, made
+# by `python -m tests.images.ext.tiny`.
+TINY = (
+    Case("tiny-ext2", ("-t", "ext2", "-b", "1024", "-N", "64"), "ext2", 1),
+    Case("tiny-ext4", ("-t", "ext4", "-b", "1024", "-N", "64", "-O", "^has_journal"), size=1),
+    Case(
+        "tiny-inline",
+        ("-t", "ext4", "-b", "1024", "-N", "64", "-O", "^has_journal,^metadata_csum,inline_data"),
+        size=1,
+    ),
+    Case(
+        "tiny-journal",
+        ("-t", "ext4", "-b", "1024", "-N", "64", "-O", "^metadata_csum,^resize_inode"),
+        size=3,
+    ),
+    Case("tiny-checked-journal", ("-t", "ext4", "-b", "1024", "-N", "64"), size=3),
+    Case(
+        "tiny-fast-commit",
+        ("-t", "ext4", "-b", "1024", "-N", "128", "-J", "fast_commit_size=64", "-O", "fast_commit"),
+        size=4,
+    ),
+)
+
+
+def tiny_tree(top: Path) -> None:
+    """A few of everything, in some 20 inodes."""
+    top.mkdir()
+    for name in ("one", "two", "three"):
+        (top / "folder" / name).mkdir(parents=True)
+    (top / "folder/one/text").write_text("text\n" * 5)
+    (top / "folder/large").write_bytes(bytes(range(256)) * 120)
+    with (top / "holes").open("wb") as file:
+        for n in range(14):
+            file.seek(n * 20480)
+            file.write(b"data")
+    (top / "short").symlink_to("folder/one")
+    (top / "long").symlink_to("folder/" * 20)
+    for n in range(45):
+        (top / "folder/two" / f"a-name-of-some-length-{n}").hardlink_to(top / "folder/one/text")
+    settle(top)

@@ -1,0 +1,205 @@
+"""Mutated ext images: only our own errors, no hang. A target for atheris, or on its own.
+
+    python fuzz/ext.py [CORPUS…] [-max_total_time=3600]      coverage-guided, with atheris
+    python fuzz/ext.py --plain 100000 [--seed 1]             seeded, without it
+
+An input chooses one of the committed tiny images and a list of changes to its blocks that are not
+zeros. So that checksums don't hide everything behind them, on half of the inputs all are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import struct
+import sys
+import time
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from sidelight.blocks import OverlaySource
+from sidelight.errors import OutOfRangeError, SidelightError
+from sidelight.filesystems.ext import directories, fastcommit, inodes, mapping, recovery
+from sidelight.filesystems.ext.reader import ExtFilesystem
+from sidelight.filesystems.protocol import Kind
+from tests.images.ext import tiny
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+    from sidelight.blocks import BlockSource
+
+PIECE = 1024
+# The cheap ones more often.
+CHOICES = tuple(
+    name for name, times in zip(tiny.NAMES, (4, 2, 4, 3, 1, 2), strict=True) for _ in range(times)
+)
+# Seconds for one input. These images take one to eight milliseconds.
+DEADLINE = 5.0
+CHANGE = struct.Struct("<HHBB")  # which piece, where in it, how, with what
+MOST_PATHS = 20_000
+
+
+class HungError(Exception):
+    """An input took longer than the deadline."""
+
+
+class Memory:
+    """A BlockSource over bytes, `size` of them at most."""
+
+    def __init__(self, name: str, data: bytes, size: int) -> None:
+        self.name = name
+        self.size = size
+        self._data = data
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """As any source."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise OutOfRangeError(f"{length} bytes at {offset}", where=self.name)
+        return self._data[offset : offset + length]
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Nothing is far; but the ranges must be numbers."""
+        for offset, length in ranges:
+            if not isinstance(offset + length, int):
+                raise TypeError(f"{offset!r}, {length!r}")
+
+
+@lru_cache(maxsize=16)
+def pieces(name: str) -> tuple[int, ...]:
+    """The pieces of an image that hold anything, the superblock's the first."""
+    data = tiny.load(name)
+    blank = bytes(PIECE)
+    return tuple(
+        at for at in range(len(data) // PIECE) if data[at * PIECE :][:PIECE] != blank
+    )  # fmt: skip
+
+
+def mutate(data: bytes) -> BlockSource:
+    """The image that these bytes stand for."""
+    name = CHOICES[data[0] % len(CHOICES)] if data else CHOICES[0]
+    whole = tiny.load(name)
+    order = pieces(name)
+    changed: dict[int, bytes] = {}
+    for piece, where, how, what in CHANGE.iter_unpack(data[2 : 2 + (len(data) - 2) // 6 * 6]):
+        index = order[piece % len(order)]
+        content = bytearray(changed.get(index) or whole[index * PIECE : (index + 1) * PIECE])
+        at = where % PIECE
+        if how % 4 == 0:
+            content[at] ^= 1 << what % 8
+        elif how % 4 == 1:
+            content[at] = what
+        elif how % 4 == 2:
+            content[at : at + 4] = bytes((what,)) * min(4, PIECE - at)
+        else:
+            other = order[what % len(order)] * PIECE
+            content[at : at + 64] = whole[other + at : other + at + 64][: PIECE - at]
+        changed[index] = bytes(content[:PIECE])
+    size = len(whole)
+    if len(data) > 1 and data[1] & 6 == 6:
+        size = size * data[1] // 256 // 512 * 512
+    return OverlaySource(Memory(name, whole, size), PIECE, changed)
+
+
+def use(source: BlockSource) -> None:
+    """Read all there is. Raises what a reader must not raise, and HungError."""
+    try:
+        fs = ExtFilesystem(source)
+    except SidelightError:
+        return
+    found = {fs.root: int(Kind.DIRECTORY)}
+    level, paths = [fs.root], 0
+    while level and paths < MOST_PATHS:
+        below = []
+        for _, entries in fs.directories(level):
+            paths += len(entries)
+            for name, number, kind in entries:
+                if b"/" in name or not name or b"\0" in name:
+                    raise AssertionError(f"a name no path can have: {name!r}")
+                if number not in found and kind == Kind.DIRECTORY:
+                    below.append(number)
+                found.setdefault(number, kind)
+        level = below
+    fs.inodes(list(found))
+    for _ in fs.contents(list(found), 1 << 20):
+        pass
+    for number, kind in list(found.items())[:8]:
+        with suppress(SidelightError):
+            fs.readlink(number) if kind == Kind.SYMLINK else fs.read(number, 1000, 5000)
+
+
+# What verifies checksums, and what says instead that all are right.
+CHECKS: tuple[tuple[Any, str, Any], ...] = (
+    (inodes.Inodes, "_bad_checksums", lambda _, ids, __: np.zeros(len(ids), dtype=np.bool_)),
+    (directories.Directories, "_verify", lambda *_: None),
+    (mapping.Mapper, "_tree_block_sound", lambda *_: True),
+    (recovery, "_tail_sound", lambda *_: True),
+    (recovery, "_commit_sound", lambda *_: True),
+    (recovery, "_sound_blocks", lambda _, tags, __: [True] * len(tags)),
+    (fastcommit, "_same", lambda *_: True),
+)
+ORIGINALS = tuple(getattr(owner, name) for owner, name, _ in CHECKS)
+
+
+def one(data: bytes) -> None:
+    """One input, within the deadline."""
+    source = mutate(data)
+    if data[1:2] and data[1] & 1:
+        for owner, name, lenient in CHECKS:
+            setattr(owner, name, lenient)
+    signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+    try:
+        use(source)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for (owner, name, _), original in zip(CHECKS, ORIGINALS, strict=True):
+            setattr(owner, name, original)
+
+
+def _hung(_signal: int, _frame: FrameType | None) -> None:
+    raise HungError(f"more than {DEADLINE} s")
+
+
+def plain(count: int, seed: int) -> int:
+    """Seeded inputs. Prints what fails; the number of failures."""
+    failures = 0
+    began = time.monotonic()
+    for index in range(seed, seed + count):
+        chance = random.Random(index)
+        data = chance.randbytes(2 + 6 * chance.choice([1, 1, 2, 4, 16, 64]))
+        try:
+            one(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            failures += 1
+            print(f"seed {index}: {type(error).__name__}: {error}\n  {data.hex()}", flush=True)
+    print(f"{count} inputs, {failures} failures, {time.monotonic() - began:.0f} s")
+    return failures
+
+
+def main() -> int:
+    """By atheris, or without it."""
+    signal.signal(signal.SIGALRM, _hung)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plain", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen, _ = parser.parse_known_args()
+    if chosen.plain:
+        return 1 if plain(chosen.plain, chosen.seed) else 0
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
