@@ -87,7 +87,8 @@ def _ext(recipe: Recipe, tree: Path, image: Path) -> None:
     room = recipe.size - recipe.start - (1 if recipe.table == "gpt" else 0)
     if recipe.table:
         script = SFDISK[recipe.table].format(size=room)
-        _run("sfdisk", "--quiet", str(image), stdin=script)
+        # It is a file: there is no kernel to tell, and no reason to sync the whole machine.
+        _run("sfdisk", "--quiet", "--no-tell-kernel", "--no-reread", str(image), stdin=script)
     options = f"root_owner=0:0,offset={recipe.start * MIB},hash_seed={_uuid(recipe.name)}"
     _run(
         f"mkfs.{recipe.filesystem}",

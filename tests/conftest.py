@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import selectors
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,30 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"conformance data is absent: no {path} (set SIDELIGHT_SHARED_DATA)")
     return path
+
+
+@pytest.fixture(scope="session")
+def whole_system_sync() -> None:
+    """For tests of tools that call sync(2), as sgdisk and fdisk do when they write.
+
+    A stuck filesystem anywhere on the machine makes that call hang for ever, and the tool with it,
+    unkillable: better a test that says why it was skipped.
+    """
+    # Not waited for: a process in such a call cannot be ended.
+    probe = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import os; os.sync(); print('done', flush=True)"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert probe.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(probe.stdout, selectors.EVENT_READ)
+        answered = bool(selector.select(timeout=30))
+    if not answered:
+        STUCK.append(probe)
+        pytest.skip("sync(2) hangs on this machine: some filesystem on it is stuck")
+    probe.communicate()
+
+
+# Kept, so that no destructor waits for, or warns of, what cannot end.
+STUCK: list[subprocess.Popen[bytes]] = []

@@ -24,6 +24,7 @@ SIZE = 64 << 20
 
 pytestmark = [
     pytest.mark.images,
+    pytest.mark.usefixtures("whole_system_sync"),
     pytest.mark.skipif(
         not all(map(shutil.which, ("sgdisk", "sfdisk", "fdisk"))),
         reason="needs sgdisk, sfdisk and fdisk (apt: gdisk, fdisk)",

@@ -25,6 +25,7 @@ TOOLS = ("sgdisk", "mkfs.ext4", "mkfs.vfat", "mkswap")
 
 pytestmark = [
     pytest.mark.images,
+    pytest.mark.usefixtures("whole_system_sync"),
     pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}"),
 ]
 
