@@ -146,7 +146,7 @@ def advance(registers: Words, zeros: int) -> Words:
     """
     moved = np.asarray(registers, np.uint32)
     for _ in range(zeros % 4):
-        moved = (moved >> 8) ^ _BYTES.take(moved & 0xFF)
+        moved = ((moved >> np.uint32(8)) ^ _BYTES.take(moved & np.uint32(0xFF))).astype(np.uint32)
     length = 4
     while length <= zeros:
         if zeros & length:
