@@ -8,8 +8,8 @@ appended to, cloned, punched and linked, a directory that grows and shrinks.
 
 from __future__ import annotations
 
-import ctypes
 import contextlib
+import ctypes
 import fcntl
 import os
 import random
@@ -120,8 +120,7 @@ class Load:
             os.fsync(self._directory())
 
     def _directory(self) -> int:
-        return LIBC = ctypes.CDLL(None, use_errno=True)
-DESCRIPTORS.setdefault(self.top, os.open(self.top, os.O_RDONLY))
+        return DESCRIPTORS.setdefault(self.top, os.open(self.top, os.O_RDONLY))
 
     def step(self) -> None:
         """One operation. A full filesystem makes room."""
@@ -135,6 +134,7 @@ DESCRIPTORS.setdefault(self.top, os.open(self.top, os.O_RDONLY))
             shutil.rmtree(self.top / f"d{self.chance.randrange(12)}", ignore_errors=True)
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
 DESCRIPTORS: dict[Path, int] = {}
 
 
