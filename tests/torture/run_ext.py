@@ -86,6 +86,7 @@ class Load:
         actions = [
             self._install, self._install, self._create, self._rename, self._truncate, self._append,
             self._link, self._remove, self._many, self._folder, self._punch, self._symlink,
+            self._orphan,
         ]  # fmt: skip
         while not self._stop.is_set():
             try:
@@ -163,6 +164,16 @@ class Load:
         if path := self._pick():
             self._files.remove(path)
             path.unlink(missing_ok=True)
+
+    def _orphan(self) -> None:
+        """Unlinked while it is open: on the orphan list until it is closed."""
+        path = self._top / self._name()
+        with path.open("wb") as file:
+            file.write(self._data())
+            os.fsync(file.fileno())
+            path.unlink()
+            self._truncate()
+            file.write(self._data())
 
     def _many(self) -> None:
         """A large directory grows, or goes as a whole."""

@@ -87,6 +87,22 @@ def test_what_the_kernel_wrote_reads_back(
     assert fs.problems == []
 
 
+@pytest.mark.mounts
+@pytest.mark.parametrize(
+    "case",
+    # Not every kernel can write where there are quotas.
+    [case for case in CASES if case.name != "ext4-quota"],
+    ids=lambda case: case.name,
+)
+def test_extended_attributes_do_not_change_what_is_read(
+    case: Case, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    image = recipes.fill(recipes.make(tmp_path / "image", case), case, recipes.attributes)
+    fs = opened(image)
+    assert differences(sidelight_view(fs), kernel_view(image, case.fstype)) == []
+    assert fs.problems == []
+
+
 @pytest.mark.images
 def test_parts_of_a_file_equal_slices_of_the_whole(
     tree: Path, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]

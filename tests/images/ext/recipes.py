@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,19 @@ def far_blocks(top: Path) -> None:
         for at in (0, 11, 12, 12 + per - 1, 12 + per, 12 + per + per * per, 13 + per * (per + 5)):
             file.seek(at * block)
             file.write(at.to_bytes(8, "little"))
+
+
+def attributes(top: Path) -> None:
+    """Extended attributes: in inodes, in blocks and, with ea_inode, in inodes of their own."""
+    room = os.statvfs(top).f_bsize // 2
+    for n, size in enumerate((4, 60, 300, room, 8000)):
+        path = top / f"file-{n}"
+        path.write_bytes(b"d" * (n * 40))
+        with suppress(OSError):  # 8000 bytes fit only with ea_inode
+            os.setxattr(path, "user.attribute", b"v" * size)
+        path.with_suffix(".link").symlink_to("t" * 50)
+        with suppress(OSError):
+            os.setxattr(path.with_suffix(".link"), "trusted.a", b"v" * 300, follow_symlinks=False)
 
 
 def large_directory(top: Path) -> None:
