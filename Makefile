@@ -55,7 +55,7 @@ faults: $(STAMP) packages ## every fault of a scan's life, kill -9 at every poin
 	$(BIN)/pytest -n $(JOBS) tests/faults
 
 torture: $(STAMP) packages ## readers against the kernel on disks copied under load (root, long; COPIES=200)
-	$(BIN)/python -m tests.torture.run_ext --copies $(or $(COPIES),200)
+	$(BIN)/python -m tests.torture.run_ext --copies $(or $(COPIES),200) --kind ext3 --kind ext4
 	$(BIN)/python -m tests.torture.run_xfs --copies $(or $(COPIES),200)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
