@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FILES = 300_000
 BLOCK = 512 << 10
+DIRECTORY = int(Kind.DIRECTORY)
 
 
 class Counted:
@@ -97,7 +98,7 @@ def walk_ours(image: Path, *, metadata: bool = False) -> int:
             listed: list[int] = []
             for _, entries in filesystem.directories(level):
                 paths += len(entries)
-                below += [number for _, number, kind in entries if kind == Kind.DIRECTORY]
+                below += [number for _, number, kind in entries if kind == DIRECTORY]
                 if metadata:
                     listed += [number for _, number, _ in entries]
             filesystem.inodes(listed)

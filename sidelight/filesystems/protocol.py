@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,9 +30,11 @@ class Kind(IntEnum):
 Entry = tuple[bytes, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Inode:
-    """One inode's metadata. Times in nanoseconds since the epoch, UTC; `size` in bytes."""
+class Inode(NamedTuple):
+    """One inode's metadata. Times in nanoseconds since the epoch, UTC; `size` in bytes.
+
+    A tuple, as a listing of a machine with all its metadata makes one for each path.
+    """
 
     number: int
     kind: Kind

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +41,7 @@ def seen(fs: Filesystem) -> object:
         for path, number, entries in level
     ]
     numbers = sorted({child for _, _, entries in listing for _, child, _ in entries})
-    inodes = {n: replace(i, crtime_ns=None) for n, i in fs.inodes(numbers).items()}
+    inodes = {n: i._replace(crtime_ns=None) for n, i in fs.inodes(numbers).items()}
     files = [n for n, inode in inodes.items() if inode.kind == Kind.REGULAR]
     links = {n: fs.readlink(n) for n, inode in inodes.items() if inode.kind == Kind.SYMLINK}
     identity = (fs.kind, fs.uuid, fs.label, fs.root, fs.block_size)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.filesystems.xfs import layout
-from sidelight.filesystems.xfs.gather import gather, windows
+from sidelight.filesystems.xfs.gather import as_rows, gather, windows
 from sidelight.filesystems.xfs.volume import column
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sidelight.filesystems.xfs.volume import Volume
 
     Bytes = npt.NDArray[np.uint8]
+    Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
 # Extents of one file: beyond, the image is hostile (a terabyte in 4 KiB pieces has 2^28).
@@ -155,7 +156,8 @@ def _read_nodes(
     placed.sort()
     offsets = np.array([offset for offset, _ in placed], np.int64)
     for window in windows(offsets, sb.block_size):
-        array, errors = gather(volume.source, offsets[window], sb.block_size)
+        data, errors = gather(volume.source, offsets[window], sb.block_size)
+        array = as_rows(data, sb.block_size)
         part = [node for _, node in placed[window]]
         for row, error in errors.items():
             faults[part[row].owner] = f"block {part[row].block} of the extent tree: {error}"
@@ -204,16 +206,7 @@ def _decode(
     """All forks' records (Data Extents: flag 1, offset 54, block 52, count 21 bits) at once."""
     sb = volume.superblock
     words = np.frombuffer(b"".join(records), ">u8").reshape(-1, 2)
-    high, low = words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
-    logical = ((high >> np.uint64(9)) & np.uint64((1 << 54) - 1)).astype(np.int64)
-    block = (((high & np.uint64(0x1FF)) << np.uint64(43)) | (low >> np.uint64(21))).astype(np.int64)
-    count = (low & np.uint64((1 << 21) - 1)).astype(np.int64)
-    written = (high >> np.uint64(63)) == 0
-    in_group = block & ((1 << sb.ag_block_log) - 1)
-    linear = (block >> sb.ag_block_log) * sb.ag_blocks + in_group
-    good = (count > 0) & (in_group + count <= sb.ag_blocks) & (linear + count <= sb.blocks)
-    # A file's last byte is below 2^63, so no extent starts at or beyond that.
-    good &= logical < (1 << (63 - sb.block_log)) - count
+    logical, linear, count, written, good = _fields(volume, words)
     ends = np.cumsum([len(data) // layout.EXTENT_SIZE for data in records]).tolist()
     if len(logical) > 1:
         ordered = logical[1:] >= logical[:-1] + count[:-1]
@@ -243,6 +236,39 @@ def _decode(
         mapped[fork.number] = Mapping(own, fault)
         start = end
     return mapped
+
+
+def _fields(
+    volume: Volume, words: npt.NDArray[np.uint64]
+) -> tuple[Integers, Integers, Integers, Flags, Flags]:
+    """Of extents, shape (n, 2): place in the file, on the disk, length; is it written; can it be.
+
+    The first three are in filesystem blocks.
+    """
+    sb = volume.superblock
+    high, low = words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
+    logical = ((high >> np.uint64(9)) & np.uint64((1 << 54) - 1)).astype(np.int64)
+    block = (((high & np.uint64(0x1FF)) << np.uint64(43)) | (low >> np.uint64(21))).astype(np.int64)
+    count = (low & np.uint64((1 << 21) - 1)).astype(np.int64)
+    written = (high >> np.uint64(63)) == 0
+    in_group = block & ((1 << sb.ag_block_log) - 1)
+    linear = (block >> sb.ag_block_log) * sb.ag_blocks + in_group
+    good = (count > 0) & (in_group + count <= sb.ag_blocks) & (linear + count <= sb.blocks)
+    # A file's last byte is below 2^63, so no extent starts at or beyond that.
+    good &= logical < (1 << (63 - sb.block_log)) - count
+    return logical, linear, count, written, good
+
+
+def only_extents(volume: Volume, records: Bytes) -> Integers:
+    """Where directories of one block lie, in bytes, from their only extents, shape (n, 16).
+
+    -1 where the extent is not just this block, or cannot be.
+    """
+    sb = volume.superblock
+    words = np.ascontiguousarray(records).view(">u8")
+    logical, linear, count, written, good = _fields(volume, words)
+    good &= written & (logical == 0) & (count << sb.block_log == sb.dir_block_size)
+    return np.where(good, linear << sb.block_log, -1)
 
 
 class Remap(NamedTuple):

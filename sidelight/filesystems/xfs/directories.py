@@ -14,9 +14,21 @@ import numpy as np
 from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
 from sidelight.filesystems.xfs import bmap, layout
-from sidelight.filesystems.xfs.directory_entries import parse_each, parse_many, parse_shortform
-from sidelight.filesystems.xfs.gather import FAR, WINDOW_BLOCKS, gather
-from sidelight.filesystems.xfs.inodes import extent_counts, fork_ends, read_kinds, read_rows
+from sidelight.filesystems.xfs.directory_entries import (
+    are_plain,
+    parse_each,
+    parse_many,
+    parse_shortform,
+)
+from sidelight.filesystems.xfs.gather import FAR, WINDOW_BLOCKS, as_rows, gather
+from sidelight.filesystems.xfs.inodes import (
+    Rows,
+    extent_counts,
+    fork_ends,
+    read_kinds,
+    read_rows,
+)
+from sidelight.filesystems.xfs.uncollected import uncollected
 from sidelight.filesystems.xfs.volume import column
 
 if TYPE_CHECKING:
@@ -41,30 +53,38 @@ DIRECTORY_CAP = 4 << 30
 # After this many blocks that are none, the rest of a directory is not read: a hostile one may claim
 # gigabytes of anything.
 STRIKES = 64
-# From this many blocks on, parsing them in step beats parsing one after the other.
-MANY = 48
+# From this many blocks on, parsing them at once beats parsing one after the other.
+MANY = 12
 
 
 def read_directories(volume: Volume, numbers: Sequence[int]) -> Iterator[Listing]:
     """Every number once, with its entries; see Filesystem.directories."""
     left = dict.fromkeys(numbers)
-    for listings in _listings(volume, numbers):
-        for number, entries in _with_kinds(volume, _with_sane_names(volume, listings)):
+    for listings, plain in _listings(volume, numbers):
+        checked = listings if plain else _with_kinds(volume, _with_sane_names(volume, listings))
+        for number, entries in checked:
             del left[number]
             yield number, entries
     for number in left:
         yield number, []
 
 
-def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[list[Listing]]:
-    """Directories in batches of bounded size, as they could be parsed."""
+def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[tuple[list[Listing], bool]]:
+    """Directories in batches of bounded size, as they could be parsed, and whether all is plain."""
     sorted_out = _SortedOut()
-    for wanted, rows in read_rows(volume, numbers):
-        _sort_out(volume, wanted, rows, sorted_out)
-    yield sorted_out.inline
+    with uncollected():
+        for rows in read_rows(volume, numbers):
+            _sort_out(volume, rows, sorted_out)
+        entries = [entry for _, listed in sorted_out.inline for entry in listed]
+        plain = are_plain([entry[0] for entry in entries], {entry[2] for entry in entries})
+    yield sorted_out.inline, plain
     for window in _windows(volume, sorted_out):
-        _read_window(volume, window, sorted_out)
-        yield [(number, sorted_out.found.pop(number, [])) for number in window.complete]
+        with uncollected():
+            _read_window(volume, window, sorted_out)
+            listings = [(number, sorted_out.found.pop(number, [])) for number in window.complete]
+        yield listings, sorted_out.plain
+        # What is left of a directory that goes on in the next window keeps its own doubts.
+        sorted_out.plain = sorted_out.plain or not sorted_out.found
 
 
 @dataclass(slots=True)
@@ -72,35 +92,48 @@ class _SortedOut:
     """Directories by where their entries are."""
 
     inline: list[Listing] = field(default_factory=list)
+    single: list[tuple[int, int]] = field(default_factory=list)  # where the block lies, number
     forks: list[bmap.Fork] = field(default_factory=list)
-    sizes: dict[int, int] = field(default_factory=dict)  # of those with forks, in bytes
+    sizes: dict[int, int] = field(default_factory=dict)  # of those in `forks`, in bytes
     found: dict[int, list[Entry]] = field(default_factory=dict)  # what their blocks gave so far
     strikes: Counter[int] = field(default_factory=Counter)  # their blocks that are none
+    plain: bool = True  # whether all that was found has sane names and known types
 
 
-def _sort_out(volume: Volume, numbers: Sequence[int], rows: Bytes, into: _SortedOut) -> None:
-    """Shortform directories are parsed at once, the others' forks collected."""
+def _sort_out(volume: Volume, inodes: Rows, into: _SortedOut) -> None:
+    """Shortform directories are parsed at once, the others' forks collected.
+
+    Most others are a block in one piece: where it lies is found for all of these at once.
+    """
     size, core = volume.superblock.inode_size, volume.superblock.inode_core
-    data = rows.tobytes()
-    modes = column(rows, layout.DI_MODE, ">u2").tolist()
-    formats = rows[:, layout.DI_FORMAT].tolist()
-    lengths = column(rows, layout.DI_SIZE, ">u8").tolist()
+    numbers, rows, data = inodes
+    formats = rows[:, layout.DI_FORMAT]
+    lengths = column(rows, layout.DI_SIZE, ">u8")
     ends = fork_ends(volume, rows)
     counts = extent_counts(volume, rows)
-    for row, number in enumerate(numbers):
-        start = row * size
-        area = data[start + core : start + ends[row]]
-        if modes[row] & 0xF000 != 0x4000:
+    directory = column(rows, layout.DI_MODE, ">u2") & 0xF000 == 0x4000
+    single = directory & (formats == layout.FORMAT_EXTENTS) & (counts == 1)
+    single &= (lengths == volume.superblock.dir_block_size) & (ends >= core + layout.EXTENT_SIZE)
+    if volume.remaps:
+        single[:] = False
+    places = bmap.only_extents(volume, rows[:, core : core + layout.EXTENT_SIZE])
+    single &= places >= 0
+    singles = np.flatnonzero(single).tolist()
+    into.single += zip(places[single].tolist(), [numbers[row] for row in singles], strict=True)
+    for row in np.flatnonzero(~single).tolist():
+        number, start = numbers[row], row * size
+        area = data[start + core : start + int(ends[row])]
+        if not directory[row]:
             volume.problem(f"inode {number}", "not a directory")
             into.inline.append((number, []))
         elif formats[row] == layout.FORMAT_LOCAL:
-            entries, fault = parse_shortform(area, lengths[row], volume.superblock.ftype)
+            entries, fault = parse_shortform(area, int(lengths[row]), volume.superblock.ftype)
             if fault:
                 volume.problem(f"inode {number}", fault)
             into.inline.append((number, entries))
         else:
-            into.forks.append(bmap.Fork(number, formats[row], counts[row], area))
-            into.sizes[number] = lengths[row]
+            into.forks.append(bmap.Fork(number, int(formats[row]), int(counts[row]), area))
+            into.sizes[number] = int(lengths[row])
 
 
 def _with_sane_names(volume: Volume, listings: list[Listing]) -> list[Listing]:
@@ -140,14 +173,24 @@ def _with_kinds(volume: Volume, listings: list[Listing]) -> list[Listing]:
 class _Window:
     """Blocks of directories that are read together, each with its directory's number."""
 
+    room: int  # blocks
     whole: list[tuple[int, int]] = field(default_factory=list)  # offset in the source, number
     broken: list[tuple[Block, int]] = field(default_factory=list)
     complete: list[int] = field(default_factory=list)  # directories whose last block is here
     far: set[int] = field(default_factory=set)  # a snapshot's blocks that it touches
 
-    def full(self, room: int) -> bool:
-        """Whether it is time to read: so many blocks, or so many places to read from."""
-        return len(self.whole) + len(self.broken) >= room or len(self.far) >= WINDOW_BLOCKS
+    def add(self, block: Block, number: int) -> bool:
+        """Take a block; whether it is time to read: so many, or so many places to read from."""
+        if len(block) == 1:
+            self.whole.append((block[0][0], number))
+        else:
+            self.broken.append((block, number))
+        self.far.update(offset >> FAR for offset, _ in block)
+        return self.full()
+
+    def full(self) -> bool:
+        """Whether it is time to read."""
+        return len(self.whole) + len(self.broken) >= self.room or len(self.far) >= WINDOW_BLOCKS
 
 
 def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
@@ -155,18 +198,18 @@ def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
     mapped = bmap.map_forks(volume, into.forks)
     size = volume.superblock.dir_block_size
     room = max(1, WINDOW // size)
-    found = sorted(
+    found = into.single + [
         (mapping.extents[0][1] if mapping.extents else -1, number)
         for number, mapping in mapped.items()
-    )
-    window = _Window()
-    for first, number in found:
-        mapping = mapped[number]
-        if mapping.extents == [(0, first, size)] and into.sizes[number] == size:
-            # Most directories by far: one block.
-            window.whole.append((first, number))
-            window.far.add(first >> FAR)
-            fault = mapping.fault
+    ]
+    found.sort()
+    window = _Window(room)
+    for place in found:
+        number = place[1]
+        mapping = mapped.get(number)
+        if mapping is None:
+            window.whole.append(place)
+            window.far.add(place[0] >> FAR)
         else:
             blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
             fault = mapping.fault or fault
@@ -174,20 +217,15 @@ def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
                 if into.strikes[number] > STRIKES:
                     fault = fault or "most of it is no directory"
                     break
-                window.far.update(offset >> FAR for offset, _ in block)
-                if len(block) == 1:
-                    window.whole.append((block[0][0], number))
-                else:
-                    window.broken.append((block, number))
-                if window.full(room):
+                if window.add(block, number):
                     yield window
-                    window = _Window()
-        if fault:
-            volume.problem(f"inode {number}", fault)
+                    window = _Window(room)
+            if fault:
+                volume.problem(f"inode {number}", fault)
         window.complete.append(number)
-        if window.full(room):
+        if window.full():
             yield window
-            window = _Window()
+            window = _Window(room)
     if window.complete:
         yield window
 
@@ -234,13 +272,14 @@ def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
     window.whole.sort()
     offsets = np.array([offset for offset, _ in window.whole], np.int64)
     owners = [number for _, number in window.whole]
-    array, errors = gather(volume.source, offsets, size)
+    data, errors = gather(volume.source, offsets, size)
     if errors:
         for row, error in errors.items():
             volume.problem(f"inode {owners[row]}", f"a directory block at {offsets[row]}: {error}")
         keep = [row for row in range(len(owners)) if row not in errors]
-        array, offsets, owners = array[keep], offsets[keep], [owners[row] for row in keep]
-    _parse_rows(volume, _Rows(array, offsets, owners), into)
+        data = as_rows(data, size)[keep].tobytes()
+        offsets, owners = offsets[keep], [owners[row] for row in keep]
+    _parse_rows(volume, _Rows(data, as_rows(data, size), offsets, owners), into)
     if window.broken:
         _read_fragmented(volume, window.broken, into)
 
@@ -264,15 +303,16 @@ def _read_fragmented(
         owners.append(number)
         replayed.append(any(volume.was_replayed(*piece) for piece in block))
     size = volume.superblock.dir_block_size
-    array = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, size)
-    rows = _Rows(array, np.array(offsets, np.int64), owners, np.array(replayed, np.bool_))
+    data, places = b"".join(blobs), np.array(offsets, np.int64)
+    rows = _Rows(data, as_rows(data, size), places, owners, np.array(replayed, np.bool_))
     _parse_rows(volume, rows, into)
 
 
 class _Rows(NamedTuple):
     """Directory blocks: their bytes, where they lie (the first piece), whose they are."""
 
-    array: Bytes
+    data: bytes
+    array: Bytes  # the same, shape (blocks, size)
     offsets: npt.NDArray[np.int64]
     owners: Sequence[int]
     replayed: npt.NDArray[np.bool_] | None = None  # where several pieces hide it
@@ -293,30 +333,35 @@ def _parse_rows(volume: Volume, rows: _Rows, into: _SortedOut) -> None:
         if sb.v5
         else (layout.DIR_BLOCK_MAGIC_V4, layout.DIR_DATA_MAGIC_V4)
     )
-    data = rows.array.tobytes()
-    bounds, judged = [], []
-    for row, number in enumerate(rows.owners):
-        if row in foreign:
-            continue
-        start = row * size
-        end = start + size
-        magic = data[start : start + 4]
-        if magic == one:
-            count, _ = layout.DIR_TAIL.unpack_from(data, end - 8)
-            end -= 8 + 8 * count
-        if end < start + header or magic not in (one, many):
-            volume.problem(f"inode {number}", f"no directory block at {rows.offsets[row]}")
-            into.strikes[number] += 1
-            continue
-        bounds.append((start + header, end))
-        judged.append(row)
-    parse = parse_many if len(bounds) >= MANY else parse_each
-    parsed, faults = parse(data, bounds, sb.ftype)
-    for row, entries in zip(judged, parsed, strict=True):
-        into.found.setdefault(rows.owners[row], []).extend(entries)
-    for index, fault in faults.items():
-        row = judged[index]
-        where = f"inode {rows.owners[row]}"
+    data, array, owners = rows.data, rows.array, rows.owners
+    magics = column(array, 0, ">u4")
+    # The leaf entries of a block that is the whole directory are counted in its last 8 bytes.
+    leaves = np.where(magics == one, column(array, size - 8, ">u4").astype(np.int64) * 8 + 8, 0)
+    good = ((magics == one) | (magics == many)) & (leaves <= size - header)
+    for row in np.flatnonzero(~good).tolist():
+        if row not in foreign:
+            volume.problem(f"inode {owners[row]}", f"no directory block at {rows.offsets[row]}")
+            into.strikes[owners[row]] += 1
+    good[list(foreign)] = False
+    judged = np.flatnonzero(good)
+    begins = judged * size + header
+    ends = judged * size + size - leaves[judged]
+    parsed = (
+        parse_many(data, begins, ends, sb.ftype, size)
+        if len(judged) >= MANY
+        else parse_each(data, begins, ends, sb.ftype)
+    )
+    into.plain = into.plain and parsed.plain
+    found = into.found
+    for row, entries in zip(judged.tolist(), parsed.blocks, strict=True):
+        number = owners[row]
+        if number in found:
+            found[number] += entries
+        else:
+            found[number] = entries
+    for index, fault in parsed.faults.items():
+        row = int(judged[index])
+        where = f"inode {owners[row]}"
         volume.problem(where, f"a directory block at {rows.offsets[row]}: {fault}")
 
 

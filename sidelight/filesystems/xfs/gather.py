@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Offsets = npt.NDArray[np.int64]
 
 # A gap of at most this many bytes is read over: cheaper than another call.
-GAP = 16384
+GAP = 4096
 # Bytes of one read.
 RUN = 1 << 20
 # A snapshot's block, and how many of them one window may touch: well within a cache's budget.
@@ -45,10 +45,10 @@ def windows(offsets: Offsets, size: int) -> Iterator[slice]:
 
 def gather(
     source: BlockSource, offsets: Offsets, size: int
-) -> tuple[Bytes, dict[int, SourceError]]:
+) -> tuple[bytes, dict[int, SourceError]]:
     """Read `size` bytes at each of `offsets` (sorted).
 
-    Returns the array, shape (n, size), and the errors by row; such rows are zeros.
+    Returns them all, one after the other, and the errors by row; such rows are zeros.
     """
     errors: dict[int, SourceError] = {}
     starts = offsets.tolist()
@@ -68,7 +68,12 @@ def gather(
             parts.append(data)
         else:
             parts += [data[at - start : at - start + size] for at in starts[first:last]]
-    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, size), errors
+    return b"".join(parts), errors
+
+
+def as_rows(data: bytes, size: int) -> Bytes:
+    """The same bytes as an array, shape (n, size)."""
+    return np.frombuffer(data, np.uint8).reshape(-1, size)
 
 
 def _runs(offsets: Offsets, size: int) -> list[tuple[int, int]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sidelight.filesystems.protocol import Inode, Kind
 from sidelight.filesystems.xfs import layout
-from sidelight.filesystems.xfs.gather import gather, windows
+from sidelight.filesystems.xfs.gather import as_rows, gather, windows
+from sidelight.filesystems.xfs.uncollected import uncollected
 from sidelight.filesystems.xfs.volume import column
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ KINDS = {
     0xA000: Kind.SYMLINK,
     0xC000: Kind.SOCKET,
 }
+_KIND_BY_TYPE = [KINDS.get(kind << 12, Kind.UNKNOWN) for kind in range(16)]
+_TYPES = frozenset(kind >> 12 for kind in KINDS)
+# Inodes decoded at once: few enough that their bytes stay in the cache from column to column.
+AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,13 @@ def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
     """
     sb = volume.superblock
     top = sb.ag_count << (sb.ag_block_log + sb.inodes_per_block_log)
-    valid = []
-    for number in set(numbers):
-        if 0 < number < top:
-            valid.append(number)
-        else:
-            volume.problem(f"inode {number}", "no such inode can be")
-    array = np.array(valid, np.int64)
+    valid = set(numbers)
+    if valid and not (min(valid) > 0 and max(valid) < top):
+        for number in sorted(valid):
+            if not 0 < number < top:
+                volume.problem(f"inode {number}", "no such inode can be")
+        valid = {number for number in valid if 0 < number < top}
+    array = np.fromiter(valid, np.int64, len(valid))
     array.sort()
     index = array & ((1 << sb.inodes_per_block_log) - 1)
     block = (array >> sb.inodes_per_block_log) & ((1 << sb.ag_block_log) - 1)
@@ -72,20 +78,32 @@ def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
     return array[inside].tolist(), offsets[inside]
 
 
-def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[tuple[list[int], Bytes]]:
-    """Windows of inodes whose magic, number and CRC are right: numbers and rows of bytes."""
+class Rows(NamedTuple):
+    """Inodes whose magic, number and CRC are right: the same bytes twice."""
+
+    numbers: list[int]
+    array: Bytes  # shape (inodes, size)
+    data: bytes
+
+
+def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
+    """Windows of verified inodes."""
     valid, offsets = locate(volume, numbers)
-    for window in windows(offsets, volume.superblock.inode_size):
+    size = volume.superblock.inode_size
+    for window in windows(offsets, size):
         where = offsets[window]
-        rows, errors = gather(volume.source, where, volume.superblock.inode_size)
+        data, errors = gather(volume.source, where, size)
+        rows = as_rows(data, size)
         wanted = valid[window]
         for row, error in errors.items():
             volume.problem(f"inode {wanted[row]}", str(error))
         good = _verify(volume, wanted, rows, where, set(errors))
         if good.all():
-            yield wanted, rows
+            yield Rows(wanted, rows, data)
         else:
-            yield [n for n, ok in zip(wanted, good.tolist(), strict=True) if ok], rows[good]
+            kept = [n for n, ok in zip(wanted, good.tolist(), strict=True) if ok]
+            rows = rows[good]
+            yield Rows(kept, rows, rows.tobytes())
 
 
 def _verify(
@@ -123,15 +141,15 @@ def _uuid(value: bytes) -> Bytes:
     return np.frombuffer(value, np.uint8)
 
 
-def fork_ends(volume: Volume, rows: Bytes) -> list[int]:
+def fork_ends(volume: Volume, rows: Bytes) -> Offsets:
     """Where each row's data fork ends, in bytes from the inode's start."""
     sb = volume.superblock
     forkoff = rows[:, layout.DI_FORKOFF].astype(np.int64) * 8
     ends = np.where(forkoff > 0, forkoff + sb.inode_core, sb.inode_size)
-    return np.minimum(ends, sb.inode_size).tolist()  # type: ignore[no-any-return] # numpy's stub
+    return np.minimum(ends, sb.inode_size)
 
 
-def extent_counts(volume: Volume, rows: Bytes) -> list[int]:
+def extent_counts(volume: Volume, rows: Bytes) -> npt.NDArray[np.uint64]:
     """How many extents each row's data fork says it has."""
     counts = column(rows, layout.DI_NEXTENTS, ">u4").astype(np.uint64)
     if volume.superblock.v5:
@@ -139,20 +157,19 @@ def extent_counts(volume: Volume, rows: Bytes) -> list[int]:
         large = (flags2 & np.uint64(layout.FLAG2_NREXT64)) != 0
         if large.any():
             counts = np.where(large, column(rows, layout.DI_BIG_NEXTENTS, ">u8"), counts)
-    return counts.tolist()  # type: ignore[no-any-return] # numpy's stub
+    return counts
 
 
 def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]:
     """Windows of verified inodes with their data forks."""
     size, core = volume.superblock.inode_size, volume.superblock.inode_core
-    for wanted, rows in read_rows(volume, numbers):
-        data = rows.tobytes()
+    for wanted, rows, data in read_rows(volume, numbers):
         modes = column(rows, layout.DI_MODE, ">u2").tolist()
         formats = rows[:, layout.DI_FORMAT].tolist()
         sizes = column(rows, layout.DI_SIZE, ">u8").tolist()
         flags = column(rows, layout.DI_FLAGS, ">u2").tolist()
-        ends = fork_ends(volume, rows)
-        counts = extent_counts(volume, rows)
+        ends = fork_ends(volume, rows).tolist()
+        counts = extent_counts(volume, rows).tolist()
         window = []
         for row, number in enumerate(wanted):
             start = row * size
@@ -173,7 +190,7 @@ def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]
 def read_kinds(volume: Volume, numbers: Iterable[int]) -> dict[int, Kind]:
     """The types of many inodes, for directories that do not store them."""
     kinds = {}
-    for wanted, rows in read_rows(volume, numbers):
+    for wanted, rows, _ in read_rows(volume, numbers):
         for number, mode in zip(wanted, column(rows, layout.DI_MODE, ">u2").tolist(), strict=True):
             kinds[number] = KINDS.get(mode & 0xF000, Kind.UNKNOWN)
     return kinds
@@ -182,51 +199,71 @@ def read_kinds(volume: Volume, numbers: Iterable[int]) -> dict[int, Kind]:
 def read_metadata(volume: Volume, numbers: Iterable[int]) -> dict[int, Inode]:
     """Metadata of many inodes. One that is free, or cannot be, is absent, with a Problem."""
     found: dict[int, Inode] = {}
-    for wanted, rows in read_rows(volume, numbers):
-        modes = column(rows, layout.DI_MODE, ">u2")
-        sizes = column(rows, layout.DI_SIZE, ">u8")
-        kinds = [KINDS.get(mode & 0xF000, Kind.UNKNOWN) for mode in modes.tolist()]
-        old = rows[:, layout.DI_VERSION] == 1
-        links = np.where(
-            old, column(rows, layout.DI_ONLINK, ">u2"), column(rows, layout.DI_NLINK, ">u4")
-        )
-        fields = (
-            wanted,
-            kinds,
-            modes.tolist(),
-            column(rows, layout.DI_UID, ">u4").tolist(),
-            column(rows, layout.DI_GID, ">u4").tolist(),
-            sizes.tolist(),
-            links.tolist(),
-            _times(volume, rows, layout.DI_MTIME),
-            _times(volume, rows, layout.DI_CTIME),
-            _times(volume, rows, layout.DI_ATIME),
-            _times(volume, rows, layout.DI_CRTIME)
-            if volume.superblock.v5
-            else [None] * len(wanted),
-        )
-        found.update(zip(wanted, map(Inode, *fields), strict=True))
-        for number, kind, mode, size in zip(wanted, kinds, fields[2], fields[5], strict=True):
-            if kind is Kind.UNKNOWN or size >= 1 << 63:
-                what = f"impossible mode {mode:#o}" if mode else "the inode is free"
-                what = "impossible size" if kind is not Kind.UNKNOWN else what
-                volume.problem(f"inode {number}", what)
-                del found[number]
+    with uncollected():
+        for wanted, rows, _ in read_rows(volume, numbers):
+            for begin in range(0, len(wanted), AT_ONCE):
+                part = slice(begin, begin + AT_ONCE)
+                _decode(volume, wanted[part], rows[part], found)
     return found
+
+
+def _decode(volume: Volume, numbers: list[int], rows: Bytes, found: dict[int, Inode]) -> None:
+    """Metadata column by column."""
+    modes = column(rows, layout.DI_MODE, ">u2")
+    sizes = column(rows, layout.DI_SIZE, ">u8")
+    types = (modes >> 12).tolist()
+    old = rows[:, layout.DI_VERSION] == 1
+    links = column(rows, layout.DI_NLINK, ">u4")
+    if old.any():
+        links = np.where(old, column(rows, layout.DI_ONLINK, ">u2"), links)
+    fields = (
+        numbers,
+        [_KIND_BY_TYPE[kind] for kind in types],
+        modes.tolist(),
+        column(rows, layout.DI_UID, ">u4").tolist(),
+        column(rows, layout.DI_GID, ">u4").tolist(),
+        sizes.tolist(),
+        links.tolist(),
+        _times(volume, rows, layout.DI_MTIME),
+        _times(volume, rows, layout.DI_CTIME),
+        _times(volume, rows, layout.DI_ATIME),
+        _times(volume, rows, layout.DI_CRTIME) if volume.superblock.v5 else repeat(None),
+    )
+    # As Inode(*values) for each, without a call of Python's own for each.
+    rows_of_fields = zip(*fields, strict=False)
+    found.update(zip(numbers, map(tuple.__new__, repeat(Inode), rows_of_fields), strict=True))
+    if (sizes >= 1 << 63).any() or not _TYPES.issuperset(types):
+        _leave_out(volume, numbers, found)
+
+
+def _leave_out(volume: Volume, numbers: list[int], found: dict[int, Inode]) -> None:
+    """Take out what is free or cannot be."""
+    for number in numbers:
+        inode = found[number]
+        what = ""
+        if inode.kind is Kind.UNKNOWN:
+            what = f"impossible mode {inode.mode:#o}" if inode.mode else "the inode is free"
+        elif inode.size >= 1 << 63:
+            what = "impossible size"
+        if what:
+            volume.problem(f"inode {number}", what)
+            del found[number]
 
 
 def _times(volume: Volume, rows: Bytes, offset: int) -> list[int]:
     """One time of every row, in nanoseconds since 1970."""
     seconds = column(rows, offset, ">i4").astype(np.int64)
-    times: list[int] = (seconds * 1_000_000_000 + column(rows, offset + 4, ">i4")).tolist()
-    if not volume.superblock.v5:
-        return times
-    # Big timestamps count nanoseconds in 64 bits from 1901 on: past 2262 they are Python's to hold.
-    epoch = layout.BIGTIME_EPOCH * 1_000_000_000
-    since = column(rows, offset, ">u8").tolist()
-    big = (rows[:, layout.DI_FLAGS2 + 7] & layout.FLAG2_BIGTIME) != 0
-    if big.all():
-        return [time - epoch for time in since]
-    for row in np.flatnonzero(big).tolist():
-        times[row] = since[row] - epoch
-    return times
+    times = seconds * 1_000_000_000 + column(rows, offset + 4, ">i4")
+    if volume.superblock.v5:
+        # Big timestamps count nanoseconds in 64 bits from 1901 on.
+        epoch = layout.BIGTIME_EPOCH * 1_000_000_000
+        big = (rows[:, layout.DI_FLAGS2 + 7] & layout.FLAG2_BIGTIME) != 0
+        since = column(rows, offset, ">u8").astype(np.uint64)
+        if (far := big & (since >= 1 << 63)).any():
+            # Beyond 2193: Python's to hold.
+            listed: list[int] = np.where(big, since.astype(np.int64) - epoch, times).tolist()
+            for row in np.flatnonzero(far).tolist():
+                listed[row] = int(since[row]) - epoch
+            return listed
+        times = np.where(big, since.astype(np.int64) - epoch, times)
+    return times.tolist()  # type: ignore[no-any-return] # numpy's stub

@@ -89,10 +89,10 @@ BMBT_COUNTS = Struct(">4xHH")  # level, numrecs of a block
 
 # Directories ----------------------------------------------------------------------------------
 DIR_LEAF_OFFSET = 32 << 30  # bytes: entries lie below, leaves and free indices from here on
-DIR_BLOCK_MAGIC_V4 = b"XD2B"
-DIR_DATA_MAGIC_V4 = b"XD2D"
-DIR_BLOCK_MAGIC_V5 = b"XDB3"
-DIR_DATA_MAGIC_V5 = b"XDD3"
+DIR_BLOCK_MAGIC_V4 = int.from_bytes(b"XD2B", "big")
+DIR_DATA_MAGIC_V4 = int.from_bytes(b"XD2D", "big")
+DIR_BLOCK_MAGIC_V5 = int.from_bytes(b"XDB3", "big")
+DIR_DATA_MAGIC_V5 = int.from_bytes(b"XDD3", "big")
 DIR_HEADER_V4 = 16
 DIR_HEADER_V5 = 64
 DIR_CRC = 4

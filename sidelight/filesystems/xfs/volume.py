@@ -67,7 +67,7 @@ class Volume:
         """
         stored = column(array, field, "<u4")
         # The field counts as zeros: what its bytes add is taken away again.
-        own = advance(stored.astype(np.uint32), array.shape[1] - field)
+        own = advance(stored.astype(np.uint32, copy=False), array.shape[1] - field)
         bad: npt.NDArray[np.bool_] = crc32c_many(array) ^ own ^ np.uint32(0xFFFFFFFF) != stored
         if self.replayed:
             for row in np.flatnonzero(bad).tolist():

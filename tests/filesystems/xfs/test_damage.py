@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from fuzz import xfs as fuzzing
 from sidelight.errors import SidelightError
-from sidelight.filesystems.protocol import Kind
-from sidelight.filesystems.xfs import directory_entries
 from sidelight.filesystems.xfs.bmap import Remap, remap
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.filesystems.xfs.test_log import directory_block, file_of, paths, place
@@ -140,54 +138,6 @@ def test_any_bytes_are_no_reason_to_fail(data: bytes) -> None:
     fuzzing.use(fixtures.SparseImage("random", 1 << 20, pieces))
 
 
-@given(st.lists(st.binary(min_size=64, max_size=64), min_size=1, max_size=6), st.booleans())
-def test_blocks_parsed_in_step_give_what_they_give_one_by_one(
-    blocks: list[bytes], ftype: bool
-) -> None:
-    data = b"".join(blocks)
-    bounds = [(index * 64, index * 64 + 64) for index in range(len(blocks))]
-    each, faults = directory_entries.parse_each(data, bounds, ftype)
-    many, found = directory_entries.parse_many(data, bounds, ftype)
-    assert many == each
-    assert found == faults
-
-
-entries_of_a_block = st.lists(
-    st.tuples(
-        st.one_of(
-            st.sampled_from([b".", b"..", b".x", b"..."]), st.binary(min_size=1, max_size=40)
-        ),
-        st.integers(1, 1 << 40),
-        st.integers(0, 9),
-        st.booleans(),
-    ),
-    max_size=8,
-)
-
-
-@given(st.lists(entries_of_a_block, min_size=1, max_size=5), st.booleans())
-def test_what_is_written_is_parsed_by_both(
-    blocks: list[list[tuple[bytes, int, int, bool]]], ftype: bool
-) -> None:
-    data, bounds, expected = b"", [], []
-    for entries in blocks:
-        start = len(data)
-        kept = []
-        for name, number, kind, hole in entries:
-            if hole:
-                data += struct.pack(">HH", 0xFFFF, 24) + bytes(20)
-            body = struct.pack(">QB", number, len(name)) + name + (bytes((kind,)) if ftype else b"")
-            data += body + bytes(-(len(body) + 2) % 8 + 2)
-            if name not in (b".", b".."):
-                known = directory_entries.KINDS[kind] if ftype and kind < 9 else 0
-                kept.append((name, number, known))
-        bounds.append((start, len(data)))
-        expected.append(kept)
-    data += bytes(16)
-    for parse in (directory_entries.parse_each, directory_entries.parse_many):
-        assert parse(data, bounds, ftype) == (expected, {})
-
-
 extents = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=6)
 
 
@@ -209,7 +159,3 @@ def test_a_remap_changes_its_range_and_nothing_else(
         if physical >= 0:
             expected[start + index] = physical + index
     assert spread(remap(listed, [Remap(start, length, physical)])) == expected
-
-
-def test_kinds_of_entries_are_the_protocols() -> None:
-    assert directory_entries.KINDS[:8] == tuple(Kind)
