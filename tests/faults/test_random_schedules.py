@@ -58,7 +58,8 @@ def test_a_fleet_on_postgresql_outlives_its_faults(
     schedule(seed, make_postgresql())
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_fleet_outlives_a_thousand_schedules() -> None:
     for seed in range(100, 1100):
         with quick_directory() as directory:
