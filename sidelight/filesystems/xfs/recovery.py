@@ -125,7 +125,7 @@ class Recovery:
             return
         if self._cancelled[address, length] > 0 or not _is_read(flags):
             return
-        if not length or address < 0:
+        if not 0 < length <= LARGEST_BUFFER or address < 0:
             raise DamagedError("an impossible buffer", where=self._volume.where)
         bits = int.from_bytes(head[log_layout.BUFFER_ITEM.size :][: words * 4], "little")
         replay_buffer(self._memory, item, (address, length), (flags, bits), lsn)
@@ -156,12 +156,12 @@ class Recovery:
     def _finish_intents(self) -> None:
         """Changes of maps that were promised and not done: kept aside for the reader."""
         for (kind, _), item in self._intents.items():
-            if kind == log_layout.XMI:
-                first, second = log_layout.XMI_ITEM.unpack_from(item.regions[0])[4:6]
-                self._fault(f"an unfinished exchange between inodes {first} and {second}")
-                continue
             try:
-                self._promise(item.regions[0])
+                if kind == log_layout.XMI:
+                    first, second = log_layout.XMI_ITEM.unpack_from(item.regions[0])[4:6]
+                    self._fault(f"an unfinished exchange between inodes {first} and {second}")
+                else:
+                    self._promise(item.regions[0])
             except (SidelightError, struct.error) as error:
                 self._fault(f"an unfinished change of a map: {error}")
 
