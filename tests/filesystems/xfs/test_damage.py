@@ -89,6 +89,22 @@ def test_a_realtime_file_is_named_and_not_read(image: fixtures.SparseImage, flag
     assert "realtime" in str(error)
 
 
+@pytest.mark.parametrize("value", [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_big_times_are_read_to_their_end_in_the_year_2486(
+    image: fixtures.SparseImage, value: int
+) -> None:
+    number = file_of(image)
+    at = place(image, number)
+    start = at % 4096
+    piece = bytearray(image.read_at(at - start, 4096))
+    assert piece[start + 127] & 8
+    struct.pack_into(">Q", piece, start + 40, value)
+    filesystem = XfsFilesystem(image.changed(at - start, fuzzing.mend(bytes(piece))))
+    before = XfsFilesystem(image).inodes([number])[number]
+    found = filesystem.inodes([number])[number]
+    assert found == before._replace(mtime_ns=value - (1 << 31) * 1_000_000_000)
+
+
 @pytest.mark.parametrize("size", [512, 4096, 100_000, 8 << 20, 20 << 20])
 def test_a_truncated_image_gives_what_is_left(image: fixtures.SparseImage, size: int) -> None:
     short = fixtures.SparseImage(image.name, size, image.pieces)

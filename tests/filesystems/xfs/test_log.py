@@ -249,6 +249,9 @@ def test_a_promised_change_of_a_map_counts_unless_it_was_done(
         (struct.pack("<HHI", 0x12FF, 1, 0), "unknown item 0x12ff"),
         (struct.pack("<HHIQQQ", 0x1248, 1, 0, 5, 131, 132), "exchange between inodes 131 and 132"),
         (struct.pack("<HHI", 0x123B, 1, 0), "impossible length"),
+        # An exchange without its inodes, a buffer longer than any.
+        (struct.pack("<HHIQ", 0x1248, 1, 0, 5), "unfinished change of a map"),
+        (struct.pack("<HHHHqI", 0x123C, 1, 0, 129, 800, 1) + bytes(4), "impossible buffer"),
     ],
 )
 def test_what_cannot_be_replayed_is_said(
