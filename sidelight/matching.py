@@ -92,6 +92,23 @@ def unmatched_ecosystems(inventory: Inventory, database: Database) -> tuple[Unma
     return tuple(sorted(found, key=lambda item: (item.ecosystem, item.why)))
 
 
+def questions(inventory: Inventory) -> frozenset[tuple[str, str]]:
+    """The (ecosystem, name) of all that `match` looks up for an inventory, in any database.
+
+    An inventory none of whose questions is among a `Changes.packages` keeps its findings.
+    """
+    asked: set[tuple[str, str]] = set()
+    for package in inventory.packages:
+        if package.running_kernel is False or _is_of_a_container(package):
+            continue
+        ecosystem = ecosystems.of_package(package.type, inventory.os, package.vendor)
+        if ecosystem:
+            asked.add((ecosystem, _asked(package, ecosystem)[0]))
+            if package.source_name and ecosystem.startswith(_UNFIXED_BY_SOURCE):
+                asked.add((ecosystem, f"src:{package.source_name}"))
+    return frozenset(asked)
+
+
 def _is_of_a_container(package: Package) -> bool:
     """Whether it is an operating system's package, but not of the machine's operating system."""
     return bool(package.layer) and package.type in ecosystems.OS_TYPES

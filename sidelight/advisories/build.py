@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sidelight.advisories import feeds
-from sidelight.advisories.compile import Span, spans
+from sidelight.advisories import assemble, feeds
+from sidelight.advisories.assemble import pack, place_of
+from sidelight.advisories.compile import spans
 from sidelight.advisories.joining import Aliases
-from sidelight.advisories.rating import chosen
 from sidelight.advisories.spill import Spill
-from sidelight.advisories.writer import Labels, Row, Writer
+from sidelight.advisories.writer import Labels, Writer
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Problem, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _PROBLEMS_KEPT = 100
 _NAME = 1024  # characters of an id, an ecosystem or a package's name
 _TICK = 1000  # records between two reports of progress
-_FIRST = itemgetter(0)
-# Whose word on a CVE goes first; then all others, by name.
-_SPEAKERS = ("NVD", "CVE", "Red Hat", "Ubuntu", "GitHub", "PyPA", "RustSec", "Go")
-_REFERENCES = 16
-Pairs = "Iterator[tuple[bytes, bytes]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +85,18 @@ def build(
             _read(path, reading, report)
         with Writer(out) as writer:
             report("joining", 0)
-            _resolve(reading, resolved)
+            assemble.resolve(advisories, reading.aliases, facts, resolved)
             numbers: dict[str, int] = {}
-            writer.records("vulnerabilities", _vulnerabilities(facts, numbers))
-            places: dict[bytes, int] = {}
-            writer.records("advisories", _numbered(resolved, numbers, places))
+            digests = bytearray()
+            writer.records("vulnerabilities", assemble.vulnerabilities(facts, numbers, digests))
+            places: assemble.Places = {}
+            writer.records("advisories", assemble.advisories(resolved, numbers, places))
             report("packages", 0)
             labels, counts = Labels(), Counter[str]()
-            groups = _Groups(rows, places, counts)
+            groups = assemble.Groups(rows, places, counts)
             writer.groups(iter(groups), labels)
+            writer.plain("vulnerability_digests", digests)
+            writer.plain("group_digests", groups.digests)
             info = _info(reading, counts, groups.count, len(numbers), len(places))
             size, digest = writer.finish(labels, info)
     return BuildSummary(
@@ -129,7 +124,7 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
             _take(item.where, item.parsed, reading)
         elif isinstance(item.parsed, VulnerabilityFact):
             _named(item.where, item.parsed.id)
-            _fact(reading.facts, item.parsed)
+            assemble.put_fact(reading.facts, item.parsed)
         else:
             reading.problem(f"{item.where}: {item.parsed.where}", item.parsed.what)
         if count % _TICK == 0:
@@ -152,12 +147,6 @@ def _once(item: feeds.Item, seen: dict[int, tuple[int, str]]) -> None:
         raise DamagedError(what, where=item.where)
 
 
-def _pack(value: object) -> bytes:
-    """Compact JSON; equal values have equal bytes. What no encoding has becomes a question mark."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
-
-
 def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     if not advisory.affected:
         reading.withdrawn += advisory.withdrawn
@@ -168,13 +157,13 @@ def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     )
     reading.newest = max(reading.newest, advisory.modified)
     reading.aliases.add(advisory)
-    name = _place(advisory.id, advisory.source)
+    name = place_of(advisory.id, advisory.source)
     for row in advisory.affected:
         _row(where, name, row, reading)
     severity = None if advisory.severity is None else advisory.severity.rank
     reading.advisories.put(
         name,
-        _pack(
+        pack(
             [
                 advisory.aliases,
                 advisory.vulnerabilities,
@@ -200,10 +189,6 @@ def _is_text(name: str) -> bool:
     return not any(0xD800 <= ord(char) <= 0xDFFF for char in name)
 
 
-def _place(name: str, source: str) -> bytes:
-    return f"{name}\0{source}".encode()
-
-
 def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
     place = f"{where}: {row.ecosystem} {row.name}"
     try:
@@ -219,133 +204,8 @@ def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
         packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text, s.since] for s in found]
         label = [row.stream, row.module, row.state]
         key = f"{row.ecosystem}\0{row.name}".encode()
-        value = _pack([advisory.decode(), label, rank, packed])
+        value = pack([advisory.decode(), label, rank, packed])
         reading.rows.put(key, value)
-
-
-def _fact(facts: Spill, fact: VulnerabilityFact, *, referenced: bool = False) -> None:
-    severity = None if fact.severity is None else fact.severity.rank
-    said = [fact.vectors, severity, fact.title, fact.epss, fact.epss_percentile]
-    speaker = _SPEAKERS.index(fact.source) if fact.source in _SPEAKERS else len(_SPEAKERS)
-    facts.put(
-        fact.id.encode(),
-        _pack([speaker, fact.source, *said, fact.exploited_since, referenced]),
-    )
-
-
-def _resolve(reading: _Pass, resolved: Spill) -> None:
-    """Tell what each advisory is about, now that all aliases are known, and merge equal names."""
-    for place, same in groupby(reading.advisories, key=_FIRST):
-        merged = _merged([json.loads(value) for _place_again, value in same])
-        name, source = place.decode().split("\0")
-        aliases, known, severity, title, vectors = merged[:5]
-        about = reading.aliases.vulnerabilities(name, aliases, known)
-        # What an erratum says of all its CVEs together is not what it says of each.
-        alone = len(about) == 1
-        for item in about:
-            fact = VulnerabilityFact(
-                id=item,
-                source=source,
-                vectors=tuple(vectors) if alone else (),
-                title=title,
-            )
-            _fact(reading.facts, fact, referenced=True)
-        best = chosen(vectors)
-        score = None if best is None else best[1]
-        vectors = [best[0], *(v for v in vectors if v != best[0])] if best else vectors
-        resolved.put(place, _pack([about, severity, title, score, vectors, *merged[5:]]))
-
-
-def _merged(same: list[list[Any]]) -> list[Any]:
-    """One advisory out of what several files hold under its name: the first word, all lists."""
-    if len(same) == 1:
-        return same[0]
-    out = list(same[0])
-    for other in same[1:]:
-        for place, value in enumerate(other):
-            if isinstance(value, list):
-                out[place] = sorted({*out[place], *value})
-            elif not out[place]:
-                out[place] = value
-    return out
-
-
-def _vulnerabilities(facts: Spill, numbers: dict[str, int]) -> Iterator[bytes]:
-    """The fields of database.VulnerabilityRecord, and in `numbers` the place of each id."""
-    for key, same in groupby(facts, key=_FIRST):
-        said = sorted((json.loads(value) for _key, value in same), key=itemgetter(0, 1))
-        if not any(item[-1] for item in said):
-            continue  # no advisory speaks of it
-        name = key.decode()
-        numbers[name] = len(numbers)
-        yield _pack([name, *_judged(said)])
-
-
-def _judged(said: list[list[Any]]) -> list[Any]:
-    vectors: dict[str, str] = {}
-    severity, rated_by, score, first = None, "", None, ""
-    for _speaker, source, own, own_severity, *_more in said:
-        best = chosen(own)
-        if best is not None and score is None:
-            first, score = best
-            rated_by, severity = source, None
-        if severity is None and score is None and own_severity is not None:
-            severity, rated_by = own_severity, source
-        for vector in own:
-            vectors.setdefault(vector, source)
-    listed = sorted(vectors, key=lambda vector: vector != first)
-    titles = [item[4] for item in said if item[4]]
-    best_title = next((item[4] for item in said if item[1] == "GitHub" and item[4]), "")
-    return [
-        best_title or (titles[0] if titles else ""),
-        severity,
-        rated_by,
-        score,
-        [[vectors[vector], vector] for vector in listed],
-        next((item[5] for item in said if item[5] is not None), None),
-        next((item[6] for item in said if item[6] is not None), None),
-        next((item[7] for item in said if item[7]), ""),
-    ]
-
-
-def _numbered(
-    resolved: Spill, numbers: dict[str, int], places: dict[bytes, int]
-) -> Iterator[bytes]:
-    """The fields of database.AdvisoryRecord, and in `places` the place of each."""
-    for key, value in resolved:
-        name, source = key.decode().split("\0")
-        about, severity, title, score, vectors, references, published, modified = json.loads(value)
-        places[key] = len(places)
-        about = [numbers[item] for item in about]
-        references = references[:_REFERENCES]
-        said = [severity, title, score, vectors, references, published, modified]
-        yield _pack([name, source, about, *said])
-
-
-class _Groups:
-    """The sorted rows, a package at a time; counts packages, and rows by ecosystem."""
-
-    def __init__(self, rows: Spill, places: dict[bytes, int], counts: Counter[str]) -> None:
-        self._rows = rows
-        self._places = places
-        self._counts = counts
-        self.count = 0
-
-    def __iter__(self) -> Iterator[tuple[bytes, list[Row]]]:
-        for key, same in groupby(self._rows, key=_FIRST):
-            rows = {self._row(value) for _key, value in same}
-            self.count += 1
-            self._counts[key.partition(b"\0")[0].decode()] += len(rows)
-            yield key, sorted(rows)
-
-    def _row(self, value: bytes) -> Row:
-        place, label, rank, packed = json.loads(value)
-        found = tuple(
-            Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text, since)
-            for introduced, end, flags, text, since in packed
-        )
-        number = self._places[place.encode()]
-        return Row(number, (label[0], label[1], label[2]), rank, found)
 
 
 def _info(

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sidelight.advisories import layout
+from sidelight.advisories import changes, layout
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.group import Group
 from sidelight.errors import DatabaseError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from sidelight.advisories.changes import Changes
     from sidelight.advisories.group import GroupRow
 
 _U64 = struct.Struct("<Q")
@@ -143,8 +144,7 @@ class Database:
         self.close()
 
     def _json(self, section: str) -> Any:
-        start, size = self._sections[section]
-        return json.loads(self._data[start : start + size])
+        return json.loads(self.section(section))
 
     @property
     def sha256(self) -> str:
@@ -210,12 +210,26 @@ class Database:
 
     def packages(self) -> Iterator[tuple[str, str]]:
         """Every (ecosystem, name) that advisories speak of, in order."""
-        start, size = self._sections["group_offsets"]
-        for (place,) in _U64.iter_unpack(self._data[start : start + size - _U64.size]):
-            body = place + layout.GROUP.size
-            key = self._data[body : body + layout.GROUP.unpack_from(self._data, place)[0]]
-            ecosystem, _nul, name = key.decode("utf-8", "surrogatepass").partition("\0")
-            yield ecosystem, name
+        _start, size = self._sections["group_offsets"]
+        for number in range(size // _U64.size - 1):
+            yield self.package(number)
+
+    def package(self, number: int) -> tuple[str, str]:
+        """The (ecosystem, name) with this number, from 0."""
+        (place,) = _U64.unpack_from(self._data, self._group_offsets + 8 * number)
+        body = place + layout.GROUP.size
+        key = self._data[body : body + layout.GROUP.unpack_from(self._data, place)[0]]
+        ecosystem, _nul, name = key.decode("utf-8", "surrogatepass").partition("\0")
+        return ecosystem, name
+
+    def changed_since(self, other: Database) -> Changes:
+        """What is new, other or gone here, against an older database (see Changes)."""
+        return changes.between(other, self)
+
+    def section(self, name: str) -> bytes:
+        """The bytes of one of the sections of layout.py."""
+        start, size = self._sections[name]
+        return self._data[start : start + size]
 
     def advisory(self, number: int) -> AdvisoryRecord:
         """The advisory with this number, from 0."""

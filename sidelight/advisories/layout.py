@@ -4,6 +4,7 @@
     vulnerabilities one JSON array a vulnerability, sorted by id
     advisories      one JSON array an advisory, sorted by id and source
     groups          one group for each (ecosystem, name), sorted
+    digests         16 bytes a vulnerability, 8 a group, in their order (see digest.py)
     index           offsets of the above (u64, one more than there are), hash table, labels, info
 
 The header's `index_sha256` covers the header before it and the index: it is checked on open.
@@ -31,16 +32,19 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"SLIGHTDB"
-SCHEMA = 1
-HEADER_SIZE = 256
+SCHEMA = 2
+HEADER_SIZE = 512
 # magic, schema, flags (0), file size, then offset and size of: vulnerabilities, advisories, groups,
-# vulnerability offsets, advisory offsets, group offsets, hash table, labels, info.
-HEADER = struct.Struct("<8sIIQ" + "QQ" * 9)
+# vulnerability digests, group digests, vulnerability offsets, advisory offsets, group offsets,
+# hash table, labels, info.
+HEADER = struct.Struct("<8sIIQ" + "QQ" * 11)
 DIGEST_SIZE = 32
 SECTIONS = (
     "vulnerabilities",
     "advisories",
     "groups",
+    "vulnerability_digests",
+    "group_digests",
     "vulnerability_offsets",
     "advisory_offsets",
     "group_offsets",
@@ -48,7 +52,7 @@ SECTIONS = (
     "labels",
     "info",
 )
-FIRST_OF_INDEX = 3  # sections from here on are the index
+FIRST_OF_INDEX = 5  # sections from here on are the index
 
 GROUP = struct.Struct("<HHIII")
 HAS_STREAMS = 1  # a flag of a group: some of its rows are of a stream of their own

@@ -80,7 +80,7 @@ class Writer:
         self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | bytearray) -> None:
         self._file.write(data)
         self._digest.update(data)
         self._at += len(data)
@@ -105,6 +105,12 @@ class Writer:
                 yield encode_group(key, rows, labels)
 
         self.records("groups", encoded())
+
+    def plain(self, section: str, data: bytes | bytearray) -> None:
+        """Write a section that has no records of its own."""
+        self._pad()
+        self._sections[section] = (self._at, len(data))
+        self._write(data)
 
     def finish(self, labels: Labels, info: dict[str, Any]) -> tuple[int, str]:
         """Write index and header, sync, and rename into place; the size and the SHA-256."""
@@ -133,11 +139,12 @@ class Writer:
         return self._at, whole.hex()
 
     def _section(self, name: str, data: bytes, index: hashlib._Hash) -> None:
-        padding = -self._at % 8  # so that arrays of u64 can be read in place
-        self._write(bytes(padding))
-        self._sections[name] = (self._at, len(data))
+        self.plain(name, data)
         index.update(data)
-        self._write(data)
+
+    def _pad(self) -> None:
+        """Fill up to eight bytes, so that arrays of u64 can be read in place."""
+        self._write(bytes(-self._at % 8))
 
 
 def _json(value: object) -> bytes:
