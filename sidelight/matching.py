@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.advisories import ecosystems, remedies, streams
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sidelight.advisories.group import Hit
     from sidelight.model import Inventory, OperatingSystem
 
+_BY_NAME = attrgetter("name", "path", "version")
+_VULNERABILITY = itemgetter(0)
 _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 # Distributions whose feeds speak of source packages, and by whose version.
 _SIGNED = "linux-signed"
@@ -154,6 +157,8 @@ class Matcher:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._answers: dict[_Question, list[Verdict]] = {}
+        # Binaries of one source are mended by the same errata: these say the same of each.
+        self._verdicts: dict[tuple[str, int, tuple[Hit, ...]], Verdict] = {}
 
     def match(self, inventory: Inventory, *, today: date | None = None) -> list[Finding]:
         """As the function `match`."""
@@ -168,7 +173,7 @@ class Matcher:
             for kind, vendor in origins
         }
         findings: list[Finding] = []
-        for package in inventory.packages:
+        for package in sorted(inventory.packages, key=_BY_NAME):
             ecosystem = of_origin[package.type, package.vendor]
             if (
                 ecosystem in known
@@ -176,7 +181,6 @@ class Matcher:
                 and not _is_of_a_container(package)
             ):
                 self._package(package, ecosystem, findings)
-        findings.sort(key=lambda item: (item.package.name, item.package.path, item.vulnerability))
         return [*discontinued(inventory.os, today), *findings]
 
     def _package(self, package: Package, ecosystem: str, findings: list[Finding]) -> None:
@@ -187,8 +191,10 @@ class Matcher:
         if verdicts is None:
             if len(self._answers) >= _ANSWERS:
                 self._answers.clear()
+                self._verdicts.clear()
             verdicts = self._answers[question] = self._ask(question, package)
-        findings.extend([_finding(package, ecosystem, found) for found in verdicts])
+        if verdicts:
+            findings += _findings(package, ecosystem, verdicts)
 
     def _ask(self, question: _Question, package: Package) -> list[Verdict]:
         database = self._database
@@ -198,10 +204,21 @@ class Matcher:
         for hit in hits:
             for number in database.advisory(hit.advisory).vulnerabilities:
                 by_vulnerability.setdefault(number, []).append(hit)
-        return [
-            verdict(database, database.vulnerability(number), found, question.ecosystem)
+        verdicts = [
+            self._verdict(question.ecosystem, number, found)
             for number, found in by_vulnerability.items()
         ]
+        verdicts.sort(key=_VULNERABILITY)
+        return verdicts
+
+    def _verdict(self, ecosystem: str, number: int, hits: list[Hit]) -> Verdict:
+        key = (ecosystem, number, tuple(hits))
+        known = self._verdicts.get(key)
+        if known is None:
+            database = self._database
+            known = verdict(database, database.vulnerability(number), hits, ecosystem)
+            self._verdicts[key] = known
+        return known
 
     def _hits(self, question: _Question, name: str, package: Package) -> list[Hit]:
         database = self._database
@@ -226,32 +243,54 @@ class Matcher:
         return streams.choose(hits, case)
 
 
-def _finding(package: Package, ecosystem: str, found: Verdict) -> Finding:
-    return Finding(
-        found.vulnerability,
-        found.severity,
-        package,
-        found.fixed,
-        found.advisories,
-        found.title,
-        found.severity_source,
-        found.vector,
-        found.score,
-        found.references,
-        found.vectors,
-        found.epss,
-        found.epss_percentile,
-        found.exploited_since,
-        found.fix_available,
-        remedies.command(
+def _findings(package: Package, ecosystem: str, verdicts: list[Verdict]) -> list[Finding]:
+    """A package's findings: in one loop, because a machine may have tens of thousands."""
+    remedy = remedies.Remedies(package, ecosystem)
+    return [
+        Finding(
+            vulnerability,
+            severity,
             package,
+            fixed,
+            advisories,
+            title,
+            severity_source,
+            vector,
+            score,
+            references,
+            vectors,
+            epss,
+            epss_percentile,
+            exploited_since,
+            fix_available,
+            ""
+            if not fixed
+            else remedy.in_stream(fixed, advisories, vulnerability, stream)
+            if stream
+            else remedy[fixed, advisories],
             ecosystem,
-            remedies.Fix(found.fixed, found.advisories, found.vulnerability, found.stream),
-        ),
-        ecosystem,
-        found.stream,
-        found.state,
-    )
+            stream,
+            state,
+        )
+        for (
+            vulnerability,
+            severity,
+            fixed,
+            advisories,
+            title,
+            severity_source,
+            vector,
+            score,
+            references,
+            vectors,
+            epss,
+            epss_percentile,
+            exploited_since,
+            fix_available,
+            stream,
+            state,
+        ) in verdicts
+    ]
 
 
 def discontinued(os: OperatingSystem, today: date | None) -> list[Finding]:

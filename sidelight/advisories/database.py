@@ -28,7 +28,7 @@ _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 _PAIR = struct.Struct("<QQ")
 _SEVERITIES = (None, *Severity)
-_decode = json.JSONDecoder().decode  # without json.loads' guess at the encoding
+_decode = json.JSONDecoder().raw_decode  # without json.loads' guess at the encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ class Database:
         found = self._advisories.get(number)
         if found is None:
             start, end = _PAIR.unpack_from(self._data, self._advisory_offsets + 8 * number)
-            found = AdvisoryRecord._make(_decode(self._data[start:end].decode()))
+            found = AdvisoryRecord._make(self._fields(start, end))
             self._advisories[number] = found
         return found
 
@@ -245,11 +245,18 @@ class Database:
         found = self._vulnerabilities.get(number)
         if found is None:
             start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
-            fields = _decode(self._data[start:end].decode())
+            fields = self._fields(start, end)
             fields[_VECTORS] = tuple([(source, vector) for source, vector in fields[_VECTORS]])
             found = VulnerabilityRecord._make(fields)
             self._vulnerabilities[number] = found
         return found
+
+    def _fields(self, start: int, end: int) -> list[Any]:
+        try:
+            fields: list[Any] = _decode(self._data[start:end].decode())[0]
+        except ValueError as error:
+            raise DatabaseError("a record is damaged", where=str(self._path)) from error
+        return fields
 
     def lookup(self, ecosystem: str, name: str) -> Sequence[Affected]:
         """All that the advisories say of a package, by the feed's or the database's ecosystem.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sidelight.advisories import layout
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 # Numbers of the advisory and of the label, severity rank + 1 (0: none), and the affected spans.
 GroupRow: TypeAlias = tuple[int, int, int, list[Span]]
+
+
+@lru_cache(maxsize=4096)
+def _arrays(items: int) -> struct.Struct:
+    """So many u32; compiled once."""
+    return struct.Struct(f"<{items}I")
 
 
 class Hit(NamedTuple):
@@ -44,7 +51,7 @@ class Group:
         _key, flags, buckets, rows, ranged = head
         self.has_streams = bool(flags & layout.HAS_STREAMS)
         self._data = data
-        table = struct.unpack_from(f"<{3 * buckets}I", data, start)
+        table = _arrays(3 * buckets).unpack_from(data, start)
         self._ends = table[:buckets]
         self._row_ends = table[buckets : 2 * buckets]
         self._text_ends = table[2 * buckets :]

@@ -6,7 +6,7 @@ Names come from the scanned machine and go through a shell's quoting: no name ca
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,34 +14,43 @@ if TYPE_CHECKING:
     from sidelight.model import Package
 
 _YUM = ("Amazon Linux:2", "Red Hat:6", "Red Hat:7", "Amazon Linux:2018.03")
+_BY_SUBSCRIPTION = ("esm", "pro")
 
 
-class Fix(NamedTuple):
-    """What mends a vulnerability: a version, the errata that bring it, and their stream."""
+class Remedies(dict[tuple[str, tuple[str, ...]], str]):
+    """The commands for one package by (version that mends, errata that bring it).
 
-    version: str
-    advisories: Sequence[str]
-    vulnerability: str
-    stream: str = ""
-
-
-def command(package: Package, ecosystem: str, fix: Fix) -> str:
-    """A shell command for the machine itself, "" where no fix is known.
-
-    For a language package it changes the project that holds it, not the file found.
+    Each is a shell command for the machine itself, made when it is first asked for: many
+    vulnerabilities have the same. For a language package it changes the project that holds it, not
+    the file found.
     """
-    if not fix.version:
-        return ""
-    name = quote(package.name)
-    if package.type == "deb":
-        if fix.stream.startswith(("esm", "pro")):
-            return f"pro fix {quote(fix.vulnerability)}"
-        return f"apt-get install --only-upgrade {name}"
-    if package.type == "apk":
-        return f"apk add --upgrade {name}"
-    if package.type == "rpm":
-        return _rpm(name, ecosystem, fix.advisories)
-    return _language(package, fix.version)
+
+    def __init__(self, package: Package, ecosystem: str) -> None:
+        super().__init__()
+        self._package = package
+        self._ecosystem = ecosystem
+
+    def __missing__(self, key: tuple[str, tuple[str, ...]]) -> str:
+        made = self[key] = self._made(*key)
+        return made
+
+    def in_stream(
+        self, fixed: str, advisories: tuple[str, ...], vulnerability: str, stream: str
+    ) -> str:
+        """The command where the version that mends is not in the distribution's main stream."""
+        if self._package.type == "deb" and stream.startswith(_BY_SUBSCRIPTION):
+            return f"pro fix {quote(vulnerability)}"
+        return self[fixed, advisories]
+
+    def _made(self, fixed: str, advisories: tuple[str, ...]) -> str:
+        name = quote(self._package.name)
+        if self._package.type == "deb":
+            return f"apt-get install --only-upgrade {name}"
+        if self._package.type == "apk":
+            return f"apk add --upgrade {name}"
+        if self._package.type == "rpm":
+            return _rpm(name, self._ecosystem, advisories)
+        return _language(self._package, fixed)
 
 
 def _rpm(name: str, ecosystem: str, advisories: Sequence[str]) -> str:

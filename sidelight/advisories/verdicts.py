@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sidelight.advisories.group import Hit
 
     _Told = list[tuple[Hit, AdvisoryRecord]]
-    _Rating = tuple[int, int, str]  # authority, minus the severity's rank, who says so
+    _Rating = tuple[int, str]  # minus the severity's rank, who says so
 
 _SEVERITIES = tuple(Severity)
 _REFERENCES = 10
@@ -56,11 +56,11 @@ def verdict(
         state = next(filter(None, states), "")
     return Verdict(
         vulnerability.id,
-        Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[1]],
+        Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[0]],
         fix.fixed,
         _names(told),
         vulnerability.title,
-        "" if rating is None else rating[2],
+        "" if rating is None else rating[1],
         vectors[0][1] if vectors else "",
         score,
         _references(told, vulnerability.id),
@@ -83,7 +83,9 @@ def _names(told: _Told) -> tuple[str, ...]:
 def _availability(hits: list[Hit], fix: Hit, stream: str) -> FixAvailable:
     if not fix.fixed:
         return FixAvailable.NO
-    if stream.startswith(_FOR_SUBSCRIBERS) or not all(hit.fixed for hit in hits):
+    if stream and stream.startswith(_FOR_SUBSCRIBERS):
+        return FixAvailable.PARTIAL
+    if len(hits) > 1 and not all(hit.fixed for hit in hits):
         return FixAvailable.PARTIAL
     return FixAvailable.YES
 
@@ -94,21 +96,27 @@ def _rating(told: _Told, vulnerability: VulnerabilityRecord, ecosystem: str) -> 
     The distribution for this package, then the advisory that is about this CVE alone, then the
     CVE's own records, last an erratum's word on all its CVEs together.
     """
-    found: list[_Rating] = []
-    for hit, advisory in told:
-        alone = len(advisory.vulnerabilities) == 1
-        if hit.severity:
-            found.append((0, 1 - hit.severity, ecosystem.partition(":")[0]))
-        if advisory.severity is not None:
-            found.append((1 if alone else 4, -advisory.severity, advisory.source))
-        if advisory.score is not None:
-            rank = of_score(advisory.score).rank
-            found.append((2 if alone else 5, -rank, advisory.source))
+    graded = max([hit.severity for hit, _advisory in told])
+    if graded:
+        return 1 - graded, ecosystem.partition(":")[0]
+    alone = [advisory for _hit, advisory in told if len(advisory.vulnerabilities) == 1]
+    found = _said(alone) if alone else None
+    if found is not None:
+        return found
     if vulnerability.score is not None:
-        found.append((3, -of_score(vulnerability.score).rank, vulnerability.rated_by))
-    elif vulnerability.severity is not None:
-        found.append((3, -vulnerability.severity, vulnerability.rated_by))
-    return min(found) if found else None
+        return -of_score(vulnerability.score).rank, vulnerability.rated_by
+    if vulnerability.severity is not None:
+        return -vulnerability.severity, vulnerability.rated_by
+    return _said([advisory for _hit, advisory in told if advisory not in alone])
+
+
+def _said(advisories: list[AdvisoryRecord]) -> _Rating | None:
+    """The severest word of the advisories, else their highest score."""
+    words = [(-item.severity, item.source) for item in advisories if item.severity is not None]
+    if words:
+        return min(words)
+    scores = [(-of_score(i.score).rank, i.source) for i in advisories if i.score is not None]
+    return min(scores) if scores else None
 
 
 def _scored(
@@ -148,4 +156,4 @@ def _references(told: _Told, vulnerability: str) -> tuple[str, ...]:
     found = dict.fromkeys([url for _hit, advisory in told for url in advisory.references])
     if vulnerability.startswith("CVE-"):
         found[f"https://www.cve.org/CVERecord?id={vulnerability}"] = None
-    return tuple(found)[-_REFERENCES:] if len(found) > _REFERENCES else tuple(found)
+    return tuple(found)[-_REFERENCES:]
