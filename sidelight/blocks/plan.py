@@ -17,6 +17,9 @@ K = TypeVar("K")
 Extent = tuple[int, int, int]
 
 DEFAULT_WINDOW = 32 << 20
+# What a window is counted in: the block of an EBS snapshot, in bytes.
+_STRETCH = 512 << 10
+_MOST_FILES = 8192  # of one window
 
 
 def read_in_physical_order(
@@ -26,8 +29,8 @@ def read_in_physical_order(
 ) -> Iterator[tuple[K, bytes | SourceError]]:
     """Read whole files `(key, size in bytes, extents)`, sorted by physical position.
 
-    The extents of about `window` bytes of files are prefetched at once, so that every block is
-    fetched once and many are in flight. A file that cannot be read yields its SourceError.
+    The blocks of about `window` bytes are prefetched at once, so that every block is fetched once
+    and many are in flight. A file that cannot be read yields its SourceError.
     """
     ordered = sorted(files, key=lambda file: file[2][0][1] if file[2] else -1)
     for batch in _batches(ordered, window):
@@ -53,17 +56,38 @@ def assemble(source: BlockSource, size: int, extents: Sequence[Extent]) -> bytes
     return bytes(data)
 
 
+def within(extents: Sequence[Extent], offset: int, length: int) -> list[Extent]:
+    """The part of a file's extents that lies in `length` bytes from `offset`, counted from there.
+
+    Extents are in the order of their places in the file.
+    """
+    end = offset + length
+    found: list[Extent] = []
+    for logical, physical, run in extents:
+        begin, stop = max(logical, offset), min(logical + run, end)
+        if begin < stop:
+            found.append((begin - offset, physical + begin - logical, stop - begin))
+        elif logical >= end:
+            break
+    return found
+
+
 def _batches(
     files: Sequence[tuple[K, int, Sequence[Extent]]], window: int
 ) -> Iterator[list[tuple[K, int, Sequence[Extent]]]]:
     batch: list[tuple[K, int, Sequence[Extent]]] = []
-    total = 0
+    stretches: set[int] = set()  # a small file costs its whole block, but neighbours share one
     for file in files:
-        # A small file still costs its whole block, so count at least a page.
-        total += max(file[1], 4096)
-        batch.append(file)
-        if total >= window:
+        own = {
+            stretch
+            for _, physical, length in file[2]
+            for stretch in range(physical // _STRETCH, (physical + length - 1) // _STRETCH + 1)
+        }
+        full = len(stretches | own) * _STRETCH > window or len(batch) >= _MOST_FILES
+        if batch and full:
             yield batch
-            batch, total = [], 0
+            batch, stretches = [], set()
+        batch.append(file)
+        stretches |= own
     if batch:
         yield batch

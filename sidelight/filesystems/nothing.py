@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sidelight.errors import SidelightError
-    from sidelight.filesystems.protocol import Entry
+    from sidelight.filesystems.protocol import Entry, Piece
     from sidelight.model import Problem
 
 
@@ -46,6 +46,11 @@ class NoFilesystem:
         del limit
         for number in numbers:
             yield number, NoSuchPathError("no such inode")
+
+    def pieces(self, wanted: Iterable[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        """No files."""
+        for piece in wanted:
+            yield piece, NoSuchPathError("no such inode")
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         """No files."""

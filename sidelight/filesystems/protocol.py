@@ -29,6 +29,9 @@ class Kind(IntEnum):
 # The name is bytes as on disk: it need not be UTF-8.
 Entry = tuple[bytes, int, int]
 
+# (inode number, offset, length): a part of a regular file.
+Piece = tuple[int, int, int]
+
 
 class Inode(NamedTuple):
     """One inode's metadata. Times in nanoseconds since the epoch, UTC; `size` in bytes.
@@ -86,6 +89,12 @@ class Filesystem(Protocol):
         """Whole contents of regular files, in physical order.
 
         A file larger than `limit` bytes yields LimitError; one that cannot be read, its error.
+        """
+
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        """Parts of regular files, in physical order, prefetched many together.
+
+        Each is short where its file ends, as pread; one that cannot be read yields its error.
         """
 
     def read(self, number: int, offset: int, length: int) -> bytes:

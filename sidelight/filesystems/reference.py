@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.protocol import Entry
+    from sidelight.filesystems.protocol import Entry, Piece
 
 KINDS = {
     stat.S_IFREG: Kind.REGULAR,
@@ -134,6 +134,14 @@ class Reference:
                 yield number, self.read(number, 0, size)
             except SidelightError as error:
                 yield number, error
+
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        """Parts of files, in the order asked for."""
+        for piece in wanted:
+            try:
+                yield piece, self.read(*piece)
+            except SidelightError as error:
+                yield piece, error
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         """Bytes of a file. Raises DamagedError where the library fails."""

@@ -19,7 +19,7 @@ from sidelight.errors import (
     NotADirectoryInTreeError,
 )
 from sidelight.filesystems.nothing import NoFilesystem
-from sidelight.filesystems.protocol import Entry, Filesystem, Inode, Kind
+from sidelight.filesystems.protocol import Entry, Filesystem, Inode, Kind, Piece
 from sidelight.filesystems.walk import (
     ENTRIES_AT_ONCE,
     MAX_DEPTH,
@@ -236,6 +236,17 @@ class MachineTree:
         for fs, numbers in groups.values():
             for number, data in fs.contents(numbers, limit):
                 yield (fs, number), data
+
+    def pieces(
+        self, wanted: Iterable[tuple[Filesystem, Piece]]
+    ) -> Iterator[tuple[tuple[Filesystem, Piece], bytes | SidelightError]]:
+        """Parts of files, a filesystem at a time, each in physical order (see Filesystem)."""
+        groups: dict[int, tuple[Filesystem, list[Piece]]] = {}
+        for fs, piece in wanted:
+            groups.setdefault(id(fs), (fs, []))[1].append(piece)
+        for fs, pieces in groups.values():
+            for piece, data in fs.pieces(pieces):
+                yield (fs, piece), data
 
     # --- one path ---
 

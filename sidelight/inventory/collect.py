@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
-from sidelight.inventory import executables, kernels, os_release
+from sidelight.inventory import executables, kernels, os_release, read_ahead
 from sidelight.inventory.ownership import Ownership
 from sidelight.inventory.protocol import Machine
 from sidelight.inventory.registry import DATABASES, EXTRACTORS
@@ -21,12 +21,17 @@ from sidelight.inventory.wanted import WantedTable
 from sidelight.model import OperatingSystem, Package, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sidelight.filesystems.protocol import Filesystem
     from sidelight.inventory.protocol import Extractor
     from sidelight.inventory.treefile import Tree
     from sidelight.inventory.wanted import Chosen
+
+
+# Bytes at an archive's end that hold its directory, of most archives wholly.
+_TAIL = 64 << 10
+# Programs whose section headers are fetched together: no more than calls under way at once.
+_PROGRAMS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +190,27 @@ class _Collector:
             for place, data in self._contents(list(places.values()), limit):
                 for index in wanted_by[_key(place)]:
                     self._extract(place, index, data)
-        self._extract_at(others)
+        self._extract_at(others, lambda _, size: (max(0, size - _TAIL), min(size, _TAIL)))
 
-    def _extract_at(self, jobs: Sequence[tuple[Place, int]]) -> None:
-        """Files that are read at offsets, in the order of their inodes (near enough the disk's)."""
-        sizes = self._sizes(place for place, _ in jobs)
-        for place, index in sorted(jobs, key=lambda job: (job[0].fs.source_name, job[0].inode)):
-            size = sizes.get((id(place.fs), place.inode))
-            if size is not None:
-                self._extract(place, index, None, size)
+    def _extract_at(
+        self,
+        jobs: Sequence[tuple[Place, int]],
+        first: Callable[[Place, int], tuple[int, int]],
+    ) -> None:
+        """Files that are read at offsets; `first(place, size)` is the part looked at first."""
+        sizes = read_ahead.sizes(place for place, _ in jobs)
+        wanted_by: dict[Place, list[int]] = {}
+        for place, index in jobs:
+            if read_ahead.file_key(place) in sizes:
+                wanted_by.setdefault(place, []).append(index)
+
+        def part(place: Place) -> tuple[int, int]:
+            return first(place, sizes[read_ahead.file_key(place)])
+
+        for place, _ in self._in_time(read_ahead.parts(self._tree, list(wanted_by), part)):
+            # What cannot be read is told by the extractor that needs it.
+            for index in wanted_by[place]:
+                self._extract(place, index, None, sizes[read_ahead.file_key(place)])
 
     def _extract(
         self, place: Place, index: int, data: bytes | SidelightError | None, size: int = 0
@@ -242,18 +259,21 @@ class _Collector:
     def _executables(self, candidates: Sequence[Place], wanted_by: Chosen) -> None:
         """Give ELF files that no OS package owns to who wants executables."""
         free = [place for place in candidates if self._is_free(place)]
-        jobs = []
-        for place in sorted(free, key=lambda item: (item.fs.source_name, item.inode)):
-            if self._spent(place):
-                return
-            try:
-                magic = place.fs.read(place.inode, 0, len(executables.ELF))
-            except SidelightError as error:
-                self._problem(place, error.what)
-                continue
-            if magic == executables.ELF:
-                jobs += [(place, index) for index in wanted_by]
-        self._extract_at(jobs)
+        heads: dict[Place, bytes] = {}
+        begin = (0, executables.HEAD)
+        for place, head in self._in_time(read_ahead.parts(self._tree, free, lambda _: begin)):
+            if isinstance(head, SidelightError):
+                self._problem(place, head.what)
+            elif head.startswith(executables.ELF):
+                heads[place] = head
+            if len(heads) >= _PROGRAMS_AT_ONCE:
+                self._programs(heads, wanted_by)
+                heads = {}
+        self._programs(heads, wanted_by)
+
+    def _programs(self, heads: Mapping[Place, bytes], wanted_by: Chosen) -> None:
+        jobs = [(place, index) for place in heads for index in wanted_by]
+        self._extract_at(jobs, lambda place, _: executables.sections_of(heads[place]))
 
     # --- reading ---
 
@@ -261,25 +281,15 @@ class _Collector:
         self, places: Sequence[Place], limit: int
     ) -> Iterator[tuple[Place, bytes | SidelightError]]:
         """Each file's contents once, for every path that it has."""
-        by_inode: dict[tuple[int, int], list[Place]] = {}
-        for place in places:
-            by_inode.setdefault((id(place.fs), place.inode), []).append(place)
-        wanted = [(found[0].fs, found[0].inode) for found in by_inode.values()]
-        for (fs, inode), data in self._tree.contents(wanted, limit):
-            for place in by_inode.get((id(fs), inode), ()):
-                if self._spent(place):
-                    return
-                yield place, data
+        return self._in_time(read_ahead.whole(self._tree, places, limit))
 
-    def _sizes(self, places: Iterable[Place]) -> dict[tuple[int, int], int]:
-        by_fs: dict[int, tuple[Filesystem, set[int]]] = {}
-        for place in places:
-            by_fs.setdefault(id(place.fs), (place.fs, set()))[1].add(place.inode)
-        return {
-            (key, number): inode.size
-            for key, (fs, numbers) in by_fs.items()
-            for number, inode in fs.inodes(sorted(numbers)).items()
-        }
+    def _in_time(
+        self, read: Iterator[tuple[Place, bytes | SidelightError]]
+    ) -> Iterator[tuple[Place, bytes | SidelightError]]:
+        for place, data in read:
+            if self._spent(place):
+                return
+            yield place, data
 
     def _spent(self, place: Place) -> bool:
         if not self._deadline.passed:

@@ -6,6 +6,7 @@ read in batches; the magic number last, for what no OS package owns.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from sidelight.filesystems.protocol import Kind
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from sidelight.inventory.treefile import Root
 
 ELF = b"\x7fELF"
+HEAD = 64  # bytes of an ELF header
 _EXECUTABLE = 0o111
 # The least Go program is ten times larger, and so is a Rust one with its crates' list.
 MIN_SIZE = 32 << 10
 # Candidates whose inodes are looked at together: more would only hold memory.
 BATCH = 50_000
+_NAMES = 1024  # bytes; what the names of a program's sections hardly exceed
+_MOST_SECTIONS = 256 << 10  # bytes of section headers that are fetched ahead
+_MOST_OFFSET = 1 << 40
 
 _NO_PROGRAM = frozenset(
     b".py .pyc .pyi .pyo .js .mjs .cjs .ts .mts .cts .tsx .jsx .map .json .html .htm .css .scss .md"
@@ -33,6 +38,23 @@ _NO_PROGRAM = frozenset(
 )
 # Directories whose nameless files are objects, not programs.
 _NO_PROGRAMS_IN = (b"/.git/", b"/__pycache__", b"/_cacache/", b"/.cache/pip/")
+
+
+def sections_of(head: bytes) -> tuple[int, int]:
+    """(offset, length) of an ELF file's section headers and of the names before them.
+
+    These are the last thing in a program, and the first that is looked at: a program without them
+    gives its first bytes. Source: the System V ABI (e_shoff, e_shentsize, e_shnum).
+    """
+    if len(head) < HEAD or head[4] not in {1, 2} or head[5] not in {1, 2}:
+        return 0, HEAD
+    order, wide = "<>"[head[5] - 1], head[4] == 2
+    (offset,) = struct.unpack_from(order + ("Q" if wide else "L"), head, 40 if wide else 32)
+    size, count = struct.unpack_from(order + "2H", head, 58 if wide else 46)
+    if offset > _MOST_OFFSET or size * count > _MOST_SECTIONS:
+        return 0, HEAD
+    before = min(offset, _NAMES)
+    return offset - before, before + size * count
 
 
 class Sieve:

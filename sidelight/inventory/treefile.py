@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sidelight.errors import SidelightError
-    from sidelight.filesystems.protocol import Entry, Filesystem
+    from sidelight.filesystems.protocol import Entry, Filesystem, Piece
 
 
 class Tree(Protocol):
@@ -27,6 +27,11 @@ class Tree(Protocol):
         self, files: Iterable[tuple[Filesystem, int]], limit: int
     ) -> Iterator[tuple[tuple[Filesystem, int], bytes | SidelightError]]:
         """Whole files in physical order."""
+
+    def pieces(
+        self, wanted: Iterable[tuple[Filesystem, Piece]]
+    ) -> Iterator[tuple[tuple[Filesystem, Piece], bytes | SidelightError]]:
+        """Parts of files in physical order."""
 
     def resolve(self, path: bytes, *, follow: bool = True) -> tuple[Filesystem, int, Kind]:
         """The inode at a path's end. Raises PathError, FormatError or SourceError."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.blocks import BlockCache, OverlaySource, SliceSource, read_in_physical_order
+from sidelight.blocks.plan import within
 from sidelight.errors import BlockError, OutOfRangeError, SourceError
 
 BLOCK = 64
@@ -189,7 +190,16 @@ def test_contents_come_in_physical_order_with_holes_as_zeros() -> None:
 
 
 def test_contents_are_read_a_window_at_a_time() -> None:
-    source = Bytes(bytes(64))
-    files = [(n, 8, [(0, n * 8, 8)]) for n in range(4)]
-    list(read_in_physical_order(source, files, window=8192))
-    assert [len(batch) for batch in source.asked] == [2, 2]
+    stretch = 512 << 10
+    source = Bytes(bytes(4 * stretch))
+    files = [(n, 8, [(0, n * (stretch // 2), 8)]) for n in range(8)]
+    list(read_in_physical_order(source, files, window=2 * stretch))
+    # A window is counted in blocks: two files share one here.
+    assert [len(batch) for batch in source.asked] == [4, 4]
+
+
+def test_a_part_of_a_file_is_a_part_of_its_extents() -> None:
+    extents = [(0, 1000, 10), (10, 500, 10), (30, 700, 10)]
+    assert within(extents, 5, 10) == [(0, 1005, 5), (5, 500, 5)]
+    assert within(extents, 20, 10) == []
+    assert within(extents, 25, 100) == [(5, 700, 10)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, LimitError, SidelightError
-from sidelight.filesystems.protocol import Entry, Inode, Kind
+from sidelight.filesystems.protocol import Entry, Inode, Kind, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -84,6 +84,13 @@ class MemoryFilesystem:
                 yield number, LimitError("too large")
             else:
                 yield number, data
+
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        for piece in wanted:
+            try:
+                yield piece, self.read(*piece)
+            except SidelightError as error:
+                yield piece, error
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         self.asked.append(("read", number))

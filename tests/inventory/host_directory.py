@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sidelight.filesystems.protocol import Entry
+    from sidelight.filesystems.protocol import Entry, Piece
     from sidelight.model import Problem
 
 _KINDS = {
@@ -99,6 +99,13 @@ class HostDirectory:
                 yield number, self.read(number, 0, size)
             except SidelightError as error:
                 yield number, error
+
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        for piece in wanted:
+            try:
+                yield piece, self.read(*piece)
+            except SidelightError as error:
+                yield piece, error
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         path = self._paths[number]

@@ -56,11 +56,14 @@ class Mapper:
         # What fast commits changed: inode -> (first block in the file, on disk or None, count).
         self.changes: dict[int, list[tuple[int, int | None, int]]] = {}
 
-    def map(self, nodes: Sequence[Node], span: tuple[int, int] | None = None) -> list[Mapping]:
-        """The runs of each file within its size, or within blocks [first, last) of it."""
+    def map(
+        self, nodes: Sequence[Node], spans: Sequence[tuple[int, int]] | None = None
+    ) -> list[Mapping]:
+        """The runs of each file within its size, or within blocks [first, last) of each."""
         mappings = [Mapping() for _ in nodes]
         size = self._volume.block_size
-        spans = [span or (0, -(-node.size // size)) for node in nodes]
+        if spans is None:
+            spans = [(0, -(-node.size // size)) for node in nodes]
         level: list[_Child] = []
         for at, node in enumerate(nodes):
             if spans[at][0] >= spans[at][1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
-from sidelight.blocks.plan import assemble
+from sidelight.blocks.plan import assemble, within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sidelight.blocks import BlockSource, Extent
     from sidelight.filesystems.ext.mapping import Mapping, Run
-    from sidelight.filesystems.protocol import Entry, Inode
+    from sidelight.filesystems.protocol import Entry, Inode, Piece
     from sidelight.model import Problem
 
 LONGEST_LINK = 4096
@@ -119,6 +119,35 @@ class ExtFilesystem:
                 files.append((node.number, node.size, self._extents(mapping.runs)))
         yield from read_in_physical_order(self._source, files)
 
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        """See Filesystem.pieces."""
+        size = self.block_size
+        nodes = self._inodes.nodes(dict.fromkeys(number for number, _, _ in wanted))
+        mapped: list[tuple[Piece, Node, tuple[int, int]]] = []
+        for piece in dict.fromkeys(wanted):
+            number, offset, length = piece
+            node = nodes.get(number)
+            if node is None:
+                yield piece, DamagedError("the inode cannot be read", where=self._at(number))
+                continue
+            whole = self._unmapped(node, node.size)
+            end = min(offset + length, node.size)
+            if isinstance(whole, SidelightError):
+                yield piece, whole
+            elif whole is not None or offset < 0 or end <= offset:
+                yield piece, (whole or b"")[max(offset, 0) : max(end, 0)]
+            else:
+                mapped.append((piece, node, (offset // size, -(-end // size))))
+        maps = self._mapper.map([node for _, node, _ in mapped], [span for _, _, span in mapped])
+        files = []
+        for (piece, node, _), mapping in zip(mapped, maps, strict=True):
+            if mapping.faults:
+                yield piece, self._fault(node, mapping)
+            else:
+                length = min(piece[2], node.size - piece[1])
+                files.append((piece, length, within(self._extents(mapping.runs), *piece[1:])))
+        yield from read_in_physical_order(self._source, files)
+
     def read(self, number: int, offset: int, length: int) -> bytes:
         """See Filesystem.read. Raises FormatError, PathError or SourceError."""
         node = self._node(number)
@@ -187,7 +216,7 @@ class ExtFilesystem:
     def _range(self, node: Node, offset: int, length: int) -> bytes:
         size = self.block_size
         first, last = offset // size, -(-(offset + length) // size)
-        mapping = self._mapper.map([node], (first, last))[0]
+        mapping = self._mapper.map([node], [(first, last)])[0]
         if mapping.faults:
             raise self._fault(node, mapping)
         begin = first * size

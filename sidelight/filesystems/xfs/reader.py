@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
+from sidelight.blocks.plan import within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -15,7 +16,7 @@ from sidelight.errors import (
     SourceError,
     UnsupportedError,
 )
-from sidelight.filesystems.protocol import Entry, Inode, Kind
+from sidelight.filesystems.protocol import Entry, Inode, Kind, Piece
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
@@ -75,6 +76,36 @@ class XfsFilesystem:
         self, numbers: Sequence[int], limit: int
     ) -> Iterator[tuple[int, bytes | SidelightError]]:
         """Whole contents of regular files; see the protocol."""
+        files: list[tuple[int, int, list[Extent]]] = []
+        for number, found in self._locate(numbers, limit):
+            if isinstance(found, SidelightError):
+                yield number, found
+            else:
+                files.append((number, found[0], _cut(found[1], found[0])))
+        yield from read_in_physical_order(self._volume.source, files)
+
+    def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
+        """Parts of regular files; see the protocol."""
+        by_number: dict[int, list[Piece]] = {}
+        for piece in dict.fromkeys(wanted):
+            by_number.setdefault(piece[0], []).append(piece)
+        files: list[tuple[Piece, int, list[Extent]]] = []
+        for number, found in self._locate(list(by_number), (1 << 63) - 1):
+            for piece in by_number[number]:
+                if isinstance(found, SidelightError):
+                    yield piece, found
+                    continue
+                length = min(piece[2], found[0] - piece[1])
+                if piece[1] < 0 or length <= 0:
+                    yield piece, b""
+                else:
+                    files.append((piece, length, within(found[1], piece[1], length)))
+        yield from read_in_physical_order(self._volume.source, files)
+
+    def _locate(
+        self, numbers: Sequence[int], limit: int
+    ) -> Iterator[tuple[int, tuple[int, list[Extent]] | SidelightError]]:
+        """(size, extents) of regular files, or why their contents cannot be had."""
         left = dict.fromkeys(numbers)
         sizes: dict[int, int] = {}
         forks = []
@@ -86,15 +117,11 @@ class XfsFilesystem:
                     continue
                 sizes[raw.number] = raw.size
                 forks.append(bmap.Fork(raw.number, raw.format, raw.extents, raw.fork))
-        mapped = bmap.map_forks(self._volume, forks)
-        files: list[tuple[int, int, list[Extent]]] = []
-        for number, mapping in mapped.items():
+        for number, mapping in bmap.map_forks(self._volume, forks).items():
             if mapping.fault:
                 yield number, DamagedError(mapping.fault, where=self._where(number))
             else:
-                files.append((number, sizes[number], _cut(mapping.extents, sizes[number])))
-        for number, content in read_in_physical_order(self._volume.source, files):
-            yield number, content
+                yield number, (sizes[number], mapping.extents)
         for number in left:
             yield number, self._lost(number)
 
