@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo flower test lint unit real faults torture packages bench clean lock
+.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench clean lock
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,11 @@ torture: $(STAMP) packages ## readers against the kernel on disks copied under l
 	$(BIN)/python -m tests.torture.run_ext --copies $(or $(COPIES),200) --kind ext3 --kind ext4
 	$(BIN)/python -m tests.torture.run_xfs --copies $(or $(COPIES),200)
 
+fuzz: $(STAMP) ## coverage-guided fuzzing of the readers, target after target (long; RUNS=20000)
+	$(BIN)/python -m fuzz --runs $(or $(RUNS),20000)
+
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
-DEBIAN := e2fsprogs xfsprogs fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server
+DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server
 packages: ## Debian packages for the real tests (needs root; without it, some tests skip)
 	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \

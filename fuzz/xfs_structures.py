@@ -1,32 +1,20 @@
 """Mutated structures of XFS, fed to their decoders without an image around them.
 
-    python fuzz/xfs_structures.py [--seconds 600] [--seed 1] [--only log-items]
-
 An image costs milliseconds, a structure microseconds: superblocks, inode cores with what their
 forks hold, directories in all forms, extent trees, the log's ring and the items in it. Their
-checksums are made right again on most, or nothing behind them would be reached. Every structure
-counts as one input. What fails is printed with the seed that gives it again.
+checksums are made right again on most, or nothing behind them would be reached.
 """
 
 from __future__ import annotations
 
-import argparse
-import random
-import re
-import signal
 import struct
-import sys
-import time
-from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from fuzz.xfs import HungError, _any_checksum, mend
+from fuzz.choices import check_names, scramble
+from fuzz.xfs import CHECKSUM_OK, any_checksum, mend
 from sidelight.errors import SidelightError
 from sidelight.filesystems.xfs import bmap, directory_entries, layout, log_records
 from sidelight.filesystems.xfs.directories import read_directories
@@ -41,35 +29,8 @@ from tests.images.xfs import log_writer
 from tests.images.xfs.fixtures import PIECE, SparseImage, load
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
-    from types import FrameType
-
-# Seconds for one round of a target, which takes a few milliseconds.
-DEADLINE = 10.0
-INTERESTING = (0, 1, 2, 3, 7, 8, 0x0F, 0x10, 0x1F, 0x20, 0x3F, 0x40, 0x7F, 0x80, 0xFE, 0xFF)
-
-
-def scramble(chance: random.Random, data: bytes, most: int = 6) -> bytes:
-    """Some bytes changed, mostly to values at the edges of ranges; often among the first."""
-    content = bytearray(data)
-    for _ in range(chance.randrange(1, most + 1)):
-        reach = len(content) if chance.random() < 0.5 else min(len(content), 200)
-        at = chance.randrange(reach)
-        how = chance.randrange(5)
-        if how == 0:
-            content[at] ^= 1 << chance.randrange(8)
-        elif how == 1:
-            content[at] = chance.choice(INTERESTING)
-        elif how == 2:
-            content[at] = chance.randrange(256)
-        elif how == 3:
-            width = chance.choice((2, 4, 8))
-            content[at : at + width] = bytes((chance.choice((0, 0x7F, 0x80, 0xFF)),)) * width
-        else:
-            width, source = chance.choice((2, 4, 8, 16)), chance.randrange(len(content))
-            content[at : at + width] = content[source : source + width]
-    # What was put in at the end may have made it longer or shorter.
-    return bytes(content[: len(data)]).ljust(len(data), b"\0")
 
 
 class Base(NamedTuple):
@@ -120,21 +81,21 @@ class Targets:
         self.bases = [base("tiny"), base("version4"), base("tiny-dirty")]
         self.log_base = self.bases[0]
         self.all: dict[str, Callable[[random.Random], int]] = {
-            "superblocks": self.superblocks,
-            "inodes": self.inodes,
-            "shortform": self.shortform,
-            "blocks": self.blocks,
-            "directories": self.directories,
-            "extents": self.extents,
-            "trees": self.trees,
-            "log-items": self.log_items,
-            "log-rings": self.log_rings,
+            "xfs-superblocks": self.superblocks,
+            "xfs-inodes": self.inodes,
+            "xfs-shortform": self.shortform,
+            "xfs-blocks": self.blocks,
+            "xfs-directories": self.directories,
+            "xfs-extents": self.extents,
+            "xfs-trees": self.trees,
+            "xfs-log-items": self.log_items,
+            "xfs-log-rings": self.log_rings,
         }
 
     def superblocks(self, chance: random.Random) -> int:
         """The geometry, and now and then all that it leads to."""
         one = chance.choice(self.bases)
-        for _ in range(50):
+        for _ in range(4):
             sector = scramble(chance, one.image.pieces[0][:512])
             pieces = {0: mend(sector + one.image.pieces[0][512:])}
             with suppress(SidelightError):
@@ -143,7 +104,7 @@ class Targets:
                     whole = SparseImage("sb", one.image.size, one.image.pieces | pieces)
                     filesystem = XfsFilesystem(whole)
                     list(filesystem.directories([filesystem.root]))
-        return 50
+        return 4
 
     def _scrambled_inodes(self, chance: random.Random) -> tuple[Volume, list[int]]:
         one = chance.choice(self.bases)
@@ -167,7 +128,7 @@ class Targets:
         """Cores, forks, links and directories of many inodes at once."""
         volume, numbers = self._scrambled_inodes(chance)
         read_metadata(volume, numbers)
-        check_listings(read_directories(volume, numbers))
+        check_names(read_directories(volume, numbers))
         for window in read_raw(volume, numbers):
             forks = [bmap.Fork(raw.number, raw.format, raw.extents, raw.fork) for raw in window]
             check_mappings(volume, bmap.map_forks(volume, forks))
@@ -178,7 +139,7 @@ class Targets:
 
     def shortform(self, chance: random.Random) -> int:
         """Directories in inodes."""
-        for _ in range(100):
+        for _ in range(8):
             large, ftype = chance.random() < 0.3, chance.random() < 0.7
             width = 8 if large else 4
             count = chance.randrange(6)
@@ -192,7 +153,7 @@ class Targets:
             entries, fault = directory_entries.parse_shortform(area, size, ftype)
             if not fault and len(entries) != area[0]:
                 raise AssertionError("entries lost without a word")
-        return 100
+        return 8
 
     def _scrambled_block(self, chance: random.Random, one: Base) -> bytes:
         content = one.image.pieces[chance.choice(one.directory_pieces)]
@@ -227,7 +188,7 @@ class Targets:
             content = scramble(chance, content)
             pieces[piece] = mend(content) if chance.random() < 0.9 else content
         image = SparseImage("directories", one.image.size, pieces)
-        check_listings(read_directories(volume_of(image, one.superblock), one.directories))
+        check_names(read_directories(volume_of(image, one.superblock), one.directories))
         return len(one.directory_pieces)
 
     def extents(self, chance: random.Random) -> int:
@@ -314,7 +275,7 @@ class Targets:
         with suppress(SidelightError):
             source, replaced, _ = recover(volume, _Given([record]), Ends(9, 8, clean=False))
             volume.source, volume.replayed = source, replaced
-            check_listings(read_directories(volume, one.directories[:4]))
+            check_names(read_directories(volume, one.directories[:4]))
         return made
 
     def _item(self, chance: random.Random, one: Base) -> list[bytes]:
@@ -372,6 +333,8 @@ class Targets:
                 log.ring[at] = log.ring[chance.randrange(len(log.ring))]
         image = log.finish()
         superblock = read_superblock(image, "ring")
+        # A record's checksum is not made right again.
+        log_records._checksum_ok = any_checksum if chance.random() < 0.7 else CHECKSUM_OK  # noqa: SLF001
         with suppress(SidelightError):
             found = Log(image, superblock, "ring")
             ends = found.find_ends()
@@ -390,16 +353,6 @@ class _Given(Log):
         return self._given
 
 
-def check_listings(listings: object) -> None:
-    """No name that no path can have."""
-    for _, entries in listings:  # type: ignore[attr-defined]
-        for name, number, kind in entries:
-            if not name or b"/" in name or b"\0" in name or name in (b".", b".."):
-                raise AssertionError(f"a name no path can have: {name!r}")
-            if not (0 <= number < 1 << 64 and 0 <= kind <= 7):
-                raise AssertionError(f"an entry that cannot be: {number}, {kind}")
-
-
 def check_mappings(volume: Volume, mapped: dict[int, bmap.Mapping]) -> None:
     """Without a fault: ascending extents that lie within the filesystem."""
     end = volume.superblock.blocks << volume.superblock.block_log
@@ -411,58 +364,3 @@ def check_mappings(volume: Volume, mapped: dict[int, bmap.Mapping]) -> None:
             if logical < at or length <= 0 or physical < 0 or physical + length > end:
                 raise AssertionError(f"an extent that cannot be: {(logical, physical, length)}")
             at = logical + length
-
-
-def _hung(_signal: int, _frame: FrameType | None) -> None:
-    raise HungError(f"more than {DEADLINE} s")
-
-
-def one(targets: Targets, name: str, seed: int) -> int:
-    """One round of a target."""
-    chance = random.Random(seed)
-    strict = log_records._checksum_ok  # noqa: SLF001 - a record's is not made right again
-    if chance.random() < 0.7:
-        log_records._checksum_ok = _any_checksum  # noqa: SLF001
-    signal.setitimer(signal.ITIMER_REAL, DEADLINE)
-    try:
-        return targets.all[name](chance)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        log_records._checksum_ok = strict  # noqa: SLF001
-
-
-def main() -> int:
-    """Rounds of every target in turn until the time is over; 1 for any failure."""
-    signal.signal(signal.SIGALRM, _hung)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", action="append")
-    chosen = parser.parse_args()
-    targets = Targets()
-    counts: Counter[str] = Counter()
-    spent: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
-    began, seed = time.monotonic(), chosen.seed
-    while time.monotonic() - began < chosen.seconds:
-        for name in chosen.only or targets.all:
-            start = time.monotonic()
-            try:
-                counts[name] += one(targets, name, seed)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
-                what = f"{name}: {type(error).__name__}: {error}"
-                # Numbers differ from seed to seed where the fault does not.
-                fault = re.sub(r"\d+", "n", what)
-                failures[fault] += 1
-                if failures[fault] <= 3:
-                    print(f"seed {seed}: {what}", flush=True)
-            spent[name] += time.monotonic() - start  # type: ignore[assignment]
-        seed += 1
-    for name, count in counts.items():
-        print(f"{name}: {count} inputs, {count / spent[name]:.0f} a second")
-    print(f"{counts.total()} inputs, {failures.total()} failures, seeds up to {seed}")
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
