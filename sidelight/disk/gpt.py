@@ -138,7 +138,7 @@ def _entries(
     found: list[Partition] = []
     for index in range(header.entry_count):
         fields = layout.ENTRY.unpack_from(table, index * header.entry_size)
-        kind, unique, first, last, _, name = fields
+        kind, unique, first, last, attributes, name = fields
         if kind == layout.UNUSED:
             continue
         number = index + 1
@@ -158,6 +158,7 @@ def _entries(
                 str(UUID(bytes_le=kind)),
                 str(UUID(bytes_le=unique)),
                 name.decode("utf-16-le", "replace").split("\0", 1)[0],
+                attributes,
             )
         )
     return found

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Partition:
     """One entry of a partition table; offsets and sizes in bytes of the disk.
 
-    `type` is GPT's type GUID in lower case, or MBR's type as two hexadecimal digits.
+    `type` is GPT's type GUID in lower case, or MBR's type as two hexadecimal digits; `attributes`
+    are GPT's 64 bits.
     """
 
     number: int
@@ -22,6 +23,7 @@ class Partition:
     type: str
     uuid: str = ""
     label: str = ""
+    attributes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Region:
     """A partition, a logical volume or a whole disk that holds no partition table.
 
     `disk` is the index of its source in the list given, -1 where it lies on several; `partition`
-    its number as the kernel counts. `partuuid` and `partlabel` are as in fstab. `lv` is `vg/lv`,
+    its number as the kernel counts. `partuuid` and `partlabel` are as in fstab, `parttype` and
+    `attributes` as in Partition. `lv` is `vg/lv`,
     `device_names` every path under /dev that the machine may use for it. `kind`, `uuid` and
     `label` come from its signature (see Signature).
     """
@@ -55,6 +58,8 @@ class Region:
     partition: int | None = None
     partuuid: str = ""
     partlabel: str = ""
+    parttype: str = ""
+    attributes: int = 0
     lv: str = ""
     device_names: tuple[str, ...] = ()
     kind: str = ""

@@ -44,7 +44,6 @@ def volumes(
     """
     prefetch_together([(source, [(0, 1), (source.size - 1, 1)]) for source in sources])
     regions: list[Region] = []
-    types: dict[str, str] = {}
     for disk, source in enumerate(sources):
         attached = devices[disk] if disk < len(devices) else ""
         try:
@@ -52,17 +51,14 @@ def volumes(
         except SourceError as error:
             problems.append(Problem(source.name, error.what))
             continue
-        for partition in found:
-            region = _region(source, disk, partition, attached)
-            types[region.name] = partition.type
-            regions.append(region)
+        regions += [_region(source, disk, partition, attached) for partition in found]
         if not found:
             regions.append(
                 Region(source, source.name, disk, device_names=device_names(disk, None, attached))
             )
-    named = _recognised(regions, types, problems)
+    named = _recognised(regions, problems)
     members = [region for region in named if region.kind == LVM_MEMBER]
-    mapped = _recognised(_logical(members, problems), {}, problems)
+    mapped = _recognised(_logical(members, problems), problems)
     return [region for region in named if region.kind != LVM_MEMBER] + mapped
 
 
@@ -87,19 +83,19 @@ def _region(source: BlockSource, disk: int, partition: Partition, attached: str)
         partition.number,
         partition.uuid,
         partition.label,
+        partition.type,
+        partition.attributes,
         device_names=device_names(disk, partition.number, attached),
     )
 
 
-def _recognised(
-    regions: list[Region], types: dict[str, str], problems: list[Problem]
-) -> list[Region]:
+def _recognised(regions: list[Region], problems: list[Problem]) -> list[Region]:
     """Name what each region holds."""
     prefetch_together([(region.source, [(0, 4096)]) for region in regions])
     found = []
     for region in regions:
         try:
-            signature = _signature(region, types.get(region.name, ""))
+            signature = _signature(region)
         except SourceError as error:
             problems.append(Problem(region.name, f"cannot be read: {error.what}"))
             continue
@@ -109,14 +105,14 @@ def _recognised(
     return found
 
 
-def _signature(region: Region, partition_type: str) -> Signature:
+def _signature(region: Region) -> Signature:
     """The region's signature; its end is read only where an md superblock may be there."""
     source = region.source
     signature = identify(source)
     whole_disk = region.partition is None and not region.lv
     if (
         whole_disk
-        or partition_type in RAID_TYPES
+        or region.parttype in RAID_TYPES
         or signature.extent > source.size
         or signature.kind in ("", "blank")
     ):
@@ -126,8 +122,8 @@ def _signature(region: Region, partition_type: str) -> Signature:
             end = Signature()  # a truncated disk: what its beginning says is what is known
         if end.kind:
             return end
-    if signature.kind in ("", "blank") and partition_type in BOOT_TYPES:
-        return Signature(BOOT_TYPES[partition_type])
+    if signature.kind in ("", "blank") and region.parttype in BOOT_TYPES:
+        return Signature(BOOT_TYPES[region.parttype])
     return signature
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,17 +54,46 @@ _LINKS = {
     "by-partlabel": "PARTLABEL",
 }
 _TAGS = frozenset(_LINKS.values())
+_AUTOMOUNT = frozenset({"x-systemd.automount", "comment=systemd.automount"})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `device` and `type` as text, `target` as bytes without slashes at its ends."""
+    """One line. `device` and `type` as text, `target` as bytes without slashes at its ends.
+
+    `unit` is the path of the mount unit that says so instead of a line of fstab; `dormant` that
+    the unit is started only where fstab has a line for its target.
+    """
 
     number: int
     device: str
     target: bytes
     type: str
     options: tuple[str, ...]
+    unit: str = ""
+    dormant: bool = False
+
+    @property
+    def where(self) -> str:
+        """For Problems."""
+        place = self.unit or f"/etc/fstab: line {self.number}"
+        return f"{place} (/{self.target.decode('utf-8', 'backslashreplace')})"
+
+    @property
+    def at_boot(self) -> bool:
+        """Whether it is mounted at boot, or as soon as somebody looks."""
+        if "noauto" not in self.options:
+            return True
+        return not _AUTOMOUNT.isdisjoint(self.options)
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a machine is whole without it, as with an instance's own ephemeral disks."""
+        return "nofail" in self.options
+
+    def only_with_fstab(self) -> Line:
+        """The same, dormant."""
+        return replace(self, dormant=True)
 
     @property
     def bind(self) -> bool:
@@ -95,18 +124,22 @@ def parse(data: bytes) -> Iterator[Line]:
         fields = raw.split()
         if len(fields) < 2 or fields[0].startswith(b"#"):
             continue
-        texts = [_decode(_unescape(field)) for field in fields[:4]]
-        device, kind = texts[0], texts[2] if len(texts) > 2 else "auto"
-        options = tuple(texts[3].split(",")) if len(texts) > 3 else ()
-        target = _unescape(fields[1])
-        if not target.startswith(b"/") or b"\0" in target:
-            continue
-        line = Line(number, device, _clean(target), kind, options)
-        if line.bind:
-            if device.startswith("/"):
-                yield line
-        elif _on_a_disk(device, kind):
-            yield line
+        plain = [_unescape(field) for field in fields[:4]] + [b"auto", b""][len(fields[:4]) - 2 :]
+        line = mountable(plain[0], plain[1], plain[2], plain[3])
+        if line is not None:
+            yield replace(line, number=number)
+
+
+def mountable(
+    device: bytes, target: bytes, kind: bytes, options: bytes, unit: str = ""
+) -> Line | None:
+    """These words as a line; None where they put nothing of a disk anywhere."""
+    if not target.startswith(b"/") or b"\0" in target:
+        return None
+    words = tuple(_decode(options).split(",")) if options else ()
+    line = Line(0, _decode(device), _clean(target), _decode(kind), words, unit)
+    on_disk = line.device.startswith("/") if line.bind else _on_a_disk(line.device, line.type)
+    return line if on_disk else None
 
 
 def matches(device: str, regions: Sequence[Region]) -> list[Region]:
@@ -116,6 +149,9 @@ def matches(device: str, regions: Sequence[Region]) -> list[Region]:
     if device.startswith("/dev/disk/") and link in _LINKS:
         # udev writes what a file name cannot hold as \x and two digits.
         tag, value = _LINKS[link], _HEX.sub(lambda match: chr(int(match.group(1), 16)), name)
+    elif tag == "ID":
+        device = f"/dev/disk/by-id/{value}"
+        return [region for region in regions if device in region.device_names]
     elif tag not in _TAGS:
         return [region for region in regions if device in region.device_names]
     value = value.strip("\"'")
@@ -134,7 +170,7 @@ def _has(region: Region, tag: str, value: str) -> bool:
 def _on_a_disk(device: str, kind: str) -> bool:
     if kind in ELSEWHERE or kind.startswith("fuse") or device.startswith("//"):
         return False
-    return device.startswith("/") or device.partition("=")[0] in _TAGS
+    return device.startswith("/") or device.partition("=")[0] in _TAGS | {"ID"}
 
 
 def _unescape(field: bytes) -> bytes:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from sidelight.disk.signatures import READABLE
 from sidelight.errors import FormatError, PathError, SidelightError, SourceError
-from sidelight.filesystems import fstab
+from sidelight.filesystems import discoverable, fstab
 from sidelight.filesystems.nothing import NoFilesystem
 from sidelight.filesystems.opening import open_filesystem
 from sidelight.filesystems.protocol import Kind
 from sidelight.filesystems.tree import MachineTree
+from sidelight.filesystems.units import enabled_mounts
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = ["MachineTree", "assemble", "open_regions"]
 OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
 # What tells a root filesystem that has no os-release: distributions from before 2012.
 OLD_ROOT = (b"etc/fstab", b"etc/passwd")
+SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 
 Opened = tuple["Region", "Filesystem"]
 
@@ -46,9 +48,11 @@ def open_regions(
 def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree:
     """The machine's tree. `regions` are all of its regions, `opened` those that can be read.
 
-    The root is the filesystem with an os-release; of several, the one whose fstab names itself.
-    A single filesystem is the root whatever it holds. What nothing mounts is shown in `/` under
-    its region's name in brackets, slashes as colons: `[vg0:data]`.
+    The root is the filesystem with an os-release; of several, the one whose fstab names itself,
+    else the one whose GPT type says root, else the first in the order of the disks. A single
+    filesystem is the root whatever it holds. What is mounted where, fstab says, and systemd's
+    enabled mount units, and its rule for GPT types. What nothing mounts is shown in `/` under its
+    region's name in brackets, slashes as colons: `[vg0:data]`.
     """
     root = _root(regions, opened)
     tree = MachineTree(NoFilesystem() if root is None else root[1])
@@ -76,8 +80,9 @@ def _root(regions: Sequence[Region], opened: Sequence[Opened]) -> Opened | None:
             own = next((line for line in lines if line.target == b"" and not line.bind), None)
             if own is not None and region in fstab.matches(own.device, regions):
                 return region, fs
+        typed = (item for item in found if item[0].parttype in discoverable.ROOTS)
         if found:
-            return found[0]
+            return next(typed, found[0])
     return opened[0] if len(opened) == 1 else None
 
 
@@ -109,8 +114,8 @@ def _mount_all(
     opened: Sequence[Opened],
     mounted: list[Filesystem],
 ) -> None:
-    """Do what fstab says, in the order in which its lines need each other."""
-    pending = [line for line in _lines(tree) if line.target]
+    """Do what the machine says, in the order in which its lines need each other."""
+    pending = _said(tree, root[0], regions)
     while pending:
         line = next((item for item in pending if not _needs(item, pending)), pending[0])
         pending.remove(line)
@@ -121,7 +126,28 @@ def _mount_all(
             else:
                 _mount(tree, line, root, regions, opened, mounted)
         except SidelightError as error:
-            tree.note(_problem(line, error.what))
+            if not (line.bind and line.may_be_absent):
+                tree.note(Problem(line.where, error.what))
+
+
+def _said(tree: MachineTree, root: Region, regions: Sequence[Region]) -> list[fstab.Line]:
+    """All that is mounted at boot.
+
+    A unit under /etc rules over fstab's line for its target, that over a vendor's unit, as in the
+    order of systemd's unit paths; and all of them over what it discovers by itself.
+    """
+    lines = [line for line in _lines(tree) if line.target]
+    if _has_any(tree, SYSTEMD):
+        # Of two lines for one place systemd takes the first, where `mount -a` stacks them.
+        lines = list({line.target: line for line in reversed(lines)}.values())[::-1]
+    above, below = enabled_mounts(tree)
+    in_fstab = {line.target for line in lines}
+    units = {line.target: line for line in above if not line.dormant or line.target in in_fstab}
+    said = [line for line in lines if line.target not in units] + list(units.values())
+    taken = {line.target for line in said}
+    said += [line for line in below if line.target not in taken]
+    said += discoverable.discovered(tree, root, regions, {line.target for line in said})
+    return [line for line in said if line.at_boot]
 
 
 def _needs(line: fstab.Line, pending: Sequence[fstab.Line]) -> bool:
@@ -152,11 +178,12 @@ def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as
         if region != root[0] and _may_be(line.type, region.kind)
     ]
     if not found:
-        tree.note(_problem(line, f"{line.device} is not among the volumes"))
+        if not line.may_be_absent:
+            tree.note(Problem(line.where, f"{line.device} is not among the volumes"))
         return
     if len(found) > 1:
         names = ", ".join(region.name for region in found)
-        tree.note(_problem(line, f"{line.device} may be any of {names}; the first is taken"))
+        tree.note(Problem(line.where, f"{line.device} may be any of {names}; the first is taken"))
     fs = next((fs for region, fs in opened if region is found[0]), None)
     if fs is None:
         return  # what cannot be read has its Problem already, or holds no files
@@ -177,8 +204,3 @@ def _may_be(wanted: str, kind: str) -> bool:
     if wanted not in READABLE or kind not in READABLE:
         return True
     return wanted == kind or (wanted.startswith("ext") and kind.startswith("ext"))
-
-
-def _problem(line: fstab.Line, what: str) -> Problem:
-    target = line.target.decode("utf-8", "backslashreplace")
-    return Problem(f"/etc/fstab: line {line.number} (/{target})", what)

@@ -64,7 +64,7 @@ def walked(tree: MachineTree) -> set[str]:
 
 def test_filesystems_are_mounted_where_fstab_says() -> None:
     tree = machine(
-        "LABEL=root / ext4\n/dev/xvdb1 /var ext4\n/dev/mapper/vg-log /var/log auto noauto\n",
+        "LABEL=root / ext4\n/dev/xvdb1 /var ext4\n/dev/mapper/vg-log /var/log auto nofail\n",
         {
             "root": {"var": {"hidden": b""}, "bin": {"sh": b"#!"}},
             "var": {"lib": {"status": b"ok"}, "log": {}},
@@ -144,9 +144,41 @@ def test_a_device_that_holds_another_filesystem_than_the_line_says_is_not_it() -
 
 
 def test_a_device_that_is_absent_is_a_problem() -> None:
-    tree = machine("UUID=gone /data ext4 nofail\n", {"root": {"data": {}}})
+    tree = machine("UUID=gone /data ext4 defaults\n", {"root": {"data": {}}})
     assert [p.where for p in tree.problems] == ["/etc/fstab: line 1 (/data)"]
     assert "not among the volumes" in tree.problems[0].what
+
+
+def test_what_a_machine_boots_without_may_be_absent() -> None:
+    lines = (
+        "/dev/xvdz /mnt auto defaults,nofail,comment=cloudconfig 0 2\n"
+        "LABEL=ephemeral0 /scratch ext4 nofail,x-systemd.device-timeout=1\n"
+        "UUID=gone /backup xfs noauto\n"
+        "/scratch/cache /var none bind,nofail\n"
+    )
+    disks: dict[str, dict[str, object]] = {"root": {"mnt": {}, "scratch": {}, "var": {}}}
+    assert machine(lines, disks).problems == []
+
+
+def test_what_is_not_mounted_at_boot_hides_nothing_and_is_scanned() -> None:
+    disks: dict[str, dict[str, object]] = {"root": {"data": {"under": b""}}, "data": {"x": b""}}
+    tree = machine("LABEL=data /data ext4 noauto\n", disks)
+    assert {"data/under", "[disk1:p1]/x"} <= walked(tree)
+    assert tree.problems == []
+    lazily = machine("LABEL=data /data ext4 noauto,x-systemd.automount\n", disks)
+    assert "data/x" in walked(lazily)
+    assert "data/under" not in walked(lazily)
+
+
+def test_of_two_lines_for_a_place_systemd_takes_the_first() -> None:
+    disks: dict[str, dict[str, object]] = {
+        "root": {"data": {}}, "one": {"in-one": b""}, "two": {"in-two": b""},
+    }  # fmt: skip
+    lines = "LABEL=one /data ext4\nLABEL=two /data ext4\n"
+    assert "data/in-two" in walked(machine(lines, disks))
+    systemd = {"lib": {**USR["lib"], "systemd": {"systemd": b""}}}
+    disks["root"]["usr"] = systemd
+    assert "data/in-one" in walked(machine(lines, disks))
 
 
 def test_a_mount_point_that_is_absent_is_a_problem_and_its_filesystem_still_there() -> None:
@@ -162,6 +194,18 @@ def test_of_two_roots_the_one_that_fstab_names_itself_is_taken() -> None:
     (problem,) = tree.problems
     assert problem.where == "disk0/p1"
     assert "second root" in problem.what
+
+
+def test_of_two_roots_without_names_the_one_of_the_gpt_type_is_taken() -> None:
+    regions, opened = [], []
+    for index, kind in enumerate(("", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709")):
+        fs = MemoryFilesystem({"etc": OS, "usr": USR}, f"disk{index}/p1")
+        source = MemorySource(b"", fs.source_name)
+        regions.append(Region(source, fs.source_name, index, 1, parttype=kind, kind="ext4"))
+        opened.append((regions[-1], fs))
+    tree = assemble(regions, opened)
+    assert tree.root is opened[1][1]
+    assert "second root" in tree.problems[0].what
 
 
 def test_an_os_release_that_links_into_usr_on_its_own_filesystem_is_found() -> None:

@@ -37,7 +37,7 @@ FSTAB = """
 UUID=12345678-1234-1234-1234-123456789abc /boot ext4 defaults 0 2
 UUID=ABCD-1234 /boot/efi vfat umask=0077 0 1
 /dev/my-vg/var /var ext4 defaults 0 2
-PARTLABEL=srv\\040data /srv ext4 nofail 0 2
+PARTLABEL=srv\\040data /srv ext4 defaults 0 2
 /dev/mapper/my--vg-swap none swap sw 0 0
 /srv/www /var/www none bind 0 0
 """

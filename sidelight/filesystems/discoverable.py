@@ -1,0 +1,95 @@
+"""What systemd mounts without being told, by the types of GPT partitions.
+
+Source: the Discoverable Partitions Specification, and systemd-gpt-auto-generator(8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sidelight.errors import FormatError, PathError, SourceError
+from sidelight.filesystems.fstab import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sidelight.disk import Region
+    from sidelight.filesystems.tree import MachineTree
+
+GENERATORS = (
+    b"usr/lib/systemd/system-generators/systemd-gpt-auto-generator",
+    b"lib/systemd/system-generators/systemd-gpt-auto-generator",
+)
+ROOTS = frozenset(
+    {
+        "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",  # x86-64
+        "b921b045-1df0-41c3-af44-4c6f280d3fae",  # arm64
+    }
+)
+VAR = "4d21b016-b534-45c2-a9fb-5c16e091fd2d"
+# Type -> mount point, those above others first.
+TARGETS = {
+    "bc13c2ff-59e6-4262-a352-b275fd6f7172": b"boot",
+    "933ac7e1-2eb4-4f13-b844-0e14e2aef915": b"home",
+    "3b8f8425-20e0-4f3b-907f-1a25a76f98e8": b"srv",
+    VAR: b"var",
+    "7ec6f557-3bc5-4aca-b293-16ef5df639d1": b"var/tmp",
+}
+NO_AUTO = 1 << 63  # attribute
+MACHINE_ID = b"etc/machine-id"
+
+
+def discovered(
+    tree: MachineTree, root: Region, regions: Sequence[Region], taken: Collection[bytes]
+) -> list[Line]:
+    """Partitions beside the root's, as lines; `taken` are the mount points that others say.
+
+    The generator must be on the machine. A mount point that is not empty is left alone, and /var
+    is taken only with the UUID that its machine's id gives.
+    """
+    if not any(_exists(tree, path) for path in GENERATORS):
+        return []
+    lines = []
+    for kind, target in TARGETS.items():
+        found = next((r for r in regions if r.disk == root.disk and r.parttype == kind), None)
+        if found is None or found.attributes & NO_AUTO or target in taken:
+            continue
+        if kind == VAR and found.partuuid != variable_uuid(_machine_id(tree)):
+            continue
+        if _is_empty(tree, target):
+            unit = f"{found.name}: GPT type {kind}"
+            lines.append(Line(0, f"PARTUUID={found.partuuid}", target, "auto", (), unit))
+    return lines
+
+
+def variable_uuid(machine_id: bytes) -> str:
+    """The UUID that a machine's own /var has: its id's HMAC over the type, as UUID version 4."""
+    raw = bytearray(hmac.digest(machine_id, UUID(VAR).bytes, hashlib.sha256)[:16])
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    return str(UUID(bytes=bytes(raw)))
+
+
+def _machine_id(tree: MachineTree) -> bytes:
+    try:
+        return bytes.fromhex(tree.read(MACHINE_ID, 0, 64).decode("ascii").strip())
+    except (PathError, FormatError, SourceError, ValueError):
+        return b""
+
+
+def _exists(tree: MachineTree, path: bytes) -> bool:
+    try:
+        tree.place(path)
+    except (PathError, FormatError, SourceError):
+        return False
+    return True
+
+
+def _is_empty(tree: MachineTree, path: bytes) -> bool:
+    try:
+        return not tree.listdir(path)
+    except (PathError, FormatError, SourceError):
+        return False
