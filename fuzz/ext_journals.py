@@ -149,7 +149,8 @@ class Targets:
             FastReplay(inodes, mapper, directories).apply(valid)
         numbers = [*self.base.rows, 13, 14]
         inodes.inodes(numbers)
-        check_mappings(volume, mapper.map(list(inodes.nodes(numbers).values()), (0, 64)))
+        nodes = list(inodes.nodes(numbers).values())
+        check_mappings(volume, mapper.map(nodes, [(0, 64)] * len(nodes)))
         check_names(directories.read([2]))
         return len(tags)
 

@@ -268,7 +268,7 @@ class Targets:
         node = self._node(12, area, size, 0)
         first = chance.randrange(300)
         span = (first, first + chance.randrange(1, 300)) if chance.random() < 0.7 else None
-        check_mappings(volume, Mapper(volume).map([node], span))
+        check_mappings(volume, Mapper(volume).map([node], None if span is None else [span]))
         return len(places) + 1
 
     def _entry_block(self, chance: random.Random) -> bytes:
