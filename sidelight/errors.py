@@ -20,6 +20,7 @@
     │   ├── IsADirectoryInTreeError
     │   └── LinkLoopError
     ├── DatabaseError           the advisory database is absent, old or corrupt
+    ├── DownloadError           a feed could not be had from its publisher
     ├── StoreError              the fleet's store
     │   └── LeaseLostError      another worker holds the scan now
     └── CloudError              an AWS control-plane call failed for good
@@ -118,6 +119,10 @@ class LinkLoopError(PathError):
 
 class DatabaseError(SidelightError):
     """The advisory database is absent, of another version, or corrupt."""
+
+
+class DownloadError(SidelightError):
+    """A feed could not be had from its publisher, or is not what the publisher says it is."""
 
 
 class StoreError(SidelightError):

@@ -11,7 +11,6 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.advisories import ecosystems, remedies, streams
-from sidelight.advisories.end_of_life import LAST_DAY
 from sidelight.advisories.verdicts import Verdict, verdict
 from sidelight.errors import FormatError
 from sidelight.model import Finding, Package, Severity
@@ -181,7 +180,7 @@ class Matcher:
                 and not _is_of_a_container(package)
             ):
                 self._package(package, ecosystem, findings)
-        return [*discontinued(inventory.os, today), *findings]
+        return [*discontinued(inventory.os, today, self._database), *findings]
 
     def _package(self, package: Package, ecosystem: str, findings: list[Finding]) -> None:
         name, version = _asked(package, ecosystem)
@@ -293,11 +292,11 @@ def _findings(package: Package, ecosystem: str, verdicts: list[Verdict]) -> list
     ]
 
 
-def discontinued(os: OperatingSystem, today: date | None) -> list[Finding]:
+def discontinued(os: OperatingSystem, today: date | None, database: Database) -> list[Finding]:
     """A finding that the operating system gets no updates any more, if it is so on that day."""
     ecosystem = ecosystems.of_machine(os)
     major = os.version_id.partition(".")[0]
-    last = LAST_DAY.get(f"{os.id}:{major}", LAST_DAY.get(ecosystem))
+    last = database.last_day(f"{os.id}:{major}", ecosystem)
     if today is None or last is None or today <= last:
         return []
     package = Package(

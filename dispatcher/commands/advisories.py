@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from sidelight.advisories import Database, build
+from sidelight.download import SOURCES, Outcome, chosen, fetch
+from sidelight.errors import UsageError
 from sidelight.report.as_table import console_for, table
 
 
 @click.group()
 def advisories() -> None:
-    """Build and look into the advisory database."""
+    """Download feeds, build the advisory database, look into it."""
 
 
 @advisories.command("build")
@@ -40,6 +42,69 @@ def build_database(sources: tuple[Path, ...], out: Path) -> None:
         )
         for problem in summary.problems:
             click.echo(f"  {problem.where}: {problem.what}", err=True)
+
+
+@advisories.command("fetch")
+@click.argument("names", nargs=-1, metavar="[SOURCE...]")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The directory to bring up to date; build from it.",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="SOURCE=URL",
+    envvar="SIDELIGHT_MIRRORS",
+    help="An address to ask instead of a source's own (or of all at ADDRESS=URL).",
+)
+@click.option("--list", "listed", is_flag=True, help="Name the sources, and do nothing.")
+def fetch_feeds(
+    names: tuple[str, ...], into: Path | None, mirrors: tuple[str, ...], *, listed: bool
+) -> None:
+    """Download feeds: the usual sources, or those named. Only what has changed is sent.
+
+    Exit status: 3 where some sources failed (what was there of them is kept), 4 where all did.
+    """
+    sources = chosen(names)
+    if listed:
+        rows = table("source", "format", "address", "checked by", "licence", "usual")
+        for item in sources if names else SOURCES:
+            address = f"{item.base}/{item.file}"
+            usual = "yes" if item.usual else ""
+            rows.add_row(
+                item.name, item.format, address, item.checksum or "TLS", item.licence, usual
+            )
+        console_for(sys.stdout).print(rows)
+        return
+    if into is None:
+        raise UsageError("--into DIR is needed")
+    outcomes = fetch(sources, into, mirrors=dict(map(_mirror, mirrors)), progress=_tell)
+    failed = sum(bool(outcome.error) for outcome in outcomes)
+    if failed:
+        sys.exit(4 if failed == len(outcomes) else 3)
+
+
+def _mirror(text: str) -> tuple[str, str]:
+    name, equals, url = text.rpartition("=")
+    if not equals or not name:
+        raise UsageError(f"a mirror is SOURCE=URL, not {text!r}")
+    return name, url
+
+
+def _tell(outcome: Outcome) -> None:
+    for note in outcome.notes:
+        click.echo(f"{outcome.source}: tried again: {note}", err=True)
+    if outcome.error:
+        click.echo(f"{outcome.source}: failed: {outcome.error}", err=True)
+        return
+    how = (
+        f"{outcome.changed} changed, {outcome.received / 1e6:.1f} MB"
+        if outcome.changed
+        else ("as it was")
+    )
+    click.echo(f"{outcome.source}: {len(outcome.files)} files, {how}")
 
 
 @advisories.command()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import assemble, feeds
 from sidelight.advisories.assemble import pack, place_of
 from sidelight.advisories.compile import spans
+from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.joining import Aliases
 from sidelight.advisories.spill import Spill
 from sidelight.advisories.writer import Labels, Writer
@@ -59,6 +61,15 @@ class _Pass:
     problems: list[Problem] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
     newest: str = ""
+    last_days: dict[str, LastDay] = field(default_factory=dict)
+
+    def last_day(self, told: LastDay) -> None:
+        """Keep the best word on a release: the first by rank, of equals the latest day."""
+        known = self.last_days.setdefault(told.ecosystem, told)
+        if (told.rank, -date.fromisoformat(told.day).toordinal(), told.source) < (
+            known.rank, -date.fromisoformat(known.day).toordinal(), known.source
+        ):  # fmt: skip
+            self.last_days[told.ecosystem] = told
 
     def problem(self, where: str, what: str) -> None:
         self.problem_count += 1
@@ -125,6 +136,9 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
         elif isinstance(item.parsed, VulnerabilityFact):
             _named(item.where, item.parsed.id)
             assemble.put_fact(reading.facts, item.parsed)
+        elif isinstance(item.parsed, LastDay):
+            _named(item.where, item.parsed.ecosystem)
+            reading.last_day(item.parsed)
         else:
             reading.problem(f"{item.where}: {item.parsed.where}", item.parsed.what)
         if count % _TICK == 0:
@@ -215,6 +229,7 @@ def _info(
         "advisories": advisories,
         "ecosystems": dict(sorted(counts.items())),
         "files": sorted(reading.files),
+        "last_days": {name: [a.day, a.source] for name, a in reading.last_days.items()},
         "newest": reading.newest,
         "packages": packages,
         "problems": reading.problem_count,

@@ -25,7 +25,8 @@ class Changes(NamedTuple):
     packages         (ecosystem, name) whose advisories changed: their answers may be others
     vulnerabilities  ids of which anything but EPSS changed; findings of them may look otherwise
     scores           ids of which only the EPSS score changed
-    ecosystems       names of those that the database speaks of now and did not, or the reverse
+    ecosystems       names of those that the database speaks of now and did not, or the reverse,
+                     and of those whose last day of support is another
 
     An inventory asks for the packages that `matching.questions` tells. One none of whose questions
     is among `packages` keeps its findings, but for the facts of `vulnerabilities` and `scores`.
@@ -58,7 +59,10 @@ def between(older: Database, newer: Database) -> Changes:
         frozenset(packages),
         frozenset(changed[0]),
         frozenset(changed[1] - changed[0]),
-        older.ecosystems ^ newer.ecosystems,
+        frozenset(
+            (older.ecosystems ^ newer.ecosystems)
+            | {name for name, _day in older.last_days ^ newer.last_days}
+        ),
     )
 
 

@@ -8,10 +8,12 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sidelight.advisories import changes, layout
 from sidelight.advisories.ecosystems import canonical, normal_name
+from sidelight.advisories.end_of_life import LAST_DAY
 from sidelight.advisories.group import Group
 from sidelight.errors import DatabaseError
 from sidelight.model import Affected, Interval, Severity
@@ -179,6 +181,24 @@ class Database:
     def ecosystems(self) -> frozenset[str]:
         """The names of the ecosystems that have advisories."""
         return frozenset(self._info["ecosystems"])
+
+    @property
+    def last_days(self) -> frozenset[tuple[str, str]]:
+        """The (release, last day of free updates) that feeds told."""
+        return frozenset((name, day) for name, (day, _who) in self._info["last_days"].items())
+
+    def last_day(self, *names: str) -> date | None:
+        """The last day of free updates of the first of these names that is known, else None.
+
+        By what a feed said when the database was built, else by the table that comes with it.
+        """
+        told: dict[str, list[str]] = self._info["last_days"]
+        for name in names:
+            if name in told:
+                return date.fromisoformat(told[name][0])
+            if name in LAST_DAY:
+                return LAST_DAY[name]
+        return None
 
     def verify(self) -> None:
         """Check every byte. Raises DatabaseError where one is not what was written."""

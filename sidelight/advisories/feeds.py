@@ -2,8 +2,8 @@
 
 A source is a file or a directory of files. By ending: `.json`, `.jsonl` (an object a line),
 `.yml`, `.xml`, `.csv`, and `.zip` and `.tar` of JSON and YAML, each also compressed (`.gz`,
-`.bz2`, `.xz`). What an object is, its own fields tell, and an XML document its first element:
-OBJECTS and DOCUMENTS are the lists. Nothing here downloads.
+`.bz2`, `.xz`, `.zst`). What an object is, its own fields tell, and an XML document its first
+element: OBJECTS and DOCUMENTS are the lists. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import zlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import yaml
+import zstandard
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.formats import (
     alas,
     alpine_secdb,
     csaf,
     debian_tracker,
+    endoflife,
     epss,
     friendsofphp,
     kev,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Parsed: TypeAlias = Advisory | VulnerabilityFact | Problem
+Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
 
 MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
 MAX_DOCUMENT = 256 << 20  # bytes of one JSON or YAML document
@@ -70,6 +73,7 @@ OBJECTS: tuple[Format, ...] = (
     Format("Ubuntu CVE", ubuntu_cves.recognises, ubuntu_cves.parse),
     Format("Alpine secdb", alpine_secdb.recognises, alpine_secdb.parse, is_unique=False),
     Format("Rocky errata", rocky_errata.recognises, rocky_errata.parse),
+    Format("endoflife.date", endoflife.recognises, endoflife.parse),
     Format("KEV", kev.recognises, kev.parse),
     Format("RubySec", rubysec.recognises, rubysec.parse, is_unique=False),
     Format("FriendsOfPHP", friendsofphp.recognises, friendsofphp.parse, is_unique=False),
@@ -81,7 +85,7 @@ DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
     ubuntu_oval.ROOT: ubuntu_oval.parse,
 }
 
-_COMPRESSIONS = (".gz", ".bz2", ".xz")
+_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _KINDS = (".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".xml", ".csv", ".zip", ".tar")
 _BROKEN = (
     OSError,
@@ -91,6 +95,7 @@ _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     RuntimeError,
+    zstandard.ZstdError,
 )
 
 
@@ -166,6 +171,8 @@ def _open(path: Path) -> IO[bytes]:
         return cast("IO[bytes]", bz2.open(path))
     if ending == ".xz":
         return cast("IO[bytes]", lzma.open(path))
+    if ending == ".zst":
+        return cast("IO[bytes]", zstandard.open(path))
     return path.open("rb")
 
 
@@ -195,16 +202,25 @@ def _zip(path: Path) -> Iterator[Item]:
 def _tar(path: Path) -> Iterator[Item]:
     with _open(path) as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
         records = 0
+        superseded = _superseded(path)
         for number, member in enumerate(archive):
             if number > MAX_MEMBERS:
                 raise LimitError(f"more than {MAX_MEMBERS} files in one archive", where=str(path))
             where = f"{path}: {member.name}"
             kind = _member_kind(member.name)
+            if member.name.removeprefix("./") in superseded:
+                kind = ""
             stream = archive.extractfile(member) if kind and member.isfile() else None
             if stream is not None:
                 records += 1
                 yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
         _some(records, path)
+
+
+def _superseded(archive: Path) -> frozenset[str]:
+    """The members that do not count any more, as a download of later documents notes them."""
+    note = archive.with_name(f".{archive.name}.superseded")
+    return frozenset(note.read_text().splitlines()) if note.is_file() else frozenset()
 
 
 def _some(records: int, path: Path) -> None:

@@ -1,0 +1,129 @@
+"""The sources that are known: a written tuple, each with all that a reader of it should know.
+
+`kind` is how its files are found from `base`: see chains.py. `checksum` is what the publisher gives
+to check a download by: `repomd` (digests in the repository's index), `x-goog-hash` (a header with
+an MD5), `.sha256` (a file beside it); nothing else than TLS where it is empty. Licences are the
+data's own; "unstated" where the publisher says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_OSV = "https://osv-vulnerabilities.storage.googleapis.com"
+_AMAZON = "https://cdn.amazonlinux.com"
+_RED_HAT = "https://security.access.redhat.com/data/csaf/v2"
+_FEDORA = "https://dl.fedoraproject.org/pub"
+_CANONICAL = "https://security-metadata.canonical.com/oval"
+_GITHUB = "https://github.com"
+
+
+class Source(NamedTuple):
+    """One source. `file` is its path below `base`, or what a kind of its own needs.
+
+    `usual` sources are those that are fetched where none is named: together they speak of every
+    system and language that an inventory knows, and none of them repeats what others say.
+    """
+
+    name: str
+    kind: str
+    base: str
+    file: str
+    format: str
+    licence: str
+    checksum: str = ""
+    usual: bool = True
+
+
+def _osv(name: str, ecosystem: str, licence: str, *, usual: bool = True) -> Source:
+    file = f"{ecosystem}/all.zip"
+    return Source(f"osv-{name}", "file", _OSV, file, "OSV", licence, "x-goog-hash", usual)
+
+
+def _repository(
+    name: str, base: str, path: str, licence: str = "unstated", *, usual: bool = True
+) -> Source:
+    return Source(name, "repomd", base, path, "updateinfo", licence, "repomd", usual)
+
+
+def _amazon(name: str, path: str, kind: str = "mirrors") -> Source:
+    return Source(name, kind, _AMAZON, path, "updateinfo", "unstated", "repomd")
+
+
+SOURCES: tuple[Source, ...] = (
+    _osv("debian", "Debian", "MIT"),
+    _osv("ubuntu", "Ubuntu", "CC-BY-SA-4.0"),
+    _osv("alpine", "Alpine", "MIT"),
+    _osv("almalinux", "AlmaLinux", "MIT"),
+    _osv("rocky", "Rocky Linux", "BSD-3-Clause"),
+    _osv("redhat", "Red Hat", "CC-BY-4.0"),
+    _osv("suse", "SUSE", "CC-BY-4.0"),
+    _osv("opensuse", "openSUSE", "CC-BY-4.0"),
+    _osv("pypi", "PyPI", "CC-BY-4.0"),
+    _osv("npm", "npm", "CC-BY-4.0"),
+    _osv("go", "Go", "CC-BY-4.0"),
+    _osv("crates", "crates.io", "CC0-1.0, CC-BY-4.0"),
+    _osv("rubygems", "RubyGems", "CC-BY-4.0"),
+    _osv("maven", "Maven", "CC-BY-4.0"),
+    _osv("nuget", "NuGet", "CC-BY-4.0"),
+    _osv("packagist", "Packagist", "CC-BY-4.0"),
+    Source("debian-tracker", "file", "https://security-tracker.debian.org", "tracker/data/json",
+           "Debian tracker", "MIT"),
+    _amazon("amazon-1", "2018.03/updates/x86_64/mirror.list")._replace(
+        base="https://packages.us-west-2.amazonaws.com", usual=False),
+    _amazon("amazon-2", "2/core/latest/x86_64/mirror.list"),
+    _amazon("amazon-2-extras", "2/extras-catalog.json", "amazon-extras"),
+    _amazon("amazon-2023", "al2023/core/mirrors/latest/x86_64/mirror.list"),
+    _amazon("amazon-2023-livepatch", "al2023/kernel-livepatch/mirrors/latest/x86_64/mirror.list"),
+    Source("oracle", "file", "https://linux.oracle.com",
+           "security/oval/com.oracle.elsa-all.xml.bz2", "Oracle OVAL", "unstated"),
+    Source("bottlerocket", "file", "https://advisories.bottlerocket.aws", "updateinfo.xml.gz",
+           "updateinfo", "unstated"),
+    *(
+        _repository(f"fedora-{release}", _FEDORA,
+                    f"fedora/linux/updates/{release}/Everything/x86_64")
+        for release in (42, 43, 44)
+    ),
+    *(
+        _repository(f"epel-{release}", _FEDORA, f"epel/{release}/Everything/x86_64")
+        for release in (8, 9, 10)
+    ),
+    *(
+        _repository(f"almalinux-{release}-{name.lower()}", "https://repo.almalinux.org",
+                    f"almalinux/{release}/{name}/x86_64/os", "MIT", usual=False)
+        for release in (8, 9, 10) for name in ("BaseOS", "AppStream")
+    ),
+    *(
+        _repository(f"rocky-{release}-{name.lower()}", "https://dl.rockylinux.org",
+                    f"pub/rocky/{release}/{name}/x86_64/os", "BSD-3-Clause", usual=False)
+        for release in (8, 9, 10) for name in ("BaseOS", "AppStream")
+    ),
+    *(
+        Source(f"alpine-{release}-{name}", "file", "https://secdb.alpinelinux.org",
+               f"{release}/{name}.json", "Alpine secdb", "unstated", usual=False)
+        for release in ("v3.20", "v3.21", "v3.22", "v3.23", "v3.24", "edge")
+        for name in ("main", "community")
+    ),
+    *(
+        Source(f"ubuntu-oval-{name}", "file", _CANONICAL, f"com.ubuntu.{name}.cve.oval.xml.bz2",
+               "Ubuntu OVAL", "CC-BY-SA-4.0", usual=False)
+        for name in ("bionic", "focal", "jammy", "noble", "resolute")
+    ),
+    Source("redhat-csaf", "csaf-archive", f"{_RED_HAT}/advisories", "archive_latest.txt",
+           "CSAF", "CC-BY-4.0", ".sha256", usual=False),
+    Source("redhat-vex", "csaf-archive", f"{_RED_HAT}/vex", "archive_latest.txt",
+           "CSAF", "CC-BY-4.0", ".sha256", usual=False),
+    Source("suse-csaf", "file", "https://ftp.suse.com/pub/projects/security", "csaf.tar.bz2",
+           "CSAF", "CC-BY-4.0", usual=False),
+    Source("rubysec", "file", _GITHUB, "rubysec/ruby-advisory-db/archive/refs/heads/master.tar.gz",
+           "RubySec", "public domain", usual=False),
+    Source("friendsofphp", "file", _GITHUB,
+           "FriendsOfPHP/security-advisories/archive/refs/heads/master.tar.gz",
+           "FriendsOfPHP", "Unlicense", usual=False),
+    Source("kev", "file", "https://www.cisa.gov",
+           "sites/default/files/feeds/known_exploited_vulnerabilities.json", "KEV", "CC0-1.0"),
+    Source("epss", "file", "https://epss.empiricalsecurity.com", "epss_scores-current.csv.gz",
+           "EPSS", "free with attribution"),
+    Source("end-of-life", "file", "https://endoflife.date", "api/v1/products/full",
+           "endoflife.date", "MIT"),
+)  # fmt: skip

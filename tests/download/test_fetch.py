@@ -1,0 +1,326 @@
+"""Sources: from what is published now to a directory that builds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+from click.testing import CliRunner
+
+from dispatcher.commands.advisories import advisories
+from sidelight.advisories import Database, build
+from sidelight.download import SOURCES, Outcome, chosen, fetch
+from sidelight.download.chains import updateinfo
+from sidelight.download.fetch import Network
+from sidelight.download.http import Client
+from sidelight.errors import DownloadError, UsageError
+from tests.download.publisher import Publisher, cut, status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+pytestmark = pytest.mark.services
+
+UPDATE = """<?xml version="1.0"?><updates>
+<update type="security"><id>{name}</id><title>a</title><severity>medium</severity>
+<references><reference id="CVE-2024-{number}" type="cve" href="https://x.test/"/></references>
+<pkglist><collection><name>{collection}</name>
+<package name="a" version="1" release="2.{tag}" epoch="0" arch="x86_64"/></collection></pkglist>
+</update></updates>"""
+
+
+def xml(name: str, number: int, collection: str = "", tag: str = "amzn2") -> bytes:
+    text = UPDATE.format(name=name, number=number, collection=collection, tag=tag)
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def repository(publisher: Publisher, path: str, body: bytes | None, ending: str = ".gz") -> None:
+    """An rpm repository whose index has the digest in the file's name, as real ones do."""
+    data = ""
+    if body is not None:
+        digest = hashlib.sha256(body).hexdigest()
+        href = f"repodata/{digest}-updateinfo.xml{ending}"
+        publisher.publish(f"{path}/{href}", body)
+        data = (
+            f'<data type="updateinfo"><checksum type="sha256">{digest}</checksum>'
+            f'<location href="{href}"/></data>'
+        )
+    index = f'<repomd xmlns="http://linux.duke.edu/metadata/repo">{data}</repomd>'
+    publisher.publish(f"{path}/repodata/repomd.xml", index.encode())
+
+
+def osv_zip(*numbers: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in numbers:
+            row = {
+                "package": {"ecosystem": "npm", "name": f"n{number}"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],
+            }
+            record = {"id": f"GHSA-{number}", "modified": "2024", "affected": [row]}
+            archive.writestr(f"GHSA-{number}.json", json.dumps(record))
+    return out.getvalue()
+
+
+class Fleet:
+    """Some sources at the publisher, and a directory for them."""
+
+    def __init__(self, publisher: Publisher, folder: Path) -> None:
+        self.publisher = publisher
+        self.folder = folder / "feeds"
+
+    def fetch(self, *names: str) -> list[Outcome]:
+        sources = chosen(names)
+        network = Network(Client(silence=0.2), lambda _seconds: None)
+        mirrors = {source.base: self.publisher.base for source in sources}
+        return fetch(sources, self.folder, mirrors=mirrors, network=network)
+
+    def advisories(self) -> list[str]:
+        out = self.folder.with_name("db")
+        build([self.folder], out)
+        with Database.open(out) as database:
+            return [database.advisory(n).id for n in range(database.info().advisories)]
+
+
+@pytest.fixture
+def fleet(publisher: Publisher, tmp_path: Path) -> Fleet:
+    return Fleet(publisher, tmp_path)
+
+
+def test_what_is_fetched_builds_and_a_second_fetch_sends_nothing(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1, 2))
+    repository(fleet.publisher, "/epel/9/Everything/x86_64",
+               xml("FEDORA-EPEL-1", 7, "Fedora EPEL 9", "el9"))  # fmt: skip
+    first = fleet.fetch("osv-npm", "epel-9")
+    assert [(item.changed, item.error) for item in first] == [(1, ""), (1, "")]
+    assert fleet.advisories() == ["FEDORA-EPEL-1", "GHSA-1", "GHSA-2"]
+    again = fleet.fetch("osv-npm", "epel-9")
+    assert [(item.changed, item.received, item.requests) for item in again] == [
+        (0, 0, 1),  # not modified
+        (0, 0, 1),  # the index is as it was, and its digest is that of the file in place
+    ]
+
+
+def test_a_new_edition_replaces_the_old_whatever_its_name(fleet: Fleet) -> None:
+    path = "/epel/9/Everything/x86_64"
+    repository(fleet.publisher, path, xml("FEDORA-EPEL-1", 7, "Fedora EPEL 9", "el9"))
+    fleet.fetch("epel-9")
+    plain = gzip.decompress(xml("FEDORA-EPEL-2", 8, "Fedora EPEL 9", "el9"))
+    repository(fleet.publisher, path, zstandard.compress(plain), ".zst")
+    (outcome,) = fleet.fetch("epel-9")
+    assert [item.name for item in outcome.files] == ["updateinfo.xml.zst"]
+    assert fleet.advisories() == ["FEDORA-EPEL-2"]
+
+
+def test_amazons_chain_of_mirror_lists_and_topics(fleet: Fleet) -> None:
+    publisher = fleet.publisher
+    amazon = "https://cdn.amazonlinux.com"
+    topics = {"topics": [{"n": "docker"}, {"n": "nothing"}, {"n": "../../escape"}]}
+    publisher.publish("/2/extras-catalog.json", json.dumps(topics).encode())
+    for path in ("core", "extras/docker", "extras/nothing"):
+        # A list names the publisher's own host; a mirror of one's own is asked in its place.
+        listed = f"{amazon}/2/{path}/2.0/x86_64/abc\n".encode()
+        publisher.publish(f"/2/{path}/latest/x86_64/mirror.list", listed)
+    repository(publisher, "/2/core/2.0/x86_64/abc", xml("ALAS2-2024-1", 1))
+    repository(publisher, "/2/extras/docker/2.0/x86_64/abc", xml("ALAS2DOCKER-2024-2", 2))
+    repository(publisher, "/2/extras/nothing/2.0/x86_64/abc", None)  # some have no errata
+    core, extras = fleet.fetch("amazon-2", "amazon-2-extras")
+    assert (core.error, extras.error) == ("", "")
+    assert [item.name for item in extras.files] == ["docker-updateinfo.xml.gz"]
+    assert fleet.advisories() == ["ALAS2-2024-1", "ALAS2DOCKER-2024-2"]
+
+
+def csaf(name: str, fixed: str) -> bytes:
+    product = {
+        "name": "Red Hat Enterprise Linux 9",
+        "product_id": "el9",
+        "product_identification_helper": {"cpe": "cpe:/o:redhat:enterprise_linux:9::baseos"},
+    }
+    package = {"name": f"a-0:{fixed}.x86_64", "product_id": f"a-0:{fixed}.x86_64"}
+    both = {"name": "both", "product_id": f"el9:a-0:{fixed}.x86_64"}
+    document = {
+        "category": "csaf_security_advisory",
+        "csaf_version": "2.0",
+        "title": f"Red Hat Security Advisory: {name}",
+        "publisher": {"name": "Red Hat Product Security"},
+        "tracking": {"id": name, "current_release_date": "2024-01-01", "status": "final"},
+    }
+    tree = {
+        "branches": [
+            {"category": "product_name", "name": "el9", "product": product},
+            {"category": "product_version", "name": "a", "product": package},
+        ],
+        "relationships": [
+            {
+                "category": "default_component_of",
+                "full_product_name": both,
+                "product_reference": package["product_id"],
+                "relates_to_product_reference": "el9",
+            }
+        ],
+    }
+    status = {"fixed": [both["product_id"]]}
+    about = {"cve": f"CVE-2024-{name[-4:]}", "product_status": status}
+    return json.dumps(
+        {"document": document, "product_tree": tree, "vulnerabilities": [about]}
+    ).encode()
+
+
+def archive(members: Iterable[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, body in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    return zstandard.compress(out.getvalue())
+
+
+def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet: Fleet) -> None:
+    names = ["RHSA-2024:0001", "RHSA-2024:0002", "RHSA-2024:0003"]
+    old = [(f"2024/rhsa-{number}.json", csaf(name, "1-1.el9")) for number, name in enumerate(names)]
+    body = archive(old)
+    publisher, top = fleet.publisher, "/data"
+    publisher.publish(f"{top}/archive_latest.txt", b"csaf_advisories_2024-06-01.tar.zst\n")
+    publisher.publish(f"{top}/csaf_advisories_2024-06-01.tar.zst", body)
+    digest = f"{hashlib.sha256(body).hexdigest()}  csaf_advisories_2024-06-01.tar.zst\n"
+    publisher.publish(f"{top}/csaf_advisories_2024-06-01.tar.zst.sha256", digest.encode())
+    changes = [
+        '"2024/rhsa-1.json","2024-06-03T00:00:00+00:00"',
+        '"2024/rhsa-0.json","2024-05-01T00:00:00+00:00"',
+    ]
+    publisher.publish(f"{top}/changes.csv", "\n".join(changes).encode())
+    publisher.publish(f"{top}/deletions.csv", b'"2024/rhsa-2.json","2024-06-02T00:00:00+00:00"\n')
+    publisher.publish(f"{top}/2024/rhsa-1.json", csaf(names[1], "1-2.el9"))
+    (source,) = chosen(["redhat-csaf"])
+    network = Network(Client(silence=0.2), lambda _seconds: None)
+
+    def fetched() -> Outcome:
+        told = {"redhat-csaf": f"{publisher.base}{top}"}
+        (outcome,) = fetch([source], fleet.folder, mirrors=told, network=network)
+        assert outcome.error == ""
+        return outcome
+
+    assert fetched().changed == 2
+    assert fleet.advisories() == names[:2]
+    with Database.open(fleet.folder.with_name("db")) as database:
+        ends = [row.intervals[0].end for row in database.lookup("Red Hat:9", "a")]
+    assert sorted(ends) == ["1-1.el9", "1-2.el9"]  # of the second, only the new one
+    asked = len(publisher.asked)
+    assert fetched().changed == 0
+    assert all(
+        path.endswith((".txt", ".csv", ".sha256")) for path, _headers in publisher.asked[asked:]
+    )
+
+
+def test_one_sources_failure_keeps_what_was_there_and_stops_no_other(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
+    fleet.publisher.publish("/PyPI/all.zip", osv_zip(2))
+    fleet.fetch("osv-npm", "osv-pypi")
+    faults = [status(500)] * 9
+    fleet.publisher.publish("/npm/all.zip", osv_zip(3), faults=faults)
+    fleet.publisher.publish("/PyPI/all.zip", osv_zip(4), faults=[cut(20)])
+    npm, pypi = fleet.fetch("osv-npm", "osv-pypi")
+    assert "answered 500" in npm.error
+    assert (pypi.error, pypi.changed, len(pypi.notes)) == ("", 1, 1)
+    assert fleet.advisories() == ["GHSA-1", "GHSA-4"]
+
+
+def test_a_repository_whose_file_is_not_the_one_of_its_index_is_refused(fleet: Fleet) -> None:
+    path = "/epel/9/Everything/x86_64"
+    repository(fleet.publisher, path, xml("FEDORA-EPEL-1", 7))
+    page = next(page for name, page in fleet.publisher.pages.items() if "updateinfo" in name)
+    page.body = xml("FEDORA-EPEL-2", 8)
+    (outcome,) = fleet.fetch("epel-9")
+    assert "sha256 is not the one that the publisher tells" in outcome.error
+    assert not [item for item in fleet.folder.rglob("updateinfo*") if item.is_file()]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html/>",
+        b"<repomd><data type='updateinfo'/></repomd>",
+        (
+            b"<repomd><data type='updateinfo'><checksum type='sha256'>0</checksum>"
+            b"<location href='../../../etc/updateinfo.xml'/></data></repomd>"
+        ),
+        (
+            b"<repomd><data type='updateinfo'><checksum type='crc'>0</checksum>"
+            b"<location href='repodata/updateinfo.xml'/></data></repomd>"
+        ),
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]><repomd>&a;</repomd>",
+    ],
+)
+def test_what_is_no_index_of_a_repository_is_refused(body: bytes) -> None:
+    with pytest.raises(DownloadError):
+        updateinfo(io.BytesIO(body), "here")
+
+
+@pytest.mark.conformance
+def test_real_indexes_lead_to_their_updateinfo(shared_data: Path) -> None:
+    fixtures = shared_data / "advisories/os-native/vuls-data-update-fixtures"
+    found = 0
+    for path in sorted(fixtures.rglob("repomd*.xml")):
+        with path.open("rb") as stream:
+            try:
+                told = updateinfo(stream, str(path))
+            except DownloadError:
+                assert "invalid" in path.name
+                continue
+        if told is None:
+            assert b'"updateinfo"' not in path.read_bytes()
+            continue
+        found += 1
+        file = path.parent.parent / told[0]
+        if file.is_file() and "corruptcrc" not in str(path):
+            assert told[1].algorithm == "sha256"
+    assert found > 5
+
+
+def test_two_runs_do_not_meet_in_one_directory(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
+
+    def meanwhile(_outcome: Outcome) -> None:
+        with pytest.raises(UsageError, match="another process"):
+            fleet.fetch("osv-npm")
+
+    fetch(chosen(["osv-npm"]), fleet.folder, progress=meanwhile,
+          mirrors={"osv-npm": fleet.publisher.base})  # fmt: skip
+
+
+def test_the_command_fetches_lists_and_tells_what_failed(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
+    base = fleet.publisher.base
+    command = ["fetch", "--into", str(fleet.folder), "osv-npm"]
+    done = CliRunner().invoke(advisories, [*command, "--mirror", f"osv-npm={base}"])
+    assert (done.exit_code, done.output) == (0, "osv-npm: 1 files, 1 changed, 0.0 MB\n")
+    done = CliRunner().invoke(
+        advisories, [*command, "osv-go", "--mirror", f"{chosen(['osv-go'])[0].base}={base}"]
+    )
+    assert done.exit_code == 3
+    assert "osv-go: failed: " in done.output
+    assert "answered 404" in done.output
+    done = CliRunner().invoke(advisories, ["fetch", "--list"])
+    assert done.exit_code == 0
+    assert "osv-npm" in done.output
+
+
+def test_sources_have_names_of_their_own_and_addresses_over_tls() -> None:
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
+    for source in SOURCES:
+        assert source.base.startswith("https://")
+        assert source.licence
+    with pytest.raises(UsageError, match="no such source: x"):
+        chosen(["x"])
+    usual: set[str] = {source.format for source in chosen([])}
+    assert {"OSV", "updateinfo", "KEV", "EPSS", "endoflife.date", "Oracle OVAL"} <= usual
