@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dispatcher.discover import discover
+from dispatcher.discover import Discovery, discover, keys_of
 from dispatcher.enqueue import ON_DEMAND, SCHEDULED, enqueue, tick
+from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
 from dispatcher.plan import plan
 from dispatcher.sweep import Swept, sweep
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.kms import Kms
-from sidelight.aws.session import Session
-from sidelight.errors import UsageError
+from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import TERMINAL, Scan, State, Store
 from workers.app import make_app
 from workers.tasks import publish
+from workers.wiring import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,15 +29,18 @@ if TYPE_CHECKING:
     from workers.holding import Next
     from workers.settings import Settings
 
+log = logging.getLogger(__name__)
+
 BETWEEN_LOOKS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An account and a region."""
+class Started:
+    """What a look at several places came to: scans made or under way, and what was not seen."""
 
-    account: str
-    region: str
+    scans: tuple[Scan, ...]
+    reached: tuple[Place, ...]
+    unreachable: tuple[Unreachable, ...]
 
 
 class Control:
@@ -47,16 +53,44 @@ class Control:
         if store is None:
             self.store.migrate()
         self.deployment = settings.deployment or self.store.deployment()
-        self._session = Session(role_name=settings.role_name, external_id=settings.external_id)
+        self._session = session_of(settings)
         self._app = make_app(settings)
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[Place]:
         """Those named, else the environment's own. Raises UsageError, AccessDeniedError."""
-        chosen = list(regions) or [self._session.region]
-        if not chosen[0]:
-            raise UsageError("no AWS region: set AWS_REGION or give --region")
-        owners = list(accounts) or [sts.account(self._session, region=chosen[0])]
-        return [Place(account, region) for account in owners for region in chosen]
+        found = self.look_up(Wanted(accounts=accounts, regions=regions))
+        return [place for place in found if isinstance(place, Place)]
+
+    def look_up(self, wanted: Wanted) -> list[Place | Unreachable]:
+        """Accounts and regions. Raises UsageError, AccessDeniedError, CloudError."""
+        return look_up(self._session, wanted)
+
+    def start_everywhere(
+        self,
+        places: Sequence[Place | Unreachable],
+        configuration: Configuration,
+        *,
+        on_demand: bool,
+        only: Collection[str] = (),
+    ) -> Started:
+        """Scans in all these places; one that cannot be entered stops no other.
+
+        Coverage tells of what could not be seen. Raises StoreError.
+        """
+        closed = [place for place in places if isinstance(place, Unreachable)]
+        open_ = [place for place in places if isinstance(place, Place)]
+        scans: list[Scan] = []
+        reached: list[Place] = []
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            looked = pool.map(lambda place: self._discovered(place, configuration), open_)
+            for place, found in zip(open_, looked, strict=True):
+                if isinstance(found, Unreachable):
+                    closed.append(found)
+                    continue
+                reached.append(place)
+                scans += self._start(place, found, configuration, on_demand=on_demand, only=only)
+        self._cover(reached, closed)
+        return Started(tuple(scans), tuple(reached), tuple(closed))
 
     def start_scans(
         self,
@@ -70,19 +104,67 @@ class Control:
 
         The scans are those made now and those that were under way.
         """
+        found = self._discover(place, configuration)
+        return self._start(place, found, configuration, on_demand=on_demand, only=only)
+
+    def _discover(self, place: Place, configuration: Configuration) -> Discovery:
+        keys = Kms(self._session, place.account, place.region)
         found = discover(
             self.store,
             self._ec2(place),
-            Kms(self._session, place.account, place.region),
+            keys,
             account=place.account,
             region=place.region,
             tag=configuration.exclusion_tag,
         )
+        if self.settings.scanner_account in ("", place.account):
+            return found
+        return self._read_elsewhere(found, keys)
+
+    def _read_elsewhere(self, found: Discovery, keys: Kms) -> Discovery:
+        """Snapshots are shared to us: which keys forbid it, and grants on those that do not.
+
+        Now, and not when a snapshot is read: a new grant takes minutes to be seen.
+        """
+        used = keys_of(found.instances) - found.excluded_keys
+        aws_owned = keys.managed_by_aws(used)
+        if self.settings.kms_grants:
+            for key in sorted(used - aws_owned):
+                try:
+                    keys.let_decrypt(key, self._principal(), f"sidelight-{self.deployment}")
+                except (AccessDeniedError, CloudError) as error:
+                    # Its policy may let us in all the same; if not, the scan says what is needed.
+                    log.warning("%s", error)
+        return replace(found, unshareable_keys=aws_owned)
+
+    def _principal(self) -> str:
+        """Who a key is to let in: the hub's role, or whoever the environment's credentials are."""
+        return self.settings.hub_role or sts.principal(self._session)
+
+    def _discovered(self, place: Place, configuration: Configuration) -> Discovery | Unreachable:
+        try:
+            return self._discover(place, configuration)
+        except (AccessDeniedError, CloudError) as error:
+            return Unreachable(place.account, place.region, error)
+
+    def _start(
+        self,
+        place: Place,
+        found: Discovery,
+        configuration: Configuration,
+        *,
+        on_demand: bool,
+        only: Collection[str],
+    ) -> list[Scan]:
         known = self.store.fleet.known(account=place.account, region=place.region)
         if only:
             known = [one for one in known if one.instance.id in only]
         planned = plan(
-            known, self.store.clock(), configuration, found.excluded_keys, on_demand=on_demand
+            known,
+            self.store.clock(),
+            replace(configuration, unshareable_keys=found.unshareable_keys),
+            found.excluded_keys,
+            on_demand=on_demand,
         )
         self.store.fleet.cover(planned.coverage)
         running = [one.live_scan for one in known if one.live_scan]
@@ -94,6 +176,22 @@ class Control:
             priority=ON_DEMAND if on_demand else SCHEDULED,
         )
         return self.store.scans.select(running) + made
+
+    def _cover(self, reached: Sequence[Place], closed: Sequence[Unreachable]) -> None:
+        """Say of each closed place why; of one that is open again, nothing any more."""
+        for account in sorted({place.account for place in reached}):
+            regions = [place.region for place in reached if place.account == account]
+            self.store.fleet.uncover(account, ["*", *map(all_of, regions)])
+        for one in closed:
+            rows = [one.coverage()]
+            for known in self.store.fleet.known(account=one.account, region=one.region):
+                instance = known.instance
+                rows.append(
+                    replace(
+                        rows[0], region=instance.region, instance=instance.id, name=instance.name
+                    )
+                )
+            self.store.fleet.cover(rows)
 
     def publish(self, scan_id: str, following: Next) -> None:
         """Send one message."""
@@ -114,6 +212,28 @@ class Control:
     def sweep(self, place: Place, *, dry_run: bool = False) -> Swept:
         """Delete what no live scan has. Raises CloudError, StoreError."""
         return sweep(self.store, self._ec2(place), self.deployment, dry_run=dry_run)
+
+    def sweep_everywhere(
+        self, places: Sequence[Place | Unreachable], *, dry_run: bool = False
+    ) -> tuple[list[tuple[Place, Swept]], list[Unreachable]]:
+        """Sweep all these places; those that could not be looked at are the second. StoreError."""
+        closed = [place for place in places if isinstance(place, Unreachable)]
+        open_ = [place for place in places if isinstance(place, Place)]
+        swept: list[tuple[Place, Swept]] = []
+
+        def one(place: Place) -> Swept | Unreachable:
+            try:
+                return self.sweep(place, dry_run=dry_run)
+            except (AccessDeniedError, CloudError) as error:
+                return Unreachable(place.account, place.region, error)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for place, seen in zip(open_, pool.map(one, open_), strict=True):
+                if isinstance(seen, Unreachable):
+                    closed.append(seen)
+                else:
+                    swept.append((place, seen))
+        return swept, closed
 
     def close(self) -> None:
         """Let the store and the broker go."""

@@ -30,11 +30,21 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What there is now: instances, keys with the exclusion tag, ids of what is gone."""
+    """What there is now: instances, keys with the exclusion tag, ids of what is gone.
+
+    `unshareable_keys`: where snapshots are to be read in another account, keys of AWS's own.
+    """
 
     instances: Sequence[Instance]
     excluded_keys: frozenset[str]
     gone: Sequence[str]
+    unshareable_keys: frozenset[str] = frozenset()
+
+
+def keys_of(instances: Iterable[Instance]) -> frozenset[str]:
+    """The KMS keys of all encrypted volumes."""
+    volumes = (volume for instance in instances for volume in instance.volumes)
+    return frozenset(v.kms_key_id for v in volumes if v.encrypted and v.kms_key_id)
 
 
 def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
@@ -45,8 +55,7 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
     Raises CloudError, AccessDeniedError, StoreError.
     """
     instances = ec2.instances()
-    keys = {v.kms_key_id for i in instances for v in i.volumes if v.encrypted and v.kms_key_id}
-    excluded = kms.tagged(sorted(keys), tag)
+    excluded = kms.tagged(sorted(keys_of(instances)), tag)
     gone = store.fleet.discovered(account, region, instances)
     for instance_id in gone:
         store.findings.close_instance(account, instance_id)

@@ -12,18 +12,22 @@ if TYPE_CHECKING:
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
 
+NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What is scanned. The limits are Inspector's 7 volumes and 1200 GB only if set; 0 is none.
 
     `states`: a stopped instance's volumes can be snapshotted as well as a running one's.
+    `unshareable_keys`: where snapshots are read in another account, keys that let none be.
     """
 
     states: frozenset[str] = frozenset({"running", "stopped", "stopping"})
     exclusion_tag: str = EXCLUSION_TAG
     most_volumes: int = 0
     most_gib: int = 0
+    unshareable_keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ def judge(
         return Verdict(
             "EC2_INSTANCE_STOPPED" if stopped else "PENDING_INITIAL_SCAN", f"is {instance.state}"
         )
+    unshareable = sorted({v.kms_key_id for v in volumes} & configuration.unshareable_keys)
+    if unshareable:
+        return Verdict("ACCESS_DENIED_TO_ENCRYPTION_KEY", f"{', '.join(unshareable)}: {NOT_SHARED}")
     return _fits(instance, configuration, len(volumes), gib)
 
 

@@ -16,6 +16,7 @@ from dispatcher import fleet_report as report
 from dispatcher.control import Control, failed
 from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
+from dispatcher.places import Wanted
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for
 from sidelight.store import TERMINAL, FindingStatus, Store
@@ -24,6 +25,8 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dispatcher.control import Started
+    from dispatcher.places import Unreachable
     from sidelight.store import Scan
 
 PARTIAL, FAILED = 3, 4
@@ -52,9 +55,13 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Where."""
     for option in (
+        click.option("--all-regions", is_flag=True, help="All that an account has enabled."),
+        click.option("--ou", "units", multiple=True, metavar="OU",
+                     help="All accounts in and below an organizational unit."),
+        click.option("--organization", is_flag=True, help="All active accounts of ours."),
         click.option("--region", "regions", multiple=True, help="Default: the environment's."),
         click.option("--account", "accounts", multiple=True, help="Default: the credentials'."),
-    ):
+    ):  # fmt: skip
         command = option(command)
     return command
 
@@ -80,7 +87,7 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
 def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any) -> None:
     """Discover instances, scan those that can be, and wait for the end.
 
-    Exit status 3 where a scan failed, 4 where all did.
+    Exit status 3 where a scan failed or a place could not be looked at, 4 where all did.
     """
     settings = _settings(given)
     configuration = Configuration(
@@ -114,18 +121,19 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
 def _scan(
     control: Control, configuration: Configuration, own: Embedded | None, given: dict[str, Any]
 ) -> None:
-    places = control.places(given["accounts"], given["regions"])
-    started: list[Scan] = []
-    for place in places:
-        started += control.start_scans(
-            place, configuration, on_demand=not given["due"], only=given["instances"]
-        )
-    ids = [scan.id for scan in started]
+    started = control.start_everywhere(
+        control.look_up(_wanted(given)),
+        configuration,
+        on_demand=not given["due"],
+        only=given["instances"],
+    )
+    _tell(started)
+    ids = [scan.id for scan in started.scans]
     if not given["wait"] and own is None:
-        click.echo(report.progress_line(started), err=True)
+        click.echo(report.progress_line(started.scans), err=True)
         return
     _follow(control, ids, own)
-    swept = [(place, control.sweep(place)) for place in places]
+    swept = [(place, control.sweep(place)) for place in started.reached]
     scans = control.store.scans.select(ids)
     costs = control.store.costs.of(ids)
     if given["form"] == "json":
@@ -141,7 +149,7 @@ def _scan(
         console.print(report.cost_table(scans, costs, _names(control.store)))
         for line in report.swept_lines(swept):
             console.print(line)
-    _exit(scans)
+    _exit(scans, started.unreachable)
 
 
 def _follow(control: Control, ids: Sequence[str], own: Embedded | None) -> None:
@@ -236,12 +244,11 @@ def findings(form: str, store_url: str | None, instance: str, account: str, want
 def sweep_fleet(form: str, dry_run: bool, **given: Any) -> None:
     """Delete our snapshots that no running scan has; others' are never touched.
 
-    Exit status 4 where one could not be deleted.
+    Exit status 4 where one could not be deleted, or a place could not be looked at.
     """
     control = Control(_settings(given))
     try:
-        places = control.places(given["accounts"], given["regions"])
-        swept = [(place, control.sweep(place, dry_run=dry_run)) for place in places]
+        swept, closed = control.sweep_everywhere(control.look_up(_wanted(given)), dry_run=dry_run)
     finally:
         control.close()
     if form == "json":
@@ -249,7 +256,9 @@ def sweep_fleet(form: str, dry_run: bool, **given: Any) -> None:
     else:
         for line in report.swept_lines(swept):
             click.echo(line)
-    if any(one.failed for _, one in swept):
+    for one in closed:
+        click.echo(f"sidelight: not swept: {one}", err=True)
+    if closed or any(one.failed for _, one in swept):
         sys.exit(FAILED)
 
 
@@ -277,7 +286,25 @@ def _names(store: Store) -> dict[str, str]:
     return {row.instance: row.name for row in store.fleet.coverage()}
 
 
-def _exit(scans: Sequence[Scan]) -> None:
+def _wanted(given: dict[str, Any]) -> Wanted:
+    return Wanted(
+        accounts=given["accounts"],
+        regions=given["regions"],
+        organization=given["organization"],
+        units=given["units"],
+        all_regions=given["all_regions"],
+    )
+
+
+def _tell(started: Started) -> None:
+    """Of what could not be looked at; with nothing reached, that is the end."""
+    if started.unreachable and not started.reached:
+        raise started.unreachable[0].error
+    for one in started.unreachable:
+        click.echo(f"sidelight: not looked at: {one}", err=True)
+
+
+def _exit(scans: Sequence[Scan], unreachable: Sequence[Unreachable]) -> None:
     bad = failed(scans)
-    if bad:
-        sys.exit(FAILED if len(bad) == len(scans) else PARTIAL)
+    if bad or unreachable:
+        sys.exit(FAILED if bad and len(bad) == len(scans) else PARTIAL)

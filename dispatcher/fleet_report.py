@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from dispatcher.control import Place
+    from dispatcher.places import Place
     from dispatcher.sweep import Swept
     from sidelight.store import Cost, FindingRow, Scan, Store
 

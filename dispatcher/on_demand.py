@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidelight.model import Inventory
+    from sidelight.store import Store
     from workers.context import Context
     from workers.holding import Next
     from workers.settings import Settings
@@ -34,9 +35,9 @@ LONGEST_WAIT = 2.0  # seconds; a person waits for this scan
 class InProcess(Control):
     """A Control whose messages stay here."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, store: Store | None = None) -> None:
         """Open the store. Raises UsageError, StoreError."""
-        super().__init__(replace(settings, broker_url="memory://"))
+        super().__init__(replace(settings, broker_url="memory://"), store=store)
         self.messages: deque[tuple[str, Next]] = deque()
 
     def publish(self, scan_id: str, following: Next) -> None:
@@ -98,14 +99,15 @@ def _walk(control: InProcess, context: Context, scan: Scan, sleep: Callable[[flo
         scan_id, following = control.messages.popleft()
         if following.delay:
             sleep(min(following.delay, LONGEST_WAIT))
-        upcoming = _step(context, scan_id, following.state)
+        upcoming = run_stage(context, scan_id, following.state)
         if upcoming is not None:
             control.messages.append((scan_id, upcoming))
         elif control.store.scans.get(scan.id).state not in TERMINAL:
             raise CloudError("was taken over by another worker", where=scan.instance)
 
 
-def _step(context: Context, scan_id: str, state: State) -> Next | None:
+def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
+    """The stage of a scan that is in this state, as a worker runs it. Raises StoreError."""
     if state is State.EVALUATING and not context.settings.advisories:
         # Nothing to match with, and that is no reason to close what is known.
         return held(context, scan_id, (State.EVALUATING,), _skip)

@@ -22,7 +22,10 @@ class Settings:
 
     `advisories` is a database that `sidelight advisories build` made. `deployment` tells our
     snapshots from those of another Sidelight in the same account; empty, the store has one.
-    `role_name` and `external_id` are for assuming a role in other accounts.
+    `role_name` is the role that is assumed in each account, with `external_id` and `session_tags`
+    (`KEY=VALUE,…`), from the environment's credentials or from `hub_role`, a role's ARN. With
+    `scanner_account` (ours) snapshots are shared to it and read there; without it they are read
+    with the account's own role. `kms_grants`: let ourselves decrypt by grants on customer keys.
     """
 
     broker_url: str = "redis://127.0.0.1:6379/0"
@@ -31,6 +34,10 @@ class Settings:
     deployment: str = ""
     role_name: str = ""
     external_id: str = ""
+    session_tags: str = ""
+    hub_role: str = ""
+    scanner_account: str = ""
+    kms_grants: bool = False
 
     # A worker that dies is noticed when its lease ends; a heartbeat renews it meanwhile.
     lease_seconds: float = 120.0
@@ -77,6 +84,17 @@ class Settings:
         return {
             PREFIX + field.name.upper(): str(getattr(self, field.name)) for field in fields(self)
         }
+
+    @property
+    def tags_of_sessions(self) -> dict[str, str]:
+        """`session_tags` by key. Raises UsageError."""
+        tags = {}
+        for item in filter(None, (part.strip() for part in self.session_tags.split(","))):
+            key, given, value = item.partition("=")
+            if not (key and given):
+                raise UsageError(f"{item!r} is not KEY=VALUE", where=PREFIX + "SESSION_TAGS")
+            tags[key] = value
+        return tags
 
     @property
     def advisories_path(self) -> Path:

@@ -40,26 +40,35 @@ def forget() -> None:
     _contexts.clear()
 
 
+def session_of(settings: Settings) -> Session:
+    """Credentials as the settings say: our own, the hub's, and the roles in other accounts."""
+    return Session(
+        role_name=settings.role_name,
+        external_id=settings.external_id,
+        hub=settings.hub_role,
+        tags=settings.tags_of_sessions,
+        pool=max(10, settings.in_flight),
+    )
+
+
 def make_context(settings: Settings, *, store: Store | None = None) -> Context:
     """Wire everything together. Raises UsageError, StoreError."""
     if store is None:
         store = Store(settings.store_url)
         store.migrate()
-    session = Session(
-        role_name=settings.role_name,
-        external_id=settings.external_id,
-        pool=max(10, settings.in_flight),
-    )
-
+    session = session_of(settings)
     budget = Budget(settings, bucket_for(settings.broker_url))
 
     def opened(one: Scan, snapshot_id: str) -> OpenSnapshot:
-        client = session.client("ebs", account=one.account, region=one.region)
+        reader = one.account
+        if settings.scanner_account not in ("", one.account):
+            Ec2(session, one.account, one.region).share(snapshot_id, settings.scanner_account)
+            reader = ""  # our own credentials, and our own account's rates
         return open_snapshot(
             snapshot_id,
-            client,
+            session.client("ebs", account=reader, region=one.region),
             in_flight=settings.in_flight,
-            before_call=budget.before_call(one.account, one.region),
+            before_call=budget.before_call(reader or settings.scanner_account, one.region),
         )
 
     advisories = Advisories(settings)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sidelight.aws.session import translate
-from sidelight.errors import CloudError
+from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.model import Instance, Volume
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ INSTANCE_GONE = frozenset(
     {"InvalidInstanceID.NotFound", "IncorrectState", "IncorrectInstanceState"}
 )
 VOLUMES_AT_ONCE = 200
+UNSHAREABLE = (
+    "a snapshot under KMS's default key aws/ebs cannot be shared with another account: read it in "
+    "place, or encrypt the volume with a customer key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,15 @@ class Ec2:
         ids = sorted({volume for i in described for volume in _volume_ids(i).values()})
         volumes = self._volumes(ids)
         return [_instance(i, volumes, self._account, self._region) for i in described]
+
+    def regions(self) -> list[str]:
+        """The regions that the account has enabled, by name."""
+        answer = self._call("describe_regions", "", AllRegions=False)
+        return sorted(
+            region["RegionName"]
+            for region in answer["Regions"]
+            if region.get("OptInStatus") != "not-opted-in"
+        )
 
     def create_snapshots(
         self, instance_id: str, tags: Mapping[str, str], description: str
@@ -116,6 +129,24 @@ class Ec2:
             for key, value in tags.items()
         ]
         return self._described(filters)
+
+    def share(self, snapshot_id: str, account: str) -> None:
+        """Let another account read a snapshot, until it is deleted. Twice does no harm.
+
+        Raises AccessDeniedError for one under a key of AWS's own, which cannot be shared.
+        """
+        try:
+            self._call(
+                "modify_snapshot_attribute",
+                snapshot_id,
+                SnapshotId=snapshot_id,
+                Attribute="createVolumePermission",
+                CreateVolumePermission={"Add": [{"UserId": account}]},
+            )
+        except CloudError as error:
+            if error.code != "OperationNotPermitted":
+                raise
+            raise AccessDeniedError(f"{error.what} ({UNSHAREABLE})", where=error.where) from error
 
     def delete_snapshot(self, snapshot_id: str) -> bool:
         """Delete; False where there is none, which is as good."""

@@ -1,4 +1,4 @@
-"""Keys that say by a tag that their volumes are not to be scanned."""
+"""The keys of encrypted volumes: excluded by a tag, AWS's own, and grants to decrypt under them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,38 @@ class Kms:
         can be read will be seen. Raises AccessDeniedError, CloudError.
         """
         return frozenset(key for key in set(key_ids) if key and self._has(key, tag))
+
+    def managed_by_aws(self, key_ids: Iterable[str]) -> frozenset[str]:
+        """Those that AWS manages, such as aws/ebs: a snapshot under one cannot be shared.
+
+        A key that does not exist, or is another account's, is not among them. Raises
+        AccessDeniedError, CloudError.
+        """
+        return frozenset(key for key in set(key_ids) if key and self._manager(key) == "AWS")
+
+    def let_decrypt(self, key_id: str, principal: str, name: str) -> None:
+        """Let a role (its ARN) decrypt what is under a customer's key, by a grant of this name.
+
+        KMS makes no second grant of the same name and contents, so that this may be repeated. A
+        new one can take minutes to be seen everywhere. Raises AccessDeniedError, CloudError.
+        """
+        client = self._session.client("kms", account=self._account, region=self._region)
+        try:
+            client.create_grant(
+                KeyId=key_id, GranteePrincipal=principal, Operations=["Decrypt"], Name=name
+            )
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise translate(error, where=f"{key_id}: create_grant") from error
+
+    def _manager(self, key_id: str) -> str:
+        client = self._session.client("kms", account=self._account, region=self._region)
+        try:
+            return str(client.describe_key(KeyId=key_id)["KeyMetadata"]["KeyManager"])
+        except (ClientError, BotoCoreError, OSError) as error:
+            fault = translate(error, where=f"{key_id}: describe_key")
+            if isinstance(fault, CloudError) and fault.code == "NotFoundException":
+                return ""
+            raise fault from error
 
     def _has(self, key_id: str, tag: str) -> bool:
         client = self._session.client("kms", account=self._account, region=self._region)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -20,8 +21,8 @@ from botocore.exceptions import (
 
 from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 
-# Credentials are renewed this long before they end, so that no call starts with dying ones.
-RENEW_BEFORE = timedelta(minutes=5)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DENIED = frozenset(
     {
@@ -29,6 +30,8 @@ DENIED = frozenset(
         "AccessDeniedException",
         "UnauthorizedOperation",
         "AuthFailure",
+        "OptInRequired",  # a region that the account has not enabled
+        "AccountNotFoundException",
         "ExpiredToken",
         "ExpiredTokenException",
         "InvalidClientTokenId",
@@ -40,40 +43,61 @@ DENIED = frozenset(
     }
 )
 
+# A client is about a megabyte, and an organization has thousands of accounts and regions.
+MOST_CLIENTS = 96
+
+KEY_DENIED = (
+    "the KMS key must let the reading role decrypt: kms:Decrypt in the role's own policy and, for "
+    "a role of another account, in the key's policy or by a grant; see docs/accounts.md"
+)
+
 
 class Session:
-    """Makes boto3 clients, once for each (service, account, region).
+    """Makes boto3 clients, and keeps those used last, for each (service, account, region).
 
-    Endpoints, profiles and regions come from the environment as boto3 reads it. For another
-    `account` the role named `role_name` there is assumed, with `external_id` where given.
+    Endpoints, profiles and regions come from the environment as boto3 reads it. With a `hub` role
+    (its ARN) that is assumed first, and is who we are. For another `account` the role named
+    `role_name` there is assumed from it, with `external_id` and session `tags` where given. A role
+    that is assumed from a role lasts for an hour at most (role chaining): botocore renews it within
+    the clients that are in use, as a scan may take longer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword, each with a default
         self,
         *,
         profile: str | None = None,
         region: str | None = None,
         role_name: str = "",
         external_id: str = "",
+        hub: str = "",
+        tags: Mapping[str, str] | None = None,
         pool: int = 64,
     ) -> None:
         """`pool`: connections kept for each client. Raises UsageError for an unknown profile."""
         # boto3 reads AWS_DEFAULT_REGION alone; every other SDK, and the AWS CLI, AWS_REGION first.
         region = region or os.environ.get("AWS_REGION")
+        core = botocore.session.get_session()
+        # The services' models take long to load: once for all sessions.
+        self._models = core.get_component("data_loader")
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._own = boto3.Session(
+                botocore_session=core, profile_name=profile, region_name=region
+            )
         except ProfileNotFound as error:
             raise UsageError(str(error)) from error
         self._role_name = role_name
         self._external_id = external_id
+        self._hub = hub
+        self._tags = dict(tags or {})
         self._pool = pool
         self._lock = threading.RLock()
-        self._clients: dict[tuple[str, str, str, int], tuple[Any, datetime | None]] = {}
+        self._sessions: dict[str, boto3.Session] = {}
+        self._clients: dict[tuple[str, str, str, int], Any] = {}
 
     @property
     def region(self) -> str:
         """The environment's region, or an empty string."""
-        return self._session.region_name or ""
+        return self._own.region_name or ""
 
     def client(
         self,
@@ -93,45 +117,93 @@ class Session:
         attempts = attempts or (1 if service == "ebs" else 6)
         key = (service, account or "", region or "", attempts)
         with self._lock:
-            client, until = self._clients.get(key, (None, None))
-            if client is not None and (until is None or datetime.now(UTC) < until - RENEW_BEFORE):
-                return client
-            session, until = self._session_for(account)
-            config = Config(
-                max_pool_connections=self._pool,
-                retries={"mode": "standard", "total_max_attempts": attempts},
-                connect_timeout=10,
-                read_timeout=60,
-            )
-            try:
-                # Any: boto3's stubs have an overload a service, and this is all of them.
-                make: Any = session.client
-                client = make(service, region_name=region, config=config)
-            except NoRegionError as error:
-                raise UsageError("no AWS region: set AWS_REGION or give --region") from error
-            except (BotoCoreError, ValueError) as error:
-                raise UsageError(str(error)) from error
-            self._clients[key] = (client, until)
+            client = self._clients.pop(key, None)
+            if client is None:
+                session = self._session_for(account or "", region or self.region)
+                client = self._make(session, service, region, attempts)
+            self._clients[key] = client
+            # The least used goes first; who works with it has it still.
+            while len(self._clients) > MOST_CLIENTS:
+                del self._clients[next(iter(self._clients))]
             return client
 
-    def _session_for(self, account: str | None) -> tuple[boto3.Session, datetime | None]:
-        if not account or not self._role_name:
-            return self._session, None
-        arn = f"arn:aws:iam::{account}:role/{self._role_name}"
-        request: dict[str, Any] = {"RoleArn": arn, "RoleSessionName": "sidelight"}
-        if self._external_id:
-            request["ExternalId"] = self._external_id
-        try:
-            answer = self.client("sts").assume_role(**request)["Credentials"]
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error, where=arn) from error
-        session = boto3.Session(
-            aws_access_key_id=answer["AccessKeyId"],
-            aws_secret_access_key=answer["SecretAccessKey"],
-            aws_session_token=answer["SessionToken"],
-            region_name=self._session.region_name,
+    def _make(self, session: boto3.Session, service: str, region: str | None, attempts: int) -> Any:
+        config = Config(
+            max_pool_connections=self._pool,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=10,
+            read_timeout=60,
         )
-        return session, answer["Expiration"]
+        try:
+            # Any: boto3's stubs have an overload a service, and this is all of them.
+            make: Any = session.client
+            return make(service, region_name=region, config=config)
+        except NoRegionError as error:
+            raise UsageError("no AWS region: set AWS_REGION or give --region") from error
+        except (BotoCoreError, ValueError) as error:
+            raise UsageError(str(error)) from error
+
+    def _session_for(self, account: str, region: str) -> boto3.Session:
+        """Whose credentials: our own (the hub's), or the role's in the account."""
+        account = account if self._role_name else ""
+        if not account and not self._hub:
+            return self._own
+        if account not in self._sessions:
+            if account:
+                partition = self._own.get_partition_for_region(region) if region else "aws"
+                arn = f"arn:{partition}:iam::{account}:role/{self._role_name}"
+                # The hub's is made first, from the environment's.
+                source = self._session_for("", region)
+            else:
+                arn, source = self._hub, self._own
+            self._sessions[account] = self._assumed(source, arn, region, member=bool(account))
+        return self._sessions[account]
+
+    def _assumed(
+        self, source: boto3.Session, arn: str, region: str, *, member: bool
+    ) -> boto3.Session:
+        """A session of the role; the role is assumed now, and again before that ends."""
+        request: dict[str, Any] = {"RoleArn": arn, "RoleSessionName": "sidelight"}
+        if member and self._external_id:
+            request["ExternalId"] = self._external_id
+        if member and self._tags:
+            request["Tags"] = [{"Key": key, "Value": self._tags[key]} for key in sorted(self._tags)]
+        sts = self._make(source, "sts", region or None, 6)
+
+        def fetch() -> dict[str, str]:
+            answer = sts.assume_role(**request)["Credentials"]
+            return {
+                "access_key": answer["AccessKeyId"],
+                "secret_key": answer["SecretAccessKey"],
+                "token": answer["SessionToken"],
+                "expiry_time": answer["Expiration"].isoformat(),
+            }
+
+        credentials = DeferredRefreshableCredentials(fetch, "sidelight-assume-role")
+        try:
+            # Now: what is denied is to be said of the role, not of the first call made with it.
+            credentials.get_frozen_credentials()
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise translate(error, where=arn) from error
+        core = botocore.session.get_session()
+        core.register_component("data_loader", self._models)
+        resolver = core.get_component("credential_provider")
+        resolver.insert_before("env", _Given(credentials))
+        return boto3.Session(botocore_session=core, region_name=self._own.region_name)
+
+
+class _Given(CredentialProvider):
+    """Credentials that are there already, as botocore's chain of providers takes them."""
+
+    METHOD = CANONICAL_NAME = "sidelight-assume-role"
+
+    def __init__(self, credentials: Any) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> Any:
+        """They."""
+        return self._credentials
 
 
 def translate(error: Exception, *, where: str) -> SidelightError:
@@ -144,6 +216,8 @@ def translate(error: Exception, *, where: str) -> SidelightError:
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         message = error.response.get("Error", {}).get("Message", "") or str(error)
+        if code in DENIED and error.response.get("Reason") == "DEPENDENCY_ACCESS_DENIED":
+            return AccessDeniedError(f"{code}: {message} ({KEY_DENIED})", where=where)
         if code in DENIED:
             return AccessDeniedError(f"{code}: {message}", where=where)
         return CloudError(f"{code}: {message}", where=where, code=code)

@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from sidelight.errors import UsageError
 from sidelight.localcloud.ec2 import SnapshotCalls
 from sidelight.localcloud.shelf import VolumeImage
+from sidelight.localcloud.sts import RoleCalls
 from sidelight.localcloud.wire import AwsError, Reply
 
 if TYPE_CHECKING:
@@ -30,30 +31,34 @@ if TYPE_CHECKING:
 
     from sidelight.localcloud.machine import Machine
     from sidelight.localcloud.shelf import Shelf
+    from sidelight.localcloud.sts import Sessions
     from sidelight.localcloud.wire import Caller, Request
 
 
 # Signing name -> moto's dispatcher, imported when it is first called.
 SERVICES = {
-    "sts": "moto.sts.responses:TokenResponse.dispatch",
     "iam": "moto.iam.responses:IamResponse.dispatch",
     "kms": "moto.kms.responses:KmsResponse.dispatch",
     "organizations": "moto.organizations.responses:OrganizationsResponse.dispatch",
     "elasticloadbalancing": "moto.elb.urls:api_version_elb_backend",
 }
 
+EXPIRED = {"ec2": "RequestExpired", "sts": "ExpiredToken", "iam": "ExpiredToken"}
+
 
 class ControlPlane:
     """moto's services for one local cloud."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, sessions: Sessions) -> None:
         """Whatever an earlier local cloud of this process left is forgotten."""
         BackendDict.reset()
         self._shelf = shelf
+        self._sessions = sessions
         self._lock = threading.RLock()
         self._managed: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         self._services: dict[str, Callable[..., Any]] = {
             "ec2": SnapshotCalls.bind(shelf).dispatch,
+            "sts": RoleCalls.bind(sessions).dispatch,
         }
 
     def account(self, access_key: str) -> str:
@@ -61,6 +66,12 @@ class ControlPlane:
         if len(access_key) == 12 and access_key.isdecimal():
             return access_key
         return str(get_account_id_from(access_key))
+
+    def check(self, caller: Caller) -> None:
+        """Raise AwsError where a role's session has ended."""
+        if self._sessions.expired(caller.access_key):
+            code = EXPIRED.get(caller.service, "ExpiredTokenException")
+            raise AwsError(code, "The security token included in the request is expired")
 
     def answer(self, request: Request, caller: Caller, account: str) -> Reply:
         """Let moto answer, one request at a time: it is not made for threads. Raises AwsError."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidelight.localcloud.freeze import BLOCK
+from sidelight.localcloud.keys import readable
 from sidelight.localcloud.wire import AwsError, Reply
 
 if TYPE_CHECKING:
@@ -103,6 +104,13 @@ class EbsDirect:
     def _get(self, request: Request, target: Target, account: str, region: str) -> Reply:
         index = _integer("blockIndex", target.block or "", 0, 2**31 - 1)
         snapshot = self._snapshot(target.snapshot, account, region)
+        if not readable(snapshot, account):
+            raise AwsError(
+                "AccessDeniedException",
+                "Access to the snapshot's key is denied.",
+                status=403,
+                reason="DEPENDENCY_ACCESS_DENIED",
+            )
         token = request.query.get("blockToken", "")
         if not self._tokens.check_block(token, snapshot.id, index):
             raise AwsError(

@@ -1,4 +1,4 @@
-"""EC2's snapshot calls, in front of moto's own.
+"""EC2's calls for snapshots and regions, in front of moto's own.
 
 moto parses the request and writes the answer by botocore's model; what stands here is what the
 calls mean. Facts: the EC2 API reference and its list of error codes.
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError, InvalidVolumeIdError
 from moto.ec2.responses import EC2Response
+from moto.utilities.utils import get_partition
 
+from sidelight.localcloud.keys import shareable
 from sidelight.localcloud.shelf import ShelfSnapshot
 
 if TYPE_CHECKING:
@@ -148,6 +150,10 @@ class SnapshotCalls(EC2Response):
             "Group": self._get_param("GroupNames", []),
         }
         self.error_on_dryrun()
+        if not shareable(snapshot):
+            raise EC2ClientError(
+                "OperationNotPermitted", "Snapshots encrypted with the default key stay at home."
+            )
         for kind, held in (
             ("UserId", snapshot.create_volume_permission_userids),
             ("Group", snapshot.create_volume_permission_groups),
@@ -157,6 +163,18 @@ class SnapshotCalls(EC2Response):
             held.update(added + (plain[kind] if operation == "add" else []))
             held.difference_update(removed + (plain[kind] if operation == "remove" else []))
         return EmptyResult()
+
+    def describe_regions(self) -> ActionResult:
+        """DescribeRegions: those enabled, or with AllRegions all, of the caller's partition."""
+        self.error_on_dryrun()
+        every = self._get_bool_param("AllRegions", False)
+        found = [
+            region
+            for region in self.ec2_backend.describe_regions(self._get_param("RegionNames", []))
+            if get_partition(region.name) == self.partition
+            and (every or region.opt_in_status != "not-opted-in")
+        ]
+        return ActionResult({"Regions": found})
 
     # Names that EC2 has no action for: moto would take any method for one.
 

@@ -89,6 +89,7 @@ class Front:
     def _answer(
         self, request: Request, caller: Caller, target: Target | None, account: str
     ) -> Reply:
+        self._control_plane.check(caller)
         if caller.service != "ebs":
             return self._control_plane.answer(request, caller, account)
         if target is None:

@@ -53,6 +53,8 @@ class LocalCloud:
         latency: float = 0.0,
         empty_pages: float = 0.0,
         seed: int = 0,
+        strict_roles: bool = False,
+        role_seconds: int = 12 * 3600,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """A cloud that keeps its frozen images in `directory`.
@@ -60,6 +62,8 @@ class LocalCloud:
         `snapshot_seconds` from pending to completed. `snapshot_interval`: seconds that have to lie
         between concurrent snapshots of a volume (15 at AWS; 0: not checked). `latency`: seconds
         for every call. `empty_pages`: the probability that a page of a listing comes empty.
+        `strict_roles`: only roles that exist can be assumed, by whom they trust; `role_seconds`:
+        the most that a role's session lasts.
         """
         self.clock = Clock()
         self.counters = Counters(time.monotonic)
@@ -69,6 +73,7 @@ class LocalCloud:
         self._plan = plan or FaultPlan()
         self._latency = latency
         self._empty_pages = (empty_pages, seed)
+        self._roles = (strict_roles, role_seconds)
         self._sleep = sleep
         self._shelf: Shelf | None = None
         self._control_plane: ControlPlane | None = None
@@ -83,12 +88,15 @@ class LocalCloud:
         from sidelight.localcloud.ebs_direct import EbsDirect
         from sidelight.localcloud.front import Front
         from sidelight.localcloud.shelf import Pace, Shelf
+        from sidelight.localcloud.sts import Sessions
 
         with LocalCloud._guard:
             if LocalCloud._running is not None:
                 raise UsageError("a local cloud runs in this process already")
             shelf = Shelf(self._directory, self.clock, Pace(*self._pace))
-            control_plane = ControlPlane(shelf)
+            strict, seconds = self._roles
+            sessions = Sessions(self.clock, strict=strict, seconds=seconds)
+            control_plane = ControlPlane(shelf, sessions)
             probability, seed = self._empty_pages
             ebs = EbsDirect(shelf, Tokens(self.clock), empty_pages=probability, seed=seed)
             front = Front(ebs, control_plane, self.counters, self._sleep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.model import Instance
@@ -115,6 +115,15 @@ class Fleet:
         with self._database.write() as connection:
             for row in rows:
                 write_coverage(connection, row, now)
+
+    def uncover(self, account: str, instances: Sequence[str]) -> None:
+        """Forget the coverage of these, where there is any."""
+        with self._database.write() as connection:
+            connection.execute(
+                delete(coverage).where(
+                    coverage.c.account == account, coverage.c.instance.in_(instances)
+                )
+            )
 
     def coverage(self) -> list[Coverage]:
         """All of it, by account, region and instance."""

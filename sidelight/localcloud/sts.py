@@ -1,0 +1,130 @@
+"""AssumeRole as strict as the service: roles that exist, whom they trust, how long they last.
+
+Of a trust policy are read the principals (an account or a role) and the conditions on
+sts:ExternalId; a statement with any other condition is taken to allow nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
+
+from moto.iam.models import iam_backends
+from moto.sts.responses import TokenResponse
+
+from sidelight.localcloud.wire import AwsError
+
+if TYPE_CHECKING:
+    from moto.core.responses import ActionResult
+
+    from sidelight.localcloud.clock import Clock
+
+# A role that is assumed with a role's credentials: "role chaining".
+CHAINED_SECONDS = 3600
+
+
+class Sessions:
+    """Until when each access key that STS gave is good, by the local cloud's clock.
+
+    `strict`: only roles that exist can be assumed, by whom they trust. `seconds`: the most that
+    any session lasts.
+    """
+
+    def __init__(self, clock: Clock, *, strict: bool = False, seconds: int = 12 * 3600) -> None:
+        self.clock = clock
+        self.strict = strict
+        self.seconds = seconds
+        self._until: dict[str, float] = {}
+
+    def begin(self, access_key: str, seconds: int) -> datetime:
+        """Remember a new session; its end."""
+        until = self.clock.now() + seconds
+        self._until[access_key] = until
+        return datetime.fromtimestamp(until, UTC)
+
+    def chained(self, access_key: str) -> bool:
+        """Whether the key is a role's."""
+        return access_key in self._until
+
+    def expired(self, access_key: str) -> bool:
+        """Whether the session has ended; a key that STS did not give never ends."""
+        return self._until.get(access_key, float("inf")) <= self.clock.now()
+
+
+class RoleCalls(TokenResponse):
+    """moto's STS, checked. `bind` makes one for the sessions of a local cloud."""
+
+    sessions: ClassVar[Sessions]
+
+    @classmethod
+    def bind(cls, sessions: Sessions) -> type[RoleCalls]:
+        """The same for these sessions: moto makes a new object for each request."""
+        return type("BoundRoleCalls", (cls,), {"sessions": sessions})
+
+    def assume_role(self) -> ActionResult:
+        """AssumeRole."""
+        arn = str(self._get_param("RoleArn"))
+        caller = self.get_access_key()
+        if self.sessions.strict:
+            self._sl_check(arn, caller)
+        seconds = self._get_int_param("DurationSeconds", CHAINED_SECONDS)
+        if self.sessions.chained(caller) and seconds > CHAINED_SECONDS:
+            raise AwsError(
+                "ValidationError",
+                "DurationSeconds is more than the hour that role chaining allows.",
+            )
+        answered = super().assume_role()
+        given: Any = answered.result
+        role = given["Credentials"]
+        role.expiration = self.sessions.begin(
+            role.access_key_id, min(seconds, self.sessions.seconds)
+        )
+        return answered
+
+    def _sl_check(self, arn: str, caller: str) -> None:
+        """Raise unless the role exists and trusts the caller with what it gives."""
+        account, _, name = arn.split(":", 4)[4].partition(":role/")
+        roles = iam_backends[account]["aws"].roles.values()
+        role = next((one for one in roles if one.name == name.rpartition("/")[2]), None)
+        action = "sts:TagSession" if self._get_param("Tags") else "sts:AssumeRole"
+        if role is None or not all(
+            self._sl_trusts(role, wanted, caller) for wanted in {"sts:AssumeRole", action}
+        ):
+            raise AwsError(
+                "AccessDenied",
+                f"{self._sl_caller(caller)} is not authorized to perform: {action} on "
+                f"resource: {arn}",
+                status=403,
+            )
+
+    def _sl_caller(self, access_key: str) -> str:
+        keys = iam_backends[self.current_account]["aws"].access_keys
+        key = keys.get(access_key)
+        return getattr(key, "role_arn", None) or f"arn:aws:iam::{self.current_account}:root"
+
+    def _sl_trusts(self, role: Any, action: str, caller: str) -> bool:
+        policy = json.loads(unquote(role.assume_role_policy_document))
+        known = {f"arn:aws:iam::{self.current_account}:root", self.current_account}
+        known |= {self._sl_caller(caller), "*"}
+        external_id = self._get_param("ExternalId")
+        for statement in policy["Statement"]:
+            principal = statement["Principal"]
+            principals = _list(principal["AWS"] if isinstance(principal, dict) else principal)
+            conditions = statement.get("Condition", {})
+            wanted = conditions.get("StringEquals", {}).get("sts:ExternalId")
+            plain = conditions in ({}, {"StringEquals": {"sts:ExternalId": wanted}})
+            if (
+                statement["Effect"] == "Allow"
+                and action in _list(statement["Action"])
+                and known & set(principals)
+                and plain
+                and (wanted is None or external_id in _list(wanted))
+            ):
+                return True
+        return False
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,89 @@
+"""Roles: whose they are, with what they are assumed, and that they outlive an hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from sidelight.aws import sts
+from sidelight.aws.ec2 import Ec2
+from sidelight.aws.session import Session
+from sidelight.errors import AccessDeniedError
+from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.server import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.services
+
+HUB, OTHER = "123456789012", "999999999999"
+HUB_ROLE = f"arn:aws:iam::{HUB}:role/hub"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
+    """Sessions last five minutes: less than what botocore renews ahead of, so at each call."""
+    with LocalCloud(tmp_path / "cloud", role_seconds=300) as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+def test_without_a_role_every_account_is_our_own(cloud: LocalCloud) -> None:
+    session = Session()
+    assert session.client("ec2", account=OTHER) is session.client("ec2", account=OTHER)
+    assert Ec2(session, OTHER, "us-east-1").instances() == []
+    assert cloud.calls("AssumeRole") == 0
+    assert cloud.calls("DescribeInstances", HUB) == 1
+
+
+def test_we_are_the_hub_and_elsewhere_the_role_there(cloud: LocalCloud) -> None:
+    session = Session(hub=HUB_ROLE, role_name="target", external_id="their-id", tags={"Team": "a"})
+    assert sts.principal(session) == HUB_ROLE
+    assert sts.account(session) == HUB
+    assert Ec2(session, OTHER, "eu-west-1").instances() == []
+    assert cloud.calls("DescribeInstances", OTHER) == 1
+
+
+def test_a_client_in_use_outlives_its_roles_sessions(cloud: LocalCloud) -> None:
+    session = Session(hub=HUB_ROLE, role_name="target")
+    client = session.client("ec2", account=OTHER)
+    client.describe_regions()
+    # What a client that does not renew would meet:
+    given = boto3.client("sts").assume_role(RoleArn=HUB_ROLE, RoleSessionName="test")["Credentials"]
+    plain = boto3.client(
+        "ec2",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    plain.describe_regions()
+    cloud.clock.advance(4000)
+    client.describe_regions()
+    with pytest.raises(ClientError, match="RequestExpired"):
+        plain.describe_regions()
+
+
+def test_a_chained_role_is_not_asked_for_more_than_an_hour(cloud: LocalCloud) -> None:
+    session = Session(hub=HUB_ROLE)
+    hub: Any = session.client("sts")
+    target = f"arn:aws:iam::{OTHER}:role/target"
+    with pytest.raises(ClientError, match="chaining"):
+        hub.assume_role(RoleArn=target, RoleSessionName="test", DurationSeconds=3601)
+    given = hub.assume_role(RoleArn=target, RoleSessionName="test", DurationSeconds=3600)
+    assert given["Credentials"]
+    assert cloud.calls("AssumeRole") > 2
+
+
+def test_a_denied_role_is_named(cloud: LocalCloud) -> None:
+    cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "sts:AssumeRole")])
+    with pytest.raises(AccessDeniedError, match=f"arn:aws:iam::{OTHER}:role/target: AccessDenied"):
+        Session(role_name="target").client("ec2", account=OTHER)
+    # In China and for governments ARNs begin otherwise.
+    with pytest.raises(AccessDeniedError, match="arn:aws-cn:iam"):
+        Session(role_name="target").client("ec2", account=OTHER, region="cn-north-1")
