@@ -22,7 +22,7 @@ _EXECUTABLE = 0o111
 # The least Go program is ten times larger, and so is a Rust one with its crates' list.
 MIN_SIZE = 32 << 10
 # Candidates whose inodes are looked at together: more would only hold memory.
-BATCH = 50_000
+BATCH = 4_000
 _NAMES = 1024  # bytes; what the names of a program's sections hardly exceed
 _MOST_SECTIONS = 256 << 10  # bytes of section headers that are fetched ahead
 _MOST_OFFSET = 1 << 40

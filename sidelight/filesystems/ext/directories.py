@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from sidelight.filesystems.protocol import Entry
 
 # Directory blocks read and decoded at once, in bytes, and directories mapped at once.
-WINDOW = 16 << 20
+WINDOW = 8 << 20
 CHUNK = 1 << 15
 # A window spans at most so many stretches of a snapshot block's size: what is prefetched must still
 # be in a cache of the default budget when it is read.
 STRETCH = 512 << 10
-MOST_STRETCHES = 128
+MOST_STRETCHES = 64
 
 
 class Listing(NamedTuple):

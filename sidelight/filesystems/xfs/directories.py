@@ -46,7 +46,7 @@ Listing = tuple[int, list[Entry]]
 Block = list[tuple[int, int]]
 
 # Bytes of directory blocks in memory at once.
-WINDOW = 16 << 20
+WINDOW = 8 << 20
 # Bytes of one directory: ten million long names. Beyond, the image is hostile.
 DIRECTORY_CAP = 4 << 30
 

@@ -25,7 +25,7 @@ GAP = 4096
 RUN = 1 << 20
 # A snapshot's block, and how many of them one window may touch: well within a cache's budget.
 FAR = 19
-WINDOW_BLOCKS = 192
+WINDOW_BLOCKS = 96
 WINDOW_BYTES = 32 << 20
 
 
