@@ -21,8 +21,8 @@ HEAD = 256 << 10
 
 # Nothing in these is software: no Problem where they are met.
 INERT = frozenset({"swap", "vfat", "bios-boot", "prep-boot", "blank", "DM_verity_hash"})
-# Filesystems that have a reader here.
-READABLE = frozenset({"ext2", "ext3", "ext4", "xfs"})
+# Filesystems that have a reader here, btrfs an optional one: who opens it says where there is none.
+READABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
 LVM_MEMBER = "LVM2_member"
 MD_MEMBER = "linux_raid_member"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.disk.signatures import READABLE
 from sidelight.errors import FormatError, PathError, SidelightError, SourceError
 from sidelight.filesystems import discoverable, fstab
 from sidelight.filesystems.nothing import NoFilesystem
 from sidelight.filesystems.opening import open_filesystem
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import HasSubvolumes, Kind
+from sidelight.filesystems.subvolumes import chosen_directory, root_directories, unshown
 from sidelight.filesystems.tree import MachineTree
 from sidelight.filesystems.units import enabled_mounts
 from sidelight.model import Problem
@@ -28,6 +29,14 @@ OLD_ROOT = (b"etc/fstab", b"etc/passwd")
 SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 
 Opened = tuple["Region", "Filesystem"]
+
+
+class Root(NamedTuple):
+    """The machine's root: a directory of a filesystem, which but on btrfs is its own root."""
+
+    region: Region
+    fs: Filesystem
+    directory: int
 
 
 def open_regions(
@@ -55,35 +64,51 @@ def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree
     region's name in brackets, slashes as colons: `[vg0:data]`.
     """
     root = _root(regions, opened)
-    tree = MachineTree(NoFilesystem() if root is None else root[1])
-    mounted: list[Filesystem] = []
-    if root is not None:
-        mounted.append(root[1])
-        _mount_all(tree, root, regions, opened, mounted)
-    elif opened:
-        tree.note(Problem(opened[0][0].name, "no filesystem with an os-release; none is the root"))
+    if root is None:
+        tree = MachineTree(NoFilesystem())
+        if opened:
+            what = "no filesystem with an os-release; none is the root"
+            tree.note(Problem(opened[0][0].name, what))
+    else:
+        tree = MachineTree(root.fs, root.directory)
+        _mount_all(tree, root, regions, opened)
     for region, fs in opened:
-        if not any(fs is other for other in mounted):
+        shown = {mount.root for mount in tree.mounts if mount.fs is fs}
+        name = (region.lv or region.name).replace("/", ":").encode("utf-8", "surrogateescape")
+        if not shown:
             if root is not None and _has_any(MachineTree(fs), OS_RELEASE):
-                what = f"a second root filesystem; the machine's is {root[0].name}"
+                what = f"a second root filesystem; the machine's is {root.region.name}"
                 tree.note(Problem(region.name, what))
-            name = region.lv or region.name
-            tree.add_extra(name.replace("/", ":").encode("utf-8", "surrogateescape"), fs)
+            tree.add_extra(name, fs)
+            shown = {fs.root}
+        for subvolume in unshown(fs, shown):
+            tree.add_extra(name + b":" + subvolume.path.replace(b"/", b":"), fs, subvolume.root)
     return tree
 
 
-def _root(regions: Sequence[Region], opened: Sequence[Opened]) -> Opened | None:
+def _root(regions: Sequence[Region], opened: Sequence[Opened]) -> Root | None:
+    every = [Root(region, fs, at) for region, fs in opened for at in root_directories(fs)]
     for signs in (OS_RELEASE, OLD_ROOT):
-        found = [item for item in opened if _has_any(MachineTree(item[1]), signs)]
-        for region, fs in found:
-            lines = _lines(MachineTree(fs))
-            own = next((line for line in lines if line.target == b"" and not line.bind), None)
-            if own is not None and region in fstab.matches(own.device, regions):
-                return region, fs
-        typed = (item for item in found if item[0].parttype in discoverable.ROOTS)
+        found = [item for item in every if _has_any(MachineTree(item.fs, item.directory), signs)]
+        for item in found:
+            if _names_itself(item, regions):
+                return item
+        typed = (item for item in found if item.region.parttype in discoverable.ROOTS)
         if found:
             return next(typed, found[0])
-    return opened[0] if len(opened) == 1 else None
+    return Root(*opened[0], opened[0][1].root) if len(opened) == 1 else None
+
+
+def _names_itself(root: Root, regions: Sequence[Region]) -> bool:
+    """Whether its own fstab puts it at `/`."""
+    lines = _lines(MachineTree(root.fs, root.directory))
+    own = next((line for line in lines if line.target == b"" and not line.bind), None)
+    if own is None or root.region not in fstab.matches(own.device, regions):
+        return False
+    try:
+        return chosen_directory(root.fs, own.options) == root.directory
+    except SidelightError:
+        return False
 
 
 def _has_any(tree: MachineTree, paths: Sequence[bytes]) -> bool:
@@ -109,13 +134,12 @@ def _lines(tree: MachineTree) -> list[fstab.Line]:
 
 def _mount_all(
     tree: MachineTree,
-    root: Opened,
+    root: Root,
     regions: Sequence[Region],
     opened: Sequence[Opened],
-    mounted: list[Filesystem],
 ) -> None:
     """Do what the machine says, in the order in which its lines need each other."""
-    pending = _said(tree, root[0], regions)
+    pending = _said(tree, root.region, regions)
     while pending:
         line = next((item for item in pending if not _needs(item, pending)), pending[0])
         pending.remove(line)
@@ -124,7 +148,7 @@ def _mount_all(
                 source = line.device.encode("utf-8", "surrogateescape")
                 tree.bind(source, line.target, recursive=line.recursive)
             else:
-                _mount(tree, line, root, regions, opened, mounted)
+                _mount(tree, line, root, regions, opened)
         except SidelightError as error:
             if not (line.bind and line.may_be_absent):
                 tree.note(Problem(line.where, error.what))
@@ -164,18 +188,18 @@ def _needs(line: fstab.Line, pending: Sequence[fstab.Line]) -> bool:
     return False
 
 
-def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as they are
+def _mount(
     tree: MachineTree,
     line: fstab.Line,
-    root: Opened,
+    root: Root,
     regions: Sequence[Region],
     opened: Sequence[Opened],
-    mounted: list[Filesystem],
 ) -> None:
     found = [
         region
         for region in fstab.matches(line.device, regions)
-        if region != root[0] and _may_be(line.type, region.kind)
+        if _may_be(line.type, region.kind)
+        and (region != root.region or isinstance(root.fs, HasSubvolumes))
     ]
     if not found:
         if not line.may_be_absent:
@@ -187,12 +211,11 @@ def _mount(  # noqa: PLR0913, PLR0917 -- the parts of one assembly, passed on as
     fs = next((fs for region, fs in opened if region is found[0]), None)
     if fs is None:
         return  # what cannot be read has its Problem already, or holds no files
-    directory = None
+    directory = chosen_directory(fs, line.options)
     if line.subdirectory:
-        place = MachineTree(fs).place(line.subdirectory)
-        directory = place.inode if place.kind == Kind.DIRECTORY else None
+        place = MachineTree(fs, directory).place(line.subdirectory)
+        directory = place.inode if place.kind == Kind.DIRECTORY else directory
     tree.mount(line.target, fs, directory)
-    mounted.append(fs)
 
 
 def _may_be(wanted: str, kind: str) -> bool:

@@ -40,6 +40,11 @@ def open_filesystem(source: BlockSource, reader: str = "own") -> Filesystem:
     for kinds, constructor in READERS:
         if kind in kinds:
             return constructor(source)
+    if kind == "btrfs":
+        # Optional: only its module knows the library.
+        from sidelight.filesystems.btrfs import BtrfsFilesystem
+
+        return BtrfsFilesystem(source)
     if kind in {"", "blank"}:
         raise NotRecognisedError("no known filesystem", where=source.name)
     raise UnsupportedError(f"{kind} is no filesystem that can be read", where=source.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,3 +102,25 @@ class Filesystem(Protocol):
 
     def readlink(self, number: int) -> bytes:
         """A symbolic link's target."""
+
+
+class Subvolume(NamedTuple):
+    """One tree of several within a filesystem. `path` has no slashes at its ends."""
+
+    id: int
+    path: bytes
+    root: int  # its root directory's inode number
+    read_only: bool
+
+
+@runtime_checkable
+class HasSubvolumes(Protocol):
+    """A Filesystem of several trees. Its `root` is what a mount without options shows."""
+
+    root: int
+    subvolumes: list[Subvolume]
+    source_name: str
+    problems: list[Problem]
+
+    def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        """As a Filesystem's."""

@@ -63,6 +63,10 @@ def open_reference(source: BlockSource, kind: str) -> Reference:
         return ExtReference(source, kind)
     if kind == "xfs":
         return XfsReference(source)
+    if kind == "btrfs":
+        from sidelight.filesystems.btrfs import BtrfsFilesystem
+
+        return BtrfsFilesystem(source)
     if kind in {"", "blank"}:
         raise NotRecognisedError("no known filesystem", where=source.name)
     raise UnsupportedError(f"{kind} has no reference reader", where=source.name)
@@ -148,9 +152,9 @@ class Reference:
         size = self._one(number).size
         length = max(0, min(length, size - offset))
         try:
-            stream = self._inode(number).open()
-            stream.seek(offset)
-            data = bytes(stream.read(length))
+            data = self._content(self._inode(number), offset, length)
+        except SidelightError:
+            raise
         except Exception as error:
             raise self._damaged(number, error) from error
         if len(data) != length:
@@ -158,6 +162,11 @@ class Reference:
                 f"inode {number}: {len(data)} of {length} bytes", where=self.source_name
             )
         return data
+
+    def _content(self, inode: Any, offset: int, length: int) -> bytes:
+        stream = inode.open()
+        stream.seek(offset)
+        return bytes(stream.read(length))
 
     def readlink(self, number: int) -> bytes:
         """A link's target. Raises DamagedError where the library fails."""

@@ -70,9 +70,9 @@ class MachineTree:
     ignored. `problems` are those of the assembly and of every filesystem so far.
     """
 
-    def __init__(self, root: Filesystem) -> None:
-        """`root` is the filesystem at `/`."""
-        self._root = Mount(root, root.root, b"")
+    def __init__(self, root: Filesystem, directory: int | None = None) -> None:
+        """`root` is the filesystem at `/`, or that whose `directory` is."""
+        self._root = Mount(root, root.root if directory is None else directory, b"")
         self._extra: dict[bytes, Mount] = {}
         self._covered: dict[tuple[int, int], Mount] = {}
         self.mounts: list[Mount] = [self._root]
@@ -151,8 +151,8 @@ class MachineTree:
             self._cover(self.place(target), copy)
         return mount
 
-    def add_extra(self, name: bytes, fs: Filesystem) -> None:
-        """Show a filesystem that nothing mounts, as the directory `[name]` of `/`.
+    def add_extra(self, name: bytes, fs: Filesystem, directory: int | None = None) -> None:
+        """Show a filesystem that nothing mounts (or a directory of it) as `[name]` of `/`.
 
         A name that is taken gets a number: `[name#2]`.
         """
@@ -161,7 +161,7 @@ class MachineTree:
         while name in self._extra:
             count += 1
             name = b"[%s#%d]" % (plain, count)
-        mount = Mount(fs, fs.root, name)
+        mount = Mount(fs, fs.root if directory is None else directory, name)
         self._extra[name] = mount
         self.mounts.append(mount)
 

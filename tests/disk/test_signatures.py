@@ -56,7 +56,7 @@ def test_real_tools_are_recognised_with_blkids_uuid(
     assert region.kind == kind == oracle["TYPE"]
     assert region.uuid == oracle["UUID"]
     assert region.label == oracle.get("LABEL", "")
-    unsupported = kind in {"btrfs", "crypto_LUKS"}
+    unsupported = kind == "crypto_LUKS"
     assert [p.what for p in problems] == ([f"unsupported: {kind}"] if unsupported else [])
 
 

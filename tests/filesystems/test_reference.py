@@ -97,7 +97,6 @@ def test_xfs_agrees(tmp_path: Path) -> None:
         ("mkfs.ext4", "-q", "-O", "bigalloc"),
         ("mkfs.xfs", "-q", "-n", "size=16384"),
         ("mkfs.xfs", "-q", "-b", "size=1024"),
-        ("mkfs.btrfs", "-q"),
     ],
     ids=" ".join,
 )
