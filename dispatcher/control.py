@@ -12,13 +12,14 @@ from dispatcher.discover import Discovery, discover, keys_of
 from dispatcher.enqueue import ON_DEMAND, SCHEDULED, enqueue, tick
 from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
 from dispatcher.plan import plan
-from dispatcher.sweep import Swept, sweep
+from dispatcher.sweep import Swept, record, sweep
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import TERMINAL, Scan, State, Store
 from workers.app import make_app
+from workers.budgets import Budget, rate_for
 from workers.tasks import publish
 from workers.wiring import session_of
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BETWEEN_LOOKS = 0.25
+PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class Control:
             self.store.migrate()
         self.deployment = settings.deployment or self.store.deployment()
         self._session = session_of(settings)
+        # The workers' budget; here a call waits for its turn, since nobody would take it up again.
+        patient = replace(settings, patience_seconds=PATIENCE)
+        self._budget = Budget(patient, rate_for(settings.broker_url))
         self._app = make_app(settings)
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[Place]:
@@ -210,8 +215,11 @@ class Control:
             sleep(BETWEEN_LOOKS)
 
     def sweep(self, place: Place, *, dry_run: bool = False) -> Swept:
-        """Delete what no live scan has. Raises CloudError, StoreError."""
-        return sweep(self.store, self._ec2(place), self.deployment, dry_run=dry_run)
+        """Delete what no live scan has, and count it. Raises CloudError, StoreError."""
+        swept = sweep(self.store, self._ec2(place), self.deployment, dry_run=dry_run)
+        if not dry_run:
+            record(self.store, place.account, place.region, swept)
+        return swept
 
     def sweep_everywhere(
         self, places: Sequence[Place | Unreachable], *, dry_run: bool = False
@@ -241,7 +249,8 @@ class Control:
         self.store.close()
 
     def _ec2(self, place: Place) -> Ec2:
-        return Ec2(self._session, place.account, place.region)
+        pace = self._budget.pace(place.account, place.region)
+        return Ec2(self._session, place.account, place.region, pace=pace)
 
 
 def failed(scans: Sequence[Scan]) -> list[Scan]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ebs import SnapshotSource
     from sidelight.aws.session import Session
     from sidelight.blocks import BlockSource
+    from sidelight.blocks.kept import KeptBlocks
 
 SNAPSHOT = "ebs:"
 
@@ -24,9 +25,17 @@ class Targets:
     """The open disks of one machine; a context manager that closes them."""
 
     def __init__(
-        self, targets: Sequence[str], *, in_flight: int, budget: int, region: str | None = None
+        self,
+        targets: Sequence[str],
+        *,
+        in_flight: int,
+        budget: int,
+        region: str | None = None,
+        kept: KeptBlocks | None = None,
     ) -> None:
         """Open every target. `in_flight` calls at once, `budget` bytes of cache for each snapshot.
+
+        `kept`: where blocks of snapshots are kept for the next command.
 
         Raises UsageError for a target of another form, SourceError where one cannot be opened.
         """
@@ -46,7 +55,11 @@ class Targets:
 
                 session = session or aws.Session(region=region, pool=in_flight)
                 source = ebs.open_snapshot(
-                    name, session.client("ebs"), in_flight=in_flight, budget=budget
+                    name,
+                    session.client("ebs"),
+                    in_flight=in_flight,
+                    budget=budget,
+                    options=ebs.Options(kept=kept),
                 )
                 self._stack.callback(source.close)
                 self.sources.append(source)

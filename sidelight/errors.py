@@ -8,6 +8,7 @@
     │   ├── SnapshotNotFoundError
     │   ├── SnapshotNotReadyError
     │   ├── AccessDeniedError   also: no credentials
+    │   │   └── KeyDeniedError  the KMS key of an encrypted snapshot
     │   └── ThrottledError      the retry budget is spent
     ├── FormatError             bytes do not mean what they should
     │   ├── NotRecognisedError  no such structure here (try the next format)
@@ -71,6 +72,10 @@ class SnapshotNotReadyError(SourceError):
 
 class AccessDeniedError(SourceError):
     """Credentials are missing, or do not allow the call."""
+
+
+class KeyDeniedError(AccessDeniedError):
+    """The KMS key of an encrypted snapshot is denied, disabled or gone."""
 
 
 class ThrottledError(SourceError):

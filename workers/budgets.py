@@ -1,11 +1,16 @@
-"""Rates that all workers share, for an account and region: a token bucket in Redis.
+"""What AWS allows an account and region a second, kept by all workers together.
 
-AWS allows an account 1,000 GetSnapshotBlock and 50 ListSnapshotBlocks a second, whoever calls.
-A call takes a token and waits as long as the bucket owes it; the debt is in the bucket, so those
-who wait are served in their order and no worker starves. Each account has buckets of its own: one
-that is busy slows no other. The time is Redis's own, so workers' clocks do not matter.
+AWS allows 1,000 GetSnapshotBlock and 50 ListSnapshotBlocks a second, and some calls of EC2's a
+second, whoever makes them: so the rates are in Redis, a bucket for each account, region and kind
+of call. An account that is busy slows no other; within one, `workers.bucket` is fair between scans
+and slows all down when AWS throttles.
 
-Without Redis (another broker, or one that does not answer) a process keeps to the rate alone.
+Reading waits as long as it must, since giving up would lose what was read; but a scan does not
+begin to read where its share would be too small, and no other call waits for long: the message is
+handed back (BudgetSpentError), and a worker's slot is free for an account that has calls left.
+
+Without Redis (another broker, or one that does not answer) a process keeps to a tenth of the rate,
+for it does not know how many there are.
 """
 
 from __future__ import annotations
@@ -13,9 +18,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
+
+from sidelight.errors import SidelightError
+from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,98 +32,144 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEY = "sidelight:budget:{account}:{region}:{kind}"
-BURST_SECONDS = 0.1  # of calls that an idle bucket has saved up
+T = TypeVar("T")
 
-# KEYS[1] the bucket, ARGV: calls a second, burst. Answers microseconds to wait. `at` is the moment
-# at which the bucket will have paid for all it gave, in microseconds.
-TAKE = """
-local now = redis.call('TIME')
-now = now[1] * 1000000 + now[2]
-local each = 1000000 / tonumber(ARGV[1])
-local earliest = now - tonumber(ARGV[2]) * each
-local at = tonumber(redis.call('GET', KEYS[1]) or earliest)
-if at < earliest then at = earliest end
-at = at + each
-redis.call('SET', KEYS[1], string.format('%.0f', at), 'PX', 60000)
-local wait = at - now
-if wait < 0 then wait = 0 end
-return math.ceil(wait)
-"""
+# The braces keep a bucket and its flows in one slot of a Redis cluster.
+KEY = "sidelight:budget:{{{account}:{region}:{kind}}}"
+ALONE = 0.1  # of the rate, for a process that cannot ask
+ASK_AGAIN = 5.0  # seconds after Redis did not answer
+LEAST_SHARE = 0.01  # of the block reads a second, below which a scan does not begin to read
+# The kinds of calls that somebody waits for with what was already read in hand.
+READS = frozenset({"get"})
 
 
-class Bucket(Protocol):
-    """How long to wait before the next call."""
+class BudgetSpentError(SidelightError):
+    """There are no calls left now; `delay` seconds on there may be."""
 
-    def take(self, key: str, rate: float) -> float:
-        """Seconds, for one call of at most `rate` a second."""
-
-
-class LocalBucket:
-    """The same for one process."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._paid: dict[str, float] = {}
-
-    def take(self, key: str, rate: float) -> float:
-        """Seconds to wait."""
-        now = self._monotonic()
-        with self._lock:
-            earliest = now - max(1.0, rate * BURST_SECONDS) / rate
-            paid = max(self._paid.get(key, earliest), earliest) + 1 / rate
-            self._paid[key] = paid
-        return max(0.0, paid - now)
+    def __init__(self, what: str, *, where: str, delay: float) -> None:
+        super().__init__(what, where=where)
+        self.delay = delay
 
 
-class RedisBucket:
-    """Shared by all that use the same Redis; alone while it does not answer."""
+class FallingBack:
+    """Redis's rate, and the process's own while Redis does not answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Connects at first use."""
-        self._redis: Any = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-        self._take = self._redis.register_script(TAKE)
-        self._alone = LocalBucket()
+        client: Any = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+        self._shared = RedisRate(client)
+        self._alone = LocalRate(monotonic)
+        self._monotonic = monotonic
+        self._silent_until = 0.0
 
-    def take(self, key: str, rate: float) -> float:
-        """Seconds to wait."""
-        burst = max(1.0, rate * BURST_SECONDS)
-        try:
-            return int(self._take(keys=[key], args=[rate, burst])) / 1e6
-        except redis.RedisError as error:
-            log.warning("the shared budget does not answer, keeping to it alone: %s", error)
-            return self._alone.take(key, rate)
+    def book(self, key: str, ceiling: float, flow: str, patience: float | None) -> Slot:
+        """The next slot."""
+        return self._ask(
+            lambda: self._shared.book(key, ceiling, flow, patience),
+            lambda: self._alone.book(key, ceiling * ALONE, flow, patience),
+        )
+
+    def throttled(self, key: str, ceiling: float) -> float:
+        """Halve the rate."""
+        return self._ask(
+            lambda: self._shared.throttled(key, ceiling),
+            lambda: self._alone.throttled(key, ceiling * ALONE),
+        )
+
+    def load(self, key: str, ceiling: float) -> Load:
+        """How it stands."""
+        return self._ask(
+            lambda: self._shared.load(key, ceiling), lambda: self._alone.load(key, ceiling * ALONE)
+        )
+
+    def _ask(self, shared: Callable[[], T], alone: Callable[[], T]) -> T:
+        if self._monotonic() >= self._silent_until:
+            try:
+                return shared()
+            except redis.RedisError as error:
+                # Not asked for every block: each would wait for the connection's timeout.
+                self._silent_until = self._monotonic() + ASK_AGAIN
+                log.warning("the shared budget does not answer, keeping to a part of it: %s", error)
+        return alone()
 
 
 class Budget:
-    """Waits before calls of the EBS direct APIs."""
+    """The rates of all accounts and regions, by these settings."""
 
     def __init__(
-        self, settings: Settings, bucket: Bucket, sleep: Callable[[float], None] = time.sleep
+        self, settings: Settings, rate: SharedRate, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """A rate of 0 is without limit."""
-        self._rates = {"get": settings.get_per_second, "list": settings.list_per_second}
-        self._bucket = bucket
-        self._sleep = sleep
+        self.rate = rate
+        self.sleep = sleep
+        self.patience = settings.patience_seconds
+        self.ceilings = {
+            "get": settings.get_per_second,
+            "list": settings.list_per_second,
+            "create": settings.create_per_second,
+            "describe": settings.describe_per_second,
+            "delete": settings.delete_per_second,
+        }
 
-    def before_call(self, account: str, region: str) -> Callable[[str], None]:
-        """For `open_snapshot`: waits before a "get" or a "list" there."""
-
-        def wait(kind: str) -> None:
-            rate = self._rates[kind]
-            if rate <= 0:
-                return
-            key = KEY.format(account=account, region=region, kind=kind)
-            seconds = self._bucket.take(key, rate)
-            if seconds > 0:
-                self._sleep(seconds)
-
-        return wait
+    def pace(self, account: str, region: str, flow: str = "") -> AccountPace:
+        """For one account and region; `flow` is the scan that reads."""
+        return AccountPace(self, account, region, flow)
 
 
-def bucket_for(broker_url: str) -> Bucket:
-    """The broker's own Redis where it is one."""
+class AccountPace:
+    """The `Pace` of `sidelight.aws` for one account and region."""
+
+    def __init__(self, budget: Budget, account: str, region: str, flow: str) -> None:
+        self._budget = budget
+        self._account, self._region, self._flow = account, region, flow
+        # One thread of a flow asks at a time: the others stand behind it, in order.
+        self._turn = threading.Lock()
+
+    def before(self, kind: str) -> None:
+        """Wait for a slot. Raises BudgetSpentError where that would be too long."""
+        ceiling = self._budget.ceilings[kind]
+        if ceiling <= 0:
+            return
+        key = self._key(kind)
+        if kind in READS:
+            with self._turn:
+                while not (slot := self._budget.rate.book(key, ceiling, self._flow, None)).booked:
+                    self._budget.sleep(slot.wait)
+        else:
+            slot = self._budget.rate.book(key, ceiling, "", self._budget.patience)
+            if not slot.booked:
+                raise BudgetSpentError(
+                    f"no {kind} calls are left for {slot.wait:.0f} s", where=key, delay=slot.wait
+                )
+        if slot.wait > 0:
+            self._budget.sleep(slot.wait)
+
+    def throttled(self, kind: str) -> None:
+        """AWS has throttled a call: less for everybody."""
+        ceiling = self._budget.ceilings[kind]
+        if ceiling > 0:
+            now = self._budget.rate.throttled(self._key(kind), ceiling)
+            log.info("%s throttled: %.1f calls a second", self._key(kind), now)
+
+    def admit(self) -> None:
+        """Raise BudgetSpentError where one more scan that reads would get too small a share."""
+        ceiling = self._budget.ceilings["get"]
+        if ceiling <= 0:
+            return
+        load = self._budget.rate.load(self._key("get"), ceiling)
+        if load.flows and load.rate / (load.flows + 1) < ceiling * LEAST_SHARE:
+            raise BudgetSpentError(
+                f"{load.flows} scans share {load.rate:.0f} block reads a second",
+                where=self._key("get"),
+                delay=self._budget.patience,
+            )
+
+    def _key(self, kind: str) -> str:
+        return KEY.format(account=self._account, region=self._region, kind=kind)
+
+
+def rate_for(broker_url: str) -> SharedRate:
+    """In the broker's own Redis where it is one."""
     if broker_url.partition("://")[0] in ("redis", "rediss", "unix"):
-        return RedisBucket(broker_url)
-    return LocalBucket()
+        return FallingBack(broker_url)
+    return LocalRate()

@@ -57,7 +57,8 @@ class Context:
     """Everything from outside, for the steps.
 
     `ec2(account, region)`, `open_snapshot(scan, snapshot id)`, `inspect(sources, devices)` and
-    `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell.
+    `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell;
+    `forget(snapshot id)` drops what was kept of a snapshot's blocks.
     `jitter()` is from 0 to 1.
     """
 
@@ -69,6 +70,7 @@ class Context:
     inspect: Callable[[Sequence[BlockSource], tuple[str, ...]], Inventory]
     match: Callable[[Inventory], Sequence[Finding]]
     unmatched: Callable[[Inventory], Sequence[str]] = field(default=lambda _: ())
+    forget: Callable[[str], None] = field(default=lambda _: None)
     jitter: Callable[[], float] = field(default=random.random)
 
     def tags(self, scan_id: str) -> dict[str, str]:

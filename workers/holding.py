@@ -7,6 +7,7 @@ renews the lease; when it finds the lease lost, the stage's own compare-and-set 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from sidelight.aws.ec2 import BUSY, INSTANCE_GONE
 from sidelight.errors import (
     AccessDeniedError,
     CloudError,
+    KeyDeniedError,
     LeaseLostError,
     SidelightError,
     SnapshotNotFoundError,
     StoreError,
+    ThrottledError,
 )
 from sidelight.store import LIVE, State
+from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from workers.context import Context
 
 log = logging.getLogger(__name__)
+
+BUSY_ATTEMPT = 4  # what is waited for is waited for as after so many failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +118,13 @@ def _failed(context: Context, scan: Scan, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, SidelightError):
         reason = str(error)
+    if isinstance(error, BudgetSpentError):
+        # Nothing was tried: the turn comes later, and not for all who were sent away at once.
+        scans.postpone(scan, max(error.delay, settings.patience_seconds) * (1 + context.jitter()))
+        return
     age = (context.store.clock() - scan.entered_at).total_seconds()
-    busy = isinstance(error, CloudError) and error.code in BUSY
-    if busy and age < settings.busy_seconds:
-        scans.postpone(scan, backoff(context, scan.attempts + 3))
+    if _is_busy(error) and age < settings.busy_seconds:
+        scans.postpone(scan, backoff(context, BUSY_ATTEMPT))
         return
     if scan.state is State.DELETING:
         _failed_to_delete(context, scan, reason)
@@ -148,12 +157,28 @@ def code_of(error: Exception) -> str:
     """The coverage's reason for an error, in Inspector's words."""
     if isinstance(error, GiveUpError):
         return error.code
-    if isinstance(error, AccessDeniedError):
-        key = "kms" in str(error).lower()
-        return "ACCESS_DENIED_TO_ENCRYPTION_KEY" if key else "ACCESS_DENIED"
     if isinstance(error, CloudError) and error.code in INSTANCE_GONE:
         return "RESOURCE_TERMINATED"
-    return "INTERNAL_ERROR"
+    # EC2 has no code of its own for a key that it cannot use; its words name KMS or the key's id.
+    if isinstance(error, KeyDeniedError) or _names_a_key(str(error)):
+        return "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    return "ACCESS_DENIED" if isinstance(error, AccessDeniedError) else "INTERNAL_ERROR"
+
+
+def key_or(code: str, message: str) -> str:
+    """The coverage's reason for what EC2 says of a snapshot: the key's, where it names one."""
+    return "ACCESS_DENIED_TO_ENCRYPTION_KEY" if _names_a_key(message) else code
+
+
+def _names_a_key(message: str) -> bool:
+    return re.search(r"\bkms\b|\bkey id\b", message, re.IGNORECASE) is not None
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether nothing is wrong: somebody else is at it, or too many are."""
+    if isinstance(error, CloudError):
+        return error.code in BUSY
+    return isinstance(error, ThrottledError)
 
 
 def _is_final(error: Exception) -> bool:

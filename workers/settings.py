@@ -61,12 +61,31 @@ class Settings:
     remote_control: bool = False
     soft_shutdown_seconds: float = 60.0
 
-    # Shared by all workers, an account and region; 0 is without limit. `in_flight` is one scan's,
-    # `usd_per_day` an account's: with that spent, new scans wait.
+    # Calls a second that all workers share, an account and region; 0 is without limit. AWS allows
+    # 1,000 and 50 of the first two; the others refill at 5 to 20 a second, shared with the
+    # account's other users. A throttle halves them for a while.
     get_per_second: float = 900.0
     list_per_second: float = 40.0
+    create_per_second: float = 4.0
+    describe_per_second: float = 10.0
+    delete_per_second: float = 4.0
+    # Longer than this no call but a block's waits for its turn: the message is handed back.
+    patience_seconds: float = 5.0
+    # Block reads of one scan at once.
     in_flight: int = 64
+    # Snapshots of ours that exist at once, an account and region, and of one volume those that are
+    # being made (EC2 allows 5, of st1 and sc1 volumes 1, which is kept anyway). 0 is without limit.
+    snapshots_in_flight: int = 1000
+    snapshots_per_volume: int = 3
+    # An account's, of the EBS direct APIs' calls in the last 24 hours: with that spent, new scans
+    # wait. The snapshots' storage is not in it (EC2 does not tell their bytes; they live minutes),
+    # nor what the scans that are under way have still to read.
     usd_per_day: float = 0.0
+
+    # A directory where the blocks that were paid for are kept until their snapshot is deleted, so
+    # that a scan whose worker died does not pay twice; empty: none. They are the machines' data.
+    block_cache: str = ""
+    block_cache_gib: float = 10.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -95,6 +114,11 @@ class Settings:
                 raise UsageError(f"{item!r} is not KEY=VALUE", where=PREFIX + "SESSION_TAGS")
             tags[key] = value
         return tags
+
+    @property
+    def block_cache_bytes(self) -> int:
+        """The budget of the kept blocks."""
+        return int(self.block_cache_gib * (1 << 30))
 
     @property
     def advisories_path(self) -> Path:

@@ -6,6 +6,7 @@ which it acts and commits is chosen so that a crash between the two loses nothin
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +17,7 @@ from sidelight.errors import CloudError, SnapshotNotFoundError
 from sidelight.model import Status
 from sidelight.store import Cost, Snapshot, State
 from workers.ending import end
-from workers.holding import GiveUpError, held
+from workers.holding import BUSY_ATTEMPT, GiveUpError, backoff, held, key_or
 from workers.witness import Witness
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from workers.context import Context, OpenSnapshot
     from workers.holding import Next
 
+log = logging.getLogger(__name__)
+
 PENDING, COMPLETED = "pending", "completed"
+ONE_AT_A_TIME = frozenset({"st1", "sc1"})  # volumes that EC2 makes one snapshot of at a time
 AFTER_SPENT = 900.0  # seconds until a scan looks again whether there is money for it
 
 
@@ -80,7 +84,9 @@ def _take(context: Context, scan: Scan) -> None:
         if _is_spent(context, scan):
             context.store.scans.postpone(scan, AFTER_SPENT)
             return
-        context.store.scans.intend(scan)
+        if _intend(context, scan, instance):
+            context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT))
+            return
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:
         made = _one_call(ec2.snapshots_by_tags(context.tags(scan.id)))
@@ -99,6 +105,19 @@ def _take(context: Context, scan: Scan) -> None:
     context.store.scans.advance(
         scan, State.SNAPSHOTS_PENDING, made=rows, delay=0.0 if _all_done(made) else 1.0
     )
+
+
+def _intend(context: Context, scan: Scan, instance: Instance) -> str:
+    """Write the intent; why there is no room for its snapshots now, empty where there is."""
+    settings = context.settings
+    limits = {
+        volume.id: 1 if volume.type in ONE_AT_A_TIME else settings.snapshots_per_volume
+        for volume in instance.volumes
+    }
+    full = context.store.scans.intend(scan, limits, settings.snapshots_in_flight)
+    if full:
+        log.info("scan %s waits: %s", scan.id, full)
+    return full
 
 
 def _is_spent(context: Context, scan: Scan) -> bool:
@@ -124,7 +143,11 @@ def _await(context: Context, scan: Scan) -> None:
     age = (context.store.clock() - scan.entered_at).total_seconds()
     for info in infos.values():
         if info.state not in (PENDING, COMPLETED):
-            raise GiveUpError(f"is in state {info.state}: {info.message}", where=info.id)
+            raise GiveUpError(
+                f"is in state {info.state}: {info.message}",
+                where=info.id,
+                code=key_or("INTERNAL_ERROR", info.message),
+            )
     # A new snapshot may not be in EC2's listing yet: absent is as pending, for a while.
     if len(infos) == len(known) and _all_done(list(infos.values())):
         context.store.scans.advance(
@@ -222,6 +245,8 @@ def _delete(context: Context, scan: Scan) -> None:
     context.store.scans.receipted(
         [replace(s, state="deleted", deleted_at=now, receipt=seen) for s in known.values()]
     )
+    for snapshot_id in known:
+        context.forget(snapshot_id)
     end(context, scan, State.FAILED if scan.failure else State.DONE)
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sidelight import matching, scan
 from sidelight.advisories.database import Database
-from sidelight.aws.ebs import open_snapshot
+from sidelight.aws.ebs import Options, open_snapshot
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.session import Session
+from sidelight.blocks.kept import KeptBlocks
 from sidelight.store import Store
-from workers.budgets import Budget, bucket_for
+from workers.budgets import Budget, rate_for
 from workers.context import Context
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sidelight.blocks import BlockSource
     from sidelight.model import Finding, Inventory
@@ -57,31 +59,60 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         store = Store(settings.store_url)
         store.migrate()
     session = session_of(settings)
-    budget = Budget(settings, bucket_for(settings.broker_url))
+    budget = Budget(settings, rate_for(settings.broker_url))
+    kept = kept_blocks(settings)
+
+    def ec2(account: str, region: str) -> Ec2:
+        return Ec2(session, account, region, pace=budget.pace(account, region))
 
     def opened(one: Scan, snapshot_id: str) -> OpenSnapshot:
         reader = one.account
         if settings.scanner_account not in ("", one.account):
-            Ec2(session, one.account, one.region).share(snapshot_id, settings.scanner_account)
+            ec2(one.account, one.region).share(snapshot_id, settings.scanner_account)
             reader = ""  # our own credentials, and our own account's rates
-        return open_snapshot(
-            snapshot_id,
-            session.client("ebs", account=reader, region=one.region),
-            in_flight=settings.in_flight,
-            before_call=budget.before_call(reader or settings.scanner_account, one.region),
-        )
+        pace = budget.pace(reader or settings.scanner_account, one.region, flow=one.id)
+        pace.admit()
+
+        def client() -> Any:
+            return session.client("ebs", account=reader, region=one.region)
+
+        first = client()
+        options = Options(pace, kept, _renewal(session, reader, first, client))
+        return open_snapshot(snapshot_id, first, in_flight=settings.in_flight, options=options)
 
     advisories = Advisories(settings)
     return Context(
         store=store,
         settings=settings,
         deployment=settings.deployment or store.deployment(),
-        ec2=lambda account, region: Ec2(session, account, region),
+        ec2=ec2,
         open_snapshot=opened,
         inspect=_inspect,
         match=advisories.match,
         unmatched=advisories.unmatched,
+        forget=kept.forget if kept is not None else lambda _: None,
     )
+
+
+def kept_blocks(settings: Settings) -> KeptBlocks | None:
+    """Where blocks are kept, by the settings."""
+    if not settings.block_cache:
+        return None
+    return KeptBlocks(Path(settings.block_cache), settings.block_cache_bytes)
+
+
+def _renewal(
+    session: Session, account: str, first: Any, make: Callable[[], Any]
+) -> Callable[[], Any]:
+    """Clients with new credentials, each in the place of the last."""
+    last = [first]
+
+    def renew() -> Any:
+        session.renew(account, last[0])
+        last[0] = make()
+        return last[0]
+
+    return renew
 
 
 class Advisories:

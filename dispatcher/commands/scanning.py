@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
+    from sidelight.blocks.kept import KeptBlocks
+
 EXIT = {Status.COMPLETE: 0, Status.PARTIAL: 3, Status.FAILED: 4}
 FINDINGS = 1
 INSTANCE = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
@@ -41,6 +43,8 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
                          show_default=True, help="EBS direct calls at once."),
             click.option("--cache", type=click.IntRange(1), default=DEFAULT_BUDGET >> 20,
                          show_default=True, help="Block cache of each snapshot, MiB."),
+            click.option("--block-cache", envvar="SIDELIGHT_BLOCK_CACHE", metavar="DIR",
+                         help="Keep snapshots' blocks there, and pay for none twice."),
             click.option("--region", help="AWS region, where the environment's is not meant."),
         )
     ):  # fmt: skip
@@ -133,9 +137,20 @@ def _read_disks(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
         in_flight=given["in_flight"],
         budget=given["cache"] << 20,
         region=given["region"],
+        kept=kept_blocks(given.get("block_cache")),
     ) as targets:
         machine = scanning.inspect(targets.sources, scanning.Options(reader=given["reader"]))
         return machine, targets.stats()
+
+
+def kept_blocks(directory: str | None) -> KeptBlocks | None:
+    """The blocks kept there; within SIDELIGHT_BLOCK_CACHE_GIB, as a worker's."""
+    if not directory:
+        return None
+    from sidelight.blocks.kept import KeptBlocks
+    from workers.settings import Settings
+
+    return KeptBlocks(Path(directory), Settings.from_environment().block_cache_bytes)
 
 
 def _is_instance(targets: Sequence[str]) -> bool:
@@ -153,7 +168,11 @@ def _read_instance(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
 
     if given["reader"] != "own":
         raise UsageError("--reader is for images and snapshots", where=given["targets"][0])
-    settings = replace(Settings.from_environment(), in_flight=given["in_flight"])
+    settings = replace(
+        Settings.from_environment(),
+        in_flight=given["in_flight"],
+        block_cache=given.get("block_cache") or "",
+    )
     if given.get("advisories"):
         settings = replace(settings, advisories=str(given["advisories"]))
     return inspect_instance(given["targets"][0], settings, region=given["region"])

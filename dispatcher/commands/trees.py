@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dispatcher.commands.scanning import reading_options
+from dispatcher.commands.scanning import kept_blocks, reading_options
 from dispatcher.targets import Targets
 from sidelight.errors import DamagedError
 from sidelight.filesystems.protocol import Kind
@@ -94,6 +94,7 @@ def machine_tree(given: dict[str, Any]) -> Iterator[MachineTree]:
         in_flight=given["in_flight"],
         budget=given["cache"] << 20,
         region=given["region"],
+        kept=kept_blocks(given["block_cache"]),
     ) as targets:
         machine, problems = open_machine(targets.sources, Options(reader=given["reader"]))
         if not machine.filesystems:

@@ -8,87 +8,82 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import random
 import threading
 import time
-from array import array
-from bisect import bisect_left
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import ClientError
 
-from sidelight.aws.session import DENIED, Session, translate
+from sidelight.aws.block_list import BlockList, Shape
+from sidelight.aws.ebs_faults import CONNECTION, AgainError, code_of, fault_of, reason_of
+from sidelight.aws.pace import Pace, Unpaced
+from sidelight.aws.session import EXPIRED, Session
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT, BlockCache
-from sidelight.errors import (
-    BlockError,
-    SnapshotNotFoundError,
-    SnapshotNotReadyError,
-    SourceError,
-    ThrottledError,
-)
+from sidelight.errors import AccessDeniedError, BlockError, SourceError, ThrottledError
 from sidelight.model import ReadStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sidelight.blocks.kept import KeptBlocks
+
+T = TypeVar("T")
 
 GIB = 1 << 30
 USD_PER_GET = 0.003 / 1000
 USD_PER_LIST = 0.0006 / 1000
 PAGE = 10_000  # the most that ListSnapshotBlocks gives; its default of 100 would cost 100 times
 
-THROTTLES = frozenset(
-    {
-        "RequestThrottledException",
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "SlowDown",
-    }
-)
-# What a broken answer raises: botocore also decodes error bodies, which may be anything.
-CONNECTION = (BotoCoreError, OSError, UnicodeDecodeError)
 ATTEMPTS = 8
+# Throttling is no failure of the call's: with the waits below this is some two minutes, and of a
+# storm that refuses every second call one in a thousand million outlives it.
+THROTTLED_ATTEMPTS = 30
 FIRST_WAIT = 0.05  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 10.0
+LIST = "list"  # the name under which a list is kept, beside its blocks' numbers
+EXPIRES_SOON = 3600.0  # seconds: a kept list whose tokens expire within is read anew
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to call. `pace` is asked before every call; `kept` has what an earlier reader paid for.
+
+    `renew` makes a client with new credentials when those of the last one have expired.
+    """
+
+    pace: Pace = field(default_factory=Unpaced)
+    kept: KeptBlocks | None = None
+    renew: Callable[[], Any] | None = None
+    sleep: Callable[[float], None] = time.sleep
 
 
 class SnapshotBlocks:
     """A snapshot as a BlockFetcher: its list of written blocks, and their bytes by number.
 
-    Counts every call. A throttled or failing call is repeated up to ATTEMPTS times; so is a block
-    that arrives cut or unlike its checksum.
+    Counts every call. A failing call is repeated up to ATTEMPTS times; so is a block that arrives
+    cut or unlike its checksum. A throttled one is repeated for some two minutes.
     """
 
-    def __init__(
-        self,
-        snapshot_id: str,
-        client: Any,
-        *,
-        before_call: Callable[[str], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """List the snapshot's blocks. `before_call("get" | "list")` may wait for a budget.
+    def __init__(self, snapshot_id: str, client: Any, options: Options | None = None) -> None:
+        """List the snapshot's blocks. `client` is a boto3 `ebs` client.
 
         Raises SnapshotNotFoundError, SnapshotNotReadyError, AccessDeniedError, ThrottledError.
         """
         self.name = snapshot_id
         self._client = client
-        self._before_call = before_call
-        self._sleep = sleep
+        self._options = options or Options()
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._get_calls = self._list_calls = self._bytes = 0
         self._fetched: set[int] = set()
-        self._blocks = _BlockList()
+        self._blocks = BlockList()
         self.size = 0
         self.block_size = 0
-        self._list()
+        if not self._recall():
+            self._keep(self._list())
 
     def present(self, index: int) -> bool:
         """Whether the snapshot has this block; one that was never written is zeros."""
@@ -96,16 +91,16 @@ class SnapshotBlocks:
 
     def fetch(self, index: int) -> bytes:
         """The block's bytes, checked against their SHA-256. Raises SourceError."""
+        kept = self._options.kept
+        if kept is not None:
+            known = kept.get(self.name, str(index))
+            if known is not None and len(known) == self.block_size:
+                return known
         where = f"{self.name}: block {index}"
-        fault: SourceError | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._wait(attempt)
-            try:
-                return self._get(index, where)
-            except _AgainError as error:
-                fault = error.fault
-        raise fault or BlockError("could not be read", where=where)
+        data = self._repeat(lambda: self._get(index, where), where)
+        if kept is not None:
+            kept.put(self.name, str(index), data)
+        return data
 
     def stats(self) -> ReadStats:
         """Calls, blocks, bytes and dollars so far."""
@@ -121,38 +116,45 @@ class SnapshotBlocks:
     def _get(self, index: int, where: str) -> bytes:
         token = self._blocks.token(index)
         self._count("get")
+        client = self._client
         try:
-            answer = self._client.get_snapshot_block(
+            answer = client.get_snapshot_block(
                 SnapshotId=self.name, BlockIndex=index, BlockToken=token
             )
             data: bytes = answer["BlockData"].read()
         except ClientError as error:
-            if _reason(error) == "INVALID_BLOCK_TOKEN":
+            if reason_of(error) == "INVALID_BLOCK_TOKEN":
                 # Tokens live for seven days: a scan resumed after that asks for new ones.
                 self._list(start=index, pages=1)
-            raise self._fault(error, where) from error
+            raise self._fault(error, where, client, "get") from error
         except CONNECTION as error:
-            raise self._fault(error, where) from error
+            raise self._fault(error, where, client, "get") from error
         if len(data) != answer["DataLength"]:
             cut = BlockError(f"{len(data)} bytes came of {answer['DataLength']}", where=where)
-            raise _AgainError(cut)
+            raise AgainError(cut)
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
         if checksum != answer["Checksum"]:
-            raise _AgainError(BlockError("the bytes do not match their SHA-256", where=where))
+            raise AgainError(BlockError("the bytes do not match their SHA-256", where=where))
         with self._lock:
             self._bytes += len(data)
             self._fetched.add(index)
         return data.ljust(self.block_size, b"\0")
 
-    def _list(self, start: int = 0, pages: int | None = None) -> None:
-        """Read the list of blocks from `start` on, to its end or for some pages."""
+    def _list(self, start: int = 0, pages: int | None = None) -> float:
+        """Read the list of blocks from `start` on, to its end or for some pages.
+
+        Seconds since the epoch at which the first of its tokens expires.
+        """
         request: dict[str, Any] = {"SnapshotId": self.name, "MaxResults": PAGE}
         if start:
             request["StartingBlockIndex"] = start
+        expires = math.inf
         while True:
-            answer = self._list_page(request)
+            answer = self._repeat(lambda: self._list_page(request), self.name)
             self.block_size = answer["BlockSize"]
             self.size = answer["VolumeSize"] * GIB
+            if "ExpiryTime" in answer:
+                expires = min(expires, answer["ExpiryTime"].timestamp())
             self._blocks.add(
                 (block["BlockIndex"], block["BlockToken"]) for block in answer.get("Blocks", ())
             )
@@ -160,55 +162,79 @@ class SnapshotBlocks:
             pages = None if pages is None else pages - 1
             # A page may be empty and yet have a NextToken: only its absence ends the list.
             if not following or pages == 0:
-                return
+                return expires
             request["NextToken"] = following
 
     def _list_page(self, request: dict[str, Any]) -> dict[str, Any]:
-        fault: SourceError | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._wait(attempt)
-            self._count("list")
-            try:
-                page: dict[str, Any] = self._client.list_snapshot_blocks(**request)
-            except (ClientError, *CONNECTION) as error:
-                try:
-                    raise self._fault(error, self.name)
-                except _AgainError as again:
-                    fault = again.fault
-            else:
-                return page
-        raise fault or SourceError("could not be listed", where=self.name)
+        self._count("list")
+        client = self._client
+        try:
+            page: dict[str, Any] = client.list_snapshot_blocks(**request)
+        except (ClientError, *CONNECTION) as error:
+            if isinstance(error, ClientError) and reason_of(error) == "INVALID_PAGE_TOKEN":
+                # A page token lives for an hour: go on without one, after the last known block.
+                request.pop("NextToken", None)
+                request["StartingBlockIndex"] = self._blocks.last + 1
+            raise self._fault(error, self.name, client, "list") from error
+        return page
 
-    def _fault(self, error: Exception, where: str) -> Exception:
-        """What to raise for a failed call: _AgainError for what another try may mend."""
-        if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return translate(error, where=where)
-        if not isinstance(error, ClientError):
-            return _AgainError(BlockError(f"the connection failed: {error}", where=where))
-        code = error.response.get("Error", {}).get("Code", "")
-        reason = _reason(error)
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        message = error.response.get("Error", {}).get("Message", "") or code
-        fault: Exception
-        if code in THROTTLES:
-            fault = _AgainError(ThrottledError(f"throttled ({reason or code})", where=where))
-        elif reason == "INVALID_BLOCK_TOKEN" or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            fault = _AgainError(BlockError(f"{code}: {message}", where=where))
-        elif "pending" in message.lower() or "completed" in message.lower():
-            # No reason of its own is documented for this: it comes as a ValidationException.
-            fault = SnapshotNotReadyError(message, where=self.name)
-        elif code == "ResourceNotFoundException" or reason == "INVALID_SNAPSHOT_ID":
-            fault = SnapshotNotFoundError(message, where=self.name)
-        elif code in DENIED:
-            fault = translate(error, where=where)
-        else:
-            fault = SourceError(f"{code}: {message}", where=where)
+    def _repeat(self, call: Callable[[], T], where: str) -> T:
+        """Call until it is done, or no try is left."""
+        fault: SourceError | None = None
+        failures = throttles = 0
+        while failures < ATTEMPTS and throttles < THROTTLED_ATTEMPTS:
+            if failures or throttles:
+                self._wait(failures + throttles)
+            try:
+                return call()
+            except AgainError as error:
+                fault = error.fault
+                throttled = isinstance(fault, ThrottledError)
+                failures, throttles = failures + (not throttled), throttles + throttled
+        raise fault or SourceError("could not be read", where=where)
+
+    def _fault(self, error: Exception, where: str, client: Any, kind: str) -> Exception:
+        """What to raise for a failed call; says on the way what others should know of it."""
+        fault = fault_of(error, where=where, snapshot=self.name)
+        if isinstance(fault, AgainError) and isinstance(fault.fault, ThrottledError):
+            self._options.pace.throttled(kind)
+        elif code_of(error) in EXPIRED and self._renew(client):
+            return AgainError(AccessDeniedError(str(fault), where=where))
         return fault
 
+    def _renew(self, client: Any) -> bool:
+        """Get a client with new credentials for one whose own have expired, once for all."""
+        renew = self._options.renew
+        if renew is None:
+            return False
+        with self._renewing:
+            if self._client is client:
+                self._client = renew()
+        return True
+
+    def _recall(self) -> bool:
+        """Take the list that was kept, if its tokens are still good for a while."""
+        kept = self._options.kept
+        data = None if kept is None else kept.get(self.name, LIST)
+        if data is None:
+            return False
+        try:
+            blocks, shape = BlockList.load(data)
+        except ValueError:
+            return False
+        if shape.expires - time.time() < EXPIRES_SOON:
+            return False
+        self._blocks, self.size, self.block_size = blocks, shape.size, shape.block_size
+        return True
+
+    def _keep(self, expires: float) -> None:
+        kept = self._options.kept
+        if kept is not None and math.isfinite(expires):
+            shape = Shape(self.size, self.block_size, expires)
+            kept.put(self.name, LIST, self._blocks.dump(shape))
+
     def _count(self, call: str) -> None:
-        if self._before_call is not None:
-            self._before_call(call)
+        self._options.pace.before(call)
         with self._lock:
             if call == "get":
                 self._get_calls += 1
@@ -217,7 +243,8 @@ class SnapshotBlocks:
 
     def _wait(self, attempt: int) -> None:
         # Full jitter, so that many workers that were throttled together do not come back together.
-        self._sleep(random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)))  # noqa: S311
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 16))
+        self._options.sleep(random.uniform(0, longest))  # noqa: S311
 
 
 class SnapshotSource(BlockCache):
@@ -239,7 +266,7 @@ def open_snapshot(
     *,
     in_flight: int = DEFAULT_IN_FLIGHT,
     budget: int = DEFAULT_BUDGET,
-    before_call: Callable[[str], None] | None = None,
+    options: Options | None = None,
 ) -> SnapshotSource:
     """Open a completed snapshot for reading; needs ListSnapshotBlocks and GetSnapshotBlock only.
 
@@ -247,58 +274,5 @@ def open_snapshot(
     """
     if client is None:
         client = Session(pool=in_flight).client("ebs")
-    blocks = SnapshotBlocks(snapshot_id, client, before_call=before_call)
+    blocks = SnapshotBlocks(snapshot_id, client, options)
     return SnapshotSource(blocks, budget=budget, in_flight=in_flight)
-
-
-class _AgainError(Exception):
-    """A call that another try may mend; `fault` is what it is if none does."""
-
-    def __init__(self, fault: SourceError) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
-
-
-class _BlockList:
-    """Sorted block numbers with their tokens, some 80 bytes a block.
-
-    A full volume of 1 TiB has two million blocks: a dictionary of strings would take 400 MB.
-    """
-
-    def __init__(self) -> None:
-        self._indices = array("Q")
-        self._ends = array("Q")
-        self._tokens = bytearray()
-        self._renewed: dict[int, str] = {}
-
-    def add(self, blocks: Any) -> None:
-        """Append a page; numbers that are already known get their new token."""
-        last = self._indices[-1] if self._indices else -1
-        for index, token in blocks:
-            if index > last:
-                self._indices.append(index)
-                self._tokens += token.encode()
-                self._ends.append(len(self._tokens))
-                last = index
-            else:
-                self._renewed[index] = token
-
-    def find(self, index: int) -> int:
-        """The position of a block, or -1."""
-        position = bisect_left(self._indices, index)
-        found = position < len(self._indices) and self._indices[position] == index
-        return position if found else -1
-
-    def token(self, index: int) -> str:
-        """The token of a block that is present."""
-        if index in self._renewed:
-            return self._renewed[index]
-        position = self.find(index)
-        begin = self._ends[position - 1] if position else 0
-        return self._tokens[begin : self._ends[position]].decode()
-
-
-def _reason(error: ClientError) -> str:
-    """EBS direct's machine-readable reason, which botocore puts beside the error."""
-    reason = error.response.get("Reason")
-    return reason if isinstance(reason, str) else ""

@@ -6,12 +6,21 @@ code, or an AccessDeniedError; `where` names the call and its object.
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
-from sidelight.aws.session import translate
+from sidelight.aws.pace import KINDS, Pace, Unpaced
+from sidelight.aws.session import EXPIRED, THROTTLES, translate
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.model import Instance, Volume
 
@@ -29,9 +38,9 @@ BUSY = frozenset(
         "SnapshotCreationPerVolumeRateExceeded",
         "SnapshotLimitExceeded",
         "PendingSnapshotLimitExceeded",
-        "RequestLimitExceeded",
-        "Throttling",
+        "ResourceLimitExceeded",  # as CopySnapshot and the sharing of snapshots word it
     }
+    | THROTTLES
 )
 # The instance is not there (any more), or never comes back.
 INSTANCE_GONE = frozenset(
@@ -42,6 +51,9 @@ UNSHAREABLE = (
     "a snapshot under KMS's default key aws/ebs cannot be shared with another account: read it in "
     "place, or encrypt the volume with a customer key"
 )
+ATTEMPTS = 6
+FIRST_WAIT = 0.1  # seconds; doubles with each attempt, with full jitter
+LONGEST_WAIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,24 @@ class SnapshotInfo:
 class Ec2:
     """One account and region."""
 
-    def __init__(self, session: Session, account: str, region: str) -> None:
-        """Makes its clients when they are needed, since their credentials expire."""
+    def __init__(
+        self,
+        session: Session,
+        account: str,
+        region: str,
+        *,
+        pace: Pace | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Makes its clients when they are needed, since their credentials expire.
+
+        `pace` is asked before every try of a call.
+        """
         self._session = session
         self._account = account
         self._region = region
+        self._pace = pace or Unpaced()
+        self._sleep = sleep
         self.calls = 0
 
     def instances(self) -> list[Instance]:
@@ -183,17 +208,50 @@ class Ec2:
             if not token:
                 return
 
-    def _call(self, operation: str, what: str, *, attempts: int = 0, **request: Any) -> Any:
+    def _call(self, operation: str, what: str, *, attempts: int = ATTEMPTS, **request: Any) -> Any:
         where = ": ".join(filter(None, (f"{self._account}/{self._region} {operation}", what)))
-        client = self._session.client(
-            "ec2", account=self._account, region=self._region or None, attempts=attempts
-        )
-        self.calls += 1
-        try:
-            call: Callable[..., Any] = getattr(client, operation)
-            return call(**request)
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise translate(error, where=where) from error
+        kind = KINDS.get(operation, "describe")
+        attempt, renewed = 0, False
+        while True:
+            self._pace.before(kind)
+            # Tried once by botocore: its own retries would pass the pace by.
+            client = self._session.client(
+                "ec2", account=self._account, region=self._region or None, attempts=1
+            )
+            self.calls += 1
+            try:
+                call: Callable[..., Any] = getattr(client, operation)
+                return call(**request)
+            except (ClientError, BotoCoreError, OSError) as error:
+                code = _code(error)
+                if code in THROTTLES:
+                    self._pace.throttled(kind)
+                if code in EXPIRED and not renewed:
+                    # Refused before anything was done: no attempt, even of a creation.
+                    renewed = self._session.renew(self._account, client)
+                    if renewed:
+                        continue
+                attempt += 1
+                if attempt >= attempts or not _may_pass(error, code):
+                    raise translate(error, where=where) from error
+            longest = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
+            self._sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not cryptography
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+def _may_pass(error: Exception, code: str) -> bool:
+    """Whether the same call may be answered a moment later."""
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return False
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in THROTTLES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _state(described: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ DENIED = frozenset(
         "AccountNotFoundException",
         "ExpiredToken",
         "ExpiredTokenException",
+        "RequestExpired",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "MissingAuthenticationToken",
@@ -49,6 +50,17 @@ MOST_CLIENTS = 96
 KEY_DENIED = (
     "the KMS key must let the reading role decrypt: kms:Decrypt in the role's own policy and, for "
     "a role of another account, in the key's policy or by a grant; see docs/accounts.md"
+)
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+THROTTLES = frozenset(
+    {
+        "RequestThrottledException",
+        "ThrottlingException",
+        "Throttling",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+    }
 )
 
 
@@ -126,6 +138,22 @@ class Session:
             while len(self._clients) > MOST_CLIENTS:
                 del self._clients[next(iter(self._clients))]
             return client
+
+    def renew(self, account: str | None, client: Any) -> bool:
+        """Forget a client whose credentials AWS calls expired; False where there are no others.
+
+        Its role is assumed anew for the next client. Those of the environment are the
+        environment's to renew.
+        """
+        account = account if self._role_name else ""
+        with self._lock:
+            keys = [key for key, made in self._clients.items() if made is client]
+            for key in keys:
+                del self._clients[key]
+            # Another thread has renewed it already, where it is not the present one.
+            if keys:
+                self._sessions.pop(account or "", None)
+        return bool(account or self._hub)
 
     def _make(self, session: boto3.Session, service: str, region: str | None, attempts: int) -> Any:
         config = Config(

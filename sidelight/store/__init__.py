@@ -13,6 +13,7 @@ from sidelight.store.rows import (
     Scan,
     Snapshot,
     State,
+    Sweeping,
 )
 from sidelight.store.store import Store
 
@@ -30,4 +31,5 @@ __all__ = [
     "Snapshot",
     "State",
     "Store",
+    "Sweeping",
 ]

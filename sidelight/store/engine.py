@@ -8,16 +8,21 @@ reading could not wait for the lock, it would fail.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from sidelight.errors import StoreError, UsageError
+from sidelight.store.clock import ServerClock, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+
+    from sidelight.store.clock import Clock
 
 BUSY_SECONDS = 30.0
 READ = "sidelight_read"
@@ -55,6 +60,16 @@ class Database:
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(_first_line(error), where=self.where) from error
+
+    @property
+    def clock(self) -> Clock:
+        """The one clock of all who use this database."""
+        return now if self.engine.dialect.name == "sqlite" else ServerClock(self._time)
+
+    def _time(self) -> datetime:
+        with self.read() as connection:
+            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return told.astimezone(UTC)
 
     def close(self) -> None:
         """Close all connections."""

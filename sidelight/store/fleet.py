@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -68,6 +68,14 @@ class Fleet:
         with self._database.read() as connection:
             document = connection.execute(query).scalar()
         return None if document is None else codec.load(Instance, document)
+
+    def is_gone(self, account: str, instance_id: str) -> bool:
+        """Whether a discovery missed an instance that was known."""
+        query = select(instances.c.gone_at).where(
+            instances.c.account == account, instances.c.instance == instance_id
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
 
     def known(self, *, account: str = "", region: str = "") -> list[Known]:
         """All instances that are not gone, with when they were last scanned and tried."""
@@ -135,11 +143,24 @@ class Fleet:
             return [Coverage(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public
 
     def finish(self, scan: Scan, to: State, covered: Coverage) -> None:
-        """DELETING to DONE or FAILED, with the instance's coverage, in one transaction."""
+        """DELETING to DONE or FAILED, with the instance's coverage, in one transaction.
+
+        Of an instance that is gone meanwhile the coverage says so, whatever its scan came to.
+        """
         if to not in TERMINAL:
             raise ValueError(f"{to} is no end")
         now = self._clock()
+        # Locked: a discovery that misses the instance writes its coverage before this or after.
+        gone = (
+            select(instances.c.gone_at)
+            .where(instances.c.account == scan.account, instances.c.instance == scan.instance)
+            .with_for_update()
+        )
         with self._database.write() as connection:
+            if connection.execute(gone).scalar() is not None:
+                covered = replace(
+                    covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
+                )
             release(connection, scan, now, now, to)
             write_coverage(connection, covered, now)
 

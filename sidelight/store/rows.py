@@ -152,3 +152,18 @@ class Known:
     scanned_at: datetime | None = None
     tried_at: datetime | None = None
     live_scan: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """What the sweeps of an account and region saw: `orphans` should be 0 for ever.
+
+    An orphan is a snapshot of ours that was still there when its scan had ended. `orphans` counts
+    all that were ever found, `remaining` those that the last sweep could not delete.
+    """
+
+    account: str
+    region: str
+    swept_at: datetime
+    orphans: int
+    remaining: int

@@ -8,18 +8,20 @@ was thought dead and comes back finds its lease gone (LeaseLostError) and change
 from __future__ import annotations
 
 import uuid
+import zlib
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, case, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.errors import LeaseLostError, StoreError
 from sidelight.store.rows import LIVE, TERMINAL, Event, Scan, Snapshot, State
-from sidelight.store.schema import events, scans, snapshots
+from sidelight.store.schema import events, intents, scans, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 # a queue with a long backlog is not made longer by the same scans every minute.
 GRACE = timedelta(seconds=60)
 MOST_DOUBLINGS = 6
+# States in which a scan's snapshots may be pending.
+MAKING = (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING)
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 _SCAN = [
     scans.c[name]
@@ -134,10 +139,26 @@ class Scans:
         with self._database.write() as connection:
             return connection.execute(statement).rowcount == 1
 
-    def intend(self, scan: Scan) -> None:
-        """NEW to SNAPSHOTTING with the lease kept: committed before CreateSnapshots is called."""
+    def intend(self, scan: Scan, volumes: Mapping[str, int] = NOTHING, most: int = 0) -> str:
+        """NEW to SNAPSHOTTING with the lease kept: committed before CreateSnapshots is called.
+
+        `volumes`: each volume's id, and how many snapshots of it may be under way at once; `most`
+        snapshots of ours may exist in the account and region. 0 is without limit. Where there is
+        no room nothing is changed, and the answer says why; else it is empty.
+        """
         with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two scans must not both see the last room. In SQLite there is one writer.
+                place = zlib.crc32(f"{scan.account}/{scan.region}".encode())
+                connection.execute(text("SELECT pg_advisory_xact_lock(:place)"), {"place": place})
+            full = _no_room(connection, scan, volumes, most)
+            if full:
+                return full
             change(connection, scan, state=State.SNAPSHOTTING, entered_at=self._clock())
+            rows = [{"scan": scan.id, "volume": volume} for volume in volumes]
+            if rows:
+                connection.execute(intents.insert(), rows)
+        return ""
 
     def advance(
         self, scan: Scan, to: State, *, delay: float = 0.0, made: Sequence[Snapshot] = ()
@@ -243,6 +264,35 @@ class Scans:
             return [Event(*row) for row in connection.execute(query)]
 
 
+def _no_room(connection: Connection, scan: Scan, volumes: Mapping[str, int], most: int) -> str:
+    """Why no snapshot of these volumes can be begun now; empty where it can."""
+    held = intents.join(scans, scans.c.id == intents.c.scan)
+    if most > 0:
+        query = (
+            select(func.count())
+            .select_from(held)
+            .where(
+                scans.c.state.in_(LIVE),
+                scans.c.account == scan.account,
+                scans.c.region == scan.region,
+            )
+        )
+        there = connection.execute(query).scalar_one()
+        # A machine with more volumes than there is room at all has its turn when it is alone.
+        if there and there + len(volumes) > most:
+            return f"{there} snapshots of {most} exist in {scan.account}/{scan.region}"
+    making = (
+        select(intents.c.volume, func.count())
+        .select_from(held)
+        .where(intents.c.volume.in_(list(volumes)), scans.c.state.in_(MAKING))
+        .group_by(intents.c.volume)
+    )
+    for volume, count in connection.execute(making):
+        if 0 < volumes[volume] <= count:
+            return f"{count} snapshots of {volume} are under way"
+    return ""
+
+
 def change(connection: Connection, scan: Scan, **values: Any) -> None:
     """Compare and set: raises LeaseLostError unless the scan is still as the worker holds it."""
     result = connection.execute(update(scans).where(*_held(scan)).values(**values))
@@ -268,6 +318,7 @@ def release(
         values["attempts"] = 0
     if to in TERMINAL:
         values["finished_at"] = now
+        connection.execute(intents.delete().where(intents.c.scan == scan.id))
     change(connection, scan, **values)
 
 

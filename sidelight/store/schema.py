@@ -149,6 +149,26 @@ snapshots = Table(
     Index(None, "scan"),
 )
 
+# The volumes that a scan may have snapshots of, from before they are made to the scan's end: what
+# the caps on snapshots are counted by. A killed worker's are its scan's, and end with it.
+intents = Table(
+    "intents",
+    metadata,
+    _id("scan", primary_key=True),
+    _id("volume", primary_key=True),
+    Index(None, "volume"),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    _id("account", primary_key=True),
+    _id("region", primary_key=True),
+    _when("swept_at"),
+    Column("orphans", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+)
+
 inventories = Table(
     "inventories",
     metadata,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sidelight.store.clock import Clock, now
 from sidelight.store.costs import Costs
 from sidelight.store.engine import BUSY_SECONDS, Database
 from sidelight.store.findings import Findings
@@ -16,9 +15,12 @@ from sidelight.store.fleet import Fleet
 from sidelight.store.migrate import migrate
 from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
+from sidelight.store.sweeps import Sweeps
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from sidelight.store.clock import Clock
 
 DEPLOYMENT = "deployment"
 
@@ -30,15 +32,22 @@ class Store:
     and raises StoreError where the database refuses.
     """
 
-    def __init__(self, url: str, *, clock: Clock = now, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Connects at first use. Raises UsageError for what is no URL of a store."""
+    def __init__(
+        self, url: str, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
+        """Connects at first use. Raises UsageError for what is no URL of a store.
+
+        The `clock` is by default the one that all who use this store have in common.
+        """
         self._database = Database(url, busy_seconds=busy_seconds)
+        clock = clock or self._database.clock
         self.clock = clock
         self.where = self._database.where
         self.scans = Scans(self._database, clock)
         self.findings = Findings(self._database, clock)
         self.fleet = Fleet(self._database, clock)
         self.costs = Costs(self._database)
+        self.sweeps = Sweeps(self._database, clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""

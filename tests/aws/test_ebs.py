@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from sidelight.aws.ebs import SnapshotBlocks, SnapshotSource
+from sidelight.aws.ebs import THROTTLED_ATTEMPTS, Options, SnapshotBlocks, SnapshotSource
+from sidelight.aws.ebs_faults import KEY_REASONS
 from sidelight.errors import (
     AccessDeniedError,
     BlockError,
+    KeyDeniedError,
     SnapshotNotFoundError,
     SnapshotNotReadyError,
     ThrottledError,
@@ -79,7 +82,7 @@ def snapshot(cloud: LocalCloud, image: Path) -> str:
 
 
 def open_blocks(cloud: LocalCloud, snapshot: str) -> SnapshotBlocks:
-    return SnapshotBlocks(snapshot, client(cloud, "ebs"), sleep=lambda _: None)
+    return SnapshotBlocks(snapshot, client(cloud, "ebs"), Options(sleep=lambda _: None))
 
 
 def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: Path) -> None:
@@ -116,7 +119,26 @@ def test_endless_throttling_ends_in_an_error_with_its_coordinates(
     clear.plan = FaultPlan([Rule(Kind.THROTTLE, operation="GetSnapshotBlock")], seed=1)
     with pytest.raises(ThrottledError, match=rf"{snapshot}: block 1: throttled"):
         blocks.fetch(1)
-    assert blocks.stats().get_calls == 8
+    assert blocks.stats().get_calls == THROTTLED_ATTEMPTS
+
+
+def test_of_a_storm_that_refuses_every_second_call_no_block_is_lost(
+    clear: LocalCloud, snapshot: str
+) -> None:
+    pace = Asked()
+    blocks = SnapshotBlocks(
+        snapshot, client(clear, "ebs"), Options(pace=pace, sleep=lambda _: None)
+    )
+    clear.plan = FaultPlan(
+        [Rule(Kind.THROTTLE, operation="GetSnapshotBlock", probability=0.5)], seed=3
+    )
+    for _ in range(20):
+        for index in (0, 1, 3, 4):
+            assert blocks.fetch(index)[:32] == hashlib.sha256(b"%d" % index).digest()
+    stats = blocks.stats()
+    assert stats.distinct_blocks == 4
+    assert pace.kinds.count("get") == stats.get_calls
+    assert pace.slowed == ["get"] * (stats.get_calls - 80)
 
 
 def test_a_block_that_stays_corrupt_is_never_given(clear: LocalCloud, snapshot: str) -> None:
@@ -133,11 +155,108 @@ def test_expired_block_tokens_are_renewed(clear: LocalCloud, snapshot: str) -> N
     assert blocks.stats().list_calls == 2
 
 
+def test_a_page_token_that_expired_costs_the_pages_it_stood_for_and_no_more(
+    clear: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidelight.aws.ebs.PAGE", 100)
+    wide = clear.add_instance("wide", [wide_image(clear)])
+    ec2 = client(clear, "ec2")
+    made = ec2.create_snapshots(InstanceSpecification={"InstanceId": wide})["Snapshots"][0]
+    clear.clock.advance(61)
+    ebs = client(clear, "ebs")
+    pages: list[int] = []
+
+    class Slow:
+        """Two hours go by after the first page."""
+
+        def list_snapshot_blocks(self, **request: Any) -> Any:
+            answer = ebs.list_snapshot_blocks(**request)
+            pages.append(len(answer["Blocks"]))
+            if len(pages) == 1:
+                clear.clock.advance(2 * 3600)
+            return answer
+
+        def get_snapshot_block(self, **request: Any) -> Any:
+            return ebs.get_snapshot_block(**request)
+
+    blocks = SnapshotBlocks(made["SnapshotId"], Slow(), Options(sleep=lambda _: None))
+    assert pages == [100, 100, 50]
+    assert blocks.stats().list_calls == 4, "three pages and the one that was refused"
+    assert all(blocks.present(index) for index in range(250))
+    assert not blocks.present(250)
+    ec2.delete_snapshot(SnapshotId=made["SnapshotId"])
+
+
+def wide_image(cloud: LocalCloud) -> Path:
+    """250 blocks, each with a byte set."""
+    path = cloud._directory / "wide.img"
+    with path.open("wb") as file:
+        file.truncate(250 * BLOCK)
+        for index in range(250):
+            file.seek(index * BLOCK)
+            file.write(b"x")
+    return path
+
+
 def test_a_budget_is_asked_before_every_call(clear: LocalCloud, snapshot: str) -> None:
-    asked: list[str] = []
-    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), before_call=asked.append)
+    pace = Asked()
+    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), Options(pace=pace))
     blocks.fetch(0)
-    assert asked == ["list", "get"]
+    assert pace.kinds == ["list", "get"]
+
+
+class Asked:
+    """A pace that takes notes."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.slowed: list[str] = []
+
+    def before(self, kind: str) -> None:
+        self.kinds.append(kind)
+
+    def throttled(self, kind: str) -> None:
+        self.slowed.append(kind)
+
+
+@pytest.mark.parametrize("reason", sorted(KEY_REASONS))
+def test_a_key_that_cannot_be_used_is_told_from_other_denials(
+    clear: LocalCloud, snapshot: str, reason: str
+) -> None:
+    rule = Rule(
+        Kind.ERROR, operation="ListSnapshotBlocks", code="ValidationException", reason=reason
+    )
+    clear.plan = FaultPlan([rule], seed=1)
+    with pytest.raises(KeyDeniedError, match=reason):
+        open_blocks(clear, snapshot)
+
+
+def test_credentials_that_expire_while_reading_are_renewed_once_for_all_threads(
+    clear: LocalCloud, snapshot: str
+) -> None:
+    made: list[Any] = []
+
+    def renew() -> Any:
+        clear.plan = FaultPlan(())
+        made.append(client(clear, "ebs"))
+        return made[-1]
+
+    options = Options(renew=renew, sleep=lambda _: None)
+    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), options)
+    expired = Rule(
+        Kind.ERROR, operation="GetSnapshotBlock", code="ExpiredTokenException", status=403
+    )
+    clear.plan = FaultPlan([expired], seed=1)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(blocks.fetch, [0, 1, 3, 4, 6, 7, 9, 10]))
+    assert [data[:32] for data in read] == [
+        hashlib.sha256(b"%d" % index).digest() for index in (0, 1, 3, 4, 6, 7, 9, 10)
+    ]
+    assert len(made) == 1
+    blocks = open_blocks(clear, snapshot)
+    clear.plan = FaultPlan([expired], seed=1)
+    with pytest.raises(AccessDeniedError, match="ExpiredToken"):
+        blocks.fetch(0)
 
 
 def test_absent_denied_and_pending_snapshots_are_told_apart(

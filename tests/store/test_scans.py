@@ -184,3 +184,69 @@ def test_many_scans_are_made_and_selected_at_once(store: Store) -> None:
     assert {scan.id for scan in store.scans.select(ids)} == ids
     assert store.scans.live_ids(ids | {"unknown"}) == ids
     assert store.scans.counts() == {State.NEW: 1200}
+
+
+def begun(store: Store, instance: str, volumes: dict[str, int], most: int = 0) -> tuple[Scan, str]:
+    """A new scan of the instance that was claimed and asked for room; the answer."""
+    store.scans.create([("1", "r", instance)], "d")
+    (scan,) = [one for one in store.scans.select(live=True) if one.instance == instance]
+    held = store.scans.claim(scan.id, {State.NEW}, 60)
+    assert held is not None
+    return held, store.scans.intend(held, volumes, most)
+
+
+def test_snapshots_in_flight_are_capped_and_a_scans_end_makes_room(store: Store) -> None:
+    first, full = begun(store, "i-1", {"vol-1": 0, "vol-2": 0}, most=3)
+    assert full == ""
+    second, full = begun(store, "i-2", {"vol-3": 0, "vol-4": 0}, most=3)
+    assert full == "2 snapshots of 3 exist in 1/r"
+    assert store.scans.get(second.id).state is State.NEW
+    # Another account's do not count.
+    store.scans.create([("2", "r", "i-1")], "d")
+    other = next(one for one in store.scans.select() if one.account == "2")
+    held = store.scans.claim(other.id, {State.NEW}, 60)
+    assert held is not None
+    assert store.scans.intend(held, {"vol-9": 0, "vol-8": 0}, 3) == ""
+    # In whatever state a scan is that was begun, its snapshots may exist, until it has ended.
+    started = store.scans.get(first.id)
+    store.scans.advance(started, State.DELETING)
+    assert store.scans.intend(second, {"vol-3": 0, "vol-4": 0}, 3)
+    ending = store.scans.claim(first.id, {State.DELETING}, 60)
+    assert ending is not None
+    store.scans.advance(ending, State.DONE)
+    assert store.scans.intend(second, {"vol-3": 0, "vol-4": 0}, 3) == ""
+
+
+def test_a_machine_with_more_volumes_than_there_is_room_has_its_turn_alone(store: Store) -> None:
+    _, full = begun(store, "i-1", {"vol-1": 0, "vol-2": 0, "vol-3": 0}, most=2)
+    assert full == ""
+
+
+def test_a_volume_that_two_machines_share_is_not_snapshotted_beyond_its_limit(
+    store: Store,
+) -> None:
+    first, full = begun(store, "i-1", {"vol-shared": 1})
+    assert full == ""
+    second, full = begun(store, "i-2", {"vol-shared": 1})
+    assert full == "1 snapshots of vol-shared are under way"
+    # Completed ones are no more under way, though they still exist.
+    store.scans.advance(store.scans.get(first.id), State.READING)
+    assert store.scans.intend(second, {"vol-shared": 1}) == ""
+
+
+def test_the_last_room_is_given_once(url: str, store: Store) -> None:
+    """Eight scans at once, on connections of their own, for room for three snapshots."""
+    store.scans.create([("1", "r", f"i-{n}") for n in range(8)], "d")
+    held = [store.scans.claim(scan.id, {State.NEW}, 60) for scan in store.scans.select()]
+    barrier = threading.Barrier(8)
+
+    def intend(scan: Scan | None) -> str:
+        assert scan is not None
+        with Store(url, clock=store.clock) as own:
+            barrier.wait()
+            return own.scans.intend(scan, {f"vol-{scan.instance}": 0}, 3)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(intend, held))
+    assert answers.count("") == 3
+    assert store.scans.counts() == {State.NEW: 5, State.SNAPSHOTTING: 3}

@@ -1,0 +1,128 @@
+"""A reader that is killed pays for nothing twice: lists and blocks that were kept cost no call."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.aws.block_list import BlockList, Shape
+from sidelight.aws.ebs import Options, SnapshotBlocks
+from sidelight.blocks.kept import KeptBlocks
+from tests.aws.test_ebs import BLOCK, clear, client, cloud, image, open_blocks, snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.localcloud.server import LocalCloud
+
+pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
+__all__ = ["clear", "cloud", "image", "snapshot"]
+
+ALL = [index for index in range(24) if index % 3 != 2]
+
+
+class KilledError(BaseException):
+    """The reader's end."""
+
+
+class Deadly:
+    """A pace that ends its reader before the n-th block."""
+
+    def __init__(self, nth: int) -> None:
+        self._left = nth
+
+    def before(self, kind: str) -> None:
+        self._left -= kind == "get"
+        if self._left < 0:
+            raise KilledError
+
+    def throttled(self, kind: str) -> None:
+        raise AssertionError(kind)
+
+
+def opened(cloud: LocalCloud, name: str, kept: KeptBlocks, nth: int = 1000) -> SnapshotBlocks:
+    options = Options(pace=Deadly(nth), kept=kept, sleep=lambda _: None)
+    return SnapshotBlocks(name, client(cloud, "ebs"), options)
+
+
+def expected(index: int) -> bytes:
+    return hashlib.sha256(b"%d" % index).digest() * (BLOCK // 32)
+
+
+@pytest.mark.parametrize("nth", [0, 1, 7, len(ALL) - 1])
+def test_killed_at_the_nth_block_the_next_reader_gets_only_the_rest_and_lists_nothing(
+    clear: LocalCloud, snapshot: str, tmp_path: Path, nth: int
+) -> None:
+    first = opened(clear, snapshot, KeptBlocks(tmp_path, 1 << 30), nth)
+    with pytest.raises(KilledError):
+        list(map(first.fetch, ALL))
+    before = (clear.calls("GetSnapshotBlock"), clear.calls("ListSnapshotBlocks"))
+    second = opened(clear, snapshot, KeptBlocks(tmp_path, 1 << 30))
+    assert [second.fetch(index) for index in ALL] == [expected(index) for index in ALL]
+    assert (second.size, second.block_size) == (first.size, BLOCK)
+    assert not second.present(2)
+    assert clear.calls("GetSnapshotBlock") - before[0] == len(ALL) - nth
+    assert clear.calls("ListSnapshotBlocks") == before[1]
+    assert second.stats().get_calls == len(ALL) - nth
+    assert second.stats().list_calls == 0
+
+
+def test_a_damaged_block_is_paid_for_again_and_right(
+    clear: LocalCloud, snapshot: str, tmp_path: Path
+) -> None:
+    kept = KeptBlocks(tmp_path, 1 << 30)
+    first = opened(clear, snapshot, kept)
+    for index in ALL:
+        first.fetch(index)
+    for item in ("0", "3", "list"):
+        path = tmp_path / snapshot / item
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    second = opened(clear, snapshot, kept)
+    assert [second.fetch(index) for index in ALL] == [expected(index) for index in ALL]
+    assert (second.stats().get_calls, second.stats().list_calls) == (2, 1)
+
+
+def test_a_kept_list_whose_tokens_have_expired_is_read_anew(
+    clear: LocalCloud, snapshot: str, tmp_path: Path
+) -> None:
+    kept = KeptBlocks(tmp_path, 1 << 30)
+    blocks = open_blocks(clear, snapshot)._blocks
+    kept.put(snapshot, "list", blocks.dump(Shape(1 << 30, BLOCK, time.time() + 60)))
+    assert opened(clear, snapshot, kept).stats().list_calls == 1
+
+
+def test_tokens_that_the_service_does_not_take_any_more_are_renewed(
+    clear: LocalCloud, snapshot: str, tmp_path: Path
+) -> None:
+    """The service's clock decides, whatever the list said of its tokens."""
+    kept = KeptBlocks(tmp_path, 1 << 30)
+    opened(clear, snapshot, kept)
+    clear.clock.advance(8 * 86400)
+    second = opened(clear, snapshot, kept)
+    assert second.stats().list_calls == 0
+    assert second.fetch(3) == expected(3)
+    assert second.stats().list_calls == 1
+
+
+@pytest.mark.parametrize("text", [b"", b"{}\n", b"[1]\n", b"\xff\n", b'{"size": 1}\nabc'])
+def test_what_is_no_list_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        BlockList.load(text)
+
+
+def test_a_list_comes_back_as_it_was() -> None:
+    made = BlockList()
+    made.add((index, f"token{index}" * (index % 5)) for index in range(0, 900, 3))
+    shape = Shape(7 << 30, BLOCK, 1234.5)
+    data = made.dump(shape)
+    again, known = BlockList.load(data)
+    assert known == shape
+    assert [again.token(i) for i in range(0, 900, 3)] == [made.token(i) for i in range(0, 900, 3)]
+    assert again.find(1) == -1
+    with pytest.raises(ValueError, match="cut"):
+        BlockList.load(data[:-1])
