@@ -54,8 +54,14 @@ class BudgetSpentError(SidelightError):
 class FallingBack:
     """Redis's rate, and the process's own while Redis does not answer."""
 
-    def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Connects at first use."""
+    def __init__(
+        self,
+        url: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        level: int = logging.WARNING,
+    ) -> None:
+        """Connects at first use. `level` is that of the message that Redis does not answer."""
+        self._level = level
         client: Any = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
         self._shared = RedisRate(client)
         self._alone = LocalRate(monotonic)
@@ -89,7 +95,11 @@ class FallingBack:
             except redis.RedisError as error:
                 # Not asked for every block: each would wait for the connection's timeout.
                 self._silent_until = self._monotonic() + ASK_AGAIN
-                log.warning("the shared budget does not answer, keeping to a part of it: %s", error)
+                log.log(
+                    self._level,
+                    "the shared budget does not answer, keeping to a part of it: %s",
+                    error,
+                )
         return alone()
 
 
@@ -168,8 +178,8 @@ class AccountPace:
         return KEY.format(account=self._account, region=self._region, kind=kind)
 
 
-def rate_for(broker_url: str) -> SharedRate:
+def rate_for(broker_url: str, level: int = logging.WARNING) -> SharedRate:
     """In the broker's own Redis where it is one."""
     if broker_url.partition("://")[0] in ("redis", "rediss", "unix"):
-        return FallingBack(broker_url)
+        return FallingBack(broker_url, level=level)
     return LocalRate()
