@@ -1,7 +1,7 @@
-"""Applications that no package manager installed, by the version that they carry.
+"""Applications that no package manager installed, by the version files of their own releases.
 
-Node.js by its headers, OpenJDK by its release file, WordPress by its version file: files that the
-projects themselves put into every release.
+Java runtimes by their release file, Go by its VERSION, Ruby by its rbconfig.rb, WordPress with its
+plugins and themes.
 """
 
 from __future__ import annotations
@@ -9,25 +9,35 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, flat
+from sidelight.inventory.language.entry import Details, Entry, flat, golang
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NODE: Final = re.compile(rb"^#define NODE_(MAJOR|MINOR|PATCH)_VERSION (\d{1,6})\s*$", re.MULTILINE)
-_JDK: Final = re.compile(rb'^(JAVA_VERSION|IMPLEMENTOR)="([^"\n]{1,128})"', re.MULTILINE)
+_JDK: Final = re.compile(
+    rb'^(JAVA_VERSION|IMPLEMENTOR|BUILD_TYPE|GRAALVM_VERSION)="([^"\n]{1,128})"', re.MULTILINE
+)
+_GO: Final = re.compile(rb"go([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:(?:rc|beta)[0-9]+)?)\s")
+_RUBY: Final = re.compile(
+    rb"""^[ \t]*CONFIG\["(MAJOR|MINOR|TEENY)"\][ \t]*=[ \t]*"([0-9]{1,4})\"""", re.MULTILINE
+)
 _WORDPRESS: Final = re.compile(
     rb"^[ \t]*\$wp_version\s*=\s*['\"]([^'\"\n]{1,64})['\"]", re.MULTILINE
 )
-
-
-def _parse_node(file: WantedFile) -> Iterator[Entry]:
-    found = {key: int(value) for key, value in _NODE.findall(file.read())}
-    if len(found) == 3:
-        version = f"{found[b'MAJOR']}.{found[b'MINOR']}.{found[b'PATCH']}"
-        yield flat(file.path, "generic", "node", version)
+_ADDED: Final = re.compile(
+    r"(?:.*/)?wp-content/(?:(plugins)/([^/]+)/readme\.(?:txt|md)|(themes)/([^/]+)/style\.css)",
+    re.IGNORECASE,
+)
+_ADDED_VERSION: Final = {
+    "plugin": re.compile(
+        rb"^[ \t*#]*stable tag:[ \t*]*v?([0-9][\w.+-]{0,63})", re.IGNORECASE | re.MULTILINE
+    ),
+    "theme": re.compile(
+        rb"^[ \t*#]*version:[ \t*]*v?([0-9][\w.+-]{0,63})", re.IGNORECASE | re.MULTILINE
+    ),
+}
 
 
 def _parse_jdk(file: WantedFile) -> Iterator[Entry]:
@@ -35,7 +45,30 @@ def _parse_jdk(file: WantedFile) -> Iterator[Entry]:
     version = found.get(b"JAVA_VERSION", "")
     if version:
         vendor = found.get(b"IMPLEMENTOR", "")
-        yield flat(file.path, "generic", "openjdk", version, Details(vendor=vendor))
+        name = _runtime(vendor, found)
+        yield flat(file.path, "generic", name, version, Details(vendor=vendor))
+
+
+def _runtime(vendor: str, found: dict[bytes, str]) -> str:
+    if b"GRAALVM_VERSION" in found:
+        return "graalvm"
+    if vendor.startswith("Amazon"):
+        return "amazon-corretto"
+    # Only Oracle's licensed builds say `commercial`; those of jdk.java.net are OpenJDK.
+    return "oracle-jdk" if found.get(b"BUILD_TYPE") == "commercial" else "openjdk"
+
+
+def _parse_go(file: WantedFile) -> Iterator[Entry]:
+    if match := _GO.match(file.read() + b"\n"):
+        version = match[1].decode()
+        yield golang(file.path, "stdlib", version if version.count(".") > 1 else version + ".0")
+
+
+def _parse_ruby(file: WantedFile) -> Iterator[Entry]:
+    found = {key: value.decode() for key, value in _RUBY.findall(file.read())}
+    if len(found) == 3:
+        version = f"{found[b'MAJOR']}.{found[b'MINOR']}.{found[b'TEENY']}"
+        yield flat(file.path, "generic", "ruby", version)
 
 
 def _parse_wordpress(file: WantedFile) -> Iterator[Entry]:
@@ -43,24 +76,50 @@ def _parse_wordpress(file: WantedFile) -> Iterator[Entry]:
         yield flat(file.path, "generic", "wordpress", match[1].decode("utf-8", "replace"))
 
 
-def _node_header(path: str) -> bool:
-    return path.endswith("include/node/node_version.h")
+def _parse_added(file: WantedFile) -> Iterator[Entry]:
+    """A plugin's or theme's own directory is its name in WordPress' lists."""
+    place = _ADDED.fullmatch(file.path)
+    if place is None:
+        return
+    kind, slug = ("plugin", place[2]) if place[1] else ("theme", place[4])
+    if match := _ADDED_VERSION[kind].search(file.read()[:_HEAD]):
+        yield flat(file.path, "generic", f"wordpress-{kind}-{slug}", match[1].decode())
 
 
-def _wordpress_version(path: str) -> bool:
-    return path.endswith("wp-includes/version.php")
+_HEAD: Final = 64 << 10  # bytes; WordPress itself looks at the first 8 KiB
 
-
-NODE_EXTRACTOR: Final = GeneratorExtractor(
-    "language/nodejs",
-    Wants(names=frozenset({"node_version.h"}), confirm=_node_header, limit=1 << 20),
-    _parse_node,
-)
 JDK_EXTRACTOR: Final = GeneratorExtractor(
-    "language/openjdk", Wants(names=frozenset({"release"}), limit=1 << 20), _parse_jdk
+    "language/java-runtime", Wants(names=frozenset({"release"}), limit=1 << 20), _parse_jdk
+)
+GO_EXTRACTOR: Final = GeneratorExtractor(
+    "language/go-toolchain",
+    Wants(
+        names=frozenset({"VERSION"}),
+        confirm=lambda path: bool(re.fullmatch(r"(?:.*/)?go[^/]*/VERSION", path)),
+        limit=1 << 16,
+    ),
+    _parse_go,
+)
+RUBY_EXTRACTOR: Final = GeneratorExtractor(
+    "language/ruby-runtime",
+    Wants(names=frozenset({"rbconfig.rb"}), limit=1 << 20),
+    _parse_ruby,
 )
 WORDPRESS_EXTRACTOR: Final = GeneratorExtractor(
     "language/wordpress",
-    Wants(names=frozenset({"version.php"}), confirm=_wordpress_version, limit=1 << 20),
+    Wants(
+        names=frozenset({"version.php"}),
+        confirm=lambda path: path.endswith("wp-includes/version.php"),
+        limit=1 << 20,
+    ),
     _parse_wordpress,
+)
+ADDED_EXTRACTOR: Final = GeneratorExtractor(
+    "language/wordpress-added",
+    Wants(
+        names=frozenset({"readme.txt", "README.txt", "readme.md", "README.md", "style.css"}),
+        confirm=lambda path: bool(_ADDED.fullmatch(path)),
+        limit=4 << 20,
+    ),
+    _parse_added,
 )

@@ -19,6 +19,7 @@ from sidelight.inventory.language import (
     gobinary,
     gomod,
     gradlelockfile,
+    headers,
     javaarchive,
     nodemodules,
     nugetlock,
@@ -28,9 +29,9 @@ from sidelight.inventory.language import (
     pnpmlock,
     poetrylock,
     pomxml,
+    programs,
     pylock,
     requirements,
-    servers,
     uvlock,
     yarnlock,
 )
@@ -77,8 +78,11 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     nugetlock.LOCK_EXTRACTOR,
     nugetlock.CONFIG_EXTRACTOR,
     # What nobody's package manager installed
-    applications.NODE_EXTRACTOR,
     applications.JDK_EXTRACTOR,
+    applications.GO_EXTRACTOR,
+    applications.RUBY_EXTRACTOR,
     applications.WORDPRESS_EXTRACTOR,
-    servers.EXTRACTOR,
+    applications.ADDED_EXTRACTOR,
+    headers.EXTRACTOR,
+    programs.EXTRACTOR,
 )

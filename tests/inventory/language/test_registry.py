@@ -75,7 +75,8 @@ def path_of(extractor: Extractor) -> str:
     wants = extractor.wants
     bases = [*wants.names, *wants.paths, *("x-1.0" + suffix for suffix in wants.suffixes), "app"]
     folders = ["", "a-1.dist-info/", "node_modules/a/", "conda-meta/", "specifications/"]
-    folders += ["composer/", "include/node/", "wp-includes/"]
+    folders += ["composer/", "include/node/", "wp-includes/", "go/", "wp-content/plugins/a/"]
+    folders += ["wp-content/themes/a/"]
     for base in (*bases, "requirements.txt", "pylock.toml", "a.deps.json", "gradle.lockfile"):
         for folder in folders:
             if wants.confirm is None or wants.confirm(folder + base):
