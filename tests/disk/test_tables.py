@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
@@ -330,3 +332,45 @@ def test_libblkid_sees_the_same_numbers_uuids_and_labels(image: Path, label: str
     # partx writes what is not ASCII in a manner of its own.
     assert {n: f[:3] for n, f in ours.items()} == {n: f[:3] for n, f in oracle.items()}
     assert all(ours[n][3] == f[3] for n, f in oracle.items() if f[3].isascii() and "\\" not in f[3])
+
+
+LAYOUT = st.lists(st.integers(1, 5), min_size=1, max_size=9)
+
+
+@pytest.mark.skipif(not shutil.which("partx"), reason="needs partx (util-linux)")
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("label", ["gpt", "dos"])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(sizes=LAYOUT, cut=st.integers(0, 3))
+def test_any_layout_is_read_as_libblkid_reads_it(
+    image: Path, label: str, sector: int, sizes: list[int], cut: int
+) -> None:
+    """Any number of partitions; on an MBR all after the first `cut` are logical ones."""
+    numbers = list(range(1, len(sizes) + 1))
+    if label == "dos" and len(sizes) > cut:
+        numbers = [*range(1, cut + 1), *range(5, 5 + len(sizes) - cut)]
+    lines = [f"{image}{n} : size={size}MiB" for n, size in zip(numbers, sizes, strict=True)]
+    if label == "dos" and len(sizes) > cut:
+        lines.insert(cut, f"{image}{cut + 1} : type=5")
+    with image.open("wb") as file:
+        file.truncate(SIZE)
+    script = image.with_suffix(".sfdisk")
+    script.write_text(f"label: {label}\n" + "\n".join(lines) + "\n")
+    run("fdisk", "-b", str(sector), image, text=f"I\n{script}\nw\n")
+    oracle = {}
+    columns = ("-P", "-o", "NR,START,SECTORS,TYPE")
+    for line in run("partx", "-S", str(sector), *columns, image).splitlines():
+        number, first, count, kind = (field.split('"')[1] for field in line.split('" '))
+        if kind != "0x5":
+            oracle[int(number)] = (int(first) * 512, int(count) * 512)
+    assert len(oracle) == len(sizes)
+    if label == "dos":
+        # Which size the sectors have is told by what the partitions hold.
+        for begin, _ in oracle.values():
+            put(image, begin, b"XFSB".ljust(512, b"\0"))
+    found, problems = regions(image)
+    ours = {r.partition: (start(r), r.source.size) for r in found if r.partition}
+    assert ours == oracle
+    assert [p for p in problems if "table" in p.what or "GPT" in p.what] == []
