@@ -196,15 +196,12 @@ class MachineFS(FS):
 
     def exists(self, path: str) -> bool:
         """Whether the path leads anywhere, or is a link."""
-        return self._kind(path) is not None or self.islink(path)
+        return self._kind(path) is not None or self._kind(path, follow=False) is not None
 
     def islink(self, path: str) -> bool:
-        """Whether the path itself is a symbolic link."""
+        """Whether the path itself is a symbolic link. Raises ResourceNotFound."""
         self.check()
-        try:
-            return self.machine.place(_raw(self._checked(path)), follow=False).kind == Kind.SYMLINK
-        except SidelightError:
-            return False
+        return self._place(path, follow=False).kind == Kind.SYMLINK
 
     def readbytes(self, path: str) -> bytes:
         """A whole file."""
@@ -254,10 +251,10 @@ class MachineFS(FS):
         except SidelightError as error:
             translate(error, path)
 
-    def _kind(self, path: str) -> Kind | None:
+    def _kind(self, path: str, *, follow: bool = True) -> Kind | None:
         self.check()
         try:
-            return self.machine.place(_raw(self._checked(path))).kind
+            return self.machine.place(_raw(self._checked(path)), follow=follow).kind
         except SidelightError:
             return None
 
@@ -265,7 +262,7 @@ class MachineFS(FS):
         try:
             return self.machine.listdir(_raw(self._checked(path)))
         except SidelightError as error:
-            translate(error, path)
+            translate(error, path, listing=True)
 
     def _brief(self, prefix: str, entry: tuple[bytes, int, int]) -> Info:
         """What the directory entry alone says."""

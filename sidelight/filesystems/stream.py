@@ -86,13 +86,16 @@ class TreeFile(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
 
 
-def translate(error: SidelightError, path: str) -> NoReturn:
-    """Raise PyFilesystem's error of the same meaning."""
+def translate(error: SidelightError, path: str, *, listing: bool = False) -> NoReturn:
+    """Raise PyFilesystem's error of the same meaning.
+
+    What goes through a file is not there, but for who wants to list a directory, as with OSFS.
+    """
     match error:
-        case NoSuchPathError():
-            raise errors.ResourceNotFound(path) from error
-        case NotADirectoryInTreeError():
+        case NotADirectoryInTreeError() if listing:
             raise errors.DirectoryExpected(path) from error
+        case NoSuchPathError() | NotADirectoryInTreeError():
+            raise errors.ResourceNotFound(path) from error
         case IsADirectoryInTreeError():
             raise errors.FileExpected(path) from error
         case LinkLoopError():
