@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dispatcher.discover import Discovery, discover, keys_of
-from dispatcher.enqueue import ON_DEMAND, SCHEDULED, enqueue, tick
+from dispatcher.enqueue import enqueue, tick
 from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
 from dispatcher.plan import plan
 from dispatcher.sweep import Swept, record, sweep
@@ -18,7 +18,7 @@ from sidelight.aws.ec2 import Ec2
 from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import TERMINAL, Scan, State, Store
-from workers.app import make_app
+from workers.app import ON_DEMAND, SCHEDULED, make_app
 from workers.budgets import Budget, rate_for
 from workers.tasks import publish
 from workers.wiring import session_of

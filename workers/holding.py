@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,8 @@ def held(
     """Run a stage on a scan that is in one of these states; what is to be done next.
 
     None where there is nothing to do: another worker has it, or it is elsewhere already. Never
-    raises for what a stage raised; StoreError where the store itself cannot be reached.
+    raises for what a stage raised but SystemExit, which gives the scan back; StoreError where the
+    store itself cannot be reached.
     """
     settings = context.settings
     scan = context.store.scans.claim(scan_id, states, settings.lease_seconds)
@@ -78,6 +79,13 @@ def held(
     except LeaseLostError as error:
         log.warning("scan %s: %s", scan_id, error)
         return None
+    except SystemExit:
+        # This worker is told to end. The scan is given back now, not when its lease ends.
+        present = context.store.scans.get(scan_id)
+        if present.lease == scan.lease:
+            with suppress(LeaseLostError):
+                context.store.scans.postpone(present, 0.0)
+        raise
     except Exception as error:
         if not isinstance(error, SidelightError):
             log.exception("scan %s in %s", scan_id, scan.state)

@@ -43,6 +43,8 @@ class Settings:
     lease_seconds: float = 120.0
     # Above the longest scan: Redis hands a message out again after this, done or not.
     visibility_seconds: float = 6 * 3600.0
+    # No stage runs longer: it is stopped, and counts as failed.
+    stage_seconds: float = 4 * 3600.0
     # Of one stage; then the scan goes to FAILED by way of DELETING.
     attempts: int = 5
     # Deletion tries longer, before it leaves what is left to the sweep.
@@ -55,6 +57,10 @@ class Settings:
     # How long a scan waits for its turn where a volume has too many snapshots under way.
     busy_seconds: float = 3600.0
 
+    # The master's name, for a broker of sentinel://HOST:PORT;sentinel://… .
+    sentinel_master: str = ""
+    # With sqs:// the queues' URLs up to their names, so that none has to be made or listed.
+    sqs_prefix: str = ""
     # A queue for each stage and region, so that workers read in their own region.
     regional_queues: bool = False
     # Lets anyone on the broker stop the workers: off but where Flower is to steer.

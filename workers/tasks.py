@@ -10,6 +10,8 @@ from kombu.exceptions import OperationalError
 from sidelight.errors import StoreError
 from workers import steps, wiring
 from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
+from workers.contradictions import LONGEST_COUNTDOWN
+from workers.holding import Next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,14 +19,10 @@ if TYPE_CHECKING:
     from celery import Celery, Task
 
     from workers.context import Context
-    from workers.holding import Next
     from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# A countdown is held by a worker in memory, below the broker's visibility timeout; what is due
-# later than this is left to the dispatcher's tick.
-LONGEST_COUNTDOWN = 60.0
 NAME = "sidelight.{}"
 
 
@@ -34,7 +32,7 @@ def publish(application: Celery, settings: Settings, scan_id: str, following: Ne
     application.send_task(
         NAME.format(stage),
         args=[scan_id],
-        queue=queue(stage, following.region, settings),
+        queue=queue(stage, following.region, settings, following.priority),
         priority=following.priority,
         countdown=following.delay or None,
         ignore_result=True,
@@ -45,6 +43,9 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
     context = wiring.context()
     try:
         following = step(context, scan_id)
+    except SystemExit:
+        _hand_on(context, scan_id)
+        raise
     except StoreError:
         # The row says nothing new, so the dispatcher's tick will publish the scan again.
         log.exception("scan %s", scan_id)
@@ -55,6 +56,19 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
         publish(app, context.settings, scan_id, following)
     except (OperationalError, OSError) as error:
         log.warning("scan %s: the broker does not answer: %s", scan_id, error)
+
+
+def _hand_on(context: Context, scan_id: str) -> None:
+    """Let another have it: we are told to end, and the stage has given the scan back.
+
+    The broker brings the message again, too; that may be before the scan was given back, and then
+    it does nothing. Of two messages one finds the scan taken.
+    """
+    try:
+        scan = context.store.scans.get(scan_id)
+        publish(app, context.settings, scan_id, Next(scan.state, scan.region, scan.priority))
+    except (StoreError, OperationalError, OSError) as error:
+        log.warning("scan %s is left to the dispatcher's tick: %s", scan_id, error)
 
 
 def _task(stage: str) -> Callable[[Callable[[str], None]], Task]:

@@ -234,6 +234,11 @@ class _Given(CredentialProvider):
         return self._credentials
 
 
+def known_regions() -> list[str]:
+    """All regions of AWS's first partition that boto3 knows, enabled or not."""
+    return boto3.Session().get_available_regions("ec2")
+
+
 def translate(error: Exception, *, where: str) -> SidelightError:
     """The Sidelight error for a botocore one; `where` are its coordinates."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

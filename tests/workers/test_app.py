@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from sidelight.errors import UsageError
 from sidelight.store import LIVE, State
 from workers import tasks
 from workers.app import COMPUTING, STAGE_OF, STAGES, WAITING, app, make_app, queue
+from workers.command import worker_command
+from workers.contradictions import LONGEST_COUNTDOWN
 from workers.holding import Next
 from workers.settings import Settings
 
@@ -26,7 +32,7 @@ def test_the_visibility_timeout_is_above_every_countdown_and_wait() -> None:
     settings = Settings()
     options = make_app(settings).conf.broker_transport_options
     assert options["visibility_timeout"] == settings.visibility_seconds
-    assert settings.visibility_seconds > 10 * tasks.LONGEST_COUNTDOWN
+    assert settings.visibility_seconds > 10 * LONGEST_COUNTDOWN
     assert settings.visibility_seconds > settings.snapshot_seconds
 
 
@@ -43,6 +49,48 @@ def test_tasks_are_registered_by_the_names_that_are_sent() -> None:
 def test_queues_are_by_region_where_asked() -> None:
     assert queue("inspect", "eu-west-1", Settings()) == "inspect"
     assert queue("inspect", "eu-west-1", Settings(regional_queues=True)) == "inspect.eu-west-1"
+
+
+def test_sqs_has_queues_for_what_is_on_demand_and_no_dots() -> None:
+    settings = Settings(
+        broker_url="sqs://", regional_queues=True, sqs_prefix="https://sqs.example/1/our-"
+    )
+    assert queue("take", "eu-west-1", settings) == "take-eu-west-1"
+    assert queue("take", "eu-west-1", settings, 0) == "take-eu-west-1-now"
+    options = make_app(settings).conf.broker_transport_options
+    assert options["predefined_queues"]["delete-eu-west-1-now"] == {
+        "url": "https://sqs.example/1/our-delete-eu-west-1-now"
+    }
+    assert isinstance(options["visibility_timeout"], int)
+    assert "-E" not in worker_command("waiting", settings, size=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"visibility_seconds": 3600.0}, "VISIBILITY_SECONDS"),
+        ({"stage_seconds": 6 * 3600.0}, "VISIBILITY_SECONDS"),
+        ({"broker_url": "sqs://", "visibility_seconds": 50_000.0}, "VISIBILITY_SECONDS"),
+        ({"broker_url": "sentinel://a:1;sentinel://b:1"}, "SENTINEL_MASTER"),
+        ({"backoff_seconds": 1000.0}, "BACKOFF_SECONDS"),
+        ({"kms_grants": True}, "KMS_GRANTS"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_at_start(
+    changes: dict[str, Any], variable: str
+) -> None:
+    with pytest.raises(UsageError, match=f"SIDELIGHT_.*{variable}"):
+        make_app(replace(Settings(), **changes))
+
+
+def test_a_worker_takes_the_queues_of_its_kind_and_regions() -> None:
+    settings = Settings(regional_queues=True)
+    command = worker_command("computing", settings, regions=["a", "b"], size=3)
+    queues = command[command.index("--queues") + 1]
+    assert queues == "evaluate.a,evaluate.b,inspect.a,inspect.b"
+    assert command[command.index("--pool") + 1] == "prefork"
+    only = worker_command("waiting", settings, regions=["a"], stages=["delete"], size=1)
+    assert only[only.index("--queues") + 1] == "delete.a"
 
 
 @pytest.mark.parametrize(("delay", "countdown"), [(0.0, None), (10.0, 10.0)])

@@ -1,0 +1,37 @@
+"""A worker's application that writes down in what order scans come, and works on none.
+
+`SIDELIGHT_TEST_ORDER` is the file; a line for each.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers import wiring
+from workers.app import app
+
+if TYPE_CHECKING:
+    from workers.context import Context
+    from workers.settings import Settings
+
+__all__ = ["app"]
+
+_make = wiring.make_context
+
+
+def make_context(settings: Settings) -> Context:
+    """The real context with a store in which every scan is somebody else's."""
+    context = _make(settings)
+
+    def claim(scan_id: str, *_: object) -> None:
+        with Path(os.environ["SIDELIGHT_TEST_ORDER"]).open("a", encoding="ascii") as file:
+            file.write(f"{scan_id}\n")
+
+    scans: Any = context.store.scans
+    scans.claim = claim
+    return context
+
+
+wiring.make_context = make_context  # type: ignore[assignment] # the tests' own entry

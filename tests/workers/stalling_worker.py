@@ -1,0 +1,42 @@
+"""A worker's application whose first inspection says that it has begun, and never ends by itself.
+
+`SIDELIGHT_TEST_STALLED` is the file that it makes; with it there, inspections are as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers import wiring
+from workers.app import app
+
+if TYPE_CHECKING:
+    from sidelight.model import Inventory
+    from workers.context import Context
+    from workers.settings import Settings
+
+__all__ = ["app"]
+
+_make = wiring.make_context
+
+
+def make_context(settings: Settings) -> Context:
+    """The real context, with a first inspection that stalls."""
+    context = _make(settings)
+
+    def inspect(sources: Any, devices: Any) -> Inventory:
+        try:
+            Path(os.environ["SIDELIGHT_TEST_STALLED"]).touch(exist_ok=False)
+        except FileExistsError:
+            return context.inspect(sources, devices)
+        while True:
+            time.sleep(3600)  # only a signal ends it
+
+    return replace(context, inspect=inspect)
+
+
+wiring.make_context = make_context  # type: ignore[assignment] # the tests' own entry

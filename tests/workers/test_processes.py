@@ -1,0 +1,242 @@
+"""Real worker processes on a real broker: how they end, what comes first, what they survive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from dispatcher.control import Control
+from dispatcher.eligibility import Configuration
+from dispatcher.embedded import Embedded
+from sidelight.localcloud.server import LocalCloud
+from sidelight.store import State
+from tests.faults.test_killed_workers import advisories, image
+from tests.workers.servers import certificate, client, free_port, server
+from workers.app import make_app
+from workers.command import ENVIRONMENT, worker_command
+from workers.holding import Next
+from workers.settings import Settings
+from workers.tasks import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sidelight.store import Scan
+
+__all__ = ["advisories", "image"]
+
+pytestmark = [pytest.mark.services, pytest.mark.images]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STALLING = "tests.workers.stalling_worker"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path / "cloud") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Look until it is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"never: {what}"
+        time.sleep(0.05)
+
+
+def started(control: Control) -> list[Scan]:
+    (place,) = control.places((), ())
+    return control.start_scans(place, Configuration(), on_demand=True)
+
+
+@contextmanager
+def fleet_on(settings: Settings, directory: Path, **options: Any) -> Iterator[Control]:
+    """Workers on a broker that is there already, and a dispatcher's hold on them."""
+    with Embedded(settings, directory=directory, concurrency=1, broker=False, **options) as own:
+        control = Control(own.settings)
+        try:
+            yield control
+        finally:
+            control.close()
+
+
+def finish(control: Control, scans: list[Scan]) -> None:
+    """Tick until all have ended, and look at what came of it."""
+    until = time.monotonic() + 240
+    for _ in control.wait([scan.id for scan in scans]):
+        assert time.monotonic() < until, f"stuck: {control.store.scans.counts()}"
+    assert {scan.state for scan in control.store.scans.select()} == {State.DONE}
+    found = [(row.instance, row.finding.vulnerability) for row in control.store.findings.rows()]
+    assert len(found) == len(set(found)) == len(scans)
+
+
+def test_what_is_on_demand_comes_before_a_scheduled_backlog(
+    tmp_path: Path, cloud: LocalCloud
+) -> None:
+    order = tmp_path / "order"
+    port = free_port()
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db", broker_url=f"redis://127.0.0.1:{port}/0"
+    )
+    environment = {"SIDELIGHT_TEST_ORDER": str(order)}
+    with server(tmp_path / "redis", [f"port {port}"], probe=client(port)):
+        application = make_app(settings)
+        region = cloud.environment()["AWS_REGION"]
+        for number in range(300):
+            publish(application, settings, f"scheduled-{number}", Next(State.READING, region, 6))
+        for number in range(3):
+            publish(application, settings, f"now-{number}", Next(State.READING, region, 0))
+        application.close()
+        with fleet_on(
+            settings,
+            tmp_path,
+            application="tests.workers.recording_worker",
+            environment=os.environ | environment,
+        ):
+            wait_for(lambda: order.exists() and len(order.read_text().split()) == 303, "the end")
+    came = order.read_text().split()
+    assert came[:3] == ["now-0", "now-1", "now-2"]
+    assert came[3:] == [f"scheduled-{number}" for number in range(300)]
+
+
+def test_redis_with_tls_and_least_rights_and_a_restart_on_the_way(
+    tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        cloud.add_instance(name, [image])
+    cert, key = certificate(tmp_path / "tls")
+    users = tmp_path / "users.acl"
+    users.write_text((ROOT / "deploy/redis/users.acl").read_text().replace("CHANGE-ME", "secret"))
+    port = free_port()
+    lines = ["port 0", f"tls-port {port}", f"tls-cert-file {cert}", f"tls-key-file {key}",
+             f"tls-ca-cert-file {cert}", "tls-auth-clients no", f"aclfile {users}",
+             "appendonly yes", "appendfsync always", "maxmemory-policy noeviction"]  # fmt: skip
+    login: dict[str, Any] = {"username": "sidelight", "password": "secret"}
+    tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(cert)}
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        broker_url=f"rediss://sidelight:secret@127.0.0.1:{port}/0"
+        f"?ssl_cert_reqs=required&ssl_ca_certs={cert}",
+        poll_seconds=0.1,
+    )
+    with ExitStack() as workers:
+        with server(tmp_path / "redis", lines, probe=client(port, **login, **tls)):
+            control = workers.enter_context(fleet_on(settings, tmp_path))
+            scans = started(control)
+            wait_for(lambda: cloud.calls("CreateSnapshots"), "the first snapshot")
+        # It was killed there, and comes back with what it had written.
+        probe = client(port, **login, **tls)
+        with server(tmp_path / "redis", lines, probe=probe):
+            finish(control, scans)
+            assert cloud.calls("CreateSnapshots") == 3
+            for refused in (("FLUSHALL",), ("KEYS", "*"), ("GET", "another's"), ("ACL", "LIST")):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    probe.execute_command(*refused)
+            with pytest.raises(redis.exceptions.ConnectionError):
+                client(port, **login, ssl=True).ping()  # whose authority is unknown
+    log = (tmp_path / "worker-waiting.log").read_text() + (
+        tmp_path / "worker-computing.log"
+    ).read_text()
+    assert "NOPERM" not in log
+    assert "no permissions" not in log
+
+
+def test_a_fleet_outlives_its_redis_master(
+    tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        cloud.add_instance(name, [image])
+    master, replica, watcher = free_port(), free_port(), free_port()
+    watch = [f"port {watcher}", f"sentinel monitor ours 127.0.0.1 {master} 1",
+             "sentinel down-after-milliseconds ours 500",
+             "sentinel failover-timeout ours 2000"]  # fmt: skip
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        broker_url=f"sentinel://127.0.0.1:{watcher}/0",
+        sentinel_master="ours",
+        poll_seconds=0.1,
+    )
+    with ExitStack() as stack:
+        first = stack.enter_context(
+            server(tmp_path / "master", [f"port {master}"], probe=client(master))
+        )
+        follower = client(replica)
+        stack.callback(follower.close)
+        stack.enter_context(
+            server(
+                tmp_path / "replica",
+                [f"port {replica}", f"replicaof 127.0.0.1 {master}"],
+                probe=client(replica),
+            )
+        )
+        wait_for(lambda: follower.info("replication")["master_link_status"] == "up", "a replica")
+        eyes = client(watcher)
+        stack.callback(eyes.close)
+        stack.enter_context(
+            server(tmp_path / "watch", watch, program="redis-sentinel", probe=client(watcher))
+        )
+        wait_for(lambda: eyes.sentinel_slaves("ours"), "Sentinel's knowledge of the replica")
+        control = stack.enter_context(fleet_on(settings, tmp_path))
+        scans = started(control)
+        wait_for(lambda: cloud.calls("CreateSnapshots"), "the first snapshot")
+        first.kill()
+        finish(control, scans)
+        assert follower.info("replication")["role"] == "master"
+        assert cloud.calls("CreateSnapshots") == 3
+        assert cloud.snapshots() == []
+
+
+def test_sigterm_hands_the_scan_being_read_to_another_worker_at_once(
+    tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
+) -> None:
+    cloud.add_instance("one", [image])
+    stalled = tmp_path / "stalled"
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        soft_shutdown_seconds=0.5,
+        # Nobody waits for a lease or a tick here: there is none within the test.
+        lease_seconds=3600.0,
+        poll_seconds=0.1,
+    )
+    environment = os.environ | {"SIDELIGHT_TEST_STALLED": str(stalled)}
+    with Embedded(
+        settings, directory=tmp_path, concurrency=1, environment=environment, application=STALLING
+    ) as own:
+        control = Control(own.settings)
+        (scan,) = started(control)
+        wait_for(stalled.exists, "an inspection")
+        first = control.store.scans.get(scan.id)
+        assert (first.state, bool(first.lease)) == (State.READING, True)
+        command = worker_command("computing", own.settings, size=1, application=STALLING)
+        with (tmp_path / "second.log").open("wb") as log, subprocess.Popen(
+            command, env=environment | own.settings.as_environment() | ENVIRONMENT,
+            stdout=log, stderr=log, start_new_session=True,
+        ) as second:  # fmt: skip
+            try:
+                os.kill(own.pids[1], signal.SIGTERM)
+                wait_for(
+                    lambda: control.store.scans.get(scan.id).state is State.DONE, "the scan's end"
+                )
+                # The one that was told to end has ended.
+                wait_for(lambda: own.ended() == [own.pids[1]], "the worker's end")
+            finally:
+                second.send_signal(signal.SIGTERM)
+        assert cloud.calls("CreateSnapshots") == 1
+        assert cloud.snapshots() == []
+        assert len(list(control.store.findings.rows())) == 1
+        assert control.store.scans.get(scan.id).last_error == ""
+        control.close()
