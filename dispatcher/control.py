@@ -19,7 +19,7 @@ from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import TERMINAL, Scan, State, Store
 from workers.app import ON_DEMAND, SCHEDULED, make_app
-from workers.budgets import Budget, rate_for
+from workers.budgets import Budget, BudgetSpentError, rate_for
 from workers.tasks import publish
 from workers.wiring import session_of
 
@@ -149,7 +149,7 @@ class Control:
     def _discovered(self, place: Place, configuration: Configuration) -> Discovery | Unreachable:
         try:
             return self._discover(place, configuration)
-        except (AccessDeniedError, CloudError) as error:
+        except (AccessDeniedError, CloudError, BudgetSpentError) as error:
             return Unreachable(place.account, place.region, error)
 
     def _start(
@@ -189,7 +189,11 @@ class Control:
             self.store.fleet.uncover(account, ["*", *map(all_of, regions)])
         for one in closed:
             rows = [one.coverage()]
-            for known in self.store.fleet.known(account=one.account, region=one.region):
+            # What was refused is known; what only went wrong this once changes no instance.
+            known_there = (
+                self.store.fleet.known(account=one.account, region=one.region) if one.denied else ()
+            )
+            for known in known_there:
                 instance = known.instance
                 rows.append(
                     replace(
@@ -232,7 +236,7 @@ class Control:
         def one(place: Place) -> Swept | Unreachable:
             try:
                 return self.sweep(place, dry_run=dry_run)
-            except (AccessDeniedError, CloudError) as error:
+            except (AccessDeniedError, CloudError, BudgetSpentError) as error:
                 return Unreachable(place.account, place.region, error)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.aws import organizations, sts
 from sidelight.aws.ec2 import Ec2
-from sidelight.errors import AccessDeniedError, CloudError, UsageError
+from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 from sidelight.store import Coverage
 
 if TYPE_CHECKING:
@@ -39,23 +39,27 @@ class Unreachable:
 
     account: str
     region: str
-    error: AccessDeniedError | CloudError
+    error: SidelightError
     name: str = ""
     hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.error}{self.hint}"
 
+    @property
+    def denied(self) -> bool:
+        """Whether it was refused, and is not only out of order."""
+        return isinstance(self.error, AccessDeniedError)
+
     def coverage(self) -> Coverage:
         """Of all that may be there: its instance is `region:*`, or `*` for the account."""
-        denied = isinstance(self.error, AccessDeniedError)
         return Coverage(
             account=self.account,
             region=self.region,
             instance=all_of(self.region),
             name=self.name,
             status_code="INACTIVE",
-            reason="ACCESS_DENIED" if denied else "INTERNAL_ERROR",
+            reason="ACCESS_DENIED" if self.denied else "INTERNAL_ERROR",
             detail=str(self),
         )
 
