@@ -107,7 +107,11 @@ def of_machine(os: OperatingSystem) -> str:
     return _ROLLING.get(os.id, f"{os.id}:{version}")
 
 
-_ROLLING = {"opensuse-tumbleweed": "openSUSE:Tumbleweed", "wolfi": "Wolfi"}
+_ROLLING = {
+    "bottlerocket": "Bottlerocket",  # one list for all its versions
+    "opensuse-tumbleweed": "openSUSE:Tumbleweed",
+    "wolfi": "Wolfi",
+}
 _WHOLE_VERSION = {
     "ubuntu": "Ubuntu:",
     "amzn": "Amazon Linux:",

@@ -32,6 +32,7 @@ from sidelight.advisories.formats import (
     epss,
     friendsofphp,
     kev,
+    oracle_oval,
     osv,
     rocky_errata,
     rubysec,
@@ -45,6 +46,7 @@ from sidelight.model import Advisory, Problem, VulnerabilityFact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from xml.etree.ElementTree import Element
 
 Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
 
@@ -79,11 +81,13 @@ OBJECTS: tuple[Format, ...] = (
     Format("FriendsOfPHP", friendsofphp.recognises, friendsofphp.parse, is_unique=False),
     Format("Debian tracker", debian_tracker.recognises, debian_tracker.parse),
 )
-# By an XML document's first element.
+# By an XML document's first element; of OVAL, by the beginning of its definitions' ids.
 DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
     updateinfo.ROOT: updateinfo.parse,
-    ubuntu_oval.ROOT: ubuntu_oval.parse,
+    "oval:com.ubuntu.": ubuntu_oval.parse,
+    "oval:com.oracle.elsa:": oracle_oval.parse,
 }
+_OVAL = "oval_definitions"
 
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _KINDS = (".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".xml", ".csv", ".zip", ".tar")
@@ -261,16 +265,24 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
 
 
 def _document(path: Path) -> Callable[[IO[bytes]], Iterator[Parsed]]:
-    """The parser of an XML document, by its first element."""
+    """The parser of an XML document, by what it begins with."""
     with _open(path) as stream:
         try:
-            _event, root = next(iter(iterparse(stream, events=("start",), forbid_dtd=True)))
+            elements = iterparse(stream, events=("start",), forbid_dtd=True)
+            told = str(next(elements)[1].tag).rpartition("}")[2]
+            if told == _OVAL:
+                ids = (item.get("id", "") for _event, item in elements if _is_definition(item))
+                told = next(ids, told)
         except (SyntaxError, StopIteration, DefusedXmlException) as error:
             raise DamagedError(f"not XML, or cut off: {error}", where=str(path)) from error
-    name = str(root.tag).rpartition("}")[2]
-    if name not in DOCUMENTS:
-        raise UnsupportedError(f"an XML document of no known feed: <{name}>", where=str(path))
-    return DOCUMENTS[name]
+    parser = next((DOCUMENTS[name] for name in DOCUMENTS if told.startswith(name)), None)
+    if parser is None:
+        raise UnsupportedError(f"an XML document of no known feed: {told[:80]}", where=str(path))
+    return parser
+
+
+def _is_definition(element: Element) -> bool:
+    return str(element.tag).endswith("}definition")
 
 
 def _object(data: bytes, kind: str, where: str) -> Iterator[Item]:

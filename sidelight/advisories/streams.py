@@ -9,16 +9,21 @@ compared with a fix of another: it would be found old while it is mended, or the
   where such a line has its own word on a CVE, it decides for these builds, and for no others.
 - Products on top of Red Hat's distribution (OpenStack, software collections) ship builds of their
   own release tag, and speak of these only.
+- Oracle's Ksplice and FIPS builds have versions above the distribution's own, and errata of their
+  own: each is compared with its own line only.
 - Ubuntu's ESM (Pro): where the installed build is an ESM build, ESM's word decides; otherwise the
   archive's own, and ESM's only where the archive has no fix.
 - Amazon Linux 2's extras: a build belongs to the repository whose fixed versions share most leading
-  numbers with it; the core repository on a tie.
+  numbers with it; the core repository on a tie. Where an extra says nothing of a CVE, the core
+  repository's word counts for its builds.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from sidelight.advisories.formats.oracle_oval import stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,6 +106,9 @@ def choose(hits: list[Hit], case: Case) -> list[Hit]:
         return hits
     if case.ecosystem.startswith("Red Hat:"):
         return _red_hat(hits, minor_release(case.version), case)
+    if case.ecosystem.startswith("Oracle Linux:"):
+        own = stream_of(case.version)
+        return [hit for hit in hits if case.stream(hit) == own]
     if case.ecosystem.startswith("Amazon Linux:"):
         return _amazon(hits, case)
     return _ubuntu(hits, case) if case.ecosystem.startswith("Ubuntu:") else hits
@@ -171,7 +179,13 @@ def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
         best[stream] = max(best.get(stream, 0), shared)
     longest = max(best.values(), default=0)
     own = min((stream for stream, shared in best.items() if shared == longest), default="")
-    return [hit for hit in hits if case.stream(hit) == own]
+    decided = case.spoken_of(lambda stream: stream == own)
+    return [
+        hit
+        for hit in hits
+        if case.stream(hit) == own
+        or (not case.stream(hit) and not decided.issuperset(case.about(hit.advisory)))
+    ]
 
 
 def _shared_numbers(one: str, other: str) -> int:

@@ -42,6 +42,7 @@ _SCHEMES = {
     "wolfi": "apk",
     "almalinux": "rpm",
     "amazon linux": "rpm",
+    "bottlerocket": "rpm",
     "epel": "rpm",
     "fedora": "rpm",
     "oracle linux": "rpm",

@@ -43,6 +43,16 @@ def key(version: str) -> bytes:
     return bytes(out) + _phase(match) + _local(match["local"])
 
 
+def regular_beginning(version: str) -> str:
+    """The beginning of a version that PEP 440 refuses which it accepts: `1.9.0` of `1.9.0ubuntu2`.
+
+    Empty where it accepts all of it, or none.
+    """
+    text = version.strip()
+    match = _VERSION.match(text.lower())
+    return "" if match is None or match.end() == len(text) else text[: match.end()]
+
+
 def _phase(match: re.Match[str]) -> bytes:
     pre, post, dev = match["pre"], match["post"], match["dev"]
     if pre is not None:

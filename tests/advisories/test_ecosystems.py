@@ -60,7 +60,7 @@ def test_feeds_names_become_one_name_a_machine(feed: str, own: str, stream: str)
         ("sles", "15", "SUSE:15.0"),
         ("opensuse-leap", "15.6", "openSUSE:Leap 15.6"),
         ("opensuse-tumbleweed", "20240101", "openSUSE:Tumbleweed"),
-        ("bottlerocket", "1.20", "bottlerocket:1.20"),
+        ("bottlerocket", "1.20", "Bottlerocket"),
         ("", "", ""),
     ],
 )

@@ -15,6 +15,7 @@ from sidelight.advisories.formats import (
     epss,
     friendsofphp,
     kev,
+    oracle_oval,
     osv,
     rocky_errata,
     rubysec,
@@ -519,3 +520,81 @@ def test_epss_finds_its_columns_by_name(data: bytes) -> None:
 def test_epss_of_another_shape_is_damage(data: bytes) -> None:
     with pytest.raises(DamagedError):
         list(epss.parse(io.BytesIO(data)))
+
+
+def _oracle(
+    criteria: str, title: str = "ELSA-2024-1:  Moderate: a security update  (MODERATE)"
+) -> str:
+    return f"""<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">
+    <definitions><definition id="oval:com.oracle.elsa:def:1"><metadata><title>
+    {title}</title>
+    <reference source="elsa" ref_url="https://linux.oracle.com/errata/ELSA-2024-1.html"/>
+    <advisory><severity>MODERATE</severity><issued date="2024-01-02"/>
+    <cve cvss3="9.8/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H">CVE-2024-0001</cve>
+    </advisory></metadata>{criteria}</definition></definitions></oval_definitions>"""
+
+
+def _earlier(*packages: str, module: str = "", release: int = 8) -> str:
+    told = "".join(f'<criterion comment="{text}"/>' for text in packages)
+    enabled = f'<criterion comment="Module {module} is enabled"/>' if module else ""
+    return f"""<criteria operator="AND"><criterion comment="Oracle Linux {release} is installed"/>
+    {enabled}<criteria operator="OR"><criteria operator="AND">{told}</criteria></criteria>
+    </criteria>"""
+
+
+def test_oracle_oval_nests_release_module_and_builds() -> None:
+    criteria = _earlier("a is earlier than 0:1-1.el8", "a is signed with the Oracle Linux 8 key")
+    criteria += _earlier("b is earlier than 2:2-1.module+el8", module="b:ol")
+    criteria += _earlier("c is earlier than 2:2-1.0.1.ksplice1.el9", release=9)
+    criteria += _earlier("d is earlier than 10:3-1.el9_fips", release=9)
+    (advisory,) = oracle_oval.parse(io.BytesIO(_oracle(criteria).encode()))
+    assert (advisory.id, advisory.source) == ("ELSA-2024-1", "Oracle")
+    assert advisory.vulnerabilities == ("CVE-2024-0001",)
+    assert advisory.vectors == ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",)
+    assert advisory.severity is Severity.MEDIUM
+    assert advisory.affected == (
+        Affected("Oracle Linux:8", "a", (Interval(end="1-1.el8"),)),
+        Affected("Oracle Linux:8", "b", (Interval(end="2:2-1.module+el8"),), module="b:ol"),
+        Affected(
+            "Oracle Linux:9", "c", (Interval(end="2:2-1.0.1.ksplice1.el9"),), stream="ksplice"
+        ),
+        Affected("Oracle Linux:9", "d", (Interval(end="10:3-1.el9_fips"),), stream="fips"),
+    )
+
+
+def test_oracle_oval_that_is_none_is_told() -> None:
+    with pytest.raises(UnsupportedError):
+        list(oracle_oval.parse(io.BytesIO(_oracle("", title="Something else").encode())))
+    with pytest.raises(DamagedError):
+        list(oracle_oval.parse(io.BytesIO(_oracle("")[:200].encode())))
+    deep = "<criteria>" * 30 + "</criteria>" * 30
+    with pytest.raises(DamagedError, match="deep"):
+        list(oracle_oval.parse(io.BytesIO(_oracle(deep).encode())))
+
+
+def test_updateinfo_of_bottlerocket_is_of_all_its_versions() -> None:
+    data = b"""<updates><update type="security"><id>BRSA-1</id><title>kernel</title>
+    <references><reference type="cve" id="CVE-2024-0001"/></references><pkglist><collection
+    short="bottlerocket"><name>Bottlerocket</name><package name="kernel" version="0.3.3"
+    release="b7d" epoch="0"/></collection></pkglist></update></updates>"""
+    (advisory,) = updateinfo.parse(io.BytesIO(data))
+    assert isinstance(advisory, Advisory)
+    assert advisory.affected == (Affected("Bottlerocket", "kernel", (Interval(end="0.3.3-b7d"),)),)
+
+
+def test_osv_github_tells_the_bound_of_an_unmended_range_beside_its_events() -> None:
+    for told, interval in (
+        ("<= 1.5", Interval(end="1.5", end_included=True)),
+        ("< 1.5", Interval(end="1.5")),
+        ("about 1.5", Interval()),
+    ):
+        more = {"database_specific": {"last_known_affected_version_range": told}}
+        advisory = _osv(affected=[_row("npm", "a", {"introduced": "0"}, **more)])
+        assert advisory.affected[0].intervals == (interval,)
+        mended = _osv(affected=[_row("npm", "a", {"introduced": "0"}, {"fixed": "2"}, **more)])
+        assert mended.affected[0].intervals == (Interval(end="2"),)
+
+
+def test_osv_an_end_that_python_refuses_ends_with_the_release_it_is_a_build_of() -> None:
+    advisory = _osv(affected=[_row("PyPI", "a", {"introduced": "1.2"}, {"fixed": "1.6ubuntu0.1"})])
+    assert advisory.affected[0].intervals == (Interval("1.2", "1.6", end_included=True),)

@@ -208,3 +208,53 @@ def test_amazon_builds_belong_to_the_repository_of_their_line(
     os = OperatingSystem(id="amzn", version_id="2")
     found = _found(tmp_path, records, os, _rpm("kernel", version))
     assert found == ({"CVE-2024-0001": fixed} if fixed else {})
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("2.34-60.0.2.el9", {"CVE-2024-0001"}),
+        ("2.34-60.0.3.ksplice1.el9", {"CVE-2024-0002"}),
+        ("2.34-60.0.9.ksplice1.el9", set()),
+    ],
+)
+def test_oracles_ksplice_builds_have_errata_of_their_own(
+    tmp_path: Path, version: str, expected: set[str]
+) -> None:
+    definition = """<definition id="oval:com.oracle.elsa:def:{0}"><metadata><title>
+    ELSA-2024-{0}: Moderate: glibc</title><advisory><cve>CVE-2024-000{0}</cve></advisory>
+    </metadata><criteria><criterion comment="Oracle Linux 9 is installed"/><criterion
+    comment="glibc is earlier than {1}"/></criteria></definition>"""
+    told = definition.format(1, "0:2.34-60.0.3.el9")
+    told += definition.format(2, "2:2.34-60.0.9.ksplice1.el9")
+    (tmp_path / "com.oracle.elsa-all.xml").write_text(
+        '<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">'
+        f"<definitions>{told}</definitions></oval_definitions>"
+    )
+    os = OperatingSystem(id="ol", version_id="9.4")
+    epoch = "2:" if "ksplice" in version else ""
+    build([tmp_path], tmp_path / "db")
+    with Database.open(tmp_path / "db") as database:
+        inventory = Inventory(Status.COMPLETE, os, (_rpm("glibc", epoch + version),))
+        assert {finding.vulnerability for finding in match(inventory, database)} == expected
+
+
+def test_where_an_extra_says_nothing_the_core_repositorys_word_counts(tmp_path: Path) -> None:
+    def alas(name: str, cve: str, version: str) -> dict[str, object]:
+        package = {"Name": "golang", "Version": version, "Release": "1.amzn2", "Epoch": "0"}
+        return {
+            "ID": name,
+            "Pkglist": {"Collection": {"Package": [package]}},
+            "References": {"Reference": [{"ID": cve, "Type": "cve"}]},
+        }
+
+    records = [
+        alas("ALAS2-2023-1", "CVE-2024-0001", "1.20.6"),
+        alas("ALAS2-2023-2", "CVE-2024-0002", "1.20.7"),
+        alas("ALAS2GOLANG1.19-2023-1", "CVE-2024-0002", "1.19.10"),
+    ]
+    os = OperatingSystem(id="amzn", version_id="2")
+    # The extra's line has mended the second, and no word of it speaks of the first.
+    assert _found(tmp_path, records, os, _rpm("golang", "1.19.10-1.amzn2")) == {
+        "CVE-2024-0001": "1.20.6-1.amzn2"
+    }

@@ -10,7 +10,7 @@ from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.formats.shape import items, text, texts
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Interval, Problem
-from sidelight.versions import sort_key
+from sidelight.versions import pep440, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,7 @@ _OPENING = 400  # characters of a text in which it says that it was withdrawn
 _TITLE = 240  # characters
 _REFERENCES = 10
 _WORD = re.compile(r"(Critical|Important|Moderate|Low):\s")
+_UPPER = re.compile(r"<(=?) ?(\S+)")
 _MODULE = re.compile(r"([\w.+-]+):([\w.+-]+)(?=[\s/]|$)")
 
 
@@ -190,8 +191,19 @@ def _packages(
     found: list[Interval] = []
     for span in items(row, "ranges"):
         if span.get("type") != "GIT":
-            found += intervals_of(items(span, "events"), ecosystem)
+            events = items(span, "events")
+            found += intervals_of([*events, *_last_known(row, events)], ecosystem)
     yield name, tuple(found)
+
+
+def _last_known(row: dict[str, Any], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """GitHub's upper bound of a range that nobody has fixed, which it tells beside the events."""
+    specific = row.get("database_specific")
+    told = specific.get("last_known_affected_version_range") if isinstance(specific, dict) else None
+    match = _UPPER.fullmatch(told) if isinstance(told, str) else None
+    if match is None or any("introduced" not in event for event in events):
+        return []
+    return [{"last_affected" if match[1] else "fixed": match[2]}]
 
 
 def intervals_of(events: list[dict[str, Any]], ecosystem: str) -> list[Interval]:
@@ -205,7 +217,10 @@ def intervals_of(events: list[dict[str, Any]], ecosystem: str) -> list[Interval]
             version = event.get(kind)
             if isinstance(version, str):
                 is_start = kind == "introduced" and version == "0"
-                placed.append((b"" if is_start else sort_key(ecosystem, version), kind, version))
+                told = kind, version
+                if ecosystem == "PyPI" and kind != "introduced":
+                    told = _regular_end(kind, version)
+                placed.append((b"" if is_start else sort_key(ecosystem, told[1]), *told))
     placed.sort(key=lambda item: item[0])  # events at one version keep the feed's order
     found: list[Interval] = []
     start: str | None = None
@@ -218,6 +233,15 @@ def intervals_of(events: list[dict[str, Any]], ecosystem: str) -> list[Interval]
     if start is not None:
         found.append(Interval(start))
     return found
+
+
+def _regular_end(kind: str, version: str) -> tuple[str, str]:
+    """An end that PEP 440 refuses, as `1.9.0ubuntu1.2`, as the end of the release it is a build of.
+
+    It would sort below all regular versions, and its range would be empty, or without end.
+    """
+    beginning = pep440.regular_beginning(version)
+    return ("last_affected", beginning) if beginning else (kind, version)
 
 
 def _module(intervals: tuple[Interval, ...], summary: str) -> str:

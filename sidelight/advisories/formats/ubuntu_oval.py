@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
-ROOT = "oval_definitions"
 _PACKAGE = re.compile(r"'([^']+)' package|(\S+) package in ")
 _CODENAME = re.compile(r"oval:com\.ubuntu\.(\w+):")
+_PRO = re.compile(r" on Ubuntu Pro (\S+)")
 _FIXED = re.compile(r"\(note: '([^']+)'\)|has been fixed")
 
 
@@ -38,6 +38,7 @@ class _Definition(NamedTuple):
     # (id of a test, the definition's own words on it)
     tests: tuple[tuple[str, str], ...]
     codename: str
+    stream: str
 
 
 def _local(element: Element) -> str:
@@ -96,7 +97,14 @@ def _definition(element: Element) -> _Definition:
             for item in _find(element, "criterion")
         ),
         codename=match[1],
+        stream=_stream(title),
     )
+
+
+def _stream(title: str) -> str:
+    """The stream of a file that is of a part of Ubuntu Pro, by its definitions' titles."""
+    match = _PRO.search(title)
+    return "" if match is None else "fips" if match[1].startswith("FIPS") else "pro"
 
 
 def _test(element: Element, packages: dict[str, tuple[str, str]]) -> None:
@@ -123,7 +131,7 @@ def _advisory(
                 ecosystem=f"Ubuntu:{CODENAMES[definition.codename]}",
                 name=package,
                 intervals=(Interval(end=fixed),),
-                stream="esm-apps" if "esm" in fixed else "",
+                stream=definition.stream or ("esm-apps" if "esm" in fixed else ""),
             )
         )
     first = " ".join(definition.title.partition("Update Instructions:")[0].split())

@@ -1,4 +1,4 @@
-"""updateinfo.xml of rpm repositories: Amazon Linux, Fedora, EPEL, AlmaLinux, Rocky Linux.
+"""updateinfo.xml: Amazon Linux, Bottlerocket, Fedora, EPEL, AlmaLinux, Rocky Linux.
 
 (rpm-software-management.github.io, "updateinfo"; createrepo_c). Read element by element: the
 memory used is one update's.
@@ -83,6 +83,8 @@ def _place(name: str, update: Element, builds: list[Build]) -> tuple[str, str, s
         release, stream = alas.of_id(name)
         return "Amazon", f"Amazon Linux:{release}", stream
     told = update.findtext("release") or update.findtext("pkglist/collection/name") or ""
+    if told == "Bottlerocket":
+        return "Bottlerocket", "Bottlerocket", ""
     if match := _FEDORA.match(told):
         kind = "EPEL" if match[1] else "Fedora"
         return "Fedora", f"{kind}:{match[2]}", ""
