@@ -12,7 +12,7 @@ import click
 
 from dispatcher.commands.scanning import kept_blocks, reading_options
 from dispatcher.targets import Targets
-from sidelight.errors import DamagedError
+from sidelight.errors import DamagedError, FormatError, PathError, SourceError
 from sidelight.filesystems.protocol import Kind
 from sidelight.report.as_table import printable
 from sidelight.scan import Options, open_machine
@@ -45,6 +45,8 @@ def list_directory(path: str, *, long: bool, **given: Any) -> None:
                 click.echo(text(entry[0]))
             return
         base = path if place.kind == Kind.DIRECTORY else path.rstrip("/").rpartition("/")[0]
+        # All at once, so that a snapshot's blocks are fetched together.
+        place.mount.fs.inodes([entry[1] for entry in entries])
         for entry in entries:
             click.echo(long_line(tree, base, entry))
 
@@ -68,7 +70,8 @@ def cat(path: str, **given: Any) -> None:
 def tree(path: str, **given: Any) -> None:
     """Print every path of TARGET below PATH."""
     with machine_tree(given) as machine:
-        top = b"/".join(part for part in path.encode().split(b"/") if part)
+        raw = path.encode("utf-8", "surrogateescape")
+        top = b"/".join(part for part in raw.split(b"/") if part)
         if top:
             machine.place(top)
 
@@ -112,18 +115,29 @@ def machine_tree(given: dict[str, Any]) -> Iterator[MachineTree]:
 
 
 def long_line(machine: MachineTree, directory: str, entry: Entry) -> str:
-    """One line as `ls -l --time-style=long-iso` writes it, in UTC."""
+    """One line as `ls -ln --time-style=long-iso` writes it, in UTC; question marks for damage."""
     name = entry[0]
     whole = directory.rstrip("/").encode("utf-8", "surrogateescape") + b"/" + name
-    inode = machine.stat(whole, follow=False)
-    when = datetime.fromtimestamp(inode.mtime_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        inode = machine.stat(whole, follow=False)
+        target = machine.readlink(whole) if inode.kind == Kind.SYMLINK else b""
+    except (PathError, FormatError, SourceError):
+        # What is wrong with it is among the Problems.
+        return f"?{'?' * 9} {'?':>3} {'?':>5} {'?':>5} {'?':>10} {'?':>16} {text(name)}"
     line = (
         f"{stat.filemode(inode.mode)} {inode.links:>3} {inode.uid:>5} {inode.gid:>5} "
-        f"{inode.size:>10} {when} {text(name)}"
+        f"{inode.size:>10} {when(inode.mtime_ns)} {text(name)}"
     )
-    if inode.kind == Kind.SYMLINK:
-        line += " -> " + text(machine.readlink(whole))
-    return line
+    return f"{line} -> {text(target)}" if target else line
+
+
+def when(nanoseconds: int) -> str:
+    """A time to the minute, in UTC; seconds where no calendar has it."""
+    seconds = nanoseconds // 10**9
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:>16}"
 
 
 def text(name: bytes) -> str:
