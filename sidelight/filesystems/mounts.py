@@ -26,6 +26,7 @@ __all__ = ["MachineTree", "assemble", "open_regions"]
 OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
 # What tells a root filesystem that has no os-release: distributions from before 2012.
 OLD_ROOT = (b"etc/fstab", b"etc/passwd")
+USR = b"usr"
 SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 
 Opened = tuple["Region", "Filesystem"]
@@ -138,8 +139,23 @@ def _mount_all(
     regions: Sequence[Region],
     opened: Sequence[Opened],
 ) -> None:
-    """Do what the machine says, in the order in which its lines need each other."""
-    pending = _said(tree, root.region, regions)
+    """Do what the machine says: /usr first, as the initramfs does, since units lie in it."""
+    usr = [line for line in _lines(tree) if line.target == USR and line.at_boot][:1]
+    _perform(tree, usr, root, regions, opened)
+    said = _said(tree, root.region, regions)
+    later = [line for line in said if line.target != USR or not usr]
+    _perform(tree, later, root, regions, opened)
+
+
+def _perform(
+    tree: MachineTree,
+    lines: Sequence[fstab.Line],
+    root: Root,
+    regions: Sequence[Region],
+    opened: Sequence[Opened],
+) -> None:
+    """Mount in the order in which lines need each other."""
+    pending = list(lines)
     while pending:
         line = next((item for item in pending if not _needs(item, pending)), pending[0])
         pending.remove(line)

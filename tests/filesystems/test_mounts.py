@@ -213,6 +213,22 @@ def test_an_os_release_that_links_into_usr_on_its_own_filesystem_is_found() -> N
     assert tree.read("/etc/os-release") == b"ID=test\n"
 
 
+def test_units_in_a_usr_of_its_own_are_found_and_links_lead_into_it() -> None:
+    unit = b"[Mount]\nWhat=LABEL=data\nWhere=/data\n"
+    system = {"data.mount": unit, "local-fs.target.wants": {"data.mount": "../data.mount"}}
+    tree = machine(
+        "LABEL=usr /usr ext4\n",
+        {
+            "root": {"usr": {}, "bin": "usr/bin", "lib": "usr/lib", "data": {}},
+            "usr": {"bin": {"sh": b"#!"}, "lib": {**USR["lib"], "systemd": {"system": system}}},
+            "data": {"in-data": b""},
+        },
+    )
+    assert tree.problems == []
+    assert tree.read("/bin/sh") == b"#!"
+    assert [name for name, _, _ in tree.listdir("/data")] == [b"in-data"]
+
+
 def test_a_single_filesystem_is_the_root_and_none_gives_an_empty_one() -> None:
     assert walked(machine("", {"data": {"x": b""}})) == {"x"}
     tree = assemble([], [])

@@ -36,6 +36,7 @@ CASES = {
     "root in itself": [("/", "self", "bind")],
     "root with all in itself": [("log", "srv", ""), ("/", "self", "rbind")],
     "twice": [("data", "one", ""), ("data", "two", "")],
+    "one filesystem and a part of it": [("data", "var", ""), ("/var/lib", "data/inner", "bind")],
     "stacked": [("data", "one", ""), ("log", "one", "")],
     "chain": [("log", "one", ""), ("/one/old", "two", "bind"), ("/two/a", "three/deep", "bind")],
 }

@@ -13,6 +13,7 @@ from sidelight.blocks import ImageFile
 from sidelight.errors import NotRecognisedError, UnsupportedError, UsageError
 from sidelight.filesystems.opening import open_filesystem
 from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.pyfilesystem import MachineFS
 from sidelight.filesystems.walk import walk
 from tests.images.disk.sources import MemorySource
 
@@ -84,6 +85,22 @@ def test_xfs_agrees(tmp_path: Path) -> None:
         reference = open_filesystem(source, "reference")
         assert seen(reference) == seen(open_filesystem(source))
         assert reference.problems == []
+
+
+@images
+def test_the_face_is_the_same_over_both_readers(tmp_path: Path, tree: Path) -> None:
+    image = made(tmp_path, "mkfs.ext4", "-q", "-d", str(tree))
+    namespaces = ["basic", "details", "access", "link", "stat"]
+    found = []
+    with ImageFile(str(image)) as source:
+        for reader in ("own", "reference"):
+            face = MachineFS(open_filesystem(source, reader))
+            infos = {path: info.raw for path, info in face.walk.info(namespaces=namespaces)}
+            for raw in infos.values():
+                raw["details"].pop("created")  # the library does not tell
+            found.append((infos, face.readbytes("/etc/short"), face.listdir("/many")))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > 300
 
 
 @images
