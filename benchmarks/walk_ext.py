@@ -93,7 +93,7 @@ def sidelight(image: Path) -> dict[str, Any]:
 def sidelight_unverified(image: Path) -> dict[str, Any]:
     """Ours without checksums, to see what they cost."""
     setattr(ext_directories.Directories, "_verify", lambda *_: None)  # noqa: B010 - only here
-    setattr(ext_inodes.Inodes, "_bad_checksums", lambda _, ids, __: ids < 0)  # noqa: B010 - only here
+    setattr(ext_inodes.Inodes, "_bad_checksums", lambda _, ids, *__: ids < 0)  # noqa: B010 - only here
     return sidelight(image)
 
 

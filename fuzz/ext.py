@@ -120,7 +120,7 @@ def use(source: BlockSource) -> None:
 
 # What verifies checksums, and what says instead that all are right.
 CHECKS: tuple[tuple[Any, str, Any], ...] = (
-    (inodes.Inodes, "_bad_checksums", lambda _, ids, __: np.zeros(len(ids), dtype=np.bool_)),
+    (inodes.Inodes, "_bad_checksums", lambda _, ids, *__: np.zeros(len(ids), dtype=np.bool_)),
     (directories.Directories, "_verify", lambda *_: None),
     (mapping.Mapper, "_tree_block_sound", lambda *_: True),
     (recovery, "_tail_sound", lambda *_: True),

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+# Bytes: what a disk reads ahead by itself.
+NEAR = 128 << 10
+
 
 class ImageFile:
     """A raw disk image, read with pread: no shared position, no memory of its own."""
@@ -47,10 +50,19 @@ class ImageFile:
         return data
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Let the kernel read ahead."""
+        """Let the kernel read ahead; near ranges in one call."""
+        start = end = 0
         for offset, length in ranges:
-            if 0 <= offset < self.size:
-                os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
+            if not 0 <= offset < self.size:
+                continue
+            if start <= offset <= end + NEAR:
+                end = max(end, offset + length)
+                continue
+            if start < end:
+                os.posix_fadvise(self._fd, start, end - start, os.POSIX_FADV_WILLNEED)
+            start, end = offset, offset + length
+        if start < end:
+            os.posix_fadvise(self._fd, start, end - start, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         """Close the file; reads after that fail."""

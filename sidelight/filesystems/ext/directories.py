@@ -7,40 +7,54 @@ directory that it also is: its index blocks look like one unused entry.
 from __future__ import annotations
 
 import base64
+import stat
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.errors import FormatError, SourceError
-from sidelight.filesystems.crc32c import crc32c, crc32c_many
+from sidelight.blocks.gather import as_rows, gather, windows
+from sidelight.errors import FormatError
+from sidelight.filesystems.crc32c import crc32c, crc32c_pieces
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.dirents import LOCKSTEP, Region, decode_blocks, decode_region
+from sidelight.filesystems.ext.dirents import (
+    LOCKSTEP,
+    Region,
+    decode_blocks,
+    decode_each,
+    decode_region,
+)
 from sidelight.filesystems.ext.inline import inline_parts
+from sidelight.filesystems.ext.mapping import single_runs
 from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
+    from sidelight.filesystems.ext.dirents import Decoded
     from sidelight.filesystems.ext.inodes import Inodes, Node
     from sidelight.filesystems.ext.mapping import Mapper, Run
     from sidelight.filesystems.ext.volume import Volume
     from sidelight.filesystems.protocol import Entry
 
-# Directory blocks read and decoded at once, in bytes, and directories mapped at once.
+
+class Owners(NamedTuple):
+    """Directories: their inode numbers, flags, and the seeds of their blocks' checksums."""
+
+    numbers: NDArray[np.int64]
+    flags: NDArray[np.uint32]
+    seeds: NDArray[np.uint32]
+
+
+# Directory blocks read and decoded at once, in bytes.
 WINDOW = 8 << 20
-CHUNK = 1 << 15
-# A window spans at most so many stretches of a snapshot block's size: what is prefetched must still
-# be in a cache of the default budget when it is read.
-STRETCH = 512 << 10
-MOST_STRETCHES = 64
-
-
-class Listing(NamedTuple):
-    """A directory and where its blocks lie."""
-
-    node: Node
-    runs: Sequence[Run]
+# After so many blocks that are none, the rest of a directory is not read: a hostile one may claim
+# gigabytes of anything.
+STRIKES = 64
 
 
 class Directories:
@@ -55,40 +69,70 @@ class Directories:
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Each number once, in physical order, with what could be read of it."""
-        wanted = list(dict.fromkeys(numbers))
+        left = dict.fromkeys(numbers)
         if self.finished:
-            for number in wanted:
-                if number in self.finished:
-                    yield number, list(self.finished[number])
-            wanted = [number for number in wanted if number not in self.finished]
-        for at in range(0, len(wanted), CHUNK):
-            yield from self._chunk(wanted[at : at + CHUNK])
+            for number in [number for number in left if number in self.finished]:
+                del left[number]
+                yield number, list(self.finished[number])
+        for ids, rows in self._inodes.rows(list(left)):
+            for listing in self._chunk(ids, rows):
+                del left[listing[0]]
+                yield listing
+        for number in left:
+            yield number, []
 
-    def _chunk(self, numbers: list[int]) -> Iterator[tuple[int, list[Entry]]]:
-        nodes = self._inodes.nodes(numbers)
-        mapped: list[Node] = []
-        small: list[tuple[Node, list[Entry]]] = []
-        for number in numbers:
-            node = nodes.get(number)
-            if node is None:
-                yield number, []
-            elif node.kind is not Kind.DIRECTORY:
-                self._volume.report("not a directory", f"inode {number}")
-                yield number, []
-            elif node.flags & layout.FLAG_INLINE_DATA:
-                small.append((node, self._inline(node)))
-            else:
-                mapped.append(node)
-        yield from self._finished(small)
-        listings = self._listings(mapped)
-        listings.sort(key=lambda listing: listing.runs[0][1] if listing.runs else 0)
-        for window in self._windows(listings):
-            yield from self._finished(self._window(window))
+    def _chunk(
+        self, ids: NDArray[np.int64], rows: NDArray[np.uint8]
+    ) -> Iterator[tuple[int, list[Entry]]]:
+        """Directories among these inodes. One without blocks is left out."""
+        flags = rows.view("<u4")[:, layout.INODE_FLAGS // 4]
+        modes = rows.view("<u2")[:, layout.INODE_MODE // 2]
+        folders = modes >> 12 == int(stat.S_IFDIR) >> 12
+        for number in ids[~folders].tolist():
+            self._volume.report("not a directory", f"inode {number}")
+        inline = folders & (flags & layout.FLAG_INLINE_DATA != 0)
+        if inline.any():
+            nodes = self._inodes.nodes_of(ids[inline], rows[inline])
+            small = [(node.number, self._inline(node)) for node in nodes]
+            encrypted = {n.number for n in nodes if n.flags & layout.FLAG_ENCRYPT}
+            yield from self._finished(small, encrypted, plain=False)
+        owners = Owners(ids, flags, self._seeds(ids, rows))
+        runs = self._runs(ids, rows, folders & ~inline)
+        yield from self._listings(owners, runs)
 
-    def _listings(self, nodes: list[Node]) -> list[Listing]:
+    def _seeds(self, ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> NDArray[np.uint32]:
+        if not self._volume.superblock.metadata_csum:
+            return np.zeros(len(ids), dtype=np.uint32)
+        generations = rows.view("<u4")[:, layout.INODE_GENERATION // 4]
+        return self._volume.inode_seeds(ids, generations)
+
+    def _runs(
+        self, ids: NDArray[np.int64], rows: NDArray[np.uint8], folders: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """(row of the directory, block in it, block on disk, count), in physical order."""
+        counts = -(-self._inodes.sizes(rows).astype(np.int64) // self._volume.block_size)
+        starts = single_runs(self._volume, rows, counts)
+        single = folders & (starts > 0)
+        if self._mapper.changes:
+            single &= ~np.isin(ids, list(self._mapper.changes))
+        at = np.flatnonzero(single)
+        whole = np.stack((at, np.zeros_like(at), starts[single], counts[single]), axis=1)
+        others = np.flatnonzero(folders & ~single)
+        if not len(others):
+            runs = whole
+        else:
+            nodes = self._inodes.nodes_of(ids[others], rows[others])
+            more = self._mapped(others.tolist(), nodes)
+            runs = np.concatenate((whole, np.array(more, dtype=np.int64).reshape(-1, 4)))
+        ordered: NDArray[np.int64] = runs[np.argsort(runs[:, 2], kind="stable")]
+        return ordered
+
+    def _mapped(self, at: list[int], nodes: list[Node]) -> list[tuple[int, int, int, int]]:
+        """The same of directories whose trees must be read, in no run more than a window holds."""
         size = self._volume.block_size
-        listings = []
-        for node, mapping in zip(nodes, self._mapper.map(nodes), strict=True):
+        most = max(1, WINDOW // size)
+        found = []
+        for row, node, mapping in zip(at, nodes, self._mapper.map(nodes), strict=True):
             place = f"inode {node.number}"
             for fault in mapping.faults:
                 self._volume.report(fault, place)
@@ -97,125 +141,104 @@ class Directories:
             have = sum(count for _, _, count in runs)
             if have < blocks and not mapping.faults:
                 self._volume.report(f"the directory has only {have} of {blocks} blocks", place)
-            listings.append(Listing(node, runs))
-        return listings
-
-    def _windows(self, listings: list[Listing]) -> Iterator[list[Listing]]:
-        """Listings in parts of about WINDOW bytes; one directory is never cut."""
-        size = self._volume.block_size
-        window: list[Listing] = []
-        total = 0
-        stretches: set[int] = set()
-        for listing in listings:
-            total += sum(run[2] for run in listing.runs) * size
-            for _, physical, count in listing.runs:
-                first, last = physical * size // STRETCH, (physical + count - 1) * size // STRETCH
-                stretches.update(range(first, last + 1))
-            if window and (total > WINDOW or len(stretches) > MOST_STRETCHES):
-                yield window
-                window, total, stretches = [], 0, set()
-            window.append(listing)
-        if window:
-            yield window
-
-    def _window(self, window: list[Listing]) -> list[tuple[Node, list[Entry]]]:
-        """Read all blocks of these directories and decode them together."""
-        size = self._volume.block_size
-        runs = [(node, *run) for node, run_list in window for run in run_list]
-        self._volume.source.prefetch([(p * size, c * size) for _, _, p, c in runs])
-        blocks, data = self._blocks(window)
-        self._verify(blocks, data)
-        entries, bounds, faults = self._decode(data, len(blocks))
-        for at, fault in faults.items():
-            node, _, physical = blocks[at]
-            self._volume.report(fault, f"inode {node.number}, block {physical}")
-        # Blocks come directory by directory, so a directory's entries lie together.
-        spans: dict[int, tuple[int, int]] = {}
-        for at, (node, _, _) in enumerate(blocks):
-            begin = spans[node.number][0] if node.number in spans else bounds[at]
-            spans[node.number] = (begin, bounds[at + 1])
-        finished = []
-        for node, _ in window:
-            begin, end = spans.get(node.number, (0, 0))
-            finished.append((node, entries[begin:end]))
-        return finished
-
-    def _blocks(self, window: list[Listing]) -> tuple[list[tuple[Node, int, int]], bytes]:
-        """(directory, its block, block on disk) of all that could be read, and their bytes."""
-        size = self._volume.block_size
-        blocks: list[tuple[Node, int, int]] = []
-        parts: list[bytes] = []
-        pending: list[tuple[Node, int, int]] = []
-
-        def flush() -> None:
-            if not pending:
-                return
-            try:
-                parts.append(self._volume.source.read_at(pending[0][2] * size, len(pending) * size))
-                blocks.extend(pending)
-            except SourceError:
-                self._singly(pending, blocks, parts)
-            pending.clear()
-
-        for node, runs in window:
             for logical, physical, count in runs:
-                if pending and physical != pending[-1][2] + 1:
-                    flush()
-                pending.extend((node, logical + n, physical + n) for n in range(count))
-        flush()
-        return blocks, b"".join(parts)
+                for done in range(0, count, most):
+                    some = min(most, count - done)
+                    found.append((row, logical + done, physical + done, some))
+        return found
 
-    def _singly(
-        self,
-        pending: list[tuple[Node, int, int]],
-        blocks: list[tuple[Node, int, int]],
-        parts: list[bytes],
-    ) -> None:
-        for block in pending:
-            try:
-                parts.append(self._volume.block(block[2]))
-                blocks.append(block)
-            except SourceError as error:
-                place = f"inode {block[0].number}, block {block[2]}"
-                self._volume.report(f"unreadable: {error}", place)
+    def _listings(
+        self, owners: Owners, runs: NDArray[np.int64]
+    ) -> Iterator[tuple[int, list[Entry]]]:
+        """Directories, when the last of their runs is read."""
+        waiting = np.bincount(runs[:, 0], minlength=len(owners.numbers)).tolist()
+        numbers = owners.numbers.tolist()
+        found: dict[int, list[Entry]] = {}
+        doubtful: set[int] = set()
+        encrypted = set(owners.numbers[owners.flags & layout.FLAG_ENCRYPT != 0].tolist())
+        strikes: Counter[int] = Counter()
+        for window in self._windows(runs):
+            with uncollected():
+                part = window
+                if strikes and max(strikes.values()) > STRIKES:
+                    lost = [row for row, count in strikes.items() if count > STRIKES]
+                    part = window[~np.isin(window[:, 0], lost)]
+                decoded, cuts = self._window(owners, part, strikes)
+                pieces = zip(part[:, 0].tolist(), pairwise(cuts), strict=True)
+                complete = []
+                for row, (begin, end) in pieces:
+                    found.setdefault(row, []).extend(decoded.entries[begin:end])
+                for row in window[:, 0].tolist():
+                    waiting[row] -= 1
+                    if not waiting[row]:
+                        complete.append((numbers[row], found.pop(row, [])))
+                if not decoded.plain:
+                    doubtful.update(numbers[row] for row in part[:, 0].tolist())
+            plain = not encrypted and doubtful.isdisjoint(number for number, _ in complete)
+            yield from self._finished(complete, encrypted, plain=plain)
 
-    def _decode(self, data: bytes, count: int) -> tuple[list[Entry], list[int], dict[int, str]]:
-        size, most = self._volume.block_size, self._volume.superblock.inodes
-        if count >= LOCKSTEP:
-            return decode_blocks(data, size, most)
-        entries: list[Entry] = []
-        bounds, faults = [0], {}
-        for at in range(count):
-            more, fault = decode_region(data, Region(at * size, (at + 1) * size, most))
-            entries += more
-            bounds.append(len(entries))
-            if fault:
-                faults[at] = fault
-        return entries, bounds, faults
+    def _windows(self, runs: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Runs that are read together: of bounded bytes, and in a bounded number of places."""
+        size = self._volume.block_size
+        ends = np.cumsum(runs[:, 3]) * size
+        begin = 0
+        while begin < len(runs):
+            before = int(ends[begin - 1]) if begin else 0
+            end = max(begin + 1, int(np.searchsorted(ends, before + WINDOW, side="right")))
+            part = next(windows(runs[begin:end, 2] * size, 1))
+            end = begin + (part.stop - part.start)
+            yield runs[begin:end]
+            begin = end
 
-    def _verify(self, blocks: list[tuple[Node, int, int]], data: bytes) -> None:
+    def _window(
+        self, owners: Owners, runs: NDArray[np.int64], strikes: Counter[int]
+    ) -> tuple[Decoded, list[int]]:
+        """Read and decode all blocks of these runs: entries, and where each run's begin."""
+        size = self._volume.block_size
+        blocks = _expanded(runs)
+        data, errors = gather(self._volume.source, blocks[:, 2] * size, size)
+        for at, error in errors.items():
+            self._report(owners, blocks[at], f"unreadable: {error}")
+        if errors:
+            # Their rows are zeros, which decode to a fault: left out of what is judged.
+            readable = np.ones(len(blocks), dtype=np.bool_)
+            readable[list(errors)] = False
+            data = as_rows(data, size)[readable].tobytes()
+            kept = blocks[readable]
+        else:
+            readable, kept = None, blocks
+        self._verify(owners, kept, data)
+        decode = decode_blocks if len(kept) >= LOCKSTEP else decode_each
+        decoded = decode(data, size, self._volume.superblock.inodes)
+        for at, fault in decoded.faults.items():
+            self._report(owners, kept[at], fault)
+            strikes[int(kept[at][0])] += 1
+        bounds = np.array(decoded.bounds)
+        firsts = np.cumsum(runs[:, 3]) - runs[:, 3]
+        if readable is not None:
+            before = np.concatenate(([0], np.cumsum(readable)))
+            firsts = before[firsts]
+        return decoded, [*bounds[firsts].tolist(), len(decoded.entries)]
+
+    def _report(self, owners: Owners, block: NDArray[np.int64], what: str) -> None:
+        self._volume.report(what, f"inode {owners.numbers[block[0]]}, block {block[2]}")
+
+    def _verify(self, owners: Owners, blocks: NDArray[np.int64], data: bytes) -> None:
         """Report blocks whose checksum is wrong. Their entries are given all the same."""
-        if not self._volume.superblock.metadata_csum or not blocks:
+        if not self._volume.superblock.metadata_csum or not len(blocks):
             return
         size = self._volume.block_size
-        rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, size)
-        owners = {node.number: node for node, _, _ in blocks}
-        numbers = np.array(list(owners), dtype=np.int64)
-        generations = np.array([node.generation for node in owners.values()], dtype=np.uint32)
-        seeds = dict(
-            zip(owners, self._volume.inode_seeds(numbers, generations).tolist(), strict=True)
-        )
-        seed = np.array([seeds[node.number] for node, _, _ in blocks], dtype=np.uint32)
-        tail = size - layout.DIRENT_TAIL
-        stored = np.ascontiguousarray(rows[:, size - 4 :]).view("<u4")[:, 0]
-        head = np.frombuffer(layout.DIRENT_TAIL_HEAD, dtype=np.uint8)
-        good = (rows[:, tail : tail + 8] == head).all(axis=1)
-        good &= crc32c_many(rows[:, :tail], seed) == stored
+        words = np.frombuffer(data, dtype="<u4").reshape(-1, size // 4)
+        seeds = owners.seeds[blocks[:, 0]]
+        good = (words[:, -3] == 0) & (words[:, -2] == layout.DIRENT_TAIL_WORD)
+        length = size - layout.DIRENT_TAIL
+        good &= crc32c_pieces(data, range(0, len(data), size), length, seeds) == words[:, -1]
         for at in np.flatnonzero(~good).tolist():
-            if not _index_sound(data[at * size : (at + 1) * size], blocks[at], int(seed[at])):
-                node, _, physical = blocks[at]
-                place = f"inode {node.number}, block {physical}"
-                self._volume.report("the directory block's checksum is wrong", place)
+            block = blocks[at]
+            raw = data[at * size : (at + 1) * size]
+            hashed = bool(owners.flags[block[0]] & layout.FLAG_INDEX)
+            if not (hashed and _index_sound(raw, int(block[1]), int(seeds[at]))):
+                self._report(owners, block, "the directory block's checksum is wrong")
 
     def _inline(self, node: Node) -> list[Entry]:
         place = f"inode {node.number}"
@@ -234,41 +257,33 @@ class Directories:
         return entries
 
     def _finished(
-        self, listings: list[tuple[Node, list[Entry]]]
+        self, listings: list[tuple[int, list[Entry]]], encrypted: set[int], *, plain: bool
     ) -> Iterator[tuple[int, list[Entry]]]:
-        """Names judged, encrypted ones made printable, missing kinds looked up."""
-        odd: set[int] = set()
-        unknown: set[int] = set()
-        for node, entries in listings:
-            if not entries:
-                continue
-            names, numbers, kinds = zip(*entries, strict=True)
-            together = b"".join(names)
-            if b"/" in together or b"\0" in together or not all(names):
-                odd.add(node.number)
-            if 0 in kinds:
-                unknown.update(n for n, kind in zip(numbers, kinds, strict=True) if not kind)
+        """Where not all is plain: names judged, encrypted ones made printable, kinds looked up."""
+        if plain:
+            yield from listings
+            return
+        unknown = {entry[1] for _, entries in listings for entry in entries if not entry[2]}
         found = self._inodes.kinds(unknown) if unknown else {}
-        for node, entries in listings:
-            done = entries
-            if node.flags & layout.FLAG_ENCRYPT:
-                self._volume.report("the directory's names are encrypted", f"inode {node.number}")
-                done = [(_no_key_name(e[0]), e[1], e[2]) for e in done if e[0]]
-            elif node.number in odd:
-                done = self._possible(node, done)
+        for number, entries in listings:
+            if number in encrypted:
+                self._volume.report("the directory's names are encrypted", f"inode {number}")
+                done = [(_no_key_name(e[0]), e[1], e[2]) for e in entries if e[0]]
+            else:
+                done = self._possible(number, entries)
             if unknown:
                 done = [
-                    (name, number, kind or found.get(number, Kind.UNKNOWN))
-                    for name, number, kind in done
+                    (name, child, kind or found.get(child, Kind.UNKNOWN))
+                    for name, child, kind in done
                 ]
-            yield node.number, done
+            yield number, done
 
-    def _possible(self, node: Node, entries: list[Entry]) -> list[Entry]:
+    def _possible(self, number: int, entries: list[Entry]) -> list[Entry]:
         """Without names that no file can have."""
         kept = [e for e in entries if e[0] and b"/" not in e[0] and b"\0" not in e[0]]
         if len(kept) < len(entries):
             lost = len(entries) - len(kept)
-            self._volume.report(f"{lost} impossible names", f"inode {node.number}")
+            self._volume.report(f"{lost} impossible names", f"inode {number}")
         return kept
 
 
@@ -292,11 +307,18 @@ def _without_repeats(runs: Sequence[Run]) -> Sequence[Run]:
     return kept
 
 
-def _index_sound(raw: bytes, block: tuple[Node, int, int], seed: int) -> bool:
+def _expanded(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(row of the directory, block in it, block on disk) of each block of these runs."""
+    if not (runs[:, 3] > 1).any():
+        return runs[:, :3]
+    blocks = np.repeat(runs[:, :3], runs[:, 3], axis=0)
+    within = np.arange(len(blocks)) - np.repeat(np.cumsum(runs[:, 3]) - runs[:, 3], runs[:, 3])
+    blocks[:, 1:] += within[:, np.newaxis]
+    return blocks
+
+
+def _index_sound(raw: bytes, logical: int, seed: int) -> bool:
     """Whether this is a block of a hash tree's index, with a right checksum."""
-    node, logical, _ = block
-    if not node.flags & layout.FLAG_INDEX:
-        return False
     inode, length, _, _ = layout.DIRENT.unpack_from(raw)
     whole = length == len(raw) or (len(raw) == 65536 and length in {0, 65535})
     if logical == 0:

@@ -7,26 +7,31 @@ ext4_iget.
 from __future__ import annotations
 
 import stat
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.gather import as_rows, gather, windows
 from sidelight.errors import SourceError
-from sidelight.filesystems.crc32c import crc32c_many
+from sidelight.filesystems.crc32c import advance, crc32c_pieces
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.protocol import Inode, Kind
+from sidelight.filesystems.uncollected import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from sidelight.filesystems.ext.volume import Volume
 
-# Inodes nearer than this in the table are read in one go.
-MERGE_GAP = 16 << 10
 # Inodes handled at once: bounds memory (256 bytes each).
 CHUNK = 1 << 16
+# Inodes decoded at once: few enough that their bytes stay in the cache from column to column.
+AT_ONCE = 4096
+# In seconds, at which nanoseconds need more than 63 bits: the year 2262.
+FAR_FUTURE = (1 << 63) // 1_000_000_000 - 1
 
 KINDS = {
     stat.S_IFREG: Kind.REGULAR,
@@ -85,26 +90,28 @@ class Inodes:
     def nodes(self, numbers: Iterable[int]) -> dict[int, Node]:
         """Many inodes, for their contents. Unreadable ones are absent, with a Problem."""
         found: dict[int, Node] = {}
-        for ids, rows in self._gather(numbers):
-            size = self._volume.superblock.inode_size
-            data = rows.tobytes()
-            fields = zip(
-                ids.tolist(),
-                _u16(rows, layout.INODE_MODE).tolist(),
-                self._sizes(rows).tolist(),
-                _u32(rows, layout.INODE_FLAGS).tolist(),
-                _u32(rows, layout.INODE_GENERATION).tolist(),
-                strict=True,
-            )
-            for at, (number, mode, length, flags, generation) in enumerate(fields):
-                raw = data[at * size : (at + 1) * size]
-                found[number] = Node(number, mode, length, flags, generation, raw)
+        for ids, rows in self.rows(numbers):
+            found.update((node.number, node) for node in self.nodes_of(ids, rows))
         return found
+
+    def nodes_of(self, ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> list[Node]:
+        """The same of inodes already read."""
+        size = self._volume.superblock.inode_size
+        data = rows.tobytes()
+        fields = zip(
+            ids.tolist(),
+            _u16(rows, layout.INODE_MODE).tolist(),
+            self.sizes(rows).tolist(),
+            _u32(rows, layout.INODE_FLAGS).tolist(),
+            _u32(rows, layout.INODE_GENERATION).tolist(),
+            strict=True,
+        )
+        return [Node(*field, data[at * size : (at + 1) * size]) for at, field in enumerate(fields)]
 
     def kinds(self, numbers: Iterable[int]) -> dict[int, int]:
         """The types alone, for directories that store none."""
         found: dict[int, int] = {}
-        for ids, rows in self._gather(numbers):
+        for ids, rows in self.rows(numbers):
             kinds = _kinds(_u16(rows, layout.INODE_MODE))
             found.update(zip(ids.tolist(), kinds.tolist(), strict=True))
         return found
@@ -112,53 +119,58 @@ class Inodes:
     def inodes(self, numbers: Iterable[int]) -> dict[int, Inode]:
         """Metadata of many inodes."""
         found: dict[int, Inode] = {}
-        names = {int(kind): kind for kind in Kind}
-        for ids, rows in self._gather(numbers):
-            modes = _u16(rows, layout.INODE_MODE)
-            extra = self._extra(rows)
-            columns = zip(
-                ids.tolist(),
-                [names[kind] for kind in _kinds(modes).tolist()],
-                modes.tolist(),
-                _wide_id(rows, layout.INODE_UID, layout.INODE_UID_HIGH).tolist(),
-                _wide_id(rows, layout.INODE_GID, layout.INODE_GID_HIGH).tolist(),
-                self._sizes(rows).tolist(),
-                _u16(rows, layout.INODE_LINKS).tolist(),
-                _times(rows, extra, layout.INODE_MTIME, layout.INODE_MTIME_EXTRA),
-                _times(rows, extra, layout.INODE_CTIME, layout.INODE_CTIME_EXTRA),
-                _times(rows, extra, layout.INODE_ATIME, layout.INODE_ATIME_EXTRA),
-                _births(rows, extra),
-                strict=True,
-            )
-            for number, *rest in columns:
-                found[number] = Inode(number, *rest)
+        with uncollected():
+            for ids, rows in self.rows(numbers):
+                for begin in range(0, len(ids), AT_ONCE):
+                    part = slice(begin, begin + AT_ONCE)
+                    self._decode(ids[part], rows[part], found)
         return found
 
-    def _gather(
-        self, numbers: Iterable[int]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    def _decode(
+        self, ids: NDArray[np.int64], rows: NDArray[np.uint8], found: dict[int, Inode]
+    ) -> None:
+        """Metadata column by column."""
+        numbers = ids.tolist()
+        modes = _u16(rows, layout.INODE_MODE)
+        extra = self._extra(rows)
+        fields = zip(
+            numbers,
+            [_KIND_BY_TYPE[kind] for kind in (modes >> 12).tolist()],
+            modes.tolist(),
+            _wide_id(rows, layout.INODE_UID, layout.INODE_UID_HIGH).tolist(),
+            _wide_id(rows, layout.INODE_GID, layout.INODE_GID_HIGH).tolist(),
+            self.sizes(rows).tolist(),
+            _u16(rows, layout.INODE_LINKS).tolist(),
+            _times(rows, extra, layout.INODE_MTIME, layout.INODE_MTIME_EXTRA),
+            _times(rows, extra, layout.INODE_CTIME, layout.INODE_CTIME_EXTRA),
+            _times(rows, extra, layout.INODE_ATIME, layout.INODE_ATIME_EXTRA),
+            _births(rows, extra),
+            strict=True,
+        )
+        # As Inode(*fields) for each, without a call of Python's own for each.
+        found.update(zip(numbers, map(tuple.__new__, repeat(Inode), fields), strict=True))
+
+    def rows(self, numbers: Iterable[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Sound inodes as (numbers, rows of inode_size bytes), in the order of the disk."""
         most = self._volume.superblock.inodes
-        good: list[int] = []
-        bad: list[int] = []
-        for number in dict.fromkeys(numbers):
-            (good if 1 <= number <= most else bad).append(number)
-        for number in bad:
+        asked = np.unique(np.array(list(numbers), dtype=np.int64))
+        for number in asked[(asked < 1) | (asked > most)].tolist():
             self._volume.report(f"there are only {most} inodes", f"inode {number}")
-        wanted = np.array(sorted(good), dtype=np.int64)
+        wanted = asked[(asked >= 1) & (asked <= most)]
         if self.replaced:
             ours = [number for number in wanted.tolist() if number in self.replaced]
             if ours:
-                rows = np.frombuffer(b"".join(map(self.replaced.__getitem__, ours)), dtype=np.uint8)
+                data = b"".join(map(self.replaced.__getitem__, ours))
                 ids = np.array(ours, dtype=np.int64)
-                yield self._sound(ids, rows.reshape(len(ours), -1), replaced=True)
+                yield self._sound(ids, data, replaced=True)
                 wanted = np.setdiff1d(wanted, ids)
         for at in range(0, len(wanted), CHUNK):
             ids = wanted[at : at + CHUNK]
             offsets = self._located(ids)
-            known = offsets >= 0
-            kept, rows = self._read(ids[known], offsets[known])
-            yield self._sound(kept, rows)
+            order = np.argsort(offsets, kind="stable")[int((offsets < 0).sum()) :]
+            ids, offsets = ids[order], offsets[order]
+            for window in windows(offsets, self._volume.superblock.inode_size):
+                yield self._sound(*self._read(ids[window], offsets[window]))
 
     def _located(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Byte offsets of inodes, -1 where the group descriptor is unusable."""
@@ -174,53 +186,24 @@ class Inodes:
 
     def _read(
         self, ids: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Rows of the inodes at these offsets; those in unreadable places are dropped."""
+    ) -> tuple[NDArray[np.int64], bytes]:
+        """The inodes at these sorted offsets; those in unreadable places are dropped."""
         size = self._volume.superblock.inode_size
-        order = np.argsort(offsets, kind="stable")
-        ids, offsets = ids[order], offsets[order]
-        cuts = np.flatnonzero(np.diff(offsets) > MERGE_GAP + size) + 1
-        starts = [0, *cuts.tolist()] if len(ids) else []
-        ends = [*cuts.tolist(), len(ids)]
-        spans = [
-            (int(offsets[a]), int(offsets[b - 1] - offsets[a]) + size)
-            for a, b in zip(starts, ends, strict=False)
-        ]
-        self._volume.source.prefetch(spans)
-        out = np.zeros((len(ids), size), dtype=np.uint8)
+        data, errors = gather(self._volume.source, offsets, size)
+        if not errors:
+            return ids, data
+        for at, error in errors.items():
+            self._volume.report(f"unreadable: {error}", f"inode {ids[at]}")
         readable = np.ones(len(ids), dtype=np.bool_)
-        for a, b, (begin, length) in zip(starts, ends, spans, strict=False):
-            picks = (offsets[a:b] - begin) // size
-            try:
-                raw = self._volume.source.read_at(begin, length)
-                out[a:b] = np.frombuffer(raw, dtype=np.uint8).reshape(-1, size)[picks]
-            except SourceError:
-                self._read_singly(ids, offsets, range(a, b), out, readable)
-        return ids[readable], out[readable]
-
-    def _read_singly(
-        self,
-        ids: NDArray[np.int64],
-        offsets: NDArray[np.int64],
-        span: range,
-        out: NDArray[np.uint8],
-        readable: NDArray[np.bool_],
-    ) -> None:
-        """One by one, where a span as a whole cannot be read: what is whole is kept."""
-        size = self._volume.superblock.inode_size
-        for at in span:
-            try:
-                raw = self._volume.source.read_at(int(offsets[at]), size)
-                out[at] = np.frombuffer(raw, dtype=np.uint8)
-            except SourceError as error:
-                readable[at] = False
-                self._volume.report(f"unreadable: {error}", f"inode {ids[at]}")
+        readable[list(errors)] = False
+        return ids[readable], as_rows(data, size)[readable].tobytes()
 
     def _sound(
-        self, ids: NDArray[np.int64], rows: NDArray[np.uint8], *, replaced: bool = False
+        self, ids: NDArray[np.int64], data: bytes, *, replaced: bool = False
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Without the inodes that the kernel refuses too."""
+        """As rows, without the inodes that the kernel refuses too."""
         size = self._volume.superblock.inode_size
+        rows = as_rows(data, size)
         modes, links = _u16(rows, layout.INODE_MODE), _u16(rows, layout.INODE_LINKS)
         checks = [((modes == 0) & (links == 0), "the inode is not in use")]
         if size > layout.GOOD_OLD_INODE_SIZE:
@@ -228,7 +211,9 @@ class Inodes:
             wild = (extra + layout.GOOD_OLD_INODE_SIZE > size) | (extra & 3 != 0)
             checks.append((wild, "impossible extra inode size"))
         if self._volume.superblock.metadata_csum and not replaced:
-            checks.insert(0, (self._bad_checksums(ids, rows), "the inode's checksum is wrong"))
+            checks.insert(
+                0, (self._bad_checksums(ids, rows, data), "the inode's checksum is wrong")
+            )
         checks.append((_kinds(modes) == 0, "the inode's mode names no file type"))
         bad = np.zeros(len(ids), dtype=np.bool_)
         for mask, what in checks:
@@ -237,23 +222,28 @@ class Inodes:
             bad |= mask
         return (ids, rows) if not bad.any() else (ids[~bad], rows[~bad])
 
-    def _bad_checksums(self, ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def _bad_checksums(
+        self, ids: NDArray[np.int64], rows: NDArray[np.uint8], data: bytes
+    ) -> NDArray[np.bool_]:
+        size = rows.shape[1]
         seeds = self._volume.inode_seeds(ids, _u32(rows, layout.INODE_GENERATION))
-        blank = rows.copy()
-        halves = blank.view("<u2")
-        stored = halves[:, layout.INODE_CHECKSUM // 2].astype(np.uint32)
-        halves[:, layout.INODE_CHECKSUM // 2] = 0
+        registers = crc32c_pieces(data, range(0, len(data), size), size, seeds)
+        # The two halves of the checksum count as zeros: what their bytes add is taken away again.
+        stored = _u16(rows, layout.INODE_CHECKSUM).astype(np.uint32)
+        registers ^= advance(stored, size - layout.INODE_CHECKSUM)
         mask: NDArray[np.uint32] = np.full(len(ids), 0xFFFF, dtype=np.uint32)
-        if rows.shape[1] > layout.GOOD_OLD_INODE_SIZE:
+        if size > layout.GOOD_OLD_INODE_SIZE:
             wide = _u16(rows, layout.INODE_EXTRA_SIZE) >= 4
-            high = layout.INODE_CHECKSUM_HIGH // 2
-            stored[wide] |= halves[wide, high].astype(np.uint32) << 16
-            halves[wide, high] = 0
+            high = _u16(rows, layout.INODE_CHECKSUM_HIGH).astype(np.uint32) << np.uint32(16)
+            high[~wide] = 0
+            # The upper half of the word that begins two bytes before.
+            registers ^= advance(high, size - layout.INODE_EXTRA_SIZE)
+            stored |= high
             mask[wide] = 0xFFFFFFFF
-        bad: NDArray[np.bool_] = (crc32c_many(blank, seeds) & mask) != stored
+        bad: NDArray[np.bool_] = (registers & mask) != stored
         return bad
 
-    def _sizes(self, rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    def sizes(self, rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
         """Of regular files 64 bits; of others the upper half is something else without largedir."""
         sizes = _u32(rows, layout.INODE_SIZE).astype(np.uint64)
         high = _u32(rows, layout.INODE_SIZE_HIGH).astype(np.uint64) << np.uint64(32)
@@ -281,6 +271,7 @@ def _wide_id(rows: NDArray[np.uint8], low: int, high: int) -> NDArray[np.uint32]
     return _u16(rows, low).astype(np.uint32) | upper
 
 
+_KIND_BY_TYPE = [KINDS.get(kind << 12, Kind.UNKNOWN) for kind in range(16)]
 _KIND_OF_FORMAT = np.zeros(16, dtype=np.uint8)
 for _format, _kind in KINDS.items():
     _KIND_OF_FORMAT[_format >> 12] = int(_kind)
@@ -295,17 +286,21 @@ def _times(rows: NDArray[np.uint8], extra: NDArray[np.uint16], low: int, high: i
     """Nanoseconds since the epoch: 32 bits of seconds, then 2 more and the nanoseconds."""
     seconds = _u32(rows, low).view("<i4").astype(np.int64)
     if rows.shape[1] <= layout.GOOD_OLD_INODE_SIZE:
-        return [s * 1_000_000_000 for s in seconds.tolist()]
+        return (seconds * 1_000_000_000).tolist()  # type: ignore[no-any-return] # numpy's stub
     fits = layout.GOOD_OLD_INODE_SIZE + extra.astype(np.int64) >= high + 4
     more = np.where(fits, _u32(rows, high), 0).astype(np.int64)
     seconds += (more & 3) << 32
-    pairs = zip(seconds.tolist(), (more >> 2).tolist(), strict=True)
-    return [s * 1_000_000_000 + n for s, n in pairs]
+    if (seconds >= FAR_FUTURE).any():
+        pairs = zip(seconds.tolist(), (more >> 2).tolist(), strict=True)
+        return [s * 1_000_000_000 + n for s, n in pairs]
+    return (seconds * 1_000_000_000 + (more >> 2)).tolist()  # type: ignore[no-any-return] # likewise
 
 
-def _births(rows: NDArray[np.uint8], extra: NDArray[np.uint16]) -> Sequence[int | None]:
+def _births(rows: NDArray[np.uint8], extra: NDArray[np.uint16]) -> Iterable[int | None]:
     if rows.shape[1] <= layout.GOOD_OLD_INODE_SIZE:
         return [None] * len(rows)
     fits = layout.GOOD_OLD_INODE_SIZE + extra.astype(np.int64) >= layout.INODE_CRTIME + 4
     times = _times(rows, extra, layout.INODE_CRTIME, layout.INODE_CRTIME_EXTRA)
+    if fits.all():
+        return times
     return [time if fit else None for time, fit in zip(times, fits.tolist(), strict=True)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sidelight.errors import SourceError
-from sidelight.filesystems.crc32c import crc32c, crc32c_many
+from sidelight.filesystems.crc32c import advance, crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.crc16 import crc16_rows
 from sidelight.model import Problem
@@ -158,10 +158,10 @@ class Volume:
         self, numbers: NDArray[np.int64], generations: NDArray[np.uint32]
     ) -> NDArray[np.uint32]:
         """The CRC32C register after the filesystem's seed, inode number and generation."""
-        words = np.empty((len(numbers), 2), dtype="<u4")
-        words[:, 0] = numbers
-        words[:, 1] = generations
-        return crc32c_many(words.view(np.uint8), self.superblock.checksum_seed)
+        seed = np.uint32(self.superblock.checksum_seed)
+        # A register takes a word in by XOR, and is then moved over the word's length.
+        after = advance(numbers.astype(np.uint32) ^ seed, 4)
+        return advance(after ^ generations, 4)
 
     def inode_seed(self, number: int, generation: int) -> int:
         """The same for one inode."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.gather import as_rows, gather, windows
 from sidelight.filesystems.xfs import layout
-from sidelight.filesystems.xfs.gather import as_rows, gather, windows
-from sidelight.filesystems.xfs.volume import column
+from sidelight.filesystems.xfs.volume import column, same_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -182,15 +182,15 @@ def _judge(
     sb = volume.superblock
     what = [""] * len(nodes)
     if sb.v5:
-        uuid = np.frombuffer(sb.meta_uuid, np.uint8)
         owners = np.array([forks[node.owner].number for node in nodes], np.uint64)
-        strange = (array[:, layout.BMBT_UUID : layout.BMBT_UUID + 16] != uuid).any(axis=1)
+        strange = ~same_uuid(array, layout.BMBT_UUID, sb.meta_uuid)
         strange |= column(array, layout.BMBT_BLKNO, ">u8") != offsets // layout.BASIC_BLOCK
         strange |= column(array, layout.BMBT_OWNER, ">u8") != owners
         for row in np.flatnonzero(strange).tolist():
             if forks[nodes[row].owner].number not in volume.adopted:
                 what[row] = "it belongs elsewhere (UUID, place or owner differ)"
-        for row in np.flatnonzero(volume.bad_checksums(array, layout.BMBT_CRC, offsets)).tolist():
+        bad = volume.bad_checksums(array.tobytes(), array, layout.BMBT_CRC, offsets)
+        for row in np.flatnonzero(bad).tolist():
             what[row] = "bad checksum"
     magic = layout.BMBT_MAGIC_V5 if sb.v5 else layout.BMBT_MAGIC_V4
     levels = column(array, 4, ">u2").tolist()

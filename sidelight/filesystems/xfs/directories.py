@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.gather import FAR, WINDOW_BLOCKS, as_rows, gather
 from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
+from sidelight.filesystems.uncollected import uncollected
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directory_entries import (
     are_plain,
@@ -20,7 +22,6 @@ from sidelight.filesystems.xfs.directory_entries import (
     parse_many,
     parse_shortform,
 )
-from sidelight.filesystems.xfs.gather import FAR, WINDOW_BLOCKS, as_rows, gather
 from sidelight.filesystems.xfs.inodes import (
     Rows,
     extent_counts,
@@ -28,8 +29,7 @@ from sidelight.filesystems.xfs.inodes import (
     read_kinds,
     read_rows,
 )
-from sidelight.filesystems.xfs.uncollected import uncollected
-from sidelight.filesystems.xfs.volume import column
+from sidelight.filesystems.xfs.volume import column, same_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -370,11 +370,10 @@ def _verify_rows(volume: Volume, rows: _Rows) -> set[int]:
     array, offsets = rows.array, rows.offsets
     if not len(array):
         return set()
-    bad = volume.bad_checksums(array, layout.DIR_CRC, offsets)
+    bad = volume.bad_checksums(rows.data, array, layout.DIR_CRC, offsets)
     if rows.replayed is not None:
         bad &= ~rows.replayed
-    uuid = np.frombuffer(volume.superblock.meta_uuid, np.uint8)
-    strange = (array[:, layout.DIR_UUID : layout.DIR_UUID + 16] != uuid).any(axis=1)
+    strange = ~same_uuid(array, layout.DIR_UUID, volume.superblock.meta_uuid)
     strange |= column(array, layout.DIR_BLKNO, ">u8") != offsets // layout.BASIC_BLOCK
     strange |= column(array, layout.DIR_OWNER, ">u8") != np.array(rows.owners, np.uint64)
     for row in np.flatnonzero(bad).tolist():

@@ -222,12 +222,13 @@ def _reached(at: Integers, after: Integers, begins: Integers) -> Flags:
     joint[begins >> 3] = True
     lost = np.flatnonzero(~joint[at >> 3])
     if len(lost):
-        following = np.full(len(joint), -1, np.int64)
-        following[at >> 3] = np.arange(len(at))
+        order = np.argsort(at)
+        ordered = at[order]
         while len(lost):
             alive[lost] = False
-            lost = following[after[lost] >> 3]
-            lost = lost[lost >= 0]
+            goes_to = after[lost]
+            places = np.minimum(np.searchsorted(ordered, goes_to), len(at) - 1)
+            lost = order[places[ordered[places] == goes_to]]
     return alive
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.gather import as_rows, gather, windows
 from sidelight.filesystems.protocol import Inode, Kind
+from sidelight.filesystems.uncollected import uncollected
 from sidelight.filesystems.xfs import layout
-from sidelight.filesystems.xfs.gather import as_rows, gather, windows
-from sidelight.filesystems.xfs.uncollected import uncollected
-from sidelight.filesystems.xfs.volume import column
+from sidelight.filesystems.xfs.volume import column, same_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ KINDS = {
 _KIND_BY_TYPE = [KINDS.get(kind << 12, Kind.UNKNOWN) for kind in range(16)]
 _TYPES = frozenset(kind >> 12 for kind in KINDS)
 # Inodes decoded at once: few enough that their bytes stay in the cache from column to column.
-AT_ONCE = 4096
+AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,13 @@ def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
     """
     sb = volume.superblock
     top = sb.ag_count << (sb.ag_block_log + sb.inodes_per_block_log)
-    valid = set(numbers)
-    if valid and not (min(valid) > 0 and max(valid) < top):
-        for number in sorted(valid):
+    asked = list(numbers)
+    if asked and not (min(asked) > 0 and max(asked) < top):
+        for number in sorted(set(asked)):
             if not 0 < number < top:
                 volume.problem(f"inode {number}", "no such inode can be")
-        valid = {number for number in valid if 0 < number < top}
-    array = np.fromiter(valid, np.int64, len(valid))
-    array.sort()
+        asked = [number for number in asked if 0 < number < top]
+    array = np.unique(np.array(asked, np.int64))
     index = array & ((1 << sb.inodes_per_block_log) - 1)
     block = (array >> sb.inodes_per_block_log) & ((1 << sb.ag_block_log) - 1)
     linear = (array >> (sb.inodes_per_block_log + sb.ag_block_log)) * sb.ag_blocks + block
@@ -79,7 +78,7 @@ def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
 
 
 class Rows(NamedTuple):
-    """Inodes whose magic, number and CRC are right: the same bytes twice."""
+    """Inodes, mostly those whose magic, number and CRC are right: the same bytes twice."""
 
     numbers: list[int]
     array: Bytes  # shape (inodes, size)
@@ -97,7 +96,7 @@ def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
         wanted = valid[window]
         for row, error in errors.items():
             volume.problem(f"inode {wanted[row]}", str(error))
-        good = _verify(volume, wanted, rows, where, set(errors))
+        good = _verify(volume, Rows(wanted, rows, data), where, set(errors))
         if good.all():
             yield Rows(wanted, rows, data)
         else:
@@ -106,11 +105,10 @@ def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
             yield Rows(kept, rows, rows.tobytes())
 
 
-def _verify(
-    volume: Volume, numbers: list[int], rows: Bytes, offsets: Offsets, lost: set[int]
-) -> npt.NDArray[np.bool_]:
+def _verify(volume: Volume, read: Rows, offsets: Offsets, lost: set[int]) -> npt.NDArray[np.bool_]:
     """Which rows are the inodes asked for. The others become Problems, all but the `lost`."""
     sb = volume.superblock
+    numbers, rows, data = read
     good: npt.NDArray[np.bool_] = column(rows, 0, ">u2") == layout.INODE_MAGIC
     faults: dict[int, str] = {}
     for row in np.flatnonzero(~good).tolist():
@@ -124,10 +122,10 @@ def _verify(
         stray = column(rows, layout.DI_INO, ">u8") != np.array(numbers, np.uint64)
         for row in np.flatnonzero(good & stray).tolist():
             faults[row] = "another inode lies here (number in the inode differs)"
-        bad = volume.bad_checksums(rows, layout.DI_CRC, offsets)
+        bad = volume.bad_checksums(data, rows, layout.DI_CRC, offsets)
         for row in np.flatnonzero(good & bad).tolist():
             faults[row] = "bad checksum of the inode"
-        foreign = (rows[:, layout.DI_UUID : layout.DI_UUID + 16] != _uuid(sb.meta_uuid)).any(axis=1)
+        foreign = ~same_uuid(rows, layout.DI_UUID, sb.meta_uuid)
         for row in np.flatnonzero(good & foreign & ~stray & ~bad).tolist():
             faults[row] = "an inode of another filesystem (UUID differs)"
     for row, what in faults.items():
@@ -135,10 +133,6 @@ def _verify(
             volume.problem(f"inode {numbers[row]}", what)
         good[row] = False
     return good
-
-
-def _uuid(value: bytes) -> Bytes:
-    return np.frombuffer(value, np.uint8)
 
 
 def fork_ends(volume: Volume, rows: Bytes) -> Offsets:
@@ -258,7 +252,7 @@ def _times(volume: Volume, rows: Bytes, offset: int) -> list[int]:
         # Big timestamps count nanoseconds in 64 bits from 1901 on.
         epoch = layout.BIGTIME_EPOCH * 1_000_000_000
         big = (rows[:, layout.DI_FLAGS2 + 7] & layout.FLAG2_BIGTIME) != 0
-        since = column(rows, offset, ">u8").astype(np.uint64)
+        since = column(rows, offset, ">u8")
         if (far := big & (since >= 1 << 63)).any():
             # Beyond 2193: Python's to hold.
             listed: list[int] = np.where(big, since.astype(np.int64) - epoch, times).tolist()

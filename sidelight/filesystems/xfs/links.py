@@ -49,7 +49,7 @@ def _without_header(volume: Volume, number: int, data: bytes, physical: int, off
     array = np.frombuffer(data, np.uint8).reshape(1, -1)
     if data[:4] != layout.SYMLINK_MAGIC:
         raise DamagedError(f"no block of a link at {physical}", where=where)
-    if volume.bad_checksums(array, layout.SYMLINK_CRC, np.array([physical], np.int64)).any():
+    if volume.bad_checksums(data, array, layout.SYMLINK_CRC, np.array([physical], np.int64)).any():
         raise DamagedError(f"bad checksum of the block of a link at {physical}", where=where)
     owner = int.from_bytes(data[layout.SYMLINK_OWNER : layout.SYMLINK_OWNER + 8], "big")
     place = int.from_bytes(data[4:8], "big")

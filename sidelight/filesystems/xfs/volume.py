@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sidelight.filesystems.crc32c import advance, crc32c_many
+from sidelight.filesystems.crc32c import advance, crc32c_pieces
 from sidelight.filesystems.xfs.layout import BASIC_BLOCK
 from sidelight.model import Problem
 
@@ -58,17 +58,21 @@ class Volume:
         self.problems.append(found)
 
     def bad_checksums(
-        self, array: Bytes, field: int, offsets: npt.NDArray[np.int64]
+        self, data: bytes, array: Bytes, field: int, offsets: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
         """Which rows have a wrong CRC at byte `field`; `offsets` are where the rows lie, in bytes.
+
+        `data` is the bytes of `array`.
 
         A row that log recovery touched is not judged: its bytes come out of records whose own CRCs
         were right, and its CRC field is the one from before.
         """
         stored = column(array, field, "<u4")
         # The field counts as zeros: what its bytes add is taken away again.
-        own = advance(stored.astype(np.uint32, copy=False), array.shape[1] - field)
-        bad: npt.NDArray[np.bool_] = crc32c_many(array) ^ own ^ np.uint32(0xFFFFFFFF) != stored
+        size = array.shape[1]
+        own = advance(stored.astype(np.uint32, copy=False), size - field)
+        registers = crc32c_pieces(data, range(0, len(data), size), size)
+        bad: npt.NDArray[np.bool_] = registers ^ own ^ np.uint32(0xFFFFFFFF) != stored
         if self.replayed:
             for row in np.flatnonzero(bad).tolist():
                 bad[row] = not self.was_replayed(int(offsets[row]), array.shape[1])
@@ -81,7 +85,18 @@ class Volume:
 
 
 def column(array: Bytes, offset: int, kind: str) -> npt.NDArray[np.int64 | np.uint32 | np.uint64]:
-    """One field of every row, of numpy type `kind` (">u8"), at byte `offset`."""
-    width = np.dtype(kind).itemsize
-    field = np.ascontiguousarray(array[:, offset : offset + width]).view(kind)[:, 0]
-    return field  # noqa: RET504 - mypy needs the name to take the view's type
+    """One field of every row, of numpy type `kind` (">u8"), in this machine's byte order.
+
+    It lies at byte `offset`, a multiple of its size; the rows are contiguous.
+    """
+    stored = np.dtype(kind)
+    fields = array.view(stored)[:, offset // stored.itemsize]
+    return fields.astype(stored.newbyteorder("="))
+
+
+def same_uuid(array: Bytes, offset: int, uuid: bytes) -> npt.NDArray[np.bool_]:
+    """Which rows have this UUID at byte `offset`, a multiple of 8."""
+    words = array.view(np.uint64)[:, offset // 8 : offset // 8 + 2]
+    first, second = np.frombuffer(uuid, np.uint64)
+    same: npt.NDArray[np.bool_] = (words[:, 0] == first) & (words[:, 1] == second)
+    return same

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def uncollected() -> Iterator[None]:
     """No cycle collection within: a batch of tuples of numbers and bytes has no cycles.
 
-    Not to be held over a `yield` to a caller, whose objects may well have some.
+    What was made is then as old as can be, so that only a full collection looks at it. Not to be
+    held over a `yield` to a caller, whose objects may well have cycles.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -22,4 +23,8 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                # Two moves of whole lists, where a collection would visit every object.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

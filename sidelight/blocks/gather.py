@@ -1,4 +1,4 @@
-"""Reading many blocks of equal length at once, in physical order, into one array."""
+"""Reading many blocks of equal length at once, in physical order, into one run of bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sidelight.blocks import BlockSource
+    from sidelight.blocks.source import BlockSource
 
     Bytes = npt.NDArray[np.uint8]
     Offsets = npt.NDArray[np.int64]
 
-# A gap of at most this many bytes is read over: cheaper than another call.
-GAP = 4096
+# A gap of at most this many bytes is read over: cheaper than another call. Far less than a
+# snapshot's block, so that none is touched for a gap alone.
+GAP = 8 << 10
 # Bytes of one read.
 RUN = 1 << 20
 # A snapshot's block, and how many of them one window may touch: well within a cache's budget.
@@ -29,9 +30,9 @@ WINDOW_BLOCKS = 96
 WINDOW_BYTES = 32 << 20
 
 
-def windows(offsets: Offsets, size: int) -> Iterator[slice]:
+def windows(offsets: Offsets, size: int, most_bytes: int = WINDOW_BYTES) -> Iterator[slice]:
     """Cut sorted offsets into windows that touch a bounded number of blocks and bytes."""
-    rows = max(1, WINDOW_BYTES // size)
+    rows = max(1, most_bytes // size)
     far = offsets >> FAR
     begin = 0
     while begin < len(offsets):
@@ -51,23 +52,34 @@ def gather(
     Returns them all, one after the other, and the errors by row; such rows are zeros.
     """
     errors: dict[int, SourceError] = {}
+    if not len(offsets):
+        return b"", errors
     starts = offsets.tolist()
-    runs = _runs(offsets, size)
+    steps = np.diff(offsets)
+    far = np.diff(offsets // RUN) != 0
+    # Pieces lie without gaps; a run of pieces is one read.
+    pieces = _cuts(far | (steps != size), len(starts))
+    ends = _cuts(far | (steps > size + GAP), len(starts))
+    runs = list(pairwise(ends))
     source.prefetch(
         [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
     )
-    parts = []
-    for first, last in runs:
+    where = np.searchsorted(pieces, ends).tolist()
+    parts: list[bytes] = []
+    for (first, last), (begin, end) in zip(runs, pairwise(where), strict=True):
         start = starts[first]
         try:
             data = source.read_at(start, starts[last - 1] + size - start)
         except SourceError:
             parts += _read_singly(source, starts, range(first, last), size, errors)
             continue
-        if last - first == 1:
+        if end - begin == 1:
             parts.append(data)
         else:
-            parts += [data[at - start : at - start + size] for at in starts[first:last]]
+            parts += [
+                data[starts[a] - start : starts[b - 1] + size - start]
+                for a, b in pairwise(pieces[begin : end + 1])
+            ]
     return b"".join(parts), errors
 
 
@@ -76,22 +88,9 @@ def as_rows(data: bytes, size: int) -> Bytes:
     return np.frombuffer(data, np.uint8).reshape(-1, size)
 
 
-def _runs(offsets: Offsets, size: int) -> list[tuple[int, int]]:
-    """Index ranges of offsets that one read serves."""
-    gaps = np.diff(offsets) > size + GAP
-    if not len(offsets):
-        return []
-    cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(offsets)]
-    runs = []
-    for first, last in pairwise(cuts):
-        begin = first
-        if offsets[last - 1] - offsets[first] >= RUN:
-            far = offsets[first:last] // RUN
-            for cut in (np.flatnonzero(np.diff(far)) + 1 + first).tolist():
-                runs.append((begin, cut))
-                begin = cut
-        runs.append((begin, last))
-    return runs
+def _cuts(here: npt.NDArray[np.bool_], count: int) -> list[int]:
+    """Bounds of the stretches between `here`, one shorter than `count`."""
+    return [0, *(np.flatnonzero(here) + 1).tolist(), count]
 
 
 def _read_singly(
