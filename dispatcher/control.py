@@ -209,14 +209,21 @@ class Control:
     def wait(
         self, ids: Collection[str], *, sleep: Callable[[float], None] = time.sleep
     ) -> Iterator[list[Scan]]:
-        """The scans, every quarter of a second, until all have ended; publishes what is due."""
+        """The scans, every quarter of a second, until all have ended; publishes what is due.
+
+        Of many scans a look takes its time, and the next one comes later: a tenth is for looking.
+        """
+        ended: dict[str, Scan] = {}
         while True:
+            begin = time.monotonic()
             tick(self.store, self.publish)
-            scans = self.store.scans.select(ids)
-            yield scans
-            if all(scan.state in TERMINAL for scan in scans):
+            live = self.store.scans.select([one for one in ids if one not in ended])
+            ended |= {scan.id: scan for scan in live if scan.state in TERMINAL}
+            scans = [*ended.values(), *(scan for scan in live if scan.state not in TERMINAL)]
+            yield sorted(scans, key=lambda scan: (scan.created_at, scan.id))
+            if len(ended) == len(scans):
                 return
-            sleep(BETWEEN_LOOKS)
+            sleep(max(BETWEEN_LOOKS, 9 * (time.monotonic() - begin)))
 
     def sweep(self, place: Place, *, dry_run: bool = False) -> Swept:
         """Delete what no live scan has, and count it. Raises CloudError, StoreError."""

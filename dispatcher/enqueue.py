@@ -46,9 +46,7 @@ def enqueue(
     for begin in range(0, len(due), BATCH):
         part = [(i.account, i.region, i.id) for i in due[begin : begin + BATCH]]
         made += store.scans.create(part, deployment, priority)
-    for scan in made:
-        if not _publish(store, publish, scan):
-            break
+    _publish(store, publish, made)
     return made
 
 
@@ -56,18 +54,30 @@ def tick(store: Store, publish: Publish) -> int:
     """Publish every scan that is due for it; how many. Raises StoreError."""
     count = 0
     while due := store.scans.due(BATCH):
-        for scan in due:
-            if not _publish(store, publish, scan):
-                return count
-            count += 1
+        sent = _publish(store, publish, due)
+        count += sent
+        if sent < len(due):
+            break
     return count
 
 
-def _publish(store: Store, publish: Publish, scan: Scan) -> bool:
-    try:
-        publish(scan.id, Next(scan.state, scan.region, scan.priority))
-    except (OperationalError, OSError) as error:
-        log.warning("the broker does not answer: %s", error)
-        return False
-    store.scans.published(scan.id)
-    return True
+def _publish(store: Store, publish: Publish, scans: Sequence[Scan]) -> int:
+    """Publish until the broker does not answer; how many.
+
+    What was sent is remembered a batch at a time. A crash before that sends a batch twice, and the
+    second message of a scan finds nothing to do.
+    """
+    count = 0
+    for begin in range(0, len(scans), BATCH):
+        sent = []
+        try:
+            for scan in scans[begin : begin + BATCH]:
+                publish(scan.id, Next(scan.state, scan.region, scan.priority))
+                sent.append(scan.id)
+        except (OperationalError, OSError) as error:
+            log.warning("the broker does not answer: %s", error)
+        store.scans.published(sent)
+        count += len(sent)
+        if len(sent) < len(scans[begin : begin + BATCH]):
+            break
+    return count

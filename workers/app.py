@@ -20,7 +20,7 @@ from celery.signals import worker_process_init
 
 from sidelight.aws.session import known_regions
 from sidelight.store import State
-from workers import wiring
+from workers import transport, wiring
 from workers.contradictions import HARD_LIMIT_AFTER, refuse, scheme
 from workers.settings import Settings
 
@@ -81,6 +81,7 @@ def make_app(settings: Settings) -> Celery:
     Raises UsageError for settings that contradict each other.
     """
     refuse(settings)
+    transport.use()
     app = Celery("sidelight", broker=settings.broker_url, include=["workers.tasks"])
     on_sqs = scheme(settings.broker_url) == "sqs"
     app.conf.update(
@@ -102,8 +103,8 @@ def make_app(settings: Settings) -> Celery:
         worker_enable_soft_shutdown_on_idle=False,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # Events go to everybody who listens, which SQS has no way of.
-        task_send_sent_event=not on_sqs,
+        # Flower is told when a worker receives a task; that it was sent is told by the queue.
+        task_send_sent_event=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_sqs(settings) if on_sqs else _redis(settings),

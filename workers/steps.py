@@ -156,7 +156,8 @@ def _await(context: Context, scan: Scan) -> None:
     elif age > context.settings.snapshot_seconds:
         raise GiveUpError(f"not completed after {age:.0f} s", where=", ".join(sorted(infos)))
     else:
-        context.store.scans.postpone(scan, context.settings.poll_seconds)
+        # The longer it has taken, the rarer the looks: a fifth of its time may be lost, no more.
+        context.store.scans.postpone(scan, max(context.settings.poll_seconds, age / 5))
 
 
 def _all_done(infos: Sequence[SnapshotInfo]) -> bool:

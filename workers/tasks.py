@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import StoreError
+from sidelight.store import State
 from workers import steps, wiring
 from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
 from workers.contradictions import LONGEST_COUNTDOWN
@@ -43,6 +44,9 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
     context = wiring.context()
     try:
         following = step(context, scan_id)
+        if _is_next_here(following, context):
+            # The row is as if a message had been sent, so that another worker may as well do it.
+            following = steps.evaluate(context, scan_id)
     except SystemExit:
         _hand_on(context, scan_id)
         raise
@@ -69,6 +73,16 @@ def _hand_on(context: Context, scan_id: str) -> None:
         publish(app, context.settings, scan_id, Next(scan.state, scan.region, scan.priority))
     except (StoreError, OperationalError, OSError) as error:
         log.warning("scan %s is left to the dispatcher's tick: %s", scan_id, error)
+
+
+def _is_next_here(following: Next | None, context: Context) -> bool:
+    """Whether this process does the next stage itself: a task more costs as much as a match."""
+    return (
+        following is not None
+        and following.state is State.EVALUATING
+        and not following.delay
+        and bool(context.settings.advisories)
+    )
 
 
 def _task(stage: str) -> Callable[[Callable[[str], None]], Task]:

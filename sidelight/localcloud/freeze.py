@@ -69,12 +69,17 @@ def _copy(source: int, target: int, start: int, end: int) -> None:
 class FrozenImage:
     """A frozen image's blocks. Threads may read at once; nothing is held open between reads."""
 
-    def __init__(self, path: Path) -> None:
-        """`path`: what `freeze` made."""
+    def __init__(self, path: Path, like: FrozenImage | None = None) -> None:
+        """`path`: what `freeze` made. `like`: one of the very same bytes, and what it knows."""
         self.path = path
         self._lock = threading.Lock()
-        self._written: array[int] | None = None
-        self._digests: dict[int, bytes] = {}
+        self._written: array[int] | None = None if like is None else like.written()
+        self._digests: dict[int, bytes] = {} if like is None else like.digests
+
+    @property
+    def digests(self) -> dict[int, bytes]:
+        """The digests that are known, by block."""
+        return self._digests
 
     def written(self) -> array[int]:
         """The indices, ascending, of blocks with any byte set. Reads all data once, then knows."""

@@ -124,6 +124,7 @@ class Shelf:
         self.images: dict[str, VolumeImage] = {}
         self.snapshots: dict[str, ShelfSnapshot] = {}
         self._frozen: dict[str, FrozenImage] = {}
+        self._immutable: dict[Path, FrozenImage] = {}
         self._history: dict[str, _VolumeHistory] = {}
         self._lock = threading.RLock()
 
@@ -202,7 +203,10 @@ class Shelf:
             return None
         path = self._home / f"{random_snapshot_id()}.img"
         freeze(image.path, path, immutable=image.immutable)
-        return FrozenImage(path)
+        if not image.immutable:
+            return FrozenImage(path)
+        # Nobody writes there, so that its blocks are looked for and hashed once for all snapshots.
+        return FrozenImage(path, self._immutable.setdefault(image.path, FrozenImage(image.path)))
 
 
 def _sweep(directory: Path) -> None:

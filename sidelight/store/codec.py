@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import types
 import zlib
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -28,7 +28,7 @@ MAX_DOCUMENT = 1 << 30
 
 def dump(value: Any) -> str:
     """A dataclass as JSON. Undecodable file names stay what they are, as lone surrogates."""
-    return json.dumps(asdict(value), separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(value)
 
 
 def load(kind: type[T], text: str) -> T:
@@ -58,9 +58,20 @@ def unpack(kind: type[T], data: bytes) -> T:
 
 
 def _plain(value: object) -> object:
+    """What the encoder does not know. `asdict` would copy every member: ten times as slow."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: getattr(value, name) for name in _members(type(value))}
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+@cache
+def _members(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
 
 
 def _decode(kind: Any, value: Any) -> Any:

@@ -212,21 +212,22 @@ class Scans:
         with self._database.read() as connection:
             return [_scan(row) for row in connection.execute(query)]
 
-    def published(self, scan_id: str) -> None:
-        """The scan's message was sent: the next one not before its grace is over."""
+    def published(self, scan_ids: Sequence[str]) -> None:
+        """These scans' messages were sent: the next ones not before their grace is over."""
         now = self._clock()
-        with self._database.write() as connection:
-            row = connection.execute(
-                select(scans.c.publications, scans.c.lease_until).where(scans.c.id == scan_id)
-            ).one()
-            if row.lease_until is not None and row.lease_until > now:
-                return  # picked up already
-            wait = GRACE * 2 ** min(row.publications, MOST_DOUBLINGS)
-            connection.execute(
-                update(scans)
-                .where(scans.c.id == scan_id)
-                .values(publications=scans.c.publications + 1, publish_at=now + wait)
+        waits = {n: now + GRACE * 2**n for n in range(MOST_DOUBLINGS + 1)}
+        statement = (
+            update(scans)
+            # One that is not due any more was picked up already.
+            .where(scans.c.publish_at <= now)
+            .values(
+                publications=scans.c.publications + 1,
+                publish_at=case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS]),
             )
+        )
+        with self._database.write() as connection:
+            for part in _parts(list(scan_ids)):
+                connection.execute(statement.where(scans.c.id.in_(part)))
 
     def expedite(self) -> None:
         """The broker is new and empty: publish every live scan when it is due, without a grace."""

@@ -123,11 +123,11 @@ def test_a_new_scan_is_due_for_publication_until_it_is_published(
 ) -> None:
     scan = new(store)
     assert [one.id for one in store.scans.due(10)] == [scan.id]
-    store.scans.published(scan.id)
+    store.scans.published([scan.id])
     assert not store.scans.due(10)
     clock.advance(61)  # the message is lost, or the queue is long
     assert store.scans.due(10)
-    store.scans.published(scan.id)
+    store.scans.published([scan.id])
     clock.advance(61)
     assert not store.scans.due(10), "a long queue must not be made longer every minute"
     clock.advance(60)
@@ -136,7 +136,7 @@ def test_a_new_scan_is_due_for_publication_until_it_is_published(
 
 def test_a_dead_workers_scan_is_due_when_its_lease_ends(store: Store, clock: Clock) -> None:
     scan = new(store)
-    store.scans.published(scan.id)
+    store.scans.published([scan.id])
     claimed(store, scan.id, 120)
     clock.advance(119)
     assert not store.scans.due(10)
@@ -151,7 +151,7 @@ def test_with_a_new_broker_everything_that_nobody_holds_is_published_when_it_is_
         [(*PLACE[:2], f"i-{n}") for n in range(3)], "here"
     )
     for scan in (waiting, postponed, held):
-        store.scans.published(scan.id)
+        store.scans.published([scan.id])
     store.scans.postpone(claimed(store, postponed.id), 10)
     claimed(store, held.id, 600)
     store.scans.expedite()

@@ -1,0 +1,190 @@
+"""The load proof: a fleet of thousands through real workers on this machine.
+
+    python -m benchmarks.load --instances 10000      (`make load INSTANCES=10000`)
+
+Disks, readers, advisories, broker, workers, boto3 and store are real; the cloud is the local one,
+in a process whose CPU is counted apart. Ends with status 1 where a scan failed or was done twice,
+a snapshot is left, or an account was called more often in some second than AWS would allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from benchmarks.load.cloud import accounts
+from benchmarks.load.figures import Figures, report
+from benchmarks.load.processes import Sampler, cpu_seconds, family
+from benchmarks.load.rig import Options, Rig, rig
+from dispatcher.control import Control, Place
+from dispatcher.eligibility import Configuration
+
+if TYPE_CHECKING:
+    from sidelight.store import Scan, Store
+
+READY = " ready."
+REGION = "us-east-1"
+
+
+def main() -> None:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=200)
+    parser.add_argument("--accounts", type=int, default=4)
+    parser.add_argument("--concurrency", type=int, default=2, help="processes that read")
+    parser.add_argument("--machines", default="edge-1,web-1,batch-1,edge-1")
+    parser.add_argument("--get-per-second", type=float, default=900.0, help="an account's budget")
+    parser.add_argument("--list-per-second", type=float, default=40.0)
+    parser.add_argument("--snapshot-seconds", type=float, default=2.0)
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--logs", type=Path, help="keep the run's files there")
+    given = vars(parser.parse_args())
+    json_path, logs = given.pop("json"), given.pop("logs")
+    options = Options(**{**given, "machines": given["machines"].split(",")})
+    with tempfile.TemporaryDirectory(prefix="load-") as name:
+        figures = measure(options, (logs or Path(name)).absolute())
+    print(report(figures))
+    if json_path is not None:
+        json_path.write_text(figures.as_json())
+    sys.exit(bool(figures.faults))
+
+
+def measure(options: Options, home: Path) -> Figures:
+    """One run from discovery to the sweep."""
+    started = time.perf_counter()
+    with rig(options, home) as running:
+        os.environ.update(running.environment)
+        until_ready(running, home / "logs")
+        say(
+            f"{options.instances} machines in the cloud after {time.perf_counter() - started:.0f} s"
+        )
+        return scan(options, running)
+
+
+def scan(options: Options, running: Rig) -> Figures:
+    """Discover, plan, enqueue, wait, sweep; what it took."""
+    mains = running.workers.pids
+    control = Control(running.settings)
+    sampler = Sampler([*mains, running.cloud_pid], seconds=5.0)
+    before = Usage.now(running)
+    begin = time.perf_counter()
+    places = [Place(account, REGION) for account in accounts(options.accounts)]
+    started: list[Scan] = []
+    for place in places:
+        started += control.start_scans(place, Configuration(), on_demand=False)
+    dispatched = Usage.now(running)
+    say(f"{len(started)} scans enqueued after {time.perf_counter() - begin:.1f} s")
+    sampler.start()
+    follow(control, [scan.id for scan in started], running, begin)
+    wall = time.perf_counter() - begin
+    after = Usage.now(running)
+    sampler.stop()
+    swept = [control.sweep(place) for place in places]
+    calls = cloud_says(running.endpoint, "calls")["calls"]
+    left = cloud_says(running.endpoint, "snapshots")["snapshots"]
+    figures = Figures(
+        instances=options.instances,
+        scans=len(started),
+        states=counts(control.store),
+        scans_of_an_instance=max(Counter(scan.instance for scan in all_scans(control)).values()),
+        wall=wall,
+        dispatcher_cpu=dispatched.own - before.own,
+        waiting_cpu=after.own - dispatched.own,
+        workers_cpu=after.workers - before.workers,
+        cloud_cpu=after.cloud - dispatched.cloud,
+        log=running.log,
+        calls=calls,
+        budget={"ebs:GetSnapshotBlock": options.get_per_second,
+                "ebs:ListSnapshotBlocks": options.list_per_second},
+        snapshots_left=len(left),
+        findings=sum(sum(found.values()) for found in control.store.findings.severities().values()),
+        orphans=sum(len(one.orphans) for one in swept),
+        samples=sampler.samples,
+        cloud_pid=running.cloud_pid,
+        broker_cpu=after.broker - before.broker,
+    )  # fmt: skip
+    control.close()
+    return figures
+
+
+def follow(control: Control, ids: list[str], running: Rig, begin: float) -> None:
+    """Wait for the end of all, with a line every ten seconds."""
+    said = 0.0
+    for scans in control.wait(ids):
+        running.workers.revive()
+        passed = time.perf_counter() - begin
+        if passed - said >= 10:
+            said = passed
+            counts = Counter(str(scan.state) for scan in scans)
+            say(f"{passed:6.0f} s  {dict(counts)}")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds so far."""
+
+    own: float
+    workers: float
+    cloud: float
+    broker: float
+
+    @classmethod
+    def now(cls, running: Rig) -> Usage:
+        """Of all processes."""
+        return cls(
+            own=cpu_seconds([os.getpid()]),
+            workers=cpu_seconds(pid for main in running.workers.pids for pid in family(main)),
+            cloud=cpu_seconds([running.cloud_pid]),
+            broker=broker_seconds(running.settings.broker_url),
+        )
+
+
+def broker_seconds(url: str) -> float:
+    """What the broker says that it has used."""
+    with redis.Redis.from_url(url) as server:
+        told: Any = server.info("cpu")
+    return float(told["used_cpu_user"] + told["used_cpu_sys"])
+
+
+def counts(store: Store) -> Counter[str]:
+    """Scans by state."""
+    return Counter({str(state): count for state, count in store.scans.counts().items()})
+
+
+def all_scans(control: Control) -> list[Scan]:
+    """Every row there is."""
+    return control.store.scans.select()
+
+
+def until_ready(running: Rig, logs: Path) -> None:
+    """Until every worker listens: their start is not what is measured."""
+    while not all(READY in path.read_text(errors="replace") for path in logs.glob("worker-*.log")):
+        running.workers.revive()
+        time.sleep(0.1)
+
+
+def cloud_says(endpoint: str, what: str) -> Any:
+    """One look at the cloud's own books."""
+    with urllib.request.urlopen(f"{endpoint}/_sidelight/{what}", timeout=60) as answer:
+        return json.load(answer)
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What a load run came to, and what of it is a fault."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STAGES = ("take", "await", "inspect", "evaluate", "delete")
+# What AWS allows an account and region in a second; the settings stay below.
+ALLOWED = {"ebs:GetSnapshotBlock": 1000.0, "ebs:ListSnapshotBlocks": 50.0}
+SETTINGS = {"ebs:GetSnapshotBlock": 900.0, "ebs:ListSnapshotBlocks": 40.0}
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a stage: seconds, and milliseconds of CPU."""
+
+    stage: str
+    seconds: float
+    cpu: float
+    store: float
+    aws: float
+    ended: float
+
+
+@dataclass
+class Figures:
+    """Everything that was counted. CPU in seconds, `budget` in calls a second of an account."""
+
+    instances: int
+    scans: int
+    states: Counter[str]
+    scans_of_an_instance: int
+    wall: float
+    dispatcher_cpu: float
+    waiting_cpu: float
+    workers_cpu: float
+    cloud_cpu: float
+    broker_cpu: float
+    log: Path
+    calls: list[dict[str, Any]]
+    budget: dict[str, float]
+    snapshots_left: int
+    orphans: int
+    findings: int
+    samples: list[dict[int, int]]
+    cloud_pid: int
+    runs: list[Run] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read the stages' log, which goes away with the run."""
+        for line in self.log.read_text(encoding="ascii").splitlines():
+            stage, *numbers = line.split()
+            self.runs.append(Run(stage, *map(float, numbers)))
+
+    @cached_property
+    def stages_cpu(self) -> float:
+        """Seconds of CPU within the stages."""
+        return sum(run.cpu for run in self.runs) / 1e3
+
+    @property
+    def queue_ms(self) -> float:
+        """CPU of the workers beyond the stages, a scan."""
+        return 1e3 * (self.workers_cpu - self.stages_cpu) / max(1, self.scans)
+
+    @property
+    def per_hour_and_core(self) -> float:
+        """Instances that a core of workers would do in an hour, by CPU."""
+        return 3600 * self.scans / self.workers_cpu
+
+    @cached_property
+    def faults(self) -> list[str]:
+        """What must not be."""
+        found = []
+        if self.states != {"DONE": self.instances}:
+            found.append(f"{self.instances} instances, but scans are {dict(self.states)}")
+        if self.scans_of_an_instance != 1:
+            found.append(f"an instance was scanned {self.scans_of_an_instance} times")
+        created = sum(c["calls"] for c in self.calls if c["operation"] == "ec2:CreateSnapshots")
+        if created != self.instances:
+            found.append(f"CreateSnapshots was called {created} times")
+        if self.snapshots_left or self.orphans:
+            found.append(f"{self.snapshots_left} snapshots left, {self.orphans} orphans")
+        if not self.findings:
+            found.append("no finding: nothing was matched")
+        return found + [
+            f"{account}: {most} {operation} in one second, {allowed:.0f} are allowed"
+            for operation, account, most, allowed in self.peaks()
+            if most > allowed
+        ]
+
+    def peaks(self) -> list[tuple[str, str, int, float]]:
+        """(operation, account, most calls in a second, what AWS would allow at this budget)."""
+        return [
+            (call["operation"], call["account"], call["per_second"],
+             ALLOWED[call["operation"]] * self.budget[call["operation"]]
+             / SETTINGS[call["operation"]])
+            for call in self.calls
+            if call["operation"] in self.budget
+        ]  # fmt: skip
+
+    def of(self, stage: str) -> list[Run]:
+        """The runs of one stage."""
+        return [run for run in self.runs if run.stage == stage]
+
+    def as_json(self) -> str:
+        """For the model, and for tests."""
+        scans = max(1, self.scans)
+        operations = Counter[str]()
+        for call in self.calls:
+            operations[call["operation"]] += call["calls"]
+        document = {
+            "instances": self.instances,
+            "scans": self.scans,
+            "states": self.states,
+            "faults": self.faults,
+            "wall_seconds": self.wall,
+            "cpu_ms_a_scan": {
+                "workers": 1e3 * self.workers_cpu / scans,
+                "stages": 1e3 * self.stages_cpu / scans,
+                "store": sum(run.store for run in self.runs) / scans,
+                "queue": self.queue_ms,
+                "dispatcher": 1e3 * self.dispatcher_cpu / scans,
+                "broker": 1e3 * self.broker_cpu / scans,
+                "cloud": 1e3 * self.cloud_cpu / scans,
+            },
+            "calls_a_scan": {name: count / scans for name, count in sorted(operations.items())},
+            "runs": {stage: len(self.of(stage)) for stage in STAGES},
+            "per_hour_and_core": self.per_hour_and_core,
+        }
+        return json.dumps(document, indent=2)
+
+
+def report(figures: Figures) -> str:
+    """For people."""
+    scans = max(1, figures.scans)
+    lines = [
+        "",
+        f"{figures.scans} scans of {figures.instances} instances in {figures.wall:.0f} s: "
+        + ", ".join(f"{count} {state}" for state, count in figures.states.items()),
+        (
+            f"{figures.per_hour_and_core:.0f} instances an hour a core of workers (by their CPU); "
+            f"{3600 * figures.scans / figures.wall:.0f} an hour on this machine, cloud and all"
+        ),
+        "",
+        "stage      runs   p50 s   p95 s   CPU ms   of it store   AWS calls",
+        *(_stage_line(stage, figures.of(stage)) for stage in STAGES if figures.of(stage)),
+        "",
+        (
+            "CPU ms a scan: "
+            f"stages {1e3 * figures.stages_cpu / scans:.1f} "
+            f"(of it the store {sum(run.store for run in figures.runs) / scans:.1f}, "
+            f"AWS calls {sum(run.aws for run in figures.runs) / scans:.1f}), "
+            f"queue {figures.queue_ms:.1f}, broker {1e3 * figures.broker_cpu / scans:.1f}, "
+            f"dispatcher {1e3 * figures.dispatcher_cpu / scans:.1f}"
+            f" (+ {1e3 * figures.waiting_cpu / scans:.1f} waiting), "
+            f"the cloud's own {1e3 * figures.cloud_cpu / scans:.1f}"
+        ),
+        "",
+        *_peak_lines(figures),
+        *_memory_lines(figures),
+        (
+            f"{figures.snapshots_left} snapshots left, {figures.orphans} orphans, at most "
+            f"{figures.scans_of_an_instance} scan of an instance, {figures.findings} findings"
+        ),
+        *(f"FAULT: {fault}" for fault in figures.faults),
+    ]
+    return "\n".join(lines)
+
+
+def _stage_line(stage: str, runs: list[Run]) -> str:
+    seconds = sorted(run.seconds for run in runs)
+    count = len(runs)
+    return (
+        f"{stage:9}{count:6}{seconds[count // 2]:8.3f}{seconds[int(count * 0.95)]:8.3f}"
+        f"{sum(run.cpu for run in runs) / count:9.2f}{sum(run.store for run in runs) / count:14.2f}"
+        f"{sum(run.aws for run in runs) / count:12.2f}"
+    )
+
+
+def _peak_lines(figures: Figures) -> list[str]:
+    most: dict[str, tuple[int, float]] = {}
+    for operation, _, peak, allowed in figures.peaks():
+        most[operation] = max(most.get(operation, (0, 0.0)), (peak, allowed))
+    return [
+        f"{operation}: budget {figures.budget[operation]:.0f} a second and account; the busiest "
+        f"second of any account had {peak} (AWS would allow {allowed:.0f})"
+        for operation, (peak, allowed) in most.items()
+    ]
+
+
+def _memory_lines(figures: Figures) -> list[str]:
+    """The workers' memory at a quarter of the run and at its end: flat is what it should be."""
+    sums = [
+        sum(size for pid, size in sample.items() if pid != figures.cloud_pid) / MIB
+        for sample in figures.samples
+    ]
+    if len(sums) < 4:
+        return []
+    quarters = [sums[int(len(sums) * part)] for part in (0.25, 0.5, 0.75)] + [sums[-2]]
+    processes = len(figures.samples[-2]) - 1
+    return [
+        f"memory of the {processes} worker processes at 25, 50, 75 and 100% of the run: "
+        + ", ".join(f"{value:.0f}" for value in quarters)
+        + " MiB"
+    ]
