@@ -77,8 +77,9 @@ class Control:
         *,
         on_demand: bool,
         only: Collection[str] = (),
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Started:
-        """Scans in all these places; one that cannot be entered stops no other.
+        """Scans in all these places, until `stopped`; one that cannot be entered stops no other.
 
         Coverage tells of what could not be seen. Raises StoreError.
         """
@@ -94,6 +95,9 @@ class Control:
                     continue
                 reached.append(place)
                 scans += self._start(place, found, configuration, on_demand=on_demand, only=only)
+                if stopped():
+                    pool.shutdown(cancel_futures=True)
+                    break
         self._cover(reached, closed)
         return Started(tuple(scans), tuple(reached), tuple(closed))
 
@@ -233,7 +237,11 @@ class Control:
         return swept
 
     def sweep_everywhere(
-        self, places: Sequence[Place | Unreachable], *, dry_run: bool = False
+        self,
+        places: Sequence[Place | Unreachable],
+        *,
+        dry_run: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> tuple[list[tuple[Place, Swept]], list[Unreachable]]:
         """Sweep all these places; those that could not be looked at are the second. StoreError."""
         closed = [place for place in places if isinstance(place, Unreachable)]
@@ -252,6 +260,9 @@ class Control:
                     closed.append(seen)
                 else:
                     swept.append((place, seen))
+                if stopped():
+                    pool.shutdown(cancel_futures=True)
+                    break
         return swept, closed
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dispatcher import fleet_report as report
+from dispatcher.commands.serving import run, worker
 from dispatcher.control import Control, failed
 from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
@@ -35,6 +36,10 @@ PARTIAL, FAILED = 3, 4
 @click.group()
 def fleet() -> None:
     """Scan a fleet over the queue: settings come from SIDELIGHT_… in the environment."""
+
+
+fleet.add_command(run)
+fleet.add_command(worker)
 
 
 def store_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -199,6 +204,8 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
     with _store(store_url) as store:
         scans = store.scans.select(live=not everything)
         costs = store.costs.of([scan.id for scan in scans])
+        for line in report.unattended_lines(store.unattended()):
+            click.echo(line, err=True)
         if form == "json":
             click.echo(dumps(report.status_document(scans, costs)), nl=False)
             return

@@ -12,6 +12,7 @@ from sidelight.model import Severity
 from sidelight.report import as_json
 from sidelight.report.as_table import printable, severity_text, table
 from sidelight.store import State
+from workers.app import STAGE_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dispatcher.places import Place
     from dispatcher.sweep import Swept
     from sidelight.store import Cost, FindingRow, Scan, Store
+    from sidelight.store.unattended import Unattended
 
 GRAVEST_FIRST = sorted(Severity, key=lambda severity: -severity.rank)
 
@@ -128,6 +130,16 @@ def swept_lines(swept: Sequence[tuple[Place, Swept]]) -> list[str]:
         f"{place.account}/{place.region}: {len(one.orphans)} orphaned snapshots, "
         f"{len(one.deleted)} deleted, {len(one.left)} left; {len(one.live)} of running scans"
         for place, one in swept
+    ]
+
+
+def unattended_lines(rows: Iterable[Unattended]) -> list[str]:
+    """One line for each region and stage that no worker attends to."""
+    return [
+        f"sidelight: {row.region}: {row.scans} scans in {row.state} since "
+        f"{row.since.isoformat(timespec='seconds')}, and nobody takes them: no worker of the "
+        f"queue {STAGE_OF[State(row.state)]!r} there?"
+        for row in rows
     ]
 
 

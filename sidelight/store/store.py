@@ -15,7 +15,9 @@ from sidelight.store.fleet import Fleet
 from sidelight.store.migrate import migrate
 from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
+from sidelight.store.singletons import Singletons
 from sidelight.store.sweeps import Sweeps
+from sidelight.store.unattended import Unattended, unattended
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,6 +50,7 @@ class Store:
         self.fleet = Fleet(self._database, clock)
         self.costs = Costs(self._database)
         self.sweeps = Sweeps(self._database, clock)
+        self.singletons = Singletons(self._database, clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""
@@ -64,6 +67,10 @@ class Store:
             connection.execute(dialect.insert(properties).on_conflict_do_nothing(), made)
             query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
             return str(connection.execute(query).scalar_one())
+
+    def unattended(self) -> list[Unattended]:
+        """Regions and states whose scans no worker takes."""
+        return unattended(self._database, self.clock)
 
     def close(self) -> None:
         """Close all connections."""

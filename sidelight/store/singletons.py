@@ -1,0 +1,80 @@
+"""What only one process does at a time, and when it was last done."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sidelight.errors import StoreError
+from sidelight.store.schema import properties
+
+if TYPE_CHECKING:
+    from sidelight.store.clock import Clock
+    from sidelight.store.engine import Database
+
+HOLDER, DONE = "holder:", "done:"
+
+
+class Singletons:
+    """A lease by name, kept in the store's properties and moved by compare-and-set."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def hold(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or renew the lease for `seconds`; False where another has it."""
+        now = self._clock()
+        until = (now + timedelta(seconds=seconds)).isoformat()
+        with self._database.write() as connection:
+            before = _read(connection, HOLDER + name)
+            if before is not None:
+                held = json.loads(before)
+                if held["holder"] != holder and datetime.fromisoformat(held["until"]) > now:
+                    return False
+            value = json.dumps({"holder": holder, "until": until})
+            return _swap(connection, HOLDER + name, before, value)
+
+    def release(self, name: str, holder: str) -> None:
+        """Give the lease back, if it is ours."""
+        with self._database.write() as connection:
+            before = _read(connection, HOLDER + name)
+            if before is not None and json.loads(before)["holder"] == holder:
+                ended = json.dumps({"holder": "", "until": self._clock().isoformat()})
+                _swap(connection, HOLDER + name, before, ended)
+
+    def done_at(self, name: str) -> datetime | None:
+        """When this was last done, by whomever."""
+        with self._database.read() as connection:
+            value = _read(connection, DONE + name)
+        return None if value is None else datetime.fromisoformat(value)
+
+    def done(self, name: str) -> None:
+        """It was done now."""
+        with self._database.write() as connection:
+            before = _read(connection, DONE + name)
+            if not _swap(connection, DONE + name, before, self._clock().isoformat()):
+                raise StoreError("was done by another meanwhile", where=name)
+
+
+def _read(connection: Connection, name: str) -> str | None:
+    query = select(properties.c.value).where(properties.c.name == name)
+    return connection.execute(query).scalar()
+
+
+def _swap(connection: Connection, name: str, before: str | None, after: str) -> bool:
+    """Write `after`, unless another did since `before` was read."""
+    if before is None:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        made = dialect.insert(properties).values(name=name, value=after).on_conflict_do_nothing()
+        return connection.execute(made.returning(properties.c.name)).first() is not None
+    statement = (
+        update(properties)
+        .where(properties.c.name == name, properties.c.value == before)
+        .values(value=after)
+    )
+    return connection.execute(statement).rowcount == 1
