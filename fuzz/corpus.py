@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent / "corpus"
+FOLDER = Path(__file__).resolve().parent / "inputs"
 
 
 def load(name: str) -> list[bytes]:
@@ -31,3 +32,13 @@ def keep(name: str, folder: Path) -> int:
     text = "".join(data.hex() + "\n" for data in ordered)
     (FOLDER / f"{name}.xz").write_bytes(lzma.compress(text.encode(), preset=9))
     return len(ordered)
+
+
+def main() -> None:
+    """`python -m fuzz.corpus FOLDER`: commit what `python -m fuzz --corpus FOLDER` left there."""
+    for folder in sorted(Path(sys.argv[1]).iterdir()):
+        print(f"{folder.name}: {keep(folder.name, folder)} inputs")
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ STRUCTURES = {
         "ext-entries", "ext-lockstep", "ext-directories", "ext-inline",
     ),
     "fuzz.ext_journals": ("jbd2-superblocks", "jbd2-logs", "jbd2-fast-scans", "jbd2-fast-replays"),
+    "fuzz.tree_structures": ("tree-fstab", "tree-machines"),
     "fuzz.xfs_structures": (
         "xfs-superblocks", "xfs-inodes", "xfs-shortform", "xfs-blocks", "xfs-directories",
         "xfs-extents", "xfs-trees", "xfs-log-items", "xfs-log-rings",

@@ -36,6 +36,11 @@ def test_mutated_structures_raise_only_our_errors(name: str) -> None:
     assert sum(decode(data) for data in inputs) > 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_target_has_a_corpus(name: str) -> None:
+    assert corpus.load(name)
+
+
 def test_an_input_gives_the_same_choices_again_and_its_bytes_steer_them() -> None:
     first, again, other = (
         Choices(b"ab" + b"\x01\x02" * 8),
