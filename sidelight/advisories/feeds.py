@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import tarfile
@@ -52,6 +53,7 @@ Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
 
 MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
 MAX_DOCUMENT = 256 << 20  # bytes of one JSON or YAML document
+MAX_STREAM = 4 << 30  # bytes of one XML or CSV document, unpacked
 MAX_MEMBERS = 2_000_000  # files of one archive
 
 
@@ -258,10 +260,29 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
         parse = _document(path)
     with _open(path) as stream:
         try:
-            for parsed in parse(stream):
+            for parsed in parse(cast("IO[bytes]", _Capped(stream, MAX_STREAM))):
                 yield Item(str(path), parsed)
         except FormatError as error:
             raise type(error)(str(error), where=str(path)) from error
+
+
+class _Capped(io.RawIOBase):
+    """A stream that ends with a LimitError where it is longer than it may be."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise LimitError(f"unpacks to more than {MAX_STREAM >> 20} MiB")
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _document(path: Path) -> Callable[[IO[bytes]], Iterator[Parsed]]:

@@ -28,9 +28,13 @@ def parse(stream: IO[bytes]) -> Iterator[VulnerabilityFact]:
         if "cve" not in header or "epss" not in header:
             raise DamagedError(f"no columns `cve` and `epss` but {', '.join(header[:6])}")
         percentile = next((header.index(name) for name in _PERCENTILE if name in header), None)
+        columns = header.index("cve"), header.index("epss"), percentile
+        number = 1
         for number, row in enumerate(rows, 2):
             if row:
-                yield _fact(row, (header.index("cve"), header.index("epss"), percentile), number)
+                yield _fact(row, columns, number)
+        if number == 1:
+            raise DamagedError("nothing behind its header")
     except (UnicodeDecodeError, csv.Error) as error:
         raise DamagedError(f"not CSV: {error}") from error
     finally:

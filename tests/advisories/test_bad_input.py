@@ -1,0 +1,311 @@
+"""Feeds that are cut off, of another form, contradictory or absurdly large: each format of them.
+
+The build names the file, and the record where there are several; what was built before stays.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zstandard
+
+from dispatcher.cli import main
+from sidelight.advisories import Database, build, feeds
+from sidelight.errors import FormatError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OSV = {
+    "id": "GHSA-1",
+    "modified": "2024-01-01T00:00:00Z",
+    "summary": "a package that is affected",
+    "affected": [
+        {
+            "package": {"ecosystem": "npm", "name": "a"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.0.0"}]}],
+        }
+    ],
+}
+UPDATEINFO = b"""<?xml version="1.0"?><updates><update type="security"><id>ALAS2-2024-1</id>
+<title>t</title><references><reference type="cve" id="CVE-2024-0001"/></references><pkglist>
+<collection><package name="a" version="1" release="1.amzn2" epoch="0"/></collection></pkglist>
+</update></updates>"""
+OVAL = b"""<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5"><definitions>
+<definition id="oval:com.oracle.elsa:def:1"><metadata><title>ELSA-2024-1: a</title><advisory><cve>
+CVE-2024-0001</cve></advisory></metadata><criteria><criterion comment="Oracle Linux 9 is installed"
+/><criterion comment="a is earlier than 0:1-1.el9"/></criteria></definition></definitions>
+</oval_definitions>"""
+UBUNTU_OVAL = b"""<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">
+<definitions><definition id="oval:com.ubuntu.jammy:def:1"><metadata><title>CVE-2024-0001 on Ubuntu
+</title></metadata></definition></definitions></oval_definitions>"""
+TRACKER = {"a": {"CVE-2024-0001": {"releases": {"bookworm": {"status": "open", "urgency": "low"}}}}}
+KEV = {"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-2024-0001"}]}
+SECDB = {"distroversion": "v3.19",
+         "packages": [{"pkg": {"name": "a", "secfixes": {"1-r0": ["CVE-2024-0001"]}}}]}  # fmt: skip
+ALAS = {"ID": "ALAS2-2024-1", "Pkglist": {"Collection": {"Package": []}}, "Title": "t"}
+UBUNTU = {
+    "id": "CVE-2024-0001",
+    "priority": "low",
+    "packages": {"jammy": {"a": {"status": "needed"}}},
+}
+ROCKY = {"name": "RLSA-1", "affectedProducts": [], "cves": [], "rpms": {}}
+CSAF = {
+    "document": {
+        "category": "csaf_vex",
+        "tracking": {"id": "CVE-2024-0001"},
+        "publisher": {"name": "Red Hat"},
+    },
+    "product_tree": {},
+    "vulnerabilities": [],
+}
+ENDS = {"lastDays": {"Debian:12": "2028-06-30"}, "source": "a contract of one's own"}
+RUBYSEC = b"gem: a\ncve: 2024-0001\ntitle: t\npatched_versions:\n  - '>= 1.2'\n"
+PHP = b"title: t\nreference: composer://a/b\nbranches:\n    1.x:\n        versions: ['<1.2']\n"
+EPSS = b"cve,epss,percentile\nCVE-2024-0001,0.1,0.5\n"
+
+
+def _zip(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.json", data)
+    return out.getvalue()
+
+
+def _tar(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo("1.json")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+WHOLE: dict[str, bytes] = {
+    "osv.json": _json(OSV),
+    "osv.jsonl": _json(OSV),
+    "osv.json.gz": gzip.compress(_json(OSV)),
+    "osv.json.bz2": bz2.compress(_json(OSV)),
+    "osv.json.xz": lzma.compress(_json(OSV)),
+    "osv.json.zst": zstandard.compress(_json(OSV)),
+    "osv.zip": _zip(_json(OSV)),
+    "osv.tar": _tar(_json(OSV)),
+    "osv.tar.gz": gzip.compress(_tar(_json(OSV))),
+    "osv.tar.zst": zstandard.compress(_tar(_json(OSV))),
+    "csaf.json": _json(CSAF),
+    "tracker.json": _json(TRACKER),
+    "kev.json": _json(KEV),
+    "secdb.json": _json(SECDB),
+    "alas.json": _json(ALAS),
+    "ubuntu.json": _json(UBUNTU),
+    "rocky.json": _json(ROCKY),
+    "ends.json": _json(ENDS),
+    "updateinfo.xml": UPDATEINFO,
+    "updateinfo.xml.gz": gzip.compress(UPDATEINFO),
+    "oracle.xml": OVAL,
+    "ubuntu.xml.bz2": bz2.compress(UBUNTU_OVAL),
+    "rubysec.yml": RUBYSEC,
+    "friendsofphp.yaml": PHP,
+    "epss.csv": EPSS,
+    "epss.csv.gz": gzip.compress(EPSS),
+}
+# A text that is cut at a line's end, or within a last word, is a shorter text.
+CUT_WITHIN_IS_WHOLE = {"rubysec.yml", "friendsofphp.yaml"}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A database that was built before."""
+    feed = tmp_path / "before.json"
+    feed.write_bytes(_json(OSV))
+    build([feed], tmp_path / "db")
+    return tmp_path / "db"
+
+
+def _refused(feed: Path, kept: Path, kind: type[FormatError] = FormatError) -> str:
+    """Where the build says the fault is; the database of before must still be there."""
+    before = kept.read_bytes()
+    with pytest.raises(kind) as caught:
+        build([feed], kept)
+    assert caught.value.where.startswith(str(feed))
+    assert kept.read_bytes() == before
+    assert not [path for path in kept.parent.iterdir() if path.name.endswith(".part")]
+    return caught.value.where
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_each_whole_file_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(WHOLE[name])
+    list(feeds.read(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE.keys() - CUT_WITHIN_IS_WHOLE))
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_a_file_that_is_cut_off_is_told(tmp_path: Path, kept: Path, name: str, part: float) -> None:
+    data = WHOLE[name]
+    # A tar's end is padding, and a CSV is whole at a line's end.
+    size = 600 if name == "osv.tar" else int(len(data) * part)
+    size = size - 5 if name == "epss.csv" and data[:size].endswith(b"\n") else size
+    feed = tmp_path / name
+    feed.write_bytes(data[:size])
+    _refused(feed, kept)
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if not name.endswith((".json", "jsonl"))])
+def test_other_bytes_under_a_feeds_name_are_told(tmp_path: Path, kept: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"<html><title>Service unavailable</title></html>")
+    _refused(tmp_path / name, kept)
+
+
+WRONG: dict[str, Any] = {
+    "osv": OSV | {"affected": {"a": 1}},
+    "osv severity": OSV | {"severity": "HIGH"},
+    "tracker": {"a": {"CVE-2024-0001": {"releases": {"bookworm": {"status": 1}}}}},
+    "kev": KEV | {"vulnerabilities": "none"},
+    "secdb": SECDB | {"packages": [1]},
+    "alas": ALAS | {"Pkglist": {"Collection": {"Package": "a"}}},
+    "ubuntu": UBUNTU | {"packages": {"jammy": 1}},
+    "rocky": ROCKY | {"cves": 1},
+    "csaf": CSAF | {"product_tree": []},
+    "ends": {"lastDays": {"Debian:12": "soon"}},
+    "nothing known": {"hello": "world"},
+    "no object": 7,
+    "a list of no objects": [1],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_another_schema_is_told(tmp_path: Path, kept: Path, name: str) -> None:
+    feed = tmp_path / "wrong.json"
+    feed.write_bytes(_json(WRONG[name]))
+    _refused(feed, kept)
+
+
+def test_the_record_is_named_in_every_kind_of_file(tmp_path: Path, kept: Path) -> None:
+    wrong = _json(OSV | {"id": "GHSA-2", "affected": 1})
+    lines = tmp_path / "lines.jsonl"
+    lines.write_bytes(_json(OSV) + b"\n" + wrong)
+    assert _refused(lines, kept) == f"{lines}: record 2 (GHSA-2)"
+    listed = tmp_path / "list.json"
+    listed.write_bytes(b"[" + _json(OSV) + b"," + wrong + b"]")
+    assert _refused(listed, kept) == f"{listed}[1] (GHSA-2)"
+    packed = tmp_path / "all.zip"
+    packed.write_bytes(_zip(wrong))
+    assert _refused(packed, kept) == f"{packed}: 1.json (GHSA-2)"
+
+
+def test_an_id_twice_with_other_contents_is_told_with_both_places(
+    tmp_path: Path, kept: Path
+) -> None:
+    lines = tmp_path / "lines.jsonl"
+    lines.write_bytes(_json(OSV) + b"\n" + _json(OSV | {"summary": "another"}))
+    with pytest.raises(FormatError, match="GHSA-1 is already at record 1"):
+        build([lines], kept)
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Limits that a test can go beyond at little cost; by nature they are the same ones."""
+    limit = 1 << 20
+    for name in ("MAX_RECORD", "MAX_DOCUMENT", "MAX_STREAM"):
+        monkeypatch.setattr(feeds, name, limit)
+    return limit
+
+
+BOMBS: dict[str, Callable[[bytes], bytes]] = {
+    "bomb.json": bytes,
+    "bomb.jsonl": bytes,
+    "bomb.json.gz": gzip.compress,
+    "bomb.json.bz2": bz2.compress,
+    "bomb.jsonl.xz": lzma.compress,
+    "bomb.json.zst": zstandard.compress,
+    "bomb.zip": _zip,
+    "bomb.tar.gz": lambda data: gzip.compress(_tar(data)),
+    "bomb.xml.gz": lambda data: gzip.compress(b"<updates>" + data),
+    "bomb.csv.xz": lambda data: lzma.compress(b"cve,epss\n#" + data),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_unpacks_to_too_much_is_stopped_there(
+    tmp_path: Path, kept: Path, name: str, small_limits: int
+) -> None:
+    feed = tmp_path / name
+    feed.write_bytes(BOMBS[name](b" " * (8 * small_limits)))
+    _refused(feed, kept, LimitError if name != "bomb.csv.xz" else FormatError)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("deep.json", b"[" * 100_000),
+        ("digits.json", b'{"a": ' + b"9" * 100_000 + b"}"),
+        (
+            "laughs.xml",
+            b"<!DOCTYPE a [<!ENTITY b 'cc'><!ENTITY d '&b;&b;'>]><updates>&d;</updates>",
+        ),
+        ("outside.xml", b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><updates/>"),
+        ("laughs.yml", b"a: &a [x,x]\nb: &b [*a,*a]\ngem: [*b,*b]\npatched_versions: [*b]\n"),
+        ("object.yml", b"gem: !!python/object/apply:os.system ['true']\n"),
+    ],
+)
+def test_documents_made_to_hurt_their_reader_are_told(
+    tmp_path: Path, kept: Path, name: str, data: bytes
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    _refused(tmp_path / name, kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "G" * 2000},
+        {"aliases": ["CVE-2024-0001\0"]},
+        {"affected": [{"package": {"ecosystem": "npm", "name": "a" * 70_000}, "versions": ["1"]}]},
+    ],
+)
+def test_names_of_absurd_size_are_told(
+    tmp_path: Path, kept: Path, change: dict[str, object]
+) -> None:
+    (tmp_path / "absurd.json").write_bytes(_json(OSV | change))
+    _refused(tmp_path / "absurd.json", kept)
+
+
+def test_a_version_of_absurd_size_loses_its_row_and_is_told(tmp_path: Path, kept: Path) -> None:
+    span = {"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1" * 100_000}]}
+    row = {"package": {"ecosystem": "npm", "name": "b"}, "ranges": [span]}
+    (tmp_path / "absurd.json").write_bytes(_json(OSV | {"affected": [*OSV["affected"], row]}))
+    summary = build([tmp_path / "absurd.json"], kept)
+    assert (summary.rows, summary.problem_count) == (1, 1)
+    with Database.open(kept) as database:
+        assert database.info().problems == 1
+
+
+def test_the_command_ends_with_4_and_names_the_place(
+    tmp_path: Path,
+    kept: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_bytes(_json(OSV) + b"\n{")
+    before = kept.read_bytes()
+    monkeypatch.setattr("sys.argv", ["x", "advisories", "build", "--out", str(kept), str(feed)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 4
+    assert f"{feed}: record 2" in capsys.readouterr().err.replace("\n", "")
+    assert kept.read_bytes() == before
