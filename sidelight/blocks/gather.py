@@ -47,7 +47,7 @@ def windows(offsets: Offsets, size: int, most_bytes: int = WINDOW_BYTES) -> Iter
 def gather(
     source: BlockSource, offsets: Offsets, size: int
 ) -> tuple[bytes, dict[int, SourceError]]:
-    """Read `size` bytes at each of `offsets` (sorted).
+    """Read `size` bytes at each of `offsets`, which should ascend: a step back is another read.
 
     Returns them all, one after the other, and the errors by row; such rows are zeros.
     """
@@ -59,7 +59,7 @@ def gather(
     far = np.diff(offsets // RUN) != 0
     # Pieces lie without gaps; a run of pieces is one read.
     pieces = _cuts(far | (steps != size), len(starts))
-    ends = _cuts(far | (steps > size + GAP), len(starts))
+    ends = _cuts(far | (steps < 0) | (steps > size + GAP), len(starts))
     runs = list(pairwise(ends))
     source.prefetch(
         [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
