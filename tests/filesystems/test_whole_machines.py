@@ -193,3 +193,34 @@ def test_every_block_is_read_once(disks: list[Path]) -> None:
         for cache, fetcher in pairs:
             cache.close()
             fetcher.close()
+
+
+def test_units_and_gpt_types_mount_what_fstab_does_not_name(tmp_path: Path) -> None:
+    mib = 1 << 20
+    words = ("-n1:1M:+8M", "-t1:8304", "-n2:9M:+4M", "-t2:8302", "-n3:13M:+4M", "-c3:app data")
+    one = disk(tmp_path / "one.img", 20 * mib, *words)
+    unit = b"[Mount]\nWhat=/dev/disk/by-partlabel/app\\x20data\nWhere=/srv/app\n"
+    lazily = b"[Automount]\nWhere=/srv/app\n[Install]\nWantedBy=local-fs.target\n"
+    root = ext4(
+        tmp_path / "root",
+        8 * mib,
+        {
+            "etc/os-release": b"ID=test\n",
+            "etc/fstab": b"/dev/xvdz /mnt auto nofail 0 2\n",
+            "etc/systemd/system/srv-app.mount": unit,
+            "etc/systemd/system/srv-app.automount": lazily,
+            "etc/systemd/system/local-fs.target.wants/srv-app.automount": lazily,
+            "usr/lib/systemd/system-generators/systemd-gpt-auto-generator": b"",
+            "home/": b"",
+            "srv/app/": b"",
+        },
+    )
+    place(one, root.read_bytes(), mib)
+    place(one, ext4(tmp_path / "home", 4 * mib, {"ada/x": b"1"}).read_bytes(), 9 * mib)
+    place(one, ext4(tmp_path / "app", 4 * mib, {"app.jar": b"PK"}).read_bytes(), 13 * mib)
+    register()
+    with pyfilesystem.open_fs(f"image://{one}") as machine:
+        tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS
+        assert tree.problems == []
+        assert {"home/ada/x", "srv/app/app.jar"} <= files(tree)
+        assert [summary.mount for summary in tree.filesystems] == ["/", "/srv/app", "/home"]
