@@ -24,6 +24,7 @@ COMMANDS = {
     "tree": ("dispatcher.commands.trees", "tree"),
     "advisories": ("dispatcher.commands.advisories", "advisories"),
     "fleet": ("dispatcher.fleet", "fleet"),
+    "serve": ("dispatcher.commands.serve", "serve"),
     "local": ("dispatcher.commands.local", "local"),
 }
 

@@ -15,12 +15,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from dispatcher import fleet_report as report
 from dispatcher.commands.serving import run, worker
 from dispatcher.control import Control, failed
+from dispatcher.cost_report import costs_document, costs_table, moment
 from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
 from dispatcher.places import Wanted
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for
 from sidelight.store import TERMINAL, FindingStatus, Store
+from sidelight.store.costs import BY
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -241,6 +243,22 @@ def findings(form: str, store_url: str | None, instance: str, account: str, want
             click.echo(dumps(report.findings_document(rows)), nl=False)
         else:
             console_for(sys.stdout).print(report.findings_table(rows))
+
+
+@fleet.command("costs")
+@store_option
+@format_option
+@click.option("--by", "by", multiple=True, type=click.Choice(BY), default=["account"],
+              show_default=True, help="Repeat to sum by several.")  # fmt: skip
+@click.option("--since", metavar="DATE", help="Of scans made since, as 2026-01-31 (UTC).")
+def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
+    """What scanning cost: calls, bytes, seconds, dollars of the EBS direct APIs."""
+    with _store(store_url) as store:
+        sums = store.costs.sums(by, moment(since) if since else None)
+    if form == "json":
+        click.echo(dumps(costs_document(sums, by)), nl=False)
+    else:
+        console_for(sys.stdout).print(costs_table(sums, by))
 
 
 @fleet.command("sweep")

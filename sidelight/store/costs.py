@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sidelight.store.rows import Cost
+from sidelight.store.rows import Cost, CostSum
 from sidelight.store.schema import costs, scans
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sidelight.store.engine import Database
 
 _SUMS = [costs.c[name] for name in Cost.__dataclass_fields__ if name != "scan"]
+
+
+# What costs are summed by, the widest first.
+BY = ("day", "account", "region", "instance")
 
 
 class Costs:
@@ -48,18 +52,42 @@ class Costs:
         with self._database.read() as connection:
             return float(connection.execute(query).scalar_one())
 
-    def by_account(self) -> dict[str, Cost]:
-        """Sums over all scans of an account; `scan` is empty."""
+    def sums(self, by: Collection[str] = (), since: datetime | None = None) -> list[CostSum]:
+        """Sums by some of BY, in their order; of scans that were made since then.
+
+        A scan that has cost nothing counts as a scan. Raises ValueError for what is not in BY.
+        """
+        chosen = [(name, self._group(name)) for name in BY if name in by]
+        if len(chosen) != len(set(by)):
+            raise ValueError(f"costs are summed by {', '.join(BY)}, not by {', '.join(by)}")
+        groups = [column for _, column in chosen]
         query = (
-            select(scans.c.account, *(func.sum(column).label(column.name) for column in _SUMS))
-            .join(scans, scans.c.id == costs.c.scan)
-            .group_by(scans.c.account)
+            select(
+                *(column.label(name) for name, column in chosen),
+                func.count().label("scans"),
+                *(func.coalesce(func.sum(column), 0).label(column.name) for column in _SUMS),
+            )
+            .select_from(scans.outerjoin(costs, scans.c.id == costs.c.scan))
+            .group_by(*groups)
+            .order_by(*groups)
         )
+        if since is not None:
+            query = query.where(scans.c.created_at >= since)
         with self._database.read() as connection:
-            return {
-                row.account: Cost("", **{c.name: getattr(row, c.name) for c in _SUMS})
-                for row in connection.execute(query)
-            }
+            return [_cost_sum(row) for row in connection.execute(query)]
+
+    def _group(self, name: str) -> Any:
+        if name != "day":
+            return scans.c[name]
+        if self._database.engine.dialect.name == "sqlite":
+            return func.date(scans.c.created_at)
+        return func.to_char(func.timezone("UTC", scans.c.created_at), "YYYY-MM-DD")
+
+
+def _cost_sum(row: Any) -> CostSum:
+    # PostgreSQL sums integers to decimals.
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(CostSum)}
+    return CostSum(**{name: kinds[name](value) for name, value in row._mapping.items()})  # noqa: SLF001 - SQLAlchemy's public way
 
 
 def add_cost(connection: Connection, cost: Cost) -> None:

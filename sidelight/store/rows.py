@@ -133,6 +133,27 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class CostSum:
+    """What several scans cost together. What was not summed by is empty; `day` is 2026-01-31.
+
+    A scan belongs to the day (UTC) on which it was made.
+    """
+
+    account: str = ""
+    region: str = ""
+    instance: str = ""
+    day: str = ""
+    scans: int = 0
+    get_calls: int = 0
+    list_calls: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a scan, for people to read."""
 

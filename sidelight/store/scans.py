@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # a queue with a long backlog is not made longer by the same scans every minute.
 GRACE = timedelta(seconds=60)
 MOST_DOUBLINGS = 6
+# Each so many scans that wait for a worker make the first wait one GRACE longer, up to fifteen.
+BACKLOG, MOST_GRACES = 100, 15
 # States in which a scan's snapshots may be pending.
 MAKING = (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING)
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -215,19 +217,19 @@ class Scans:
     def published(self, scan_ids: Sequence[str]) -> None:
         """These scans' messages were sent: the next ones not before their grace is over."""
         now = self._clock()
-        waits = {n: now + GRACE * 2**n for n in range(MOST_DOUBLINGS + 1)}
-        statement = (
-            update(scans)
-            # One that is not due any more was picked up already.
-            .where(scans.c.publish_at <= now)
-            .values(
-                publications=scans.c.publications + 1,
-                publish_at=case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS]),
-            )
-        )
+        waiting = select(func.count()).where(scans.c.state.in_(LIVE), scans.c.lease_until.is_(None))
         with self._database.write() as connection:
+            backlog = connection.execute(waiting).scalar_one() // BACKLOG
+            first = GRACE * min(max(1, backlog), MOST_GRACES)
+            waits = {n: now + first * 2**n for n in range(MOST_DOUBLINGS + 1)}
+            publish_at = case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS])
+            statement = update(scans).values(
+                publications=scans.c.publications + 1, publish_at=publish_at
+            )
             for part in _parts(list(scan_ids)):
-                connection.execute(statement.where(scans.c.id.in_(part)))
+                # One that is not due any more was picked up already.
+                due = statement.where(scans.c.id.in_(part), scans.c.publish_at <= now)
+                connection.execute(due)
 
     def expedite(self) -> None:
         """The broker is new and empty: publish every live scan when it is due, without a grace."""

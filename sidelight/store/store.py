@@ -17,6 +17,7 @@ from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
 from sidelight.store.singletons import Singletons
 from sidelight.store.sweeps import Sweeps
+from sidelight.store.totals import Totals
 from sidelight.store.unattended import Unattended, unattended
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Store:
         self.costs = Costs(self._database)
         self.sweeps = Sweeps(self._database, clock)
         self.singletons = Singletons(self._database, clock)
+        self.totals = Totals(self._database, clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""

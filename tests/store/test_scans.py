@@ -134,6 +134,17 @@ def test_a_new_scan_is_due_for_publication_until_it_is_published(
     assert store.scans.due(10)
 
 
+def test_of_a_long_queue_no_scan_is_published_again_before_its_turn(
+    store: Store, clock: Clock
+) -> None:
+    made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(500)], "here")
+    store.scans.published([scan.id for scan in made])
+    clock.advance(299)
+    assert not store.scans.due(10), "five hundred wait for a worker, and their messages as well"
+    clock.advance(1)
+    assert store.scans.due(10)
+
+
 def test_a_dead_workers_scan_is_due_when_its_lease_ends(store: Store, clock: Clock) -> None:
     scan = new(store)
     store.scans.published([scan.id])

@@ -1,0 +1,98 @@
+"""One web page: coverage, findings, costs and scans in sums. No script; all text is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from typing import TYPE_CHECKING
+
+from sidelight.model import Severity
+from sidelight.store import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sidelight.store import Store
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
+  color: #1c2733; background: #fff; }
+h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+p { margin: .2rem 0; color: #51606e; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #dde3e9; }
+td.n, th.n { text-align: right; }
+.bad { color: #a61b1b; font-weight: 600; }
+@media (prefers-color-scheme: dark) { body { color: #dfe6ee; background: #14191f; }
+  p { color: #9aa8b5; } th, td { border-color: #2b343d; } .bad { color: #ff8f8f; } }
+"""
+# The page needs nothing but its own style: the browser is told so.
+POLICY = (
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+RECENT_DAYS = 14
+
+
+def page(store: Store) -> str:
+    """The page as HTML. Raises StoreError."""
+    totals = store.totals
+    found = totals.findings()
+    counts = store.scans.counts()
+    sweeps = store.sweeps.all()
+    orphans = sum(one.orphans for one in sweeps)
+    left = sum(one.remaining for one in sweeps)
+    accounts = store.costs.sums(["account", "region"])
+    days = store.costs.sums(["day"])[-RECENT_DAYS:]
+    told = f"{orphans} orphaned snapshots were ever found, {left} are left"
+    leak = " class=bad" if orphans or left else ""
+    parts = [
+        f"<h1>Sidelight</h1><p>{totals.instances()} instances; <span{leak}>{told}</span>.</p>",
+        _table("Coverage", ("Status", "Reason", "Instances"),
+               [(row.status_code, row.reason, row.count) for row in totals.coverage()]),
+        _table("Active findings", ("Severity", "Findings"),
+               [(s.value, found.get(s.value, 0))
+                for s in sorted(Severity, key=lambda s: -s.rank)]),
+        _table("Scans", ("State", "Scans"),
+               [(state.value, counts[state]) for state in State if state in counts]),
+        _table("Costs by account and region", ("Account", "Region", *COSTS),
+               [(r.account, r.region, *_cost(r)) for r in accounts]),
+        _table("Costs by day", ("Day", *COSTS), [(r.day, *_cost(r)) for r in days]),
+    ]  # fmt: skip
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Sidelight</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    )
+
+
+COSTS = ("Scans", "Get calls", "List calls", "MiB", "USD")
+
+
+def _cost(row: object) -> tuple[object, ...]:
+    def of(name: str) -> float:
+        return float(getattr(row, name))
+
+    return (
+        int(of("scans")), int(of("get_calls")), int(of("list_calls")),
+        f"{of('bytes') / (1 << 20):.1f}", f"{of('usd'):.4f}",
+    )  # fmt: skip
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Every cell is escaped here: names come from machines and accounts that nobody vouches for."""
+    texts = ("Status", "Reason", "Severity", "State", "Account", "Region", "Day")
+    kinds = ["" if name in texts else " class=n" for name in head]
+
+    def line(cells: Sequence[object], tag: str) -> str:
+        made = (
+            f"<{tag}{kind}>{escape(str(cell))}</{tag}>"
+            for kind, cell in zip(kinds, cells, strict=True)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    if not body:
+        return f"<h2>{escape(title)}</h2><p>None yet.</p>"
+    return f"<h2>{escape(title)}</h2><table>{line(head, 'th')}{body}</table>"

@@ -1,0 +1,169 @@
+"""The fleet's metrics in Prometheus's text format: read from the store and the broker when asked.
+
+Nothing is counted in this process, so that any number of exporters tell the same, and none loses
+anything when it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kombu.exceptions import ChannelError, OperationalError
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from sidelight.model import Severity
+from sidelight.store import State
+from workers.app import STAGE_OF, STAGES, make_app, queues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+
+    from sidelight.store import Store
+    from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BROKER_SECONDS = 2.0  # a scrape does not wait longer for a broker that is away
+
+
+class Fleet(Collector):
+    """What one scrape collects. Raises StoreError while the store does not answer."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it."""
+        yield from self._queues()
+        yield from self._scans()
+        yield from self._covered()
+        yield from self._costs()
+        yield from self._sweeps()
+
+    def _queues(self) -> Iterator[Metric]:
+        """Jobs that wait and jobs under way: their sum is what a scaler of workers needs.
+
+        A broker's own count misses what workers have fetched; the leases in the store tell that.
+        """
+        jobs = GaugeMetricFamily(
+            "sidelight_queue_jobs", "Jobs of a queue: waiting in the broker, or held by a worker.",
+            labels=["queue", "state"],
+        )  # fmt: skip
+        live = self._store.totals.live_scans()
+        regions = sorted({one.region for one in live}) if self._settings.regional_queues else [""]
+        running = dict.fromkeys(queues(STAGES, regions, self._settings), 0)
+        for one in live:
+            region = one.region if self._settings.regional_queues else ""
+            (name, *_) = queues([STAGE_OF[one.state]], [region], self._settings)
+            running[name] += one.held
+        queued = self._queued(list(running))
+        for name, count in running.items():
+            jobs.add_metric([name, "running"], count)
+            if name in queued:
+                jobs.add_metric([name, "queued"], queued[name])
+        yield jobs
+        yield GaugeMetricFamily(
+            "sidelight_broker_up", "Whether the broker answered.", value=bool(queued)
+        )
+
+    def _queued(self, names: list[str]) -> dict[str, int]:
+        """Messages that wait, over all priorities; nothing where the broker does not answer."""
+        found: dict[str, int] = {}
+        app = make_app(self._settings)
+        try:
+            with app.connection_for_read() as connection:
+                connection.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+                for name in names:
+                    try:
+                        told = connection.default_channel.queue_declare(name, passive=True)
+                        found[name] = told.message_count
+                    except ChannelError:  # an empty queue is none, in Redis
+                        found[name] = 0
+        except (OperationalError, OSError) as error:
+            log.warning("the broker does not answer: %s", error)
+            return {}
+        finally:
+            app.close()
+        return found
+
+    def _scans(self) -> Iterator[Metric]:
+        counts = self._store.scans.counts()
+        scans = GaugeMetricFamily("sidelight_scans", "Scans by state.", labels=["state"])
+        for state in State:
+            scans.add_metric([state.value], counts.get(state, 0))
+        yield scans
+        ages = GaugeMetricFamily(
+            "sidelight_oldest_scan_seconds", "How long the oldest scan has been in a state.",
+            labels=["state"],
+        )  # fmt: skip
+        now = self._store.clock()
+        oldest: dict[State, float] = {}
+        for one in self._store.totals.live_scans():
+            age = (now - one.oldest).total_seconds()
+            oldest[one.state] = max(age, oldest.get(one.state, 0.0))
+        for state, age in oldest.items():
+            ages.add_metric([state.value], age)
+        yield ages
+
+    def _covered(self) -> Iterator[Metric]:
+        totals = self._store.totals
+        yield GaugeMetricFamily(
+            "sidelight_instances", "Instances that exist, as last discovered.",
+            value=totals.instances(),
+        )  # fmt: skip
+        covered = GaugeMetricFamily(
+            "sidelight_coverage_instances", "Instances by coverage.", labels=["status", "reason"]
+        )
+        for row in totals.coverage():
+            covered.add_metric([row.status_code, row.reason], row.count)
+        yield covered
+        found = GaugeMetricFamily(
+            "sidelight_findings", "Active findings by severity.", labels=["severity"]
+        )
+        counts = totals.findings()
+        for severity in Severity:
+            found.add_metric([severity.value], counts.get(severity.value, 0))
+        yield found
+
+    def _costs(self) -> Iterator[Metric]:
+        sums = self._store.costs.sums(["account", "region"])
+        for name, what, member in (
+            ("get_calls", "GetSnapshotBlock calls.", "get_calls"),
+            ("list_calls", "ListSnapshotBlocks calls.", "list_calls"),
+            ("read_bytes", "Bytes read from snapshots.", "bytes"),
+            ("read_seconds", "Seconds of reading.", "seconds"),
+            ("read_cpu_seconds", "Seconds of CPU of reading.", "cpu_seconds"),
+            ("usd", "Dollars of the EBS direct APIs' calls.", "usd"),
+        ):
+            family = CounterMetricFamily(f"sidelight_{name}", what, labels=["account", "region"])
+            for row in sums:
+                family.add_metric([row.account, row.region], getattr(row, member))
+            yield family
+
+    def _sweeps(self) -> Iterator[Metric]:
+        orphans = CounterMetricFamily(
+            "sidelight_orphan_snapshots", "Snapshots that outlived their scan: should stay 0.",
+            labels=["account", "region"],
+        )  # fmt: skip
+        left = GaugeMetricFamily(
+            "sidelight_orphan_snapshots_left", "Those that the last sweep could not delete.",
+            labels=["account", "region"],
+        )  # fmt: skip
+        for one in self._store.sweeps.all():
+            orphans.add_metric([one.account, one.region], one.orphans)
+            left.add_metric([one.account, one.region], one.remaining)
+        yield from (orphans, left)
+
+
+def exposition(store: Store, settings: Settings) -> bytes:
+    """The text of one scrape. Raises StoreError."""
+    # Registered without a look at what it collects: that would be a scrape of its own.
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Fleet(store, settings))
+    return generate_latest(registry)

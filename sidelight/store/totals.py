@@ -1,0 +1,86 @@
+"""How many there are of what: counted by the database, for metrics and overviews."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, func, select
+
+from sidelight.store.rows import LIVE, FindingStatus, State
+from sidelight.store.schema import coverage, findings, instances, scans
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sidelight.store.clock import Clock
+    from sidelight.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class LiveScans:
+    """Scans in one state and region: how many, how many of them a worker holds, the oldest."""
+
+    state: State
+    region: str
+    count: int
+    held: int
+    oldest: datetime  # when it entered the state
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Instances with the same coverage."""
+
+    status_code: str
+    reason: str
+    count: int
+
+
+class Totals:
+    """Counts over the whole store."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def live_scans(self) -> list[LiveScans]:
+        """By state and region."""
+        held = case((scans.c.lease_until > self._clock(), 1), else_=0)
+        query = (
+            select(
+                scans.c.state, scans.c.region, func.count(), func.sum(held),
+                func.min(scans.c.entered_at),
+            )
+            .where(scans.c.state.in_(LIVE))
+            .group_by(scans.c.state, scans.c.region)
+            .order_by(scans.c.state, scans.c.region)
+        )  # fmt: skip
+        with self._database.read() as connection:
+            return [
+                LiveScans(State(state), region, count, int(held), oldest)
+                for state, region, count, held, oldest in connection.execute(query)
+            ]
+
+    def coverage(self) -> list[Covered]:
+        """By status and reason."""
+        groups = (coverage.c.status_code, coverage.c.reason)
+        query = select(*groups, func.count()).group_by(*groups).order_by(*groups)
+        with self._database.read() as connection:
+            return [Covered(*row) for row in connection.execute(query)]
+
+    def findings(self) -> dict[str, int]:
+        """Active findings by severity."""
+        query = (
+            select(findings.c.severity, func.count())
+            .where(findings.c.status == FindingStatus.ACTIVE.value)
+            .group_by(findings.c.severity)
+        )
+        with self._database.read() as connection:
+            return {str(severity): count for severity, count in connection.execute(query)}
+
+    def instances(self) -> int:
+        """Those that are not gone."""
+        query = select(func.count()).where(instances.c.gone_at.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
