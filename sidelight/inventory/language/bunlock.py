@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.packagejson import asked_by
 from sidelight.inventory.language.structured import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -72,5 +73,7 @@ def _nearest(packages: dict[str, Any], key: str, name: str) -> str:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/bun-lock", Wants(names=frozenset({"bun.lock"}), limit=32 << 20), _parse
+    "language/bun-lock",
+    Wants(names=frozenset({"bun.lock"}), confirm=is_project, limit=32 << 20),
+    _parse,
 )

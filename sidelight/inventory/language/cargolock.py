@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Details, Entry, flat
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -38,5 +39,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/cargo-lock", Wants(names=frozenset({"Cargo.lock"}), limit=8 << 20), _parse
+    "language/cargo-lock",
+    Wants(names=frozenset({"Cargo.lock"}), confirm=is_project, limit=8 << 20),
+    _parse,
 )

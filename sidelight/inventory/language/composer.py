@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.errors import FormatError
 from sidelight.inventory.language.entry import Details, Entry, composer
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_json, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -66,7 +67,9 @@ def _installed(path: str) -> bool:
 
 
 LOCK_EXTRACTOR: Final = GeneratorExtractor(
-    "language/php-lock", Wants(names=frozenset({"composer.lock"}), limit=32 << 20), _parse_lock
+    "language/php-lock",
+    Wants(names=frozenset({"composer.lock"}), confirm=is_project, limit=32 << 20),
+    _parse_lock,
 )
 INSTALLED_EXTRACTOR: Final = GeneratorExtractor(
     "language/php-installed",

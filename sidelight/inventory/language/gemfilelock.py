@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Details, Entry, flat
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -38,6 +39,6 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 EXTRACTOR: Final = GeneratorExtractor(
     "language/ruby-lock",
-    Wants(names=frozenset({"Gemfile.lock", "gems.locked"}), limit=8 << 20),
+    Wants(names=frozenset({"Gemfile.lock", "gems.locked"}), confirm=is_project, limit=8 << 20),
     _parse,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import DamagedError
 from sidelight.inventory.language.entry import Details, Entry, golang
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def _parse_sum(file: WantedFile) -> Iterator[Entry]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/go-mod", Wants(names=frozenset({"go.mod"}), limit=8 << 20), _parse
+    "language/go-mod", Wants(names=frozenset({"go.mod"}), confirm=is_project, limit=8 << 20), _parse
 )
 SUM_EXTRACTOR: Final = GeneratorExtractor(
-    "language/go-sum", Wants(names=frozenset({"go.sum"}), limit=16 << 20), _parse_sum
+    "language/go-sum",
+    Wants(names=frozenset({"go.sum"}), confirm=is_project, limit=16 << 20),
+    _parse_sum,
 )

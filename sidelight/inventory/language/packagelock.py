@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.packagejson import asked_beside, asked_by
 from sidelight.inventory.language.structured import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -78,6 +79,10 @@ def _resolved(name: str, version: str) -> tuple[str, str]:
 
 EXTRACTOR: Final = GeneratorExtractor(
     "language/npm-lock",
-    Wants(names=frozenset({"package-lock.json", "npm-shrinkwrap.json"}), limit=32 << 20),
+    Wants(
+        names=frozenset({"package-lock.json", "npm-shrinkwrap.json"}),
+        confirm=is_project,
+        limit=32 << 20,
+    ),
     _parse,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.pyproject import asked_beside, normal
 from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -30,5 +31,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/python-pdm-lock", Wants(names=frozenset({"pdm.lock"}), limit=8 << 20), _parse
+    "language/python-pdm-lock",
+    Wants(names=frozenset({"pdm.lock"}), confirm=is_project, limit=8 << 20),
+    _parse,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -29,6 +30,6 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 EXTRACTOR: Final = GeneratorExtractor(
     "language/python-pipfile-lock",
-    Wants(names=frozenset({"Pipfile.lock"}), limit=16 << 20),
+    Wants(names=frozenset({"Pipfile.lock"}), confirm=is_project, limit=16 << 20),
     _parse,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_yaml, text
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
@@ -89,5 +90,7 @@ def _flag(value: Any) -> bool | None:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/pnpm-lock", Wants(names=frozenset({"pnpm-lock.yaml"}), limit=32 << 20), _parse
+    "language/pnpm-lock",
+    Wants(names=frozenset({"pnpm-lock.yaml"}), confirm=is_project, limit=32 << 20),
+    _parse,
 )

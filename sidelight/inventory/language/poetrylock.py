@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.pyproject import Asked, asked_beside, normal
 from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -55,6 +56,6 @@ def _shipped(packages: list[dict[str, Any]], asked: Asked) -> set[str]:
 
 EXTRACTOR: Final = GeneratorExtractor(
     "language/python-poetry-lock",
-    Wants(names=frozenset({"poetry.lock"}), limit=8 << 20),
+    Wants(names=frozenset({"poetry.lock"}), confirm=is_project, limit=8 << 20),
     _parse,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def _wanted(path: str) -> bool:
     base = path.rpartition("/")[2]
-    return base == "pylock.toml" or base.startswith("pylock.")
+    return is_project(path) and (base == "pylock.toml" or base.startswith("pylock."))
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.entry import Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ LINE_LIMIT: Final = 4096  # characters
 
 def _wanted(path: str) -> bool:
     base = path.rpartition("/")[2].lower()
-    return "requirements" in base
+    return is_project(path) and ("requirements" in base)
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:

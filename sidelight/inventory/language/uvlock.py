@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -58,5 +59,7 @@ def _names(value: Any) -> Iterator[str]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/python-uv-lock", Wants(names=frozenset({"uv.lock"}), limit=8 << 20), _parse
+    "language/python-uv-lock",
+    Wants(names=frozenset({"uv.lock"}), confirm=is_project, limit=8 << 20),
+    _parse,
 )

@@ -14,6 +14,7 @@ from sidelight.errors import DamagedError
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.packagejson import asked_beside
 from sidelight.inventory.language.structured import mapping, parse_yaml, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -137,5 +138,7 @@ def _berry(data: bytes) -> list[_Locked]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/yarn-lock", Wants(names=frozenset({"yarn.lock"}), limit=32 << 20), _parse
+    "language/yarn-lock",
+    Wants(names=frozenset({"yarn.lock"}), confirm=is_project, limit=32 << 20),
+    _parse,
 )

@@ -208,3 +208,29 @@ def test_hostile_files_end_within_bounds(extract: Callable[..., Extraction], kin
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < MEMORY_LIMIT, extractor.name
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("srv/shop/package-lock.json", True),
+        ("srv/shop/node_modules/uri-js/yarn.lock", False),
+        ("srv/shop/node_modules/x/package-lock.json", False),
+        ("opt/venv/lib/python3.11/site-packages/x/requirements.txt", False),
+        ("root/go/pkg/mod/github.com/a/b@v1.0.0/go.mod", False),
+        ("root/.cargo/registry/src/index/x-1.0.0/Cargo.lock", False),
+        ("usr/lib/ruby/gems/3.1.0/gems/rbs-2.1.0/steep/Gemfile.lock", False),
+        ("srv/gems/Gemfile.lock", True),
+        ("srv/web/vendor/a/b/composer.lock", False),
+        ("srv/vendor/composer.lock", True),
+    ],
+)
+def test_a_lock_file_of_an_installed_package_is_not_read(path: str, read: bool) -> None:
+    base = path.rpartition("/")[2]
+    found = [
+        extractor.name
+        for extractor in LANGUAGE_EXTRACTORS
+        if base in extractor.wants.names or base.endswith(tuple(extractor.wants.suffixes) or "\0")
+        if extractor.wants.confirm is None or extractor.wants.confirm(path)
+    ]
+    assert bool(found) is read
