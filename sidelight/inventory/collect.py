@@ -117,8 +117,9 @@ class _Collector:
         )
         self._executables(found.candidates, table.executables)
         self._check_databases()
+        release = self._kernel(found)
         packages = dict.fromkeys(self._out.packages)
-        self._out.packages = kernels.mark(sorted(packages, key=_order), self._kernel(found))
+        self._out.packages = kernels.mark(sorted(packages, key=_order), release)
         self._out.problems = list(dict.fromkeys(self._out.problems))
         return self._out
 
@@ -153,6 +154,7 @@ class _Collector:
                 files[_text(place.path)] = data
             else:
                 self._problem(place, data.what)
+        self._out.packages += kernels.built_by_hand(self._out.packages, images)
         return kernels.booted(files, images)
 
     def _machine(self, root: Root) -> Machine:

@@ -16,12 +16,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
+from sidelight.inventory.purl import format_purl
+from sidelight.model import Package
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from sidelight.model import Package
 
 LIMIT = 4 << 20  # bytes of one configuration file
 MAX_ENTRIES = 4096
@@ -279,6 +279,27 @@ def mark(packages: Sequence[Package], release: str) -> list[Package]:
         package if mine is None else replace(package, running_kernel=mine)
         for package, mine in zip(packages, marks, strict=True)
     ]
+
+
+def built_by_hand(packages: Sequence[Package], images: Sequence[str]) -> list[Package]:
+    """The kernels of images in /boot for which no installed package stands.
+
+    `images`: paths without the leading slash. An image without a number in its name is of no
+    known release.
+    """
+    found = []
+    for path in images:
+        release = release_of_image(path)
+        if not _NUMBERED.match(release):
+            continue
+        if any(_belongs(package, release) for package in packages):
+            continue
+        purl = format_purl("generic", "", "linux-kernel", release)
+        found.append(Package("generic", "linux-kernel", release, f"/{path}", purl))
+    return found
+
+
+_NUMBERED = re.compile(r"[0-9]+\.[0-9]+\.[0-9]")
 
 
 def _belongs(package: Package, release: str) -> bool | None:

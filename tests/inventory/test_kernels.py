@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.inventory.kernels import PATHS, booted, mark, release_of_image
+from sidelight.inventory.kernels import PATHS, booted, built_by_hand, mark, release_of_image
 from sidelight.model import Package
 
 _UBUNTU = b"""
@@ -284,3 +284,33 @@ def test_any_configuration_gives_a_name(
 ) -> None:
     assert isinstance(booted(files, images), str)
     assert isinstance(booted({"boot/grub/grub.cfg": "\n".join(lines).encode()}, images), str)
+
+
+def test_a_kernel_without_a_package_is_listed() -> None:
+    packages = [
+        _package("deb", "linux-image-6.1.0-18-amd64"),
+        _package("rpm", "kernel-default", "5.14.21-150400.24.21.2"),
+    ]
+    images = [
+        "boot/vmlinuz-6.1.0-18-amd64",
+        "boot/vmlinuz-5.14.21-150400.24.21-default",
+        "boot/vmlinuz-6.9.1-custom",
+        "boot/vmlinuz-6.9.1-custom.old",
+        "boot/vmlinuz-linux",
+        "boot/vmlinuz-lts",
+        "boot/vmlinuz",
+    ]
+    [found] = built_by_hand(packages, images)
+    assert found.purl == "pkg:generic/linux-kernel@6.9.1-custom"
+    assert found.path == "/boot/vmlinuz-6.9.1-custom"
+
+
+def test_entries_of_grub_are_chosen_by_their_id_in_bls_order() -> None:
+    """Amazon Linux 2023 and RHEL: grubenv's saved_entry is the entry's file name."""
+    version = "6.1.112-124.190.amzn2023.x86_64"
+    files = {
+        "boot/grub2/grub.cfg": _BLSCFG,
+        "boot/grub2/grubenv": _ENVIRONMENT % b"abc-6.1.112-124.190.amzn2023.x86_64",
+        **dict([_entry(version, f"abc-{version}"), _entry("6.1.9-1.amzn2023.x86_64", "abc-9")]),
+    }
+    assert booted(files, []) == version
