@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench load clean lock
+.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench load compare clean lock
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +72,10 @@ packages: ## Debian packages for the real tests (needs root; without it, some te
 	fi
 
 bench: $(STAMP) ## print the figures of the docs (BENCH=walk_xfs for one)
-	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/compare%,$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python $$file; done
+
+compare: $(STAMP) packages ## what Trivy and Syft find and Sidelight doesn't, on the same trees (root, long)
+	$(BIN)/python benchmarks/compare.py
 
 load: $(STAMP) ## a fleet of INSTANCES=10000 through real workers on this machine (long)
 	$(BIN)/python -m benchmarks.load --instances $(or $(INSTANCES),10000) $(LOAD)
