@@ -16,6 +16,7 @@ from sidelight.inventory.collect import Collected, Options, collect
 from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
 from sidelight.inventory.registry import DATABASES, EXTRACTORS, OS_EXTRACTORS
 from sidelight.model import Package, Problem
+from tests.images.memory_filesystem import MemoryFilesystem
 from tests.inventory.host_directory import HostDirectory
 
 if TYPE_CHECKING:
@@ -432,3 +433,34 @@ def test_a_node_package_of_the_os_is_not_reported_twice(debian: Path) -> None:
     with (debian / "var/lib/dpkg/info/python3-six.list").open("a") as listed:
         listed.write(f"/{path}\n")
     assert "semver" not in _names(_collect(debian))
+
+
+# --- kernels ---
+
+
+def test_boot_may_be_a_filesystem_of_its_own() -> None:
+    status = "".join(
+        f"Package: linux-image-6.1.0-{n}-amd64\nStatus: install ok installed\nVersion: 6.1\n\n"
+        for n in (17, 18)
+    )
+    grub = (
+        b"set default=\"0\"\nmenuentry 'old' {\n linux /vmlinuz-6.1.0-17-amd64 ro\n}\n"
+        b"menuentry 'new' {\n linux /vmlinuz-6.1.0-18-amd64 ro\n}\n"
+    )
+    tree = MachineTree(
+        MemoryFilesystem(
+            {
+                "boot": {},
+                "etc": {"os-release": b"ID=debian\nVERSION_ID=12\n"},
+                "var": {"lib": {"dpkg": {"status": status.encode()}}},
+            },
+            "root",
+        )
+    )
+    images = {f"vmlinuz-6.1.0-{n}-amd64": b"x" for n in (17, 18)}
+    tree.mount(b"boot", MemoryFilesystem({**images, "grub": {"grub.cfg": grub}}, "boot"))
+    found = collect(tree)
+    assert {package.name: package.running_kernel for package in found.packages} == {
+        "linux-image-6.1.0-17-amd64": True,
+        "linux-image-6.1.0-18-amd64": False,
+    }
