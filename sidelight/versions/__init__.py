@@ -6,7 +6,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UnsupportedError
-from sidelight.versions import apk, composer, dpkg, gem, maven, nuget, pep440, rpm, semver
+from sidelight.versions import (
+    apk,
+    composer,
+    dpkg,
+    gem,
+    maven,
+    nuget,
+    numbers,
+    pep440,
+    rpm,
+    semver,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +40,9 @@ _ORDERS: dict[str, Callable[[str], bytes]] = {
     "gem": gem.key,
     "nuget": nuget.key,
     "composer": composer.key,
+    "cran": numbers.key,
+    "hackage": numbers.key,
+    "pub": semver.pub_key,
 }
 
 # By the first part of an advisory ecosystem's name, and by purl type; lower case.

@@ -44,6 +44,13 @@ def go_key(version: str) -> bytes:
     return key(text.removeprefix("go"))
 
 
+def pub_key(version: str) -> bytes:
+    """As `key`, but build metadata counts last, as for Dart's packages (pub_semver)."""
+    text = checked(version, "Dart version")
+    build = text.partition("+")[2]
+    return key(text) + (prerelease(build) if build else _END)
+
+
 def prerelease(text: str) -> bytes:
     """The part of a key after the numbers; "" is a release."""
     if not text:

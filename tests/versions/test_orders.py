@@ -27,6 +27,9 @@ ASCENDING = {
     "maven": "1-alpha-1 1-alpha-2 1-beta 1-m1 1-rc 1-SNAPSHOT 1 1-sp 1-foo 1-1 1.0.1 1.1 1.10",
     "gem": "1.0.a 1.0.a.1 1.0.b 1.0 1.0.1.pre 1.0.1 1.9 1.10",
     "nuget": "1.0.0-alpha 1.0.0-beta.2 1.0.0-beta.11 1.0 1.0.0.1 1.0.1 1.10",
+    "cran": "0.01 0.1-0 0.1.0.0 0.2 0.11 1.0-1",
+    "hackage": "0.1.0 0.1.0.0 0.11.3.0 1.0 1.0.0",
+    "pub": "1.0.0-pre 1.0.0-pre+build 1.0.0 1.0.0+1 1.0.0+2 1.0.0+a 1.0.0+a1 1.0.1",
     "composer": "dev-main 1.0-dev 1.0-alpha1 1.0-beta2 1.0-RC1 1.0 1.0-patch1 1.0.1 1.x-dev 2.0",
 }
 EQUAL = {
@@ -39,6 +42,9 @@ EQUAL = {
     "maven": ["1 1.0 1-ga 1.0.0.Final 1-0", "1-rc1 1-cr-1 1.RC1", "1a1 1-alpha-1"],
     "gem": ["1 1.0 1.0.0", "1.0.a 1.a"],
     "nuget": ["1.0 1.0.0.0 1.0+x v1", "1.0-ALPHA 1.0.0-alpha"],
+    "cran": ["1.2-3 1.2.3 1.02.3"],
+    "hackage": ["1.2 1.02"],
+    "pub": ["1.0.0+a v1.0.0+a"],
     "composer": ["1.0 v1.0.0.0 1 1.0.0-stable", "1.0-beta1 1.0b1"],
 }
 REFUSED = {
@@ -51,6 +57,9 @@ REFUSED = {
     "maven": [""],
     "gem": ["", "1beta", "a"],
     "nuget": ["", "a", "1.2.3.4.5"],
+    "cran": ["", "a", "1."],
+    "hackage": ["", "1.a"],
+    "pub": ["", "a"],
     "composer": ["", "a", "1.2.#"],
 }
 
@@ -152,7 +161,7 @@ def test_ecosystems_and_purl_types_have_a_scheme(ecosystem: str, scheme: str) ->
 
 def test_an_unknown_ecosystem_is_unsupported() -> None:
     with pytest.raises(UnsupportedError):
-        sort_key("Hackage", "1.0")
+        sort_key("Hex", "1.0")
 
 
 def test_suse_compares_no_epochs() -> None:

@@ -48,6 +48,9 @@ def _sign(one: bytes, other: bytes) -> str:
         ("gem", "rubygems", 23),
         ("nuget", "nuget", 35),
         ("composer", "packagist", 88),
+        ("cran", "cran", 18),
+        ("hackage", "hackage", 10),
+        ("pub", "pub", 80),
     ],
 )
 def test_keys_order_as_osv_scalibr_says(
