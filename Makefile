@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench load compare clean lock
+.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench load compare clean lock deploy
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,8 +81,29 @@ load: $(STAMP) ## a fleet of INSTANCES=10000 through real workers on this machin
 	$(BIN)/python -m benchmarks.load --instances $(or $(INSTANCES),10000) $(LOAD)
 
 clean: ## remove what the other commands made
-	rm -rf $(VENV) .uv .demo build
+	rm -rf $(VENV) .uv .lint .demo build
 
 lock: | $(UV) ## resolve requirements.lock anew
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
 	  --python-version 3.11 --upgrade pyproject.toml -o requirements.lock --quiet
+	$(MAKE) deploy/requirements.lock
+
+# What the image installs: the core and PostgreSQL's driver, of the versions that are tested.
+deploy/requirements.lock: requirements.lock pyproject.toml | $(UV)
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --extra postgres \
+	  --extra flower --extra serve --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --constraints requirements.lock deploy/build-requirements.in -o deploy/build-requirements.lock --quiet
+
+LINTERS := .lint
+$(LINTERS)/.installed: deploy/lint-requirements.txt | $(UV)
+	@test -x $(LINTERS)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(LINTERS)
+	@VIRTUAL_ENV=$(LINTERS) $(UV) pip install --quiet -r deploy/lint-requirements.txt
+	@touch $@
+
+deploy: $(LINTERS)/.installed ## lint deploy/: Dockerfile, compose, CloudFormation, the chart as Helm renders it
+	$(LINTERS)/bin/hadolint deploy/Dockerfile
+	$(LINTERS)/bin/yamllint --strict -c deploy/yamllint.yaml deploy/*.yaml deploy/cloudformation deploy/helm/sidelight/*.yaml
+	$(LINTERS)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(LINTERS)/bin/cfn-lint deploy/cloudformation/*.yaml
+	$(LINTERS)/bin/python deploy/render_chart.py

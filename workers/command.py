@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
 
-# Kind of worker -> its stages, and the pool that suits them (docs/decisions/0401).
+# Kind of worker -> its stages, and the pool that suits them (benchmarks/pools.py).
 KINDS = {"waiting": (WAITING, "threads"), "computing": (COMPUTING, "prefork")}
 # celery's commands read this as they start: SIGTERM is then as SIGQUIT, with a soft shutdown that
 # waits for a while, and gives back what is not done by then. Otherwise it would wait for ever.

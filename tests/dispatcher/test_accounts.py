@@ -20,6 +20,7 @@ from sidelight.errors import AccessDeniedError, UsageError
 from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
+from tests.deploy.test_policies import actions
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.bench import Clock
 from workers.settings import Settings
@@ -38,6 +39,18 @@ pytestmark = [pytest.mark.services, pytest.mark.images]
 HUB = "123456789012"
 HUB_ROLE = f"arn:aws:iam::{HUB}:role/hub"
 SECRET = "our-external-id"  # noqa: S105 - the local cloud's
+
+
+# What the tests themselves call.
+SETTING_UP = {
+    "iam:CreateRole", "kms:CreateKey", "kms:ListGrants", "organizations:CreateOrganization",
+    "organizations:CreateAccount", "organizations:CloseAccount",
+}  # fmt: skip
+
+
+def called(cloud: LocalCloud, account: str) -> set[str]:
+    """The operations that an account's credentials called, as IAM's actions."""
+    return {tally.operation for tally in cloud.counters.tallies(account=account)}
 
 
 class Organization:
@@ -206,6 +219,11 @@ def test_one_command_scans_an_organization(
         assert cloud.calls("GetSnapshotBlock", account) > 0
     assert cloud.calls("CreateSnapshots", HUB) == cloud.calls("GetSnapshotBlock", HUB) == 0
     assert cloud.calls("*", "999999999999") == 0
+    # Nothing was called that deploy/iam does not allow.
+    for account in (payments, web):
+        assert called(cloud, account) - SETTING_UP <= actions("target-policy")
+    allowed = actions("scanner-policy") | actions("target-policy") | {"sts:GetCallerIdentity"}
+    assert called(cloud, HUB) - SETTING_UP <= allowed
 
 
 def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
@@ -287,6 +305,14 @@ def test_shared_snapshots_are_read_by_the_scanners_own_account(
     assert told[web, plain][0] == "SUCCESSFUL"
     assert organization.cloud.calls("GetSnapshotBlock", HUB) > 0
     assert organization.cloud.calls("ModifySnapshotAttribute", web) == 1
+    assert called(organization.cloud, web) <= (
+        actions("target-policy") | actions("target-sharing-policy") | SETTING_UP
+    )
+    assert (
+        {"ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"}
+        == {call for call in called(organization.cloud, HUB) if call.startswith("ebs:")}
+        == {call for call in actions("scanner-sharing-policy") if call.startswith("ebs:")}
+    )
 
 
 def test_a_shared_snapshot_under_a_customer_key_needs_a_grant_and_says_so(
