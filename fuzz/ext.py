@@ -60,9 +60,8 @@ def pieces(name: str) -> tuple[int, ...]:
     """The pieces of an image that hold anything, the superblock's the first."""
     data = tiny.load(name)
     blank = bytes(PIECE)
-    return tuple(
-        at for at in range(len(data) // PIECE) if data[at * PIECE :][:PIECE] != blank
-    )  # fmt: skip
+    places = range(len(data) // PIECE)
+    return tuple(at for at in places if data[at * PIECE : (at + 1) * PIECE] != blank)
 
 
 def mutate(data: bytes) -> BlockSource:

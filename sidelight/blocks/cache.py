@@ -61,6 +61,8 @@ class BlockCache:
         self.name = fetcher.name
         self.size = fetcher.size
         self._block_size = fetcher.block_size
+        # What comes at once, in bytes; a view keeps it only where its offsets are multiples of it.
+        self.unit = fetcher.block_size
         self._room = max(1, budget // fetcher.block_size)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._under_way: dict[int, Future[bytes]] = {}

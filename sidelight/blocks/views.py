@@ -21,6 +21,8 @@ class SliceSource:
         self._offset = offset
         self.size = size
         self.name = name
+        unit: int = getattr(base, "unit", 0)
+        self.unit = unit if unit and offset % unit == 0 else 0
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes of the base. Raises OutOfRangeError past this slice's end."""
@@ -49,6 +51,7 @@ class OverlaySource:
         self._blocks = blocks
         self.size = base.size
         self.name = base.name
+        self.unit: int = getattr(base, "unit", 0)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """The base's bytes, with the replaced blocks in their places."""

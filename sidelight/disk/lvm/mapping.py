@@ -77,6 +77,7 @@ class MappedSource:
         self.segments = sorted(segments, key=lambda segment: segment.start)
         self._starts = [segment.start for segment in self.segments]
         self.size = max((item.start + item.size for item in self.segments), default=0)
+        self.unit = _unit(self.segments)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes of the members."""
@@ -116,3 +117,16 @@ class MappedSource:
             take = min(end, segment.start + segment.size) - offset
             yield from segment.pieces(offset - segment.start, take)
             offset += take
+
+
+def _unit(segments: Iterable[Segment]) -> int:
+    """The bytes that come at once, where all segments keep them together; else 0."""
+    units = set()
+    for segment in segments:
+        if not isinstance(segment, Linear):
+            return 0
+        unit: int = getattr(segment.target, "unit", 0)
+        if not unit or segment.start % unit or segment.offset % unit:
+            return 0
+        units.add(unit)
+    return units.pop() if len(units) == 1 else 0

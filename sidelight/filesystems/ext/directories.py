@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, gather, windows
+from sidelight.blocks.gather import as_rows, windows
 from sidelight.errors import FormatError
 from sidelight.filesystems.crc32c import crc32c, crc32c_pieces
 from sidelight.filesystems.ext import layout
@@ -196,7 +196,7 @@ class Directories:
         """Read and decode all blocks of these runs: entries, and where each run's begin."""
         size = self._volume.block_size
         blocks = _expanded(runs)
-        data, errors = gather(self._volume.source, blocks[:, 2] * size, size)
+        data, errors = self._volume.harvest.gather(blocks[:, 2] * size, size)
         for at, error in errors.items():
             self._report(owners, blocks[at], f"unreadable: {error}")
         if errors:

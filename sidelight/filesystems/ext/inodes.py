@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, gather, windows
+from sidelight.blocks.gather import as_rows, windows
 from sidelight.errors import SourceError
 from sidelight.filesystems.crc32c import advance, crc32c_pieces
 from sidelight.filesystems.ext import layout
@@ -189,7 +189,7 @@ class Inodes:
     ) -> tuple[NDArray[np.int64], bytes]:
         """The inodes at these sorted offsets; those in unreadable places are dropped."""
         size = self._volume.superblock.inode_size
-        data, errors = gather(self._volume.source, offsets, size)
+        data, errors = self._volume.harvest.gather(offsets, size)
         if not errors:
             return ids, data
         for at, error in errors.items():

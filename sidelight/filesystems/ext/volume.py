@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sidelight.blocks.harvest import Harvest
 from sidelight.errors import SourceError
 from sidelight.filesystems.crc32c import advance, crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.crc16 import crc16_rows
+from sidelight.filesystems.ext.scan import scan
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class Volume:
         self.block_size = superblock.block_size
         self.problems = problems
         self._tables: dict[int, NDArray[np.int64]] = {}
+        self.harvest = Harvest(source, partial(scan, self))
 
     def report(self, what: str, place: str = "") -> None:
         """One more Problem; past a cap only that there are more."""
@@ -69,6 +73,17 @@ class Volume:
             mask = pieces == piece
             out[mask] = table[groups[mask] - piece * per_piece]
         return out
+
+    def in_tables(self, first: int, count: int) -> NDArray[np.bool_]:
+        """Which of these blocks lie in inode tables of groups whose descriptors were read."""
+        sb = self.superblock
+        found = np.zeros(count, dtype=np.bool_)
+        per_table = -(-sb.inodes_per_group * sb.inode_size // self.block_size)
+        for table in self._tables.values():
+            near = table[(table > first - per_table) & (table < first + count) & (table > 0)]
+            for start in (near - first).tolist():
+                found[max(start, 0) : max(start + per_table, 0)] = True
+        return found
 
     def _load(self, first: int, last: int) -> NDArray[np.int64]:
         """Inode tables of groups [first, last), bad descriptors replaced by a backup's."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, gather, windows
+from sidelight.blocks.gather import as_rows, windows
 from sidelight.filesystems.xfs import layout
 from sidelight.filesystems.xfs.volume import column, same_uuid
 
@@ -156,7 +156,7 @@ def _read_nodes(
     placed.sort()
     offsets = np.array([offset for offset, _ in placed], np.int64)
     for window in windows(offsets, sb.block_size):
-        data, errors = gather(volume.source, offsets[window], sb.block_size)
+        data, errors = volume.harvest.gather(offsets[window], sb.block_size)
         array = as_rows(data, sb.block_size)
         part = [node for _, node in placed[window]]
         for row, error in errors.items():

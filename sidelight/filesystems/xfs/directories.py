@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import FAR, WINDOW_BLOCKS, as_rows, gather
+from sidelight.blocks.gather import FAR, WINDOW_BLOCKS, as_rows
 from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
 from sidelight.filesystems.uncollected import uncollected
@@ -272,7 +272,7 @@ def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
     window.whole.sort()
     offsets = np.array([offset for offset, _ in window.whole], np.int64)
     owners = [number for _, number in window.whole]
-    data, errors = gather(volume.source, offsets, size)
+    data, errors = volume.harvest.gather(offsets, size)
     if errors:
         for row, error in errors.items():
             volume.problem(f"inode {owners[row]}", f"a directory block at {offsets[row]}: {error}")

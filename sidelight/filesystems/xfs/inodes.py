@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, gather, windows
+from sidelight.blocks.gather import as_rows, windows
 from sidelight.filesystems.protocol import Inode, Kind
 from sidelight.filesystems.uncollected import uncollected
 from sidelight.filesystems.xfs import layout
@@ -91,7 +91,7 @@ def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
     size = volume.superblock.inode_size
     for window in windows(offsets, size):
         where = offsets[window]
-        data, errors = gather(volume.source, where, size)
+        data, errors = volume.harvest.gather(where, size)
         rows = as_rows(data, size)
         wanted = valid[window]
         for row, error in errors.items():

@@ -1,0 +1,61 @@
+"""Which parts of a stretch of disk look like what a walk reads: a guess, which only saves calls.
+
+What is found here is judged like all else when it is read: a wrong guess costs some memory, a
+missed one a call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sidelight.filesystems.ext import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from sidelight.filesystems.ext.volume import Volume
+
+DIRECTORY_MODE = 0x4  # of the mode's upper four bits
+FIRST_INODE = 11
+
+
+def scan(volume: Volume, offset: int, data: bytes) -> Iterator[tuple[int, int]]:
+    """(place in `data`, length) of directories' inodes and of blocks that hold entries.
+
+    `data` lies at byte `offset`. Inode tables are known where their group descriptors were read.
+    """
+    size = volume.block_size
+    begin = -offset % size
+    count = (len(data) - begin) // size
+    if count <= 0:
+        return
+    first = (offset + begin) // size
+    table = volume.in_tables(first, count)
+    blocks = np.frombuffer(data, "<u4", count * size // 4, begin).reshape(count, -1)
+    inode = volume.superblock.inode_size
+    for at in np.flatnonzero(table).tolist():
+        rows = blocks[at].view("<u2").reshape(-1, inode // 2)
+        used = (rows[:, layout.INODE_MODE // 2] >> 12 == DIRECTORY_MODE) & (
+            rows[:, layout.INODE_LINKS // 2] > 0
+        )
+        yield from (
+            (begin + at * size + row * inode, inode) for row in np.flatnonzero(used).tolist()
+        )
+    likely = ~table & _looks_like_entries(volume, blocks)
+    yield from ((begin + at * size, size) for at in np.flatnonzero(likely).tolist())
+
+
+def _looks_like_entries(volume: Volume, blocks: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """By the first entry, which begins a block in every directory that is no hash tree's index."""
+    head = blocks[:, 1]
+    length, name = head & 0xFFFF, (head >> 16) & 0xFF
+    likely: NDArray[np.bool_] = (length & 3 == 0) & (length >= name + 8) & (name > 0)
+    likely &= (length <= volume.block_size) & (head >> 24 <= 7)
+    likely &= blocks[:, 0] <= volume.superblock.inodes
+    if volume.superblock.metadata_csum:
+        likely &= (blocks[:, -3] == 0) & (blocks[:, -2] == layout.DIRENT_TAIL_WORD)
+    return likely
