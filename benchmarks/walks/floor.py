@@ -11,8 +11,9 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.images.kernel import CLEAN_OPTIONS, mounted
 from walks.fetching import BLOCK
+
+from tests.images.kernel import CLEAN_OPTIONS, mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
