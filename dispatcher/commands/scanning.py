@@ -17,6 +17,7 @@ from sidelight import scan as scanning
 from sidelight.advisories import Database
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT
 from sidelight.errors import UsageError
+from sidelight.inventory import collect
 from sidelight.matching import match, unmatched_ecosystems
 from sidelight.model import Inventory, Problem, ReadStats, Severity, Status
 from sidelight.report import as_json, as_table
@@ -52,6 +53,16 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def containers_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Whether container runtimes' paths are read as well."""
+    return click.option(
+        "--containers",
+        is_flag=True,
+        help="Also read what container runtimes keep (/var/lib/docker and the like); each package"
+        " is labelled with its runtime.",
+    )(command)
+
+
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
     """Where the answer goes, and in what form."""
     for option in reversed(
@@ -70,6 +81,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @reading_options
+@containers_option
 @output_options
 @click.option(
     "--advisories",
@@ -106,6 +118,7 @@ def scan(advisories: Path, fail_on: str | None, **given: Any) -> None:
 
 @click.command()
 @reading_options
+@containers_option
 @output_options
 def inventory(**given: Any) -> None:
     """Show the software on one machine, without matching it."""
@@ -139,7 +152,9 @@ def _read_disks(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
         region=given["region"],
         kept=kept_blocks(given.get("block_cache")),
     ) as targets:
-        machine = scanning.inspect(targets.sources, scanning.Options(reader=given["reader"]))
+        collecting = collect.Options(include_containers=given["containers"])
+        options = scanning.Options(reader=given["reader"], collecting=collecting)
+        machine = scanning.inspect(targets.sources, options)
         return machine, targets.stats()
 
 
@@ -168,6 +183,8 @@ def _read_instance(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
 
     if given["reader"] != "own":
         raise UsageError("--reader is for images and snapshots", where=given["targets"][0])
+    if given["containers"]:
+        raise UsageError("--containers is for images and snapshots", where=given["targets"][0])
     settings = replace(
         Settings.from_environment(),
         in_flight=given["in_flight"],

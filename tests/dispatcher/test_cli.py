@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -211,3 +212,36 @@ def test_a_broken_database_is_an_error(edge: Path, tmp_path: Path) -> None:
     done = run("scan", edge, "--advisories", broken)
     assert done.returncode == 4
     assert str(broken) in done.stderr
+
+
+def test_containers_are_read_where_asked_for_and_labelled(tmp_path: Path) -> None:
+    if shutil.which("mke2fs") is None:
+        pytest.skip("needs mke2fs")
+    tree = tmp_path / "tree"
+    layer = tree / "var/lib/docker/overlay2/abc/diff"
+    for top, identity, database, text in (
+        (
+            tree,
+            "debian",
+            "var/lib/dpkg/status",
+            "Package: bash\nStatus: x ok installed\nVersion: 5\n",
+        ),
+        (layer, "alpine", "lib/apk/db/installed", "P:musl\nV:1.2.5-r0\nA:x86_64\n"),
+    ):
+        for path in ("etc/os-release", database):
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+        (top / "etc/os-release").write_text(f"ID={identity}\nVERSION_ID=3\n")
+        (top / database).write_text(text)
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", str(tree), str(image)], check=True)
+    found = {}
+    for options in ((), ("--containers",)):
+        done = run("inventory", image, "--format", "json", *options)
+        assert done.returncode == 0, done.stdout
+        packages = json.loads(done.stdout)["packages"]
+        found[options] = {item["name"]: item.get("layer", "") for item in packages}
+    assert found[()] == {"bash": ""}
+    assert found["--containers",] == {"bash": "", "musl": "docker"}
+    assert run("inventory", "i-0123456789abcdef0", "--containers").returncode == 2
