@@ -118,6 +118,23 @@ def info(database: Path) -> None:
         console_for(sys.stdout).print(rows)
 
 
+@advisories.command()
+@click.argument("older", type=click.Path(path_type=Path))
+@click.argument("newer", type=click.Path(path_type=Path))
+def changes(older: Path, newer: Path) -> None:
+    """Say which packages and vulnerabilities a newer database changes."""
+    with Database.open(older) as one, Database.open(newer) as other:
+        told = other.changed_since(one)
+    for ecosystem, name in sorted(told.packages):
+        click.echo(f"package {ecosystem} {name}")
+    for name in sorted(told.vulnerabilities):
+        click.echo(f"vulnerability {name}")
+    for name in sorted(told.scores):
+        click.echo(f"score {name}")
+    for name in sorted(told.ecosystems):
+        click.echo(f"ecosystem {name}")
+
+
 def vars_of(value: object) -> list[tuple[str, str]]:
     """A dataclass's fields, for a table of two columns."""
     names = getattr(type(value), "__dataclass_fields__", {})

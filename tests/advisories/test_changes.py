@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.commands.advisories import advisories
 from sidelight.advisories import Changes, Database, build
 from sidelight.matching import match, questions
 from sidelight.model import Inventory, OperatingSystem, Package, Status
@@ -99,6 +101,12 @@ def test_epss_alone_is_told_apart_from_the_other_facts(tmp_path: Path) -> None:
     assert changed(older, newer) == NOTHING._replace(
         vulnerabilities=frozenset({"CVE-2024-0002"}), scores=frozenset({"CVE-2024-0001"})
     )
+
+
+def test_the_command_lists_what_changed(tmp_path: Path) -> None:
+    older, newer = built(tmp_path / "1", BEFORE), built(tmp_path / "2", BEFORE[:2])
+    done = CliRunner().invoke(advisories, ["changes", str(older), str(newer)])
+    assert (done.exit_code, done.output) == (0, "package npm c\nvulnerability CVE-2024-0003\n")
 
 
 def test_an_ecosystem_that_comes_or_goes_is_told(tmp_path: Path) -> None:
