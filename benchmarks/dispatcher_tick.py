@@ -1,17 +1,21 @@
 """What the dispatcher's tick costs with a large fleet: `python -m benchmarks.dispatcher_tick`.
 
 Discovery's write, the plan over all instances, enqueueing a part of them, the look for what is
-due, and the stages' own store work for one scan. SQLite in a temporary directory; CPU seconds of
-this process.
+due, the queries of overviews, and the stages' own store work for one scan. A tick is discovery,
+plan, coverage, the enqueueing of an hour's share, and the sweep's question. SQLite or, with
+`--postgres`, PostgreSQL, in a temporary directory; CPU seconds of this process.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import resource
 import tempfile
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from benchmarks.postgresql import postgresql
 from dispatcher.eligibility import Configuration
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.plan import plan
@@ -19,10 +23,10 @@ from sidelight.model import Instance, Volume
 from sidelight.store import LIVE, State, Store
 
 if TYPE_CHECKING:
+    from sidelight.store import Scan
     from workers.holding import Next
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
-DUE = 5_000
 
 
 def instance(number: int) -> Instance:
@@ -48,31 +52,73 @@ def now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def main(count: int) -> None:
+def main(count: int, *, postgres: bool) -> None:
     """Measure with `count` instances."""
-    with tempfile.TemporaryDirectory() as directory, Store(f"sqlite:///{directory}/s.db") as store:
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        url = stack.enter_context(postgresql()) if postgres else f"sqlite:///{directory}/s.db"
+        store = stack.enter_context(Store(url))
         store.migrate()
         fleet = [instance(number) for number in range(count)]
-        started = now()
         store.fleet.discovered(ACCOUNT, REGION, fleet)
-        report(f"discovery of {count} written", started)
+        begin = time.perf_counter()
+        scans = dispatch(store, fleet)
+        wall = time.perf_counter() - begin
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(f"a tick of {count} known instances: {wall:.1f} s (target: 10); {peak} MiB at most")
+        look(store)
+        work(store, scans)
+
+
+def dispatch(store: Store, fleet: list[Instance]) -> list[Scan]:
+    """One tick: an hour's share of the fleet is due."""
+    share = len(fleet) // 24
+    started = now()
+    store.fleet.discovered(ACCOUNT, REGION, fleet)
+    report(f"discovery of {len(fleet)} written again", started)
+    started = now()
+    planned = plan(store.fleet.known(), store.clock(), Configuration())
+    report(f"plan over {len(fleet)}", started)
+    started = now()
+    store.fleet.cover(planned.coverage[:share])
+    report(f"coverage of {share} written", started)
+    started = now()
+    scans = enqueue(store, silent, planned.due[:share], "here")
+    report(f"enqueue of {len(scans)}", started, len(scans))
+    started = now()
+    tick(store, silent)
+    store.scans.live_ids([scan.id for scan in scans])
+    report(f"look for what is due, and the sweep's question, with {len(scans)} live", started)
+    return scans
+
+
+def look(store: Store) -> None:
+    """What overviews ask."""
+    for what, ask in (
+        ("status of all live scans", lambda: store.scans.select(live=True)),
+        ("coverage by instance", store.fleet.coverage),
+        ("coverage in sums", store.totals.coverage),
+        ("costs by account and day", lambda: store.costs.sums(["account", "day"])),
+    ):
         started = now()
-        planned = plan(store.fleet.known(), store.clock(), Configuration())
-        report(f"plan over {count}", started)
-        started = now()
-        scans = enqueue(store, silent, planned.due[:DUE], "here")
-        report(f"enqueue of {len(scans)}", started, len(scans))
-        started = now()
-        tick(store, silent)
-        report(f"tick with {len(scans)} live", started)
-        started = now()
-        for scan in scans[:500]:
-            for to in (State.SNAPSHOTS_PENDING, State.READING, State.EVALUATING, State.DELETING):
-                held = store.scans.claim(scan.id, LIVE, 60)
-                assert held is not None
-                store.scans.advance(held, to)
-        report("claims and changes of state of a scan", started, 500)
+        ask()
+        report(what, started)
+
+
+def work(store: Store, scans: list[Scan]) -> None:
+    """The stages' own share."""
+    started = now()
+    for scan in scans[:500]:
+        for to in (State.SNAPSHOTS_PENDING, State.READING, State.EVALUATING, State.DELETING):
+            held = store.scans.claim(scan.id, LIVE, 60)
+            assert held is not None
+            store.scans.advance(held, to)
+    report("claims and changes of state of a scan", started, 500)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("instances", type=int, nargs="?", default=100_000)
+    parser.add_argument("--postgres", action="store_true")
+    given = parser.parse_args()
+    main(given.instances, postgres=given.postgres)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -120,9 +121,9 @@ class Fleet:
     def cover(self, rows: Sequence[Coverage]) -> None:
         """Write coverage. `scanned_at` None leaves what was there."""
         now = self._clock()
-        with self._database.write() as connection:
-            for row in rows:
-                write_coverage(connection, row, now)
+        for begin in range(0, len(rows), AT_ONCE):
+            with self._database.write() as connection:
+                write_coverage(connection, rows[begin : begin + AT_ONCE], now)
 
     def uncover(self, account: str, instances: Sequence[str]) -> None:
         """Forget the coverage of these, where there is any."""
@@ -162,15 +163,18 @@ class Fleet:
                     covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
                 )
             release(connection, scan, now, now, to)
-            write_coverage(connection, covered, now)
+            write_coverage(connection, [covered], now)
 
 
-def write_coverage(connection: Connection, row: Coverage, now: datetime) -> None:
-    """One instance's coverage; `scanned_at` None leaves what was there."""
-    values = asdict(row) | {"updated_at": now}
-    if row.scanned_at is None:
-        del values["scanned_at"]
-    _upsert(connection, coverage, ["account", "instance"], [values])
+def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
+    """Instances' coverage, in order; `scanned_at` None leaves what was there."""
+    # Rows of one statement have the same columns: runs of those with a time, and of those without.
+    for scanned, run in groupby(rows, key=lambda row: row.scanned_at is not None):
+        values = [asdict(row) | {"updated_at": now} for row in run]
+        if not scanned:
+            for one in values:
+                del one["scanned_at"]
+        _upsert(connection, coverage, ["account", "instance"], values)
 
 
 def _row(instance: Instance, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""What a fleet of so many instances a day takes, on paper: `python -m benchmarks.model`.
+
+Every input is an option, with the measured or published value as its default; docs/cost-model.md
+is this program's output. Prices are us-east-1's: EBS direct $0.003 per 1,000 Get and $0.0006 per
+1,000 List, snapshots $0.05 a GB-month, an interface endpoint $0.01 a GB, a core $0.036 an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, fields
+
+DAY, DAYS = 86_400.0, 30.4  # seconds in a day, days in a month
+USD_GET, USD_LIST, USD_GB_MONTH, USD_ENDPOINT_GB = 0.003e-3, 0.0006e-3, 0.05, 0.01
+BLOCK_GB = 524_288 / 1e9
+INSPECTOR_USD, TARGET_USD = 1.75, 0.15  # an instance-month
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A machine is README's: Debian 12, 86,000 paths, read with 261 blocks."""
+
+    instances: float = 100_000  # scanned a day
+    places: float = 1  # accounts and regions that they are in, in equal parts
+    volumes: float = 1.3  # of an instance
+    gb: float = 20.0  # written on them, together
+    blocks: float = 261  # read of a machine (`make bench BENCH=trivy_vm`)
+    read_cpu: float = 1.68  # seconds to read and parse a machine (the same)
+    stages_cpu: float = 0.06  # of the other stages and the store (`make load`)
+    queue_cpu: float = 0.02  # of Celery, over all tasks of a scan (`make load`)
+    pending_minutes: float = 5.0  # until a snapshot is completed
+    other_minutes: float = 5.0  # in queues and being read
+    poll_seconds: float = 10.0  # SIDELIGHT_POLL_SECONDS
+    busy: float = 0.6  # share of the workers' cores that is used
+    usd_core_hour: float = 0.036
+    get_budget: float = 900.0
+    list_budget: float = 40.0
+    create_budget: float = 4.0
+    delete_budget: float = 4.0
+    describe_budget: float = 10.0
+    in_flight_budget: float = 1000.0
+
+
+def polls(given: Inputs) -> int:
+    """Looks at a pending snapshot: one after a second, then every tenth second or fifth of it."""
+    age, count = 1.0, 1
+    while age < 60 * given.pending_minutes:
+        age += max(given.poll_seconds, age / 5)
+        count += 1
+    return count
+
+
+def table(given: Inputs) -> list[str]:
+    """The model as Markdown."""
+    a_second = given.instances / DAY
+    lists = given.volumes * max(1.0, given.gb / given.volumes / BLOCK_GB / 10_000)
+    describes = polls(given) + 3  # deletion looks twice by tag and once by id
+    fees = given.blocks * USD_GET + lists * USD_LIST
+    minutes = given.pending_minutes + given.other_minutes
+    storage = given.gb * USD_GB_MONTH * minutes / (DAY * DAYS / 60)
+    by_the_hour = given.gb * USD_GB_MONTH * max(1.0, minutes / 60) / (24 * DAYS)
+    cpu = given.read_cpu + given.stages_cpu + given.queue_cpu
+    cores = a_second * cpu / given.busy
+    compute = cpu / given.busy / 3600 * given.usd_core_hour
+    endpoint = given.blocks * BLOCK_GB * USD_ENDPOINT_GB
+    rates = [
+        ("GetSnapshotBlock", given.blocks, given.get_budget),
+        ("ListSnapshotBlocks", lists, given.list_budget),
+        ("CreateSnapshots", 1.0, given.create_budget),
+        ("DescribeSnapshots", float(describes), given.describe_budget),
+        ("DeleteSnapshot", given.volumes, given.delete_budget),
+    ]
+    in_flight = a_second * 60 * minutes * given.volumes / given.places
+    lines = [
+        f"{given.instances:,.0f} instances a day are {a_second:.2f} a second.",
+        "",
+        f"| each of {given.places:.0f} place(s) | a scan | a second | our budget | used |",
+        "|---|---|---|---|---|",
+    ]
+    for name, calls, budget in rates:
+        rate = calls * a_second / given.places
+        lines.append(f"| {name} | {calls:.1f} | {rate:.1f} | {budget:.0f} | {rate / budget:.0%} |")
+    lines += [
+        (
+            f"| snapshots at once | {given.volumes:.1f} | {in_flight:.0f} at a time | "
+            f"{given.in_flight_budget:.0f} | {in_flight / given.in_flight_budget:.0%} |"
+        ),
+        "",
+        "| workers | |",
+        "|---|---|",
+        (
+            f"| CPU of a scan | {cpu:.2f} s: reading {given.read_cpu:.2f}, other stages and store "
+            f"{given.stages_cpu:.2f}, queue {given.queue_cpu:.3f} |"
+        ),
+        f"| cores, {given.busy:.0%} busy | {cores:.1f} |",
+        f"| read from snapshots | {a_second * given.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
+        f"| transactions of the store | {a_second * (11 + 2 * polls(given)):.0f} a second |",
+        "",
+        "| dollars | a scan | an instance-month |",
+        "|---|---|---|",
+        _money("API fees of the EBS direct calls", fees),
+        _money(f"snapshots' storage, {given.gb:.0f} GB for {minutes:.0f} minutes", storage),
+        _money("the same if each begun hour were billed", by_the_hour),
+        _money("workers", compute),
+        _money("an interface endpoint, where the calls go through one", endpoint),
+        f"| Inspector's agentless scanning, derived from published examples | | {INSPECTOR_USD} |",
+        "",
+    ]
+    over = [name for name, calls, budget in rates if calls * a_second / given.places > budget]
+    over += ["snapshots at once"] if in_flight > given.in_flight_budget else []
+    least = max(
+        [calls * a_second / budget for _, calls, budget in rates]
+        + [in_flight * given.places / given.in_flight_budget]
+    )
+    lines.append(
+        f"Over budget: {', '.join(over) or 'nothing'}. As the inputs are, the fleet needs "
+        f"{max(1.0, least):.1f} accounts and regions of equal size, or higher limits."
+    )
+    month = fees * DAYS
+    verdict = "met" if month < TARGET_USD else "MISSED"
+    lines.append(
+        f"Target of ${TARGET_USD} an instance-month in API fees: {verdict}, with ${month:.4f}; "
+        f"with storage ${month + storage * DAYS:.4f}, {INSPECTOR_USD / month:.0f} and "
+        f"{INSPECTOR_USD / (month + storage * DAYS):.0f} times less than Inspector's price."
+    )
+    return lines
+
+
+def _money(what: str, scan: float) -> str:
+    return f"| {what} | {scan:.6f} | {scan * DAYS:.4f} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for field in fields(Inputs):
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", type=float, default=field.default, metavar="N"
+        )
+    print("\n".join(table(Inputs(**vars(parser.parse_args())))))
+
+
+if __name__ == "__main__":
+    main()
