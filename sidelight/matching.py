@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sidelight.advisories import ecosystems, remedies, streams
 from sidelight.advisories.verdicts import Verdict, verdict
 from sidelight.errors import FormatError
-from sidelight.model import Finding, Package, Severity
+from sidelight.model import Exposure, Finding, Package, Severity
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
@@ -99,16 +99,20 @@ def questions(inventory: Inventory) -> frozenset[tuple[str, str]]:
 
     An inventory none of whose questions is among a `Changes.packages` keeps its findings.
     """
-    asked: set[tuple[str, str]] = set()
-    for package in inventory.packages:
-        if package.running_kernel is False or _is_of_a_container(package):
-            continue
-        ecosystem = ecosystems.of_package(package.type, inventory.os, package.vendor)
-        if ecosystem:
-            asked.add((ecosystem, _asked(package, ecosystem)[0]))
-            if package.source_name and ecosystem.startswith(_UNFIXED_BY_SOURCE):
-                asked.add((ecosystem, f"src:{package.source_name}"))
-    return frozenset(asked)
+    return frozenset().union(*(asked(package, inventory.os) for package in inventory.packages))
+
+
+def asked(package: Package, os: OperatingSystem) -> frozenset[tuple[str, str]]:
+    """The same of one package; none where no database has an answer for it."""
+    if package.running_kernel is False or _is_of_a_container(package):
+        return frozenset()
+    ecosystem = ecosystems.of_package(package.type, os, package.vendor)
+    if not ecosystem:
+        return frozenset()
+    names = {(ecosystem, _asked(package, ecosystem)[0])}
+    if package.source_name and ecosystem.startswith(_UNFIXED_BY_SOURCE):
+        names.add((ecosystem, f"src:{package.source_name}"))
+    return frozenset(names)
 
 
 def _is_of_a_container(package: Package) -> bool:
@@ -153,8 +157,10 @@ def _collector_at_rest() -> Iterator[None]:
 class Matcher:
     """Matches inventories against one database, and remembers what it found for a version."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, exposure: Exposure = Exposure.UNKNOWN) -> None:
+        """`exposure` is that of the machines, for their findings' scores."""
         self._database = database
+        self._exposure = exposure
         self._answers: dict[_Question, list[Verdict]] = {}
         # Binaries of one source are mended by the same errata: these say the same of each.
         self._verdicts: dict[tuple[str, int, tuple[Hit, ...]], Verdict] = {}
@@ -215,7 +221,9 @@ class Matcher:
         known = self._verdicts.get(key)
         if known is None:
             database = self._database
-            known = verdict(database, database.vulnerability(number), hits, ecosystem)
+            known = verdict(
+                database, database.vulnerability(number), hits, ecosystem, self._exposure
+            )
             self._verdicts[key] = known
         return known
 
@@ -270,6 +278,8 @@ def _findings(package: Package, ecosystem: str, verdicts: list[Verdict]) -> list
             ecosystem,
             stream,
             state,
+            adjusted,
+            adjusted_vector,
         )
         for (
             vulnerability,
@@ -288,6 +298,8 @@ def _findings(package: Package, ecosystem: str, verdicts: list[Verdict]) -> list
             fix_available,
             stream,
             state,
+            adjusted,
+            adjusted_vector,
         ) in verdicts
     ]
 

@@ -190,6 +190,21 @@ class FixAvailable(StrEnum):
     PARTIAL = "PARTIAL"
 
 
+class FindingType(StrEnum):
+    """Inspector's. Network paths are not looked for yet."""
+
+    PACKAGE_VULNERABILITY = "PACKAGE_VULNERABILITY"
+    NETWORK_REACHABILITY = "NETWORK_REACHABILITY"
+
+
+class Exposure(StrEnum):
+    """Whether the machine can be reached from outside its network. UNKNOWN: nobody looked."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    OPEN = "OPEN"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One vulnerability of one package on one machine.
@@ -199,6 +214,7 @@ class Finding:
     (source, vector), the one that gave `cvss_score` first; `severity_source` names who rated it.
     `epss` is a probability from 0 to 1; `exploited_since` the day it entered CISA's catalogue of
     exploited vulnerabilities. `state` is the distribution's word where it has one (`no-dsa`).
+    `score` is Sidelight's own, `score_vector` how it comes about (docs/score.md).
     """
 
     vulnerability: str
@@ -220,6 +236,19 @@ class Finding:
     ecosystem: str = ""
     stream: str = ""
     state: str = ""
+    score: float | None = None
+    score_vector: str = ""
+    type: FindingType = FindingType.PACKAGE_VULNERABILITY
+
+    @property
+    def headline(self) -> str:
+        """What Inspector calls the title: the vulnerability and the package."""
+        return f"{self.vulnerability} - {self.package.name}"
+
+    @property
+    def source(self) -> str:
+        """Whose advisories say so: the ecosystem without its release."""
+        return self.ecosystem.partition(":")[0]
 
     @property
     def exploit_available(self) -> bool:
@@ -266,3 +295,7 @@ class Instance:
     root_device_type: str = "ebs"
     platform: str = ""
     launched_at: datetime | None = None
+    type: str = ""
+    image_id: str = ""
+    vpc_id: str = ""
+    subnet_id: str = ""

@@ -1,7 +1,8 @@
-"""Base scores of CVSS vectors, versions 2.0, 3.0, 3.1 and 4.0.
+"""Scores of CVSS vectors, versions 2.0, 3.0, 3.1 and 4.0.
 
-Sources: FIRST, "A Complete Guide to CVSS 2.0" (section 3.2.1), "CVSS v3.1 Specification" (7.1).
-Temporal, environmental and threat metrics in a vector are accepted and do not count.
+Sources: FIRST, "A Complete Guide to CVSS 2.0" (section 3.2), "CVSS v3.1 Specification" (section 7).
+Temporal, environmental and threat metrics in a vector are accepted and do not count: those that do
+are given beside it.
 """
 
 from __future__ import annotations
@@ -34,20 +35,48 @@ _V2 = {
 }
 
 
+# How mature an exploit is: the metric E.
+_MATURITY_V3 = {"X": 1.0, "H": 1.0, "F": 0.97, "P": 0.94, "U": 0.91}
+_MATURITY_V2 = {"ND": 1.0, "H": 1.0, "F": 0.95, "POC": 0.9, "U": 0.85}
+
+
 @lru_cache(maxsize=1 << 14)
 def base_score(vector: str) -> float:
     """The base score, 0.0 to 10.0. Raises FormatError for what is no CVSS vector."""
+    return _scored(vector, "", "")
+
+
+def adjusted_score(vector: str, maturity: str, attack_vector: str = "") -> float:
+    """The score with these metrics E and MAV; the environmental one where there is a MAV.
+
+    The values are those of the vector's version; version 2 has no MAV. Raises FormatError.
+    """
+    return _scored(vector, maturity, attack_vector)
+
+
+def base_metrics(vector: str) -> dict[str, str]:
+    """The metrics of a vector by name. Raises FormatError for what is no CVSS vector."""
     prefix, slash, rest = vector.partition("/")
     version = version_of(vector)
     if not slash or not version:
         raise FormatError("not a CVSS vector", where=vector[:100])
-    metrics = _metrics(vector if version == "2.0" and not prefix.startswith("CVSS") else rest)
+    return _metrics(vector if version == "2.0" and not prefix.startswith("CVSS") else rest)
+
+
+def _scored(vector: str, maturity: str, attack_vector: str) -> float:
+    metrics = base_metrics(vector)
+    version = version_of(vector)
     try:
-        if version == "4.0":
-            return cvss4.base_score(metrics)
         if version == "2.0":
-            return _score_v2(metrics)
-        return _score_v3(metrics, version)
+            return _score_v2(metrics, maturity or "ND")
+        if version == "4.0":
+            if attack_vector:
+                metrics["AV"] = attack_vector
+            return cvss4.score(metrics, maturity or "X")
+        if attack_vector:
+            changed = metrics | {"AV": attack_vector}
+            return _environmental_v3(changed, version, maturity or "X")
+        return _times(_score_v3(metrics, version), _MATURITY_V3[maturity or "X"], version)
     except KeyError as error:
         what = f"no or an unknown value of the metric {error.args[0]}"
         raise FormatError(what, where=vector[:100]) from error
@@ -73,15 +102,36 @@ def _metrics(text: str) -> dict[str, str]:
 
 def _score_v3(metrics: dict[str, str], version: str) -> float:
     value = {name: table[metrics[name]] for name, table in _V3.items()}
-    scope = metrics["S"]
-    privileges = _V3_PRIVILEGES[scope][metrics["PR"]]
     lost = 1 - (1 - value["C"]) * (1 - value["I"]) * (1 - value["A"])
     changed = 7.52 * (lost - 0.029) - 3.25 * (lost - 0.02) ** 15
-    impact = changed if scope == "C" else 6.42 * lost
+    return _sum_v3(metrics, changed if metrics["S"] == "C" else 6.42 * lost, version)
+
+
+def _environmental_v3(metrics: dict[str, str], version: str, maturity: str) -> float:
+    """With modified metrics and no security requirements (section 7.3)."""
+    value = {name: table[metrics[name]] for name, table in _V3.items()}
+    lost = min(1 - (1 - value["C"]) * (1 - value["I"]) * (1 - value["A"]), 0.915)
+    if version == "3.1":
+        changed = 7.52 * (lost - 0.029) - 3.25 * (lost * 0.9731 - 0.02) ** 13
+    else:
+        changed = 7.52 * (lost - 0.029) - 3.25 * (lost - 0.02) ** 15
+    score = _sum_v3(metrics, changed if metrics["S"] == "C" else 6.42 * lost, version)
+    return _times(score, _MATURITY_V3[maturity], version)
+
+
+def _sum_v3(metrics: dict[str, str], impact: float, version: str) -> float:
+    value = {name: table[metrics[name]] for name, table in _V3.items()}
+    scope = metrics["S"]
+    privileges = _V3_PRIVILEGES[scope][metrics["PR"]]
     if impact <= 0:
         return 0.0
     total = impact + 8.22 * value["AV"] * value["AC"] * privileges * value["UI"]
-    total = min((1.08 if scope == "C" else 1.0) * total, 10)
+    return _times(min((1.08 if scope == "C" else 1.0) * total, 10), 1.0, version)
+
+
+def _times(score: float, factor: float, version: str) -> float:
+    """Rounded up to one decimal."""
+    total = score * factor
     return _round_up(total) if version == "3.1" else math.ceil(total * 10) / 10
 
 
@@ -91,10 +141,11 @@ def _round_up(value: float) -> float:
     return units / 100_000 if units % 10_000 == 0 else (units // 10_000 + 1) / 10
 
 
-def _score_v2(metrics: dict[str, str]) -> float:
+def _score_v2(metrics: dict[str, str], maturity: str) -> float:
     value = {name: table[metrics[name]] for name, table in _V2.items()}
     impact = 10.41 * (1 - (1 - value["C"]) * (1 - value["I"]) * (1 - value["A"]))
     exploitability = 20 * value["AV"] * value["AC"] * value["Au"]
     factor = 0.0 if impact == 0 else 1.176
     # Half up, as the specification's own worked examples do.
-    return math.floor((0.6 * impact + 0.4 * exploitability - 1.5) * factor * 10 + 0.5) / 10
+    base = math.floor((0.6 * impact + 0.4 * exploitability - 1.5) * factor * 10 + 0.5) / 10
+    return math.floor(base * _MATURITY_V2[maturity] * 10 + 0.5) / 10

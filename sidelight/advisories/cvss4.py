@@ -1,12 +1,12 @@
-"""Base scores of CVSS 4.0 vectors (FIRST, "CVSS v4.0 Specification", section 8).
+"""Scores of CVSS 4.0 vectors (FIRST, "CVSS v4.0 Specification", section 8).
 
 A vector belongs to a macrovector, a digit for each of six groups of metrics, and each macrovector
 has a score that FIRST's experts gave it. A vector scores less than the worst of its macrovector by
 the mean, over the groups, of how far it lies on the way to the next lower macrovector.
 
-Without threat and environmental metrics exploitation is attacked (group 5 is 0) and all security
-requirements are high, so only the macrovectors below can occur: those of base vectors and their
-next lower ones.
+Of threat and environmental metrics only exploit maturity (E, group 5) counts here, and a modified
+attack vector that the caller puts in the place of the other: all security requirements are high, so
+only the macrovectors below can occur and their next lower ones.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ from itertools import product
 
 from sidelight.errors import FormatError
 
-# Section 8.3's scores. A row for groups 1 and 2; the columns go over groups 3 and 6 together (00,
-# 01, 10, 11, 21), then group 4 (1, 2), then group 5 (0, 1).
+# Section 8.3's scores. Two lines for groups 1 and 2 together; in them the numbers go over groups 3
+# and 6 together (00, 01, 10, 11, 21), then group 4 (1, 2), then group 5 (0, 1, 2).
 _ROWS = """
-10  9.3 9.3 8.9 9.6 8.7 9   8   9.3 8.9 8.8 7.8 9.2 8.1 8   7   7.9 6.9 6.9 5.5
-9.5 9   9.2 8.2 9.1 8.3 8.1 7.1 9.2 8   8.4 7.1 8.2 7.2 7   5.2 7.1 5.2 6.3 2.9
-9.4 8.6 8.7 7.4 8.9 7.4 7.5 6.3 8.6 7.4 7.2 5.7 7.6 5.8 5.7 5.2 6.5 5.8 5.3 2.1
-9   7.5 7.7 6.8 7.7 6.2 6.6 5.9 7.4 5.7 6.1 5.7 5.9 5.7 5.2 2.9 5.8 2.6 2.3 1.3
-8.6 7.4 7   5.2 7.4 6.1 5.4 4   7.2 5.5 5.3 3.4 5.7 4.1 3.6 1.9 4.7 2.1 2.4 0.9
-7.3 5.9 5.4 4.5 5.5 4   4.3 2.2 6.1 4.8 4.6 1.7 5.1 1.8 1.8 0.7 2.4 1.2 1   0.3
+10  9.3 9.1 9.3 8.9 8.1  9.6 8.7 8.1 9   8   6.8  9.3 8.9 8.1 8.8 7.8 6.9
+9.2 8.1 6.5 8   7   4.8  7.9 6.9 5   6.9 5.5 2.7
+9.5 9   8.4 9.2 8.2 7.2  9.1 8.3 7.1 8.1 7.1 5.3  9.2 8   7   8.4 7.1 5
+8.2 7.2 5.9 7   5.2 3    7.1 5.2 2.9 6.3 2.9 1.7
+9.4 8.6 7.7 8.7 7.4 6.3  8.9 7.4 6.4 7.5 6.3 4.9  8.6 7.4 5.9 7.2 5.7 5.2
+7.6 5.8 5   5.7 5.2 2.5  6.5 5.8 2.6 5.3 2.1 1.3
+9   7.5 6.1 7.7 6.8 5.2  7.7 6.2 5.3 6.6 5.9 3    7.4 5.7 4.7 6.1 5.7 2.4
+5.9 5.7 2.3 5.2 2.9 1.6  5.8 2.6 1.5 2.3 1.3 0.6
+8.6 7.4 5.6 7   5.2 4    7.4 6.1 3.4 5.4 4   2.2  7.2 5.5 4.6 5.3 3.4 1.9
+5.7 4.1 1.9 3.6 1.9 0.8  4.7 2.1 1.1 2.4 0.9 0.4
+7.3 5.9 4.1 5.4 4.5 2    5.5 4   2   4.3 2.2 1.1  6.1 4.8 2   4.6 1.7 0.8
+5.1 1.8 0.9 1.8 0.7 0.2  2.4 1.2 0.5 1   0.3 0.1
 """
 _Macro = tuple[int, int, str, int, int]  # groups 1, 2, 3 and 6, 4, 5
 _SCORES: dict[_Macro, float] = dict(
@@ -31,7 +37,7 @@ _SCORES: dict[_Macro, float] = dict(
         (
             (one, two, three_six, four, five)
             for one, two, three_six, four, five in product(
-                (0, 1, 2), (0, 1), ("00", "01", "10", "11", "21"), (1, 2), (0, 1)
+                (0, 1, 2), (0, 1), ("00", "01", "10", "11", "21"), (1, 2), (0, 1, 2)
             )
         ),
         map(float, _ROWS.split()),
@@ -67,38 +73,42 @@ _DEPTH_3_6 = {"00": 7, "10": 8, "21": 10}
 _DEPTH_4 = {1: 5, 2: 4}
 
 
-def base_score(metrics: dict[str, str]) -> float:
-    """The base score of a vector's metrics. Raises FormatError for an absent or unknown value."""
+# Exploit maturity: not defined is as if attacked.
+_MATURITY = {"X": 0, "A": 0, "P": 1, "U": 2}
+
+
+def score(metrics: dict[str, str], maturity: str = "X") -> float:
+    """The score of a vector's metrics. Raises FormatError for an absent or unknown value."""
     for name, values in _LEVELS.items():
         if metrics.get(name, "") not in values or not metrics.get(name):
             raise FormatError(f"no or an unknown value of the metric {name}")
     if all(metrics[name] == "N" for name in _GROUP_3_6 + _GROUP_4):
         return 0.0
-    one, two, three_six, four, _five = macro = _macrovector(metrics)
-    score = _SCORES[macro]
+    one, two, three_six, four, five = macro = _macrovector(metrics, _MATURITY[maturity])
+    own = _SCORES[macro]
     shares = (
-        (_score((one + 1, two, three_six, four, 0)), _GROUP_1, _WORST_1[one], _DEPTH_1[one]),
-        (_score((one, two + 1, three_six, four, 0)), _GROUP_2, _WORST_2[two], _DEPTH_2[two]),
+        (_score((one + 1, two, three_six, four, five)), _GROUP_1, _WORST_1[one], _DEPTH_1[one]),
+        (_score((one, two + 1, three_six, four, five)), _GROUP_2, _WORST_2[two], _DEPTH_2[two]),
         (
             _below_3_6(macro),
             _GROUP_3_6,
             _WORST_3_6[three_six],
             _DEPTH_3_6[three_six],
         ),
-        (_score((one, two, three_six, four + 1, 0)), _GROUP_4, _WORST_4[four], _DEPTH_4[four]),
+        (_score((one, two, three_six, four + 1, five)), _GROUP_4, _WORST_4[four], _DEPTH_4[four]),
         # Group 5 has no steps, but counts in the mean.
-        (_score((one, two, three_six, four, 1)), (), ("",), 1),
+        (_score((one, two, three_six, four, five + 1)), (), ("",), 1),
     )
     losses = [
-        (score - lower) * _steps(metrics, names, worst) / depth
+        (own - lower) * _steps(metrics, names, worst) / depth
         for lower, names, worst, depth in shares
         if lower is not None
     ]
-    value = score - sum(losses) / len(losses)
+    value = own - (sum(losses) / len(losses) if losses else 0)
     return int(min(max(value, 0.0), 10.0) * 10 + 0.5 + 1e-9) / 10
 
 
-def _macrovector(metrics: dict[str, str]) -> _Macro:
+def _macrovector(metrics: dict[str, str], five: int) -> _Macro:
     network = [metrics[name] == "N" for name in _GROUP_1]
     is_middling = any(network) and metrics["AV"] != "P"
     one = 0 if all(network) else 1 if is_middling else 2
@@ -108,7 +118,7 @@ def _macrovector(metrics: dict[str, str]) -> _Macro:
     else:
         three_six = "10" if "H" in {metrics[name] for name in _GROUP_3_6} else "21"
     four = 1 if "H" in {metrics[name] for name in _GROUP_4} else 2
-    return one, two, three_six, four, 0
+    return one, two, three_six, four, five
 
 
 def _score(macro: _Macro) -> float | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sidelight.advisories.environment import adjusted
 from sidelight.advisories.severity import of_score
-from sidelight.model import FixAvailable, Severity
+from sidelight.model import Exposure, FixAvailable, Severity
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
@@ -40,10 +41,16 @@ class Verdict(NamedTuple):
     fix_available: FixAvailable
     stream: str
     state: str
+    adjusted: float | None
+    adjusted_vector: str
 
 
 def verdict(
-    database: Database, vulnerability: VulnerabilityRecord, hits: list[Hit], ecosystem: str
+    database: Database,
+    vulnerability: VulnerabilityRecord,
+    hits: list[Hit],
+    ecosystem: str,
+    exposure: Exposure = Exposure.UNKNOWN,
 ) -> Verdict:
     """Join the hits, one or more, that speak of a vulnerability."""
     told = [(hit, database.advisory(hit.advisory)) for hit in hits]
@@ -54,6 +61,9 @@ def verdict(
     if len(hits) > 1 and not state:
         states = [database.labels[hit.label][2] for hit in hits]
         state = next(filter(None, states), "")
+    vector = vectors[0][1] if vectors else ""
+    exploited = bool(vulnerability.exploited_since)
+    own = adjusted(vector, vulnerability.epss, exploited=exploited, exposure=exposure)
     return Verdict(
         vulnerability.id,
         Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[0]],
@@ -61,7 +71,7 @@ def verdict(
         _names(told),
         vulnerability.title,
         "" if rating is None else rating[1],
-        vectors[0][1] if vectors else "",
+        vector,
         score,
         _references(told, vulnerability.id),
         vectors,
@@ -71,6 +81,7 @@ def verdict(
         _availability(hits, fix, stream),
         stream,
         state,
+        *(own or (None, "")),
     )
 
 

@@ -291,6 +291,10 @@ def _instance(
         root_device_type=described.get("RootDeviceType", "ebs"),
         platform=described.get("Platform", ""),
         launched_at=described.get("LaunchTime"),
+        type=described.get("InstanceType", ""),
+        image_id=described.get("ImageId", ""),
+        vpc_id=described.get("VpcId", ""),
+        subnet_id=described.get("SubnetId", ""),
     )
 
 

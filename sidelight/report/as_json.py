@@ -43,13 +43,27 @@ def scan_document(inventory: Inventory, findings: Sequence[Finding]) -> dict[str
 def finding_document(finding: Finding) -> dict[str, Any]:
     """One finding; its package under `package`."""
     return {
+        "type": finding.type.value,
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,
         "severity_source": finding.severity_source,
         "title": finding.title,
         "cvss_score": finding.cvss_score,
         "cvss_vector": finding.cvss_vector,
+        "cvss_vectors": [
+            {"source": source, "vector": vector} for source, vector in finding.cvss_vectors
+        ],
+        "score": finding.score,
+        "score_vector": finding.score_vector,
+        "epss": finding.epss,
+        "epss_percentile": finding.epss_percentile,
+        "exploited_since": finding.exploited_since,
+        "exploit_available": "YES" if finding.exploit_available else "NO",
+        "fix_available": finding.fix_available.value,
         "fixed_version": finding.fixed_version,
+        "remediation": finding.remediation,
+        "state": finding.state,
+        "stream": finding.stream,
         "advisories": list(finding.advisories),
         "references": list(finding.references),
         "package": package_document(finding.package),

@@ -51,6 +51,12 @@ def severity_text(severity: Severity) -> Text:
     return Text(severity.value, style=COLOURS[severity])
 
 
+def score_text(finding: Finding) -> str:
+    """The score; with a mark where the vulnerability is known to be exploited."""
+    score = "-" if finding.score is None else f"{finding.score:.1f}"
+    return score + "!" * finding.exploit_available
+
+
 def print_findings(
     name: str, inventory: Inventory, findings: Sequence[Finding], file: TextIO
 ) -> None:
@@ -58,11 +64,14 @@ def print_findings(
     console = console_for(file)
     _heading(console, name, inventory)
     if findings:
-        rows = table("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Path")
+        rows = table(
+            "Severity", "Score", "Vulnerability", "Package", "Installed", "Fixed in", "Path"
+        )
         for item in sorted(findings, key=worst_first):
             package = item.package
             rows.add_row(
                 severity_text(item.severity),
+                score_text(item),
                 item.vulnerability,
                 Text(package.name),
                 Text(package.version),

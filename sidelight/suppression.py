@@ -1,0 +1,286 @@
+"""Inspector's FilterCriteria: which findings a rule suppresses, or a filter shows. PURE.
+
+Names and shapes are those of `inspector2`'s CreateFilter. All criteria must agree. Of the tests of
+one criterion any that says what a value is suffices, and none that says what it is not may fail:
+two NOT_EQUALS exclude two values. A criterion about what our findings never have (container
+images, functions, code) agrees only if it says what a value is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sidelight.errors import FormatError
+from sidelight.versions import evr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sidelight.model import Finding, Instance, Package
+
+    _Test = tuple[str, Any]  # what kind of comparison, and with what
+    Values = Mapping[str, Sequence[Any]]
+
+
+class Level(Enum):
+    """What a criterion is about: so that it is judged once for all findings that share it."""
+
+    DETAIL = "the vulnerability and the package"
+    INSTANCE = "the instance"
+    ROW = "the finding's own dates and state"
+
+
+_STRINGS = {
+    Level.DETAIL: (
+        "findingType severity title vulnerabilityId vulnerabilitySource vendorSeverity "
+        "relatedVulnerabilities fixAvailable exploitAvailable networkProtocol componentId "
+        "componentType ecrImageArchitecture ecrImageRegistry ecrImageRepositoryName ecrImageTags "
+        "ecrImageHash lambdaFunctionName lambdaFunctionLayers lambdaFunctionRuntime "
+        "lambdaFunctionExecutionRoleArn codeVulnerabilityDetectorName "
+        "codeVulnerabilityDetectorTags codeVulnerabilityFilePath codeRepositoryProjectName "
+        "codeRepositoryProviderType machineImageId machineImageName machineImageOwnerAccountId "
+        "machineImagePlatform cloudProviderOrgId cloudVmImageReference cloudVmNetworkId "
+        "cloudVmSubnetIds cloudImageRepositoryName cloudImageRegistry cloudImageDigest "
+        "cloudImageTags cloudImageArchitecture cloudServerlessFunctionName "
+        "cloudServerlessFunctionRuntime cloudServerlessFunctionExecutionRole"
+    ),
+    Level.INSTANCE: (
+        "awsAccountId resourceType resourceId ec2InstanceImageId ec2InstanceVpcId "
+        "ec2InstanceSubnetId cloudProvider cloudProviderRegion cloudProviderAccountId"
+    ),
+    Level.ROW: "findingArn findingStatus",
+}
+_OTHERS = {
+    "inspectorScore": ("number", Level.DETAIL),
+    "epssScore": ("number", Level.DETAIL),
+    "ecrImageInUseCount": ("number", Level.DETAIL),
+    "cloudImageInUseCount": ("number", Level.DETAIL),
+    "firstObservedAt": ("date", Level.ROW),
+    "lastObservedAt": ("date", Level.ROW),
+    "updatedAt": ("date", Level.ROW),
+    "ecrImagePushedAt": ("date", Level.DETAIL),
+    "ecrImageLastInUseAt": ("date", Level.DETAIL),
+    "lambdaFunctionLastModifiedAt": ("date", Level.DETAIL),
+    "cloudImagePushedAt": ("date", Level.DETAIL),
+    "cloudImageLastInUseAt": ("date", Level.DETAIL),
+    "cloudServerlessFunctionLastModifiedAt": ("date", Level.DETAIL),
+    "resourceTags": ("map", Level.INSTANCE),
+    "vulnerablePackages": ("package", Level.DETAIL),
+    "portRange": ("ports", Level.DETAIL),
+}
+# Name -> (kind, level).
+FIELDS: dict[str, tuple[str, Level]] = {
+    name: ("string", level) for level, names in _STRINGS.items() for name in names.split()
+} | _OTHERS
+# Members of a PackageFilter -> kind.
+PACKAGE_FIELDS = {
+    "name": "string",
+    "version": "string",
+    "epoch": "number",
+    "release": "string",
+    "architecture": "string",
+    "sourceLayerHash": "string",
+    "sourceLambdaLayerArn": "string",
+    "filePath": "string",
+}
+_MOST = 10  # tests of one criterion, as the service has it
+_LONGEST = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Parsed criteria: by level, the name, the kind and the tests of each."""
+
+    tests: tuple[tuple[Level, str, str, tuple[_Test, ...]], ...]
+
+    def agree(self, level: Level, values: Values) -> bool:
+        """Whether all criteria of a level do, on the values that `..._values` gave."""
+        return all(
+            _passes(kind, tests, values.get(name, ()))
+            for own, name, kind, tests in self.tests
+            if own is level
+        )
+
+
+def parse(document: Any) -> Criteria:
+    """FilterCriteria as JSON gives them. Raises FormatError, naming the criterion."""
+    if not isinstance(document, dict) or not document:
+        raise FormatError("no criteria: a rule without any would suppress everything")
+    found = []
+    for name, given in document.items():
+        if name not in FIELDS:
+            raise FormatError("is no criterion of Inspector's", where=str(name)[:100])
+        kind, level = FIELDS[name]
+        if not isinstance(given, list) or not 0 < len(given) <= _MOST:
+            raise FormatError(f"takes a list of 1 to {_MOST} tests", where=name)
+        found.append((level, name, kind, tuple(_test(kind, item, name) for item in given)))
+    return Criteria(tuple(found))
+
+
+def _test(kind: str, item: Any, where: str) -> _Test:
+    if not isinstance(item, dict) or not item:
+        raise FormatError("a test is an object", where=where)
+    if kind == "string":
+        return _comparison(item, where)
+    if kind == "number":
+        return kind, _range(item, "lowerInclusive", "upperInclusive", _number, where)
+    if kind == "date":
+        return kind, _range(item, "startInclusive", "endInclusive", _date, where)
+    if kind == "ports":
+        return kind, _range(item, "beginInclusive", "endInclusive", _number, where)
+    if kind == "map":
+        _only(item, {"comparison", "key", "value"}, where)
+        if item.get("comparison") != "EQUALS":
+            raise FormatError("a map is compared by EQUALS", where=where)
+        value = None if item.get("value") is None else _text(item["value"], where)
+        return kind, (_text(item.get("key"), where), value)
+    _only(item, set(PACKAGE_FIELDS), where)
+    return kind, tuple(
+        (name, PACKAGE_FIELDS[name], _test(PACKAGE_FIELDS[name], test, f"{where}.{name}"))
+        for name, test in item.items()
+    )
+
+
+def _comparison(item: dict[str, Any], where: str) -> _Test:
+    _only(item, {"comparison", "value"}, where)
+    comparison = item.get("comparison")
+    if comparison not in ("EQUALS", "PREFIX", "NOT_EQUALS"):
+        raise FormatError("comparison is EQUALS, PREFIX or NOT_EQUALS", where=where)
+    return comparison, _text(item.get("value"), where)
+
+
+def _only(item: dict[str, Any], names: set[str], where: str) -> None:
+    unknown = sorted(map(str, item.keys() - names))
+    if unknown:
+        raise FormatError(f"takes {', '.join(sorted(names))}, not {unknown[0][:40]}", where=where)
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        raise FormatError(f"takes a text of 1 to {_LONGEST} characters", where=where)
+    return value
+
+
+def _range(item: dict[str, Any], low: str, high: str, read: Any, where: str) -> tuple[Any, Any]:
+    _only(item, {low, high}, where)
+    begin, end = (None if item.get(n) is None else read(item[n], where) for n in (low, high))
+    if begin is not None and end is not None and begin > end:
+        raise FormatError(f"{low} is above {high}", where=where)
+    return begin, end
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise FormatError("takes a number", where=where)
+    return float(value)
+
+
+def _date(value: Any, where: str) -> datetime:
+    """Seconds since 1970, as the service's JSON has them, or ISO 8601."""
+    try:
+        if isinstance(value, str):
+            read = datetime.fromisoformat(value)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+        return datetime.fromtimestamp(_number(value, where), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise FormatError("takes a date", where=where) from error
+
+
+def _passes(kind: str, tests: Sequence[_Test], values: Sequence[Any]) -> bool:
+    for comparison, operand in tests:
+        if comparison == "NOT_EQUALS" and operand in values:
+            return False
+    positive = [test for test in tests if test[0] != "NOT_EQUALS"]
+    return not positive or any(
+        _says(kind, comparison, operand, value)
+        for comparison, operand in positive
+        for value in values
+    )
+
+
+def _says(kind: str, comparison: str, operand: Any, value: Any) -> bool:
+    if kind == "string":
+        return bool(value == operand if comparison == "EQUALS" else value.startswith(operand))
+    if kind == "map":
+        key, wanted = operand
+        return bool(value[0] == key and (wanted is None or value[1] == wanted))
+    if kind == "package":
+        return all(_passes(own, (test,), value.get(name, ())) for name, own, test in operand)
+    low, high = operand
+    if kind == "ports":
+        return (low is None or value[0] >= low) and (high is None or value[1] <= high)
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def detail_values(finding: Finding) -> dict[str, Sequence[Any]]:
+    """What criteria of Level.DETAIL are about."""
+    related = [name for name in finding.advisories if name != finding.vulnerability]
+    return {
+        "findingType": (finding.type.value,),
+        "severity": (finding.severity.value,),
+        "title": (finding.headline,),
+        "vulnerabilityId": (finding.vulnerability,),
+        "vulnerabilitySource": _given(finding.source),
+        "vendorSeverity": _given(finding.severity_source and finding.severity.value),
+        "relatedVulnerabilities": related,
+        "fixAvailable": (finding.fix_available.value,),
+        "exploitAvailable": ("YES" if finding.exploit_available else "NO",),
+        "inspectorScore": () if finding.score is None else (finding.score,),
+        "epssScore": () if finding.epss is None else (finding.epss,),
+        "vulnerablePackages": (_package_values(finding.package),),
+    }
+
+
+def _package_values(package: Package) -> dict[str, Sequence[Any]]:
+    parts = evr.split(package.type, package.version)
+    return {
+        "name": (package.name,),
+        "version": (parts.version,),
+        "epoch": (parts.epoch,),
+        "release": _given(parts.release),
+        "architecture": _given(package.arch),
+        "filePath": _given(package.path),
+    }
+
+
+def instance_values(
+    account: str, region: str, instance_id: str, instance: Instance | None
+) -> dict[str, Sequence[Any]]:
+    """What criteria of Level.INSTANCE are about; `instance` as discovered, where it was."""
+    values: dict[str, Sequence[Any]] = {
+        "awsAccountId": (account,),
+        "resourceType": ("AWS_EC2_INSTANCE",),
+        "resourceId": (instance_id,),
+        "cloudProvider": ("AWS",),
+        "cloudProviderRegion": (region,),
+        "cloudProviderAccountId": (account,),
+    }
+    if instance is not None:
+        values |= {
+            "resourceTags": instance.tags,
+            "ec2InstanceImageId": _given(instance.image_id),
+            "ec2InstanceVpcId": _given(instance.vpc_id),
+            "ec2InstanceSubnetId": _given(instance.subnet_id),
+        }
+    return values
+
+
+def row_values(
+    arn: str, status: str, first: datetime, last: datetime, updated: datetime
+) -> dict[str, Sequence[Any]]:
+    """What criteria of Level.ROW are about."""
+    return {
+        "findingArn": (arn,),
+        "findingStatus": (status,),
+        "firstObservedAt": (first,),
+        "lastObservedAt": (last,),
+        "updatedAt": (updated,),
+    }
+
+
+def _given(value: str) -> Sequence[str]:
+    return (value,) if value else ()
