@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-# 144 blocks of a snapshot: a machine of 86,000 paths needs four of its 264 a second time.
+# 144 blocks of a snapshot: a machine of 86,000 paths needs four of its 263 a second time.
 DEFAULT_BUDGET = 72 << 20
 DEFAULT_IN_FLIGHT = 64
 
