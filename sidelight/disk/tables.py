@@ -46,22 +46,29 @@ def partitions(source: BlockSource, problems: list[Problem]) -> list[Partition]:
 
 
 def _mbr(source: BlockSource, table: mbr.Table, problems: list[Problem]) -> list[Partition]:
-    """The MBR's partitions in 512-byte sectors, or in 4096-byte ones where only that fits."""
+    """The MBR's partitions in 512-byte sectors, or in 4096-byte ones where more is told by those.
+
+    The table does not say which; what begins at the partitions does. Larger sectors are tried only
+    where all partitions then lie on the disk.
+    """
     noted: list[Problem] = []
     found = mbr.partitions(source, table, 512, noted)
-    if not _plausible(source, found):
+    known = _known(source, found)
+    if known < len(found) or noted:
         other: list[Problem] = []
         large = mbr.partitions(source, table, 4096, other)
-        if _plausible(source, large):
+        fits = all(partition.start + partition.size <= source.size for partition in large)
+        if fits and _known(source, large) > known:
             problems += other
             return _checked(source, large, 4096, problems)
     problems += noted
     return _checked(source, found, 512, problems)
 
 
-def _plausible(source: BlockSource, found: Sequence[Partition]) -> bool:
-    """Whether anything that is known begins at one of these partitions."""
+def _known(source: BlockSource, found: Sequence[Partition]) -> int:
+    """At how many of these partitions something known begins; all where that cannot be told."""
     source.prefetch((partition.start, 4096) for partition in found)
+    known = 0
     for partition in found:
         size = min(partition.size, source.size - partition.start)
         if size <= 0:
@@ -69,10 +76,9 @@ def _plausible(source: BlockSource, found: Sequence[Partition]) -> bool:
         try:
             signature = identify(SliceSource(source, partition.start, size, source.name))
         except SourceError:
-            return True
-        if signature.kind not in ("", "blank"):
-            return True
-    return False
+            return len(found)
+        known += signature.kind not in {"", "blank"}
+    return known
 
 
 def _checked(
