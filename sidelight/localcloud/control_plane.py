@@ -17,6 +17,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request as MotoRequest
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.block_device import BlockDeviceType
 from moto.iam.models import get_account_id_from
 from werkzeug.exceptions import HTTPException
 
@@ -119,6 +120,19 @@ class ControlPlane:
                 self._shelf.images[volumes[device]] = VolumeImage(path, machine.immutable)
             self._settle(backend, instance, machine)
         return str(instance.id), volumes
+
+    def share(self, volume_id: str, instance_id: str, device: str) -> None:
+        """Attach a volume to one more instance; DescribeVolumes shows the first. UsageError."""
+        with self._lock:
+            for regions in ec2_backends.values():
+                for backend in regions.values():
+                    for instance in backend.all_instances():
+                        if instance.id == instance_id and volume_id in backend.volumes:
+                            instance.block_device_mapping[device] = BlockDeviceType(
+                                volume_id=volume_id, status="attached"
+                            )
+                            return
+        raise UsageError("no such instance and volume", where=f"{instance_id}, {volume_id}")
 
     def _launch(self, backend: Any, machine: Machine) -> Any:
         reservation = backend.run_instances(

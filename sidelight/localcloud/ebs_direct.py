@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidelight.localcloud.freeze import BLOCK
-from sidelight.localcloud.keys import readable
+from sidelight.localcloud.keys import readable, usable
 from sidelight.localcloud.wire import AwsError, Reply
 
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ class EbsDirect:
                 "Access to the snapshot's key is denied.",
                 status=403,
                 reason="DEPENDENCY_ACCESS_DENIED",
+            )
+        if not usable(snapshot):
+            raise AwsError(
+                "ValidationException",
+                "The snapshot's key is not enabled.",
+                reason="INVALID_CUSTOMER_KEY",
             )
         token = request.query.get("blockToken", "")
         if not self._tokens.check_block(token, snapshot.id, index):

@@ -216,7 +216,14 @@ class SnapshotCalls(EC2Response):
         return [self.ec2_backend.get_volume(volume) for volume in chosen]
 
     def _sl_room(self, volumes: Iterable[Any]) -> None:
-        """Raise where a volume has too many snapshots under way, or the last one is too new."""
+        """Raise where the account or a volume has too many under way, or the last is too new."""
+        volumes = list(volumes)
+        most = self.shelf.pace.pending
+        pending = self.shelf.pending(self.current_account, self.region)
+        if most and pending + len(volumes) > most:
+            raise EC2ClientError(
+                "PendingSnapshotLimitExceeded", f"{pending} snapshots are pending; {most} may be."
+            )
         for volume in volumes:
             making = self.shelf.making(volume.id)
             limit = CONCURRENT.get(volume.volume_type, CONCURRENT_ELSE)
@@ -349,6 +356,8 @@ def _described(snapshot: Any, account: str) -> dict[str, Any]:
         "StorageTier": snapshot.storage_tier,
         "Tags": _tags_for(snapshot, account),
     }
+    if snapshot.status == "error":
+        found["StateMessage"] = snapshot.fault
     if snapshot.kms_key_id:
         found["KmsKeyId"] = snapshot.kms_key_id
     return found

@@ -17,6 +17,12 @@ def shareable(snapshot: Any) -> bool:
     return key is None or key.key_manager != "AWS"
 
 
+def usable(snapshot: Any) -> bool:
+    """False under a key that is disabled, or waits for its deletion."""
+    key = _key(snapshot)
+    return key is None or (key.enabled and key.key_state == "Enabled")
+
+
 def readable(snapshot: ShelfSnapshot, account: str) -> bool:
     """Whether the account may decrypt: its own, or by the key's policy, or by a grant.
 

@@ -49,6 +49,7 @@ class LocalCloud:
         port: int = 0,
         snapshot_seconds: float = 0.0,
         snapshot_interval: float = 0.0,
+        snapshot_limit: int = 0,
         plan: FaultPlan | None = None,
         latency: float = 0.0,
         empty_pages: float = 0.0,
@@ -60,7 +61,8 @@ class LocalCloud:
         """A cloud that keeps its frozen images in `directory`.
 
         `snapshot_seconds` from pending to completed. `snapshot_interval`: seconds that have to lie
-        between concurrent snapshots of a volume (15 at AWS; 0: not checked). `latency`: seconds
+        between concurrent snapshots of a volume (15 at AWS; 0: not checked).
+        `snapshot_limit`: how many may be pending at once, an account and region. `latency`: seconds
         for every call. `empty_pages`: the probability that a page of a listing comes empty.
         `strict_roles`: only roles that exist can be assumed, by whom they trust; `role_seconds`:
         the most that a role's session lasts.
@@ -69,7 +71,7 @@ class LocalCloud:
         self.counters = Counters(time.monotonic)
         self._directory = directory
         self._address = (host, port)
-        self._pace = (snapshot_seconds, snapshot_interval)
+        self._pace = (snapshot_seconds, snapshot_interval, snapshot_limit)
         self._plan = plan or FaultPlan()
         self._latency = latency
         self._empty_pages = (empty_pages, seed)
@@ -168,6 +170,17 @@ class LocalCloud:
     def volumes(self, instance_id: str) -> dict[str, str]:
         """Volume ids by device, of an instance that `add_instance` made."""
         return dict(self._volumes[instance_id])
+
+    def break_volume(self, volume_id: str, why: str) -> None:
+        """Let its snapshots end in state error from now on; with an empty `why`, no more."""
+        if self._shelf is not None:
+            self._shelf.broken[volume_id] = why
+
+    def share_volume(self, volume_id: str, instance_id: str, device: str) -> None:
+        """Attach a volume to a second instance as well: Multi-Attach, of io1 and io2 volumes."""
+        if self._control_plane is None:
+            raise UsageError("the local cloud is not started")
+        self._control_plane.share(volume_id, instance_id, device)
 
     def snapshots(self) -> list[str]:
         """The ids of all snapshots that exist, over all accounts and regions."""

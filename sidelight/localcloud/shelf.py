@@ -21,6 +21,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.utils import random_snapshot_id
 
 from sidelight.localcloud.freeze import FrozenImage, freeze
+from sidelight.localcloud.keys import usable
 
 if TYPE_CHECKING:
     from sidelight.localcloud.clock import Clock
@@ -39,11 +40,13 @@ class Pace:
     """How snapshots are made.
 
     `seconds` from pending to completed. `interval`: AWS wants 15 seconds between concurrent
-    snapshots of a volume; 0 asks for none.
+    snapshots of a volume; 0 asks for none. `pending`: the most that an account and region may
+    have pending at once; 0 is without limit.
     """
 
     seconds: float = 0.0
     interval: float = 0.0
+    pending: int = 0
 
 
 class ShelfSnapshot(Snapshot):
@@ -71,14 +74,17 @@ class ShelfSnapshot(Snapshot):
         )
         self.start_time = datetime.fromtimestamp(self.started, UTC).replace(tzinfo=None)
         self.image = image
+        self.fault = ""
         self.size_gib = int(volume.size)
         self.lineage = str(volume.id)
         self.region = str(backend.region_name)
 
     @property
     def status(self) -> str:
-        """`pending` or `completed`."""
-        return "completed" if self.clock.now() >= self.completes else "pending"
+        """`pending`, then `completed`, or `error` for what `fault` says."""
+        if self.clock.now() < self.completes:
+            return "pending"
+        return "error" if self.fault else "completed"
 
     @status.setter
     def status(self, value: str) -> None:
@@ -122,6 +128,7 @@ class Shelf:
         self.clock = clock
         self.pace = pace
         self.images: dict[str, VolumeImage] = {}
+        self.broken: dict[str, str] = {}  # volume -> why its snapshots end in error
         self.snapshots: dict[str, ShelfSnapshot] = {}
         self._frozen: dict[str, FrozenImage] = {}
         self._immutable: dict[Path, FrozenImage] = {}
@@ -141,11 +148,22 @@ class Shelf:
             history.making = [item for item in history.making if item.completes > now]
             return [item.started for item in history.making]
 
+    def pending(self, account: str, region: str) -> int:
+        """How many snapshots of an account and region are pending."""
+        with self._lock:
+            return sum(
+                s.owner_id == account and s.region == region and s.status == "pending"
+                for s in self.snapshots.values()
+            )
+
     def create(self, backend: Any, volume: Any, description: str) -> ShelfSnapshot:
         """Freeze the volume's image now. Raises OSError."""
         with self._lock:
             image = self._freeze(volume)
             snapshot = ShelfSnapshot(backend, volume, description, image, self)
+            snapshot.fault = self.broken.get(volume.id, "")
+            if not snapshot.fault and not usable(snapshot):
+                snapshot.fault = "Given key ID is not accessible"
             if self.pace.seconds > 0:
                 history = self._history.setdefault(volume.id, _VolumeHistory())
                 history.making.append(_Making(snapshot.started, snapshot.completes))
