@@ -1,0 +1,160 @@
+"""The services themselves fail: Redis flushed or started anew, PostgreSQL started anew, disks full.
+
+The command runs in the middle of a life, between two of its calls.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+from sidelight.errors import StoreError
+from sidelight.store import State
+from tests.faults.test_every_call import fleet, rehearsal
+from tests.faults.test_every_point import start
+from tests.faults.test_killed_workers import advisories, image
+from tests.workers.bench import World, quick_directory, sqlite_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.faults.fleet import Fleet, Found
+
+__all__ = ["advisories", "fleet", "image", "rehearsal"]
+
+
+@pytest.mark.services
+@pytest.mark.images
+@pytest.mark.parametrize(
+    "name",
+    ["ec2.CreateSnapshots", pytest.param("ebs.GetSnapshotBlock", marks=pytest.mark.long),
+     pytest.param("worker.delete", marks=pytest.mark.long)],
+)  # fmt: skip
+def test_redis_flushed_in_the_middle_of_a_scan(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], name: str
+) -> None:
+    flush = f"import redis; redis.Redis.from_url({fleet.broker!r}).flushall()"
+    fleet.begin()
+    status, _ = fleet.live({"mode": "run", "name": name, "command": [sys.executable, "-c", flush]})
+    assert status == 0, "the tick publishes anew what was lost"
+    fleet.check(rehearsal[1], f"flushed at {name}")
+
+
+@pytest.mark.services
+@pytest.mark.images
+def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], tmp_path: Path
+) -> None:
+    """Each evaluation is by one database: the one that is there when it begins."""
+    given = fleet.advisories
+    present = tmp_path / "advisories.db"
+    shutil.copyfile(given, present)
+    replace = (
+        f"import os, shutil; shutil.copyfile({str(given)!r}, {str(present) + '.new'!r}); "
+        f"os.replace({str(present) + '.new'!r}, {str(present)!r})"
+    )
+    fleet.begin()
+    fleet.settings = {"SIDELIGHT_ADVISORIES": str(present)}
+    try:
+        status, _ = fleet.live(
+            {"mode": "run", "name": "store.save_findings",
+             "command": [sys.executable, "-c", replace]}
+        )  # fmt: skip
+    finally:
+        fleet.settings = {}
+    assert status == 0
+    fleet.check(rehearsal[1], "replaced")
+
+
+@pytest.mark.services
+@pytest.mark.images
+@pytest.mark.long
+def test_every_connection_of_postgresql_ended_in_the_middle_of_a_scan(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], postgresql: str
+) -> None:
+    """What a restart or a failover does to its clients, at three moments."""
+    fleet.postgresql = postgresql
+    end = (
+        f"import psycopg; psycopg.connect({postgresql.format('postgres')!r}, autocommit=True)"
+        ".execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND backend_type = $$client backend$$')"
+    )
+    try:
+        for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
+            fleet.begin()
+            fleet.live({"mode": "run", "name": name, "command": [sys.executable, "-c", end]})
+            fleet.recover(name)
+            fleet.check(rehearsal[1], f"ended at {name}")
+    finally:
+        fleet.postgresql = ""
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with quick_directory() as directory, closing(World(sqlite_url(directory))) as world:
+        yield world
+
+
+def limit_pages(world: World, more: int) -> Callable[[], None]:
+    """The store may grow by so many pages: beyond that SQLite says that the disk is full.
+
+    What ends that.
+    """
+    engine: Any = world.store._database.engine
+    raw = engine.raw_connection()
+    (now,) = raw.cursor().execute("PRAGMA page_count").fetchone()
+    raw.close()
+
+    def limited(connection: Any, _: object) -> None:
+        connection.cursor().execute(f"PRAGMA max_page_count={now + more}")
+
+    engine.dispose()
+    event.listen(engine, "connect", limited)
+
+    def unlimit() -> None:
+        event.remove(engine, "connect", limited)
+        engine.dispose()
+
+    return unlimit
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 3])
+def test_a_full_disk_costs_time_and_no_snapshot(world: World, more: int) -> None:
+    start(world)
+    unlimit = limit_pages(world, more)
+    for _ in range(60):
+        try:
+            world.run(rounds=1)
+        except AssertionError:
+            continue
+    unlimit()
+    world.run()
+    world.clock.advance(60)
+    world.sweep()
+    assert not world.ec2.snapshots
+    if world.states() == {State.FAILED}:
+        world.start()
+        world.run()
+    assert State.DONE in world.states()
+    assert len(world.findings()) == 4
+
+
+def test_a_locked_database_is_waited_for_and_harms_nothing(world: World) -> None:
+    start(world)
+    path = world.store.where.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            world.store.scans.claim(world.store.scans.select()[0].id, {State.NEW}, 60)
+        other.execute("ROLLBACK")
+    world.run()
+    assert world.states() == {State.DONE}
+    assert len(world.findings()) == 4
+    assert not world.ec2.snapshots
