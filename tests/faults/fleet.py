@@ -59,11 +59,14 @@ class Fleet:
 
     def recover(self, at: str, first: int = 1) -> None:
         """Undisturbed lives until all is done."""
+        statuses = []
         for life in range(first, first + LIVES):
             status, _ = self.live({}, life)
+            statuses.append(status)
             if status == 0 and self.states() == {State.DONE}:
                 return
-        raise AssertionError(f"{at}: {self.states()}; see {self.zygote.directory}/lives.log")
+        log = (self.zygote.directory / "lives.log").read_text()
+        raise AssertionError(f"{at}: {self.states()} {statuses}: {log[-3000:]}")
 
     def check(self, expected: Found, at: str) -> None:
         """What has to be true in the end, whatever happened."""

@@ -183,6 +183,8 @@ def live(request: dict[str, Any], points: Points) -> None:
     settings = Settings.from_environment()
     clock = Clock(request.get("hours", 0.0))
     store = Store(settings.store_url, clock=clock, busy_seconds=2.0)
+    # The tasks' own application was made before this life knew its broker.
+    app.conf.broker_url = settings.broker_url
     control = Control(settings, store=store)
     wiring._contexts.append(wiring.make_context(settings, store=store))
     (place,) = control.places((), ())
