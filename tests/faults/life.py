@@ -43,7 +43,7 @@ from sidelight.errors import StoreError
 from sidelight.store import TERMINAL, Store
 from sidelight.store.engine import Database
 from workers import bucket, wiring
-from workers.app import STAGES, app, make_app
+from workers.app import STAGES, app, make_app, queues
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -204,8 +204,8 @@ def live(request: dict[str, Any], points: Points) -> None:
 
 def work(channel: Any, points: Points, clock: Clock) -> bool:
     """Take a message, run its task, acknowledge it; False where there is none."""
-    for stage in reversed(STAGES):
-        message = channel.basic_get(stage, no_ack=False)
+    for name in queues(STAGES, [""], Settings.from_environment()):
+        message = channel.basic_get(name, no_ack=False)
         if message is None:
             continue
         due = message.headers.get("eta")
@@ -213,6 +213,7 @@ def work(channel: Any, points: Points, clock: Clock) -> bool:
             clock.advance((datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds())
         (scan_id,), _, _ = message.decode()
         task = functools.partial(app.tasks[message.headers["task"]], scan_id)
+        stage = message.headers["task"].rpartition(".")[2]
         points(f"worker.{stage}", task, StoreError("injected"))
         points("broker.acknowledge", message.ack, StoreError("injected"))
         return True
