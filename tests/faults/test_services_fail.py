@@ -32,11 +32,8 @@ __all__ = ["advisories", "fleet", "image", "rehearsal"]
 
 @pytest.mark.services
 @pytest.mark.images
-@pytest.mark.parametrize(
-    "name",
-    ["ec2.CreateSnapshots", pytest.param("ebs.GetSnapshotBlock", marks=pytest.mark.long),
-     pytest.param("worker.delete", marks=pytest.mark.long)],
-)  # fmt: skip
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"])
 def test_redis_flushed_in_the_middle_of_a_scan(
     fleet: Fleet, rehearsal: tuple[list[str], Found], name: str
 ) -> None:
@@ -49,6 +46,7 @@ def test_redis_flushed_in_the_middle_of_a_scan(
 
 @pytest.mark.services
 @pytest.mark.images
+@pytest.mark.long
 def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
     fleet: Fleet, rehearsal: tuple[list[str], Found], tmp_path: Path
 ) -> None:
