@@ -1,7 +1,8 @@
 """One fault at every point of a life, on real services: fail before, fail after, kill -9.
 
 A rehearsal names the points: each call to AWS, each commit, each message, each slot of the budget,
-each task and acknowledgement. `make faults` takes every point, in every mode, on SQLite and PostgreSQL.
+each task and acknowledgement. `make faults` takes every point, in every mode, on SQLite and on
+PostgreSQL.
 """
 
 from __future__ import annotations
