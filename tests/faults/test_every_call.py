@@ -23,7 +23,7 @@ from tests.workers.bench import quick_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Long: on a machine under heavy load a life was seen to find no message, and why is not known yet.
+# Long: seconds a fault.
 pytestmark = [pytest.mark.services, pytest.mark.images, pytest.mark.long]
 __all__ = ["advisories", "image"]
 
