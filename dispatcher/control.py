@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kombu.exceptions import OperationalError
+
 from dispatcher.discover import Discovery, discover, keys_of
+from dispatcher.eligibility import CLOSING
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
 from dispatcher.plan import plan
@@ -20,7 +23,7 @@ from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import TERMINAL, Scan, State, Store
 from workers.app import ON_DEMAND, SCHEDULED, make_app
 from workers.budgets import Budget, BudgetSpentError, rate_for
-from workers.tasks import publish
+from workers.tasks import publish, publish_reevaluation
 from workers.wiring import session_of
 
 if TYPE_CHECKING:
@@ -176,6 +179,8 @@ class Control:
             on_demand=on_demand,
         )
         self.store.fleet.cover(planned.coverage)
+        ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
+        self.store.findings.close_instances(place.account, ineligible)
         running = [one.live_scan for one in known if one.live_scan]
         made = enqueue(
             self.store,
@@ -209,6 +214,18 @@ class Control:
     def publish(self, scan_id: str, following: Next) -> None:
         """Send one message."""
         publish(self._app, self.settings, scan_id, following)
+
+    def reevaluate(self, *, everywhere: bool = False) -> None:
+        """Ask workers to go on with what a new advisory database left to do, where it did.
+
+        `everywhere`: to see whether there is a new one.
+        """
+        for region in self.store.reevaluation.regions(pending=not everywhere):
+            try:
+                publish_reevaluation(self._app, self.settings, region)
+            except (OperationalError, OSError) as error:
+                log.warning("the broker does not answer: %s", error)
+                return
 
     def wait(
         self, ids: Collection[str], *, sleep: Callable[[float], None] = time.sleep

@@ -57,8 +57,7 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
     instances = ec2.instances()
     excluded = kms.tagged(sorted(keys_of(instances)), tag)
     gone = store.fleet.discovered(account, region, instances)
-    for instance_id in gone:
-        store.findings.close_instance(account, instance_id)
+    store.findings.close_instances(account, gone)
     store.fleet.cover(
         [
             Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from sidelight.model import Instance
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
+# Reasons for which findings are closed: the machine is not to be scanned any more. One that is
+# merely stopped, or could not be read this time, keeps them.
+CLOSING = frozenset(
+    {
+        "RESOURCE_TERMINATED",
+        "EXCLUDED_BY_TAG",
+        "UNSUPPORTED_OS",
+        "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED",
+    }
+)
 
 NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
 

@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dispatcher import fleet_report as report
+from dispatcher.commands.fleet_findings import events, findings, reevaluate, tidy
+from dispatcher.commands.fleet_options import format_option, opened_store, store_option
 from dispatcher.commands.serving import run, worker
+from dispatcher.commands.suppress import suppress
 from dispatcher.control import Control, failed
 from dispatcher.cost_report import costs_document, costs_table, moment
 from dispatcher.eligibility import Configuration
@@ -21,7 +24,7 @@ from dispatcher.embedded import Embedded
 from dispatcher.places import Wanted
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for
-from sidelight.store import TERMINAL, FindingStatus, Store
+from sidelight.store import TERMINAL, Store
 from sidelight.store.costs import BY
 from workers.settings import Settings
 
@@ -42,21 +45,11 @@ def fleet() -> None:
 
 fleet.add_command(run)
 fleet.add_command(worker)
-
-
-def store_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Which store."""
-    return click.option(
-        "--store", "store_url", metavar="URL",
-        help="sqlite:///FILE or postgresql://…  [SIDELIGHT_STORE_URL]",
-    )(command)  # fmt: skip
-
-
-def format_option(command: Callable[..., None]) -> Callable[..., None]:
-    """In what form."""
-    return click.option(
-        "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-    )(command)
+fleet.add_command(findings)
+fleet.add_command(events)
+fleet.add_command(reevaluate)
+fleet.add_command(tidy)
+fleet.add_command(suppress)
 
 
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -203,7 +196,7 @@ def _progress(total: int) -> Iterator[Callable[[Sequence[Scan]], None]]:
 @click.option("--all", "everything", is_flag=True, help="Ended scans too.")
 def status(form: str, store_url: str | None, everything: bool) -> None:
     """Scans: where they are, and what they cost."""
-    with _store(store_url) as store:
+    with opened_store(store_url) as store:
         scans = store.scans.select(live=not everything)
         costs = store.costs.of([scan.id for scan in scans])
         for line in report.unattended_lines(store.unattended()):
@@ -220,29 +213,11 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
 @format_option
 def coverage(form: str, store_url: str | None) -> None:
     """Every instance: is it scanned, and if not, why."""
-    with _store(store_url) as store:
+    with opened_store(store_url) as store:
         if form == "json":
             click.echo(dumps(report.coverage_document(store)), nl=False)
         else:
             console_for(sys.stdout).print(report.coverage_table(store))
-
-
-@fleet.command("findings")
-@store_option
-@format_option
-@click.option("--instance", default="", help="Of one instance.")
-@click.option("--account", default="", help="Of one account.")
-@click.option("--status", "wanted", default="ACTIVE", show_default=True,
-              type=click.Choice([*(s.value for s in FindingStatus), "ALL"]))  # fmt: skip
-def findings(form: str, store_url: str | None, instance: str, account: str, wanted: str) -> None:
-    """Findings, the gravest first."""
-    chosen = None if wanted == "ALL" else FindingStatus(wanted)
-    with _store(store_url) as store:
-        rows = store.findings.rows(instance=instance, account=account, status=chosen)
-        if form == "json":
-            click.echo(dumps(report.findings_document(rows)), nl=False)
-        else:
-            console_for(sys.stdout).print(report.findings_table(rows))
 
 
 @fleet.command("costs")
@@ -253,7 +228,7 @@ def findings(form: str, store_url: str | None, instance: str, account: str, want
 @click.option("--since", metavar="DATE", help="Of scans made since, as 2026-01-31 (UTC).")
 def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
     """What scanning cost: calls, bytes, seconds, dollars of the EBS direct APIs."""
-    with _store(store_url) as store:
+    with opened_store(store_url) as store:
         sums = store.costs.sums(by, moment(since) if since else None)
     if form == "json":
         click.echo(dumps(costs_document(sums, by)), nl=False)
@@ -292,13 +267,6 @@ def _settings(given: dict[str, Any]) -> Settings:
     named = {name: given[name] for name in ("store_url", "broker_url", "advisories")
              if given.get(name)}  # fmt: skip
     return replace(settings, **named)
-
-
-@contextmanager
-def _store(url: str | None) -> Iterator[Store]:
-    with Store(url or Settings.from_environment().store_url) as store:
-        store.migrate()
-        yield store
 
 
 def _check_database(settings: Settings) -> None:

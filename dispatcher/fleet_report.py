@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sidelight.model import Severity
 from sidelight.report import as_json
-from sidelight.report.as_table import printable, severity_text, table
+from sidelight.report.as_table import printable, score_text, severity_text, table
 from sidelight.store import State
 from workers.app import STAGE_OF
 
@@ -95,12 +95,15 @@ def findings_document(rows: Iterable[FindingRow]) -> list[dict[str, Any]]:
     return [
         as_json.finding_document(row.finding)
         | {
+            "arn": row.arn,
             "account": row.account,
             "region": row.region,
             "instance": row.instance,
             "status": row.status.value,
             "first_observed": row.first_observed.isoformat(),
             "last_observed": row.last_observed.isoformat(),
+            "updated_at": row.updated_at.isoformat(),
+            "closed_at": row.closed_at.isoformat() if row.closed_at else None,
         }
         for row in rows
     ]
@@ -108,11 +111,14 @@ def findings_document(rows: Iterable[FindingRow]) -> list[dict[str, Any]]:
 
 def findings_table(rows: Iterable[FindingRow]) -> Table:
     """The gravest first."""
-    made = table("Severity", "Vulnerability", "Instance", "Package", "Version", "Fixed in", "Path")
+    made = table(
+        "Severity", "Score", "Vulnerability", "Instance", "Package", "Version", "Fixed in", "Path"
+    )
     for row in rows:
         found = row.finding
         made.add_row(
-            severity_text(found.severity), Text(found.vulnerability), row.instance,
+            severity_text(found.severity), score_text(found), Text(found.vulnerability),
+            row.instance,
             Text(printable(found.package.name)), Text(printable(found.package.version)),
             Text(printable(found.fixed_version)), Text(printable(found.package.path)),
         )  # fmt: skip

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REEVALUATION_ASKED_EVERY = timedelta(seconds=60)
 DISPATCHER, ROUND = "dispatcher", "round"
 
 
@@ -66,6 +67,7 @@ class Schedule:
         self._stop = threading.Event()
         self._rounds: threading.Thread | None = None
         self._failed_at: datetime | None = None
+        self._asked_at: datetime | None = None
         self._error = ""
 
     def stop(self) -> None:
@@ -95,6 +97,7 @@ class Schedule:
             if not store.singletons.hold(DISPATCHER, self._me, self._pace.lease):
                 return False
             tick(store, self._control.publish)
+            self._reevaluate()
             if self._round_is_due():
                 # Beside the ticks: to look at an organization takes minutes.
                 self._rounds = threading.Thread(target=self._round, name="round", daemon=True)
@@ -104,6 +107,13 @@ class Schedule:
             log.exception("dispatcher")
             return False
         return True
+
+    def _reevaluate(self) -> None:
+        """Now and then, while something is left: a worker that took it may have died."""
+        now = self._control.store.clock()
+        if self._asked_at is None or now - self._asked_at >= REEVALUATION_ASKED_EVERY:
+            self._asked_at = now
+            self._control.reevaluate()
 
     def _round_is_due(self) -> bool:
         if self._rounds is not None and self._rounds.is_alive():
@@ -118,7 +128,7 @@ class Schedule:
         return last is None or now - last >= timedelta(seconds=self._pace.round)
 
     def _round(self) -> None:
-        """Discover, plan, enqueue and sweep everywhere."""
+        """Discover, plan, enqueue and sweep everywhere; judge and tidy findings."""
         control = self._control
         try:
             places = control.look_up(self._wanted)
@@ -130,6 +140,9 @@ class Schedule:
             )
             if self._stop.is_set():
                 return
+            control.reevaluate(everywhere=True)
+            control.store.rules.judge()
+            control.store.tidying.run()
             control.store.singletons.done(ROUND)
         except SidelightError as error:
             self._failed_at = control.store.clock()

@@ -6,13 +6,15 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workers.advisories import Unregistered
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.blocks import BlockSource
     from sidelight.model import Finding, Inventory, ReadStats
-    from sidelight.store import Scan, Store
+    from sidelight.store import Advisories, Scan, Store
     from workers.settings import Settings
 
 SCAN_TAG = "InspectorScan"
@@ -59,6 +61,7 @@ class Context:
     `ec2(account, region)`, `open_snapshot(scan, snapshot id)`, `inspect(sources, devices)` and
     `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell;
     `forget(snapshot id)` drops what was kept of a snapshot's blocks.
+    `opened()` is the database that `match` asks, where it is one.
     `jitter()` is from 0 to 1.
     """
 
@@ -71,7 +74,12 @@ class Context:
     match: Callable[[Inventory], Sequence[Finding]]
     unmatched: Callable[[Inventory], Sequence[str]] = field(default=lambda _: ())
     forget: Callable[[str], None] = field(default=lambda _: None)
+    opened: Callable[[], Advisories] | None = None
     jitter: Callable[[], float] = field(default=random.random)
+
+    def advisories(self) -> Advisories:
+        """The present database. Raises UsageError, DatabaseError."""
+        return Unregistered(self.match) if self.opened is None else self.opened()
 
     def tags(self, scan_id: str) -> dict[str, str]:
         """What marks a scan's snapshots as ours, and as whose."""

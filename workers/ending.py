@@ -40,7 +40,7 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
         covered = replace(covered, detail=_shortfall(context, scan))
     if context.store.fleet.is_gone(scan.account, scan.instance):
         # Terminated while it was read: nothing of it is open, and `finish` says why.
-        context.store.findings.close_instance(scan.account, scan.instance)
+        context.store.findings.close_instances(scan.account, [scan.instance])
     context.store.fleet.finish(scan, to, covered)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)

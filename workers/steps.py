@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 PENDING, COMPLETED = "pending", "completed"
 ONE_AT_A_TIME = frozenset({"st1", "sc1"})  # volumes that EC2 makes one snapshot of at a time
+REEVALUATE_SECONDS = 30.0  # then scans that wait in the same queue have their turn
 AFTER_SPENT = 900.0  # seconds until a scan looks again whether there is money for it
 
 
@@ -59,6 +60,21 @@ def inspect(context: Context, scan_id: str) -> Next | None:
 def evaluate(context: Context, scan_id: str) -> Next | None:
     """Match the stored inventory; findings and the next state in one transaction."""
     return held(context, scan_id, (State.EVALUATING,), _evaluate)
+
+
+def reevaluate(context: Context) -> bool:
+    """Work on a re-evaluation for a while, where there is one; whether something is left to do."""
+    advisories = context.advisories()
+    reevaluation = context.store.reevaluation
+    reevaluation.notice(advisories)
+    until = time.monotonic() + REEVALUATE_SECONDS
+    while True:
+        part = reevaluation.step(advisories)
+        if not part.left:
+            context.store.rules.judge()
+            return False
+        if time.monotonic() > until or not (part.packages or part.instances):
+            return bool(part.packages or part.instances)
 
 
 def delete_snapshots(context: Context, scan_id: str) -> Next | None:
@@ -221,8 +237,9 @@ def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float
 
 
 def _evaluate(context: Context, scan: Scan) -> None:
-    inventory = context.store.findings.inventory(scan.account, scan.instance)
-    context.store.findings.save_findings(scan, inventory, context.match(inventory))
+    advisories = context.advisories()
+    context.store.reevaluation.notice(advisories)
+    context.store.findings.evaluate(scan, advisories)
 
 
 def _delete(context: Context, scan: Scan) -> None:

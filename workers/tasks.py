@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 
-from sidelight.errors import StoreError
+from sidelight.errors import SidelightError, StoreError
 from sidelight.store import State
 from workers import steps, wiring
 from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "sidelight.{}"
+REEVALUATE = "reevaluate"  # in the queue of EVALUATE
 
 
 def publish(application: Celery, settings: Settings, scan_id: str, following: Next) -> None:
@@ -118,3 +119,28 @@ def evaluate(scan_id: str) -> None:
 def delete_snapshots(scan_id: str) -> None:
     """DELETING."""
     _run(scan_id, steps.delete_snapshots)
+
+
+@_task(REEVALUATE)
+def reevaluate(region: str) -> None:
+    """Findings of stored inventories, brought to this worker's database, for a while."""
+    context = wiring.context()
+    try:
+        if steps.reevaluate(context):
+            publish_reevaluation(app, context.settings, region)
+    except SidelightError:
+        # How far it got is in the store, and the dispatcher asks again.
+        log.exception("re-evaluation")
+    except (OperationalError, OSError) as error:
+        log.warning("re-evaluation: the broker does not answer: %s", error)
+
+
+def publish_reevaluation(application: Celery, settings: Settings, region: str) -> None:
+    """Ask a worker to see whether its database is new, and what of it is left to do."""
+    application.send_task(
+        NAME.format(REEVALUATE),
+        args=[region],
+        queue=queue(EVALUATE, region, settings),
+        priority=6,
+        ignore_result=True,
+    )

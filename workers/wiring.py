@@ -6,13 +6,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sidelight import matching, scan
-from sidelight.advisories.database import Database
+from sidelight import scan
 from sidelight.aws.ebs import Options, open_snapshot
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.session import Session
 from sidelight.blocks.kept import KeptBlocks
 from sidelight.store import Store
+from workers.advisories import Advisories
 from workers.budgets import Budget, rate_for
 from workers.context import Context
 from workers.settings import Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sidelight.blocks import BlockSource
-    from sidelight.model import Finding, Inventory
+    from sidelight.model import Inventory
     from sidelight.store import Scan
     from workers.context import OpenSnapshot
 
@@ -90,6 +90,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         inspect=_inspect,
         match=advisories.match,
         unmatched=advisories.unmatched,
+        opened=advisories.opened,
         forget=kept.forget if kept is not None else lambda _: None,
     )
 
@@ -113,40 +114,6 @@ def _renewal(
         return last[0]
 
     return renew
-
-
-class Advisories:
-    """The advisory database; when its file is replaced by a newer one, that one."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._database: Database | None = None
-        self._stamp: tuple[int, int] = (0, 0)
-
-    def match(self, inventory: Inventory) -> Sequence[Finding]:
-        """Findings by the present database. Raises UsageError, DatabaseError."""
-        return matching.match(inventory, self._open())
-
-    def unmatched(self, inventory: Inventory) -> list[str]:
-        """A sentence for each ecosystem of which the database can say nothing."""
-        return [
-            f"{item.packages} packages of {item.ecosystem}: {item.why}"
-            for item in matching.unmatched_ecosystems(inventory, self._open())
-        ]
-
-    def _open(self) -> Database:
-        path = self._settings.advisories_path
-        try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
-        except OSError:
-            stamp = (0, 0)
-        with self._lock:
-            if self._database is None or stamp != self._stamp:
-                # The old one is not closed: another thread may be matching by it.
-                self._database, self._stamp = Database.open(path), stamp
-            return self._database
 
 
 def _inspect(sources: Sequence[BlockSource], devices: tuple[str, ...]) -> Inventory:

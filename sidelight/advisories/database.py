@@ -213,6 +213,42 @@ class Database:
 
         `ecosystem` is the database's own name for it (see ecosystems.canonical).
         """
+        found = self._find(ecosystem, name)
+        return None if found is None else found[1]
+
+    def package_digest(self, ecosystem: str, name: str) -> str:
+        """Hexadecimal, and equal in two databases that say the same of a package (digest.py).
+
+        "" where no advisory speaks of it.
+        """
+        found = self._find(ecosystem, name)
+        return "" if found is None else self._digest("group_digests", found[0], 1)
+
+    def vulnerability_digest(self, vulnerability: str) -> str:
+        """The same of a vulnerability's facts, EPSS among them; "" for one that is not here."""
+        low, high = 0, int(self._info["vulnerabilities"])
+        wanted = vulnerability.encode("utf-8", "replace")
+        while low < high:
+            middle = (low + high) // 2
+            if self._vulnerability_id(middle) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if low == int(self._info["vulnerabilities"]) or self._vulnerability_id(low) != wanted:
+            return ""
+        return self._digest("vulnerability_digests", low, 2)
+
+    def _vulnerability_id(self, number: int) -> bytes:
+        """The first member of its record, for which the rest need not be decoded."""
+        start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
+        name = self._data[start + 2 : self._data.find(b'"', start + 2, end)]
+        return name if b"\\" not in name else str(self._fields(start, end)[0]).encode()
+
+    def _digest(self, section: str, number: int, words: int) -> str:
+        start, size = self._sections[section][0], words * _U64.size
+        return self._data[start + number * size : start + (number + 1) * size].hex()
+
+    def _find(self, ecosystem: str, name: str) -> tuple[int, Group] | None:
         key = f"{ecosystem}\0{name}".encode("utf-8", "surrogatepass")
         data, mask, slots = self._data, self._mask, self._slots
         slot = zlib.crc32(key) & mask
@@ -225,7 +261,7 @@ class Database:
             if data[body : body + len(key)] == key:
                 head = layout.GROUP.unpack_from(data, start)
                 if head[0] == len(key):
-                    return Group(data, body + len(key), head)
+                    return number - 1, Group(data, body + len(key), head)
             slot = (slot + 1) & mask
 
     def packages(self) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The fleet's store, the only SQL: scans, snapshots, inventories, findings, coverage, costs."""
 
+from sidelight.store.databases import Advisories
 from sidelight.store.rows import (
     LIVE,
     TERMINAL,
@@ -8,12 +9,16 @@ from sidelight.store.rows import (
     Coverage,
     Event,
     FindingChanges,
+    FindingEvent,
     FindingRow,
     FindingStatus,
     Known,
+    Place,
+    Reevaluated,
     Scan,
     Snapshot,
     State,
+    SuppressionRule,
     Sweeping,
 )
 from sidelight.store.store import Store
@@ -21,17 +26,22 @@ from sidelight.store.store import Store
 __all__ = [
     "LIVE",
     "TERMINAL",
+    "Advisories",
     "Cost",
     "CostSum",
     "Coverage",
     "Event",
     "FindingChanges",
+    "FindingEvent",
     "FindingRow",
     "FindingStatus",
     "Known",
+    "Place",
+    "Reevaluated",
     "Scan",
     "Snapshot",
     "State",
     "Store",
+    "SuppressionRule",
     "Sweeping",
 ]

@@ -42,7 +42,12 @@ def load(kind: type[T], text: str) -> T:
 
 def pack(value: Any) -> bytes:
     """As `dump`, compressed."""
-    return zlib.compress(dump(value).encode(), 6)
+    return compress(dump(value))
+
+
+def compress(document: str) -> bytes:
+    """What `dump` made, as `unpack` takes it."""
+    return zlib.compress(document.encode(), 6)
 
 
 def unpack(kind: type[T], data: bytes) -> T:

@@ -1,34 +1,51 @@
 """Inventories and findings: what was on a machine, and what is wrong with it.
 
-An inventory is durable: a new advisory is matched against the stored ones, with no new snapshot.
+An inventory is durable: a new advisory is matched against the stored ones, with no new snapshot
+(see reevaluation.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
 from sidelight.model import Finding, Inventory, Severity, Status
-from sidelight.store import codec
+from sidelight.store import codec, databases, details, outbox, settling
 from sidelight.store.costs import add_cost
-from sidelight.store.rows import Cost, FindingChanges, FindingRow, FindingStatus, Scan, State
+from sidelight.store.inventories import (
+    hold,
+    is_gone,
+    load_inventory,
+    note_evaluated,
+    store_inventory,
+)
+from sidelight.store.rows import (
+    Cost,
+    FindingChanges,
+    FindingRow,
+    FindingStatus,
+    Place,
+    Scan,
+    State,
+)
+from sidelight.store.rules import documents, judge_with
 from sidelight.store.scans import release
-from sidelight.store.schema import findings, inventories
+from sidelight.store.schema import finding_details, findings, inventories, set_software
+from sidelight.store.settling import KEPT_OF_RETIRED, Case
+from sidelight.store.software import load_set
+from sidelight.store.statements import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
-    from sidelight.store.clock import Clock
-    from sidelight.store.engine import Database
+    from sqlalchemy import Row
 
-# Inspector: what recurs within seven days is the same finding, opened again.
-REOPENS_WITHIN = timedelta(days=7)
+    from sidelight.store.clock import Clock
+    from sidelight.store.databases import Advisories
+    from sidelight.store.engine import Database
 
 
 class Findings:
@@ -44,55 +61,57 @@ class Findings:
         Raises LeaseLostError, and then nothing is changed.
         """
         now = self._clock()
-        document = codec.pack(inventory)
         with self._database.write() as connection:
             release(connection, scan, now, now, State.EVALUATING)
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            values = {
-                "scan": scan.id,
-                "status": inventory.status.value,
-                "packages": len(inventory.packages),
-                "taken_at": scan.created_at,
-                "evaluated_at": None,
-                "document": document,
-            }
-            connection.execute(
-                dialect.insert(inventories)
-                .values(account=scan.account, instance=scan.instance, **values)
-                .on_conflict_do_update(index_elements=["account", "instance"], set_=values)
-            )
+            store_inventory(connection, scan, inventory, now)
             add_cost(connection, cost)
 
     def inventory(self, account: str, instance: str) -> Inventory:
         """The newest inventory of an instance. Raises StoreError where there is none."""
-        query = select(inventories.c.document).where(
-            inventories.c.account == account, inventories.c.instance == instance
-        )
         with self._database.read() as connection:
-            document = connection.execute(query).scalar()
-        if document is None:
-            raise StoreError("has no inventory yet", where=instance)
-        return codec.unpack(Inventory, document)
+            return load_inventory(connection, account, instance)
 
-    def save_findings(
-        self, scan: Scan, inventory: Inventory, found: Sequence[Finding]
-    ) -> FindingChanges:
-        """EVALUATING to DELETING with the findings opened, kept and closed, in one transaction.
+    def evaluate(self, scan: Scan, advisories: Advisories) -> FindingChanges:
+        """EVALUATING to DELETING with the findings opened, kept and closed.
 
-        Raises LeaseLostError, and then nothing is changed.
+        What no other machine with the same packages has been asked is matched first. Raises
+        LeaseLostError, and then the findings are as they were.
         """
+        number = self._bring_up_to_date(scan, advisories)
         now = self._clock()
         with self._database.write() as connection:
             release(connection, scan, now, now, State.DELETING)
-            return self._settle(connection, (scan.account, scan.region, scan.instance),
-                                inventory, found, now)  # fmt: skip
+            row = hold(connection, scan.account, scan.instance)
+            if row is None:
+                raise StoreError("has no inventory yet", where=scan.instance)
+            if row.retired_at is not None:
+                return FindingChanges()
+            place = Place(scan.account, scan.region, scan.instance)
+            if is_gone(connection, scan.account, scan.instance):
+                return FindingChanges(closed=retire(connection, place, now))
+            case = Case(place, wanted(connection, row.content), over=over(connection, row))
+            judge = judge_with(connection, now)
+            changes = settling.settle(connection, [case], judge, now, observed=True)
+            note_evaluated(connection, scan.account, scan.instance, number, now)
+            return changes
 
-    def reevaluate(
-        self, place: tuple[str, str, str], inventory: Inventory, found: Sequence[Finding]
-    ) -> FindingChanges:
-        """The same for a stored inventory under new advisories; `place`: account, region, id."""
+    def _bring_up_to_date(self, scan: Scan, advisories: Advisories) -> int:
+        """Match what of the scan's packages is not; the number of the database."""
+        now = self._clock()
+        with self._database.read() as connection:
+            number = databases.number_of(connection, advisories.sha256)
+            query = select(inventories.c.content).where(
+                inventories.c.account == scan.account, inventories.c.instance == scan.instance
+            )
+            content = connection.execute(query).scalar()
+            stale = details.stale(connection, number, content) if content else []
+        matched = details.match(stale, number, advisories, now)
+        with self._database.read() as connection:
+            if not details.news(connection, matched):
+                return number
         with self._database.write() as connection:
-            return self._settle(connection, place, inventory, found, self._clock())
+            details.write(connection, matched, advisories, now)
+        return number
 
     def rows(
         self,
@@ -102,11 +121,11 @@ class Findings:
         status: FindingStatus | None = FindingStatus.ACTIVE,
     ) -> Iterator[FindingRow]:
         """Findings, the gravest first; of all instances, or of one."""
-        columns = [findings.c[name] for name in (
-            "account", "region", "instance", "status", "first_observed", "last_observed",
-            "closed_at", "document",
-        )]  # fmt: skip
-        query = select(*columns).order_by(findings.c.instance, findings.c.id)
+        query = (
+            select(*_COLUMNS, finding_details.c.document)
+            .join(finding_details, finding_details.c.id == findings.c.detail)
+            .order_by(findings.c.instance, findings.c.id)
+        )
         if account:
             query = query.where(findings.c.account == account)
         if instance:
@@ -114,171 +133,112 @@ class Findings:
         if status is not None:
             query = query.where(findings.c.status == status.value)
         with self._database.read() as connection:
-            rows = [
-                FindingRow(
-                    finding=codec.load(Finding, row.document),
-                    status=FindingStatus(row.status),
-                    **{c.name: getattr(row, c.name) for c in columns if c.name not in _DECODED},
-                )
-                for row in connection.execute(query)
-            ]
+            rows = [row_of(row) for row in connection.execute(query).all()]
         yield from sorted(rows, key=lambda row: -row.finding.severity.rank)
 
     def severities(self) -> dict[tuple[str, str], dict[Severity, int]]:
         """Active findings counted by (account, instance) and severity."""
+        severity = finding_details.c.severity
         query = (
-            select(findings.c.account, findings.c.instance, findings.c.severity, func.count())
+            select(findings.c.account, findings.c.instance, severity, func.count())
+            .join(finding_details, finding_details.c.id == findings.c.detail)
             .where(findings.c.status == FindingStatus.ACTIVE.value)
-            .group_by(findings.c.account, findings.c.instance, findings.c.severity)
+            .group_by(findings.c.account, findings.c.instance, severity)
         )
         counts: dict[tuple[str, str], dict[Severity, int]] = {}
         with self._database.read() as connection:
-            for account, instance, severity, count in connection.execute(query):
-                counts.setdefault((account, instance), {})[Severity(severity)] = count
+            for account, instance, grade, count in connection.execute(query):
+                counts.setdefault((account, instance), {})[Severity(grade)] = count
         return counts
 
-    def close_instance(self, account: str, instance: str) -> int:
-        """Close all findings of an instance that is gone; how many."""
+    def close_instances(self, account: str, instances: Collection[str]) -> int:
+        """Close all findings of instances that are gone or not to be scanned any more; how many.
+
+        Their inventories are not evaluated again until another scan.
+        """
         now = self._clock()
-        statement = (
-            update(findings)
-            .where(
-                findings.c.account == account,
-                findings.c.instance == instance,
-                findings.c.status != FindingStatus.CLOSED.value,
+        count = 0
+        for part in parts(sorted(instances)):
+            query = select(inventories.c.region, inventories.c.instance).where(
+                inventories.c.account == account,
+                inventories.c.instance.in_(part),
+                inventories.c.retired_at.is_(None),
             )
-            .values(status=FindingStatus.CLOSED.value, closed_at=now)
-        )
-        with self._database.write() as connection:
-            return connection.execute(statement).rowcount
-
-    def _settle(
-        self,
-        connection: Connection,
-        place: tuple[str, str, str],
-        inventory: Inventory,
-        found: Sequence[Finding],
-        now: datetime,
-    ) -> FindingChanges:
-        account, _, instance = place
-        wanted = {key_of(finding): finding for finding in found}
-        known = {
-            row.key: row
-            for row in connection.execute(
-                select(
-                    findings.c.id, findings.c.key, findings.c.status, findings.c.closed_at,
-                    findings.c.package_type, findings.c.package_name, findings.c.path,
-                ).where(findings.c.account == account, findings.c.instance == instance)
-            )
-        }  # fmt: skip
-        opened = [_new(place, key, wanted[key], now) for key in wanted.keys() - known.keys()]
-        if opened:
-            connection.execute(findings.insert(), sorted(opened, key=lambda row: str(row["key"])))
-        again = [_seen(known[key], wanted[key], now) for key in wanted.keys() & known.keys()]
-        reopened = _update_seen(connection, again)
-        gone = [
-            {"row": row.id}
-            for key, row in known.items()
-            if key not in wanted and row.status != "CLOSED" and _is_gone(row, inventory)
-        ]
-        if gone:
-            connection.execute(
-                update(findings)
-                .where(findings.c.id == bindparam("row"))
-                .values(status=FindingStatus.CLOSED.value, closed_at=now),
-                gone,
-            )
-        connection.execute(
-            update(inventories)
-            .where(inventories.c.account == account, inventories.c.instance == instance)
-            .values(evaluated_at=now)
-        )
-        return FindingChanges(len(opened) + reopened, len(again) - reopened, len(gone))
+            with self._database.read() as connection:
+                places = [Place(account, row.region, row.instance)
+                          for row in connection.execute(query)]  # fmt: skip
+            for place in places:
+                with self._database.write() as connection:
+                    hold(connection, account, place.instance)
+                    count += retire(connection, place, now)
+        return count
 
 
-_DECODED = frozenset({"status", "document"})
-
-
-def key_of(finding: Finding) -> str:
-    """What makes a finding this one: vulnerability, package with its version, path."""
-    parts = (finding.vulnerability, finding.package.purl, finding.package.path)
-    text = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(text).hexdigest()
-
-
-def _new(place: tuple[str, str, str], key: str, finding: Finding, now: datetime) -> dict[str, Any]:
-    account, region, instance = place
-    package = finding.package
-    return {
-        "account": account,
-        "region": region,
-        "instance": instance,
-        "key": key,
-        "vulnerability": finding.vulnerability,
-        "severity": finding.severity.value,
-        "package_type": package.type,
-        "package_name": package.name,
-        "purl": package.purl,
-        "path": package.path,
-        "status": FindingStatus.ACTIVE.value,
-        "first_observed": now,
-        "last_observed": now,
-        "closed_at": None,
-        "document": codec.dump(finding),
-    }
-
-
-def _seen(row: Any, finding: Finding, now: datetime) -> dict[str, Any]:
-    """What changes for a finding that was known: `fresh` where it is as good as new."""
-    closed = row.status == FindingStatus.CLOSED.value
-    return {
-        "row": row.id,
-        "to_severity": finding.severity.value,
-        "to_document": codec.dump(finding),
-        "to_status": FindingStatus.ACTIVE.value if closed else row.status,
-        "seen": now,
-        "reopened": closed,
-        "fresh": closed and row.closed_at is not None and now - row.closed_at > REOPENS_WITHIN,
-    }
-
-
-def _update_seen(connection: Connection, again: list[dict[str, Any]]) -> int:
-    """Write them; how many were closed before."""
-    statement = (
-        update(findings)
-        .where(findings.c.id == bindparam("row"))
-        .values(
-            severity=bindparam("to_severity"),
-            document=bindparam("to_document"),
-            status=bindparam("to_status"),
-            last_observed=bindparam("seen"),
-            closed_at=None,
-        )
+_COLUMNS = [
+    findings.c[name]
+    for name in (
+        "id", "account", "region", "instance", "status", "first_observed", "last_observed",
+        "updated_at", "closed_at",
     )
-    for fresh in (False, True):
-        chosen = [
-            {k: v for k, v in item.items() if k not in ("fresh", "reopened")}
-            for item in again
-            if item["fresh"] is fresh
-        ]
-        if chosen:
-            anew = statement.values(first_observed=bindparam("seen")) if fresh else statement
-            connection.execute(anew, chosen)
-    return sum(item["reopened"] for item in again)
+]  # fmt: skip
 
 
-def _is_gone(row: Any, inventory: Inventory) -> bool:
-    """Whether a finding that was not made again is over.
+def row_of(row: Any) -> FindingRow:
+    """From a finding's columns and its detail's document."""
+    values = {column.name: getattr(row, column.name) for column in _COLUMNS}
+    values["status"] = FindingStatus(row.status)
+    return FindingRow(finding=codec.load(Finding, row.document), **values)
+
+
+def retire(connection: Connection, place: Place, now: datetime) -> int:
+    """Close what is open of an instance, and leave its inventory alone from now on."""
+    rows = settling.open_rows(connection, place.account, place.instance)
+    news = settling.close(connection, rows, now, KEPT_OF_RETIRED)
+    connection.execute(
+        update(inventories)
+        .where(inventories.c.account == place.account, inventories.c.instance == place.instance)
+        .values(retired_at=now)
+    )
+    outbox.announce(connection, news, now)
+    return len(rows)
+
+
+def wanted(connection: Connection, content: int) -> dict[str, int]:
+    """What a set of packages has: details by key."""
+    query = (
+        select(finding_details.c.key, finding_details.c.id)
+        .join(set_software, set_software.c.software == finding_details.c.software)
+        .where(set_software.c.content == content, finding_details.c.current)
+        .order_by(finding_details.c.id.desc())
+    )
+    return {row.key: row.id for row in connection.execute(query)}
+
+
+def over(connection: Connection, inventory: Row[Any]) -> Callable[[list[Row[Any]]], list[Row[Any]]]:
+    """Which of the findings that were not made again are over.
 
     What could not be read is not healthy: of a machine that was read in part, only a package that
     was read again, from the same file, and is not vulnerable any more, closes its findings.
     """
-    if inventory.status is Status.COMPLETE:
-        return True
-    if inventory.status is Status.FAILED:
-        return False
-    return any(
-        package.path == row.path and package.name == row.package_name
-        for package in inventory.packages
-        if package.type == row.package_type
-    )
+    if inventory.status == Status.COMPLETE.value:
+        return list
+    if inventory.status == Status.FAILED.value:
+        return lambda _rows: []
+
+    def read_again(rows: list[Row[Any]]) -> list[Row[Any]]:
+        if not rows:
+            return []
+        read = {
+            (package.type, package.name, package.path)
+            for package in load_set(connection, inventory.content).packages
+        }
+        found = documents(connection, [row.detail for row in rows])
+        packages = {detail: finding.package for detail, finding in found.items()}
+        return [
+            row
+            for row in rows
+            if (packages[row.detail].type, packages[row.detail].name, packages[row.detail].path)
+            in read
+        ]
+
+    return read_again

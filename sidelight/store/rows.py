@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - a NamedTuple's
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sidelight.model import Finding, Instance
 
 
@@ -79,10 +78,32 @@ class Snapshot:
     receipt: str = ""
 
 
+class Place(NamedTuple):
+    """Whose findings they are."""
+
+    account: str
+    region: str
+    instance: str
+
+
+class Judged(NamedTuple):
+    """What the suppression rules are asked about: an instance's finding that is to be opened."""
+
+    place: Place
+    detail: int
+    first_observed: datetime
+
+
+def finding_arn(place: Place, number: int) -> str:
+    """A finding's name, in the form of Inspector's."""
+    return f"arn:aws:sidelight:{place.region}:{place.account}:finding/{number:032x}"
+
+
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """A finding as it stands for one instance."""
+    """A finding as it stands for one instance. An `id` is never given twice in a store."""
 
+    id: int
     account: str
     region: str
     instance: str
@@ -90,16 +111,74 @@ class FindingRow:
     first_observed: datetime
     last_observed: datetime
     finding: Finding
+    updated_at: datetime
     closed_at: datetime | None = None
+
+    @property
+    def arn(self) -> str:
+        """The finding's name."""
+        return finding_arn(Place(self.account, self.region, self.instance), self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingEvent:
+    """What happened to a finding (OPENED, REOPENED, UPDATED, CLOSED), and its state then."""
+
+    sequence: int
+    at: datetime
+    kind: str
+    row: FindingRow
 
 
 @dataclass(frozen=True, slots=True)
 class FindingChanges:
-    """What an evaluation did to an instance's findings."""
+    """What an evaluation did to findings."""
 
     opened: int = 0
     kept: int = 0
     closed: int = 0
+
+    def __add__(self, other: FindingChanges) -> FindingChanges:
+        """Of two evaluations."""
+        return FindingChanges(
+            self.opened + other.opened, self.kept + other.kept, self.closed + other.closed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluated:
+    """What a part of a re-evaluation did. `left`: whether there is more to do.
+
+    `packages` were matched anew, `instances` had findings looked at, `passed` were seen to be
+    untouched without a look.
+    """
+
+    left: bool
+    packages: int = 0
+    instances: int = 0
+    passed: int = 0
+    findings: FindingChanges = field(default_factory=FindingChanges)
+
+    def __add__(self, other: Reevaluated) -> Reevaluated:
+        """One part and then the other."""
+        return Reevaluated(
+            other.left,
+            self.packages + other.packages,
+            self.instances + other.instances,
+            self.passed + other.passed,
+            self.findings + other.findings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRule:
+    """A rule: what all of `criteria` (Inspector's FilterCriteria, as JSON) say is suppressed."""
+
+    name: str
+    criteria: str
+    description: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

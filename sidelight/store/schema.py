@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -66,13 +67,20 @@ class AnyText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
         """Escaped."""
-        if value is None:
-            return None
-        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    """As AnyText keeps it."""
+    return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _id(name: str, **options: Any) -> Column[str]:
     return Column(name, String(64), nullable=False, **options)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
 def _when(name: str, *, nullable: bool = False) -> Column[datetime]:
@@ -174,36 +182,176 @@ inventories = Table(
     metadata,
     _id("account", primary_key=True),
     _id("instance", primary_key=True),
+    _id("region"),
     _id("scan"),
     Column("status", String(20), nullable=False),
     Column("packages", Integer, nullable=False),
     _when("taken_at"),
     _when("evaluated_at", nullable=True),
-    Column("document", LargeBinary, nullable=False),  # model.Inventory, compressed
+    _when("retired_at", nullable=True),  # its instance is gone, or is not to be scanned any more
+    Column("content", BigInteger, nullable=False),  # package_sets.id
+    # The number of the advisory database that its findings are by; 0 is none that is registered.
+    Column("advisories", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # model.Inventory but its packages, compressed
+    Index(None, "content"),
+    Index("ix_inventories_pending", "advisories", "content"),
+)
+
+# Machines of one image have the same packages: they are stored once, by what they are.
+package_sets = Table(
+    "package_sets",
+    metadata,
+    _number("id"),
+    _id("digest", unique=True),
+    _when("used_at"),
+    Column(
+        "document", LargeBinary, nullable=False
+    ),  # the packages of a model.Inventory, compressed
+    sqlite_autoincrement=True,
+)
+
+# One package as advisories are asked about it, whatever machine it is on: matched once.
+software = Table(
+    "software",
+    metadata,
+    _number("id"),
+    _id("identity", unique=True),
+    Column("document", Text, nullable=False),  # store.software.Software
+    Column("dated", Boolean, nullable=False),  # the calendar answers for it: an operating system
+    Column("stale", Boolean, nullable=False),  # to be matched with the current database
+    Column("matched", Integer, nullable=False),  # the number of the database it was matched with
+    # The number of the database by which its list of vulnerabilities changed last.
+    Column("touched", Integer, nullable=False),
+    Index("ix_software_stale", "stale", sqlite_where=text("stale"), postgresql_where=text("stale")),
+    Index(None, "touched"),
+    sqlite_autoincrement=True,
+)
+
+set_software = Table(
+    "set_software",
+    metadata,
+    Column("content", BigInteger, primary_key=True, autoincrement=False),
+    Column("software", BigInteger, primary_key=True, autoincrement=False),
+    Index(None, "software"),
+)
+
+# The names by which advisories know the packages, with what the current database says under each.
+package_names = Table(
+    "package_names",
+    metadata,
+    _number("id"),
+    Column("ecosystem", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("digest", String(64), nullable=True),
+    UniqueConstraint("ecosystem", "name"),
+    sqlite_autoincrement=True,
+)
+
+software_names = Table(
+    "software_names",
+    metadata,
+    Column("software", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", BigInteger, primary_key=True, autoincrement=False),
+    Index(None, "name"),
+)
+
+advisory_databases = Table(
+    "advisory_databases",
+    metadata,
+    _number("number"),
+    _id("sha256"),
+    _when("registered_at"),
+    sqlite_autoincrement=True,
+)
+
+# What is the same for a vulnerability of one package on all machines: one row changes with EPSS.
+finding_details = Table(
+    "finding_details",
+    metadata,
+    _number("id"),
+    Column("software", BigInteger, nullable=False),
+    Column("vulnerability", AnyText, nullable=False),
+    # SHA-256 of vulnerability, purl and path: a path may be longer than an index can hold.
+    _id("key"),
+    Column("severity", String(16), nullable=False),
+    Column("score", Float, nullable=True),
+    Column("current", Boolean, nullable=False),  # the current database says so
+    _id("facts"),  # the digest of the vulnerability's facts in the database that said so
+    _id("digest"),  # of the document
+    Column("document", Text, nullable=False),  # model.Finding
+    UniqueConstraint("software", "vulnerability"),
+    sqlite_autoincrement=True,
 )
 
 findings = Table(
     "findings",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    _number("id"),
     _id("account"),
     _id("region"),
     _id("instance"),
-    # SHA-256 of vulnerability, purl and path: a path may be longer than an index can hold.
     _id("key"),
-    Column("vulnerability", AnyText, nullable=False),
-    Column("severity", String(16), nullable=False),
-    Column("package_type", AnyText, nullable=False),
-    Column("package_name", AnyText, nullable=False),
-    Column("purl", AnyText, nullable=False),
-    Column("path", AnyText, nullable=False),
+    Column("detail", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     _when("first_observed"),
     _when("last_observed"),
+    _when("updated_at"),
     _when("closed_at", nullable=True),
-    Column("document", Text, nullable=False),  # model.Finding
-    UniqueConstraint("account", "instance", "key"),
-    Index("ix_findings_status", "status", "severity"),
+    _when("expires_at", nullable=True),
+    Index("ix_findings_instance", "account", "instance", "key"),
+    Index(None, "detail"),
+    Index("ix_findings_status", "status"),
+    Index(None, "expires_at"),
+    sqlite_autoincrement=True,  # an id is never given twice
+)
+# Whoever evaluates an instance at the same time: one open finding for what it is about.
+OPEN_FINDING = text("status <> 'CLOSED'")
+Index(
+    "uq_findings_open",
+    findings.c.account,
+    findings.c.instance,
+    findings.c.key,
+    unique=True,
+    sqlite_where=OPEN_FINDING,
+    postgresql_where=OPEN_FINDING,
+)
+
+# The outbox: numbers without a gap, in the order of the commits (see sequences).
+finding_events = Table(
+    "finding_events",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _when("at"),
+    Column("kind", String(16), nullable=False),
+    Column("finding", BigInteger, nullable=False),
+    _id("account"),
+    _id("region"),
+    _id("instance"),
+    Column("detail", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    _when("first_observed"),
+    _when("last_observed"),
+    Index(None, "at"),
+    Index(None, "detail"),
+)
+
+suppression_rules = Table(
+    "suppression_rules",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("description", AnyText, nullable=False),
+    Column("criteria", Text, nullable=False),  # Inspector's FilterCriteria
+    _when("created_at"),
+    _when("updated_at"),
+)
+
+# Counters that are read and raised within transactions: `events`, `rules`, `judged`,
+# `advisories`, `passed`, `packages`.
+sequences = Table(
+    "sequences",
+    metadata,
+    _id("name", primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 coverage = Table(

@@ -13,10 +13,14 @@ from sidelight.store.engine import BUSY_SECONDS, Database
 from sidelight.store.findings import Findings
 from sidelight.store.fleet import Fleet
 from sidelight.store.migrate import migrate
+from sidelight.store.outbox import Outbox
+from sidelight.store.reevaluation import Reevaluation
+from sidelight.store.rules import Rules
 from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
 from sidelight.store.singletons import Singletons
 from sidelight.store.sweeps import Sweeps
+from sidelight.store.tidying import Tidying
 from sidelight.store.totals import Totals
 from sidelight.store.unattended import Unattended, unattended
 
@@ -53,6 +57,10 @@ class Store:
         self.sweeps = Sweeps(self._database, clock)
         self.singletons = Singletons(self._database, clock)
         self.totals = Totals(self._database, clock)
+        self.reevaluation = Reevaluation(self._database, clock)
+        self.rules = Rules(self._database, clock)
+        self.outbox = Outbox(self._database)
+        self.tidying = Tidying(self._database, clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, select
 
 from sidelight.store.rows import LIVE, FindingStatus, State
-from sidelight.store.schema import coverage, findings, instances, scans
+from sidelight.store.schema import coverage, finding_details, findings, instances, scans
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,9 +72,10 @@ class Totals:
     def findings(self) -> dict[str, int]:
         """Active findings by severity."""
         query = (
-            select(findings.c.severity, func.count())
+            select(finding_details.c.severity, func.count())
+            .join(finding_details, finding_details.c.id == findings.c.detail)
             .where(findings.c.status == FindingStatus.ACTIVE.value)
-            .group_by(findings.c.severity)
+            .group_by(finding_details.c.severity)
         )
         with self._database.read() as connection:
             return {str(severity): count for severity, count in connection.execute(query)}

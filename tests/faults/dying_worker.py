@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,15 +64,22 @@ def make_context(settings: Settings) -> Context:
     findings: Any = context.store.findings
     for owner, name in (
         (scans, "claim"), (scans, "intend"), (scans, "advance"), (scans, "receipted"),
-        (findings, "save_inventory"), (findings, "save_findings"),
+        (findings, "save_inventory"), (findings, "evaluate"),
     ):  # fmt: skip
         setattr(owner, name, deadly(name, getattr(owner, name)))
+    opened: Any = context.opened
+
+    def deadly_opened() -> Any:
+        database = copy(opened())
+        database.match = deadly("match", database.match)
+        return database
+
     return replace(
         context,
+        opened=deadly_opened,
         ec2=lambda account, region: _deadly_ec2(context.ec2(account, region)),
         open_snapshot=deadly("open_snapshot", context.open_snapshot),
         inspect=deadly("inspect", context.inspect),
-        match=deadly("match", context.match),
     )
 
 

@@ -62,7 +62,7 @@ def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
     fleet.settings = {"SIDELIGHT_ADVISORIES": str(present)}
     try:
         status, _ = fleet.live(
-            {"mode": "run", "name": "store.save_findings",
+            {"mode": "run", "name": "store.evaluate",
              "command": [sys.executable, "-c", replace]}
         )  # fmt: skip
     finally:

@@ -12,8 +12,8 @@ import pytest
 from sidelight.advisories import build
 from sidelight.errors import DatabaseError, UsageError
 from sidelight.model import Inventory, OperatingSystem, Package, Status
+from workers.advisories import Advisories
 from workers.settings import Settings
-from workers.wiring import Advisories
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,140 @@
+"""`sidelight fleet findings|events|reevaluate|tidy`: what is known of the fleet's findings."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dispatcher import fleet_report as report
+from dispatcher.commands.fleet_options import format_option, opened_store, store_option
+from dispatcher.commands.suppress import read_filter
+from dispatcher.inspector import event_document
+from sidelight.advisories import Database
+from sidelight.report.as_json import dumps
+from sidelight.report.as_table import console_for, table
+from sidelight.store import FindingStatus, Reevaluated
+from sidelight.store.rules import filtered
+from workers.advisories import Opened
+
+if TYPE_CHECKING:
+    from sidelight.store import Store
+
+BETWEEN_LOOKS = 1.0
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("findings")
+@store_option
+@format_option
+@click.option("--instance", default="", help="Of one instance.")
+@click.option("--account", default="", help="Of one account.")
+@click.option("--status", "wanted", default="ACTIVE", show_default=True,
+              type=click.Choice([*(s.value for s in FindingStatus), "ALL"]))  # fmt: skip
+@click.option("--filter", "criteria", type=_FILE, help="Inspector's FilterCriteria, as JSON.")
+def findings(
+    form: str, store_url: str | None, wanted: str, criteria: Path | None, **of: str
+) -> None:
+    """Findings, the gravest first."""
+    chosen = None if wanted == "ALL" else FindingStatus(wanted)
+    shown = read_filter(criteria) if criteria else None
+    with opened_store(store_url) as store:
+        rows = list(store.findings.rows(**of, status=chosen))
+        if shown is not None:
+            rows = filtered(rows, shown, store.fleet.instance)
+        if form == "json":
+            click.echo(dumps(report.findings_document(rows)), nl=False)
+        else:
+            console_for(sys.stdout).print(report.findings_table(rows))
+
+
+@click.command("events")
+@store_option
+@format_option
+@click.option("--after", type=click.IntRange(0), default=0, help="The last one dealt with.")
+@click.option("--follow", is_flag=True, help="Wait for more.")
+def events(form: str, store_url: str | None, after: int, follow: bool) -> None:
+    """What happened to findings, in order, each event with its number: one line each.
+
+    JSON is in the shape of Inspector's EventBridge events. Who goes on after the last number that
+    was dealt with gets each event at least once.
+    """
+    with opened_store(store_url) as store:
+        while True:
+            batch = store.outbox.after(after)
+            for event in batch:
+                after = event.sequence
+                if form == "json":
+                    instance = store.fleet.instance(event.row.account, event.row.instance)
+                    click.echo(json.dumps(event_document(event, instance)))
+                else:
+                    found = event.row.finding
+                    click.echo(
+                        f"{event.sequence} {event.at.isoformat()} {event.kind} "
+                        f"{event.row.instance} {found.severity.value} {found.headline!r}"
+                    )
+            sys.stdout.flush()
+            if not batch:
+                if not follow:
+                    return
+                time.sleep(BETWEEN_LOOKS)
+
+
+@click.command("reevaluate")
+@store_option
+@format_option
+@click.option("--advisories", type=click.Path(path_type=Path), envvar="SIDELIGHT_ADVISORIES",
+              required=True, help="The new advisory database.")  # fmt: skip
+def reevaluate(form: str, store_url: str | None, advisories: Path) -> None:
+    """Match what a new advisory database changes with the stored inventories; no snapshot is made.
+
+    Interrupted, it goes on where it was; workers that share the work take other parts of it.
+    """
+    with Database.open(advisories) as database, opened_store(store_url) as store:
+        begun = time.monotonic()
+        done = run(store, Opened(database))
+        seconds = time.monotonic() - begun
+    if form == "json":
+        click.echo(dumps(asdict(done) | {"seconds": round(seconds, 3)}), nl=False)
+        return
+    changes = done.findings
+    click.echo(
+        f"{done.packages} packages matched, {done.instances} instances touched, "
+        f"{done.passed} untouched: {changes.opened} findings opened, {changes.closed} closed, "
+        f"in {seconds:.1f} s"
+    )
+
+
+def run(store: Store, opened: Opened) -> Reevaluated:
+    """Register the database, and bring all findings to it."""
+    store.reevaluation.register(opened)
+    done = Reevaluated(left=True)
+    while done.left:
+        part = store.reevaluation.step(opened)
+        done += part
+        if part.left and not part.packages and not part.instances:
+            time.sleep(BETWEEN_LOOKS)  # others hold the last rows
+    store.rules.judge()
+    return done
+
+
+@click.command("tidy")
+@store_option
+@format_option
+def tidy(form: str, store_url: str | None) -> None:
+    """Delete what has served its time: closed findings, old events, packages nobody has."""
+    with opened_store(store_url) as store:
+        store.rules.judge()
+        tidied = asdict(store.tidying.run())
+    if form == "json":
+        click.echo(dumps(tidied), nl=False)
+        return
+    rows = table("Deleted", "Rows")
+    for name, count in tidied.items():
+        rows.add_row(name.replace("_", " "), str(count))
+    console_for(sys.stdout).print(rows)

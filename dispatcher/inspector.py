@@ -1,0 +1,149 @@
+"""Findings and their events in the shapes of Amazon Inspector's API and EventBridge.
+
+Sources: botocore's service model `inspector2` (Finding), and Inspector's user guide, "Amazon
+EventBridge schema for Amazon Inspector events". The ARN and the source of an event are our own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sidelight.advisories import cvss
+from sidelight.errors import FormatError
+from sidelight.versions import evr
+
+if TYPE_CHECKING:
+    from sidelight.model import Finding, Instance, Package
+    from sidelight.store import FindingEvent, FindingRow
+
+# purl type -> Inspector's PackageManager.
+_MANAGERS = {
+    "deb": "OS", "rpm": "OS", "apk": "OS", "alpm": "OS", "os": "OS", "pypi": "PYTHONPKG",
+    "npm": "NODEPKG", "golang": "GOBINARY", "cargo": "CARGO", "gem": "BUNDLER",
+    "composer": "COMPOSER", "nuget": "NUGET", "maven": "JAR",
+}  # fmt: skip
+
+
+def event_document(event: FindingEvent, instance: Instance | None) -> dict[str, Any]:
+    """An EventBridge event; `id` is the event's number in the store."""
+    return {
+        "version": "0",
+        "id": str(event.sequence),
+        "detail-type": "Inspector2 Finding",
+        "source": "sidelight",
+        "account": event.row.account,
+        "time": event.at.isoformat(),
+        "region": event.row.region,
+        "resources": [event.row.instance],
+        "detail": finding_document(event.row, instance),
+    }
+
+
+def finding_document(row: FindingRow, instance: Instance | None) -> dict[str, Any]:
+    """Inspector's Finding; what is not known is left out, times are ISO 8601."""
+    found = row.finding
+    document: dict[str, Any] = {
+        "findingArn": row.arn,
+        "awsAccountId": row.account,
+        "type": found.type.value,
+        "title": found.headline,
+        "description": found.title or found.headline,
+        "severity": found.severity.value,
+        "status": row.status.value,
+        "firstObservedAt": row.first_observed.isoformat(),
+        "lastObservedAt": row.last_observed.isoformat(),
+        "updatedAt": row.updated_at.isoformat(),
+        "resources": [_resource(row, instance)],
+        "packageVulnerabilityDetails": _details(found),
+        "remediation": {"recommendation": {"text": found.remediation or "None Provided"}},
+        "fixAvailable": found.fix_available.value,
+        "exploitAvailable": "YES" if found.exploit_available else "NO",
+    }
+    if found.score is not None:
+        document["inspectorScore"] = found.score
+        document["inspectorScoreDetails"] = {"adjustedCvss": _adjusted(found)}
+    if found.epss is not None:
+        document["epss"] = {"score": found.epss}
+    return document
+
+
+def _resource(row: FindingRow, instance: Instance | None) -> dict[str, Any]:
+    resource: dict[str, Any] = {
+        "type": "AWS_EC2_INSTANCE",
+        "id": row.instance,
+        "partition": "aws",
+        "region": row.region,
+    }
+    if instance is not None:
+        told = {
+            "type": instance.type,
+            "imageId": instance.image_id,
+            "vpcId": instance.vpc_id,
+            "subnetId": instance.subnet_id,
+            "launchedAt": instance.launched_at.isoformat() if instance.launched_at else "",
+        }
+        resource["tags"] = dict(instance.tags)
+        resource["details"] = {"awsEc2Instance": {k: v for k, v in told.items() if v}}
+    return resource
+
+
+def _details(found: Finding) -> dict[str, Any]:
+    vectors = [(source, vector, _base(vector)) for source, vector in found.cvss_vectors]
+    return {
+        "vulnerabilityId": found.vulnerability,
+        "source": found.source or "Sidelight",
+        "vulnerablePackages": [_package(found.package, found)],
+        "cvss": [
+            {
+                "source": source,
+                "scoringVector": vector,
+                "version": cvss.version_of(vector),
+                "baseScore": score,
+            }
+            for source, vector, score in vectors
+            if score is not None
+        ],
+        "relatedVulnerabilities": [n for n in found.advisories if n != found.vulnerability],
+        "vendorSeverity": found.severity.value,
+        "referenceUrls": list(found.references),
+        **({"sourceUrl": found.references[0]} if found.references else {}),
+    }
+
+
+def _package(package: Package, found: Finding) -> dict[str, Any]:
+    parts = evr.split(package.type, package.version)
+    told = {
+        "name": package.name,
+        "version": parts.version,
+        "release": parts.release,
+        "arch": package.arch,
+        "filePath": package.path,
+        "packageManager": _MANAGERS.get(package.type, ""),
+        "fixedInVersion": found.fixed_version or "NotAvailable",
+        "remediation": found.remediation,
+    }
+    return {"epoch": parts.epoch} | {name: value for name, value in told.items() if value}
+
+
+def _adjusted(found: Finding) -> dict[str, Any]:
+    metrics = {"E": "exploit maturity", "MAV": "network reachability"}
+    words = dict(word.split(":", 1) for word in found.score_vector.split("/"))
+    return {
+        "scoreSource": "Sidelight",
+        "cvssSource": found.cvss_vectors[0][0] if found.cvss_vectors else "Sidelight",
+        "version": cvss.version_of(found.score_vector),
+        "score": found.score,
+        "scoringVector": found.score_vector,
+        "adjustments": [
+            {"metric": name, "reason": f"{why}: {words[name]}"}
+            for name, why in metrics.items()
+            if name in words
+        ],
+    }
+
+
+def _base(vector: str) -> float | None:
+    try:
+        return cvss.base_score(vector)
+    except FormatError:
+        return None

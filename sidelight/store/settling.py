@@ -1,0 +1,232 @@
+"""Findings of instances opened, kept, closed and opened again, by what their packages have.
+
+A scan and a re-evaluation come here with the instance's inventory row locked, so the two take
+turns; and one partial unique index holds an instance to one open finding for what it is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from sidelight.store.outbox import Kind, News, announce
+from sidelight.store.rows import FindingChanges, FindingStatus, Judged, Place
+from sidelight.store.schema import findings
+from sidelight.store.statements import parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+# Inspector: what recurs within seven days is the same finding, opened again; what is closed is
+# deleted after thirty days, or three where its instance is gone or no longer scanned.
+REOPENS_WITHIN = timedelta(days=7)
+KEPT_CLOSED = timedelta(days=30)
+KEPT_OF_RETIRED = timedelta(days=3)
+CLOSED = FindingStatus.CLOSED.value
+# Beyond so many keys an instance's findings are read as a whole.
+_KEYS = 64
+
+
+@dataclass(slots=True)
+class Case:
+    """An instance, and what it has now: details by key.
+
+    `keys` are those that are looked at, None is all; `over` tells which of the findings that are
+    not wanted any more are to be closed.
+    """
+
+    place: Place
+    wanted: dict[str, int]
+    keys: frozenset[str] | None = None
+    over: Callable[[list[Row[Any]]], list[Row[Any]]] = list
+
+
+@dataclass(slots=True)
+class Settled:
+    """What is to be written."""
+
+    new: list[dict[str, Any]] = field(default_factory=list)
+    reopened: list[dict[str, Any]] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)  # another detail under the same key
+    kept: list[Row[Any]] = field(default_factory=list)
+    closed: list[Row[Any]] = field(default_factory=list)
+
+
+_COLUMNS = [
+    findings.c[name]
+    for name in (
+        "id", "account", "region", "instance", "key", "detail", "status", "first_observed",
+        "last_observed", "closed_at",
+    )
+]  # fmt: skip
+
+
+def settle(
+    connection: Connection,
+    cases: Sequence[Case],
+    judge: Callable[[Iterable[Judged]], dict[Judged, FindingStatus]],
+    now: datetime,
+    *,
+    observed: bool,
+) -> FindingChanges:
+    """Bring the findings of instances, of one account, to what they have now.
+
+    `observed` says that the machines themselves were read again.
+    """
+    existing: dict[tuple[str, str], list[Row[Any]]] = {}
+    for row in _existing(connection, cases, now):
+        existing.setdefault((row.account, row.instance), []).append(row)
+    out = Settled()
+    for case in cases:
+        known = existing.get((case.place.account, case.place.instance), [])
+        _compare(case, known, out, now)
+    _judge(out, judge, now)
+    _write(connection, out, now, observed=observed)
+    return FindingChanges(len(out.new) + len(out.reopened), len(out.kept), len(out.closed))
+
+
+def _existing(connection: Connection, cases: Sequence[Case], now: datetime) -> Iterator[Row[Any]]:
+    """Findings that are open, or closed so lately that they may be opened again."""
+    keys: set[str] | None = set()
+    for case in cases:
+        keys = None if keys is None or case.keys is None else keys | case.keys
+    if keys is not None and len(keys) > _KEYS:
+        keys = None
+    recent = or_(findings.c.status != CLOSED, findings.c.closed_at >= now - REOPENS_WITHIN)
+    for part in parts(cases):
+        query = select(*_COLUMNS).where(
+            findings.c.account == part[0].place.account,
+            findings.c.instance.in_([case.place.instance for case in part]),
+            recent,
+        )
+        if keys is not None:
+            query = query.where(findings.c.key.in_(sorted(keys)))
+        yield from connection.execute(query).all()
+
+
+def _compare(case: Case, known: Sequence[Row[Any]], out: Settled, now: datetime) -> None:
+    latest: dict[str, Row[Any]] = {}
+    for row in sorted(known, key=lambda row: (row.status != CLOSED, row.id)):
+        latest[row.key] = row  # an open one, else the newest
+    for key, detail in case.wanted.items():
+        if key not in latest:
+            out.new.append(_new(case.place, key, detail, now))
+            continue
+        row = latest[key]
+        if row.status == CLOSED:
+            out.reopened.append(
+                {
+                    "row": row.id, "detail": detail, "place": case.place,
+                    "first_observed": row.first_observed,
+                }
+            )  # fmt: skip
+        else:
+            out.kept.append(row)
+            if row.detail != detail:
+                out.moved.append({"row": row.id, "to_detail": detail})
+    missing = [
+        row
+        for key, row in latest.items()
+        if (case.keys is None or key in case.keys)
+        and key not in case.wanted
+        and row.status != CLOSED
+    ]
+    out.closed += case.over(missing)
+
+
+def _new(place: Place, key: str, detail: int, now: datetime) -> dict[str, Any]:
+    return {
+        "account": place.account,
+        "region": place.region,
+        "instance": place.instance,
+        "key": key,
+        "detail": detail,
+        "status": FindingStatus.ACTIVE.value,
+        "first_observed": now,
+        "last_observed": now,
+        "updated_at": now,
+        "closed_at": None,
+        "expires_at": None,
+    }
+
+
+def _judge(
+    out: Settled, judge: Callable[[Iterable[Judged]], dict[Judged, FindingStatus]], now: datetime
+) -> None:
+    """Whether what is opened is suppressed at once."""
+    asked = [
+        (row, Judged(Place(row["account"], row["region"], row["instance"]), row["detail"], now))
+        for row in out.new
+    ]
+    asked += [
+        (row, Judged(row["place"], row["detail"], row["first_observed"])) for row in out.reopened
+    ]
+    verdicts = judge([about for _row, about in asked])
+    for row, about in asked:
+        row["status"] = verdicts.get(about, FindingStatus.ACTIVE).value
+
+
+def _write(connection: Connection, out: Settled, now: datetime, *, observed: bool) -> None:
+    by_id = findings.c.id == bindparam("row")
+    news: list[News] = []
+    if out.new:
+        made = connection.execute(findings.insert().returning(*_COLUMNS), out.new)
+        news += [News(Kind.OPENED, row, row.status) for row in made]
+    if out.reopened:
+        statement = update(findings).where(by_id)
+        statement = statement.values(
+            status=bindparam("to_status"), detail=bindparam("to_detail"), updated_at=now,
+            last_observed=now, closed_at=None, expires_at=None,
+        )  # fmt: skip
+        connection.execute(
+            statement,
+            [
+                {"row": item["row"], "to_status": item["status"], "to_detail": item["detail"]}
+                for item in out.reopened
+            ],
+        )
+        again = _by_id(connection, [item["row"] for item in out.reopened])
+        news += [News(Kind.REOPENED, row, row.status) for row in again]
+    if out.moved:
+        connection.execute(
+            update(findings).where(by_id).values(detail=bindparam("to_detail")), out.moved
+        )
+    if observed:
+        for part in parts([row.id for row in out.kept]):
+            connection.execute(
+                update(findings).where(findings.c.id.in_(part)).values(last_observed=now)
+            )
+    news += close(connection, out.closed, now, KEPT_CLOSED)
+    announce(connection, news, now)
+
+
+def _by_id(connection: Connection, ids: Sequence[int]) -> Iterator[Row[Any]]:
+    for part in parts(ids):
+        yield from connection.execute(select(*_COLUMNS).where(findings.c.id.in_(part))).all()
+
+
+def close(
+    connection: Connection, rows: Sequence[Row[Any]], now: datetime, kept: timedelta
+) -> list[News]:
+    """Close findings; they are deleted when they have been kept for so long."""
+    for part in parts([row.id for row in rows]):
+        connection.execute(
+            update(findings)
+            .where(findings.c.id.in_(part))
+            .values(status=CLOSED, closed_at=now, updated_at=now, expires_at=now + kept)
+        )
+    return [News(Kind.CLOSED, row, CLOSED) for row in rows]
+
+
+def open_rows(connection: Connection, account: str, instance: str) -> list[Row[Any]]:
+    """An instance's findings that are not closed."""
+    query = select(*_COLUMNS).where(
+        findings.c.account == account, findings.c.instance == instance, findings.c.status != CLOSED
+    )
+    return list(connection.execute(query))

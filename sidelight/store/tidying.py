@@ -1,0 +1,135 @@
+"""Delete what has served its time: closed findings, old events, packages that no machine has.
+
+In transactions of a bounded number of rows each, so that the workers' writes come in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, select
+
+from sidelight.store.schema import (
+    finding_details,
+    finding_events,
+    findings,
+    inventories,
+    package_sets,
+    set_software,
+    software,
+    software_names,
+)
+from sidelight.store.settling import KEPT_CLOSED
+from sidelight.store.software import PACKAGES
+from sidelight.store.statements import parts, raised
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Table
+
+    from sidelight.store.clock import Clock
+    from sidelight.store.engine import Database
+
+AT_ONCE = 1000
+SETS_AT_ONCE = 20  # of some hundreds of packages each
+EVENTS_KEPT = KEPT_CLOSED
+# Longer than a use goes unnoted (software.USE_IS_NOTED), by far longer than a transaction.
+UNUSED_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many were deleted."""
+
+    findings: int = 0
+    events: int = 0
+    inventories: int = 0
+    package_sets: int = 0
+    packages: int = 0
+    details: int = 0
+
+
+class Tidying:
+    """Deletes, as often as it is called; safe beside everything else."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def run(self) -> Tidied:
+        """Delete all that is due; how much."""
+        now = self._clock()
+        return Tidied(
+            findings=self._delete(findings, findings.c.id, findings.c.expires_at <= now),
+            events=self._delete(
+                finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
+            ),
+            inventories=self._delete_retired(now - KEPT_CLOSED),
+            details=self._delete(finding_details, finding_details.c.id, _UNUSED_DETAIL),
+            **self._delete_sets(now - UNUSED_FOR),
+        )
+
+    def _delete(self, table: Table, key: Any, condition: Any) -> int:
+        count = 0
+        while True:
+            with self._database.write() as connection:
+                ids = connection.execute(select(key).where(condition).limit(AT_ONCE)).scalars()
+                found = list(ids)
+                # Once more: a finding may have been opened again meanwhile.
+                done = delete(table).where(key.in_(found), condition)
+                count += connection.execute(done).rowcount
+            if len(found) < AT_ONCE:
+                return count
+
+    def _delete_retired(self, before: datetime) -> int:
+        with self._database.write() as connection:
+            return connection.execute(
+                delete(inventories).where(inventories.c.retired_at <= before)
+            ).rowcount
+
+    def _delete_sets(self, before: datetime) -> dict[str, int]:
+        """Sets that no inventory has, and the packages that no other set has.
+
+        A set that is made meanwhile may be of the same packages: it waits (see store_set).
+        """
+        sets = packages = 0
+        condition = (package_sets.c.used_at <= before) & ~exists().where(
+            inventories.c.content == package_sets.c.id
+        )
+        while True:
+            with self._database.write() as connection:
+                raised(connection, PACKAGES)
+                query = select(package_sets.c.id).where(condition).limit(SETS_AT_ONCE)
+                found = list(connection.execute(query).scalars())
+                done = delete(package_sets).where(package_sets.c.id.in_(found), condition)
+                gone = list(connection.execute(done.returning(package_sets.c.id)).scalars())
+                sets += len(gone)
+                packages += _delete_software(connection, gone)
+            if len(found) < SETS_AT_ONCE:
+                return {"package_sets": sets, "packages": packages}
+
+
+# Of a package that is gone, and nobody remembers it any more.
+_UNUSED_DETAIL = (
+    ~exists().where(software.c.id == finding_details.c.software)
+    & ~exists().where(findings.c.detail == finding_details.c.id)
+    & ~exists().where(finding_events.c.detail == finding_details.c.id)
+)
+
+
+def _delete_software(connection: Connection, sets: list[int]) -> int:
+    """Take apart sets that are gone; how many packages went with them."""
+    query = select(set_software.c.software).where(set_software.c.content.in_(sets)).distinct()
+    candidates = list(connection.execute(query).scalars())
+    connection.execute(delete(set_software).where(set_software.c.content.in_(sets)))
+    count = 0
+    for part in parts(candidates):
+        orphan = software.c.id.in_(part) & ~exists().where(set_software.c.software == software.c.id)
+        gone = connection.execute(delete(software).where(orphan).returning(software.c.id))
+        ids = list(gone.scalars())
+        connection.execute(delete(software_names).where(software_names.c.software.in_(ids)))
+        count += len(ids)
+    return count

@@ -1,0 +1,232 @@
+"""A new advisory touches the instances that it is about, and no other; a killed part goes on."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dispatcher.inspector import event_document
+from sidelight.model import Instance, Severity
+from sidelight.store import FindingChanges, FindingStatus, Store, SuppressionRule
+from tests.store.advising import (
+    ACCOUNT,
+    REGION,
+    Database,
+    Said,
+    inspected,
+    inventory,
+    kinds,
+    open_names,
+    package,
+    reevaluated,
+    says,
+    scanned,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.store.conftest import Clock
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+@contextmanager
+def killed_at(store: Store, number: int) -> Iterator[list[int]]:
+    """The `number`th transaction is rolled back, as if its process was killed; their count."""
+    seen = [0]
+    database: Any = store._database
+    write = database.write
+
+    @contextmanager
+    def dying() -> Iterator[Any]:
+        with write() as connection:
+            yield connection
+            seen[0] += 1
+            if seen[0] == number:
+                raise KilledError
+
+    database.write = dying
+    try:
+        yield seen
+    finally:
+        database.write = write
+
+
+def two_machines(store: Store, database: Database) -> None:
+    scanned(store, database, inventory(package("a"), package("b")), "i-1")
+    scanned(store, database, inventory(package("b"), package("c")), "i-2")
+
+
+def test_only_what_is_touched_is_matched_and_looked_at(store: Store) -> None:
+    two_machines(store, says("b"))
+    newer = says("a", "b")
+    store.reevaluation.register(newer)
+    first, second, third = (store.reevaluation.step(newer) for _ in range(3))
+    assert newer.asked == ["a"]
+    assert (first.packages, second.instances, second.passed) == (1, 1, 1)
+    assert second.findings == FindingChanges(1, 0, 0)
+    assert not third.left
+    assert open_names(store, "i-1") == {"a", "b"}
+
+
+def test_it_opens_and_closes_as_a_scan_would(store: Store) -> None:
+    two_machines(store, says("a", "b"))
+    assert reevaluated(store, says("b", "c")) == FindingChanges(1, 0, 1)
+    assert open_names(store, "i-1") == {"b"}
+    assert open_names(store, "i-2") == {"b", "c"}
+    assert sorted(kinds(store, 3)) == [
+        ("CLOSED", "i-1", "CVE-2026-1"),
+        ("OPENED", "i-2", "CVE-2026-1"),
+    ]
+
+
+def test_the_same_database_again_does_nothing(store: Store) -> None:
+    two_machines(store, says("a"))
+    before = store.outbox.last()
+    assert reevaluated(store, says("a")) == FindingChanges()
+    assert store.outbox.last() == before
+
+
+def test_back_to_an_older_database_is_a_change_like_another(store: Store) -> None:
+    two_machines(store, says("a"))
+    reevaluated(store, says("b"))
+    reevaluated(store, says("a"))
+    assert (open_names(store, "i-1"), open_names(store, "i-2")) == ({"a"}, set())
+
+
+def test_a_worker_with_an_older_file_does_not_take_the_fleet_back(store: Store) -> None:
+    two_machines(store, says("a"))
+    reevaluated(store, says("b"))
+    older = says("a")
+    store.reevaluation.notice(older)
+    assert not store.reevaluation.step(older).left
+    scanned(store, older, inventory(package("b"), package("d")), "i-2")
+    assert open_names(store) == {"b"}
+    # What it alone had been asked about is asked again by the newest.
+    assert reevaluated(store, says("b")) == FindingChanges(0, 1, 0)
+    assert reevaluated(store, says("b", "d")) == FindingChanges(1, 0, 0)
+
+
+def test_a_changed_epss_changes_what_is_said_and_not_the_findings(store: Store) -> None:
+    two_machines(store, Database({"b": [Said("CVE-2026-1", epss=0.1)]}))
+    before = store.outbox.last()
+    assert reevaluated(store, Database({"b": [Said("CVE-2026-1", epss=0.9)]})) == FindingChanges()
+    assert [row.finding.epss for row in store.findings.rows()] == [0.9, 0.9]
+    assert store.outbox.last() == before
+
+
+def test_a_scan_and_a_reevaluation_of_one_instance_agree(store: Store) -> None:
+    scanned(store, says("a"), inventory(package("a"), package("b")))
+    scan = inspected(store, inventory(package("b"), package("c")))
+    reevaluated(store, says("b"))  # between the scan's inventory and its evaluation
+    assert open_names(store) == {"b"}
+    store.findings.evaluate(scan, says("b"))
+    assert open_names(store) == {"b"}
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_part_that_was_killed_is_done_by_the_next(store: Store, number: int) -> None:
+    two_machines(store, says("a", "b"))
+    store.rules.save(rule("c", {"vulnerablePackages": [{"name": equals("c")}]}))
+    newer = says("b", "c")
+    with killed_at(store, number) as seen:
+        try:
+            reevaluated(store, newer)
+            store.rules.judge()
+        except KilledError:
+            pass
+    assert seen[0] >= min(number, 3)
+    reevaluated(store, newer)
+    store.rules.judge()
+    assert open_names(store, "i-1") == {"b"}
+    assert open_names(store, "i-2") == {"b"}
+    assert sorted(kinds(store)[3:]) == [
+        ("CLOSED", "i-1", "CVE-2026-1"),
+        ("OPENED", "i-2", "CVE-2026-1"),
+    ]
+    assert status_of(store, "c") is FindingStatus.SUPPRESSED
+
+
+def equals(value: str) -> dict[str, str]:
+    return {"comparison": "EQUALS", "value": value}
+
+
+def rule(name: str, criteria: dict[str, Any]) -> SuppressionRule:
+    return SuppressionRule(name, json.dumps(criteria))
+
+
+def status_of(store: Store, name: str) -> FindingStatus:
+    (row,) = [r for r in store.findings.rows(status=None) if r.finding.package.name == name]
+    return row.status
+
+
+def test_a_rule_suppresses_what_is_there_and_what_comes(store: Store) -> None:
+    store.fleet.discovered(
+        ACCOUNT, REGION, [Instance("i-1", ACCOUNT, REGION, "running", (), (("env", "test"),))]
+    )
+    read = inventory(package("a"), package("b"))
+    scanned(store, says("a"), read)
+    tagged = {"resourceTags": [{"comparison": "EQUALS", "key": "env", "value": "test"}]}
+    assert store.rules.save(rule("test", tagged)) == 1
+    reevaluated(store, says("a", "b"))
+    assert {row.status for row in store.findings.rows(status=None)} == {FindingStatus.SUPPRESSED}
+    assert not store.findings.severities()
+    # It closes when it is fixed, like any other.
+    reevaluated(store, says("a"))
+    assert status_of(store, "b") is FindingStatus.CLOSED
+    assert store.rules.remove("test")
+    assert open_names(store) == {"a"}
+    assert not store.rules.remove("test")
+    assert [kind for kind, _, _ in kinds(store)] == [
+        "OPENED", "UPDATED", "OPENED", "CLOSED", "UPDATED",
+    ]  # fmt: skip
+
+
+def test_a_rule_that_is_changed_lets_go_what_it_no_longer_means(store: Store) -> None:
+    scanned(store, says("a", "b"), inventory(package("a"), package("b")))
+    store.rules.save(rule("r", {"vulnerablePackages": [{"name": equals("a")}]}))
+    store.rules.save(rule("r", {"vulnerablePackages": [{"name": equals("b")}]}))
+    assert open_names(store) == {"a"}
+    assert [one.name for one in store.rules.all()] == ["r"]
+
+
+def test_a_rule_is_asked_again_when_what_is_said_changes(store: Store) -> None:
+    scanned(store, says("a"), inventory(package("a")))
+    store.rules.save(rule("grave", {"severity": [equals("CRITICAL")]}))
+    assert status_of(store, "a") is FindingStatus.ACTIVE
+    reevaluated(store, Database({"a": [Said("CVE-2026-1", severity=Severity.CRITICAL)]}))
+    store.rules.judge()
+    assert status_of(store, "a") is FindingStatus.SUPPRESSED
+
+
+def test_events_are_read_from_any_number_on(store: Store, clock: Clock) -> None:
+    two_machines(store, says("b"))
+    first, second = store.outbox.after(0)
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert store.outbox.after(1) == [second]
+    assert store.outbox.after(2) == []
+    clock.advance(31 * 86400)
+    assert store.tidying.run().events == 2
+    scanned(store, says("b"), inventory(package("c")), "i-1")
+    assert [event.sequence for event in store.outbox.after(0)] == [3]
+
+
+def test_an_event_has_the_shape_of_inspectors(store: Store) -> None:
+    import botocore.session
+    from botocore.validate import ParamValidator
+
+    scanned(store, says("a"), inventory(package("a")))
+    (event,) = store.outbox.after(0)
+    machine = Instance("i-1", ACCOUNT, REGION, "running", (), (("a", "b"),), image_id="ami-1")
+    document = event_document(event, machine)
+    assert document["detail-type"] == "Inspector2 Finding"
+    shape: Any = botocore.session.get_session().get_service_model("inspector2").shape_for("Finding")
+    report = ParamValidator().validate(document["detail"], shape)
+    assert not report.has_errors(), report.generate_report()
+    assert document["detail"].keys() <= shape.members.keys()
