@@ -61,7 +61,8 @@ class Control:
         self._session = session_of(settings)
         # The workers' budget; here a call waits for its turn, since nobody would take it up again.
         patient = replace(settings, patience_seconds=PATIENCE)
-        self._budget = Budget(patient, rate_for(settings.broker_url, logging.INFO))
+        rate = rate_for(settings.broker_url, settings.sentinel_master, logging.INFO)
+        self._budget = Budget(patient, rate)
         self._app = make_app(settings)
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[Place]:

@@ -9,18 +9,23 @@ Reading waits as long as it must, since giving up would lose what was read; but 
 begin to read where its share would be too small, and no other call waits for long: the message is
 handed back (BudgetSpentError), and a worker's slot is free for an account that has calls left.
 
-Without Redis (another broker, or one that does not answer) a process keeps to a tenth of the rate,
-for it does not know how many there are.
+Behind Sentinel they are in the present master's. Without Redis (another broker, or one that does
+not answer) a process keeps to a tenth of the rate, for it does not know how many there are.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
+from kombu.utils.url import parse_url
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from sidelight.errors import SidelightError
 from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot
@@ -38,6 +43,12 @@ T = TypeVar("T")
 KEY = "sidelight:budget:{{{account}:{region}:{kind}}}"
 ALONE = 0.1  # of the rate, for a process that cannot ask
 ASK_AGAIN = 5.0  # seconds after Redis did not answer
+# One lost connection is made anew; who then does not answer is not waited for. Seconds.
+CLIENT: dict[str, Any] = {
+    "socket_timeout": 2,
+    "socket_connect_timeout": 2,
+    "retry": Retry(NoBackoff(), 1),
+}
 LEAST_SHARE = 0.01  # of the block reads a second, below which a scan does not begin to read
 # The kinds of calls that somebody waits for with what was already read in hand.
 READS = frozenset({"get"})
@@ -56,13 +67,12 @@ class FallingBack:
 
     def __init__(
         self,
-        url: str,
+        client: Any,
         monotonic: Callable[[], float] = time.monotonic,
         level: int = logging.WARNING,
     ) -> None:
-        """Connects at first use. `level` is that of the message that Redis does not answer."""
+        """`client` is redis-py's. `level` is that of the message that Redis does not answer."""
         self._level = level
-        client: Any = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
         self._shared = RedisRate(client)
         self._alone = LocalRate(monotonic)
         self._monotonic = monotonic
@@ -178,8 +188,36 @@ class AccountPace:
         return KEY.format(account=self._account, region=self._region, kind=kind)
 
 
-def rate_for(broker_url: str, level: int = logging.WARNING) -> SharedRate:
-    """In the broker's own Redis where it is one."""
-    if broker_url.partition("://")[0] in ("redis", "rediss", "unix"):
-        return FallingBack(broker_url, level=level)
+def rate_for(broker_url: str, master: str = "", level: int = logging.WARNING) -> SharedRate:
+    """In the broker's own Redis where it is one; `master` is its name where Sentinel watches it."""
+    scheme = broker_url.partition("://")[0]
+    if scheme == "sentinel":
+        return FallingBack(_client_of_master(broker_url, master), level=level)
+    if scheme in ("redis", "rediss", "unix"):
+        return FallingBack(_client(broker_url), level=level)
     return LocalRate()
+
+
+def _client(url: str) -> Any:
+    """Connects at first use."""
+    # kombu takes the ssl module's names as well, redis-py its own alone.
+    url = re.sub(r"(?<=ssl_cert_reqs=)CERT_\w+", lambda name: name[0][5:].lower(), url)
+    return redis.Redis.from_url(url, **CLIENT)
+
+
+def _client_of_master(urls: str, master: str) -> Any:
+    """The same, of the master of the moment. As in kombu the first URL has what it asks for."""
+    watchers = [parse_url(url) for url in urls.split(";")]
+    addresses = [(one["hostname"] or "127.0.0.1", one["port"] or 26379) for one in watchers]
+    first = watchers[0]
+    tls = first.get("ssl", {})
+    sentinel: Any = Sentinel  # redis-py has no types for it
+    return sentinel(addresses, sentinel_kwargs=CLIENT).master_for(
+        master,
+        **CLIENT,
+        username=first["userid"],
+        password=first["password"],
+        db=int(first["virtual_host"] or 0),
+        ssl=bool(tls),
+        **tls,
+    )

@@ -19,8 +19,7 @@ from sidelight.localcloud.server import LocalCloud
 from sidelight.store import State, Store
 from tests.faults.test_killed_workers import advisories, image
 from tests.store.conftest import make_postgresql, postgresql
-from tests.workers.servers import client, free_port, server
-from tests.workers.test_processes import wait_for
+from tests.workers.servers import client, free_port, server, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

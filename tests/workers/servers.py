@@ -6,14 +6,15 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -58,6 +59,44 @@ def server(
         process.wait()
         if probe is not None:
             probe.close()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A master of Redis, its replica, and Sentinel, which knows them as "ours"."""
+
+    master: subprocess.Popen[bytes]
+    replica: Any  # its client
+    url: str
+
+
+@contextmanager
+def watched(directory: Path) -> Iterator[Watched]:
+    """All three, until the end; ready where Sentinel would find a new master."""
+    master, replica, watcher = free_port(), free_port(), free_port()
+    watch = [f"port {watcher}", f"sentinel monitor ours 127.0.0.1 {master} 1",
+             "sentinel down-after-milliseconds ours 500",
+             "sentinel failover-timeout ours 2000"]  # fmt: skip
+    follow = [f"port {replica}", f"replicaof 127.0.0.1 {master}"]
+    first, second, third = directory / "master", directory / "replica", directory / "watch"
+    with (
+        closing(client(replica)) as follower,
+        closing(client(watcher)) as eyes,
+        server(first, [f"port {master}"], probe=client(master)) as process,
+        server(second, follow, probe=client(replica)),
+        server(third, watch, program="redis-sentinel", probe=client(watcher)),
+    ):
+        wait_for(lambda: follower.info("replication")["master_link_status"] == "up", "a replica")
+        wait_for(lambda: eyes.sentinel_slaves("ours"), "Sentinel's knowledge of the replica")
+        yield Watched(process, follower, f"sentinel://127.0.0.1:{watcher}/0")
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Look until it is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"never: {what}"
+        time.sleep(0.05)
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:

@@ -12,6 +12,8 @@ import pytest
 
 from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
+from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
+from workers import budgets
 from workers.bucket import LocalRate
 from workers.budgets import KEY, Budget, BudgetSpentError, FallingBack, rate_for
 from workers.settings import Settings
@@ -195,7 +197,7 @@ def test_without_redis_a_process_keeps_to_a_part_of_the_rate(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = [50.0]
-    rate = FallingBack("redis://127.0.0.1:1/0", lambda: clock[0])
+    rate = FallingBack(budgets._client("redis://127.0.0.1:1/0"), lambda: clock[0])
     waits = [rate.book("k", 10.0, "", None).wait for _ in range(3)]
     assert waits[2] == pytest.approx(2.0, abs=0.1), "one a second of ten"
     assert caplog.text.count("does not answer") == 1, "not asked again for every call"
@@ -203,6 +205,44 @@ def test_without_redis_a_process_keeps_to_a_part_of_the_rate(
     rate.throttled("k", 10.0)
     assert caplog.text.count("does not answer") == 2
     assert rate.load("k", 10.0).rate == pytest.approx(0.5)
+
+
+@pytest.mark.services
+def test_behind_sentinel_the_budget_outlives_its_master(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets, "ASK_AGAIN", 0.1)
+    with watched(tmp_path) as ours:
+        one, other = rate_for(ours.url, "ours"), rate_for(ours.url, "ours")
+        one.throttled("before", 900.0)
+        # Alone it would think of 90.
+        assert 450.0 <= other.load("before", 900.0).rate < 800.0, "the other knows of it"
+        ours.master.kill()
+        wait_for(
+            lambda: one.throttled("after", 900.0) and ours.replica.exists("after"),
+            "a budget in the new master",
+        )
+        assert ours.replica.info("replication")["role"] == "master"
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("required", ["required", "CERT_REQUIRED"])
+def test_with_tls_the_budget_is_shared_by_the_brokers_own_url(
+    tmp_path: Path, required: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, key = certificate(tmp_path)
+    port = free_port()
+    lines = ["port 0", f"tls-port {port}", f"tls-cert-file {cert}", f"tls-key-file {key}",
+             "tls-auth-clients no", f"tls-ca-cert-file {cert}"]  # fmt: skip
+    probe = client(port, ssl=True, ssl_ca_certs=str(cert))
+    url = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs={required}&ssl_ca_certs="
+    with server(tmp_path / "redis", lines, probe=probe):
+        rate_for(f"{url}{cert}").throttled("k", 900.0)
+        assert probe.exists("k")
+        assert not caplog.text
+        system = "/etc/ssl/certs/ca-certificates.crt"
+        rate_for(f"{url}{system}").throttled("k", 900.0)
+        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text, "it is looked at"
 
 
 def test_another_broker_has_a_budget_of_the_processs_own() -> None:

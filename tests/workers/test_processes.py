@@ -19,7 +19,7 @@ from dispatcher.embedded import Embedded
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import State
 from tests.faults.test_killed_workers import advisories, image
-from tests.workers.servers import certificate, client, free_port, server
+from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
 from workers.app import make_app
 from workers.command import ENVIRONMENT, worker_command
 from workers.holding import Next
@@ -27,7 +27,7 @@ from workers.settings import Settings
 from workers.tasks import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sidelight.store import Scan
 
@@ -45,14 +45,6 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalClou
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         yield cloud
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-    """Look until it is so."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"never: {what}"
-        time.sleep(0.05)
 
 
 def started(control: Control) -> list[Scan]:
@@ -158,43 +150,21 @@ def test_a_fleet_outlives_its_redis_master(
 ) -> None:
     for name in ("one", "two", "three"):
         cloud.add_instance(name, [image])
-    master, replica, watcher = free_port(), free_port(), free_port()
-    watch = [f"port {watcher}", f"sentinel monitor ours 127.0.0.1 {master} 1",
-             "sentinel down-after-milliseconds ours 500",
-             "sentinel failover-timeout ours 2000"]  # fmt: skip
-    settings = Settings(
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        advisories=str(advisories),
-        broker_url=f"sentinel://127.0.0.1:{watcher}/0",
-        sentinel_master="ours",
-        poll_seconds=0.1,
-    )
     with ExitStack() as stack:
-        first = stack.enter_context(
-            server(tmp_path / "master", [f"port {master}"], probe=client(master))
+        ours = stack.enter_context(watched(tmp_path))
+        settings = Settings(
+            store_url=f"sqlite:///{tmp_path}/store.db",
+            advisories=str(advisories),
+            broker_url=ours.url,
+            sentinel_master="ours",
+            poll_seconds=0.1,
         )
-        follower = client(replica)
-        stack.callback(follower.close)
-        stack.enter_context(
-            server(
-                tmp_path / "replica",
-                [f"port {replica}", f"replicaof 127.0.0.1 {master}"],
-                probe=client(replica),
-            )
-        )
-        wait_for(lambda: follower.info("replication")["master_link_status"] == "up", "a replica")
-        eyes = client(watcher)
-        stack.callback(eyes.close)
-        stack.enter_context(
-            server(tmp_path / "watch", watch, program="redis-sentinel", probe=client(watcher))
-        )
-        wait_for(lambda: eyes.sentinel_slaves("ours"), "Sentinel's knowledge of the replica")
         control = stack.enter_context(fleet_on(settings, tmp_path))
         scans = started(control)
         wait_for(lambda: cloud.calls("CreateSnapshots"), "the first snapshot")
-        first.kill()
+        ours.master.kill()
         finish(control, scans)
-        assert follower.info("replication")["role"] == "master"
+        assert ours.replica.info("replication")["role"] == "master"
         assert cloud.calls("CreateSnapshots") == 3
         assert cloud.snapshots() == []
 
