@@ -37,6 +37,8 @@ class Transport(redis.Transport):
 
 
 def use() -> None:
-    """Let `redis://` and `rediss://` mean this transport in this process."""
+    """Let `redis://`, `rediss://` and `sqs://` mean our transports in this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+    # By name: it is imported where it is used, for it needs the extra `sqs`.
+    TRANSPORT_ALIASES["sqs"] = "workers.sqs:Transport"

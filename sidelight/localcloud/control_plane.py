@@ -6,6 +6,7 @@ moto's state belongs to the process, so that one local cloud can run in a proces
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ SERVICES = {
     "iam": "moto.iam.responses:IamResponse.dispatch",
     "kms": "moto.kms.responses:KmsResponse.dispatch",
     "organizations": "moto.organizations.responses:OrganizationsResponse.dispatch",
+    "sqs": "moto.sqs.responses:SQSResponse.dispatch",
     "elasticloadbalancing": "moto.elb.urls:api_version_elb_backend",
 }
 
@@ -79,18 +81,22 @@ class ControlPlane:
         if caller.region not in ec2_backends[account]:
             raise AwsError("AuthFailure", f"There is no region '{caller.region}'.", status=401)
         host = f"https://{caller.service}.{caller.region}.amazonaws.com"
+        if caller.service == "sqs":
+            # A queue's URL is made of the host that was asked, and clients then go to that URL.
+            host = "http://" + request.headers.get("host", "")
         url = host + request.path + (f"?{request.query_string}" if request.query_string else "")
-        headers = {**request.headers, "host": host.removeprefix("https://")}
+        headers = {**request.headers, "host": host.partition("://")[2]}
         headers["x-moto-account-id"] = account
+        body = _short_poll(request.body) if caller.service == "sqs" else request.body
         with self._lock:
             dispatch = self._service(caller.service)
-            asked = MotoRequest.from_primitives(request.method, url, headers, request.body)
+            asked = MotoRequest.from_primitives(request.method, url, headers, body)
             try:
-                status, answered, body = dispatch(asked, url, asked.headers)
+                status, answered, text = dispatch(asked, url, asked.headers)
             except HTTPException as error:
                 code = int(error.code or 400)
-                text = error.get_body()
-                return Reply(code, dict(error.get_headers()), str(text).encode())
+                page = error.get_body()
+                return Reply(code, dict(error.get_headers()), str(page).encode())
             except ServiceException as error:
                 raise AwsError(error.code, str(error.message)) from error
             except NotImplementedError as error:
@@ -100,7 +106,7 @@ class ControlPlane:
             for name, value in answered.items()
             if str(name).lower() not in ("status", "content-length", "connection")
         }
-        return Reply(int(status), kept, body if isinstance(body, bytes) else str(body).encode())
+        return Reply(int(status), kept, text if isinstance(text, bytes) else str(text).encode())
 
     def add(self, machine: Machine) -> tuple[str, dict[str, str]]:
         """Run the machine. Its instance id, and its volumes' ids by device. Raises UsageError."""
@@ -197,3 +203,14 @@ class ControlPlane:
                     "UnknownOperationException", f"The local cloud has no service '{name}'."
                 )
         return self._services[name]
+
+
+def _short_poll(body: bytes) -> bytes:
+    """A request without its wait for messages: moto would sleep while all others wait for it."""
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(asked, dict) or "WaitTimeSeconds" not in asked:
+        return body
+    return json.dumps({**asked, "WaitTimeSeconds": 0}).encode()
