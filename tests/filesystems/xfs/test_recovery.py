@@ -58,11 +58,16 @@ def test_copies_taken_under_load_read_as_after_the_kernels_replay(
 ) -> None:
     if images.missing_mounts():
         pytest.skip(images.missing_mounts())
-    for copy in run_xfs.copies(shape, 2, 7, tmp_path):
+    replayed = 0
+    # A copy can happen upon a clean log where the load was starved: the next one is taken then.
+    for copy in run_xfs.copies(shape, 8, 7, tmp_path):
         outcome = run_xfs.compare(copy)
         assert outcome.differences == []
-        assert outcome.journal == "replayed"
+        replayed += outcome.journal == "replayed"
         copy.unlink()
+        if replayed == 2:
+            break
+    assert replayed == 2
 
 
 @pytest.mark.mounts
