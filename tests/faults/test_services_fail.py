@@ -5,13 +5,18 @@ The command runs in the middle of a life, between two of its calls.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from sqlalchemy import event
 
 from sidelight.errors import StoreError
@@ -19,15 +24,52 @@ from sidelight.store import State
 from tests.faults.test_every_call import fleet, rehearsal
 from tests.faults.test_every_point import start
 from tests.faults.test_killed_workers import advisories, image
+from tests.store.conftest import _as_postgres, run
 from tests.workers.bench import World, quick_directory, sqlite_url
+from tests.workers.servers import client, free_port, server, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.faults.fleet import Fleet, Found
 
-__all__ = ["advisories", "fleet", "image", "rehearsal"]
+__all__ = ["advisories", "again", "anew", "fleet", "image", "rehearsal"]
+
+
+def again(url: str) -> None:
+    """What a life runs: PostgreSQL crashes and is started."""
+    data = Path(url.rpartition("host=")[2]) / "data"
+    initdb = shutil.which("initdb")
+    assert initdb is not None
+    control = Path(initdb).resolve().parent / "pg_ctl"
+    run(_as_postgres(), control, "-D", data, "-w", "-m", "immediate",
+        "-l", data.parent / "log", "restart")  # fmt: skip
+
+
+def anew(directory: str, port: int) -> None:
+    """What a life runs: Redis is killed and another one started in its place."""
+    end(Path(directory))
+    program = shutil.which("redis-server")
+    assert program is not None
+    subprocess.Popen([program, f"{directory}/redis.conf"], stdout=subprocess.DEVNULL)
+    with closing(client(port)) as probe:
+        wait_for(lambda: answers(probe), "Redis's answer")
+
+
+def answers(probe: Any) -> bool:
+    """Whether it is there and has read its file."""
+    try:
+        return bool(probe.ping())
+    except redis.RedisError:
+        return False
+
+
+def end(directory: Path) -> None:
+    """Kill the Redis of this directory."""
+    pid = int((directory / "pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    process = Path(f"/proc/{pid}/cmdline")  # empty where nobody has waited for it yet
+    wait_for(lambda: not process.exists() or not process.read_bytes(), "Redis's end")
 
 
 @pytest.mark.services
@@ -92,6 +134,52 @@ def test_every_connection_of_postgresql_ended_in_the_middle_of_a_scan(
             fleet.check(rehearsal[1], f"ended at {name}")
     finally:
         fleet.postgresql = ""
+
+
+@pytest.mark.services
+@pytest.mark.images
+@pytest.mark.long
+def test_postgresql_killed_and_started_again_in_the_middle_of_a_scan(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], postgresql: str
+) -> None:
+    """It ends at once, without a word to its clients, and recovers from its log."""
+    fleet.postgresql = postgresql
+    again = [sys.executable, "-c", f"from {__name__} import again; again({postgresql!r})"]
+    try:
+        for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
+            fleet.begin()
+            fleet.live({"mode": "run", "name": name, "command": again})
+            fleet.recover(name)
+            fleet.check(rehearsal[1], f"started again at {name}")
+    finally:
+        fleet.postgresql = ""
+
+
+@pytest.mark.services
+@pytest.mark.images
+@pytest.mark.long
+@pytest.mark.parametrize("kept", ["yes", "no"])
+def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], tmp_path: Path, kept: str
+) -> None:
+    """With what it had written, and with nothing."""
+    port, given = free_port(), fleet.broker
+    lines = [f"port {port}", f"appendonly {kept}", "appendfsync always", "daemonize no", 'save ""',
+             f"pidfile {tmp_path / 'pid'}"]  # fmt: skip
+    again = [sys.executable, "-c", f"from {__name__} import anew; anew({str(tmp_path)!r}, {port})"]
+    fleet.broker = f"redis://127.0.0.1:{port}/0"
+    try:
+        for name in ("ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"):
+            with server(tmp_path, lines, probe=client(port)):
+                try:
+                    fleet.begin()
+                    fleet.live({"mode": "run", "name": name, "command": again})
+                    fleet.recover(name)
+                    fleet.check(rehearsal[1], f"started again at {name}")
+                finally:
+                    end(tmp_path)
+    finally:
+        fleet.broker = given
 
 
 @pytest.fixture

