@@ -1,92 +1,130 @@
 """From a new advisory database to new findings, for a fleet that is in the store already.
 
-    python benchmarks/reevaluation.py [--instances 10000] [--images 50] [--url URL]
+    python benchmarks/reevaluation.py [--instances 1000] [--images 50] [--postgresql]
 
 Machines of some images, each image a Debian with packages at versions that real advisories name.
-Then the same feeds with one more advisory, on a package that all of them have, and one on a package
-that one image has. Prints inventories touched and seconds, with two workers (processes) for the
-first and one for a full evaluation of 1,000. Without --url the store is SQLite.
+Printed: all of it evaluated by one worker (a process); then one more advisory, on a package that
+all of them have, and one on a package that one image has, with two workers; and for up to 1,000
+instances everything closed and opened again by one. Seconds of the clock and of the CPU; those of
+a PostgreSQL server, which this starts, are apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import lzma
+import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.postgresql import postgresql
 from sidelight.advisories import Database, build
 from sidelight.model import Inventory, OperatingSystem, Package, Status
-from sidelight.store import LIVE, Cost, FindingStatus, State, Store
+from sidelight.store import LIVE, Cost, State, Store
 from sidelight.versions import sort_key
 from workers.advisories import Opened
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advisories"
-FEEDS = [DATA / "osv" / "debian-11-12-13.osv.jsonl.xz", DATA / "osv" / "npm.ghsa-osv.jsonl.xz"]
-ACCOUNT, REGION = "123456789012", "eu-west-1"
-SEED, PACKAGES = 7, 400
+FEED = DATA / "osv" / "debian-11-12-13.osv.jsonl.xz"
+ACCOUNT, REGION, SYSTEM = "123456789012", "eu-west-1", "Debian:12"
+# Names in all, names that every image has, names that an image has of its own.
+SEED, NAMES, SHARED, OWN = 7, 1000, 200, 200
+ONLY_HERE = "only-here"  # a package of the first image
+EVERYTHING = 1000  # up to so many instances everything is closed and opened again
 
 
-def images(database: Database, count: int) -> list[Inventory]:
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the machines are made of."""
+
+    names: Sequence[str]
+    feed: Path
+
+
+def chosen(folder: Path) -> Fleet:
+    """Some of the real packages, and what the real feed says of them."""
+    with lzma.open(FEED, "rt") as lines:
+        records = [json.loads(line) for line in lines]
+    names = sorted({item["package"]["name"] for record in records for item in _of_system(record)})
+    some = random.Random(SEED).sample(names, NAMES)  # noqa: S311 - seeded: two runs ask the same
+    kept = set(some)
+    feed = folder / "base.jsonl"
+    with feed.open("w") as file:
+        for record in records:
+            record["affected"] = [i for i in _of_system(record) if i["package"]["name"] in kept]
+            if record["affected"]:
+                file.write(json.dumps(record) + "\n")
+    return Fleet(some, feed)
+
+
+def _of_system(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [i for i in record.get("affected", ()) if i["package"]["ecosystem"] == SYSTEM]
+
+
+def images(database: Database, names: Sequence[str], count: int) -> list[Inventory]:
     """Inventories: a base that all share, and what each image has of its own."""
-    chance = random.Random(SEED)  # noqa: S311 - seeded: two runs ask the same
-    names = sorted(name for own, name in database.packages() if own == "Debian:12")
-    base, rest = names[: PACKAGES // 2], names[PACKAGES // 2 :]
-    latest: dict[str, str] = {}
-    for name in names:
-        rows = database.lookup("Debian:12", name)
-        ends = sorted(
-            {span.end for row in rows for span in row.intervals if span.end},
-            key=lambda end: sort_key("Debian:12", end),
-        )
-        latest[name] = ends[-1] if ends else "1.0-1"
+    chance = random.Random(SEED)  # noqa: S311 - as above
+    versions = {name: _newest(database, name) for name in names}
     made = []
     for number in range(count):
-        own = chance.sample(rest, PACKAGES // 2)
-        packages = [
-            Package("deb", name, latest[name], "/var/lib/dpkg/status",
-                    f"pkg:deb/debian/{name}@{latest[name]}", source_name=name)
-            for name in ["only-here", *base, *own][number != 0 :]
-            if name in latest or not latest.update({name: "1.0-1"})  # type: ignore[func-returns-value]
-        ]  # fmt: skip
+        own = [*names[:SHARED], *chance.sample(names[SHARED:], OWN)]
+        packages = [_package(name, versions[name]) for name in own]
+        if number == 0:
+            packages.append(_package(ONLY_HERE, "1.0-1"))
         system = OperatingSystem("debian", "12", f"Debian 12, image {number}")
         made.append(Inventory(Status.COMPLETE, system, tuple(packages)))
     return made
 
 
-def advisory(name: str, number: int) -> dict[str, object]:
-    """An OSV record about every version of a package."""
-    return {
+def _newest(database: Database, name: str) -> str:
+    """The newest version that an advisory names."""
+    rows = database.lookup(SYSTEM, name)
+    ends = {span.end for row in rows for span in row.intervals if span.end}
+    return max(ends, key=lambda end: sort_key(SYSTEM, end), default="1.0-1")
+
+
+def _package(name: str, version: str) -> Package:
+    purl = f"pkg:deb/debian/{name}@{version}"
+    return Package("deb", name, version, "/var/lib/dpkg/status", purl, source_name=name)
+
+
+def advisory(name: str, number: int) -> str:
+    """An OSV record, as a line, about every version of a package."""
+    record = {
         "id": f"CVE-2099-{number:04}",
         "modified": "2099-01-01T00:00:00Z",
         "affected": [
             {
-                "package": {"ecosystem": "Debian:12", "name": name},
+                "package": {"ecosystem": SYSTEM, "name": name},
                 "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
             }
         ],
     }
+    return json.dumps(record) + "\n"
 
 
-def fill(store: Store, inventories: list[Inventory], instances: int, opened: Opened) -> None:
-    """Scan every machine."""
-    store.reevaluation.register(opened)
-    names = [f"i-{number:017x}" for number in range(instances)]
-    scans = store.scans.create([(ACCOUNT, REGION, name) for name in names], "bench")
-    for number, scan in enumerate(scans):
+def fill(store: Store, inventories: list[Inventory], instances: int) -> None:
+    """Store an inventory of every machine; none has been evaluated."""
+    names = [(ACCOUNT, REGION, f"i-{number:017x}") for number in range(instances)]
+    for number, scan in enumerate(store.scans.create(names, "bench")):
         held = store.scans.claim(scan.id, LIVE, 3600)
         assert held is not None
         store.scans.advance(held, State.READING)
         held = store.scans.claim(scan.id, LIVE, 3600)
         assert held is not None
         store.findings.save_inventory(held, inventories[number % len(inventories)], Cost(scan.id))
-        held = store.scans.claim(scan.id, LIVE, 3600)
-        assert held is not None
-        store.findings.evaluate(held, opened)
 
 
 def work(url: str, path: Path) -> None:
@@ -101,73 +139,88 @@ def work(url: str, path: Path) -> None:
                 time.sleep(0.02)
 
 
-def measure(name: str, url: str, path: Path, workers: int) -> None:
-    """Register a database and let workers bring the findings to it."""
+def _cpu() -> float:
+    """CPU seconds of this process and of the workers that have ended."""
+    used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _server_cpu(url: str) -> float:
+    """CPU seconds of a PostgreSQL server and of its connections that have ended."""
+    if url.startswith("sqlite"):
+        return 0.0
+    directory = url.partition("?host=")[2]
+    process = (Path(directory) / "data" / "postmaster.pid").read_text().split()[0]
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(name: str, url: str, feeds: Sequence[Path], workers: int) -> None:
+    """From feeds to findings: build the database, register it, and let workers settle."""
+    begun, cpu, server = time.perf_counter(), _cpu(), _server_cpu(url)
+    path = feeds[0].with_name("advisories.db")
+    build(feeds, path)
+    built = time.perf_counter() - begun
     with Database.open(path) as database, Store(url) as store:
         before = store.outbox.last()
-        begun = time.perf_counter()
         store.reevaluation.register(Opened(database))
-        registered = time.perf_counter() - begun
-        command = [sys.executable, __file__, "--work", str(path), "--url", url]
+        registered = time.perf_counter() - begun - built
+        command = [sys.executable, __file__, "--work", url, str(path)]
         processes = [subprocess.Popen(command) for _ in range(workers)]
         assert [process.wait() for process in processes] == [0] * workers
         seconds = time.perf_counter() - begun
-        events = store.outbox.last() - before
-        print(
-            f"{name}: {events} findings opened or closed, {seconds:.1f} s with {workers} workers"
-            f" ({registered:.2f} s of it to register the database), pending:"
-            f" {store.reevaluation.pending()}"
-        )
+        pending = store.reevaluation.pending()
+        assert pending == 0, f"{pending} instances are not done"
+        count = store.outbox.last() - before
+    print(
+        f"{name}: {count} findings opened or closed in {seconds:.1f} s by {workers} workers;"
+        f" CPU {_cpu() - cpu:.1f} s and the server's {_server_cpu(url) - server:.1f} s"
+        f" (feed to database {built:.1f} s, registered in {registered:.1f} s)",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--instances", type=int, default=10_000)
+    parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--images", type=int, default=50)
-    parser.add_argument("--url")
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--work", nargs=2, metavar=("URL", "DATABASE"), help="be a worker")
     given = parser.parse_args()
     if given.work:
-        work(given.url, given.work)
+        work(given.work[0], Path(given.work[1]))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        url = given.url or f"sqlite:///{place}/store.db"
-        old, new = place / "old.db", place / "new.db"
-        build(FEEDS, old)
-        with Database.open(old) as database, Store(url) as store:
-            store.migrate()
-            opened = Opened(database)
-            inventories = images(database, given.images)
-            begun = time.perf_counter()
-            fill(store, inventories, given.instances, opened)
-            seconds = time.perf_counter() - begun
-            count = sum(sum(of.values()) for of in store.findings.severities().values())
-            print(
-                f"{url.partition(':')[0]}: {given.instances} instances of {given.images} images,"
-                f" {count} findings, filled in {seconds:.0f} s"
-            )
-            common = inventories[0].packages[1].name
-        extra = place / "extra.jsonl"
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sqlite = f"sqlite:///{place}/store.db"
+        url = stack.enter_context(postgresql()) if given.postgresql else sqlite
+        run(place, url, given.instances, given.images)
+
+
+def run(place: Path, url: str, instances: int, kinds: int) -> None:
+    """Fill a store and measure."""
+    fleet = chosen(place)
+    build([fleet.feed], place / "base.db")
+    with Database.open(place / "base.db") as database, Store(url) as store:
+        store.migrate()
         begun = time.perf_counter()
-        extra.write_text(json.dumps(advisory(common, 1)) + "\n")
-        build([*FEEDS, extra], new)
-        print(f"building the new database: {time.perf_counter() - begun:.1f} s")
-        measure("an advisory on every machine", url, new, 2)
-        extra.write_text("".join(json.dumps(advisory(n, k)) + "\n"
-                                 for k, n in enumerate((common, "only-here"), 1)))  # fmt: skip
-        build([*FEEDS, extra], new)
-        measure("an advisory on one image", url, new, 2)
-        build(FEEDS[1:], new)
-        with Store(url) as store:
-            store.findings.close_instances(
-                ACCOUNT, [f"i-{n:017x}" for n in range(1000, given.instances)]
-            )
-        measure("everything of 1,000 instances closed", url, new, 1)
-        measure("everything of 1,000 instances opened again", url, old, 1)
-        with Store(url) as store:
-            assert next(store.findings.rows(status=FindingStatus.ACTIVE), None) is not None
+        fill(store, images(database, fleet.names, kinds), instances)
+        print(
+            f"{url.partition(':')[0]}: {instances} instances of {kinds} images,"
+            f" {SHARED + OWN} packages each, stored in {time.perf_counter() - begun:.0f} s",
+            flush=True,
+        )
+    extra = place / "extra.jsonl"
+    measure("all of it, for the first time", url, [fleet.feed], 1)
+    extra.write_text(advisory(fleet.names[0], 1))
+    measure("an advisory on every machine", url, [fleet.feed, extra], 2)
+    extra.write_text(advisory(fleet.names[0], 1) + advisory(ONLY_HERE, 2))
+    measure("an advisory on one image", url, [fleet.feed, extra], 2)
+    if instances <= EVERYTHING:
+        extra.write_text(advisory("nowhere", 3))
+        measure("everything closed", url, [extra], 1)
+        measure("everything opened again", url, [fleet.feed], 1)
 
 
 if __name__ == "__main__":

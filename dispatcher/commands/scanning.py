@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def scan(advisories: Path, fail_on: str | None, **given: Any) -> None:
     """Show the vulnerable software of one machine."""
     with Database.open(advisories) as database:
         machine = read({**given, "advisories": advisories})
-        findings = match(machine, database)
+        findings = match(machine, database, today=datetime.now(UTC).date())
         problems = tuple(
             Problem("advisories", f"{item.packages} packages of {item.ecosystem}: {item.why}")
             for item in unmatched_ecosystems(machine, database)

@@ -1,10 +1,13 @@
 """The command that mends a finding, by package manager.
 
 Names come from the scanned machine and go through a shell's quoting: no name can become a command.
+Nor can one become an option, a path or a pattern of the package manager's: for such a name, which
+no real package has, there is no command.
 """
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 _YUM = ("Amazon Linux:2", "Red Hat:6", "Red Hat:7", "Amazon Linux:2018.03")
 _BY_SUBSCRIPTION = ("esm", "pro")
+_OS_TYPES = ("deb", "apk", "rpm")
+_OS_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+.-]*[A-Za-z0-9_+.])?")  # apt removes `name-`
 
 
 class Remedies(dict[tuple[str, tuple[str, ...]], str]):
@@ -44,6 +49,8 @@ class Remedies(dict[tuple[str, tuple[str, ...]], str]):
 
     def _made(self, fixed: str, advisories: tuple[str, ...]) -> str:
         name = quote(self._package.name)
+        if not self._is_a_name():
+            return ""
         if self._package.type == "deb":
             return f"apt-get install --only-upgrade {name}"
         if self._package.type == "apk":
@@ -51,6 +58,11 @@ class Remedies(dict[tuple[str, tuple[str, ...]], str]):
         if self._package.type == "rpm":
             return _rpm(name, self._ecosystem, advisories)
         return _language(self._package, fixed)
+
+    def _is_a_name(self) -> bool:
+        if self._package.type in _OS_TYPES:
+            return _OS_NAME.fullmatch(self._package.name) is not None
+        return not self._package.name.startswith("-")
 
 
 def _rpm(name: str, ecosystem: str, advisories: Sequence[str]) -> str:

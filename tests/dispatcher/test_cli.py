@@ -110,6 +110,15 @@ def test_a_package_without_advisories_makes_the_scan_partial(edge: Path, databas
     assert "no advisories" in done.stdout
 
 
+def test_a_system_that_gets_no_updates_any_more_is_told(edge: Path, database: Path) -> None:
+    done = run("scan", edge, "--advisories", database, "--format", "json")
+    (ended,) = (
+        item for item in json.loads(done.stdout)["findings"] if item["package"]["type"] == "os"
+    )
+    assert ended["vulnerability"] == "END-OF-LIFE-alpine-3.18.0"
+    assert ended["severity"] == "CRITICAL"
+
+
 def test_ls_cat_and_tree_show_what_is_on_the_disk(edge: Path) -> None:
     assert run("ls", edge, "/lib/apk/db").stdout == "installed\n"
     long = run("ls", "-l", edge, "/etc/os-release").stdout
