@@ -1,6 +1,6 @@
 """From a new advisory database to new findings, for a fleet that is in the store already.
 
-    python benchmarks/reevaluation.py [--instances 1000] [--images 50] [--postgresql]
+    python benchmarks/reevaluation.py [--instances N] [--images N] [--packages N] [--postgresql]
 
 Machines of some images, each image a Debian with packages at versions that real advisories name.
 Printed: all of it evaluated by one worker (a process); then one more advisory, on a package that
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advisories"
 FEED = DATA / "osv" / "debian-11-12-13.osv.jsonl.xz"
 ACCOUNT, REGION, SYSTEM = "123456789012", "eu-west-1", "Debian:12"
-# Names in all, names that every image has, names that an image has of its own.
-SEED, NAMES, SHARED, OWN = 7, 1000, 200, 200
+SEED, NAMES = 7, 1000
 ONLY_HERE = "only-here"  # a package of the first image
 EVERYTHING = 1000  # up to so many instances everything is closed and opened again
 
@@ -73,18 +72,19 @@ def _of_system(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [i for i in record.get("affected", ()) if i["package"]["ecosystem"] == SYSTEM]
 
 
-def images(database: Database, names: Sequence[str], count: int) -> list[Inventory]:
-    """Inventories: a base that all share, and what each image has of its own."""
+def images(database: Database, names: Sequence[str], count: int, packages: int) -> list[Inventory]:
+    """Inventories: half of the packages are a base that all share, half are an image's own."""
     chance = random.Random(SEED)  # noqa: S311 - as above
     versions = {name: _newest(database, name) for name in names}
     made = []
     for number in range(count):
-        own = [*names[:SHARED], *chance.sample(names[SHARED:], OWN)]
-        packages = [_package(name, versions[name]) for name in own]
+        half = packages // 2
+        own = [*names[:half], *chance.sample(names[half:], packages - half)]
+        found = [_package(name, versions[name]) for name in own]
         if number == 0:
-            packages.append(_package(ONLY_HERE, "1.0-1"))
+            found.append(_package(ONLY_HERE, "1.0-1"))
         system = OperatingSystem("debian", "12", f"Debian 12, image {number}")
-        made.append(Inventory(Status.COMPLETE, system, tuple(packages)))
+        made.append(Inventory(Status.COMPLETE, system, tuple(found)))
     return made
 
 
@@ -185,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--packages", type=int, default=400, help="of each machine")
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--work", nargs=2, metavar=("URL", "DATABASE"), help="be a worker")
     given = parser.parse_args()
@@ -195,20 +196,20 @@ def main() -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sqlite = f"sqlite:///{place}/store.db"
         url = stack.enter_context(postgresql()) if given.postgresql else sqlite
-        run(place, url, given.instances, given.images)
+        run(place, url, given.instances, (given.images, given.packages))
 
 
-def run(place: Path, url: str, instances: int, kinds: int) -> None:
+def run(place: Path, url: str, instances: int, kinds: tuple[int, int]) -> None:
     """Fill a store and measure."""
     fleet = chosen(place)
     build([fleet.feed], place / "base.db")
     with Database.open(place / "base.db") as database, Store(url) as store:
         store.migrate()
         begun = time.perf_counter()
-        fill(store, images(database, fleet.names, kinds), instances)
+        fill(store, images(database, fleet.names, *kinds), instances)
         print(
-            f"{url.partition(':')[0]}: {instances} instances of {kinds} images,"
-            f" {SHARED + OWN} packages each, stored in {time.perf_counter() - begun:.0f} s",
+            f"{url.partition(':')[0]}: {instances} instances of {kinds[0]} images,"
+            f" {kinds[1]} packages each, stored in {time.perf_counter() - begun:.0f} s",
             flush=True,
         )
     extra = place / "extra.jsonl"
