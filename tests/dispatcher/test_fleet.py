@@ -60,8 +60,10 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, advisories: Path) -> Iterator[Fleet]:
-    with LocalCloud(tmp_path / "cloud", snapshot_seconds=0.5) as cloud:
+def fleet(request: pytest.FixtureRequest, tmp_path: Path, advisories: Path) -> Iterator[Fleet]:
+    """On a cloud whose snapshots take half a second, or the parameter's time."""
+    seconds = getattr(request, "param", 0.5)
+    with LocalCloud(tmp_path / "cloud", snapshot_seconds=seconds) as cloud:
         yield Fleet(cloud, tmp_path, advisories)
 
 
@@ -146,6 +148,7 @@ def test_the_embedded_workers_end_with_their_command(tmp_path: Path) -> None:
             os.killpg(pid, 0)
 
 
+@pytest.mark.parametrize("fleet", [60.0], indirect=True)
 def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
     fleet: Fleet,
     image: Path,
@@ -170,6 +173,7 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
         assert held is not None
     with Store(fleet.environment["SIDELIGHT_STORE_URL"]) as store:
         store.scans.postpone(held, 0.0)
+    fleet.cloud.clock.advance(60.0)
     assert fleet("scan", "--embedded").returncode == 0
     assert fleet.cloud.calls("CreateSnapshots") == 1
     assert fleet.cloud.snapshots() == []

@@ -115,7 +115,7 @@ def test_snapshots_in_progress_are_waited_for(
     world = make_outcome(snapshot_seconds=300)
     web = world.cloud.add_instance("web", [image])
     assert world.scan()[web].state is State.DONE
-    assert world.waited >= 300 / 10 - 2
+    assert world.waited > 10  # the longer it has taken, the rarer the looks
     assert world.said(web) == ("ACTIVE", "SUCCESSFUL")
 
 

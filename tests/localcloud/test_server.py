@@ -109,7 +109,7 @@ def test_what_is_not_there_says_so(
     cloud: LocalCloud, clients: Callable[[LocalCloud], Clients]
 ) -> None:
     with pytest.raises(ClientError) as error:
-        clients(cloud)("sqs").list_queues()
+        clients(cloud)("dynamodb").list_tables()
     assert code_of(error)[0] == "UnknownOperationException"
     with pytest.raises(ClientError) as error:
         clients(cloud)("ssm").describe_instance_patch_states(InstanceIds=["i-12345678"])
