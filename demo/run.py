@@ -1,7 +1,7 @@
 """`make demo`: a small fleet in a local cloud, scanned as in production.
 
 Everything is real but the cloud: disks, package databases, advisories, the broker, the workers,
-boto3 and the EBS direct protocol. What is started here is ended here, also on Ctrl-C.
+boto3 and the EBS direct protocol. What is started here is ended here, also on Ctrl-C and kill -9.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from dispatcher.tether import tethered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +52,7 @@ class Show:
         """Run a command of ours, shown as a user would type it; its standard output."""
         self.console.print(Text(f"$ sidelight {' '.join(arguments)}", style="cyan"))
         done = subprocess.run(
-            [*SIDELIGHT, *arguments],
+            tethered([*SIDELIGHT, *arguments]),
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -70,7 +72,7 @@ def local_cloud(images: list[Path]) -> Iterator[dict[str, str]]:
     command += ["--snapshot-seconds", str(SNAPSHOT_SECONDS)]
     for image in images:
         command += ["--image", str(image)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(tethered(command), stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout is None:
             raise RuntimeError("no pipe")
@@ -222,7 +224,7 @@ def flower(show: Show, environment: dict[str, str]) -> None:
         port = free_port(FLOWER_PORT)
         command = [sys.executable, "-m", "celery", "-A", "workers.app", "flower",
                    "--address=127.0.0.1", f"--port={port}", "--logging=error"]  # fmt: skip
-        process = subprocess.Popen(command, env=full, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(tethered(command), env=full, stdin=subprocess.DEVNULL)
         try:
             show.sidelight("fleet", "scan", environment=full)
             show.step(f"Flower: http://127.0.0.1:{port}/ (Ctrl-C ends everything)")

