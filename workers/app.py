@@ -19,7 +19,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from sidelight.aws.session import known_regions
-from sidelight.store import State
+from sidelight.store import stages
 from workers import transport, wiring
 from workers.contradictions import HARD_LIMIT_AFTER, refuse, scheme
 from workers.settings import Settings
@@ -27,21 +27,8 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES = (
-    "take",
-    "await",
-    "inspect",
-    "evaluate",
-    "delete",
-)
-STAGE_OF: dict[State, str] = {
-    State.NEW: TAKE,
-    State.SNAPSHOTTING: TAKE,
-    State.SNAPSHOTS_PENDING: AWAIT,
-    State.READING: INSPECT,
-    State.EVALUATING: EVALUATE,
-    State.DELETING: DELETE,
-}
+STAGE_OF, STAGES = stages.STAGE_OF, stages.STAGES
+TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES
 WAITING = (TAKE, AWAIT, DELETE)  # for threads
 COMPUTING = (INSPECT, EVALUATE)  # for processes
 # Deletion first: it is what costs money when it is late. On-demand scans are 0, scheduled ones 6.

@@ -28,6 +28,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from sidelight.errors import SidelightError
+from sidelight.store.stages import current
 from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ class AccountPace:
         self._budget = budget
         self._account, self._region, self._flow = account, region, flow
         # One thread of a flow asks at a time: the others stand behind it, in order.
-        self._turn = threading.Lock()
+        self._line = threading.Lock()
+        # Made within a stage: what is waited for here is that stage's, whichever thread waits.
+        self._stage = current()
 
     def before(self, kind: str) -> None:
         """Wait for a slot. Raises BudgetSpentError where that would be too long."""
@@ -152,9 +155,9 @@ class AccountPace:
             return
         key = self._key(kind)
         if kind in READS:
-            with self._turn:
+            with self._line:
                 while not (slot := self._budget.rate.book(key, ceiling, self._flow, None)).booked:
-                    self._budget.sleep(slot.wait)
+                    self._sleep(slot.wait)
         else:
             slot = self._budget.rate.book(key, ceiling, "", self._budget.patience)
             if not slot.booked:
@@ -162,7 +165,7 @@ class AccountPace:
                     f"no {kind} calls are left for {slot.wait:.0f} s", where=key, delay=slot.wait
                 )
         if slot.wait > 0:
-            self._budget.sleep(slot.wait)
+            self._sleep(slot.wait)
 
     def throttled(self, kind: str) -> None:
         """AWS has throttled a call: less for everybody."""
@@ -183,6 +186,11 @@ class AccountPace:
                 where=self._key("get"),
                 delay=self._budget.patience,
             )
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stage is not None:
+            self._stage.wait(seconds)
+        self._budget.sleep(seconds)
 
     def _key(self, kind: str) -> str:
         return KEY.format(account=self._account, region=self._region, kind=kind)

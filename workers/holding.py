@@ -25,12 +25,13 @@ from sidelight.errors import (
     ThrottledError,
 )
 from sidelight.store import LIVE, State
+from sidelight.store.stages import turn
 from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from sidelight.store import Scan
+    from sidelight.store import Scan, Turn
     from workers.context import Context
 
 log = logging.getLogger(__name__)
@@ -68,45 +69,52 @@ def held(
     raises for what a stage raised but SystemExit, which gives the scan back; StoreError where the
     store itself cannot be reached.
     """
-    settings = context.settings
-    scan = context.store.scans.claim(scan_id, states, settings.lease_seconds)
+    scan = context.store.scans.claim(scan_id, states, context.settings.lease_seconds)
     if scan is None:
         return None
+    with turn(context.store.clock()) as begun:
+        if not _worked(context, scan, stage):
+            return None
+        return upcoming(context, scan, begun)
+
+
+def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]) -> bool:
+    """Run the stage, and decide what it means if it raises; False where the scan was lost."""
     try:
         with _heartbeat(context, scan):
             _check_attempts(context, scan)
             stage(context, scan)
     except LeaseLostError as error:
-        log.warning("scan %s: %s", scan_id, error)
-        return None
+        log.warning("scan %s: %s", scan.id, error)
+        return False
     except SystemExit:
         # This worker is told to end. The scan is given back now, not when its lease ends.
-        present = context.store.scans.get(scan_id)
+        present = context.store.scans.get(scan.id)
         if present.lease == scan.lease:
             with suppress(LeaseLostError):
                 context.store.scans.postpone(present, 0.0)
         raise
     except Exception as error:
         if not isinstance(error, SidelightError):
-            log.exception("scan %s in %s", scan_id, scan.state)
+            log.exception("scan %s in %s", scan.id, scan.state)
         # The stage may have changed the row's state, under the same lease.
-        present = context.store.scans.get(scan_id)
+        present = context.store.scans.get(scan.id)
         if present.lease != scan.lease:
-            return None
+            return False
         try:
             _failed(context, present, error)
         except LeaseLostError:
-            return None
-    return upcoming(context, scan_id)
+            return False
+    return True
 
 
-def upcoming(context: Context, scan_id: str) -> Next | None:
-    """What is to be published for a scan, or None where it has ended."""
-    scan = context.store.scans.get(scan_id)
-    if scan.state not in LIVE:
+def upcoming(context: Context, scan: Scan, ended: Turn) -> Next | None:
+    """What is to be published for a scan after this turn, or None where it has ended."""
+    to, due = ended.left[scan.id]
+    if to not in LIVE:
         return None
-    delay = max(0.0, (scan.next_at - context.store.clock()).total_seconds())
-    return Next(scan.state, scan.region, scan.priority, delay)
+    delay = max(0.0, (due - context.store.clock()).total_seconds())
+    return Next(to, scan.region, scan.priority, delay)
 
 
 def _check_attempts(context: Context, scan: Scan) -> None:
@@ -128,7 +136,8 @@ def _failed(context: Context, scan: Scan, error: Exception) -> None:
         reason = str(error)
     if isinstance(error, BudgetSpentError):
         # Nothing was tried: the turn comes later, and not for all who were sent away at once.
-        scans.postpone(scan, max(error.delay, settings.patience_seconds) * (1 + context.jitter()))
+        delay = max(error.delay, settings.patience_seconds) * (1 + context.jitter())
+        scans.postpone(scan, delay, paced=True)
         return
     age = (context.store.clock() - scan.entered_at).total_seconds()
     if _is_busy(error) and age < settings.busy_seconds:

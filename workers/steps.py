@@ -98,10 +98,10 @@ def _take(context: Context, scan: Scan) -> None:
     made: Sequence[SnapshotInfo] = ()
     if scan.state is State.NEW:
         if _is_spent(context, scan):
-            context.store.scans.postpone(scan, AFTER_SPENT)
+            context.store.scans.postpone(scan, AFTER_SPENT, paced=True)
             return
         if _intend(context, scan, instance):
-            context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT))
+            context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT), paced=True)
             return
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:

@@ -21,10 +21,12 @@ from sidelight.store.rows import (
     SuppressionRule,
     Sweeping,
 )
+from sidelight.store.stages import STAGE_OF, Spread, StageTimes, Turn
 from sidelight.store.store import Store
 
 __all__ = [
     "LIVE",
+    "STAGE_OF",
     "TERMINAL",
     "Advisories",
     "Cost",
@@ -40,8 +42,11 @@ __all__ = [
     "Reevaluated",
     "Scan",
     "Snapshot",
+    "Spread",
+    "StageTimes",
     "State",
     "Store",
     "SuppressionRule",
     "Sweeping",
+    "Turn",
 ]

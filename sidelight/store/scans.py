@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sidelight.errors import LeaseLostError, StoreError
 from sidelight.store.rows import LIVE, TERMINAL, Event, Scan, Snapshot, State
 from sidelight.store.schema import events, intents, scans, snapshots
+from sidelight.store.stages import end_turn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -171,22 +172,25 @@ class Scans:
             remember(connection, made)
             release(connection, scan, now, now + timedelta(seconds=delay), to)
 
-    def postpone(self, scan: Scan, delay: float, *, error: str = "") -> None:
+    def postpone(self, scan: Scan, delay: float, *, error: str = "", paced: bool = False) -> None:
         """The same state again after `delay` seconds.
 
-        Without an `error` this was no failed attempt (a snapshot that is still pending).
+        Without an `error` this was no failed attempt (a snapshot that is still pending). `paced`:
+        a budget or a cap is what it waits for.
         """
         now = self._clock()
         values: dict[str, Any] = {"last_error": error} if error else {"attempts": 0}
         with self._database.write() as connection:
-            release(connection, scan, now, now + timedelta(seconds=delay), scan.state, **values)
+            due = now + timedelta(seconds=delay)
+            waits = delay if paced else 0.0
+            release(connection, scan, now, due, scan.state, paced=waits, **values)
             if error:
                 note(connection, Event(scan.id, now, f"{scan.state}: failed", error))
 
     def fail(self, scan: Scan, reason: str, code: str) -> None:
         """To DELETING, and from there to FAILED. `code` is the reason in Inspector's words."""
         now = self._clock()
-        values = {"failure": reason, "failure_code": code, "last_error": reason}
+        values: dict[str, Any] = {"failure": reason, "failure_code": code, "last_error": reason}
         with self._database.write() as connection:
             release(connection, scan, now, now, State.DELETING, **values)
             note(connection, Event(scan.id, now, f"{scan.state}: given up", reason))
@@ -303,10 +307,20 @@ def change(connection: Connection, scan: Scan, **values: Any) -> None:
         raise LeaseLostError(f"not held any more in {scan.state}", where=scan.id)
 
 
-def release(
-    connection: Connection, scan: Scan, now: datetime, due: datetime, to: State, **values: Any
+def release(  # noqa: PLR0913 - a row, a moment, and where it goes
+    connection: Connection,
+    scan: Scan,
+    now: datetime,
+    due: datetime,
+    to: State,
+    *,
+    paced: float = 0.0,
+    **values: Any,
 ) -> None:
-    """Give the lease back, in the next state or the same. Raises LeaseLostError."""
+    """Give the lease back, in the next state or the same. Raises LeaseLostError.
+
+    `paced` is how long it is set aside for a budget.
+    """
     values = {
         "state": to,
         "lease": "",
@@ -323,6 +337,7 @@ def release(
         values["finished_at"] = now
         connection.execute(intents.delete().where(intents.c.scan == scan.id))
     change(connection, scan, **values)
+    end_turn(connection, scan, now, to, due, paced=paced)
 
 
 def remember(connection: Connection, made: Sequence[Snapshot]) -> None:

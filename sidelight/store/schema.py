@@ -167,6 +167,21 @@ intents = Table(
     Index(None, "volume"),
 )
 
+# What the stages of scans took, in seconds: a row a scan and stage, its runs added up.
+stage_times = Table(
+    "stage_times",
+    metadata,
+    _id("scan", primary_key=True),
+    Column("stage", String(20), primary_key=True),
+    Column("runs", Integer, nullable=False),
+    Column("took", Float, nullable=False),
+    Column("waited", Float, nullable=False),
+    Column("ran", Float, nullable=False),
+    Column("paced", Float, nullable=False),
+    _when("ended_at"),
+    Index(None, "ended_at"),
+)
+
 sweeps = Table(
     "sweeps",
     metadata,

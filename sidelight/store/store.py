@@ -19,6 +19,7 @@ from sidelight.store.rules import Rules
 from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
 from sidelight.store.singletons import Singletons
+from sidelight.store.stages import Stages
 from sidelight.store.sweeps import Sweeps
 from sidelight.store.tidying import Tidying
 from sidelight.store.totals import Totals
@@ -54,6 +55,7 @@ class Store:
         self.findings = Findings(self._database, clock)
         self.fleet = Fleet(self._database, clock)
         self.costs = Costs(self._database)
+        self.stages = Stages(self._database)
         self.sweeps = Sweeps(self._database, clock)
         self.singletons = Singletons(self._database, clock)
         self.totals = Totals(self._database, clock)

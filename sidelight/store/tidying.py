@@ -20,6 +20,7 @@ from sidelight.store.schema import (
     set_software,
     software,
     software_names,
+    stage_times,
 )
 from sidelight.store.settling import KEPT_CLOSED
 from sidelight.store.software import PACKAGES
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1000
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 EVENTS_KEPT = KEPT_CLOSED
+TIMES_KEPT = timedelta(days=30)
 # Longer than a use goes unnoted (software.USE_IS_NOTED), by far longer than a transaction.
 UNUSED_FOR = timedelta(days=7)
 
@@ -50,6 +52,7 @@ class Tidied:
     package_sets: int = 0
     packages: int = 0
     details: int = 0
+    stage_times: int = 0
 
 
 class Tidying:
@@ -69,6 +72,9 @@ class Tidying:
             ),
             inventories=self._delete_retired(now - KEPT_CLOSED),
             details=self._delete(finding_details, finding_details.c.id, _UNUSED_DETAIL),
+            stage_times=self._delete(
+                stage_times, stage_times.c.scan, stage_times.c.ended_at <= now - TIMES_KEPT
+            ),
             **self._delete_sets(now - UNUSED_FOR),
         )
 

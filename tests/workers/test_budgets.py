@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
+from sidelight.store.stages import turn
 from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
 from workers import budgets
 from workers.bucket import LocalRate
@@ -247,3 +249,17 @@ def test_with_tls_the_budget_is_shared_by_the_brokers_own_url(
 
 def test_another_broker_has_a_budget_of_the_processs_own() -> None:
     assert isinstance(rate_for("sqs://"), LocalRate)
+
+
+def test_a_stage_is_told_what_it_has_waited_for() -> None:
+    made, slept = still(describe_per_second=10.0)
+    with turn(datetime(2026, 1, 1, tzinfo=UTC)) as begun:
+        pace = made.pace("1", "r")
+    for _ in range(3):
+        pace.before("describe")
+    assert slept
+    assert begun.paced >= max(slept)
+    elsewhere = made.pace("1", "r")
+    told = begun.paced
+    elsewhere.before("describe")
+    assert begun.paced == told
