@@ -1,12 +1,17 @@
 """From a new advisory database to new findings, for a fleet that is in the store already.
 
-    python benchmarks/reevaluation.py [--instances N] [--images N] [--packages N] [--postgresql]
+    python -m benchmarks.reevaluation [--instances N] [--images N] [--packages N] [--postgresql]
 
-Machines of some images, each image a Debian with packages at versions that real advisories name.
-Printed: all of it evaluated by one worker (a process); then one more advisory, on a package that
-all of them have, and one on a package that one image has, with two workers; and for up to 1,000
-instances everything closed and opened again by one. Seconds of the clock and of the CPU; those of
-a PostgreSQL server, which this starts, are apart.
+Machines of some images, each image a Debian with packages, the kernel among them, at versions that
+real advisories name. One machine of each image is stored and evaluated as in production; the rest
+are its copies, made by SQL, inventory and findings. Then, each with two workers (processes):
+one more advisory, on the kernel, which all have; one on a package of one image; a day's changes
+(--changed): half of them new, the others with another fix or severity or withdrawn; and every EPSS
+score another one. For up to 1,000 instances everything is closed and opened again by one. With
+--corpus the database holds all of the shared OSV data, not Debian's alone.
+
+Printed: seconds of the clock and of the CPU; those of a PostgreSQL server, which this starts, are
+apart.
 """
 
 from __future__ import annotations
@@ -23,13 +28,17 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, MetaData, String, Table, create_engine, event, insert, select, text
 
 from benchmarks.postgresql import postgresql
 from sidelight.advisories import Database, build
 from sidelight.model import Inventory, OperatingSystem, Package, Status
 from sidelight.store import LIVE, Cost, State, Store
+from sidelight.store.schema import findings, inventories
 from sidelight.versions import sort_key
 from workers.advisories import Opened
 
@@ -39,33 +48,66 @@ if TYPE_CHECKING:
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advisories"
 FEED = DATA / "osv" / "debian-11-12-13.osv.jsonl.xz"
 ACCOUNT, REGION, SYSTEM = "123456789012", "eu-west-1", "Debian:12"
-SEED, NAMES = 7, 1000
+SEED, NAMES, KERNEL, BEHIND = 7, 1000, "linux", 3
 ONLY_HERE = "only-here"  # a package of the first image
 EVERYTHING = 1000  # up to so many instances everything is closed and opened again
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the machines are made of."""
+    """What the machines are made of: packages, and what the real feed says, today and tomorrow."""
 
     names: Sequence[str]
-    feed: Path
+    today: Path
+    tomorrow: Path
+    others: Sequence[Path]
 
 
-def chosen(folder: Path) -> Fleet:
+def chosen(folder: Path, changed: int, *, corpus: bool) -> Fleet:
     """Some of the real packages, and what the real feed says of them."""
     with lzma.open(FEED, "rt") as lines:
         records = [json.loads(line) for line in lines]
     names = sorted({item["package"]["name"] for record in records for item in _of_system(record)})
-    some = random.Random(SEED).sample(names, NAMES)  # noqa: S311 - seeded: two runs ask the same
-    kept = set(some)
-    feed = folder / "base.jsonl"
-    with feed.open("w") as file:
-        for record in records:
-            record["affected"] = [i for i in _of_system(record) if i["package"]["name"] in kept]
-            if record["affected"]:
-                file.write(json.dumps(record) + "\n")
-    return Fleet(some, feed)
+    some = [KERNEL, *random.Random(SEED).sample(names, NAMES)]  # noqa: S311 - seeded
+    some = list(dict.fromkeys(some))
+    today, tomorrow = a_day(records, frozenset(some), changed)
+    others = sorted(FEED.parent.glob("*.jsonl.xz")) if corpus else []
+    fleet = Fleet(
+        some, folder / "today.jsonl", folder / "tomorrow.jsonl",
+        [path for path in others if path != FEED],
+    )  # fmt: skip
+    for path, said in ((fleet.today, today), (fleet.tomorrow, tomorrow)):
+        path.write_text("".join(json.dumps(record) + "\n" for record in said))
+    return fleet
+
+
+def a_day(
+    records: list[dict[str, Any]], names: frozenset[str], changed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A feed, and the next day's: some of what speaks of these packages is new or other there."""
+    own = [r for r in records if any(i["package"]["name"] in names for i in _of_system(r))]
+    some = random.Random(SEED).sample(own, changed)  # noqa: S311 - seeded
+    new = {record["id"] for record in some[: changed // 2]}
+    other = {record["id"] for record in some[changed // 2 :]}
+    today = [record for record in records if record["id"] not in new]
+    tomorrow = []
+    for number, record in enumerate(records):
+        if record["id"] in other:
+            record = _otherwise(record, number % 3)  # noqa: PLW2901 - it stands in its place
+        tomorrow.append(record)
+    return today, tomorrow
+
+
+def _otherwise(record: dict[str, Any], how: int) -> dict[str, Any]:
+    if how == 0:
+        return record | {"withdrawn": "2025-03-01T00:00:00Z"}
+    if how == 1:
+        vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+        return record | {"severity": [{"type": "CVSS_V3", "score": vector}]}
+    # The next version is the one that mends it.
+    fixed = [{"introduced": "0"}, {"fixed": "9999:1-1"}]
+    ranges = [{"type": "ECOSYSTEM", "events": fixed}]
+    return record | {"affected": [item | {"ranges": ranges} for item in record["affected"]]}
 
 
 def _of_system(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,14 +115,22 @@ def _of_system(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def images(database: Database, names: Sequence[str], count: int, packages: int) -> list[Inventory]:
-    """Inventories: half of the packages are a base that all share, half are an image's own."""
-    chance = random.Random(SEED)  # noqa: S311 - as above
-    versions = {name: _newest(database, name) for name in names}
+    """Inventories: half of the packages are a base that all share, half are an image's own.
+
+    An image is so many updates behind as it is old: its versions are among the last that
+    advisories name.
+    """
+    chance = random.Random(SEED)  # noqa: S311 - seeded: two runs ask the same
+    versions = {name: _last_versions(database, name) for name in names}
     made = []
     for number in range(count):
         half = packages // 2
         own = [*names[:half], *chance.sample(names[half:], packages - half)]
-        found = [_package(name, versions[name]) for name in own]
+        behind = min(int(chance.expovariate(1)), BEHIND)
+        found = [
+            _package(name, versions[name][min(chance.randint(0, behind), len(versions[name]) - 1)])
+            for name in own
+        ]
         if number == 0:
             found.append(_package(ONLY_HERE, "1.0-1"))
         system = OperatingSystem("debian", "12", f"Debian 12, image {number}")
@@ -88,11 +138,11 @@ def images(database: Database, names: Sequence[str], count: int, packages: int) 
     return made
 
 
-def _newest(database: Database, name: str) -> str:
-    """The newest version that an advisory names."""
+def _last_versions(database: Database, name: str) -> list[str]:
+    """The versions that advisories name, the newest first."""
     rows = database.lookup(SYSTEM, name)
     ends = {span.end for row in rows for span in row.intervals if span.end}
-    return max(ends, key=lambda end: sort_key(SYSTEM, end), default="1.0-1")
+    return sorted(ends, key=lambda end: sort_key(SYSTEM, end), reverse=True) or ["1.0-1"]
 
 
 def _package(name: str, version: str) -> Package:
@@ -117,7 +167,7 @@ def advisory(name: str, number: int) -> str:
 
 def fill(store: Store, inventories: list[Inventory], instances: int) -> None:
     """Store an inventory of every machine; none has been evaluated."""
-    names = [(ACCOUNT, REGION, f"i-{number:017x}") for number in range(instances)]
+    names = [(ACCOUNT, REGION, _name(number)) for number in range(instances)]
     for number, scan in enumerate(store.scans.create(names, "bench")):
         held = store.scans.claim(scan.id, LIVE, 3600)
         assert held is not None
@@ -125,6 +175,44 @@ def fill(store: Store, inventories: list[Inventory], instances: int) -> None:
         held = store.scans.claim(scan.id, LIVE, 3600)
         assert held is not None
         store.findings.save_inventory(held, inventories[number % len(inventories)], Cost(scan.id))
+
+
+def grow(url: str, images: int, instances: int) -> None:
+    """Copy the machines of the store, one of each image, until there are so many."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    copies = Table(
+        "copies", MetaData(), Column("source", String(64)), Column("target", String(64)),
+        prefixes=["TEMPORARY"],
+    )  # fmt: skip
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _in_haste)
+    with engine.begin() as connection:
+        copies.create(connection)
+        rows = [
+            {"source": _name(number % images), "target": _name(number)}
+            for number in range(images, instances)
+        ]
+        if rows:
+            connection.execute(copies.insert(), rows)
+        for table in (inventories, findings):
+            columns = [column for column in table.c if column.name != "id"]
+            copied = [copies.c.target if c.name == "instance" else c for c in columns]
+            query = select(*copied).join_from(copies, table, table.c.instance == copies.c.source)
+            connection.execute(insert(table).from_select([c.name for c in columns], query))
+        connection.execute(text("DROP TABLE copies"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))  # as PostgreSQL's autovacuum does in a store that lives
+    engine.dispose()
+
+
+def _in_haste(connection: Any, _: object) -> None:
+    """The store is made for this run: no journal, and its indexes in memory."""
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-2000000"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _name(number: int) -> str:
+    return f"i-{number:017x}"
 
 
 def work(url: str, path: Path) -> None:
@@ -165,7 +253,7 @@ def measure(name: str, url: str, feeds: Sequence[Path], workers: int) -> None:
         before = store.outbox.last()
         store.reevaluation.register(Opened(database))
         registered = time.perf_counter() - begun - built
-        command = [sys.executable, __file__, "--work", url, str(path)]
+        command = [sys.executable, "-m", "benchmarks.reevaluation", "--work", url, str(path)]
         processes = [subprocess.Popen(command) for _ in range(workers)]
         assert [process.wait() for process in processes] == [0] * workers
         seconds = time.perf_counter() - begun
@@ -186,6 +274,8 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--packages", type=int, default=400, help="of each machine")
+    parser.add_argument("--changed", type=int, default=200, help="advisories in a day")
+    parser.add_argument("--corpus", action="store_true", help="build from all of the shared data")
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--work", nargs=2, metavar=("URL", "DATABASE"), help="be a worker")
     given = parser.parse_args()
@@ -196,32 +286,50 @@ def main() -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sqlite = f"sqlite:///{place}/store.db"
         url = stack.enter_context(postgresql()) if given.postgresql else sqlite
-        run(place, url, given.instances, (given.images, given.packages))
+        run(place, url, given)
 
 
-def run(place: Path, url: str, instances: int, kinds: tuple[int, int]) -> None:
+def run(place: Path, url: str, given: argparse.Namespace) -> None:
     """Fill a store and measure."""
-    fleet = chosen(place)
-    build([fleet.feed], place / "base.db")
+    fleet = chosen(place, given.changed, corpus=given.corpus)
+    common, count = fleet.others, min(given.images, given.instances)
+    build([fleet.today], place / "base.db")
     with Database.open(place / "base.db") as database, Store(url) as store:
         store.migrate()
-        begun = time.perf_counter()
-        fill(store, images(database, fleet.names, *kinds), instances)
-        print(
-            f"{url.partition(':')[0]}: {instances} instances of {kinds[0]} images,"
-            f" {kinds[1]} packages each, stored in {time.perf_counter() - begun:.0f} s",
-            flush=True,
-        )
-    extra = place / "extra.jsonl"
-    measure("all of it, for the first time", url, [fleet.feed], 1)
-    extra.write_text(advisory(fleet.names[0], 1))
-    measure("an advisory on every machine", url, [fleet.feed, extra], 2)
-    extra.write_text(advisory(fleet.names[0], 1) + advisory(ONLY_HERE, 2))
-    measure("an advisory on one image", url, [fleet.feed, extra], 2)
-    if instances <= EVERYTHING:
+        fill(store, images(database, fleet.names, count, given.packages), count)
+    measure("a machine of each image, for the first time", url, [fleet.today, *common], 1)
+    begun = time.perf_counter()
+    grow(url, count, given.instances)
+    with Store(url) as store:
+        total = sum(sum(one.values()) for one in store.findings.severities().values())
+    print(
+        f"{url.partition(':')[0]}: {given.instances} instances of {count} images,"
+        f" {given.packages} packages each, {total} findings, copied in"
+        f" {time.perf_counter() - begun:.0f} s",
+        flush=True,
+    )
+    scenarios(place, url, fleet, small=given.instances <= EVERYTHING)
+
+
+def scenarios(place: Path, url: str, fleet: Fleet, *, small: bool) -> None:
+    """Measure what may come with a new feed."""
+    extra, scores, common = place / "extra.jsonl", place / "epss.csv", fleet.others
+    extra.write_text(advisory(KERNEL, 1))
+    measure("an advisory on every machine", url, [fleet.today, extra, *common], 2)
+    extra.write_text(advisory(KERNEL, 1) + advisory(ONLY_HERE, 2))
+    measure("an advisory on one image", url, [fleet.today, extra, *common], 2)
+    measure("a day's changes", url, [fleet.tomorrow, extra, *common], 2)
+    ids = {json.loads(line)["id"] for line in chain(*map(_lines, (fleet.tomorrow, extra)))}
+    scores.write_text("cve,epss\n" + "".join(f"{one},0.5\n" for one in sorted(ids)))
+    measure("every EPSS score another", url, [fleet.tomorrow, extra, scores, *common], 2)
+    if small:
         extra.write_text(advisory("nowhere", 3))
         measure("everything closed", url, [extra], 1)
-        measure("everything opened again", url, [fleet.feed], 1)
+        measure("everything opened again", url, [fleet.today], 1)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from dispatcher.sweep import Swept, record, sweep
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.kms import Kms
-from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.errors import AccessDeniedError, CloudError, SidelightError
 from sidelight.store import TERMINAL, Scan, State, Store
+from workers.advisories import Advisories
 from workers.app import ON_DEMAND, SCHEDULED, make_app
 from workers.budgets import Budget, BudgetSpentError, rate_for
 from workers.tasks import publish, publish_reevaluation
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dispatcher.eligibility import Configuration
+    from workers.advisories import Opened
     from workers.holding import Next
     from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BETWEEN_LOOKS = 0.25
+# Instances whose findings a worker brings to a new database by itself; a region's workers at most.
+OF_ONE_WORKER, MOST_ASKED = 2000, 8
 PATIENCE = 600.0
 
 
@@ -64,6 +68,9 @@ class Control:
         rate = rate_for(settings.broker_url, settings.sentinel_master, logging.INFO)
         self._budget = Budget(patient, rate)
         self._app = make_app(settings)
+        self._advisories = Advisories(settings)
+        self._noticed: Opened | None = None
+        self._refused = ""
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[Place]:
         """Those named, else the environment's own. Raises UsageError, AccessDeniedError."""
@@ -216,14 +223,39 @@ class Control:
         """Send one message."""
         publish(self._app, self.settings, scan_id, following)
 
+    def notice_advisories(self) -> bool:
+        """Whether another advisory database is in place since the last look, and is the newest.
+
+        False, too, where we are told of none: then the workers look, when they are asked.
+        """
+        if not self.settings.advisories:
+            return False
+        try:
+            opened = self._advisories.opened()
+        except SidelightError as error:
+            if str(error) != self._refused:
+                log.warning("advisories: %s", error)
+            self._refused = str(error)
+            return False
+        if opened is self._noticed:
+            return False
+        newest = self.store.reevaluation.notice(opened)
+        if not newest:
+            log.warning("%s is older than what the findings are by", self.settings.advisories)
+        self._noticed, self._refused = opened, ""
+        return newest
+
     def reevaluate(self, *, everywhere: bool = False) -> None:
         """Ask workers to go on with what a new advisory database left to do, where it did.
 
-        `everywhere`: to see whether there is a new one.
+        A message asks one; of many instances, several share the work. `everywhere`: to see
+        whether there is a new one.
         """
-        for region in self.store.reevaluation.regions(pending=not everywhere):
+        for region, count in self.store.reevaluation.regions(pending=not everywhere).items():
+            helpers = 1 if everywhere else min(1 + count // OF_ONE_WORKER, MOST_ASKED)
             try:
-                publish_reevaluation(self._app, self.settings, region)
+                for _ in range(helpers):
+                    publish_reevaluation(self._app, self.settings, region)
             except (OperationalError, OSError) as error:
                 log.warning("the broker does not answer: %s", error)
                 return

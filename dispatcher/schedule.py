@@ -109,9 +109,13 @@ class Schedule:
         return True
 
     def _reevaluate(self) -> None:
-        """Now and then, while something is left: a worker that took it may have died."""
+        """At once for a new database; then now and then, while something is left.
+
+        A worker that took it may have died.
+        """
         now = self._control.store.clock()
-        if self._asked_at is None or now - self._asked_at >= REEVALUATION_ASKED_EVERY:
+        fresh = self._control.notice_advisories()
+        if fresh or self._asked_at is None or now - self._asked_at >= REEVALUATION_ASKED_EVERY:
             self._asked_at = now
             self._control.reevaluate()
 

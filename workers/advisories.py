@@ -22,6 +22,7 @@ class Opened:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.sha256 = database.sha256
+        self.newest = database.info().newest
         self.package_digest = database.package_digest
         self.vulnerability_digest = database.vulnerability_digest
         self._matcher = Matcher(database)
@@ -39,6 +40,7 @@ class Unregistered:
     """A function in the place of a database: it has no digests, so that it is always asked."""
 
     sha256 = ""
+    newest = ""
 
     def __init__(self, match: Callable[[Inventory], Sequence[Finding]]) -> None:
         self.match = match

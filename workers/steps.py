@@ -66,7 +66,8 @@ def reevaluate(context: Context) -> bool:
     """Work on a re-evaluation for a while, where there is one; whether something is left to do."""
     advisories = context.advisories()
     reevaluation = context.store.reevaluation
-    reevaluation.notice(advisories)
+    if advisories.sha256 and not reevaluation.notice(advisories):
+        log.warning("this advisory database is older than the one that findings are by")
     until = time.monotonic() + REEVALUATE_SECONDS
     while True:
         part = reevaluation.step(advisories)

@@ -16,6 +16,7 @@ from dispatcher.commands.fleet_options import format_option, opened_store, store
 from dispatcher.commands.suppress import read_filter
 from dispatcher.inspector import event_document
 from sidelight.advisories import Database
+from sidelight.errors import UsageError
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for, table
 from sidelight.store import FindingStatus, Reevaluated
@@ -90,14 +91,17 @@ def events(form: str, store_url: str | None, after: int, follow: bool) -> None:
 @format_option
 @click.option("--advisories", type=click.Path(path_type=Path), envvar="SIDELIGHT_ADVISORIES",
               required=True, help="The new advisory database.")  # fmt: skip
-def reevaluate(form: str, store_url: str | None, advisories: Path) -> None:
+@click.option("--allow-older", is_flag=True, help="Take the findings back to an older database.")
+def reevaluate(form: str, store_url: str | None, advisories: Path, *, allow_older: bool) -> None:
     """Match what a new advisory database changes with the stored inventories; no snapshot is made.
 
-    Interrupted, it goes on where it was; workers that share the work take other parts of it.
+    Interrupted, it goes on where it was; workers that share the work take other parts of it. One
+    that is older than what the findings are by is refused, as workers do: by the latest change
+    that its advisories tell, or because it was the newest before.
     """
     with Database.open(advisories) as database, opened_store(store_url) as store:
         begun = time.monotonic()
-        done = run(store, Opened(database))
+        done = run(store, Opened(database), older=allow_older)
         seconds = time.monotonic() - begun
     if form == "json":
         click.echo(dumps(asdict(done) | {"seconds": round(seconds, 3)}), nl=False)
@@ -110,9 +114,13 @@ def reevaluate(form: str, store_url: str | None, advisories: Path) -> None:
     )
 
 
-def run(store: Store, opened: Opened) -> Reevaluated:
-    """Register the database, and bring all findings to it."""
-    store.reevaluation.register(opened)
+def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
+    """Register the database, and bring all findings to it. Raises UsageError for an older one."""
+    if not store.reevaluation.register(opened, older=older):
+        raise UsageError(
+            "is older than the database that the findings are by: --allow-older takes them back",
+            where=str(opened.database.info().path),
+        )
     done = Reevaluated(left=True)
     while done.left:
         part = store.reevaluation.step(opened)

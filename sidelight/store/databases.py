@@ -7,6 +7,7 @@ is compared without the older file, and only with what is on some machine.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
@@ -22,9 +23,12 @@ from sidelight.store.statements import parts, raised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from sidelight.model import Finding, Inventory, OperatingSystem
+
+
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 class Advisories(Protocol):
@@ -33,6 +37,10 @@ class Advisories(Protocol):
     @property
     def sha256(self) -> str:
         """Which database this is; "" for one that cannot be registered."""
+
+    @property
+    def newest(self) -> str:
+        """The latest change that any of its advisories tells, ISO 8601; "" where none tells."""
 
     def match(self, inventory: Inventory) -> Sequence[Finding]:
         """What it says of packages; each by itself, whatever others there are."""
@@ -61,13 +69,45 @@ def number_of(connection: Connection, sha256: str) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
-def register(connection: Connection, advisories: Advisories, now: datetime) -> int:
-    """Make it the newest, and what it changes stale; its number. The newest stays what it is."""
+def is_older(connection: Connection, advisories: Advisories, now: datetime) -> bool:
+    """Whether it comes before the newest.
+
+    So does one that was the newest before; of one that was never seen, the latest change that its
+    advisories tell says it. Where the two tell the same, or one tells nothing, it is taken for
+    newer: it may differ in EPSS, or in a feed without dates.
+    """
+    if number_of(connection, advisories.sha256):
+        return number_of(connection, advisories.sha256) < newest(connection)
+    query = select(advisory_databases.c.newest).order_by(advisory_databases.c.number.desc())
+    told = _moment(connection.execute(query.limit(1)).scalar() or "", now)
+    ours = _moment(advisories.newest, now)
+    return told is not None and ours is not None and ours < told
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    """What a feed wrote; None also for one that lies ahead, which would be the newest for ever."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return None if moment > now + CLOCKS_DIFFER else moment
+
+
+def register(
+    connection: Connection, advisories: Advisories, now: datetime, *, older: bool = True
+) -> int:
+    """Make it the newest, and what it changes stale; its number. The newest stays what it is.
+
+    0 where it would take the findings back, unless `older` allows that.
+    """
     raised(connection, "advisories")  # one at a time
     number = newest(connection)
     if number and number_of(connection, advisories.sha256) == number:
         return number
-    values = {"sha256": advisories.sha256, "registered_at": now}
+    if not older and is_older(connection, advisories, now):
+        return 0
+    values = {"sha256": advisories.sha256, "registered_at": now, "newest": advisories.newest}
     made = connection.execute(advisory_databases.insert().values(values))
     assert made.inserted_primary_key is not None  # noqa: S101 - an INSERT has one
     _compare_names(connection, advisories)

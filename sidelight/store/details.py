@@ -107,11 +107,15 @@ def write(connection: Connection, matched: Matched, advisories: Advisories, now:
     gone = [key for key, row in known.items() if row.current and key not in rows]
     appeared = [key for key in rows if key not in known or not known[key].current]
     if new:
-        connection.execute(insert(connection, finding_details), new)
-    _update(connection, known, rows, other)
+        connection.execute(
+            insert(connection, finding_details), [row | {"touched": matched.number} for row in new]
+        )
+    _update(connection, known, rows, other, matched.number)
     for part in parts([known[key].id for key in gone]):
         connection.execute(
-            update(finding_details).where(finding_details.c.id.in_(part)).values(current=False)
+            update(finding_details)
+            .where(finding_details.c.id.in_(part))
+            .values(current=False, touched=matched.number)
         )
     _mark(connection, same, {key[0] for key in [*appeared, *gone]}, matched.number, newest)
     if matched.number == newest and newest:
@@ -176,14 +180,23 @@ def _update(
     known: dict[tuple[int, str], Row[Any]],
     rows: dict[tuple[int, str], dict[str, Any]],
     keys: Sequence[tuple[int, str]],
+    number: int,
 ) -> None:
     if keys:
         connection.execute(
             update(finding_details)
             .where(finding_details.c.id == bindparam("row"))
-            .values(current=True, **{name: bindparam(f"to_{name}") for name in _CHANGED}),
+            .values(
+                current=True,
+                touched=bindparam("to_touched"),
+                **{name: bindparam(f"to_{name}") for name in _CHANGED},
+            ),
             [
-                {"row": known[key].id} | {f"to_{name}": rows[key][name] for name in _CHANGED}
+                {
+                    "row": known[key].id,
+                    "to_touched": known[key].touched if known[key].current else number,
+                }
+                | {f"to_{name}": rows[key][name] for name in _CHANGED}
                 for key in keys
             ],
         )

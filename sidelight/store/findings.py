@@ -203,15 +203,18 @@ def retire(connection: Connection, place: Place, now: datetime) -> int:
     return len(rows)
 
 
-def wanted(connection: Connection, content: int) -> dict[str, int]:
-    """What a set of packages has: details by key."""
+def wanted(
+    connection: Connection, content: int, keys: Collection[str] | None = None
+) -> dict[str, int]:
+    """What a set of packages has: details by key; of these keys, or all."""
     query = (
         select(finding_details.c.key, finding_details.c.id)
         .join(set_software, set_software.c.software == finding_details.c.software)
         .where(set_software.c.content == content, finding_details.c.current)
         .order_by(finding_details.c.id.desc())
     )
-    return {row.key: row.id for row in connection.execute(query)}
+    rows = connection.execute(query)
+    return {row.key: row.id for row in rows if keys is None or row.key in keys}
 
 
 def over(connection: Connection, inventory: Row[Any]) -> Callable[[list[Row[Any]]], list[Row[Any]]]:

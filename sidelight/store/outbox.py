@@ -7,6 +7,7 @@ event at least once, whatever falls in between.
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 - a NamedTuple's
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,13 +15,12 @@ from sqlalchemy import Connection, Row, select
 
 from sidelight.model import Finding
 from sidelight.store import codec
-from sidelight.store.rows import FindingEvent, FindingRow, FindingStatus
+from sidelight.store.rows import FindingEvent, FindingRow, FindingStatus, Place
 from sidelight.store.schema import finding_details, finding_events, findings
-from sidelight.store.statements import parts, raised, value
+from sidelight.store.statements import parts, put_rows, raised, value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sidelight.store.engine import Database
 
@@ -35,11 +35,21 @@ class Kind(StrEnum):
 
 
 class News(NamedTuple):
-    """What happened to a finding's row, and its status now."""
+    """What happened to a finding, and how it is now."""
 
     kind: Kind
-    row: Row[Any]
+    finding: int
+    place: Place
+    detail: int
     status: str
+    first_observed: datetime
+    last_observed: datetime
+
+
+def news_of(kind: Kind, row: Row[Any], status: str) -> News:
+    """Of a finding as it was read, in its new status."""
+    place = Place(row.account, row.region, row.instance)
+    return News(kind, row.id, place, row.detail, status, row.first_observed, row.last_observed)
 
 
 def announce(connection: Connection, news: Sequence[News], now: datetime) -> None:
@@ -51,23 +61,24 @@ def announce(connection: Connection, news: Sequence[News], now: datetime) -> Non
     if not news:
         return
     first = raised(connection, "events", len(news)) + 1
-    connection.execute(
-        finding_events.insert(),
+    put_rows(
+        connection,
+        finding_events,
         [
             {
                 "sequence": number,
                 "at": now,
-                "kind": kind.value,
-                "finding": row.id,
-                "account": row.account,
-                "region": row.region,
-                "instance": row.instance,
-                "detail": row.detail,
-                "status": status,
-                "first_observed": row.first_observed,
-                "last_observed": row.last_observed,
+                "kind": one.kind.value,
+                "finding": one.finding,
+                "account": one.place.account,
+                "region": one.place.region,
+                "instance": one.place.instance,
+                "detail": one.detail,
+                "status": one.status,
+                "first_observed": one.first_observed,
+                "last_observed": one.last_observed,
             }
-            for number, (kind, row, status) in enumerate(news, first)
+            for number, one in enumerate(news, first)
         ],
     )
 
@@ -83,7 +94,7 @@ def announce_details(connection: Connection, ids: Sequence[int], now: datetime) 
         query = select(*columns).where(
             findings.c.detail.in_(part), findings.c.status != FindingStatus.CLOSED.value
         )
-        news += [News(Kind.UPDATED, row, row.status) for row in connection.execute(query)]
+        news += [news_of(Kind.UPDATED, row, row.status) for row in connection.execute(query)]
     announce(connection, news, now)
 
 

@@ -49,22 +49,28 @@ class Reevaluation:
         self._database = database
         self._clock = clock
 
-    def register(self, advisories: Advisories) -> int:
-        """Make this the database that findings are to be by; its number."""
+    def register(self, advisories: Advisories, *, older: bool = True) -> int:
+        """Make this the database that findings are to be by; its number.
+
+        0 where it is older than the one they are by now, and `older` does not allow that.
+        """
         with self._database.write() as connection:
-            return databases.register(connection, advisories, self._clock())
+            return databases.register(connection, advisories, self._clock(), older=older)
 
-    def notice(self, advisories: Advisories) -> None:
-        """Make a database that was never seen the newest; one that was is left as it is.
+    def notice(self, advisories: Advisories) -> bool:
+        """As a worker does: make it the newest, unless it is older; whether it is the newest now.
 
-        So a worker that still has yesterday's file does not take the fleet back to it.
+        So one that still has yesterday's file does not take the fleet back to it.
         """
         if not advisories.sha256:
-            return
+            return False
         with self._database.read() as connection:
-            if databases.number_of(connection, advisories.sha256):
-                return
-        self.register(advisories)
+            number = databases.number_of(connection, advisories.sha256)
+            if number and number == databases.newest(connection):
+                return True
+            if databases.is_older(connection, advisories, self._clock()):
+                return False
+        return self.register(advisories, older=False) > 0
 
     def step(self, advisories: Advisories) -> Reevaluated:
         """The next part. Nothing is left, too, where another database is the newest by now.
@@ -99,13 +105,15 @@ class Reevaluation:
             query = select(func.count()).where(_open(databases.newest(connection)))
             return int(connection.execute(query.select_from(inventories)).scalar() or 0)
 
-    def regions(self, *, pending: bool) -> list[str]:
-        """Where those are, or all that are evaluated at all."""
+    def regions(self, *, pending: bool) -> dict[str, int]:
+        """Where those are, or all that are evaluated at all, and how many, by region."""
         with self._database.read() as connection:
-            query = select(inventories.c.region).where(inventories.c.retired_at.is_(None))
+            query = select(inventories.c.region, func.count())
+            query = query.where(inventories.c.retired_at.is_(None))
             if pending:
                 query = query.where(_open(databases.newest(connection)))
-            return sorted(connection.execute(query.distinct()).scalars())
+            query = query.group_by(inventories.c.region).order_by(inventories.c.region)
+            return {row.region: int(row[1]) for row in connection.execute(query)}
 
 
 def _open(number: int) -> Any:
@@ -222,13 +230,15 @@ def _scope(
         .where(set_software.c.content == content, software.c.touched > older)
     )
     columns = finding_details.c.key, finding_details.c.id, finding_details.c.current
-    query = select(*columns).where(finding_details.c.software.in_(owners))
+    query = select(*columns).where(
+        finding_details.c.software.in_(owners), finding_details.c.touched > older
+    )
     rows = connection.execute(query.order_by(finding_details.c.id.desc())).all()
     found = {row.key: row.id for row in rows if row.current}
     keys = frozenset(row.key for row in rows)
     if keys - found.keys():
         # Another package at the same place may have what this one has no more.
-        found = {key: one for key, one in wanted(connection, content).items() if key in keys}
+        found = wanted(connection, content, keys)
     return found, keys
 
 

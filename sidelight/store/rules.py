@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from sidelight.model import Finding, Instance
 from sidelight.store import codec
-from sidelight.store.outbox import Kind, News, announce
+from sidelight.store.outbox import Kind, announce, news_of
 from sidelight.store.rows import (
     FindingRow,
     FindingStatus,
@@ -254,5 +254,5 @@ def apply_rules(
             .values(status=bindparam("to_status"), updated_at=now),
             [{"row": row.id, "to_status": status.value} for row, status in changed],
         )
-        announce(connection, [News(Kind.UPDATED, row, to.value) for row, to in changed], now)
+        announce(connection, [news_of(Kind.UPDATED, row, to.value) for row, to in changed], now)
     return len(changed)

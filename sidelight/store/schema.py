@@ -276,6 +276,7 @@ advisory_databases = Table(
     _number("number"),
     _id("sha256"),
     _when("registered_at"),
+    _id("newest"),  # the latest change that its advisories tell, ISO 8601; empty: not known
     sqlite_autoincrement=True,
 )
 
@@ -291,6 +292,8 @@ finding_details = Table(
     Column("severity", String(16), nullable=False),
     Column("score", Float, nullable=True),
     Column("current", Boolean, nullable=False),  # the current database says so
+    # The number of the database by which `current` changed last.
+    Column("touched", Integer, nullable=False),
     _id("facts"),  # the digest of the vulnerability's facts in the database that said so
     _id("digest"),  # of the document
     Column("document", Text, nullable=False),  # model.Finding

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
-from sidelight.store.outbox import Kind, News, announce
+from sidelight.store.outbox import Kind, News, announce, news_of
 from sidelight.store.rows import FindingChanges, FindingStatus, Judged, Place
 from sidelight.store.schema import findings
-from sidelight.store.statements import parts
+from sidelight.store.statements import new_ids, parts, put_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -30,7 +30,9 @@ KEPT_CLOSED = timedelta(days=30)
 KEPT_OF_RETIRED = timedelta(days=3)
 CLOSED = FindingStatus.CLOSED.value
 # Beyond so many keys an instance's findings are read as a whole.
-_KEYS = 64
+_KEYS = 200
+
+Key = TypeVar("Key", bound="Hashable")
 
 
 @dataclass(slots=True)
@@ -48,12 +50,21 @@ class Case:
 
 
 @dataclass(slots=True)
+class Reopened:
+    """A closed finding that is open again: by this detail, and in this status."""
+
+    row: Row[Any]
+    detail: int
+    status: str = FindingStatus.ACTIVE.value
+
+
+@dataclass(slots=True)
 class Settled:
     """What is to be written."""
 
     new: list[dict[str, Any]] = field(default_factory=list)
-    reopened: list[dict[str, Any]] = field(default_factory=list)
-    moved: list[dict[str, Any]] = field(default_factory=list)  # another detail under the same key
+    reopened: list[Reopened] = field(default_factory=list)
+    moved: list[tuple[int, int]] = field(default_factory=list)  # another detail of the same key
     kept: list[Row[Any]] = field(default_factory=list)
     closed: list[Row[Any]] = field(default_factory=list)
 
@@ -92,22 +103,25 @@ def settle(
 
 
 def _existing(connection: Connection, cases: Sequence[Case], now: datetime) -> Iterator[Row[Any]]:
-    """Findings that are open, or closed so lately that they may be opened again."""
-    keys: set[str] | None = set()
-    for case in cases:
-        keys = None if keys is None or case.keys is None else keys | case.keys
-    if keys is not None and len(keys) > _KEYS:
-        keys = None
+    """Findings that are open, or closed so lately that they may be opened again.
+
+    Machines with the same packages have the same keys to be looked at: they are read together.
+    """
     recent = or_(findings.c.status != CLOSED, findings.c.closed_at >= now - REOPENS_WITHIN)
-    for part in parts(cases):
-        query = select(*_COLUMNS).where(
-            findings.c.account == part[0].place.account,
-            findings.c.instance.in_([case.place.instance for case in part]),
-            recent,
-        )
-        if keys is not None:
-            query = query.where(findings.c.key.in_(sorted(keys)))
-        yield from connection.execute(query).all()
+    alike: dict[frozenset[str] | None, list[Case]] = {}
+    for case in cases:
+        few = case.keys is not None and len(case.keys) <= _KEYS
+        alike.setdefault(case.keys if few else None, []).append(case)
+    for keys, some in alike.items():
+        for part in parts(some):
+            query = select(*_COLUMNS).where(
+                findings.c.account == part[0].place.account,
+                findings.c.instance.in_([case.place.instance for case in part]),
+                recent,
+            )
+            if keys is not None:
+                query = query.where(findings.c.key.in_(sorted(keys)))
+            yield from connection.execute(query).all()
 
 
 def _compare(case: Case, known: Sequence[Row[Any]], out: Settled, now: datetime) -> None:
@@ -120,16 +134,11 @@ def _compare(case: Case, known: Sequence[Row[Any]], out: Settled, now: datetime)
             continue
         row = latest[key]
         if row.status == CLOSED:
-            out.reopened.append(
-                {
-                    "row": row.id, "detail": detail, "place": case.place,
-                    "first_observed": row.first_observed,
-                }
-            )  # fmt: skip
+            out.reopened.append(Reopened(row, detail))
         else:
             out.kept.append(row)
-            if row.detail != detail:
-                out.moved.append({"row": row.id, "to_detail": detail})
+        if row.detail != detail:
+            out.moved.append((row.id, detail))
     missing = [
         row
         for key, row in latest.items()
@@ -160,68 +169,88 @@ def _judge(
     out: Settled, judge: Callable[[Iterable[Judged]], dict[Judged, FindingStatus]], now: datetime
 ) -> None:
     """Whether what is opened is suppressed at once."""
-    asked = [
+    new = [
         (row, Judged(Place(row["account"], row["region"], row["instance"]), row["detail"], now))
         for row in out.new
     ]
-    asked += [
-        (row, Judged(row["place"], row["detail"], row["first_observed"])) for row in out.reopened
+    again = [
+        (item, Judged(_place(item.row), item.detail, item.row.first_observed))
+        for item in out.reopened
     ]
-    verdicts = judge([about for _row, about in asked])
-    for row, about in asked:
+    verdicts = judge([about for _one, about in [*new, *again]])
+    for row, about in new:
         row["status"] = verdicts.get(about, FindingStatus.ACTIVE).value
+    for item, about in again:
+        item.status = verdicts.get(about, FindingStatus.ACTIVE).value
 
 
 def _write(connection: Connection, out: Settled, now: datetime, *, observed: bool) -> None:
-    by_id = findings.c.id == bindparam("row")
-    news: list[News] = []
-    if out.new:
-        made = connection.execute(findings.insert().returning(*_COLUMNS), out.new)
-        news += [News(Kind.OPENED, row, row.status) for row in made]
-    if out.reopened:
-        statement = update(findings).where(by_id)
-        statement = statement.values(
-            status=bindparam("to_status"), detail=bindparam("to_detail"), updated_at=now,
-            last_observed=now, closed_at=None, expires_at=None,
-        )  # fmt: skip
-        connection.execute(
-            statement,
-            [
-                {"row": item["row"], "to_status": item["status"], "to_detail": item["detail"]}
-                for item in out.reopened
-            ],
-        )
-        again = _by_id(connection, [item["row"] for item in out.reopened])
-        news += [News(Kind.REOPENED, row, row.status) for row in again]
-    if out.moved:
-        connection.execute(
-            update(findings).where(by_id).values(detail=bindparam("to_detail")), out.moved
-        )
+    news = _open(connection, out.new) + _reopen(connection, out.reopened, now)
+    for detail, ids in _grouped((detail, row) for row, detail in out.moved):
+        _update(connection, ids, detail=detail)
     if observed:
-        for part in parts([row.id for row in out.kept]):
-            connection.execute(
-                update(findings).where(findings.c.id.in_(part)).values(last_observed=now)
-            )
+        _update(connection, [row.id for row in out.kept], last_observed=now)
     news += close(connection, out.closed, now, KEPT_CLOSED)
     announce(connection, news, now)
 
 
-def _by_id(connection: Connection, ids: Sequence[int]) -> Iterator[Row[Any]]:
+def _open(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[News]:
+    if not rows:
+        return []
+    ids = new_ids(connection, findings, len(rows))
+    for row, number in zip(rows, ids, strict=True):
+        row["id"] = number
+    put_rows(connection, findings, rows)
+    return [
+        News(
+            Kind.OPENED, row["id"], Place(row["account"], row["region"], row["instance"]),
+            row["detail"], row["status"], row["first_observed"], row["last_observed"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _reopen(connection: Connection, again: Sequence[Reopened], now: datetime) -> list[News]:
+    for status, ids in _grouped((item.status, item.row.id) for item in again):
+        _update(
+            connection, ids, status=status, updated_at=now, last_observed=now, closed_at=None,
+            expires_at=None,
+        )  # fmt: skip
+    return [
+        News(
+            Kind.REOPENED, item.row.id, _place(item.row), item.detail, item.status,
+            item.row.first_observed, now,
+        )
+        for item in again
+    ]  # fmt: skip
+
+
+def _place(row: Row[Any]) -> Place:
+    return Place(row.account, row.region, row.instance)
+
+
+def _grouped(items: Iterable[tuple[Key, int]]) -> Iterable[tuple[Key, list[int]]]:
+    """Rows that are changed alike, so that a statement changes many."""
+    groups: dict[Key, list[int]] = {}
+    for key, row in items:
+        groups.setdefault(key, []).append(row)
+    return groups.items()
+
+
+def _update(connection: Connection, ids: Sequence[int], **values: object) -> None:
     for part in parts(ids):
-        yield from connection.execute(select(*_COLUMNS).where(findings.c.id.in_(part))).all()
+        connection.execute(update(findings).where(findings.c.id.in_(part)).values(values))
 
 
 def close(
     connection: Connection, rows: Sequence[Row[Any]], now: datetime, kept: timedelta
 ) -> list[News]:
     """Close findings; they are deleted when they have been kept for so long."""
-    for part in parts([row.id for row in rows]):
-        connection.execute(
-            update(findings)
-            .where(findings.c.id.in_(part))
-            .values(status=CLOSED, closed_at=now, updated_at=now, expires_at=now + kept)
-        )
-    return [News(Kind.CLOSED, row, CLOSED) for row in rows]
+    _update(
+        connection, [row.id for row in rows],
+        status=CLOSED, closed_at=now, updated_at=now, expires_at=now + kept,
+    )  # fmt: skip
+    return [news_of(Kind.CLOSED, row, CLOSED) for row in rows]
 
 
 def open_rows(connection: Connection, account: str, instance: str) -> list[Row[Any]]:

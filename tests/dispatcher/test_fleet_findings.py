@@ -124,12 +124,12 @@ def test_events_go_on_after_the_last_one_that_was_dealt_with(url: str) -> None:
     assert "OPENED i-2" in lines[0]
 
 
-def built(folder: Path, *names: str) -> Path:
+def built(folder: Path, *names: str, modified: str = "2099-01-01T00:00:00Z") -> Path:
     """A real database that has a vulnerability for each name."""
     rows = [
         {
             "id": f"CVE-2099-{number}",
-            "modified": "2099-01-01T00:00:00Z",
+            "modified": modified,
             "affected": [
                 {
                     "package": {"ecosystem": "Debian:12", "name": name},
@@ -155,6 +155,17 @@ def test_a_new_database_is_matched_with_what_is_stored(url: str, tmp_path: Path)
     again = run(url, "reevaluate", "--advisories", str(tmp_path / "advisories.db"))
     assert "0 instances touched" in again
     assert "0 findings opened, 0 closed" in again
+
+
+def test_an_older_database_is_taken_by_the_operators_word_alone(url: str, tmp_path: Path) -> None:
+    path = str(built(tmp_path, "b", modified="2026-02-02T00:00:00Z"))
+    run(url, "reevaluate", "--advisories", path)
+    built(tmp_path, "a", modified="2026-02-01T00:00:00Z")
+    with pytest.raises(UsageError, match="--allow-older"):
+        run(url, "reevaluate", "--advisories", path)
+    assert {row["package"]["name"] for row in read(url, "findings")} == {"b"}
+    run(url, "reevaluate", "--advisories", path, "--allow-older")
+    assert {row["package"]["name"] for row in read(url, "findings")} == {"a"}
 
 
 def test_without_a_database_nothing_is_changed(url: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sidelight.model import (
     Severity,
     Status,
 )
-from sidelight.store import LIVE, Cost, FindingChanges, State, Store
+from sidelight.store import LIVE, Advisories, Cost, FindingChanges, State, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,7 @@ class Database:
 
     says: dict[str, list[Said]] = field(default_factory=dict)
     last_day: date | None = None
+    newest: str = ""
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -123,7 +124,7 @@ def inspected(store: Store, read: Inventory, instance: str = "i-1") -> Scan:
 
 
 def scanned(
-    store: Store, database: Database, read: Inventory, instance: str = "i-1"
+    store: Store, database: Advisories, read: Inventory, instance: str = "i-1"
 ) -> FindingChanges:
     """A whole scan, with a database that the store knows."""
     scan = inspected(store, read, instance)

@@ -113,6 +113,72 @@ def test_a_worker_with_an_older_file_does_not_take_the_fleet_back(store: Store) 
     assert reevaluated(store, says("b", "d")) == FindingChanges(1, 0, 0)
 
 
+def dated(name: str, newest: str) -> Database:
+    database = says(name)
+    database.newest = newest
+    return database
+
+
+EARLY, LATE = "2025-12-30T23:30:00Z", "2025-12-31 00:45:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        (EARLY, LATE, True),
+        (LATE, EARLY, False),
+        ("2025-12-31", LATE, True),  # Debian's day and OSV's moment
+        ("2025-12-31T01:00:00+01:00", EARLY, False),
+        (LATE, LATE, True),
+        (LATE, "", True),
+        ("", EARLY, True),
+        ("no date", EARLY, True),
+        ("2099-01-01T00:00:00Z", EARLY, True),  # what lies ahead would be the newest for ever
+    ],
+)
+def test_what_the_advisories_last_tell_says_which_database_is_newer(
+    store: Store, first: str, second: str, *, taken: bool
+) -> None:
+    two_machines(store, dated("a", first))
+    newer = dated("b", second)
+    assert store.reevaluation.notice(newer) is taken
+    while store.reevaluation.step(newer).left:
+        pass
+    assert open_names(store) == ({"b"} if taken else {"a"})
+
+
+def test_of_two_that_tell_the_same_the_one_that_came_last_stays(store: Store) -> None:
+    """Workers with either file neither take turns nor open and close for ever."""
+    one, other = dated("a", LATE), dated("b", LATE)
+    two_machines(store, one)
+    assert store.reevaluation.notice(other)
+    for _ in range(3):
+        assert not store.reevaluation.notice(one)
+        assert store.reevaluation.notice(other)
+    while store.reevaluation.step(other).left:
+        pass
+    assert open_names(store) == {"b"}
+
+
+def test_a_worker_with_an_older_file_scans_and_leaves_the_newest(store: Store) -> None:
+    two_machines(store, dated("b", LATE))
+    scanned(store, dated("c", EARLY), inventory(package("c"), package("d")), "i-2")
+    assert not reevaluated(store, dated("b", LATE)).opened
+    assert open_names(store) == {"b"}
+
+
+def test_back_on_purpose_stays_back(store: Store) -> None:
+    newest, older = dated("b", LATE), dated("a", EARLY)
+    two_machines(store, newest)
+    assert store.reevaluation.register(older, older=False) == 0
+    reevaluated(store, older)
+    assert open_names(store) == {"a"}
+    assert not store.reevaluation.notice(newest), "its file is on a worker still"
+    assert store.reevaluation.notice(older)
+    # The next day's is newer than both.
+    assert store.reevaluation.notice(dated("c", "2026-01-01"))
+
+
 def test_a_changed_epss_changes_what_is_said_and_not_the_findings(store: Store) -> None:
     two_machines(store, Database({"b": [Said("CVE-2026-1", epss=0.1)]}))
     before = store.outbox.last()
