@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sidelight.blocks import BlockSource
 
 PIECE = 1024
+UNIT = 64 << 10  # of a source whose blocks come by calls: half of the inputs
 # The cheap ones more often.
 CHOICES = tuple(
     name for name, times in zip(tiny.NAMES, (4, 2, 4, 3, 1, 2), strict=True) for _ in range(times)
@@ -35,10 +36,11 @@ MOST_PATHS = 20_000
 
 
 class Memory:
-    """A BlockSource over bytes, `size` of them at most."""
+    """A BlockSource over bytes, `size` of them at most. `unit` as a BlockCache's, or 0."""
 
-    def __init__(self, name: str, data: bytes, size: int) -> None:
+    def __init__(self, name: str, data: bytes, size: int, unit: int = 0) -> None:
         self.name = name
+        self.unit = unit
         self.size = size
         self._data = data
 
@@ -87,7 +89,8 @@ def mutate(data: bytes) -> BlockSource:
     size = len(whole)
     if len(data) > 1 and data[1] & 6 == 6:
         size = size * data[1] // 256 // 512 * 512
-    return OverlaySource(Memory(name, whole, size), PIECE, changed)
+    unit = UNIT if len(data) > 1 and data[1] & 8 else 0
+    return OverlaySource(Memory(name, whole, size, unit), PIECE, changed)
 
 
 def use(source: BlockSource) -> None:
@@ -96,6 +99,7 @@ def use(source: BlockSource) -> None:
         fs = ExtFilesystem(source)
     except SidelightError:
         return
+    fs.read_ahead()
     found = {fs.root: int(Kind.DIRECTORY)}
     level, paths = [fs.root], 0
     while level and paths < MOST_PATHS:

@@ -18,6 +18,7 @@ from tests.images.xfs.fixtures import PIECE, SparseImage, load
 
 # The large images take ten times as long, and have little that the tiny ones have not.
 CHOICES = ("tiny", "tiny-dirty") * 12 + ("version4", "clean", "dirty")
+UNIT = 64 << 10  # of a source whose blocks come by calls: half of the inputs
 CHANGE = struct.Struct("<IHBB")  # which piece, where in it, how, with what
 
 CHECKSUM_OK = log_records._checksum_ok  # noqa: SLF001 - put back after each input
@@ -55,7 +56,8 @@ def mutate(data: bytes) -> SparseImage:
     size = image.size
     if len(data) > 1 and data[1] & 6 == 6:
         size = size * data[1] // 256 // 512 * 512
-    return SparseImage(image.name, size, pieces)
+    unit = UNIT if len(data) > 1 and data[1] & 8 else 0
+    return SparseImage(image.name, size, pieces, unit)
 
 
 _ORDERS: dict[str, list[int]] = {}
@@ -98,6 +100,7 @@ def use(image: SparseImage) -> None:
         filesystem = XfsFilesystem(image)
     except SidelightError:
         return
+    filesystem.read_ahead()
     found = {filesystem.root: Kind.DIRECTORY}
     level, paths = [filesystem.root], 0
     while level and paths < 20_000:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.blocks import BlockCache, ImageFile
 from sidelight.filesystems.opening import open_filesystem
+from sidelight.filesystems.protocol import ReadsAhead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,9 @@ class Counted:
 
 
 def walk(filesystem: Filesystem) -> int:
-    """Every path, a level at a time."""
+    """Every path, a level at a time, with what it will need read ahead as a scan does."""
+    if isinstance(filesystem, ReadsAhead):
+        filesystem.read_ahead()
     level, paths = [filesystem.root], 0
     while level:
         below: list[int] = []

@@ -96,13 +96,13 @@ class BlockCache:
         return b"".join(parts)[:length]
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Fetch every block of these ranges that is missing, `in_flight` at a time.
+        """Begin to fetch every block of these ranges that is missing, `in_flight` at a time.
 
-        Waits for them, so that a level's reads find them. At most the cache's budget: what would
-        push out a block of this same call is left to the read that needs it.
+        A read waits for its block alone, so that what came first is worked on while the rest is
+        under way. At most the cache's budget: what would push out a block of this same call is left
+        to the read that needs it, as is the error of one that fails.
         """
-        for future in self._want(sorted(islice(self._indices(ranges), self._room))):
-            future.exception()  # waits; a failed block raises at the read that needs it
+        self._want(sorted(islice(self._indices(ranges), self._room)))
 
     def close(self) -> None:
         """End the threads and let the blocks go."""

@@ -16,7 +16,8 @@ from sidelight.blocks.gather import gather
 from sidelight.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from sidelight.blocks.gather import Offsets
     from sidelight.blocks.source import BlockSource
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 # Bytes kept at most, with what Python's objects take.
 MOST_KEPT = 64 << 20
 OBJECTS = 300
+# Blocks that are read ahead at once: as these are looked through, as many more are under way.
+AHEAD = 48
 # A run of zeros that is worth leaving out.
 ZEROS = bytes(64)
 
-# (before the zeros, after them)
-_Piece = tuple[bytes, bytes]
+# What is so small is kept as it is.
+SMALL = 512
+# The bytes, or (before the zeros, after them).
+_Piece = bytes | tuple[bytes, bytes]
 
 
 class Harvest:
@@ -46,15 +51,23 @@ class Harvest:
         self.kept_bytes = 0
         self._seen: set[int] = set()
 
+    @property
+    def apart(self) -> bool:
+        """Whether the source's bytes come in blocks, each of which costs a call."""
+        return self._unit > 0
+
     def gather(self, offsets: Offsets, size: int) -> tuple[bytes, dict[int, SourceError]]:
         """As gather.gather; what was kept is given once, and then let go."""
         if not self._unit:
             return gather(self.source, offsets, size)
-        taken = [self._take(start, size) for start in offsets.tolist()] if self._kept else ()
-        if not any(taken):
+        taken = [self.take(start, size) for start in offsets.tolist()] if self._kept else ()
+        kept = [piece for piece in taken if piece is not None]
+        if not kept:
             data, errors = gather(self.source, offsets, size)
             self._harvest(offsets, size)
             return data, errors
+        if len(kept) == len(taken):
+            return b"".join(kept), {}
         others = [row for row, piece in enumerate(taken) if piece is None]
         data, failed = gather(self.source, offsets[others], size)
         self._harvest(offsets[others], size)
@@ -62,13 +75,22 @@ class Harvest:
         parts = [next(rest) if piece is None else piece for piece in taken]
         return b"".join(parts), {others[at]: error for at, error in failed.items()}
 
-    def _take(self, start: int, size: int) -> bytes | None:
+    def has(self, start: int) -> bool:
+        """Whether something of this place is kept."""
+        return start in self._kept
+
+    def take(self, start: int, size: int) -> bytes | None:
+        """What was kept of just this place, which is let go; None where nothing was."""
         piece = self._kept.pop(start, None)
         if piece is None:
             return None
-        head, tail = piece
-        self.kept_bytes -= len(head) + len(tail) + OBJECTS
-        data = head + bytes(max(0, size - len(head) - len(tail))) + tail
+        if isinstance(piece, tuple):
+            head, tail = piece
+            kept = len(head) + len(tail)
+            data = head + bytes(max(0, size - kept)) + tail
+        else:
+            data, kept = piece, len(piece)
+        self.kept_bytes -= kept + OBJECTS
         # Of another length, it was taken for something that it is not.
         return data if len(data) == size else None
 
@@ -76,25 +98,81 @@ class Harvest:
         """Take what the blocks just read have for later; each block once."""
         unit = self._unit
         touched = np.unique(np.concatenate((offsets, offsets + (size - 1))) // unit).tolist()
-        asked: set[int] | None = None
-        for number in touched:
-            if number in self._seen or self.kept_bytes > MOST_KEPT:
-                continue
-            self._seen.add(number)
-            begin = number * unit
-            try:
-                data = self.source.read_at(begin, min(unit, self.source.size - begin))
-            except SourceError:
-                continue
-            if asked is None:
-                asked = set(offsets.tolist())
-            for at, length in self._scan(begin, data):
-                start = begin + at
-                if start not in asked and at + length <= len(data):
-                    self._keep(start, data[at : at + length])
+        fresh = [number for number in touched if number not in self._seen]
+        if fresh and self.kept_bytes <= MOST_KEPT:
+            asked = set(offsets.tolist())
+            for number in fresh:
+                self._take_out(number, self._whole(number), asked)
 
-    def _keep(self, start: int, data: bytes) -> None:
-        cut = data.find(ZEROS)
-        head, tail = (data, b"") if cut < 0 else (data[:cut], data[cut:].lstrip(b"\0"))
+    def read_ahead(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+        """Fetch the blocks of these (offset, length), many at once, and keep what a walk may need.
+
+        Gives the offset and bytes of each that was not read before. It ends where much is kept
+        already, or where half of the blocks had nothing: the walk reads what it needs itself.
+        """
+        unit = self._unit
+        numbers: set[int] = set()
+        for offset, length in ranges:
+            numbers.update(range(offset // unit, (offset + length - 1) // unit + 1))
+        ordered = sorted(numbers - self._seen)
+        self._prefetch(ordered[:AHEAD])
+        for at in range(0, len(ordered), AHEAD):
+            window = ordered[at : at + AHEAD]
+            self._prefetch(ordered[at + AHEAD : at + 2 * AHEAD])
+            useful = 0
+            for number in window:
+                data = self._whole(number)
+                useful += self._take_out(number, data, frozenset())
+                if data:
+                    yield number * unit, data
+            if self.kept_bytes > MOST_KEPT // 2 or useful * 2 < len(window):
+                return
+
+    def read_before(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and bytes of each block that was read so far; mostly they are still at hand."""
+        for number in sorted(self._seen):
+            if data := self._whole(number):
+                yield number * self._unit, data
+
+    def _prefetch(self, numbers: Sequence[int]) -> None:
+        self.source.prefetch([(number * self._unit, self._unit) for number in numbers])
+
+    def _whole(self, number: int) -> bytes:
+        """A block of the source's; empty where it cannot be had."""
+        begin = number * self._unit
+        try:
+            return self.source.read_at(begin, min(self._unit, self.source.size - begin))
+        except SourceError:
+            return b""
+
+    def _take_out(self, number: int, data: bytes, asked: AbstractSet[int]) -> bool:
+        """Keep what the scan finds in a block, without what is `asked` for now.
+
+        Whether there is, or was, anything.
+        """
+        if number in self._seen or self.kept_bytes > MOST_KEPT:
+            return True
+        if not data:
+            return False
+        self._seen.add(number)
+        begin = number * self._unit
+        before = len(self._kept)
+        for at, length in self._scan(begin, data):
+            if begin + at not in asked and at + length <= len(data):
+                self.keep(begin + at, data[at : at + length])
+        return len(self._kept) > before
+
+    def keep(self, start: int, data: bytes) -> None:
+        """Keep the bytes at this offset until they are asked for."""
+        if start in self._kept:
+            return
+        if len(data) <= SMALL or (cut := data.find(ZEROS)) < 0:
+            self._kept[start] = data
+            self.kept_bytes += len(data) + OBJECTS
+            return
+        end = data.rfind(ZEROS) + len(ZEROS)
+        # Mostly all between is zeros; to look at each byte would take ten times as long.
+        zeros = data.startswith(bytes(end - cut), cut)
+        head, tail = data[:cut], data[end:] if zeros else data[cut:].lstrip(b"\0")
         self._kept[start] = head, tail
         self.kept_bytes += len(head) + len(tail) + OBJECTS

@@ -27,7 +27,7 @@ class BlockSource(Protocol):
         """
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Say that these `(offset, length)` ranges will be read soon; returns when they are near.
+        """Say that these `(offset, length)` ranges will be read soon. Waits for nothing.
 
         Never raises for a block that fails (the read that needs it does), nor for a range that
         lies outside (it is cut).

@@ -18,7 +18,6 @@ from sidelight.disk.signatures import (
     identify,
     identify_end,
 )
-from sidelight.disk.together import prefetch_together
 from sidelight.errors import SourceError
 from sidelight.model import Problem
 
@@ -42,7 +41,8 @@ def volumes(
     may name it; members of a volume group are not returned. No name or type of a partition is
     passed over. Never raises for what is on the disks: a disk that cannot be read is a Problem.
     """
-    prefetch_together([(source, [(0, 1), (source.size - 1, 1)]) for source in sources])
+    for source in sources:
+        source.prefetch([(0, 1), (source.size - 1, 1)])
     regions: list[Region] = []
     for disk, source in enumerate(sources):
         attached = devices[disk] if disk < len(devices) else ""
@@ -91,7 +91,8 @@ def _region(source: BlockSource, disk: int, partition: Partition, attached: str)
 
 def _recognised(regions: list[Region], problems: list[Problem]) -> list[Region]:
     """Name what each region holds."""
-    prefetch_together([(region.source, [(0, 4096)]) for region in regions])
+    for region in regions:
+        region.source.prefetch([(0, 4096)])
     found = []
     for region in regions:
         try:

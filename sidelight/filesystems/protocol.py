@@ -104,6 +104,18 @@ class Filesystem(Protocol):
         """A symbolic link's target."""
 
 
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A Filesystem that can fetch what a walk of all of it needs at once, not level by level."""
+
+    def read_ahead(self) -> None:
+        """Say that the whole tree will be walked now. Changes nothing but the time that takes.
+
+        Where blocks come by calls over a network, it waits for a few rounds of many calls. What is
+        wrong with what it reads is left for the walk to say.
+        """
+
+
 class Subvolume(NamedTuple):
     """One tree of several within a filesystem. `path` has no slashes at its ends."""
 

@@ -19,7 +19,7 @@ from sidelight.errors import (
     NotADirectoryInTreeError,
 )
 from sidelight.filesystems.nothing import NoFilesystem
-from sidelight.filesystems.protocol import Entry, Filesystem, Inode, Kind, Piece
+from sidelight.filesystems.protocol import Entry, Filesystem, Inode, Kind, Piece, ReadsAhead
 from sidelight.filesystems.walk import (
     ENTRIES_AT_ONCE,
     MAX_DEPTH,
@@ -191,6 +191,12 @@ class MachineTree:
                 return
             if depth == MAX_DEPTH:
                 self._noted.append(too_deep(frontier[0][1].fs, frontier[0][0]))
+
+    def read_ahead(self) -> None:
+        """Say that all of the tree will be walked now (see ReadsAhead)."""
+        for fs in {id(mount.fs): mount.fs for mount in self.mounts}.values():
+            if isinstance(fs, ReadsAhead):
+                fs.read_ahead()
 
     def _level(
         self,

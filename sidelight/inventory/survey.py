@@ -59,6 +59,8 @@ class Surveyor:
     def run(self) -> Survey:
         """Walk the tree. Where the deadline passes, what was found so far, and a Problem."""
         found = self._found
+        if self._containers or not self._has_containers():
+            self._tree.read_ahead()
         for level in self._tree.walk(self._skip):
             for path, fs, number, entries in level:
                 self._directory(path, fs, number, entries)
@@ -68,6 +70,17 @@ class Surveyor:
         self._executables.flush()
         self._follow_links()
         return found
+
+    def _has_containers(self) -> bool:
+        """Whether there are trees that the walk passes over: what they lie in is not paid for."""
+        return any(self._is_there(path) for path in containers.RUNTIME_PATHS)
+
+    def _is_there(self, path: bytes) -> bool:
+        try:
+            self._tree.resolve(path)
+        except (PathError, FormatError, SourceError):
+            return False
+        return True
 
     def _skip(self, path: bytes) -> bool:
         if path in containers.NEVER:

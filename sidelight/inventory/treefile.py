@@ -23,6 +23,9 @@ class Tree(Protocol):
     ) -> Iterator[list[tuple[bytes, Filesystem, int, list[Entry]]]]:
         """Levels of `(path, filesystem, directory's inode, entries)`."""
 
+    def read_ahead(self) -> None:
+        """Say that all of the tree will be walked now, so that its blocks come in few rounds."""
+
     def contents(
         self, files: Iterable[tuple[Filesystem, int]], limit: int
     ) -> Iterator[tuple[tuple[Filesystem, int], bytes | SidelightError]]:

@@ -101,7 +101,26 @@ def test_prefetch_keeps_to_its_calls_in_flight_and_runs_them_together() -> None:
     disk = Meeting(b"x" * BLOCK * 8)
     cache = BlockCache(disk, in_flight=4)
     cache.prefetch([(0, 8 * BLOCK)])
+    assert cache.read_at(0, 8 * BLOCK) == disk.data
     assert sorted(disk.fetched) == list(range(8))
+    cache.close()
+
+
+def test_what_came_first_is_read_while_the_rest_is_under_way() -> None:
+    read = threading.Event()
+
+    class Held(Disk):
+        def fetch(self, index: int) -> bytes:
+            assert index == 0 or read.wait(30)
+            return super().fetch(index)
+
+    disk = Held(b"a" * BLOCK + b"b" * BLOCK)
+    cache = BlockCache(disk, in_flight=2)
+    cache.prefetch([(0, 2 * BLOCK)])
+    assert cache.read_at(0, BLOCK) == b"a" * BLOCK
+    read.set()
+    assert cache.read_at(BLOCK, BLOCK) == b"b" * BLOCK
+    assert sorted(disk.fetched) == [0, 1]
     cache.close()
 
 

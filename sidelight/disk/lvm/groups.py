@@ -10,7 +10,6 @@ from sidelight.disk.lvm.layout import SECTOR
 from sidelight.disk.lvm.mapping import MappedSource
 from sidelight.disk.lvm.physical import Metadata, newest, read_label, read_metadata
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
-from sidelight.disk.together import prefetch_together
 from sidelight.errors import (
     DamagedError,
     LimitError,
@@ -61,7 +60,8 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
         else:
             found[volume.uuid] = (index, volume)
     members = [volume for _, volume in found.values()]
-    prefetch_together([(v.source, [(start, SECTOR) for start, _ in v.areas]) for v in members])
+    for volume in members:
+        volume.source.prefetch([(start, SECTOR) for start, _ in volume.areas])
     known: dict[bytes, Metadata] = {}
     texts = [text for volume in members for text in read_metadata(volume, problems, known)]
     volumes: list[LogicalVolume] = []

@@ -6,7 +6,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sidelight.disk.together import prefetch_together
 from sidelight.errors import OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ class MappedSource:
             for target, at, size in self._pieces(offset, min(length, self.size - offset)):
                 if target is not None and not isinstance(target, str):
                     wanted.setdefault(id(target), (target, []))[1].append((at, size))
-        prefetch_together(list(wanted.values()))
+        for source, places in wanted.values():
+            source.prefetch(places)
 
     def _pieces(self, offset: int, length: int) -> Iterator[Piece]:
         end = offset + length

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sidelight.disk.lvm import thin_layout as layout
-from sidelight.disk.together import prefetch_together
 from sidelight.errors import DamagedError, NotRecognisedError, OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
@@ -160,7 +159,8 @@ class ThinSource:
                         wanted.setdefault(id(target), (target, []))[1].append((at, size))
             except SourceError:
                 continue  # the read that needs it says so
-        prefetch_together(list(wanted.values()))
+        for source, places in wanted.values():
+            source.prefetch(places)
 
     def _pieces(self, offset: int, length: int) -> Iterator[tuple[BlockSource | None, int, int]]:
         chunk, end = self._pool.chunk, offset + length

@@ -92,7 +92,12 @@ EXT3_RO_COMPAT = RO_COMPAT_SPARSE_SUPER | RO_COMPAT_LARGE_FILE | RO_COMPAT_BTREE
 
 # --- Group descriptor: 32 bytes, or up to 1024 with 64bit (64 in practice). ---
 GROUP_INODE_TABLE = 0x08  # u32 block
+GROUP_FREE_INODES = 0x0E  # u16
+GROUP_DIRECTORIES = 0x10  # u16
+GROUP_FLAGS = 0x12  # u16
+GROUP_UNUSED_INODES = 0x1C  # u16, at the table's end; with checksums
 GROUP_CHECKSUM = 0x1E  # u16
+GROUP_INODE_UNINIT = 0x1  # of the flags: no inode was ever used
 GROUP_INODE_TABLE_HIGH = 0x28  # u32, with 64bit
 GROUP_SIZE = 32
 

@@ -95,7 +95,10 @@ class Mapper:
     ) -> list[_Child]:
         """Read one level of all trees; what lies below it comes back."""
         size = self._volume.block_size
-        self._volume.source.prefetch([(child.block * size, size) for child in level])
+        has = self._volume.harvest.has
+        self._volume.source.prefetch(
+            [(child.block * size, size) for child in level if not has(child.block * size)]
+        )
         below: list[_Child] = []
         for child in level:
             mapping = mappings[child.file]
@@ -107,7 +110,7 @@ class Mapper:
             if len(mapping.runs) > MOST_RUNS:
                 continue
             try:
-                raw = self._volume.block(child.block)
+                raw = self._volume.tree_block(child.block)
             except SourceError as error:
                 mapping.faults.append(f"block {child.block}: {error}")
                 continue

@@ -15,6 +15,7 @@ from sidelight.errors import (
     UnsupportedError,
 )
 from sidelight.filesystems.ext import layout
+from sidelight.filesystems.ext.ahead import read_ahead
 from sidelight.filesystems.ext.directories import Directories
 from sidelight.filesystems.ext.fastcommit import FastReplay
 from sidelight.filesystems.ext.inline import inline_contents
@@ -85,6 +86,10 @@ class ExtFilesystem:
         self._inodes = Inodes(volume)
         self._mapper = Mapper(volume)
         self._directories = Directories(volume, self._inodes, self._mapper)
+
+    def read_ahead(self) -> None:
+        """See ReadsAhead."""
+        read_ahead(self._volume_of)
 
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """See Filesystem.directories."""

@@ -37,16 +37,37 @@ def scan(volume: Volume, offset: int, data: bytes) -> Iterator[tuple[int, int]]:
     table = volume.in_tables(first, count)
     blocks = np.frombuffer(data, "<u4", count * size // 4, begin).reshape(count, -1)
     inode = volume.superblock.inode_size
-    for at in np.flatnonzero(table).tolist():
-        rows = blocks[at].view("<u2").reshape(-1, inode // 2)
-        used = (rows[:, layout.INODE_MODE // 2] >> 12 == DIRECTORY_MODE) & (
-            rows[:, layout.INODE_LINKS // 2] > 0
-        )
-        yield from (
-            (begin + at * size + row * inode, inode) for row in np.flatnonzero(used).tolist()
-        )
+    yield from ((place, inode) for place in _inode_places(volume, blocks, table, begin).tolist())
     likely = ~table & _looks_like_entries(volume, blocks)
     yield from ((begin + at * size, size) for at in np.flatnonzero(likely).tolist())
+
+
+def directory_inodes(volume: Volume, offset: int, data: bytes) -> NDArray[np.uint8]:
+    """The directories' inodes in this stretch, as rows of inode_size bytes."""
+    size, inode = volume.block_size, volume.superblock.inode_size
+    begin = -offset % size
+    count = (len(data) - begin) // size
+    table = volume.in_tables((offset + begin) // size, count)
+    blocks = np.frombuffer(data, "<u4", count * size // 4, begin).reshape(count, -1)
+    places = _inode_places(volume, blocks, table, begin)
+    whole = np.frombuffer(data, np.uint8)
+    rows: NDArray[np.uint8] = whole[places[:, np.newaxis] + np.arange(inode)]
+    return rows
+
+
+def _inode_places(
+    volume: Volume, blocks: NDArray[np.uint32], table: NDArray[np.bool_], begin: int
+) -> NDArray[np.int64]:
+    """Where directories' inodes in use lie, of blocks of which some are of inode tables."""
+    inode = volume.superblock.inode_size
+    words = blocks[table].view("<u2").reshape(-1, inode // 2)
+    used = (words[:, layout.INODE_MODE // 2] >> 12 == DIRECTORY_MODE) & (
+        words[:, layout.INODE_LINKS // 2] > 0
+    )
+    rows = np.flatnonzero(used)
+    block, row = np.divmod(rows, volume.block_size // inode)
+    places: NDArray[np.int64] = np.flatnonzero(table)[block] * volume.block_size + row * inode
+    return places + begin
 
 
 def _looks_like_entries(volume: Volume, blocks: NDArray[np.uint32]) -> NDArray[np.bool_]:
@@ -56,6 +77,9 @@ def _looks_like_entries(volume: Volume, blocks: NDArray[np.uint32]) -> NDArray[n
     likely: NDArray[np.bool_] = (length & 3 == 0) & (length >= name + 8) & (name > 0)
     likely &= (length <= volume.block_size) & (head >> 24 <= 7)
     likely &= blocks[:, 0] <= volume.superblock.inodes
+    # One that was emptied, or never used (lost+found): a single entry without an inode and a name.
+    tail = layout.DIRENT_TAIL if volume.superblock.metadata_csum else 0
+    likely |= (blocks[:, 0] == 0) & (head == volume.block_size - tail)
     if volume.superblock.metadata_csum:
         likely &= (blocks[:, -3] == 0) & (blocks[:, -2] == layout.DIRENT_TAIL_WORD)
     return likely

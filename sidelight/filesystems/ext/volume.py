@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 # Group descriptors are read this many bytes at a time, so that a huge volume costs what is used.
 DESCRIPTOR_PIECE = 64 << 10
 MOST_PROBLEMS = 1000
+# A table is read as a whole where it has so many directories in each block of a snapshot: then
+# hardly one of these is without.
+THICK = 2
+FAR_BLOCK = 512 << 10
+# Groups whose tables are looked at for that.
+MOST_AHEAD = 8192
+
+
+class Groups(NamedTuple):
+    """Consecutive groups, by their descriptors."""
+
+    tables: NDArray[np.int64]  # first block of the inode table, 0 where the descriptor is unusable
+    used: NDArray[np.int64]  # inodes at the table's beginning that may be in use: a hint
+    directories: NDArray[np.int64]  # how many of them are: a hint
 
 
 class Volume:
@@ -39,7 +53,7 @@ class Volume:
         self.where = where
         self.block_size = superblock.block_size
         self.problems = problems
-        self._tables: dict[int, NDArray[np.int64]] = {}
+        self._groups: dict[int, Groups] = {}
         self.harvest = Harvest(source, partial(scan, self))
 
     def report(self, what: str, place: str = "") -> None:
@@ -53,6 +67,11 @@ class Volume:
         """One block. Raises SourceError."""
         return self.source.read_at(number * self.block_size, self.block_size)
 
+    def tree_block(self, number: int) -> bytes:
+        """A block that maps others; it may have been kept. Raises SourceError."""
+        size = self.block_size
+        return self.harvest.take(number * size, size) or self.block(number)
+
     def holds(self, first: int, count: int = 1) -> bool:
         """Whether these blocks lie within the filesystem, past the primary superblock."""
         sb = self.superblock
@@ -60,33 +79,62 @@ class Volume:
 
     def inode_tables(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first block of each group's inode table, 0 where its descriptor is unusable."""
-        sb = self.superblock
-        per_piece = max(DESCRIPTOR_PIECE, self.block_size) // sb.descriptor_size
+        per_piece = self._groups_of_piece
         out = np.zeros(len(groups), dtype=np.int64)
         pieces = groups // per_piece
         for piece in np.unique(pieces).tolist():
-            table = self._tables.get(piece)
-            if table is None:
-                last = min((piece + 1) * per_piece, sb.groups)
-                table = self._load(piece * per_piece, last)
-                self._tables[piece] = table
             mask = pieces == piece
-            out[mask] = table[groups[mask] - piece * per_piece]
+            out[mask] = self._piece(piece).tables[groups[mask] - piece * per_piece]
         return out
+
+    def tables_worth_reading(self) -> list[tuple[int, int]]:
+        """(offset, length) in bytes of inode tables' used parts, where directories lie thick.
+
+        Of the first groups of a huge volume. What is wrong with descriptors is left to be found
+        when one of them is needed.
+        """
+        before, known = len(self.problems), dict(self._groups)
+        sb = self.superblock
+        found: list[tuple[int, int]] = []
+        for piece in range(-(-min(sb.groups, MOST_AHEAD) // self._groups_of_piece)):
+            groups = self._piece(piece)
+            lengths = groups.used * sb.inode_size
+            thick = groups.directories >= THICK * (lengths / FAR_BLOCK)
+            worth = (groups.tables > 0) & thick & (lengths > 0)
+            starts = groups.tables[worth] * self.block_size
+            found += zip(starts.tolist(), lengths[worth].tolist(), strict=True)
+        if len(self.problems) > before:
+            del self.problems[before:]
+            self._groups = known
+            return []
+        return found
+
+    @property
+    def _groups_of_piece(self) -> int:
+        return max(DESCRIPTOR_PIECE, self.block_size) // self.superblock.descriptor_size
+
+    def _piece(self, piece: int) -> Groups:
+        groups = self._groups.get(piece)
+        if groups is None:
+            first = piece * self._groups_of_piece
+            last = min(first + self._groups_of_piece, self.superblock.groups)
+            groups = self._groups[piece] = self._load(first, last)
+        return groups
 
     def in_tables(self, first: int, count: int) -> NDArray[np.bool_]:
         """Which of these blocks lie in inode tables of groups whose descriptors were read."""
         sb = self.superblock
         found = np.zeros(count, dtype=np.bool_)
         per_table = -(-sb.inodes_per_group * sb.inode_size // self.block_size)
-        for table in self._tables.values():
+        for groups in self._groups.values():
+            table = groups.tables
             near = table[(table > first - per_table) & (table < first + count) & (table > 0)]
             for start in (near - first).tolist():
                 found[max(start, 0) : max(start + per_table, 0)] = True
         return found
 
-    def _load(self, first: int, last: int) -> NDArray[np.int64]:
-        """Inode tables of groups [first, last), bad descriptors replaced by a backup's."""
+    def _load(self, first: int, last: int) -> Groups:
+        """The groups [first, last), bad descriptors replaced by a backup's."""
         size = self.superblock.descriptor_size
         per_block = self.block_size // size
         numbers = range(first // per_block, -(-last // per_block))
@@ -106,7 +154,19 @@ class Volume:
                 self.report("bad group descriptor", f"group {group}")
         table = self._table_blocks(raw[: last - first])
         table[bad] = 0
-        return table
+        return Groups(table, *self._usage(raw[: last - first]))
+
+    def _usage(self, raw: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many inodes at each table's beginning may be in use, and how many directories."""
+        sb = self.superblock
+        halves = np.ascontiguousarray(raw).view("<u2").astype(np.int64)
+        unused = halves[:, layout.GROUP_FREE_INODES // 2]
+        if sb.metadata_csum or sb.ro_compat & layout.RO_COMPAT_GDT_CSUM:
+            unused = halves[:, layout.GROUP_UNUSED_INODES // 2].copy()
+            never = halves[:, layout.GROUP_FLAGS // 2] & layout.GROUP_INODE_UNINIT != 0
+            unused[never] = sb.inodes_per_group
+        used = np.maximum(sb.inodes_per_group - unused, 0)
+        return used, halves[:, layout.GROUP_DIRECTORIES // 2]
 
     def _table_blocks(self, raw: NDArray[np.uint8]) -> NDArray[np.int64]:
         words = np.ascontiguousarray(raw).view("<u4")

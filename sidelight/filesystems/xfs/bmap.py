@@ -271,6 +271,18 @@ def only_extents(volume: Volume, records: Bytes) -> Integers:
     return np.where(good, linear << sb.block_log, -1)
 
 
+def entries_at(volume: Volume, records: Bytes) -> tuple[Integers, Integers]:
+    """(offsets, lengths) in bytes of the extents, shape (n, 16), that hold directory entries.
+
+    Those that cannot be are left out.
+    """
+    block_log = volume.superblock.block_log
+    words = np.ascontiguousarray(records).view(">u8")
+    logical, linear, count, written, good = _fields(volume, words)
+    good &= written & (logical < layout.DIR_LEAF_OFFSET >> block_log)
+    return linear[good] << block_log, count[good] << block_log
+
+
 class Remap(NamedTuple):
     """A change of a file's map that the log promises and the disk does not have yet, in bytes."""
 

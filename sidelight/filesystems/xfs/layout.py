@@ -22,6 +22,7 @@ SB_DIRBLKLOG = 192
 SB_FEATURES = Struct(">IIIIII")
 SB_FEATURES_AT = 200
 SB_UUID = 32
+SB_LSN = 240  # u64: where the log stood when this was last written
 SB_META_UUID = 248
 
 VERSION_NUMBER = 0x000F
@@ -37,6 +38,16 @@ INCOMPAT_NEEDSREPAIR = 0x10
 # without its own flag (bigtime and nrext64 are flagged on each inode).
 INCOMPAT_KNOWN = 0x7FF
 LOG_INCOMPAT_KNOWN = 0x1  # logged extended attributes
+
+# Allocation groups' inodes (AG Inode Management): the header, then a B+tree of chunks of 64 ------
+AGI_MAGIC = b"XAGI"
+AGI_SECTOR = 2
+AGI_ROOT = Struct(">II")  # root block, levels
+AGI_ROOT_AT = 20
+INOBT_MAGICS = (b"IABT", b"IAB3")
+INOBT_HEADER_V4 = 16
+INOBT_HEADER_V5 = 56
+INOBT_LEVELS = 8
 
 # Inodes (On-disk Inode) -----------------------------------------------------------------------
 INODE_MAGIC = 0x494E

@@ -74,6 +74,7 @@ class Log:
         self._strict = superblock.v5
         self.blocks = superblock.log_blocks << superblock.block_log >> 9
         self._start = superblock.block_offset(superblock.log_start)
+        self._hint = superblock.log_hint
         if not 8 <= self.blocks <= MAX_BLOCKS:
             raise DamagedError("a log of impossible size", where=where)
         self._kept: dict[tuple[int, int], list[Record]] = {}
@@ -105,6 +106,10 @@ class Log:
 
     def _find_head(self) -> int:
         total = self.blocks
+        near = min(self._hint, total - 1)
+        self._source.prefetch(
+            (self._start + block * BLOCK, BLOCK) for block in (0, near, total - 1)
+        )
         first, last = self._cycle(0), self._cycle(total - 1)
         if first == 0:
             return 0
@@ -132,7 +137,21 @@ class Log:
         return self._whole_records(head, max(0, head - ONE_RECORD)) % total
 
     def _search(self, low: int, high: int, cycle: int) -> int:
-        """The first block of `cycle`, which the upper end has and the lower has not."""
+        """The first block of `cycle`, which the upper end has and the lower has not.
+
+        Near where the superblock says that the log stood, mostly: looked for from there on, in
+        steps that double, it takes fewer calls than halving alone.
+        """
+        if low < self._hint < high:
+            if self._cycle(self._hint) == cycle:
+                high = self._hint
+            else:
+                low, step = self._hint, ONE_RECORD
+                while low + step < high:
+                    if self._cycle(low + step) == cycle:
+                        high = low + step
+                    else:
+                        low, step = low + step, step * 2
         while high - low > 1:
             middle = (low + high) // 2
             if self._cycle(middle) == cycle:

@@ -17,7 +17,7 @@ from sidelight.errors import (
     UnsupportedError,
 )
 from sidelight.filesystems.protocol import Entry, Inode, Kind, Piece
-from sidelight.filesystems.xfs import bmap, layout
+from sidelight.filesystems.xfs import ahead, bmap, layout
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
@@ -63,6 +63,10 @@ class XfsFilesystem:
         self.block_size = superblock.block_size
         self.root = superblock.root
         self._maps: OrderedDict[int, tuple[int, list[Extent]]] = OrderedDict()
+
+    def read_ahead(self) -> None:
+        """See ReadsAhead."""
+        ahead.read_ahead(self._volume)
 
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Entries of many directories; see the protocol."""
@@ -157,6 +161,8 @@ class XfsFilesystem:
             volume.problem("log", "it lies on another device: what is in it is not seen")
             return "unreplayed"
         try:
+            # A walk wants the groups' headers: they come along with the log's blocks.
+            volume.source.prefetch(ahead.heads(superblock))
             log = Log(volume.source, superblock, volume.where)
             ends = log.find_ends()
             if ends.clean or ends.head == ends.tail:

@@ -40,6 +40,7 @@ class Superblock:
     log_start: int  # filesystem block, 0 for an external log
     log_blocks: int
     log_incompat: int
+    log_hint: int  # basic block of the log that was written before this superblock
     uuid: bytes
     meta_uuid: bytes  # what every other structure carries
     label: str
@@ -136,6 +137,7 @@ def _parse(source: BlockSource, data: bytes, where: str) -> Superblock:
         log_start=log_start,
         log_blocks=log_blocks,
         log_incompat=log_incompat,
+        log_hint=int.from_bytes(data[layout.SB_LSN + 4 : layout.SB_LSN + 8], "big") if v5 else 0,
         uuid=fs_uuid,
         meta_uuid=data[own : own + 16],
         label=label.rstrip(b"\0").decode("utf-8", "surrogateescape"),

@@ -32,10 +32,14 @@ Expected = dict[str, list[object]]
 
 
 class SparseImage:
-    """A BlockSource of only the pieces of an image that are not zeros; cheap to copy and change."""
+    """A BlockSource of only the pieces of an image that are not zeros; cheap to copy and change.
 
-    def __init__(self, name: str, size: int, pieces: dict[int, bytes]) -> None:
+    `unit` as a BlockCache's, or 0.
+    """
+
+    def __init__(self, name: str, size: int, pieces: dict[int, bytes], unit: int = 0) -> None:
         self.name = name
+        self.unit = unit
         self.size = size
         self.pieces = pieces
 
@@ -64,7 +68,7 @@ class SparseImage:
             new = data[at - offset : at - offset + take]
             pieces[piece] = old[:skip] + new + old[skip + take :]
             at += take
-        return SparseImage(self.name, self.size, pieces)
+        return SparseImage(self.name, self.size, pieces, self.unit)
 
 
 @functools.cache
