@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from sidelight.advisories import ecosystems, remedies, streams
-from sidelight.advisories.verdicts import Verdict, verdict
+from sidelight.advisories import ecosystems, streams
+from sidelight.advisories.verdicts import Answer, Judge
 from sidelight.errors import FormatError
-from sidelight.model import Exposure, Finding, Package, Severity
+from sidelight.model import Exposure, Finding, Package, Severity, untold
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sidelight.model import Inventory, OperatingSystem
 
 _BY_NAME = attrgetter("name", "path", "version")
-_VULNERABILITY = itemgetter(0)
 _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 # Distributions whose feeds speak of source packages, and by whose version.
 _SIGNED = "linux-signed"
@@ -160,10 +159,8 @@ class Matcher:
     def __init__(self, database: Database, exposure: Exposure = Exposure.UNKNOWN) -> None:
         """`exposure` is that of the machines, for their findings' scores."""
         self._database = database
-        self._exposure = exposure
-        self._answers: dict[_Question, list[Verdict]] = {}
-        # Binaries of one source are mended by the same errata: these say the same of each.
-        self._verdicts: dict[tuple[str, int, tuple[Hit, ...]], Verdict] = {}
+        self._judge = Judge(database, exposure)
+        self._answers: dict[_Question, Answer] = {}
 
     def match(self, inventory: Inventory, *, today: date | None = None) -> list[Finding]:
         """As the function `match`."""
@@ -185,47 +182,36 @@ class Matcher:
                 and package.running_kernel is not False
                 and not _is_of_a_container(package)
             ):
-                self._package(package, ecosystem, findings)
+                answer = self._package(package, ecosystem)
+                if answer.hits:
+                    findings += untold(package, answer.tell, answer.hits)
         return [*discontinued(inventory.os, today, self._database), *findings]
 
-    def _package(self, package: Package, ecosystem: str, findings: list[Finding]) -> None:
+    def _package(self, package: Package, ecosystem: str) -> Answer:
         name, version = _asked(package, ecosystem)
         source = package.source_name if ecosystem.startswith(_UNFIXED_BY_SOURCE) else ""
         question = _Question(ecosystem, name, version, package.modularity, package.type, source)
-        verdicts = self._answers.get(question)
-        if verdicts is None:
+        answer = self._answers.get(question)
+        if answer is None:
             if len(self._answers) >= _ANSWERS:
                 self._answers.clear()
-                self._verdicts.clear()
-            verdicts = self._answers[question] = self._ask(question, package)
-        if verdicts:
-            findings += _findings(package, ecosystem, verdicts)
+                self._judge.forget()
+            answer = Answer(self._judge, ecosystem, self._ask(question, package))
+            self._answers[question] = answer
+        return answer
 
-    def _ask(self, question: _Question, package: Package) -> list[Verdict]:
-        database = self._database
+    def _ask(self, question: _Question, package: Package) -> dict[int, list[Hit]]:
+        """The hits by vulnerability, in the order of their names."""
+        about = self._database.records.about
         names = [question.name, f"src:{question.source}"] if question.source else [question.name]
-        hits = [hit for name in names for hit in self._hits(question, name, package)]
-        by_vulnerability: dict[int, list[Hit]] = {}
-        for hit in hits:
-            for number in database.advisory(hit.advisory).vulnerabilities:
-                by_vulnerability.setdefault(number, []).append(hit)
-        verdicts = [
-            self._verdict(question.ecosystem, number, found)
-            for number, found in by_vulnerability.items()
-        ]
-        verdicts.sort(key=_VULNERABILITY)
-        return verdicts
-
-    def _verdict(self, ecosystem: str, number: int, hits: list[Hit]) -> Verdict:
-        key = (ecosystem, number, tuple(hits))
-        known = self._verdicts.get(key)
-        if known is None:
-            database = self._database
-            known = verdict(
-                database, database.vulnerability(number), hits, ecosystem, self._exposure
-            )
-            self._verdicts[key] = known
-        return known
+        found: dict[int, list[Hit]] = {}
+        for name in names:
+            for hit in self._hits(question, name, package):
+                alone = [hit]  # one list for all that a single erratum mends
+                for number in about(hit.advisory):
+                    known = found.get(number)
+                    found[number] = alone if known is None else [*known, hit]
+        return {number: found[number] for number in sorted(found)}
 
     def _hits(self, question: _Question, name: str, package: Package) -> list[Hit]:
         database = self._database
@@ -239,69 +225,8 @@ class Matcher:
         hits = group.hits(key)
         if not hits:
             return []
-        case = streams.Case(
-            group,
-            question.ecosystem,
-            package,
-            question.version,
-            database.labels,
-            lambda number: database.advisory(number).vulnerabilities,
-        )
+        case = streams.Case(group, question.ecosystem, package, question.version, database)
         return streams.choose(hits, case)
-
-
-def _findings(package: Package, ecosystem: str, verdicts: list[Verdict]) -> list[Finding]:
-    """A package's findings: in one loop, because a machine may have tens of thousands."""
-    remedy = remedies.Remedies(package, ecosystem)
-    return [
-        Finding(
-            vulnerability,
-            severity,
-            package,
-            fixed,
-            advisories,
-            title,
-            severity_source,
-            vector,
-            score,
-            references,
-            vectors,
-            epss,
-            epss_percentile,
-            exploited_since,
-            fix_available,
-            ""
-            if not fixed
-            else remedy.in_stream(fixed, advisories, vulnerability, stream)
-            if stream
-            else remedy[fixed, advisories],
-            ecosystem,
-            stream,
-            state,
-            adjusted,
-            adjusted_vector,
-        )
-        for (
-            vulnerability,
-            severity,
-            fixed,
-            advisories,
-            title,
-            severity_source,
-            vector,
-            score,
-            references,
-            vectors,
-            epss,
-            epss_percentile,
-            exploited_since,
-            fix_available,
-            stream,
-            state,
-            adjusted,
-            adjusted_vector,
-        ) in verdicts
-    ]
 
 
 def discontinued(os: OperatingSystem, today: date | None, database: Database) -> list[Finding]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
 
@@ -205,8 +206,12 @@ class Exposure(StrEnum):
     OPEN = "OPEN"
 
 
+class _Untold:
+    __slots__ = ("_number", "_tell")  # what gives all members but the package, in their order
+
+
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(_Untold):
     """One vulnerability of one package on one machine.
 
     `vulnerability` is the CVE where there is one, else the advisory's own id. `advisories` are all
@@ -215,6 +220,9 @@ class Finding:
     `epss` is a probability from 0 to 1; `exploited_since` the day it entered CISA's catalogue of
     exploited vulnerabilities. `state` is the distribution's word where it has one (`no-dsa`).
     `score` is Sidelight's own, `score_vector` how it comes about (docs/score.md).
+
+    Matching makes thousands of them at once with `untold`: such a finding looks its members up when
+    the first of them is asked for, and is as any other from then on.
     """
 
     vulnerability: str
@@ -254,6 +262,45 @@ class Finding:
     def exploit_available(self) -> bool:
         """Whether there is evidence that the vulnerability is exploited."""
         return bool(self.exploited_since)
+
+    if not TYPE_CHECKING:  # to the type checker every member is there
+
+        def __getattr__(self, name: str) -> Any:
+            # Python comes here for a member that was not set: only an untold finding has such.
+            if name not in _MEMBERS:
+                raise AttributeError(name)
+            for put, value in zip(_PUT, self._tell(self.package, self._number), strict=True):
+                put(self, value)
+            return object.__getattribute__(self, name)
+
+
+def untold(
+    package: Package, tell: Callable[[Package, int], Iterable[Any]], numbers: Iterable[int]
+) -> list[Finding]:
+    """A package's findings by number.
+
+    `tell` gives all members but the package, in their order, for the package and a number.
+    """
+    found: list[Finding] = []
+    for number in numbers:
+        finding: Finding = _new(Finding)
+        _put_package(finding, package)
+        _put_number(finding, number)
+        _put_tell(finding, tell)
+        found.append(finding)
+    return found
+
+
+def _setter(kind: type, member: str) -> Callable[[Any, Any], None]:
+    put: Callable[[Any, Any], None] = vars(kind)[member].__set__  # past what makes it frozen
+    return put
+
+
+_new = object.__new__
+_put_tell, _put_number = (_setter(_Untold, name) for name in ("_tell", "_number"))
+_put_package = _setter(Finding, "package")
+_MEMBERS = [field.name for field in fields(Finding) if field.name != "package"]
+_PUT = [_setter(Finding, name) for name in _MEMBERS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -89,7 +90,7 @@ def _merged(same: list[list[Any]]) -> list[Any]:
 
 
 def vulnerabilities(facts: Spill, numbers: dict[str, int], digests: bytearray) -> Iterator[bytes]:
-    """The fields of database.VulnerabilityRecord; in `numbers` the place of each id."""
+    """The fields of records.VulnerabilityRecord; in `numbers` the place of each id."""
     for key, same in groupby(facts, key=_FIRST):
         said = sorted((json.loads(value) for _key, value in same), key=itemgetter(0, 1))
         if not any(item[-1] for item in said):
@@ -129,16 +130,16 @@ def _judged(said: list[list[Any]]) -> list[Any]:
 
 
 def advisories(resolved: Spill, numbers: dict[str, int], places: Places) -> Iterator[bytes]:
-    """The fields of database.AdvisoryRecord, and in `places` the place of each."""
+    """Records of advisories as layout.py has them, and in `places` the place of each."""
     for key, value in resolved:
         name, source = key.decode().split("\0")
         about, severity, title, score, vectors, references, published, modified = json.loads(value)
         references = references[:_REFERENCES]
         shown = [name, source, about, severity, title, score, vectors, references]
         places[key] = len(places), digest.of(shown)
-        about = [numbers[item] for item in about]
+        about = array("I", [len(about), *(numbers[item] for item in about)])
         said = [severity, title, score, vectors, references, published, modified]
-        yield pack([name, source, about, *said])
+        yield about.tobytes() + pack([name, source, *said])
 
 
 class Groups:

@@ -9,12 +9,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from sidelight.advisories import changes, layout
+from sidelight.advisories import changes, digest, layout
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.end_of_life import LAST_DAY
 from sidelight.advisories.group import Group
+from sidelight.advisories.records import Records
 from sidelight.errors import DatabaseError
 from sidelight.model import Affected, Interval, Severity
 
@@ -25,12 +26,9 @@ if TYPE_CHECKING:
 
     from sidelight.advisories.changes import Changes
     from sidelight.advisories.group import GroupRow
+    from sidelight.advisories.records import AdvisoryRecord, VulnerabilityRecord
 
-_U64 = struct.Struct("<Q")
-_U32 = struct.Struct("<I")
-_PAIR = struct.Struct("<QQ")
 _SEVERITIES = (None, *Severity)
-_decode = json.JSONDecoder().raw_decode  # without json.loads' guess at the encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +53,6 @@ class DatabaseInfo:
     files: tuple[tuple[str, str], ...]
 
 
-class VulnerabilityRecord(NamedTuple):
-    """What the database keeps of a vulnerability; ranks are of Severity, None where unknown."""
-
-    id: str
-    title: str
-    severity: int | None
-    rated_by: str
-    score: float | None
-    vectors: tuple[tuple[str, str], ...]
-    epss: float | None
-    epss_percentile: float | None
-    exploited_since: str
-
-
-_VECTORS = VulnerabilityRecord._fields.index("vectors")
-
-
-class AdvisoryRecord(NamedTuple):
-    """What the database keeps of an advisory; `vulnerabilities` are numbers."""
-
-    id: str
-    source: str
-    vulnerabilities: Sequence[int]
-    severity: int | None
-    title: str
-    score: float | None
-    vectors: Sequence[str]
-    references: Sequence[str]
-    published: str
-    modified: str
-
-
 class Database:
     """An open database. Safe to share between threads; immutable."""
 
@@ -99,17 +65,19 @@ class Database:
         self._sections = {
             name: (places[2 * i], places[2 * i + 1]) for i, name in enumerate(layout.SECTIONS)
         }
-        self._slots, slots_size = self._sections["slots"]
-        self._mask = slots_size // 4 - 1
-        self._group_offsets = self._sections["group_offsets"][0]
-        self._advisory_offsets = self._sections["advisory_offsets"][0]
-        self._vulnerability_offsets = self._sections["vulnerability_offsets"][0]
+        self._slots = self._view("slots").cast("I")
+        self._mask = len(self._slots) - 1
+        self._group_starts = self._view("group_offsets").cast("Q")
+        self.records = Records(
+            data,
+            self._view("advisory_offsets").cast("Q"),
+            self._view("vulnerability_offsets").cast("Q"),
+            str(path),
+        )
         self.labels: list[tuple[str, str, str]] = [
             (stream, module, state) for stream, module, state in self._json("labels")
         ]
         self._info: dict[str, Any] = self._json("info")
-        self._advisories: dict[int, AdvisoryRecord] = {}
-        self._vulnerabilities: dict[int, VulnerabilityRecord] = {}
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -131,8 +99,11 @@ class Database:
             raise DatabaseError("its index is damaged", where=str(path)) from error
 
     def close(self) -> None:
-        """Unmap the file; the database cannot be used any more."""
-        self._data.close()
+        """The database cannot be used any more.
+
+        The file stays mapped as long as a finding has yet to tell something from it.
+        """
+        vars(self).clear()
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +115,10 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _view(self, name: str) -> memoryview:
+        start, size = self._sections[name]
+        return memoryview(self._data)[start : start + size]
 
     def _json(self, section: str) -> Any:
         return json.loads(self.section(section))
@@ -230,22 +205,19 @@ class Database:
         wanted = vulnerability.encode("utf-8", "replace")
         while low < high:
             middle = (low + high) // 2
-            if self._vulnerability_id(middle) < wanted:
+            if self.records.vulnerability_id(middle) < wanted:
                 low = middle + 1
             else:
                 high = middle
-        if low == int(self._info["vulnerabilities"]) or self._vulnerability_id(low) != wanted:
+        if (
+            low == int(self._info["vulnerabilities"])
+            or self.records.vulnerability_id(low) != wanted
+        ):
             return ""
         return self._digest("vulnerability_digests", low, 2)
 
-    def _vulnerability_id(self, number: int) -> bytes:
-        """The first member of its record, for which the rest need not be decoded."""
-        start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
-        name = self._data[start + 2 : self._data.find(b'"', start + 2, end)]
-        return name if b"\\" not in name else str(self._fields(start, end)[0]).encode()
-
     def _digest(self, section: str, number: int, words: int) -> str:
-        start, size = self._sections[section][0], words * _U64.size
+        start, size = self._sections[section][0], words * digest.SIZE
         return self._data[start + number * size : start + (number + 1) * size].hex()
 
     def _find(self, ecosystem: str, name: str) -> tuple[int, Group] | None:
@@ -253,10 +225,10 @@ class Database:
         data, mask, slots = self._data, self._mask, self._slots
         slot = zlib.crc32(key) & mask
         while True:
-            (number,) = _U32.unpack_from(data, slots + 4 * slot)
+            number = slots[slot]
             if not number:
                 return None
-            (start,) = _U64.unpack_from(data, self._group_offsets + 8 * (number - 1))
+            start = self._group_starts[number - 1]
             body = start + layout.GROUP.size
             if data[body : body + len(key)] == key:
                 head = layout.GROUP.unpack_from(data, start)
@@ -266,13 +238,12 @@ class Database:
 
     def packages(self) -> Iterator[tuple[str, str]]:
         """Every (ecosystem, name) that advisories speak of, in order."""
-        _start, size = self._sections["group_offsets"]
-        for number in range(size // _U64.size - 1):
+        for number in range(len(self._group_starts) - 1):
             yield self.package(number)
 
     def package(self, number: int) -> tuple[str, str]:
         """The (ecosystem, name) with this number, from 0."""
-        (place,) = _U64.unpack_from(self._data, self._group_offsets + 8 * number)
+        place = self._group_starts[number]
         body = place + layout.GROUP.size
         key = self._data[body : body + layout.GROUP.unpack_from(self._data, place)[0]]
         ecosystem, _nul, name = key.decode("utf-8", "surrogatepass").partition("\0")
@@ -289,30 +260,11 @@ class Database:
 
     def advisory(self, number: int) -> AdvisoryRecord:
         """The advisory with this number, from 0."""
-        found = self._advisories.get(number)
-        if found is None:
-            start, end = _PAIR.unpack_from(self._data, self._advisory_offsets + 8 * number)
-            found = AdvisoryRecord._make(self._fields(start, end))
-            self._advisories[number] = found
-        return found
+        return self.records.advisory(number)
 
     def vulnerability(self, number: int) -> VulnerabilityRecord:
         """The vulnerability with this number, from 0."""
-        found = self._vulnerabilities.get(number)
-        if found is None:
-            start, end = _PAIR.unpack_from(self._data, self._vulnerability_offsets + 8 * number)
-            fields = self._fields(start, end)
-            fields[_VECTORS] = tuple([(source, vector) for source, vector in fields[_VECTORS]])
-            found = VulnerabilityRecord._make(fields)
-            self._vulnerabilities[number] = found
-        return found
-
-    def _fields(self, start: int, end: int) -> list[Any]:
-        try:
-            fields: list[Any] = _decode(self._data[start:end].decode())[0]
-        except ValueError as error:
-            raise DatabaseError("a record is damaged", where=str(self._path)) from error
-        return fields
+        return self.records.vulnerability(number)
 
     def lookup(self, ecosystem: str, name: str) -> Sequence[Affected]:
         """All that the advisories say of a package, by the feed's or the database's ecosystem.

@@ -43,6 +43,7 @@ def maturity(version: str, epss: float | None, *, exploited: bool) -> str:
     return possible if epss >= POSSIBLE else neither
 
 
+@lru_cache(maxsize=1 << 14)
 def adjusted(
     vector: str, epss: float | None, *, exploited: bool, exposure: Exposure = Exposure.UNKNOWN
 ) -> tuple[float, str] | None:
@@ -53,7 +54,7 @@ def adjusted(
     return _adjusted(vector, version, maturity(version, epss, exploited=exploited), exposure)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 14)  # many have the same vector
 def _adjusted(
     vector: str, version: str, exploit: str, exposure: Exposure
 ) -> tuple[float, str] | None:

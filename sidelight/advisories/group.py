@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sidelight.advisories import layout
 from sidelight.advisories.compile import Span
+from sidelight.advisories.records import numbers
 
 if TYPE_CHECKING:
     import mmap
 
 # Numbers of the advisory and of the label, severity rank + 1 (0: none), and the affected spans.
 GroupRow: TypeAlias = tuple[int, int, int, list[Span]]
-
-
-@lru_cache(maxsize=4096)
-def _arrays(items: int) -> struct.Struct:
-    """So many u32; compiled once."""
-    return struct.Struct(f"<{items}I")
 
 
 class Hit(NamedTuple):
@@ -51,7 +44,7 @@ class Group:
         _key, flags, buckets, rows, ranged = head
         self.has_streams = bool(flags & layout.HAS_STREAMS)
         self._data = data
-        table = _arrays(3 * buckets).unpack_from(data, start)
+        table = numbers(3 * buckets).unpack_from(data, start)
         self._ends = table[:buckets]
         self._row_ends = table[buckets : 2 * buckets]
         self._text_ends = table[2 * buckets :]
@@ -73,17 +66,17 @@ class Group:
                 low = middle + 1
             else:
                 high = middle
-        for bucket in range(low, len(ends)):
-            fixed = self._text(bucket)
-            first = self._row_ends[bucket - 1] if bucket else 0
-            rows = data[
-                self._rows + layout.ROW.size * first : self._rows
-                + layout.ROW.size * self._row_ends[bucket]
-            ]
-            found += [
-                Hit(advisory, label, severity, fixed)
-                for advisory, label, severity, _unused in layout.ROW.iter_unpack(rows)
-            ]
+        if low < len(ends):
+            first = self._row_ends[low - 1] if low else 0
+            rows = list(
+                layout.ROW.iter_unpack(data[self._rows + layout.ROW.size * first : self._keys])
+            )
+            begun = first
+            for bucket in range(low, len(ends)):
+                fixed, end = self._text(bucket), self._row_ends[bucket]
+                for advisory, label, severity, _unused in rows[begun - first : end - first]:
+                    found.append(Hit(advisory, label, severity, fixed))
+                begun = end
         if self._ranged_count:
             self._ranged_hits(key, found)
         return found
@@ -120,6 +113,19 @@ class Group:
                 spans.append(Span(low, high, flags, text.decode(), since.decode()))
             rows.append((advisory, label, severity, spans))
         return rows
+
+    def fixes(self) -> list[tuple[int, int, str]]:
+        """Of every row: its advisory's number, its label's, and the end of an affected span."""
+        out: list[tuple[int, int, str]] = []
+        rows = list(layout.ROW.iter_unpack(self._data[self._rows : self._keys]))
+        first = 0
+        for bucket, end in enumerate(self._row_ends):
+            text = self._text(bucket)
+            out += [(row[0], row[1], text) for row in rows[first:end]]
+            first = end
+        for advisory, label, _severity, spans in self._ranged_rows():
+            out += [(advisory, label, span.text) for span in spans]
+        return out
 
     def rows(self) -> list[GroupRow]:
         """Every row: advisory, label and severity numbers, and the affected spans."""

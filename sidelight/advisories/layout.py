@@ -2,10 +2,13 @@
 
     header          HEADER, padded to HEADER_SIZE
     vulnerabilities one JSON array a vulnerability, sorted by id
-    advisories      one JSON array an advisory, sorted by id and source
+    advisories      one record an advisory, sorted by id and source
     groups          one group for each (ecosystem, name), sorted
     digests         16 bytes a vulnerability, 8 a group, in their order (see digest.py)
     index           offsets of the above (u64, one more than there are), hash table, labels, info
+
+An advisory's record: how many vulnerabilities it is about and their numbers (u32 each), which is
+all that a match reads of it; then a JSON array of the rest.
 
 The header's `index_sha256` covers the header before it and the index: it is checked on open.
 `sha256`, after it, covers the whole file from the first section on: `Database.verify` checks it.
@@ -32,7 +35,7 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"SLIGHTDB"
-SCHEMA = 2
+SCHEMA = 3
 HEADER_SIZE = 512
 # magic, schema, flags (0), file size, then offset and size of: vulnerabilities, advisories, groups,
 # vulnerability digests, group digests, vulnerability offsets, advisory offsets, group offsets,

@@ -8,12 +8,14 @@ no real package has, there is no command.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sidelight.advisories.verdicts import Verdict
     from sidelight.model import Package
 
 _YUM = ("Amazon Linux:2", "Red Hat:6", "Red Hat:7", "Amazon Linux:2018.03")
@@ -22,47 +24,36 @@ _OS_TYPES = ("deb", "apk", "rpm")
 _OS_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+.-]*[A-Za-z0-9_+.])?")  # apt removes `name-`
 
 
-class Remedies(dict[tuple[str, tuple[str, ...]], str]):
-    """The commands for one package by (version that mends, errata that bring it).
+def remedy(package: Package, ecosystem: str, said: Verdict) -> str:
+    """The command that mends this package, "" where there is none."""
+    if not said.fixed:
+        return ""
+    if package.type == "deb" and said.stream.startswith(_BY_SUBSCRIPTION):
+        return f"pro fix {quote(said.vulnerability)}"
+    return command(package.type, package.name, ecosystem, said.fixed, said.advisories)
 
-    Each is a shell command for the machine itself, made when it is first asked for: many
-    vulnerabilities have the same. For a language package it changes the project that holds it, not
-    the file found.
+
+@lru_cache(maxsize=1 << 12)  # many vulnerabilities of a package have the same
+def command(kind: str, name: str, ecosystem: str, fixed: str, advisories: tuple[str, ...]) -> str:
+    """A shell command for the machine itself, by the version that mends and the errata that do.
+
+    For a language package it changes the project that holds it, not the file found.
     """
+    if not _is_a_name(kind, name):
+        return ""
+    if kind == "deb":
+        return f"apt-get install --only-upgrade {quote(name)}"
+    if kind == "apk":
+        return f"apk add --upgrade {quote(name)}"
+    if kind == "rpm":
+        return _rpm(quote(name), ecosystem, advisories)
+    return _language(kind, name, fixed)
 
-    def __init__(self, package: Package, ecosystem: str) -> None:
-        super().__init__()
-        self._package = package
-        self._ecosystem = ecosystem
 
-    def __missing__(self, key: tuple[str, tuple[str, ...]]) -> str:
-        made = self[key] = self._made(*key)
-        return made
-
-    def in_stream(
-        self, fixed: str, advisories: tuple[str, ...], vulnerability: str, stream: str
-    ) -> str:
-        """The command where the version that mends is not in the distribution's main stream."""
-        if self._package.type == "deb" and stream.startswith(_BY_SUBSCRIPTION):
-            return f"pro fix {quote(vulnerability)}"
-        return self[fixed, advisories]
-
-    def _made(self, fixed: str, advisories: tuple[str, ...]) -> str:
-        name = quote(self._package.name)
-        if not self._is_a_name():
-            return ""
-        if self._package.type == "deb":
-            return f"apt-get install --only-upgrade {name}"
-        if self._package.type == "apk":
-            return f"apk add --upgrade {name}"
-        if self._package.type == "rpm":
-            return _rpm(name, self._ecosystem, advisories)
-        return _language(self._package, fixed)
-
-    def _is_a_name(self) -> bool:
-        if self._package.type in _OS_TYPES:
-            return _OS_NAME.fullmatch(self._package.name) is not None
-        return not self._package.name.startswith("-")
+def _is_a_name(kind: str, name: str) -> bool:
+    if kind in _OS_TYPES:
+        return _OS_NAME.fullmatch(name) is not None
+    return not name.startswith("-")
 
 
 def _rpm(name: str, ecosystem: str, advisories: Sequence[str]) -> str:
@@ -78,22 +69,20 @@ def _rpm(name: str, ecosystem: str, advisories: Sequence[str]) -> str:
 
 # By purl type: {name}, {version} and {both}, where both are one word of the shell.
 _LANGUAGES = {
-    "pypi": ("pip install --upgrade {both}", "{0.name}>={1}"),
-    "npm": ("npm install {both}", "{0.name}@{1}"),
-    "golang": ("go get {both}", "{0.name}@v{1}"),
+    "pypi": ("pip install --upgrade {both}", "{0}>={1}"),
+    "npm": ("npm install {both}", "{0}@{1}"),
+    "golang": ("go get {both}", "{0}@v{1}"),
     "cargo": ("cargo update --package {name} --precise {version}", ""),
     "gem": ("bundle update {name}", ""),
     "nuget": ("dotnet add package {name} --version {version}", ""),
-    "composer": ("composer require {both}", "{0.name}:^{1}"),
+    "composer": ("composer require {both}", "{0}:^{1}"),
     "maven": ("mvn versions:use-dep-version -Dincludes={name} -DdepVersion={version}", ""),
 }
 
 
-def _language(package: Package, fixed: str) -> str:
-    template, pair = _LANGUAGES.get(package.type, ("", ""))
+def _language(kind: str, name: str, fixed: str) -> str:
+    template, pair = _LANGUAGES.get(kind, ("", ""))
     version = fixed.removeprefix("v")
     return template.format(
-        name=quote(package.name),
-        version=quote(version),
-        both=quote(pair.format(package, version)),
+        name=quote(name), version=quote(version), both=quote(pair.format(name, version))
     )

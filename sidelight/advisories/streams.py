@@ -21,14 +21,16 @@ compared with a fix of another: it would be found old while it is mended, or the
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.formats.oracle_oval import stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from sidelight.advisories.group import Group, GroupRow, Hit
+    from sidelight.advisories.database import Database
+    from sidelight.advisories.group import Group, Hit
     from sidelight.model import Package
 
 
@@ -63,35 +65,49 @@ def is_extended(stream: str) -> str:
     return f"{match[1]}.{match[2]}" if match else ""
 
 
-class Case(NamedTuple):
-    """The package in question, and all that the database has of it.
+class Case:
+    """The package in question, and all that the database has of it."""
 
-    `about` tells the vulnerabilities of an advisory, by numbers.
-    """
-
-    group: Group
-    ecosystem: str
-    package: Package
-    version: str
-    labels: list[Label]
-    about: Callable[[int], Iterable[int]]
+    def __init__(
+        self, group: Group, ecosystem: str, package: Package, version: str, database: Database
+    ) -> None:
+        self.group = group
+        self.ecosystem = ecosystem
+        self.package = package
+        self.version = version
+        self.labels: list[Label] = database.labels
+        self.about = database.records.about
+        self._fits: dict[int, bool] = {}
 
     def stream(self, hit: Hit) -> str:
         """The stream of a hit."""
         return self.labels[hit.label][0]
 
-    def rows(self) -> list[GroupRow]:
-        """All rows that may speak of the package, also those that do not affect its version."""
+    @cached_property
+    def fixes(self) -> list[tuple[int, str, str]]:
+        """Of all rows that may speak of the package: advisory, stream, end of an affected span.
+
+        Also of those that do not affect its version.
+        """
         return [
-            row for row in self.group.rows() if fits_module(self.labels[row[1]][1], self.package)
+            (advisory, self.labels[label][0], text)
+            for advisory, label, text in self.group.fixes()
+            if self.fits(label)
         ]
+
+    def fits(self, label: int) -> bool:
+        """Whether rows of this label may speak of the package by their module."""
+        known = self._fits.get(label)
+        if known is None:
+            known = self._fits[label] = fits_module(self.labels[label][1], self.package)
+        return known
 
     def spoken_of(self, wanted: Callable[[str], bool]) -> set[int]:
         """The vulnerabilities on which a stream has a word."""
         return {
             vulnerability
-            for advisory, label, _severity, _spans in self.rows()
-            if wanted(self.labels[label][0])
+            for advisory, stream, _text in self.fixes
+            if wanted(stream)
             for vulnerability in self.about(advisory)
         }
 
@@ -101,7 +117,7 @@ def choose(hits: list[Hit], case: Case) -> list[Hit]:
 
     Rows that do not affect the version count too: they say that their stream has mended it.
     """
-    hits = [hit for hit in hits if fits_module(case.labels[hit.label][1], case.package)]
+    hits = [hit for hit in hits if case.fits(hit.label)]
     if not case.group.has_streams:
         return hits
     if case.ecosystem.startswith("Red Hat:"):
@@ -173,10 +189,8 @@ def _is_esm(stream: str) -> bool:
 
 def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
     best: dict[str, int] = {}
-    for _advisory, label, _severity, spans in case.rows():
-        stream = case.labels[label][0]
-        shared = max((_shared_numbers(case.version, span.text) for span in spans), default=0)
-        best[stream] = max(best.get(stream, 0), shared)
+    for stream, text in {(stream, text) for _advisory, stream, text in case.fixes}:
+        best[stream] = max(best.get(stream, 0), _shared_numbers(case.version, text))
     longest = max(best.values(), default=0)
     own = min((stream for stream, shared in best.items() if shared == longest), default="")
     decided = case.spoken_of(lambda stream: stream == own)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sidelight.advisories import remedies
 from sidelight.advisories.environment import adjusted
 from sidelight.advisories.severity import of_score
-from sidelight.model import Exposure, FixAvailable, Severity
+from sidelight.model import Exposure, FindingType, FixAvailable, Severity
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
-    from sidelight.advisories.database import AdvisoryRecord, Database, VulnerabilityRecord
+    from sidelight.advisories.database import Database
     from sidelight.advisories.group import Hit
+    from sidelight.advisories.records import AdvisoryRecord, Records, VulnerabilityRecord
+    from sidelight.advisories.streams import Label
+    from sidelight.model import Package
 
     _Told = list[tuple[Hit, AdvisoryRecord]]
     _Rating = tuple[int, str]  # minus the severity's rank, who says so
@@ -23,7 +27,10 @@ _FOR_SUBSCRIBERS = ("esm", "pro", "els")
 
 
 class Verdict(NamedTuple):
-    """Everything of a finding that is the same for all binaries of one source package."""
+    """Everything of a finding that is the same for all binaries of one source package.
+
+    In the order of model.Finding's members.
+    """
 
     vulnerability: str
     severity: Severity
@@ -45,44 +52,82 @@ class Verdict(NamedTuple):
     adjusted_vector: str
 
 
-def verdict(
-    database: Database,
-    vulnerability: VulnerabilityRecord,
-    hits: list[Hit],
-    ecosystem: str,
-    exposure: Exposure = Exposure.UNKNOWN,
-) -> Verdict:
-    """Join the hits, one or more, that speak of a vulnerability."""
-    told = [(hit, database.advisory(hit.advisory)) for hit in hits]
-    rating = _rating(told, vulnerability, ecosystem)
-    score, vectors = _scored(told, vulnerability)
-    fix = hits[0] if len(hits) == 1 else _last_fix(hits, ecosystem)
-    stream, _module, state = database.labels[fix.label]
-    if len(hits) > 1 and not state:
-        states = [database.labels[hit.label][2] for hit in hits]
-        state = next(filter(None, states), "")
-    vector = vectors[0][1] if vectors else ""
-    exploited = bool(vulnerability.exploited_since)
-    own = adjusted(vector, vulnerability.epss, exploited=exploited, exposure=exposure)
-    return Verdict(
-        vulnerability.id,
-        Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[0]],
-        fix.fixed,
-        _names(told),
-        vulnerability.title,
-        "" if rating is None else rating[1],
-        vector,
-        score,
-        _references(told, vulnerability.id),
-        vectors,
-        vulnerability.epss,
-        vulnerability.epss_percentile,
-        vulnerability.exploited_since,
-        _availability(hits, fix, stream),
-        stream,
-        state,
-        *(own or (None, "")),
-    )
+_BEFORE_REMEDY = Verdict._fields.index("stream")
+
+
+class Judge:
+    """Joins what the advisories of one database say, and remembers it."""
+
+    def __init__(self, database: Database, exposure: Exposure) -> None:
+        self._records: Records = database.records
+        self._labels: list[Label] = database.labels
+        self._exposure = exposure
+        # Binaries of one source are mended by the same errata: these say the same of each.
+        self._known: dict[tuple[str, int, tuple[Hit, ...]], Verdict] = {}
+
+    def forget(self) -> None:
+        """Drop what it remembers."""
+        self._known.clear()
+
+    def verdict(self, ecosystem: str, number: int, hits: list[Hit]) -> Verdict:
+        """What the hits, one or more, say of the vulnerability with this number."""
+        key = (ecosystem, number, tuple(hits))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._verdict(ecosystem, number, hits)
+        return known
+
+    def _verdict(self, ecosystem: str, number: int, hits: list[Hit]) -> Verdict:
+        vulnerability = self._records.vulnerability(number)
+        told = [(hit, self._records.advisory(hit.advisory)) for hit in hits]
+        rating = _rating(told, vulnerability, ecosystem)
+        score, vectors = _scored(told, vulnerability)
+        fix = hits[0] if len(hits) == 1 else _last_fix(hits, ecosystem)
+        stream, _module, state = self._labels[fix.label]
+        if len(hits) > 1 and not state:
+            states = [self._labels[hit.label][2] for hit in hits]
+            state = next(filter(None, states), "")
+        vector = vectors[0][1] if vectors else ""
+        exploited = bool(vulnerability.exploited_since)
+        own = adjusted(vector, vulnerability.epss, exploited=exploited, exposure=self._exposure)
+        return Verdict(
+            vulnerability.id,
+            Severity.UNTRIAGED if rating is None else _SEVERITIES[-rating[0]],
+            fix.fixed,
+            _names(told),
+            vulnerability.title,
+            "" if rating is None else rating[1],
+            vector,
+            score,
+            _references(told, vulnerability.id),
+            vectors,
+            vulnerability.epss,
+            vulnerability.epss_percentile,
+            vulnerability.exploited_since,
+            _availability(hits, fix, stream),
+            stream,
+            state,
+            *(own or (None, "")),
+        )
+
+
+class Answer(NamedTuple):
+    """What the database has against one version of a package: hits by vulnerability's number."""
+
+    judge: Judge
+    ecosystem: str
+    hits: dict[int, list[Hit]]
+
+    def tell(self, package: Package, number: int) -> tuple[Any, ...]:
+        """The members of a Finding but its package, in their order."""
+        said = self.judge.verdict(self.ecosystem, number, self.hits[number])
+        return (
+            *said[:_BEFORE_REMEDY],
+            remedies.remedy(package, self.ecosystem, said),
+            self.ecosystem,
+            *said[_BEFORE_REMEDY:],
+            FindingType.PACKAGE_VULNERABILITY,
+        )
 
 
 def _names(told: _Told) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ so that the END of a part never meets an empty run.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sidelight.versions.encoding import checked, number, refused
 
 _RUNS = re.compile(r"([^0-9]*)([0-9]*)")
 _EPOCH_LIMIT = 2**31 - 1  # dpkg keeps it in an int
-_END = 0x02
+_RUN_END = _PART_END = b"\x02"
 
 
 def _weight(char: int) -> int:
@@ -59,13 +60,11 @@ def key(version: str) -> bytes:
 
 
 def _part(text: str) -> bytes:
-    out = bytearray()
-    for match in _RUNS.finditer(text or "0"):
-        letters, digits = match.groups()
-        if not letters and not digits:
-            break
-        out += letters.encode("ascii").translate(_WEIGHTS)
-        out.append(_END)
-        out += number(digits)
-    out.append(_END)
-    return bytes(out)
+    # Where the text ends the expression matches once more, nothing.
+    return b"".join(map(_run, _RUNS.findall(text or "0")[:-1])) + _PART_END
+
+
+@lru_cache(maxsize=1 << 12)  # few are distinct
+def _run(run: tuple[str, str]) -> bytes:
+    letters, digits = run
+    return letters.encode("ascii").translate(_WEIGHTS) + _RUN_END + number(digits)

@@ -10,6 +10,7 @@ Key: epoch, version, release; each of the last two is a tag and value for each r
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sidelight.versions.encoding import checked, number
 
@@ -40,14 +41,15 @@ def without_epoch(version: str) -> str:
 
 
 def _part(text: str) -> bytes:
-    out = bytearray()
-    for run in _RUNS.findall(text):
-        if run == "~":
-            out += _TILDE
-        elif run == "^":
-            out += _CARET
-        elif run[0].isdigit():
-            out += _DIGITS + number(run)
-        else:
-            out += _LETTERS + run.encode("ascii") + b"\0"
-    return bytes(out) + _END
+    return b"".join(map(_run, _RUNS.findall(text))) + _END
+
+
+@lru_cache(maxsize=1 << 12)  # few are distinct: `1`, `el9`, ...
+def _run(run: str) -> bytes:
+    if run == "~":
+        return _TILDE
+    if run == "^":
+        return _CARET
+    if run[0].isdigit():
+        return _DIGITS + number(run)
+    return _LETTERS + run.encode("ascii") + b"\0"

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from sidelight.advisories.ecosystems import LANGUAGES
-from sidelight.advisories.remedies import Remedies
-from sidelight.model import Package
+from sidelight.advisories.remedies import command
 
 
 class Case(NamedTuple):
@@ -23,8 +22,7 @@ class Case(NamedTuple):
     words: str
 
     def command(self) -> str:
-        package = Package(self.kind, self.name, "1", "/p", "")
-        return Remedies(package, self.ecosystem)[self.fixed, self.errata]
+        return command(self.kind, self.name, self.ecosystem, self.fixed, self.errata)
 
 
 COMMANDS = [
