@@ -101,9 +101,11 @@ $(LINTERS)/.installed: deploy/lint-requirements.txt | $(UV)
 	@VIRTUAL_ENV=$(LINTERS) $(UV) pip install --quiet -r deploy/lint-requirements.txt
 	@touch $@
 
-deploy: $(LINTERS)/.installed ## lint deploy/: Dockerfile, compose, CloudFormation, the chart as Helm renders it
+deploy: $(STAMP) $(LINTERS)/.installed ## lint deploy/, the chart as Helm renders it; build the image, ask Prometheus (root, long)
 	$(LINTERS)/bin/hadolint deploy/Dockerfile
 	$(LINTERS)/bin/yamllint --strict -c deploy/yamllint.yaml deploy/*.yaml deploy/cloudformation deploy/helm/sidelight/*.yaml
 	$(LINTERS)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(LINTERS)/bin/cfn-lint deploy/cloudformation/*.yaml
 	$(LINTERS)/bin/python deploy/render_chart.py
+	@$(MAKE) --no-print-directory packages DEBIAN="buildah mmdebstrap prometheus redis-server"
+	$(BIN)/pytest tests/deploy -m long -rs

@@ -1,4 +1,7 @@
-"""Render the chart with Helm's own engine and check every object against Kubernetes' schemas.
+"""Render the chart with Helm's own engine and check every object against its published schema.
+
+Kubernetes' own objects against its OpenAPI schemas, KEDA's against models made from its CRDs: both
+refuse an unknown field, a number for a text, and what is missing.
 
 For the linters' environment (lint-requirements.txt): `python deploy/render_chart.py`.
 """
@@ -6,10 +9,12 @@ For the linters' environment (lint-requirements.txt): `python deploy/render_char
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cloudcoil.models.keda import v1alpha1
 from helm_python import Chart
 from kubernetes_validate import validate
 
@@ -21,6 +26,30 @@ CASES: tuple[dict[str, Any], ...] = (
 )
 
 
+# What the Prometheus scaler takes (KEDA's documentation): the CRD lets any text be a trigger's.
+PROMETHEUS = {"serverAddress", "query", "threshold", "activationThreshold", "ignoreNullValues"}
+# A broken object each, so that a schema that lets everything pass is noticed.
+WRONG: tuple[dict[str, Any], ...] = (
+    {"minReplicas": 1}, {"minReplicaCount": "1"}, {"triggers": None},
+    {"triggers": [{"type": "prometheus", "metadata": {"threshold": 4}}]},
+)  # fmt: skip
+
+
+def check_keda(one: dict[str, Any]) -> None:
+    """Raise ValueError for what KEDA would refuse."""
+    kind = getattr(v1alpha1, one["kind"])
+    kind.model_validate(one, strict=True, extra="forbid")
+    for trigger in one["spec"]["triggers"]:
+        if trigger["type"] != "prometheus" or set(trigger["metadata"]) - PROMETHEUS:
+            raise ValueError(f"an unknown trigger: {trigger}")
+    for wrong in WRONG:
+        try:
+            kind.model_validate(one | {"spec": one["spec"] | wrong}, strict=True, extra="forbid")
+        except ValueError:
+            continue
+        raise AssertionError(f"{wrong} would pass")
+
+
 def main() -> None:
     """Print how many objects are right; a traceback where one is not."""
     for values in CASES:
@@ -28,9 +57,12 @@ def main() -> None:
             texts = chart.render(values, name="r").values()
         objects = [one for text in texts for one in yaml.safe_load_all(text) if one]
         for one in objects:
-            if not one["apiVersion"].startswith("keda.sh/"):
+            if one["apiVersion"].startswith("keda.sh/"):
+                check_keda(one)
+            else:
                 validate(one, KUBERNETES, strict=True)
-        sys.stdout.write(f"{len(objects)} objects, {values or 'the default values'}\n")
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(o["kind"] for o in objects).items())
+        sys.stdout.write(f"{kinds}: {values or 'the default values'}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""What KEDA scales by, asked as KEDA asks: a real Prometheus over `sidelight serve` and Redis."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from sidelight.model import Instance
+from sidelight.store import State, Store
+from tests.dispatcher.test_serve import served
+from tests.workers.servers import client, free_port, server, wait_for
+from workers.app import make_app
+from workers.holding import Next
+from workers.settings import Settings
+from workers.tasks import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.enable_socket]
+
+CHART = Path(__file__).parents[2] / "deploy/helm/sidelight"
+REGIONS = ("eu-west-1", "us-east-1")
+
+
+def query(worker: dict[str, Any]) -> str:
+    """A ScaledObject's query, as the chart's template makes it for one of `workers`."""
+    template = (CHART / "templates/workers.yaml").read_text()
+    found = re.search(r"^ +query: (.*)$", template, re.MULTILINE)
+    assert found is not None
+    text = re.sub(
+        r"\{\{ with \.region \}\}(.*?)\{\{ end \}\}",
+        lambda match: match[1].replace("{{ . }}", worker["region"]) if worker["region"] else "",
+        found[1].replace("{{ .queues }}", worker["queues"]),
+    )
+    assert "{{" not in text
+    return text
+
+
+@contextmanager
+def prometheus(directory: Path, target: str) -> Iterator[str]:
+    """A server that scrapes one target; its URL."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is absent")
+    directory.mkdir()
+    jobs = [{"job_name": "sidelight", "static_configs": [{"targets": [target]}]}]
+    settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        program,
+        f"--config.file={directory}/prometheus.yml",
+        f"--web.listen-address={address}",
+        f"--storage.tsdb.path={directory}/data",
+    ]
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def asked(url: str, text: str) -> float | None:
+    """The one value of an instant query, as KEDA's scaler takes it."""
+    given = urllib.parse.urlencode({"query": text})
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{given}") as answer:  # noqa: S310 - ours
+            (one,) = json.load(answer)["data"]["result"]
+    except (OSError, ValueError):
+        return None
+    return float(one["value"][1])
+
+
+def hold(store: Store, instance: str, region: str) -> None:
+    """A scan that a worker reads."""
+    store.fleet.discovered("1", region, [Instance(instance, "1", region, "running", ())])
+    (scan,) = store.scans.create([("1", region, instance)], "here")
+    for state in (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING, State.READING):
+        claimed = store.scans.claim(scan.id, [scan.state], 600)
+        assert claimed is not None
+        store.scans.advance(claimed, state)
+        scan = store.scans.get(scan.id)
+    assert store.scans.claim(scan.id, [State.READING], 600) is not None
+
+
+@pytest.mark.parametrize("regional", [False, True], ids=["one place", "regional queues"])
+def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
+    regional: bool, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = Settings(
+        broker_url=f"redis://127.0.0.1:{port}/0",
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        regional_queues=regional,
+    )
+    workers = yaml.safe_load((CHART / "values.yaml").read_text())["workers"]
+    if regional:
+        workers = [worker | {"region": region} for worker in workers for region in REGIONS]
+    with (
+        server(tmp_path / "redis", [f"port {port}"], probe=client(port)),
+        Store(settings.store_url) as store,
+    ):
+        store.migrate()
+        application = make_app(settings)
+        for state, region, priority, many in (
+            (State.READING, "eu-west-1", 6, 5), (State.READING, "eu-west-1", 0, 2),
+            (State.EVALUATING, "us-east-1", 6, 1), (State.NEW, "us-east-1", 6, 4),
+            (State.DELETING, "eu-west-1", 6, 3),
+        ):  # fmt: skip
+            for number in range(many):
+                publish(application, settings, f"{state}{number}", Next(state, region, priority))
+        application.close()
+        hold(store, "i-1", "eu-west-1")
+        hold(store, "i-2", "us-east-1")
+        with (
+            served(store, settings) as serving,
+            prometheus(tmp_path / "prometheus", serving.url.split("/")[2]) as url,
+        ):
+            wait_for(lambda: asked(url, "count(sidelight_queue_jobs)"), "a scrape")
+            told = {(w["name"], w["region"]): asked(url, query(w)) for w in workers}
+            # Its absence is nought, not an error that KEDA would scale by its fallback for.
+            assert asked(url, query(workers[0] | {"queues": "nobodys"})) == 0.0
+    if regional:
+        assert told == {
+            ("waiting", "eu-west-1"): 3.0, ("waiting", "us-east-1"): 4.0,
+            ("computing", "eu-west-1"): 5.0 + 2.0 + 1.0, ("computing", "us-east-1"): 1.0 + 1.0,
+        }  # fmt: skip
+    else:
+        assert told == {("waiting", ""): 7.0, ("computing", ""): 8.0 + 2.0}
