@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.filesystems.crc32c import POLYNOMIAL, advance, crc32c, crc32c_many
+from sidelight.filesystems.crc32c import POLYNOMIAL, advance, all_are, crc32c, crc32c_many
 
 
 def bitwise(data: bytes, register: int) -> int:
@@ -60,7 +60,32 @@ def test_more_rows_than_a_slab_holds() -> None:
         assert result[index] == bitwise(array[index].tobytes(), 0xFFFFFFFF)
 
 
-@given(st.integers(0, 0xFFFFFFFF), st.integers(0, 600))
+@given(
+    st.integers(0, 9),
+    st.sampled_from([1, 4, 12, 60, 128, 4096, 5000]),
+    st.integers(0, 1 << 32),
+    st.integers(0, 7),
+)
+def test_rows_are_judged_together_as_one_by_one(
+    rows: int, length: int, seed: int, fault: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    array = chance.integers(0, 256, (rows, length), np.uint8)
+    seeds = chance.integers(0, 1 << 32, rows, np.uint32)
+    registers = crc32c_many(array, seeds)
+    data = array.tobytes()
+    assert all_are(data, length, registers, seeds)
+    if rows:
+        registers[seed % rows] ^= np.uint32(1 << fault)
+        assert not all_are(data, length, registers, seeds)
+        registers[seed % rows] ^= np.uint32(1 << fault)
+        at = seed % len(data)
+        assert not all_are(
+            data[:at] + bytes([data[at] ^ 1 << fault]) + data[at + 1 :], length, registers, seeds
+        )
+
+
+@given(st.integers(0, 0xFFFFFFFF), st.one_of(st.integers(0, 600), st.sampled_from([8192, 10240])))
 def test_advancing_is_feeding_zeros(register: int, zeros: int) -> None:
     moved = advance(np.array([register], np.uint32), zeros)
     assert moved.tolist() == [bitwise(bytes(zeros), register)]

@@ -120,20 +120,23 @@ def _sort_out(volume: Volume, inodes: Rows, into: _SortedOut) -> None:
     single &= places >= 0
     singles = np.flatnonzero(single).tolist()
     into.single += zip(places[single].tolist(), [numbers[row] for row in singles], strict=True)
-    for row in np.flatnonzero(~single).tolist():
+    rest = np.flatnonzero(~single)
+    fields = (rest, *(values[rest] for values in (directory, formats, lengths, ends, counts)))
+    ftype = volume.superblock.ftype
+    for row, folder, form, length, end, count in zip(*(f.tolist() for f in fields), strict=True):
         number, start = numbers[row], row * size
-        area = data[start + core : start + int(ends[row])]
-        if not directory[row]:
+        area = data[start + core : start + end]
+        if not folder:
             volume.problem(f"inode {number}", "not a directory")
             into.inline.append((number, []))
-        elif formats[row] == layout.FORMAT_LOCAL:
-            entries, fault = parse_shortform(area, int(lengths[row]), volume.superblock.ftype)
+        elif form == layout.FORMAT_LOCAL:
+            entries, fault = parse_shortform(area, length, ftype)
             if fault:
                 volume.problem(f"inode {number}", fault)
             into.inline.append((number, entries))
         else:
-            into.forks.append(bmap.Fork(number, int(formats[row]), int(counts[row]), area))
-            into.sizes[number] = int(lengths[row])
+            into.forks.append(bmap.Fork(number, form, count, area))
+            into.sizes[number] = length
 
 
 def _with_sane_names(volume: Volume, listings: list[Listing]) -> list[Listing]:
