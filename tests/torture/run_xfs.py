@@ -54,6 +54,13 @@ SHAPES = (
     Shape("no-sparse-inodes", ("-m", "finobt=0,reflink=0", "-i", "sparse=0", "-l", "size=4m"),
           size="200M", small=True),
 )  # fmt: skip
+# Of an mkfs.xfs of 6.13 or later, which MKFS_XFS names.
+NEWER = (
+    Shape("parent-pointers", ("-n", "parent=1", "-i", "exchange=1", "-l", "size=10m"),
+          size="200M", small=True),
+    Shape("metadir", ("-m", "metadir=1,uquota,gquota", "-n", "parent=1", "-l", "size=10m"),
+          size="200M", small=True),
+)  # fmt: skip
 
 
 class Outcome(NamedTuple):
@@ -126,7 +133,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--shape", action="append")
     chosen = parser.parse_args()
-    shapes = [shape for shape in SHAPES if not chosen.shape or shape.name in chosen.shape]
+    known = (*SHAPES, *NEWER) if images.MKFS in os.environ else SHAPES
+    shapes = [shape for shape in known if not chosen.shape or shape.name in chosen.shape]
     each = 10
     bad = done = 0
     round_ = 0

@@ -9,6 +9,15 @@ and what the kernel saw in it, after its own replay, as JSON: path -> [mode, siz
     dirty.img    version 5, shut down hard: its log holds files, directories, links, freed inodes
     tiny.img, tiny-dirty.img   the same with few paths, for fuzzing
     version4.img version 4 without types in directories, made by mkfs alone from a list of files
+
+What Debian 12's xfsprogs 6.1 cannot make is made with `MKFS_XFS=…/mkfs.xfs python -m … newer`, by
+that of xfsprogs 6.13 (Debian 13), and read back by a kernel of 6.13 or later:
+
+    parent.img         parent pointers in every inode's attributes
+    metadir.img        a tree of metadata beside the root's, quota and parent pointers
+    metadir-dirty.img  the same shut down hard
+    realtime.img       realtime groups, whose bitmaps and summaries are files of that tree; by mkfs
+                       alone
 """
 
 from __future__ import annotations
@@ -26,6 +35,7 @@ from tests.images.xfs import images
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = ("tiny", "tiny-dirty", "version4", "clean", "dirty")
+NEWER = ("parent", "metadir", "metadir-dirty", "realtime")
 PIECE = 4096
 
 Expected = dict[str, list[object]]
@@ -128,11 +138,38 @@ def _pack(image: Path, name: str, view: dict[bytes, kernel.PathFacts]) -> None:
     subprocess.run(["zstd", "-19", "-qf", str(image), "-o", str(packed)], check=True)
 
 
+def newer() -> int:
+    """Make those that need a newer mkfs.xfs."""
+    parent = ("-n", "parent=1", "-i", "exchange=1")
+    both = ("-m", "metadir=1,uquota,gquota,pquota", "-n", "parent=1")
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "image"
+        for name, options in (("parent", parent), ("metadir", both)):
+            images.make(image, *options, size="24M", small=True)
+            with kernel.mounted(image, "xfs", "rw") as top:
+                images.fill(top, scale=0.04)
+            _pack(image, name, kernel.kernel_view(image, "xfs"))
+        images.make_dirty(image, "-f", *both, size="24M", count=60)
+        _pack(image, "metadir-dirty", kernel.kernel_view(image, "xfs", replay=True))
+        prototype = write_list(Path(folder), 300)
+        realtime = Path(folder) / "realtime"
+        images.run("truncate", "-s", "64M", str(realtime))
+        # Kernels without realtime support mount it neither: a twin tells what is in it.
+        images.make(image, "-p", str(prototype), size="24M", small=True)
+        view = kernel.kernel_view(image, "xfs")
+        with_device = ("-m", "metadir=1", "-r", f"rtdev={realtime}", "-p", str(prototype))
+        images.make(image, *with_device, size="24M", small=True)
+        _pack(image, "realtime", view)
+    return 0
+
+
 def main() -> int:
     """Make them all."""
     if why := images.missing_mounts():
         print(why, file=sys.stderr)  # noqa: T201 - a script
         return 1
+    if sys.argv[1:] == ["newer"]:
+        return newer()
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image"
         images.make(image, size="24M", small=True)

@@ -14,6 +14,7 @@ import fcntl
 import os
 import random
 import shutil
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FICLONE = 0x40049409
+# struct xfs_exchange_range: the first file, two offsets, a length, flags (here: to the ends).
+XFS_IOC_EXCHANGE_RANGE = 0x40285881
+EXCHANGE = struct.Struct("i4xQQQQ")
 
 
 class Load:
@@ -93,6 +97,15 @@ class Load:
         with contextlib.suppress(OSError):
             self.name().rename(self.name())
 
+    def exchange(self) -> None:
+        """All blocks of two files, each for the other's, where the filesystem can."""
+        with (
+            contextlib.suppress(OSError),
+            self.name().open("rb+") as one,
+            self.name().open("rb+") as other,
+        ):
+            fcntl.ioctl(other, XFS_IOC_EXCHANGE_RANGE, EXCHANGE.pack(one.fileno(), 0, 0, 0, 1))
+
     def link(self) -> None:
         """Hard and symbolic links."""
         with contextlib.suppress(OSError):
@@ -126,7 +139,7 @@ class Load:
         """One operation. A full filesystem makes room."""
         steps: list[Callable[[], None]] = [
             self.write, self.write, self.write, self.append, self.clone, self.scatter,
-            self.crowd, self.move, self.link, self.remove, self.remove, self.sync,
+            self.crowd, self.move, self.exchange, self.link, self.remove, self.remove, self.sync,
         ]  # fmt: skip
         try:
             self.chance.choice(steps)()
