@@ -15,6 +15,7 @@ from dispatcher.eligibility import CLOSING
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
 from dispatcher.plan import plan
+from dispatcher.publishing import Publisher, sink_of
 from dispatcher.sweep import Swept, record, sweep
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
@@ -244,6 +245,17 @@ class Control:
             log.warning("%s is older than what the findings are by", self.settings.advisories)
         self._noticed, self._refused = opened, ""
         return newest
+
+    def publish_events(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Send what happened to findings to where the settings say; how many events.
+
+        Raises CloudError, AccessDeniedError where they are not taken, UsageError for no such place.
+        """
+        target = self.settings.publish
+        if not target:
+            return 0
+        sink = sink_of(target, self._session)
+        return Publisher(self.store, target, sink).run(stopped)
 
     def reevaluate(self, *, everywhere: bool = False) -> None:
         """Ask workers to go on with what a new advisory database left to do, where it did.

@@ -24,8 +24,21 @@ _MANAGERS = {
 }  # fmt: skip
 
 
-def event_document(event: FindingEvent, instance: Instance | None) -> dict[str, Any]:
-    """An EventBridge event; `id` is the event's number in the store."""
+def event_document(
+    event: FindingEvent, instance: Instance | None, deployment: str
+) -> dict[str, Any]:
+    """An EventBridge event; `id` is the event's number in the store.
+
+    EventBridge gives an event an id, an account and a region of its own: so those that tell are in
+    the detail as well, under `sidelight`.
+    """
+    detail = finding_document(event.row, instance)
+    detail["sidelight"] = {
+        "eventId": f"{deployment}-{event.sequence}",
+        "sequence": event.sequence,
+        "event": event.kind,
+        "region": event.row.region,
+    }
     return {
         "version": "0",
         "id": str(event.sequence),
@@ -35,7 +48,7 @@ def event_document(event: FindingEvent, instance: Instance | None) -> dict[str, 
         "time": event.at.isoformat(),
         "region": event.row.region,
         "resources": [event.row.instance],
-        "detail": finding_document(event.row, instance),
+        "detail": detail,
     }
 
 
@@ -121,6 +134,8 @@ def _package(package: Package, found: Finding) -> dict[str, Any]:
         "packageManager": _MANAGERS.get(package.type, ""),
         "fixedInVersion": found.fixed_version or "NotAvailable",
         "remediation": found.remediation,
+        # Inspector's sourceLayerHash is of an image's layer; a volume tells whose layer it is.
+        "sourceLayer": package.layer,
     }
     return {"epoch": parts.epoch} | {name: value for name, value in told.items() if value}
 

@@ -66,6 +66,7 @@ class Schedule:
         self._me = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
         self._rounds: threading.Thread | None = None
+        self._publisher: threading.Thread | None = None
         self._failed_at: datetime | None = None
         self._asked_at: datetime | None = None
         self._error = ""
@@ -83,8 +84,9 @@ class Schedule:
                 self._tell(active=active)
                 wait(self._pace.tick)
         finally:
-            if self._rounds is not None:
-                self._rounds.join()
+            for thread in (self._rounds, self._publisher):
+                if thread is not None:
+                    thread.join()
             try:
                 self._control.store.singletons.release(DISPATCHER, self._me)
             except SidelightError as error:
@@ -98,6 +100,7 @@ class Schedule:
                 return False
             tick(store, self._control.publish)
             self._reevaluate()
+            self._tell_events()
             if self._round_is_due():
                 # Beside the ticks: to look at an organization takes minutes.
                 self._rounds = threading.Thread(target=self._round, name="round", daemon=True)
@@ -118,6 +121,23 @@ class Schedule:
         if fresh or self._asked_at is None or now - self._asked_at >= REEVALUATION_ASKED_EVERY:
             self._asked_at = now
             self._control.reevaluate()
+
+    def _tell_events(self) -> None:
+        """Beside the ticks: a re-evaluation may have a great deal to tell."""
+        busy = self._publisher is not None and self._publisher.is_alive()
+        if self._control.settings.publish and not busy:
+            self._publisher = threading.Thread(
+                target=self._publish_events, name="events", daemon=True
+            )
+            self._publisher.start()
+
+    def _publish_events(self) -> None:
+        try:
+            self._control.publish_events(self._stop.is_set)
+        except SidelightError as error:
+            # Where it stopped is in the store: it is tried again at the next tick.
+            self._error = str(error)
+            log.warning("events: %s", error)
 
     def _round_is_due(self) -> bool:
         if self._rounds is not None and self._rounds.is_alive():

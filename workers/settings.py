@@ -63,6 +63,8 @@ class Settings:
     sqs_prefix: str = ""
     # A queue for each stage and region, so that workers read in their own region.
     regional_queues: bool = False
+    # Where the dispatcher sends findings' events: eventbridge:BUS, sns:ARN or file:PATH.
+    publish: str = ""
     # Lets anyone on the broker stop the workers: off but where Flower is to steer.
     remote_control: bool = False
     soft_shutdown_seconds: float = 60.0
@@ -87,6 +89,10 @@ class Settings:
     # wait. The snapshots' storage is not in it (EC2 does not tell their bytes; they live minutes),
     # nor what the scans that are under way have still to read.
     usd_per_day: float = 0.0
+
+    # Whether what container runtimes keep is read as well (/var/lib/docker and the like); it costs
+    # what its files cost, some blocks a layer (docs/cost-model.md).
+    containers: bool = False
 
     # A directory where the blocks that were paid for are kept until their snapshot is deleted, so
     # that a scan whose worker died does not pay twice; empty: none. They are the machines' data.

@@ -11,6 +11,7 @@ from sidelight.aws.ebs import Options, open_snapshot
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.session import Session
 from sidelight.blocks.kept import KeptBlocks
+from sidelight.inventory import collect
 from sidelight.store import Store
 from workers.advisories import Advisories
 from workers.budgets import Budget, rate_for
@@ -87,7 +88,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         deployment=settings.deployment or store.deployment(),
         ec2=ec2,
         open_snapshot=opened,
-        inspect=_inspect,
+        inspect=_inspecting(settings),
         match=advisories.match,
         unmatched=advisories.unmatched,
         opened=advisories.opened,
@@ -116,5 +117,12 @@ def _renewal(
     return renew
 
 
-def _inspect(sources: Sequence[BlockSource], devices: tuple[str, ...]) -> Inventory:
-    return scan.inspect(sources, scan.Options(devices=devices))
+def _inspecting(
+    settings: Settings,
+) -> Callable[[Sequence[BlockSource], tuple[str, ...]], Inventory]:
+    collecting = collect.Options(include_containers=settings.containers)
+
+    def inspect(sources: Sequence[BlockSource], devices: tuple[str, ...]) -> Inventory:
+        return scan.inspect(sources, scan.Options(devices=devices, collecting=collecting))
+
+    return inspect

@@ -15,6 +15,7 @@ from dispatcher import fleet_report as report
 from dispatcher.commands.fleet_options import format_option, opened_store, store_option
 from dispatcher.commands.suppress import read_filter
 from dispatcher.inspector import event_document
+from dispatcher.publishing import Publisher, sink_of
 from sidelight.advisories import Database
 from sidelight.errors import UsageError
 from sidelight.report.as_json import dumps
@@ -22,11 +23,16 @@ from sidelight.report.as_table import console_for, table
 from sidelight.store import FindingStatus, Reevaluated
 from sidelight.store.rules import filtered
 from workers.advisories import Opened
+from workers.settings import Settings
+from workers.wiring import session_of
 
 if TYPE_CHECKING:
-    from sidelight.store import Store
+    from collections.abc import Callable
+
+    from sidelight.store import FindingEvent, Store
 
 BETWEEN_LOOKS = 1.0
+wait = time.sleep  # between looks
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -57,33 +63,63 @@ def findings(
 @click.command("events")
 @store_option
 @format_option
-@click.option("--after", type=click.IntRange(0), default=0, help="The last one dealt with.")
+@click.option("--after", type=click.IntRange(0), help="The last one dealt with.")
 @click.option("--follow", is_flag=True, help="Wait for more.")
-def events(form: str, store_url: str | None, after: int, follow: bool) -> None:
+@click.option("--publish", "target", metavar="TARGET",
+              help="Send them there: eventbridge:BUS, sns:ARN, file:PATH or stdout.")  # fmt: skip
+def events(
+    form: str, store_url: str | None, after: int | None, *, follow: bool, target: str | None
+) -> None:
     """What happened to findings, in order, each event with its number: one line each.
 
     JSON is in the shape of Inspector's EventBridge events. Who goes on after the last number that
-    was dealt with gets each event at least once.
+    was dealt with gets each event at least once. With --publish the store remembers that number,
+    for each target: without --after it goes on there, and begins with the events that come from
+    then on.
     """
     with opened_store(store_url) as store:
+        show: Callable[[], int]
+        if target is None:
+            show = _Shown(store, form, after or 0).run
+        else:
+            settings = Settings.from_environment()
+            sink = sink_of(target, session_of(settings))
+            show = Publisher(store, target, sink, after=after).run
         while True:
-            batch = store.outbox.after(after)
-            for event in batch:
-                after = event.sequence
-                if form == "json":
-                    instance = store.fleet.instance(event.row.account, event.row.instance)
-                    click.echo(json.dumps(event_document(event, instance)))
-                else:
-                    found = event.row.finding
-                    click.echo(
-                        f"{event.sequence} {event.at.isoformat()} {event.kind} "
-                        f"{event.row.instance} {found.severity.value} {found.headline!r}"
-                    )
-            sys.stdout.flush()
-            if not batch:
-                if not follow:
-                    return
-                time.sleep(BETWEEN_LOOKS)
+            count = show()
+            if not count and not follow:
+                return
+            if not count:
+                wait(BETWEEN_LOOKS)
+
+
+class _Shown:
+    """The events, as lines; how far it is stays from look to look."""
+
+    def __init__(self, store: Store, form: str, after: int) -> None:
+        self._store = store
+        self._form = form
+        self._after = after
+        self._deployment = store.deployment() if form == "json" else ""
+
+    def run(self) -> int:
+        """What is new; how many."""
+        batch = self._store.outbox.after(self._after)
+        for event in batch:
+            click.echo(self._line(event))
+            self._after = event.sequence
+        sys.stdout.flush()
+        return len(batch)
+
+    def _line(self, event: FindingEvent) -> str:
+        row = event.row
+        if self._form == "json":
+            instance = self._store.fleet.instance(row.account, row.instance)
+            return json.dumps(event_document(event, instance, self._deployment))
+        return (
+            f"{event.sequence} {event.at.isoformat()} {event.kind} "
+            f"{row.instance} {row.finding.severity.value} {row.finding.headline!r}"
+        )
 
 
 @click.command("reevaluate")
@@ -126,7 +162,7 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
         part = store.reevaluation.step(opened)
         done += part
         if part.left and not part.packages and not part.instances:
-            time.sleep(BETWEEN_LOOKS)  # others hold the last rows
+            wait(BETWEEN_LOOKS)  # others hold the last rows
     store.rules.judge()
     return done
 

@@ -184,10 +184,10 @@ def _read_instance(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
 
     if given["reader"] != "own":
         raise UsageError("--reader is for images and snapshots", where=given["targets"][0])
-    if given["containers"]:
-        raise UsageError("--containers is for images and snapshots", where=given["targets"][0])
+    settings = Settings.from_environment()
     settings = replace(
-        Settings.from_environment(),
+        settings,
+        containers=given["containers"] or settings.containers,
         in_flight=given["in_flight"],
         block_cache=given.get("block_cache") or "",
     )

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 @click.option("--exclusion-tag", default=Configuration().exclusion_tag, show_default=True)
 @click.option("--every", type=click.FloatRange(0), default=Pace().round, show_default=True,
               help="Seconds between looks for instances.")  # fmt: skip
+@click.option("--publish", metavar="TARGET", envvar="SIDELIGHT_PUBLISH", default="",
+              help="Send findings' events to eventbridge:BUS, sns:ARN or file:PATH.")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
               help="Write this file at every tick, some 10 seconds apart.")  # fmt: skip
-def run(running_only: bool, exclusion_tag: str, every: float, health: Path | None,
+def run(running_only: bool, exclusion_tag: str, every: float, publish: str, health: Path | None,
         **given: Any) -> None:  # fmt: skip
     """Run the dispatcher: discover, plan, publish and sweep, until SIGTERM.
 
@@ -46,7 +48,7 @@ def run(running_only: bool, exclusion_tag: str, every: float, health: Path | Non
     configuration = Configuration(exclusion_tag=exclusion_tag)
     if running_only:
         configuration = replace(configuration, states=frozenset({"running"}))
-    control = Control(Settings.from_environment())
+    control = Control(replace(Settings.from_environment(), publish=publish))
     schedule = Schedule(
         control, Wanted(**given), configuration, pace=Pace(round=every), health=health
     )

@@ -7,6 +7,7 @@ event at least once, whatever falls in between.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime  # noqa: TC003 - a NamedTuple's
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,8 +17,8 @@ from sqlalchemy import Connection, Row, select
 from sidelight.model import Finding
 from sidelight.store import codec
 from sidelight.store.rows import FindingEvent, FindingRow, FindingStatus, Place
-from sidelight.store.schema import finding_details, finding_events, findings
-from sidelight.store.statements import parts, put_rows, raised, value
+from sidelight.store.schema import finding_details, finding_events, findings, sequences
+from sidelight.store.statements import insert, parts, put_rows, raised, value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +110,28 @@ class Outbox:
         with self._database.read() as connection:
             return value(connection, "events")
 
+    def position(self, reader: str) -> int:
+        """The last event that a reader has dealt with; for a new reader, the last there is now."""
+        name = _reader(reader)
+        with self._database.write() as connection:
+            statement = insert(connection, sequences).on_conflict_do_nothing()
+            connection.execute(statement, {"name": name, "value": value(connection, "events")})
+            return value(connection, name)
+
+    def reached(self, reader: str, sequence: int) -> None:
+        """Remember that. Of two that read as one, the one that is behind changes nothing."""
+        name = _reader(reader)
+        with self._database.write() as connection:
+            values = {"name": name, "value": sequence}
+            statement = insert(connection, sequences).values(values)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={"value": sequence},
+                    where=sequences.c.value < sequence,
+                )
+            )
+
     def after(self, sequence: int, limit: int = 1000) -> list[FindingEvent]:
         """The next events in order. What is said of the finding is what is known of it now."""
         query = (
@@ -120,6 +143,11 @@ class Outbox:
         )
         with self._database.read() as connection:
             return [_event(row) for row in connection.execute(query)]
+
+
+def _reader(name: str) -> str:
+    """A reader's counter: a name may be longer than a counter's can be."""
+    return f"read {hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 
 def _event(row: Row[Any]) -> FindingEvent:

@@ -364,7 +364,7 @@ suppression_rules = Table(
 )
 
 # Counters that are read and raised within transactions: `events`, `rules`, `judged`,
-# `advisories`, `passed`, `packages`.
+# `advisories`, `passed`, `packages`; and how far each reader of the events is.
 sequences = Table(
     "sequences",
     metadata,

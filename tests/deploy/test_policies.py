@@ -16,6 +16,8 @@ PAIRS = {
     "target-sharing-policy": ("target", "Share"),
     "scanner-policy": ("scanner", "Enter"),
     "scanner-sharing-policy": ("scanner", "Read"),
+    "scanner-bus-policy": ("scanner", "Bus"),
+    "scanner-topic-policy": ("scanner", "Topic"),
 }
 
 
@@ -52,7 +54,7 @@ def test_a_template_has_the_policy_of_its_file(name: str) -> None:
     assert written == json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
 
 
-def test_no_policy_writes_beyond_our_snapshots() -> None:
+def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
     writes = {
         action
         for name in PAIRS
@@ -61,8 +63,8 @@ def test_no_policy_writes_beyond_our_snapshots() -> None:
     }
     assert writes == {
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
-        "ec2:ModifySnapshotAttribute", "kms:CreateGrant", "kms:Decrypt", "sts:AssumeRole",
-        "sts:TagSession",
+        "ec2:ModifySnapshotAttribute", "events:PutEvents", "kms:CreateGrant", "kms:Decrypt",
+        "sns:Publish", "sts:AssumeRole", "sts:TagSession",
     }  # fmt: skip
 
 

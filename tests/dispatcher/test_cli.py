@@ -253,4 +253,3 @@ def test_containers_are_read_where_asked_for_and_labelled(tmp_path: Path) -> Non
         found[options] = {item["name"]: item.get("layer", "") for item in packages}
     assert found[()] == {"bash": ""}
     assert found["--containers",] == {"bash": "", "musl": "docker"}
-    assert run("inventory", "i-0123456789abcdef0", "--containers").returncode == 2

@@ -290,7 +290,10 @@ def test_an_event_has_the_shape_of_inspectors(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
     (event,) = store.outbox.after(0)
     machine = Instance("i-1", ACCOUNT, REGION, "running", (), (("a", "b"),), image_id="ami-1")
-    document = event_document(event, machine)
+    document = event_document(event, machine, "ours")
+    assert document["detail"].pop("sidelight") == {
+        "eventId": "ours-1", "sequence": 1, "event": "OPENED", "region": REGION,
+    }  # fmt: skip
     assert document["detail-type"] == "Inspector2 Finding"
     shape: Any = botocore.session.get_session().get_service_model("inspector2").shape_for("Finding")
     report = ParamValidator().validate(document["detail"], shape)
