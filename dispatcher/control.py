@@ -6,7 +6,8 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeVar
 
 from kombu.exceptions import OperationalError
 
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dispatcher.eligibility import Configuration
+    from sidelight.model import Instance
     from workers.advisories import Opened
     from workers.holding import Next
     from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 BETWEEN_LOOKS = 0.25
 # Instances whose findings a worker brings to a new database by itself; a region's workers at most.
 OF_ONE_WORKER, MOST_ASKED = 2000, 8
@@ -97,7 +100,8 @@ class Control:
         """
         closed = [place for place in places if isinstance(place, Unreachable)]
         open_ = [place for place in places if isinstance(place, Place)]
-        scans: list[Scan] = []
+        running: list[str] = []
+        due: list[Sequence[Instance]] = []
         reached: list[Place] = []
         with ThreadPoolExecutor(AT_ONCE) as pool:
             looked = pool.map(lambda place: self._discovered(place, configuration), open_)
@@ -106,11 +110,16 @@ class Control:
                     closed.append(found)
                     continue
                 reached.append(place)
-                scans += self._start(place, found, configuration, on_demand=on_demand, only=only)
+                there, new = self._plan(
+                    place, found, configuration, on_demand=on_demand, only=only
+                )
+                running += there
+                due.append(new)
                 if stopped():
                     pool.shutdown(cancel_futures=True)
                     break
         self._cover(reached, closed)
+        scans = self._start(running, in_turns(due), on_demand=on_demand)
         return Started(tuple(scans), tuple(reached), tuple(closed))
 
     def start_scans(
@@ -126,7 +135,8 @@ class Control:
         The scans are those made now and those that were under way.
         """
         found = self._discover(place, configuration)
-        return self._start(place, found, configuration, on_demand=on_demand, only=only)
+        running, due = self._plan(place, found, configuration, on_demand=on_demand, only=only)
+        return self._start(running, due, on_demand=on_demand)
 
     def _discover(self, place: Place, configuration: Configuration) -> Discovery:
         keys = Kms(self._session, place.account, place.region)
@@ -168,7 +178,7 @@ class Control:
         except (AccessDeniedError, CloudError, BudgetSpentError) as error:
             return Unreachable(place.account, place.region, error)
 
-    def _start(
+    def _plan(
         self,
         place: Place,
         found: Discovery,
@@ -176,7 +186,8 @@ class Control:
         *,
         on_demand: bool,
         only: Collection[str],
-    ) -> list[Scan]:
+    ) -> tuple[list[str], Sequence[Instance]]:
+        """The scans that are under way, and the instances that are due; coverage is written."""
         known = self.store.fleet.known(account=place.account, region=place.region)
         if only:
             known = [one for one in known if one.instance.id in only]
@@ -190,11 +201,15 @@ class Control:
         self.store.fleet.cover(planned.coverage)
         ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
         self.store.findings.close_instances(place.account, ineligible)
-        running = [one.live_scan for one in known if one.live_scan]
+        return [one.live_scan for one in known if one.live_scan], planned.due
+
+    def _start(
+        self, running: Sequence[str], due: Sequence[Instance], *, on_demand: bool
+    ) -> list[Scan]:
         made = enqueue(
             self.store,
             self.publish,
-            planned.due,
+            due,
             self.deployment,
             priority=ON_DEMAND if on_demand else SCHEDULED,
         )
@@ -335,6 +350,15 @@ class Control:
     def _ec2(self, place: Place) -> Ec2:
         pace = self._budget.pace(place.account, place.region)
         return Ec2(self._session, place.account, place.region, pace=pace)
+
+
+def in_turns(parts: Sequence[Sequence[T]]) -> list[T]:
+    """One of each part, then the next of each.
+
+    Accounts have budgets of their own: a queue in their order would use one at a time.
+    """
+    rounds = zip_longest(*parts, fillvalue=None)
+    return [one for turn in rounds for one in turn if one is not None]
 
 
 def failed(scans: Sequence[Scan]) -> list[Scan]:

@@ -150,7 +150,7 @@ class Embedded:
         return _Worker(command, log_path, process)
 
     def _start_workers(self, directory: Path) -> None:
-        sizes = {"waiting": max(8, 4 * self._concurrency), "computing": self._concurrency}
+        sizes = {"waiting": max(16, 8 * self._concurrency), "computing": self._concurrency}
         for kind, size in sizes.items():
             command = worker_command(
                 kind, self.settings, regions=self._regions, size=size, application=self._application

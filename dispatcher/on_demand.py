@@ -17,7 +17,7 @@ from sidelight.errors import CloudError, UsageError
 from sidelight.model import ReadStats
 from sidelight.store import TERMINAL, Scan, State
 from workers import steps
-from workers.holding import held
+from workers.holding import Next, held
 from workers.wiring import make_context
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sidelight.model import Inventory
     from sidelight.store import Store
     from workers.context import Context
-    from workers.holding import Next
     from workers.settings import Settings
 
 LONGEST_WAIT = 2.0  # seconds; a person waits for this scan
@@ -102,8 +101,12 @@ def _walk(control: InProcess, context: Context, scan: Scan, sleep: Callable[[flo
         upcoming = run_stage(context, scan_id, following.state)
         if upcoming is not None:
             control.messages.append((scan_id, upcoming))
-        elif control.store.scans.get(scan.id).state not in TERMINAL:
-            raise CloudError("was taken over by another worker", where=scan.instance)
+            continue
+        present = control.store.scans.get(scan_id)
+        if present.state not in TERMINAL:
+            # A fleet's worker has it, or will look at it: we come back to where it is by then.
+            again = Next(present.state, present.region, present.priority, steps.FIRST_LOOK)
+            control.messages.append((scan_id, again))
 
 
 def run_stage(context: Context, scan_id: str, state: State) -> Next | None:

@@ -90,6 +90,8 @@ def make_app(settings: Settings) -> Celery:
         worker_enable_soft_shutdown_on_idle=False,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        # A worker's events are sent some at a time.
+        worker_consumer="workers.events:Consumer",
         # Flower is told when a worker receives a task; that it was sent is told by the queue.
         task_send_sent_event=False,
         broker_connection_retry_on_startup=True,

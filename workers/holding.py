@@ -102,15 +102,15 @@ def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]
         if present.lease != scan.lease:
             return False
         try:
-            _failed(context, present, error)
+            failed(context, present, error)
         except LeaseLostError:
             return False
     return True
 
 
 def upcoming(context: Context, scan: Scan, ended: Turn) -> Next | None:
-    """What is to be published for a scan after this turn, or None where it has ended."""
-    to, due = ended.left[scan.id]
+    """What is to be published for a scan after this turn; None where it has ended, or is served."""
+    to, due = ended.left.get(scan.id, (State.DONE, scan.next_at))
     if to not in LIVE:
         return None
     delay = max(0.0, (due - context.store.clock()).total_seconds())
@@ -128,7 +128,7 @@ def _most(context: Context, scan: Scan) -> int:
     return settings.delete_attempts if scan.state is State.DELETING else settings.attempts
 
 
-def _failed(context: Context, scan: Scan, error: Exception) -> None:
+def failed(context: Context, scan: Scan, error: Exception) -> None:
     """Another attempt later, or the way to FAILED."""
     settings, scans = context.settings, context.store.scans
     reason = f"{type(error).__name__}: {error}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sidelight.errors import CloudError, SnapshotNotFoundError
 from sidelight.model import Status
 from sidelight.store import Cost, Snapshot, State
+from sidelight.store.looks import Settled
 from workers.ending import end
 from workers.holding import BUSY_ATTEMPT, GiveUpError, backoff, held, key_or
 from workers.witness import Witness
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 PENDING, COMPLETED = "pending", "completed"
 ONE_AT_A_TIME = frozenset({"st1", "sc1"})  # volumes that EC2 makes one snapshot of at a time
 REEVALUATE_SECONDS = 30.0  # then scans that wait in the same queue have their turn
+FIRST_LOOK = 1.0  # seconds after CreateSnapshots
 AFTER_SPENT = 900.0  # seconds until a scan looks again whether there is money for it
 
 
@@ -48,7 +50,10 @@ def take_snapshots(context: Context, scan_id: str) -> Next | None:
 
 
 def await_snapshots(context: Context, scan_id: str) -> Next | None:
-    """One describe. All completed: on to READING; pending: again later, holding no worker."""
+    """One describe. All completed: on to READING; pending: again later, holding no worker.
+
+    Of this scan alone: the queue's workers look at a whole place at once (`workers.looking`).
+    """
     return held(context, scan_id, (State.SNAPSHOTS_PENDING,), _await)
 
 
@@ -119,9 +124,8 @@ def _take(context: Context, scan: Scan) -> None:
         Snapshot(info.id, scan.id, info.volume, order.get(info.volume, len(order)), info.state, now)
         for info in made
     ]
-    context.store.scans.advance(
-        scan, State.SNAPSHOTS_PENDING, made=rows, delay=0.0 if _all_done(made) else 1.0
-    )
+    first = 0.0 if all_done(made) else FIRST_LOOK
+    context.store.looks.pend(scan, rows, first=first, every=context.settings.poll_seconds)
 
 
 def _intend(context: Context, scan: Scan, instance: Instance) -> str:
@@ -156,9 +160,19 @@ def _one_call(found: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
 def _await(context: Context, scan: Scan) -> None:
     ec2 = context.ec2(scan.account, scan.region)
     known = context.store.scans.snapshots(scan.id)
-    infos = {info.id: info for info in ec2.snapshots_by_id([snapshot.id for snapshot in known])}
+    infos = ec2.snapshots_by_id([snapshot.id for snapshot in known])
+    context.store.looks.settle([seen(context, scan, known, infos)], alone=True)
+
+
+def seen(
+    context: Context, scan: Scan, known: Sequence[Snapshot], infos: Sequence[SnapshotInfo]
+) -> Settled:
+    """What a look at a scan's snapshots means. Raises GiveUpError.
+
+    `infos` are those of `known` that EC2 showed: it raises nothing for one that is gone.
+    """
     age = (context.store.clock() - scan.entered_at).total_seconds()
-    for info in infos.values():
+    for info in infos:
         if info.state not in (PENDING, COMPLETED):
             raise GiveUpError(
                 f"is in state {info.state}: {info.message}",
@@ -166,18 +180,17 @@ def _await(context: Context, scan: Scan) -> None:
                 code=key_or("INTERNAL_ERROR", info.message),
             )
     # A new snapshot may not be in EC2's listing yet: absent is as pending, for a while.
-    if len(infos) == len(known) and _all_done(list(infos.values())):
-        context.store.scans.advance(
-            scan, State.READING, made=[replace(snapshot, state=COMPLETED) for snapshot in known]
-        )
-    elif age > context.settings.snapshot_seconds:
-        raise GiveUpError(f"not completed after {age:.0f} s", where=", ".join(sorted(infos)))
-    else:
-        # The longer it has taken, the rarer the looks: a fifth of its time may be lost, no more.
-        context.store.scans.postpone(scan, max(context.settings.poll_seconds, age / 5))
+    if len(infos) == len(known) and all_done(infos):
+        return Settled(scan, completed=True)
+    if age > context.settings.snapshot_seconds:
+        missing = ", ".join(sorted(snapshot.id for snapshot in known))
+        raise GiveUpError(f"not completed after {age:.0f} s", where=missing)
+    # The longer it has taken, the rarer the looks: a fifth of its time may be lost, no more.
+    return Settled(scan, completed=False, delay=max(context.settings.poll_seconds, age / 5))
 
 
-def _all_done(infos: Sequence[SnapshotInfo]) -> bool:
+def all_done(infos: Sequence[SnapshotInfo]) -> bool:
+    """Whether there are some and all are completed."""
     return bool(infos) and all(info.state == COMPLETED for info in infos)
 
 
@@ -247,26 +260,42 @@ def _delete(context: Context, scan: Scan) -> None:
     ec2 = context.ec2(scan.account, scan.region)
     tags = context.tags(scan.id)
     known = {snapshot.id: snapshot for snapshot in context.store.scans.snapshots(scan.id)}
-    now = context.store.clock()
-    # By tag as well: a call whose answer was lost made snapshots that no row knows.
-    for info in ec2.snapshots_by_tags(tags):
-        known.setdefault(
-            info.id, Snapshot(info.id, scan.id, info.volume, len(known), info.state, now)
-        )
-    context.store.scans.receipted([s for s in known.values() if s.deleted_at is None])
-    for snapshot_id in known:
-        ec2.delete_snapshot(snapshot_id)
-    left = {info.id for info in ec2.snapshots_by_tags(tags)}
+    if scan.attempts > 1 or not known:
+        _find_more(context, scan, ec2.snapshots_by_tags(tags), known)
+    for _ in range(2):
+        for snapshot_id in known:
+            ec2.delete_snapshot(snapshot_id)
+        # By tag as well: a call whose answer was lost made snapshots that no row knows.
+        by_tag = ec2.snapshots_by_tags(tags)
+        if not _find_more(context, scan, by_tag, known):
+            break
+    left = {info.id for info in by_tag}
     left |= {info.id for info in ec2.snapshots_by_id(sorted(known))}
     if left:
         raise CloudError("still there after deletion", where=", ".join(sorted(left)))
-    seen = f"DescribeSnapshots by tag and by id: none, {context.store.clock().isoformat()}"
+    now = context.store.clock()
+    none = f"DescribeSnapshots by tag and by id: none, {now.isoformat()}"
     context.store.scans.receipted(
-        [replace(s, state="deleted", deleted_at=now, receipt=seen) for s in known.values()]
+        [replace(s, state="deleted", deleted_at=now, receipt=none) for s in known.values()]
     )
     for snapshot_id in known:
         context.forget(snapshot_id)
     end(context, scan, State.FAILED if scan.failure else State.DONE)
+
+
+def _find_more(
+    context: Context, scan: Scan, infos: Sequence[SnapshotInfo], known: dict[str, Snapshot]
+) -> bool:
+    """Remember snapshots of the scan that were not known; whether there were any."""
+    now = context.store.clock()
+    new = {
+        info.id: Snapshot(info.id, scan.id, info.volume, len(known), info.state, now)
+        for info in infos
+        if info.id not in known
+    }
+    context.store.scans.receipted(list(new.values()))
+    known |= new
+    return bool(new)
 
 
 def _instance(context: Context, scan: Scan) -> Instance:

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from sidelight.errors import SidelightError, StoreError
 from sidelight.store import State
-from workers import steps, wiring
+from workers import looking, steps, wiring
 from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
 from workers.contradictions import LONGEST_COUNTDOWN
 from workers.holding import Next
@@ -42,12 +42,21 @@ def publish(application: Celery, settings: Settings, scan_id: str, following: Ne
 
 
 def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
-    context = wiring.context()
-    try:
+    def stage(context: Context, scan_id: str) -> list[tuple[str, Next]]:
         following = step(context, scan_id)
         if _is_next_here(following, context):
             # The row is as if a message had been sent, so that another worker may as well do it.
             following = steps.evaluate(context, scan_id)
+        return [] if following is None else [(scan_id, following)]
+
+    _do(scan_id, stage)
+
+
+def _do(scan_id: str, stage: Callable[[Context, str], list[tuple[str, Next]]]) -> None:
+    """Run a stage and publish what is next, of its scan and of others that it served."""
+    context = wiring.context()
+    try:
+        following = stage(context, scan_id)
     except SystemExit:
         _hand_on(context, scan_id)
         raise
@@ -55,12 +64,13 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
         # The row says nothing new, so the dispatcher's tick will publish the scan again.
         log.exception("scan %s", scan_id)
         return
-    if following is None or following.delay > LONGEST_COUNTDOWN:
-        return
-    try:
-        publish(app, context.settings, scan_id, following)
-    except (OperationalError, OSError) as error:
-        log.warning("scan %s: the broker does not answer: %s", scan_id, error)
+    for one, upcoming in following:
+        if upcoming.delay > LONGEST_COUNTDOWN:
+            continue
+        try:
+            publish(app, context.settings, one, upcoming)
+        except (OperationalError, OSError) as error:
+            log.warning("scan %s: the broker does not answer: %s", one, error)
 
 
 def _hand_on(context: Context, scan_id: str) -> None:
@@ -99,8 +109,8 @@ def take_snapshots(scan_id: str) -> None:
 
 @_task(AWAIT)
 def await_snapshots(scan_id: str) -> None:
-    """SNAPSHOTS_PENDING."""
-    _run(scan_id, steps.await_snapshots)
+    """SNAPSHOTS_PENDING: this scan's, and all others' in its account and region."""
+    _do(scan_id, looking.look)
 
 
 @_task(INSPECT)

@@ -46,7 +46,7 @@ BUSY = frozenset(
 INSTANCE_GONE = frozenset(
     {"InvalidInstanceID.NotFound", "IncorrectState", "IncorrectInstanceState"}
 )
-VOLUMES_AT_ONCE = 200
+FILTERED_AT_ONCE = 200  # EC2 takes no more values of a filter
 UNSHAREABLE = (
     "a snapshot under KMS's default key aws/ebs cannot be shared with another account: read it in "
     "place, or encrypt the volume with a customer key"
@@ -140,10 +140,12 @@ class Ec2:
 
     def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
         """These snapshots; those that do not exist are absent, and that is no error."""
-        if not ids:
-            return []
-        # A filter, not SnapshotIds: one missing id would fail the call for all.
-        return self._described([{"Name": "snapshot-id", "Values": list(ids)}])
+        found: list[SnapshotInfo] = []
+        for begin in range(0, len(ids), FILTERED_AT_ONCE):
+            # A filter, not SnapshotIds: one missing id would fail the call for all.
+            part = list(ids[begin : begin + FILTERED_AT_ONCE])
+            found += self._described([{"Name": "snapshot-id", "Values": part}])
+        return found
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
         """Our own account's snapshots with all these tags; None is any value."""
@@ -189,10 +191,10 @@ class Ec2:
 
     def _volumes(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        for begin in range(0, len(ids), VOLUMES_AT_ONCE):
+        for begin in range(0, len(ids), FILTERED_AT_ONCE):
             # A filter again: a volume may have been deleted since the instances were described.
             part = {
-                "Filters": [{"Name": "volume-id", "Values": ids[begin : begin + VOLUMES_AT_ONCE]}]
+                "Filters": [{"Name": "volume-id", "Values": ids[begin : begin + FILTERED_AT_ONCE]}]
             }
             found |= {v["VolumeId"]: v for v in self._pages("describe_volumes", "Volumes", part)}
         return found

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CONCURRENT = {"st1": 1, "sc1": 1}
 CONCURRENT_ELSE = 5
 MIN_PAGE, MAX_PAGE = 5, 1000
+MAX_FILTER_VALUES = 200
 _HEX = r"[0-9a-f]{8}(?:[0-9a-f]{9})?"
 
 # DescribeSnapshots' filters, without those on tags.
@@ -294,9 +295,20 @@ class SnapshotCalls(EC2Response):
     def _sl_filtered(self, snapshots: list[Any]) -> list[Any]:
         for item in self._get_param("Filters", []) or self._get_param("Filter", []):
             name, values = item.get("Name", ""), item.get("Values", [])
-            patterns = [re.compile(_glob(value)) for value in values]
+            if len(values) > MAX_FILTER_VALUES:
+                raise EC2ClientError(
+                    "FilterLimitExceeded",
+                    "The maximum number of filter values specified on a single call is "
+                    f"{MAX_FILTER_VALUES}",
+                )
+            plain = {value for value in values if not {"*", "?"} & set(value)}
+            patterns = [re.compile(_glob(value)) for value in values if value not in plain]
             read = _filter(name, self.current_account)
-            snapshots = [s for s in snapshots if any(p.match(v) for p in patterns for v in read(s))]
+            snapshots = [
+                s
+                for s in snapshots
+                if any(v in plain or any(p.match(v) for p in patterns) for v in read(s))
+            ]
         return snapshots
 
 

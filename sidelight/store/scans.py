@@ -40,7 +40,7 @@ BACKLOG, MOST_GRACES = 100, 15
 MAKING = (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING)
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
-_SCAN = [
+SCAN_COLUMNS = [
     scans.c[name]
     for name in (
         "id", "deployment", "account", "region", "instance", "state", "created_at", "entered_at",
@@ -85,7 +85,7 @@ class Scans:
             row = connection.execute(_query().where(scans.c.id == scan_id)).first()
         if row is None:
             raise StoreError("no such scan", where=scan_id)
-        return _scan(row)
+        return scan_of(row)
 
     def select(self, ids: Collection[str] | None = None, *, live: bool = False) -> list[Scan]:
         """Scans, oldest first: these, or all; only live ones if asked."""
@@ -94,10 +94,10 @@ class Scans:
             query = query.where(scans.c.state.in_(LIVE))
         with self._database.read() as connection:
             if ids is None:
-                return [_scan(row) for row in connection.execute(query)]
+                return [scan_of(row) for row in connection.execute(query)]
             found: list[Scan] = []
             for part in _parts(list(ids)):
-                found += map(_scan, connection.execute(query.where(scans.c.id.in_(part))))
+                found += map(scan_of, connection.execute(query.where(scans.c.id.in_(part))))
         return sorted(found, key=lambda scan: (scan.created_at, scan.id))
 
     def counts(self) -> dict[State, int]:
@@ -129,11 +129,11 @@ class Scans:
                 publications=0,
                 attempts=scans.c.attempts + 1,
             )
-            .returning(*_SCAN)
+            .returning(*SCAN_COLUMNS)
         )
         with self._database.write() as connection:
             row = connection.execute(statement).first()
-        return None if row is None else _scan(row)
+        return None if row is None else scan_of(row)
 
     def renew(self, scan: Scan, seconds: float) -> bool:
         """The heartbeat: hold the scan for `seconds` from now. False where it is lost."""
@@ -204,6 +204,8 @@ class Scans:
 
     def receipted(self, made: Sequence[Snapshot]) -> None:
         """Remember these snapshots as they are now: seen gone, or found by their tag."""
+        if not made:
+            return
         with self._database.write() as connection:
             remember(connection, made)
 
@@ -216,7 +218,7 @@ class Scans:
             .limit(limit)
         )
         with self._database.read() as connection:
-            return [_scan(row) for row in connection.execute(query)]
+            return [scan_of(row) for row in connection.execute(query)]
 
     def published(self, scan_ids: Sequence[str]) -> None:
         """These scans' messages were sent: the next ones not before their grace is over."""
@@ -315,11 +317,12 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
     to: State,
     *,
     paced: float = 0.0,
+    told: bool = True,
     **values: Any,
 ) -> None:
     """Give the lease back, in the next state or the same. Raises LeaseLostError.
 
-    `paced` is how long it is set aside for a budget.
+    `paced` is how long it is set aside for a budget. `told`: its worker is to publish it.
     """
     values = {
         "state": to,
@@ -337,7 +340,7 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
         values["finished_at"] = now
         connection.execute(intents.delete().where(intents.c.scan == scan.id))
     change(connection, scan, **values)
-    end_turn(connection, scan, now, to, due, paced=paced)
+    end_turn(connection, scan, now, to, due, paced=paced, told=told)
 
 
 def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
@@ -374,11 +377,12 @@ def _held(scan: Scan) -> tuple[Any, ...]:
 
 
 def _values(scan: Scan) -> dict[str, Any]:
-    values: dict[str, Any] = {column.name: getattr(scan, column.name) for column in _SCAN}
+    values: dict[str, Any] = {column.name: getattr(scan, column.name) for column in SCAN_COLUMNS}
     return values | {"publish_at": scan.next_at, "publications": 0}
 
 
-def _scan(row: Row[Any]) -> Scan:
+def scan_of(row: Row[Any]) -> Scan:
+    """A row of SCAN_COLUMNS."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
     values["state"] = State(values["state"])
     return Scan(**values)
@@ -392,7 +396,7 @@ def _select_ids(connection: Connection, ids: list[str]) -> list[str]:
 
 
 def _query() -> Select[Any]:
-    return select(*_SCAN)
+    return select(*SCAN_COLUMNS)
 
 
 def _parts(ids: list[str], size: int = 500) -> Iterable[list[str]]:

@@ -167,6 +167,16 @@ intents = Table(
     Index(None, "volume"),
 )
 
+# When the snapshots that are waited for in an account and region are looked at next: a message for
+# it is on its way, so that no scan needs another one.
+looks = Table(
+    "looks",
+    metadata,
+    _id("account", primary_key=True),
+    _id("region", primary_key=True),
+    _when("due_at"),
+)
+
 # What the stages of scans took, in seconds: a row a scan and stage, its runs added up.
 stage_times = Table(
     "stage_times",

@@ -48,7 +48,8 @@ STAGE_OF: dict[State, str] = {
 class Turn:
     """A claim: since when, and the seconds for which budgets held it back.
 
-    `left`: the state that each scan was released to, by its id, and when it is due there.
+    `left`: the state that each scan was released to, by its id, and when it is due there; not of
+    those that another's message will serve.
     """
 
     since: datetime
@@ -105,15 +106,17 @@ def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
     due: datetime,
     *,
     paced: float,
+    told: bool,
 ) -> None:
     """Add the present turn of a scan that is given back; nothing outside of a turn.
 
-    `paced`: the seconds for which it is set aside for a budget.
+    `paced`: the seconds for which it is set aside for a budget. `told`: a message is to follow.
     """
     begun = current()
     if begun is None:
         return
-    begun.left[scan.id] = (to, due)
+    if told:
+        begun.left[scan.id] = (to, due)
     values = {
         "scan": scan.id,
         "stage": STAGE_OF[scan.state],

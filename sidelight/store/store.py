@@ -12,6 +12,7 @@ from sidelight.store.costs import Costs
 from sidelight.store.engine import BUSY_SECONDS, Database
 from sidelight.store.findings import Findings
 from sidelight.store.fleet import Fleet
+from sidelight.store.looks import Looks
 from sidelight.store.migrate import migrate
 from sidelight.store.outbox import Outbox
 from sidelight.store.reevaluation import Reevaluation
@@ -55,6 +56,7 @@ class Store:
         self.findings = Findings(self._database, clock)
         self.fleet = Fleet(self._database, clock)
         self.costs = Costs(self._database)
+        self.looks = Looks(self._database, clock)
         self.stages = Stages(self._database)
         self.sweeps = Sweeps(self._database, clock)
         self.singletons = Singletons(self._database, clock)

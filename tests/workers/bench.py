@@ -35,6 +35,7 @@ from sidelight.model import (
 )
 from sidelight.store import TERMINAL, FindingStatus, State, Store
 from workers.context import Context
+from workers.looking import look
 from workers.settings import Settings
 from workers.steps import STEPS
 
@@ -338,11 +339,17 @@ class World:
             return False
         due, state, scan_id = self.queue.popleft()
         self.clock.time = max(self.clock.time, due)
-        following = self.trip("stage", lambda: STEPS[state](self.context, scan_id), StoreError)
+        followings = self.trip("stage", lambda: self._stage(state, scan_id), StoreError)
         self.clock.advance(0.1)
-        if following is not None:
-            self._publish(scan_id, following)
+        for one, following in followings:
+            self._publish(one, following)
         return True
+
+    def _stage(self, state: State, scan_id: str) -> list[tuple[str, Next]]:
+        if state is State.SNAPSHOTS_PENDING:
+            return look(self.context, scan_id)
+        following = STEPS[state](self.context, scan_id)
+        return [] if following is None else [(scan_id, following)]
 
 
 class BrokerError(SidelightError, OSError):
