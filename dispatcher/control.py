@@ -110,9 +110,7 @@ class Control:
                     closed.append(found)
                     continue
                 reached.append(place)
-                there, new = self._plan(
-                    place, found, configuration, on_demand=on_demand, only=only
-                )
+                there, new = self._plan(place, found, configuration, on_demand=on_demand, only=only)
                 running += there
                 due.append(new)
                 if stopped():

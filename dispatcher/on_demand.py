@@ -60,7 +60,7 @@ def inspect_instance(
     try:
         context = make_context(control.settings, store=control.store)
         scan = _started(control, instance, region)
-        _walk(control, context, scan, sleep)
+        _walk(control, context, sleep)
         (ended,) = control.store.scans.select([scan.id])
         if ended.state is not State.DONE:
             raise CloudError(ended.failure or ended.last_error, where=instance)
@@ -92,7 +92,7 @@ def _started(control: InProcess, instance: str, region: str | None) -> Scan:
     return scans[-1]
 
 
-def _walk(control: InProcess, context: Context, scan: Scan, sleep: Callable[[float], None]) -> None:
+def _walk(control: InProcess, context: Context, sleep: Callable[[float], None]) -> None:
     """Every stage in its turn, to the end."""
     while control.messages:
         scan_id, following = control.messages.popleft()

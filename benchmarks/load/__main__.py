@@ -81,9 +81,7 @@ def scan(options: Options, running: Rig) -> Figures:
     before = Usage.now(running)
     begin = time.perf_counter()
     places = [Place(account, REGION) for account in accounts(options.accounts)]
-    started: list[Scan] = []
-    for place in places:
-        started += control.start_scans(place, Configuration(), on_demand=False)
+    started = control.start_everywhere(places, Configuration(), on_demand=False).scans
     dispatched = Usage.now(running)
     say(f"{len(started)} scans enqueued after {time.perf_counter() - begin:.1f} s")
     sampler.start()

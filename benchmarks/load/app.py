@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.client import BaseClient
 
 from sidelight.store.engine import Database
-from workers import steps
+from workers import looking, steps
 from workers.app import COMPUTING, app
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 LOG = os.open(os.environ["SIDELIGHT_LOAD_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-STEPS = {
-    "take": "take_snapshots",
-    "await": "await_snapshots",
-    "inspect": "inspect",
-    "evaluate": "evaluate",
-    "delete": "delete_snapshots",
-}
+STEPS: tuple[tuple[str, Any, str], ...] = (
+    ("take", steps, "take_snapshots"),
+    ("await", looking, "look"),
+    ("inspect", steps, "inspect"),
+    ("evaluate", steps, "evaluate"),
+    ("delete", steps, "delete_snapshots"),
+)
 
 
 class Spent(threading.local):
@@ -105,5 +105,5 @@ changed: Any = Database
 changed.write, changed.read = _store(Database.write), _store(Database.read)
 changed = BaseClient
 changed._make_api_call = _aws(changed._make_api_call)  # noqa: SLF001 - the one place of all calls
-for stage, function in STEPS.items():
-    setattr(steps, function, _stage(stage, getattr(steps, function)))
+for stage, module, function in STEPS:
+    setattr(module, function, _stage(stage, getattr(module, function)))

@@ -48,9 +48,7 @@ class Looks:
         self._database = database
         self._clock = clock
 
-    def pend(
-        self, scan: Scan, made: Sequence[Snapshot], *, first: float, every: float
-    ) -> None:
+    def pend(self, scan: Scan, made: Sequence[Snapshot], *, first: float, every: float) -> None:
         """To SNAPSHOTS_PENDING with the snapshots that were made.
 
         To be published only where no look at the place is due within `every` seconds: that one

@@ -140,8 +140,10 @@ def test_two_dispatchers_at_once_make_one_scan_an_instance(
     (place,) = one.places((), ())
     found = one._discover(place, Configuration()), other._discover(place, Configuration())
     options: dict[str, Any] = {"on_demand": False, "only": ()}
-    one._start(place, found[0], Configuration(), **options)
-    other._start(place, found[1], Configuration(), **options)
+    _, due = one._plan(place, found[0], Configuration(), **options)
+    _, due_too = other._plan(place, found[1], Configuration(), **options)
+    one._start([], due, on_demand=False)
+    other._start([], due_too, on_demand=False)
     assert len(one.store.scans.select()) == 2
     assert len(one.messages) + len(other.messages) == 2
 

@@ -79,9 +79,11 @@ CATALOGUE = {
     "broker.acknowledge", "broker.publish", "budget.slot", "ebs.GetSnapshotBlock",
     "ebs.ListSnapshotBlocks", "ec2.CreateSnapshots", "ec2.DeleteSnapshot", "ec2.DescribeInstances",
     "ec2.DescribeSnapshots", "ec2.DescribeVolumes", "kms.ListResourceTags", "sts.AssumeRole",
-    "sts.GetCallerIdentity", "store.advance", "store.claim", "store.close_instances", "store.cover",
+    "sts.GetCallerIdentity", "store.claim", "store.claim_waiting", "store.close_instances",
+    "store.cover",
     "store.create", "store.deployment", "store.discovered", "store.finish", "store.intend",
-    "store.note", "store.postpone", "store.published", "store.receipted", "store.record",
+    "store.note", "store.pend", "store.postpone", "store.published", "store.receipted",
+    "store.record", "store.schedule", "store.settle",
     "store.evaluate", "store.save_inventory", "worker.await", "worker.delete",
     "worker.evaluate", "worker.inspect", "worker.take",
 }  # fmt: skip
