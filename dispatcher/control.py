@@ -69,7 +69,7 @@ class Control:
         self._session = session_of(settings)
         # The workers' budget; here a call waits for its turn, since nobody would take it up again.
         patient = replace(settings, patience_seconds=PATIENCE)
-        rate = rate_for(settings.broker_url, settings.sentinel_master, logging.INFO)
+        rate = rate_for(settings, logging.INFO)
         self._budget = Budget(patient, rate)
         self._app = make_app(settings)
         self._advisories = Advisories(settings)

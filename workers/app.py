@@ -114,6 +114,7 @@ def _redis(settings: Settings) -> dict[str, Any]:
     }
     if settings.sentinel_master:
         options["master_name"] = settings.sentinel_master
+        options["sentinel_kwargs"] = settings.sentinel_login
     return options
 
 

@@ -9,8 +9,9 @@ Reading waits as long as it must, since giving up would lose what was read; but 
 begin to read where its share would be too small, and no other call waits for long: the message is
 handed back (BudgetSpentError), and a worker's slot is free for an account that has calls left.
 
-Behind Sentinel they are in the present master's. Without Redis (another broker, or one that does
-not answer) a process keeps to a tenth of the rate, for it does not know how many there are.
+Behind Sentinel they are in the present master's. Where Redis does not answer, a process keeps to a
+tenth of the rate, for it does not know how many there are. Another broker (SQS) shares nothing: a
+Redis is named for the budgets then, or each process is said to have rates of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from redis.sentinel import Sentinel
 from sidelight.errors import SidelightError
 from sidelight.store.stages import current
 from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot
+from workers.contradictions import SHARING, scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,13 +198,14 @@ class AccountPace:
         return KEY.format(account=self._account, region=self._region, kind=kind)
 
 
-def rate_for(broker_url: str, master: str = "", level: int = logging.WARNING) -> SharedRate:
-    """In the broker's own Redis where it is one; `master` is its name where Sentinel watches it."""
-    scheme = broker_url.partition("://")[0]
-    if scheme == "sentinel":
-        return FallingBack(_client_of_master(broker_url, master), level=level)
-    if scheme in ("redis", "rediss", "unix"):
-        return FallingBack(_client(broker_url), level=level)
+def rate_for(settings: Settings, level: int = logging.WARNING) -> SharedRate:
+    """In the Redis that the settings name for it, else in the broker's own where it is one."""
+    url = settings.budgets_url or settings.broker_url
+    kind = scheme(url)
+    if kind == "sentinel":
+        return FallingBack(_client_of_master(url, settings), level=level)
+    if kind in SHARING:
+        return FallingBack(_client(url), level=level)
     return LocalRate()
 
 
@@ -213,15 +216,15 @@ def _client(url: str) -> Any:
     return redis.Redis.from_url(url, **CLIENT)
 
 
-def _client_of_master(urls: str, master: str) -> Any:
+def _client_of_master(urls: str, settings: Settings) -> Any:
     """The same, of the master of the moment. As in kombu the first URL has what it asks for."""
     watchers = [parse_url(url) for url in urls.split(";")]
     addresses = [(one["hostname"] or "127.0.0.1", one["port"] or 26379) for one in watchers]
     first = watchers[0]
     tls = first.get("ssl", {})
     sentinel: Any = Sentinel  # redis-py has no types for it
-    return sentinel(addresses, sentinel_kwargs=CLIENT).master_for(
-        master,
+    return sentinel(addresses, sentinel_kwargs=CLIENT | settings.sentinel_login).master_for(
+        settings.sentinel_master,
         **CLIENT,
         username=first["userid"],
         password=first["password"],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # later than this is left to the dispatcher's tick.
 LONGEST_COUNTDOWN = 60.0
 HARD_LIMIT_AFTER = 60.0  # seconds from the soft time limit, which a stage may catch, to the hard
+SHARING = frozenset({"redis", "rediss", "unix", "sentinel"})  # schemes of what can keep budgets
 SQS_VISIBILITY = 12 * 3600.0  # the most that SQS takes
 
 
@@ -33,7 +34,10 @@ def refuse(settings: Settings) -> None:
         )
     if scheme(settings.broker_url) == "sqs" and settings.visibility_seconds > SQS_VISIBILITY:
         raise UsageError("SQS takes 43200 s at most", where="SIDELIGHT_VISIBILITY_SECONDS")
-    if scheme(settings.broker_url) == "sentinel" and not settings.sentinel_master:
+    _refuse_budgets(settings)
+    if "sentinel" in map(scheme, (settings.broker_url, settings.budgets_url)) and not (
+        settings.sentinel_master
+    ):
         raise UsageError(
             "a broker behind Sentinel needs its master's name", where="SIDELIGHT_SENTINEL_MASTER"
         )
@@ -45,4 +49,16 @@ def refuse(settings: Settings) -> None:
         raise UsageError(
             "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",
             where="SIDELIGHT_KMS_GRANTS",
+        )
+
+
+def _refuse_budgets(settings: Settings) -> None:
+    where = "SIDELIGHT_BUDGETS_URL"
+    if settings.budgets_url not in ("", "process") and scheme(settings.budgets_url) not in SHARING:
+        raise UsageError("is the URL of a Redis, or `process`", where=where)
+    if scheme(settings.broker_url) == "sqs" and not settings.budgets_url:
+        raise UsageError(
+            "SQS keeps no budgets, and workers that share none would exceed AWS's together: name a "
+            "Redis, or `process` where SIDELIGHT_GET_PER_SECOND and the like are a process's part",
+            where=where,
         )

@@ -59,6 +59,9 @@ class Settings:
 
     # The master's name, for a broker of sentinel://HOST:PORT;sentinel://… .
     sentinel_master: str = ""
+    # Sentinel's own login, where it asks for one; Redis's is in the broker's URL.
+    sentinel_username: str = ""
+    sentinel_password: str = ""
     # With sqs:// the queues' URLs up to their names, so that none has to be made or listed.
     sqs_prefix: str = ""
     # A queue for each stage and region, so that workers read in their own region.
@@ -77,6 +80,9 @@ class Settings:
     create_per_second: float = 4.0
     describe_per_second: float = 10.0
     delete_per_second: float = 4.0
+    # They are shared in this Redis, a URL as the broker's; empty: in the broker, where it is one.
+    # `process`: not shared, each process has these rates of its own.
+    budgets_url: str = ""
     # Longer than this no call but a block's waits for its turn: the message is handed back.
     patience_seconds: float = 5.0
     # Block reads of one scan at once.
@@ -126,6 +132,12 @@ class Settings:
                 raise UsageError(f"{item!r} is not KEY=VALUE", where=PREFIX + "SESSION_TAGS")
             tags[key] = value
         return tags
+
+    @property
+    def sentinel_login(self) -> dict[str, str]:
+        """Options of a client of Sentinel's: what is given of its username and password."""
+        given = {"username": self.sentinel_username, "password": self.sentinel_password}
+        return {name: value for name, value in given.items() if value}
 
     @property
     def block_cache_bytes(self) -> int:

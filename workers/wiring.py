@@ -60,7 +60,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         store = Store(settings.store_url)
         store.migrate()
     session = session_of(settings)
-    budget = Budget(settings, rate_for(settings.broker_url, settings.sentinel_master))
+    budget = Budget(settings, rate_for(settings))
     kept = kept_blocks(settings)
 
     def ec2(account: str, region: str) -> Ec2:

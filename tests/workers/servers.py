@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from workers.settings import Settings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -68,27 +70,45 @@ class Watched:
     master: subprocess.Popen[bytes]
     replica: Any  # its client
     url: str
+    secret: bool
+
+    def settings(self, **more: Any) -> Settings:
+        """A broker's that lie behind Sentinel."""
+        if self.secret:
+            more |= {"sentinel_username": "watcher", "sentinel_password": "eyes"}
+        return Settings(broker_url=self.url, sentinel_master="ours", **more)
 
 
 @contextmanager
-def watched(directory: Path) -> Iterator[Watched]:
-    """All three, until the end; ready where Sentinel would find a new master."""
+def watched(directory: Path, *, secret: bool = False) -> Iterator[Watched]:
+    """All three, until the end; ready where Sentinel would find a new master.
+
+    `secret`: Redis has a password for all, and Sentinel a user of its own alone.
+    """
     master, replica, watcher = free_port(), free_port(), free_port()
     watch = [f"port {watcher}", f"sentinel monitor ours 127.0.0.1 {master} 1",
              "sentinel down-after-milliseconds ours 500",
              "sentinel failover-timeout ours 2000"]  # fmt: skip
-    follow = [f"port {replica}", f"replicaof 127.0.0.1 {master}"]
+    theirs, login, eyes_login, user = [], {}, {}, ""
+    if secret:
+        theirs = ["requirepass word", "masterauth word"]
+        login, eyes_login = {"password": "word"}, {"username": "watcher", "password": "eyes"}
+        watch += ["sentinel auth-pass ours word", "user watcher on >eyes allchannels +@all",
+                  "user default off"]  # fmt: skip
+        user = ":word@"
+    follow = [f"port {replica}", f"replicaof 127.0.0.1 {master}", *theirs]
     first, second, third = directory / "master", directory / "replica", directory / "watch"
     with (
-        closing(client(replica)) as follower,
-        closing(client(watcher)) as eyes,
-        server(first, [f"port {master}"], probe=client(master)) as process,
-        server(second, follow, probe=client(replica)),
-        server(third, watch, program="redis-sentinel", probe=client(watcher)),
+        closing(client(replica, **login)) as follower,
+        closing(client(watcher, **eyes_login)) as eyes,
+        server(first, [f"port {master}", *theirs], probe=client(master, **login)) as process,
+        server(second, follow, probe=client(replica, **login)),
+        server(third, watch, program="redis-sentinel", probe=client(watcher, **eyes_login)),
     ):
         wait_for(lambda: follower.info("replication")["master_link_status"] == "up", "a replica")
         wait_for(lambda: eyes.sentinel_slaves("ours"), "Sentinel's knowledge of the replica")
-        yield Watched(process, follower, f"sentinel://127.0.0.1:{watcher}/0")
+        url = f"sentinel://{user}127.0.0.1:{watcher}/0"
+        yield Watched(process, follower, url, secret)
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:

@@ -53,7 +53,10 @@ def test_queues_are_by_region_where_asked() -> None:
 
 def test_sqs_has_queues_for_what_is_on_demand_and_no_dots() -> None:
     settings = Settings(
-        broker_url="sqs://", regional_queues=True, sqs_prefix="https://sqs.example/1/our-"
+        broker_url="sqs://",
+        budgets_url="process",
+        regional_queues=True,
+        sqs_prefix="https://sqs.example/1/our-",
     )
     assert queue("take", "eu-west-1", settings) == "take-eu-west-1"
     assert queue("take", "eu-west-1", settings, 0) == "take-eu-west-1-now"
@@ -70,7 +73,11 @@ def test_sqs_has_queues_for_what_is_on_demand_and_no_dots() -> None:
     [
         ({"visibility_seconds": 3600.0}, "VISIBILITY_SECONDS"),
         ({"stage_seconds": 6 * 3600.0}, "VISIBILITY_SECONDS"),
-        ({"broker_url": "sqs://", "visibility_seconds": 50_000.0}, "VISIBILITY_SECONDS"),
+        (
+            {"broker_url": "sqs://", "budgets_url": "process", "visibility_seconds": 50_000.0},
+            "VISIBILITY_SECONDS",
+        ),
+        ({"broker_url": "sqs://"}, "BUDGETS_URL"),
         ({"broker_url": "sentinel://a:1;sentinel://b:1"}, "SENTINEL_MASTER"),
         ({"backoff_seconds": 1000.0}, "BACKOFF_SECONDS"),
         ({"kms_grants": True}, "KMS_GRANTS"),

@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.errors import UsageError
 from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store.stages import turn
@@ -18,6 +20,7 @@ from tests.workers.servers import certificate, client, free_port, server, wait_f
 from workers import budgets
 from workers.bucket import LocalRate
 from workers.budgets import KEY, Budget, BudgetSpentError, FallingBack, rate_for
+from workers.contradictions import refuse
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,7 +104,7 @@ def redis_url() -> Iterator[str]:
 
 def book_many(url: str, key: str, many: int) -> list[float]:
     """Slots of one process: when each call is to start, by the machine's clock."""
-    rate = rate_for(url)
+    rate = rate_for(Settings(broker_url=url))
     return [time.time() + rate.book(key, 200.0, "", None).wait for _ in range(many)]
 
 
@@ -131,7 +134,9 @@ def call_many(url: str, endpoint: str, snapshot: str, many: int) -> int:
             self.endpoint = endpoint
 
     settings = Settings(get_per_second=40.0)
-    pace = Budget(settings, rate_for(url)).pace("1", "r", f"scan {os.getpid()}")
+    pace = Budget(settings, rate_for(Settings(broker_url=url))).pace(
+        "1", "r", f"scan {os.getpid()}"
+    )
     blocks = SnapshotBlocks(snapshot, client(There(), "ebs"), Options(pace=pace))  # type: ignore[arg-type] # its endpoint is all that is used
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(blocks.fetch, [0] * many))
@@ -171,7 +176,7 @@ def test_a_storm_that_one_worker_meets_slows_the_others(redis_url: str, tmp_path
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * 4096)
     key = KEY.format(account="7", region="r", kind="get")
-    one, other = rate_for(redis_url), rate_for(redis_url)
+    one, other = rate_for(Settings(broker_url=redis_url)), rate_for(Settings(broker_url=redis_url))
     with LocalCloud(tmp_path / "cloud") as cloud:
         instance = cloud.add_instance("web", [image])
         made = client(cloud, "ec2").create_snapshots(
@@ -210,12 +215,13 @@ def test_without_redis_a_process_keeps_to_a_part_of_the_rate(
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("secret", [False, True], ids=["open", "with logins"])
 def test_behind_sentinel_the_budget_outlives_its_master(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    secret: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(budgets, "ASK_AGAIN", 0.1)
-    with watched(tmp_path) as ours:
-        one, other = rate_for(ours.url, "ours"), rate_for(ours.url, "ours")
+    with watched(tmp_path, secret=secret) as ours:
+        one, other = rate_for(ours.settings()), rate_for(ours.settings())
         one.throttled("before", 900.0)
         # Alone it would think of 90.
         assert 450.0 <= other.load("before", 900.0).rate < 800.0, "the other knows of it"
@@ -225,6 +231,11 @@ def test_behind_sentinel_the_budget_outlives_its_master(
             "a budget in the new master",
         )
         assert ours.replica.info("replication")["role"] == "master"
+        caplog.clear()
+        if secret:
+            stranger = rate_for(replace(ours.settings(), sentinel_username=""))
+            stranger.throttled("k", 900.0)
+            assert "does not answer" in caplog.text
 
 
 @pytest.mark.services
@@ -239,16 +250,25 @@ def test_with_tls_the_budget_is_shared_by_the_brokers_own_url(
     probe = client(port, ssl=True, ssl_ca_certs=str(cert))
     url = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs={required}&ssl_ca_certs="
     with server(tmp_path / "redis", lines, probe=probe):
-        rate_for(f"{url}{cert}").throttled("k", 900.0)
+        rate_for(Settings(broker_url=f"{url}{cert}")).throttled("k", 900.0)
         assert probe.exists("k")
         assert not caplog.text
         system = "/etc/ssl/certs/ca-certificates.crt"
-        rate_for(f"{url}{system}").throttled("k", 900.0)
+        rate_for(Settings(broker_url=f"{url}{system}")).throttled("k", 900.0)
         assert "CERTIFICATE_VERIFY_FAILED" in caplog.text, "it is looked at"
 
 
-def test_another_broker_has_a_budget_of_the_processs_own() -> None:
-    assert isinstance(rate_for("sqs://"), LocalRate)
+def test_another_broker_has_a_redis_for_its_budgets_or_each_process_its_own() -> None:
+    alone = Settings(broker_url="sqs://", budgets_url="process")
+    refuse(alone)
+    assert isinstance(rate_for(alone), LocalRate)
+    with pytest.raises(UsageError, match="exceed") as caught:
+        refuse(replace(alone, budgets_url=""))
+    assert caught.value.where == "SIDELIGHT_BUDGETS_URL"
+    with pytest.raises(UsageError, match="Redis"):
+        refuse(replace(alone, budgets_url="postgresql://here"))
+    with pytest.raises(UsageError, match="master's name"):
+        refuse(replace(alone, budgets_url="sentinel://here"))
 
 
 def test_a_stage_is_told_what_it_has_waited_for() -> None:

@@ -55,7 +55,8 @@ def started(control: Control) -> list[Scan]:
 @contextmanager
 def fleet_on(settings: Settings, directory: Path, **options: Any) -> Iterator[Control]:
     """Workers on a broker that is there already, and a dispatcher's hold on them."""
-    with Embedded(settings, directory=directory, concurrency=1, broker=False, **options) as own:
+    options = {"concurrency": 1, **options}
+    with Embedded(settings, directory=directory, broker=False, **options) as own:
         control = Control(own.settings)
         try:
             yield control
@@ -145,18 +146,16 @@ def test_redis_with_tls_and_least_rights_and_a_restart_on_the_way(
     assert "no permissions" not in log
 
 
-def test_a_fleet_outlives_its_redis_master(
+def test_a_fleet_outlives_its_redis_master_where_redis_and_sentinel_have_logins(
     tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
 ) -> None:
     for name in ("one", "two", "three"):
         cloud.add_instance(name, [image])
     with ExitStack() as stack:
-        ours = stack.enter_context(watched(tmp_path))
-        settings = Settings(
+        ours = stack.enter_context(watched(tmp_path, secret=True))
+        settings = ours.settings(
             store_url=f"sqlite:///{tmp_path}/store.db",
             advisories=str(advisories),
-            broker_url=ours.url,
-            sentinel_master="ours",
             poll_seconds=0.1,
         )
         control = stack.enter_context(fleet_on(settings, tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from tests.faults.test_killed_workers import advisories, image
+from tests.workers.servers import client, free_port, server
 from tests.workers.test_processes import cloud, finish, fleet_on, started
 from workers.app import STAGES, queues
 from workers.settings import Settings
@@ -29,14 +31,18 @@ def test_a_fleet_over_sqs(
     known: bool, tmp_path: Path, cloud: LocalCloud, image: Path, advisories: Path
 ) -> None:
     pytest.importorskip("pycurl", reason="Celery's SQS transport needs pycurl: the extra `sqs`")
-    for name in ("one", "two", "three"):
+    for name in ("one", "two", "three", "four"):
         cloud.add_instance(name, [image])
     sqs = boto3.client("sqs")
     prefix = ""
+    port = free_port()
     settings = Settings(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         broker_url="sqs://",
+        # SQS can keep none; the two processes that read share these.
+        budgets_url=f"redis://127.0.0.1:{port}/0",
+        get_per_second=2.0,
         poll_seconds=0.1,
     )
     if known:
@@ -47,9 +53,14 @@ def test_a_fleet_over_sqs(
         settings = replace(settings, sqs_prefix=prefix)
     # kombu alone ends a worker at the first of these.
     cloud.plan = FaultPlan([Rule(Kind.UNAVAILABLE, "sqs:ReceiveMessage", nth=(3, 4, 9, 10))])
-    with fleet_on(settings, tmp_path) as control:
+    with ExitStack() as stack:
+        stack.enter_context(server(tmp_path / "redis", [f"port {port}"], probe=client(port)))
+        control = stack.enter_context(fleet_on(settings, tmp_path, concurrency=2))
         finish(control, started(control))
-    assert cloud.calls("CreateSnapshots") == 3
+    assert cloud.calls("CreateSnapshots") == 4
+    assert cloud.calls("*GetSnapshotBlock") >= 8
+    # One above the rate for the burst; each by itself they would come to four and more.
+    assert cloud.counters.exceeded({"*GetSnapshotBlock": 3}) == []
     made = {url.rpartition("/")[2] for url in sqs.list_queues()["QueueUrls"]}
     wanted = {f"ours-{name}" if known else name for name in queues(STAGES, [""], settings)}
     assert wanted <= made if not known else wanted == made
