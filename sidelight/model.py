@@ -218,7 +218,8 @@ class Finding(_Untold):
     the ids that say so, sorted. `fixed_version` is empty where no fix is known. `cvss_vectors` are
     (source, vector), the one that gave `cvss_score` first; `severity_source` names who rated it.
     `epss` is a probability from 0 to 1; `exploited_since` the day it entered CISA's catalogue of
-    exploited vulnerabilities. `state` is the distribution's word where it has one (`no-dsa`).
+    exploited vulnerabilities. `state` is the distribution's word where it has one (`no-dsa`), or
+    `module-stream-unknown` where no feed tells which stream of an rpm module the fix is for.
     `score` is Sidelight's own, `score_vector` how it comes about (docs/score.md).
 
     Matching makes thousands of them at once with `untold`: such a finding looks its members up when

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sidelight.advisories import digest
 from sidelight.advisories.compile import Span
 from sidelight.advisories.rating import chosen
+from sidelight.advisories.streams import UNKNOWN
 from sidelight.advisories.writer import Row
 from sidelight.model import VulnerabilityFact
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.advisories.joining import Aliases
+    from sidelight.advisories.modules import Modules
     from sidelight.advisories.spill import Spill
 
 # Of an advisory's place (see place_of): its number and its digest.
@@ -148,28 +150,33 @@ class Groups:
     Counts packages, and rows by ecosystem; `digests` has a digest a package.
     """
 
-    def __init__(self, rows: Spill, places: Places, counts: Counter[str]) -> None:
+    def __init__(self, rows: Spill, places: Places, counts: Counter[str], modules: Modules) -> None:
         self._rows = rows
         self._places = places
         self._counts = counts
+        self._modules = modules
         self.count = 0
         self.digests = bytearray()
 
     def __iter__(self) -> Iterator[tuple[bytes, list[Row]]]:
         for key, same in groupby(self._rows, key=_FIRST):
-            told = [(value, *self._row(value)) for _key, value in same]
-            self.digests += digest.of_group(key, [(said, value) for value, said, _row in told])
-            rows = {row for _value, _said, row in told}
+            ecosystem = key.partition(b"\0")[0].decode()
+            told = [self._row(value, ecosystem) for _key, value in same]
+            self.digests += digest.of_group(key, [(said, value) for said, value, _row in told])
+            rows = {row for _said, _value, row in told}
             self.count += 1
-            self._counts[key.partition(b"\0")[0].decode()] += len(rows)
+            self._counts[ecosystem] += len(rows)
             yield key, sorted(rows)
 
-    def _row(self, value: bytes) -> tuple[bytes, Row]:
-        """The digest of the row's advisory, and the row."""
+    def _row(self, value: bytes, ecosystem: str) -> tuple[bytes, bytes, Row]:
+        """The digest of the row's advisory, what is said, and the row."""
         place, label, rank, packed = json.loads(value)
+        if label[1] == UNKNOWN:
+            label[1] = self._modules.of(place.encode(), ecosystem)
+            value = pack([place, label, rank, packed])
         found = tuple(
             Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text, since)
             for introduced, end, flags, text, since in packed
         )
         number, said = self._places[place.encode()]
-        return said, Row(number, (label[0], label[1], label[2]), rank, found)
+        return said, value, Row(number, (label[0], label[1], label[2]), rank, found)

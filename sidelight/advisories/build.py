@@ -13,6 +13,7 @@ from sidelight.advisories.assemble import pack, place_of
 from sidelight.advisories.compile import spans
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.joining import Aliases
+from sidelight.advisories.modules import Modules
 from sidelight.advisories.spill import Spill
 from sidelight.advisories.writer import Labels, Writer
 from sidelight.errors import DamagedError, FormatError
@@ -56,6 +57,7 @@ class _Pass:
     facts: Spill
     rows: Spill
     aliases: Aliases = field(default_factory=Aliases)
+    modules: Modules = field(default_factory=Modules)
     withdrawn: int = 0
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -104,7 +106,7 @@ def build(
             writer.records("advisories", assemble.advisories(resolved, numbers, places))
             report("packages", 0)
             labels, counts = Labels(), Counter[str]()
-            groups = assemble.Groups(rows, places, counts)
+            groups = assemble.Groups(rows, places, counts, reading.modules)
             writer.groups(iter(groups), labels)
             writer.plain("vulnerability_digests", digests)
             writer.plain("group_digests", groups.digests)
@@ -213,6 +215,8 @@ def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
     if refused:
         listed = ", ".join(refused[:5])
         reading.problem(place, f"{len(refused)} versions without an order: {listed}")
+    if row.module:
+        reading.modules.add(advisory, row)
     if found:
         rank = 0 if row.severity is None else row.severity.rank + 1
         packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text, s.since] for s in found]

@@ -4,7 +4,8 @@ A distribution ships the same package in several lines of versions. A build of o
 compared with a fix of another: it would be found old while it is mended, or the reverse.
 
 - rpm modules: a module build is compared with builds of the same `name:stream` only, any other
-  build with no module's.
+  build with no module's. Where an erratum does not name its stream, modules.py decides; where it
+  cannot, every stream's builds are compared and the finding says so.
 - Red Hat's extended lines (eus, aus, e4s, tus): a build made for minor release Y carries `.elX_Y`;
   where such a line has its own word on a CVE, it decides for these builds, and for no others.
 - Products on top of Red Hat's distribution (OpenStack, software collections) ship builds of their
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 Label = tuple[str, str, str]  # stream, module, state
+UNKNOWN = "?"  # the module of a module's build of which nobody says which
 _RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
 
 _MINOR = re.compile(r"\.el(\d+)_(\d+)")
@@ -45,11 +47,11 @@ _NUMBERS = re.compile(r"\d+")
 
 def fits_module(module: str, package: Package) -> bool:
     """Whether a row about this module (or "") may speak of the package."""
-    built = package.modularity or ("?" if ".module" in package.version else "")
+    built = package.modularity or (UNKNOWN if ".module" in package.version else "")
     if not module or not built:
         return not module and not built
-    if module == "?" or built == "?":
-        return True
+    if UNKNOWN in {module, built}:
+        return True  # rather asked than passed over
     return built == module or built.startswith(module + ":")
 
 
@@ -190,7 +192,7 @@ def _is_esm(stream: str) -> bool:
 def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
     best: dict[str, int] = {}
     for stream, text in {(stream, text) for _advisory, stream, text in case.fixes}:
-        best[stream] = max(best.get(stream, 0), _shared_numbers(case.version, text))
+        best[stream] = max(best.get(stream, 0), shared_numbers(case.version, text))
     longest = max(best.values(), default=0)
     own = min((stream for stream, shared in best.items() if shared == longest), default="")
     decided = case.spoken_of(lambda stream: stream == own)
@@ -202,7 +204,7 @@ def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
     ]
 
 
-def _shared_numbers(one: str, other: str) -> int:
+def shared_numbers(one: str, other: str) -> int:
     """How many leading numbers of the upstream versions are the same, epochs apart."""
     pairs = zip(_upstream(one), _upstream(other), strict=False)
     count = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sidelight.advisories import remedies
 from sidelight.advisories.environment import adjusted
 from sidelight.advisories.severity import of_score
+from sidelight.advisories.streams import UNKNOWN
 from sidelight.model import Exposure, FindingType, FixAvailable, Severity
 from sidelight.versions import sort_key
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SEVERITIES = tuple(Severity)
 _REFERENCES = 10
+_UNKNOWN_STREAM = "module-stream-unknown"
 # Streams whose builds not every user of the distribution may have.
 _FOR_SUBSCRIBERS = ("esm", "pro", "els")
 
@@ -83,10 +85,12 @@ class Judge:
         rating = _rating(told, vulnerability, ecosystem)
         score, vectors = _scored(told, vulnerability)
         fix = hits[0] if len(hits) == 1 else _last_fix(hits, ecosystem)
-        stream, _module, state = self._labels[fix.label]
+        stream, module, state = self._labels[fix.label]
         if len(hits) > 1 and not state:
             states = [self._labels[hit.label][2] for hit in hits]
             state = next(filter(None, states), "")
+        if module == UNKNOWN:
+            state = state or _UNKNOWN_STREAM
         vector = vectors[0][1] if vectors else ""
         exploited = bool(vulnerability.exploited_since)
         own = adjusted(vector, vulnerability.epss, exploited=exploited, exposure=self._exposure)
