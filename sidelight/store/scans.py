@@ -210,14 +210,31 @@ class Scans:
             remember(connection, made)
 
     def due(self, limit: int) -> list[Scan]:
-        """Live scans whose message was never sent, or is lost, or whose worker died."""
-        query = (
-            _query()
-            .where(scans.c.state.in_(LIVE), scans.c.publish_at <= self._clock())
-            .order_by(scans.c.priority, scans.c.publish_at)
-            .limit(limit)
-        )
+        """Live scans whose message was never sent, or is lost, or whose worker died.
+
+        Where many are in one state their messages may well be in its queue yet: they are given
+        more time, so that the queue is not made longer by what it holds already.
+        """
+        now = self._clock()
         with self._database.read() as connection:
+            counts = {state: count for state, count in connection.execute(_live_counts())}
+            states = [
+                and_(
+                    scans.c.state == state,
+                    scans.c.publish_at <= now,
+                    or_(
+                        # A new scan has no message before the dispatcher has sent it.
+                        scans.c.state == State.NEW.value,
+                        scans.c.publications > 0,
+                        scans.c.publish_at <= now - (_first_wait(count) - GRACE),
+                    ),
+                )
+                for state, count in counts.items()
+            ]
+            if not states:
+                return []
+            query = _query().where(or_(*states))
+            query = query.order_by(scans.c.priority, scans.c.publish_at).limit(limit)
             return [scan_of(row) for row in connection.execute(query)]
 
     def published(self, scan_ids: Sequence[str]) -> None:
@@ -225,8 +242,7 @@ class Scans:
         now = self._clock()
         waiting = select(func.count()).where(scans.c.state.in_(LIVE), scans.c.lease_until.is_(None))
         with self._database.write() as connection:
-            backlog = connection.execute(waiting).scalar_one() // BACKLOG
-            first = GRACE * min(max(1, backlog), MOST_GRACES)
+            first = _first_wait(connection.execute(waiting).scalar_one())
             waits = {n: now + first * 2**n for n in range(MOST_DOUBLINGS + 1)}
             publish_at = case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS])
             statement = update(scans).values(
@@ -246,7 +262,10 @@ class Scans:
                 scans.c.state.in_(LIVE),
                 or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
             )
-            .values(publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now))
+            .values(
+                publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now),
+                publications=1,
+            )
         )
         with self._database.write() as connection:
             connection.execute(statement)
@@ -271,6 +290,17 @@ class Scans:
         query = select(*columns).where(events.c.scan == scan_id).order_by(events.c.id)
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(query)]
+
+
+def _live_counts() -> Select[tuple[str, int]]:
+    return (
+        select(scans.c.state, func.count()).where(scans.c.state.in_(LIVE)).group_by(scans.c.state)
+    )
+
+
+def _first_wait(waiting: int) -> timedelta:
+    """How long a message may lie in a queue that so many wait in."""
+    return GRACE * min(max(1, waiting // BACKLOG), MOST_GRACES)
 
 
 def _no_room(connection: Connection, scan: Scan, volumes: Mapping[str, int], most: int) -> str:

@@ -261,3 +261,16 @@ def test_the_last_room_is_given_once(url: str, store: Store) -> None:
         answers = list(pool.map(intend, held))
     assert answers.count("") == 3
     assert store.scans.counts() == {State.NEW: 5, State.SNAPSHOTTING: 3}
+
+
+def test_of_many_in_one_state_none_is_published_again_so_soon(store: Store, clock: Clock) -> None:
+    """What waits in a long queue has its message there."""
+    many = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(300)], "here")
+    for scan in many:
+        store.scans.advance(claimed(store, scan.id), State.READING)
+    clock.advance(61)
+    assert store.scans.due(1000) == []
+    clock.advance(120)
+    assert len(store.scans.due(1000)) == 300
+    store.scans.expedite()
+    assert len(store.scans.due(1000)) == 300
