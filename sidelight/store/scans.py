@@ -217,7 +217,7 @@ class Scans:
         """
         now = self._clock()
         with self._database.read() as connection:
-            counts = {state: count for state, count in connection.execute(_live_counts())}
+            counts = {row.state: row.waiting for row in connection.execute(_live_counts())}
             states = [
                 and_(
                     scans.c.state == state,
@@ -292,10 +292,9 @@ class Scans:
             return [Event(*row) for row in connection.execute(query)]
 
 
-def _live_counts() -> Select[tuple[str, int]]:
-    return (
-        select(scans.c.state, func.count()).where(scans.c.state.in_(LIVE)).group_by(scans.c.state)
-    )
+def _live_counts() -> Select[Any]:
+    query = select(scans.c.state, func.count().label("waiting"))
+    return query.where(scans.c.state.in_(LIVE)).group_by(scans.c.state)
 
 
 def _first_wait(waiting: int) -> timedelta:
