@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ import redis
 
 from benchmarks.load.cloud import accounts
 from benchmarks.load.figures import Figures, report
-from benchmarks.load.processes import Sampler, cpu_seconds, family
+from benchmarks.load.processes import Sampler, cpu_seconds, family, memory
 from benchmarks.load.rig import Options, Rig, rig
 from dispatcher.control import Control, Place
 from dispatcher.eligibility import Configuration
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from sidelight.store import Scan, Store
 
 READY = " ready."
+# What a scan leaves in the store, its log and the workers' logs, with room (measured: 0.1 MB).
+BYTES_AT_LEAST, BYTES_OF_A_SCAN = 1 << 30, 300_000
 REGION = "us-east-1"
 
 
@@ -53,6 +57,8 @@ def main() -> None:
     given = vars(parser.parse_args())
     json_path, logs = given.pop("json"), given.pop("logs")
     options = Options(**{**given, "machines": given["machines"].split(",")})
+    # A run that is told to end still says what it came to.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         figures = measure(options, (logs or Path(name)).absolute())
     print(report(figures))
@@ -64,6 +70,10 @@ def main() -> None:
 def measure(options: Options, home: Path) -> Figures:
     """One run from discovery to the sweep."""
     started = time.perf_counter()
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    if free < BYTES_AT_LEAST + options.instances * BYTES_OF_A_SCAN:
+        sys.exit(f"{home}: {free >> 20} MiB are free, too few for {options.instances} instances")
     with rig(options, home) as running:
         os.environ.update(running.environment)
         until_ready(running, home / "logs")
@@ -85,7 +95,7 @@ def scan(options: Options, running: Rig) -> Figures:
     dispatched = Usage.now(running)
     say(f"{len(started)} scans enqueued after {time.perf_counter() - begin:.1f} s")
     sampler.start()
-    follow(control, [scan.id for scan in started], running, begin)
+    ended = follow(control, [scan.id for scan in started], running, begin)
     wall = time.perf_counter() - begin
     after = Usage.now(running)
     sampler.stop()
@@ -105,28 +115,43 @@ def scan(options: Options, running: Rig) -> Figures:
         log=running.log,
         calls=calls,
         budget={"ebs:GetSnapshotBlock": options.get_per_second,
-                "ebs:ListSnapshotBlocks": options.list_per_second},
+                "ebs:ListSnapshotBlocks": options.list_per_second,
+                "ec2:CreateSnapshots": running.settings.create_per_second,
+                "ec2:DescribeSnapshots": running.settings.describe_per_second,
+                "ec2:DeleteSnapshot": running.settings.delete_per_second},
         snapshots_left=len(left),
         findings=sum(sum(found.values()) for found in control.store.findings.severities().values()),
         orphans=sum(len(one.orphans) for one in swept),
         samples=sampler.samples,
         cloud_pid=running.cloud_pid,
         broker_cpu=after.broker - before.broker,
+        processes=tuple(a - b for a, b in zip(after.parts, before.parts, strict=True)),
+        recorded=control.store.stages.times(started[0].created_at) if started else [],
+        interrupted=not ended,
     )  # fmt: skip
     control.close()
     return figures
 
 
-def follow(control: Control, ids: list[str], running: Rig, begin: float) -> None:
-    """Wait for the end of all, with a line every ten seconds."""
-    said = 0.0
-    for scans in control.wait(ids):
-        running.workers.revive()
-        passed = time.perf_counter() - begin
-        if passed - said >= 10:
-            said = passed
-            counts = Counter(str(scan.state) for scan in scans)
-            say(f"{passed:6.0f} s  {dict(counts)}")
+def follow(control: Control, ids: list[str], running: Rig, begin: float) -> bool:
+    """Wait for the end of all, with a line now and then; False where Ctrl-C came first."""
+    said, every = 0.0, 10.0 if len(ids) < 2000 else 60.0
+    try:
+        for scans in control.wait(ids):
+            running.workers.revive()
+            passed = time.perf_counter() - begin
+            if passed - said >= every:
+                said = passed
+                counts = Counter(str(scan.state) for scan in scans)
+                mib = [sum(map(memory, family(pid))) >> 20
+                       for pid in (*running.workers.pids, running.cloud_pid)]  # fmt: skip
+                disk = shutil.disk_usage(running.log.parent).free >> 20
+                say(f"{passed:6.0f} s  {dict(counts)}, MiB: workers {mib[0]} and {mib[1]}, "
+                    f"cloud {mib[2]}, disk free {disk}")  # fmt: skip
+    except KeyboardInterrupt:
+        say("interrupted: this is what it came to")
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -137,11 +162,19 @@ class Usage:
     workers: float
     cloud: float
     broker: float
+    parts: tuple[float, float, float]  # the waiting worker; the computing one, its children
 
     @classmethod
     def now(cls, running: Rig) -> Usage:
         """Of all processes."""
+        waiting, computing = running.workers.pids
+        _, *children = family(computing)
         return cls(
+            parts=(
+                cpu_seconds([waiting]),
+                cpu_seconds([computing]),
+                cpu_seconds(children),
+            ),
             own=cpu_seconds([os.getpid()]),
             workers=cpu_seconds(pid for main in running.workers.pids for pid in family(main)),
             cloud=cpu_seconds([running.cloud_pid]),

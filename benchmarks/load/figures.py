@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sidelight.store import StageTimes
+
 STAGES = ("take", "await", "inspect", "evaluate", "delete")
 # What AWS allows an account and region in a second; the settings stay below.
 ALLOWED = {"ebs:GetSnapshotBlock": 1000.0, "ebs:ListSnapshotBlocks": 50.0}
 SETTINGS = {"ebs:GetSnapshotBlock": 900.0, "ebs:ListSnapshotBlocks": 40.0}
+# EC2's buckets hold 100 calls and are refilled at 5 or 20 a second (its page on throttling).
+EC2_BUCKET = 100.0
+EC2_REFILL = {"ec2:CreateSnapshots": 5.0, "ec2:DescribeSnapshots": 20.0, "ec2:DeleteSnapshot": 5.0}
 MIB = 1 << 20
 
 
@@ -52,6 +57,9 @@ class Figures:
     findings: int
     samples: list[dict[int, int]]
     cloud_pid: int
+    processes: tuple[float, ...]
+    recorded: list[StageTimes]
+    interrupted: bool = False
     runs: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,7 +86,7 @@ class Figures:
     @cached_property
     def faults(self) -> list[str]:
         """What must not be."""
-        found = []
+        found = ["interrupted"] if self.interrupted else []
         if self.states != {"DONE": self.instances}:
             found.append(f"{self.instances} instances, but scans are {dict(self.states)}")
         if self.scans_of_an_instance != 1:
@@ -90,21 +98,39 @@ class Figures:
             found.append(f"{self.snapshots_left} snapshots left, {self.orphans} orphans")
         if not self.findings:
             found.append("no finding: nothing was matched")
-        return found + [
-            f"{account}: {most} {operation} in one second, {allowed:.0f} are allowed"
-            for operation, account, most, allowed in self.peaks()
-            if most > allowed
-        ]
+        return (
+            found
+            + [
+                f"{account}: {most} {operation} in one second, {allowed:.0f} are allowed"
+                for operation, account, most, allowed in self.peaks()
+                if most > allowed
+            ]
+            + [
+                f"{call['account']}: {call['calls']} {call['operation']} in {self.wall:.0f} s"
+                for call in self.calls
+                if call["calls"] > EC2_BUCKET + EC2_REFILL.get(call["operation"], 1e9) * self.wall
+            ]
+        )
 
     def peaks(self) -> list[tuple[str, str, int, float]]:
         """(operation, account, most calls in a second, what AWS would allow at this budget)."""
         return [
             (call["operation"], call["account"], call["per_second"],
-             ALLOWED[call["operation"]] * self.budget[call["operation"]]
-             / SETTINGS[call["operation"]])
+             self.allowed(call["operation"]))
             for call in self.calls
             if call["operation"] in self.budget
         ]  # fmt: skip
+
+    def rate(self, operation: str) -> float:
+        """Calls a second of the account that called most."""
+        calls = [call["calls"] for call in self.calls if call["operation"] == operation]
+        return max(calls) / self.wall
+
+    def allowed(self, operation: str) -> float:
+        """Calls in a second that AWS would answer."""
+        if operation in EC2_REFILL:
+            return EC2_BUCKET
+        return ALLOWED[operation] * self.budget[operation] / SETTINGS[operation]
 
     def of(self, stage: str) -> list[Run]:
         """The runs of one stage."""
@@ -164,6 +190,10 @@ def report(figures: Figures) -> str:
             f"the cloud's own {1e3 * figures.cloud_cpu / scans:.1f}"
         ),
         "",
+        *_queue_lines(figures),
+        "",
+        *_recorded_lines(figures),
+        "",
         *_peak_lines(figures),
         *_memory_lines(figures),
         (
@@ -185,13 +215,55 @@ def _stage_line(stage: str, runs: list[Run]) -> str:
     )
 
 
+def _queue_lines(figures: Figures) -> list[str]:
+    """Where the queue's CPU goes: of each kind of process what is not within a stage."""
+    scans = max(1, figures.scans)
+    waiting, main, children = figures.processes
+    kinds = (
+        ("the waiting worker", waiting, ("take", "await", "delete")),
+        ("the computing worker's main process", main, ()),
+        ("its children", children, ("inspect", "evaluate")),
+    )
+    tasks = {stage: len(figures.of(stage)) for stage in STAGES}
+    messages = sum(tasks.values()) - tasks["evaluate"]  # which is done within an inspection's task
+    lines = [
+        (
+            f"the queue's {figures.queue_ms:.1f} ms a scan, over {messages} tasks "
+            f"({tasks['await']} of them looks):"
+        )
+    ]
+    for name, cpu, stages in kinds:
+        within = sum(run.cpu for run in figures.runs if run.stage in stages) / 1e3
+        lines.append(
+            f"  {name}: {1e3 * cpu / scans:.1f} ms, {1e3 * within / scans:.1f} in stages, "
+            f"{1e3 * (cpu - within) / scans:.1f} beside them"
+        )
+    return lines
+
+
+def _recorded_lines(figures: Figures) -> list[str]:
+    """What the store has recorded: seconds a scan, half of them and 95% of them below."""
+    return [
+        "recorded   scans   took p50/p95     in the queue     at work          budgets and caps",
+        *(
+            f"{one.stage:9}{one.scans:7}  "
+            + "  ".join(
+                f"{spread.p50:7.2f}/{spread.p95:<7.2f}"
+                for spread in (one.took, one.waited, one.ran, one.paced)
+            )
+            for one in figures.recorded
+        ),
+    ]
+
+
 def _peak_lines(figures: Figures) -> list[str]:
     most: dict[str, tuple[int, float]] = {}
     for operation, _, peak, allowed in figures.peaks():
         most[operation] = max(most.get(operation, (0, 0.0)), (peak, allowed))
     return [
         f"{operation}: budget {figures.budget[operation]:.0f} a second and account; the busiest "
-        f"second of any account had {peak} (AWS would allow {allowed:.0f})"
+        f"second of any account had {peak} (AWS would allow {allowed:.0f}), all in all "
+        f"{figures.rate(operation):.1f} a second"
         for operation, (peak, allowed) in most.items()
     ]
 
@@ -205,9 +277,12 @@ def _memory_lines(figures: Figures) -> list[str]:
     if len(sums) < 4:
         return []
     quarters = [sums[int(len(sums) * part)] for part in (0.25, 0.5, 0.75)] + [sums[-2]]
+    clouds = [sample.get(figures.cloud_pid, 0) / MIB for sample in figures.samples]
+    cloud = [clouds[int(len(clouds) * part)] for part in (0.25, 0.5, 0.75)] + [clouds[-2]]
     processes = len(figures.samples[-2]) - 1
     return [
         f"memory of the {processes} worker processes at 25, 50, 75 and 100% of the run: "
         + ", ".join(f"{value:.0f}" for value in quarters)
-        + " MiB"
+        + " MiB; of the cloud's: "
+        + ", ".join(f"{value:.0f}" for value in cloud)
     ]
