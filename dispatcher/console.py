@@ -7,13 +7,17 @@ import hashlib
 from html import escape
 from typing import TYPE_CHECKING
 
+from dispatcher.metrics import PARTS, RECENT
 from sidelight.model import Severity
 from sidelight.store import State
+from workers.budgets import met
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sidelight.store import Store
+    from sidelight.store.stages import StageTimes
+    from workers.settings import Settings
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
@@ -35,7 +39,7 @@ POLICY = (
 RECENT_DAYS = 14
 
 
-def page(store: Store) -> str:
+def page(store: Store, settings: Settings) -> str:
     """The page as HTML. Raises StoreError."""
     totals = store.totals
     found = totals.findings()
@@ -54,8 +58,20 @@ def page(store: Store) -> str:
         _table("Active findings", ("Severity", "Findings"),
                [(s.value, found.get(s.value, 0))
                 for s in sorted(Severity, key=lambda s: -s.rank)]),
+        _table("Findings that are kept", ("State", "Findings"),
+               sorted(totals.findings_by_status().items())),
         _table("Scans", ("State", "Scans"),
                [(state.value, counts[state]) for state in State if state in counts]),
+        _table("Snapshots in flight", ("Account", "Region", "State", "Snapshots"),
+               [(one.account, one.region, one.state.value, one.count)
+                for one in totals.snapshots_in_flight()]),
+        _table("Stages in the last hour, seconds at p50 and p95",
+               ("Stage", "Scans", *(f"{part} {q}" for part in PARTS for q in ("p50", "p95"))),
+               [(one.stage, one.scans, *_spreads(one))
+                for one in store.stages.times(store.clock() - RECENT)]),
+        _table("Budgets", ("Account", "Region", "Budget", "Waited s", "Handed back", "Throttles"),
+               [(one.account, one.region, one.budget, f"{one.told.waited:.1f}", one.told.refused,
+                 one.told.throttles) for one in met(settings)]),
         _table("Costs by account and region", ("Account", "Region", *COSTS),
                [(r.account, r.region, *_cost(r)) for r in accounts]),
         _table("Costs by day", ("Day", *COSTS), [(r.day, *_cost(r)) for r in days]),
@@ -65,6 +81,12 @@ def page(store: Store) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Sidelight</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
+
+
+def _spreads(one: StageTimes) -> Iterable[str]:
+    for part in PARTS:
+        spread = getattr(one, part)
+        yield from (f"{spread.p50:.2f}", f"{spread.p95:.2f}")
 
 
 COSTS = ("Scans", "Get calls", "List calls", "MiB", "USD")
@@ -82,7 +104,7 @@ def _cost(row: object) -> tuple[object, ...]:
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Every cell is escaped here: names come from machines and accounts that nobody vouches for."""
-    texts = ("Status", "Reason", "Severity", "State", "Account", "Region", "Day")
+    texts = {"Status", "Reason", "Severity", "State", "Account", "Region", "Day", "Stage", "Budget"}
     kinds = ["" if name in texts else " class=n" for name in head]
 
     def line(cells: Sequence[object], tag: str) -> str:

@@ -7,6 +7,7 @@ anything when it ends.
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -15,8 +16,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sidelight.model import Severity
-from sidelight.store import State
+from sidelight.store import FindingStatus, State
 from workers.app import STAGE_OF, STAGES, make_app, queues
+from workers.budgets import met
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RECENT = timedelta(hours=1)
+PARTS = ("took", "waited", "ran", "paced")  # of a stage's time: sidelight.store.stages
 BROKER_SECONDS = 2.0  # a scrape does not wait longer for a broker that is away
 
 
@@ -43,6 +47,8 @@ class Fleet(Collector):
         yield from self._queues()
         yield from self._scans()
         yield from self._covered()
+        yield from self._stages()
+        yield from self._budgets()
         yield from self._costs()
         yield from self._sweeps()
 
@@ -111,6 +117,52 @@ class Fleet(Collector):
             ages.add_metric([state.value], age)
         yield ages
 
+    def _stages(self) -> Iterator[Metric]:
+        """Quantiles and sums over the last hour's scans.
+
+        They come from the scans' own rows, so they are exact, and the same from every exporter.
+        """
+        seconds = GaugeMetricFamily(
+            "sidelight_stage_seconds",
+            "Seconds of a stage, of scans in the last hour: took, waited (queue), ran, paced.",
+            labels=["stage", "part", "quantile"],
+        )
+        scans = GaugeMetricFamily(
+            "sidelight_stage_scans", "Scans that passed a stage in the last hour.", labels=["stage"]
+        )
+        sums = GaugeMetricFamily(
+            "sidelight_stage_seconds_sum", "The same scans' seconds added up.",
+            labels=["stage", "part"],
+        )  # fmt: skip
+        for one in self._store.stages.times(self._store.clock() - RECENT):
+            scans.add_metric([one.stage], one.scans)
+            for part in PARTS:
+                spread = getattr(one, part)
+                seconds.add_metric([one.stage, part, "0.5"], spread.p50)
+                seconds.add_metric([one.stage, part, "0.95"], spread.p95)
+                sums.add_metric([one.stage, part], spread.sum)
+        yield from (seconds, scans, sums)
+
+    def _budgets(self) -> Iterator[Metric]:
+        labels = ["account", "region", "budget"]
+        waits = CounterMetricFamily(
+            "sidelight_budget_wait_seconds", "Seconds that calls waited for their turn.",
+            labels=labels,
+        )  # fmt: skip
+        refused = CounterMetricFamily(
+            "sidelight_budget_handed_back", "Calls whose turn was too far: the message went back.",
+            labels=labels,
+        )  # fmt: skip
+        throttles = CounterMetricFamily(
+            "sidelight_throttles", "Calls that AWS throttled.", labels=labels
+        )
+        for one in met(self._settings):
+            place = [one.account, one.region, one.budget]
+            waits.add_metric(place, one.told.waited)
+            refused.add_metric(place, one.told.refused)
+            throttles.add_metric(place, one.told.throttles)
+        yield from (waits, refused, throttles)
+
     def _covered(self) -> Iterator[Metric]:
         totals = self._store.totals
         yield GaugeMetricFamily(
@@ -130,6 +182,13 @@ class Fleet(Collector):
         for severity in Severity:
             found.add_metric([severity.value], counts.get(severity.value, 0))
         yield found
+        kept = GaugeMetricFamily(
+            "sidelight_findings_by_status", "Findings that are kept, by status.", labels=["status"]
+        )
+        by_status = totals.findings_by_status()
+        for status in FindingStatus:
+            kept.add_metric([status.value], by_status.get(status.value, 0))
+        yield kept
 
     def _costs(self) -> Iterator[Metric]:
         sums = self._store.costs.sums(["account", "region"])
@@ -147,6 +206,13 @@ class Fleet(Collector):
             yield family
 
     def _sweeps(self) -> Iterator[Metric]:
+        in_flight = GaugeMetricFamily(
+            "sidelight_snapshots_in_flight", "Snapshots of live scans, made or being made.",
+            labels=["account", "region", "state"],
+        )  # fmt: skip
+        for flying in self._store.totals.snapshots_in_flight():
+            in_flight.add_metric([flying.account, flying.region, flying.state.value], flying.count)
+        yield in_flight
         orphans = CounterMetricFamily(
             "sidelight_orphan_snapshots", "Snapshots that outlived their scan: should stay 0.",
             labels=["account", "region"],

@@ -122,7 +122,7 @@ def _metrics(server: Server, _: Mapping[str, list[str]]) -> bytes:
 
 
 def _page(server: Server, _: Mapping[str, list[str]]) -> bytes:
-    return console.page(server.store).encode("utf-8", "backslashreplace")
+    return console.page(server.store, server.settings).encode("utf-8", "backslashreplace")
 
 
 def _health(server: Server, _: Mapping[str, list[str]]) -> bytes:

@@ -42,6 +42,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What callers met at a bucket: seconds waited, refusals, AWS's throttles."""
+
+    key: str
+    waited: float
+    refused: int
+    throttles: int
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """The present rate, calls a second, and how many flows share it."""
 
@@ -104,6 +114,8 @@ class Bucket:
         return self.base
 
 
+# For metrics alone it counts what the callers waited, in seconds, who was refused a far slot, and
+# the throttles that they told of: since ten minutes of silence, when a bucket is forgotten.
 # KEYS: the bucket, its flows. ARGV: what to do, the ceiling, then what it needs. Times go into the
 # hash as decimals without an exponent: Lua's own form of a number has 14 digits, too few.
 SCRIPT = f"""
@@ -126,6 +138,7 @@ if ARGV[1] == 'throttled' then
     keep('base', rate)
     keep('since', now)
   end
+  redis.call('HINCRBY', KEYS[1], 'throttles', 1)
   return {{string.format('%.6f', rate), '0'}}
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.6f', now - {ACTIVE}))
@@ -136,12 +149,17 @@ local flow, patience = ARGV[3], tonumber(ARGV[4])
 local each = {SECOND} / rate
 at = math.max(at, now - {BURST})
 local wait = math.max(0, at - now)
-if wait > patience then return {{string.format('%.6f', wait), '0'}} end
+local function count(name, value) redis.call('HINCRBYFLOAT', KEYS[1], name, value) end
+if wait > patience then
+  count('refused', 1)
+  return {{string.format('%.6f', wait), '0'}}
+end
 if flow ~= '' then
   local known = redis.call('ZSCORE', KEYS[2], flow)
   local till = math.max(tonumber(known or now), now)
   if wait > 0 and till > now + {HORIZON} then
     local again = math.max(1000, math.min(wait, till - now - {HORIZON}))
+    count('waited', again / {SECOND})
     return {{string.format('%.6f', again), '0'}}
   end
   local sharing = redis.call('ZCARD', KEYS[2])
@@ -150,6 +168,7 @@ if flow ~= '' then
   redis.call('PEXPIRE', KEYS[2], 600000)
 end
 keep('at', at + each)
+if wait > 0 then count('waited', wait / {SECOND}) end
 return {{string.format('%.6f', wait), '1'}}
 """
 
@@ -189,11 +208,15 @@ class LocalRate:
         return self._monotonic() * SECOND
 
 
+FLOWS = ":flows"  # after a bucket's key
+
+
 class RedisRate:
     """Shared by all that use the same Redis."""
 
     def __init__(self, client: Any) -> None:
         """`client` is a redis-py client. Its errors are the caller's."""
+        self._client = client
         self._script = client.register_script(SCRIPT)
 
     def book(self, key: str, ceiling: float, flow: str, patience: float | None) -> Slot:
@@ -211,6 +234,22 @@ class RedisRate:
         rate, flows = self._run(key, "load", ceiling)
         return Load(rate, int(flows))
 
+    def told(self, pattern: str) -> list[Told]:
+        """Of the buckets whose keys match. Raises redis.RedisError."""
+        keys = sorted(
+            name
+            for name in map(bytes.decode, self._client.scan_iter(match=pattern, count=1000))
+            if not name.endswith(FLOWS)
+        )
+        with self._client.pipeline(transaction=False) as asked:
+            for key in keys:
+                asked.hmget(key, "waited", "refused", "throttles")
+            answers = asked.execute()
+        return [
+            Told(key, float(waited or 0), int(float(refused or 0)), int(throttles or 0))
+            for key, (waited, refused, throttles) in zip(keys, answers, strict=True)
+        ]
+
     def _run(self, key: str, *args: object) -> tuple[float, float]:
-        first, second = self._script(keys=[key, f"{key}:flows"], args=list(args))
+        first, second = self._script(keys=[key, key + FLOWS], args=list(args))
         return float(first), float(second)

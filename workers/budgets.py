@@ -20,6 +20,7 @@ import logging
 import re
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
@@ -30,7 +31,7 @@ from redis.sentinel import Sentinel
 
 from sidelight.errors import SidelightError
 from sidelight.store.stages import current
-from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot
+from workers.bucket import Load, LocalRate, RedisRate, SharedRate, Slot, Told
 from workers.contradictions import SHARING, scheme
 
 if TYPE_CHECKING:
@@ -100,6 +101,10 @@ class FallingBack:
         return self._ask(
             lambda: self._shared.load(key, ceiling), lambda: self._alone.load(key, ceiling * ALONE)
         )
+
+    def told(self, pattern: str) -> list[Told]:
+        """What callers met, as Redis has it. Raises redis.RedisError."""
+        return self._shared.told(pattern)
 
     def _ask(self, shared: Callable[[], T], alone: Callable[[], T]) -> T:
         if self._monotonic() >= self._silent_until:
@@ -207,6 +212,34 @@ def rate_for(settings: Settings, level: int = logging.WARNING) -> SharedRate:
     if kind in SHARING:
         return FallingBack(_client(url), level=level)
     return LocalRate()
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What callers of one budget met."""
+
+    account: str
+    region: str
+    budget: str
+    told: Told
+
+
+def met(settings: Settings) -> list[Met]:
+    """Of all budgets that are shared, by account; none where Redis does not answer."""
+    rate = rate_for(settings, logging.INFO)
+    if not isinstance(rate, FallingBack):
+        return []
+    prefix = KEY.partition("{{")[0] + "{"
+    try:
+        told = rate.told(f"{prefix}*")
+    except redis.RedisError as error:
+        log.warning("the shared budget does not answer: %s", error)
+        return []
+    found = []
+    for one in told:
+        account, region, budget = one.key.removeprefix(prefix).rstrip("}").split(":")
+        found.append(Met(account, region, budget, one))
+    return found
 
 
 def _client(url: str) -> Any:

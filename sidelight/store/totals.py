@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, select
 
 from sidelight.store.rows import LIVE, FindingStatus, State
-from sidelight.store.schema import coverage, finding_details, findings, instances, scans
+from sidelight.store.schema import (
+    coverage,
+    finding_details,
+    findings,
+    instances,
+    intents,
+    scans,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +41,16 @@ class Covered:
 
     status_code: str
     reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Snapshots that live scans of an account, region and state have made or may be making."""
+
+    account: str
+    region: str
+    state: State
     count: int
 
 
@@ -79,6 +96,28 @@ class Totals:
         )
         with self._database.read() as connection:
             return {str(severity): count for severity, count in connection.execute(query)}
+
+    def findings_by_status(self) -> dict[str, int]:
+        """All that are kept, closed and suppressed ones too."""
+        query = select(findings.c.status, func.count()).group_by(findings.c.status)
+        with self._database.read() as connection:
+            return {str(status): count for status, count in connection.execute(query)}
+
+    def snapshots_in_flight(self) -> list[InFlight]:
+        """What the caps count: from before CreateSnapshots until the scan's receipt."""
+        groups = (scans.c.account, scans.c.region, scans.c.state)
+        query = (
+            select(*groups, func.count())
+            .join(intents, intents.c.scan == scans.c.id)
+            .where(scans.c.state.in_(LIVE))
+            .group_by(*groups)
+            .order_by(*groups)
+        )
+        with self._database.read() as connection:
+            return [
+                InFlight(account, region, State(state), count)
+                for account, region, state, count in connection.execute(query)
+            ]
 
     def instances(self) -> int:
         """Those that are not gone."""

