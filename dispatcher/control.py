@@ -186,7 +186,7 @@ class Control:
         only: Collection[str],
     ) -> tuple[list[str], Sequence[Instance]]:
         """The scans that are under way, and the instances that are due; coverage is written."""
-        known = self.store.fleet.known(account=place.account, region=place.region)
+        known = self.store.fleet.with_history(place.account, place.region, found.instances)
         if only:
             known = [one for one in known if one.instance.id in only]
         planned = plan(

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.model import Instance
@@ -43,7 +43,7 @@ class Fleet:
         for begin in range(0, len(found), AT_ONCE):
             part = [_row(instance, now) for instance in found[begin : begin + AT_ONCE]]
             with self._database.write() as connection:
-                _upsert(connection, instances, ["account", "instance"], part)
+                _write_changed(connection, account, part, now)
         with self._database.write() as connection:
             known = connection.execute(
                 select(instances.c.instance).where(
@@ -78,20 +78,25 @@ class Fleet:
         with self._database.read() as connection:
             return connection.execute(query).scalar() is not None
 
+    def with_history(self, account: str, region: str, found: Sequence[Instance]) -> list[Known]:
+        """What a discovery of this place found, with when each was last scanned and tried.
+
+        As `known`, for who has the instances in hand: no document is read.
+        """
+        history = _history().where(scans.c.account == account, scans.c.region == region)
+        now = self._clock()
+        with self._database.read() as connection:
+            rows = {row.instance: row for row in connection.execute(history)}
+        return [
+            Known(instance, now)
+            if (row := rows.get(instance.id)) is None
+            else Known(instance, now, None, row.scanned_at, row.tried_at, row.live_scan or "")
+            for instance in found
+        ]
+
     def known(self, *, account: str = "", region: str = "") -> list[Known]:
         """All instances that are not gone, with when they were last scanned and tried."""
-        done = func.max(scans.c.finished_at).filter(scans.c.state == State.DONE.value)
-        history = (
-            select(
-                scans.c.account,
-                scans.c.instance,
-                done.label("scanned_at"),
-                func.max(scans.c.created_at).label("tried_at"),
-                func.max(scans.c.id).filter(scans.c.state.in_(LIVE)).label("live_scan"),
-            )
-            .group_by(scans.c.account, scans.c.instance)
-            .subquery()
-        )
+        history = _history().subquery()
         query = (
             select(
                 instances.c.document, instances.c.seen_at, instances.c.gone_at,
@@ -164,6 +169,44 @@ class Fleet:
                 )
             release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
+
+
+def _history() -> Select[Any]:
+    """Each instance's last scan that was done, last that was made, and live one."""
+    done = func.max(scans.c.finished_at).filter(scans.c.state == State.DONE.value)
+    return select(
+        scans.c.account,
+        scans.c.instance,
+        done.label("scanned_at"),
+        func.max(scans.c.created_at).label("tried_at"),
+        func.max(scans.c.id).filter(scans.c.state.in_(LIVE)).label("live_scan"),
+    ).group_by(scans.c.account, scans.c.instance)
+
+
+def _write_changed(
+    connection: Connection, account: str, rows: Sequence[dict[str, Any]], now: datetime
+) -> None:
+    """Write the instances that are new or not as they were; of the others that they were seen."""
+    here = instances.c.account == account
+    ids = [row["instance"] for row in rows]
+    query = select(instances.c.instance, instances.c.document, instances.c.region)
+    as_it_was = {
+        row.instance: (row.document, row.region)
+        for row in connection.execute(
+            query.where(here, instances.c.instance.in_(ids), instances.c.gone_at.is_(None))
+        )
+    }
+    changed, same = [], []
+    for row in rows:
+        if as_it_was.get(row["instance"]) == (row["document"], row["region"]):
+            same.append(row["instance"])
+        else:
+            changed.append(row)
+    if changed:
+        _upsert(connection, instances, ["account", "instance"], changed)
+    if same:
+        seen = update(instances).where(here, instances.c.instance.in_(same))
+        connection.execute(seen.values(seen_at=now))
 
 
 def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:

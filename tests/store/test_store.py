@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from sidelight.errors import StoreError, UsageError
 from sidelight.model import Instance, Volume
@@ -137,3 +138,45 @@ def test_coverage_keeps_the_last_scan_when_a_later_one_fails(store: Store, clock
         scanned,
         clock(),
     )
+
+
+def test_of_a_discovery_only_what_changed_is_written(store: Store, clock: Clock) -> None:
+    place = ("123456789012", "eu-west-1")
+    fleet = [instance(number) for number in range(3)]
+    store.fleet.discovered(*place, fleet)
+    written: list[str] = []
+
+    def seen(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("INSERT INTO instances"):
+            written.append(str(parameters))
+
+    event.listen(store._database.engine, "before_cursor_execute", seen)
+    clock.advance(3600)
+    changed = replace(fleet[1], state="stopped")
+    assert store.fleet.discovered(*place, [fleet[0], changed, fleet[2]]) == []
+    assert len(written) == 1
+    assert "i-1" in written[0]
+    assert "i-0" not in written[0]
+    known = store.fleet.known()
+    assert [one.instance for one in known] == [fleet[0], changed, fleet[2]]
+    assert {one.seen_at for one in known} == {clock()}
+
+
+def test_an_instance_that_comes_back_is_known_again(store: Store) -> None:
+    place = ("123456789012", "eu-west-1")
+    store.fleet.discovered(*place, [instance(1)])
+    assert store.fleet.discovered(*place, []) == ["i-1"]
+    store.fleet.discovered(*place, [instance(1)])
+    assert [one.instance for one in store.fleet.known()] == [instance(1)]
+
+
+def test_what_was_discovered_has_the_history_that_is_known(store: Store, clock: Clock) -> None:
+    place = ("123456789012", "eu-west-1")
+    fleet = [instance(1), instance(2), instance(3)]
+    store.fleet.discovered(*place, fleet)
+    first, _ = store.scans.create([(*place, "i-1"), (*place, "i-2")], "here")
+    held = store.scans.claim(first.id, LIVE, 60)
+    assert held is not None
+    covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
+    store.fleet.finish(held, State.DONE, covered)
+    assert store.fleet.with_history(*place, fleet) == store.fleet.known()
