@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, fields
+from math import ceil
 
 DAY, DAYS = 86_400.0, 30.4  # seconds in a day, days in a month
 USD_GET, USD_LIST, USD_GB_MONTH, USD_ENDPOINT_GB = 0.003e-3, 0.0006e-3, 0.05, 0.01
 BLOCK_GB = 524_288 / 1e9
+DESCRIBED_AT_ONCE = 200  # values of a filter, the most that EC2 takes
 INSPECTOR_USD, TARGET_USD = 1.75, 0.15  # an instance-month
 
 
@@ -27,7 +29,7 @@ class Inputs:
     blocks: float = 261  # read of a machine (`make bench BENCH=trivy_vm`)
     read_cpu: float = 1.68  # seconds to read and parse a machine (the same)
     stages_cpu: float = 0.06  # of the other stages and the store (`make load`)
-    queue_cpu: float = 0.02  # of Celery, over all tasks of a scan (`make load`)
+    queue_cpu: float = 0.0075  # of Celery, over all tasks of a scan (`make load`)
     pending_minutes: float = 5.0  # until a snapshot is completed
     other_minutes: float = 5.0  # in queues and being read
     poll_seconds: float = 10.0  # SIDELIGHT_POLL_SECONDS
@@ -50,11 +52,18 @@ def polls(given: Inputs) -> int:
     return count
 
 
+def looks(given: Inputs) -> float:
+    """DescribeSnapshots calls a scan for what is pending: a place's are looked at together."""
+    a_second = given.instances / DAY / given.places
+    snapshots = a_second * given.poll_seconds * polls(given) * given.volumes
+    return max(1, ceil(snapshots / DESCRIBED_AT_ONCE)) / given.poll_seconds / a_second
+
+
 def table(given: Inputs) -> list[str]:
     """The model as Markdown."""
     a_second = given.instances / DAY
     lists = given.volumes * max(1.0, given.gb / given.volumes / BLOCK_GB / 10_000)
-    describes = polls(given) + 3  # deletion looks twice by tag and once by id
+    describes = looks(given) + 2  # deletion looks once by tag and once by id
     fees = given.blocks * USD_GET + lists * USD_LIST
     minutes = given.pending_minutes + given.other_minutes
     storage = given.gb * USD_GB_MONTH * minutes / (DAY * DAYS / 60)
@@ -67,7 +76,7 @@ def table(given: Inputs) -> list[str]:
         ("GetSnapshotBlock", given.blocks, given.get_budget),
         ("ListSnapshotBlocks", lists, given.list_budget),
         ("CreateSnapshots", 1.0, given.create_budget),
-        ("DescribeSnapshots", float(describes), given.describe_budget),
+        ("DescribeSnapshots", describes, given.describe_budget),
         ("DeleteSnapshot", given.volumes, given.delete_budget),
     ]
     in_flight = a_second * 60 * minutes * given.volumes / given.places
@@ -94,7 +103,10 @@ def table(given: Inputs) -> list[str]:
         ),
         f"| cores, {given.busy:.0%} busy | {cores:.1f} |",
         f"| read from snapshots | {a_second * given.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
-        f"| transactions of the store | {a_second * (11 + 2 * polls(given)):.0f} a second |",
+        (
+            "| transactions of the store | "
+            f"{a_second * 11 + 3 * given.places / given.poll_seconds:.0f} a second |"
+        ),
         "",
         "| dollars | a scan | an instance-month |",
         "|---|---|---|",

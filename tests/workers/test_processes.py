@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,57 @@ def test_what_is_on_demand_comes_before_a_scheduled_backlog(
     came = order.read_text().split()
     assert came[:3] == ["now-0", "now-1", "now-2"]
     assert came[3:] == [f"scheduled-{number}" for number in range(300)]
+
+
+def test_every_tasks_events_are_sent_though_they_are_gathered(
+    tmp_path: Path, cloud: LocalCloud
+) -> None:
+    """Those of the last task as well, for a worker that ends sends what it has gathered."""
+    order = tmp_path / "order"
+    port = free_port()
+    settings = Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db", broker_url=f"redis://127.0.0.1:{port}/0"
+    )
+    with server(tmp_path / "redis", [f"port {port}"], probe=client(port)), ExitStack() as stack:
+        application = make_app(settings)
+        stack.callback(application.close)
+        seen: list[tuple[str, str]] = []
+        thread, receiver = listening(application, seen)
+        told = redis.Redis(port=port)
+        wait_for(told.pubsub_numpat, "a listener")
+        region = cloud.environment()["AWS_REGION"]
+        for number in range(20):
+            publish(application, settings, f"{number}", Next(State.READING, region, 6))
+            publish(application, settings, f"{number}", Next(State.DELETING, region, 6))
+        with fleet_on(
+            settings,
+            tmp_path,
+            application="tests.workers.recording_worker",
+            environment=os.environ | {"SIDELIGHT_TEST_ORDER": str(order)},
+        ):
+            wait_for(lambda: order.exists() and len(order.read_text().split()) == 40, "the end")
+        kinds = ("task-received", "task-started", "task-succeeded")
+        wait_for(lambda: len({one for one in seen if one[0] in kinds}) == 120, "all events")
+        receiver.should_stop = True
+        thread.join()
+
+
+def listening(application: Any, seen: list[tuple[str, str]]) -> tuple[threading.Thread, Any]:
+    """A thread that takes down the events of tasks, as Flower would, and what stops it."""
+    connection = application.connection_for_read()
+
+    def take(event: dict[str, Any]) -> None:
+        seen.append((event["type"], event.get("uuid", "")))
+
+    receiver = application.events.Receiver(connection, handlers={"*": take})
+
+    def run() -> None:
+        with connection, suppress(TimeoutError):
+            receiver.capture(limit=None, timeout=None, wakeup=False)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, receiver
 
 
 def test_redis_with_tls_and_least_rights_and_a_restart_on_the_way(
