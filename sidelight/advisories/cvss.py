@@ -147,5 +147,11 @@ def _score_v2(metrics: dict[str, str], maturity: str) -> float:
     exploitability = 20 * value["AV"] * value["AC"] * value["Au"]
     factor = 0.0 if impact == 0 else 1.176
     # Half up, as the specification's own worked examples do.
-    base = math.floor((0.6 * impact + 0.4 * exploitability - 1.5) * factor * 10 + 0.5) / 10
-    return math.floor(base * _MATURITY_V2[maturity] * 10 + 0.5) / 10
+    base = _half_up((0.6 * impact + 0.4 * exploitability - 1.5) * factor)
+    return _half_up(base * _MATURITY_V2[maturity])
+
+
+def _half_up(value: float) -> float:
+    """To one decimal, in whole units: 3.0 * 0.95 is 2.85, which floats have as a little less."""
+    units = round(value * 100_000)
+    return (units + 5_000) // 10_000 / 10
