@@ -107,8 +107,8 @@ class Harvest:
     def read_ahead(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
         """Fetch the blocks of these (offset, length), many at once, and keep what a walk may need.
 
-        Gives the offset and bytes of each that was not read before. It ends where much is kept
-        already, or where half of the blocks had nothing: the walk reads what it needs itself.
+        Gives the offset and bytes of each that was not read before. It asks for no more where much
+        is kept already, or where half of the blocks had nothing: the walk reads what it needs.
         """
         unit = self._unit
         numbers: set[int] = set()
@@ -116,16 +116,19 @@ class Harvest:
             numbers.update(range(offset // unit, (offset + length - 1) // unit + 1))
         ordered = sorted(numbers - self._seen)
         self._prefetch(ordered[:AHEAD])
+        going_on = True
         for at in range(0, len(ordered), AHEAD):
             window = ordered[at : at + AHEAD]
-            self._prefetch(ordered[at + AHEAD : at + 2 * AHEAD])
+            following = ordered[at + AHEAD : at + 2 * AHEAD] if going_on else []
+            self._prefetch(following)
             useful = 0
             for number in window:
                 data = self._whole(number)
                 useful += self._take_out(number, data, frozenset())
                 if data:
                     yield number * unit, data
-            if self.kept_bytes > MOST_KEPT // 2 or useful * 2 < len(window):
+            going_on = self.kept_bytes <= MOST_KEPT // 2 and useful * 2 >= len(window)
+            if not following:
                 return
 
     def read_before(self) -> Iterator[tuple[int, bytes]]:

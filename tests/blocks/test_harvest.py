@@ -99,3 +99,17 @@ def test_no_more_is_kept_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None
     assert 0 < kept.kept_bytes <= most
     _everything_twice(kept)
     cache.close()
+
+
+def test_reading_ahead_looks_through_all_that_it_asked_for_before_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(harvests, "AHEAD", 2)
+    fetcher = Fetcher()
+    cache = BlockCache(fetcher, in_flight=2)
+    given = [
+        at // UNIT for at, _ in Harvest(cache, lambda _at, _data: ()).read_ahead([(0, len(DATA))])
+    ]
+    cache.close()
+    # Nothing was found in the first two: two more were under way by then, and no others are.
+    assert given == sorted(fetcher.calls) == [0, 1, 2, 3]
