@@ -97,14 +97,7 @@ def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]
     except Exception as error:
         if not isinstance(error, SidelightError):
             log.exception("scan %s in %s", scan.id, scan.state)
-        # The stage may have changed the row's state, under the same lease.
-        present = context.store.scans.get(scan.id)
-        if present.lease != scan.lease:
-            return False
-        try:
-            failed(context, present, error)
-        except LeaseLostError:
-            return False
+        return failed_if_held(context, scan, error)
     return True
 
 
@@ -126,6 +119,20 @@ def _check_attempts(context: Context, scan: Scan) -> None:
 def _most(context: Context, scan: Scan) -> int:
     settings = context.settings
     return settings.delete_attempts if scan.state is State.DELETING else settings.attempts
+
+
+def failed_if_held(context: Context, scan: Scan, error: Exception) -> bool:
+    """As `failed`; False, and nothing done, where the scan is another's by now."""
+    # The stage may have changed the row's state, under the same lease.
+    present = context.store.scans.get(scan.id)
+    if present.lease != scan.lease:
+        return False
+    try:
+        failed(context, present, error)
+    except LeaseLostError as lost:
+        log.warning("scan %s: %s", scan.id, lost)
+        return False
+    return True
 
 
 def failed(context: Context, scan: Scan, error: Exception) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from sidelight.errors import LeaseLostError, SidelightError
+from sidelight.errors import SidelightError
 from sidelight.store import State
 from sidelight.store.stages import turn
-from workers.holding import Next, failed, upcoming
+from workers.holding import Next, failed_if_held, upcoming
 from workers.steps import await_snapshots, seen
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
             try:
                 settled.append(seen(context, scan, known[scan.id], shown))
             except SidelightError as error:
-                _fail(context, scan, error)
+                failed_if_held(context, scan, error)
         store.looks.settle(settled)
     except SystemExit:
         # This worker is told to end: all are given back now, not when their lease ends.
@@ -78,17 +78,7 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
         if not isinstance(error, SidelightError):
             log.exception("look at %s/%s", waiting[0].account, waiting[0].region)
         for scan in waiting:
-            _fail(context, scan, error)
-
-
-def _fail(context: Context, scan: Scan, error: Exception) -> None:
-    """As if it had been looked at alone, unless it is another's by now."""
-    present = context.store.scans.get(scan.id)
-    if present.lease == scan.lease and present.state is scan.state:
-        try:
-            failed(context, present, error)
-        except LeaseLostError as lost:
-            log.warning("scan %s: %s", scan.id, lost)
+            failed_if_held(context, scan, error)
 
 
 def _give_back(context: Context, scan: Scan) -> None:

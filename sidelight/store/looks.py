@@ -8,7 +8,6 @@ is lost costs a wait: the dispatcher's tick publishes each scan that nobody look
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from sidelight.errors import LeaseLostError
 from sidelight.store.rows import Scan, Snapshot, State
-from sidelight.store.scans import SCAN_COLUMNS, release, remember, scan_of
+from sidelight.store.scans import claiming, free, release, remember, scan_of
 from sidelight.store.schema import looks, scans, snapshots
 from sidelight.store.statements import insert, parts
 
@@ -68,27 +67,15 @@ class Looks:
         no other's. All are under one lease.
         """
         now = self._clock()
-        until = now + timedelta(seconds=seconds)
         due = and_(
             scans.c.state == State.SNAPSHOTS_PENDING.value,
             scans.c.next_at <= now + EARLY,
             scans.c.attempts == 0,
-            or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
         )
         place = and_(scans.c.account == account, scans.c.region == region)
-        oldest = select(scans.c.id).where(due, place).order_by(scans.c.next_at).limit(limit)
-        statement = (
-            update(scans)
-            .where(scans.c.id.in_(oldest.scalar_subquery()), due)
-            .values(
-                lease=uuid.uuid4().hex,
-                lease_until=until,
-                publish_at=until,
-                publications=0,
-                attempts=scans.c.attempts + 1,
-            )
-            .returning(*SCAN_COLUMNS)
-        )
+        oldest = select(scans.c.id).where(due, place, free(now)).order_by(scans.c.next_at)
+        first = oldest.limit(limit).scalar_subquery()
+        statement = claiming(now, seconds, scans.c.id.in_(first), due)
         with self._database.write() as connection:
             return [scan_of(row) for row in connection.execute(statement)]
 

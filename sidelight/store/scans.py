@@ -20,12 +20,14 @@ from sidelight.errors import LeaseLostError, StoreError
 from sidelight.store.rows import LIVE, TERMINAL, Event, Scan, Snapshot, State
 from sidelight.store.schema import events, intents, scans, snapshots
 from sidelight.store.stages import end_turn
+from sidelight.store.statements import insert, parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from sidelight.store.clock import Clock
     from sidelight.store.engine import Database
@@ -96,7 +98,7 @@ class Scans:
             if ids is None:
                 return [scan_of(row) for row in connection.execute(query)]
             found: list[Scan] = []
-            for part in _parts(list(ids)):
+            for part in parts(list(ids)):
                 found += map(scan_of, connection.execute(query.where(scans.c.id.in_(part))))
         return sorted(found, key=lambda scan: (scan.created_at, scan.id))
 
@@ -112,25 +114,8 @@ class Scans:
         Counts an attempt, so that a worker that dies without a word is counted as well.
         """
         now = self._clock()
-        until = now + timedelta(seconds=seconds)
-        statement = (
-            update(scans)
-            .where(
-                scans.c.id == scan_id,
-                scans.c.state.in_(states),
-                scans.c.next_at <= now,
-                or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
-            )
-            .values(
-                lease=uuid.uuid4().hex,
-                lease_until=until,
-                # Should this worker die, the dispatcher publishes the scan again.
-                publish_at=until,
-                publications=0,
-                attempts=scans.c.attempts + 1,
-            )
-            .returning(*SCAN_COLUMNS)
-        )
+        wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now
+        statement = claiming(now, seconds, *wanted)
         with self._database.write() as connection:
             row = connection.execute(statement).first()
         return None if row is None else scan_of(row)
@@ -248,7 +233,7 @@ class Scans:
             statement = update(scans).values(
                 publications=scans.c.publications + 1, publish_at=publish_at
             )
-            for part in _parts(list(scan_ids)):
+            for part in parts(list(scan_ids)):
                 # One that is not due any more was picked up already.
                 due = statement.where(scans.c.id.in_(part), scans.c.publish_at <= now)
                 connection.execute(due)
@@ -258,10 +243,7 @@ class Scans:
         now = self._clock()
         statement = (
             update(scans)
-            .where(
-                scans.c.state.in_(LIVE),
-                or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now),
-            )
+            .where(scans.c.state.in_(LIVE), free(now))
             .values(
                 publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now),
                 publications=1,
@@ -274,7 +256,7 @@ class Scans:
         """Which of these scans are live: nobody but their own stages deletes their snapshots."""
         found: set[str] = set()
         with self._database.read() as connection:
-            for part in _parts(list(ids)):
+            for part in parts(list(ids)):
                 query = select(scans.c.id).where(scans.c.id.in_(part), scans.c.state.in_(LIVE))
                 found.update(connection.execute(query).scalars())
         return found
@@ -290,6 +272,29 @@ class Scans:
         query = select(*columns).where(events.c.scan == scan_id).order_by(events.c.id)
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(query)]
+
+
+def free(now: datetime) -> ColumnElement[bool]:
+    """Held by no worker, or by one whose lease has ended."""
+    return or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now)
+
+
+def claiming(now: datetime, seconds: float, *wanted: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    """Take the wanted scans that are free, under one lease; each counts an attempt."""
+    until = now + timedelta(seconds=seconds)
+    return (
+        update(scans)
+        .where(*wanted, free(now))
+        .values(
+            lease=uuid.uuid4().hex,
+            lease_until=until,
+            # Should this worker die, the dispatcher publishes the scan again.
+            publish_at=until,
+            publications=0,
+            attempts=scans.c.attempts + 1,
+        )
+        .returning(*SCAN_COLUMNS)
+    )
 
 
 def _live_counts() -> Select[Any]:
@@ -376,14 +381,13 @@ def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
     """Write snapshots, new or known."""
     if not made:
         return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(snapshots)
-    statement = insert.on_conflict_do_update(
+    adding = insert(connection, snapshots)
+    statement = adding.on_conflict_do_update(
         index_elements=["id"],
         set_={
-            "state": insert.excluded.state,
-            "deleted_at": insert.excluded.deleted_at,
-            "receipt": insert.excluded.receipt,
+            "state": adding.excluded.state,
+            "deleted_at": adding.excluded.deleted_at,
+            "receipt": adding.excluded.receipt,
         },
     )
     for snapshot in made:
@@ -419,15 +423,10 @@ def scan_of(row: Row[Any]) -> Scan:
 
 def _select_ids(connection: Connection, ids: list[str]) -> list[str]:
     found: list[str] = []
-    for part in _parts(ids):
+    for part in parts(ids):
         found += connection.execute(select(scans.c.id).where(scans.c.id.in_(part))).scalars()
     return found
 
 
 def _query() -> Select[Any]:
     return select(*SCAN_COLUMNS)
-
-
-def _parts(ids: list[str], size: int = 500) -> Iterable[list[str]]:
-    """SQLite takes 32,766 parameters and PostgreSQL 65,535: far fewer plan better."""
-    return (ids[i : i + size] for i in range(0, len(ids), size))
