@@ -16,8 +16,7 @@ from sidelight.store import State, Store
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.processes import alive, descendants
 from tests.workers.servers import wait_for
-from tests.workers.test_processes import STALLING, cloud, finish, started
-from workers.settings import Settings
+from tests.workers.test_processes import STALLING, cloud, finish, handing_back, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,14 +56,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
 ) -> None:
     cloud.add_instance("one", [image])
     stalled = tmp_path / "stalled"
-    settings = Settings(
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        advisories=str(advisories),
-        soft_shutdown_seconds=0.5,
-        # Only what a worker gives back itself can go on within the test.
-        lease_seconds=3600.0,
-        poll_seconds=0.1,
-    )
+    settings = handing_back(tmp_path, advisories)
     environment = os.environ | settings.as_environment() | {"SIDELIGHT_TEST_STALLED": str(stalled)}
     command = [sys.executable, "-c", RUNNING, str(tmp_path / "logs")]
     with subprocess.Popen(command, env=environment) as running:

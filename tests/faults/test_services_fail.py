@@ -113,6 +113,16 @@ def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
     fleet.check(rehearsal[1], "replaced")
 
 
+def outlives(
+    fleet: Fleet, rehearsal: tuple[list[str], Found], name: str, command: list[str]
+) -> None:
+    """A scan in which the command runs at this point finds what an undisturbed one does."""
+    fleet.begin()
+    fleet.live({"mode": "run", "name": name, "command": command})
+    fleet.recover(name)
+    fleet.check(rehearsal[1], f"{command} at {name}")
+
+
 @pytest.mark.services
 @pytest.mark.images
 @pytest.mark.long
@@ -128,10 +138,7 @@ def test_every_connection_of_postgresql_ended_in_the_middle_of_a_scan(
     )
     try:
         for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
-            fleet.begin()
-            fleet.live({"mode": "run", "name": name, "command": [sys.executable, "-c", end]})
-            fleet.recover(name)
-            fleet.check(rehearsal[1], f"ended at {name}")
+            outlives(fleet, rehearsal, name, [sys.executable, "-c", end])
     finally:
         fleet.postgresql = ""
 
@@ -147,10 +154,7 @@ def test_postgresql_killed_and_started_again_in_the_middle_of_a_scan(
     again = [sys.executable, "-c", f"from {__name__} import again; again({postgresql!r})"]
     try:
         for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
-            fleet.begin()
-            fleet.live({"mode": "run", "name": name, "command": again})
-            fleet.recover(name)
-            fleet.check(rehearsal[1], f"started again at {name}")
+            outlives(fleet, rehearsal, name, again)
     finally:
         fleet.postgresql = ""
 
@@ -172,10 +176,7 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
         for name in ("ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"):
             with server(tmp_path, lines, probe=client(port)):
                 try:
-                    fleet.begin()
-                    fleet.live({"mode": "run", "name": name, "command": again})
-                    fleet.recover(name)
-                    fleet.check(rehearsal[1], f"started again at {name}")
+                    outlives(fleet, rehearsal, name, again)
                 finally:
                     end(tmp_path)
     finally:

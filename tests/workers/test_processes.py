@@ -75,6 +75,17 @@ def finish(control: Control, scans: list[Scan]) -> None:
     assert len(found) == len(set(found)) == len(scans)
 
 
+def handing_back(tmp_path: Path, advisories: Path) -> Settings:
+    """No lease ends within a test, and no tick comes: only what a worker gives back goes on."""
+    return Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        soft_shutdown_seconds=0.5,
+        lease_seconds=3600.0,
+        poll_seconds=0.1,
+    )
+
+
 def test_what_is_on_demand_comes_before_a_scheduled_backlog(
     tmp_path: Path, cloud: LocalCloud
 ) -> None:
@@ -225,14 +236,7 @@ def test_sigterm_hands_the_scan_being_read_to_another_worker_at_once(
 ) -> None:
     cloud.add_instance("one", [image])
     stalled = tmp_path / "stalled"
-    settings = Settings(
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        advisories=str(advisories),
-        soft_shutdown_seconds=0.5,
-        # Nobody waits for a lease or a tick here: there is none within the test.
-        lease_seconds=3600.0,
-        poll_seconds=0.1,
-    )
+    settings = handing_back(tmp_path, advisories)
     environment = os.environ | {"SIDELIGHT_TEST_STALLED": str(stalled)}
     with Embedded(
         settings, directory=tmp_path, concurrency=1, environment=environment, application=STALLING
