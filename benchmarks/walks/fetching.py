@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sidelight import scan
 from sidelight.blocks import BlockCache, ImageFile
 from sidelight.filesystems.opening import open_filesystem
 from sidelight.filesystems.protocol import ReadsAhead
@@ -68,5 +69,14 @@ def walk_blocks(fetcher: Counted, budget: int | None = None, in_flight: int = 64
     cache = BlockCache(fetcher, in_flight=in_flight, **({"budget": budget} if budget else {}))
     try:
         return walk(open_filesystem(cache))
+    finally:
+        cache.close()
+
+
+def inventory_blocks(fetcher: Counted) -> int:
+    """A whole inventory over the default cache; the number of its packages."""
+    cache = BlockCache(fetcher)
+    try:
+        return len(scan.inspect([cache]).packages)
     finally:
         cache.close()

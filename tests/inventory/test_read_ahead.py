@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,16 +14,21 @@ from sidelight.filesystems.ext.reader import ExtFilesystem
 from sidelight.filesystems.tree import MachineTree
 from sidelight.inventory.collect import collect
 from sidelight.inventory.executables import HEAD, sections_of
-from tests.images.disk.sources import CountingFetcher
+from sidelight.inventory.registry import EXTRACTORS
+from tests.images.disk.sources import CountingFetcher, counted
 from tests.images.ext import recipes
 from tests.images.ext.recipes import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from sidelight.inventory.collect import Collected
+    from sidelight.inventory.protocol import Extractor
 
 BLOCK = 512 << 10
 PROGRAMS = 60
+MODULES = 2400
 
 
 class _Recorder(BlockCache):
@@ -49,12 +55,18 @@ def _elf(size: int) -> bytes:
     return header.ljust(size, b"\x55")  # zeros would be holes
 
 
-def _tree(top: Path) -> Path:
+def _system(top: Path) -> Path:
+    """What makes a tree a Debian with one package, which owns one program."""
     (top / "etc").mkdir(parents=True)
     (top / "etc/os-release").write_text("ID=debian\nVERSION_ID=12\n")
     (top / "var/lib/dpkg/info").mkdir(parents=True)
     (top / "var/lib/dpkg/status").write_text("Package: a\nVersion: 1\nStatus: x ok installed\n")
     (top / "var/lib/dpkg/info/a.list").write_text("/usr/bin/owned\n")
+    return top
+
+
+def _tree(top: Path) -> Path:
+    _system(top)
     (top / "usr/bin").mkdir(parents=True)
     (top / "srv").mkdir()
     for number in range(PROGRAMS):
@@ -116,6 +128,37 @@ def test_a_program_that_the_system_owns_is_not_opened(
     inner = set(fetcher.fetched[before:])
     assert len(inner) >= 15
     assert not inner & read
+
+
+@pytest.mark.images
+@pytest.mark.slow
+def test_the_default_cache_fetches_no_block_of_a_whole_machine_twice(tmp_path: Path) -> None:
+    if recipes.missing():
+        pytest.skip(recipes.missing())
+    tree = _system(tmp_path / "tree")
+    for number in range(MODULES):
+        module = tree / f"opt/app-{number % 240}/node_modules/m{number}"
+        module.mkdir(parents=True)
+        (module / "package.json").write_text(f'{{"name":"m{number}","version":"1.{number}.0"}}')
+    # A table of 32 inodes in every MiB: the walk needs as many blocks as that of a Debian 12.
+    spread = ("-b", "4096", "-g", "256", "-N", "9600", "-O", "^flex_bg,^has_journal,^resize_inode")
+    image = recipes.make(tmp_path / "image", Case("ext4", ("-t", "ext4", *spread), size=300), tree)
+    walked, _ = _collected(image, extractors=())
+    fetched, found = _collected(image)
+    assert sum(package.type == "npm" for package in found.packages) == MODULES
+    assert 150 <= len(walked) <= 180
+    assert [index for index, count in fetched.items() if count > 1] == []
+
+
+def _collected(
+    image: Path, extractors: Sequence[Extractor] = EXTRACTORS
+) -> tuple[Counter[int], Collected]:
+    """How often each block was fetched with a cache of the default budget, and what was found."""
+    source, fetcher = counted(str(image), "disk")
+    found = collect(MachineTree(ExtFilesystem(source)), extractors=extractors)
+    source.close()
+    fetcher.close()
+    return Counter(fetcher.fetched), found
 
 
 def test_the_section_headers_are_where_the_header_says() -> None:
