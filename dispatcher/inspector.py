@@ -9,19 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import cvss
-from sidelight.errors import FormatError
-from sidelight.versions import evr
+from sidelight.report import terms
 
 if TYPE_CHECKING:
-    from sidelight.model import Finding, Instance, Package
+    from sidelight.model import Finding, Instance
     from sidelight.store import FindingEvent, FindingRow
-
-# purl type -> Inspector's PackageManager.
-_MANAGERS = {
-    "deb": "OS", "rpm": "OS", "apk": "OS", "alpm": "OS", "os": "OS", "pypi": "PYTHONPKG",
-    "npm": "NODEPKG", "golang": "GOBINARY", "cargo": "CARGO", "gem": "BUNDLER",
-    "composer": "COMPOSER", "nuget": "NUGET", "maven": "JAR",
-}  # fmt: skip
 
 
 def event_document(
@@ -101,20 +93,19 @@ def _resource(row: FindingRow, instance: Instance | None) -> dict[str, Any]:
 
 
 def _details(found: Finding) -> dict[str, Any]:
-    vectors = [(source, vector, _base(vector)) for source, vector in found.cvss_vectors]
     return {
         "vulnerabilityId": found.vulnerability,
         "source": found.source or "Sidelight",
-        "vulnerablePackages": [_package(found.package, found)],
+        "vulnerablePackages": [_package(terms.affected(found))],
         "cvss": [
             {
-                "source": source,
-                "scoringVector": vector,
-                "version": cvss.version_of(vector),
-                "baseScore": score,
+                "source": one.source,
+                "scoringVector": one.vector,
+                "version": one.version,
+                "baseScore": one.base_score,
             }
-            for source, vector, score in vectors
-            if score is not None
+            for one in terms.scores(found)
+            if one.base_score is not None
         ],
         "relatedVulnerabilities": [n for n in found.advisories if n != found.vulnerability],
         "vendorSeverity": found.severity.value,
@@ -123,21 +114,20 @@ def _details(found: Finding) -> dict[str, Any]:
     }
 
 
-def _package(package: Package, found: Finding) -> dict[str, Any]:
-    parts = evr.split(package.type, package.version)
+def _package(package: terms.AffectedPackage) -> dict[str, Any]:
     told = {
         "name": package.name,
-        "version": parts.version,
-        "release": parts.release,
+        "version": package.version,
+        "release": package.release,
         "arch": package.arch,
         "filePath": package.path,
-        "packageManager": _MANAGERS.get(package.type, ""),
-        "fixedInVersion": found.fixed_version or "NotAvailable",
-        "remediation": found.remediation,
+        "packageManager": package.package_manager,
+        "fixedInVersion": package.fixed_version or "NotAvailable",
+        "remediation": package.remediation,
         # Inspector's sourceLayerHash is of an image's layer; a volume tells whose layer it is.
-        "sourceLayer": package.layer,
+        "sourceLayer": package.source_layer,
     }
-    return {"epoch": parts.epoch} | {name: value for name, value in told.items() if value}
+    return {"epoch": package.epoch} | {name: value for name, value in told.items() if value}
 
 
 def _adjusted(found: Finding) -> dict[str, Any]:
@@ -155,10 +145,3 @@ def _adjusted(found: Finding) -> dict[str, Any]:
             if name in words
         ],
     }
-
-
-def _base(vector: str) -> float | None:
-    try:
-        return cvss.base_score(vector)
-    except FormatError:
-        return None

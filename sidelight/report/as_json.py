@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sidelight.report import terms
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,18 +43,22 @@ def scan_document(inventory: Inventory, findings: Sequence[Finding]) -> dict[str
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
-    """One finding; its package under `package`."""
+    """One finding; its package as inventories have it under `package`.
+
+    `affected_packages` tells of the same package as Inspector does: epoch, version and release
+    apart, and how it is mended. `cvss_vectors` has each vector with its version, its base score
+    and who gave it.
+    """
     return {
         "type": finding.type.value,
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,
         "severity_source": finding.severity_source,
+        "headline": finding.headline,
         "title": finding.title,
         "cvss_score": finding.cvss_score,
         "cvss_vector": finding.cvss_vector,
-        "cvss_vectors": [
-            {"source": source, "vector": vector} for source, vector in finding.cvss_vectors
-        ],
+        "cvss_vectors": [one._asdict() for one in terms.scores(finding)],
         "score": finding.score,
         "score_vector": finding.score_vector,
         "epss": finding.epss,
@@ -67,6 +73,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "advisories": list(finding.advisories),
         "references": list(finding.references),
         "package": package_document(finding.package),
+        "affected_packages": [terms.affected(finding)._asdict()],
     }
 
 

@@ -29,6 +29,8 @@ from sidelight.model import Advisory, Affected, Interval, Problem, Severity, Vul
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+
 
 def _osv(**fields: object) -> Advisory:
     record = {"id": "GHSA-xxxx", "modified": "2024-01-01T00:00:00Z", **fields}
@@ -278,7 +280,7 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
     record = {
         "id": "CVE-2020-0001",
         "priority": "medium",
-        "cvss": {"nvd": " CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H [9.8 CRITICAL]"},
+        "cvss": {"nvd": f" {VECTOR} [9.8 CRITICAL]"},
         "packages": {
             "jammy": {
                 "a": {"status": "released", "note": "1.0-1"},
@@ -293,9 +295,11 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
         },
     }
     assert ubuntu_cves.recognises(record)
-    (advisory,) = ubuntu_cves.parse(record)
+    advisory, fact = ubuntu_cves.parse(record)
+    assert isinstance(advisory, Advisory)
     assert advisory.severity is Severity.MEDIUM
-    assert advisory.vectors == ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",)
+    assert advisory.vectors == ()
+    assert fact == VulnerabilityFact("CVE-2020-0001", "NVD", vectors=(VECTOR,))
     rows = {(row.name, row.stream): (row.intervals[0].end, row.state) for row in advisory.affected}
     assert rows == {
         ("a", ""): ("1.0-1", ""),
@@ -471,14 +475,17 @@ def test_rocky_errata_of_both_forms_name_their_builds() -> None:
         "affectedProducts": ["Rocky Linux 9"],
         "synopsis": "Important: x security update",
         "severity": "SEVERITY_IMPORTANT",
-        "cves": [{"name": "CVE-2024-0001"}],
+        "cves": [{"name": "CVE-2024-0001", "cvss3ScoringVector": VECTOR}],
         "rpms": {"Rocky Linux 9": {"nvras": ["x-1:2-3.el9.x86_64.rpm", "x-1:2-3.el9.src.rpm"]}},
     }
     package = {"nevra": "x-1:2-3.el9.x86_64.rpm", "product_name": "Rocky Linux 9 x86_64"}
-    new = {**old, "severity": "Important", "rpms": None, "packages": [package]}
+    cve = {"cve": "CVE-2024-0001", "cvss3_scoring_vector": VECTOR}
+    new = old | {"severity": "Important", "rpms": None, "packages": [package], "cves": [cve]}
     for record in (old, {"advisories": [new]}):
         assert rocky_errata.recognises(record)
-        (advisory,) = rocky_errata.parse(record)
+        advisory, fact = rocky_errata.parse(record)
+        assert fact == VulnerabilityFact("CVE-2024-0001", "Rocky Linux", vectors=(VECTOR,))
+        assert isinstance(advisory, Advisory)
         assert advisory.severity is Severity.HIGH
         assert advisory.affected == (Affected("Rocky Linux:9", "x", (Interval(end="1:2-3.el9"),)),)
 

@@ -1,6 +1,7 @@
 """Rocky Linux's errata as JSON: the pages of errata.rockylinux.org and of its successor's API.
 
 The older form lists builds a product under `rpms`, the newer one under `packages`, with modules.
+Both tell the vector of each CVE.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
+from sidelight.advisories.cvss import version_of
 from sidelight.advisories.formats.errata import Build, advisory, affected, split_name
 from sidelight.advisories.formats.shape import items, mapping, text, texts
+from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.model import Advisory
 
+_SOURCE = "Rocky Linux"
 _PRODUCT = re.compile(r"Rocky Linux (\d+)")
 
 
@@ -25,8 +29,8 @@ def recognises(record: dict[str, Any]) -> bool:
     return "advisories" in record or ("name" in record and "affectedProducts" in record)
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
-    """The advisories of a page, or of one erratum. Raises DamagedError for another shape."""
+def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+    """What a page says, or one erratum. Raises DamagedError for another shape."""
     for entry in items(record, "advisories") if "advisories" in record else [record]:
         cves = [text(item, "name") or text(item, "cve") for item in items(entry, "cves")]
         if not cves:
@@ -38,7 +42,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
         severity = text(entry, "severity")
         yield advisory(
             text(entry, "name"),
-            "Rocky Linux",
+            _SOURCE,
             tuple(
                 row
                 for major, found in builds.items()
@@ -49,6 +53,15 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
             severity=severities.of_word(severity.removeprefix("SEVERITY_")),
             published=text(entry, "publishedAt") or text(entry, "published_at"),
         )
+        yield from _vectors(entry)
+
+
+def _vectors(entry: dict[str, Any]) -> Iterator[VulnerabilityFact]:
+    for item in items(entry, "cves"):
+        name = text(item, "name") or text(item, "cve")
+        vector = text(item, "cvss3ScoringVector") or text(item, "cvss3_scoring_vector")
+        if name and version_of(vector):
+            yield VulnerabilityFact(name, _SOURCE, vectors=(vector,))
 
 
 def _by_product(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:

@@ -3,6 +3,7 @@
 A release's status: `released` names the version that fixes; `needed`, `deferred` and `pending` are
 affected without a fix yet; `ignored` counts as affected only where it says that it was one of
 these; `needs-triage` says nothing yet and matches nothing. ESM pockets are streams of their own.
+The tracker's `cvss` tells whose a vector is: what it has from NVD is NVD's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
 from sidelight.advisories.formats.shape import items, mapping, text
-from sidelight.model import Advisory, Affected, Interval
+from sidelight.model import Advisory, Affected, Interval, VulnerabilityFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ CODENAMES = {
 _OPEN = {"needed", "deferred", "pending"}
 _WAS_OPEN = re.compile(r"was (needed|deferred|pending)")
 _VECTOR = re.compile(r"CVSS:[0-9.]+/\S+")
+_NVD = "nvd"  # among the sources of `cvss`
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -41,19 +43,31 @@ def recognises(record: dict[str, Any]) -> bool:
     return {"id", "priority", "packages"} <= record.keys()
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
-    """The advisories of a page, or of one entry. Raises DamagedError for another shape."""
+def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+    """What a page says, or one entry. Raises DamagedError for another shape."""
     if "cves" in record:
         for entry in items(record, "cves"):
-            yield _advisory(entry, tuple(_of_page(entry)))
+            yield from _said(entry, tuple(_of_page(entry)))
     else:
-        yield _advisory(record, tuple(_of_entry(record)))
+        yield from _said(record, tuple(_of_entry(record)))
+
+
+def _said(
+    entry: dict[str, Any], rows: tuple[Affected, ...]
+) -> Iterator[Advisory | VulnerabilityFact]:
+    yield _advisory(entry, rows)
+    scores = entry.get("cvss")
+    vectors = _VECTOR.findall(str(scores.get(_NVD, ""))) if isinstance(scores, dict) else []
+    if vectors:
+        yield VulnerabilityFact(text(entry, "id"), "NVD", vectors=tuple(vectors))
 
 
 def _advisory(entry: dict[str, Any], rows: tuple[Affected, ...]) -> Advisory:
     name = text(entry, "id")
     scores = entry.get("cvss")
-    told = " ".join(map(str, scores.values())) if isinstance(scores, dict) else ""
+    told = ""
+    if isinstance(scores, dict):
+        told = " ".join(str(said) for source, said in scores.items() if source != _NVD)
     impact = mapping(mapping(entry, "impact"), "baseMetricV3") if "impact" in entry else {}
     told += " " + text(mapping(impact, "cvssV3"), "vectorString")
     title = " ".join(text(entry, "description").split())
