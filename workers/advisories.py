@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sidelight.advisories.database import Database
@@ -24,7 +25,8 @@ class Opened:
         self.sha256 = database.sha256
         self.newest = database.info().newest
         self.package_digest = database.package_digest
-        self.vulnerability_digest = database.vulnerability_digest
+        # Many packages' findings are of the same vulnerability.
+        self.vulnerability_digest = lru_cache(1 << 16)(database.vulnerability_digest)
         self._matcher = Matcher(database)
 
     def match(self, inventory: Inventory) -> Sequence[Finding]:

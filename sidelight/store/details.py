@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from sidelight.model import Finding, Inventory, Package, Status
+from sidelight.model import Finding, FixAvailable, Inventory, Package, Severity, Status
 from sidelight.store import codec, databases
 from sidelight.store.databases import fill_names
 from sidelight.store.outbox import announce_details
 from sidelight.store.rules import doubt
 from sidelight.store.schema import finding_details, set_software, software, storable
 from sidelight.store.software import Software
-from sidelight.store.statements import insert, parts, value
+from sidelight.store.statements import parts, put_rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,8 +30,16 @@ if TYPE_CHECKING:
     from sidelight.store.databases import Advisories
 
 _AT_ONCE = 400  # packages that are matched and written in one transaction
-# A change of these is a change of the finding, for those who listen; EPSS moves every day.
-_TOLD = ("severity", "fixed_version", "fix_available", "exploited_since")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What changes the finding for those who listen: EPSS moves every day."""
+
+    severity: Severity
+    fixed_version: str = ""
+    fix_available: FixAvailable = FixAvailable.NO
+    exploited_since: str = ""
 
 
 @dataclass(slots=True)
@@ -106,10 +114,7 @@ def write(connection: Connection, matched: Matched, advisories: Advisories, now:
     other = [key for key, row in rows.items() if key in known and _differs(known[key], row)]
     gone = [key for key, row in known.items() if row.current and key not in rows]
     appeared = [key for key in rows if key not in known or not known[key].current]
-    if new:
-        connection.execute(
-            insert(connection, finding_details), [row | {"touched": matched.number} for row in new]
-        )
+    put_rows(connection, finding_details, [row | {"touched": matched.number} for row in new])
     _update(connection, known, rows, other, matched.number)
     for part in parts([known[key].id for key in gone]):
         connection.execute(
@@ -168,8 +173,10 @@ def _differs(known: Row[Any], row: dict[str, Any]) -> bool:
 def _is_told(known: Row[Any], row: dict[str, Any], finding: Finding) -> bool:
     if not known.current or known.digest == row["digest"]:
         return False
-    older = codec.load(Finding, known.document)
-    return any(getattr(older, name) != getattr(finding, name) for name in _TOLD)
+    now = _Told(
+        finding.severity, finding.fixed_version, finding.fix_available, finding.exploited_since
+    )
+    return codec.load(_Told, known.document) != now
 
 
 _CHANGED = ("severity", "score", "facts", "digest", "document")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select, text, update
@@ -13,7 +14,7 @@ from sidelight.store.schema import sequences
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
 
 # SQLite takes 32,766 parameters and PostgreSQL 65,535: far fewer plan better.
 PART = 500
@@ -47,30 +48,36 @@ def put_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]
 
     PostgreSQL takes them by COPY: psycopg parses and adapts a long INSERT for five times as long.
     """
-    if connection.dialect.name == "sqlite" or not rows:
-        if rows:
-            connection.execute(table.insert(), rows)
+    if not rows:
         return
     columns = [table.c[name] for name in rows[0]]
     quote = connection.dialect.identifier_preparer.quote
-    names = ", ".join(quote(column.name) for column in columns)
-    statement = f"COPY {quote(table.name)} ({names}) FROM STDIN"
-    binders = [
-        (
-            column.name,
-            column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect),
-        )
-        for column in columns
-    ]
+    names = f"{quote(table.name)} ({', '.join(quote(column.name) for column in columns)})"
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {names} VALUES ({marks})"
+        connection.exec_driver_sql(statement, list(_bound(connection, columns, rows)))
+        return
+    statement = f"COPY {names} FROM STDIN"
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(
-                    [row[name] if bind is None else bind(row[name]) for name, bind in binders]
-                )
+            for row in _bound(connection, columns, rows):
+                copy.write_row(row)
     except connection.dialect.loaded_dbapi.Error as error:
         raise DBAPIError(statement, None, error) from error
+
+
+def _bound(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows as the driver takes them; what many have alike, as a moment, is bound once."""
+    taken = []
+    for column in columns:
+        values = [row[column.name] for row in rows]
+        bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+        taken.append(values if bind is None else list(map(cache(bind), values)))
+    return zip(*taken, strict=True)
 
 
 def raised(connection: Connection, name: str, by: int = 1) -> int:
