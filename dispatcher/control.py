@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from dispatcher.eligibility import Configuration
     from sidelight.model import Instance
+    from sidelight.store import Keeper
     from workers.advisories import Opened
     from workers.holding import Next
     from workers.settings import Settings
@@ -71,6 +72,7 @@ class Control:
         patient = replace(settings, patience_seconds=PATIENCE)
         rate = rate_for(settings, logging.INFO)
         self._budget = Budget(patient, rate)
+        self.keeper: Keeper | None = None  # of the scans that are made here, if not workers
         self._app = make_app(settings)
         self._advisories = Advisories(settings)
         self._noticed: Opened | None = None
@@ -210,6 +212,7 @@ class Control:
             due,
             self.deployment,
             priority=ON_DEMAND if on_demand else SCHEDULED,
+            keeper=self.keeper,
         )
         return self.store.scans.select(running) + made
 

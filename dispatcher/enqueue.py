@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.model import Instance
-    from sidelight.store import Scan, Store
+    from sidelight.store import Keeper, Scan, Store
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +30,25 @@ BATCH = 500
 Publish = Callable[[str, Next], None]
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0913 - what is made, and for whom, by keyword
     store: Store,
     publish: Publish,
     due: Sequence[Instance],
     deployment: str,
     *,
     priority: int = SCHEDULED,
+    keeper: Keeper | None = None,
 ) -> list[Scan]:
     """New scans for these instances, published; instances with a live scan are passed over.
+
+    With a `keeper` they are its own from the first: no worker has them while it lives.
 
     A broker that cannot be reached loses nothing: `tick` publishes later. Raises StoreError.
     """
     made: list[Scan] = []
     for begin in range(0, len(due), BATCH):
         part = [(i.account, i.region, i.id) for i in due[begin : begin + BATCH]]
-        made += store.scans.create(part, deployment, priority)
+        made += store.scans.create(part, deployment, priority, keeper)
     _publish(store, publish, made)
     return made
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.blocks import BlockSource
     from sidelight.model import Finding, Inventory, ReadStats
-    from sidelight.store import Advisories, Scan, Store
+    from sidelight.store import Advisories, Keeper, Scan, Store
     from workers.settings import Settings
 
 SCAN_TAG = "InspectorScan"
@@ -62,7 +62,7 @@ class Context:
     `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell;
     `forget(snapshot id)` drops what was kept of a snapshot's blocks.
     `opened()` is the database that `match` asks, where it is one.
-    `jitter()` is from 0 to 1.
+    `jitter()` is from 0 to 1. A `keeper` does all stages of its scans, and no worker has any.
     """
 
     store: Store
@@ -76,6 +76,7 @@ class Context:
     forget: Callable[[str], None] = field(default=lambda _: None)
     opened: Callable[[], Advisories] | None = None
     jitter: Callable[[], float] = field(default=random.random)
+    keeper: Keeper | None = None
 
     def advisories(self) -> Advisories:
         """The present database. Raises UsageError, DatabaseError."""

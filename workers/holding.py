@@ -69,7 +69,8 @@ def held(
     raises for what a stage raised but SystemExit, which gives the scan back; StoreError where the
     store itself cannot be reached.
     """
-    scan = context.store.scans.claim(scan_id, states, context.settings.lease_seconds)
+    lease = context.settings.lease_seconds
+    scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
     if scan is None:
         return None
     with turn(context.store.clock()) as begun:

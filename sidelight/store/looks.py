@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from sidelight.errors import LeaseLostError
 from sidelight.store.rows import Scan, Snapshot, State
-from sidelight.store.scans import claiming, free, release, remember, scan_of
+from sidelight.store.scans import claiming, free, kept, release, remember, scan_of
 from sidelight.store.schema import looks, scans, snapshots
 from sidelight.store.statements import insert, parts
 
@@ -51,13 +51,14 @@ class Looks:
         """To SNAPSHOTS_PENDING with the snapshots that were made.
 
         To be published only where no look at the place is due within `every` seconds: that one
-        will see it as well. Raises LeaseLostError.
+        will see it as well. A keeper's is looked at by its keeper. Raises LeaseLostError.
         """
         now = self._clock()
         due = now + timedelta(seconds=first)
         with self._database.write() as connection:
             remember(connection, made)
-            mine = _schedule(connection, scan, now, due, now + timedelta(seconds=every))
+            latest = now + timedelta(seconds=every)
+            mine = scan.kept or _schedule(connection, scan, now, due, latest)
             release(connection, scan, now, due, State.SNAPSHOTS_PENDING, told=mine)
 
     def claim_waiting(self, account: str, region: str, seconds: float, limit: int) -> list[Scan]:
@@ -121,6 +122,7 @@ class Looks:
         waiting = select(func.min(scans.c.next_at)).where(
             scans.c.state == State.SNAPSHOTS_PENDING.value,
             scans.c.attempts == 0,  # the others have a message each
+            ~kept(),
             scans.c.account == scan.account,
             scans.c.region == scan.region,
         )

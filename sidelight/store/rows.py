@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - a NamedTuple's
 from enum import StrEnum
@@ -36,6 +37,9 @@ class FindingStatus(StrEnum):
     CLOSED = "CLOSED"
 
 
+KEPT = "kept-"  # what a keeper's leases begin with, and no worker's
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """One scan of one instance.
@@ -62,6 +66,27 @@ class Scan:
     last_error: str = ""
     priority: int = 6
     finished_at: datetime | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether one keeper has it over all its stages."""
+        return self.lease.startswith(KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who holds a scan from claim to claim, as no worker does: no other has it in between.
+
+    Each claim's lease begins with `token`, and lasts `seconds` from the last word of its keeper.
+    """
+
+    token: str
+    seconds: float
+
+    @classmethod
+    def new(cls, seconds: float) -> Keeper:
+        """One like no other."""
+        return cls(f"{KEPT}{uuid.uuid4().hex}-", seconds)
 
 
 @dataclass(frozen=True, slots=True)

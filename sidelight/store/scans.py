@@ -3,6 +3,9 @@
 Every change is one UPDATE whose WHERE names the state and the lease that the worker believes in,
 so of two workers with the same message one gets the row and the other gets nothing. A worker that
 was thought dead and comes back finds its lease gone (LeaseLostError) and changes nothing.
+
+A worker holds a scan for a stage; a keeper (a command that does all stages itself) to its end, so
+that no worker has it in between. When the keeper dies its last lease ends as a worker's does.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from sqlalchemy import Connection, Select, and_, case, func, or_, select, text, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.errors import LeaseLostError, StoreError
-from sidelight.store.rows import LIVE, TERMINAL, Event, Scan, Snapshot, State
+from sidelight.store.rows import KEPT, LIVE, TERMINAL, Event, Keeper, Scan, Snapshot, State
 from sidelight.store.schema import events, intents, scans, snapshots
 from sidelight.store.stages import end_turn
 from sidelight.store.statements import insert, parts
@@ -60,17 +63,26 @@ class Scans:
         self._clock = clock
 
     def create(
-        self, instances: Iterable[tuple[str, str, str]], deployment: str, priority: int = 6
+        self,
+        instances: Iterable[tuple[str, str, str]],
+        deployment: str,
+        priority: int = 6,
+        keeper: Keeper | None = None,
     ) -> list[Scan]:
         """New scans of (account, region, instance id), committed; those with a live one are left.
 
-        A new scan is due for publication at once.
+        A new scan is due for publication at once; with a `keeper` it is its own from the first.
         """
         now = self._clock()
+        held: dict[str, Any] = {}
+        if keeper is not None:
+            until = now + timedelta(seconds=keeper.seconds)
+            held = {"lease": keeper.token, "lease_until": until}
         made = [
-            Scan(uuid.uuid4().hex, deployment, *place, State.NEW, now, now, now, priority=priority)
+            Scan(uuid.uuid4().hex, deployment, *place, State.NEW, now, now, now, priority=priority,
+                 **held)
             for place in instances
-        ]
+        ]  # fmt: skip
         if not made:
             return []
         with self._database.write() as connection:
@@ -108,14 +120,21 @@ class Scans:
         with self._database.read() as connection:
             return {State(state): count for state, count in connection.execute(query)}
 
-    def claim(self, scan_id: str, states: Collection[State], seconds: float) -> Scan | None:
+    def claim(
+        self,
+        scan_id: str,
+        states: Collection[State],
+        seconds: float,
+        keeper: Keeper | None = None,
+    ) -> Scan | None:
         """Take the scan for `seconds`, or None: not in these states, not due, or held by another.
 
-        Counts an attempt, so that a worker that dies without a word is counted as well.
+        Counts an attempt, so that a worker that dies without a word is counted as well. A `keeper`
+        also takes what it keeps, and keeps what it takes.
         """
         now = self._clock()
         wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now
-        statement = claiming(now, seconds, *wanted)
+        statement = claiming(now, seconds, *wanted, keeper=keeper)
         with self._database.write() as connection:
             row = connection.execute(statement).first()
         return None if row is None else scan_of(row)
@@ -126,6 +145,20 @@ class Scans:
         statement = update(scans).where(*_held(scan)).values(lease_until=until, publish_at=until)
         with self._database.write() as connection:
             return connection.execute(statement).rowcount == 1
+
+    def keep(self, scan_id: str, keeper: Keeper) -> None:
+        """The keeper's word while it waits between two stages; nothing where it lost the scan."""
+        until = self._clock() + timedelta(seconds=keeper.seconds)
+        self._kept(scan_id, keeper, lease_until=until, publish_at=until)
+
+    def let_go(self, scan_id: str, keeper: Keeper) -> None:
+        """The keeper goes on with it no more: it is any worker's, at once."""
+        self._kept(scan_id, keeper, lease="", lease_until=None, publish_at=self._clock())
+
+    def _kept(self, scan_id: str, keeper: Keeper, **values: Any) -> None:
+        mine = scans.c.id == scan_id, scans.c.state.in_(LIVE), _by(keeper)
+        with self._database.write() as connection:
+            connection.execute(update(scans).where(*mine).values(**values))
 
     def intend(self, scan: Scan, volumes: Mapping[str, int] = NOTHING, most: int = 0) -> str:
         """NEW to SNAPSHOTTING with the lease kept: committed before CreateSnapshots is called.
@@ -279,14 +312,29 @@ def free(now: datetime) -> ColumnElement[bool]:
     return or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now)
 
 
-def claiming(now: datetime, seconds: float, *wanted: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """Take the wanted scans that are free, under one lease; each counts an attempt."""
+def kept() -> ColumnElement[bool]:
+    """Of a keeper, be it alive or not."""
+    return scans.c.lease.startswith(KEPT)
+
+
+def _by(keeper: Keeper) -> ColumnElement[bool]:
+    return scans.c.lease.startswith(keeper.token)
+
+
+def claiming(
+    now: datetime, seconds: float, *wanted: ColumnElement[bool], keeper: Keeper | None = None
+) -> ReturningUpdate[Any]:
+    """Take the wanted scans that are free, under one lease; each counts an attempt.
+
+    A keeper takes its own as well: each of its claims has a token of its own after the keeper's.
+    """
     until = now + timedelta(seconds=seconds)
+    token = uuid.uuid4().hex
     return (
         update(scans)
-        .where(*wanted, free(now))
+        .where(*wanted, free(now) if keeper is None else or_(free(now), _by(keeper)))
         .values(
-            lease=uuid.uuid4().hex,
+            lease=token if keeper is None else f"{keeper.token}{token[:16]}",
             lease_until=until,
             # Should this worker die, the dispatcher publishes the scan again.
             publish_at=until,
@@ -356,17 +404,18 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
 ) -> None:
     """Give the lease back, in the next state or the same. Raises LeaseLostError.
 
-    `paced` is how long it is set aside for a budget. `told`: its worker is to publish it.
+    `paced` is how long it is set aside for a budget. `told`: its worker is to publish it. A keeper
+    gives nothing back before the end; should it die, the scan is published when its lease ends.
     """
-    values = {
-        "state": to,
-        "lease": "",
-        "lease_until": None,
-        "next_at": due,
-        # The worker publishes the next stage itself; this is for when it dies before that.
-        "publish_at": due + GRACE,
-        "publications": 0,
-    } | values
+    values = {"state": to, "next_at": due} | values
+    if to in TERMINAL or not scan.kept:
+        values |= {
+            "lease": "",
+            "lease_until": None,
+            # The worker publishes the next stage itself; this is for when it dies before that.
+            "publish_at": due + GRACE,
+            "publications": 0,
+        }
     if to is not scan.state:
         values["entered_at"] = now
         values["attempts"] = 0
@@ -411,7 +460,7 @@ def _held(scan: Scan) -> tuple[Any, ...]:
 
 def _values(scan: Scan) -> dict[str, Any]:
     values: dict[str, Any] = {column.name: getattr(scan, column.name) for column in SCAN_COLUMNS}
-    return values | {"publish_at": scan.next_at, "publications": 0}
+    return values | {"publish_at": scan.lease_until or scan.next_at, "publications": 0}
 
 
 def scan_of(row: Row[Any]) -> Scan:
