@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def uncollected() -> Iterator[None]:
     """No cycle collection within: a batch of tuples of numbers and bytes has no cycles.
 
-    What was made is then as old as can be, so that only a full collection looks at it. Not to be
-    held over a `yield` to a caller, whose objects may well have cycles.
+    Not to be held over a `yield` to a caller, whose objects may well have cycles. The collector
+    goes through the batch once afterwards: to hide it from that (`gc.freeze`) would also forget how
+    much there is to collect, and a process that reads many disks would never collect at all.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -23,8 +24,4 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
-                # Two moves of whole lists, where a collection would visit every object.
-                gc.freeze()
-                gc.unfreeze()
             gc.enable()
