@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.blocks import BlockSource
+    from sidelight.disk import Attachment
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to read. `reader` is `own` or `reference`; `devices` name the disks' attachments."""
+    """How to read. `reader` is `own` or `reference`; `attachments` are the disks'."""
 
     reader: str = "own"
-    devices: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     collecting: collect.Options = field(default_factory=collect.Options)
 
 
@@ -36,7 +37,7 @@ def open_machine(
     Raises UsageError for an unknown reader; what is on the disks is never an error, but a Problem.
     """
     problems: list[Problem] = []
-    regions = volumes(sources, problems, options.devices)
+    regions = volumes(sources, problems, options.attachments)
     opened = open_regions(regions, problems, options.reader)
     tree = assemble(regions, opened)
     if not opened and not problems:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.blocks import BlockSource
+    from sidelight.disk import Attachment
     from sidelight.model import Finding, Inventory, ReadStats
     from sidelight.store import Advisories, Keeper, Scan, Store
     from workers.settings import Settings
@@ -58,7 +59,7 @@ class OpenSnapshot(Protocol):
 class Context:
     """Everything from outside, for the steps.
 
-    `ec2(account, region)`, `open_snapshot(scan, snapshot id)`, `inspect(sources, devices)` and
+    `ec2(account, region)`, `open_snapshot(scan, snapshot id)`, `inspect(sources, attachments)` and
     `match(inventory)`; `unmatched(inventory)` says of which packages no advisory could tell;
     `forget(snapshot id)` drops what was kept of a snapshot's blocks.
     `opened()` is the database that `match` asks, where it is one.
@@ -70,7 +71,7 @@ class Context:
     deployment: str
     ec2: Callable[[str, str], SnapshotCalls]
     open_snapshot: Callable[[Scan, str], OpenSnapshot]
-    inspect: Callable[[Sequence[BlockSource], tuple[str, ...]], Inventory]
+    inspect: Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]
     match: Callable[[Inventory], Sequence[Finding]]
     unmatched: Callable[[Inventory], Sequence[str]] = field(default=lambda _: ())
     forget: Callable[[str], None] = field(default=lambda _: None)

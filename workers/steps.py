@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sidelight.disk import Attachment
 from sidelight.errors import CloudError, SnapshotNotFoundError
 from sidelight.model import Status
 from sidelight.store import Cost, Snapshot, State
@@ -208,9 +209,12 @@ def _inspect(context: Context, scan: Scan) -> None:
                 source = context.open_snapshot(scan, snapshot.id)
                 stack.callback(source.close)
                 opened.append(source)
-            names = tuple(devices.get(snapshot.volume, "") for snapshot in snapshots)
+            attachments = tuple(
+                Attachment(devices.get(snapshot.volume, ""), snapshot.volume)
+                for snapshot in snapshots
+            )
             witnesses = [Witness(source) for source in opened]
-            inventory = context.inspect(witnesses, names)
+            inventory = context.inspect(witnesses, attachments)
             _check_complete(context, scan, witnesses)
     except BaseException:
         # What was read was paid for, whatever came of it.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sidelight.blocks import BlockSource
+    from sidelight.disk import Attachment
     from sidelight.model import Inventory
     from sidelight.store import Scan
     from workers.context import OpenSnapshot
@@ -119,10 +120,10 @@ def _renewal(
 
 def _inspecting(
     settings: Settings,
-) -> Callable[[Sequence[BlockSource], tuple[str, ...]], Inventory]:
+) -> Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]:
     collecting = collect.Options(include_containers=settings.containers)
 
-    def inspect(sources: Sequence[BlockSource], devices: tuple[str, ...]) -> Inventory:
-        return scan.inspect(sources, scan.Options(devices=devices, collecting=collecting))
+    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
+        return scan.inspect(sources, scan.Options(attachments=attachments, collecting=collecting))
 
     return inspect

@@ -17,6 +17,7 @@ from dispatcher.targets import Targets
 from sidelight import scan as scanning
 from sidelight.advisories import Database
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT
+from sidelight.disk.names import attachments_of
 from sidelight.errors import UsageError
 from sidelight.inventory import collect
 from sidelight.matching import match, unmatched_ecosystems
@@ -41,6 +42,8 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             click.argument("targets", nargs=-1, required=True, metavar="TARGET..."),
             click.option("--reader", type=click.Choice(["own", "reference"]), default="own",
                          help="Sidelight's own filesystem readers, or the second-opinion ones."),
+            click.option("--volume", "volumes", multiple=True, metavar="vol-…",
+                         help="The EBS volume of each TARGET in turn: what fstab's ids name."),
             click.option("--in-flight", type=click.IntRange(1, 1024), default=DEFAULT_IN_FLIGHT,
                          show_default=True, help="EBS direct calls at once."),
             click.option("--cache", type=click.IntRange(1), default=DEFAULT_BUDGET >> 20,
@@ -154,7 +157,8 @@ def _read_disks(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
         kept=kept_blocks(given.get("block_cache")),
     ) as targets:
         collecting = collect.Options(include_containers=given["containers"])
-        options = scanning.Options(reader=given["reader"], collecting=collecting)
+        attachments = attachments_of(given["volumes"])
+        options = scanning.Options(given["reader"], attachments, collecting)
         machine = scanning.inspect(targets.sources, options)
         return machine, targets.stats()
 
@@ -182,8 +186,9 @@ def _read_instance(given: dict[str, Any]) -> tuple[Inventory, ReadStats]:
     from dispatcher.on_demand import inspect_instance
     from workers.settings import Settings
 
-    if given["reader"] != "own":
-        raise UsageError("--reader is for images and snapshots", where=given["targets"][0])
+    if given["reader"] != "own" or given["volumes"]:
+        what = "--reader and --volume are for images and snapshots"
+        raise UsageError(what, where=given["targets"][0])
     settings = Settings.from_environment()
     settings = replace(
         settings,

@@ -12,6 +12,7 @@ import click
 
 from dispatcher.commands.scanning import kept_blocks, reading_options
 from dispatcher.targets import Targets
+from sidelight.disk.names import attachments_of
 from sidelight.errors import DamagedError, FormatError, PathError, SourceError
 from sidelight.filesystems.protocol import Kind
 from sidelight.report.as_table import printable
@@ -99,7 +100,8 @@ def machine_tree(given: dict[str, Any]) -> Iterator[MachineTree]:
         region=given["region"],
         kept=kept_blocks(given["block_cache"]),
     ) as targets:
-        machine, problems = open_machine(targets.sources, Options(reader=given["reader"]))
+        options = Options(given["reader"], attachments_of(given["volumes"]))
+        machine, problems = open_machine(targets.sources, options)
         if not machine.filesystems:
             first = next(iter([*problems, *machine.problems]), None)
             raise DamagedError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sidelight.blocks import SliceSource
 from sidelight.disk import gpt_layout, mbr, tables
 from sidelight.disk.lvm import logical_volumes
-from sidelight.disk.names import device_names, logical_volume_names
+from sidelight.disk.names import UNKNOWN, device_names, logical_volume_names
 from sidelight.disk.region import Region, Signature
 from sidelight.disk.signatures import (
     INERT,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.blocks import BlockSource
+    from sidelight.disk.names import Attachment
     from sidelight.disk.region import Partition
 
 RAID_TYPES = frozenset({gpt_layout.LINUX_RAID, mbr.LINUX_RAID})
@@ -32,20 +33,22 @@ BOOT_TYPES = {gpt_layout.BIOS_BOOT: "bios-boot", gpt_layout.PREP_BOOT: "prep-boo
 
 
 def volumes(
-    sources: Sequence[BlockSource], problems: list[Problem], devices: Sequence[str] = ()
+    sources: Sequence[BlockSource],
+    problems: list[Problem],
+    attachments: Sequence[Attachment] = (),
 ) -> list[Region]:
     """Partitions, logical volumes and whole-disk filesystems of one machine's disks.
 
-    `devices` are the names under which the disks are attached (`/dev/sdf`), where known. What is
-    recognised but cannot be read is a Problem, and still returned, with its `kind`, since fstab
-    may name it; members of a volume group are not returned. No name or type of a partition is
-    passed over. Never raises for what is on the disks: a disk that cannot be read is a Problem.
+    `attachments` are the disks' own, in their order, where known. What is recognised but cannot
+    be read is a Problem, and still returned, with its `kind`, since fstab may name it; members of
+    a volume group are not returned. No name or type of a partition is passed over. Never raises
+    for what is on the disks: a disk that cannot be read is a Problem.
     """
     for source in sources:
         source.prefetch([(0, 1), (source.size - 1, 1)])
     regions: list[Region] = []
     for disk, source in enumerate(sources):
-        attached = devices[disk] if disk < len(devices) else ""
+        attached = attachments[disk] if disk < len(attachments) else UNKNOWN
         try:
             found = tables.partitions(source, problems)
         except SourceError as error:
@@ -74,7 +77,7 @@ def _logical(members: list[Region], problems: list[Problem]) -> list[Region]:
     return regions
 
 
-def _region(source: BlockSource, disk: int, partition: Partition, attached: str) -> Region:
+def _region(source: BlockSource, disk: int, partition: Partition, attached: Attachment) -> Region:
     name = f"{source.name}/p{partition.number}"
     return Region(
         SliceSource(source, partition.start, partition.size, name),

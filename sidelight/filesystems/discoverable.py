@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -29,6 +30,13 @@ ROOTS = frozenset(
         "b921b045-1df0-41c3-af44-4c6f280d3fae",  # arm64
     }
 )
+USR_TYPES = frozenset(
+    {
+        "8484680c-9521-48c6-9c11-b0720656f69e",  # x86-64
+        "b0e01050-ee5f-4390-949a-9101b17104e9",  # arm64
+    }
+)
+USR = b"usr"
 VAR = "4d21b016-b534-45c2-a9fb-5c16e091fd2d"
 # Type -> mount point, those above others first.
 TARGETS = {
@@ -60,9 +68,28 @@ def discovered(
         if kind == VAR and found.partuuid != variable_uuid(_machine_id(tree)):
             continue
         if _is_empty(tree, target):
-            unit = f"{found.name}: GPT type {kind}"
-            lines.append(Line(0, f"PARTUUID={found.partuuid}", target, "auto", (), unit))
+            lines.append(_line(found, target))
     return lines
+
+
+def discovered_usr(tree: MachineTree, root: Region, regions: Sequence[Region]) -> list[Line]:
+    """The root disk's partition of /usr's type, as a line, where the root's own is empty.
+
+    The initramfs mounts it, or the machine does not start: it is looked for without a generator,
+    which would lie in it. Of several (an update leaves the last system beside the new one) that
+    whose label is the newest version, as systemd takes it.
+    """
+    found = [
+        region
+        for region in regions
+        if region.disk == root.disk
+        and region.parttype in USR_TYPES
+        and not region.attributes & NO_AUTO
+    ]
+    if not found or not _is_empty(tree, USR):
+        return []
+    chosen = max(found, key=lambda region: _version(region.partlabel))
+    return [_line(chosen, USR)]
 
 
 def variable_uuid(machine_id: bytes) -> str:
@@ -71,6 +98,17 @@ def variable_uuid(machine_id: bytes) -> str:
     raw[6] = raw[6] & 0x0F | 0x40
     raw[8] = raw[8] & 0x3F | 0x80
     return str(UUID(bytes=bytes(raw)))
+
+
+def _line(region: Region, target: bytes) -> Line:
+    unit = f"{region.name}: GPT type {region.parttype}"
+    return Line(0, f"PARTUUID={region.partuuid}", target, "auto", (), unit)
+
+
+def _version(label: str) -> list[tuple[bool, int, str]]:
+    """What orders labels as versions: numbers by their value, and above letters."""
+    runs = re.findall(r"[0-9]+|[A-Za-z]+", label)
+    return [(run.isdigit(), int(run) if run.isdigit() else 0, run) for run in runs]
 
 
 def _machine_id(tree: MachineTree) -> bytes:

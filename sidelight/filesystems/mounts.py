@@ -26,7 +26,6 @@ __all__ = ["MachineTree", "assemble", "open_regions"]
 OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
 # What tells a root filesystem that has no os-release: distributions from before 2012.
 OLD_ROOT = (b"etc/fstab", b"etc/passwd")
-USR = b"usr"
 SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 
 Opened = tuple["Region", "Filesystem"]
@@ -140,10 +139,11 @@ def _mount_all(
     opened: Sequence[Opened],
 ) -> None:
     """Do what the machine says: /usr first, as the initramfs does, since units lie in it."""
-    usr = [line for line in _lines(tree) if line.target == USR and line.at_boot][:1]
+    usr = [line for line in _lines(tree) if line.target == discoverable.USR and line.at_boot][:1]
+    usr = usr or discoverable.discovered_usr(tree, root.region, regions)
     _perform(tree, usr, root, regions, opened)
     said = _said(tree, root.region, regions)
-    later = [line for line in said if line.target != USR or not usr]
+    later = [line for line in said if line.target != discoverable.USR or not usr]
     _perform(tree, later, root, regions, opened)
 
 

@@ -1,4 +1,7 @@
-"""PyFilesystem2 openers: `fs.open_fs("image:///path/to/disk.img!/etc")`."""
+"""PyFilesystem2 openers: `fs.open_fs("image:///path/to/disk.img!/etc")`.
+
+`?volumes=vol-…,vol-…` says which EBS volumes the disks are, where fstab names them by their ids.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,31 @@ from fs.opener.errors import OpenerError
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
+from sidelight.disk.names import attachments_of
 from sidelight.errors import SidelightError
 from sidelight.filesystems.mounts import assemble, open_regions
 from sidelight.filesystems.pyfilesystem import MachineFS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fs.base import FS
     from fs.opener.parse import ParseResult
 
     from sidelight.blocks import BlockSource
+    from sidelight.disk import Attachment
     from sidelight.model import Problem
 
 
 def open_sources(
-    sources: Sequence[BlockSource], problems: list[Problem] | None = None, reader: str = "own"
+    sources: Sequence[BlockSource],
+    problems: list[Problem] | None = None,
+    reader: str = "own",
+    attachments: Sequence[Attachment] = (),
 ) -> MachineFS:
     """The machine whose disks these are. It closes them. Raises UsageError for `reader` only."""
     noted: list[Problem] = [] if problems is None else problems
-    regions = volumes(sources, noted)
+    regions = volumes(sources, noted, attachments)
     tree = assemble(regions, open_regions(regions, noted, reader))
     for problem in noted:
         tree.note(problem)
@@ -37,7 +45,7 @@ def open_sources(
 
 
 class SourcesOpener(Opener):
-    """`scheme://disk,disk!/directory`: a comma parts the disks of one machine.
+    """`scheme://disk,disk?volumes=vol-…,vol-…!/directory`: commas part the disks of one machine.
 
     A subclass names its `protocols` and overrides `source`.
     """
@@ -64,7 +72,7 @@ class SourcesOpener(Opener):
         try:
             for name in parse_result.resource.split(","):
                 sources.append(self.source(name))  # noqa: PERF401 -- those opened are closed
-            machine = open_sources(sources)
+            machine = open_sources(sources, attachments=_attachments(parse_result.params))
         except SidelightError as error:
             for source in sources:
                 getattr(source, "close", lambda: None)()
@@ -72,6 +80,12 @@ class SourcesOpener(Opener):
         if parse_result.path:
             return machine.opendir(parse_result.path)
         return machine
+
+
+def _attachments(params: Mapping[str, str]) -> tuple[Attachment, ...]:
+    """What a URL says of its disks' volumes. Raises UsageError."""
+    given = params.get("volumes", "")
+    return attachments_of(given.split(",")) if given else ()
 
 
 class ImageOpener(SourcesOpener):

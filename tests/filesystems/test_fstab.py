@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.disk import Region
-from sidelight.disk.names import device_names, logical_volume_names
+from sidelight.disk.names import Attachment, attachments_of, device_names, logical_volume_names
+from sidelight.errors import UsageError
 from sidelight.filesystems.fstab import Line, matches, parse
 from tests.images.disk.sources import MemorySource
 
@@ -88,11 +90,44 @@ def test_devices_match_by_every_name() -> None:
 
 
 def test_an_attachments_name_gives_the_letter() -> None:
-    assert "/dev/xvdf1" in device_names(1, 1, "/dev/sdf")
-    assert "/dev/nvme1n1p1" in device_names(1, 1, "/dev/sdf")
-    assert "/dev/xvdb1" not in device_names(1, 1, "/dev/sdf")
-    assert "/dev/xvda" in device_names(0, None, "/dev/sda1")
+    assert "/dev/xvdf1" in device_names(1, 1, Attachment("/dev/sdf"))
+    assert "/dev/nvme1n1p1" in device_names(1, 1, Attachment("/dev/sdf"))
+    assert "/dev/xvdb1" not in device_names(1, 1, Attachment("/dev/sdf"))
+    assert "/dev/xvda" in device_names(0, None, Attachment("/dev/sda1"))
     assert device_names(27, None)[0] == "/dev/xvdab"
+
+
+VOLUME = Attachment(volume="vol-0123456789abcdef0")
+BY_ID = (
+    "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0",
+    "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0_1",
+    "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0-ns-1",
+    (
+        "nvme-nvme.1d0f-766f6c3031323334353637383961626364656630"
+        "-416d617a6f6e20456c617374696320426c6f636b2053746f7265-00000001"
+    ),
+)
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_volumes_id_is_in_the_names_that_udev_gives_it(name: str) -> None:
+    whole = region(device_names=device_names(1, None, VOLUME))
+    first = region(device_names=device_names(1, 1, VOLUME))
+    other = region(device_names=device_names(1, 1, Attachment(volume="vol-0123456789abcdef1")))
+    unknown = region(device_names=device_names(1, 1))
+    every = [other, unknown, whole, first]
+    assert matches(f"/dev/disk/by-id/{name}", every) == [whole]
+    assert matches(f"/dev/disk/by-id/{name}-part1", every) == [first]
+    assert matches(f"ID={name}-part1", every) == [first]
+    assert matches(f"/dev/disk/by-id/{name}-part2", every) == []
+
+
+def test_what_is_no_volumes_id_is_refused() -> None:
+    assert attachments_of(["vol-0123456789abcdef0", "vol-01234567"])[0] == VOLUME
+    for wrong in ("", "snap-0123456789abcdef0", "vol-0123", "vol-0123456789abcdefg"):
+        with pytest.raises(UsageError):
+            attachments_of([wrong])
+        assert device_names(0, 1, Attachment(volume=wrong)) == device_names(0, 1)
 
 
 @given(st.binary(max_size=300))

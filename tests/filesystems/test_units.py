@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,9 @@ from sidelight.filesystems.tree import MachineTree
 from sidelight.filesystems.units import enabled_mounts, escape, parse_mount
 from tests.images.disk.sources import MemorySource
 from tests.images.memory_filesystem import MemoryFilesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GENERATOR = "/usr/lib/systemd/system-generators/systemd-fstab-generator"
 VAR_UUID = discoverable.VAR
@@ -273,6 +277,56 @@ def test_partitions_are_discovered_by_their_types() -> None:
     assert shown(discovering("PARTUUID=s /home ext4\n", ours)) == ["/", "/home", "/var"]
     assert shown(discovering("", ours, attributes=1 << 63)) == ["/"]
     assert shown(discovering("", ours, disk=1)) == ["/"]
+
+
+X86_USR = "8484680c-9521-48c6-9c11-b0720656f69e"
+ARM_USR = "b0e01050-ee5f-4390-949a-9101b17104e9"
+
+
+def with_usr(
+    *parts: tuple[str, str, int],  # GPT type, label, attributes
+    fstab: str = "",
+    usr: Mapping[str, object] | None = None,
+    disk: int = 0,
+) -> MachineTree:
+    """A root without a /usr of its own unless one is given, and partitions beside it."""
+    etc = {"os-release": b"", "fstab": fstab.encode()}
+    trees: list[dict[str, object]] = [{"etc": etc, "usr": usr or {}}]
+    trees += [{"share": {label: b""}} for _, label, _ in parts]
+    regions, opened = [], []
+    for number, (files, (kind, label, attributes)) in enumerate(
+        zip(trees, [("", "", 0), *parts], strict=True), 1
+    ):
+        fs = MemoryFilesystem(files, f"disk/p{number}")
+        region = Region(
+            MemorySource(b"", fs.source_name), fs.source_name, disk if kind else 0, number,
+            parttype=kind, partuuid=f"part-{number}", partlabel=label, kind="ext4",
+            attributes=attributes,
+        )  # fmt: skip
+        regions.append(region)
+        opened.append((region, fs))
+    return assemble(regions, opened)
+
+
+def usr_of(tree: MachineTree) -> list[bytes]:
+    assert tree.problems == []
+    return [name for name, _, _ in tree.listdir("/usr/share")] if shown(tree) != ["/"] else []
+
+
+def test_a_usr_is_discovered_where_the_roots_own_is_empty() -> None:
+    assert usr_of(with_usr((X86_USR, "usr", 0))) == [b"usr"]
+    assert usr_of(with_usr((ARM_USR, "usr", 0))) == [b"usr"]
+    assert usr_of(with_usr((X86_USR, "usr", 1 << 63))) == []
+    assert usr_of(with_usr((X86_USR, "usr", 0), disk=1)) == []
+    assert usr_of(with_usr((HOME, "usr", 0))) == []
+    assert usr_of(with_usr((X86_USR, "usr", 0), usr={"bin": {}})) == []
+
+
+def test_of_several_usr_the_newest_is_taken_and_fstab_rules_over_it() -> None:
+    both = (X86_USR, "os_9", 0), (X86_USR, "os_10", 0)
+    assert usr_of(with_usr(*both)) == [b"os_10"]
+    assert usr_of(with_usr(*both[::-1])) == [b"os_10"]
+    assert usr_of(with_usr(*both, fstab="PARTUUID=part-2 /usr ext4\n")) == [b"os_9"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-id128"), reason="needs systemd-id128")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import fs as pyfilesystem
 import pytest
+from fs.opener.errors import OpenerError
 
 from sidelight.disk import volumes
 from sidelight.filesystems.mounts import assemble, open_regions
@@ -31,6 +33,7 @@ pytestmark = [
 
 UUID = "abcdef-ghij-klmn-opqr-stuv-wxyz-012345"
 EXTENT = 4 << 20
+USR_TYPE = "8484680C-9521-48C6-9C11-B0720656F69E"  # GPT's, x86-64
 
 FSTAB = """
 /dev/mapper/my--vg-root / ext4 defaults 0 1
@@ -224,3 +227,57 @@ def test_units_and_gpt_types_mount_what_fstab_does_not_name(tmp_path: Path) -> N
         assert tree.problems == []
         assert {"home/ada/x", "srv/app/app.jar"} <= files(tree)
         assert [summary.mount for summary in tree.filesystems] == ["/", "/srv/app", "/home"]
+
+
+VOLUMES = "vol-0123456789abcdef0", "vol-0fedcba9876543210"
+
+
+def _machine_that_names_volumes(tmp_path: Path) -> list[Path]:
+    """Root, a partition and a whole disk by their EBS volumes' ids, and a /usr that none names."""
+    mib = 1 << 20
+    words = ("-n1:1M:+8M", "-t1:8304", "-n2:9M:+4M", "-n3:13M:+4M", f"-t3:{USR_TYPE}")
+    one = disk(tmp_path / "one.img", 20 * mib, *words)
+    link = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
+    serials = [volume.replace("-", "") for volume in VOLUMES]
+    fstab = (
+        f"{link}{serials[0]}-part1 / ext4\n{link}{serials[0]}_1-part2 /var ext4\n"
+        f"{link}{serials[1]} /srv ext4\n"
+    )
+    release = b"ID=test\nVERSION_ID=1\n"
+    root = {"etc/os-release": release, "etc/fstab": fstab.encode()}
+    root |= {"var/": b"", "srv/": b"", "usr/": b""}
+    place(one, ext4(tmp_path / "root", 8 * mib, root).read_bytes(), mib)
+    place(one, ext4(tmp_path / "var", 4 * mib, {"lib/x": b"1"}).read_bytes(), 9 * mib)
+    place(one, ext4(tmp_path / "usr", 4 * mib, {"bin/sh": b"#!"}).read_bytes(), 13 * mib)
+    return [one, ext4(tmp_path / "srv.img", 4 * mib, {"www": b"<p>"})]
+
+
+def test_ebs_volumes_are_mounted_by_their_ids(tmp_path: Path) -> None:
+    one, two = _machine_that_names_volumes(tmp_path)
+    register()
+    # The disks in the other order: it is the ids that tell which is which.
+    url = f"image://{two},{one}?volumes={VOLUMES[1]},{VOLUMES[0]}"
+    with pyfilesystem.open_fs(url) as machine:
+        tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS
+        assert tree.problems == []
+        assert {"var/lib/x", "srv/www", "usr/bin/sh"} <= files(tree)
+        assert [summary.mount for summary in tree.filesystems] == ["/", "/usr", "/var", "/srv"]
+    with pyfilesystem.open_fs(f"image://{two},{one}") as machine:
+        tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS
+        # Nobody says which volumes they are: what is not mounted is named, and still read.
+        assert [p.where for p in tree.problems] == [
+            f"/etc/fstab: line {number} (/{target})" for number, target in ((2, "var"), (3, "srv"))
+        ]
+        assert [name.rpartition(b":")[2] for name in sorted(tree.extra)] == [b"p2]", b"srv.img]"]
+        assert {"lib/x", "www"} <= {path.partition("]/")[2] for path in files(tree)}
+    with pytest.raises(OpenerError, match="is no EBS volume's id"):
+        pyfilesystem.open_fs(f"image://{one}?volumes=snap-1")
+
+
+def test_the_command_line_takes_the_volumes_too(tmp_path: Path) -> None:
+    targets = _machine_that_names_volumes(tmp_path)
+    options = [word for volume in VOLUMES for word in ("--volume", volume)]
+    words = ["cat", *options, *map(str, targets), "/srv/www"]
+    command = [sys.executable, "-m", "dispatcher.cli", *words]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"<p>", b"")

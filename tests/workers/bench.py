@@ -42,6 +42,7 @@ from workers.steps import STEPS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from sidelight.disk import Attachment
     from sidelight.store import Scan
     from workers.holding import Next
 
@@ -304,14 +305,14 @@ class World:
         self.sources.append(source)
         return source
 
-    def _inspect(self, sources: Sequence[Any], devices: tuple[str, ...]) -> Inventory:
+    def _inspect(self, sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
         if self.inspect_error is not None:
             raise self.inspect_error
         names = [f"lib{source.read_at(0, 512).decode().strip()}" for source in sources]
         packages = tuple(
-            Package("deb", name, self.version, f"{device}/status",
+            Package("deb", name, self.version, f"{attachment.device}/status",
                     f"pkg:deb/debian/{name}@{self.version}")
-            for name, device in zip(names, devices, strict=True)
+            for name, attachment in zip(names, attachments, strict=True)
         )  # fmt: skip
         return Inventory(self.status, OperatingSystem("debian", "12"), packages)
 

@@ -28,11 +28,11 @@ def make_context(settings: Settings) -> Context:
     """The real context, with a first inspection that stalls."""
     context = _make(settings)
 
-    def inspect(sources: Any, devices: Any) -> Inventory:
+    def inspect(sources: Any, attachments: Any) -> Inventory:
         try:
             Path(os.environ["SIDELIGHT_TEST_STALLED"]).touch(exist_ok=False)
         except FileExistsError:
-            return context.inspect(sources, devices)
+            return context.inspect(sources, attachments)
         while True:
             time.sleep(3600)  # only a signal ends it
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.blocks import ImageFile
+from sidelight.disk import Attachment
 from workers import wiring
 from workers.settings import Settings
 
@@ -54,6 +55,6 @@ def test_a_worker_reads_them_as_it_is_told(
     assert Settings.from_environment(settings.as_environment()) == settings
     context = wiring.make_context(settings)
     with ImageFile(str(image)) as source:
-        inventory = context.inspect([source], ("/dev/xvda",))
+        inventory = context.inspect([source], (Attachment("/dev/xvda"),))
     context.store.close()
     assert {package.name: package.layer for package in inventory.packages} == layers

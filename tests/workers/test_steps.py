@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sidelight.aws.ec2 import SnapshotInfo
+from sidelight.disk import Attachment
 from sidelight.errors import AccessDeniedError, SourceError, ThrottledError
 from sidelight.model import Inventory, OperatingSystem, Status
 from sidelight.store import LIVE, State
@@ -38,6 +39,22 @@ def test_a_scan_walks_through_all_stages(world: World) -> None:
     assert (covered.status_code, covered.reason, covered.scanned_at) == (
         "ACTIVE", "SUCCESSFUL", scan.finished_at,
     )  # fmt: skip
+
+
+def test_each_disk_is_inspected_with_its_device_and_its_volume(world: World) -> None:
+    given: list[Attachment] = []
+    inspect = world.context.inspect
+
+    def seen(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
+        given.extend(attachments)
+        return inspect(sources, attachments)
+
+    world.context = replace(world.context, inspect=seen)
+    world.start()
+    world.run()
+    (known,) = world.store.fleet.known()
+    assert given == [Attachment(one.device, one.id) for one in known.instance.volumes]
+    assert [one.volume for one in given] == ["vol-0-0", "vol-0-1"]
 
 
 def test_each_snapshot_ends_with_a_receipt(world: World) -> None:
@@ -251,10 +268,10 @@ def test_the_heartbeat_outlives_the_lease(make_world: Callable[..., World]) -> N
     world.store.scans.renew = renewed  # type: ignore[method-assign] # to see the beats
     inspect = world.context.inspect
 
-    def slow(sources: object, devices: object) -> object:
+    def slow(sources: object, attachments: object) -> object:
         for _ in range(4):  # as long as four beats take, which is longer than the lease
             assert beats.acquire(timeout=60)
-        return inspect(sources, devices)  # type: ignore[arg-type] # as given
+        return inspect(sources, attachments)  # type: ignore[arg-type] # as given
 
     context = replace(world.context, inspect=slow)  # type: ignore[arg-type] # as inspect
     assert steps.inspect(context, only(world).id) is not None
@@ -265,7 +282,7 @@ def test_blocks_that_were_throttled_away_are_read_again_not_taken_for_damage(wor
     inspect = world.context.inspect
     attempts: list[int] = []
 
-    def partly(sources: Sequence[Any], devices: tuple[str, ...]) -> Inventory:
+    def partly(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
         """As the readers do: a block that fails is a Problem, and they go on."""
         attempts.append(1)
         if len(attempts) < 3:
@@ -276,7 +293,7 @@ def test_blocks_that_were_throttled_away_are_read_again_not_taken_for_damage(wor
                 sources[0].read_at(0, 512)
             return Inventory(Status.PARTIAL, OperatingSystem("debian"))
         world.trip.armed = False
-        return inspect(sources, devices)
+        return inspect(sources, attachments)
 
     world.context = replace(world.context, inspect=partly)
     world.read_error = ThrottledError
