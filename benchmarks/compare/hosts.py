@@ -46,7 +46,7 @@ class Host(NamedTuple):
             }  # fmt: skip
             if not ends:
                 continue
-            ordered = sorted(ends, key=lambda end: sort_key(self.ecosystem, end[0]))
+            ordered = sorted(ends, key=lambda end: (sort_key(self.ecosystem, end[0]), end))
             version, module = chance.choice(ordered[len(ordered) // 2 :])
             label = f"{module}:20240101:abcdef" if module else ""
             source = "" if self.kind == "rpm" else name

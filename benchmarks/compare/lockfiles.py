@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 def _npm(packages: Sequence[Package]) -> tuple[str, str]:
-    locked = {
-        f"node_modules/{package.name}": {
+    locked: dict[str, dict[str, str]] = {}
+    for number, package in enumerate(packages):
+        place = f"node_modules/{package.name}"
+        # A second version of a package lies within one of those that need it.
+        place = f"node_modules/of-{number}/{place}" if place in locked else place
+        locked[place] = {
             "version": package.version,
             "resolved": f"https://registry.test/{package.name}/-/{package.version}.tgz",
             "integrity": "sha512-AAAA",
         }
-        for package in packages
-    }
     wanted = {package.name: package.version for package in packages}
     root = {"": {"name": "project", "version": "1.0.0", "dependencies": wanted}}
     document = {"name": "project", "version": "1.0.0", "lockfileVersion": 3, "requires": True}
