@@ -20,7 +20,8 @@ from sidelight.filesystems.xfs import bmap, directory_entries, layout, log_recor
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
-from sidelight.filesystems.xfs.log_records import Ends, Log, Record
+from sidelight.filesystems.xfs.log_ends import Ends, Log
+from sidelight.filesystems.xfs.log_records import Record
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from sidelight.filesystems.xfs.recovery import recover
 from sidelight.filesystems.xfs.superblock import Superblock, read_superblock

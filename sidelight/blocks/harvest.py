@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    import numpy.typing as npt
+
     from sidelight.blocks.gather import Offsets
     from sidelight.blocks.source import BlockSource
 
@@ -30,6 +32,8 @@ MOST_KEPT = 64 << 20
 OBJECTS = 300
 # Blocks that are read ahead at once: as these are looked through, as many more are under way.
 AHEAD = 48
+# Of one run of a directory's blocks, bytes: longer ones are few, and read when their turn comes.
+LONGEST_RUN = 4 << 20
 # A run of zeros that is worth leaving out.
 ZEROS = bytes(64)
 
@@ -179,3 +183,11 @@ class Harvest:
         head, tail = data[:cut], data[end:] if zeros else data[cut:].lstrip(b"\0")
         self._kept[start] = head, tail
         self.kept_bytes += len(head) + len(tail) + OBJECTS
+
+
+def runs_to_read(
+    offsets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """Runs of directories' blocks as `read_ahead` takes them, in bytes; of long ones less."""
+    cut = np.minimum(lengths, LONGEST_RUN)
+    return list(zip(offsets.tolist(), cut.tolist(), strict=True))

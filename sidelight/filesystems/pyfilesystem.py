@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from sidelight.blocks import BlockSource
+    from sidelight.filesystems.namespace import Place
     from sidelight.filesystems.protocol import Filesystem, Inode
-    from sidelight.filesystems.tree import Place
 
 READ_AHEAD = 4 << 20  # bytes
 _NEED_INODE = frozenset({"details", "access", "stat"})

@@ -6,10 +6,11 @@ All that is found here is a guess that saves time: the walk judges what it reads
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.harvest import runs_to_read
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.mapping import MOST_IN_INODE
 from sidelight.filesystems.ext.scan import directory_inodes
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sidelight.filesystems.ext.volume import Volume
-
-# Of one run of a directory's blocks, bytes: longer ones are few, and read when their turn comes.
-LONGEST = 4 << 20
 
 
 def read_ahead(volume: Volume) -> None:
@@ -32,9 +30,9 @@ def read_ahead(volume: Volume) -> None:
     found = chain(before, tables)
     inodes = [directory_inodes(volume, offset, data) for offset, data in found]
     if inodes:
-        rows = np.concatenate(inodes)
-        size, trees = volume.block_size, _trees(volume, rows)
-        runs = _runs(volume, rows) + [(place, size) for place in trees]
+        roots = _roots(np.concatenate(inodes))
+        size, trees = volume.block_size, _trees(volume, roots)
+        runs = _runs(volume, roots) + [(place, size) for place in trees]
         for offset, data in harvest.read_ahead(runs):
             # What maps a directory's further blocks shows nothing by itself of what it is.
             while trees and trees[-1] < offset + len(data):
@@ -43,45 +41,54 @@ def read_ahead(volume: Volume) -> None:
                     harvest.keep(offset + place, data[place : place + size])
 
 
-def _runs(volume: Volume, rows: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """(offset, length) in bytes of the runs that directories' inodes tell of by themselves."""
+class _Roots(NamedTuple):
+    """What directories' inodes hold of their maps: a row for each."""
+
+    words: NDArray[np.int64]  # the 15 of a block map, or an extent tree's root
+    sizes: NDArray[np.uint32]  # bytes of the directory, but for what is above 4 GiB
+    mapped: NDArray[np.bool_]  # by a block map
+    leaf: NDArray[np.bool_]  # by extents that are all in the inode
+    deeper: NDArray[np.bool_]  # by extents in further blocks
+
+
+def _roots(rows: NDArray[np.uint8]) -> _Roots:
     words = rows.view("<u4")
-    size = volume.block_size
     root = words[:, layout.INODE_BLOCK // 4 :][:, : layout.INODE_BLOCK_SIZE // 4].astype(np.int64)
     flags = words[:, layout.INODE_FLAGS // 4]
     extents = (flags & layout.FLAG_EXTENTS != 0) & (root[:, 0] & 0xFFFF == layout.EXTENT_MAGIC)
-    leaf = extents & (root[:, 1] >> 16 == 0)
-    entries = root[:, 0] >> 16
+    mapped = flags & (layout.FLAG_EXTENTS | layout.FLAG_INLINE_DATA) == 0
+    deeper = root[:, 1] >> 16 > 0
+    sizes = words[:, layout.INODE_SIZE // 4]
+    return _Roots(root, sizes, mapped, extents & ~deeper, extents & deeper)
+
+
+def _runs(volume: Volume, roots: _Roots) -> list[tuple[int, int]]:
+    """(offset, length) in bytes of the runs that directories' inodes tell of by themselves."""
+    size, words = volume.block_size, roots.words
+    entries = words[:, 0] >> 16
     found = []
     for at in range(MOST_IN_INODE):
-        count = root[:, 4 + at * 3] & 0xFFFF
-        start = root[:, 5 + at * 3] | (root[:, 4 + at * 3] >> 16) << 32
-        found.append((leaf & (at < entries), start, count))
-    mapped = flags & (layout.FLAG_EXTENTS | layout.FLAG_INLINE_DATA) == 0
-    blocks = -(-words[:, layout.INODE_SIZE // 4] // size)
+        count = words[:, 4 + at * 3] & 0xFFFF
+        start = words[:, 5 + at * 3] | (words[:, 4 + at * 3] >> 16) << 32
+        found.append((roots.leaf & (at < entries), start, count))
+    blocks = -(-roots.sizes // size)
     for at in range(layout.DIRECT_BLOCKS):
-        pointer = root[:, at]
-        found.append((mapped & (at < blocks) & (pointer > 0), pointer, np.ones_like(pointer)))
+        pointer = words[:, at]
+        wanted = roots.mapped & (at < blocks) & (pointer > 0)
+        found.append((wanted, pointer, np.ones_like(pointer)))
     most = volume.superblock.blocks
     ranges: list[tuple[int, int]] = []
     for wanted, start, count in found:
         good = wanted & (count > 0) & (start + count <= most)
-        lengths = np.minimum(count[good] * size, LONGEST)
-        ranges += zip((start[good] * size).tolist(), lengths.tolist(), strict=True)
+        ranges += runs_to_read(start[good] * size, count[good] * size)
     return ranges
 
 
-def _trees(volume: Volume, rows: NDArray[np.uint8]) -> list[int]:
+def _trees(volume: Volume, roots: _Roots) -> list[int]:
     """Offsets of the blocks that directories' inodes point to for more of their map, descending."""
-    words = rows.view("<u4")
-    size = volume.block_size
-    root = words[:, layout.INODE_BLOCK // 4 :][:, : layout.INODE_BLOCK_SIZE // 4]
-    flags = words[:, layout.INODE_FLAGS // 4]
-    mapped = flags & (layout.FLAG_EXTENTS | layout.FLAG_INLINE_DATA) == 0
-    indirect = root[mapped, layout.DIRECT_BLOCKS]
-    extents = (flags & layout.FLAG_EXTENTS != 0) & (root[:, 0] & 0xFFFF == layout.EXTENT_MAGIC)
+    indirect = roots.words[roots.mapped, layout.DIRECT_BLOCKS]
     # The first index of a tree's root; its block number's upper half is zero but on huge volumes.
-    index = root[extents & (root[:, 1] >> 16 > 0), 4]
-    blocks = np.unique(np.concatenate((indirect, index)).astype(np.int64))
+    index = roots.words[roots.deeper, 4]
+    blocks = np.unique(np.concatenate((indirect, index)))
     inside = blocks[(blocks > 0) & (blocks < volume.superblock.blocks)]
-    return (inside[::-1] * size).tolist()  # type: ignore[no-any-return] # numpy's stub
+    return (inside[::-1] * volume.block_size).tolist()  # type: ignore[no-any-return] # numpy's stub

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sidelight.blocks.harvest import runs_to_read
 from sidelight.errors import SourceError
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.inodes import extent_counts, fork_ends
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # Allocation groups that are looked at, and blocks of their inode trees: of a huge volume, some.
 MOST_GROUPS = 64
 MOST_BLOCKS = 4096
-# Of one run of a directory's blocks, bytes: longer ones are few, and read when their turn comes.
-LONGEST = 4 << 20
 
 Ranges = list[tuple[int, int]]
 
@@ -127,7 +126,7 @@ def _runs(volume: Volume, data: bytes) -> Ranges:
         inside = (at < counts) & (begin + layout.EXTENT_SIZE <= area)
         extents = rows[inside, sb.inode_core + begin : sb.inode_core + begin + layout.EXTENT_SIZE]
         offsets, lengths = bmap.entries_at(volume, extents)
-        ranges += zip(offsets.tolist(), np.minimum(lengths, LONGEST).tolist(), strict=True)
+        ranges += runs_to_read(offsets, lengths)
     return ranges
 
 

@@ -21,7 +21,7 @@ from sidelight.filesystems.xfs import ahead, bmap, layout
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
-from sidelight.filesystems.xfs.log_records import Log
+from sidelight.filesystems.xfs.log_ends import Log
 from sidelight.filesystems.xfs.recovery import recover
 from sidelight.filesystems.xfs.superblock import read_superblock
 from sidelight.filesystems.xfs.volume import Volume

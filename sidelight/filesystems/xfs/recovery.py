@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.xfs.log_records import Ends, Log
+    from sidelight.filesystems.xfs.log_ends import Ends, Log
     from sidelight.filesystems.xfs.superblock import Superblock
     from sidelight.filesystems.xfs.volume import Volume
 
