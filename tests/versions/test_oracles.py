@@ -5,11 +5,10 @@ Each oracle answers for all pairs in one process. Slow: 100,000 pairs each.
 
 from __future__ import annotations
 
-import json
-import lzma
-import random
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,63 +16,19 @@ from packaging.version import InvalidVersion, Version
 
 from sidelight.errors import FormatError
 from sidelight.versions import sort_key
+from tests.versions.pairs import PAIRS, generated, real
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tests.versions.pairs import Pair
 
 pytestmark = pytest.mark.slow
 
-PAIRS = 100_000
 _REFUSED = 9  # an oracle's answer where it is stricter than the package manager
-_FEEDS = {
-    "dpkg": ("debian-11-12-13.osv", "Debian"),
-    "rpm": ("almalinux-8-9-10.osv", "AlmaLinux"),
-    "pep440": ("pypi.pysec-osv", "PyPI"),
-}
-_PARTS = ["0", "00", "1", "01", "2", "10", "9", "a", "b", "alpha", "rc", "git", "el9", "deb12u"]
-_MARKS = {"dpkg": [".", "+", "~", "-", "", "a"], "rpm": [".", "~", "^", "_", "-", "", "a"]}
 
 
-def _generated(scheme: str) -> list[tuple[str, str]]:
-    chance = random.Random(20241123)
-
-    def one() -> str:
-        text = chance.choice(["", "", "1:", "0:"]) + chance.choice(["0", "1", "2"])
-        for _part in range(chance.randrange(6)):
-            text += chance.choice(_MARKS[scheme]) + chance.choice(_PARTS)
-        return text
-
-    def neighbour(text: str) -> str:
-        at = chance.randrange(len(text) + 1)
-        return text[:at] + chance.choice([*_PARTS, *_MARKS[scheme]]) + text[at:]
-
-    pairs: list[tuple[str, str]] = []
-    while len(pairs) < PAIRS:
-        left = one()
-        pairs.append((left, neighbour(left) if chance.random() < 0.5 else one()))
-    return pairs
-
-
-def _real(shared_data: Path, scheme: str) -> list[tuple[str, str]]:
-    feed, prefix = _FEEDS[scheme]
-    by_name: dict[str, set[str]] = {}
-    with lzma.open(shared_data / f"advisories/osv/{feed}.jsonl.xz", "rt") as stream:
-        for line in stream:
-            for row in json.loads(line)["affected"]:
-                found = by_name.setdefault(row["package"]["name"], set())
-                found.update(row.get("versions", ()))
-                for span in row.get("ranges", ()):
-                    if row["package"]["ecosystem"].startswith(prefix) and span["type"] != "GIT":
-                        found.update(v for event in span["events"] for v in event.values())
-    chance = random.Random(7)
-    names = sorted(name for name, versions in by_name.items() if len(versions) > 1)
-    pools = {name: sorted(by_name[name]) for name in names}
-    picked = (pools[chance.choice(names)] for _pair in range(PAIRS))
-    return [(chance.choice(pool), chance.choice(pool)) for pool in picked]
-
-
-def _by_dpkg(pairs: list[tuple[str, str]]) -> list[int]:
+def _by_dpkg(pairs: list[Pair]) -> list[int]:
     # Dpkg::Version is the distribution's own second implementation; one process for all pairs.
     program = (
         "use Dpkg::Version; while (<STDIN>) { chomp; my ($l, $r) = split /\\t/;"
@@ -82,7 +37,7 @@ def _by_dpkg(pairs: list[tuple[str, str]]) -> list[int]:
     return _answers(["perl", "-e", program], pairs)
 
 
-def _by_rpm(pairs: list[tuple[str, str]]) -> list[int]:
+def _by_rpm(pairs: list[Pair]) -> list[int]:
     program = (
         "%{lua: for line in io.lines() do local l, r = line:match('^(.-)\\t(.*)$')"
         " print(rpm.vercmp(l, r) .. ' ') end}"
@@ -90,7 +45,7 @@ def _by_rpm(pairs: list[tuple[str, str]]) -> list[int]:
     return _answers(["rpm", "--eval", program], pairs)
 
 
-def _answers(command: list[str], pairs: list[tuple[str, str]]) -> list[int]:
+def _answers(command: list[str], pairs: list[Pair]) -> list[int]:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     lines = "".join(f"{left}\t{right}\n" for left, right in pairs)
@@ -101,7 +56,7 @@ def _answers(command: list[str], pairs: list[tuple[str, str]]) -> list[int]:
 
 
 def _disagreements(
-    scheme: str, pairs: list[tuple[str, str]], oracle: Callable[[list[tuple[str, str]]], list[int]]
+    scheme: str, pairs: list[Pair], oracle: Callable[[list[Pair]], list[int]]
 ) -> list[tuple[str, str, int]]:
     asked, keys = [], []
     for left, right in pairs:
@@ -122,51 +77,38 @@ def _disagreements(
 
 
 def test_dpkg_agrees_on_generated_pairs() -> None:
-    assert _disagreements("dpkg", _generated("dpkg"), _by_dpkg) == []
+    assert _disagreements("dpkg", generated("dpkg"), _by_dpkg) == []
 
 
 def test_rpm_agrees_on_generated_pairs() -> None:
     # rpm is asked for versions with a release, as every installed package has one.
-    pairs = [(f"{left}-1", f"{right}-1") for left, right in _generated("rpm")]
+    pairs = [(f"{left}-1", f"{right}-1") for left, right in generated("rpm")]
     assert _disagreements("rpm", pairs, _by_rpm) == []
 
 
 @pytest.mark.conformance
 def test_dpkg_agrees_on_real_pairs(shared_data: Path) -> None:
-    assert _disagreements("dpkg", _real(shared_data, "dpkg"), _by_dpkg) == []
+    assert _disagreements("dpkg", real(shared_data, "dpkg"), _by_dpkg) == []
 
 
 @pytest.mark.conformance
 def test_rpm_agrees_on_real_pairs(shared_data: Path) -> None:
-    assert _disagreements("rpm", _real(shared_data, "rpm"), _by_rpm) == []
+    assert _disagreements("rpm", real(shared_data, "rpm"), _by_rpm) == []
 
 
-def _by_packaging(pairs: list[tuple[str, str]]) -> list[int]:
+def _by_packaging(pairs: list[Pair]) -> list[int]:
     found = [(Version(left), Version(right)) for left, right in pairs]
     return [(left > right) - (left < right) for left, right in found]
 
 
 def test_packaging_agrees_on_generated_pairs() -> None:
-    chance = random.Random(20241124)
-
-    def one() -> str:
-        return (
-            chance.choice(["", "", "", "1!", "v"])
-            + ".".join(chance.choices(["0", "1", "2", "10", "01"], k=chance.randrange(1, 5)))
-            + chance.choice(["", "", "a", "-b.2", "rc1", "_alpha3", "c0", "preview"])
-            + chance.choice(["", "", ".post", "-1", "rev2", ".post10"])
-            + chance.choice(["", "", ".dev", "dev3", "-dev.12"])
-            + chance.choice(["", "", "+1", "+a", "+a.1", "+1-b", "+01_2"])
-        )
-
-    pairs = [(one(), one()) for _pair in range(PAIRS)]
-    assert _disagreements("pep440", pairs, _by_packaging) == []
+    assert _disagreements("pep440", generated("pep440"), _by_packaging) == []
 
 
 @pytest.mark.conformance
 def test_packaging_agrees_on_real_pairs(shared_data: Path) -> None:
     pairs = []
-    for left, right in _real(shared_data, "pep440"):
+    for left, right in real(shared_data, "pep440"):
         try:
             Version(left), Version(right)
         except InvalidVersion:
@@ -175,11 +117,91 @@ def test_packaging_agrees_on_real_pairs(shared_data: Path) -> None:
     assert _disagreements("pep440", pairs, _by_packaging) == []
 
 
+def _by_ruby(pairs: list[Pair]) -> list[int]:
+    program = (
+        "STDIN.each_line { |line| a, b = line.chomp.split(%q(\t)); v = Gem::Version;"
+        " puts v.correct?(a) && v.correct?(b) ? v.new(a) <=> v.new(b) : 9 }"
+    )
+    return _answers(["ruby", "-e", program.replace("%q(\t)", '"\\t"')], pairs)
+
+
+def _by_npm(pairs: list[Pair]) -> list[int]:
+    npm = shutil.which("npm")
+    found = list(Path(npm).resolve().parents[1].rglob("semver/package.json")) if npm else []
+    if not found:
+        pytest.skip("npm's own semver is absent (Debian package: npm)")
+    program = (
+        "const s = require(process.argv[1]);"
+        "const lines = require('fs').readFileSync(0, 'utf8').trimEnd().split('\\n');"
+        "for (const line of lines) { const [a, b] = line.split('\\t');"
+        " console.log(s.valid(a, true) && s.valid(b, true) ? s.compare(a, b, true) : 9) }"
+    )
+    return _answers(
+        ["node", "-e", program, str(min(found, key=lambda path: len(path.parts)).parent)], pairs
+    )
+
+
+def _by_composer(pairs: list[Pair]) -> list[int]:
+    library = Path("/usr/share/php/Composer/Semver/autoload.php")
+    if not library.exists():
+        pytest.skip("Composer's own semver is absent (Debian package: php-composer-semver)")
+    program = (
+        f"require '{library}'; $p = new Composer\\Semver\\VersionParser;"
+        " while (($line = fgets(STDIN)) !== false) {"
+        " [$a, $b] = explode(chr(9), rtrim($line, chr(10)));"
+        " try { $a = $p->normalize($a); $b = $p->normalize($b);"
+        " $less = Composer\\Semver\\Comparator::lessThan($a, $b);"
+        " $more = Composer\\Semver\\Comparator::greaterThan($a, $b); echo $more - $less, chr(10); }"
+        " catch (UnexpectedValueException) { echo 9, chr(10); } }"
+    )
+    return _answers(["php", "-r", program], pairs)
+
+
+def _by_maven(pairs: list[Pair]) -> list[int]:
+    """Maven's own class compares its arguments in turn: every second comparison is a pair's."""
+    jar = Path("/usr/share/java/maven3-artifact.jar")
+    if not jar.exists() or shutil.which("java") is None:
+        pytest.skip("Maven is absent (Debian packages: libmaven3-core-java, default-jre-headless)")
+    name = "org.apache.maven.artifact.versioning.ComparableVersion"
+    answers: dict[Pair, int] = {}
+    asked = sorted(set(pairs))
+    for start in range(0, len(asked), 2000):
+        some = asked[start : start + 2000]
+        command = ["java", "-XX:TieredStopAtLevel=1", "-cp", str(jar), name]
+        command += [version for pair in some for version in pair]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        signs = re.findall(r"^ +\S+ (<|>|==) \S+$", told, re.MULTILINE)[::2]
+        assert len(signs) == len(some)
+        answers |= {
+            pair: {"<": -1, "==": 0, ">": 1}[sign] for pair, sign in zip(some, signs, strict=True)
+        }
+    return [answers[pair] for pair in pairs]
+
+
+TOOLS: dict[str, Callable[[list[Pair]], list[int]]] = {
+    "gem": _by_ruby,
+    "semver": _by_npm,
+    "composer": _by_composer,
+}
+
+
+@pytest.mark.parametrize("scheme", TOOLS)
+def test_a_languages_own_tool_agrees_on_generated_pairs(scheme: str) -> None:
+    assert _disagreements(scheme, generated(scheme), TOOLS[scheme]) == []
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("scheme", [*TOOLS, "maven"])
+def test_a_languages_own_tool_agrees_on_real_pairs(shared_data: Path, scheme: str) -> None:
+    oracle = TOOLS.get(scheme, _by_maven)
+    assert _disagreements(scheme, real(shared_data, scheme), oracle) == []
+
+
 def test_dpkg_itself_agrees_on_some_generated_pairs() -> None:
     """The program proper, which answers one pair a process."""
     if shutil.which("dpkg") is None:
         pytest.skip("dpkg is not installed")
-    for left, right in _generated("dpkg")[:500]:
+    for left, right in generated("dpkg")[:5000]:
         try:
             is_less = sort_key("dpkg", left) < sort_key("dpkg", right)
         except FormatError:
