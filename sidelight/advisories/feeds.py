@@ -33,6 +33,7 @@ from sidelight.advisories.formats import (
     epss,
     friendsofphp,
     kev,
+    nvd,
     oracle_oval,
     osv,
     rocky_errata,
@@ -53,7 +54,7 @@ Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
 
 MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
 MAX_DOCUMENT = 256 << 20  # bytes of one JSON or YAML document
-MAX_STREAM = 4 << 30  # bytes of one XML or CSV document, unpacked
+MAX_STREAM = 4 << 30  # bytes of one XML or CSV document, or of NVD's, unpacked
 MAX_MEMBERS = 2_000_000  # files of one archive
 
 
@@ -158,7 +159,7 @@ def read(path: Path) -> Iterator[Item]:
             yield from _tar(path)
         elif kind in {".jsonl", ".ndjson"}:
             yield from _lines(path)
-        elif kind in {".xml", ".csv"}:
+        elif kind in {".xml", ".csv"} or (kind == ".json" and _is_nvd(path)):
             yield from _streamed(path, kind)
         else:
             with _open(path) as stream:
@@ -254,8 +255,13 @@ def _lines(path: Path) -> Iterator[Item]:
                 yield from _object(line, ".json", where)
 
 
+def _is_nvd(path: Path) -> bool:
+    with _open(path) as stream:
+        return nvd.recognises(stream.read(nvd.HEAD))
+
+
 def _streamed(path: Path, kind: str) -> Iterator[Item]:
-    parse: Callable[[IO[bytes]], Iterator[Parsed]] = epss.parse
+    parse: Callable[[IO[bytes]], Iterator[Parsed]] = epss.parse if kind == ".csv" else nvd.parse
     if kind == ".xml":
         parse = _document(path)
     with _open(path) as stream:

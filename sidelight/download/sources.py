@@ -124,6 +124,11 @@ SOURCES: tuple[Source, ...] = (
            "sites/default/files/feeds/known_exploited_vulnerabilities.json", "KEV", "CC0-1.0"),
     Source("epss", "file", "https://epss.empiricalsecurity.com", "epss_scores-current.csv.gz",
            "EPSS", "free with attribution"),
+    *(
+        Source(f"nvd-{year}", "file", "https://nvd.nist.gov",
+               f"feeds/json/cve/2.0/nvdcve-2.0-{year}.json.gz", "NVD", "public domain", usual=False)
+        for year in range(2002, 2027)
+    ),
     Source("end-of-life", "file", "https://endoflife.date", "api/v1/products/full",
            "endoflife.date", "MIT"),
 )  # fmt: skip

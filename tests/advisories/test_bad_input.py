@@ -71,6 +71,8 @@ CSAF = {
 ENDS = {"lastDays": {"Debian:12": "2028-06-30"}, "source": "a contract of one's own"}
 RUBYSEC = b"gem: a\ncve: 2024-0001\ntitle: t\npatched_versions:\n  - '>= 1.2'\n"
 PHP = b"title: t\nreference: composer://a/b\nbranches:\n    1.x:\n        versions: ['<1.2']\n"
+NVD = {"format": "NVD_CVE", "version": "2.0",
+       "vulnerabilities": [{"cve": {"id": "CVE-2024-0001", "metrics": {}}}]}  # fmt: skip
 EPSS = b"cve,epss,percentile\nCVE-2024-0001,0.1,0.5\n"
 
 
@@ -108,6 +110,8 @@ WHOLE: dict[str, bytes] = {
     "csaf.json": _json(CSAF),
     "tracker.json": _json(TRACKER),
     "kev.json": _json(KEV),
+    "nvd.json": _json(NVD),
+    "nvd.json.gz": gzip.compress(_json(NVD)),
     "secdb.json": _json(SECDB),
     "alas.json": _json(ALAS),
     "ubuntu.json": _json(UBUNTU),
@@ -175,6 +179,8 @@ WRONG: dict[str, Any] = {
     "osv severity": OSV | {"severity": "HIGH"},
     "tracker": {"a": {"CVE-2024-0001": {"releases": {"bookworm": {"status": 1}}}}},
     "kev": KEV | {"vulnerabilities": "none"},
+    "nvd": NVD | {"vulnerabilities": [1]},
+    "nvd without a list": NVD | {"vulnerabilities": {}},
     "secdb": SECDB | {"packages": [1]},
     "alas": ALAS | {"Pkglist": {"Collection": {"Package": "a"}}},
     "ubuntu": UBUNTU | {"packages": {"jammy": 1}},

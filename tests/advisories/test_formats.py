@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from sidelight.advisories.formats import (
     epss,
     friendsofphp,
     kev,
+    nvd,
     oracle_oval,
     osv,
     rocky_errata,
@@ -605,3 +607,61 @@ def test_osv_github_tells_the_bound_of_an_unmended_range_beside_its_events() -> 
 def test_osv_an_end_that_python_refuses_ends_with_the_release_it_is_a_build_of() -> None:
     advisory = _osv(affected=[_row("PyPI", "a", {"introduced": "1.2"}, {"fixed": "1.6ubuntu0.1"})])
     assert advisory.affected[0].intervals == (Interval("1.2", "1.6", end_included=True),)
+
+
+TWO = "AV:N/AC:L/Au:N/C:P/I:P/A:P"
+FOUR = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"
+
+
+def _metric(source: str, vector: str) -> dict[str, object]:
+    return {"source": source, "type": "Primary", "cvssData": {"vectorString": vector}}
+
+
+def _nvd(*entries: object, **more: object) -> bytes:
+    document = {"format": "NVD_CVE", "version": "2.0", "vulnerabilities": entries, **more}
+    return json.dumps(document, indent=1).encode()
+
+
+def test_nvd_tells_who_gave_each_vector() -> None:
+    metrics = {
+        "cvssMetricV40": [_metric("cna@example.com", FOUR)],
+        "cvssMetricV31": [_metric("nvd@nist.gov", VECTOR), _metric("cna@example.com", VECTOR)],
+        "cvssMetricV2": [_metric("nvd@nist.gov", TWO)],
+        "ssvcV203": [{"source": "x", "ssvcData": {}}],
+    }
+    data = _nvd(
+        {"cve": {"id": "CVE-2024-0001", "vulnStatus": "Analyzed", "metrics": metrics}},
+        {"cve": {"id": "CVE-2024-0002", "vulnStatus": "Rejected", "metrics": metrics}},
+        {"cve": {"id": "CVE-2024-0003", "vulnStatus": "Received", "metrics": {}}},
+    )
+    assert nvd.recognises(data[: nvd.HEAD])
+    assert list(nvd.parse(io.BytesIO(data))) == [
+        VulnerabilityFact("CVE-2024-0001", "NVD", vectors=(VECTOR, TWO)),
+        VulnerabilityFact("CVE-2024-0001", "cna@example.com", vectors=(VECTOR, FOUR)),
+    ]
+
+
+def test_nvd_is_read_an_entry_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = {"cvssMetricV31": [_metric("nvd@nist.gov", VECTOR)]}
+    entries = [{"cve": {"id": f"CVE-2024-{n:04}", "metrics": metrics}} for n in range(50)]
+    whole = _nvd(*entries, last="of all")
+    for chunk in (100, 333, 5000):
+        monkeypatch.setattr(nvd, "_CHUNK", chunk)
+        facts = list(nvd.parse(io.BytesIO(whole)))
+        assert [fact.id for fact in facts] == [entry["cve"]["id"] for entry in entries]
+    assert list(nvd.parse(io.BytesIO(_nvd()))) == []
+
+
+@pytest.mark.parametrize("cut", [1, 2, 30, 200])
+def test_nvd_that_is_cut_off_is_damaged(cut: int) -> None:
+    entries = [{"cve": {"id": f"CVE-2024-{n:04}", "metrics": {}}} for n in range(9)]
+    with pytest.raises(DamagedError):
+        list(nvd.parse(io.BytesIO(_nvd(*entries)[:-cut])))
+
+
+def test_nvd_has_no_endless_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvd, "_MAX_ENTRY", 1000)
+    monkeypatch.setattr(nvd, "_CHUNK", 100)
+    data = _nvd({"cve": {"id": "CVE-2024-0001", "more": "x" * 5000}})
+    with pytest.raises(DamagedError, match="too long"):
+        list(nvd.parse(io.BytesIO(data)))
