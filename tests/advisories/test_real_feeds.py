@@ -42,7 +42,7 @@ FILES: dict[str, tuple[int, int, str]] = {
     "redhat/csaf/**/csaf_advisories_2024-08-11.tar.zst": (5, 234, "Red Hat:9"),
     "redhat/osv/**/all.zip": (3, 33, "Red Hat:9"),
     "redhat/vex/**/vex-archive.tar.zst": (5, 267, "Red Hat:7"),
-    "rocky/errata/**/page1.json": (1, 9, "Rocky Linux:10"),
+    "rocky/errata/**/page1.json": (2, 9, "Rocky Linux:10"),
     "rocky/osv/**/all.zip": (2, 2, "Rocky Linux:9"),
     "rocky/updateinfo/**/dddd*-updateinfo.xml.gz": (1, 1, "Rocky Linux:8"),
     "suse/csaf/**/csaf.tar.bz2": (3, 59, "SUSE:12.1"),
