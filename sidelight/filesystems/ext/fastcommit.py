@@ -37,14 +37,15 @@ class FastTag(NamedTuple):
 def scan_fast_commits(
     blocks: range, read: Callable[[int], bytes], tid: int, inode_size: int
 ) -> tuple[list[FastTag], str]:
-    """The tags up to the last tail with a right checksum, and a fault that forbids them all.
+    """The tags up to the last tail with a right checksum, and a fault of what comes after them.
 
     `tid` is the transaction that the fast commits belong to: the one after the last full commit.
     """
     found: list[FastTag] = []
     valid = 0
     register = 0
-    for tag, raw in _tags(blocks, read):
+    unreadable: list[str] = []
+    for tag, raw in _tags(blocks, read, unreadable):
         if tag is None or not _length_possible(tag, inode_size):
             return found[:valid], "" if valid else "the fast commits are damaged"
         if tag.kind == tags.FAST_HEAD:
@@ -63,15 +64,21 @@ def scan_fast_commits(
             return found[:valid], "" if valid else "the fast commits' checksum is wrong"
         valid = len(found)
         register = 0
-    return found[:valid], ""
+    return found[:valid], "".join(unreadable)
 
 
-def _tags(blocks: range, read: Callable[[int], bytes]) -> Iterator[tuple[FastTag | None, bytes]]:
-    """Every tag with its bytes; None where one does not fit its block."""
+def _tags(
+    blocks: range, read: Callable[[int], bytes], unreadable: list[str]
+) -> Iterator[tuple[FastTag | None, bytes]]:
+    """Every tag with its bytes; None where one does not fit its block.
+
+    A block that cannot be read ends them; why goes to `unreadable`.
+    """
     for number in blocks:
         try:
             raw = read(number)
-        except (DamagedError, SourceError):
+        except (DamagedError, SourceError) as error:
+            unreadable.append(f"a block of the fast commits cannot be read: {error.what}")
             return
         if number == blocks.start and raw[:2] != tags.FAST_HEAD.to_bytes(2, "little"):
             return
@@ -118,7 +125,7 @@ class FastReplay:
         self._listings: dict[int, dict[bytes, tuple[int, int]]] = {}
 
     def apply(self, changes: Sequence[FastTag]) -> None:
-        """All changes. Raises DamagedError where the kernel's replay would stop."""
+        """All changes. Raises DamagedError or SourceError where the kernel's replay would stop."""
         actions = {
             tags.FAST_INODE: self._inode,
             tags.FAST_ADD_RANGE: self._add_range,

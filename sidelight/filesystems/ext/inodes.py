@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sidelight.blocks.gather import as_rows, windows
-from sidelight.errors import SourceError
 from sidelight.filesystems.crc32c import advance, all_are, crc32c_pieces
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.protocol import Inode, Kind
@@ -69,18 +68,20 @@ class Inodes:
         self.replaced: dict[int, bytes] = {}
 
     def raw(self, number: int) -> bytes | None:
-        """One inode's bytes, sound or not; None where there are none."""
+        """One inode's bytes, sound or not; None where there are none. Raises SourceError."""
         found = self.replaced.get(number)
         if found is not None or not 1 <= number <= self._volume.superblock.inodes:
             return found
         offset = int(self._located(np.array([number], dtype=np.int64))[0])
-        try:
-            return self._volume.source.read_at(offset, self._volume.superblock.inode_size)
-        except SourceError:
-            return None
+        return self._volume.source.read_at(offset, self._volume.superblock.inode_size)
 
     def exists(self, number: int) -> bool:
-        """Whether the kernel would open this inode: sound, and linked. No Problem is made."""
+        """Whether the kernel would open this inode: sound, and linked. No Problem is made.
+
+        Raises SourceError where it cannot be read: whether it is there is not known then.
+        """
+        if self.raw(number) is None:
+            return False
         before = len(self._volume.problems)
         node = self.nodes((number,)).get(number)
         del self._volume.problems[before:]

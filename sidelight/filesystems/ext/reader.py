@@ -12,6 +12,7 @@ from sidelight.errors import (
     IsADirectoryInTreeError,
     LimitError,
     SidelightError,
+    SourceError,
     UnsupportedError,
 )
 from sidelight.filesystems.ext import layout
@@ -60,7 +61,7 @@ class ExtFilesystem:
         if outcome.tags:
             try:
                 FastReplay(self._inodes, self._mapper, self._directories).apply(outcome.tags)
-            except DamagedError as error:
+            except (DamagedError, SourceError) as error:
                 self.journal = "unreplayed"
                 volume.report(error.what, "journal")
 

@@ -10,9 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz import ext as fuzzing
-from sidelight.errors import DamagedError, NotRecognisedError, SidelightError, UnsupportedError
+from sidelight.errors import (
+    DamagedError,
+    NotRecognisedError,
+    SidelightError,
+    SourceError,
+    UnsupportedError,
+)
 from sidelight.filesystems.ext import fastcommit, layout
 from sidelight.filesystems.ext.dirents import Region, decode_blocks, decode_each, decode_region
+from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.reader import ExtFilesystem
 from tests.images.ext import recipes, tiny
 from tests.images.ext.recipes import Case
@@ -258,3 +265,15 @@ def test_a_fast_commit_cannot_make_a_name_that_no_path_can_have(
     assert fs.journal == "unreplayed"
     assert [problem.what for problem in fs.problems] == ["the fast commits hold an impossible name"]
     assert not any(b"renamed" in path and b"1" in path for path in sidelight_view(fs))
+
+
+def test_an_inode_that_cannot_be_read_ends_the_fast_commits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable(*_: object) -> bytes:
+        raise SourceError("a block that cannot be had")
+
+    monkeypatch.setattr(Inodes, "raw", unreadable)
+    fs = ExtFilesystem(_memory(tiny.load("tiny-fast-commit")))
+    assert fs.journal == "unreplayed"
+    assert [problem.what for problem in fs.problems] == ["a block that cannot be had"]
