@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 
-from dispatcher.discover import Discovery, discover, keys_of
+from dispatcher.discover import Discoverer
 from dispatcher.eligibility import CLOSING
 from dispatcher.enqueue import enqueue, tick
-from dispatcher.places import AT_ONCE, Place, Unreachable, Wanted, all_of, look_up
-from dispatcher.plan import plan
+from dispatcher.places import Place, Unreachable, Wanted, all_of, in_each, look_up
+from dispatcher.plan import in_turns, plan
 from dispatcher.publishing import Publisher, sink_of
 from dispatcher.sweep import Swept, record, sweep
-from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
-from sidelight.aws.kms import Kms
-from sidelight.errors import AccessDeniedError, CloudError, SidelightError
-from sidelight.store import TERMINAL, Scan, State, Store
+from sidelight.errors import SidelightError
+from sidelight.store import TERMINAL, Scan, Store
 from workers.advisories import Advisories
 from workers.app import ON_DEMAND, SCHEDULED, make_app
-from workers.budgets import Budget, BudgetSpentError, rate_for
+from workers.budgets import Budget, rate_for
 from workers.tasks import publish, publish_reevaluation
 from workers.wiring import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from dispatcher.discover import Discovery
     from dispatcher.eligibility import Configuration
     from sidelight.model import Instance
     from sidelight.store import Keeper
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 BETWEEN_LOOKS = 0.25
 # Instances whose findings a worker brings to a new database by itself; a region's workers at most.
 OF_ONE_WORKER, MOST_ASKED = 2000, 8
@@ -74,6 +70,9 @@ class Control:
         self._budget = Budget(patient, rate)
         self.keeper: Keeper | None = None  # of the scans that are made here, if not workers
         self._app = make_app(settings)
+        self._discoverer = Discoverer(
+            self.store, self._session, self._ec2, settings, self.deployment
+        )
         self._advisories = Advisories(settings)
         self._noticed: Opened | None = None
         self._refused = ""
@@ -105,19 +104,15 @@ class Control:
         running: list[str] = []
         due: list[Sequence[Instance]] = []
         reached: list[Place] = []
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            looked = pool.map(lambda place: self._discovered(place, configuration), open_)
-            for place, found in zip(open_, looked, strict=True):
-                if isinstance(found, Unreachable):
-                    closed.append(found)
-                    continue
-                reached.append(place)
-                there, new = self._plan(place, found, configuration, on_demand=on_demand, only=only)
-                running += there
-                due.append(new)
-                if stopped():
-                    pool.shutdown(cancel_futures=True)
-                    break
+        looked = in_each(open_, lambda place: self._discoverer(place, configuration), stopped)
+        for place, found in looked:
+            if isinstance(found, Unreachable):
+                closed.append(found)
+                continue
+            reached.append(place)
+            there, new = self._plan(place, found, configuration, on_demand=on_demand, only=only)
+            running += there
+            due.append(new)
         self._cover(reached, closed)
         scans = self._start(running, in_turns(due), on_demand=on_demand)
         return Started(tuple(scans), tuple(reached), tuple(closed))
@@ -134,49 +129,9 @@ class Control:
 
         The scans are those made now and those that were under way.
         """
-        found = self._discover(place, configuration)
+        found = self._discoverer(place, configuration)
         running, due = self._plan(place, found, configuration, on_demand=on_demand, only=only)
         return self._start(running, due, on_demand=on_demand)
-
-    def _discover(self, place: Place, configuration: Configuration) -> Discovery:
-        keys = Kms(self._session, place.account, place.region)
-        found = discover(
-            self.store,
-            self._ec2(place),
-            keys,
-            account=place.account,
-            region=place.region,
-            tag=configuration.exclusion_tag,
-        )
-        if self.settings.scanner_account in ("", place.account):
-            return found
-        return self._read_elsewhere(found, keys)
-
-    def _read_elsewhere(self, found: Discovery, keys: Kms) -> Discovery:
-        """Snapshots are shared to us: which keys forbid it, and grants on those that do not.
-
-        Now, and not when a snapshot is read: a new grant takes minutes to be seen.
-        """
-        used = keys_of(found.instances) - found.excluded_keys
-        aws_owned = keys.managed_by_aws(used)
-        if self.settings.kms_grants:
-            for key in sorted(used - aws_owned):
-                try:
-                    keys.let_decrypt(key, self._principal(), f"sidelight-{self.deployment}")
-                except (AccessDeniedError, CloudError) as error:
-                    # Its policy may let us in all the same; if not, the scan says what is needed.
-                    log.warning("%s", error)
-        return replace(found, unshareable_keys=aws_owned)
-
-    def _principal(self) -> str:
-        """Who a key is to let in: the hub's role, or whoever the environment's credentials are."""
-        return self.settings.hub_role or sts.principal(self._session)
-
-    def _discovered(self, place: Place, configuration: Configuration) -> Discovery | Unreachable:
-        try:
-            return self._discover(place, configuration)
-        except (AccessDeniedError, CloudError, BudgetSpentError) as error:
-            return Unreachable(place.account, place.region, error)
 
     def _plan(
         self,
@@ -326,21 +281,12 @@ class Control:
         open_ = [place for place in places if isinstance(place, Place)]
         swept: list[tuple[Place, Swept]] = []
 
-        def one(place: Place) -> Swept | Unreachable:
-            try:
-                return self.sweep(place, dry_run=dry_run)
-            except (AccessDeniedError, CloudError, BudgetSpentError) as error:
-                return Unreachable(place.account, place.region, error)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for place, seen in zip(open_, pool.map(one, open_), strict=True):
-                if isinstance(seen, Unreachable):
-                    closed.append(seen)
-                else:
-                    swept.append((place, seen))
-                if stopped():
-                    pool.shutdown(cancel_futures=True)
-                    break
+        looked = in_each(open_, lambda place: self.sweep(place, dry_run=dry_run), stopped)
+        for place, seen in looked:
+            if isinstance(seen, Unreachable):
+                closed.append(seen)
+            else:
+                swept.append((place, seen))
         return swept, closed
 
     def close(self) -> None:
@@ -351,17 +297,3 @@ class Control:
     def _ec2(self, place: Place) -> Ec2:
         pace = self._budget.pace(place.account, place.region)
         return Ec2(self._session, place.account, place.region, pace=pace)
-
-
-def in_turns(parts: Sequence[Sequence[T]]) -> list[T]:
-    """One of each part, then the next of each.
-
-    Accounts have budgets of their own: a queue in their order would use one at a time.
-    """
-    rounds = zip_longest(*parts, fillvalue=None)
-    return [one for turn in rounds for one in turn if one is not None]
-
-
-def failed(scans: Sequence[Scan]) -> list[Scan]:
-    """Those that did not end well."""
-    return [scan for scan in scans if scan.state is State.FAILED]

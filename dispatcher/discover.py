@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from sidelight.aws import sts
+from sidelight.aws.kms import Kms
+from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.store import Coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from dispatcher.eligibility import Configuration
+    from dispatcher.places import Place
+    from sidelight.aws.session import Session
     from sidelight.model import Instance
     from sidelight.store import Store
+    from workers.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Instances(Protocol):
@@ -65,3 +75,56 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
         ]
     )
     return Discovery(instances, excluded, gone)
+
+
+class Discoverer:
+    """Discovers places by AWS, and which of their keys let a snapshot be read where we read it."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        ec2: Callable[[Place], Instances],
+        settings: Settings,
+        deployment: str,
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._ec2 = ec2
+        self._settings = settings
+        self._deployment = deployment
+
+    def __call__(self, place: Place, configuration: Configuration) -> Discovery:
+        """Raises CloudError, AccessDeniedError, BudgetSpentError, StoreError."""
+        keys = Kms(self._session, place.account, place.region)
+        found = discover(
+            self._store,
+            self._ec2(place),
+            keys,
+            account=place.account,
+            region=place.region,
+            tag=configuration.exclusion_tag,
+        )
+        if self._settings.scanner_account in ("", place.account):
+            return found
+        return self._read_elsewhere(found, keys)
+
+    def _read_elsewhere(self, found: Discovery, keys: Kms) -> Discovery:
+        """Snapshots are shared to us: which keys forbid it, and grants on those that do not.
+
+        Now, and not when a snapshot is read: a new grant takes minutes to be seen.
+        """
+        used = keys_of(found.instances) - found.excluded_keys
+        aws_owned = keys.managed_by_aws(used)
+        if self._settings.kms_grants:
+            for key in sorted(used - aws_owned):
+                try:
+                    keys.let_decrypt(key, self._principal(), f"sidelight-{self._deployment}")
+                except (AccessDeniedError, CloudError) as error:
+                    # Its policy may let us in all the same; if not, the scan says what is needed.
+                    log.warning("%s", error)
+        return replace(found, unshareable_keys=aws_owned)
+
+    def _principal(self) -> str:
+        """Who a key is to let in: the hub's role, or whoever the environment's credentials are."""
+        return self._settings.hub_role or sts.principal(self._session)

@@ -56,7 +56,7 @@ def enqueue(  # noqa: PLR0913 - what is made, and for whom, by keyword
 def tick(store: Store, publish: Publish) -> int:
     """Publish every scan that is due for it; how many. Raises StoreError."""
     count = 0
-    while due := store.scans.due(BATCH):
+    while due := store.publications.due(BATCH):
         sent = _publish(store, publish, due)
         count += sent
         if sent < len(due):
@@ -79,7 +79,7 @@ def _publish(store: Store, publish: Publish, scans: Sequence[Scan]) -> int:
                 sent.append(scan.id)
         except (OperationalError, OSError) as error:
             log.warning("the broker does not answer: %s", error)
-        store.scans.published(sent)
+        store.publications.published(sent)
         count += len(sent)
         if len(sent) < len(scans[begin : begin + BATCH]):
             break

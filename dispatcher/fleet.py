@@ -17,14 +17,14 @@ from dispatcher.commands.fleet_findings import events, findings, reevaluate, tid
 from dispatcher.commands.fleet_options import format_option, opened_store, store_option
 from dispatcher.commands.serving import run, worker
 from dispatcher.commands.suppress import suppress
-from dispatcher.control import Control, failed
+from dispatcher.control import Control
 from dispatcher.cost_report import costs_document, costs_table, moment
 from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
 from dispatcher.places import Wanted
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import console_for
-from sidelight.store import TERMINAL, Store
+from sidelight.store import TERMINAL, State, Store
 from sidelight.store.costs import BY
 from workers.settings import Settings
 
@@ -114,7 +114,7 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
         control = Control(settings)
         stack.callback(control.close)
         if own is not None:
-            control.store.scans.expedite()
+            control.store.publications.expedite()
         _scan(control, configuration, own, given)
 
 
@@ -298,6 +298,6 @@ def _tell(started: Started) -> None:
 
 
 def _exit(scans: Sequence[Scan], unreachable: Sequence[Unreachable]) -> None:
-    bad = failed(scans)
+    bad = [scan for scan in scans if scan.state is State.FAILED]
     if bad or unreachable:
         sys.exit(FAILED if bad and len(bad) == len(scans) else PARTIAL)

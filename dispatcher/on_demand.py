@@ -129,15 +129,7 @@ def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
     if state is State.EVALUATING and not context.settings.advisories:
         # Nothing to match with, and that is no reason to close what is known.
         return held(context, scan_id, (State.EVALUATING,), _skip)
-    stage = {
-        State.NEW: steps.take_snapshots,
-        State.SNAPSHOTTING: steps.take_snapshots,
-        State.SNAPSHOTS_PENDING: steps.await_snapshots,
-        State.READING: steps.inspect,
-        State.EVALUATING: steps.evaluate,
-        State.DELETING: steps.delete_snapshots,
-    }[state]
-    return stage(context, scan_id)
+    return steps.STEPS[state](context, scan_id)
 
 
 def _skip(context: Context, scan: Scan) -> None:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sidelight.aws import organizations, sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 from sidelight.store import Coverage
+from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sidelight.aws.session import Session
 
+T = TypeVar("T")
 AT_ONCE = 16  # accounts or regions looked at together: their answers take long, and little work
 NO_STACK_SET = (
     "; a stack set puts no role into the organization's management account: make it there"
@@ -108,6 +110,25 @@ def look_up(session: Session, wanted: Wanted) -> list[Place | Unreachable]:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [place for found in pool.map(regions, owners) for place in found]
+
+
+def in_each(
+    places: Sequence[Place], work: Callable[[Place], T], stopped: Callable[[], bool]
+) -> Iterator[tuple[Place, T | Unreachable]]:
+    """What the work gives in each place, in their order, some at once, until `stopped`."""
+
+    def attempt(place: Place) -> T | Unreachable:
+        try:
+            return work(place)
+        except (AccessDeniedError, CloudError, BudgetSpentError) as error:
+            return Unreachable(place.account, place.region, error)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for place, found in zip(places, pool.map(attempt, places), strict=True):
+            yield place, found
+            if stopped():
+                pool.shutdown(cancel_futures=True)
+                return
 
 
 def _accounts(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeVar
 
 from dispatcher.eligibility import Configuration, Verdict, judge
 from sidelight.store import Coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sidelight.model import Instance
     from sidelight.store import Known
 
+T = TypeVar("T")
 INTERVAL = timedelta(hours=24)
 # A scan that failed is not made again at every tick.
 RETRY_INTERVAL = timedelta(hours=1)
@@ -56,6 +58,15 @@ def plan(
             due.append((one.tried_at is not None, one.tried_at or now, one.instance))
     ordered = sorted(due, key=lambda item: (item[0], item[1], item[2].account, item[2].id))
     return Plan(tuple(instance for _, _, instance in ordered), tuple(coverage))
+
+
+def in_turns(parts: Sequence[Sequence[T]]) -> list[T]:
+    """One of each part, then the next of each.
+
+    Accounts have budgets of their own: a queue in their order would use one at a time.
+    """
+    rounds = zip_longest(*parts, fillvalue=None)
+    return [one for turn in rounds for one in turn if one is not None]
 
 
 def _is_due(one: Known, now: datetime) -> bool:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sidelight.disk import Attachment
-from sidelight.errors import CloudError, SnapshotNotFoundError
-from sidelight.model import Status
-from sidelight.store import Cost, Snapshot, State
+from sidelight.errors import CloudError
+from sidelight.store import Snapshot, State
 from sidelight.store.looks import Settled
 from workers.ending import end
 from workers.holding import BUSY_ATTEMPT, GiveUpError, backoff, held, key_or
-from workers.witness import Witness
+from workers.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.model import Instance
     from sidelight.store import Scan
-    from workers.context import Context, OpenSnapshot
+    from workers.context import Context
     from workers.holding import Next
 
 log = logging.getLogger(__name__)
@@ -196,62 +193,7 @@ def all_done(infos: Sequence[SnapshotInfo]) -> bool:
 
 
 def _inspect(context: Context, scan: Scan) -> None:
-    instance = _instance(context, scan)
-    devices = {volume.id: volume.device for volume in instance.volumes}
-    snapshots = context.store.scans.snapshots(scan.id)
-    if not snapshots:
-        raise SnapshotNotFoundError("has no snapshots", where=scan.id)
-    started, cpu = time.perf_counter(), time.thread_time()
-    opened: list[OpenSnapshot] = []
-    try:
-        with ExitStack() as stack:
-            for snapshot in snapshots:
-                source = context.open_snapshot(scan, snapshot.id)
-                stack.callback(source.close)
-                opened.append(source)
-            attachments = tuple(
-                Attachment(devices.get(snapshot.volume, ""), snapshot.volume)
-                for snapshot in snapshots
-            )
-            witnesses = [Witness(source) for source in opened]
-            inventory = context.inspect(witnesses, attachments)
-            _check_complete(context, scan, witnesses)
-    except BaseException:
-        # What was read was paid for, whatever came of it.
-        context.store.costs.add(_cost(scan, opened, started, cpu))
-        raise
-    if inventory.status is Status.FAILED:
-        problem = next(iter(inventory.problems), None)
-        context.store.costs.add(_cost(scan, opened, started, cpu))
-        raise GiveUpError(
-            str(problem.what if problem else "nothing could be read"),
-            where=problem.where if problem else scan.instance,
-            code="UNSUPPORTED_OS",
-        )
-    context.store.findings.save_inventory(scan, inventory, _cost(scan, opened, started, cpu))
-
-
-def _check_complete(context: Context, scan: Scan, witnesses: Sequence[Witness]) -> None:
-    """Raise where blocks were missing that another attempt may get; the last takes what it has."""
-    if scan.attempts >= context.settings.attempts:
-        return
-    for witness in witnesses:
-        if witness.error is not None:
-            raise witness.error
-
-
-def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float) -> Cost:
-    stats = [source.stats() for source in opened]
-    return Cost(
-        scan.id,
-        get_calls=sum(one.get_calls for one in stats),
-        list_calls=sum(one.list_calls for one in stats),
-        blocks=sum(one.distinct_blocks for one in stats),
-        bytes=sum(one.bytes for one in stats),
-        seconds=time.perf_counter() - started,
-        cpu_seconds=time.thread_time() - cpu,
-        usd=sum(one.usd for one in stats),
-    )
+    read(context, scan, _instance(context, scan))
 
 
 def _evaluate(context: Context, scan: Scan) -> None:

@@ -9,6 +9,7 @@ FIFO topic within a message group: each message has an id, by which who receives
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,22 +52,44 @@ class Sent(NamedTuple):
     refused: str = ""
 
 
-class EventBridge:
-    """An event bus, by name or ARN. Needs events:PutEvents on it."""
+class _Target(ABC):
+    """Where messages go, by name or ARN."""
 
-    whole = False  # an entry's text is the detail alone
+    service: str
 
     def __init__(
-        self, session: Session, bus: str, *, pause: Callable[[float], object] = time.sleep
+        self, session: Session, where: str, *, pause: Callable[[float], object] = time.sleep
     ) -> None:
         self._session = session
-        self._bus = bus
+        self._where = where
         self._pause = pause
 
     def send(self, messages: Sequence[Message]) -> Sent:
         """Raises AccessDeniedError, CloudError where a call fails as a whole."""
-        entries = [self._entry(message) for message in messages]
-        return _send(entries, self._put, self._pause)
+        client = self._session.client(self.service, region=_region(self._where))
+
+        def call(entries: Sequence[Any]) -> dict[int, str]:
+            try:
+                return self._call(client, entries)
+            except (ClientError, BotoCoreError, OSError) as error:
+                raise translate(error, where=self._where) from error
+
+        return _send([self._entry(message) for message in messages], call, self._pause)
+
+    @abstractmethod
+    def _entry(self, message: Message) -> _Entry:
+        """As the API takes it."""
+
+    @abstractmethod
+    def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
+        """One call: what it refused, by place, and why."""
+
+
+class EventBridge(_Target):
+    """An event bus, by name or ARN. Needs events:PutEvents on it."""
+
+    service = "events"
+    whole = False  # an entry's text is the detail alone
 
     def _entry(self, message: Message) -> _Entry:
         entry = {
@@ -75,14 +98,13 @@ class EventBridge:
             "DetailType": message.kind,
             "Resources": list(message.resources),
             "Detail": message.text,
-            "EventBusName": self._bus,
+            "EventBusName": self._where,
         }
         texts = (message.source, message.kind, message.text, *message.resources)
         return entry, _TIME_BYTES + _bytes(*texts), ""
 
-    def _put(self, entries: Sequence[Any]) -> dict[int, str]:
-        client = self._session.client("events", region=_region(self._bus))
-        answer = _call(client.put_events, self._bus, Entries=list(entries))
+    def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
+        answer = client.put_events(Entries=list(entries))
         return {
             number: f"{one['ErrorCode']}: {one.get('ErrorMessage', '')}"
             for number, one in enumerate(answer["Entries"])
@@ -90,27 +112,15 @@ class EventBridge:
         }
 
 
-class Topic:
+class Topic(_Target):
     """An SNS topic, by ARN. Needs sns:Publish on it.
 
     On a FIFO topic, whose name ends in .fifo, a group's messages keep their order, and one that is
     sent twice within five minutes arrives once: so a call takes one message of a group.
     """
 
+    service = "sns"
     whole = True  # a message's text is the whole event
-
-    def __init__(
-        self, session: Session, arn: str, *, pause: Callable[[float], object] = time.sleep
-    ) -> None:
-        self._session = session
-        self._arn = arn
-        self._pause = pause
-        self._fifo = arn.endswith(".fifo")
-
-    def send(self, messages: Sequence[Message]) -> Sent:
-        """Raises AccessDeniedError, CloudError where a call fails as a whole."""
-        entries = [self._entry(message) for message in messages]
-        return _send(entries, self._publish, self._pause)
 
     def _entry(self, message: Message) -> _Entry:
         attributes = {
@@ -118,17 +128,15 @@ class Topic:
             for name, value in message.attributes.items()
         }
         entry: dict[str, Any] = {"Message": message.text, "MessageAttributes": attributes}
-        if self._fifo:
+        fifo = self._where.endswith(".fifo")
+        if fifo:
             entry |= {"MessageGroupId": message.group, "MessageDeduplicationId": message.id}
         words = [word for pair in message.attributes.items() for word in (*pair, "String")]
-        return entry, _bytes(message.text, *words), message.group if self._fifo else ""
+        return entry, _bytes(message.text, *words), message.group if fifo else ""
 
-    def _publish(self, entries: Sequence[Any]) -> dict[int, str]:
-        client = self._session.client("sns", region=_region(self._arn))
+    def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
         numbered = [entry | {"Id": str(number)} for number, entry in enumerate(entries)]
-        answer = _call(
-            client.publish_batch, self._arn, TopicArn=self._arn, PublishBatchRequestEntries=numbered
-        )
+        answer = client.publish_batch(TopicArn=self._where, PublishBatchRequestEntries=numbered)
         return {
             int(one["Id"]): f"{one['Code']}: {one.get('Message', '')}"
             for one in answer.get("Failed", ())
@@ -185,10 +193,3 @@ def _region(arn: str) -> str | None:
     """An ARN's own region; of a name, the environment's."""
     parts = arn.split(":")
     return parts[3] if len(parts) > 5 else None
-
-
-def _call(call: Callable[..., Any], where: str, **request: Any) -> Any:
-    try:
-        return call(**request)
-    except (ClientError, BotoCoreError, OSError) as error:
-        raise translate(error, where=where) from error

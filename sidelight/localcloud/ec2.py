@@ -6,10 +6,7 @@ calls mean. Facts: the EC2 API reference and its list of error codes.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -17,35 +14,19 @@ from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError, InvalidV
 from moto.ec2.responses import EC2Response
 from moto.utilities.utils import get_partition
 
+from sidelight.localcloud.ec2_listing import described, filtered, page_of, tags_of
 from sidelight.localcloud.keys import shareable
 from sidelight.localcloud.shelf import ShelfSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from sidelight.localcloud.shelf import Shelf
 
 # Snapshots under way at once, by volume type.
 CONCURRENT = {"st1": 1, "sc1": 1}
 CONCURRENT_ELSE = 5
-MIN_PAGE, MAX_PAGE = 5, 1000
-MAX_FILTER_VALUES = 200
 _HEX = r"[0-9a-f]{8}(?:[0-9a-f]{9})?"
-
-# DescribeSnapshots' filters, without those on tags.
-FILTERS: dict[str, Callable[[Any], str]] = {
-    "description": lambda s: str(s.description or ""),
-    "encrypted": lambda s: str(bool(s.encrypted)).lower(),
-    "owner-alias": lambda _: "",
-    "owner-id": lambda s: str(s.owner_id),
-    "progress": lambda s: str(s.progress),
-    "snapshot-id": lambda s: str(s.id),
-    "start-time": lambda s: s.start_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-    "status": lambda s: str(s.status),
-    "storage-tier": lambda s: str(s.storage_tier),
-    "volume-id": lambda s: str(s.volume_id),
-    "volume-size": lambda s: str(s.volume_size),
-}
 
 
 class SnapshotCalls(EC2Response):
@@ -102,7 +83,7 @@ class SnapshotCalls(EC2Response):
         if kms_key or self._get_bool_param("Encrypted", False):
             made.encrypted, made.kms_key_id = True, kms_key
         made.add_tags(tags)
-        return ActionResult({"SnapshotId": made.id, "Tags": _tags(made)})
+        return ActionResult({"SnapshotId": made.id, "Tags": tags_of(made)})
 
     def describe_snapshots(self) -> ActionResult:
         """DescribeSnapshots: what the account may see, owned by whom it asks, filtered, paged."""
@@ -119,12 +100,16 @@ class SnapshotCalls(EC2Response):
             if missing:
                 raise _absent(missing[0])
             visible = {key: value for key, value in visible.items() if key in ids}
-        found = self._sl_filtered(self._sl_owned(visible.values()))
-        page, following = _page(
+        found = filtered(
+            self._sl_owned(visible.values()),
+            self._get_param("Filters", []) or self._get_param("Filter", []),
+            self.current_account,
+        )
+        page, following = page_of(
             sorted(found, key=lambda s: (s.start_time, s.id)), limit, self._get_param("NextToken")
         )
         self.error_on_dryrun()
-        result: dict[str, Any] = {"Snapshots": [_described(s, self.current_account) for s in page]}
+        result: dict[str, Any] = {"Snapshots": [described(s, self.current_account) for s in page]}
         if following:
             result["NextToken"] = following
         return ActionResult(result)
@@ -259,7 +244,7 @@ class SnapshotCalls(EC2Response):
             ) from error
         made.add_tags(tags)
         # However short it takes, the answer to the creation says pending, as EC2's does.
-        return _described(made, self.current_account) | {"State": "pending", "Progress": ""}
+        return described(made, self.current_account) | {"State": "pending", "Progress": ""}
 
     def _sl_remove(self, snapshot_id: str) -> None:
         snapshot = self.ec2_backend.delete_snapshot(snapshot_id)
@@ -291,98 +276,6 @@ class SnapshotCalls(EC2Response):
                 or wanted & s.create_volume_permission_groups
             ]
         return found
-
-    def _sl_filtered(self, snapshots: list[Any]) -> list[Any]:
-        for item in self._get_param("Filters", []) or self._get_param("Filter", []):
-            name, values = item.get("Name", ""), item.get("Values", [])
-            if len(values) > MAX_FILTER_VALUES:
-                raise EC2ClientError(
-                    "FilterLimitExceeded",
-                    "The maximum number of filter values specified on a single call is "
-                    f"{MAX_FILTER_VALUES}",
-                )
-            plain = {value for value in values if not {"*", "?"} & set(value)}
-            patterns = [re.compile(_glob(value)) for value in values if value not in plain]
-            read = _filter(name, self.current_account)
-            snapshots = [
-                s
-                for s in snapshots
-                if any(v in plain or any(p.match(v) for p in patterns) for v in read(s))
-            ]
-        return snapshots
-
-
-def _filter(name: str, account: str) -> Callable[[Any], list[str]]:
-    """What a filter looks at: a snapshot's values, of which one has to match."""
-    if name.startswith("tag:"):
-        key = name.removeprefix("tag:")
-        return lambda s: [t["Value"] for t in _tags_for(s, account) if t["Key"] == key]
-    if name == "tag-key":
-        return lambda s: [tag["Key"] for tag in _tags_for(s, account)]
-    if name not in FILTERS:
-        raise EC2ClientError("InvalidParameterValue", f"The filter '{name}' is invalid")
-    return lambda s: [FILTERS[name](s)]
-
-
-def _glob(value: str) -> str:
-    """EC2's wildcards are `*` and `?` alone; a bracket is a bracket."""
-    return translate(value.replace("[", "[[]"))
-
-
-def _page(found: list[Any], limit: int | None, token: str | None) -> tuple[list[Any], str]:
-    """A page that begins after the snapshot that the token names, and the next token."""
-    if limit is not None and not MIN_PAGE <= int(limit) <= MAX_PAGE:
-        raise EC2ClientError(
-            "InvalidParameterValue",
-            f"maxResults is {limit}, not from {MIN_PAGE} to {MAX_PAGE}.",
-        )
-    begin = 0
-    if token:
-        try:
-            after = base64.b64decode(token, validate=True).decode().split(" ")
-        except (binascii.Error, UnicodeDecodeError):
-            after = []
-        if len(after) != 2:
-            raise EC2ClientError("InvalidNextToken", "The token is not valid.")
-        begin = sum(1 for s in found if [s.start_time.isoformat(), s.id] <= after)
-    size = int(limit) if limit is not None else MAX_PAGE
-    page = found[begin : begin + size]
-    if begin + size >= len(found):
-        return page, ""
-    last = page[-1]
-    return page, base64.b64encode(f"{last.start_time.isoformat()} {last.id}".encode()).decode()
-
-
-def _described(snapshot: Any, account: str) -> dict[str, Any]:
-    """A snapshot as EC2's Snapshot and SnapshotInfo shapes have it."""
-    found = {
-        "SnapshotId": snapshot.id,
-        "VolumeId": snapshot.volume_id,
-        "VolumeSize": snapshot.volume_size,
-        "State": snapshot.status,
-        "Progress": snapshot.progress,
-        "StartTime": snapshot.start_time,
-        "OwnerId": snapshot.owner_id,
-        "Description": snapshot.description or "",
-        "Encrypted": bool(snapshot.encrypted),
-        "StorageTier": snapshot.storage_tier,
-        "Tags": _tags_for(snapshot, account),
-    }
-    if snapshot.status == "error":
-        found["StateMessage"] = snapshot.fault
-    if snapshot.kms_key_id:
-        found["KmsKeyId"] = snapshot.kms_key_id
-    return found
-
-
-def _tags(snapshot: Any) -> list[dict[str, str]]:
-    tags = snapshot.ec2_backend.tags.get(snapshot.id, {})
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _tags_for(snapshot: Any, account: str) -> list[dict[str, str]]:
-    """Tags belong to the account that set them: a shared snapshot shows none."""
-    return _tags(snapshot) if snapshot.owner_id == account else []
 
 
 def _absent(snapshot_id: str) -> EC2ClientError:

@@ -6,10 +6,10 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.store.rows import Cost, CostSum
 from sidelight.store.schema import costs, scans
+from sidelight.store.statements import insert
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -92,12 +92,11 @@ def _cost_sum(row: Any) -> CostSum:
 
 def add_cost(connection: Connection, cost: Cost) -> None:
     """Add within a transaction."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(costs)
+    adding = insert(connection, costs)
     connection.execute(
-        insert.on_conflict_do_update(
+        adding.on_conflict_do_update(
             index_elements=["scan"],
-            set_={column.name: column + insert.excluded[column.name] for column in _SUMS},
+            set_={column.name: column + adding.excluded[column.name] for column in _SUMS},
         ),
         asdict(cost),
     )

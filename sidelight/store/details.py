@@ -14,10 +14,11 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 
 from sidelight.model import Finding, FixAvailable, Inventory, Package, Severity, Status
 from sidelight.store import codec, databases
+from sidelight.store.columns import storable
 from sidelight.store.databases import fill_names
 from sidelight.store.outbox import announce_details
 from sidelight.store.rules import doubt
-from sidelight.store.schema import finding_details, set_software, software, storable
+from sidelight.store.schema import finding_details, set_software, software
 from sidelight.store.software import Software
 from sidelight.store.statements import parts, put_rows, value
 

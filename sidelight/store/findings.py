@@ -31,11 +31,11 @@ from sidelight.store.rows import (
     State,
 )
 from sidelight.store.rules import documents, judge_with
-from sidelight.store.scans import release
 from sidelight.store.schema import finding_details, findings, inventories, set_software
 from sidelight.store.settling import KEPT_OF_RETIRED, Case
 from sidelight.store.software import load_set
 from sidelight.store.statements import parts
+from sidelight.store.transitions import release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

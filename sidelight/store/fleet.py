@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.model import Instance
 from sidelight.store import codec
 from sidelight.store.rows import LIVE, TERMINAL, Coverage, Known, Scan, State
-from sidelight.store.scans import release
 from sidelight.store.schema import coverage, instances, scans
+from sidelight.store.statements import insert
+from sidelight.store.transitions import release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,7 +236,6 @@ def _upsert(
     connection: Connection, table: Any, keys: list[str], rows: list[dict[str, Any]]
 ) -> None:
     """Insert rows of the same columns, or change those that are there."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table)
-    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    adding = insert(connection, table)
+    changed = {name: adding.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(adding.on_conflict_do_update(index_elements=keys, set_=changed), rows)

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from sidelight.errors import LeaseLostError
 from sidelight.store.rows import Scan, Snapshot, State
-from sidelight.store.scans import claiming, free, kept, release, remember, scan_of
 from sidelight.store.schema import looks, scans, snapshots
 from sidelight.store.statements import insert, parts
+from sidelight.store.transitions import claiming, free, kept, release, remember, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Float,
     Index,
     Integer,
@@ -18,13 +16,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
+from sidelight.store.columns import AnyText, Instant
+
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
+    from datetime import datetime
 
 # Every constraint has a name, so that a later migration can speak of it.
 metadata = MetaData(
@@ -34,45 +33,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment in UTC: with its zone in PostgreSQL, without in SQLite, aware in Python."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """SQLite stores no zone."""
-        if value is None:
-            return None
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
-        """Aware in UTC, whatever the database's zone is."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class AnyText(TypeDecorator[str]):
-    """Text of a scanned machine: may hold NUL or lone surrogates, which databases refuse.
-
-    Those are stored as backslash escapes. What must come back exactly is in a JSON document.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
-        """Escaped."""
-        return None if value is None else storable(value)
-
-
-def storable(value: str) -> str:
-    """As AnyText keeps it."""
-    return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _id(name: str, **options: Any) -> Column[str]:

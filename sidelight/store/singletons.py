@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.errors import StoreError
 from sidelight.store.schema import properties
+from sidelight.store.statements import insert
 
 if TYPE_CHECKING:
     from sidelight.store.clock import Clock
@@ -69,8 +69,9 @@ def _read(connection: Connection, name: str) -> str | None:
 def _swap(connection: Connection, name: str, before: str | None, after: str) -> bool:
     """Write `after`, unless another did since `before` was read."""
     if before is None:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        made = dialect.insert(properties).values(name=name, value=after).on_conflict_do_nothing()
+        made = (
+            insert(connection, properties).values(name=name, value=after).on_conflict_do_nothing()
+        )
         return connection.execute(made.returning(properties.c.name)).first() is not None
     statement = (
         update(properties)

@@ -17,13 +17,13 @@ from sidelight.advisories import ecosystems
 from sidelight.matching import asked
 from sidelight.model import OperatingSystem, Package
 from sidelight.store import codec
+from sidelight.store.columns import storable
 from sidelight.store.schema import (
     package_names,
     package_sets,
     set_software,
     software,
     software_names,
-    storable,
 )
 from sidelight.store.statements import insert, parts, value
 

@@ -11,14 +11,13 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, case, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.store.rows import State
 from sidelight.store.schema import stage_times
+from sidelight.store.statements import insert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,19 +84,6 @@ def turn(since: datetime) -> Iterator[Turn]:
         _turn.reset(token)
 
 
-@cache
-def _adding(dialect: str) -> Any:
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(stage_times)
-    new = insert.excluded
-    added = {name: stage_times.c[name] + new[name] for name in ("runs", "waited", "ran", "paced")}
-    # Runs before the last leave nothing here.
-    took = case((new.took > 0, new.took), else_=stage_times.c.took)
-    return insert.on_conflict_do_update(
-        index_elements=["scan", "stage"],
-        set_={**added, "took": took, "ended_at": new.ended_at},
-    )
-
-
 def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
     connection: Connection,
     scan: Scan,
@@ -127,7 +113,16 @@ def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
         "took": max(0.0, (now - scan.entered_at).total_seconds()) if to is not scan.state else 0.0,
         "ended_at": now,
     }
-    connection.execute(_adding(connection.dialect.name), values)
+    adding = insert(connection, stage_times)
+    new = adding.excluded
+    added = {name: stage_times.c[name] + new[name] for name in ("runs", "waited", "ran", "paced")}
+    # Runs before the last leave nothing here.
+    took = case((new.took > 0, new.took), else_=stage_times.c.took)
+    statement = adding.on_conflict_do_update(
+        index_elements=["scan", "stage"],
+        set_={**added, "took": took, "ended_at": new.ended_at},
+    )
+    connection.execute(statement, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import uuid
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.store.costs import Costs
 from sidelight.store.engine import BUSY_SECONDS, Database
@@ -15,12 +14,14 @@ from sidelight.store.fleet import Fleet
 from sidelight.store.looks import Looks
 from sidelight.store.migrate import migrate
 from sidelight.store.outbox import Outbox
+from sidelight.store.publications import Publications
 from sidelight.store.reevaluation import Reevaluation
 from sidelight.store.rules import Rules
 from sidelight.store.scans import Scans
 from sidelight.store.schema import properties
 from sidelight.store.singletons import Singletons
 from sidelight.store.stages import Stages
+from sidelight.store.statements import insert
 from sidelight.store.sweeps import Sweeps
 from sidelight.store.tidying import Tidying
 from sidelight.store.totals import Totals
@@ -53,6 +54,7 @@ class Store:
         self.clock = clock
         self.where = self._database.where
         self.scans = Scans(self._database, clock)
+        self.publications = Publications(self._database, clock)
         self.findings = Findings(self._database, clock)
         self.fleet = Fleet(self._database, clock)
         self.costs = Costs(self._database)
@@ -75,10 +77,9 @@ class Store:
 
         Made once for a store and kept in it: two stores never have the same by accident.
         """
-        dialect = sqlite if self._database.engine.dialect.name == "sqlite" else postgresql
         made = {"name": DEPLOYMENT, "value": f"sidelight-{uuid.uuid4().hex[:12]}"}
         with self._database.write() as connection:
-            connection.execute(dialect.insert(properties).on_conflict_do_nothing(), made)
+            connection.execute(insert(connection, properties).on_conflict_do_nothing(), made)
             query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
             return str(connection.execute(query).scalar_one())
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sidelight.store.rows import Sweeping
 from sidelight.store.schema import sweeps
+from sidelight.store.statements import insert
 
 if TYPE_CHECKING:
     from sidelight.store.clock import Clock
@@ -32,16 +32,15 @@ class Sweeps:
             "remaining": remaining,
         }
         with self._database.write() as connection:
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            insert = dialect.insert(sweeps)
-            fresh = insert.excluded.orphans - sweeps.c.remaining
-            statement = insert.on_conflict_do_update(
+            adding = insert(connection, sweeps)
+            fresh = adding.excluded.orphans - sweeps.c.remaining
+            statement = adding.on_conflict_do_update(
                 index_elements=["account", "region"],
                 set_={
-                    "swept_at": insert.excluded.swept_at,
+                    "swept_at": adding.excluded.swept_at,
                     # One that could not be deleted is found again: it was counted already.
                     "orphans": sweeps.c.orphans + case((fresh > 0, fresh), else_=literal(0)),
-                    "remaining": insert.excluded.remaining,
+                    "remaining": adding.excluded.remaining,
                 },
             )
             connection.execute(statement, values)

@@ -138,7 +138,7 @@ def test_two_dispatchers_at_once_make_one_scan_an_instance(
     _, one = dispatcher()
     _, other = dispatcher()
     (place,) = one.places((), ())
-    found = one._discover(place, Configuration()), other._discover(place, Configuration())
+    found = (one._discoverer(place, Configuration()), other._discoverer(place, Configuration()))
     options: dict[str, Any] = {"on_demand": False, "only": ()}
     _, due = one._plan(place, found[0], Configuration(), **options)
     _, due_too = other._plan(place, found[1], Configuration(), **options)

@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from tests.workers.servers import client, free_port, server, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tests.faults.fleet import Fleet, Found
 
@@ -114,49 +115,55 @@ def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
 
 
 def outlives(
-    fleet: Fleet, rehearsal: tuple[list[str], Found], name: str, command: list[str]
+    fleet: Fleet,
+    expected: Found,
+    program: str,
+    *,
+    names: tuple[str, ...] = ("store.intend", "ebs.GetSnapshotBlock", "store.finish"),
+    service: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
-    """A scan in which the command runs at this point finds what an undisturbed one does."""
-    fleet.begin()
-    fleet.live({"mode": "run", "name": name, "command": command})
-    fleet.recover(name)
-    fleet.check(rehearsal[1], f"{command} at {name}")
+    """Scans in which the program runs, at one of these points each, find what they always do.
+
+    Each with the service of its own.
+    """
+    for name in names:
+        with service():
+            fleet.begin()
+            fleet.live({"mode": "run", "name": name, "command": [sys.executable, "-c", program]})
+            fleet.recover(name)
+            fleet.check(expected, f"{program} at {name}")
+
+
+@pytest.fixture
+def on_postgresql(fleet: Fleet, postgresql: str) -> Iterator[str]:
+    fleet.postgresql = postgresql
+    yield postgresql
+    fleet.postgresql = ""
 
 
 @pytest.mark.services
 @pytest.mark.images
 @pytest.mark.long
 def test_every_connection_of_postgresql_ended_in_the_middle_of_a_scan(
-    fleet: Fleet, rehearsal: tuple[list[str], Found], postgresql: str
+    fleet: Fleet, rehearsal: tuple[list[str], Found], on_postgresql: str
 ) -> None:
     """What a restart or a failover does to its clients, at three moments."""
-    fleet.postgresql = postgresql
     end = (
-        f"import psycopg; psycopg.connect({postgresql.format('postgres')!r}, autocommit=True)"
+        f"import psycopg; psycopg.connect({on_postgresql.format('postgres')!r}, autocommit=True)"
         ".execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE pid <> pg_backend_pid() AND backend_type = $$client backend$$')"
     )
-    try:
-        for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
-            outlives(fleet, rehearsal, name, [sys.executable, "-c", end])
-    finally:
-        fleet.postgresql = ""
+    outlives(fleet, rehearsal[1], end)
 
 
 @pytest.mark.services
 @pytest.mark.images
 @pytest.mark.long
 def test_postgresql_killed_and_started_again_in_the_middle_of_a_scan(
-    fleet: Fleet, rehearsal: tuple[list[str], Found], postgresql: str
+    fleet: Fleet, rehearsal: tuple[list[str], Found], on_postgresql: str
 ) -> None:
     """It ends at once, without a word to its clients, and recovers from its log."""
-    fleet.postgresql = postgresql
-    again = [sys.executable, "-c", f"from {__name__} import again; again({postgresql!r})"]
-    try:
-        for name in ("store.intend", "ebs.GetSnapshotBlock", "store.finish"):
-            outlives(fleet, rehearsal, name, again)
-    finally:
-        fleet.postgresql = ""
+    outlives(fleet, rehearsal[1], f"from {__name__} import again; again({on_postgresql!r})")
 
 
 @pytest.mark.services
@@ -170,15 +177,24 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
     port, given = free_port(), fleet.broker
     lines = [f"port {port}", f"appendonly {kept}", "appendfsync always", "daemonize no", 'save ""',
              f"pidfile {tmp_path / 'pid'}"]  # fmt: skip
-    again = [sys.executable, "-c", f"from {__name__} import anew; anew({str(tmp_path)!r}, {port})"]
     fleet.broker = f"redis://127.0.0.1:{port}/0"
+
+    @contextmanager
+    def one() -> Iterator[None]:
+        with server(tmp_path, lines, probe=client(port)):
+            try:
+                yield
+            finally:
+                end(tmp_path)
+
     try:
-        for name in ("ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"):
-            with server(tmp_path, lines, probe=client(port)):
-                try:
-                    outlives(fleet, rehearsal, name, again)
-                finally:
-                    end(tmp_path)
+        outlives(
+            fleet,
+            rehearsal[1],
+            f"from {__name__} import anew; anew({str(tmp_path)!r}, {port})",
+            names=("ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"),
+            service=one,
+        )
     finally:
         fleet.broker = given
 

@@ -30,7 +30,7 @@ def test_it_is_the_keepers_from_the_row_to_the_end(store: Store, clock: Clock) -
     scan = made(store)
     for state in (State.SNAPSHOTTING, State.READING, State.DELETING, State.DONE):
         assert store.scans.claim(scan.id, LIVE, 60) is None
-        assert store.scans.due(10) == []
+        assert store.publications.due(10) == []
         held = claimed(store, scan.id, KEEPER)
         clock.advance(59)
         assert store.scans.renew(held, 60)
@@ -45,7 +45,7 @@ def test_it_is_kept_while_its_keeper_waits(store: Store, clock: Clock) -> None:
         clock.advance(50)
         store.scans.keep(scan.id, KEEPER)
         assert store.scans.claim(scan.id, LIVE, 60) is None
-        assert store.scans.due(10) == []
+        assert store.publications.due(10) == []
     assert claimed(store, scan.id, KEEPER).attempts == 1
 
 
@@ -54,7 +54,7 @@ def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
     held = claimed(store, scan.id, KEEPER)
     store.scans.advance(held, State.READING)
     clock.advance(61)
-    assert [due.id for due in store.scans.due(10)] == [scan.id]
+    assert [due.id for due in store.publications.due(10)] == [scan.id]
     other = claimed(store, scan.id)
     # The keeper was not dead after all: it changes nothing, and waits as anybody.
     store.scans.keep(scan.id, KEEPER)
@@ -71,7 +71,7 @@ def test_what_is_let_go_is_any_workers_at_once(store: Store) -> None:
     scan = made(store)
     claimed(store, scan.id, KEEPER)
     store.scans.let_go(scan.id, KEEPER)
-    assert [due.id for due in store.scans.due(10)] == [scan.id]
+    assert [due.id for due in store.publications.due(10)] == [scan.id]
     assert not claimed(store, scan.id).kept
 
 

@@ -49,11 +49,11 @@ def test_a_region_whose_scans_nobody_takes_is_told(store: Store, clock: Clock) -
         )
     scans = store.scans.create(places, "here", 6)
     for scan in scans:
-        store.scans.published([scan.id])
+        store.publications.published([scan.id])
     assert store.unattended() == [], "they were sent just now"
     clock.advance(61)
     for scan in scans:
-        store.scans.published([scan.id])
+        store.publications.published([scan.id])
     # In region b a worker is at one of them: the others are a backlog.
     at_work = next(scan for scan in scans if scan.region == "b")
     assert store.scans.claim(at_work.id, [State.NEW], 60) is not None

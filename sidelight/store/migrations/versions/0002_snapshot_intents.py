@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sidelight.store.schema import Instant
+from sidelight.store.columns import Instant
 
 revision = "0002"
 down_revision = "0001"

@@ -6,7 +6,7 @@ Inventories and findings of before are dropped: the next scan, within a day, mak
 import sqlalchemy as sa
 from alembic import op
 
-from sidelight.store.schema import AnyText, Instant
+from sidelight.store.columns import AnyText, Instant
 
 revision = "0003"
 down_revision = "0002"
