@@ -13,6 +13,9 @@ from uuid import UUID
 
 from sidelight.errors import FormatError, PathError, SourceError
 from sidelight.filesystems.fstab import Line
+from sidelight.filesystems.namespace import shown_path
+from sidelight.filesystems.protocol import Kind
+from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -58,7 +61,7 @@ def discovered(
     The generator must be on the machine. A mount point that is not empty is left alone, and /var
     is taken only with the UUID that its machine's id gives.
     """
-    if not any(_exists(tree, path) for path in GENERATORS):
+    if not any(tree.find(path) for path in GENERATORS):
         return []
     lines = []
     for kind, target in TARGETS.items():
@@ -114,20 +117,13 @@ def _version(label: str) -> list[tuple[bool, int, str]]:
 def _machine_id(tree: MachineTree) -> bytes:
     try:
         return bytes.fromhex(tree.read(MACHINE_ID, 0, 64).decode("ascii").strip())
-    except (PathError, FormatError, SourceError, ValueError):
+    except (PathError, ValueError):
+        return b""
+    except (FormatError, SourceError) as error:
+        tree.note(Problem(shown_path(MACHINE_ID), error.what))
         return b""
 
 
-def _exists(tree: MachineTree, path: bytes) -> bool:
-    try:
-        tree.place(path)
-    except (PathError, FormatError, SourceError):
-        return False
-    return True
-
-
 def _is_empty(tree: MachineTree, path: bytes) -> bool:
-    try:
-        return not tree.listdir(path)
-    except (PathError, FormatError, SourceError):
-        return False
+    place = tree.find(path)
+    return place is not None and place.kind == Kind.DIRECTORY and not tree.listdir(path)

@@ -113,13 +113,7 @@ def _names_itself(root: Root, regions: Sequence[Region]) -> bool:
 
 def _has_any(tree: MachineTree, paths: Sequence[bytes]) -> bool:
     """Whether one of these paths is there; a link counts, wherever it leads."""
-    for path in paths:
-        try:
-            tree.place(path, follow=False)
-        except SidelightError:
-            continue
-        return True
-    return False
+    return any(tree.find(path, follow=False) is not None for path in paths)
 
 
 def _lines(tree: MachineTree) -> list[fstab.Line]:

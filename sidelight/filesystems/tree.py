@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.errors import (
+    FormatError,
     IsADirectoryInTreeError,
     NoSuchPathError,
     NotADirectoryInTreeError,
+    PathError,
+    SourceError,
 )
 from sidelight.filesystems.namespace import Namespace, as_bytes, as_text, shown_path
 from sidelight.filesystems.nothing import NoFilesystem
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sidelight.errors import SidelightError
-    from sidelight.filesystems.namespace import Mount
+    from sidelight.filesystems.namespace import Mount, Place
 
 TreeDirectory = tuple[bytes, Filesystem, int, "list[Entry]"]
 
@@ -164,6 +167,21 @@ class MachineTree(Namespace):
         """The filesystem, inode and kind of a path; see `place`."""
         place = self.place(path, follow=follow)
         return place.mount.fs, place.inode, place.kind
+
+    def find(self, path: bytes | str, *, follow: bool = True) -> Place | None:
+        """As `place`, but None where the path leads nowhere; of damage on the way, with a Problem.
+
+        The Problem is one of the filesystem at `/`, since more than one tree is made of it.
+        """
+        try:
+            return self.place(path, follow=follow)
+        except PathError:
+            return None
+        except (FormatError, SourceError) as error:
+            problem = Problem(error.where or shown_path(path), error.what)
+            if problem not in self.root.problems:
+                self.root.problems.append(problem)
+            return None
 
     def stat(self, path: bytes | str, *, follow: bool = True) -> Inode:
         """The inode's metadata. Raises as `place` does, and NoSuchPathError where it is damaged."""

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError, PathError, SourceError
 from sidelight.filesystems.fstab import Line, mountable
+from sidelight.filesystems.namespace import shown_path
 from sidelight.filesystems.protocol import Kind
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sidelight.errors import SidelightError
     from sidelight.filesystems.tree import MachineTree
 
 ADMINISTRATOR = b"etc/systemd/system"
@@ -87,21 +89,18 @@ def _names(tree: MachineTree, folder: bytes) -> Iterator[bytes]:
 
 def _listed(tree: MachineTree, folder: bytes) -> list[tuple[bytes, int]]:
     """Names and kinds in a directory; none where it is none, or cannot be read."""
-    try:
-        return [(name, kind) for name, _, kind in tree.listdir(folder)][:MOST_UNITS]
-    except (PathError, FormatError, SourceError):
+    place = tree.find(folder)
+    if place is None or place.kind != Kind.DIRECTORY:
         return []
+    return [(name, kind) for name, _, kind in tree.listdir(folder)][:MOST_UNITS]
 
 
 def _file(tree: MachineTree, name: bytes) -> tuple[bytes, bool] | None:
     """The path of the file that rules, and whether it is the administrator's."""
     for folder in (ADMINISTRATOR, *VENDOR):
         path = folder + b"/" + name
-        try:
-            tree.place(path, follow=False)
-        except (PathError, FormatError, SourceError):
-            continue
-        return path, folder == ADMINISTRATOR
+        if tree.find(path, follow=False) is not None:
+            return path, folder == ADMINISTRATOR
     return None
 
 
@@ -111,7 +110,10 @@ def _masked(tree: MachineTree, name: bytes) -> bool:
         return False
     try:
         return tree.readlink(found[0]) == MASKED
-    except (PathError, FormatError, SourceError):
+    except PathError:
+        return False
+    except (FormatError, SourceError) as error:
+        tree.note(_damaged(found[0], error))
         return False
 
 
@@ -150,8 +152,12 @@ def _read(tree: MachineTree, path: bytes) -> bytes:
     except PathError:
         return b""
     except (FormatError, SourceError) as error:
-        tree.note(Problem("/" + path.decode("utf-8", "backslashreplace"), error.what))
+        tree.note(_damaged(path, error))
         return b""
+
+
+def _damaged(path: bytes, error: SidelightError) -> Problem:
+    return Problem(shown_path(path), error.what)
 
 
 def parse_mount(text: bytes) -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sidelight.disk import Region
 from sidelight.disk.names import device_names, logical_volume_names
 from sidelight.errors import (
+    DamagedError,
     IsADirectoryInTreeError,
     LinkLoopError,
     NoSuchPathError,
@@ -357,3 +358,25 @@ def test_any_fstab_is_survived(lines: list[str]) -> None:
         {"root": {"x": {"y": {}}, "z": {}, "l": "z"}, "a": inner, "b": inner},
     )
     assert len(walked(tree)) < 10_000
+
+
+class _DamagedLink(MemoryFilesystem):
+    """Of which no link can be read."""
+
+    def readlink(self, number: int) -> bytes:
+        raise DamagedError("its target cannot be read", where=f"{self.source_name}: inode {number}")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"etc": OS, "lib": "usr/lib", "usr": USR},  # on the way to what tells of systemd
+        {"etc": "system/etc", "system": {"etc": OS}},  # on the way to os-release
+        {"etc": {**OS, "systemd": "../units"}, "units": {"system": {}}, "usr": USR},
+    ],
+)
+def test_what_cannot_be_looked_for_is_said(files: dict[str, object]) -> None:
+    fs = _DamagedLink(files, "disk0/p1")
+    region = Region(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
+    tree = assemble([region], [(region, fs)])
+    assert "its target cannot be read" in [problem.what for problem in tree.problems]
