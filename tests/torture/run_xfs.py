@@ -53,6 +53,8 @@ SHAPES = (
     Shape("rmapbt", ("-m", "rmapbt=1,bigtime=0", "-l", "size=13m"), size="200M", small=True),
     Shape("no-sparse-inodes", ("-m", "finobt=0,reflink=0", "-i", "sparse=0", "-l", "size=4m"),
           size="200M", small=True),
+    Shape("large-extent-counts", ("-m", "bigtime=1,inobtcount=1,rmapbt=1", "-i", "nrext64=1",
+          "-l", "size=13m"), size="200M", small=True),
 )  # fmt: skip
 # Of an mkfs.xfs of 6.13 or later, which MKFS_XFS names.
 NEWER = (
