@@ -253,6 +253,8 @@ def _lines(path: Path) -> Iterator[Item]:
                 raise LimitError(f"longer than {MAX_RECORD >> 20} MiB", where=where)
             if line.strip():
                 yield from _object(line, ".json", where)
+        if not number:
+            raise DamagedError("nothing in it", where=str(path))
 
 
 def _is_nvd(path: Path) -> bool:
@@ -264,12 +266,17 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
     parse: Callable[[IO[bytes]], Iterator[Parsed]] = epss.parse if kind == ".csv" else nvd.parse
     if kind == ".xml":
         parse = _document(path)
+    where = str(path)
+    number = 0
     with _open(path) as stream:
         try:
             for parsed in parse(cast("IO[bytes]", _Capped(stream, MAX_STREAM))):
-                yield Item(str(path), parsed)
+                number += 1
+                is_advisory = isinstance(parsed, Advisory)
+                yield Item(f"{where}: record {number}" if is_advisory else where, parsed, True)
         except FormatError as error:
-            raise type(error)(str(error), where=str(path)) from error
+            place = f"{where}: after record {number}" if number else where
+            raise type(error)(str(error), where=place) from error
 
 
 class _Capped(io.RawIOBase):
@@ -314,14 +321,27 @@ def _is_definition(element: Element) -> bool:
 
 def _object(data: bytes, kind: str, where: str) -> Iterator[Item]:
     try:
-        value = json.loads(data) if kind == ".json" else yaml.safe_load(data)
+        is_json = kind == ".json"
+        value = json.loads(data, object_pairs_hook=_fields) if is_json else yaml.safe_load(data)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(f"not {kind[1:].upper()}, or cut off: {error}", where=where) from error
+    if value == []:
+        raise DamagedError("nothing in it", where=where)
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from _said(item, f"{where}[{number}]")
     else:
         yield from _said(value, where)
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object's fields. Raises ValueError where a name stands twice: what it means is unsaid."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _value in pairs]
+        again = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{again[:40]!r} stands twice in one object")
+    return found
 
 
 def _said(value: object, where: str) -> Iterator[Item]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories.formats.errata import CVE
 from sidelight.advisories.formats.shape import items, mapping, text, texts
+from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     found: dict[str, list[Affected]] = {}
     for item in items(record, "packages"):
         package = mapping(item, "pkg")
+        if not text(package, "name") or "secfixes" not in package:
+            raise DamagedError(f"package {text(package, 'name')!r} without a name or `secfixes`")
         fixes = mapping(package, "secfixes")
         for version in fixes:
             if version == "0":

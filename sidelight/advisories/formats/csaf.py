@@ -16,7 +16,7 @@ from sidelight.advisories import severity as severities
 from sidelight.advisories.ecosystems import canonical
 from sidelight.advisories.formats.errata import Build, split_name
 from sidelight.advisories.formats.shape import items, mapping, text, texts
-from sidelight.errors import LimitError
+from sidelight.errors import DamagedError, LimitError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     tree = mapping(record, "product_tree")
     products = _Products({}, {})
     _branches(tree, products, source, 0)
+    if not text(tracking, "id"):
+        raise DamagedError("a document without an id")
     pairs = _pairs(tree, products)
     vulnerabilities = items(record, "vulnerabilities")
     rows = {row: None for item in vulnerabilities for row in _rows(item, pairs)}

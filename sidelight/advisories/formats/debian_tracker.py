@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
 from sidelight.advisories.formats.shape import mapping, text
+from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ CODENAMES = {
     "trixie": "13",
     "forky": "14",
 }
+_STATUSES = frozenset({"open", "resolved", "undetermined"})
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -66,7 +68,9 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
 
 def _row(package: str, codename: str, told: dict[str, Any]) -> Affected | None:
     status, fixed = text(told, "status"), text(told, "fixed_version")
-    if codename not in CODENAMES or status not in {"open", "resolved"} or fixed == "0":
+    if status not in _STATUSES:
+        raise DamagedError(f"the status of {package} in {codename} is {status[:40]!r}")
+    if codename not in CODENAMES or status == "undetermined" or fixed == "0":
         return None
     if status == "resolved" and not fixed:
         return None

@@ -20,7 +20,10 @@ _PERCENTILE = ("percentile", "epss percentile")
 
 
 def parse(stream: IO[bytes]) -> Iterator[VulnerabilityFact]:
-    """A fact a line. Raises DamagedError for what has no such columns, or values out of 0 to 1."""
+    """A fact a line.
+
+    Raises DamagedError for what has no such columns, values out of 0 to 1, and a CVE told twice.
+    """
     lines = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         rows = csv.reader(line for line in lines if not line.startswith("#"))
@@ -30,9 +33,15 @@ def parse(stream: IO[bytes]) -> Iterator[VulnerabilityFact]:
         percentile = next((header.index(name) for name in _PERCENTILE if name in header), None)
         columns = header.index("cve"), header.index("epss"), percentile
         number = 1
+        seen: set[str] = set()
         for number, row in enumerate(rows, 2):
-            if row:
-                yield _fact(row, columns, number)
+            if not row:
+                continue
+            fact = _fact(row, columns, number)
+            if fact.id in seen:
+                raise DamagedError(f"line {number} has {fact.id} again")
+            seen.add(fact.id)
+            yield fact
         if number == 1:
             raise DamagedError("nothing behind its header")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -49,6 +58,8 @@ def _fact(row: list[str], columns: tuple[int, int, int | None], number: int) -> 
         name = row[cve]
     except (ValueError, IndexError) as error:
         raise DamagedError(f"line {number} is cut off or has no number") from error
+    if not name.startswith("CVE-"):
+        raise DamagedError(f"line {number} is of {name[:40]!r}, which is no CVE")
     if not 0 <= found <= 1 or not (rank is None or 0 <= rank <= 1):
         raise DamagedError(f"line {number} has a probability outside 0 to 1")
     return VulnerabilityFact(name, "FIRST", epss=found, epss_percentile=rank)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories.formats.shape import items, text
+from sidelight.errors import DamagedError
 from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
@@ -17,13 +18,24 @@ def recognises(record: dict[str, Any]) -> bool:
 
 
 def parse(record: dict[str, Any]) -> Iterator[VulnerabilityFact]:
-    """A fact a vulnerability. Raises DamagedError for another shape."""
-    for item in items(record, "vulnerabilities"):
+    """A fact a vulnerability.
+
+    Raises DamagedError for another shape, none at all, and a name that stands twice.
+    """
+    listed = items(record, "vulnerabilities")
+    if not listed:
+        raise DamagedError("a catalogue without a vulnerability")
+    seen: set[str] = set()
+    for number, item in enumerate(listed, 1):
         name = text(item, "cveID")
-        if name:
-            yield VulnerabilityFact(
-                id=name,
-                source="CISA",
-                title=text(item, "vulnerabilityName"),
-                exploited_since=text(item, "dateAdded"),
+        if not name or name in seen:
+            raise DamagedError(
+                f"vulnerability {number} has no `cveID`, or one again: {name[:40]!r}"
             )
+        seen.add(name)
+        yield VulnerabilityFact(
+            id=name,
+            source="CISA",
+            title=text(item, "vulnerabilityName"),
+            exploited_since=text(item, "dateAdded"),
+        )

@@ -56,6 +56,7 @@ _OPENING = 400  # characters of a text in which it says that it was withdrawn
 _TITLE = 240  # characters
 _REFERENCES = 10
 _WORD = re.compile(r"(Critical|Important|Moderate|Low):\s")
+_RANGES = frozenset({"SEMVER", "ECOSYSTEM", "GIT"})
 _UPPER = re.compile(r"<(=?) ?(\S+)")
 _MODULE = re.compile(r"([\w.+-]+):([\w.+-]+)(?=[\s/]|$)")
 
@@ -72,7 +73,9 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
     has not the shape that the schema says.
     """
     name = text(record, "id")
-    if not name or name.startswith(_LIVEPATCH):
+    if not name:
+        raise DamagedError("a record without an id")
+    if name.startswith(_LIVEPATCH):
         return
     if record.get("withdrawn") or _is_withdrawn(name, record):
         yield Advisory(name, _source(name)[0], withdrawn=True)
@@ -188,10 +191,14 @@ def _packages(
                 yield binary, (Interval(end=fixed),)
         if binaries:
             return
+    if not name:
+        raise DamagedError("a package without a name")
     found: list[Interval] = []
     for span in items(row, "ranges"):
-        if span.get("type") != "GIT":
-            events = items(span, "events")
+        kind, events = text(span, "type"), items(span, "events")
+        if kind not in _RANGES or not events:
+            raise DamagedError(f"a range of {name} of type {kind[:40]!r}, of {len(events)} events")
+        if kind != "GIT":
             found += intervals_of([*events, *_last_known(row, events)], ecosystem)
     yield name, tuple(found)
 

@@ -13,6 +13,7 @@ from sidelight.advisories import severity as severities
 from sidelight.advisories.cvss import version_of
 from sidelight.advisories.formats.errata import Build, advisory, affected, split_name
 from sidelight.advisories.formats.shape import items, mapping, text, texts
+from sidelight.errors import DamagedError
 from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
         cves = [text(item, "name") or text(item, "cve") for item in items(entry, "cves")]
         if not cves:
             continue
+        if not text(entry, "name"):
+            raise DamagedError("an erratum without a name")
         title = text(entry, "synopsis")
         builds: dict[str, list[Build]] = {}
         for major, build in (*_by_product(entry), *_by_package(entry)):

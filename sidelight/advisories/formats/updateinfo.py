@@ -32,11 +32,15 @@ _RELEASE = re.compile(r"\.(?:el|module\+el|module_el)(\d+)")
 
 def parse(stream: IO[bytes]) -> Iterator[Advisory | Problem]:
     """Every security update. Raises DamagedError for what is no whole XML document."""
+    updates, element = 0, None
     try:
         for _event, element in iterparse(stream, events=("end",), forbid_dtd=True):
             if element.tag == "update":
+                updates += 1
                 yield from _update(element)
                 element.clear()
+        if element is not None and not updates and len(element):
+            raise DamagedError(f"no update in it, but {element[0].tag[:40]!r}")
     except (ParseError, DefusedXmlException) as error:
         raise DamagedError(f"not XML, or cut off: {error}") from error
 
@@ -45,6 +49,8 @@ def _update(update: Element) -> Iterator[Advisory | Problem]:
     if update.get("type") != "security":
         return
     name = (update.findtext("id") or "").strip()
+    if not name:
+        raise DamagedError("a security update without an id")
     title = update.findtext("title") or update.findtext("summary") or ""
     rows = update.findall("pkglist/collection/package")
     builds = [
@@ -52,6 +58,8 @@ def _update(update: Element) -> Iterator[Advisory | Problem]:
         for row in rows
         if (release := row.get("release", ""))
     ]
+    if not all(build.name and build.version for build in builds):
+        raise DamagedError(f"the update {name} has a package without a name or a version")
     source, ecosystem, stream = _place(name, update, builds)
     if not ecosystem:
         yield Problem(name, "the update does not tell its distribution's release")

@@ -1,0 +1,217 @@
+"""Every format of feed with every fault, through the command: it ends with 4 and names the place.
+
+What was built before stays. (`test_bad_input` has compressions, archives and limits.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from dispatcher.cli import main
+from sidelight.advisories import build
+from tests.advisories.test_bad_input import (
+    ALAS,
+    CSAF,
+    EPSS,
+    KEV,
+    OSV,
+    OVAL,
+    PHP,
+    ROCKY,
+    RUBYSEC,
+    SECDB,
+    TRACKER,
+    UBUNTU,
+    UPDATEINFO,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ABSURD = "a" * 5000  # characters: no id, package or CVE is so long
+
+
+class Feed(NamedTuple):
+    """A file's name, its whole contents, the same cut off, and faults: what -> contents."""
+
+    name: str
+    whole: bytes
+    cut: bytes
+    faults: dict[str, bytes]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _lines(*values: object) -> bytes:
+    return b"\n".join(map(_json, values))
+
+
+def _of_json(name: str, whole: Any, **faults: bytes) -> Feed:
+    data = _json(whole)
+    twice = data[:-1] + b", " + data[1:]  # every field again
+    return Feed(name, data, data[:-9], {"fields twice": twice, "nothing": b"[]", **faults})
+
+
+def _of_text(name: str, whole: bytes, **changes: tuple[str, str]) -> Feed:
+    faults = {}
+    for what, (old, new) in changes.items():
+        assert old.encode() in whole
+        faults[what] = whole.replace(old.encode(), new.encode())
+    return Feed(name, whole, whole[: len(whole) * 2 // 3], faults)
+
+
+def _osv(**change: object) -> dict[str, Any]:
+    return OSV | {"affected": [OSV["affected"][0] | change]}
+
+
+def _alas(version: str, name: str = "x") -> dict[str, Any]:
+    package = {"Name": name, "Epoch": "0", "Version": version, "Release": "1.amzn2"}
+    return ALAS | {"Pkglist": {"Collection": {"Package": [package]}}}
+
+
+def _rocky(version: str, name: str = "x") -> dict[str, Any]:
+    builds = [f"{name}-0:{version}-1.el9.x86_64.rpm"]
+    cves = [{"name": "CVE-2024-0001"}]
+    return ROCKY | {"cves": cves, "rpms": {"Rocky Linux 9": {"nvras": builds}}}
+
+
+def _ubuntu(note: str, name: str = "x") -> dict[str, Any]:
+    return UBUNTU | {"packages": {"jammy": {name: {"status": "released", "note": note}}}}
+
+
+def _tracker(status: str, name: str = "a") -> dict[str, Any]:
+    return {name: {"CVE-2024-0001": {"releases": {"bookworm": {"status": status}}}}}
+
+
+_NO_ID = {key: value for key, value in OSV.items() if key != "id"} | {"id": ""}
+_UPDATE = re.findall(rb"<update .*</update>", UPDATEINFO, re.DOTALL)[0].decode()
+_ELSA = re.findall(rb"<definition .*</definition>", OVAL, re.DOTALL)[0].decode()
+
+FEEDS: dict[str, Feed] = {
+    "OSV": _of_json(
+        "osv.json", OSV,
+        id_missing=_json(_NO_ID),
+        package_missing=_json(_osv(package={"ecosystem": "npm"})),
+        range_unknown=_json(_osv(ranges=[{"type": "FOO", "events": [{"introduced": "0"}]}])),
+        events_missing=_json(_osv(ranges=[{"type": "SEMVER"}])),
+        absurd=_json(_osv(package={"ecosystem": "npm", "name": ABSURD})),
+    ),
+    "OSV, lines": Feed(
+        "osv.jsonl", _lines(OSV), _lines(OSV, OSV)[:-9],
+        {"contradiction": _lines(OSV, OSV | {"summary": "another"}), "nothing": b"",
+         "absurd": _lines(OSV | {"id": ABSURD})},
+    ),
+    "ALAS": _of_json("alas.json", ALAS, absurd=_json(_alas("1", ABSURD)),
+                     schema=_json(ALAS | {"Pkglist": [1]})),
+    "ALAS, lines": Feed("alas.jsonl", _lines(_alas("1")), _lines(_alas("1"))[:-9],
+                        {"contradiction": _lines(_alas("1"), _alas("2"))}),
+    "Ubuntu": _of_json("ubuntu.json", UBUNTU, absurd=_json(_ubuntu("1", ABSURD)),
+                       schema=_json(UBUNTU | {"packages": [1]})),
+    "Ubuntu, lines": Feed("ubuntu.jsonl", _lines(_ubuntu("1")), _lines(_ubuntu("1"))[:-9],
+                          {"contradiction": _lines(_ubuntu("1"), _ubuntu("2"))}),
+    "Debian tracker": _of_json("tracker.json", TRACKER, absurd=_json(_tracker("open", ABSURD)),
+                               status_unknown=_json(_tracker("perhaps")),
+                               status_missing=_json(_tracker(""))),
+    "secdb": _of_json("secdb.json", SECDB, schema=_json(SECDB | {"packages": [{"name": "a"}]}),
+                      absurd=_json(SECDB | {"packages": [
+                          {"pkg": {"name": ABSURD, "secfixes": {"1": ["CVE-2024-0001"]}}}]})),
+    "Rocky errata": _of_json("rocky.json", _rocky("1"), absurd=_json(_rocky("1", ABSURD)),
+                             schema=_json(_rocky("1") | {"rpms": [1]}),
+                             id_missing=_json(_rocky("1") | {"name": ""})),
+    "Rocky errata, lines": Feed("rocky.jsonl", _lines(_rocky("1")), _lines(_rocky("1"))[:-9],
+                                {"contradiction": _lines(_rocky("1"), _rocky("2"))}),
+    "CSAF": _of_json("csaf.json", CSAF, schema=_json(CSAF | {"vulnerabilities": {"a": 1}}),
+                     id_missing=_json(CSAF | {"document": {"category": "csaf_vex"}})),
+    "KEV": _of_json(
+        "kev.json", KEV,
+        schema=_json(KEV | {"vulnerabilities": [{"cve": "CVE-2024-0001"}]}),
+        empty=_json(KEV | {"vulnerabilities": []}),
+        contradiction=_json(KEV | {"vulnerabilities": [
+            {"cveID": "CVE-2024-0001", "dateAdded": day} for day in ("2024-01-01", "2024-02-02")]}),
+        absurd=_json(KEV | {"vulnerabilities": [{"cveID": ABSURD}]}),
+    ),
+    "end of life": _of_json("ends.json", {"lastDays": {"Debian:12": "2028-06-30"}, "source": "me"},
+                            schema=_json({"lastDays": {"Debian:12": "soon"}, "source": "me"}),
+                            absurd=_json({"lastDays": {ABSURD: "2028-06-30"}, "source": "me"})),
+    "EPSS": _of_text("epss.csv", EPSS, schema=("epss,", "score,"), absurd=("CVE-2024-0001", ABSURD),
+                     contradiction=("0.5\n", "0.5\nCVE-2024-0001,0.2,0.5\n"),
+                     beyond=("0.1", "1.1"), other=("CVE-2024-0001", "a")),
+    "updateinfo": _of_text(
+        "updateinfo.xml", UPDATEINFO,
+        id_missing=("<id>ALAS2-2024-1</id>", ""), version_missing=(' version="1"', ""),
+        schema=(_UPDATE, "<advisory/>"), absurd=("ALAS2-2024-1", f"ALAS2-{ABSURD}"),
+        contradiction=(_UPDATE, _UPDATE + _UPDATE.replace('version="1"', 'version="2"')),
+    ),
+    "Oracle's OVAL": _of_text(
+        "oracle.xml", OVAL, title_missing=("ELSA-2024-1: a", ""),
+        absurd=("a is e", f"{ABSURD} is e"),
+        criteria_missing=("criteria>", "other>"),
+        contradiction=(_ELSA, _ELSA + _ELSA.replace("0:1-1", "0:2-1")),
+    ),
+    "RubySec": _of_text("rubysec.yml", RUBYSEC, schema=("  - '>= 1.2'", "  a: 1"),
+                        absurd=("gem: a", f"gem: {ABSURD}"), half=("'>= 1.2'", "'>= 1.2")),
+    "FriendsOfPHP": _of_text("php.yaml", PHP, schema=("['<1.2']", "7"),
+                             absurd=("//a/b", f"//a/{ABSURD}"), half=("['<1.2']", "['<1.2'")),
+}  # fmt: skip
+# A YAML text that is cut off is a shorter text: it is refused where that breaks its form.
+CASES = [
+    (name, what)
+    for name, feed in FEEDS.items()
+    for what in (["cut"] if not feed.name.endswith((".yml", ".yaml")) else []) + list(feed.faults)
+]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], tuple[object, str]]:
+    """Build beside an older database: the exit status, and what was said to stderr."""
+    before = tmp_path / "before" / "osv.json"
+    before.parent.mkdir()
+    before.write_bytes(_json(OSV))
+    database = tmp_path / "db"
+    build([before], database)
+    kept = database.read_bytes()
+
+    def run(feed: Path) -> tuple[object, str]:
+        argv = ["x", "advisories", "build", "--out", str(database), str(feed)]
+        monkeypatch.setattr("sys.argv", argv)
+        status: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+        assert status == 0 or database.read_bytes() == kept
+        assert not list(tmp_path.glob("*.part"))
+        return status, capsys.readouterr().err.replace("\n", "")
+
+    return run
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_the_whole_feed_is_taken(
+    tmp_path: Path, name: str, command: Callable[[Path], tuple[object, str]]
+) -> None:
+    feed = FEEDS[name]
+    (tmp_path / feed.name).write_bytes(feed.whole)
+    assert command(tmp_path / feed.name)[0] == 0
+
+
+@pytest.mark.parametrize(("name", "what"), CASES)
+def test_a_fault_ends_the_build_and_is_named_with_its_place(
+    tmp_path: Path, name: str, what: str, command: Callable[[Path], tuple[object, str]]
+) -> None:
+    feed = FEEDS[name]
+    (tmp_path / feed.name).write_bytes(feed.cut if what == "cut" else feed.faults[what])
+    status, said = command(tmp_path / feed.name)
+    assert status == 4
+    assert str(tmp_path / feed.name) in said
+    if what == "contradiction" and feed.name.endswith((".jsonl", ".xml")):
+        assert "record 2" in said
