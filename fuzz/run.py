@@ -14,13 +14,17 @@ from pathlib import Path
 
 # Bytes that an input may need beyond what the process has when it begins.
 MEMORY_BUDGET = 512 << 20
+BETWEEN_LIMITS = 256  # inputs
 
 
 def limit_memory() -> None:
-    """An input over the budget gets a MemoryError, which is a finding."""
+    """An input over the budget gets a MemoryError, which is a finding.
+
+    To be called again and again: atheris never frees some of what an input's comparisons made.
+    """
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     most = pages * resource.getpagesize() + MEMORY_BUDGET
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def main() -> None:
@@ -36,6 +40,8 @@ def main() -> None:
     seen: set[str] = set()
 
     def one(data: bytes) -> None:
+        if counts["inputs"] % BETWEEN_LIMITS == 0:
+            limit_memory()
         counts["inputs"] += 1
         try:
             counts["structures"] += decode(data)
@@ -58,7 +64,6 @@ def main() -> None:
     options = ["-max_len=400", "-len_control=0", "-rss_limit_mb=0",
                "-timeout=600", "-verbosity=0"]  # fmt: skip
     atheris.Setup([sys.argv[0], *options, folder], one)
-    limit_memory()
     atheris.Fuzz()
 
 
