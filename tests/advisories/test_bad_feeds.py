@@ -68,7 +68,8 @@ def _of_text(name: str, whole: bytes, **changes: tuple[str, str]) -> Feed:
 
 
 def _osv(**change: object) -> dict[str, Any]:
-    return OSV | {"affected": [OSV["affected"][0] | change]}
+    row = {"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.0.0"]}
+    return OSV | {"affected": [row | change]}
 
 
 def _alas(version: str, name: str = "x") -> dict[str, Any]:
