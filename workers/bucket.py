@@ -8,6 +8,10 @@ A caller books the next free slot and sleeps until it comes. Three things are ad
   near future is told to come back, so that one with 64 calls under way does not stand before one
   with a single call. With no queue there is no share: nothing lies idle.
 - A caller may say how long it would wait at most. If that is too short nothing is booked.
+- Few calls a second are few in every second, and not on average only: a ceiling of so few saves up
+  nothing, and its slots lie as far apart as leaves SLACK over in each second. So calls that arrive
+  less than SLACK late, each by its own time, are never more in any second than the ceiling; the
+  price is an eleventh of the rate. A high ceiling has too many slots for a few to matter.
 
 The arithmetic is here twice: `Bucket` for one process and SCRIPT for Redis, where it is one atomic
 step by Redis's own clock. A property test holds them to the same answers.
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000  # all times are in microseconds
 BURST = SECOND // 20  # what an idle bucket has saved up
+SLACK = SECOND // 10  # of each second, where a burst would be less than a call
 HORIZON = SECOND // 10  # how far ahead of its share a flow may book while others wait
 ACTIVE = SECOND  # a flow that has booked nothing for so long has no share
 GAIN = 0.02  # of the ceiling, gained back each second
@@ -72,6 +77,11 @@ class SharedRate(Protocol):
         """How it stands, without booking."""
 
 
+def is_few(ceiling: float) -> bool:
+    """Whether a ceiling has no burst, and slack in its place."""
+    return ceiling * BURST < SECOND
+
+
 @dataclass
 class Bucket:
     """The arithmetic, with `now` in microseconds. SCRIPT says the same in Lua."""
@@ -89,8 +99,9 @@ class Bucket:
 
     def book(self, now: float, ceiling: float, flow: str, patience: float) -> tuple[float, bool]:
         """(microseconds to wait, whether a slot was booked)."""
-        each = SECOND / self.rate(now, ceiling)
-        at = max(self.at, now - BURST)
+        few = is_few(ceiling)
+        each = (SECOND + few * SLACK) / self.rate(now, ceiling)
+        at = max(self.at, now if few else now - BURST)
         wait = max(0.0, at - now)
         if wait > patience:
             return wait, False
@@ -146,8 +157,10 @@ if ARGV[1] == 'load' then
   return {{string.format('%.6f', rate), tostring(redis.call('ZCARD', KEYS[2]))}}
 end
 local flow, patience = ARGV[3], tonumber(ARGV[4])
-local each = {SECOND} / rate
-at = math.max(at, now - {BURST})
+local second, burst = {SECOND}, {BURST}
+if ceiling * burst < second then second, burst = second + {SLACK}, 0 end
+local each = second / rate
+at = math.max(at, now - burst)
 local wait = math.max(0, at - now)
 local function count(name, value) redis.call('HINCRBYFLOAT', KEYS[1], name, value) end
 if wait > patience then

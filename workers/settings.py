@@ -74,7 +74,8 @@ class Settings:
 
     # Calls a second that all workers share, an account and region; 0 is without limit. AWS allows
     # 1,000 and 50 of the first two; the others refill at 5 to 20 a second, shared with the
-    # account's other users. A throttle halves them for a while.
+    # account's other users. A throttle halves them for a while. Below 20 no second has more, and
+    # over many an eleventh is left (`workers.bucket`).
     get_per_second: float = 900.0
     list_per_second: float = 40.0
     create_per_second: float = 4.0

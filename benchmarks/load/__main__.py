@@ -4,7 +4,7 @@
 
 Disks, readers, advisories, broker, workers, boto3 and store are real; the cloud is the local one,
 in a process whose CPU is counted apart. Ends with status 1 where a scan failed or was done twice,
-a snapshot is left, or an account was called more often in some second than AWS would allow.
+a snapshot is left, or an account was called more often in some second than its budget allows.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Figures:
         )
 
     def peaks(self) -> list[tuple[str, str, int, float]]:
-        """(operation, account, most calls in a second, what AWS would allow at this budget)."""
+        """(operation, account, most calls in a second, what is allowed at this budget)."""
         return [
             (call["operation"], call["account"], call["per_second"],
              self.allowed(call["operation"]))
@@ -127,9 +127,9 @@ class Figures:
         return max(calls) / self.wall
 
     def allowed(self, operation: str) -> float:
-        """Calls in a second that AWS would answer."""
+        """Calls in a second that the budget allows, or for blocks AWS, beside which it has room."""
         if operation in EC2_REFILL:
-            return EC2_BUCKET
+            return self.budget[operation]
         return ALLOWED[operation] * self.budget[operation] / SETTINGS[operation]
 
     def of(self, stage: str) -> list[Run]:
@@ -262,7 +262,7 @@ def _peak_lines(figures: Figures) -> list[str]:
         most[operation] = max(most.get(operation, (0, 0.0)), (peak, allowed))
     return [
         f"{operation}: budget {figures.budget[operation]:.0f} a second and account; the busiest "
-        f"second of any account had {peak} (AWS would allow {allowed:.0f}), all in all "
+        f"second of any account had {peak} ({allowed:.0f} are allowed), all in all "
         f"{figures.rate(operation):.1f} a second"
         for operation, (peak, allowed) in most.items()
     ]

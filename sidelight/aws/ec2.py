@@ -215,14 +215,15 @@ class Ec2:
         kind = KINDS.get(operation, "describe")
         attempt, renewed = 0, False
         while True:
-            self._pace.before(kind)
+            # Made first: that may take a second, and the call is to come at its time.
             # Tried once by botocore: its own retries would pass the pace by.
             client = self._session.client(
                 "ec2", account=self._account, region=self._region or None, attempts=1
             )
+            call: Callable[..., Any] = getattr(client, operation)
+            self._pace.before(kind)
             self.calls += 1
             try:
-                call: Callable[..., Any] = getattr(client, operation)
                 return call(**request)
             except (ClientError, BotoCoreError, OSError) as error:
                 code = _code(error)

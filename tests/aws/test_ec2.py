@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sidelight.aws.ec2 import Ec2
+from sidelight.aws.pace import Unpaced
 from sidelight.aws.session import Session
 from sidelight.aws.sts import account
 from sidelight.errors import AccessDeniedError, CloudError, UsageError
@@ -148,3 +149,25 @@ def test_without_credentials_or_a_region_it_is_one_sentence(
 def test_the_account_is_the_credentials(cloud: LocalCloud) -> None:
     assert cloud.endpoint
     assert account(Session()) == ACCOUNT
+
+
+def test_a_call_waits_for_its_turn_with_all_else_done(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may take a second to make: made after the turn, many calls would come at once."""
+    done = []
+    session = Session()
+    make = session.client
+
+    def client(*given: Any, **named: Any) -> Any:
+        done.append("client")
+        return make(*given, **named)
+
+    class Turns(Unpaced):
+        def before(self, kind: str) -> None:
+            done.append(f"turn of {kind}: {cloud.calls('DescribeSnapshots')} before")
+
+    monkeypatch.setattr(session, "client", client)
+    Ec2(session, ACCOUNT, REGION, pace=Turns()).snapshots_by_tags(TAGS)
+    assert done == ["client", "turn of describe: 0 before"]
+    assert cloud.calls("DescribeSnapshots") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from workers.bucket import (
     HORIZON,
     SCRIPT,
     SECOND,
+    SLACK,
     Bucket,
     LocalRate,
 )
@@ -62,6 +64,36 @@ def test_in_no_second_more_calls_start_than_rate_and_burst(
     most = ceiling * (1 + BURST / SECOND) + 1
     for begin in starts:
         assert sum(begin <= start < begin + SECOND for start in starts) <= most + 1
+
+
+@settings(max_examples=300)
+@given(
+    ceiling=st.floats(0.2, 19.9),
+    actions=ACTIONS,
+    late=st.lists(st.integers(0, SLACK - 1), min_size=1, max_size=40),
+)
+def test_few_calls_a_second_are_no_more_in_any_second_though_they_arrive_late(
+    ceiling: float, actions: list[tuple[int, str, str, int]], late: list[int]
+) -> None:
+    """Each by its own time, up to the slack: what the other end counts in any second at all."""
+    bucket, now = Bucket(), START
+    arrivals: list[float] = []
+    for later, action, flow, patience in actions:
+        now += later
+        if action == "throttled":
+            bucket.throttled(now, ceiling)
+            continue
+        wait, booked = bucket.book(now, ceiling, flow, patience)
+        if booked:
+            arrivals.append(now + wait + late[len(arrivals) % len(late)])
+    for begin in arrivals:
+        assert sum(begin <= one <= begin + SECOND for one in arrivals) <= math.ceil(ceiling)
+
+
+@pytest.mark.parametrize(("rate", "least"), [(4.0, 3.63), (10.0, 9.08), (40.0, 39.9), (900.0, 899)])
+def test_what_the_slack_costs(rate: float, least: float) -> None:
+    """An eleventh of a low rate, nothing of a high one."""
+    assert served({"": 64}, rate=rate, seconds=100)[""] >= least * 100
 
 
 @given(ceiling=st.floats(1.0, 2000.0), pauses=st.lists(st.integers(0, 200 * SECOND), max_size=60))
@@ -122,11 +154,11 @@ def test_a_single_call_waits_for_its_share_not_for_the_others_queue() -> None:
 
 def test_those_who_stand_in_one_line_are_served_in_their_order() -> None:
     rate = LocalRate(lambda: 5.0)
-    waits = [rate.book("k", 10.0, "", None).wait for _ in range(50)]
+    waits = [rate.book("k", 50.0, "", None).wait for _ in range(250)]
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(4.9, abs=0.1)
-    assert not rate.book("k", 10.0, "", 1.0).booked
-    assert rate.book("k", 10.0, "", None).wait == pytest.approx(5.0, abs=0.1), "nothing was booked"
+    assert not rate.book("k", 50.0, "", 1.0).booked
+    assert rate.book("k", 50.0, "", None).wait == pytest.approx(5.0, abs=0.1), "nothing was booked"
 
 
 @pytest.fixture(scope="module")
