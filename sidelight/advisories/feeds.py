@@ -42,6 +42,7 @@ from sidelight.advisories.formats import (
     ubuntu_oval,
     updateinfo,
 )
+from sidelight.advisories.formats.shape import MAX_TEXT
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory, Problem, VulnerabilityFact
 
@@ -270,7 +271,8 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
     number = 0
     with _open(path) as stream:
         try:
-            for parsed in parse(cast("IO[bytes]", _Capped(stream, MAX_STREAM))):
+            capped = _Capped(stream, MAX_STREAM, b"<" if kind == ".xml" else b"")
+            for parsed in parse(cast("IO[bytes]", capped)):
                 number += 1
                 is_advisory = isinstance(parsed, Advisory)
                 yield Item(f"{where}: record {number}" if is_advisory else where, parsed, True)
@@ -280,11 +282,16 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
 
 
 class _Capped(io.RawIOBase):
-    """A stream that ends with a LimitError where it is longer than it may be."""
+    """A stream that ends with a LimitError where it is longer than it may be.
 
-    def __init__(self, stream: IO[bytes], limit: int) -> None:
+    So does a run without the mark: of XML, one text or tag, which is kept in memory as a whole.
+    """
+
+    def __init__(self, stream: IO[bytes], limit: int, mark: bytes = b"") -> None:
         self._stream = stream
         self._left = limit
+        self._mark = mark
+        self._run = 0  # bytes since the last mark
 
     def readable(self) -> bool:
         return True
@@ -294,6 +301,11 @@ class _Capped(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             raise LimitError(f"unpacks to more than {MAX_STREAM >> 20} MiB")
+        if self._mark:
+            at = data.rfind(self._mark)
+            self._run = self._run + len(data) if at < 0 else len(data) - at
+            if self._run > MAX_TEXT:
+                raise LimitError(f"a text or a tag of more than {MAX_TEXT >> 20} MiB")
         buffer[: len(data)] = data
         return len(data)
 

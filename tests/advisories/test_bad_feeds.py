@@ -148,6 +148,7 @@ FEEDS: dict[str, Feed] = {
         "updateinfo.xml", UPDATEINFO,
         id_missing=("<id>ALAS2-2024-1</id>", ""), version_missing=(' version="1"', ""),
         schema=(_UPDATE, "<advisory/>"), absurd=("ALAS2-2024-1", f"ALAS2-{ABSURD}"),
+        endless=("<title>t", "<title>" + "t" * (5 << 20)),
         contradiction=(_UPDATE, _UPDATE + _UPDATE.replace('version="1"', 'version="2"')),
     ),
     "Oracle's OVAL": _of_text(
