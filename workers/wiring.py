@@ -80,7 +80,13 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
 
         first = client()
         options = Options(pace, kept, _renewal(session, reader, first, client))
-        return open_snapshot(snapshot_id, first, in_flight=settings.in_flight, options=options)
+        return open_snapshot(
+            snapshot_id,
+            first,
+            in_flight=settings.in_flight,
+            budget=settings.cache_mib << 20,
+            options=options,
+        )
 
     advisories = Advisories(settings)
     return Context(

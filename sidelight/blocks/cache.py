@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-# 192 blocks of a snapshot. The walk of an ext4 machine of 86,000 paths needs 155, and the files
-# that are read after it lie in inode tables that it read: with 144 some are fetched a second time.
-DEFAULT_BUDGET = 96 << 20
+# 288 blocks of a snapshot. Files that are read after a walk lie among the inodes that it read: of a
+# machine of 86,000 paths nothing is fetched twice on ext4 with 192, on XFS with 288.
+DEFAULT_BUDGET = 144 << 20
 DEFAULT_IN_FLIGHT = 64
 
 
