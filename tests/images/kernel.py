@@ -97,6 +97,27 @@ def mounted(image: Path, fstype: str, options: str, offset: int = 0) -> Iterator
         _run(["losetup", "--detach", device])
 
 
+@contextmanager
+def reflinks(folder: Path, size: int) -> Iterator[Path]:
+    """A new directory for files whose `copy_at_once` is of one instant, as a snapshot's blocks are.
+
+    It lies on an XFS of `size` bytes in `folder`. A copy that takes its time while the filesystem
+    in the file is in use has states that no disk ever had: an old block, and a log without it.
+    """
+    host = folder / "host.img"
+    with host.open("wb") as file:
+        file.truncate(size)
+    _run(["mkfs.xfs", "-q", "-m", "reflink=1", str(host)])
+    with mounted(host, "xfs", "rw") as place:
+        yield place
+    host.unlink()
+
+
+def copy_at_once(image: Path, copy: Path) -> None:
+    """By reflink: every write to the image is before it or after it."""
+    _run(["cp", "--reflink=always", "--", str(image), str(copy)])
+
+
 def kernel_view(
     image: Path, fstype: str, offset: int = 0, *, replay: bool = False, writable: bool = False
 ) -> dict[bytes, PathFacts]:

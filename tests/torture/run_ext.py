@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Self
 from sidelight.blocks import ImageFile
 from sidelight.filesystems.ext.reader import ExtFilesystem
 from sidelight.filesystems.protocol import Kind
-from tests.images.kernel import PathFacts, differences, kernel_view, mounted, sidelight_view
+from tests.images.kernel import (
+    PathFacts,
+    copy_at_once,
+    differences,
+    kernel_view,
+    mounted,
+    reflinks,
+    sidelight_view,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,11 +210,7 @@ def copies(kind: str, count: int, seed: int, folder: Path) -> Iterator[Path]:
     options, fstype, mount_options = KINDS[kind]
     chance = random.Random(seed)
     done = 0
-    host = folder / "host.img"
-    with host.open("wb") as file:
-        file.truncate(HOST_SIZE)
-    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", str(host)], check=True)
-    with mounted(host, "xfs", "rw") as place:
+    with reflinks(folder, HOST_SIZE) as place:
         while done < count:
             image = place / "live.img"
             image.unlink(missing_ok=True)
@@ -222,7 +226,7 @@ def copies(kind: str, count: int, seed: int, folder: Path) -> Iterator[Path]:
                 for _ in range(min(20, count - done)):
                     time.sleep(chance.uniform(0.05, 0.6))
                     copy = place / f"copy-{done}.img"
-                    subprocess.run(["cp", "--reflink=always", str(image), str(copy)], check=True)
+                    copy_at_once(image, copy)
                     done += 1
                     yield copy
                     copy.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,9 @@ from tests.images import kernel
 from tests.images.xfs import images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
+HOST_SIZE = 4 << 30
 LOAD = Path(__file__).resolve().parents[1] / "images/xfs/load.py"
 
 
@@ -73,11 +73,11 @@ class Outcome(NamedTuple):
     differences: list[str]
 
 
-def copies(shape: Shape, count: int, seed: int, folder: Path) -> Iterator[Path]:
+def copies(shape: Shape, count: int, seed: int, folder: Path) -> Generator[Path]:
     """Images of one filesystem under load, at `count` moments; each is the caller's to remove.
 
-    Half of them are taken from the mounted filesystem with the load stopped for the moment; the
-    last one after the filesystem was shut down hard.
+    `folder` is one of `reflinks`: a copy is of one instant. The last one is made after the
+    filesystem was shut down hard.
     """
     image = images.make(
         folder / f"{shape.name}.img", *shape.options, size=shape.size, small=shape.small
@@ -97,12 +97,8 @@ def copies(shape: Shape, count: int, seed: int, folder: Path) -> Iterator[Path]:
                 if last:
                     flags = ("-f",) if seed % 2 else ()
                     images.run("xfs_io", "-x", "-c", " ".join(("shutdown", *flags)), str(top))
-                for load in loads:
-                    os.kill(load.pid, signal.SIGSTOP)
                 copy = folder / f"{shape.name}-{seed}-{index}.img"
-                images.run("cp", "--sparse=always", str(image), str(copy))
-                for load in loads:
-                    os.kill(load.pid, signal.SIGCONT)
+                kernel.copy_at_once(image, copy)
                 yield copy
         finally:
             for load in loads:
@@ -123,7 +119,7 @@ def compare(copy: Path) -> Outcome:
     except OSError as error:
         # The kernel refuses the copy: then we must not call it good either.
         refusal = [] if journal == "unreplayed" else [f"the kernel refuses: {error}"]
-        return Outcome(f"refused/{journal}", len(ours), refusal)
+        return Outcome(f"refused/{journal}", len(ours), refusal + faults)
     return Outcome(journal, len(theirs), kernel.differences(ours, theirs) + faults)
 
 
@@ -140,17 +136,20 @@ def main() -> int:
     each = 10
     bad = done = 0
     round_ = 0
-    with tempfile.TemporaryDirectory(prefix="torture-xfs-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="torture-xfs-") as scratch,
+        kernel.reflinks(Path(scratch), HOST_SIZE) as folder,
+    ):
         while done < chosen.copies:
             shape = shapes[round_ % len(shapes)]
             seed = chosen.seed + round_
             round_ += 1
             tally: dict[str, int] = {}
             paths = 0
-            for copy in copies(shape, min(each, chosen.copies - done), seed, Path(folder)):
+            for copy in copies(shape, min(each, chosen.copies - done), seed, folder):
                 kept = copy.with_suffix(".before")
                 if chosen.keep:
-                    images.run("cp", "--sparse=always", str(copy), str(kept))
+                    kernel.copy_at_once(copy, kept)
                 outcome = compare(copy)
                 done += 1
                 paths += outcome.paths

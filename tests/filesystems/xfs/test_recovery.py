@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import closing
 from hashlib import md5
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,17 @@ def test_copies_taken_under_load_read_as_after_the_kernels_replay(
         pytest.skip(images.missing_mounts())
     replayed = 0
     # A copy can happen upon a clean log where the load was starved: the next one is taken then.
-    for copy in run_xfs.copies(shape, 8, 7, tmp_path):
-        outcome = run_xfs.compare(copy)
-        assert outcome.differences == []
-        replayed += outcome.journal == "replayed"
-        copy.unlink()
-        if replayed == 2:
-            break
+    with (
+        kernel.reflinks(tmp_path, run_xfs.HOST_SIZE) as place,
+        closing(run_xfs.copies(shape, 8, 7, place)) as copies,
+    ):
+        for copy in copies:
+            outcome = run_xfs.compare(copy)
+            assert outcome.differences == []
+            replayed += outcome.journal == "replayed"
+            copy.unlink()
+            if replayed == 2:
+                break
     assert replayed == 2
 
 
