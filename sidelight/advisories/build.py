@@ -132,8 +132,7 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
     count = 0
     for count, item in enumerate(feeds.read(path), 1):
         if isinstance(item.parsed, Advisory):
-            if item.is_unique:
-                _once(item, seen)
+            _once(item, item.parsed, seen)
             _take(item.where, item.parsed, reading)
         elif isinstance(item.parsed, VulnerabilityFact):
             _named(item.where, item.parsed.id)
@@ -150,14 +149,13 @@ def _read(path: Path, reading: _Pass, report: Callable[[str, int], None]) -> Non
         reading.files.append((path.name, hashlib.file_digest(stream, "sha256").hexdigest()))
 
 
-def _once(item: feeds.Item, seen: dict[int, tuple[int, str]]) -> None:
+def _once(item: feeds.Item, advisory: Advisory, seen: dict[int, tuple[int, str]]) -> None:
     """Real feeds repeat a record now and then; what they may not do is contradict it."""
-    advisory = item.parsed
-    if not isinstance(advisory, Advisory):
-        return
+    packages = frozenset((row.ecosystem, row.name) for row in advisory.affected)
+    key = (advisory.id, advisory.source, frozenset() if item.is_unique else packages)
     said = hash(advisory)
     where = item.where.rpartition(": ")[2]
-    earlier, place = seen.setdefault(hash((advisory.id, advisory.source)), (said, where))
+    earlier, place = seen.setdefault(hash(key), (said, where))
     if earlier != said:
         what = f"the id {advisory.id} is already at {place}, with other contents"
         raise DamagedError(what, where=item.where)
@@ -197,12 +195,8 @@ def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
 def _named(where: str, *names: str) -> None:
     """Raise DamagedError for a name that cannot be a key: endless, or of no proper characters."""
     for name in names:
-        if len(name) > _NAME or "\0" in name or (not name.isascii() and not _is_text(name)):
+        if len(name) > _NAME or not name.isprintable():
             raise DamagedError(f"{name[:40]!r} of {len(name)} characters is no name", where=where)
-
-
-def _is_text(name: str) -> bool:
-    return not any(0xD800 <= ord(char) <= 0xDFFF for char in name)
 
 
 def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:

@@ -11,18 +11,17 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import json
 import lzma
 import tarfile
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, cast
 
-import yaml
 import zstandard
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from sidelight.advisories.decoding import decoded
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.formats import (
     alas,
@@ -62,13 +61,15 @@ MAX_MEMBERS = 2_000_000  # files of one archive
 class Format(NamedTuple):
     """A feed's format: whether an object is of it, and what it says.
 
-    `is_unique` tells that one file holds no id twice.
+    `is_unique` tells that one file holds no id twice, and not only none twice of the same packages.
+    `ends_its_lines` tells that the publisher's YAML files end with a line's end, all of them.
     """
 
     name: str
     recognises: Callable[[dict[str, Any]], bool]
     parse: Callable[[dict[str, Any]], Iterator[Parsed]]
     is_unique: bool = True
+    ends_its_lines: bool = False
 
 
 # The first that recognises an object has it.
@@ -81,7 +82,7 @@ OBJECTS: tuple[Format, ...] = (
     Format("Rocky errata", rocky_errata.recognises, rocky_errata.parse),
     Format("endoflife.date", endoflife.recognises, endoflife.parse),
     Format("KEV", kev.recognises, kev.parse),
-    Format("RubySec", rubysec.recognises, rubysec.parse, is_unique=False),
+    Format("RubySec", rubysec.recognises, rubysec.parse, is_unique=False, ends_its_lines=True),
     Format("FriendsOfPHP", friendsofphp.recognises, friendsofphp.parse, is_unique=False),
     Format("Debian tracker", debian_tracker.recognises, debian_tracker.parse),
 )
@@ -208,7 +209,7 @@ def _zip(path: Path) -> Iterator[Item]:
 
 
 def _tar(path: Path) -> Iterator[Item]:
-    with _open(path) as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
+    with _open(path) as raw, _opened(raw) as archive:
         records = 0
         superseded = _superseded(path)
         for number, member in enumerate(archive):
@@ -223,6 +224,23 @@ def _tar(path: Path) -> Iterator[Item]:
                 records += 1
                 yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
         _some(records, path)
+
+
+class _Member(tarfile.TarInfo):
+    """A file's header. One that is damaged, or missing, is no end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # its stubs lack it
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"a file's header, or the end: {error}") from error
+
+
+def _opened(raw: IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=raw, mode="r|", tarinfo=_Member)
 
 
 def _superseded(archive: Path) -> frozenset[str]:
@@ -333,9 +351,8 @@ def _is_definition(element: Element) -> bool:
 
 def _object(data: bytes, kind: str, where: str) -> Iterator[Item]:
     try:
-        is_json = kind == ".json"
-        value = json.loads(data, object_pairs_hook=_fields) if is_json else yaml.safe_load(data)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        value = decoded(data, kind)
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"not {kind[1:].upper()}, or cut off: {error}", where=where) from error
     if value == []:
         raise DamagedError("nothing in it", where=where)
@@ -343,20 +360,11 @@ def _object(data: bytes, kind: str, where: str) -> Iterator[Item]:
         for number, item in enumerate(value):
             yield from _said(item, f"{where}[{number}]")
     else:
-        yield from _said(value, where)
+        # Nothing else closes a YAML text.
+        yield from _said(value, where, is_closed=kind == ".json" or data.endswith(b"\n"))
 
 
-def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object's fields. Raises ValueError where a name stands twice: what it means is unsaid."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _value in pairs]
-        again = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{again[:40]!r} stands twice in one object")
-    return found
-
-
-def _said(value: object, where: str) -> Iterator[Item]:
+def _said(value: object, where: str, *, is_closed: bool = True) -> Iterator[Item]:
     if not isinstance(value, dict):
         raise DamagedError(f"{type(value).__name__} where an object belongs", where=where)
     if str(value.get("_path", "")).startswith("."):
@@ -365,6 +373,8 @@ def _said(value: object, where: str) -> Iterator[Item]:
     if known is None:
         names = ", ".join(map(str, list(value)[:8]))
         raise DamagedError(f"an object of no known feed, with the fields {names}", where=where)
+    if known.ends_its_lines and not is_closed:
+        raise DamagedError(f"{known.name}: cut off: its last line has no end", where=where)
     try:
         for parsed in known.parse(value):
             yield Item(where, parsed, known.is_unique)

@@ -47,7 +47,7 @@ CVE-2024-0001</cve></advisory></metadata><criteria><criterion comment="Oracle Li
 </oval_definitions>"""
 UBUNTU_OVAL = b"""<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">
 <definitions><definition id="oval:com.ubuntu.jammy:def:1"><metadata><title>CVE-2024-0001 on Ubuntu
-</title></metadata></definition></definitions></oval_definitions>"""
+</title></metadata><criteria/></definition></definitions></oval_definitions>"""
 TRACKER = {"a": {"CVE-2024-0001": {"releases": {"bookworm": {"status": "open", "urgency": "low"}}}}}
 KEV = {"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-2024-0001"}]}
 SECDB = {"distroversion": "v3.19",
@@ -92,6 +92,20 @@ def _tar(data: bytes) -> bytes:
     return out.getvalue()
 
 
+def packed(name: str, text: bytes) -> bytes:
+    """An archive, of the kind that its name tells, of one YAML file."""
+    out = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("1.yaml", text)
+        return out.getvalue()
+    with tarfile.open(fileobj=out, mode="w") as archive_of_tape:
+        member = tarfile.TarInfo("1.yml")
+        member.size = len(text)
+        archive_of_tape.addfile(member, io.BytesIO(text))
+    return out.getvalue()
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
@@ -126,8 +140,8 @@ WHOLE: dict[str, bytes] = {
     "epss.csv": EPSS,
     "epss.csv.gz": gzip.compress(EPSS),
 }
-# A text that is cut at a line's end, or within a last word, is a shorter text.
-CUT_WITHIN_IS_WHOLE = {"rubysec.yml", "friendsofphp.yaml"}
+# Some of its real files end within a line: cut there, one is a shorter text.
+CUT_WITHIN_IS_WHOLE = {"friendsofphp.yaml"}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_record_reads_the_same_from_every_container(
 
 def test_yaml_records_are_read(tmp_path: Path) -> None:
     path = tmp_path / "CVE-2020-0001.yml"
-    path.write_text("gem: x\ncve: 2020-0001\ntitle: t\ndate: 2020-01-01\n")
+    path.write_text("gem: x\ncve: 2020-0001\ntitle: t\ndescription: d\ndate: 2020-01-01\n")
     assert _ids(path) == ["CVE-2020-0001"]
 
 

@@ -649,7 +649,7 @@ def test_nvd_is_read_an_entry_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(nvd, "_CHUNK", chunk)
         facts = list(nvd.parse(io.BytesIO(whole)))
         assert [fact.id for fact in facts] == [entry["cve"]["id"] for entry in entries]
-    assert list(nvd.parse(io.BytesIO(_nvd()))) == []
+    assert list(nvd.parse(io.BytesIO(_nvd(totalResults=0)))) == []
 
 
 @pytest.mark.parametrize("cut", [1, 2, 30, 200])

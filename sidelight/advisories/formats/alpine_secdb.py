@@ -6,6 +6,7 @@ is the origin. Version "0" says that the distribution was never affected.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories.formats.errata import CVE
@@ -15,6 +16,8 @@ from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -27,15 +30,18 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     release = text(record, "distroversion")
     ecosystem = f"Alpine:{release if release.startswith('v') else release or 'edge'}"
     found: dict[str, list[Affected]] = {}
+    origins: set[str] = set()
     for item in items(record, "packages"):
         package = mapping(item, "pkg")
-        if not text(package, "name") or "secfixes" not in package:
-            raise DamagedError(f"package {text(package, 'name')!r} without a name or `secfixes`")
+        origin = text(package, "name")
+        if not _NAME.fullmatch(origin) or origin in origins or "secfixes" not in package:
+            raise DamagedError(f"the package {origin[:40]!r} is no name, again or no `secfixes`")
+        origins.add(origin)
         fixes = mapping(package, "secfixes")
         for version in fixes:
             if version == "0":
                 continue
-            row = Affected(ecosystem, text(package, "name"), (Interval(end=version),))
+            row = Affected(ecosystem, origin, (Interval(end=version),))
             for told in texts(fixes, version):
                 for name in _names(told):
                     found.setdefault(name, []).append(row)

@@ -5,10 +5,13 @@ Each branch lists constraints that together bound its affected versions.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
+from sidelight.advisories.formats.errata import CVE
 from sidelight.advisories.formats.requirements import interval
-from sidelight.advisories.formats.shape import mapping, text
+from sidelight.advisories.formats.shape import mapping, text, texts
 from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = "composer://"
+_PACKAGE = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -27,23 +31,33 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     """One advisory. Raises DamagedError for another shape."""
     package = text(record, "reference").removeprefix(_PREFIX).lower()
     title = text(record, "title")
-    cve = str(record.get("cve") or "")
+    cve = text(record, "cve")
+    if not _PACKAGE.fullmatch(package) or not title or (cve and not CVE.fullmatch(cve)):
+        raise DamagedError(f"no title, or no name: {package[:40]!r}, {cve[:40]!r}")
     found = []
     branches = mapping(record, "branches")
+    if not branches:
+        raise DamagedError("no branch in it")
     for branch in branches:
-        terms = mapping(branches, branch).get("versions")
-        if not isinstance(terms, list):
+        terms = texts(mapping(branches, branch), "versions")
+        if not terms:
             raise DamagedError(f"the branch {branch} lists no versions")
-        span = interval([part for term in terms for part in str(term).split(",")], "composer")
+        span = interval([part for term in terms for part in term.split(",")], "composer")
         if span is not None:
             found.append(span)
     path = str(record.get("_path") or "").removesuffix(".yaml")
-    has_cve = cve.startswith("CVE-")
     yield Advisory(
-        id=cve if has_cve else f"FRIENDSOFPHP-{path or f'{package}/{title}'}",
+        id=cve or f"FRIENDSOFPHP-{path or f'{package}/{_digest(record, title)}'}",
         source="FriendsOfPHP",
-        vulnerabilities=(cve,) if has_cve else (),
+        vulnerabilities=(cve,) if cve else (),
         title=title,
         references=(text(record, "link"),) if record.get("link") else (),
         affected=(Affected("Packagist", package, tuple(found)),) if found else (),
     )
+
+
+def _digest(record: dict[str, Any], title: str) -> str:
+    """What tells a package's advisories apart that have no CVE: several have the same title."""
+    times = [mapping(record["branches"], name).get("time") for name in record["branches"]]
+    told = f"{title}\0{record.get('link')}\0{times}"
+    return hashlib.sha256(told.encode(errors="replace")).hexdigest()[:12]

@@ -14,7 +14,8 @@ import json
 from typing import IO, TYPE_CHECKING, Any
 
 from sidelight.advisories.cvss import version_of
-from sidelight.advisories.formats.shape import items, mapping, text
+from sidelight.advisories.formats.errata import CVE
+from sidelight.advisories.formats.shape import items, mapping, once, text
 from sidelight.errors import DamagedError
 from sidelight.model import VulnerabilityFact
 
@@ -42,11 +43,21 @@ def recognises(head: bytes) -> bool:
 
 
 def parse(stream: IO[bytes]) -> Iterator[VulnerabilityFact]:
-    """A fact for each who scored a vulnerability. Raises DamagedError for what is cut off."""
+    """A fact for each who scored a vulnerability.
+
+    Raises DamagedError for what is cut off, none at all, and a vulnerability that stands twice.
+    """
+    seen: set[str] = set()
     lines = io.TextIOWrapper(stream, encoding="utf-8")
     try:
         for entry in _entries(lines):
-            yield from _facts(mapping(entry, "cve"))
+            cve = mapping(entry, "cve")
+            name = text(cve, "id")
+            if not CVE.fullmatch(name) or name in seen:
+                what = f"vulnerability {len(seen) + 1} is no CVE, or one again: {name[:40]!r}"
+                raise DamagedError(what)
+            seen.add(name)
+            yield from _facts(cve)
     except UnicodeDecodeError as error:
         raise DamagedError(f"not UTF-8: {error}") from error
     finally:
@@ -54,7 +65,7 @@ def parse(stream: IO[bytes]) -> Iterator[VulnerabilityFact]:
 
 
 def _entries(stream: io.TextIOBase) -> Iterator[dict[str, Any]]:
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=once)
     head = stream.read(_CHUNK)
     start = head.find("[", head.find(_LIST)) if _LIST in head else -1
     if start < 0:
@@ -75,7 +86,9 @@ def _entries(stream: io.TextIOBase) -> Iterator[dict[str, Any]]:
         yield entry
         number += 1
         buffer = _behind(buffer[end:], stream)
-    _check_end(head[:start] + "[" + buffer + stream.read(_CHUNK))
+    document = _around(head[:start] + "[" + buffer + stream.read(_CHUNK))
+    if not number and document.get("totalResults") != 0:
+        raise DamagedError("no vulnerability in it, and it does not say so")
 
 
 def _behind(buffer: str, stream: io.TextIOBase) -> str:
@@ -85,10 +98,10 @@ def _behind(buffer: str, stream: io.TextIOBase) -> str:
     return rest
 
 
-def _check_end(around: str) -> None:
-    """The document without its entries has to be one."""
+def _around(entries: str) -> dict[str, Any]:
+    """The fields of the document, whose entries were taken out: it has to be one without them."""
     try:
-        json.loads(around)
+        return dict(json.loads(entries, object_pairs_hook=once))
     except ValueError as error:
         raise DamagedError(f"not JSON, or cut off: {error}") from error
 

@@ -5,15 +5,20 @@ All versions of a gem are affected but `patched_versions` and `unaffected_versio
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
 from sidelight.advisories.formats.requirements import interval, outside
 from sidelight.advisories.formats.shape import text, texts
+from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_GEM = re.compile(r"[A-Za-z0-9._-]+")
+_NAME = re.compile(r"CVE-\d{4}-\d{4,}|GHSA(-[0-9a-z]{4}){3}|OSVDB-\d+")
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -23,21 +28,24 @@ def recognises(record: dict[str, Any]) -> bool:
 
 def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     """One advisory; nothing for Ruby's own engines. Raises DamagedError for another shape."""
-    gem = text(record, "gem")
-    if not gem:
+    if "gem" not in record:
         return
-    cve, ghsa, osvdb = (str(record.get(field) or "") for field in ("cve", "ghsa", "osvdb"))
+    gem = text(record, "gem")
+    cve, ghsa = text(record, "cve"), text(record, "ghsa")
+    osvdb = record.get("osvdb")
     names = [f"CVE-{cve}"] if cve else []
     names += [f"GHSA-{ghsa}"] if ghsa else []
     names += [f"OSVDB-{osvdb}"] if osvdb else []
-    if not names:
-        return
+    if not names or not all(_NAME.fullmatch(name) for name in names) or not _GEM.fullmatch(gem):
+        raise DamagedError(f"{', '.join(names)[:80]!r} of {gem[:40]!r} are no names")
     safe = [
         found
         for field in ("patched_versions", "unaffected_versions")
         for told in texts(record, field)
         if (found := interval(told.split(","), "gem")) is not None
     ]
+    if not {"patched_versions", "unaffected_versions", "description"} & record.keys():
+        raise DamagedError(f"of {names[0]} neither a version nor a description: cut off")
     score = record.get("cvss_v3") or record.get("cvss_v2")
     is_score = isinstance(score, int | float) and not isinstance(score, bool)
     yield Advisory(

@@ -17,6 +17,16 @@ def _wrong(field: str, value: object, want: str) -> DamagedError:
     return DamagedError(f"`{field}` is {type(value).__name__} where {want} belongs")
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields. Raises ValueError where a name stands twice: what it means is unsaid."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _value in pairs]
+        again = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{again[:40]!r} stands twice in one object")
+    return found
+
+
 def text(record: dict[str, Any], field: str) -> str:
     """A string field. Raises DamagedError for anything else."""
     value = record.get(field)

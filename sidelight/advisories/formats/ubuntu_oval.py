@@ -8,7 +8,7 @@ Tests of the running kernel's name are left out: the kernel's packages have test
 from __future__ import annotations
 
 import re
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -27,6 +27,9 @@ _PACKAGE = re.compile(r"'([^']+)' package|(\S+) package in ")
 _CODENAME = re.compile(r"oval:com\.ubuntu\.(\w+):")
 _PRO = re.compile(r" on Ubuntu Pro (\S+)")
 _FIXED = re.compile(r"\(note: '([^']+)'\)|has been fixed")
+
+
+_T = TypeVar("_T", str, tuple[str, str])
 
 
 class _Definition(NamedTuple):
@@ -55,7 +58,7 @@ def parse(stream: IO[bytes]) -> Iterator[Advisory]:
     Raises UnsupportedError for the OVAL of another distribution.
     """
     definitions: list[_Definition] = []
-    packages: dict[str, tuple[str, str]] = {}  # test -> (source package, id of its state)
+    packages: dict[str, tuple[str, str]] = {}  # test -> (source package or "", its state's id)
     versions: dict[str, str] = {}  # state -> version
     try:
         for _event, element in iterparse(stream, events=("end",), forbid_dtd=True):
@@ -68,7 +71,7 @@ def parse(stream: IO[bytes]) -> Iterator[Advisory]:
                 element.clear()
             elif kind.endswith("_state"):
                 told = [item.text or "" for item in element if "less than" in str(item.attrib)]
-                versions[element.get("id", "")] = told[0].removeprefix("0:") if told else ""
+                _put(versions, element, told[0].removeprefix("0:") if told else "")
                 element.clear()
     except (ParseError, DefusedXmlException) as error:
         raise DamagedError(f"not XML, or cut off: {error}") from error
@@ -85,6 +88,8 @@ def _definition(element: Element) -> _Definition:
     title = next((item.text or "" for item in _find(element, "title")), "")
     if not title.startswith("CVE-"):
         raise UnsupportedError(f"OVAL of {title[:40]!r}: of Ubuntu's, only the CVE files are read")
+    if next(_find(element, "criteria"), None) is None:
+        raise DamagedError(f"{title[:40]!r} does not tell what it is of")
     vector = "" if cve is None else cve.get("cvss_vector", "")
     return _Definition(
         cve=title.partition(" ")[0],
@@ -109,10 +114,15 @@ def _stream(title: str) -> str:
 
 def _test(element: Element, packages: dict[str, tuple[str, str]]) -> None:
     match = _PACKAGE.search(element.get("comment", ""))
-    if match is None:
-        return
+    package = "" if match is None else match[1] or match[2]
     state = next((item.get("state_ref", "") for item in _find(element, "state")), "")
-    packages[element.get("id", "")] = (match[1] or match[2], state)
+    _put(packages, element, (package, state))
+
+
+def _put(told: dict[str, _T], element: Element, value: _T) -> None:
+    name = element.get("id", "")
+    if not name or told.setdefault(name, value) != value:
+        raise DamagedError(f"a test or state without an id, or again with other contents: {name!r}")
 
 
 def _advisory(
@@ -121,8 +131,12 @@ def _advisory(
     rows: list[Affected] = []
     for test, comment in definition.tests:
         if test not in packages:
-            continue
+            raise DamagedError(f"{definition.cve} has a test that is not there: {test!r}")
         package, state = packages[test]
+        if not package:
+            continue  # of the running kernel's name
+        if state and state not in versions:
+            raise DamagedError(f"{definition.cve} has a state that is not there: {state!r}")
         fixed = versions.get(state, "")
         if not fixed and _FIXED.search(comment):
             continue  # mended before the release, or in a way that no version tells

@@ -46,6 +46,8 @@ def parse(stream: IO[bytes]) -> Iterator[Advisory | Problem]:
 
 
 def _update(update: Element) -> Iterator[Advisory | Problem]:
+    if not update.get("type"):
+        raise DamagedError("an update without a type")
     if update.get("type") != "security":
         return
     name = (update.findtext("id") or "").strip()
@@ -54,12 +56,16 @@ def _update(update: Element) -> Iterator[Advisory | Problem]:
     title = update.findtext("title") or update.findtext("summary") or ""
     rows = update.findall("pkglist/collection/package")
     builds = [
-        Build(row.get("name", ""), row.get("epoch") or "", row.get("version", ""), release)
+        Build(
+            row.get("name", ""),
+            row.get("epoch") or "",
+            row.get("version", ""),
+            row.get("release", ""),
+        )
         for row in rows
-        if (release := row.get("release", ""))
     ]
-    if not all(build.name and build.version for build in builds):
-        raise DamagedError(f"the update {name} has a package without a name or a version")
+    if not all(build.name and build.version and build.release for build in builds):
+        raise DamagedError(f"{name} has a package without a name, a version or a release")
     source, ecosystem, stream = _place(name, update, builds)
     if not ecosystem:
         yield Problem(name, "the update does not tell its distribution's release")
@@ -93,6 +99,8 @@ def _place(name: str, update: Element, builds: list[Build]) -> tuple[str, str, s
     told = update.findtext("release") or update.findtext("pkglist/collection/name") or ""
     if told == "Bottlerocket":
         return "Bottlerocket", "Bottlerocket", ""
+    if name.startswith("FEDORA-") and not told:
+        raise DamagedError(f"{name} does not tell its release")
     if match := _FEDORA.match(told):
         kind = "EPEL" if match[1] else "Fedora"
         return "Fedora", f"{kind}:{match[2]}", ""
