@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from dispatcher.cli import main
-from sidelight.advisories import build
+from sidelight.advisories import build, feeds, formats
 from tests.advisories.test_bad_input import (
     ALAS,
     CSAF,
@@ -34,6 +37,7 @@ from tests.advisories.test_bad_input import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import FrameType
 
 ABSURD = "a" * 5000  # characters: no id, package or CVE is so long
 
@@ -348,3 +352,22 @@ def test_a_fault_ends_the_build_and_is_named_with_its_place(
         assert ": 1.y" in said
     assert LINES.get((name, what), "") in said
 
+
+def test_every_format_has_its_row(tmp_path: Path) -> None:
+    """A module that parses a feed is one that the matrix's whole feeds are parsed by."""
+    modules = [import_module(f"{formats.__name__}.{item.name}")
+               for item in iter_modules(formats.__path__)]  # fmt: skip
+    entered: set[str] = set()
+
+    def note(frame: FrameType, _event: str, _what: object) -> None:
+        if frame.f_code.co_name == "parse":
+            entered.add(frame.f_globals["__name__"])
+
+    sys.setprofile(note)
+    try:
+        for feed in FEEDS.values():
+            (tmp_path / feed.name).write_bytes(feed.whole)
+            list(feeds.read(tmp_path / feed.name))
+    finally:
+        sys.setprofile(None)
+    assert {module.__name__ for module in modules if hasattr(module, "parse")} <= entered
