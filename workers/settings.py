@@ -89,7 +89,7 @@ class Settings:
     patience_seconds: float = 5.0
     # Block reads of one scan at once.
     in_flight: int = 64
-    # MiB of blocks that a scan keeps in memory; with less, more of them are paid for twice.
+    # MiB of blocks kept of each snapshot that is read; with less, more of them are paid for twice.
     cache_mib: int = DEFAULT_BUDGET >> 20
     # Snapshots of ours that exist at once, an account and region, and of one volume those that are
     # being made (EC2 allows 5, of st1 and sc1 volumes 1, which is kept anyway). 0 is without limit.
