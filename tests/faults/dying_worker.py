@@ -61,9 +61,11 @@ def make_context(settings: Settings, **given: Any) -> Context:
     """The real context, deadly at one place."""
     context = _make(settings, **given)
     scans: Any = context.store.scans
+    looks: Any = context.store.looks
     findings: Any = context.store.findings
     for owner, name in (
-        (scans, "claim"), (scans, "intend"), (scans, "advance"), (scans, "receipted"),
+        (scans, "claim"), (scans, "intend"), (scans, "receipted"),
+        (looks, "pend"), (looks, "claim_waiting"), (looks, "settle"),
         (findings, "save_inventory"), (findings, "evaluate"),
     ):  # fmt: skip
         setattr(owner, name, deadly(name, getattr(owner, name)))
