@@ -8,19 +8,12 @@ element: OBJECTS and DOCUMENTS are the lists. Nothing here downloads.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
-import tarfile
-import zipfile
-import zlib
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-import zstandard
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from sidelight.advisories import packed
 from sidelight.advisories.decoding import decoded
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.formats import (
@@ -41,7 +34,6 @@ from sidelight.advisories.formats import (
     ubuntu_oval,
     updateinfo,
 )
-from sidelight.advisories.formats.shape import MAX_TEXT
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory, Problem, VulnerabilityFact
 
@@ -52,10 +44,7 @@ if TYPE_CHECKING:
 
 Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
 
-MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
 MAX_DOCUMENT = 256 << 20  # bytes of one JSON or YAML document
-MAX_STREAM = 4 << 30  # bytes of one XML or CSV document, or of NVD's, unpacked
-MAX_MEMBERS = 2_000_000  # files of one archive
 
 
 class Format(NamedTuple):
@@ -94,18 +83,7 @@ DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
 }
 _OVAL = "oval_definitions"
 
-_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _KINDS = (".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".xml", ".csv", ".zip", ".tar")
-_BROKEN = (
-    OSError,
-    EOFError,
-    lzma.LZMAError,
-    zlib.error,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    zstandard.ZstdError,
-)
 
 
 class Item(NamedTuple):
@@ -125,12 +103,9 @@ def files(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise UsageError("no such file or directory", where=str(source))
+    named = ((path, path.relative_to(source).as_posix()) for path in source.rglob("*"))
     found = sorted(
-        path
-        for path in source.rglob("*")
-        if _kind(path.name)
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        path for path, name in named if _kind(name) and packed.may_be(name) and path.is_file()
     )
     if not found:
         raise UsageError("no file here that is a feed", where=str(source))
@@ -140,7 +115,7 @@ def files(source: Path) -> list[Path]:
 def _kind(name: str) -> str:
     """The ending that tells a file's structure, without that of its compression."""
     stem = name.lower()
-    for ending in _COMPRESSIONS:
+    for ending in packed.COMPRESSIONS:
         stem = stem.removesuffix(ending)
     return next((kind for kind in _KINDS if stem.endswith(kind)), "")
 
@@ -155,121 +130,30 @@ def read(path: Path) -> Iterator[Item]:
     if not kind:
         raise UsageError("not a feed by its ending", where=str(path))
     try:
-        if kind == ".zip":
-            yield from _zip(path)
-        elif kind == ".tar":
-            yield from _tar(path)
+        if kind in {".zip", ".tar"}:
+            for name, ending, data in packed.members(path, kind):
+                yield from _object(data, ending, f"{path}: {name}")
         elif kind in {".jsonl", ".ndjson"}:
             yield from _lines(path)
         elif kind in {".xml", ".csv"} or (kind == ".json" and _is_nvd(path)):
             yield from _streamed(path, kind)
         else:
-            with _open(path) as stream:
-                yield from _object(_limited(stream, MAX_DOCUMENT, str(path)), kind, str(path))
+            with packed.unpacked(path) as stream:
+                yield from _object(packed.limited(stream, MAX_DOCUMENT, str(path)), kind, str(path))
     except FileNotFoundError as error:
         raise UsageError("no such file", where=str(path)) from error
-    except _BROKEN as error:
+    except packed.BROKEN as error:
         raise DamagedError(f"truncated or damaged: {error}", where=str(path)) from error
 
 
-def _open(path: Path) -> IO[bytes]:
-    ending = path.suffix.lower()
-    if ending == ".gz":
-        return cast("IO[bytes]", gzip.open(path))
-    if ending == ".bz2":
-        return cast("IO[bytes]", bz2.open(path))
-    if ending == ".xz":
-        return cast("IO[bytes]", lzma.open(path))
-    if ending == ".zst":
-        return cast("IO[bytes]", zstandard.open(path))
-    return path.open("rb")
-
-
-def _limited(stream: IO[bytes], limit: int, where: str) -> bytes:
-    data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise LimitError(f"longer than {limit >> 20} MiB", where=where)
-    return data
-
-
-def _zip(path: Path) -> Iterator[Item]:
-    with zipfile.ZipFile(path) as archive:
-        members = sorted(archive.infolist(), key=lambda member: member.filename)
-        if len(members) > MAX_MEMBERS:
-            raise LimitError(f"{len(members)} files in one archive", where=str(path))
-        records = 0
-        for member in members:
-            where = f"{path}: {member.filename}"
-            kind = _member_kind(member.filename)
-            records += bool(kind)
-            if kind:
-                with archive.open(member) as stream:
-                    yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
-        _some(records, path)
-
-
-def _tar(path: Path) -> Iterator[Item]:
-    with _open(path) as raw, _opened(raw) as archive:
-        records = 0
-        superseded = _superseded(path)
-        for number, member in enumerate(archive):
-            if number > MAX_MEMBERS:
-                raise LimitError(f"more than {MAX_MEMBERS} files in one archive", where=str(path))
-            where = f"{path}: {member.name}"
-            kind = _member_kind(member.name)
-            if member.name.removeprefix("./") in superseded:
-                kind = ""
-            stream = archive.extractfile(member) if kind and member.isfile() else None
-            if stream is not None:
-                records += 1
-                yield from _object(_limited(stream, MAX_RECORD, where), kind, where)
-        _some(records, path)
-
-
-class _Member(tarfile.TarInfo):
-    """A file's header. One that is damaged, or missing, is no end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # its stubs lack it
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"a file's header, or the end: {error}") from error
-
-
-def _opened(raw: IO[bytes]) -> tarfile.TarFile:
-    return tarfile.open(fileobj=raw, mode="r|", tarinfo=_Member)
-
-
-def _superseded(archive: Path) -> frozenset[str]:
-    """The members that do not count any more, as a download of later documents notes them."""
-    note = archive.with_name(f".{archive.name}.superseded")
-    return frozenset(note.read_text().splitlines()) if note.is_file() else frozenset()
-
-
-def _some(records: int, path: Path) -> None:
-    """An archive of something else must not pass for a feed that has nothing to say."""
-    if not records:
-        raise DamagedError("no JSON or YAML record in this archive", where=str(path))
-
-
-def _member_kind(name: str) -> str:
-    """`.json` or `.yml` for a member of an archive that may be a record, else ""."""
-    is_hidden = any(part.startswith(".") for part in name.split("/"))
-    kind = "" if is_hidden else name.lower().rpartition(".")[2]
-    return {"json": ".json", "yml": ".yml", "yaml": ".yml"}.get(kind, "")
-
-
 def _lines(path: Path) -> Iterator[Item]:
-    with _open(path) as stream:
+    with packed.unpacked(path) as stream:
         number = 0
-        while line := stream.readline(MAX_RECORD + 1):
+        while line := stream.readline(packed.MAX_RECORD + 1):
             number += 1
             where = f"{path}: record {number}"
-            if len(line) > MAX_RECORD:
-                raise LimitError(f"longer than {MAX_RECORD >> 20} MiB", where=where)
+            if len(line) > packed.MAX_RECORD:
+                raise LimitError(f"longer than {packed.MAX_RECORD >> 20} MiB", where=where)
             if line.strip():
                 yield from _object(line, ".json", where)
         if not number:
@@ -277,7 +161,7 @@ def _lines(path: Path) -> Iterator[Item]:
 
 
 def _is_nvd(path: Path) -> bool:
-    with _open(path) as stream:
+    with packed.unpacked(path) as stream:
         return nvd.recognises(stream.read(nvd.HEAD))
 
 
@@ -287,9 +171,9 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
         parse = _document(path)
     where = str(path)
     number = 0
-    with _open(path) as stream:
+    with packed.unpacked(path) as stream:
         try:
-            capped = _Capped(stream, MAX_STREAM, b"<" if kind == ".xml" else b"")
+            capped = packed.Capped(stream, b"<" if kind == ".xml" else b"")
             for parsed in parse(cast("IO[bytes]", capped)):
                 number += 1
                 is_advisory = isinstance(parsed, Advisory)
@@ -299,38 +183,9 @@ def _streamed(path: Path, kind: str) -> Iterator[Item]:
             raise type(error)(str(error), where=place) from error
 
 
-class _Capped(io.RawIOBase):
-    """A stream that ends with a LimitError where it is longer than it may be.
-
-    So does a run without the mark: of XML, one text or tag, which is kept in memory as a whole.
-    """
-
-    def __init__(self, stream: IO[bytes], limit: int, mark: bytes = b"") -> None:
-        self._stream = stream
-        self._left = limit
-        self._mark = mark
-        self._run = 0  # bytes since the last mark
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
-            raise LimitError(f"unpacks to more than {MAX_STREAM >> 20} MiB")
-        if self._mark:
-            at = data.rfind(self._mark)
-            self._run = self._run + len(data) if at < 0 else len(data) - at
-            if self._run > MAX_TEXT:
-                raise LimitError(f"a text or a tag of more than {MAX_TEXT >> 20} MiB")
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _document(path: Path) -> Callable[[IO[bytes]], Iterator[Parsed]]:
     """The parser of an XML document, by what it begins with."""
-    with _open(path) as stream:
+    with packed.unpacked(path) as stream:
         try:
             elements = iterparse(stream, events=("start",), forbid_dtd=True)
             told = str(next(elements)[1].tag).rpartition("}")[2]

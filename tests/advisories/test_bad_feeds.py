@@ -31,7 +31,7 @@ from tests.advisories.test_bad_input import (
     TRACKER,
     UBUNTU,
     UPDATEINFO,
-    packed,
+    archived,
 )
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def _lines(*values: object) -> bytes:
 
 def _yaml_archive(name: str, text: bytes, *faults: tuple[str, bytes]) -> Feed:
     """An archive of one advisory, with a member's end where it is cut off."""
-    whole = packed(name, text)
+    whole = archived(name, text)
     cut = whole[: whole.index(text) + 512] if name.endswith(".tar") else whole[:-60]
-    return Feed(name, whole, cut, {what: packed(name, fault) for what, fault in faults})
+    return Feed(name, whole, cut, {what: archived(name, fault) for what, fault in faults})
 
 
 def _of_json(name: str, whole: Any, **faults: bytes) -> Feed:

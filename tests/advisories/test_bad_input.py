@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from dispatcher.cli import main
-from sidelight.advisories import Database, build, feeds
+from sidelight.advisories import Database, build, feeds, packed
 from sidelight.errors import FormatError, LimitError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _tar(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def packed(name: str, text: bytes) -> bytes:
+def archived(name: str, text: bytes) -> bytes:
     """An archive, of the kind that its name tells, of one YAML file."""
     out = io.BytesIO()
     if name.endswith(".zip"):
@@ -240,8 +240,12 @@ def test_an_id_twice_with_other_contents_is_told_with_both_places(
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> int:
     """Limits that a test can go beyond at little cost; by nature they are the same ones."""
     limit = 1 << 20
-    for name in ("MAX_RECORD", "MAX_DOCUMENT", "MAX_STREAM"):
-        monkeypatch.setattr(feeds, name, limit)
+    for module, name in (
+        (packed, "MAX_RECORD"),
+        (feeds, "MAX_DOCUMENT"),
+        (packed, "MAX_STREAM"),
+    ):
+        monkeypatch.setattr(module, name, limit)
     return limit
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import feeds
+from sidelight.advisories import feeds, packed
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory
 
@@ -86,6 +86,35 @@ def test_a_directory_is_all_its_feeds_without_the_hidden(tmp_path: Path) -> None
     assert [path.name for path in feeds.files(tmp_path)] == ["a.jsonl", "b.json"]
 
 
+# As `git archive` packs github.com/FriendsOfPHP/security-advisories and rubysec/ruby-advisory-db.
+REPOSITORIES = {
+    "composer.json": '{"name": "sensiolabs/security-advisories", "type": "metapackage"}',
+    "spec/schemas/gem.json": '{"$schema": "http://json-schema.org/draft-07/schema#"}',
+    "spec/schemas/gem.yml": "type: map",
+    ".github/workflows/ruby.yml": "on: push",
+    ".yamllint.yml": "extends: default",
+}
+
+
+@pytest.mark.parametrize("top", ["security-advisories-master/", "./"])
+def test_what_a_repository_holds_besides_its_advisories_is_no_feed(
+    tmp_path: Path, top: str
+) -> None:
+    record = "title: t\nreference: composer://a/b\ncve: CVE-2024-0001\nbranches:\n"
+    record += "    1.x:\n        versions: ['<1.2']\n"
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name, said in {**REPOSITORIES, "a/b/CVE-2024-0001.yaml": record}.items():
+            member = tarfile.TarInfo(top + name)
+            member.size = len(said)
+            archive.addfile(member, io.BytesIO(said.encode()))
+            path = tmp_path / "checkout" / top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(said)
+    assert _ids(tmp_path / "a.tar.gz") == ["CVE-2024-0001"]
+    (only,) = feeds.files(tmp_path / "checkout")
+    assert only.name == "CVE-2024-0001.yaml"
+
+
 def test_a_directory_without_feeds_and_no_directory_are_wrong_usage(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(UsageError):
@@ -151,9 +180,9 @@ def test_an_xml_document_of_no_known_feed_is_unsupported(tmp_path: Path) -> None
 
 
 def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "MAX_RECORD", 100)
+    monkeypatch.setattr(packed, "MAX_RECORD", 100)
     monkeypatch.setattr(feeds, "MAX_DOCUMENT", 100)
-    monkeypatch.setattr(feeds, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(packed, "MAX_MEMBERS", 1)
     for name, data in (("a.jsonl", LINE), ("a.json", LINE), ("a.zip", _zip(LINE))):
         path = tmp_path / name
         path.write_bytes(data)
