@@ -19,6 +19,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
+from sidelight.aws import turns
 from sidelight.aws.pace import KINDS, Pace, Unpaced
 from sidelight.aws.session import EXPIRED, THROTTLES, translate
 from sidelight.errors import AccessDeniedError, CloudError
@@ -214,17 +215,20 @@ class Ec2:
         where = ": ".join(filter(None, (f"{self._account}/{self._region} {operation}", what)))
         kind = KINDS.get(operation, "describe")
         attempt, renewed = 0, False
+
+        def turn() -> None:
+            self._pace.before(kind)
+            self.calls += 1
+
         while True:
-            # Made first: that may take a second, and the call is to come at its time.
-            # Tried once by botocore: its own retries would pass the pace by.
+            # Tried once by botocore: its own retries would be calls beyond those that are counted.
             client = self._session.client(
                 "ec2", account=self._account, region=self._region or None, attempts=1
             )
             call: Callable[..., Any] = getattr(client, operation)
-            self._pace.before(kind)
-            self.calls += 1
             try:
-                return call(**request)
+                with turns.waiting(turn):
+                    return call(**request)
             except (ClientError, BotoCoreError, OSError) as error:
                 code = _code(error)
                 if code in THROTTLES:

@@ -19,6 +19,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from sidelight.aws import turns
 from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Session:
             if client is None:
                 session = self._session_for(account or "", region or self.region)
                 client = self._make(session, service, region, attempts)
+                turns.watch(client)
             self._clients[key] = client
             # The least used goes first; who works with it has it still.
             while len(self._clients) > MOST_CLIENTS:

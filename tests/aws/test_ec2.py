@@ -154,14 +154,16 @@ def test_the_account_is_the_credentials(cloud: LocalCloud) -> None:
 def test_a_call_waits_for_its_turn_with_all_else_done(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client may take a second to make: made after the turn, many calls would come at once."""
-    done = []
+    """A client or credentials may take a second: after the turn, many calls would come at once."""
+    done: list[str] = []
     session = Session()
     make = session.client
 
     def client(*given: Any, **named: Any) -> Any:
         done.append("client")
-        return make(*given, **named)
+        made = make(*given, **named)
+        made.meta.events.register("request-created", lambda **_: done.append("signed"))
+        return made
 
     class Turns(Unpaced):
         def before(self, kind: str) -> None:
@@ -169,5 +171,16 @@ def test_a_call_waits_for_its_turn_with_all_else_done(
 
     monkeypatch.setattr(session, "client", client)
     Ec2(session, ACCOUNT, REGION, pace=Turns()).snapshots_by_tags(TAGS)
-    assert done == ["client", "turn of describe: 0 before"]
+    assert done == ["client", "signed", "turn of describe: 0 before"]
     assert cloud.calls("DescribeSnapshots") == 1
+
+
+def test_a_call_without_a_turn_is_not_sent(cloud: LocalCloud) -> None:
+    class Spent(Unpaced):
+        def before(self, kind: str) -> None:
+            raise UsageError(f"no {kind} calls are left")
+
+    ec2 = Ec2(Session(), ACCOUNT, REGION, pace=Spent())
+    with pytest.raises(UsageError, match="no describe calls"):
+        ec2.snapshots_by_tags(TAGS)
+    assert (ec2.calls, cloud.calls("DescribeSnapshots")) == (0, 0)
