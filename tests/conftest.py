@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("sidelight")
+
+# A shell that starts us in the background has SIGINT ignored, and so would the processes have that
+# tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
