@@ -102,6 +102,17 @@ def scan_all(settings: Settings, own: Embedded, before: float = DEADLINE) -> Con
     return control
 
 
+def impatient(tmp_path: Path, advisories: Path) -> Settings:
+    """Another takes over soon after a worker's end."""
+    return Settings(
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        advisories=str(advisories),
+        lease_seconds=2.0,
+        backoff_seconds=0.5,
+        poll_seconds=0.5,
+    )
+
+
 @pytest.mark.parametrize(
     "point",
     [
@@ -131,13 +142,7 @@ def test_a_killed_worker_costs_time_and_nothing_else(
     point: str, tmp_path: Path, cloud: LocalCloud, advisories: Path
 ) -> None:
     done = tmp_path / "killed"
-    settings = Settings(
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        advisories=str(advisories),
-        lease_seconds=2.0,
-        backoff_seconds=0.5,
-        poll_seconds=0.5,
-    )
+    settings = impatient(tmp_path, advisories)
     environment = os.environ | {
         "SIDELIGHT_TEST_FAULT": point,
         "SIDELIGHT_TEST_FAULT_DONE": str(done),

@@ -17,14 +17,14 @@ from dispatcher.eligibility import Configuration
 from dispatcher.embedded import Embedded
 from sidelight.store import LIVE, State, Store
 from tests.aws.test_ebs import client
-from tests.faults.test_killed_workers import advisories, cloud, image, scan_all
+from tests.faults.test_killed_workers import advisories, cloud, image, impatient, scan_all
 from tests.workers.servers import wait_for
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sidelight.localcloud.server import LocalCloud
+    from workers.settings import Settings
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 __all__ = ["advisories", "cloud", "image"]
@@ -36,13 +36,7 @@ DYING = f"import tests.faults.dying_worker; {COMMAND}"
 
 @pytest.fixture
 def settings(tmp_path: Path, advisories: Path) -> Settings:
-    return Settings(
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        advisories=str(advisories),
-        lease_seconds=2.0,
-        backoff_seconds=0.5,
-        poll_seconds=0.5,
-    )
+    return impatient(tmp_path, advisories)
 
 
 def started(

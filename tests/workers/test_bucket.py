@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,10 +45,8 @@ ACTIONS = st.lists(
 )
 
 
-@given(ceiling=st.floats(1.0, 2000.0), actions=ACTIONS)
-def test_in_no_second_more_calls_start_than_rate_and_burst(
-    ceiling: float, actions: list[tuple[int, str, str, int]]
-) -> None:
+def starts_of(ceiling: float, actions: list[tuple[int, str, str, int]]) -> list[float]:
+    """When the calls start that are booked; no wait is longer than its caller's patience."""
     bucket, now = Bucket(), START
     starts: list[float] = []
     for later, action, flow, patience in actions:
@@ -60,6 +59,14 @@ def test_in_no_second_more_calls_start_than_rate_and_burst(
         if booked:
             assert wait <= patience
             starts.append(now + wait)
+    return starts
+
+
+@given(ceiling=st.floats(1.0, 2000.0), actions=ACTIONS)
+def test_in_no_second_more_calls_start_than_rate_and_burst(
+    ceiling: float, actions: list[tuple[int, str, str, int]]
+) -> None:
+    starts = starts_of(ceiling, actions)
     assert starts == sorted(starts), "who books later starts later"
     most = ceiling * (1 + BURST / SECOND) + 1
     for begin in starts:
@@ -76,16 +83,8 @@ def test_few_calls_a_second_are_no_more_in_any_second_though_they_arrive_late(
     ceiling: float, actions: list[tuple[int, str, str, int]], late: list[int]
 ) -> None:
     """Each by its own time, up to the slack: what the other end counts in any second at all."""
-    bucket, now = Bucket(), START
-    arrivals: list[float] = []
-    for later, action, flow, patience in actions:
-        now += later
-        if action == "throttled":
-            bucket.throttled(now, ceiling)
-            continue
-        wait, booked = bucket.book(now, ceiling, flow, patience)
-        if booked:
-            arrivals.append(now + wait + late[len(arrivals) % len(late)])
+    starts = starts_of(ceiling, actions)
+    arrivals = [start + later for start, later in zip(starts, cycle(late), strict=False)]
     for begin in arrivals:
         assert sum(begin <= one <= begin + SECOND for one in arrivals) <= math.ceil(ceiling)
 
