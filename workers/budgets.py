@@ -53,8 +53,8 @@ CLIENT: dict[str, Any] = {
     "socket_connect_timeout": 2,
     "retry": Retry(NoBackoff(), 1),
 }
-# A call that wakes so many seconds after its slot leaves it and books another, this often at most:
-# half of the bucket's SLACK, so that the way to AWS has the rest.
+# A call that may be so many seconds behind its slot leaves it and books another, this often at
+# most: half of the bucket's SLACK, so that the way to AWS has the rest.
 LATE, TRIES = 0.05, 4
 LEAST_SHARE = 0.01  # of the block reads a second, below which a scan does not begin to read
 # The kinds of calls that somebody waits for with what was already read in hand.
@@ -134,7 +134,7 @@ class Budget:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """A rate of 0 is without limit. `monotonic` tells how long a sleep took, in seconds."""
+        """A rate of 0 is without limit. `monotonic` tells how late a call is, in seconds."""
         self.rate = rate
         self.sleep = sleep
         self.monotonic = monotonic
@@ -177,14 +177,18 @@ class AccountPace:
                 self._sleep(slot.wait)
             return
         for _ in range(TRIES):
+            asked = self._budget.monotonic()
             slot = self._budget.rate.book(key, ceiling, "", self._budget.patience)
             if not slot.booked:
                 raise BudgetSpentError(
                     f"no {kind} calls are left for {slot.wait:.0f} s", where=key, delay=slot.wait
                 )
-            if slot.wait <= 0 or self._sleep(slot.wait) <= slot.wait + LATE:
+            if slot.wait > 0:
+                self._sleep(slot.wait)
+            # Not since the answer: on a busy machine that may have been long on its way.
+            if self._budget.monotonic() - asked <= slot.wait + LATE:
                 return
-            # The machine is busy: this call would come beside the next slot's.
+            # This call would come beside the next slot's.
 
     def throttled(self, kind: str) -> None:
         """AWS has throttled a call: less for everybody."""
@@ -206,13 +210,10 @@ class AccountPace:
                 delay=self._budget.patience,
             )
 
-    def _sleep(self, seconds: float) -> float:
-        """How long it took."""
+    def _sleep(self, seconds: float) -> None:
         if self._stage is not None:
             self._stage.wait(seconds)
-        begun = self._budget.monotonic()
         self._budget.sleep(seconds)
-        return self._budget.monotonic() - begun
 
     def _key(self, kind: str) -> str:
         return KEY.format(account=self._account, region=self._region, kind=kind)

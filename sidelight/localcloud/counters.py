@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 WINDOW = 1.0
+KEPT = 10.0  # seconds: no call is told of so long after another that came later
 
 
 @dataclass(slots=True)
@@ -31,9 +29,7 @@ class Tally:
 class Counters:
     """Tallies by operation (`ebs:GetSnapshotBlock`) and account. Thread-safe."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        """`monotonic` tells the seconds for the rates: real time, whatever the clock says."""
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._in_flight = 0
         self.reset()
@@ -42,7 +38,7 @@ class Counters:
         """Forget all but the calls that are under way."""
         with self._lock:
             self._tallies: dict[tuple[str, str], Tally] = {}
-            self._recent: dict[tuple[str, str], deque[float]] = {}
+            self._recent: dict[tuple[str, str], list[float]] = {}
             self._blocks: dict[str, set[str]] = {}
             self._max_in_flight = self._in_flight
 
@@ -56,18 +52,19 @@ class Counters:
         """How many different blocks of a snapshot were asked for."""
         return len(self._blocks.get(snapshot, ()))
 
-    def enter(self, operation: str, account: str) -> Tally:
-        """A call begins."""
-        now = self._monotonic()
+    def enter(self, operation: str, account: str, arrived: float) -> Tally:
+        """A call begins that came at this second of real time, whatever the cloud's clock says.
+
+        Calls are told of in the order of their threads, which is not quite that of their coming.
+        """
         key = (operation, account)
         with self._lock:
             tally = self._tallies.setdefault(key, Tally(operation, account))
-            recent = self._recent.setdefault(key, deque())
-            recent.append(now)
-            while recent[0] <= now - WINDOW:
-                recent.popleft()
+            recent = self._recent.setdefault(key, [])
+            insort(recent, arrived)
+            del recent[: bisect_right(recent, recent[-1] - KEPT)]
             tally.calls += 1
-            tally.per_second = max(tally.per_second, len(recent))
+            tally.per_second = max(tally.per_second, busiest(recent, arrived))
             tally.in_flight += 1
             tally.max_in_flight = max(tally.max_in_flight, tally.in_flight)
             self._in_flight += 1
@@ -114,6 +111,18 @@ class Counters:
         found = [asdict(tally) for tally in self.tallies()]
         blocks = {snapshot: len(seen) for snapshot, seen in self._blocks.items()}
         return {"calls": found, "max_in_flight": self._max_in_flight, "distinct_blocks": blocks}
+
+
+def busiest(moments: list[float], among: float) -> int:
+    """The most of these moments, in order, in any one second that `among` is in."""
+    first, last = bisect_left(moments, among), bisect_left(moments, among + WINDOW)
+    return max(
+        (
+            number + 1 - bisect_right(moments, moments[number] - WINDOW)
+            for number in range(first, last)
+        ),
+        default=0,
+    )
 
 
 def matches(pattern: str, operation: str) -> bool:

@@ -52,7 +52,7 @@ class Front:
         target = ebs_direct.route(request) if caller.service == "ebs" else None
         operation = f"{caller.service}:{target.operation if target else action}"
         account = self._control_plane.account(caller.access_key)
-        tally = self._counters.enter(operation, account)
+        tally = self._counters.enter(operation, account, request.arrived)
         if target is not None and target.block is not None:
             self._counters.block(_resource(target))
         size, failed = 0, True

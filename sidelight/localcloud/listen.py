@@ -6,6 +6,7 @@ Werkzeug's own server closes each connection, which halves the rate of block rea
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import sys
 import threading
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from sidelight.localcloud.arrivals import Arrivals
 from sidelight.localcloud.wire import Reply, Request, Wreck
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ class Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Be known to the listener, so that it can end us."""
         super().setup()
+        self.rfile.close()
+        self.arrivals = Arrivals(self.connection)
+        self.rfile = io.BufferedReader(self.arrivals)
         self.server.opened(self.connection)
 
     def finish(self) -> None:
@@ -67,6 +72,7 @@ class Connection(BaseHTTPRequestHandler):
             query=dict(parse_qsl(query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
+            arrived=self.arrivals.at,
         )
         try:
             reply = self.server.front(request)

@@ -68,7 +68,7 @@ class LocalCloud:
         the most that a role's session lasts.
         """
         self.clock = Clock()
-        self.counters = Counters(time.monotonic)
+        self.counters = Counters()
         self._directory = directory
         self._address = (host, port)
         self._pace = (snapshot_seconds, snapshot_interval, snapshot_limit)

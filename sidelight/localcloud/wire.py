@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `headers` have lower-case names; `path` is percent-decoded."""
+    """One HTTP request. `headers` have lower-case names; `path` is percent-decoded.
+
+    `arrived`: when its last byte came, in seconds of `time.monotonic`.
+    """
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    arrived: float
 
 
 class Wreck(Enum):

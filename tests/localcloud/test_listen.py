@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import io
+import select
 import socket
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.localcloud.arrivals import Arrivals
 from sidelight.localcloud.listen import Listener
 from sidelight.localcloud.wire import Reply, Request, Wreck
 
@@ -112,3 +117,23 @@ def test_stop_ends_idle_connections() -> None:
     assert connection.sock is not None
     assert connection.sock.recv(1) == b""
     connection.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has to mark what it receives")
+def test_a_request_arrives_when_the_kernel_has_it_and_not_when_it_is_read() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as connection,
+    ):
+        arrivals = Arrivals(connection)
+        reader = io.BufferedReader(arrivals)
+        marked = 0
+        while marked < 100:  # the kernel begins to mark a moment after it is asked to
+            before = time.monotonic()
+            client.sendall(b"x")
+            select.select([connection], [], [])
+            after = time.monotonic()
+            assert reader.read(1) == b"x"
+            assert before - 0.1 <= arrivals.at  # two clocks are read, one after the other
+            marked += arrivals.at <= after

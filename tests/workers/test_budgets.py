@@ -18,7 +18,7 @@ from sidelight.localcloud.server import LocalCloud
 from sidelight.store.stages import turn
 from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
 from workers import budgets
-from workers.bucket import LocalRate
+from workers.bucket import LocalRate, Slot
 from workers.budgets import KEY, TRIES, Budget, BudgetSpentError, FallingBack, rate_for
 from workers.contradictions import refuse
 from workers.settings import Settings
@@ -87,6 +87,31 @@ def test_a_call_that_wakes_late_does_not_come_beside_the_next() -> None:
     assert calls == pytest.approx([9.0, 9.275, 9.835])
     pace.before("create")
     assert next(lateness, None) is None, "it goes on in the end"
+
+
+def test_a_call_whose_slot_was_long_on_its_way_does_not_come_beside_the_next() -> None:
+    """The answer of the one that keeps the slots waits in a busy process, the sleep is exact."""
+    now = [9.0]
+    delays = iter([0.0, 0.0, 0.2, 0.0])
+
+    class Slow(LocalRate):
+        def book(self, key: str, ceiling: float, flow: str, patience: float | None) -> Slot:
+            slot = super().book(key, ceiling, flow, patience)
+            now[0] += next(delays)
+            return slot
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    settings = Settings(create_per_second=4.0)
+    pace = Budget(settings, Slow(lambda: now[0]), sleep, lambda: now[0]).pace("1", "r")
+    calls = []
+    for _ in range(3):
+        pace.before("create")
+        calls.append(now[0])
+    # The third would have come at 9.75: its slot was 9.55. It has the next but one: 9.825.
+    assert calls == pytest.approx([9.0, 9.275, 9.825])
+    assert next(delays, None) is None
 
 
 def test_a_scan_does_not_begin_to_read_where_its_share_would_be_too_small() -> None:
