@@ -89,15 +89,14 @@ def test_a_call_that_wakes_late_does_not_come_beside_the_next() -> None:
     assert next(lateness, None) is None, "it goes on in the end"
 
 
-def test_a_call_whose_slot_was_long_on_its_way_does_not_come_beside_the_next() -> None:
-    """The answer of the one that keeps the slots waits in a busy process, the sleep is exact."""
-    now = [9.0]
-    delays = iter([0.0, 0.0, 0.2, 0.0])
+def calls_with(delays: list[float]) -> list[float]:
+    """When calls of a budget of 4 a second come whose slots' answers take so long, a slot each."""
+    now, left = [9.0], list(delays)
 
     class Slow(LocalRate):
         def book(self, key: str, ceiling: float, flow: str, patience: float | None) -> Slot:
             slot = super().book(key, ceiling, flow, patience)
-            now[0] += next(delays)
+            now[0] += left.pop(0)
             return slot
 
     def sleep(seconds: float) -> None:
@@ -106,12 +105,22 @@ def test_a_call_whose_slot_was_long_on_its_way_does_not_come_beside_the_next() -
     settings = Settings(create_per_second=4.0)
     pace = Budget(settings, Slow(lambda: now[0]), sleep, lambda: now[0]).pace("1", "r")
     calls = []
-    for _ in range(3):
+    while left:
         pace.before("create")
         calls.append(now[0])
-    # The third would have come at 9.75: its slot was 9.55. It has the next but one: 9.825.
-    assert calls == pytest.approx([9.0, 9.275, 9.825])
-    assert next(delays, None) is None
+    return calls
+
+
+def test_a_call_whose_slot_was_long_on_its_way_does_not_come_beside_the_next() -> None:
+    """The answer of whoever keeps the slots waits in a busy process; the sleep is exact."""
+    # The third would have come at 9.75: its slot was 9.55. It has the next one: 9.825.
+    assert calls_with([0.0, 0.0, 0.2, 0.0]) == pytest.approx([9.0, 9.275, 9.825])
+
+
+def test_a_call_is_not_late_because_the_slots_are_kept_far_away() -> None:
+    """Each comes so much behind its slot, and all are as far apart as the slots."""
+    assert calls_with([0.2] * 5) == pytest.approx([9.2, 9.475, 9.75, 10.025, 10.3])
+    assert len(calls_with([0.2] * 5 + [0.3] * 200)) > 100, "a new way is learnt"
 
 
 def test_a_scan_does_not_begin_to_read_where_its_share_would_be_too_small() -> None:
