@@ -31,9 +31,7 @@ class Arrivals(io.RawIOBase):
     def __init__(self, connection: socket.socket) -> None:
         """Does not close it."""
         self._connection = connection
-        self._marked = sys.platform == "linux"
-        if self._marked:
-            connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._marked = sys.platform == "linux" and _ask_for_marks(connection)
         self.at = time.monotonic()
 
     def readable(self) -> bool:
@@ -54,3 +52,12 @@ class Arrivals(io.RawIOBase):
                 seconds, nanoseconds = TIMESPEC.unpack(value)
                 self.at -= max(0.0, time.time() - seconds - nanoseconds / 1e9)
         return count
+
+
+def _ask_for_marks(connection: socket.socket) -> bool:
+    """False where the kernel has none, as a sandbox's."""
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True

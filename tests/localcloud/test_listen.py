@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import select
 import socket
 import sys
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.localcloud.arrivals import Arrivals
+from sidelight.localcloud.arrivals import SO_TIMESTAMPNS, Arrivals
 from sidelight.localcloud.listen import Listener
 from sidelight.localcloud.wire import Reply, Request, Wreck
 
@@ -119,17 +121,36 @@ def test_stop_ends_idle_connections() -> None:
     connection.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has to mark what it receives")
-def test_a_request_arrives_when_the_kernel_has_it_and_not_when_it_is_read() -> None:
+@contextmanager
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends, the server's first."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
         server.accept()[0] as connection,
     ):
+        yield connection, client
+
+
+def marks() -> bool:
+    """Whether this kernel marks what it receives; a moment after it was asked to."""
+    with connected() as (connection, client), suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        for _ in range(10_000):
+            client.sendall(b"x")
+            if connection.recvmsg(1, 64)[1]:
+                return True
+    return False
+
+
+def test_a_request_arrives_when_the_kernel_has_it_and_not_when_it_is_read() -> None:
+    if not (sys.platform == "linux" and marks()):
+        pytest.skip("this kernel does not mark what it receives")
+    with connected() as (connection, client):
         arrivals = Arrivals(connection)
         reader = io.BufferedReader(arrivals)
         marked = 0
-        while marked < 100:  # the kernel begins to mark a moment after it is asked to
+        for _ in range(1000):
             before = time.monotonic()
             client.sendall(b"x")
             select.select([connection], [], [])
@@ -137,3 +158,18 @@ def test_a_request_arrives_when_the_kernel_has_it_and_not_when_it_is_read() -> N
             assert reader.read(1) == b"x"
             assert before - 0.1 <= arrivals.at  # two clocks are read, one after the other
             marked += arrivals.at <= after
+        assert marked > 100
+
+
+def test_where_the_kernel_marks_nothing_a_request_arrives_when_it_is_read() -> None:
+    class Unmarked(socket.socket):
+        def setsockopt(self, *_: object) -> None:
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    with connected() as (connection, client):
+        with Unmarked(fileno=connection.detach()) as unmarked:
+            arrivals = Arrivals(unmarked)
+            client.sendall(b"x")
+            before = time.monotonic()
+            assert io.BufferedReader(arrivals).read(1) == b"x"
+        assert before <= arrivals.at <= time.monotonic()
