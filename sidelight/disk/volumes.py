@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from sidelight.disk.names import Attachment
     from sidelight.disk.region import Partition
 
+# A volume may be a member of another group: a virtual machine's disk on its host.
+MOST_LEVELS = 4
+
 RAID_TYPES = frozenset({gpt_layout.LINUX_RAID, mbr.LINUX_RAID})
 BOOT_TYPES = {gpt_layout.BIOS_BOOT: "bios-boot", gpt_layout.PREP_BOOT: "prep-boot"}
 
@@ -60,9 +63,17 @@ def volumes(
                 Region(source, source.name, disk, device_names=device_names(disk, None, attached))
             )
     named = _recognised(regions, problems)
-    members = [region for region in named if region.kind == LVM_MEMBER]
-    mapped = _recognised(_logical(members, problems), problems)
-    return [region for region in named if region.kind != LVM_MEMBER] + mapped
+    offered: list[Region] = []
+    for _ in range(MOST_LEVELS):
+        offered += [region for region in named if region.kind != LVM_MEMBER]
+        members = [region for region in named if region.kind == LVM_MEMBER]
+        if not members:
+            return offered
+        named = _recognised(_logical(members, problems), problems)
+    for region in named:
+        what = f"LVM2: volume groups within each other, more than {MOST_LEVELS} deep"
+        problems.append(Problem(region.name, what))
+    return offered
 
 
 def _logical(members: list[Region], problems: list[Problem]) -> list[Region]:

@@ -66,7 +66,9 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
     texts = [text for volume in members for text in read_metadata(volume, problems, known)]
     volumes: list[LogicalVolume] = []
     names: set[str] = set()
-    for metadata in newest(texts):
+    groups = newest(texts)
+    _note_strays(members, groups, problems)
+    for metadata in groups:
         group = Group(metadata, {uuid: v.source for uuid, (_, v) in found.items()}, problems)
         if metadata.name in names:
             what = f"a second volume group {metadata.name!r} (id {metadata.id})"
@@ -75,6 +77,21 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
         names.add(metadata.name)
         volumes += group.visible({v.source.name: index for index, v in found.values()})
     return volumes
+
+
+def _note_strays(
+    members: Sequence[PhysicalVolume], groups: Sequence[Metadata], problems: list[Problem]
+) -> None:
+    """Members of groups that only other disks tell of: what they hold is in no volume given."""
+    named = {
+        section.text("id")
+        for metadata in groups
+        for _, section in metadata.group.section("physical_volumes").sections()
+    }
+    for volume in members:
+        if volume.uuid not in named and (volume.used or not volume.areas):
+            what = "LVM2: a member of a volume group that no disk at hand describes"
+            problems.append(Problem(volume.source.name, what))
 
 
 @dataclass(slots=True)
@@ -116,7 +133,11 @@ class Group:
             return []
         offered = []
         copies = self._snapshots()
-        for name, section in list(self._volumes.sections())[:MAX_VOLUMES]:
+        sections = list(self._volumes.sections())
+        if len(sections) > MAX_VOLUMES:
+            what = f"LVM2: {len(sections)} volumes; {MAX_VOLUMES} are looked at"
+            self.problems.append(Problem(self.name, what))
+        for name, section in sections[:MAX_VOLUMES]:
             first = section.section("segment1").text("type")
             where = f"{self.name}/{name}"
             if name in copies:

@@ -24,6 +24,10 @@ LABEL_CRC_FROM = 20
 PV_HEADER = struct.Struct("<32sQ")
 AREA = struct.Struct("<QQ")
 MAX_AREAS = 4  # lvm2 makes at most two
+# After the lists: version and flags. Of version 2 on a flag says that a volume group has it.
+PV_EXTENSION = struct.Struct("<II")
+PV_USED_SINCE = 2
+PV_USED = 1
 
 # CRC of the rest of these 512 bytes, magic, version, own offset, size of the area.
 MDA_HEADER = struct.Struct("<I16sIQQ")

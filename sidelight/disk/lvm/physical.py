@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PhysicalVolume:
-    """One member; `areas` are its metadata areas as (offset, size) in bytes, often one or none."""
+    """One member; `areas` are its metadata areas as (offset, size) in bytes, often one or none.
+
+    `used`: whether its header says that a volume group has it, which old ones do not tell.
+    """
 
     source: BlockSource
     uuid: str
     areas: tuple[tuple[int, int], ...]
+    used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,11 @@ def _header(source: BlockSource, raw: bytes, offset: int) -> PhysicalVolume:
                 break
             areas.append((start, size))
     text = layout.hyphened(uuid.decode("latin-1"))
-    return PhysicalVolume(source, text, tuple(lists[1][: layout.MAX_AREAS]))
+    used = False
+    if position + layout.PV_EXTENSION.size <= len(raw):
+        version, flags = layout.PV_EXTENSION.unpack_from(raw, position)
+        used = version >= layout.PV_USED_SINCE and bool(flags & layout.PV_USED)
+    return PhysicalVolume(source, text, tuple(lists[1][: layout.MAX_AREAS]), used)
 
 
 def read_metadata(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.disk import volumes
-from sidelight.disk.lvm import thin_layout
+from sidelight.disk.lvm import groups, thin_layout
 from sidelight.disk.lvm.text import parse
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
 from sidelight.errors import DamagedError, FormatError, LimitError, SidelightError
@@ -59,6 +59,27 @@ def test_a_volume_written_by_hand_is_read() -> None:
     (region,) = volumes([source], problems)
     assert region.name == "vg0/root"
     assert region.source.read_at(4000, 200) == b"\x01" * 96 + b"\x02" * 104
+
+
+def test_a_volume_that_is_its_own_member_ends_with_a_problem() -> None:
+    segment = 'type = "striped" stripe_count = 1 stripes = ["pv0", 0]'
+    text = group(lv("root", segment)).replace(b"pe_start = 2048", b"pe_start = 0")
+    # Extents of 2 MiB, so that the first holds all that makes a member.
+    text = text.replace(b"extent_size = 8", b"extent_size = 4096")
+    problems: list[Problem] = []
+    source = MemorySource(physical_volume(UUID, text, bytes(8 << 20)))
+    assert volumes([source], problems) == []
+    assert [(p.where, "within each other" in p.what) for p in problems] == [("vg0/root", True)]
+
+
+def test_more_volumes_than_are_looked_at_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "MAX_VOLUMES", 2)
+    segment = 'type = "striped" stripe_count = 1 stripes = ["pv0", 1]'
+    problems: list[Problem] = []
+    source = disk("".join(lv(name, segment) for name in ("a", "b", "c")))
+    found = volumes([source], problems)
+    assert [region.name for region in found] == ["vg0/a", "vg0/b"]
+    assert "LVM2: 3 volumes; 2 are looked at" in [p.what for p in problems]
 
 
 def test_the_text_has_strings_numbers_lists_and_sections() -> None:

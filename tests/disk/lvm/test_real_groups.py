@@ -187,6 +187,45 @@ def test_a_missing_member_is_a_problem_and_the_rest_is_read(
         assert any(p.where == "vg0/far" for p in problems)
 
 
+@pytest.mark.parametrize("how", ["no copies", "none in use"])
+def test_a_member_that_no_disk_at_hand_describes_is_a_problem(images: list[Path], how: str) -> None:
+    with lvm.lab(images) as lab:
+        copies = ("--metadatacopies", "0") if how == "no copies" else ()
+        lab.run("pvcreate", "-qq", "-y", lab.devices[0])
+        lab.run("pvcreate", "-qq", "-y", *copies, lab.devices[1])
+        lab.run("vgcreate", "-qq", "--vgmetadatacopies", "1", "vg0", *lab.devices)
+        lab.volume("vg0", "root", EXTENTS + 2)
+        held = lab.run("pvs", "--noheadings", "-o", "pv_mda_used_count").split()
+    alone = images[held.index("0")]
+    assert read(images)[1] == []
+    found, problems = read([alone])
+    assert found == {}
+    assert [p.where for p in problems] == [alone.name]
+    assert "no disk at hand describes" in problems[0].what
+
+
+def test_a_member_of_no_group_holds_nothing(images: list[Path]) -> None:
+    with lvm.lab(images) as lab:
+        lab.run("pvcreate", "-qq", "-y", lab.devices[0])
+    assert read(images[:1]) == ({}, [])
+
+
+def test_a_group_within_a_volume_of_another_is_read(images: list[Path]) -> None:
+    with lvm.lab(images[1:]) as lab:
+        lab.group("inner")
+        lab.volume("inner", "root", 5)
+    with lvm.lab(images[:1]) as lab:
+        lab.group("outer")
+        lab.volume("outer", "guest", 12)
+        ((_, first, _),) = lab.ranges("outer")["guest"]
+    put(images[0], first, images[1].read_bytes()[: 12 * EXTENT])
+    found, problems = read(images[:1])
+    assert problems == []
+    assert set(found) == {"inner/root"}
+    assert at(found["inner/root"], 4 * EXTENT) == (1, 4, 0)
+    assert found["inner/root"].disk == 0
+
+
 def test_the_newest_text_of_all_members_counts(images: list[Path]) -> None:
     with lvm.lab(images) as lab:
         lab.group("vg0")
