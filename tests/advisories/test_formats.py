@@ -451,7 +451,7 @@ def test_rubysec_affects_all_but_the_patched_and_unaffected() -> None:
     (advisory,) = rubysec.parse(record)
     assert advisory.severity is Severity.CRITICAL
     assert advisory.aliases == ("GHSA-aaaa-bbbb-cccc",)
-    assert advisory.affected[0].intervals == (Interval("1.5", "2.1.4"), Interval("2.2", "3.0.2"))
+    assert advisory.affected[0].intervals == (Interval("1.5", "2.1.4"), Interval("2.2.A", "3.0.2"))
 
 
 def test_friendsofphp_branches_are_intervals() -> None:
@@ -466,7 +466,7 @@ def test_friendsofphp_branches_are_intervals() -> None:
     (advisory,) = friendsofphp.parse(record)
     assert (advisory.id, advisory.affected[0].name) == ("FRIENDSOFPHP-a/b/1", "a/b")
     assert advisory.affected[0].intervals == (
-        Interval("1.0", "1.2"),
+        Interval("1.0-dev", "1.2"),
         Interval("", "2.1", end_included=True),
     )
 

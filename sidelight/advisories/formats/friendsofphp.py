@@ -1,6 +1,8 @@
 """FriendsOfPHP's security advisories (github.com/FriendsOfPHP/security-advisories), in YAML.
 
-Each branch lists constraints that together bound its affected versions.
+Each branch lists constraints that together bound its affected versions, as Composer reads them: a
+`>=2.0` has the pre-releases of 2.0 too. Its `<2.3` has none of 2.3, which are taken as affected: a
+pre-release of what mends need not have the mending yet, and GitHub's advisories say so too.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = "composer://"
+_FROM = re.compile(r">=\s*v?[0-9.]+")
 _PACKAGE = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -42,7 +45,10 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
         terms = texts(mapping(branches, branch), "versions")
         if not terms:
             raise DamagedError(f"the branch {branch} lists no versions")
-        span = interval([part for term in terms for part in term.split(",")], "composer")
+        parts = [part.strip() for term in terms for part in term.split(",")]
+        span = interval(
+            [f"{part}-dev" if _FROM.fullmatch(part) else part for part in parts], "composer"
+        )
         if span is not None:
             found.append(span)
     path = str(record.get("_path") or "").removesuffix(".yaml")

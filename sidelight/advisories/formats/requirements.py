@@ -13,7 +13,9 @@ from sidelight.versions import sort_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TERM = re.compile(r"\s*(>=|<=|~>|!=|==|=|<|>|\^)?\s*v?([0-9A-Za-z][0-9A-Za-z.+_-]*)\s*")
+_LETTER = re.compile(r"-|[A-Za-z]")
+_FIRST_PRERELEASE = ".A"  # of a gem's version: `~> 1.2` has none of the pre-releases of 2
+_TERM = re.compile(r"\s*(>=|<=|~>|==|=|<|>)?\s*v?([0-9][0-9A-Za-z.+_-]*)\s*")
 
 
 class _Edge(NamedTuple):
@@ -34,11 +36,11 @@ def interval(terms: Iterable[str], scheme: str) -> Interval | None:
         if match is None:
             raise DamagedError(f"{term!r} is no requirement")
         operator, version = match[1] or "=", match[2]
-        if operator in {">=", ">", "=", "==", "~>", "^"}:
+        if operator in {">=", ">", "=", "==", "~>"}:
             low = _higher(low, _Edge(version, operator != ">"), scheme)
         if operator in {"<=", "<", "=", "=="}:
             high = _lower(high, _Edge(version, operator != "<"), scheme)
-        if operator in {"~>", "^"}:
+        if operator == "~>":
             high = _lower(high, _Edge(_bumped(version), included=False), scheme)
     found = Interval(low.version, high.version, high.included and bool(high.version))
     if low.version and not low.included:
@@ -47,10 +49,10 @@ def interval(terms: Iterable[str], scheme: str) -> Interval | None:
 
 
 def _bumped(version: str) -> str:
-    """The end of `~> version`: its last number but one, counted up."""
-    numbers = re.findall(r"[0-9]+", version.partition("-")[0])
+    """The end of `~> version`: its last number but one before any letter, counted up."""
+    numbers = re.findall(r"[0-9]+", _LETTER.split(version, maxsplit=1)[0])
     kept = numbers[:-1] or numbers
-    return ".".join([*kept[:-1], str(int(kept[-1]) + 1)])
+    return ".".join([*kept[:-1], str(int(kept[-1]) + 1)]) + _FIRST_PRERELEASE
 
 
 def _higher(one: _Edge, other: _Edge, scheme: str) -> _Edge:
