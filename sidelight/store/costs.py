@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from sidelight.store.rows import Cost, CostSum
 from sidelight.store.schema import costs, scans
@@ -43,11 +43,15 @@ class Costs:
         return {cost.scan: cost for cost in rows}
 
     def spent(self, account: str, since: datetime) -> float:
-        """Dollars of the scans of an account that began since then."""
+        """Dollars of the scans of an account that are live, or ended since then.
+
+        By their end: a scan that waits for money may have been made days before it is read.
+        """
+        lately = or_(scans.c.finished_at.is_(None), scans.c.finished_at >= since)
         query = (
             select(func.coalesce(func.sum(costs.c.usd), 0.0))
             .join(scans, scans.c.id == costs.c.scan)
-            .where(scans.c.account == account, scans.c.created_at >= since)
+            .where(scans.c.account == account, lately)
         )
         with self._database.read() as connection:
             return float(connection.execute(query).scalar_one())

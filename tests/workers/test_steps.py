@@ -320,3 +320,22 @@ def test_with_the_days_dollars_spent_new_scans_wait(make_world: Callable[..., Wo
     world.clock.advance(86400)
     steps.take_snapshots(world.context, second.id)
     assert world.ec2.created == 4
+
+
+def test_a_scan_that_waited_for_a_day_spends_that_days_dollars(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(machines=3, usd_per_day=0.000001)
+    first, second, third = world.start()
+    world.queue.clear()
+    for scan in (first, second):
+        world.clock.advance(86400)
+        while (present := world.store.scans.get(scan.id)).state is not State.DONE:
+            steps.STEPS[present.state](world.context, scan.id)
+            world.clock.advance(60)
+    following = steps.take_snapshots(world.context, third.id)
+    assert following is not None
+    assert following.delay == steps.AFTER_SPENT
+    world.clock.advance(86400)
+    steps.take_snapshots(world.context, third.id)
+    assert world.ec2.created == 6
