@@ -172,11 +172,11 @@ class Scans:
     def postpone(self, scan: Scan, delay: float, *, error: str = "", paced: bool = False) -> None:
         """The same state again after `delay` seconds.
 
-        Without an `error` this was no failed attempt (a snapshot that is still pending). `paced`:
-        a budget or a cap is what it waits for.
+        Without an `error` this was no attempt, and those before it count as before. `paced`: a
+        budget or a cap is what it waits for.
         """
         now = self._clock()
-        values: dict[str, Any] = {"last_error": error} if error else {"attempts": 0}
+        values = {"last_error": error} if error else {"attempts": max(0, scan.attempts - 1)}
         with self._database.write() as connection:
             due = now + timedelta(seconds=delay)
             waits = delay if paced else 0.0

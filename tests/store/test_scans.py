@@ -106,6 +106,13 @@ def test_waiting_is_no_attempt(store: Store) -> None:
     assert claimed(store, held.id).attempts == 1
 
 
+def test_waiting_forgets_no_attempt_of_a_dead_worker(store: Store, clock: Clock) -> None:
+    held = claimed(store, new(store).id)
+    clock.advance(61)
+    store.scans.postpone(claimed(store, held.id), 0)
+    assert claimed(store, held.id).attempts == 2
+
+
 def test_a_failure_goes_by_way_of_deletion(store: Store) -> None:
     held = claimed(store, new(store).id)
     store.scans.fail(held, "the instance is gone", "RESOURCE_TERMINATED")

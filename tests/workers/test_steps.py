@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +15,9 @@ from sidelight.disk import Attachment
 from sidelight.errors import AccessDeniedError, SourceError, ThrottledError
 from sidelight.model import Inventory, OperatingSystem, Status
 from sidelight.store import LIVE, State
-from tests.workers.bench import Mode, World
+from tests.workers.bench import KilledError, Mode, World
 from workers import steps
+from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,6 +205,25 @@ def test_a_defect_of_ours_ends_one_scan_and_leaves_no_snapshot(world: World) -> 
     world.start()
     world.run()
     assert "ZeroDivisionError" in only(world).failure
+    assert not world.ec2.snapshots
+
+
+def test_what_kills_its_workers_ends_also_where_budgets_hand_it_back_in_between(
+    world: World,
+) -> None:
+    opened, turns = world.context.open_snapshot, itertools.count()
+
+    def deadly(scan: Scan, snapshot_id: str) -> Any:
+        if next(turns) % 2:
+            raise BudgetSpentError("no get calls are left", where="get", delay=1)
+        opened(scan, snapshot_id)
+        raise KilledError
+
+    world.context = replace(world.context, open_snapshot=deadly)
+    world.start()
+    world.run()
+    assert only(world).state is State.FAILED
+    assert next(turns) == 2 * world.context.settings.attempts - 1
     assert not world.ec2.snapshots
 
 
