@@ -104,8 +104,9 @@ class Settings:
     # what its files cost, some blocks a layer (docs/cost-model.md).
     containers: bool = False
 
-    # A directory where the blocks that were paid for are kept until their snapshot is deleted, so
-    # that a scan whose worker died does not pay twice; empty: none. They are the machines' data.
+    # A directory where the blocks that were paid for are kept until their scan has read all, so
+    # that one whose worker died does not pay twice; empty: none. They are the machines' data: what
+    # a dead worker left where no other goes on is there until newer blocks take its room.
     block_cache: str = ""
     block_cache_gib: float = 10.0
 

@@ -57,7 +57,13 @@ def await_snapshots(context: Context, scan_id: str) -> Next | None:
 
 def inspect(context: Context, scan_id: str) -> Next | None:
     """Read the snapshots; the inventory, its cost and the next state in one transaction."""
-    return held(context, scan_id, (State.READING,), _inspect)
+    following = held(context, scan_id, (State.READING,), _inspect)
+    read = following is not None and following.state is not State.READING
+    if read and context.settings.block_cache:
+        # Nobody reads them again. Not left to who deletes them: that may be another machine.
+        for snapshot in context.store.scans.snapshots(scan_id):
+            context.forget(snapshot.id)
+    return following
 
 
 def evaluate(context: Context, scan_id: str) -> Next | None:

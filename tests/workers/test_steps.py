@@ -208,6 +208,22 @@ def test_a_defect_of_ours_ends_one_scan_and_leaves_no_snapshot(world: World) -> 
     assert not world.ec2.snapshots
 
 
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.FAILED])
+def test_a_reader_keeps_nothing_that_is_read_whoever_deletes_the_snapshots(
+    make_world: Callable[..., World], status: Status
+) -> None:
+    world = make_world(block_cache="/somewhere")
+    forgotten: list[str] = []
+    world.status = status
+    world.context = replace(world.context, forget=forgotten.append)
+    world.start()
+    while only(world).state is not State.READING:
+        world._work()
+    assert not forgotten
+    assert steps.inspect(world.context, only(world).id) is not None
+    assert forgotten == sorted(world.ec2.snapshots)
+
+
 def test_what_kills_its_workers_ends_also_where_budgets_hand_it_back_in_between(
     world: World,
 ) -> None:
