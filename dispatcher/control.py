@@ -149,7 +149,11 @@ class Control:
         planned = plan(
             known,
             self.store.clock(),
-            replace(configuration, unshareable_keys=found.unshareable_keys),
+            replace(
+                configuration,
+                untold_keys=found.untold_keys,
+                unshareable_keys=found.unshareable_keys,
+            ),
             found.excluded_keys,
             on_demand=on_demand,
         )

@@ -42,12 +42,14 @@ class Keys(Protocol):
 class Discovery:
     """What there is now: instances, keys with the exclusion tag, ids of what is gone.
 
-    `unshareable_keys`: where snapshots are to be read in another account, keys of AWS's own.
+    `untold_keys`: those whose tags we may not see. `unshareable_keys`: where snapshots are to be
+    read in another account, keys of AWS's own.
     """
 
     instances: Sequence[Instance]
     excluded_keys: frozenset[str]
     gone: Sequence[str]
+    untold_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
 
 
@@ -65,7 +67,7 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
     Raises CloudError, AccessDeniedError, StoreError.
     """
     instances = ec2.instances()
-    excluded = kms.tagged(sorted(keys_of(instances)), tag)
+    excluded, untold = _excluded(kms, keys_of(instances), tag)
     gone = store.fleet.discovered(account, region, instances)
     store.findings.close_instances(account, gone)
     store.fleet.cover(
@@ -74,7 +76,23 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
             for instance_id in gone
         ]
     )
-    return Discovery(instances, excluded, gone)
+    return Discovery(instances, excluded, gone, untold)
+
+
+def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The keys with the tag, and those of which that is not told: one key's policy denies its own.
+
+    Raises CloudError.
+    """
+    excluded: set[str] = set()
+    untold: set[str] = set()
+    for key in sorted(keys):
+        try:
+            excluded |= kms.tagged([key], tag)
+        except AccessDeniedError as error:
+            log.warning("%s", error)
+            untold.add(key)
+    return frozenset(excluded), frozenset(untold)
 
 
 class Discoverer:
@@ -114,8 +132,8 @@ class Discoverer:
 
         Now, and not when a snapshot is read: a new grant takes minutes to be seen.
         """
-        used = keys_of(found.instances) - found.excluded_keys
-        aws_owned = keys.managed_by_aws(used)
+        used = keys_of(found.instances) - found.excluded_keys - found.untold_keys
+        aws_owned = frozenset(key for key in sorted(used) if _is_awss_own(keys, key))
         if self._settings.kms_grants:
             for key in sorted(used - aws_owned):
                 try:
@@ -128,3 +146,12 @@ class Discoverer:
     def _principal(self) -> str:
         """Who a key is to let in: the hub's role, or whoever the environment's credentials are."""
         return self._settings.hub_role or sts.principal(self._session)
+
+
+def _is_awss_own(keys: Kms, key: str) -> bool:
+    """Those let their account look at them: one that denies it is a customer's."""
+    try:
+        return bool(keys.managed_by_aws([key]))
+    except AccessDeniedError as error:
+        log.warning("%s", error)
+        return False

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-    from sidelight.model import Instance
+    from sidelight.model import Instance, Volume
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
 # Reasons for which findings are closed: the machine is not to be scanned any more. One that is
@@ -22,6 +22,7 @@ CLOSING = frozenset(
     }
 )
 
+UNTOLD = "kms:ListResourceTags is denied, so that the exclusion tag cannot be seen"
 NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
 
 
@@ -30,13 +31,15 @@ class Configuration:
     """What is scanned. The limits are Inspector's 7 volumes and 1200 GB only if set; 0 is none.
 
     `states`: a stopped instance's volumes can be snapshotted as well as a running one's.
-    `unshareable_keys`: where snapshots are read in another account, keys that let none be.
+    `untold_keys`: keys that may be excluded, for we may not see their tags. `unshareable_keys`:
+    where snapshots are read in another account, keys that let none be.
     """
 
     states: frozenset[str] = frozenset({"running", "stopped", "stopping"})
     exclusion_tag: str = EXCLUSION_TAG
     most_volumes: int = 0
     most_gib: int = 0
+    untold_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
 
 
@@ -75,10 +78,20 @@ def judge(
         return Verdict(
             "EC2_INSTANCE_STOPPED" if stopped else "PENDING_INITIAL_SCAN", f"is {instance.state}"
         )
-    unshareable = sorted({v.kms_key_id for v in volumes} & configuration.unshareable_keys)
-    if unshareable:
-        return Verdict("ACCESS_DENIED_TO_ENCRYPTION_KEY", f"{', '.join(unshareable)}: {NOT_SHARED}")
-    return _fits(instance, configuration, len(volumes), gib)
+    return _unusable(volumes, configuration) or _fits(instance, configuration, len(volumes), gib)
+
+
+def _unusable(volumes: Sequence[Volume], configuration: Configuration) -> Verdict | None:
+    """What a key says that does not let us read; None for none."""
+    used = {volume.kms_key_id for volume in volumes}
+    for keys, why in (
+        (configuration.untold_keys, UNTOLD),
+        (configuration.unshareable_keys, NOT_SHARED),
+    ):
+        if used & keys:
+            named = ", ".join(sorted(used & keys))
+            return Verdict("ACCESS_DENIED_TO_ENCRYPTION_KEY", f"{named}: {why}")
+    return None
 
 
 def _fits(instance: Instance, configuration: Configuration, volumes: int, gib: int) -> Verdict:

@@ -26,10 +26,12 @@ class Kms:
     def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:
         """Those of these keys that carry the tag, whatever its value.
 
-        A key that does not exist, or is another account's, is not among them: whether its volume
-        can be read will be seen. Raises AccessDeniedError, CloudError.
+        A key that does not exist, or is another account's (whose tags KMS tells nobody else), is
+        not among them: whether its volume can be read will be seen. Raises AccessDeniedError,
+        CloudError.
         """
-        return frozenset(key for key in set(key_ids) if key and self._has(key, tag))
+        own = {key for key in key_ids if key and _owner(key) in ("", self._account)}
+        return frozenset(key for key in own if self._has(key, tag))
 
     def managed_by_aws(self, key_ids: Iterable[str]) -> frozenset[str]:
         """Those that AWS manages, such as aws/ebs: a snapshot under one cannot be shared.
@@ -79,3 +81,9 @@ class Kms:
             if not answer.get("Truncated"):
                 return False
             request["Marker"] = answer["NextMarker"]
+
+
+def _owner(key_id: str) -> str:
+    """The account in a key's ARN; empty for a bare id."""
+    parts = key_id.split(":")
+    return parts[4] if len(parts) > 4 else ""

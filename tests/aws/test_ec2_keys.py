@@ -40,6 +40,12 @@ def test_only_keys_with_the_tag_are_named_whatever_its_value(cloud: LocalCloud) 
     assert cloud.calls("ListResourceTags") == 3
 
 
+def test_another_accounts_key_is_not_asked_for_its_tags(cloud: LocalCloud) -> None:
+    foreign = "arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert Kms(Session(), "123456789012", "us-east-1").tagged([foreign], TAG) == frozenset()
+    assert cloud.calls("ListResourceTags") == 0
+
+
 def test_a_denied_key_is_no_untagged_key(cloud: LocalCloud) -> None:
     cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "kms:*")])
     with pytest.raises(AccessDeniedError):

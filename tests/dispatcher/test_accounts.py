@@ -346,3 +346,30 @@ def test_what_is_under_a_key_of_awss_own_is_not_snapshotted_to_be_shared(
     control.start_everywhere([Place(web, "us-east-1")], Configuration(), on_demand=True)
     run_all(control)
     assert coverage(control)[web, secret][0] == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize(
+    ("denied", "changes"),
+    [("kms:ListResourceTags", {}), ("kms:DescribeKey", {"scanner_account": HUB})],
+)
+def test_a_key_that_denies_a_look_at_it_holds_up_its_own_volumes_alone(
+    organization: Organization,
+    fleet: Callable[..., InProcess],
+    image: Path,
+    denied: str,
+    changes: dict[str, str],
+) -> None:
+    web = organization.members[1]
+    secret, key = encrypted(organization, image, web)
+    plain = organization.cloud.add_instance("plain", [image], account=web)
+    organization.cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, denied)])
+    control = fleet(**changes)
+    started = control.start_everywhere([Place(web, "us-east-1")], Configuration(), on_demand=True)
+    assert started.reached
+    run_all(control)
+    told = coverage(control)
+    assert told[web, plain][0] == "SUCCESSFUL"
+    reason, detail = told[web, secret]
+    assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert key in detail or "kms:Decrypt" in detail
+    assert organization.cloud.snapshots() == []
