@@ -29,7 +29,7 @@ _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 # Distributions whose feeds speak of source packages, and by whose version.
 _SIGNED = "linux-signed"
 _SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|i386)$)?")
-_BY_SOURCE = ("Debian:", "Ubuntu:", "Alpine:")
+_BY_SOURCE = ("Debian:", "Ubuntu:", "Alpine:", "Chainguard", "Wolfi")
 # Those that speak of a binary where they mend it, and of the source where they do not.
 _UNFIXED_BY_SOURCE = "Red Hat:"
 
@@ -70,7 +70,7 @@ def unmatched_ecosystems(inventory: Inventory, database: Database) -> tuple[Unma
         if _is_of_a_container(package):
             missing[f"{package.type} in {package.layer}"] += 1
             continue
-        ecosystem = ecosystems.of_package(package.type, inventory.os, package.vendor)
+        ecosystem = _ecosystem(package, inventory.os)
         if ecosystem not in known:
             missing[ecosystem or _nameless(package.type, inventory.os)] += 1
             continue
@@ -105,7 +105,7 @@ def asked(package: Package, os: OperatingSystem) -> frozenset[tuple[str, str]]:
     """The same of one package; none where no database has an answer for it."""
     if package.running_kernel is False or _is_of_a_container(package):
         return frozenset()
-    ecosystem = ecosystems.of_package(package.type, os, package.vendor)
+    ecosystem = _ecosystem(package, os)
     if not ecosystem:
         return frozenset()
     names = {(ecosystem, _asked(package, ecosystem)[0])}
@@ -125,15 +125,24 @@ def _nameless(package_type: str, os: OperatingSystem) -> str:
     return package_type
 
 
+def _ecosystem(package: Package, os: OperatingSystem) -> str:
+    """The ecosystem whose feeds speak of the package, "" where none does."""
+    _built_from, release = ecosystems.backport(package.version)
+    return ecosystems.of_package(package.type, os, package.vendor, release)
+
+
 def _asked(package: Package, ecosystem: str) -> tuple[str, str]:
     """The name and the version by which the ecosystem's feeds know the package."""
     if ecosystem.startswith(_BY_SOURCE):
         name = package.source_name or package.name
+        version = package.source_version or package.version
         if name.startswith(_SIGNED):
             # The signed kernel is built from a package of its own, with versions of its own; the
             # binary has the version of the kernel proper, of which the feeds speak.
-            return _SIGNED_KERNEL.sub("linux", name), package.version
-        return name, package.source_version or package.version
+            name, version = _SIGNED_KERNEL.sub("linux", name), package.version
+        if ecosystem.startswith("Debian:"):
+            version, _release = ecosystems.backport(version)
+        return name, version
     return ecosystems.normal_name(ecosystem, package.name), package.version
 
 
@@ -169,14 +178,9 @@ class Matcher:
 
     def _match(self, inventory: Inventory, today: date | None) -> list[Finding]:
         known = self._database.ecosystems
-        origins = {(package.type, package.vendor) for package in inventory.packages}
-        of_origin = {
-            (kind, vendor): ecosystems.of_package(kind, inventory.os, vendor)
-            for kind, vendor in origins
-        }
         findings: list[Finding] = []
         for package in sorted(inventory.packages, key=_BY_NAME):
-            ecosystem = of_origin[package.type, package.vendor]
+            ecosystem = _ecosystem(package, inventory.os)
             if (
                 ecosystem in known
                 and package.running_kernel is not False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.advisories import Database, build
-from sidelight.matching import Matcher, match, unmatched_ecosystems
+from sidelight.matching import Matcher, match, questions, unmatched_ecosystems
 from sidelight.model import (
     Finding,
     FixAvailable,
@@ -100,9 +100,53 @@ def test_debian_matches_the_source_package_and_its_version(tmp_path: Path) -> No
     assert found(tmp_path, records, mended) == []
 
 
-def test_alpine_matches_the_origin(tmp_path: Path) -> None:
-    records = [osv("CVE-2024-0001", "Alpine:v3.19", "openssl", "3.1.4-r5")]
-    os = OperatingSystem(id="alpine", version_id="3.19.1")
+def test_debians_backports_are_builds_of_the_release_they_come_from(tmp_path: Path) -> None:
+    records = [
+        osv("CVE-2024-0001", "Debian:12", "x"),
+        osv("CVE-2024-0002", "Debian:12", "x", "1.0-1+deb12u1"),
+        osv("CVE-2024-0001", "Debian:13", "x", "1.2-3"),
+        osv("CVE-2024-0003", "Debian:13", "x", "1.2-4"),
+    ]
+    records[2]["id"] = "DEBIAN-CVE-2024-0001"
+    backported = package("deb", "x", "1.2-3~bpo12+1+b1", source_version="1.2-3~bpo12+1")
+    (finding,) = found(tmp_path, records, backported)
+    assert (finding.vulnerability, finding.fixed_version) == ("CVE-2024-0003", "1.2-4")
+    # Its signed kernel too, and one that an upgrade from Debian 11 left behind is Debian 12's.
+    kernel = package("deb", "x", "1.2-2~bpo12+1", source_name="linux-signed-amd64")
+    assert len(found(tmp_path, [osv("CVE-2024-0003", "Debian:13", "linux", "1.2-3")], kernel)) == 1
+    left = package("deb", "x", "1.0-1~bpo11+1")
+    assert {item.vulnerability for item in found(tmp_path, records, left)} == {
+        "CVE-2024-0001",
+        "CVE-2024-0002",
+    }
+
+
+def test_a_backport_of_a_release_without_advisories_is_told(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.json"
+    feed.write_text(json.dumps(osv("CVE-2024-0001", "Debian:12", "x")))
+    build([feed], tmp_path / "db")
+    packages = (package("deb", "x", "1.2-3~bpo12+1"),)
+    with Database.open(tmp_path / "db") as database:
+        inventory = Inventory(Status.COMPLETE, BOOKWORM, packages)
+        assert match(inventory, database) == []
+        (told,) = unmatched_ecosystems(inventory, database)
+    assert (told.ecosystem, told.packages) == ("Debian:13", 1)
+    assert questions(inventory) == {("Debian:13", "x")}
+
+
+@pytest.mark.parametrize(
+    ("identity", "version", "ecosystem"),
+    [
+        ("alpine", "3.19.1", "Alpine:v3.19"),
+        ("wolfi", "20230201", "Wolfi"),
+        ("chainguard", "20230214", "Chainguard"),
+    ],
+)
+def test_apks_distributions_match_the_origin(
+    tmp_path: Path, identity: str, version: str, ecosystem: str
+) -> None:
+    records = [osv("CVE-2024-0001", ecosystem, "openssl", "3.1.4-r5")]
+    os = OperatingSystem(id=identity, version_id=version)
     library = package("apk", "libcrypto3", "3.1.4-r4", source_name="openssl")
     (finding,) = found(tmp_path, records, library, os=os)
     assert finding.remediation == "apk add --upgrade libcrypto3"
@@ -262,6 +306,9 @@ def test_what_fedora_built_for_another_distribution_is_epels(tmp_path: Path) -> 
     epel = package("rpm", "x", "1-1.el9", vendor="Fedora Project")
     assert found(tmp_path, records, epel, os=os)
     assert not found(tmp_path, records, replace(epel, vendor="AlmaLinux"), os=os)
+    records = [osv("FEDORA-2", "EPEL:7", "x", "2-1.el7", aliases=["CVE-2024-0001"])]
+    amazon = OperatingSystem(id="amzn", version_id="2")
+    assert found(tmp_path, records, replace(epel, version="1-1.el7"), os=amazon)
 
 
 def test_findings_come_sorted_whatever_the_inventorys_order(tmp_path: Path) -> None:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 _RED_HAT_MAIN = re.compile(r"enterprise_linux:(\d+)(?:\.\d+)?(?:::.*)?")
 _RED_HAT_LONG = re.compile(r"(?:rhel|enterprise_linux)_(\w+):(\d+)(\.\d+)?(?:::.*)?")
 _RED_HAT_ADDED = re.compile(r"(\w+):([\w.]+)::el(\d+)")
-_SUSE = re.compile(r"(?:SUSE )?Linux Enterprise (?!Micro).*?\b(\d{2})(?:[ -]SP(\d+))?(?:-(\w+))?")
+_SUSE = re.compile(
+    r"(?:SUSE )?Linux Enterprise (?!Micro).*?\b(\d{2})(?:(?:[ -]SP|\.)(\d+))?(?:-(\w+))?"
+)
 _SUSE_MICRO = re.compile(r"(?:SUSE )?Linux(?: Enterprise)? Micro (\d+\.\d+)")
 _UBUNTU = re.compile(
     r"(?:Pro:)?(?:(FIPS[\w-]*|Realtime\w*):)?(\d+\.\d+)(?::LTS)?(?::.*)?", re.IGNORECASE
 )
+
+_BACKPORTED_TO = re.compile(r"([0-9]{1,2})\+")
 
 _ENTERPRISE = {"Red Hat", "AlmaLinux", "Rocky Linux", "Oracle Linux"}
 # Language ecosystems by purl type.
@@ -109,6 +113,7 @@ def of_machine(os: OperatingSystem) -> str:
 
 _ROLLING = {
     "bottlerocket": "Bottlerocket",  # one list for all its versions
+    "chainguard": "Chainguard",
     "opensuse-tumbleweed": "openSUSE:Tumbleweed",
     "wolfi": "Wolfi",
 }
@@ -118,6 +123,7 @@ _WHOLE_VERSION = {
     "fedora": "Fedora:",
     "opensuse-leap": "openSUSE:Leap ",
     "sle-micro": "SUSE Micro:",
+    "sl-micro": "SUSE Micro:",
 }
 _MAJOR_VERSION = {
     "debian": "Debian",
@@ -129,16 +135,33 @@ _MAJOR_VERSION = {
 }
 
 
-def of_package(package_type: str, os: OperatingSystem, vendor: str = "") -> str:
+def of_package(
+    package_type: str, os: OperatingSystem, vendor: str = "", backported_to: str = ""
+) -> str:
     """The database's ecosystem of a package, or "" for a type that no feed speaks of.
 
-    Packages that Fedora built for another distribution are EPEL's.
+    Packages that Fedora built for another distribution are EPEL's; `backported_to` is the release
+    that `backport` tells of a version: such a build is of the release after it.
     """
-    if package_type in OS_TYPES:
-        own = of_machine(os)
-        name, _colon, major = own.partition(":")
-        return f"EPEL:{major}" if vendor == "Fedora Project" and name in _ENTERPRISE else own
-    return LANGUAGES.get(package_type, "")
+    if package_type not in OS_TYPES:
+        return LANGUAGES.get(package_type, "")
+    own = of_machine(os)
+    name, _colon, major = own.partition(":")
+    if backported_to and name == "Debian":
+        return f"Debian:{int(backported_to) + 1}"
+    if vendor == "Fedora Project" and name in _ENTERPRISE:
+        return f"EPEL:{major}"
+    return "EPEL:7" if vendor == "Fedora Project" and own == "Amazon Linux:2" else own
+
+
+def backport(version: str) -> tuple[str, str]:
+    """What a build of Debian's backports was built from, and the release that it was built for.
+
+    `6.5.10-1~bpo12+1` is 6.5.10-1 for Debian 12; the release is "" of any other version.
+    """
+    built_from, mark, rest = version.partition("~bpo")
+    match = _BACKPORTED_TO.match(rest) if mark else None
+    return (version, "") if match is None else (built_from, match[1])
 
 
 def normal_name(ecosystem: str, name: str) -> str:

@@ -13,7 +13,10 @@ compared with a fix of another: it would be found old while it is mended, or the
 - Oracle's Ksplice and FIPS builds have versions above the distribution's own, and errata of their
   own: each is compared with its own line only.
 - Ubuntu's ESM (Pro): where the installed build is an ESM build, ESM's word decides; otherwise the
-  archive's own, and ESM's only where the archive has no fix.
+  archive's own, and ESM's only where the archive has no fix. ESM's kernels have no mark of their
+  own and carry on the archive's versions: what they have mended is not open any more.
+- Ubuntu's FIPS and realtime kernels are sources of their own, and FIPS's other builds have it in
+  their versions (`fips`, `+Fips1`): FIPS's word is for these alone, and decides.
 - Amazon Linux 2's extras: a build belongs to the repository whose fixed versions share most leading
   numbers with it; the core repository on a tie. Where an extra says nothing of a CVE, the core
   repository's word counts for its builds.
@@ -26,6 +29,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sidelight.advisories.formats.oracle_oval import stream_of
+from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,18 +163,26 @@ def _tag(version: str) -> str:
 
 
 def _ubuntu(hits: list[Hit], case: Case) -> list[Hit]:
+    source = case.package.source_name or case.package.name
+    is_fips = "fips" in f"{source} {case.version}".lower()
     hits = [
         hit
         for hit in hits
-        if not case.stream(hit).startswith(("fips", "realtime")) or "fips" in case.version
+        if (is_fips or not _is_fips(case.stream(hit)))
+        and ("realtime" in source or not case.stream(hit).startswith("realtime"))
     ]
-    if "esm" in case.version:
-        decided = case.spoken_of(_is_esm)
-        return [
+    is_own = _is_fips if is_fips else _is_esm
+    mended = _mended(hits, is_own, case)
+    hits = [hit for hit in hits if hit.fixed or not mended.issuperset(case.about(hit.advisory))]
+    if is_fips or "esm" in case.version:
+        decided = case.spoken_of(is_own)
+        hits = [
             hit
             for hit in hits
-            if _is_esm(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
+            if is_own(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
         ]
+    if "esm" in case.version:
+        return hits
     open_here = {
         vulnerability
         for hit in hits
@@ -183,6 +195,31 @@ def _ubuntu(hits: list[Hit], case: Case) -> list[Hit]:
         for hit in hits
         if not _is_esm(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
     ]
+
+
+def _mended(hits: list[Hit], is_own: Callable[[str], bool], case: Case) -> set[int]:
+    """Vulnerabilities without a fix in some stream that the build's own line has mended in it.
+
+    ESM's kernels carry on the archive's line of versions, without a mark.
+    """
+    unfixed = {item for hit in hits if not hit.fixed for item in case.about(hit.advisory)}
+    if not unfixed:
+        return unfixed
+    key = sort_key(case.ecosystem, case.version)
+    return {
+        item
+        for advisory, stream, text in case.fixes
+        if text
+        and is_own(stream)
+        and ("esm" not in text or "esm" in case.version)
+        and not unfixed.isdisjoint(case.about(advisory))
+        and sort_key(case.ecosystem, text) <= key
+        for item in case.about(advisory)
+    }
+
+
+def _is_fips(stream: str) -> bool:
+    return stream.startswith("fips")
 
 
 def _is_esm(stream: str) -> bool:

@@ -159,6 +159,80 @@ def test_esm_decides_for_esm_builds(tmp_path: Path, version: str, found: dict[st
     assert _found(tmp_path, records, JAMMY, _deb(version)) == found
 
 
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("5.4.0-216.236", {"CVE-2024-0001": "5.4.0-218.238"}),
+        ("5.4.0-218.238", {}),
+        ("5.4.0-219.239", {}),
+    ],
+)
+def test_esms_kernels_have_mended_what_the_archive_leaves_open(
+    tmp_path: Path, version: str, found: dict[str, str]
+) -> None:
+    """They carry on the archive's versions, with no mark in them."""
+    rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "5.4.0-218.238"}
+    records = [_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "linux")]
+    package = Package("deb", "linux-image-generic", version, "", "", source_name="linux")
+    assert _found(tmp_path, records, JAMMY, package) == found
+
+
+def test_a_marked_esm_build_tells_nothing_of_a_later_build_of_the_archives(tmp_path: Path) -> None:
+    rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu0.1~esm1"}
+    records = [_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")]
+    found = _found(tmp_path, records, JAMMY, _deb("1.0-1ubuntu0.1"))
+    assert found == {"CVE-2024-0001": ""}
+
+
+def _tracker(name: str, packages: dict[str, dict[str, tuple[str, str]]]) -> dict[str, object]:
+    """An entry of Ubuntu's tracker: by release and package the status and the note."""
+    return {
+        "id": name,
+        "priority": "medium",
+        "packages": {
+            release: {
+                package: {"status": status, "note": note}
+                for package, (status, note) in statuses.items()
+            }
+            for release, statuses in packages.items()
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "found"),
+    [
+        # Their own kernels, whose versions need not say so.
+        ("linux-fips", "5.15.0-73.82", {"CVE-2024-0001": ""}),
+        ("linux-realtime", "5.15.0-1028.31", {"CVE-2024-0001": "5.15.0-1030.33"}),
+        ("linux-realtime", "5.15.0-1030.33", {}),
+        # FIPS's builds of the archive's packages: its updates have mended what its first pocket
+        # and the archive leave open.
+        ("openssl", "3.0.2-0ubuntu1.10+Fips1", {"CVE-2024-0001": "3.0.2-0ubuntu1.12+Fips1"}),
+        ("openssl", "3.0.2-0ubuntu1.12+Fips1", {}),
+        # What FIPS says is of no other build.
+        ("openssl", "3.0.2-0ubuntu1.11", {"CVE-2024-0001": ""}),
+        ("openssl", "3.0.2-0ubuntu1.13", {"CVE-2024-0001": ""}),
+    ],
+)
+def test_fips_and_realtime_speak_of_their_own_builds(
+    tmp_path: Path, source: str, version: str, found: dict[str, str]
+) -> None:
+    needed = ("needed", "")
+    packages = {
+        "jammy": {"openssl": needed},
+        "fips-preview/jammy": {"linux-fips": needed, "openssl": needed},
+        "fips-updates/jammy": {
+            "linux-fips": needed,
+            "openssl": ("released", "3.0.2-0ubuntu1.12+Fips1"),
+        },
+        "realtime/jammy": {"linux-realtime": ("released", "5.15.0-1030.33")},
+    }
+    package = Package("deb", "x", version, "", "", source_name=source)
+    records = [_tracker("CVE-2024-0001", packages)]
+    assert _found(tmp_path, records, JAMMY, package) == found
+
+
 def test_a_fix_that_only_esm_has_is_a_partial_one(tmp_path: Path) -> None:
     rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu1+esm2"}
     feed = tmp_path / "feed.json"

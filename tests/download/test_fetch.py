@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from dispatcher.commands.advisories import advisories
 from sidelight.advisories import Database, build
+from sidelight.advisories.formats import ubuntu_cves
 from sidelight.download import SOURCES, Outcome, chosen, fetch
 from sidelight.download.chains import updateinfo
 from sidelight.download.fetch import Network
@@ -313,6 +314,11 @@ def test_the_command_fetches_lists_and_tells_what_failed(fleet: Fleet) -> None:
     done = CliRunner().invoke(advisories, ["fetch", "--list"])
     assert done.exit_code == 0
     assert "osv-npm" in done.output
+
+
+def test_every_release_of_ubuntu_whose_oval_is_fetched_can_be_read() -> None:
+    files = [source.file.split(".") for source in SOURCES if source.format == "Ubuntu OVAL"]
+    assert {name for _com, _ubuntu, name, *_rest in files} <= ubuntu_cves.CODENAMES.keys()
 
 
 def test_sources_have_names_of_their_own_and_addresses_over_tls() -> None:

@@ -29,6 +29,7 @@ CODENAMES = {
     "oracular": "24.10",
     "plucky": "25.04",
     "questing": "25.10",
+    "resolute": "26.04",
 }
 _OPEN = {"needed", "deferred", "pending"}
 _WAS_OPEN = re.compile(r"was (needed|deferred|pending)")
