@@ -91,6 +91,7 @@ scans = Table(
     _when("finished_at", nullable=True),
     Index("ix_scans_publish", "state", "publish_at"),
     Index("ix_scans_history", "account", "instance", "created_at"),
+    Index("ix_scans_ended", "account", "finished_at"),
 )
 # Two dispatchers that plan the same instance at the same time make one scan.
 LIVE_SCAN = text("state NOT IN ('DONE', 'FAILED')")
