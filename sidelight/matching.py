@@ -206,18 +206,17 @@ class Matcher:
 
     def _ask(self, question: _Question, package: Package) -> dict[int, list[Hit]]:
         """The hits by vulnerability, in the order of their names."""
-        about = self._database.records.about
         names = [question.name, f"src:{question.source}"] if question.source else [question.name]
         found: dict[int, list[Hit]] = {}
         for name in names:
-            for hit in self._hits(question, name, package):
+            for hit, about in self._hits(question, name, package):
                 alone = [hit]  # one list for all that a single erratum mends
-                for number in about(hit.advisory):
+                for number in about:
                     known = found.get(number)
                     found[number] = alone if known is None else [*known, hit]
         return {number: found[number] for number in sorted(found)}
 
-    def _hits(self, question: _Question, name: str, package: Package) -> list[Hit]:
+    def _hits(self, question: _Question, name: str, package: Package) -> list[streams.Told]:
         database = self._database
         group = database.group(question.ecosystem, name)
         if group is None:

@@ -18,15 +18,16 @@ compared with a fix of another: it would be found old while it is mended, or the
 - Ubuntu's FIPS and realtime kernels are sources of their own, and FIPS's other builds have it in
   their versions (`fips`, `+Fips1`): FIPS's word is for these alone, and decides.
 - Amazon Linux 2's extras: a build belongs to the repository whose fixed versions share most leading
-  numbers with it; the core repository on a tie. Where an extra says nothing of a CVE, the core
-  repository's word counts for its builds.
+  numbers with it. Several may ship the same builds (docker, ecs; a livepatch's first build is the
+  kernel's): what one of them has mended in a build is mended. Where an extra says nothing of a CVE,
+  the core repository's word counts for its builds.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sidelight.advisories.formats.oracle_oval import stream_of
 from sidelight.versions import sort_key
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 
 Label = tuple[str, str, str]  # stream, module, state
+Told: TypeAlias = "tuple[Hit, tuple[int, ...]]"  # with the numbers of vulnerabilities
 UNKNOWN = "?"  # the module of a module's build of which nobody says which
 _RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
 
@@ -118,42 +120,54 @@ class Case:
         }
 
 
-def choose(hits: list[Hit], case: Case) -> list[Hit]:
-    """The hits that are of the package's own stream.
+def choose(hits: list[Hit], case: Case) -> list[Told]:
+    """The hits that are of the package's own stream, with the vulnerabilities of which they are.
 
     Rows that do not affect the version count too: they say that their stream has mended it.
     """
-    hits = [hit for hit in hits if case.fits(hit.label)]
+    told = [(hit, case.about(hit.advisory)) for hit in hits if case.fits(hit.label)]
     if not case.group.has_streams:
-        return hits
+        return told
     if case.ecosystem.startswith("Red Hat:"):
-        return _red_hat(hits, minor_release(case.version), case)
+        return _red_hat(told, minor_release(case.version), case)
     if case.ecosystem.startswith("Oracle Linux:"):
         own = stream_of(case.version)
-        return [hit for hit in hits if case.stream(hit) == own]
+        return [item for item in told if case.stream(item[0]) == own]
     if case.ecosystem.startswith("Amazon Linux:"):
-        return _amazon(hits, case)
-    return _ubuntu(hits, case) if case.ecosystem.startswith("Ubuntu:") else hits
+        return _amazon(told, case)
+    return _ubuntu(told, case) if case.ecosystem.startswith("Ubuntu:") else told
 
 
-def _red_hat(hits: list[Hit], minor: str, case: Case) -> list[Hit]:
+def _but(told: list[Told], decided: set[int], concerns: Callable[[Hit], bool]) -> list[Told]:
+    """What was told, less these vulnerabilities of the hits that it concerns."""
+    kept: list[Told] = []
+    for hit, about in told:
+        left = about
+        if not decided.isdisjoint(about) and concerns(hit):
+            left = tuple([number for number in about if number not in decided])
+        if left:
+            kept.append((hit, left))
+    return kept
+
+
+def _red_hat(told: list[Told], minor: str, case: Case) -> list[Told]:
     def of_this_minor(stream: str) -> bool:
         return bool(minor) and is_extended(stream) == minor
 
-    decided = case.spoken_of(of_this_minor)
-    kept: list[Hit] = []
-    for hit in hits:
+    def is_own(hit: Hit) -> bool:
         stream = case.stream(hit)
         if is_extended(stream):
-            if of_this_minor(stream):
-                kept.append(hit)
-        elif stream and not stream.startswith(_RED_HAT):
-            # A product on top: its builds have names or release tags of their own.
-            if hit.fixed and _tag(hit.fixed) == _tag(case.version):
-                kept.append(hit)
-        elif not decided.issuperset(case.about(hit.advisory)):
-            kept.append(hit)
-    return kept
+            return of_this_minor(stream)
+        # A product on top: its builds have names or release tags of their own.
+        on_top = bool(stream) and not stream.startswith(_RED_HAT)
+        return not on_top or (bool(hit.fixed) and _tag(hit.fixed) == _tag(case.version))
+
+    def is_general(hit: Hit) -> bool:
+        stream = case.stream(hit)
+        return not stream or (stream.startswith(_RED_HAT) and not is_extended(stream))
+
+    told = [item for item in told if is_own(item[0])]
+    return _but(told, case.spoken_of(of_this_minor), is_general)
 
 
 def _tag(version: str) -> str:
@@ -162,59 +176,46 @@ def _tag(version: str) -> str:
     return match[0] if match else ""
 
 
-def _ubuntu(hits: list[Hit], case: Case) -> list[Hit]:
+def _ubuntu(told: list[Told], case: Case) -> list[Told]:
     source = case.package.source_name or case.package.name
-    is_fips = "fips" in f"{source} {case.version}".lower()
-    hits = [
-        hit
-        for hit in hits
+    is_fips, is_esm = "fips" in f"{source} {case.version}".lower(), "esm" in case.version
+    told = [
+        (hit, about)
+        for hit, about in told
         if (is_fips or not _is_fips(case.stream(hit)))
         and ("realtime" in source or not case.stream(hit).startswith("realtime"))
     ]
     is_own = _is_fips if is_fips else _is_esm
-    mended = _mended(hits, is_own, case)
-    hits = [hit for hit in hits if hit.fixed or not mended.issuperset(case.about(hit.advisory))]
-    if is_fips or "esm" in case.version:
-        decided = case.spoken_of(is_own)
-        hits = [
-            hit
-            for hit in hits
-            if is_own(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
-        ]
-    if "esm" in case.version:
-        return hits
+    told = _but(told, _mended(told, is_own, case), lambda hit: not hit.fixed)
+    if is_fips or is_esm:
+        told = _but(told, case.spoken_of(is_own), lambda hit: not is_own(case.stream(hit)))
+    if is_esm:
+        return told
     open_here = {
-        vulnerability
-        for hit in hits
-        if not case.stream(hit) and not hit.fixed
-        for vulnerability in case.about(hit.advisory)
+        number for hit, about in told if not case.stream(hit) and not hit.fixed for number in about
     }
     decided = case.spoken_of(lambda stream: not stream) - open_here
-    return [
-        hit
-        for hit in hits
-        if not _is_esm(case.stream(hit)) or not decided.issuperset(case.about(hit.advisory))
-    ]
+    return _but(told, decided, lambda hit: _is_esm(case.stream(hit)))
 
 
-def _mended(hits: list[Hit], is_own: Callable[[str], bool], case: Case) -> set[int]:
+def _mended(told: list[Told], is_own: Callable[[str], bool], case: Case) -> set[int]:
     """Vulnerabilities without a fix in some stream that the build's own line has mended in it.
 
     ESM's kernels carry on the archive's line of versions, without a mark.
     """
-    unfixed = {item for hit in hits if not hit.fixed for item in case.about(hit.advisory)}
+    unfixed = {number for hit, about in told if not hit.fixed for number in about}
     if not unfixed:
         return unfixed
     key = sort_key(case.ecosystem, case.version)
     return {
-        item
+        number
         for advisory, stream, text in case.fixes
         if text
         and is_own(stream)
         and ("esm" not in text or "esm" in case.version)
         and not unfixed.isdisjoint(case.about(advisory))
         and sort_key(case.ecosystem, text) <= key
-        for item in case.about(advisory)
+        for number in case.about(advisory)
     }
 
 
@@ -226,19 +227,24 @@ def _is_esm(stream: str) -> bool:
     return stream.startswith(("esm", "pro"))
 
 
-def _amazon(hits: list[Hit], case: Case) -> list[Hit]:
+def _amazon(told: list[Told], case: Case) -> list[Told]:
     best: dict[str, int] = {}
     for stream, text in {(stream, text) for _advisory, stream, text in case.fixes}:
         best[stream] = max(best.get(stream, 0), shared_numbers(case.version, text))
     longest = max(best.values(), default=0)
-    own = min((stream for stream, shared in best.items() if shared == longest), default="")
-    decided = case.spoken_of(lambda stream: stream == own)
-    return [
-        hit
-        for hit in hits
-        if case.stream(hit) == own
-        or (not case.stream(hit) and not decided.issuperset(case.about(hit.advisory)))
-    ]
+    own = {stream for stream, shared in best.items() if shared == longest}
+    spoken = {
+        (stream, number)
+        for advisory, stream, _text in case.fixes
+        if stream in own
+        for number in case.about(advisory)
+    }
+    unmended = {(case.stream(hit), number) for hit, about in told for number in about}
+    mended = {number for _stream, number in spoken - unmended}
+    decided = {number for _stream, number in spoken}
+    told = [item for item in told if not case.stream(item[0]) or case.stream(item[0]) in own]
+    told = _but(told, mended, lambda hit: case.stream(hit) in own)
+    return _but(told, decided, lambda hit: case.stream(hit) not in own)
 
 
 def shared_numbers(one: str, other: str) -> int:

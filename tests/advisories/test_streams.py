@@ -332,3 +332,46 @@ def test_where_an_extra_says_nothing_the_core_repositorys_word_counts(tmp_path: 
     assert _found(tmp_path, records, os, _rpm("golang", "1.19.10-1.amzn2")) == {
         "CVE-2024-0001": "1.20.6-1.amzn2"
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "found"),
+    [
+        # Both extras ship the build, and one of them says that it mends the first.
+        ("runc", "1.1.4-1.amzn2", {"CVE-2024-0002": "1.1.5-1.amzn2"}),
+        (
+            "runc",
+            "1.1.3-1.amzn2",
+            {
+                "CVE-2024-0001": "1.1.5-1.amzn2",
+                "CVE-2024-0002": "1.1.5-1.amzn2",
+                "CVE-2024-0005": "1.1.4-1.amzn2",
+            },
+        ),
+        # The kernel's erratum brings the first build of its livepatch, the livepatches' all others.
+        ("kernel-livepatch-5.10.1-1", "1.0-0.amzn2", {"CVE-2024-0004": "1.0-1.amzn2"}),
+        ("kernel-livepatch-5.10.1-1", "1.0-1.amzn2", {}),
+    ],
+)
+def test_what_any_repository_has_mended_in_a_build_that_several_ship_is_mended(
+    tmp_path: Path, name: str, version: str, found: dict[str, str]
+) -> None:
+    def alas(name: str, cves: list[str], package: str, build: str) -> dict[str, object]:
+        version, _hyphen, release = build.partition("-")
+        row = {"Name": package, "Version": version, "Release": f"{release}.amzn2", "Epoch": "0"}
+        return {
+            "ID": name,
+            "Pkglist": {"Collection": {"Package": [row]}},
+            "References": {"Reference": [{"ID": cve, "Type": "cve"} for cve in cves]},
+        }
+
+    livepatch = "kernel-livepatch-5.10.1-1"
+    records = [
+        alas("ALAS2DOCKER-2024-1", ["CVE-2024-0001", "CVE-2024-0002"], "runc", "1.1.5-1"),
+        alas("ALAS2DOCKER-2023-1", ["CVE-2024-0005"], "runc", "1.1.4-1"),
+        alas("ALAS2ECS-2024-1", ["CVE-2024-0001"], "runc", "1.1.4-1"),
+        alas("ALAS2KERNEL-5.10-2024-1", ["CVE-2024-0003"], livepatch, "1.0-0"),
+        alas("ALAS2LIVEPATCH-2024-1", ["CVE-2024-0004"], livepatch, "1.0-1"),
+    ]
+    os = OperatingSystem(id="amzn", version_id="2")
+    assert _found(tmp_path, records, os, _rpm(name, version)) == found
