@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, union_all
 
 from sidelight.store.rows import Cost, CostSum
 from sidelight.store.schema import costs, scans
-from sidelight.store.statements import insert
+from sidelight.store.statements import insert, once
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -98,11 +98,13 @@ def _cost_sum(row: Any) -> CostSum:
 
 def add_cost(connection: Connection, cost: Cost) -> None:
     """Add within a transaction."""
+    connection.execute(_adding(connection), asdict(cost))
+
+
+@once
+def _adding(connection: Connection) -> Any:
     adding = insert(connection, costs)
-    connection.execute(
-        adding.on_conflict_do_update(
-            index_elements=["scan"],
-            set_={column.name: column + adding.excluded[column.name] for column in _SUMS},
-        ),
-        asdict(cost),
+    return adding.on_conflict_do_update(
+        index_elements=["scan"],
+        set_={column.name: column + adding.excluded[column.name] for column in _SUMS},
     )

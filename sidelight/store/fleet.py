@@ -12,7 +12,7 @@ from sidelight.model import Instance
 from sidelight.store import codec
 from sidelight.store.rows import LIVE, TERMINAL, Coverage, Known, Scan, State
 from sidelight.store.schema import coverage, instances, scans
-from sidelight.store.statements import insert
+from sidelight.store.statements import insert, once
 from sidelight.store.transitions import release
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _write_changed(
         else:
             changed.append(row)
     if changed:
-        _upsert(connection, instances, ["account", "instance"], changed)
+        _upsert(connection, instances, ("account", "instance"), changed)
     if same:
         seen = update(instances).where(here, instances.c.instance.in_(same))
         connection.execute(seen.values(seen_at=now))
@@ -217,7 +217,7 @@ def write_coverage(connection: Connection, rows: Sequence[Coverage], now: dateti
         if not scanned:
             for one in values:
                 del one["scanned_at"]
-        _upsert(connection, coverage, ["account", "instance"], values)
+        _upsert(connection, coverage, ("account", "instance"), values)
 
 
 def _row(instance: Instance, now: datetime) -> dict[str, Any]:
@@ -233,9 +233,16 @@ def _row(instance: Instance, now: datetime) -> dict[str, Any]:
 
 
 def _upsert(
-    connection: Connection, table: Any, keys: list[str], rows: list[dict[str, Any]]
+    connection: Connection, table: Any, keys: tuple[str, ...], rows: list[dict[str, Any]]
 ) -> None:
     """Insert rows of the same columns, or change those that are there."""
+    connection.execute(_upserting(connection, table, keys, tuple(rows[0])), rows)
+
+
+@once
+def _upserting(
+    connection: Connection, table: Any, keys: tuple[str, ...], columns: tuple[str, ...]
+) -> Any:
     adding = insert(connection, table)
-    changed = {name: adding.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(adding.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    changed = {name: adding.excluded[name] for name in columns if name not in keys}
+    return adding.on_conflict_do_update(index_elements=keys, set_=changed)

@@ -12,7 +12,7 @@ from sidelight.model import Inventory
 from sidelight.store import codec
 from sidelight.store.schema import instances, inventories
 from sidelight.store.software import load_set, store_set
-from sidelight.store.statements import insert
+from sidelight.store.statements import insert, once
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,8 @@ def store_inventory(
 ) -> None:
     """Replace an instance's inventory; its findings are by no database yet."""
     values = {
+        "account": scan.account,
+        "instance": scan.instance,
         "region": scan.region,
         "scan": scan.id,
         "status": inventory.status.value,
@@ -36,11 +38,15 @@ def store_inventory(
         "advisories": 0,
         "document": codec.pack(replace(inventory, packages=())),
     }
-    connection.execute(
-        insert(connection, inventories)
-        .values(account=scan.account, instance=scan.instance, **values)
-        .on_conflict_do_update(index_elements=["account", "instance"], set_=values)
-    )
+    connection.execute(_storing(connection), values)
+
+
+@once
+def _storing(connection: Connection) -> Any:
+    adding = insert(connection, inventories)
+    keys = ("account", "instance")
+    changed = {c.name: adding.excluded[c.name] for c in inventories.c if c.name not in keys}
+    return adding.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def load_inventory(connection: Connection, account: str, instance: str) -> Inventory:

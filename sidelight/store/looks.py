@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from sidelight.errors import LeaseLostError
 from sidelight.store.rows import Scan, Snapshot, State
 from sidelight.store.schema import looks, scans, snapshots
-from sidelight.store.statements import insert, parts
+from sidelight.store.statements import insert, once, parts
 from sidelight.store.transitions import claiming, free, kept, release, remember, scan_of
 
 if TYPE_CHECKING:
@@ -138,11 +138,16 @@ def _schedule(
     connection: Connection, scan: Scan, now: datetime, at: datetime, latest: datetime
 ) -> bool:
     """A look at the scan's place at that time; False where there is one by `latest` anyway."""
+    values = {"account": scan.account, "region": scan.region, "due_at": at}
+    between = {"past": now + EARLY, "latest": latest}
+    return connection.execute(_scheduling(connection), values | between).first() is not None
+
+
+@once
+def _scheduling(connection: Connection) -> Any:
     adding = insert(connection, looks)
-    statement = adding.on_conflict_do_update(
+    return adding.on_conflict_do_update(
         index_elements=["account", "region"],
         set_={"due_at": adding.excluded.due_at},
-        where=or_(looks.c.due_at <= now + EARLY, looks.c.due_at > latest),
+        where=or_(looks.c.due_at <= bindparam("past"), looks.c.due_at > bindparam("latest")),
     ).returning(looks.c.due_at)
-    values = {"account": scan.account, "region": scan.region, "due_at": at}
-    return connection.execute(statement, values).first() is not None

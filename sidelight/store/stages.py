@@ -17,7 +17,7 @@ from sqlalchemy import Connection, case, select
 
 from sidelight.store.rows import State
 from sidelight.store.schema import stage_times
-from sidelight.store.statements import insert
+from sidelight.store.statements import insert, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,16 +113,20 @@ def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
         "took": max(0.0, (now - scan.entered_at).total_seconds()) if to is not scan.state else 0.0,
         "ended_at": now,
     }
+    connection.execute(_adding(connection), values)
+
+
+@once
+def _adding(connection: Connection) -> Any:
     adding = insert(connection, stage_times)
     new = adding.excluded
     added = {name: stage_times.c[name] + new[name] for name in ("runs", "waited", "ran", "paced")}
     # Runs before the last leave nothing here.
     took = case((new.took > 0, new.took), else_=stage_times.c.took)
-    statement = adding.on_conflict_do_update(
+    return adding.on_conflict_do_update(
         index_elements=["scan", "stage"],
         set_={**added, "took": took, "ended_at": new.ended_at},
     )
-    connection.execute(statement, values)
 
 
 @dataclass(frozen=True, slots=True)

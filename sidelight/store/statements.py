@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,18 +12,39 @@ from sqlalchemy.exc import DBAPIError
 from sidelight.store.schema import sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Column, Table
 
 # SQLite takes 32,766 parameters and PostgreSQL 65,535: far fewer plan better.
 PART = 500
 
+P = ParamSpec("P")
+
 
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that can have an ON CONFLICT."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
+
+
+def once(
+    build: Callable[Concatenate[Connection, P], Any],
+) -> Callable[Concatenate[Connection, P], Any]:
+    """A statement that is built at its first use, for each dialect and arguments (hashable ones).
+
+    To build an upsert takes SQLAlchemy ten times as long as to run it.
+    """
+    built: dict[tuple[Any, ...], Any] = {}
+
+    @wraps(build)
+    def statement(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        key = (connection.dialect.name, *args, *kwargs.items())
+        if key not in built:
+            built[key] = build(connection, *args, **kwargs)
+        return built[key]
+
+    return statement
 
 
 def parts(items: Sequence[Any], size: int = PART) -> Iterator[Sequence[Any]]:
@@ -85,13 +106,16 @@ def raised(connection: Connection, name: str, by: int = 1) -> int:
 
     So numbers are given in the order of the commits, and a rollback leaves no gap.
     """
-    table = insert(connection, sequences)
-    connection.execute(
-        table.values(name=name, value=by).on_conflict_do_update(
-            index_elements=["name"], set_={"value": sequences.c.value + by}
-        )
-    )
+    connection.execute(_raising(connection), {"name": name, "value": by})
     return value(connection, name) - by
+
+
+@once
+def _raising(connection: Connection) -> Any:
+    adding = insert(connection, sequences)
+    return adding.on_conflict_do_update(
+        index_elements=["name"], set_={"value": sequences.c.value + adding.excluded.value}
+    )
 
 
 def value(connection: Connection, name: str, *, share: bool = False) -> int:

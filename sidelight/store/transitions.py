@@ -20,7 +20,7 @@ from sidelight.errors import LeaseLostError
 from sidelight.store.rows import KEPT, TERMINAL, Event, Keeper, Scan, Snapshot, State
 from sidelight.store.schema import events, intents, scans, snapshots
 from sidelight.store.stages import end_turn
-from sidelight.store.statements import insert
+from sidelight.store.statements import insert, once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,18 +134,16 @@ def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
     """Write snapshots, new or known."""
     if not made:
         return
-    adding = insert(connection, snapshots)
-    statement = adding.on_conflict_do_update(
-        index_elements=["id"],
-        set_={
-            "state": adding.excluded.state,
-            "deleted_at": adding.excluded.deleted_at,
-            "receipt": adding.excluded.receipt,
-        },
-    )
     for snapshot in made:
         values = {column.name: getattr(snapshot, column.name) for column in snapshots.c}
-        connection.execute(statement, values)
+        connection.execute(_remembering(connection), values)
+
+
+@once
+def _remembering(connection: Connection) -> Any:
+    adding = insert(connection, snapshots)
+    changed = {name: adding.excluded[name] for name in ("state", "deleted_at", "receipt")}
+    return adding.on_conflict_do_update(index_elements=["id"], set_=changed)
 
 
 def note(connection: Connection, event: Event) -> None:
