@@ -18,7 +18,7 @@ from sidelight.errors import LeaseLostError
 from sidelight.store.rows import Scan, Snapshot, State
 from sidelight.store.schema import looks, scans, snapshots
 from sidelight.store.statements import insert, once, parts
-from sidelight.store.transitions import claiming, free, kept, release, remember, scan_of
+from sidelight.store.transitions import EARLY, claiming, free, kept, release, remember, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from sidelight.store.clock import Clock
     from sidelight.store.engine import Database
-
-# A message that comes so much before its time is the look itself: clocks differ a little.
-EARLY = timedelta(seconds=0.1)
 
 
 @dataclass(frozen=True, slots=True)

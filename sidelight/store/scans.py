@@ -18,6 +18,7 @@ from sidelight.store.rows import LIVE, Event, Keeper, Scan, Snapshot, State
 from sidelight.store.schema import events, intents, scans, snapshots
 from sidelight.store.statements import insert, parts
 from sidelight.store.transitions import (
+    EARLY,
     SCAN_COLUMNS,
     by,
     change,
@@ -116,7 +117,7 @@ class Scans:
         also takes what it keeps, and keeps what it takes.
         """
         now = self._clock()
-        wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now
+        wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now + EARLY
         statement = claiming(now, seconds, *wanted, keeper=keeper)
         with self._database.write() as connection:
             row = connection.execute(statement).first()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # A message that nobody picked up is published again after this.
 GRACE = timedelta(seconds=60)
+# One that comes so much before its time is in time: workers' clocks differ a little.
+EARLY = timedelta(seconds=0.1)
 
 SCAN_COLUMNS = [
     scans.c[name]

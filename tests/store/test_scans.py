@@ -100,6 +100,15 @@ def test_a_postponed_scan_is_not_claimed_before_its_time(store: Store, clock: Cl
     assert (again.attempts, again.last_error) == (2, "throttled")
 
 
+def test_a_message_that_a_clock_brings_a_little_early_is_in_time(
+    store: Store, clock: Clock
+) -> None:
+    held = claimed(store, new(store).id)
+    store.scans.postpone(held, 30)
+    clock.advance(29.95)
+    assert claimed(store, held.id).attempts == 1
+
+
 def test_waiting_is_no_attempt(store: Store) -> None:
     held = claimed(store, new(store).id)
     store.scans.postpone(held, 0)
