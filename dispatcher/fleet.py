@@ -133,7 +133,7 @@ def _scan(
         click.echo(report.progress_line(started.scans), err=True)
         return
     _follow(control, ids, own)
-    swept = [(place, control.sweep(place)) for place in started.reached]
+    swept, unswept = control.sweep_everywhere(started.reached)
     scans = control.store.scans.select(ids)
     costs = control.store.costs.of(ids)
     if given["form"] == "json":
@@ -149,7 +149,8 @@ def _scan(
         console.print(report.cost_table(scans, costs, _names(control.store)))
         for line in report.swept_lines(swept):
             console.print(line)
-    _exit(scans, started.unreachable)
+    _tell_unswept(unswept)
+    _exit(scans, [*started.unreachable, *unswept])
 
 
 def _follow(control: Control, ids: Sequence[str], own: Embedded | None) -> None:
@@ -256,8 +257,7 @@ def sweep_fleet(form: str, dry_run: bool, **given: Any) -> None:
     else:
         for line in report.swept_lines(swept):
             click.echo(line)
-    for one in closed:
-        click.echo(f"sidelight: not swept: {one}", err=True)
+    _tell_unswept(closed)
     if closed or any(one.failed for _, one in swept):
         sys.exit(FAILED)
 
@@ -295,6 +295,11 @@ def _tell(started: Started) -> None:
         raise started.unreachable[0].error
     for one in started.unreachable:
         click.echo(f"sidelight: not looked at: {one}", err=True)
+
+
+def _tell_unswept(closed: Sequence[Unreachable]) -> None:
+    for one in closed:
+        click.echo(f"sidelight: not swept: {one}", err=True)
 
 
 def _exit(scans: Sequence[Scan], unreachable: Sequence[Unreachable]) -> None:

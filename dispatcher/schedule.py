@@ -159,9 +159,8 @@ class Schedule:
             started = control.start_everywhere(
                 places, self._configuration, on_demand=False, stopped=self._stop.is_set
             )
-            swept, unswept = control.sweep_everywhere(
-                list(started.reached), stopped=self._stop.is_set
-            )
+            # Also where no instance could be looked at: a snapshot there costs the same.
+            swept, unswept = control.sweep_everywhere(places, stopped=self._stop.is_set)
             if self._stop.is_set():
                 return
             control.reevaluate(everywhere=True)
@@ -174,9 +173,10 @@ class Schedule:
             log.exception("round")
             return
         self._failed_at, self._error = None, ""
+        closed = {(one.account, one.region) for one in (*started.unreachable, *unswept)}
         log.info(
             "round: %d places, %d live scans, %d places closed, %d orphans",
-            len(started.reached), len(started.scans), len(started.unreachable) + len(unswept),
+            len(started.reached), len(started.scans), len(closed),
             sum(len(one.orphans) for _, one in swept),
         )  # fmt: skip
 

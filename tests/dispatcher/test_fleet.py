@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dispatcher.embedded import Embedded
+from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import LIVE, Store
 from tests.faults.test_killed_workers import advisories, image
@@ -101,6 +102,15 @@ def test_a_fleet_is_scanned_to_its_end_and_says_what_it_saw(
     assert fleet.json("status") == []
     for command in (["findings"], ["coverage"], ["status", "--all"], ["sweep"]):
         assert fleet(*command).returncode == 0
+
+
+def test_where_no_snapshots_can_be_listed_all_else_is_told(fleet: Fleet, image: Path) -> None:
+    fleet.cloud.add_instance("private", [image], tags={"InspectorEc2Exclusion": ""})
+    fleet.cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "DescribeSnapshots")])
+    done = fleet("scan", "--format", "json")
+    assert done.returncode == 3
+    assert "not swept" in done.stderr
+    assert [row["name"] for row in json.loads(done.stdout)["coverage"]] == ["private"]
 
 
 def test_a_second_run_finds_the_same(fleet: Fleet, image: Path) -> None:

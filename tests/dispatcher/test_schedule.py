@@ -20,6 +20,7 @@ from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
 from tests.workers.bench import Clock
+from workers.context import DEPLOYMENT_TAG, SCAN_TAG
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,6 +94,22 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     # Nobody took the messages: after a grace each was sent again.
     assert len(control.messages) >= 4
     assert control.store.singletons.done_at(ROUND) is not None
+
+
+def test_a_place_whose_instances_cannot_be_listed_is_swept_all_the_same(
+    dispatcher: Callable[[], tuple[Schedule, InProcess]], cloud: LocalCloud, clock: Clock
+) -> None:
+    schedule, control = dispatcher()
+    turns(schedule, 1, lambda: None)
+    (scan, _) = control.store.scans.select()
+    ec2 = control._ec2(*control.places((), ()))
+    tags = {SCAN_TAG: "ended long ago", DEPLOYMENT_TAG: control.deployment}
+    ec2.create_snapshots(scan.instance, tags, "of a killed worker")
+    cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "DescribeInstances")])
+    clock.advance(3600)
+    turns(dispatcher()[0], 1, lambda: None)
+    assert cloud.snapshots() == []
+    assert [one.orphans for one in control.store.sweeps.all()] == [1]
 
 
 def test_the_second_dispatcher_stands_by_and_goes_on_where_the_first_died(
