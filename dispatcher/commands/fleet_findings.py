@@ -171,7 +171,7 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
 @store_option
 @format_option
 def tidy(form: str, store_url: str | None) -> None:
-    """Delete what has served its time: closed findings, old events, packages nobody has."""
+    """Delete what has served its time: ended scans, closed findings, old events."""
     with opened_store(store_url) as store:
         store.rules.judge()
         tidied = asdict(store.tidying.run())

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, delete, func, select, union_all
 
 from sidelight.store.rows import Cost, CostSum
-from sidelight.store.schema import costs, scans
-from sidelight.store.statements import insert, once
+from sidelight.store.schema import cost_days, costs, scans
+from sidelight.store.statements import insert, once, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Select
 
     from sidelight.store.engine import Database
 
-_SUMS = [costs.c[name] for name in Cost.__dataclass_fields__ if name != "scan"]
+_NAMES = [name for name in Cost.__dataclass_fields__ if name != "scan"]
+_SUMS = [costs.c[name] for name in _NAMES]
 
 
 # What costs are summed by, the widest first.
@@ -61,7 +65,9 @@ class Costs:
     def sums(self, by: Collection[str] = (), since: datetime | None = None) -> list[CostSum]:
         """Sums by some of BY, in their order; of scans that were made since then.
 
-        A scan that has cost nothing counts as a scan. Raises ValueError for what is not in BY.
+        A scan that has cost nothing counts as a scan. Of scans that are not kept any more (see
+        tidying.py) days are known, whole ones, and no instances. Raises ValueError for what is
+        not in BY.
         """
         chosen = [(name, self._group(name)) for name in BY if name in by]
         if len(chosen) != len(set(by)):
@@ -75,12 +81,16 @@ class Costs:
             )
             .select_from(scans.outerjoin(costs, scans.c.id == costs.c.scan))
             .group_by(*groups)
-            .order_by(*groups)
         )
+        days = _of_days([name for name, _ in chosen])
         if since is not None:
             query = query.where(scans.c.created_at >= since)
+            days = days.where(cost_days.c.day >= since.astimezone(UTC).date().isoformat())
         with self._database.read() as connection:
-            return [_cost_sum(row) for row in connection.execute(query)]
+            found = [_cost_sum(row) for row in connection.execute(query)]
+            if "instance" not in by:
+                found += [_cost_sum(row) for row in connection.execute(days)]
+        return _added(found)
 
     def _group(self, name: str) -> Any:
         if name != "day":
@@ -88,6 +98,25 @@ class Costs:
         if self._database.engine.dialect.name == "sqlite":
             return func.date(scans.c.created_at)
         return func.to_char(func.timezone("UTC", scans.c.created_at), "YYYY-MM-DD")
+
+
+def _of_days(by: Sequence[str]) -> Select[Any]:
+    groups = [cost_days.c[name] for name in by if name != "instance"]
+    sums = [func.sum(cost_days.c[name]).label(name) for name in ("scans", *_NAMES)]
+    # Without groups a sum of nothing would be a row of NULLs.
+    return select(*groups, *sums).group_by(*groups).having(func.count() > 0)
+
+
+def _added(found: Iterable[CostSum]) -> list[CostSum]:
+    """One for each of what is summed by, in order."""
+    groups: dict[tuple[str, ...], list[CostSum]] = {}
+    for one in found:
+        groups.setdefault((one.day, one.account, one.region, one.instance), []).append(one)
+    names = ("scans", *_NAMES)
+    return [
+        replace(some[0], **{name: sum(getattr(one, name) for one in some) for name in names})
+        for _, some in sorted(groups.items())
+    ]
 
 
 def _cost_sum(row: Any) -> CostSum:
@@ -107,4 +136,38 @@ def _adding(connection: Connection) -> Any:
     return adding.on_conflict_do_update(
         index_elements=["scan"],
         set_={column.name: column + adding.excluded[column.name] for column in _SUMS},
+    )
+
+
+def add_up(connection: Connection, ended: Sequence[Any]) -> None:
+    """Keep the costs of scans (rows with `id`, `account`, `region`, `created_at`) by day alone.
+
+    Within the transaction that deletes the scans.
+    """
+    sums: dict[tuple[str, str, str], dict[str, Any]] = {}
+    known: dict[str, Any] = {}
+    ids = [row.id for row in ended]
+    for part in parts(ids):
+        rows = connection.execute(select(costs).where(costs.c.scan.in_(part)))
+        known |= {row.scan: row for row in rows}
+        connection.execute(delete(costs).where(costs.c.scan.in_(part)))
+    for row in ended:
+        key = (row.created_at.date().isoformat(), row.account, row.region)
+        added = sums.setdefault(key, dict.fromkeys(("scans", *_NAMES), 0))
+        added["scans"] += 1
+        if row.id in known:
+            for name in _NAMES:
+                added[name] += getattr(known[row.id], name)
+    for key in sorted(sums):
+        values = dict(zip(("day", "account", "region"), key, strict=True))
+        connection.execute(_adding_up(connection), values | sums[key])
+
+
+@once
+def _adding_up(connection: Connection) -> Any:
+    adding = insert(connection, cost_days)
+    keys = ("day", "account", "region")
+    return adding.on_conflict_do_update(
+        index_elements=keys,
+        set_={c.name: c + adding.excluded[c.name] for c in cost_days.c if c.name not in keys},
     )

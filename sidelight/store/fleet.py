@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Label, delete, select, update
 
 from sidelight.model import Instance
 from sidelight.store import codec
-from sidelight.store.rows import LIVE, TERMINAL, Coverage, Known, Scan, State
-from sidelight.store.schema import coverage, instances, scans
+from sidelight.store.rows import TERMINAL, Coverage, Known, Scan, State
+from sidelight.store.schema import LIVE_SCAN, coverage, instances, scans
 from sidelight.store.statements import insert, once
 from sidelight.store.transitions import release
 
@@ -83,7 +83,9 @@ class Fleet:
 
         As `known`, for who has the instances in hand: no document is read.
         """
-        history = _history().where(scans.c.account == account, scans.c.region == region)
+        history = select(instances.c.instance, *_history()).where(
+            instances.c.account == account, instances.c.region == region
+        )
         now = self._clock()
         with self._database.read() as connection:
             rows = {row.instance: row for row in connection.execute(history)}
@@ -96,17 +98,8 @@ class Fleet:
 
     def known(self, *, account: str = "", region: str = "") -> list[Known]:
         """All instances that are not gone, with when they were last scanned and tried."""
-        history = _history().subquery()
         query = (
-            select(
-                instances.c.document, instances.c.seen_at, instances.c.gone_at,
-                history.c.scanned_at, history.c.tried_at, history.c.live_scan,
-            )
-            .outerjoin(
-                history,
-                (history.c.account == instances.c.account)
-                & (history.c.instance == instances.c.instance),
-            )
+            select(instances.c.document, instances.c.seen_at, instances.c.gone_at, *_history())
             .where(instances.c.gone_at.is_(None))
             .order_by(instances.c.account, instances.c.region, instances.c.instance)
         )  # fmt: skip
@@ -171,16 +164,20 @@ class Fleet:
             write_coverage(connection, [covered], now)
 
 
-def _history() -> Select[Any]:
-    """Each instance's last scan that was done, last that was made, and live one."""
-    done = func.max(scans.c.finished_at).filter(scans.c.state == State.DONE.value)
-    return select(
-        scans.c.account,
-        scans.c.instance,
-        done.label("scanned_at"),
-        func.max(scans.c.created_at).label("tried_at"),
-        func.max(scans.c.id).filter(scans.c.state.in_(LIVE)).label("live_scan"),
-    ).group_by(scans.c.account, scans.c.instance)
+def _history() -> list[Label[Any]]:
+    """Each instance's last scan that was done, last that was made, and live one.
+
+    By its newest scans alone, so that it takes no longer however many there ever were.
+    """
+    of_it = (scans.c.account == instances.c.account, scans.c.instance == instances.c.instance)
+    newest = scans.c.created_at.desc()
+    done = select(scans.c.finished_at).where(*of_it, scans.c.state == State.DONE.value)
+    tried = select(scans.c.created_at).where(*of_it)
+    live = select(scans.c.id).where(*of_it, LIVE_SCAN)
+    return [
+        query.order_by(newest).limit(1).scalar_subquery().label(name)
+        for query, name in ((done, "scanned_at"), (tried, "tried_at"), (live, "live_scan"))
+    ]
 
 
 def _write_changed(

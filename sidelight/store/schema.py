@@ -371,6 +371,23 @@ costs = Table(
     Column("usd", Float, nullable=False),
 )
 
+# The costs of scans that are not kept any more, by the day (UTC) on which they were made.
+cost_days = Table(
+    "cost_days",
+    metadata,
+    _id("day", primary_key=True),  # 2026-01-31
+    _id("account", primary_key=True),
+    _id("region", primary_key=True),
+    Column("scans", BigInteger, nullable=False),
+    Column("get_calls", BigInteger, nullable=False),
+    Column("list_calls", BigInteger, nullable=False),
+    Column("blocks", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("cpu_seconds", Float, nullable=False),
+    Column("usd", Float, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,

@@ -1,4 +1,4 @@
-"""Delete what has served its time: closed findings, old events, packages that no machine has.
+"""Delete what has served its time: ended scans, closed findings, packages that no machine has.
 
 In transactions of a bounded number of rows each, so that the workers' writes come in between.
 """
@@ -9,22 +9,28 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, or_, select
 
+from sidelight.store.costs import add_up
+from sidelight.store.rows import State
 from sidelight.store.schema import (
+    events,
     finding_details,
     finding_events,
     findings,
+    instances,
     inventories,
     package_sets,
+    scans,
     set_software,
+    snapshots,
     software,
     software_names,
     stage_times,
 )
 from sidelight.store.settling import KEPT_CLOSED
 from sidelight.store.software import PACKAGES
-from sidelight.store.statements import parts, raised
+from sidelight.store.statements import PART, parts, raised
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +44,7 @@ AT_ONCE = 1000
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 EVENTS_KEPT = KEPT_CLOSED
 TIMES_KEPT = timedelta(days=30)
+SCANS_KEPT = timedelta(days=30)  # with their receipts and events; then their costs by day alone
 # Longer than a use goes unnoted (software.USE_IS_NOTED), by far longer than a transaction.
 UNUSED_FOR = timedelta(days=7)
 
@@ -53,6 +60,7 @@ class Tidied:
     packages: int = 0
     details: int = 0
     stage_times: int = 0
+    scans: int = 0
 
 
 class Tidying:
@@ -75,6 +83,7 @@ class Tidying:
             stage_times=self._delete(
                 stage_times, stage_times.c.scan, stage_times.c.ended_at <= now - TIMES_KEPT
             ),
+            scans=self._delete_scans(now - SCANS_KEPT),
             **self._delete_sets(now - UNUSED_FOR),
         )
 
@@ -88,6 +97,27 @@ class Tidying:
                 done = delete(table).where(key.in_(found), condition)
                 count += connection.execute(done).rowcount
             if len(found) < AT_ONCE:
+                return count
+
+    def _delete_scans(self, before: datetime) -> int:
+        """Those that ended before then, but an instance's last one, and its last that was done."""
+        count = 0
+        while True:
+            with self._database.write() as connection:
+                query = select(scans.c.id).where(scans.c.finished_at <= before, _OUTLIVED)
+                found = list(connection.execute(query.limit(PART)).scalars())
+                gone = connection.execute(
+                    delete(scans)
+                    .where(scans.c.id.in_(found))
+                    .returning(scans.c.id, scans.c.account, scans.c.region, scans.c.created_at)
+                ).all()
+                # Of two that tidy at once one has deleted a scan, and adds it up.
+                ids = [row.id for row in gone]
+                add_up(connection, gone)
+                for table in (snapshots, events):
+                    connection.execute(delete(table).where(table.c.scan.in_(ids)))
+                count += len(gone)
+            if len(found) < PART:
                 return count
 
     def _delete_retired(self, before: datetime) -> int:
@@ -117,6 +147,23 @@ class Tidying:
             if len(found) < SETS_AT_ONCE:
                 return {"package_sets": sets, "packages": packages}
 
+
+# A scan that says nothing of its instance any more: a later one does, or the instance is gone.
+_LATER = scans.alias("later")
+_OF_IT = (
+    _LATER.c.account == scans.c.account,
+    _LATER.c.instance == scans.c.instance,
+    _LATER.c.created_at > scans.c.created_at,
+)
+_OUTLIVED = or_(
+    exists().where(*_OF_IT, _LATER.c.state == State.DONE.value),
+    exists().where(*_OF_IT) & (scans.c.state != State.DONE.value),
+    exists().where(
+        instances.c.account == scans.c.account,
+        instances.c.instance == scans.c.instance,
+        instances.c.gone_at.is_not(None),
+    ),
+)
 
 # Of a package that is gone, and nobody remembers it any more.
 _UNUSED_DETAIL = (

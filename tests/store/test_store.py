@@ -16,11 +16,10 @@ from sidelight.errors import StoreError, UsageError
 from sidelight.model import Instance, Volume
 from sidelight.store import LIVE, Coverage, State, Store
 from sidelight.store.schema import metadata
+from tests.store.conftest import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.store.conftest import Clock
 
 MIGRATE = "import sys; from sidelight.store import Store; Store(sys.argv[1]).migrate()"
 
@@ -168,6 +167,40 @@ def test_an_instance_that_comes_back_is_known_again(store: Store) -> None:
     assert store.fleet.discovered(*place, []) == ["i-1"]
     store.fleet.discovered(*place, [instance(1)])
     assert [one.instance for one in store.fleet.known()] == [instance(1)]
+
+
+def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_path: Path) -> None:
+    place = ("123456789012", "eu-west-1")
+    fleet = [instance(number) for number in range(20)]
+    clock = Clock()
+    steps: list[int] = []
+    with Store(f"sqlite:///{tmp_path}/store.db", clock=clock) as store:
+        store.migrate()
+        store.fleet.discovered(*place, fleet)
+
+        def connected(connection: Any, *_: Any) -> None:
+            connection.set_progress_handler(lambda: steps.append(1), 100)
+
+        event.listen(store._database.engine, "checkout", connected)
+
+        def looked() -> int:
+            steps.clear()
+            assert all(one.scanned_at for one in store.fleet.with_history(*place, fleet))
+            return len(steps)
+
+        def day() -> None:
+            for scan in store.scans.create([(*place, one.id) for one in fleet], "here"):
+                held = store.scans.claim(scan.id, LIVE, 60)
+                assert held is not None
+                covered = Coverage(*place, scan.instance, "web", "ACTIVE", "SUCCESSFUL")
+                store.fleet.finish(held, State.DONE, covered)
+            clock.advance(86400)
+
+        day()
+        first = looked()
+        for _ in range(20):
+            day()
+        assert looked() < 2 * first
 
 
 def test_what_was_discovered_has_the_history_that_is_known(store: Store, clock: Clock) -> None:
