@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from workers.budgets import met
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from dispatcher.kept import Told
+    from dispatcher.sums import Sums
     from sidelight.store import Store
     from sidelight.store.stages import StageTimes
     from workers.settings import Settings
@@ -39,32 +42,33 @@ POLICY = (
 RECENT_DAYS = 14
 
 
-def page(store: Store, settings: Settings) -> str:
+def page(store: Store, settings: Settings, sums: Told[Sums]) -> str:
     """The page as HTML. Raises StoreError."""
-    totals = store.totals
-    found = totals.findings()
+    totals = sums.value
     counts = store.scans.counts()
     sweeps = store.sweeps.all()
     orphans = sum(one.orphans for one in sweeps)
     left = sum(one.remaining for one in sweeps)
-    accounts = store.costs.sums(["account", "region"])
-    days = store.costs.sums(["day"])[-RECENT_DAYS:]
+    midnight = store.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = store.costs.sums(["day"], midnight - timedelta(days=RECENT_DAYS - 1))
+    age = f" Coverage, findings and costs as of {sums.age:.0f} s ago." if sums.age >= 1 else ""
     told = f"{orphans} orphaned snapshots were ever found, {left} are left"
     leak = " class=bad" if orphans or left else ""
+    head = f"{totals.instances} instances; <span{leak}>{told}</span>.{age}"
     parts = [
-        f"<h1>Sidelight</h1><p>{totals.instances()} instances; <span{leak}>{told}</span>.</p>",
+        f"<h1>Sidelight</h1><p>{head}</p>",
         _table("Coverage", ("Status", "Reason", "Instances"),
-               [(row.status_code, row.reason, row.count) for row in totals.coverage()]),
+               [(row.status_code, row.reason, row.count) for row in totals.coverage]),
         _table("Active findings", ("Severity", "Findings"),
-               [(s.value, found.get(s.value, 0))
+               [(s.value, totals.findings.get(s.value, 0))
                 for s in sorted(Severity, key=lambda s: -s.rank)]),
         _table("Findings that are kept", ("State", "Findings"),
-               sorted(totals.findings_by_status().items())),
+               sorted(totals.findings_by_status.items())),
         _table("Scans", ("State", "Scans"),
                [(state.value, counts[state]) for state in State if state in counts]),
         _table("Snapshots in flight", ("Account", "Region", "State", "Snapshots"),
                [(one.account, one.region, one.state.value, one.count)
-                for one in totals.snapshots_in_flight()]),
+                for one in store.totals.snapshots_in_flight()]),
         _table("Stages in the last hour, seconds at p50 and p95",
                ("Stage", "Scans", *(f"{part} {q}" for part in PARTS for q in ("p50", "p95"))),
                [(one.stage, one.scans, *_spreads(one))
@@ -73,7 +77,7 @@ def page(store: Store, settings: Settings) -> str:
                [(one.account, one.region, one.budget, f"{one.told.waited:.1f}", one.told.refused,
                  one.told.throttles) for one in met(settings)]),
         _table("Costs by account and region", ("Account", "Region", *COSTS),
-               [(r.account, r.region, *_cost(r)) for r in accounts]),
+               [(r.account, r.region, *_cost(r)) for r in totals.costs]),
         _table("Costs by day", ("Day", *COSTS), [(r.day, *_cost(r)) for r in days]),
     ]  # fmt: skip
     return (

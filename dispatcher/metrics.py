@@ -1,7 +1,8 @@
 """The fleet's metrics in Prometheus's text format: read from the store and the broker when asked.
 
 Nothing is counted in this process, so that any number of exporters tell the same, and none loses
-anything when it ends.
+anything when it ends. What is summed over a large store is told as it last was, with its age: a
+scrape that took longer than its time would tell nothing, not even the queues that scale workers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from dispatcher.kept import Kept
+    from dispatcher.sums import Sums
     from sidelight.store import Store
     from workers.settings import Settings
 
@@ -38,19 +41,26 @@ BROKER_SECONDS = 2.0  # a scrape does not wait longer for a broker that is away
 class Fleet(Collector):
     """What one scrape collects. Raises StoreError while the store does not answer."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, kept: Kept[Sums]) -> None:
         self._store = store
         self._settings = settings
+        self._kept = kept
 
     def collect(self) -> Iterator[Metric]:
         """All of it."""
         yield from self._queues()
         yield from self._scans()
-        yield from self._covered()
         yield from self._stages()
         yield from self._budgets()
-        yield from self._costs()
         yield from self._sweeps()
+        told = self._kept()
+        yield GaugeMetricFamily(
+            "sidelight_sums_age_seconds",
+            "How old the sums over the whole store are: instances, coverage, findings, costs.",
+            value=told.age,
+        )
+        yield from covered(told.value)
+        yield from costs(told.value)
 
     def _queues(self) -> Iterator[Metric]:
         """Jobs that wait and jobs under way: their sum is what a scaler of workers needs.
@@ -163,48 +173,6 @@ class Fleet(Collector):
             throttles.add_metric(place, one.told.throttles)
         yield from (waits, refused, throttles)
 
-    def _covered(self) -> Iterator[Metric]:
-        totals = self._store.totals
-        yield GaugeMetricFamily(
-            "sidelight_instances", "Instances that exist, as last discovered.",
-            value=totals.instances(),
-        )  # fmt: skip
-        covered = GaugeMetricFamily(
-            "sidelight_coverage_instances", "Instances by coverage.", labels=["status", "reason"]
-        )
-        for row in totals.coverage():
-            covered.add_metric([row.status_code, row.reason], row.count)
-        yield covered
-        found = GaugeMetricFamily(
-            "sidelight_findings", "Active findings by severity.", labels=["severity"]
-        )
-        counts = totals.findings()
-        for severity in Severity:
-            found.add_metric([severity.value], counts.get(severity.value, 0))
-        yield found
-        kept = GaugeMetricFamily(
-            "sidelight_findings_by_status", "Findings that are kept, by status.", labels=["status"]
-        )
-        by_status = totals.findings_by_status()
-        for status in FindingStatus:
-            kept.add_metric([status.value], by_status.get(status.value, 0))
-        yield kept
-
-    def _costs(self) -> Iterator[Metric]:
-        sums = self._store.costs.sums(["account", "region"])
-        for name, what, member in (
-            ("get_calls", "GetSnapshotBlock calls.", "get_calls"),
-            ("list_calls", "ListSnapshotBlocks calls.", "list_calls"),
-            ("read_bytes", "Bytes read from snapshots.", "bytes"),
-            ("read_seconds", "Seconds of reading.", "seconds"),
-            ("read_cpu_seconds", "Seconds of CPU of reading.", "cpu_seconds"),
-            ("usd", "Dollars of the EBS direct APIs' calls.", "usd"),
-        ):
-            family = CounterMetricFamily(f"sidelight_{name}", what, labels=["account", "region"])
-            for row in sums:
-                family.add_metric([row.account, row.region], getattr(row, member))
-            yield family
-
     def _sweeps(self) -> Iterator[Metric]:
         in_flight = GaugeMetricFamily(
             "sidelight_snapshots_in_flight", "Snapshots of live scans, made or being made.",
@@ -227,9 +195,51 @@ class Fleet(Collector):
         yield from (orphans, left)
 
 
-def exposition(store: Store, settings: Settings) -> bytes:
+def covered(sums: Sums) -> Iterator[Metric]:
+    """Instances, their coverage and their findings."""
+    yield GaugeMetricFamily(
+        "sidelight_instances", "Instances that exist, as last discovered.",
+        value=sums.instances,
+    )  # fmt: skip
+    coverage = GaugeMetricFamily(
+        "sidelight_coverage_instances", "Instances by coverage.", labels=["status", "reason"]
+    )
+    for row in sums.coverage:
+        coverage.add_metric([row.status_code, row.reason], row.count)
+    yield coverage
+    found = GaugeMetricFamily(
+        "sidelight_findings", "Active findings by severity.", labels=["severity"]
+    )
+    for severity in Severity:
+        found.add_metric([severity.value], sums.findings.get(severity.value, 0))
+    yield found
+    kept = GaugeMetricFamily(
+        "sidelight_findings_by_status", "Findings that are kept, by status.", labels=["status"]
+    )
+    for status in FindingStatus:
+        kept.add_metric([status.value], sums.findings_by_status.get(status.value, 0))
+    yield kept
+
+
+def costs(sums: Sums) -> Iterator[Metric]:
+    """What scans have cost."""
+    for name, what, member in (
+        ("get_calls", "GetSnapshotBlock calls.", "get_calls"),
+        ("list_calls", "ListSnapshotBlocks calls.", "list_calls"),
+        ("read_bytes", "Bytes read from snapshots.", "bytes"),
+        ("read_seconds", "Seconds of reading.", "seconds"),
+        ("read_cpu_seconds", "Seconds of CPU of reading.", "cpu_seconds"),
+        ("usd", "Dollars of the EBS direct APIs' calls.", "usd"),
+    ):
+        family = CounterMetricFamily(f"sidelight_{name}", what, labels=["account", "region"])
+        for row in sums.costs:
+            family.add_metric([row.account, row.region], getattr(row, member))
+        yield family
+
+
+def exposition(store: Store, settings: Settings, kept: Kept[Sums]) -> bytes:
     """The text of one scrape. Raises StoreError."""
     # Registered without a look at what it collects: that would be a scrape of its own.
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fleet(store, settings))
+    registry.register(Fleet(store, settings, kept))
     return generate_latest(registry)

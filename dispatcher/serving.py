@@ -18,7 +18,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dispatcher import console
 from dispatcher.cost_report import costs_document, moment
+from dispatcher.kept import Kept
 from dispatcher.metrics import exposition
+from dispatcher.sums import sums
 from sidelight.errors import StoreError, UsageError
 from sidelight.report.as_json import dumps
 from sidelight.store.costs import BY
@@ -49,6 +51,7 @@ class Server(ThreadingHTTPServer):
         """Raises UsageError where the address cannot be had."""
         self.store = store
         self.settings = settings
+        self.sums = Kept(lambda: sums(store))
         try:
             super().__init__((host, port), Answer)
         except OSError as error:
@@ -118,11 +121,12 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def _metrics(server: Server, _: Mapping[str, list[str]]) -> bytes:
-    return exposition(server.store, server.settings)
+    return exposition(server.store, server.settings, server.sums)
 
 
 def _page(server: Server, _: Mapping[str, list[str]]) -> bytes:
-    return console.page(server.store, server.settings).encode("utf-8", "backslashreplace")
+    page = console.page(server.store, server.settings, server.sums())
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _health(server: Server, _: Mapping[str, list[str]]) -> bytes:

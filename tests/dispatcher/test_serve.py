@@ -16,7 +16,9 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher.fleet import fleet
+from dispatcher.kept import Kept
 from dispatcher.serving import Server
+from dispatcher.sums import Sums, sums
 from sidelight.store import Cost, Coverage, State, Store
 from sidelight.store.stages import turn
 from tests.store.conftest import make_postgresql, postgresql, url
@@ -145,6 +147,32 @@ def test_metrics_are_what_prometheus_reads(store: Store) -> None:
     assert samples["sidelight_findings", "CRITICAL"] == 0
     assert "sidelight_queue_jobs" in body
     assert 'state="queued"' not in body, "nobody knows, without a broker"
+
+
+def test_a_scrape_of_a_large_store_does_not_wait_for_its_sums(store: Store) -> None:
+    """They are seconds old then, and say so; what scales workers is of now."""
+    gate = threading.Event()
+    with served(store, NOWHERE) as server:
+        now, last = [0.0], sums(store)
+
+        def slow() -> Sums:
+            if now[0]:
+                assert gate.wait(60)
+            now[0] += 30.0
+            return last
+
+        server.sums = Kept(slow, lambda: now[0])
+        assert "sidelight_sums_age_seconds 0.0" in get(server, "/metrics")[1]
+        now[0] += 600.0
+        (scan,) = store.scans.create([("111111111111", "eu-west-1", "i-9")], "here")
+        assert store.scans.claim(scan.id, [State.NEW], 60) is not None
+        body = get(server, "/metrics")[1]
+        page = get(server, "/")[1]
+        gate.set()
+    assert "sidelight_sums_age_seconds 600.0" in body
+    assert 'sidelight_queue_jobs{queue="take",state="running"} 2.0' in body
+    assert 'sidelight_get_calls_total{account="111111111111",region="us-east-1"} 100.0' in body
+    assert "as of 600 s ago" in page
 
 
 def test_waiting_jobs_are_counted_over_all_priorities(store: Store) -> None:
