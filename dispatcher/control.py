@@ -165,6 +165,9 @@ class Control:
     def _start(
         self, running: Sequence[str], due: Sequence[Instance], *, on_demand: bool
     ) -> list[Scan]:
+        if on_demand and self.keeper is None and self.store.publications.hasten(running, ON_DEMAND):
+            # They may stand behind a whole fleet. The message that is there finds nothing to do.
+            tick(self.store, self.publish)
         made = enqueue(
             self.store,
             self.publish,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, case, func, or_, select, update
+from sqlalchemy import Select, Update, and_, case, func, or_, select, update
 
 from sidelight.store.rows import LIVE, Scan, State
 from sidelight.store.schema import scans
@@ -17,7 +17,7 @@ from sidelight.store.transitions import GRACE, SCAN_COLUMNS, free, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from sidelight.store.clock import Clock
     from sidelight.store.engine import Database
@@ -83,16 +83,33 @@ class Publications:
     def expedite(self) -> None:
         """The broker is new and empty: publish every live scan when it is due, without a grace."""
         now = self._clock()
-        statement = (
-            update(scans)
-            .where(scans.c.state.in_(LIVE), free(now))
-            .values(
-                publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now),
-                publications=1,
-            )
-        )
         with self._database.write() as connection:
-            connection.execute(statement)
+            connection.execute(_at_once(now))
+
+    def hasten(self, scan_ids: Sequence[str], priority: int) -> int:
+        """Publish these again, before others; how many were less urgent and nobody holds them.
+
+        Those that are held have the priority from their next stage on.
+        """
+        now = self._clock()
+        count = 0
+        with self._database.write() as connection:
+            for part in parts(list(scan_ids)):
+                slower = scans.c.id.in_(part), scans.c.state.in_(LIVE), scans.c.priority > priority
+                count += connection.execute(_at_once(now).where(*slower)).rowcount
+                connection.execute(update(scans).where(*slower).values(priority=priority))
+        return count
+
+
+def _at_once(now: datetime) -> Update:
+    """Of live scans that nobody holds: publish them when they are due, without a grace."""
+    return (
+        update(scans)
+        .where(scans.c.state.in_(LIVE), free(now))
+        .values(
+            publish_at=case((scans.c.next_at > now, scans.c.next_at), else_=now), publications=1
+        )
+    )
 
 
 def _live_counts() -> Select[Any]:

@@ -20,6 +20,7 @@ from sidelight.localcloud.faults import FaultPlan, Kind, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
 from tests.workers.bench import Clock
+from workers.app import ON_DEMAND, SCHEDULED
 from workers.context import DEPLOYMENT_TAG, SCAN_TAG
 from workers.settings import Settings
 
@@ -110,6 +111,24 @@ def test_a_place_whose_instances_cannot_be_listed_is_swept_all_the_same(
     turns(dispatcher()[0], 1, lambda: None)
     assert cloud.snapshots() == []
     assert [one.orphans for one in control.store.sweeps.all()] == [1]
+
+
+def test_what_is_asked_for_on_demand_leaves_its_place_in_the_queue(
+    dispatcher: Callable[[], tuple[Schedule, InProcess]], cloud: LocalCloud
+) -> None:
+    assert cloud.endpoint
+    schedule, control = dispatcher()
+    turns(schedule, 1, lambda: None)
+    first, second = control.store.scans.select()
+    assert {following.priority for _, following in control.messages} == {SCHEDULED}
+    control.messages.clear()
+    (place,) = control.places((), ())
+    asked = control.start_scans(place, Configuration(), on_demand=True, only=[second.instance])
+    assert [scan.id for scan in asked] == [second.id]
+    assert [(one, following.priority) for one, following in control.messages] == [
+        (second.id, ON_DEMAND)
+    ]
+    assert control.store.scans.get(first.id).priority == SCHEDULED
 
 
 def test_the_second_dispatcher_stands_by_and_goes_on_where_the_first_died(

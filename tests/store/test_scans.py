@@ -201,6 +201,22 @@ def test_on_demand_comes_before_scheduled(store: Store) -> None:
     assert store.publications.due(1)[0].id == urgent.id
 
 
+def test_what_is_hastened_is_published_again_and_first(store: Store, clock: Clock) -> None:
+    made = store.scans.create([(*PLACE[:2], f"i-{number}") for number in range(4)], "here")
+    held, waits, slow, _ = (scan.id for scan in made)
+    store.publications.published([scan.id for scan in made])
+    claimed(store, held)
+    store.scans.postpone(claimed(store, waits), 30)
+    assert store.publications.due(10) == []
+    assert store.publications.hasten([held, waits, slow], 0) == 2
+    assert [scan.id for scan in store.publications.due(10)] == [slow]
+    clock.advance(30)
+    due = store.publications.due(10)
+    assert {(scan.id, scan.priority) for scan in due} == {(waits, 0), (slow, 0)}
+    assert store.scans.get(held).priority == 0
+    assert store.publications.hasten([held, waits, slow], 0) == 0, "they are urgent already"
+
+
 def test_a_scan_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
     with pytest.raises(StoreError, match="abc: no such scan"):
         store.scans.get("abc")
