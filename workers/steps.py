@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.model import Instance
     from sidelight.store import Scan
+    from sidelight.store.room import Full
     from workers.context import Context
     from workers.holding import Next
 
@@ -34,6 +35,7 @@ PENDING, COMPLETED = "pending", "completed"
 ONE_AT_A_TIME = frozenset({"st1", "sc1"})  # volumes that EC2 makes one snapshot of at a time
 REEVALUATE_SECONDS = 30.0  # then scans that wait in the same queue have their turn
 FIRST_LOOK = 1.0  # seconds after CreateSnapshots
+ASKING = 8.0  # scans of a place that ask again for room, a second: twice the calls that there are
 AFTER_SPENT = 900.0  # seconds until a scan looks again whether there is money for it
 
 
@@ -110,8 +112,9 @@ def _take(context: Context, scan: Scan) -> None:
         if _is_spent(context, scan):
             context.store.scans.postpone(scan, AFTER_SPENT, paced=True)
             return
-        if _intend(context, scan, instance):
-            context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT), paced=True)
+        full = _intend(context, scan, instance)
+        if full is not None:
+            context.store.scans.postpone(scan, _until_room(context, full), paced=True)
             return
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:
@@ -132,17 +135,23 @@ def _take(context: Context, scan: Scan) -> None:
     context.store.looks.pend(scan, rows, first=first, every=context.settings.poll_seconds)
 
 
-def _intend(context: Context, scan: Scan, instance: Instance) -> str:
-    """Write the intent; why there is no room for its snapshots now, empty where there is."""
+def _intend(context: Context, scan: Scan, instance: Instance) -> Full | None:
+    """Write the intent; why there is no room for its snapshots now, None where there is."""
     settings = context.settings
     limits = {
         volume.id: 1 if volume.type in ONE_AT_A_TIME else settings.snapshots_per_volume
         for volume in instance.volumes
     }
     full = context.store.scans.intend(scan, limits, settings.snapshots_in_flight)
-    if full:
-        log.info("scan %s waits: %s", scan.id, full)
+    if full is not None:
+        log.info("scan %s waits: %s", scan.id, full.why)
     return full
+
+
+def _until_room(context: Context, full: Full) -> float:
+    """Seconds. However many wait, so many a second ask again: more than can begin."""
+    among_all = full.waiting / ASKING * (0.5 + 0.5 * context.jitter())
+    return max(backoff(context, BUSY_ATTEMPT), among_all)
 
 
 def _is_spent(context: Context, scan: Scan) -> bool:

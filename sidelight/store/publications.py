@@ -89,13 +89,16 @@ class Publications:
     def hasten(self, scan_ids: Sequence[str], priority: int) -> int:
         """Publish these again, before others; how many were less urgent and nobody holds them.
 
-        Those that are held have the priority from their next stage on.
+        New ones that wait for room ask at once. Those that are held have the priority from their
+        next stage on.
         """
         now = self._clock()
         count = 0
         with self._database.write() as connection:
             for part in parts(list(scan_ids)):
                 slower = scans.c.id.in_(part), scans.c.state.in_(LIVE), scans.c.priority > priority
+                new = update(scans).where(*slower, scans.c.state == State.NEW.value, free(now))
+                connection.execute(new.values(next_at=now))
                 count += connection.execute(_at_once(now).where(*slower)).rowcount
                 connection.execute(update(scans).where(*slower).values(priority=priority))
         return count

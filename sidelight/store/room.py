@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select, text
@@ -17,8 +18,18 @@ if TYPE_CHECKING:
 MAKING = (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING)
 
 
-def no_room(connection: Connection, scan: Scan, volumes: Mapping[str, int], most: int) -> str:
-    """Why no snapshot of these volumes can be begun now; empty where it can.
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Why there is no room, and how many scans that are as urgent wait for the same."""
+
+    why: str
+    waiting: int = 0
+
+
+def no_room(
+    connection: Connection, scan: Scan, volumes: Mapping[str, int], most: int
+) -> Full | None:
+    """Why no snapshot of these volumes can be begun now; None where it can.
 
     `volumes` and `most` as in `Scans.intend`. It is so to the end of the transaction.
     """
@@ -40,7 +51,8 @@ def no_room(connection: Connection, scan: Scan, volumes: Mapping[str, int], most
         there = connection.execute(query).scalar_one()
         # A machine with more volumes than there is room at all has its turn when it is alone.
         if there and there + len(volumes) > most:
-            return f"{there} snapshots of {most} exist in {scan.account}/{scan.region}"
+            why = f"{there} snapshots of {most} exist in {scan.account}/{scan.region}"
+            return Full(why, _waiting(connection, scan))
     making = (
         select(intents.c.volume, func.count())
         .select_from(held)
@@ -49,5 +61,16 @@ def no_room(connection: Connection, scan: Scan, volumes: Mapping[str, int], most
     )
     for volume, count in connection.execute(making):
         if 0 < volumes[volume] <= count:
-            return f"{count} snapshots of {volume} are under way"
-    return ""
+            return Full(f"{count} snapshots of {volume} are under way")
+    return None
+
+
+def _waiting(connection: Connection, scan: Scan) -> int:
+    """The scans of its place that have no snapshot yet, the less urgent ones left out."""
+    query = select(func.count()).where(
+        scans.c.state == State.NEW.value,
+        scans.c.account == scan.account,
+        scans.c.region == scan.region,
+        scans.c.priority <= scan.priority,
+    )
+    return int(connection.execute(query).scalar_one())

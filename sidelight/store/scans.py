@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sidelight.store.clock import Clock
     from sidelight.store.engine import Database
+    from sidelight.store.room import Full
 
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -144,22 +145,24 @@ class Scans:
         with self._database.write() as connection:
             connection.execute(update(scans).where(*mine).values(**values))
 
-    def intend(self, scan: Scan, volumes: Mapping[str, int] = NOTHING, most: int = 0) -> str:
+    def intend(
+        self, scan: Scan, volumes: Mapping[str, int] = NOTHING, most: int = 0
+    ) -> Full | None:
         """NEW to SNAPSHOTTING with the lease kept: committed before CreateSnapshots is called.
 
         `volumes`: each volume's id, and how many snapshots of it may be under way at once; `most`
         snapshots of ours may exist in the account and region. 0 is without limit. Where there is
-        no room nothing is changed, and the answer says why; else it is empty.
+        no room nothing is changed, and the answer says why.
         """
         with self._database.write() as connection:
             full = no_room(connection, scan, volumes, most)
-            if full:
+            if full is not None:
                 return full
             change(connection, scan, state=State.SNAPSHOTTING, entered_at=self._clock())
             rows = [{"scan": scan.id, "volume": volume} for volume in volumes]
             if rows:
                 connection.execute(intents.insert(), rows)
-        return ""
+        return None
 
     def advance(
         self, scan: Scan, to: State, *, delay: float = 0.0, made: Sequence[Snapshot] = ()

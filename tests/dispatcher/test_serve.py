@@ -197,7 +197,7 @@ def test_stages_budgets_and_snapshots_in_flight_are_told_by_metrics_and_page(sto
     scan = next(scan for scan in store.scans.select() if scan.instance == "i-1")
     held = store.scans.claim(scan.id, [State.NEW], 60)
     assert held is not None
-    assert store.scans.intend(held, {"vol-1": 0, "vol-2": 0}) == ""
+    assert store.scans.intend(held, {"vol-1": 0, "vol-2": 0}) is None
     with turn(store.clock() - timedelta(seconds=7)) as begun:
         begun.wait(3.0)
         store.scans.advance(replace(held, state=State.SNAPSHOTTING), State.SNAPSHOTS_PENDING)

@@ -15,7 +15,7 @@ from sidelight.disk import Attachment
 from sidelight.errors import AccessDeniedError, SourceError, ThrottledError
 from sidelight.model import Inventory, OperatingSystem, Status
 from sidelight.store import LIVE, State
-from tests.workers.bench import KilledError, Mode, World
+from tests.workers.bench import ACCOUNT, REGION, KilledError, Mode, World
 from workers import steps
 from workers.budgets import BudgetSpentError
 
@@ -376,3 +376,24 @@ def test_a_scan_that_waited_for_a_day_spends_that_days_dollars(
     world.clock.advance(86400)
     steps.take_snapshots(world.context, third.id)
     assert world.ec2.created == 6
+
+
+def test_however_many_wait_for_room_they_do_not_all_ask_every_minute(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(machines=3, snapshots_in_flight=2)
+    first, second, third = world.start()
+    steps.take_snapshots(world.context, first.id)
+    following = steps.take_snapshots(world.context, second.id)
+    assert following is not None
+    assert following.delay == 40.0
+    many = [(ACCOUNT, REGION, f"i-of-a-large-fleet-{number}") for number in range(3998)]
+    world.store.scans.create(many, "here")
+    following = steps.take_snapshots(world.context, third.id)
+    assert following is not None
+    assert following.delay == 4000 / steps.ASKING
+    # One that is asked for on demand waits for others of its kind alone.
+    world.store.publications.hasten([third.id], 0)
+    following = steps.take_snapshots(world.context, third.id)
+    assert following is not None
+    assert (following.priority, following.delay) == (0, 40.0)
