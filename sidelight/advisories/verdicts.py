@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SEVERITIES = tuple(Severity)
 _REFERENCES = 10
+_ON_ITS_WAY = "pending"  # Ubuntu's word for a version that may or may not be published yet
 _UNKNOWN_STREAM = "module-stream-unknown"
 # Streams whose builds not every user of the distribution may have.
 _FOR_SUBSCRIBERS = ("esm", "pro", "els")
@@ -108,7 +109,7 @@ class Judge:
             vulnerability.epss,
             vulnerability.epss_percentile,
             vulnerability.exploited_since,
-            _availability(hits, fix, stream),
+            _availability(hits, fix, stream, state),
             stream,
             state,
             *(own or (None, "")),
@@ -140,10 +141,10 @@ def _names(told: _Told) -> tuple[str, ...]:
     return tuple(sorted({advisory.id for _hit, advisory in told}))
 
 
-def _availability(hits: list[Hit], fix: Hit, stream: str) -> FixAvailable:
+def _availability(hits: list[Hit], fix: Hit, stream: str, state: str) -> FixAvailable:
     if not fix.fixed:
         return FixAvailable.NO
-    if stream and stream.startswith(_FOR_SUBSCRIBERS):
+    if state == _ON_ITS_WAY or (stream and stream.startswith(_FOR_SUBSCRIBERS)):
         return FixAvailable.PARTIAL
     if len(hits) > 1 and not all(hit.fixed for hit in hits):
         return FixAvailable.PARTIAL

@@ -92,6 +92,38 @@ def test_osv_github_texts_that_say_withdrawn_count_without_the_field(text: dict[
     assert _osv(affected=[_row("npm", "x", {"introduced": "0"})], **text).withdrawn
 
 
+REJECTED = [
+    "** REJECT ** DO NOT USE THIS CANDIDATE NUMBER.",
+    "Rejected reason: This CVE ID has been rejected or withdrawn by its CVE Numbering Authority.",
+]
+
+
+@pytest.mark.parametrize("text", REJECTED)
+def test_a_cve_that_its_authority_has_taken_back_affects_nothing(text: str) -> None:
+    name = "CVE-2023-0001"
+    (of_osv,) = osv.parse(
+        {
+            "id": name,
+            "modified": "2024-01-01T00:00:00Z",
+            "details": text,
+            "affected": [_row("Debian:12", "x", {"introduced": "0"})],
+        }
+    )
+    open_row = {"status": "open", "urgency": "not yet assigned"}
+    (of_debian,) = debian_tracker.parse(
+        {"x": {name: {"description": text, "releases": {"bookworm": open_row}}}}
+    )
+    needed = {"jammy": {"x": {"status": "needed"}}}
+    (of_tracker,) = ubuntu_cves.parse(
+        {"id": name, "priority": "low", "description": text, "packages": needed}
+    )
+    document = _oval("oval:com.ubuntu.jammy:def:1").replace(b"Bad.", text.encode())
+    (of_oval,) = ubuntu_oval.parse(io.BytesIO(document))
+    for advisory in (of_osv, of_debian, of_tracker, of_oval):
+        assert isinstance(advisory, Advisory)
+        assert (advisory.id, advisory.withdrawn, advisory.affected) == (name, True, ())
+
+
 def test_osv_an_erratum_is_about_its_related_cves_and_a_cve_is_not() -> None:
     row = _row("Debian:12", "x", {"introduced": "0"})
     erratum = _osv(id="DSA-1-1", related=["CVE-2024-0001", "CVE-2024-0002"], affected=[row])
@@ -291,6 +323,8 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
                 "d": {"status": "not-affected", "note": "1.0"},
                 "e": {"status": "ignored", "note": "end of life, was needed"},
                 "f": {"status": "ignored", "note": "superseded"},
+                "g": {"status": "pending", "note": "1.0-2"},
+                "h": {"status": "pending"},
             },
             "esm-apps/jammy": {"b": {"status": "released", "note": "1.0-1~esm1"}},
             "upstream": {"a": {"status": "released", "note": "1.0"}},
@@ -308,6 +342,8 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
         ("b", ""): ("", "needed"),
         ("e", ""): ("", "ignored"),
         ("b", "esm-apps"): ("1.0-1~esm1", ""),
+        ("g", ""): ("1.0-2", "pending"),
+        ("h", ""): ("", "pending"),
     }
 
 

@@ -233,6 +233,21 @@ def test_fips_and_realtime_speak_of_their_own_builds(
     assert _found(tmp_path, records, JAMMY, package) == found
 
 
+def test_a_pending_fix_is_one_that_not_everybody_may_have_yet(tmp_path: Path) -> None:
+    packages = {"jammy": {"x": ("pending", "1.0-2")}}
+    (tmp_path / "feed.json").write_text(json.dumps(_tracker("CVE-2024-0001", packages)))
+    build([tmp_path / "feed.json"], tmp_path / "db")
+    with Database.open(tmp_path / "db") as database:
+        below, mended = (
+            match(Inventory(Status.COMPLETE, JAMMY, (_deb(version),)), database)
+            for version in ("1.0-1", "1.0-2")
+        )
+    assert not mended
+    (finding,) = below
+    assert (finding.fixed_version, finding.state) == ("1.0-2", "pending")
+    assert finding.fix_available is FixAvailable.PARTIAL
+
+
 def test_a_fix_that_only_esm_has_is_a_partial_one(tmp_path: Path) -> None:
     rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu1+esm2"}
     feed = tmp_path / "feed.json"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
-from sidelight.advisories.formats.shape import mapping, text
+from sidelight.advisories.formats.shape import is_rejected, mapping, text
 from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval
 
@@ -57,6 +57,9 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     for name, found in rows.items():
         cves = (name,) if name.startswith("CVE-") else ()
         title = titles[name]
+        if is_rejected(title):
+            yield Advisory(name, "Debian", withdrawn=True)
+            continue
         yield Advisory(
             name,
             "Debian",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
 from sidelight.advisories.ecosystems import canonical, normal_name
-from sidelight.advisories.formats.shape import items, text, texts
+from sidelight.advisories.formats.shape import is_rejected, items, text, texts
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Interval, Problem
 from sidelight.versions import pep440, sort_key
@@ -109,10 +109,13 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
 
 
 def _is_withdrawn(name: str, record: dict[str, Any]) -> bool:
-    """Whether GitHub's text says so: some of its mirrors lose the field, and keep the text."""
-    if not name.startswith("GHSA-"):
-        return False
+    """Whether the text says so: a rejected CVE's, and GitHub's.
+
+    Some of GitHub's mirrors lose the field, and keep the text.
+    """
     summary, details = text(record, "summary"), text(record, "details")
+    if not name.startswith("GHSA-"):
+        return is_rejected(details)
     return bool(_WITHDRAWN.match(summary) or _WITHDRAWN.match(details)) or (
         "has been withdrawn" in details[:_OPENING]
     )

@@ -5,12 +5,16 @@ An absent or null field is empty; one of another shape is the feed's damage.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sidelight.errors import DamagedError
 
 MAX_ITEMS = 2_000_000  # of one list in one record
 MAX_TEXT = 4 << 20  # characters of one field
+
+
+_REJECTED = re.compile(r"\s*(?:\*\* ?REJECT(?:ED)? ?\*\*|Rejected reason)", re.IGNORECASE)
 
 
 def _wrong(field: str, value: object, want: str) -> DamagedError:
@@ -37,6 +41,11 @@ def text(record: dict[str, Any], field: str) -> str:
     if len(value) > MAX_TEXT:
         raise DamagedError(f"`{field}` has {len(value)} characters")
     return value
+
+
+def is_rejected(description: str) -> bool:
+    """Whether a CVE's description says that whoever gave its number has taken it back."""
+    return _REJECTED.match(description) is not None
 
 
 def texts(record: dict[str, Any], field: str) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Ubuntu's CVE tracker as JSON: pages of ubuntu.com/security/cves.json, or one entry a line.
 
-A release's status: `released` names the version that fixes; `needed`, `deferred` and `pending` are
-affected without a fix yet; `ignored` counts as affected only where it says that it was one of
-these; `needs-triage` says nothing yet and matches nothing. ESM pockets are streams of their own.
-The tracker's `cvss` tells whose a vector is: what it has from NVD is NVD's.
+A release's status: `released` names the version that fixes; `needed` and `deferred` are affected
+without a fix yet; `pending` names the version that will fix, if it is known, and stays so for years
+after that has come: only builds below it are affected. `ignored` counts as affected only where it
+says that it was one of these; `needs-triage` says nothing yet and matches nothing. ESM pockets are
+streams of their own. The tracker's `cvss` tells whose a vector is: what it has from NVD is NVD's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
-from sidelight.advisories.formats.shape import items, mapping, text
+from sidelight.advisories.formats.shape import is_rejected, items, mapping, text
 from sidelight.model import Advisory, Affected, Interval, VulnerabilityFact
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ CODENAMES = {
     "resolute": "26.04",
 }
 _OPEN = {"needed", "deferred", "pending"}
+_NAMES_A_FIX = {"released", "pending"}
 _WAS_OPEN = re.compile(r"was (needed|deferred|pending)")
 _VECTOR = re.compile(r"CVSS:[0-9.]+/\S+")
 _NVD = "nvd"  # among the sources of `cvss`
@@ -56,6 +58,9 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
 def _said(
     entry: dict[str, Any], rows: tuple[Affected, ...]
 ) -> Iterator[Advisory | VulnerabilityFact]:
+    if is_rejected(text(entry, "description")):
+        yield Advisory(text(entry, "id"), "Ubuntu", withdrawn=True)
+        return
     yield _advisory(entry, rows)
     scores = entry.get("cvss")
     vectors = _VECTOR.findall(str(scores.get(_NVD, ""))) if isinstance(scores, dict) else []
@@ -108,7 +113,7 @@ def _row(package: str, codename: str, stream: str, told: tuple[str, str]) -> Ite
     status, note = told
     if codename not in CODENAMES:
         return
-    if status == "released" and note[:1].isalnum() and " " not in note:
+    if status in _NAMES_A_FIX and note[:1].isalnum() and " " not in note:
         interval = Interval(end=note)
     elif status in _OPEN or (status == "ignored" and _WAS_OPEN.search(note)):
         interval = Interval()

@@ -15,6 +15,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from sidelight.advisories import severity as severities
+from sidelight.advisories.formats.shape import is_rejected
 from sidelight.advisories.formats.ubuntu_cves import CODENAMES
 from sidelight.errors import DamagedError, UnsupportedError
 from sidelight.model import Advisory, Affected, Interval
@@ -148,6 +149,8 @@ def _advisory(
                 stream=definition.stream or ("esm-apps" if "esm" in fixed else ""),
             )
         )
+    if is_rejected(definition.title):
+        return Advisory(definition.cve, "Ubuntu", withdrawn=True)
     first = " ".join(definition.title.partition("Update Instructions:")[0].split())
     return Advisory(
         id=definition.cve,
