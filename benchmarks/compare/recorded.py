@@ -37,7 +37,9 @@ RECORDED = (
     ("npm-jupyterlab", "npm"),
     ("npm-panel", "npm"),
     ("pypi", "PyPI"),
+    ("pypi-poetry", "PyPI"),
     ("maven-pyspark", "Maven"),
+    ("maven-maybe", "Maven"),
 )
 
 

@@ -1,7 +1,8 @@
-"""Lock files that the tools wrote themselves of one project; see fixtures/make_fixtures.sh."""
+"""Lock files that the tools wrote: of one project (fixtures/make_fixtures.sh), and of real ones."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,16 @@ import pytest
 
 from sidelight.inventory.language import (
     bunlock,
+    cargolock,
+    composer,
+    gemfilelock,
+    gomod,
+    gradlelockfile,
     packagelock,
+    pdmlock,
     pipfilelock,
     pnpmlock,
+    poetrylock,
     pylock,
     uvlock,
     yarnlock,
@@ -105,3 +113,26 @@ def test_python_lock_files(
     found = extract(extractor, name, FIXTURES / name)
     assert not found.problems
     assert {(p.name, p.direct, p.dev) for p in found.packages} == expected
+
+
+@pytest.mark.parametrize(
+    ("extractor", "name"),
+    [
+        (cargolock.EXTRACTOR, "cargo/Cargo.lock"),
+        (composer.LOCK_EXTRACTOR, "composer/composer.lock"),
+        (gemfilelock.EXTRACTOR, "bundler/Gemfile.lock"),
+        (gomod.EXTRACTOR, "go/go.mod"),
+        (gradlelockfile.EXTRACTOR, "gradle/gradle.lockfile"),
+        (pdmlock.EXTRACTOR, "pdm/pdm.lock"),
+        (poetrylock.EXTRACTOR, "poetry/poetry.lock"),
+    ],
+)
+def test_what_others_read_in_real_projects_lock_files_is_read(
+    extract: Callable[..., Extraction], extractor: GeneratorExtractor, name: str
+) -> None:
+    """Of Trivy, Poetry and PDM; see fixtures/real."""
+    real = FIXTURES / "real"
+    found = extract(extractor, name, real / name)
+    assert not found.problems
+    expected = json.loads((real / "expected.json").read_text())[name]
+    assert sorted(f"{package.name} {package.version}" for package in found.packages) == expected
