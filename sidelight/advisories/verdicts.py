@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _SEVERITIES = tuple(Severity)
 _REFERENCES = 10
-_ON_ITS_WAY = "pending"  # Ubuntu's word for a version that may or may not be published yet
+# Ubuntu's words on a version that would mend: nobody says whether it was ever published.
+_ON_ITS_WAY = ("pending", "ignored")
 _UNKNOWN_STREAM = "module-stream-unknown"
 # Streams whose builds not every user of the distribution may have.
 _FOR_SUBSCRIBERS = ("esm", "pro", "els")
@@ -144,7 +145,7 @@ def _names(told: _Told) -> tuple[str, ...]:
 def _availability(hits: list[Hit], fix: Hit, stream: str, state: str) -> FixAvailable:
     if not fix.fixed:
         return FixAvailable.NO
-    if state == _ON_ITS_WAY or (stream and stream.startswith(_FOR_SUBSCRIBERS)):
+    if state in _ON_ITS_WAY or (stream and stream.startswith(_FOR_SUBSCRIBERS)):
         return FixAvailable.PARTIAL
     if len(hits) > 1 and not all(hit.fixed for hit in hits):
         return FixAvailable.PARTIAL

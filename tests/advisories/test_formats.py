@@ -325,6 +325,7 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
                 "f": {"status": "ignored", "note": "superseded"},
                 "g": {"status": "pending", "note": "1.0-2"},
                 "h": {"status": "pending"},
+                "i": {"status": "ignored", "note": "end of life, was pending [1.0-3~22.04.1]"},
             },
             "esm-apps/jammy": {"b": {"status": "released", "note": "1.0-1~esm1"}},
             "upstream": {"a": {"status": "released", "note": "1.0"}},
@@ -344,6 +345,7 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
         ("b", "esm-apps"): ("1.0-1~esm1", ""),
         ("g", ""): ("1.0-2", "pending"),
         ("h", ""): ("", "pending"),
+        ("i", ""): ("1.0-3~22.04.1", "ignored"),
     }
 
 

@@ -34,7 +34,7 @@ CODENAMES = {
 }
 _OPEN = {"needed", "deferred", "pending"}
 _NAMES_A_FIX = {"released", "pending"}
-_WAS_OPEN = re.compile(r"was (needed|deferred|pending)")
+_WAS_OPEN = re.compile(r"was (?:needed|deferred|pending)(?: \[([0-9][^\s\]]*)\])?")
 _VECTOR = re.compile(r"CVSS:[0-9.]+/\S+")
 _NVD = "nvd"  # among the sources of `cvss`
 
@@ -115,8 +115,10 @@ def _row(package: str, codename: str, stream: str, told: tuple[str, str]) -> Ite
         return
     if status in _NAMES_A_FIX and note[:1].isalnum() and " " not in note:
         interval = Interval(end=note)
-    elif status in _OPEN or (status == "ignored" and _WAS_OPEN.search(note)):
+    elif status in _OPEN:
         interval = Interval()
+    elif status == "ignored" and (was_open := _WAS_OPEN.search(note)):
+        interval = Interval(end=was_open[1] or "")
     else:
         return
     yield Affected(
