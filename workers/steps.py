@@ -119,6 +119,7 @@ def _take(context: Context, scan: Scan) -> None:
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:
         made = _one_call(ec2.snapshots_by_tags(context.tags(scan.id)))
+        _check_listed(context, scan, instance, made)
     if not made:
         # The lease's token in the description tells the snapshots of one call from another's.
         description = f"Sidelight scan {scan.id} of {scan.instance}, {scan.lease}"
@@ -168,6 +169,19 @@ def _one_call(found: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
     for info in sorted(found, key=lambda info: (str(info.started_at or ""), info.id)):
         calls.setdefault(info.description, []).append(info)
     return next(iter(calls.values()), [])
+
+
+def _check_listed(
+    context: Context, scan: Scan, instance: Instance, made: Sequence[SnapshotInfo]
+) -> None:
+    """Raise where some of a call's snapshots are not listed; the last attempt takes those that are.
+
+    EC2's listing may show them one after the other. A volume detached meanwhile has none.
+    """
+    unlisted = {volume.id for volume in instance.volumes} - {info.volume for info in made}
+    if made and unlisted and scan.attempts < context.settings.attempts:
+        told = ", ".join(sorted(unlisted))
+        raise CloudError(f"no snapshot of {told} is listed beside the others", where=scan.id)
 
 
 def _await(context: Context, scan: Scan) -> None:

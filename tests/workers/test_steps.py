@@ -20,7 +20,7 @@ from workers import steps
 from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sidelight.store import Scan
 
@@ -259,6 +259,29 @@ def test_two_calls_snapshots_are_not_mixed(world: World) -> None:
     read = {source.name for source in world.sources}
     assert len(read) == 2
     assert read == {"snap-00000000000000001", "snap-00000000000000002"}
+    assert not world.ec2.snapshots
+
+
+@pytest.mark.parametrize("unlisted", [1, 1000])
+def test_a_call_whose_snapshots_are_listed_one_after_the_other_is_waited_for(
+    world: World, unlisted: int
+) -> None:
+    """Its answer was lost. For ever, where a volume was detached before it."""
+    listed, turns = world.ec2.snapshots_by_tags, itertools.count()
+
+    def by_tags(tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
+        found = listed(tags)
+        first = only(world).state is State.SNAPSHOTTING and next(turns) < unlisted
+        return found[:1] if first else found
+
+    world.ec2.snapshots_by_tags = by_tags  # type: ignore[method-assign] # for one stage
+    world.trip.decide = lambda _, name: Mode.FAIL_AFTER if name == "ec2.create_snapshots" else None
+    world.trip.armed = True
+    world.start()
+    world.run()
+    assert only(world).state is State.DONE
+    assert world.ec2.created == 2
+    assert len(world.findings()) == (4 if unlisted == 1 else 2)
     assert not world.ec2.snapshots
 
 
