@@ -198,7 +198,8 @@ class Session:
             request["ExternalId"] = self._external_id
         if member and self._tags:
             request["Tags"] = [{"Key": key, "Value": self._tags[key]} for key in sorted(self._tags)]
-        sts = self._make(source, "sts", region or None, 6)
+        # In our own region: in one that only the other account has enabled, STS does not know us.
+        sts = self._make(source, "sts", self.region or region or None, 6)
 
         def fetch() -> dict[str, str]:
             answer = sts.assume_role(**request)["Credentials"]

@@ -50,6 +50,23 @@ def test_we_are_the_hub_and_elsewhere_the_role_there(cloud: LocalCloud) -> None:
     assert cloud.calls("DescribeInstances", OTHER) == 1
 
 
+def test_roles_are_assumed_in_our_own_region_also_for_one_that_is_the_others_alone(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cloud.endpoint
+    made: list[tuple[str, str]] = []
+    client = boto3.Session.client
+
+    def watched(self: boto3.Session, service: str, **options: Any) -> Any:
+        made.append((service, options["region_name"]))
+        return client(self, service, **options)  # type: ignore[call-overload] # as given
+
+    monkeypatch.setattr(boto3.Session, "client", watched)
+    session = Session(region="eu-west-1", hub=HUB_ROLE, role_name="target")
+    session.client("ec2", account=OTHER, region="af-south-1")
+    assert made == [("sts", "eu-west-1"), ("sts", "eu-west-1"), ("ec2", "af-south-1")]
+
+
 def test_a_client_in_use_outlives_its_roles_sessions(cloud: LocalCloud) -> None:
     session = Session(hub=HUB_ROLE, role_name="target")
     client = session.client("ec2", account=OTHER)
