@@ -53,7 +53,7 @@ DATA = SHARED / "advisories"
 FEEDS = (
     "osv/debian-11-12-13.osv.jsonl.xz",
     "osv/almalinux-8-9-10.osv.jsonl.xz",
-    "osv/rocky.osv.jsonl.xz",
+    "os-native/rocky-errata.jsonl.xz",  # of binaries; its OSV is of sources
     "osv/alpine.osv.jsonl.xz",
     "osv/npm.ghsa-osv.jsonl.xz",
     "osv/pypi.ghsa-osv.jsonl.xz",

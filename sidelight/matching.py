@@ -15,6 +15,7 @@ from sidelight.advisories.verdicts import Answer, Judge
 from sidelight.errors import FormatError
 from sidelight.model import Exposure, Finding, Package, Severity, untold
 from sidelight.versions import sort_key
+from sidelight.versions.rpm import without_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,9 @@ _ANSWERS = 1 << 16  # packages whose answer a Matcher keeps
 _SIGNED = "linux-signed"
 _SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|i386)$)?")
 _BY_SOURCE = ("Debian:", "Ubuntu:", "Alpine:", "Chainguard", "Wolfi")
-# Those that speak of a binary where they mend it, and of the source where they do not.
-_UNFIXED_BY_SOURCE = "Red Hat:"
+# Those that speak of binaries and also of `src:<name>`: Red Hat where there is no fix yet, Rocky
+# Linux's OSV always, by the source's own version, without an epoch.
+_ALSO_BY_SOURCE = ("Red Hat:", "Rocky Linux:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class _Question(NamedTuple):
     modularity: str
     type: str
     source: str
+    source_version: str
 
 
 def match(inventory: Inventory, database: Database, *, today: date | None = None) -> list[Finding]:
@@ -109,7 +112,7 @@ def asked(package: Package, os: OperatingSystem) -> frozenset[tuple[str, str]]:
     if not ecosystem:
         return frozenset()
     names = {(ecosystem, _asked(package, ecosystem)[0])}
-    if package.source_name and ecosystem.startswith(_UNFIXED_BY_SOURCE):
+    if package.source_name and ecosystem.startswith(_ALSO_BY_SOURCE):
         names.add((ecosystem, f"src:{package.source_name}"))
     return frozenset(names)
 
@@ -193,8 +196,12 @@ class Matcher:
 
     def _package(self, package: Package, ecosystem: str) -> Answer:
         name, version = _asked(package, ecosystem)
-        source = package.source_name if ecosystem.startswith(_UNFIXED_BY_SOURCE) else ""
-        question = _Question(ecosystem, name, version, package.modularity, package.type, source)
+        source = source_version = ""
+        if package.source_name and ecosystem.startswith(_ALSO_BY_SOURCE):
+            source, source_version = package.source_name, package.source_version or version
+        question = _Question(
+            ecosystem, name, version, package.modularity, package.type, source, source_version
+        )
         answer = self._answers.get(question)
         if answer is None:
             if len(self._answers) >= _ANSWERS:
@@ -206,23 +213,27 @@ class Matcher:
 
     def _ask(self, question: _Question, package: Package) -> dict[int, list[Hit]]:
         """The hits by vulnerability, in the order of their names."""
-        names = [question.name, f"src:{question.source}"] if question.source else [question.name]
+        names = [(question.name, question.version)]
+        if question.source:
+            names.append((f"src:{question.source}", without_epoch(question.source_version)))
         found: dict[int, list[Hit]] = {}
-        for name in names:
-            for hit, about in self._hits(question, name, package):
+        for name, version in names:
+            for hit, about in self._hits(question, name, version, package):
                 alone = [hit]  # one list for all that a single erratum mends
                 for number in about:
                     known = found.get(number)
                     found[number] = alone if known is None else [*known, hit]
         return {number: found[number] for number in sorted(found)}
 
-    def _hits(self, question: _Question, name: str, package: Package) -> list[streams.Told]:
+    def _hits(
+        self, question: _Question, name: str, version: str, package: Package
+    ) -> list[streams.Told]:
         database = self._database
         group = database.group(question.ecosystem, name)
         if group is None:
             return []
         try:
-            key = sort_key(question.ecosystem, question.version)
+            key = sort_key(question.ecosystem, version)
         except FormatError:
             return []  # unmatched_ecosystems tells of it
         hits = group.hits(key)

@@ -213,7 +213,7 @@ def test_a_cves_own_score_goes_before_an_erratum_of_several(tmp_path: Path) -> N
         osv("GHSA-1", "npm", "y", aliases=["CVE-2024-0001"], vector=MEDIUM),
     ]
     os = OperatingSystem(id="rocky", version_id="9.3")
-    one, two = found(tmp_path, records, package("rpm", "x", "1-1"), os=os)
+    one, two = found(tmp_path, records, package("rpm", "x", "1-1", source_name="x"), os=os)
     assert (one.severity, one.severity_source, one.cvss_score) == (Severity.MEDIUM, "GitHub", 6.1)
     assert (two.severity, two.severity_source) == (Severity.HIGH, "Rocky Linux")
 
@@ -298,6 +298,31 @@ def test_red_hats_unfixed_source_packages_match_their_binaries(tmp_path: Path) -
     )
     (finding,) = found(tmp_path, records, *packages, os=os)
     assert finding.package.name == "openssl-libs"
+
+
+def test_rocky_linuxs_osv_speaks_of_source_packages(tmp_path: Path) -> None:
+    """And of their epochs' last digits, so that these do not count: bind's is 32."""
+    records = [osv("RLSA-2024:1", "Rocky Linux:9", "bind", "2:9.16.23-18.el9_4.6")]
+    os = OperatingSystem(id="rocky", version_id="9.4")
+    old, new = (
+        package(
+            "rpm",
+            "bind-libs",
+            f"32:9.16.23-{release}",
+            source_name="bind",
+            source_version=f"9.16.23-{release}",
+        )
+        for release in ("18.el9_4.1", "18.el9_4.6")
+    )
+    (finding,) = found(tmp_path, records, old, os=os)
+    assert (finding.package.name, finding.fixed_version) == ("bind-libs", "9.16.23-18.el9_4.6")
+    assert finding.remediation == "dnf upgrade --advisory RLSA-2024:1 bind-libs"
+    assert found(tmp_path, records, new, os=os) == []
+    inventory = Inventory(Status.COMPLETE, os, (old,))
+    assert questions(inventory) == {
+        ("Rocky Linux:9", "bind-libs"),
+        ("Rocky Linux:9", "src:bind"),
+    }
 
 
 def test_what_fedora_built_for_another_distribution_is_epels(tmp_path: Path) -> None:

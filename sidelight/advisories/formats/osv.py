@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sidelight.advisories import severity as severities
@@ -11,6 +12,7 @@ from sidelight.advisories.formats.shape import is_rejected, items, text, texts
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Interval, Problem
 from sidelight.versions import pep440, sort_key
+from sidelight.versions.rpm import without_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,8 +187,11 @@ def _packages(
 ) -> Iterator[tuple[str, tuple[Interval, ...]]]:
     """The names that installed packages have, and what is affected of each.
 
-    SUSE names the source package and lists the binaries with their own fixed versions.
+    SUSE names the source package and lists the binaries with their own fixed versions. Rocky Linux
+    names the source package alone (the database's `src:<name>`), and of an epoch its last digit:
+    so none is kept.
     """
+    is_source = ecosystem.startswith("Rocky Linux:")
     if ecosystem.startswith(("SUSE", "openSUSE")):
         binaries = [pair for item in items(specific, "binaries") for pair in item.items()]
         for binary, fixed in binaries:
@@ -203,7 +208,10 @@ def _packages(
             raise DamagedError(f"a range of {name} of type {kind[:40]!r}, of {len(events)} events")
         if kind != "GIT":
             found += intervals_of([*events, *_last_known(row, events)], ecosystem)
-    yield name, tuple(found)
+    if is_source:
+        yield f"src:{name}", tuple(replace(span, end=without_epoch(span.end)) for span in found)
+    else:
+        yield name, tuple(found)
 
 
 def _last_known(row: dict[str, Any], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
