@@ -148,7 +148,9 @@ class Writer:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    """As assemble.pack, with names in order: what no encoding has becomes a question mark."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "replace")
 
 
 def _sync_directory(path: Path) -> None:

@@ -192,3 +192,21 @@ def test_every_record_is_taken_as_it_is(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(record))
         assert list(feeds.read(path)), record
+
+
+def test_what_no_encoding_has_becomes_a_question_mark(tmp_path: Path) -> None:
+    """In the fields that are kept of a whole database too: its newest date, a state, a source."""
+    lone = "\ud800"
+    release = {"status": "open", "nodsa": "x", "nodsa_reason": lone}
+    feeds = {
+        "osv": {**RECORDS[0], "modified": lone},
+        "tracker": {"x": {"CVE-2024-0001": {"releases": {"bookworm": release}}}},
+        "days": {"source": lone, "lastDays": {"Debian:12": "2030-01-01"}},
+    }
+    for name, feed in feeds.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(feed))
+    build([tmp_path], tmp_path / "db")
+    with Database.open(tmp_path / "db") as database:
+        assert database.info().newest == "?"
+        (row,) = database.lookup("Debian:12", "x")
+        assert row.state == "?"
