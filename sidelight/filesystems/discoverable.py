@@ -15,6 +15,7 @@ from sidelight.errors import FormatError, PathError, SourceError
 from sidelight.filesystems.fstab import Line
 from sidelight.filesystems.namespace import shown_path
 from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.slots import FLATCAR_USR, standing
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ USR_TYPES = frozenset(
     {
         "8484680c-9521-48c6-9c11-b0720656f69e",  # x86-64
         "b0e01050-ee5f-4390-949a-9101b17104e9",  # arm64
+        FLATCAR_USR,
     }
 )
 USR = b"usr"
@@ -80,7 +82,7 @@ def discovered_usr(tree: MachineTree, root: Region, regions: Sequence[Region]) -
 
     The initramfs mounts it, or the machine does not start: it is looked for without a generator,
     which would lie in it. Of several (an update leaves the last system beside the new one) that
-    whose label is the newest version, as systemd takes it.
+    whose label is the newest version, as systemd takes it, or on Flatcar that which boots.
     """
     found = [
         region
@@ -91,8 +93,13 @@ def discovered_usr(tree: MachineTree, root: Region, regions: Sequence[Region]) -
     ]
     if not found or not _is_empty(tree, USR):
         return []
-    chosen = max(found, key=lambda region: _version(region.partlabel))
+    chosen = max(found, key=_precedence)
     return [_line(chosen, USR)]
+
+
+def _precedence(region: Region) -> tuple[tuple[bool, int], list[tuple[bool, int, str]]]:
+    slot = standing(region.attributes) if region.parttype == FLATCAR_USR else (False, 0)
+    return slot, _version(region.partlabel)
 
 
 def variable_uuid(machine_id: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.disk.signatures import READABLE
 from sidelight.errors import FormatError, PathError, SidelightError, SourceError
-from sidelight.filesystems import discoverable, fstab
+from sidelight.filesystems import discoverable, fstab, slots
 from sidelight.filesystems.nothing import NoFilesystem
 from sidelight.filesystems.opening import open_filesystem
 from sidelight.filesystems.protocol import HasSubvolumes, Kind
@@ -58,12 +58,14 @@ def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree
     """The machine's tree. `regions` are all of its regions, `opened` those that can be read.
 
     The root is the filesystem with an os-release; of several, the one whose fstab names itself,
-    else the one whose GPT type says root, else the first in the order of the disks. A single
-    filesystem is the root whatever it holds. What is mounted where, fstab says, and systemd's
+    else the one whose GPT type says root, else the first in the order of the disks. The root of a
+    set of partitions that does not boot is none of them. A single filesystem is the root whatever
+    it holds. What is mounted where, fstab says, and systemd's
     enabled mount units, and its rule for GPT types. What nothing mounts is shown in `/` under its
     region's name in brackets, slashes as colons: `[vg0:data]`.
     """
-    root = _root(regions, opened)
+    idle = slots.idle_roots(regions)
+    root = _root(regions, [item for item in opened if item[0] not in idle])
     if root is None:
         tree = MachineTree(NoFilesystem())
         if opened:
@@ -76,7 +78,7 @@ def assemble(regions: Sequence[Region], opened: Sequence[Opened]) -> MachineTree
         shown = {mount.root for mount in tree.mounts if mount.fs is fs}
         name = (region.lv or region.name).replace("/", ":").encode("utf-8", "surrogateescape")
         if not shown:
-            if root is not None and _has_any(MachineTree(fs), OS_RELEASE):
+            if root and region not in idle and _has_any(MachineTree(fs), OS_RELEASE):
                 what = f"a second root filesystem; the machine's is {root.region.name}"
                 tree.note(Problem(region.name, what))
             tree.add_extra(name, fs)
