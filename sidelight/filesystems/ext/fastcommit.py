@@ -123,6 +123,7 @@ class FastReplay:
         self._mapper = mapper
         self._directories = directories
         self._listings: dict[int, dict[bytes, tuple[int, int]]] = {}
+        self._made: set[int] = set()  # directories
 
     def apply(self, changes: Sequence[FastTag]) -> None:
         """All changes. Raises DamagedError or SourceError where the kernel's replay would stop."""
@@ -182,9 +183,11 @@ class FastReplay:
         if not self._exists(number):
             raise DamagedError(f"the fast commits create inode {number}, which does not exist")
         if stat.S_ISDIR(self._mode(number)):
-            if not self._exists(parent):
+            # One that has a block was made before, by a full commit: the kernel gives up then.
+            if not self._exists(parent) or self._has_block(number):
                 return
             self._listings[number] = {}
+            self._made.add(number)
         self._add(parent, number, name)
         self._set_links(number, 1)
 
@@ -238,6 +241,16 @@ class FastReplay:
                 raw[:area] + EMPTY_EXTENTS + raw[area + len(EMPTY_EXTENTS) :]
             )
         self._mapper.changes.pop(number, None)
+        self._made.discard(number)
+
+    def _has_block(self, number: int) -> bool:
+        """Whether a directory's first block is there."""
+        if number in self._made:
+            return True
+        node = self._inodes.nodes((number,)).get(number)
+        if node is None or node.flags & layout.FLAG_INLINE_DATA:
+            return False
+        return bool(self._mapper.map((node,), ((0, 1),))[0].runs)
 
     def _exists(self, number: int) -> bool:
         return self._inodes.exists(number)

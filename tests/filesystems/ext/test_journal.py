@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import journal_layout, layout
 from sidelight.filesystems.protocol import Kind
 from tests.images.ext import recipes
@@ -46,8 +47,14 @@ def _image(tmp_path: Path, case: Case) -> tuple[Path, list[int]]:
     size = 4096 if case is WIDE else 1024
     (tree / "data").write_bytes(b"".join(bytes([65 + n]) * size for n in range(12)))
     image = recipes.make(tmp_path / "image", case, tree)
-    blocks = recipes.debugfs(image, "blocks data").split("\n")
-    return image, [int(word) for line in blocks for word in line.split() if word.isdigit()]
+    return image, _blocks(image, "data")
+
+
+def _blocks(image: Path, file: str) -> list[int]:
+    """Where debugfs says that a file's blocks lie, those of its map among them."""
+    return [
+        int(word) for word in recipes.debugfs(image, f"blocks {file}").split() if word.isdigit()
+    ]
 
 
 def _write_log(image: Path, size: int, opening: str, *steps: tuple[str, list[int], bytes]) -> None:
@@ -149,6 +156,51 @@ def test_a_wrong_checksum_in_the_log_ends_recovery_and_is_a_problem(
     if victim in {"commit", "data"}:
         # What comes before the fault is replayed all the same, as by the kernel.
         assert _data(fs)[:2048] == b"a" * 1024 + b"B" * 1024
+
+
+def _write_fast_commit(image: Path, block: int, *changes: tuple[int, bytes]) -> None:
+    """A log of one transaction that writes `block`, and a fast commit after it."""
+    _write_log(image, 1024, "jo", ("write", [block], b"full commit"))
+    places = _blocks(image, "<8>")
+    raw = bytearray(image.read_bytes())
+    head = places[0] * 1024
+    (tid,) = struct.unpack_from(">I", raw, head + 0x18)
+    raw[head + 0x2B] |= journal_layout.INCOMPAT_FAST_COMMIT  # as the kernel does when it mounts
+    # The whole journal's blocks, and how many of the last are for fast commits.
+    (total,) = struct.unpack_from(">I", raw, head + 0x10)
+    (fast,) = struct.unpack_from(">I", raw, head + journal_layout.FAST_BLOCKS_AT)
+    tags = [(journal_layout.FAST_HEAD, journal_layout.FAST_PAIR.pack(0, tid + 1)), *changes]
+    body = b"".join(journal_layout.FAST_TAG.pack(kind, len(value)) + value for kind, value in tags)
+    body += journal_layout.FAST_TAG.pack(journal_layout.FAST_TAIL, 1024 - len(body) - 4)
+    body += (tid + 1).to_bytes(4, "little")
+    body += crc32c(body, 0).to_bytes(4, "little")
+    at = places[total - fast + 1] * 1024
+    raw[at : at + 1024] = body.ljust(1024, b"\0")
+    image.write_bytes(raw)
+
+
+@pytest.mark.mounts
+@pytest.mark.parametrize("name", [b"folder", b"other"], ids=["its own name", "another name"])
+def test_a_fast_commit_that_makes_a_directory_again_changes_nothing(
+    name: bytes, tmp_path: Path, opened: Callable[[Path], ExtFilesystem]
+) -> None:
+    # Left in the queue of fast commits when a full one has written the directory already.
+    tree = tmp_path / "tree"
+    (tree / "folder").mkdir(parents=True)
+    (tree / "folder/inner").write_text("text")
+    (tree / "data").write_bytes(b"x" * 1024)
+    case = Case("fast", ("-t", "ext4", "-b", "1024", "-O", "fast_commit,^metadata_csum"), size=32)
+    image = recipes.make(tmp_path / "image", case, tree)
+    ((_, entries),) = opened(image).directories([layout.ROOT_INODE])
+    (number,) = (number for found, number, _ in entries if found == b"folder")
+    entry = journal_layout.FAST_PAIR.pack(layout.ROOT_INODE, number) + name
+    _write_fast_commit(image, _blocks(image, "data")[0], (journal_layout.FAST_CREAT, entry))
+    fs = opened(image)
+    assert (fs.journal, fs.problems) == ("replayed", [])
+    view = sidelight_view(fs)
+    kernels = kernel_view(image, "ext4", replay=True, writable=True)
+    assert b"/folder/inner" in kernels
+    assert differences(view, kernels) == []
 
 
 @pytest.mark.images
