@@ -105,6 +105,19 @@ class BlockCache:
         """
         self._want(sorted(islice(self._indices(ranges), self._room)))
 
+    def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Say that these ranges are needed again: what is cached of them goes last.
+
+        Fetches nothing. More than a third of the budget would leave too little for the rest.
+        """
+        indices = list(islice(self._indices(ranges), self._room // 3 + 1))
+        if len(indices) > self._room // 3:
+            return
+        with self._lock:
+            for index in indices:
+                if index in self._blocks:
+                    self._blocks.move_to_end(index)
+
     def close(self) -> None:
         """End the threads and let the blocks go."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sidelight.blocks.gather import gather
+from sidelight.blocks.source import touch
 from sidelight.errors import SourceError
 
 if TYPE_CHECKING:
@@ -108,11 +109,14 @@ class Harvest:
             for number in fresh:
                 self._take_out(number, self._whole(number), asked)
 
-    def read_ahead(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    def read_ahead(
+        self, ranges: Iterable[tuple[int, int]], needed: Sequence[tuple[int, int]] = ()
+    ) -> Iterator[tuple[int, bytes]]:
         """Fetch the blocks of these (offset, length), many at once, and keep what a walk may need.
 
         Gives the offset and bytes of each that was not read before. It asks for no more where much
         is kept already, or where half of the blocks had nothing: the walk reads what it needs.
+        `needed` was read before, and is read again after the walk: these push it out last.
         """
         unit = self._unit
         numbers: set[int] = set()
@@ -124,6 +128,7 @@ class Harvest:
         for at in range(0, len(ordered), AHEAD):
             window = ordered[at : at + AHEAD]
             following = ordered[at + AHEAD : at + 2 * AHEAD] if going_on else []
+            touch(self.source, needed)
             self._prefetch(following)
             useful = 0
             for number in window:

@@ -32,3 +32,10 @@ class BlockSource(Protocol):
         Never raises for a block that fails (the read that needs it does), nor for a range that
         lies outside (it is cut).
         """
+
+
+def touch(source: BlockSource, ranges: Iterable[tuple[int, int]]) -> None:
+    """Say to a source that keeps blocks that these ranges are needed again (see BlockCache)."""
+    keep = getattr(source, "touch", None)
+    if keep is not None:
+        keep(ranges)

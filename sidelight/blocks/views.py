@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sidelight.blocks.source import touch
 from sidelight.errors import OutOfRangeError
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class SliceSource:
             for offset, length in ranges
             if 0 <= offset < self.size
         )
+
+    def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Pass on, shifted."""
+        touch(self._base, ((self._offset + offset, length) for offset, length in ranges))
 
 
 class OverlaySource:
@@ -84,3 +89,7 @@ class OverlaySource:
                 and offset // size in self._blocks
             )
         )
+
+    def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Pass on."""
+        touch(self._base, ranges)

@@ -57,6 +57,30 @@ def test_a_cached_read_equals_a_slice(data: bytes, draw: st.DataObject, blocks: 
         cache.close()
 
 
+def test_what_is_touched_goes_last_and_is_never_fetched() -> None:
+    disk = Disk(bytes([7]) * BLOCK * 12)
+    cache = BlockCache(disk, budget=6 * BLOCK, in_flight=1)
+    view = SliceSource(OverlaySource(cache, BLOCK, {}), BLOCK, 11 * BLOCK, "p1")
+    try:
+        for index in range(6):
+            cache.read_at(index * BLOCK, 1)
+        view.touch([(0, BLOCK), (9 * BLOCK, 1)])  # blocks 1 and 10: one is there
+        assert disk.fetched == [0, 1, 2, 3, 4, 5]
+        for index in range(6, 11):
+            cache.read_at(index * BLOCK, 1)
+        disk.fetched.clear()
+        cache.read_at(BLOCK, 1)
+        assert disk.fetched == []
+        # More than a third of what the cache holds would push out what is under way.
+        cache.touch([(6 * BLOCK, 3 * BLOCK)])
+        cache.read_at(0, 1)
+        disk.fetched.clear()
+        cache.read_at(6 * BLOCK, 1)
+        assert disk.fetched == [6]
+    finally:
+        cache.close()
+
+
 def test_each_block_is_fetched_once_and_holes_never() -> None:
     disk = Disk(b"a" * BLOCK + bytes(BLOCK) + b"c" * BLOCK)
     cache = BlockCache(disk)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.blocks import BlockCache, ImageFile, SliceSource, gather
+from sidelight.blocks import BlockCache, ImageFile, SliceSource, gather, harvest
 from sidelight.filesystems.opening import open_filesystem
+from sidelight.filesystems.protocol import Kind, ReadsAhead
+from sidelight.filesystems.walk import walk
 from sidelight.filesystems.xfs import directories
 from tests.images.kernel import mounted, unmountable
 
@@ -108,4 +110,37 @@ def test_each_block_is_fetched_once(
     assert not fs.problems
     # More than the cache holds, or this would prove nothing.
     assert len(fetcher.calls) * BLOCK > ROOM
+    assert {index: count for index, count in fetcher.calls.items() if count > 1} == {}
+
+
+@pytest.mark.images
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ext4", "ext3"])
+def test_inodes_that_a_walk_read_ahead_are_at_hand_after_it(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("mke2fs") is None:
+        pytest.skip("needs mke2fs")
+    monkeypatch.setattr(harvest, "AHEAD", AT_ONCE)
+    tree, image = tmp_path / "tree", tmp_path / "disk.img"
+    tree.mkdir()
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    _fill(tree)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", kind, "-d", tree, image], check=True)
+    fetcher = Counted(image)
+    cache = BlockCache(fetcher, budget=6 * ROOM, in_flight=4)
+    fs = open_filesystem(SliceSource(cache, SHIFT, fetcher.size - SHIFT, "partition"))
+    assert isinstance(fs, ReadsAhead)
+    fs.read_ahead()
+    files = [
+        number
+        for level in walk(fs)
+        for _, _, entries in level
+        for _, number, kind_ in entries
+        if kind_ == Kind.REGULAR
+    ]
+    assert len(fetcher.calls) * BLOCK > 6 * ROOM
+    assert len(fs.inodes(files)) == len(files)
+    cache.close()
     assert {index: count for index, count in fetcher.calls.items() if count > 1} == {}

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sidelight.blocks.source import touch
 from sidelight.errors import OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
@@ -96,6 +97,17 @@ class MappedSource:
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Pass on to the members, each once, at the same time."""
+        for source, places in self._by_member(ranges):
+            source.prefetch(places)
+
+    def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Pass on to the members."""
+        for source, places in self._by_member(ranges):
+            touch(source, places)
+
+    def _by_member(
+        self, ranges: Iterable[tuple[int, int]]
+    ) -> Iterable[tuple[BlockSource, list[tuple[int, int]]]]:
         wanted: dict[int, tuple[BlockSource, list[tuple[int, int]]]] = {}
         for offset, length in ranges:
             if not 0 <= offset < self.size or length <= 0:
@@ -103,8 +115,7 @@ class MappedSource:
             for target, at, size in self._pieces(offset, min(length, self.size - offset)):
                 if target is not None and not isinstance(target, str):
                     wanted.setdefault(id(target), (target, []))[1].append((at, size))
-        for source, places in wanted.values():
-            source.prefetch(places)
+        return wanted.values()
 
     def _pieces(self, offset: int, length: int) -> Iterator[Piece]:
         end = offset + length

@@ -27,13 +27,15 @@ def read_ahead(volume: Volume) -> None:
     if not harvest.apart:
         return
     before, tables = harvest.read_before(), harvest.read_ahead(volume.tables_worth_reading())
-    found = chain(before, tables)
-    inodes = [directory_inodes(volume, offset, data) for offset, data in found]
+    inodes, needed = [], []
+    for offset, data in chain(before, tables):
+        inodes.append(directory_inodes(volume, offset, data))
+        needed.append((offset, len(data)))
     if inodes:
         roots = _roots(np.concatenate(inodes))
         size, trees = volume.block_size, _trees(volume, roots)
         runs = _runs(volume, roots) + [(place, size) for place in trees]
-        for offset, data in harvest.read_ahead(runs):
+        for offset, data in harvest.read_ahead(runs, needed):
             # What maps a directory's further blocks shows nothing by itself of what it is.
             while trees and trees[-1] < offset + len(data):
                 place = trees.pop() - offset
