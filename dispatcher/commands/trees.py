@@ -76,7 +76,7 @@ def tree(path: str, **given: Any) -> None:
         if top:
             machine.place(top)
 
-        def outside(directory: bytes) -> bool:
+        def outside(directory: bytes, *_: object) -> bool:
             """Whether a directory is neither above, nor at, nor below the top."""
             inside = directory == top or directory.startswith(top + b"/")
             return bool(top) and not inside and not top.startswith(directory + b"/")

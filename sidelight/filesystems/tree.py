@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sidelight.errors import SidelightError
     from sidelight.filesystems.namespace import Mount, Place
 
+    Skip = Callable[[bytes, Filesystem, int], bool]
+
 TreeDirectory = tuple[bytes, Filesystem, int, "list[Entry]"]
 
 
@@ -78,13 +80,13 @@ class MachineTree(Namespace):
 
     # --- all of it ---
 
-    def walk(self, skip: Callable[[bytes], bool] | None = None) -> Iterator[list[TreeDirectory]]:
+    def walk(self, skip: Skip | None = None) -> Iterator[list[TreeDirectory]]:
         """Levels of `(path, filesystem, directory's inode, entries)` over the whole tree.
 
         Batched a filesystem and a level; a level of very many entries comes in several lists.
-        What lies under a mount point is hidden, as in the kernel. A directory for which
-        `skip(path)` is true is not entered. Each directory comes once for each mount that shows
-        it.
+        What lies under a mount point is hidden, as in the kernel. A directory for which `skip`
+        of its path, filesystem and inode is true is not entered. Each directory comes once for
+        each mount that shows it.
         """
         level = [(mount.path, mount) for mount in (self._root, *self._extra.values())]
         frontier = [(path, mount, mount.root) for path, mount in level]
@@ -110,7 +112,7 @@ class MachineTree(Namespace):
         group: list[tuple[bytes, Mount, int]],
         seen: set[tuple[int, int]],
         below: list[tuple[bytes, Mount, int]],
-        skip: Callable[[bytes], bool] | None,
+        skip: Skip | None,
     ) -> Iterator[list[TreeDirectory]]:
         """One filesystem's directories of one level."""
         fs = group[0][1].fs
@@ -124,9 +126,9 @@ class MachineTree(Namespace):
                 given.append((path, fs, number, entries))
                 room -= len(entries) + 1
                 for child, where in subdirectories(fs, path, entries, fs.problems):
-                    if skip is not None and skip(where):
-                        continue
                     inner, inode = self._uncover(mount, child)
+                    if skip is not None and skip(where, inner.fs, inode):
+                        continue
                     if (id(inner), inode) in seen:
                         what = f"directory inode {inode} was met before; not read again"
                         fs.problems.append(Problem(shown(fs, where), what))

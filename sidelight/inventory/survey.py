@@ -55,11 +55,17 @@ class Surveyor:
         self._executables = executables.Sieve(self._found.candidates)
         # Layers by path: few, and looked up for the directories below a runtime's only.
         self._layers: dict[bytes, Root] = {}
+        # (filesystem, inode) of the runtimes' directories -> the path that the runtime knows.
+        self._runtimes: dict[tuple[int, int], bytes] = {}
+        # Where such a directory really is, if a link leads to it -> the same.
+        self._moved: dict[bytes, bytes] = {}
 
     def run(self) -> Survey:
         """Walk the tree. Where the deadline passes, what was found so far, and a Problem."""
         found = self._found
-        if self._containers or not self._has_containers():
+        self._find_runtimes()
+        # Trees that the walk passes over are not paid for.
+        if self._containers or not self._runtimes:
             self._tree.read_ahead()
         for level in self._tree.walk(self._skip):
             for path, fs, number, entries in level:
@@ -71,21 +77,34 @@ class Surveyor:
         self._follow_links()
         return found
 
-    def _has_containers(self) -> bool:
-        """Whether there are trees that the walk passes over: what they lie in is not paid for."""
-        return any(self._is_there(path) for path in containers.RUNTIME_PATHS)
+    def _find_runtimes(self) -> None:
+        for path in containers.RUNTIME_PATHS:
+            try:
+                fs, inode, kind = self._tree.resolve(path)
+            except (PathError, FormatError, SourceError):
+                continue
+            if kind == Kind.DIRECTORY:
+                self._runtimes.setdefault((id(fs), inode), path)
 
-    def _is_there(self, path: bytes) -> bool:
-        try:
-            self._tree.resolve(path)
-        except (PathError, FormatError, SourceError):
-            return False
-        return True
-
-    def _skip(self, path: bytes) -> bool:
+    def _skip(self, path: bytes, fs: Filesystem, inode: int) -> bool:
+        """Also what is a runtime's directory by another path: through a link, or a bind mount."""
         if path in containers.NEVER:
             return True
+        runtime = self._runtimes.get((id(fs), inode), path)
+        if runtime != path and path not in self._table.above:
+            if not self._containers or not self._leads_through_a_link(runtime):
+                return True
+            self._moved[path] = runtime
         return not self._containers and containers.is_runtime(path)
+
+    def _leads_through_a_link(self, path: bytes) -> bool:
+        """Whether the walk, which follows none, does not come to it by this path."""
+        parts = path.split(b"/")
+        above = (b"/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        try:
+            return any(self._tree.resolve(p, follow=False)[2] == Kind.SYMLINK for p in above)
+        except (PathError, FormatError, SourceError):
+            return True  # then it is met here, or nowhere
 
     def _directory(self, path: bytes, fs: Filesystem, number: int, entries: list[Entry]) -> None:
         root, inside = self._root(path) if self._containers else (_MACHINE, path)
@@ -105,10 +124,11 @@ class Surveyor:
 
     def _root(self, path: bytes) -> tuple[Root, bytes]:
         """The layer that a path lies in, and the path within it."""
-        label = containers.label(path)
+        known = self._known(path)
+        label = containers.label(known)
         if not label:
             return _MACHINE, path
-        if containers.is_layer(path) and path not in self._layers:
+        if containers.is_layer(known) and path not in self._layers:
             self._layers[path] = root = Root(path, label)
             self._found.roots.append(root)
         at = len(path)
@@ -119,6 +139,13 @@ class Surveyor:
             at = path.rfind(b"/", 0, at)
         # Beside the layers: the runtime's own files (volumes among them).
         return Root(b"", label), path
+
+    def _known(self, path: bytes) -> bytes:
+        """The path by which a runtime knows what the walk found at this one."""
+        for place, runtime in self._moved.items():
+            if path == place or path.startswith(place + b"/"):
+                return runtime + path[len(place) :]
+        return path
 
     def _note_links(
         self, root: Root, inside: bytes, fs: Filesystem, entries: Iterable[Entry]

@@ -19,9 +19,9 @@ class Tree(Protocol):
     """What collecting needs of a machine's tree. Paths are bytes without a leading slash."""
 
     def walk(
-        self, skip: Callable[[bytes], bool] | None = None
+        self, skip: Callable[[bytes, Filesystem, int], bool] | None = None
     ) -> Iterator[list[tuple[bytes, Filesystem, int, list[Entry]]]]:
-        """Levels of `(path, filesystem, directory's inode, entries)`."""
+        """Levels of `(path, filesystem, directory's inode, entries)`; see MachineTree.walk."""
 
     def read_ahead(self) -> None:
         """Say that all of the tree will be walked now, so that its blocks come in few rounds."""

@@ -139,7 +139,7 @@ def disks(tmp_path: Path) -> list[Path]:
 def files(tree: MachineTree) -> set[str]:
     return {
         (path + b"/" + name).decode().lstrip("/")
-        for level in tree.walk(lambda path: path.endswith(b"lost+found"))
+        for level in tree.walk(lambda path, *_: path.endswith(b"lost+found"))
         for path, _, _, entries in level
         for name, _, kind in entries
         if kind == 1

@@ -195,6 +195,57 @@ def test_runtime_paths_are_taken_in_with_a_label(debian: Path) -> None:
     assert found.os.id == "debian"
 
 
+def _moved(root: Path) -> None:
+    """The runtime's directory is a link to a larger disk's."""
+    _layer(root)
+    (root / "data/images").mkdir(parents=True)
+    (root / "var/lib/docker").rename(root / "data/images/docker")
+    (root / "var/lib/docker").symlink_to("/data/images/docker")
+    _write(
+        root / "data", "pip-2.dist-info/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 2\n"
+    )
+
+
+def test_runtime_paths_are_left_out_where_a_link_leads_to_them(debian: Path) -> None:
+    _moved(debian)
+    assert _names(_collect(debian)) == ["bash", "mine", "python3-six", "requests"]
+
+
+def test_runtime_paths_behind_a_link_are_taken_in_with_a_label(debian: Path) -> None:
+    _moved(debian)
+    found = _collect(debian, options=Options(include_containers=True))
+    layered = {package.name: package for package in found.packages if package.layer}
+    assert {name: package.layer for name, package in layered.items()} == {
+        "musl": "docker",
+        "pip": "docker",
+    }
+    assert layered["musl"].path == "/data/images/docker/overlay2/abc/diff/lib/apk/db/installed"
+
+
+def test_a_runtime_s_link_to_a_directory_of_the_system_hides_nothing(debian: Path) -> None:
+    (debian / "var/lib/containerd").symlink_to("/usr")
+    assert _names(_collect(debian)) == ["bash", "python3-six", "requests"]
+
+
+@pytest.mark.parametrize("containers", [False, True])
+def test_a_bound_runtime_path_is_not_taken_for_the_machine_s_own(containers: bool) -> None:
+    # As Bottlerocket has it: /var is bound to a directory of the data disk.
+    metadata = b"Metadata-Version: 2.1\nName: %s\nVersion: 1\n"
+    images = {"app": {"pip-1.dist-info": {"METADATA": metadata % b"pip"}}}
+    own = {"own-1.dist-info": {"METADATA": metadata % b"own"}}
+    data = MemoryFilesystem({"var": {"lib": {"containerd": images}}, "opt": own}, "data")
+    tree = MachineTree(MemoryFilesystem({"etc": {}, "var": {}, "local": {}}))
+    tree.mount("local", data)
+    tree.bind("local/var", "var")
+    found = collect(tree, Options(include_containers=containers))
+    paths = {package.name: (package.path, package.layer) for package in found.packages}
+    pip = ("/var/lib/containerd/app/pip-1.dist-info/METADATA", "containerd")
+    assert paths == {
+        "own": ("/local/opt/own-1.dist-info/METADATA", ""),
+        **({"pip": pip} if containers else {}),
+    }
+
+
 # --- faults ---
 
 
