@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 HEAD = 256 << 10
 
 # Nothing in these is software: no Problem where they are met.
-INERT = frozenset({"swap", "vfat", "bios-boot", "prep-boot", "blank", "DM_verity_hash"})
+INERT = frozenset(
+    {"swap", "swsuspend", "vfat", "bios-boot", "prep-boot", "blank", "DM_verity_hash"}
+)
 # Filesystems that have a reader here, btrfs an optional one: who opens it says where there is none.
 READABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
 LVM_MEMBER = "LVM2_member"
@@ -60,6 +62,8 @@ MD_STARTS = (0, 4096)  # versions 1.1 and 1.2
 MD_ALIGN = 64 << 10  # version 0.90: the last whole 64 KiB
 
 SWAP_MAGICS = frozenset({b"SWAPSPACE2", b"SWAP-SPACE"})
+# Of a machine that hibernates: its memory is in the swap space.
+SUSPENDED_MAGICS = frozenset({b"S1SUSPEND\0", b"S2SUSPEND\0", b"ULSUSPEND\0"})
 PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 SWAP_UUID = 1036  # after 1024 bytes for a boot loader and three 32-bit words
 SWAP_LABEL = 1052
@@ -160,9 +164,11 @@ def _ext(head: bytes) -> Signature | None:
 
 def _swap(head: bytes) -> Signature | None:
     for page in PAGE_SIZES:
-        if head[page - 10 : page] in SWAP_MAGICS:
+        magic = head[page - 10 : page]
+        if magic in SWAP_MAGICS or magic in SUSPENDED_MAGICS:
+            kind = "swap" if magic in SWAP_MAGICS else "swsuspend"
             uuid = _uuid(head[SWAP_UUID : SWAP_UUID + 16])
-            return Signature("swap", uuid, _text(head[SWAP_LABEL : SWAP_LABEL + 16]))
+            return Signature(kind, uuid, _text(head[SWAP_LABEL : SWAP_LABEL + 16]))
     return None
 
 

@@ -109,6 +109,26 @@ def test_md_superblocks_at_the_end(at: int, magic: bytes) -> None:
     assert [p.what for p in problems] == ["unsupported: member of an md RAID array"]
 
 
+@pytest.mark.images
+@pytest.mark.skipif(not all(map(shutil.which, ("mkswap", "blkid"))), reason="needs mkswap, blkid")
+@pytest.mark.parametrize("magic", [b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND"])
+def test_the_swap_of_a_hibernated_machine_is_no_problem(tmp_path: Path, magic: bytes) -> None:
+    path = tmp_path / "swap"
+    path.write_bytes(bytes(8 << 20))
+    subprocess.run(["mkswap", "-q", str(path)], check=True, capture_output=True)
+    with path.open("r+b") as file:
+        file.seek(4096 - 10)
+        file.write(magic + b"\0")
+    probe = ["blkid", "-p", "-o", "export", str(path)]
+    theirs = subprocess.run(probe, check=True, capture_output=True, text=True).stdout
+    problems: list[Problem] = []
+    with ImageFile(str(path)) as source:
+        (region,) = volumes([source], problems)
+    assert f"TYPE={region.kind}\n" in theirs
+    assert f"UUID={region.uuid}\n" in theirs
+    assert problems == []
+
+
 MD_UUID = bytes(range(1, 17))
 
 
