@@ -207,6 +207,7 @@ def _mended(told: list[Told], is_own: Callable[[str], bool], case: Case) -> set[
     if not unfixed:
         return unfixed
     key = sort_key(case.ecosystem, case.version)
+    unmended = {(case.stream(hit), number) for hit, about in told for number in about}
     return {
         number
         for advisory, stream, text in case.fixes
@@ -216,6 +217,7 @@ def _mended(told: list[Told], is_own: Callable[[str], bool], case: Case) -> set[
         and not unfixed.isdisjoint(case.about(advisory))
         and sort_key(case.ecosystem, text) <= key
         for number in case.about(advisory)
+        if (stream, number) not in unmended
     }
 
 

@@ -98,4 +98,4 @@ def test_a_part_of_ubuntu_pro_is_a_stream_of_its_own(fixtures: Path) -> None:
     (path,) = fixtures.glob("ubuntu/oval/**/*fips-updates_jammy.cve.oval.xml.bz2")
     (item,) = feeds.read(path)
     assert isinstance(item.parsed, Advisory)
-    assert {row.stream for row in item.parsed.affected} == {"fips"}
+    assert {row.stream for row in item.parsed.affected} == {"fips-updates"}

@@ -177,6 +177,14 @@ def test_esms_kernels_have_mended_what_the_archive_leaves_open(
     assert _found(tmp_path, records, JAMMY, package) == found
 
 
+def test_a_build_that_esm_itself_lists_as_affected_is_not_mended(tmp_path: Path) -> None:
+    rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "5.4.0-218.238"}
+    record = _osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "linux")
+    record["affected"][1]["versions"] = ["5.4.0-220.240"]  # type: ignore[index]
+    package = Package("deb", "linux-image-x", "5.4.0-220.240", "", "", source_name="linux")
+    assert "CVE-2024-0001" in _found(tmp_path, [record], JAMMY, package)
+
+
 def test_a_marked_esm_build_tells_nothing_of_a_later_build_of_the_archives(tmp_path: Path) -> None:
     rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu0.1~esm1"}
     records = [_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")]

@@ -125,6 +125,6 @@ def _row(package: str, codename: str, stream: str, told: tuple[str, str]) -> Ite
         ecosystem=f"Ubuntu:{CODENAMES[codename]}",
         name=package,
         intervals=(interval,),
-        stream="fips" if stream.startswith("fips") else stream,
+        stream=stream,
         state="" if status == "released" else status,
     )

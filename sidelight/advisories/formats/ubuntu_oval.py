@@ -110,7 +110,7 @@ def _definition(element: Element) -> _Definition:
 def _stream(title: str) -> str:
     """The stream of a file that is of a part of Ubuntu Pro, by its definitions' titles."""
     match = _PRO.search(title)
-    return "" if match is None else "fips" if match[1].startswith("FIPS") else "pro"
+    return "" if match is None else match[1].lower() if match[1].startswith("FIPS") else "pro"
 
 
 def _test(element: Element, packages: dict[str, tuple[str, str]]) -> None:
