@@ -1,13 +1,9 @@
-"""Directory entries: in the inode (shortform) and in data blocks (block, leaf and node forms).
-
-Leaves, nodes and free indices are never read: the data blocks alone hold every entry.
-"""
+"""Many directories at once: short ones from inodes, the blocks of others in the disk's order."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +12,8 @@ from sidelight.errors import SourceError
 from sidelight.filesystems.protocol import Entry, Kind
 from sidelight.filesystems.uncollected import uncollected
 from sidelight.filesystems.xfs import bmap, layout
-from sidelight.filesystems.xfs.directory_entries import (
-    are_plain,
-    parse_each,
-    parse_many,
-    parse_shortform,
-)
+from sidelight.filesystems.xfs.directory_blocks import DirectoryBlocks, Found, parse_blocks
+from sidelight.filesystems.xfs.directory_entries import are_plain, parse_shortform
 from sidelight.filesystems.xfs.inodes import (
     Rows,
     extent_counts,
@@ -29,17 +21,13 @@ from sidelight.filesystems.xfs.inodes import (
     read_kinds,
     read_rows,
 )
-from sidelight.filesystems.xfs.volume import column, same_uuid
+from sidelight.filesystems.xfs.volume import column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
     from sidelight.blocks import Extent
     from sidelight.filesystems.xfs.volume import Volume
-
-    Bytes = npt.NDArray[np.uint8]
 
 Listing = tuple[int, list[Entry]]
 # The pieces of a directory block: (offset in the source, length), in bytes.
@@ -53,8 +41,6 @@ DIRECTORY_CAP = 4 << 30
 # After this many blocks that are none, the rest of a directory is not read: a hostile one may claim
 # gigabytes of anything.
 STRIKES = 64
-# From this many blocks on, parsing them at once beats parsing one after the other.
-MANY = 12
 
 
 def read_directories(volume: Volume, numbers: Sequence[int]) -> Iterator[Listing]:
@@ -78,13 +64,14 @@ def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[tuple[list[Lis
         entries = [entry for _, listed in sorted_out.inline for entry in listed]
         plain = are_plain([entry[0] for entry in entries], {entry[2] for entry in entries})
     yield sorted_out.inline, plain
-    for window in _windows(volume, sorted_out):
+    found = Found()
+    for window in _windows(volume, sorted_out, found):
         with uncollected():
-            _read_window(volume, window, sorted_out)
-            listings = [(number, sorted_out.found.pop(number, [])) for number in window.complete]
-        yield listings, sorted_out.plain
+            _read_window(volume, window, found)
+            listings = [(number, found.entries.pop(number, [])) for number in window.complete]
+        yield listings, found.plain
         # What is left of a directory that goes on in the next window keeps its own doubts.
-        sorted_out.plain = sorted_out.plain or not sorted_out.found
+        found.plain = found.plain or not found.entries
 
 
 @dataclass(slots=True)
@@ -95,9 +82,6 @@ class _SortedOut:
     single: list[tuple[int, int]] = field(default_factory=list)  # where the block lies, number
     forks: list[bmap.Fork] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)  # of those in `forks`, in bytes
-    found: dict[int, list[Entry]] = field(default_factory=dict)  # what their blocks gave so far
-    strikes: Counter[int] = field(default_factory=Counter)  # their blocks that are none
-    plain: bool = True  # whether all that was found has sane names and known types
 
 
 def _sort_out(volume: Volume, inodes: Rows, into: _SortedOut) -> None:
@@ -196,28 +180,28 @@ class _Window:
         return len(self.whole) + len(self.broken) >= self.room or len(self.far) >= WINDOW_BLOCKS
 
 
-def _windows(volume: Volume, into: _SortedOut) -> Iterator[_Window]:
+def _windows(volume: Volume, sorted_out: _SortedOut, found: Found) -> Iterator[_Window]:
     """Directories in physical order, in windows of bounded bytes; a large one spans several."""
-    mapped = bmap.map_forks(volume, into.forks)
+    mapped = bmap.map_forks(volume, sorted_out.forks)
     size = volume.superblock.dir_block_size
     room = max(1, WINDOW // size)
-    found = into.single + [
+    places = sorted_out.single + [
         (mapping.extents[0][1] if mapping.extents else -1, number)
         for number, mapping in mapped.items()
     ]
-    found.sort()
+    places.sort()
     window = _Window(room)
-    for place in found:
+    for place in places:
         number = place[1]
         mapping = mapped.get(number)
         if mapping is None:
             window.whole.append(place)
             window.far.add(place[0] >> FAR)
         else:
-            blocks, fault = _blocks(mapping.extents, into.sizes[number], size)
+            blocks, fault = _blocks(mapping.extents, sorted_out.sizes[number], size)
             fault = mapping.fault or fault
             for block in blocks:
-                if into.strikes[number] > STRIKES:
+                if found.strikes[number] > STRIKES:
                     fault = fault or "most of it is no directory"
                     break
                 if window.add(block, number):
@@ -269,8 +253,8 @@ def _blocks(extents: Sequence[Extent], length: int, size: int) -> tuple[list[Blo
     return blocks, fault
 
 
-def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
-    """Read and parse a window's blocks; entries go to `into.found` by directory."""
+def _read_window(volume: Volume, window: _Window, into: Found) -> None:
+    """Read and parse a window's blocks; entries go to `into` by directory."""
     size = volume.superblock.dir_block_size
     window.whole.sort()
     offsets = np.array([offset for offset, _ in window.whole], np.int64)
@@ -282,7 +266,7 @@ def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
         keep = [row for row in range(len(owners)) if row not in errors]
         data = as_rows(data, size)[keep].tobytes()
         offsets, owners = offsets[keep], [owners[row] for row in keep]
-    _parse_rows(volume, _Rows(data, as_rows(data, size), offsets, owners), into)
+    parse_blocks(volume, DirectoryBlocks(data, as_rows(data, size), offsets, owners), into)
     if window.broken:
         _read_fragmented(volume, window.broken, into)
 
@@ -290,7 +274,7 @@ def _read_window(volume: Volume, window: _Window, into: _SortedOut) -> None:
 def _read_fragmented(
     volume: Volume,
     blocks: Sequence[tuple[Block, int]],
-    into: _SortedOut,
+    into: Found,
 ) -> None:
     """Directory blocks in several places (possible where they are larger than the filesystem's)."""
     volume.source.prefetch(sorted(piece for block, _ in blocks for piece in block))
@@ -307,86 +291,5 @@ def _read_fragmented(
         replayed.append(any(volume.was_replayed(*piece) for piece in block))
     size = volume.superblock.dir_block_size
     data, places = b"".join(blobs), np.array(offsets, np.int64)
-    rows = _Rows(data, as_rows(data, size), places, owners, np.array(replayed, np.bool_))
-    _parse_rows(volume, rows, into)
-
-
-class _Rows(NamedTuple):
-    """Directory blocks: their bytes, where they lie (the first piece), whose they are."""
-
-    data: bytes
-    array: Bytes  # the same, shape (blocks, size)
-    offsets: npt.NDArray[np.int64]
-    owners: Sequence[int]
-    replayed: npt.NDArray[np.bool_] | None = None  # where several pieces hide it
-
-
-def _parse_rows(volume: Volume, rows: _Rows, into: _SortedOut) -> None:
-    """Verify and parse blocks, all at once; entries go to `found` by directory.
-
-    A block with a bad checksum is a Problem and is parsed all the same: what parses may be true,
-    and a scan that lists less would see less.
-    """
-    sb = volume.superblock
-    size = sb.dir_block_size
-    foreign = _verify_rows(volume, rows) if sb.v5 else set()
-    header = layout.DIR_HEADER_V5 if sb.v5 else layout.DIR_HEADER_V4
-    one, many = (
-        (layout.DIR_BLOCK_MAGIC_V5, layout.DIR_DATA_MAGIC_V5)
-        if sb.v5
-        else (layout.DIR_BLOCK_MAGIC_V4, layout.DIR_DATA_MAGIC_V4)
-    )
-    data, array, owners = rows.data, rows.array, rows.owners
-    magics = column(array, 0, ">u4")
-    # The leaf entries of a block that is the whole directory are counted in its last 8 bytes.
-    leaves = np.where(magics == one, column(array, size - 8, ">u4").astype(np.int64) * 8 + 8, 0)
-    good = ((magics == one) | (magics == many)) & (leaves <= size - header)
-    for row in np.flatnonzero(~good).tolist():
-        if row not in foreign:
-            volume.problem(f"inode {owners[row]}", f"no directory block at {rows.offsets[row]}")
-            into.strikes[owners[row]] += 1
-    good[list(foreign)] = False
-    judged = np.flatnonzero(good)
-    begins = judged * size + header
-    ends = judged * size + size - leaves[judged]
-    parsed = (
-        parse_many(data, begins, ends, sb.ftype, size)
-        if len(judged) >= MANY
-        else parse_each(data, begins, ends, sb.ftype)
-    )
-    into.plain = into.plain and parsed.plain
-    found = into.found
-    for row, entries in zip(judged.tolist(), parsed.blocks, strict=True):
-        number = owners[row]
-        if number in found:
-            found[number] += entries
-        else:
-            found[number] = entries
-    for index, fault in parsed.faults.items():
-        row = int(judged[index])
-        where = f"inode {owners[row]}"
-        volume.problem(where, f"a directory block at {rows.offsets[row]}: {fault}")
-
-
-def _verify_rows(volume: Volume, rows: _Rows) -> set[int]:
-    """Note bad checksums; returns the rows that are whole and another's: not to be parsed."""
-    array, offsets = rows.array, rows.offsets
-    if not len(array):
-        return set()
-    bad = volume.bad_checksums(rows.data, array, layout.DIR_CRC, offsets)
-    if rows.replayed is not None:
-        bad &= ~rows.replayed
-    strange = ~same_uuid(array, layout.DIR_UUID, volume.superblock.meta_uuid)
-    strange |= column(array, layout.DIR_BLKNO, ">u8") != offsets // layout.BASIC_BLOCK
-    strange |= column(array, layout.DIR_OWNER, ">u8") != np.array(rows.owners, np.uint64)
-    for row in np.flatnonzero(bad).tolist():
-        volume.problem(
-            f"inode {rows.owners[row]}", f"bad checksum of the block at {rows.offsets[row]}"
-        )
-    foreign = np.flatnonzero(strange & ~bad).tolist()
-    for row in foreign:
-        volume.problem(
-            f"inode {rows.owners[row]}",
-            f"the block at {offsets[row]} belongs elsewhere (UUID, place or owner differ)",
-        )
-    return set(foreign)
+    rows = DirectoryBlocks(data, as_rows(data, size), places, owners, np.array(replayed, np.bool_))
+    parse_blocks(volume, rows, into)
