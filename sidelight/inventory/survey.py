@@ -87,11 +87,14 @@ class Surveyor:
                 self._runtimes.setdefault((id(fs), inode), path)
 
     def _skip(self, path: bytes, fs: Filesystem, inode: int) -> bool:
-        """Also what is a runtime's directory by another path: through a link, or a bind mount."""
+        """Also what is a runtime's directory by another path: through a link, or a bind mount.
+
+        Its name must tell of the runtime: a link to a disk's top would hide all that is there.
+        """
         if path in containers.NEVER:
             return True
         runtime = self._runtimes.get((id(fs), inode), path)
-        if runtime != path and path not in self._table.above:
+        if runtime != path and _base(runtime) in _base(path):
             if not self._containers or not self._leads_through_a_link(runtime):
                 return True
             self._moved[path] = runtime
@@ -232,6 +235,10 @@ class Surveyor:
         if kind == Kind.REGULAR and new:
             known.update((id(fs), inode, index) for index in new)
             self._found.files.append((Place(root, path, fs, inode, None), new))
+
+
+def _base(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 _MACHINE = Root()
