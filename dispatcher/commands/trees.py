@@ -71,20 +71,8 @@ def cat(path: str, **given: Any) -> None:
 def tree(path: str, **given: Any) -> None:
     """Print every path of TARGET below PATH."""
     with machine_tree(given) as machine:
-        raw = path.encode("utf-8", "surrogateescape")
-        top = b"/".join(part for part in raw.split(b"/") if part)
-        if top:
-            machine.place(top)
-
-        def outside(directory: bytes, *_: object) -> bool:
-            """Whether a directory is neither above, nor at, nor below the top."""
-            inside = directory == top or directory.startswith(top + b"/")
-            return bool(top) and not inside and not top.startswith(directory + b"/")
-
-        for level in machine.walk(outside):
+        for level in machine.walk(top=path):
             for directory, _, _, entries in level:
-                if top and directory != top and not directory.startswith(top + b"/"):
-                    continue
                 for name, _, kind in sorted(entries):
                     whole = b"/" + directory + b"/" + name if directory else b"/" + name
                     click.echo(text(whole) + ("/" if kind == Kind.DIRECTORY else ""))

@@ -80,17 +80,21 @@ class MachineTree(Namespace):
 
     # --- all of it ---
 
-    def walk(self, skip: Skip | None = None) -> Iterator[list[TreeDirectory]]:
-        """Levels of `(path, filesystem, directory's inode, entries)` over the whole tree.
+    def walk(
+        self, skip: Skip | None = None, top: bytes | str = b""
+    ) -> Iterator[list[TreeDirectory]]:
+        """Levels of `(path, filesystem, directory's inode, entries)`, over all that `top` is above.
 
+        Paths begin with `top` as it is given, whatever links are in it. Raises PathError where it
+        is no directory.
         Batched a filesystem and a level; a level of very many entries comes in several lists.
         What lies under a mount point is hidden, as in the kernel. A directory for which `skip`
         of its path, filesystem and inode is true is not entered. Each directory comes once for
         each mount that shows it.
         """
-        level = [(mount.path, mount) for mount in (self._root, *self._extra.values())]
-        frontier = [(path, mount, mount.root) for path, mount in level]
-        seen = {(id(mount), mount.root) for _, mount in level}
+        whole = [(mount.path, mount, mount.root) for mount in (self._root, *self._extra.values())]
+        frontier = [self._top(top)] if as_bytes(top) else whole
+        seen = {(id(mount), number) for _, mount, number in frontier}
         for depth in range(MAX_DEPTH + 1):
             below: list[tuple[bytes, Mount, int]] = []
             for group in _by_filesystem(frontier):
@@ -100,6 +104,12 @@ class MachineTree(Namespace):
                 return
             if depth == MAX_DEPTH:
                 self._noted.append(too_deep(frontier[0][1].fs, frontier[0][0]))
+
+    def _top(self, path: bytes | str) -> tuple[bytes, Mount, int]:
+        place = self.place(path)
+        if place.kind != Kind.DIRECTORY:
+            raise NotADirectoryInTreeError("not a directory", where=shown_path(path))
+        return as_bytes(path), place.mount, place.inode
 
     def read_ahead(self) -> None:
         """Say that all of the tree will be walked now (see ReadsAhead)."""

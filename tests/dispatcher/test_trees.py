@@ -39,6 +39,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             file.write(name)
     (top / "large").write_bytes(os.urandom(1 << 20) * 9)
     (top / "folder/link").symlink_to("../large")
+    (top / "to-folder").symlink_to("/folder")
+    (top / os.fsdecode(b"folder-\xe9/inner")).parent.mkdir()
+    (top / os.fsdecode(b"folder-\xe9/inner")).touch()
     (top / "folder/mode").write_text("x")
     (top / "folder/mode").chmod(0o4751)
     os.utime(top / "folder/mode", ns=(0, -(10**9) * 86400 * 365))
@@ -96,8 +99,19 @@ def test_a_large_file_is_written_out_whole_through_a_link(made: tuple[Path, Path
 
 
 def test_a_tree_below_a_name_that_is_no_text(made: tuple[Path, Path]) -> None:
-    assert sidelight("tree", made[1], b"/latin-\xe9\xff") == b""
-    assert b"/folder/below/\n" in sidelight("tree", made[1], b"/folder")
+    _, image = made
+    assert sidelight("tree", image, b"/folder-\xe9/") == b"/folder-\\xe9/inner\n"
+
+
+def test_a_tree_below_a_link_and_below_a_file(made: tuple[Path, Path]) -> None:
+    _, image = made
+    below = sidelight("tree", image, "/folder").replace(b"/folder/", b"/to-folder/")
+    assert b"/to-folder/below/\n" in below
+    assert sidelight("tree", image, "/to-folder") == below
+    command = [sys.executable, "-m", "dispatcher.cli", "tree", str(image), "/large"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert b"/large: not a directory" in done.stderr
 
 
 def test_a_damaged_inode_leaves_the_listing_of_the_others(tmp_path: Path) -> None:
