@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "SIDELIGHT_"
+# Without one of these no scan would ever be done; of others nought is none, or at once.
+_NEEDED = frozenset({"lease_seconds", "stage_seconds", "attempts", "delete_attempts", "in_flight"})
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -118,7 +121,12 @@ class Settings:
         for field in fields(cls):
             variable = PREFIX + field.name.upper()
             if variable in given:
-                values[field.name] = _read(variable, field.default, given[variable])
+                value = _read(variable, field.default, given[variable])
+                values[field.name] = value
+                if isinstance(value, str):
+                    continue
+                if not math.isfinite(value) or value < 0 or (field.name in _NEEDED and not value):
+                    raise UsageError(f"{value} is too little or too much", where=variable)
         return cls(**values)
 
     def as_environment(self) -> dict[str, str]:

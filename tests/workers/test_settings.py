@@ -26,7 +26,17 @@ def test_a_switch_is_a_word(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("ATTEMPTS", "many"), ("LEASE_SECONDS", ""), ("REMOTE_CONTROL", "perhaps")],
+    [
+        ("ATTEMPTS", "many"),
+        ("LEASE_SECONDS", ""),
+        ("REMOTE_CONTROL", "perhaps"),
+        ("USD_PER_DAY", "-1"),
+        ("USD_PER_DAY", "nan"),
+        ("GET_PER_SECOND", "inf"),
+        ("LEASE_SECONDS", "0"),
+        ("ATTEMPTS", "0"),
+        ("IN_FLIGHT", "0"),
+    ],
 )
 def test_what_cannot_be_is_wrong_usage_with_the_variables_name(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"SIDELIGHT_{name}: "):
