@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sidelight.disk import Attachment
-from sidelight.errors import SnapshotNotFoundError
+from sidelight.errors import LeaseLostError, SnapshotNotFoundError
 from sidelight.model import Status
 from sidelight.store import Cost
 from workers.holding import GiveUpError
@@ -57,7 +57,13 @@ def read(context: Context, scan: Scan, instance: Instance) -> None:
             where=problem.where if problem else scan.instance,
             code="UNSUPPORTED_OS",
         )
-    context.store.findings.save_inventory(scan, inventory, _cost(scan, opened, started, cpu))
+    cost = _cost(scan, opened, started, cpu)
+    try:
+        context.store.findings.save_inventory(scan, inventory, cost)
+    except LeaseLostError:
+        # Another has read it as well: it was paid for twice.
+        context.store.costs.add(cost)
+        raise
 
 
 def _check_complete(context: Context, scan: Scan, witnesses: Sequence[Witness]) -> None:

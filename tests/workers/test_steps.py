@@ -224,6 +224,24 @@ def test_a_reader_keeps_nothing_that_is_read_whoever_deletes_the_snapshots(
     assert forgotten == sorted(world.ec2.snapshots)
 
 
+def test_what_a_reader_paid_for_that_came_too_late_is_told_as_well(world: World) -> None:
+    world.start()
+    while only(world).state is not State.READING:
+        world._work()
+    scan = only(world)
+    inspect = world.context.inspect
+
+    def slow(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
+        # A frozen machine: no heartbeat, and the lease ends.
+        world.clock.advance(world.context.settings.lease_seconds + 1)
+        assert steps.inspect(replace(world.context, inspect=inspect), scan.id) is not None
+        return inspect(sources, attachments)
+
+    assert steps.inspect(replace(world.context, inspect=slow), scan.id) is None
+    assert only(world).state is State.EVALUATING
+    assert world.store.costs.of([scan.id])[scan.id].get_calls == 4
+
+
 def test_what_kills_its_workers_ends_also_where_budgets_hand_it_back_in_between(
     world: World,
 ) -> None:
