@@ -114,14 +114,11 @@ class Counters:
 
 
 def busiest(moments: list[float], among: float) -> int:
-    """The most of these moments, in order, in any one second that `among` is in."""
+    """The most of these moments, in order, in any one second that `among`, one of them, is in."""
     first, last = bisect_left(moments, among), bisect_left(moments, among + WINDOW)
     return max(
-        (
-            number + 1 - bisect_right(moments, moments[number] - WINDOW)
-            for number in range(first, last)
-        ),
-        default=0,
+        number + 1 - bisect_right(moments, moments[number] - WINDOW)
+        for number in range(first, last)
     )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NAMES = [name for name in Cost.__dataclass_fields__ if name != "scan"]
 _SUMS = [costs.c[name] for name in _NAMES]
+_COUNTED = ("scans", *_NAMES)
+_DAY_KEYS = ("day", "account", "region")
 
 
 # What costs are summed by, the widest first.
@@ -102,7 +104,7 @@ class Costs:
 
 def _of_days(by: Sequence[str]) -> Select[Any]:
     groups = [cost_days.c[name] for name in by if name != "instance"]
-    sums = [func.sum(cost_days.c[name]).label(name) for name in ("scans", *_NAMES)]
+    sums = [func.sum(cost_days.c[name]).label(name) for name in _COUNTED]
     # Without groups a sum of nothing would be a row of NULLs.
     return select(*groups, *sums).group_by(*groups).having(func.count() > 0)
 
@@ -112,9 +114,8 @@ def _added(found: Iterable[CostSum]) -> list[CostSum]:
     groups: dict[tuple[str, ...], list[CostSum]] = {}
     for one in found:
         groups.setdefault((one.day, one.account, one.region, one.instance), []).append(one)
-    names = ("scans", *_NAMES)
     return [
-        replace(some[0], **{name: sum(getattr(one, name) for one in some) for name in names})
+        replace(some[0], **{name: sum(getattr(one, name) for one in some) for name in _COUNTED})
         for _, some in sorted(groups.items())
     ]
 
@@ -153,21 +154,20 @@ def add_up(connection: Connection, ended: Sequence[Any]) -> None:
         connection.execute(delete(costs).where(costs.c.scan.in_(part)))
     for row in ended:
         key = (row.created_at.date().isoformat(), row.account, row.region)
-        added = sums.setdefault(key, dict.fromkeys(("scans", *_NAMES), 0))
+        added = sums.setdefault(key, dict.fromkeys(_COUNTED, 0))
         added["scans"] += 1
         if row.id in known:
             for name in _NAMES:
                 added[name] += getattr(known[row.id], name)
     for key in sorted(sums):
-        values = dict(zip(("day", "account", "region"), key, strict=True))
+        values = dict(zip(_DAY_KEYS, key, strict=True))
         connection.execute(_adding_up(connection), values | sums[key])
 
 
 @once
 def _adding_up(connection: Connection) -> Any:
     adding = insert(connection, cost_days)
-    keys = ("day", "account", "region")
     return adding.on_conflict_do_update(
-        index_elements=keys,
-        set_={c.name: c + adding.excluded[c.name] for c in cost_days.c if c.name not in keys},
+        index_elements=_DAY_KEYS,
+        set_={name: cost_days.c[name] + adding.excluded[name] for name in _COUNTED},
     )

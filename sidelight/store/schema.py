@@ -358,17 +358,24 @@ coverage = Table(
     _when("scanned_at", nullable=True),
 )
 
+
+def _cost_columns() -> list[Column[Any]]:
+    return [
+        Column("get_calls", BigInteger, nullable=False),
+        Column("list_calls", BigInteger, nullable=False),
+        Column("blocks", BigInteger, nullable=False),
+        Column("bytes", BigInteger, nullable=False),
+        Column("seconds", Float, nullable=False),
+        Column("cpu_seconds", Float, nullable=False),
+        Column("usd", Float, nullable=False),
+    ]
+
+
 costs = Table(
     "costs",
     metadata,
     _id("scan", primary_key=True),
-    Column("get_calls", BigInteger, nullable=False),
-    Column("list_calls", BigInteger, nullable=False),
-    Column("blocks", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("cpu_seconds", Float, nullable=False),
-    Column("usd", Float, nullable=False),
+    *_cost_columns(),
 )
 
 # The costs of scans that are not kept any more, by the day (UTC) on which they were made.
@@ -379,13 +386,7 @@ cost_days = Table(
     _id("account", primary_key=True),
     _id("region", primary_key=True),
     Column("scans", BigInteger, nullable=False),
-    Column("get_calls", BigInteger, nullable=False),
-    Column("list_calls", BigInteger, nullable=False),
-    Column("blocks", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("cpu_seconds", Float, nullable=False),
-    Column("usd", Float, nullable=False),
+    *_cost_columns(),
 )
 
 events = Table(
