@@ -151,7 +151,7 @@ class Discoverer:
 def _is_awss_own(keys: Kms, key: str) -> bool:
     """Those let their account look at them: one that denies it is a customer's."""
     try:
-        return bool(keys.managed_by_aws([key]))
+        return keys.is_managed_by_aws(key)
     except AccessDeniedError as error:
         log.warning("%s", error)
         return False

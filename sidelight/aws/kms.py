@@ -33,13 +33,13 @@ class Kms:
         own = {key for key in key_ids if key and _owner(key) in ("", self._account)}
         return frozenset(key for key in own if self._has(key, tag))
 
-    def managed_by_aws(self, key_ids: Iterable[str]) -> frozenset[str]:
-        """Those that AWS manages, such as aws/ebs: a snapshot under one cannot be shared.
+    def is_managed_by_aws(self, key_id: str) -> bool:
+        """Whether AWS manages it, as aws/ebs: a snapshot under such a key cannot be shared.
 
-        A key that does not exist, or is another account's, is not among them. Raises
-        AccessDeniedError, CloudError.
+        One that does not exist, or is another account's, is none. Raises AccessDeniedError,
+        CloudError.
         """
-        return frozenset(key for key in set(key_ids) if key and self._manager(key) == "AWS")
+        return self._manager(key_id) == "AWS"
 
     def let_decrypt(self, key_id: str, principal: str, name: str) -> None:
         """Let a role (its ARN) decrypt what is under a customer's key, by a grant of this name.
