@@ -3,14 +3,20 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The first Python that is new enough.
+PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; \
+  done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Tests that start worker processes or mount images share the machine's cores with each other.
 JOBS ?= 2
 
-.PHONY: help install demo flower test lint unit real faults torture fuzz packages bench load compare clean lock deploy
+# What a target needs is made in the order given.
+.NOTPARALLEL:
+.PHONY: help install demo flower test quick lint unit real thorough coverage faults torture fuzz packages bench load \
+  compare clean lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,25 +24,50 @@ help: ## list the commands
 # uv from the machine if it is there, else from PyPI into an environment of its own.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 .uv/bin/uv:
-	@$(PYTHON) -m venv .uv || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	@.ci/preflight.sh $(PYTHON)
+	@rm -rf .uv
+	@$(PYTHON) -m venv .uv
+	@echo "installing uv into .uv"
 	@.uv/bin/pip install --quiet --disable-pip-version-check uv
 
+# With uv and no Python that is new enough, uv brings one.
 $(STAMP): requirements.lock pyproject.toml | $(UV)
-	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@.ci/preflight.sh $(PYTHON)
+	@if ! test -x $(BIN)/python; then \
+	  rm -rf $(VENV); \
+	  python=$(PYTHON); $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python='>=3.11'; \
+	  $(UV) venv --quiet --python "$$python" $(VENV); \
+	fi
 	@echo "installing the locked dependencies into $(VENV)"
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	@touch $(STAMP)
 
 install: $(STAMP) ## make .venv with every locked dependency
+	@echo "call $(BIN)/sidelight, or: source $(BIN)/activate"
 
-demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minute)
-	@$(BIN)/python demo/run.py
+demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minute; HOLD=1: until Ctrl-C)
+	@exec $(BIN)/python demo/run.py $(if $(filter-out 0,$(HOLD)),--hold)
 
-flower: $(STAMP) ## open Flower on the demo's queues (while `make demo HOLD=1` holds)
-	@$(BIN)/python demo/run.py --flower
+flower: $(STAMP) ## the demo, held until Ctrl-C, with Flower and the console on its queues
+	@exec $(BIN)/python demo/run.py --flower
 
-test: lint unit real ## everything: lint, types, contracts, unit tests, real disks and services
+test: announce lint packages unit real skipped ## lint, types, contracts, unit tests, real disks and services (25 minutes)
+
+announce:
+	@echo "make test takes about 25 minutes on two cores; make quick takes half a minute"
+	@rm -rf $(SKIPS)
+
+skipped:
+	@cat $(SKIPS)/* 2>/dev/null || echo "no test was skipped"
+
+# Under which names the tests leave what they skipped, and for want of what.
+SKIPS := .skipped
+PYTEST = $(BIN)/pytest -n $(JOBS)
+UNIT := not (services or mounts or images or slow or conformance or long)
+REAL := (services or mounts or images or slow or conformance) and not long
+# Sockets are off in unit tests: what needs one is marked `services`.
+OFFLINE := --disable-socket --allow-unix-socket
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check .
@@ -44,31 +75,50 @@ lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Sockets are off in unit tests: what needs one is marked `services`.
-unit: $(STAMP) ## the fast tests: no servers, no mounts
-	$(BIN)/pytest -n $(JOBS) -m "not (services or mounts or images or slow or conformance or long)" --disable-socket --allow-unix-socket
+quick: $(STAMP) ## ruff, the import contracts and the core's unit tests (half a minute)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --hypothesis-profile=quick $(addprefix tests/,$(QUICK))
+QUICK := blocks ci demo disk filesystems/ext inventory/os report test_matching.py test_skips.py versions
+
+unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
+	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
 real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
-	$(BIN)/pytest -n $(JOBS) -m "(services or mounts or images or slow or conformance) and not long" -rs
+	$(PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real
+
+thorough: ## the unit tests with more generated examples, as CI runs them (three minutes)
+	@$(MAKE) --no-print-directory unit PROFILE=thorough
+
+coverage: $(STAMP) ## branch coverage of the unit tests, the least covered modules first
+	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --cov
+
+bare: $(STAMP) ## the demo and the tests on minimal systems (root, mmdebstrap; SYSTEMS="bookworm trixie")
+	@for system in $(or $(SYSTEMS),bookworm trixie); do tests/bare_machine.sh $$system || exit; done
 
 faults: $(STAMP) packages ## every fault of a scan's life, kill -9 at every point included (long)
-	$(BIN)/pytest -n $(JOBS) tests/faults
+	$(PYTEST) tests/faults
+	$(PYTEST) -m long --ignore=tests/faults --ignore=tests/deploy
 
 torture: $(STAMP) packages ## readers against the kernel on disks copied under load (root, long; COPIES=200)
 	$(BIN)/python -m tests.torture.run_ext --copies $(or $(COPIES),200) --kind ext3 --kind ext4
 	$(BIN)/python -m tests.torture.run_xfs --copies $(or $(COPIES),200)
+	$(BIN)/python -m tests.torture.run_packages --copies $(or $(COPIES),40)
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of the readers, target after target (long; RUNS=20000)
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),20000)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
 DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java
-packages: ## Debian packages for the real tests (needs root; without it, some tests skip)
+packages: ## install the real tests' Debian packages (needs root; without it, some tests skip)
 	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	  else echo "not installed (tests that need them will skip):" $$missing; fi; \
+	    echo "installing the packages that the tests need:" $$missing; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
+	      echo "apt-get failed: tests that need what it did not install will be skipped" >&2; \
+	  else echo "not installed (tests that need them will be skipped): apt-get install" $$missing; fi; \
 	fi
 
 bench: $(STAMP) ## print the figures of the docs (BENCH=walk_xfs for one)
@@ -81,17 +131,18 @@ load: $(STAMP) ## a fleet of INSTANCES=10000 through real workers on this machin
 	$(BIN)/python -m benchmarks.load --instances $(or $(INSTANCES),10000) $(LOAD)
 
 clean: ## remove what the other commands made
-	rm -rf $(VENV) .uv .lint .demo build
+	rm -rf $(VENV) .uv .lint .demo $(SKIPS) .coverage build
 
-lock: | $(UV) ## resolve requirements.lock anew
+lock: | $(UV) ## resolve requirements.lock where pyproject.toml asks for more (UPGRADE=1: all packages' newest)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
-	  --python-version 3.11 --upgrade pyproject.toml -o requirements.lock --quiet
+	  --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock --quiet
 	$(MAKE) deploy/requirements.lock
 
-# What the image installs: the core and PostgreSQL's driver, of the versions that are tested.
+# What the image installs: the core, PostgreSQL's driver and SQS's transport, of the versions that
+# are tested.
 deploy/requirements.lock: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --extra postgres \
-	  --extra flower --extra serve --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
+	  --extra flower --extra serve --extra sqs --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --constraints requirements.lock deploy/build-requirements.in -o deploy/build-requirements.lock --quiet
 

@@ -137,14 +137,32 @@ def mounted(image: Path) -> Iterator[Path]:
 
 
 def owned_paths(tree: Path) -> set[str]:
-    """The files of OS packages, as dpkg's lists and rpm tell them."""
+    """The files of OS packages, as dpkg's lists, apk's database and rpm tell them; of roots below.
+
+    A root below the root, such as a chroot, has lists of its own.
+    """
     found: set[str] = set()
-    for listed in tree.glob("var/lib/dpkg/info/*.list"):
-        found.update(line.lstrip("/") for line in listed.read_text().splitlines())
+    for listed in tree.glob("**/var/lib/dpkg/info/*.list"):
+        root = listed.parents[4]
+        lines = listed.read_text().splitlines()
+        found.update(str((root / line.lstrip("/")).relative_to(tree)) for line in lines)
+    for place in ("lib", "usr/lib"):
+        if (database := tree / place / "apk/db/installed").exists():
+            found.update(_apk_paths(database.read_text()))
     if (tree / "var/lib/rpm/rpmdb.sqlite").exists():
         command = ["rpm", "--dbpath", str(tree / "var/lib/rpm"), "-qal"]
         found.update(line.lstrip("/") for line in run(command).decode().splitlines())
     return found
+
+
+def _apk_paths(text: str) -> Iterator[str]:
+    """`F:` is a directory, `R:` a file in it."""
+    directory = ""
+    for line in text.splitlines():
+        if line.startswith("F:"):
+            directory = line[2:]
+        elif line.startswith("R:"):
+            yield f"{directory}/{line[2:]}"
 
 
 def compare(name: str, tree: Path, image: Path, bin_: Path) -> int:

@@ -34,8 +34,9 @@ import lockfiles
 import recorded
 from hosts import HOSTS, Host, debian_packages
 
-from sidelight.advisories import Database, build, feeds
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.ecosystems import normal_name
+from sidelight.advisories.feeds import read
 from sidelight.errors import FormatError
 from sidelight.matching import match
 from sidelight.model import Advisory, Inventory, Status
@@ -105,7 +106,7 @@ def trivy_database(folder: Path) -> None:
     tree: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     rated: dict[str, str] = {}
     for feed in FEEDS:
-        for item in feeds.read(DATA / feed):
+        for item in read.read(DATA / feed):
             if isinstance(item.parsed, Advisory):
                 _take(item.parsed, tree, rated)
     root: bolt.Bucket = {}
@@ -248,7 +249,7 @@ def by_trivy(command: list[str], cache: Path) -> Run:
 def by_sidelight(database: Path, inventory: Inventory) -> tuple[Run, list[Finding]]:
     """What Sidelight finds, with a database that nobody has asked yet."""
     sort_key.cache_clear()
-    with Database.open(database) as opened:
+    with AdvisoryDatabase.open(database) as opened:
         begun = time.process_time()
         findings = match(inventory, opened)
         cpu = time.process_time() - begun
@@ -314,7 +315,7 @@ def assembled(
 ) -> Iterator[tuple[str, Host, list[Package]]]:
     """Large inventories of real names, each of a real build."""
     chance = random.Random(seed)  # noqa: S311  # seeded: two runs ask the same
-    with Database.open(database) as opened:
+    with AdvisoryDatabase.open(database) as opened:
         packages = {host: host.packages(opened, chance) for host in HOSTS}
     for host in HOSTS:
         if debian and host.ecosystem.startswith("Debian:"):
@@ -350,7 +351,7 @@ def main() -> None:
     print(f"a Trivy database in {time.perf_counter() - begun:.0f} s")
     told: dict[str, list[Advisory]] = defaultdict(list)
     for feed in FEEDS:
-        for item in feeds.read(DATA / feed):
+        for item in read.read(DATA / feed):
             if isinstance(item.parsed, Advisory):
                 for name in item.parsed.vulnerabilities or (item.parsed.id,):
                     told[name].append(item.parsed)

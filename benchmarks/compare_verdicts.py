@@ -16,6 +16,13 @@ _LOCK = re.compile(
     r"\.(?:lock|toml|lockfile|yaml|txt)$|-lock\.json$|/(?:pom\.xml|go\.mod|go\.sum)$"
 )
 
+_RELEASED = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:(?:rc|beta)[0-9]+)?")
+# A module's version that Go derives from a commit: `0.0.0-`, or after the release before it.
+_COMMIT = re.compile(r"-(?:0\.|.*\.)?[0-9]{14}-[0-9a-f]{12}(?:\+dirty)?$")
+# Of the programs and lock files that were made for one fault each.
+_LINKED = {("github.com/acme/a", "1.22.0"), ("github.com/acme/b", "0.26.11")}
+_ALIASES = {("old-async", "0.9.2")}
+
 OWNED: Final = "owned by an OS package"
 LATER: Final = "in files that the other does not read"
 
@@ -44,8 +51,19 @@ def _left_out(kind: str, name: str, version: str, places: list[str]) -> str:
             kind == "github",
             "a workflow of a source repository, nothing that is installed",
         ),
-        (not version or version == "(devel)", "no version"),
-        (kind == "golang" and version.startswith("0.0.0-"), "a version made up from the commit"),
+        (version in {"", "(devel)", "devel", "redacted"}, "no version"),
+        (
+            name == "stdlib" and not _RELEASED.fullmatch(version),
+            "a Go version with its builder's suffix",
+        ),
+        (
+            kind == "golang" and _COMMIT.search(version) is not None,
+            "a version made up from the commit",
+        ),
+        (
+            (name, version) in _LINKED,
+            "a version that the linker was given for something else",
+        ),
         (
             kind == "nuget" and any(place.endswith((".dll", ".exe")) for place in places),
             "a Windows program's resource, no NuGet package",
@@ -54,7 +72,11 @@ def _left_out(kind: str, name: str, version: str, places: list[str]) -> str:
             kind == "npm" and all(map(_INSIDE.search, places)),
             "a package.json deep within an installed package",
         ),
-        (kind == "npm" and all(map(_OWN.search, places)), "the application itself"),
+        (
+            kind == "npm" and (version.endswith("-use.local") or all(map(_OWN.search, places))),
+            "the application itself",
+        ),
+        ((name, version) in _ALIASES, "an alias in place of the package that is installed"),
         (all(map(_LOCKED_INSIDE.search, places)), "a lock file within an installed package"),
         (
             kind == "maven" and (version.endswith("-jar-with-dependencies") or _no_group(name)),
@@ -72,6 +94,10 @@ def _extra(kind: str, name: str, version: str, places: list[str]) -> str:
     del version
     if kind == "maven":
         return "a jar's coordinates, read from its manifest, its nested archives or known names"
+    if kind == "nuget":
+        return "in the bundle of a .NET program of one file"
+    if kind == "deb":
+        return "in a package list that the other gives up"
     if kind == "generic" or name == "stdlib":
         return "built by hand, by its own version file"
     if any(_LOCK.search(place) for place in places):
@@ -82,4 +108,6 @@ def _extra(kind: str, name: str, version: str, places: list[str]) -> str:
 def _no_group(name: str) -> bool:
     """Whether the group is the artefact, a class or a package in place of a Maven group."""
     group, _, artifact = name.rpartition("/")
-    return group == artifact or artifact in group.split(".") or group.count(".") > 3
+    parts = group.split(".")
+    wrong = group == artifact or artifact in parts or parts[-1].endswith(f"-{artifact}")
+    return wrong or group.count(".") > 3

@@ -72,7 +72,7 @@ def measure(disk: Path, images: int, *, containers: bool) -> None:
     listed = sum(fetcher.present(block) for block in range(fetcher.size // BLOCK))
     cache = BlockCache(fetcher)
     try:
-        options = scan.Options(collecting=collect.Options(include_containers=containers))
+        options = scan.ScanOptions(collecting=collect.CollectOptions(include_containers=containers))
         inventory = scan.inspect([cache], options)
     finally:
         cache.close()

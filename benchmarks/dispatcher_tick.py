@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from benchmarks.postgresql import postgresql
-from dispatcher.eligibility import Configuration
 from dispatcher.enqueue import enqueue, tick
-from dispatcher.plan import plan
-from sidelight.model import Instance, Volume
-from sidelight.store import LIVE, State, Store
-from sidelight.store.schema import scans
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.planning.plan import plan
+from sidelight.model import LIVE, Instance, State, Volume
+from sidelight.store import Store
+from sidelight.store.base.schema import scans
 
 if TYPE_CHECKING:
-    from sidelight.store import Scan
-    from workers.holding import Next
+    from sidelight.fleet.stages.stage_runner import Next
+    from sidelight.model import Scan
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
@@ -107,7 +107,7 @@ def dispatch(store: Store, fleet: list[Instance]) -> list[Scan]:
     report(f"enqueue of {len(made)}", started, len(made))
     started = now()
     tick(store, silent)
-    store.scans.live_ids([scan.id for scan in made])
+    store.origins.of([scan.id for scan in made])
     report(f"look for what is due, and the sweep's question, with {len(made)} live", started)
     return made
 
@@ -129,7 +129,7 @@ def work(store: Store, live: list[Scan]) -> None:
     """The stages' own share."""
     started = now()
     for scan in live[:500]:
-        for to in (State.SNAPSHOTS_PENDING, State.READING, State.EVALUATING, State.DELETING):
+        for to in list(State)[1:6]:  # SNAPSHOTTING to DELETING
             held = store.scans.claim(scan.id, LIVE, 60)
             assert held is not None
             store.scans.advance(held, to)

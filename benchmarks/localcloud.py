@@ -109,8 +109,9 @@ def main() -> None:
                 file.seek(7 * index * BLOCK)
                 file.write(random.Random(index).randbytes(BLOCK))  # noqa: S311 - data
         code = (
-            "from pathlib import Path\nfrom sidelight.localcloud.server import run\n"
-            f"run(Path({home!r}), say=lambda line: print(line, flush=True))"
+            "from pathlib import Path\nfrom sidelight.localcloud.conditions import KIND\n"
+            "from sidelight.localcloud.server import run\n"
+            f"run(Path({home!r}), conditions=KIND, say=lambda line: print(line, flush=True))"
         )
         begin = time.perf_counter()
         with subprocess.Popen(

@@ -73,3 +73,11 @@ cp -r "$data/manifests/osv-scalibr/language" "$out/languages/srv/manifests"
 find "$out/languages/srv/manifests" -name '*.go' -delete
 # Programs are programs by their mode, which the copies of the data have lost.
 find "$out/languages/srv/manifests" -path '*binary*' -o -path '*auditable*' | xargs chmod +x
+
+# Machines on which a fault of ours was once shown, where they lie beside the data: a tree each.
+for case in "$data"/../cases/field/*/tree; do
+  if [ -d "$case" ]; then
+    name=$(basename "$(dirname "$case")")
+    cp -r --preserve=links,mode "$case" "$out/field-$name"
+  fi
+done

@@ -19,10 +19,10 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.matching import Matcher, match
 from sidelight.model import Inventory, OperatingSystem, Package, Status
-from sidelight.store import codec
+from sidelight.store.base import documents
 from sidelight.versions import sort_key
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advisories"
@@ -64,7 +64,7 @@ def build_apart(out: Path) -> None:
 
 
 def host(
-    database: Database, os: OperatingSystem, ecosystem: str, kind: str, lag: float
+    database: AdvisoryDatabase, os: OperatingSystem, ecosystem: str, kind: str, lag: float
 ) -> Inventory:
     """A host whose packages each have a version that some advisory names.
 
@@ -110,7 +110,7 @@ def main() -> None:
         path = Path(folder) / "advisories.db"
         build_apart(path)
         begun = time.perf_counter()
-        database = Database.open(path)
+        database = AdvisoryDatabase.open(path)
         print(f"open: {(time.perf_counter() - begun) * 1000:.2f} ms")
         begun = time.perf_counter()
         database.verify()
@@ -122,28 +122,28 @@ def main() -> None:
         fleet(path, database)
 
 
-def fleet(path: Path, database: Database) -> None:
-    """A thousand stored inventories, matched anew on one core: unpacked, matched, and counted."""
+def fleet(path: Path, database: AdvisoryDatabase) -> None:
+    """A thousand stored inventories, matched again on one core: unpacked, matched, and counted."""
     chance = random.Random(SEED)  # noqa: S311  # seeded: two runs ask the same
     whole = [host(database, os, ecosystem, kind, 0.1) for os, ecosystem, kind in HOSTS]
     distinct = []
     for number in range(70):
         base = whole[number % len(whole)]
         packages = chance.sample(base.packages, int(len(base.packages) * 0.9))
-        distinct.append(codec.pack(replace(base, packages=tuple(packages))))
+        distinct.append(documents.pack(replace(base, packages=tuple(packages))))
     stored = [distinct[number % len(distinct)] for number in range(FLEET)]
-    with Database.open(path) as opened:
+    with AdvisoryDatabase.open(path) as opened:
         matcher = Matcher(opened)
         packages_seen = findings = 0
         begun = time.process_time()
         for document in stored:
-            inventory = codec.unpack(Inventory, document)
+            inventory = documents.unpack(Inventory, document)
             packages_seen += len(inventory.packages)
             findings += len(matcher.match(inventory))
         cpu = time.process_time() - begun
         begun = time.process_time()
         for document in distinct:
-            codec.unpack(Inventory, document)
+            documents.unpack(Inventory, document)
         unpacking = (time.process_time() - begun) * FLEET / len(distinct)
     print(
         f"{FLEET} stored inventories, {packages_seen} packages, {findings} findings: {cpu:.1f} s"
@@ -158,7 +158,7 @@ def measure(path: Path, inventory: Inventory, name: str) -> None:
     the work takes where nobody else is on the core.
     """
     stored = path.with_name("host")
-    stored.write_bytes(codec.pack(inventory))
+    stored.write_bytes(documents.pack(inventory))
     command = [sys.executable, __file__, MATCH, str(path), str(stored)]
     runs = [
         json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -177,9 +177,9 @@ def match_once(path: Path, stored: Path) -> None:
 
     What a finding says besides package and vulnerability is put together when it is first read.
     """
-    inventory = codec.unpack(Inventory, stored.read_bytes())
+    inventory = documents.unpack(Inventory, stored.read_bytes())
     spent = {}
-    with Database.open(path) as database:
+    with AdvisoryDatabase.open(path) as database:
         begun = time.process_time()
         findings = match(inventory, database, today=date(2025, 3, 1))
         spent["cold"] = time.process_time() - begun

@@ -11,13 +11,15 @@ import argparse
 from dataclasses import dataclass, fields
 from math import ceil
 
-from workers.bucket import SECOND, SLACK, is_few
+from sidelight.fleet.rate_limit.slots import SECOND, SLACK, is_few
+from sidelight.fleet.stages.take_snapshots import LONGEST_LOOK
 
 DAY, DAYS = 86_400.0, 30.4  # seconds in a day, days in a month
 USD_GET, USD_LIST, USD_GB_MONTH, USD_ENDPOINT_GB = 0.003e-3, 0.0006e-3, 0.05, 0.01
 BLOCK_GB = 524_288 / 1e9
 DESCRIBED_AT_ONCE = 200  # values of a filter, the most that EC2 takes
 INSPECTOR_USD, TARGET_USD = 1.75, 0.15  # an instance-month
+PENDING_TIMES = (0.5, 1, 2, 5, 10, 30, 60)  # minutes
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,18 @@ class Inputs:
     usd_core_hour: float = 0.036
     get_budget: float = 900.0
     list_budget: float = 40.0
-    create_budget: float = 4.0
-    delete_budget: float = 4.0
+    create_budget: float = 2.5
+    delete_budget: float = 2.5
     describe_budget: float = 10.0
+    pending_budget: float = 50.0  # SIDELIGHT_SNAPSHOTS_PENDING=auto: half of what AWS allows
     in_flight_budget: float = 1000.0
 
 
 def polls(given: Inputs) -> int:
-    """Looks at a pending snapshot: one after a second, then every tenth second or fifth of it."""
+    """Looks at a pending snapshot: after a second, then every tenth to every thirtieth second."""
     age, count = 1.0, 1
     while age < 60 * given.pending_minutes:
-        age += max(given.poll_seconds, age / 5)
+        age += max(given.poll_seconds, min(LONGEST_LOOK, age / 5))
         count += 1
     return count
 
@@ -87,7 +90,11 @@ def table(given: Inputs) -> list[str]:
         ("DeleteSnapshot", given.volumes, given.delete_budget),
     ]
     rates = [(name, calls, sustained(budget)) for name, calls, budget in rates]
-    in_flight = a_second * 60 * minutes * given.volumes / given.places
+    each = a_second * 60 * given.volumes / given.places
+    at_once = [
+        ("snapshots pending at once", each * given.pending_minutes, given.pending_budget),
+        ("snapshots that exist at once", each * minutes, given.in_flight_budget),
+    ]
     lines = [
         f"{given.instances:,.0f} instances a day are {a_second:.2f} a second.",
         "",
@@ -98,10 +105,10 @@ def table(given: Inputs) -> list[str]:
         rate = calls * a_second / given.places
         lines.append(f"| {name} | {calls:.1f} | {rate:.1f} | {budget:.3g} | {rate / budget:.0%} |")
     lines += [
-        (
-            f"| snapshots at once | {given.volumes:.1f} | {in_flight:.0f} at a time | "
-            f"{given.in_flight_budget:.0f} | {in_flight / given.in_flight_budget:.0%} |"
-        ),
+        f"| {name} | {given.volumes:.1f} | {count:.0f} | {most:.0f} | {count / most:.0%} |"
+        for name, count, most in at_once
+    ]
+    lines += [
         "",
         "| workers | |",
         "|---|---|",
@@ -127,10 +134,10 @@ def table(given: Inputs) -> list[str]:
         "",
     ]
     over = [name for name, calls, budget in rates if calls * a_second / given.places > budget]
-    over += ["snapshots at once"] if in_flight > given.in_flight_budget else []
+    over += [name for name, count, most in at_once if count > most]
     least = max(
         [calls * a_second / budget for _, calls, budget in rates]
-        + [in_flight * given.places / given.in_flight_budget]
+        + [count * given.places / most for _, count, most in at_once]
     )
     lines.append(
         f"Over budget: {', '.join(over) or 'nothing'}. As the inputs are, the fleet needs "
@@ -146,6 +153,26 @@ def table(given: Inputs) -> list[str]:
     return lines
 
 
+def capacity(given: Inputs, minutes: float, pending: float) -> float:
+    """Instances an hour that an account and Region can snapshot, by how long one is pending."""
+    at_a_time = max(1.0, pending / given.volumes)
+    return min(at_a_time * 60 / minutes, 3600 * sustained(given.create_budget))
+
+
+def capacities(given: Inputs) -> list[str]:
+    """What AWS's limit on pending snapshots lets through, as Markdown."""
+    half, whole = given.pending_budget, 2 * given.pending_budget
+    lines = [
+        f"| pending for | {half:.0f} at once: instances an hour | a day | {whole:.0f} | a day |",
+        "|---|---|---|---|---|",
+    ]
+    for minutes in PENDING_TIMES:
+        hours = [capacity(given, minutes, pending) for pending in (half, whole)]
+        cells = [f"{hour:,.0f} | {24 * hour:,.0f}" for hour in hours]
+        lines.append(f"| {minutes:g} min | {' | '.join(cells)} |")
+    return lines
+
+
 def _money(what: str, scan: float) -> str:
     return f"| {what} | {scan:.6f} | {scan * DAYS:.4f} |"
 
@@ -157,7 +184,8 @@ def main() -> None:
         parser.add_argument(
             f"--{field.name.replace('_', '-')}", type=float, default=field.default, metavar="N"
         )
-    print("\n".join(table(Inputs(**vars(parser.parse_args())))))
+    given = Inputs(**vars(parser.parse_args()))
+    print("\n".join([*table(given), "", *capacities(given)]))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from dispatcher.valkey import Valkey
-from workers.command import ENVIRONMENT
+from dispatcher.cli.local_stack.valkey import Valkey
+from workers.worker_command import ENVIRONMENT
 
 TASKS = {"waiting": 400, "computing": 150}
 POOLS = (("threads", 32), ("prefork", 2), ("prefork", 8))

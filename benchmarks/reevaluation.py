@@ -35,12 +35,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, MetaData, String, Table, create_engine, event, insert, select, text
 
 from benchmarks.postgresql import postgresql
-from sidelight.advisories import Database, build
-from sidelight.model import Inventory, OperatingSystem, Package, Status
-from sidelight.store import LIVE, Cost, State, Store
-from sidelight.store.schema import findings, inventories
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.fleet.advisory_file import Opened
+from sidelight.model import LIVE, Cost, Inventory, OperatingSystem, Package, State, Status
+from sidelight.store import Store
+from sidelight.store.base.schema import findings, inventories
 from sidelight.versions import sort_key
-from workers.advisories import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ def _otherwise(record: dict[str, Any], how: int) -> dict[str, Any]:
     if how == 1:
         vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
         return record | {"severity": [{"type": "CVSS_V3", "score": vector}]}
-    # The next version is the one that mends it.
+    # The next version is the one that fixes it.
     fixed = [{"introduced": "0"}, {"fixed": "9999:1-1"}]
     ranges = [{"type": "ECOSYSTEM", "events": fixed}]
     return record | {"affected": [item | {"ranges": ranges} for item in record["affected"]]}
@@ -117,7 +117,9 @@ def _of_system(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [i for i in record.get("affected", ()) if i["package"]["ecosystem"] == SYSTEM]
 
 
-def images(database: Database, names: Sequence[str], count: int, packages: int) -> list[Inventory]:
+def images(
+    database: AdvisoryDatabase, names: Sequence[str], count: int, packages: int
+) -> list[Inventory]:
     """Inventories: half of the packages are a base that all share, half are an image's own.
 
     An image is so many updates behind as it is old: its versions are among the last that
@@ -141,7 +143,7 @@ def images(database: Database, names: Sequence[str], count: int, packages: int) 
     return made
 
 
-def _last_versions(database: Database, name: str) -> list[str]:
+def _last_versions(database: AdvisoryDatabase, name: str) -> list[str]:
     """The versions that advisories name, the newest first."""
     rows = database.lookup(SYSTEM, name)
     ends = {span.end for row in rows for span in row.intervals if span.end}
@@ -172,9 +174,10 @@ def fill(store: Store, inventories: list[Inventory], instances: int) -> None:
     """Store an inventory of every machine; none has been evaluated."""
     names = [(ACCOUNT, REGION, _name(number)) for number in range(instances)]
     for number, scan in enumerate(store.scans.create(names, "bench")):
-        held = store.scans.claim(scan.id, LIVE, 3600)
-        assert held is not None
-        store.scans.advance(held, State.READING)
+        for to in (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING, State.READING):
+            held = store.scans.claim(scan.id, LIVE, 3600)
+            assert held is not None
+            store.scans.advance(held, to)
         held = store.scans.claim(scan.id, LIVE, 3600)
         assert held is not None
         store.findings.save_inventory(held, inventories[number % len(inventories)], Cost(scan.id))
@@ -232,7 +235,7 @@ def _name(number: int) -> str:
 
 def work(url: str, path: Path) -> None:
     """What one worker does."""
-    with Database.open(path) as database, Store(url) as store:
+    with AdvisoryDatabase.open(path) as database, Store(url) as store:
         opened = Opened(database)
         while True:
             part = store.reevaluation.step(opened)
@@ -264,7 +267,7 @@ def measure(name: str, url: str, feeds: Sequence[Path], workers: int) -> None:
     path = feeds[0].with_name("advisories.db")
     build(feeds, path)
     built = time.perf_counter() - begun
-    with Database.open(path) as database, Store(url) as store:
+    with AdvisoryDatabase.open(path) as database, Store(url) as store:
         before = store.outbox.last()
         store.reevaluation.register(Opened(database))
         registered = time.perf_counter() - begun - built
@@ -309,7 +312,7 @@ def run(place: Path, url: str, given: argparse.Namespace) -> None:
     fleet = chosen(place, given.changed, corpus=given.corpus)
     common, count = fleet.others, min(given.images, given.instances)
     build([fleet.today], place / "base.db")
-    with Database.open(place / "base.db") as database, Store(url) as store:
+    with AdvisoryDatabase.open(place / "base.db") as database, Store(url) as store:
         store.migrate()
         fill(store, images(database, fleet.names, count, given.packages), count)
     measure("a machine of each image, for the first time", url, [fleet.today, *common], 1)

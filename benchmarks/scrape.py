@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from benchmarks.postgresql import postgresql
-from dispatcher.kept import Kept
-from dispatcher.metrics import exposition
-from dispatcher.sums import sums
+from dispatcher.api.metrics import exposition
+from dispatcher.services.cached_value import RefreshingValue
+from dispatcher.services.fleet_totals import sums
+from sidelight.fleet.settings import Settings
 from sidelight.store import Store
-from sidelight.store.schema import costs, finding_details, findings, scans
-from sidelight.store.statements import put_rows
-from workers.settings import Settings
+from sidelight.store.base.dialect import put_rows
+from sidelight.store.base.schema import costs, finding_details, findings, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def scanned(store: Store, instances: int, days: int) -> Iterator[tuple[dict[str,
     """Scans with their costs."""
     now = store.clock()
     empty = dict.fromkeys(("lease", "failure", "failure_code", "last_error"), "")
-    noughts = dict.fromkeys(("priority", "attempts", "publications"), 0)
+    zeros = dict.fromkeys(("priority", "attempts", "publications"), 0)
     cost = {"get_calls": 259, "list_calls": 1, "blocks": 259, "bytes": 135_790_592,
             "seconds": 2.5, "cpu_seconds": 1.7, "usd": 0.0008}  # fmt: skip
     for number in range(instances * days):
@@ -78,7 +78,7 @@ def scanned(store: Store, instances: int, days: int) -> Iterator[tuple[dict[str,
         instance = f"i-{number % instances:017x}"
         row = {"id": name, "instance": instance, "state": "DONE", "finished_at": at}
         yield (
-            {**row, **place, **empty, **noughts, **times, "lease_until": None},
+            {**row, **place, **empty, **zeros, **times, "lease_until": None},
             {"scan": name, **cost},
         )
 
@@ -114,7 +114,7 @@ def main(instances: int, days: int, each: int, *, postgres: bool) -> None:
         fill(store, instances, days, each)
         print(f"{instances} instances, {instances * days} scans, {instances * each} findings")
         settings = Settings(store_url=url, broker_url="memory://")
-        kept = Kept(lambda: sums(store))
+        kept = RefreshingValue(lambda: sums(store))
         for ask in ("first", "second"):
             begin = time.perf_counter()
             exposition(store, settings, kept)

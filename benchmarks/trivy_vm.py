@@ -65,7 +65,7 @@ def local_cloud(image: Path) -> Iterator[dict[str, str]]:
     """A local cloud in a process of its own with one machine; the environment to reach it."""
     with tempfile.TemporaryDirectory(dir=BUILD) as directory:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dispatcher.cli", "local", "up", "--port", "0",
+            [sys.executable, "-m", "dispatcher.cli", "local", "up", "--kind", "--port", "0",
              "--directory", directory, "--image", str(image)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip

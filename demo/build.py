@@ -1,4 +1,4 @@
-"""Build the demo machines' disks from their trees: no root, no mounts, a few seconds.
+"""Build the demo machines' disks: no tool, no root, no mount, a second.
 
     python demo/build.py DIRECTORY
 
@@ -8,34 +8,29 @@
 | db-1    | SLES 15 SP3   | XFS        | none            |
 | edge-1  | Alpine 3.18   | ext4       | none            |
 
-ext filesystems are filled by `mkfs -d`; XFS by `mkfs.xfs -p`, or, where xfsprogs is absent, the
-image is unpacked from `machines/db-1.xfs.zst` (made by this same script with --keep-xfs).
+The filesystems are in `machines/` as compressed sparse images; `filesystems.py` makes them from the
+machines' trees, beside them.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import zstandard
+from partition_tables import BIOS_BOOT, GptPartition, write_gpt, write_mbr
 
-HERE = Path(__file__).resolve().parent
-MACHINES = HERE / "machines"
+MACHINES = Path(__file__).resolve().parent / "machines"
 MIB = 1 << 20
-# Debian keeps mkfs and sfdisk where an ordinary user's PATH does not look.
-SYSTEM_PATHS = "/usr/sbin:/sbin"
+BLOCK = 4096
+LARGEST_PACKED = 1 << 30
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One machine's disk: `size` and `start` (of the partition) in MiB."""
+    """One machine's disk: `size`, and `start` of the filesystem, in MiB."""
 
     name: str
     filesystem: str
@@ -43,155 +38,106 @@ class Recipe:
     table: str = ""
     start: int = 0
 
+    @property
+    def filesystem_size(self) -> int:
+        """MiB: to the disk's end, where a GPT has its backup."""
+        return self.size - self.start - (1 if self.table == "gpt" else 0)
+
+    @property
+    def packed(self) -> Path:
+        """The filesystem's compressed image."""
+        return MACHINES / f"{self.name}.{self.filesystem}.zst"
+
+    @property
+    def tree(self) -> Path:
+        """The archive of what is in the filesystem."""
+        return MACHINES / f"{self.name}.tar.xz"
+
 
 RECIPES = (
     Recipe("web-1", "ext4", 64, table="gpt", start=2),
-    Recipe("batch-1", "ext3", 64, table="dos", start=1),
+    Recipe("batch-1", "ext3", 64, table="mbr", start=1),
     Recipe("db-1", "xfs", 300),
     Recipe("edge-1", "ext4", 16),
 )
 
-# GPT's partition is named in web-1's fstab by this PARTUUID.
-SFDISK = {
-    "gpt": (
-        "label: gpt\n"
-        "start=1MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649\n"
-        "start=2MiB, size={size}MiB, type=L, uuid=5D0A1C1E-0001-4B5E-9D6E-000000000001, name=root\n"
-    ),
-    "dos": "label: dos\nlabel-id: 0x5d0a1c1e\nstart=1MiB, size={size}MiB, type=83\n",
-}
-
 
 def build(recipe: Recipe, directory: Path) -> Path:
-    """One machine's image under `directory`. Raises SystemExit where a tool is missing."""
+    """Make one machine's image under `directory`, unless a current one is there; its path."""
     image = directory / f"{recipe.name}.img"
-    if image.exists():
+    if image.exists() and image.stat().st_mtime_ns >= recipe.packed.stat().st_mtime_ns:
         return image
-    with tempfile.TemporaryDirectory() as scratch:
-        tree = Path(scratch) / "tree"
-        tree.mkdir()
-        with tarfile.open(MACHINES / f"{recipe.name}.tar.xz") as archive:
-            archive.extractall(tree, filter="tar")
-        building = directory / f"{recipe.name}.building"
-        with building.open("wb") as file:
-            file.truncate(recipe.size * MIB)
-        if recipe.filesystem == "xfs":
-            _xfs(tree, building, Path(scratch))
-        else:
-            _ext(recipe, tree, building)
+    building = directory / f"{recipe.name}.building"
+    with building.open("wb") as file:
+        file.truncate(recipe.size * MIB)
+    unpack(recipe.packed.read_bytes(), building, recipe.start * MIB)
+    if recipe.table == "gpt":
+        _partition_by_gpt(recipe, building)
+    elif recipe.table == "mbr":
+        write_mbr(building, 0x5D0A1C1E, [(recipe.start, recipe.filesystem_size)])
     building.rename(image)
     return image
 
 
-def _ext(recipe: Recipe, tree: Path, image: Path) -> None:
-    room = recipe.size - recipe.start - (1 if recipe.table == "gpt" else 0)
-    if recipe.table:
-        script = SFDISK[recipe.table].format(size=room)
-        # It is a file: there is no kernel to tell, and no reason to sync the whole machine.
-        _run("sfdisk", "--quiet", "--no-tell-kernel", "--no-reread", str(image), stdin=script)
-    options = f"root_owner=0:0,offset={recipe.start * MIB},hash_seed={_uuid(recipe.name)}"
-    _run(
-        f"mkfs.{recipe.filesystem}",
-        *("-q", "-F", "-U", _uuid(recipe.name), "-d", str(tree), "-E", options),
-        *(str(image), f"{room}M"),
+def _partition_by_gpt(recipe: Recipe, image: Path) -> None:
+    """A boot partition of one MiB and the root, which web-1's fstab names by its PARTUUID."""
+    boot, root = (UUID(f"5d0a1c1e-0001-4b5e-9d6e-00000000000{n}") for n in (2, 1))
+    write_gpt(
+        image,
+        UUID("5d0a1c1e-0001-4b5e-9d6e-000000000000"),
+        [
+            GptPartition(recipe.start - 1, 1, boot, BIOS_BOOT),
+            GptPartition(recipe.start, recipe.filesystem_size, root, name="root"),
+        ],
     )
 
 
-def _xfs(tree: Path, image: Path, scratch: Path) -> None:
-    if _which("mkfs.xfs") is None:
-        with (MACHINES / "db-1.xfs.zst").open("rb") as packed:
-            unpack(packed.read(), image)
-        return
-    proto = scratch / "proto"
-    proto.write_text("/dev/null\n0 0\nd--755 0 0\n" + "\n".join(_proto(tree)) + "\n$\n")
-    _run("mkfs.xfs", "-q", "-f", "-m", f"uuid={_uuid('db-1')}", "-p", str(proto), str(image))
-
-
-def _proto(directory: Path) -> list[str]:
-    """The lines of an XFS prototype file (mkfs.xfs(8), -p) for what is in a directory."""
-    lines = []
-    for path in sorted(directory.iterdir()):
-        mode = path.lstat().st_mode & 0o777
-        if path.is_symlink():
-            lines.append(f"{path.name} l--777 0 0 {path.readlink()}")
-        elif path.is_dir():
-            lines += [f"{path.name} d--{mode:03o} 0 0", *_proto(path), "$"]
-        else:
-            lines.append(f"{path.name} ---{mode:03o} 0 0 {path}")
-    return lines
-
-
 def pack(image: Path) -> bytes:
-    """A sparse image, compressed: (offset, length, data) of its written parts."""
+    """A sparse image, compressed: its size, then (offset, length, data) of each run of blocks.
+
+    Numbers are 8 bytes, little-endian. Blocks of zeroes are left out.
+    """
     out = bytearray(image.stat().st_size.to_bytes(8, "little"))
+    run, start, at = bytearray(), 0, 0
     with image.open("rb") as file:
-        end = 0
-        while True:
-            try:
-                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
-            except OSError:
-                break
-            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            out += start.to_bytes(8, "little") + (end - start).to_bytes(8, "little")
-            out += os.pread(file.fileno(), end - start, start)
+        while block := file.read(BLOCK):
+            if block.strip(b"\0"):
+                start = start if run else at
+                run += block
+            elif run:
+                out += _packed_run(start, run)
+                run.clear()
+            at += len(block)
+    if run:
+        out += _packed_run(start, run)
     return zstandard.ZstdCompressor(level=19).compress(bytes(out))
 
 
-def unpack(packed: bytes, image: Path) -> None:
-    """The reverse of pack."""
-    data = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 30)
-    with image.open("wb") as file:
-        file.truncate(int.from_bytes(data[:8], "little"))
+def _packed_run(start: int, data: bytes | bytearray) -> bytes:
+    return start.to_bytes(8, "little") + len(data).to_bytes(8, "little") + bytes(data)
+
+
+def unpack(packed: bytes, image: Path, offset: int = 0) -> None:
+    """The reverse of pack: write the runs into an image, at a distance of `offset` bytes."""
+    data = zstandard.ZstdDecompressor().decompress(packed, max_output_size=LARGEST_PACKED)
+    with image.open("r+b") as file:
         at = 8
         while at < len(data):
             start = int.from_bytes(data[at : at + 8], "little")
             length = int.from_bytes(data[at + 8 : at + 16], "little")
-            file.seek(start)
+            file.seek(offset + start)
             file.write(data[at + 16 : at + 16 + length])
             at += 16 + length
-
-
-def _uuid(name: str) -> str:
-    return f"51de1196-0000-4000-8000-{name.encode().hex():0>12.12}"
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATHS}")
-
-
-def _run(program: str, *arguments: str, stdin: str = "") -> None:
-    found = _which(program)
-    if found is None:
-        sys.exit(f"{program} is needed (Debian packages: e2fsprogs, fdisk)")
-    # mke2fs takes its clock from here: the same image each time.
-    environment = {
-        **os.environ,
-        "E2FSPROGS_FAKE_TIME": "1704067200",
-        "SOURCE_DATE_EPOCH": "1704067200",
-    }
-    done = subprocess.run(
-        [found, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{program} failed: {done.stderr.strip()}")
 
 
 def main() -> None:
     """Build all machines' images and print their paths."""
     parser = argparse.ArgumentParser(description="Build the demo machines' disks.")
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--keep-xfs", action="store_true", help="renew machines/db-1.xfs.zst")
-    arguments = parser.parse_args()
-    arguments.directory.mkdir(parents=True, exist_ok=True)
+    directory: Path = parser.parse_args().directory
+    directory.mkdir(parents=True, exist_ok=True)
     for recipe in RECIPES:
-        print(build(recipe, arguments.directory))
-    if arguments.keep_xfs:
-        (MACHINES / "db-1.xfs.zst").write_bytes(pack(arguments.directory / "db-1.img"))
+        print(build(recipe, directory))
 
 
 if __name__ == "__main__":

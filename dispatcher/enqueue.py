@@ -1,7 +1,7 @@
-"""Commit scans, then publish them by id: a message never names a row that is not there.
+"""Commit scans, then publish their ids: a message never names a row that does not exist.
 
 A crash in between leaves rows that are due for publication, and the next tick publishes them.
-The same tick finds the scans whose message was lost, and those whose worker died.
+The tick also publishes scans whose message was lost or whose worker died.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kombu.exceptions import OperationalError
-
-from workers.app import SCHEDULED
-from workers.holding import Next
+from sidelight.errors import BrokerError
+from sidelight.fleet.stages.stage_runner import Next
+from workers.queues import SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sidelight.model import Instance
-    from sidelight.store import Keeper, Scan, Store
+    from sidelight.model import Instance, Keeper, Scan
+    from sidelight.store import Store
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 
 
-# Sends the message for a scan's present state.
+# Sends the message for a scan's current state.
 Publish = Callable[[str, Next], None]
 
 
@@ -39,22 +38,22 @@ def enqueue(  # noqa: PLR0913 - what is made, and for whom, by keyword
     priority: int = SCHEDULED,
     keeper: Keeper | None = None,
 ) -> list[Scan]:
-    """New scans for these instances, published; instances with a live scan are passed over.
+    """Create and publish scans for these instances; skip instances with a live scan.
 
-    With a `keeper` they are its own from the first: no worker has them while it lives.
+    With a `keeper`, the scans belong to it from creation: no worker claims them while it lives.
 
-    A broker that cannot be reached loses nothing: `tick` publishes later. Raises StoreError.
+    An unreachable broker loses nothing: `tick` publishes later. Raises StoreError.
     """
-    made: list[Scan] = []
+    created: list[Scan] = []
     for begin in range(0, len(due), BATCH):
         part = [(i.account, i.region, i.id) for i in due[begin : begin + BATCH]]
-        made += store.scans.create(part, deployment, priority, keeper)
-    _publish(store, publish, made)
-    return made
+        created += store.scans.create(part, deployment, priority, keeper)
+    _publish(store, publish, created)
+    return created
 
 
 def tick(store: Store, publish: Publish) -> int:
-    """Publish every scan that is due for it; how many. Raises StoreError."""
+    """Publish every scan that is due for publication; return how many. Raises StoreError."""
     count = 0
     while due := store.publications.due(BATCH):
         sent = _publish(store, publish, due)
@@ -65,10 +64,10 @@ def tick(store: Store, publish: Publish) -> int:
 
 
 def _publish(store: Store, publish: Publish, scans: Sequence[Scan]) -> int:
-    """Publish until the broker does not answer; how many.
+    """Publish until the broker does not answer; return how many were published.
 
-    What was sent is remembered a batch at a time. A crash before that sends a batch twice, and the
-    second message of a scan finds nothing to do.
+    Sent messages are recorded a batch at a time. A crash before that sends a batch twice; the
+    second message of a scan is a no-op.
     """
     count = 0
     for begin in range(0, len(scans), BATCH):
@@ -77,8 +76,8 @@ def _publish(store: Store, publish: Publish, scans: Sequence[Scan]) -> int:
             for scan in scans[begin : begin + BATCH]:
                 publish(scan.id, Next(scan.state, scan.region, scan.priority))
                 sent.append(scan.id)
-        except (OperationalError, OSError) as error:
-            log.warning("the broker does not answer: %s", error)
+        except BrokerError as error:
+            log.warning("%s", error)
         store.publications.published(sent)
         count += len(sent)
         if len(sent) < len(scans[begin : begin + BATCH]):

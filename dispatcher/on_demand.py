@@ -1,9 +1,10 @@
-"""One instance, at once, in this process: a scan's whole life without a broker.
+"""Scan one instance at once in this process: all stages of a scan, without a broker.
 
-The stages and the store are the fleet's. On a fleet's store the scan is this process's from its
-row to its end, and no worker's. When the process is killed, it is any worker's once its lease has
-ended, or the same command's, given again: it goes on with the same snapshots, and deletes them. A
-scan of the instance that is under way elsewhere is waited for: its outcome is this one's.
+The stages and the store are the fleet's. In a fleet's store, this process holds the scan from its
+creation to its end, and no worker can claim it. If the process is killed, any worker can claim the
+scan once its lease has ended. So can the same command when it runs again: it continues with the
+same snapshots, and deletes them. If another scan of the instance is running, this process waits
+for it and returns its result.
 """
 
 from __future__ import annotations
@@ -14,43 +15,63 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
 from sidelight.errors import CloudError, UsageError
-from sidelight.model import ReadStats
-from sidelight.store import TERMINAL, Keeper, Scan, State
-from workers import steps
-from workers.holding import Next, held
-from workers.settings import Settings
-from workers.wiring import make_context
+from sidelight.fleet.bootstrap import make_context
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages import take_snapshots
+from sidelight.fleet.stages.stage_runner import Next, held
+from sidelight.model import TERMINAL, Keeper, ReadStats, Scan, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sidelight.fleet.context import Context
     from sidelight.model import Inventory
     from sidelight.store import Store
-    from workers.context import Context
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 2.0  # seconds; a person waits for this scan
 
 
-class InProcess(Control):
-    """A Control whose messages stay here."""
+class LocalQueue:
+    """A queue that keeps its messages in this process."""
 
-    def __init__(self, settings: Settings, *, store: Store | None = None) -> None:
-        """Open the store. Raises UsageError, StoreError."""
-        # The budgets are the fleet's all the same, where there is one.
-        fleets = settings.broker_url if settings.broker_url != Settings().broker_url else ""
-        budgets = settings.budgets_url or fleets
-        settings = replace(settings, broker_url="memory://", budgets_url=budgets)
-        super().__init__(settings, store=store)
+    def __init__(self) -> None:
         self.messages: deque[tuple[str, Next]] = deque()
+        self.reevaluations: list[str] = []
 
     def publish(self, scan_id: str, following: Next) -> None:
         """Keep one message."""
         self.messages.append((scan_id, following))
+
+    def publish_reevaluation(self, region: str) -> None:
+        """Keep the region."""
+        self.reevaluations.append(region)
+
+    def check(self) -> bool:
+        """Return True: this queue takes every message."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there is no connection to close."""
+
+
+def in_process(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    queue: LocalQueue | None = None,
+    keeper: Keeper | None = None,
+) -> FleetService:
+    """Return the control plane without a broker. Raises UsageError, StoreError."""
+    # The rate limits are still shared with the fleet, if there is one.
+    fleets = settings.broker_url if settings.broker_url != Settings().broker_url else ""
+    budgets = settings.budgets_url or fleets
+    settings = replace(settings, broker_url="memory://", budgets_url=budgets)
+    return FleetService(settings, store=store, queue=queue or LocalQueue(), keeper=keeper)
 
 
 def inspect_instance(
@@ -59,21 +80,26 @@ def inspect_instance(
     *,
     region: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    show: Callable[[Scan], None] = lambda _: None,
 ) -> tuple[Inventory, ReadStats]:
-    """Snapshot an instance, read it, delete the snapshots; what it has, and what that cost.
+    """Snapshot an instance, read it, delete the snapshots; return its inventory and the cost.
 
-    With an advisory database in the settings its findings are stored, too. Raises UsageError for
+    `show` gets the scan before each stage and each wait, for a line of progress.
+    With an advisory database in the settings, its findings are stored too. Raises UsageError for
     an instance that cannot be scanned (with the reason), CloudError where the scan failed.
     """
-    control = InProcess(settings)
+    keeper = Keeper.new(settings.lease_seconds)
+    queue = LocalQueue()
+    fleet = in_process(settings, queue=queue, keeper=keeper)
     try:
-        context = make_context(control.settings, store=control.store)
-        control.keeper = Keeper.new(settings.lease_seconds)
-        context = replace(context, keeper=control.keeper)
-        ended = _walk(context, control.keeper, _started(control, instance, region), sleep)
+        context = replace(make_context(fleet.settings, store=fleet.store), keeper=keeper)
+        scan_id = _started(fleet, instance, region)
+        if not queue.messages:
+            log.warning("%s: another scan of it is under way; waiting for its result", instance)
+        ended = _walk(context, keeper, scan_id, sleep, show)
         if ended.state is not State.DONE:
             raise CloudError(ended.failure or ended.last_error, where=instance)
-        cost = control.store.costs.of([ended.id]).get(ended.id)
+        cost = fleet.store.costs.of([ended.id]).get(ended.id)
         stats = ReadStats()
         if cost is not None:
             stats = ReadStats(
@@ -83,53 +109,58 @@ def inspect_instance(
                 bytes=cost.bytes,
                 usd=cost.usd,
             )
-        return control.store.findings.inventory(ended.account, instance), stats
+        return fleet.store.findings.inventory(ended.account, instance), stats
     finally:
-        control.close()
+        fleet.close()
 
 
-def _started(control: InProcess, instance: str, region: str | None) -> str:
-    """The id of a new scan, or of the one that is under way."""
-    (place,) = control.places((), (region,) if region else ())
-    scans = control.start_scans(place, Configuration(), on_demand=True, only=[instance])
-    # Between our look and our row another may have begun one.
+def _started(fleet: FleetService, instance: str, region: str | None) -> str:
+    """Return the id of a new scan, or of the running one."""
+    (place,) = fleet.places((), (region,) if region else ())
+    scans = fleet.scans.start_scans(place, Configuration(), on_demand=True, only=[instance])
+    # Between our read of the store and our insert, another process may have created a scan.
     live = [scan.id for scan in scans] or [
         known.live_scan
-        for known in control.store.fleet.known(account=place.account, region=place.region)
+        for known in fleet.store.fleet.known(account=place.account, region=place.region)
         if known.instance.id == instance and known.live_scan
     ]
     if not live:
-        rows = control.store.fleet.coverage()
-        told = next((row for row in rows if row.instance == instance), None)
-        why = f"cannot be scanned: {told.reason} {told.detail}".rstrip() if told else "is not known"
+        rows = fleet.store.fleet.coverage()
+        row = next((row for row in rows if row.instance == instance), None)
+        why = f"cannot be scanned: {row.reason} {row.detail}".rstrip() if row else "is not known"
         raise UsageError(why, where=f"{instance} in {place.account}/{place.region}")
-    if not control.messages:
-        log.warning("%s: a scan of it is under way: its outcome is this one's", instance)
     return live[-1]
 
 
-def _walk(context: Context, keeper: Keeper, scan_id: str, sleep: Callable[[float], None]) -> Scan:
-    """Every stage in its turn, to the end; what another has is waited for."""
+def _walk(
+    context: Context,
+    keeper: Keeper,
+    scan_id: str,
+    sleep: Callable[[float], None],
+    show: Callable[[Scan], None] = lambda _: None,
+) -> Scan:
+    """Run every stage to the scan's end; wait while another process holds the scan."""
     scans = context.store.scans
     try:
         while (present := scans.get(scan_id)).state not in TERMINAL:
+            show(present)
             following = run_stage(context, scan_id, present.state)
-            delay = steps.FIRST_LOOK if following is None else following.delay
+            delay = take_snapshots.FIRST_LOOK if following is None else following.delay
             if delay:
                 sleep(min(delay, LONGEST_WAIT))
                 scans.keep(scan_id, keeper)
     finally:
-        # At Ctrl-C a fleet's worker goes on where we are, if there is a fleet.
+        # After Ctrl-C a fleet's worker continues the scan, if there is a fleet.
         scans.let_go(scan_id, keeper)
     return present
 
 
 def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
-    """The stage of a scan that is in this state, as a worker runs it. Raises StoreError."""
+    """Run the stage for a scan in this state, as a worker does. Raises StoreError."""
     if state is State.EVALUATING and not context.settings.advisories:
-        # Nothing to match with, and that is no reason to close what is known.
+        # Without an advisory database nothing is matched, and known findings stay open.
         return held(context, scan_id, (State.EVALUATING,), _skip)
-    return steps.STEPS[state](context, scan_id)
+    return take_snapshots.STEPS[state](context, scan_id)
 
 
 def _skip(context: Context, scan: Scan) -> None:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fuzz.choices import Blocks, cut, scramble
-from sidelight.disk import gpt, gpt_layout, mbr, tables, volumes
+from sidelight.disk import gpt, gpt_layout, mbr, partition_tables, volumes
 from sidelight.disk.lvm import logical_volumes, thin_layout
 from sidelight.disk.lvm.layout import checksum
-from sidelight.disk.lvm.physical import read_label, read_metadata
+from sidelight.disk.lvm.physical import Texts, read_label, read_metadata
 from sidelight.disk.lvm.text import parse
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
 from sidelight.disk.signatures import MAGICS, identify, identify_end
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidelight.blocks import BlockSource
-    from sidelight.disk.region import Partition
+    from sidelight.disk.volume_slice import Partition
     from sidelight.model import Problem
 
 SECTOR = 512
@@ -43,6 +43,31 @@ SEGMENTS = (
 )
 NAMES = (b"root", b"a", b"b", b"m0", b"m1", b"pool")
 
+PIECES = (
+    b"a = ",
+    b"[",
+    b"]",
+    b"1, ",
+    b'"',
+    b'"x",',
+    b"\\",
+    b"\\\\",
+    b"#",
+    b"\n",
+    b"a {",
+    b"}",
+    b"=",
+    b" ",
+    b"a=1\n",
+    b"a=[]\n",
+    b'a="\\""\n',
+    b"-",
+    b"9",
+    b"\xff",
+    b"\0",
+)
+REPEATS = (1, 1, 1, 2, 50, 5000, 300_000)
+
 
 class Targets:
     """Each target makes a number of mutated structures, decodes them, and returns that number."""
@@ -56,6 +81,7 @@ class Targets:
             "disk-signatures": self.signatures,
             "disk-volumes": self.volumes,
             "lvm-text": self.lvm_text,
+            "lvm-runs": self.lvm_runs,
             "lvm-labels": self.lvm_labels,
             "lvm-groups": self.lvm_groups,
             "lvm-thin": self.lvm_thin,
@@ -86,7 +112,7 @@ class Targets:
         with suppress(SidelightError):
             sector = chance.choice((512, 4096))
             check_partitions(mbr.partitions(source, mbr.read_table(source), sector, problems))
-            check_partitions(tables.partitions(source, problems))
+            check_partitions(partition_tables.partitions(source, problems))
         return len(sectors)
 
     def gpt(self, chance: random.Random) -> int:
@@ -118,7 +144,7 @@ class Targets:
         problems: list[Problem] = []
         with suppress(SidelightError):
             check_partitions(gpt.partitions(source, problems)[1])
-            check_partitions(tables.partitions(source, problems))
+            check_partitions(partition_tables.partitions(source, problems))
         return 2
 
     def _marked(self, chance: random.Random) -> dict[int, bytes]:
@@ -196,6 +222,13 @@ class Targets:
             parse(scramble(chance, text) if chance.random() < 0.5 else text)
         return 1
 
+    def lvm_runs(self, chance: random.Random) -> int:
+        """Pieces of a text, some very many times."""
+        runs = [chance.choice(PIECES) * chance.choice(REPEATS) for _ in range(chance.randrange(9))]
+        with suppress(SidelightError):
+            parse(b"".join(runs))
+        return 1
+
     def lvm_labels(self, chance: random.Random) -> int:
         """Label, header of the member, header of the metadata area, its ring."""
         blocks = member(UUIDS[0], self._text(chance))
@@ -208,7 +241,7 @@ class Targets:
             blocks[number] = raw
         source = Blocks("pv", 1 << 20, SECTOR, blocks)
         with suppress(SidelightError):
-            read_metadata(read_label(source), [], {})
+            read_metadata(read_label(source), [], Texts())
         return 1
 
     def lvm_groups(self, chance: random.Random) -> int:

@@ -17,7 +17,7 @@ from sidelight.blocks import OverlaySource
 from sidelight.errors import OutOfRangeError, SidelightError
 from sidelight.filesystems.ext import directories, fastcommit, inodes, mapping, recovery
 from sidelight.filesystems.ext.reader import ExtFilesystem
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from tests.images.ext import tiny
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def use(source: BlockSource) -> None:
     except SidelightError:
         return
     fs.read_ahead()
-    found = {fs.root: int(Kind.DIRECTORY)}
+    found = {fs.root: int(InodeKind.DIRECTORY)}
     level, paths = [fs.root], 0
     while level and paths < MOST_PATHS:
         below = []
@@ -109,7 +109,7 @@ def use(source: BlockSource) -> None:
             for name, number, kind in entries:
                 if b"/" in name or not name or b"\0" in name:
                     raise AssertionError(f"a name no path can have: {name!r}")
-                if number not in found and kind == Kind.DIRECTORY:
+                if number not in found and kind == InodeKind.DIRECTORY:
                     below.append(number)
                 found.setdefault(number, kind)
         level = below
@@ -118,7 +118,7 @@ def use(source: BlockSource) -> None:
         pass
     for number, kind in list(found.items())[:8]:
         with suppress(SidelightError):
-            fs.readlink(number) if kind == Kind.SYMLINK else fs.read(number, 1000, 5000)
+            fs.readlink(number) if kind == InodeKind.SYMLINK else fs.read(number, 1000, 5000)
 
 
 # What verifies checksums, and what says instead that all are right.

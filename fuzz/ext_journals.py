@@ -20,7 +20,7 @@ from sidelight.filesystems.ext.directories import Directories
 from sidelight.filesystems.ext.fastcommit import FastReplay, FastTag, scan_fast_commits
 from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.mapping import Mapper
-from sidelight.filesystems.ext.volume import Volume
+from sidelight.filesystems.ext.volume import ExtVolume
 
 if TYPE_CHECKING:
     import random
@@ -55,7 +55,7 @@ class Targets:
         if chance.random() < 0.8:
             raw[0xFC:0x100] = bytes(4)
             raw[0xFC:0x100] = crc32c(bytes(raw)).to_bytes(4, "big")
-        volume = Volume(Blocks("j", self.base.size, BLOCK, {}), self.base.superblock, "j", [])
+        volume = ExtVolume(Blocks("j", self.base.size, BLOCK, {}), self.base.superblock, "j", [])
         with suppress(SidelightError):
             log, fast = journal._log(volume, _Given(bytes(raw)))  # noqa: SLF001
             if log is not None and not log.first <= log.start < log.last <= 2048:
@@ -88,7 +88,7 @@ class Targets:
                 writer.blocks[number] = scramble(chance, writer.blocks[number], 2)
         if chance.random() < 0.1:
             writer.blocks.pop(chance.choice(list(writer.blocks)))
-        log = recovery.Log(
+        log = recovery.JournalShape(
             BLOCK, FIRST, LAST, sequence, start, compat, incompat, writer.seed, writer.read, "log"
         )
         with suppress(SidelightError):
@@ -141,7 +141,7 @@ class Targets:
         """Changes applied, and everything read after them."""
         tags = [self._tag(chance) for _ in range(chance.randrange(1, 10))]
         source = Blocks("fast", self.base.size, BLOCK, self.base.blocks)
-        volume = Volume(source, self.base.superblock, "fast", [])
+        volume = ExtVolume(source, self.base.superblock, "fast", [])
         inodes, mapper = Inodes(volume), Mapper(volume)
         directories = Directories(volume, inodes, mapper)
         valid = [tag for tag in tags if len(tag.value) >= 12]

@@ -19,20 +19,20 @@ from sidelight.errors import SidelightError
 from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.directories import Directories
-from sidelight.filesystems.ext.dirents import Region, decode_blocks, decode_region
+from sidelight.filesystems.ext.dirents import DirentArea, decode_blocks, decode_region
 from sidelight.filesystems.ext.inline import inline_contents
-from sidelight.filesystems.ext.inodes import Inodes, Node
+from sidelight.filesystems.ext.inodes import InodeRecord, Inodes
 from sidelight.filesystems.ext.mapping import Mapper
 from sidelight.filesystems.ext.reader import ExtFilesystem
-from sidelight.filesystems.ext.superblock import Superblock, find_superblock
-from sidelight.filesystems.ext.volume import Volume
+from sidelight.filesystems.ext.superblock import ExtSuperblock, find_superblock
+from sidelight.filesystems.ext.volume import ExtVolume
 from tests.images.ext import tiny
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from sidelight.filesystems.ext.mapping import Mapping
+    from sidelight.filesystems.ext.mapping import BlockMapping
 
 BLOCK = 1024
 NAMES = ("tiny-ext2", "tiny-ext4", "tiny-inline")
@@ -45,7 +45,7 @@ class Base(NamedTuple):
     name: str
     size: int
     blocks: dict[int, bytes]
-    superblock: Superblock
+    superblock: ExtSuperblock
     rows: dict[int, bytes]  # number -> inode
     listings: list[bytes]  # directory blocks
     table: int  # block of the inode table
@@ -57,7 +57,7 @@ def base(name: str) -> Base:
     blocks = cut(data, BLOCK)
     source = Blocks(name, len(data), BLOCK, blocks)
     superblock = find_superblock(source, name)[0]
-    volume = Volume(source, superblock, name, [])
+    volume = ExtVolume(source, superblock, name, [])
     table = int(volume.inode_tables(np.array([0]))[0])
     size = superblock.inode_size
     rows = {
@@ -74,7 +74,7 @@ def base(name: str) -> Base:
     return Base(name, len(data), blocks, superblock, rows, listings, table)
 
 
-def mend_superblock(raw: bytes) -> bytes:
+def fix_superblock(raw: bytes) -> bytes:
     """With its right checksum."""
     at = layout.CHECKSUM_OFFSET
     return raw[:at] + crc32c(raw[:at]).to_bytes(4, "little") + raw[at + 4 :]
@@ -98,19 +98,19 @@ class Targets:
             "ext-inline": self.inline,
         }
 
-    def _volume(self, chance: random.Random, one: Base, blocks: dict[int, bytes]) -> Volume:
+    def _volume(self, chance: random.Random, one: Base, blocks: dict[int, bytes]) -> ExtVolume:
         """A volume of these blocks; its checksums count now and then."""
         superblock = one.superblock
         if chance.random() < 0.8:
             off = layout.RO_COMPAT_METADATA_CSUM | layout.RO_COMPAT_GDT_CSUM
             superblock = replace(superblock, ro_compat=superblock.ro_compat & ~off)
-        return Volume(Blocks(one.name, one.size, BLOCK, blocks), superblock, one.name, [])
+        return ExtVolume(Blocks(one.name, one.size, BLOCK, blocks), superblock, one.name, [])
 
     def superblocks(self, chance: random.Random) -> int:
         """The geometry, and now and then all that it leads to."""
         one = chance.choice(self.bases)
         raw = scramble(chance, one.blocks[1])
-        raw = mend_superblock(raw) if chance.random() < 0.9 else raw
+        raw = fix_superblock(raw) if chance.random() < 0.9 else raw
         blocks = {1: raw} if chance.random() < 0.9 else one.blocks | {1: raw}
         source = Blocks("superblock", one.size, BLOCK, blocks)
         with suppress(SidelightError):
@@ -140,7 +140,7 @@ class Targets:
         raw = scramble(chance, one.blocks[2], 12) if chance.random() < 0.7 else chance.randbytes(96)
         blocks = dict.fromkeys((2, 3, 8194, 8195, chance.randrange(1, 9000)), (raw * 32)[:BLOCK])
         source = Blocks("groups", 9000 * BLOCK, BLOCK, blocks)
-        volume = Volume(source, superblock, "groups", [])
+        volume = ExtVolume(source, superblock, "groups", [])
         # A group past the last is asked for nowhere: inodes are counted first.
         tables = volume.inode_tables(np.arange(min(groups, superblock.groups), dtype=np.int64))
         if ((tables < 0) | (tables >= max(superblock.blocks, 1))).any():
@@ -174,7 +174,7 @@ class Targets:
         return len(rows)
 
     @staticmethod
-    def _read_all(volume: Volume, numbers: list[int]) -> None:
+    def _read_all(volume: ExtVolume, numbers: list[int]) -> None:
         """By way of the reader, without a look at the journal."""
         reader = ExtFilesystem.__new__(ExtFilesystem)
         reader.problems = volume.problems
@@ -189,9 +189,9 @@ class Targets:
                 reader.read(number, 1000, 3000)
 
     @staticmethod
-    def _node(number: int, area: bytes, size: int, flags: int) -> Node:
+    def _node(number: int, area: bytes, size: int, flags: int) -> InodeRecord:
         raw = bytes(layout.INODE_BLOCK) + area.ljust(60, b"\0")[:60] + bytes(156)
-        return Node(number, 0x81A4, size, flags, 0, raw)
+        return InodeRecord(number, 0x81A4, size, flags, 0, raw)
 
     def _extent_block(self, chance: random.Random, room: int, children: list[int]) -> bytes:
         """A node or a leaf of an extent tree with `room` bytes."""
@@ -219,7 +219,7 @@ class Targets:
         area = scramble(chance, area, 3) if chance.random() < 0.7 else area
         size = chance.choice((0, 1, 1 << 10, 50 << 10, 1 << 20, 1 << 40, (1 << 64) - 1))
         node = self._node(12, area, size, layout.FLAG_EXTENTS)
-        volume = Volume(Blocks("root", one.size, BLOCK, {}), one.superblock, "root", [])
+        volume = ExtVolume(Blocks("root", one.size, BLOCK, {}), one.superblock, "root", [])
         check_mappings(volume, Mapper(volume).map([node]))
         return 1
 
@@ -260,7 +260,7 @@ class Targets:
             block = struct.pack(f"<{len(pointers)}I", *pointers)
             block = scramble(chance, block, 3) if block and chance.random() < 0.3 else block
             blocks[place] = block.ljust(BLOCK, b"\0")
-        volume = Volume(Blocks("maps", one.size, BLOCK, blocks), one.superblock, "maps", [])
+        volume = ExtVolume(Blocks("maps", one.size, BLOCK, blocks), one.superblock, "maps", [])
         words = [chance.choice((0, 1, 5, 6, 1023, 1024, *places)) for _ in range(15)]
         area = struct.pack("<15I", *words)
         area = scramble(chance, area, 2) if chance.random() < 0.2 else area
@@ -286,7 +286,7 @@ class Targets:
         block = self._entry_block(chance)
         begin = chance.choice((0, 0, 0, 4, 24))
         most = chance.choice((64, 1 << 32))
-        entries, fault = decode_region(block, Region(begin, BLOCK, most))
+        entries, fault = decode_region(block, DirentArea(begin, BLOCK, most))
         if any(number > most or not number > 0 for _, number, _ in entries) or fault is None:
             raise AssertionError(f"an entry that cannot be: {entries}")
         return 1
@@ -299,7 +299,7 @@ class Targets:
         most = chance.choice((64, 1 << 32))
         entries, bounds, faults, _ = decode_blocks(data, BLOCK, most)
         for at in range(32):
-            loop, fault = decode_region(data, Region(at * BLOCK, (at + 1) * BLOCK, most))
+            loop, fault = decode_region(data, DirentArea(at * BLOCK, (at + 1) * BLOCK, most))
             if loop != entries[bounds[at] : bounds[at + 1]] or fault != faults.get(at, ""):
                 raise AssertionError("the two decoders disagree")
         return 16
@@ -318,7 +318,7 @@ class Targets:
             index = head + struct.pack("<HH", chance.choice((123, 126)), chance.randrange(130))
             blocks[100] = scramble(chance, index.ljust(BLOCK, b"\1"), 3)
         area = struct.pack("<HHHHIIHHI", 0xF30A, 1, 4, 0, 0, 0, count, 0, 100)
-        volume = Volume(Blocks("dirs", one.size, BLOCK, blocks), one.superblock, "dirs", [])
+        volume = ExtVolume(Blocks("dirs", one.size, BLOCK, blocks), one.superblock, "dirs", [])
         flags = layout.FLAG_EXTENTS | chance.choice((0, 0, 0x1000, 0x800, 0x40000000))
         node = self._node(12, area, count * BLOCK, flags)._replace(mode=0x41ED)
         raw = struct.pack("<H", 0x41ED) + node.raw[2:4] + struct.pack("<I", count * BLOCK)
@@ -346,14 +346,14 @@ class Targets:
         inodes = Inodes(volume)
         inodes.replaced[20] = row
         check_names(Directories(volume, inodes, Mapper(volume)).read([20]))
-        node = Node(20, 0x81A4, chance.choice((0, 60, 61, 156, 1 << 40)), 0x10000000, 0, row)
+        node = InodeRecord(20, 0x81A4, chance.choice((0, 60, 61, 156, 1 << 40)), 0x10000000, 0, row)
         with suppress(SidelightError):
             if len(inline_contents(node, "inline")) != node.size:
                 raise AssertionError("not the size")
         return 1
 
 
-def check_mappings(volume: Volume, mappings: list[Mapping]) -> None:
+def check_mappings(volume: ExtVolume, mappings: list[BlockMapping]) -> None:
     """Ascending runs that lie within the filesystem, whatever the faults."""
     for mapping in mappings:
         at = 0

@@ -17,15 +17,20 @@ DEADLINE = 5.0
 
 STRUCTURES = {
     "fuzz.disk_structures": (
-        "disk-mbr", "disk-gpt", "disk-signatures", "disk-volumes", "lvm-text", "lvm-labels",
-        "lvm-groups", "lvm-thin",
+        "disk-mbr", "disk-gpt", "disk-signatures", "disk-volumes", "lvm-text", "lvm-runs",
+        "lvm-labels", "lvm-groups", "lvm-thin",
     ),
     "fuzz.ext_structures": (
         "ext-superblocks", "ext-descriptors", "ext-inodes", "ext-extents", "ext-trees", "ext-maps",
         "ext-entries", "ext-lockstep", "ext-directories", "ext-inline",
     ),
     "fuzz.ext_journals": ("jbd2-superblocks", "jbd2-logs", "jbd2-fast-scans", "jbd2-fast-replays"),
-    "fuzz.tree_structures": ("tree-fstab", "tree-machines"),
+    "fuzz.inventory_structures": (
+        "rpm-headers", "rpm-berkeley", "rpm-ndb", "rpm-sqlite", "sqlite-logs", "dpkg-status",
+        "dpkg-lists", "apk-installed", "kernel-names", "zip-directories",
+        "java-archives", "os-release",
+    ),
+    "fuzz.tree_structures": ("tree-fstab", "tree-machines", "tree-units"),
     "fuzz.xfs_structures": (
         "xfs-superblocks", "xfs-inodes", "xfs-shortform", "xfs-blocks", "xfs-directories",
         "xfs-extents", "xfs-trees", "xfs-log-items", "xfs-log-rings",

@@ -6,11 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fuzz.choices import scramble
-from sidelight.disk import Region
+from sidelight.disk import VolumeSlice
 from sidelight.errors import SidelightError
-from sidelight.filesystems import fstab
-from sidelight.filesystems.mounts import assemble
-from sidelight.filesystems.units import escape, parse_mount
+from sidelight.filesystems.machine import fstab
+from sidelight.filesystems.machine.fstab import MAX_LINES
+from sidelight.filesystems.machine.mount_table import assemble
+from sidelight.filesystems.machine.systemd_units import LEAST, MOST_BYTES, escape, parse_mount
 from tests.images.disk.sources import MemorySource
 from tests.images.memory_filesystem import MemoryFilesystem
 
@@ -30,6 +31,11 @@ OPTIONS = (
 )  # fmt: skip
 LINKS = ("/", "..", ".", "var", "/var/log", "link", "../link/var", "/data/x", "")
 MOST_PATHS = 5000
+MOST_READ_BESIDES = 16  # files: fstab, os-release
+NAMES = ("a-*.mount", "*.mount", "var.mount", "a-a.automount", "*.service", "-.mount")
+PULLS = (".wants", ".requires", ".upholds", ".d", ".mount.d")
+DEEP = (b"a/", b"../", b"link/", b"./", b"a", b"%%")
+MANY = (0, 1, 1, 2, 50, 50, 5000)
 
 
 class Targets:
@@ -39,6 +45,7 @@ class Targets:
         self.all: dict[str, Callable[[random.Random], int]] = {
             "tree-fstab": self.fstab,
             "tree-machines": self.machines,
+            "tree-units": self.units,
         }
 
     def _lines(self, chance: random.Random) -> bytes:
@@ -95,7 +102,7 @@ class Targets:
         for index, (label, files) in enumerate((("root", root), ("data", data))):
             fs = MemoryFilesystem(files, label)
             names = ("/dev/sdb1",) if index else ()
-            region = Region(
+            region = VolumeSlice(
                 MemorySource(b"", label), label, index, label=label, uuid="d" * index, kind="ext4",
                 device_names=names,
             )  # fmt: skip
@@ -109,3 +116,36 @@ class Targets:
             with suppress(SidelightError):
                 tree.place(path)
         return 2
+
+    def units(self, chance: random.Random) -> int:
+        """Very many units, drop-ins and directories that pull them in, and very deep paths."""
+        folders: list[dict[str, object]] = [{}, {}]
+        for _ in range(chance.randrange(1, 6)):
+            folder, name = chance.choice(folders), chance.choice(NAMES)
+            path = chance.choice(DEEP) * chance.choice(MANY)
+            text = self._unit(chance, b"/" + path[: chance.choice((100, 5000, 50_000))])
+            text *= chance.choice((1, 1, 500))
+            for number in range(chance.choice(MANY)):
+                folder[name.replace("*", str(number))] = text
+            pulled = {name.replace("*", str(number)): "x" for number in range(chance.choice(MANY))}
+            for number in range(chance.choice((0, 1, 1, 60))):
+                folder[f"t{number}.target{chance.choice(PULLS)}"] = pulled
+            below = {f"{number}.conf": text for number in range(chance.choice(MANY))}
+            folder[name.replace("*", "0") + ".d"] = below
+        fstab_text = b"".join(self._lines(chance) for _ in range(chance.choice((0, 1, 200))))
+        root: dict[str, object] = {
+            "etc": {"os-release": b"", "fstab": fstab_text, "systemd": {"system": folders[0]}},
+            "usr": {"lib": {"systemd": {"systemd": b"", "system": folders[1]}}},
+            "lib": chance.choice(("usr/lib", "lib", "/lib/lib")),
+            "a": {"a": {"a": {}}, "link": chance.choice(LINKS)},
+            "var": {},
+        }
+        fs = MemoryFilesystem(root, "root")
+        region = VolumeSlice(MemorySource(b"", "root"), "root", 0, label="root", kind="ext4")
+        tree = assemble([region], [(region, fs)])
+        reads = sum(what == "read" for what, _ in fs.asked)
+        if reads > MOST_BYTES // LEAST + MOST_READ_BESIDES:
+            raise AssertionError(f"{reads} reads")
+        if len(tree.problems) > MOST_PATHS + MAX_LINES:
+            raise AssertionError(f"{len(tree.problems)} problems")
+        return 1

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from sidelight.errors import SidelightError
 from sidelight.filesystems.crc32c import crc32c
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs import log_records
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.images.xfs.fixtures import PIECE, SparseImage, load
@@ -52,7 +52,7 @@ def mutate(data: bytes) -> SparseImage:
         touched.add(index)
     if fix:
         for index in touched:
-            pieces[index] = mend(pieces[index])
+            pieces[index] = sealed(pieces[index])
     size = image.size
     if len(data) > 1 and data[1] & 6 == 6:
         size = size * data[1] // 256 // 512 * 512
@@ -75,20 +75,20 @@ def _metadata(image: SparseImage) -> list[int]:
     return _ORDERS[image.name]
 
 
-def mend(piece: bytes) -> bytes:
+def sealed(piece: bytes) -> bytes:
     """Right checksums of the inodes, superblocks, directory and tree blocks in a piece."""
     content = bytearray(piece)
     if (field := _CHECKED_BLOCKS.get(bytes(content[:4]))) is not None:
-        _mend(content, 0, PIECE, field)
+        _sealed(content, 0, PIECE, field)
         return bytes(content)
     for at in range(0, PIECE, 512):
         for magic, (field, length) in _CHECKED.items():
             if content[at : at + len(magic)] == magic:
-                _mend(content, at, length, at + field)
+                _sealed(content, at, length, at + field)
     return bytes(content)
 
 
-def _mend(content: bytearray, start: int, length: int, field: int) -> None:
+def _sealed(content: bytearray, start: int, length: int, field: int) -> None:
     content[field : field + 4] = bytes(4)
     register = crc32c(bytes(content[start : start + length])) ^ 0xFFFFFFFF
     content[field : field + 4] = register.to_bytes(4, "little")
@@ -101,7 +101,7 @@ def use(image: SparseImage) -> None:
     except SidelightError:
         return
     filesystem.read_ahead()
-    found = {filesystem.root: Kind.DIRECTORY}
+    found = {filesystem.root: InodeKind.DIRECTORY}
     level, paths = [filesystem.root], 0
     while level and paths < 20_000:
         below = []
@@ -110,18 +110,18 @@ def use(image: SparseImage) -> None:
             for name, number, kind in entries:
                 if b"/" in name or not name or b"\0" in name:
                     raise AssertionError(f"a name no path can have: {name!r}")
-                if number not in found and kind == Kind.DIRECTORY:
+                if number not in found and kind == InodeKind.DIRECTORY:
                     below.append(number)
-                found.setdefault(number, Kind(kind))
+                found.setdefault(number, InodeKind(kind))
         level = below
     filesystem.inodes(list(found))
-    files = [number for number, kind in found.items() if kind is Kind.REGULAR]
+    files = [number for number, kind in found.items() if kind is InodeKind.REGULAR]
     for _ in filesystem.contents(files, 1 << 20):
         pass
     for number in files[:5]:
         with suppress(SidelightError):
             filesystem.read(number, 1000, 5000)
-    for number in [number for number, kind in found.items() if kind is Kind.SYMLINK][:20]:
+    for number in [number for number, kind in found.items() if kind is InodeKind.SYMLINK][:20]:
         with suppress(SidelightError):
             filesystem.readlink(number)
 

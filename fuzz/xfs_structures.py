@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fuzz.choices import check_names, scramble
-from fuzz.xfs import CHECKSUM_OK, any_checksum, mend
+from fuzz.xfs import CHECKSUM_OK, any_checksum, sealed
 from sidelight.errors import SidelightError
 from sidelight.filesystems.xfs import bmap, directory_entries, layout, log_records
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
-from sidelight.filesystems.xfs.log_ends import Ends, Log
+from sidelight.filesystems.xfs.log_head_tail import Ends, XfsLog
 from sidelight.filesystems.xfs.log_records import Record
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from sidelight.filesystems.xfs.recovery import recover
-from sidelight.filesystems.xfs.superblock import Superblock, read_superblock
-from sidelight.filesystems.xfs.volume import Volume
+from sidelight.filesystems.xfs.superblock import XfsSuperblock, read_superblock
+from sidelight.filesystems.xfs.volume import XfsVolume
 from tests.images.xfs import log_writer
 from tests.images.xfs.fixtures import PIECE, SparseImage, load
 
@@ -38,7 +38,7 @@ class Base(NamedTuple):
     """A committed image and where its structures are."""
 
     image: SparseImage
-    superblock: Superblock
+    superblock: XfsSuperblock
     inode_pieces: list[int]
     inodes: dict[int, list[int]]  # of each such piece, the numbers
     directory_pieces: list[int]
@@ -70,9 +70,9 @@ def base(name: str) -> Base:
     return Base(image, superblock, list(inodes), inodes, pieces, found)
 
 
-def volume_of(image: SparseImage, superblock: Superblock) -> Volume:
+def volume_of(image: SparseImage, superblock: XfsSuperblock) -> XfsVolume:
     """A volume without a look at the log."""
-    return Volume(image, superblock, image.name, [])
+    return XfsVolume(image, superblock, image.name, [])
 
 
 class Targets:
@@ -98,7 +98,7 @@ class Targets:
         one = chance.choice(self.bases)
         for _ in range(4):
             sector = scramble(chance, one.image.pieces[0][:512])
-            pieces = {0: mend(sector + one.image.pieces[0][512:])}
+            pieces = {0: sealed(sector + one.image.pieces[0][512:])}
             with suppress(SidelightError):
                 read_superblock(SparseImage("sb", one.image.size, pieces), "sb")
                 if chance.random() < 0.02:
@@ -107,7 +107,7 @@ class Targets:
                     list(filesystem.directories([filesystem.root]))
         return 4
 
-    def _scrambled_inodes(self, chance: random.Random) -> tuple[Volume, list[int]]:
+    def _scrambled_inodes(self, chance: random.Random) -> tuple[XfsVolume, list[int]]:
         one = chance.choice(self.bases)
         size = one.superblock.inode_size
         pieces, numbers = dict(one.image.pieces), []
@@ -121,7 +121,7 @@ class Targets:
                 chosen = chosen[:152] + row[152:160] + chosen[160:] if size > 256 else chosen
                 rows[index] = scramble(chance, chosen) if chance.random() < 0.9 else chosen
             content = b"".join(rows)
-            pieces[piece] = mend(content) if chance.random() < 0.9 else content
+            pieces[piece] = sealed(content) if chance.random() < 0.9 else content
             numbers += one.inodes[piece]
         return volume_of(SparseImage("inodes", one.image.size, pieces), one.superblock), numbers
 
@@ -187,7 +187,7 @@ class Targets:
         for piece in one.directory_pieces:
             content = self._scrambled_block(chance, one) if chance.random() < 0.3 else pieces[piece]
             content = scramble(chance, content)
-            pieces[piece] = mend(content) if chance.random() < 0.9 else content
+            pieces[piece] = sealed(content) if chance.random() < 0.9 else content
         image = SparseImage("directories", one.image.size, pieces)
         check_names(read_directories(volume_of(image, one.superblock), one.directories))
         return len(one.directory_pieces)
@@ -236,7 +236,7 @@ class Targets:
             if sb.v5:
                 head += struct.pack(">QQ16sQ8x", place * 8, 0, sb.meta_uuid, chance.randrange(4))
             block = (head + content).ljust(PIECE, b"\0")
-            pieces[place] = mend(scramble(chance, block, 2) if chance.random() < 0.5 else block)
+            pieces[place] = sealed(scramble(chance, block, 2) if chance.random() < 0.5 else block)
         volume = volume_of(SparseImage("trees", one.image.size, pieces), sb)
         forks = []
         for number in range(4):
@@ -337,14 +337,14 @@ class Targets:
         # A record's checksum is not made right again.
         log_records._checksum_ok = any_checksum if chance.random() < 0.7 else CHECKSUM_OK  # noqa: SLF001
         with suppress(SidelightError):
-            found = Log(image, superblock, "ring")
+            found = XfsLog(image, superblock, "ring")
             ends = found.find_ends()
             if not ends.clean:
                 recover(volume_of(image, superblock), found, ends)
         return 1
 
 
-class _Given(Log):
+class _Given(XfsLog):
     """A log of these records."""
 
     def __init__(self, records: list[Record]) -> None:
@@ -354,7 +354,7 @@ class _Given(Log):
         return self._given
 
 
-def check_mappings(volume: Volume, mapped: dict[int, bmap.Mapping]) -> None:
+def check_mappings(volume: XfsVolume, mapped: dict[int, bmap.ExtentMapping]) -> None:
     """Without a fault: ascending extents that lie within the filesystem."""
     end = volume.superblock.blocks << volume.superblock.block_log
     for mapping in mapped.values():

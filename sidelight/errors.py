@@ -8,7 +8,10 @@
     │   ├── SnapshotNotFoundError
     │   ├── SnapshotNotReadyError
     │   ├── AccessDeniedError   also: no credentials
-    │   │   └── KeyDeniedError  the KMS key of an encrypted snapshot
+    │   │   ├── KeyDeniedError  the KMS key of an encrypted snapshot
+    │   │   │   └── KeyUnusableError  disabled, gone, or not to be shared: no wait changes that
+    │   │   └── RegionDisabledError  the account has not enabled the Region
+    │   ├── ClockSkewError      AWS refuses our signatures: this machine's clock is wrong
     │   └── ThrottledError      the retry budget is spent
     ├── FormatError             bytes do not mean what they should
     │   ├── NotRecognisedError  no such structure here (try the next format)
@@ -24,6 +27,7 @@
     ├── DownloadError           a feed could not be had from its publisher
     ├── StoreError              the fleet's store
     │   └── LeaseLostError      another worker holds the scan now
+    ├── BrokerError             the queue's broker does not answer
     └── CloudError              an AWS control-plane call failed for good
 
 Every error carries `where`, the coordinates of the fault (snapshot, block, partition, inode, path),
@@ -67,7 +71,10 @@ class SnapshotNotFoundError(SourceError):
 
 
 class SnapshotNotReadyError(SourceError):
-    """The snapshot is not completed yet."""
+    """EBS direct does not let the snapshot be read, as one that is not completed yet.
+
+    AWS documents no code for that: EC2 knows whether the snapshot is pending.
+    """
 
 
 class AccessDeniedError(SourceError):
@@ -76,6 +83,18 @@ class AccessDeniedError(SourceError):
 
 class KeyDeniedError(AccessDeniedError):
     """The KMS key of an encrypted snapshot is denied, disabled or gone."""
+
+
+class KeyUnusableError(KeyDeniedError):
+    """The KMS key is disabled, revoked or gone, or lets nothing be shared: no grant changes it."""
+
+
+class RegionDisabledError(AccessDeniedError):
+    """The account has not enabled the Region, or STS is switched off there."""
+
+
+class ClockSkewError(SourceError):
+    """AWS refuses what this machine signs, because this machine's clock is wrong."""
 
 
 class ThrottledError(SourceError):
@@ -136,6 +155,10 @@ class StoreError(SidelightError):
 
 class LeaseLostError(StoreError):
     """The scan is not ours any more: another worker holds it, or it has moved on."""
+
+
+class BrokerError(SidelightError):
+    """The queue's broker does not answer, or refuses us."""
 
 
 class CloudError(SidelightError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidelight.disk import volumes
-from sidelight.filesystems.mounts import MachineTree, assemble, open_regions
+from sidelight.filesystems.machine.mount_table import MachineTree, assemble, open_regions
 from sidelight.inventory import collect
 from sidelight.model import Inventory, Problem, Status
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.blocks import BlockSource
-    from sidelight.disk import Attachment
+    from sidelight.disk import Attachment, VolumeSlice
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ScanOptions:
     """How to read. `reader` is `own` or `reference`; `attachments` are the disks'."""
 
     reader: str = "own"
     attachments: tuple[Attachment, ...] = ()
-    collecting: collect.Options = field(default_factory=collect.Options)
+    collecting: collect.CollectOptions = field(default_factory=collect.CollectOptions)
 
 
-DEFAULT = Options()
+DEFAULT = ScanOptions()
 
 
 def open_machine(
-    sources: Sequence[BlockSource], options: Options = DEFAULT
+    sources: Sequence[BlockSource], options: ScanOptions = DEFAULT
 ) -> tuple[MachineTree, list[Problem]]:
     """One machine's tree from all of its disks, and what could not be read on the way.
 
@@ -42,11 +42,19 @@ def open_machine(
     tree = assemble(regions, opened)
     if not opened and not problems:
         # Nothing at all was recognised: that is no clean machine.
-        problems += [Problem(source.name, "no filesystem was found") for source in sources]
+        problems += [_without_filesystem(source.name, regions) for source in sources]
     return tree, problems
 
 
-def inspect(sources: Sequence[BlockSource], options: Options = DEFAULT) -> Inventory:
+def _without_filesystem(name: str, regions: Sequence[VolumeSlice]) -> Problem:
+    """What a disk has where none of its regions can hold software."""
+    held = {item.kind for item in regions if item.name == name or item.name.startswith(f"{name}/")}
+    kinds = ", ".join(sorted(held - {"", "blank"}))
+    what = f"no filesystem was found, only {kinds}" if kinds else "no filesystem was found"
+    return Problem(name, what)
+
+
+def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> Inventory:
     """Read one machine: its disks' filesystems, assembled, and the software on them.
 
     The status is COMPLETE without a Problem, FAILED where no filesystem could be read or nothing
@@ -66,4 +74,5 @@ def inspect(sources: Sequence[BlockSource], options: Options = DEFAULT) -> Inven
         packages=tuple(collected.packages),
         problems=found,
         filesystems=filesystems,
+        left_out=(*tree.left_out, *collected.left_out),
     )

@@ -1,9 +1,9 @@
 """Inspector's FilterCriteria: which findings a rule suppresses, or a filter shows. PURE.
 
-Names and shapes are those of `inspector2`'s CreateFilter. All criteria must agree. Of the tests of
-one criterion any that says what a value is suffices, and none that says what it is not may fail:
-two NOT_EQUALS exclude two values. A criterion about what our findings never have (container
-images, functions, code) agrees only if it says what a value is not.
+Names and shapes are those of `inspector2`'s CreateFilter. All criteria must match. Of one
+criterion's tests, any positive test suffices, and no NOT_EQUALS may fail: two NOT_EQUALS exclude
+two values. A criterion about fields that Sidelight's findings never have (container images,
+functions, code) matches only if it has NOT_EQUALS tests alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from sidelight.model import Finding, Instance, Package
 
-    _Test = tuple[str, Any]  # what kind of comparison, and with what
+    _Test = tuple[str, Any]  # the kind of comparison, and its operand
     Values = Mapping[str, Sequence[Any]]
 
 
 class Level(Enum):
-    """What a criterion is about: so that it is judged once for all findings that share it."""
+    """The subject of a criterion, so that it is judged once for all findings that share it."""
 
     DETAIL = "the vulnerability and the package"
     INSTANCE = "the instance"
@@ -87,7 +87,7 @@ PACKAGE_FIELDS = {
     "sourceLambdaLayerArn": "string",
     "filePath": "string",
 }
-_MOST = 10  # tests of one criterion, as the service has it
+_MOST = 10  # tests of one criterion, the service's limit
 _LONGEST = 1024
 
 
@@ -98,7 +98,7 @@ class Criteria:
     tests: tuple[tuple[Level, str, str, tuple[_Test, ...]], ...]
 
     def agree(self, level: Level, values: Values) -> bool:
-        """Whether all criteria of a level do, on the values that `..._values` gave."""
+        """Return whether all criteria of a level match the values of the `..._values` functions."""
         return all(
             _passes(kind, tests, values.get(name, ()))
             for own, name, kind, tests in self.tests
@@ -107,18 +107,18 @@ class Criteria:
 
 
 def parse(document: Any) -> Criteria:
-    """FilterCriteria as JSON gives them. Raises FormatError, naming the criterion."""
+    """Parse FilterCriteria from decoded JSON. Raises FormatError, naming the criterion."""
     if not isinstance(document, dict) or not document:
         raise FormatError("no criteria: a rule without any would suppress everything")
-    found = []
-    for name, given in document.items():
+    criteria = []
+    for name, tests in document.items():
         if name not in FIELDS:
             raise FormatError("is no criterion of Inspector's", where=str(name)[:100])
         kind, level = FIELDS[name]
-        if not isinstance(given, list) or not 0 < len(given) <= _MOST:
+        if not isinstance(tests, list) or not 0 < len(tests) <= _MOST:
             raise FormatError(f"takes a list of 1 to {_MOST} tests", where=name)
-        found.append((level, name, kind, tuple(_test(kind, item, name) for item in given)))
-    return Criteria(tuple(found))
+        criteria.append((level, name, kind, tuple(_test(kind, item, name) for item in tests)))
+    return Criteria(tuple(criteria))
 
 
 def _test(kind: str, item: Any, where: str) -> _Test:
@@ -180,7 +180,7 @@ def _number(value: Any, where: str) -> float:
 
 
 def _date(value: Any, where: str) -> datetime:
-    """Seconds since 1970, as the service's JSON has them, or ISO 8601."""
+    """Parse seconds since 1970, as in the service's JSON, or ISO 8601."""
     try:
         if isinstance(value, str):
             read = datetime.fromisoformat(value)
@@ -217,7 +217,7 @@ def _says(kind: str, comparison: str, operand: Any, value: Any) -> bool:
 
 
 def detail_values(finding: Finding) -> dict[str, Sequence[Any]]:
-    """What criteria of Level.DETAIL are about."""
+    """Return the values for criteria of Level.DETAIL."""
     related = [name for name in finding.advisories if name != finding.vulnerability]
     return {
         "findingType": (finding.type.value,),
@@ -250,7 +250,7 @@ def _package_values(package: Package) -> dict[str, Sequence[Any]]:
 def instance_values(
     account: str, region: str, instance_id: str, instance: Instance | None
 ) -> dict[str, Sequence[Any]]:
-    """What criteria of Level.INSTANCE are about; `instance` as discovered, where it was."""
+    """Return the values for criteria of Level.INSTANCE; `instance` as discovered, if it was."""
     values: dict[str, Sequence[Any]] = {
         "awsAccountId": (account,),
         "resourceType": ("AWS_EC2_INSTANCE",),
@@ -272,7 +272,7 @@ def instance_values(
 def row_values(
     arn: str, status: str, first: datetime, last: datetime, updated: datetime
 ) -> dict[str, Sequence[Any]]:
-    """What criteria of Level.ROW are about."""
+    """Return the values for criteria of Level.ROW."""
     return {
         "findingArn": (arn,),
         "findingStatus": (status,),

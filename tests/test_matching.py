@@ -1,4 +1,4 @@
-"""Findings of a machine: which, how severe, mended by what; and what cannot be told."""
+"""Findings of a machine: which, how severe, fixed by what; and what cannot be told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.matching import Matcher, match, questions, unmatched_ecosystems
 from sidelight.model import (
     Finding,
@@ -22,7 +22,7 @@ from sidelight.model import (
     Severity,
     Status,
 )
-from sidelight.store import codec
+from sidelight.store.base import documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ def found(
     feed = folder / "feed.jsonl"
     feed.write_text("".join(json.dumps(record) + "\n" for record in records))
     build([feed], folder / "db")
-    with Database.open(folder / "db") as database:
+    with AdvisoryDatabase.open(folder / "db") as database:
         return match(Inventory(Status.COMPLETE, os, packages), database)
 
 
@@ -96,8 +96,8 @@ def test_debian_matches_the_source_package_and_its_version(tmp_path: Path) -> No
     (finding,) = found(tmp_path, records, binary)
     assert finding.package.name == "libc6"
     assert finding.remediation == "apt-get install --only-upgrade libc6"
-    mended = replace(binary, source_version="2.36-9+deb12u3")
-    assert found(tmp_path, records, mended) == []
+    fixed = replace(binary, source_version="2.36-9+deb12u3")
+    assert found(tmp_path, records, fixed) == []
 
 
 def test_debians_backports_are_builds_of_the_release_they_come_from(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_backport_of_a_release_without_advisories_is_told(tmp_path: Path) -> N
     feed.write_text(json.dumps(osv("CVE-2024-0001", "Debian:12", "x")))
     build([feed], tmp_path / "db")
     packages = (package("deb", "x", "1.2-3~bpo12+1"),)
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         inventory = Inventory(Status.COMPLETE, BOOKWORM, packages)
         assert match(inventory, database) == []
         (told,) = unmatched_ecosystems(inventory, database)
@@ -351,7 +351,7 @@ def test_findings_come_sorted_whatever_the_inventorys_order(tmp_path: Path) -> N
 def test_a_matcher_answers_the_same_the_second_time(tmp_path: Path) -> None:
     found(tmp_path, [osv("GHSA-1", "npm", "a")])
     inventory = Inventory(Status.COMPLETE, BOOKWORM, (package("npm", "a", "1.0.0"),))
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         matcher = Matcher(database)
         assert matcher.match(inventory) == matcher.match(inventory) == match(inventory, database)
 
@@ -365,7 +365,7 @@ def test_what_the_database_cannot_tell_is_listed(tmp_path: Path) -> None:
         package("deb", "y", "1-1"),
         package("generic", "z", "1"),
     )
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         listed = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, packages), database)
         unknown = unmatched_ecosystems(
             Inventory(Status.COMPLETE, OperatingSystem(), packages[2:3]), database
@@ -389,7 +389,7 @@ def test_a_discontinued_system_is_a_critical_finding_of_its_own(
     tmp_path: Path, day: date | None, count: int
 ) -> None:
     found(tmp_path, [osv("GHSA-1", "npm", "a")])
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         findings = match(Inventory(Status.COMPLETE, BOOKWORM), database, today=day)
     assert len(findings) == count
     for finding in findings:
@@ -400,7 +400,7 @@ def test_a_discontinued_system_is_a_critical_finding_of_its_own(
 
 def test_centos_ends_by_itself_though_it_is_matched_as_red_hat(tmp_path: Path) -> None:
     found(tmp_path, [osv("GHSA-1", "npm", "a")])
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         for identity, count in (("centos", 1), ("rhel", 0)):
             os = OperatingSystem(id=identity, version_id="8.5")
             inventory = Inventory(Status.COMPLETE, os)
@@ -414,9 +414,30 @@ def test_a_containers_system_packages_are_not_the_machines(tmp_path: Path) -> No
         package("npm", "a", "1.0.0", layer="docker"),
     )
     assert [item.package.name for item in found(tmp_path, records, *packages)] == ["a"]
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         (listed,) = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, packages), database)
     assert (listed.ecosystem, listed.packages) == ("deb in docker", 1)
+
+
+@pytest.mark.parametrize(
+    ("distro", "fixed"),
+    [("debian-11", "1.0"), ("debian-12", "2.0"), ("opensuse-leap-15.6", ""), ("", "")],
+)
+def test_a_package_of_another_root_is_judged_by_that_root_s_system(
+    tmp_path: Path, distro: str, fixed: str
+) -> None:
+    records = [
+        osv("CVE-2024-0011", "Debian:11", "x", "1.0"),
+        osv("CVE-2024-0012", "Debian:12", "x", "2.0"),
+    ]
+    purl = f"pkg:deb/debian/x@0.5?arch=amd64&distro={distro}"
+    one = replace(package("deb", "x", "0.5", layer="/srv/chroot"), purl=purl)
+    findings = found(tmp_path, records, one)
+    expected = {"1.0": ["CVE-2024-0011"], "2.0": ["CVE-2024-0012"], "": []}[fixed]
+    assert [finding.vulnerability for finding in findings] == expected
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        missing = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, (one,)), database)
+    assert bool(missing) == (not fixed)
 
 
 def test_findings_can_be_kept_in_a_set(tmp_path: Path) -> None:
@@ -427,7 +448,7 @@ def test_findings_can_be_kept_in_a_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [repr, hash, copy.copy, pickle.dumps, replace, codec.dump, lambda finding: finding],
+    [repr, hash, copy.copy, pickle.dumps, replace, documents.dump, lambda finding: finding],
     ids=["repr", "hash", "copy", "pickle", "replace", "stored", "compared"],
 )
 def test_a_finding_that_was_not_read_yet_is_as_any_other(
@@ -446,3 +467,81 @@ def test_a_finding_has_no_member_that_is_none_of_a_findings(tmp_path: Path) -> N
     assert not hasattr(finding, "titel")
     with pytest.raises(FrozenInstanceError):
         finding.title = "x"  # type: ignore[misc]  # that it cannot be is what is tested
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("org.apache.tomcat:tomcat-catalina", "org.apache.tomcat:tomcat"),
+        ("org.apache.tomcat.embed:tomcat-embed-core", "org.apache.tomcat:tomcat"),
+        ("org.apache.tomcat.embed:tomcat-embed-core", "org.apache.tomcat:tomcat-coyote"),
+        ("org.keycloak:keycloak-services", "org.keycloak:keycloak-parent"),
+        ("org.wildfly:wildfly-ee", "org.wildfly.bom:wildfly"),
+        ("org.apache.kafka:kafka_2.13", "org.apache.kafka:kafka"),
+        ("org.apache.spark:spark-core_2.12", "org.apache.spark:spark-parent_2.12"),
+    ],
+)
+def test_a_part_is_matched_with_what_is_said_of_its_whole(
+    tmp_path: Path, part: str, whole: str
+) -> None:
+    records = [osv("GHSA-1", "Maven", whole, "9.0.54", aliases=["CVE-2021-42340"])]
+    (finding,) = found(tmp_path, records, package("maven", part, "9.0.50"))
+    assert finding.package.name == part
+    assert not found(tmp_path, records, package("maven", part, "9.0.54"))
+    inventory = Inventory(Status.COMPLETE, BOOKWORM, (package("maven", part, "9.0.50"),))
+    assert ("Maven", whole) in questions(inventory)
+
+
+def test_a_whole_is_one_finding_whatever_number_of_parts_is_there(tmp_path: Path) -> None:
+    names = ("tomcat-catalina", "tomcat-coyote", "tomcat-util", "tomcat-jasper")
+    records = [
+        osv("GHSA-1", "Maven", "org.apache.tomcat:tomcat", "9.0.54", aliases=["CVE-2021-42340"]),
+        osv("GHSA-2", "Maven", "org.apache.tomcat:tomcat-catalina", "9.0.54",
+            aliases=["CVE-2021-42340"]),
+    ]  # fmt: skip
+    parts = [package("maven", f"org.apache.tomcat:{name}", "9.0.50") for name in names]
+    (finding,) = found(tmp_path, records, *parts)
+    assert finding.advisories == ("GHSA-1", "GHSA-2")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["vcs_url=git%2Bhttps://example.com/a@b", "repository_url=https://example.com",
+     "download_url=file:."],
+)  # fmt: skip
+@pytest.mark.parametrize(("kind", "ecosystem"), [("npm", "npm"), ("cargo", "crates.io")])
+def test_a_package_of_another_origin_is_not_the_public_one(
+    tmp_path: Path, kind: str, ecosystem: str, origin: str
+) -> None:
+    records = [osv("A-1", ecosystem, "serial", "9", aliases=["CVE-2017-1"])]
+    own = package(kind, "serial", "1.0.0", purl=f"pkg:{kind}/serial@1.0.0?{origin}")
+    public = package(kind, "serial", "1.0.0", purl=f"pkg:{kind}/serial@1.0.0")
+    assert not found(tmp_path, records, own)
+    assert len(found(tmp_path, records, public)) == 1
+    inventory = Inventory(Status.COMPLETE, BOOKWORM, (own,))
+    assert not questions(inventory)
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        silent = {item.ecosystem for item in unmatched_ecosystems(inventory, database)}
+    assert f"{kind} from elsewhere than the public registry" in silent
+
+
+@pytest.mark.parametrize(
+    ("kind", "ecosystem", "name", "feed_name"),
+    [
+        ("hex", "Hex", "plug", "plug"),
+        ("pub", "Pub", "dio", "dio"),
+        (
+            "swift",
+            "SwiftURL",
+            "github.com/apple/swift-nio",
+            "https://github.com/apple/swift-nio.git",
+        ),
+        ("npm", "npm", "JSONStream", "JSONStream"),
+    ],
+)
+def test_each_language_ecosystem_orders_its_versions(
+    tmp_path: Path, kind: str, ecosystem: str, name: str, feed_name: str
+) -> None:
+    records = [osv("A-1", ecosystem, feed_name, "1.10.0", aliases=["CVE-2024-1"])]
+    assert len(found(tmp_path, records, package(kind, name, "1.9.0"))) == 1
+    assert not found(tmp_path, records, package(kind, name, "1.10.0"))

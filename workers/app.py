@@ -1,13 +1,13 @@
-"""The Celery application: queues, routing, and what makes a lost worker harmless.
+"""The Celery application: queues, routing, and options that make a lost worker harmless.
 
-A message says only "look at this scan": the row in the store is the truth, there is no result
-backend. Messages are acknowledged late, so a killed worker's comes again; the row's lease makes a
-second delivery do nothing.
+A message carries only a scan's id: the row in the store is the truth, and there is no result
+backend. Messages are acknowledged late, so a killed worker's message is delivered again. The row's
+lease makes a second delivery a no-op.
 
-Pools: `take`, `await` and `delete` wait for EC2 and compute nothing: threads (32 of them ran 625
-waiting tasks a second where two processes ran 36). `inspect` and `evaluate` decode and match:
-processes, one a core, since threads would share one interpreter's lock; the waiting for blocks is
-done 64 at a time within a scan.
+Pools: `take`, `await` and `delete` wait for EC2 and compute nothing, so they use threads (32
+threads ran 625 waiting tasks a second, two processes ran 36). `inspect` and `evaluate` decode and
+match, so they use processes, one per core, since threads would share one interpreter's lock. Within
+a scan, 64 block reads wait in parallel.
 """
 
 from __future__ import annotations
@@ -16,59 +16,47 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import celeryd_init, worker_process_init
 
-from sidelight.aws.session import known_regions
-from sidelight.store import stages
-from workers import transport, wiring
-from workers.contradictions import HARD_LIMIT_AFTER, refuse, scheme
-from workers.settings import Settings
+from sidelight.fleet import bootstrap
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.settings_validation import HARD_LIMIT_AFTER, refuse, scheme
+from sidelight.fleet.stages import stage_limits
+from workers import log_format
+from workers.celery_patches import redis_transport
+from workers.queues import (
+    AWAIT,
+    COMPUTING,
+    DELETE,
+    EVALUATE,
+    INSPECT,
+    ON_DEMAND,
+    PRIORITIES,
+    SCHEDULED,
+    STAGE_OF,
+    STAGES,
+    TAKE,
+    WAITING,
+    queue,
+    queues,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
+__all__ = [
+    "AWAIT", "COMPUTING", "DELETE", "EVALUATE", "INSPECT", "ON_DEMAND", "SCHEDULED", "STAGES",
+    "STAGE_OF", "TAKE", "WAITING", "app", "make_app", "queue", "queues",
+]  # fmt: skip
 
-STAGE_OF, STAGES = stages.STAGE_OF, stages.STAGES
-TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES
-WAITING = (TAKE, AWAIT, DELETE)  # for threads
-COMPUTING = (INSPECT, EVALUATE)  # for processes
-# Deletion first: it is what costs money when it is late. On-demand scans are 0, scheduled ones 6.
-PRIORITIES = (0, 3, 6, 9)
-
-
-ON_DEMAND, SCHEDULED = 0, 6
-
-
-def queue(stage: str, region: str, settings: Settings, priority: int = SCHEDULED) -> str:
-    """The queue of a stage; with `regional_queues` one for each region.
-
-    SQS has no priorities, so there what is on demand has queues of its own.
-    """
-    name = f"{stage}.{region}" if settings.regional_queues else stage
-    if scheme(settings.broker_url) == "sqs":
-        # A name's dots become dashes in kombu; said here, so that each is called by one name.
-        name = name.replace(".", "-") + ("-now" if priority <= ON_DEMAND else "")
-    return name
-
-
-def queues(stages: Collection[str], regions: Collection[str], settings: Settings) -> list[str]:
-    """All queues of these stages and regions, for a worker."""
-    return sorted(
-        {
-            queue(stage, region, settings, priority)
-            for stage in stages
-            for region in regions
-            for priority in (ON_DEMAND, SCHEDULED)
-        }
-    )
+app: Celery  # built from this process's environment: see __getattr__
 
 
 def make_app(settings: Settings) -> Celery:
-    """A Celery application for these settings. Its tasks are in `workers.tasks`.
+    """Return a Celery application for these settings. Its tasks are in `workers.tasks`.
 
     Raises UsageError for settings that contradict each other.
     """
     refuse(settings)
-    transport.use()
+    redis_transport.use()
+    log_format.use()
     app = Celery("sidelight", broker=settings.broker_url, include=["workers.tasks"])
     on_sqs = scheme(settings.broker_url) == "sqs"
     app.conf.update(
@@ -80,19 +68,20 @@ def make_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,
         task_create_missing_queues=True,
         task_default_queue=queue(TAKE, "", settings),
-        task_soft_time_limit=settings.stage_seconds,
+        # The stage ends itself before this (`sidelight.fleet.stages.stage_limits`). Celery's own
+        # soft limit would be an Exception, which a reader may mistake for an error of one file.
         task_time_limit=settings.stage_seconds + HARD_LIMIT_AFTER,
-        # One at a time: a long inspection must not sit on messages that others could work on.
+        # One message at a time: a long inspection must not hold messages that others could process.
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=settings.remote_control and not on_sqs,
         worker_soft_shutdown_timeout=settings.soft_shutdown_seconds,
-        # With nothing under way there is nothing to wait for.
+        # An idle worker has nothing to wait for.
         worker_enable_soft_shutdown_on_idle=False,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # A worker's events are sent some at a time.
-        worker_consumer="workers.events:Consumer",
-        # Flower is told when a worker receives a task; that it was sent is told by the queue.
+        # A worker's events are sent in batches.
+        worker_consumer="workers.celery_patches.batched_events:Consumer",
+        # Flower gets an event when a worker receives a task; the queue itself shows sent tasks.
         task_send_sent_event=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -109,6 +98,8 @@ def _redis(settings: Settings) -> dict[str, Any]:
         # Late acknowledgements come from many threads at once; too few connections lose them.
         "max_connections": 256,
         "socket_keepalive": True,
+        # For an address that drops packets, the kernel would wait two minutes before it gives up.
+        "socket_connect_timeout": 5,
         "health_check_interval": 30,
         "retry_on_timeout": True,
     }
@@ -121,6 +112,8 @@ def _redis(settings: Settings) -> dict[str, Any]:
 def _sqs(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"visibility_timeout": int(settings.visibility_seconds)}
     if settings.sqs_prefix:
+        from sidelight.aws.session import known_regions
+
         regions = known_regions() if settings.regional_queues else [""]
         options["predefined_queues"] = {
             name: {"url": settings.sqs_prefix + name} for name in queues(STAGES, regions, settings)
@@ -128,10 +121,32 @@ def _sqs(settings: Settings) -> dict[str, Any]:
     return options
 
 
-app = make_app(Settings.from_environment(os.environ))
+if not TYPE_CHECKING:
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - a module's, seen at run time alone
+        """Create `app` at first access: by `celery -A workers.app`, or by the tasks.
+
+        A read-only command imports this module too, and its settings are not a worker's.
+        """
+        if name != "app":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()["app"] = application = make_app(Settings.from_environment(os.environ))
+        return application
+
+
+_processes: list[int] = []
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _starting(options: dict[str, Any] | None = None, **_: object) -> None:
+    # Before the fork: record how many processes share the memory.
+    _processes.append(int((options or {}).get("concurrency") or os.cpu_count() or 1))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator] # Celery has no types
 def _forked(**_: object) -> None:
-    # A connection must not be shared with the parent: each process makes its own.
-    wiring.forget()
+    # A connection must not be shared with the parent: each process opens its own.
+    bootstrap.forget()
+    stage_limits.own_process()
+    processes = _processes[-1] if _processes else 1
+    stage_limits.limit_memory(Settings.from_environment().memory_mib, processes)

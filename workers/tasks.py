@@ -1,4 +1,4 @@
-"""The tasks: thin shells over the steps. They take a scan's id and return nothing."""
+"""The tasks: thin wrappers of the stages. They take a scan's id and return nothing."""
 
 from __future__ import annotations
 
@@ -8,44 +8,36 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import SidelightError, StoreError
-from sidelight.store import State
-from workers import looking, steps, wiring
-from workers.app import AWAIT, DELETE, EVALUATE, INSPECT, STAGE_OF, TAKE, app, queue
-from workers.contradictions import LONGEST_COUNTDOWN
-from workers.holding import Next
+from sidelight.fleet import bootstrap
+from sidelight.fleet.settings_validation import LONGEST_COUNTDOWN
+from sidelight.fleet.stages import poll_snapshots
+from sidelight.fleet.stages import take_snapshots as steps
+from sidelight.fleet.stages.stage_runner import Next
+from sidelight.model import State
+from workers.app import app
+from workers.messages import NAME, REEVALUATE, publish, publish_reevaluation
+from workers.queues import AWAIT, DELETE, EVALUATE, INSPECT, TAKE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery import Celery, Task
+    from celery import Task
 
-    from workers.context import Context
-    from workers.settings import Settings
+    from sidelight.fleet.context import Context
+
+__all__ = [
+    "NAME", "REEVALUATE", "await_snapshots", "delete_snapshots", "evaluate", "inspect", "publish",
+    "publish_reevaluation", "reevaluate", "take_snapshots",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
-
-NAME = "sidelight.{}"
-REEVALUATE = "reevaluate"  # in the queue of EVALUATE
-
-
-def publish(application: Celery, settings: Settings, scan_id: str, following: Next) -> None:
-    """Send the message for a scan's present state."""
-    stage = STAGE_OF[following.state]
-    application.send_task(
-        NAME.format(stage),
-        args=[scan_id],
-        queue=queue(stage, following.region, settings, following.priority),
-        priority=following.priority,
-        countdown=following.delay or None,
-        ignore_result=True,
-    )
 
 
 def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
     def stage(context: Context, scan_id: str) -> list[tuple[str, Next]]:
         following = step(context, scan_id)
         if _is_next_here(following, context):
-            # The row is as if a message had been sent, so that another worker may as well do it.
+            # The row is the same as with a sent message, so another worker may run the stage too.
             following = steps.evaluate(context, scan_id)
         return [] if following is None else [(scan_id, following)]
 
@@ -53,31 +45,31 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
 
 
 def _do(scan_id: str, stage: Callable[[Context, str], list[tuple[str, Next]]]) -> None:
-    """Run a stage and publish what is next, of its scan and of others that it served."""
-    context = wiring.context()
+    """Run a stage, and publish the next messages of its scan and of other scans that it polled."""
+    context = bootstrap.context()
     try:
         following = stage(context, scan_id)
     except SystemExit:
         _hand_on(context, scan_id)
         raise
     except StoreError:
-        # The row says nothing new, so the dispatcher's tick will publish the scan again.
+        # The row is unchanged, so the dispatcher's tick will publish the scan again.
         log.exception("scan %s", scan_id)
         return
-    for one, upcoming in following:
+    for next_id, upcoming in following:
         if upcoming.delay > LONGEST_COUNTDOWN:
             continue
         try:
-            publish(app, context.settings, one, upcoming)
+            publish(app, context.settings, next_id, upcoming)
         except (OperationalError, OSError) as error:
-            log.warning("scan %s: the broker does not answer: %s", one, error)
+            log.warning("scan %s: the broker does not answer: %s", next_id, error)
 
 
 def _hand_on(context: Context, scan_id: str) -> None:
-    """Let another have it: we are told to end, and the stage has given the scan back.
+    """Publish the scan for another worker: this worker is stopping and has given the scan back.
 
-    The broker brings the message again, too; that may be before the scan was given back, and then
-    it does nothing. Of two messages one finds the scan taken.
+    The broker delivers the old message again too. If that happens before the scan is given back,
+    it is a no-op. Of two messages, one finds the scan already claimed.
     """
     try:
         scan = context.store.scans.get(scan_id)
@@ -87,7 +79,7 @@ def _hand_on(context: Context, scan_id: str) -> None:
 
 
 def _is_next_here(following: Next | None, context: Context) -> bool:
-    """Whether this process does the next stage itself: a task more costs as much as a match."""
+    """Whether this process runs the next stage itself: another task costs as much as a match."""
     return (
         following is not None
         and following.state is State.EVALUATING
@@ -103,54 +95,43 @@ def _task(stage: str) -> Callable[[Callable[[str], None]], Task]:
 
 @_task(TAKE)
 def take_snapshots(scan_id: str) -> None:
-    """NEW or SNAPSHOTTING."""
+    """Run the stage for NEW or SNAPSHOTTING."""
     _run(scan_id, steps.take_snapshots)
 
 
 @_task(AWAIT)
 def await_snapshots(scan_id: str) -> None:
-    """SNAPSHOTS_PENDING: this scan's, and all others' in its account and region."""
-    _do(scan_id, looking.look)
+    """Run the stage for SNAPSHOTS_PENDING: poll all pending scans of the account-region."""
+    _do(scan_id, poll_snapshots.look)
 
 
 @_task(INSPECT)
 def inspect(scan_id: str) -> None:
-    """READING."""
+    """Run the stage for READING."""
     _run(scan_id, steps.inspect)
 
 
 @_task(EVALUATE)
 def evaluate(scan_id: str) -> None:
-    """EVALUATING."""
+    """Run the stage for EVALUATING."""
     _run(scan_id, steps.evaluate)
 
 
 @_task(DELETE)
 def delete_snapshots(scan_id: str) -> None:
-    """DELETING."""
+    """Run the stage for DELETING."""
     _run(scan_id, steps.delete_snapshots)
 
 
 @_task(REEVALUATE)
 def reevaluate(region: str) -> None:
-    """Findings of stored inventories, brought to this worker's database, for a while."""
-    context = wiring.context()
+    """Re-evaluate stored inventories with this worker's database, for REEVALUATE_SECONDS."""
+    context = bootstrap.context()
     try:
         if steps.reevaluate(context):
             publish_reevaluation(app, context.settings, region)
     except SidelightError:
-        # How far it got is in the store, and the dispatcher asks again.
+        # The store has the progress, and the dispatcher asks again.
         log.exception("re-evaluation")
     except (OperationalError, OSError) as error:
         log.warning("re-evaluation: the broker does not answer: %s", error)
-
-
-def publish_reevaluation(application: Celery, settings: Settings, region: str) -> None:
-    """Ask a worker to see whether its database is new, and what of it is left to do."""
-    application.send_task(
-        NAME.format(REEVALUATE),
-        args=[region],
-        queue=queue(EVALUATE, region, settings),
-        priority=6,
-        ignore_result=True,
-    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sidelight.advisories import Database
+    from sidelight.advisories import AdvisoryDatabase
 
 SIZE = 2000  # packages
 
@@ -33,7 +33,7 @@ class Host(NamedTuple):
         """Its os-release."""
         return OperatingSystem(id=self.id, version_id=self.version)
 
-    def packages(self, database: Database, chance: random.Random) -> list[Package]:
+    def packages(self, database: AdvisoryDatabase, chance: random.Random) -> list[Package]:
         """Packages, each of a version that some advisory names: of the later half of them."""
         names = sorted(name for own, name in database.packages() if own == self.ecosystem)
         found: list[Package] = []

@@ -29,11 +29,13 @@ from benchmarks.load.cloud import accounts
 from benchmarks.load.figures import Figures, report
 from benchmarks.load.processes import Sampler, cpu_seconds, family, memory
 from benchmarks.load.rig import Options, Rig, rig
-from dispatcher.control import Control, Place
-from dispatcher.eligibility import Configuration
+from dispatcher.discovery.accounts import AccountRegion
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
 
 if TYPE_CHECKING:
-    from sidelight.store import Scan, Store
+    from sidelight.model import Scan
+    from sidelight.store import Store
 
 READY = " ready."
 # What a scan leaves in the store, its log and the workers' logs, with room (measured: 0.1 MB).
@@ -86,12 +88,12 @@ def measure(options: Options, home: Path) -> Figures:
 def scan(options: Options, running: Rig) -> Figures:
     """Discover, plan, enqueue, wait, sweep; what it took."""
     mains = running.workers.pids
-    control = Control(running.settings)
+    control = FleetService(running.settings)
     sampler = Sampler([*mains, running.cloud_pid], seconds=5.0)
     before = Usage.now(running)
     begin = time.perf_counter()
-    places = [Place(account, REGION) for account in accounts(options.accounts)]
-    started = control.start_everywhere(places, Configuration(), on_demand=False).scans
+    places = [AccountRegion(account, REGION) for account in accounts(options.accounts)]
+    started = control.scans.start_everywhere(places, Configuration(), on_demand=False).scans
     dispatched = Usage.now(running)
     say(f"{len(started)} scans enqueued after {time.perf_counter() - begin:.1f} s")
     sampler.start()
@@ -99,7 +101,7 @@ def scan(options: Options, running: Rig) -> Figures:
     wall = time.perf_counter() - begin
     after = Usage.now(running)
     sampler.stop()
-    swept = [control.sweep(place) for place in places]
+    swept = [control.sweeper.sweep(place) for place in places]
     calls = cloud_says(running.endpoint, "calls")["calls"]
     left = cloud_says(running.endpoint, "snapshots")["snapshots"]
     figures = Figures(
@@ -133,7 +135,7 @@ def scan(options: Options, running: Rig) -> Figures:
     return figures
 
 
-def follow(control: Control, ids: list[str], running: Rig, begin: float) -> bool:
+def follow(control: FleetService, ids: list[str], running: Rig, begin: float) -> bool:
     """Wait for the end of all, with a line now and then; False where Ctrl-C came first."""
     said, every = 0.0, 10.0 if len(ids) < 2000 else 60.0
     try:
@@ -194,7 +196,7 @@ def counts(store: Store) -> Counter[str]:
     return Counter({str(state): count for state, count in store.scans.counts().items()})
 
 
-def all_scans(control: Control) -> list[Scan]:
+def all_scans(control: FleetService) -> list[Scan]:
     """Every row there is."""
     return control.store.scans.select()
 

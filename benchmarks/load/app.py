@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.client import BaseClient
 
-from sidelight.store.engine import Database
-from workers import looking, steps
+from sidelight.fleet.stages import poll_snapshots, take_snapshots
+from sidelight.store.base.engine import Database
 from workers.app import COMPUTING, app
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ __all__ = ["app"]
 
 LOG = os.open(os.environ["SIDELIGHT_LOAD_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 STEPS: tuple[tuple[str, Any, str], ...] = (
-    ("take", steps, "take_snapshots"),
-    ("await", looking, "look"),
-    ("inspect", steps, "inspect"),
-    ("evaluate", steps, "evaluate"),
-    ("delete", steps, "delete_snapshots"),
+    ("take", take_snapshots, "take_snapshots"),
+    ("await", poll_snapshots, "look"),
+    ("inspect", take_snapshots, "inspect"),
+    ("evaluate", take_snapshots, "evaluate"),
+    ("delete", take_snapshots, "delete_snapshots"),
 )
 
 

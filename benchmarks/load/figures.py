@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -129,7 +130,8 @@ class Figures:
     def allowed(self, operation: str) -> float:
         """Calls in a second that the budget allows, or for blocks AWS, beside which it has room."""
         if operation in EC2_REFILL:
-            return self.budget[operation]
+            # Of a budget of 2.5 a second has 2 or 3.
+            return math.ceil(self.budget[operation])
         return ALLOWED[operation] * self.budget[operation] / SETTINGS[operation]
 
     def of(self, stage: str) -> list[Run]:
@@ -261,7 +263,7 @@ def _peak_lines(figures: Figures) -> list[str]:
     for operation, _, peak, allowed in figures.peaks():
         most[operation] = max(most.get(operation, (0, 0.0)), (peak, allowed))
     return [
-        f"{operation}: budget {figures.budget[operation]:.0f} a second and account; the busiest "
+        f"{operation}: budget {figures.budget[operation]:g} a second and account; the busiest "
         f"second of any account had {peak} ({allowed:.0f} are allowed), all in all "
         f"{figures.rate(operation):.1f} a second"
         for operation, (peak, allowed) in most.items()

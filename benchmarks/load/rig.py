@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.postgresql import postgresql
-from dispatcher.embedded import Embedded
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from sidelight.fleet.settings import Settings
 from sidelight.store import Store
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

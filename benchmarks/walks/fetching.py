@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sidelight import scan
 from sidelight.blocks import BlockCache, ImageFile
-from sidelight.filesystems.opening import open_filesystem
+from sidelight.filesystems.open import open_filesystem
 from sidelight.filesystems.protocol import ReadsAhead
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ def sidelight(image: str, metadata: bool) -> Callable[[], int]:
     """Ours, a level at a time, straight from the file."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from sidelight.blocks import ImageFile
-    from sidelight.filesystems.opening import open_filesystem
+    from sidelight.filesystems.open import open_filesystem
 
     def walk() -> int:
         with ImageFile(image) as source:

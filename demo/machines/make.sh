@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the demo machines' trees anew (*.tar.xz beside this file) from real packages:
+# Makes the demo machines' trees again (*.tar.xz beside this file) from real packages:
 # Debian's by mmdebstrap, SUSE's from a real rpm database by rpm itself, npm's and PyPI's by npm and pip.
 # Only what names packages is kept. Needs root, mmdebstrap, rpm, npm, pip and the conformance data
 # (SIDELIGHT_SHARED_DATA). The demo itself needs none of that: it starts from the archives.
@@ -71,3 +71,6 @@ printf 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.18.0\nPRETTY_NAME="Alpine L
   npm install --silent --ignore-scripts --no-audit ws@7.4.0 node-fetch@2.6.0)
 keep_names "$work/edge-1.full" "$work/edge-1"
 archive edge-1
+
+# The filesystems of these trees.
+python3 "$here/../filesystems.py"

@@ -1,14 +1,14 @@
-"""Advisory feeds and the database made of them.
+"""Advisory feeds and the database built from them.
 
 build(sources, out, progress)   files and directories of feeds -> one file
 Database.open(path)             the file, mapped: lookup(ecosystem, name), info(), verify()
-database.changed_since(older)   what a new database changes, by package and by vulnerability
+between(older, database)        the changes of a new database, by package and by vulnerability
 """
 
 from __future__ import annotations
 
-from sidelight.advisories.build import BuildSummary, build
-from sidelight.advisories.changes import Changes
-from sidelight.advisories.database import Database, DatabaseInfo
+from sidelight.advisories.database.build import BuildSummary, build
+from sidelight.advisories.database.changes import Changes, between
+from sidelight.advisories.database.reader import AdvisoryDatabase, DatabaseInfo
 
-__all__ = ["BuildSummary", "Changes", "Database", "DatabaseInfo", "build"]
+__all__ = ["AdvisoryDatabase", "BuildSummary", "Changes", "DatabaseInfo", "between", "build"]

@@ -1,9 +1,9 @@
-"""When operating systems stop getting security updates, from their vendors' own announcements.
+"""The end of security updates of operating systems, from their vendors' own announcements.
 
-The day is the last on which anyone gets updates without paying for them: the end of Debian's LTS,
-of Ubuntu's standard support, of Red Hat's maintenance phase, of SUSE's general support. A release
-that is not listed is not said to be alive: it is simply not known here. A feed may tell other days,
-and a file of one's own others again (formats/endoflife.py): they are in the database, and go first.
+The day is the last on which all users get updates without payment: the end of Debian's LTS, of
+Ubuntu's standard support, of Red Hat's maintenance phase, of SUSE's general support. A release that
+is not listed is unknown, not supported. A feed may have other days, and a custom file others again
+(advisories/feeds/formats/endoflife.py): they are in the database, and take precedence.
 
 Ubuntu and Debian as in their distro-info-data 0.66; the others from endoflife.date, which links the
 vendors' pages, as of 22 August 2026: access.redhat.com/support/policy, wiki.almalinux.org,
@@ -17,11 +17,11 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple
 
-AS_OF = date(2026, 8, 22)  # when the table was last checked as a whole
+AS_OF = date(2026, 8, 22)  # the day when the whole table was last checked
 
 
 class LastDay(NamedTuple):
-    """What a feed says of a release; `rank` is whose word goes first, the least."""
+    """A feed's last day of a release; the lowest `rank` takes precedence."""
 
     ecosystem: str
     day: str
@@ -30,8 +30,8 @@ class LastDay(NamedTuple):
 
 
 # By the database's name of the ecosystem (see ecosystems.of_machine), or by os-release's own id and
-# major version where that is another system: CentOS is matched as Red Hat, but ends by itself (8
-# was ended early, from 9 on it is Stream).
+# major version for a system with its own dates: CentOS is matched as Red Hat, but has its own end
+# (8 ended early, from 9 on it is Stream).
 LAST_DAY: dict[str, date] = {
     "Debian:7": date(2018, 5, 31),
     "Debian:8": date(2020, 6, 30),

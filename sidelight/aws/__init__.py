@@ -1,1 +1,1 @@
-"""The only boto3: EC2, EBS direct, STS."""
+"""AWS access: the only package that imports boto3 (EC2, EBS direct, STS and others)."""

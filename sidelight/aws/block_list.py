@@ -1,4 +1,4 @@
-"""A snapshot's list of blocks: their numbers and tokens, in memory and as bytes to keep."""
+"""A snapshot's list of blocks: their numbers and tokens, in memory and serialized for the cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBER = "Q"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a listing says beside its blocks: bytes, and seconds since the epoch."""
+    """A listing's properties besides its blocks: sizes in bytes, `expires` in epoch seconds."""
 
     size: int
     block_size: int
@@ -41,11 +41,11 @@ class BlockList:
 
     @property
     def last(self) -> int:
-        """The highest number, -1 where there is none."""
+        """The highest block number; -1 for an empty list."""
         return self._indices[-1] if self._indices else -1
 
     def add(self, blocks: Iterable[tuple[int, str]]) -> None:
-        """Append a page; numbers that are already known get their new token."""
+        """Append a page; known block numbers get their new token."""
         last = self.last
         for index, token in blocks:
             if index > last:
@@ -57,13 +57,13 @@ class BlockList:
                 self._renewed[index] = token
 
     def find(self, index: int) -> int:
-        """The position of a block, or -1."""
+        """Return the position of a block, or -1."""
         position = bisect_left(self._indices, index)
-        found = position < len(self._indices) and self._indices[position] == index
-        return position if found else -1
+        is_listed = position < len(self._indices) and self._indices[position] == index
+        return position if is_listed else -1
 
     def token(self, index: int) -> str:
-        """The token of a block that is present."""
+        """Return the token of a listed block."""
         if index in self._renewed:
             return self._renewed[index]
         position = self.find(index)
@@ -71,14 +71,14 @@ class BlockList:
         return self._tokens[begin : self._ends[position]].decode()
 
     def dump(self, shape: Shape) -> bytes:
-        """A line of JSON, the numbers, the tokens' ends, the tokens."""
+        """Serialize: a line of JSON, the numbers, the tokens' ends, the tokens."""
         head = asdict(shape) | {"blocks": len(self), "order": sys.byteorder}
         line = json.dumps(head).encode() + b"\n"
         return b"".join((line, self._indices.tobytes(), self._ends.tobytes(), self._tokens))
 
     @classmethod
     def load(cls, data: bytes) -> tuple[BlockList, Shape]:
-        """The same again. Raises ValueError for what `dump` did not make, here."""
+        """Parse the output of `dump`. Raises ValueError for other data or another byte order."""
         line, _, rest = data.partition(b"\n")
         try:
             head = json.loads(line)
@@ -86,13 +86,13 @@ class BlockList:
             count, order = int(head["blocks"]), head["order"]
         except (KeyError, TypeError) as error:
             raise ValueError("not a kept list of blocks") from error
-        made = cls()
-        part = count * made._indices.itemsize
+        blocks = cls()
+        part = count * blocks._indices.itemsize
         if order != sys.byteorder or count < 0 or len(rest) < 2 * part:
             raise ValueError("not a kept list of blocks, or another machine's")
-        made._indices.frombytes(rest[:part])
-        made._ends.frombytes(rest[part : 2 * part])
-        made._tokens += rest[2 * part :]
-        if (made._ends[-1] if count else 0) != len(made._tokens):
+        blocks._indices.frombytes(rest[:part])
+        blocks._ends.frombytes(rest[part : 2 * part])
+        blocks._tokens += rest[2 * part :]
+        if (blocks._ends[-1] if count else 0) != len(blocks._tokens):
             raise ValueError("a kept list of blocks is cut")
-        return made, shape
+        return blocks, shape

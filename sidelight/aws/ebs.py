@@ -1,4 +1,4 @@
-"""Snapshots' blocks over the EBS direct APIs.
+"""Read snapshots' blocks with the EBS direct APIs.
 
 Source: the EBS direct APIs' reference (ListSnapshotBlocks, GetSnapshotBlock). Blocks are 512 KiB;
 only written ones are listed; a block's token lives for seven days; every block carries a SHA-256.
@@ -9,88 +9,97 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from botocore.exceptions import ClientError
 
 from sidelight.aws.block_list import BlockList, Shape
-from sidelight.aws.ebs_faults import CONNECTION, AgainError, code_of, fault_of, reason_of
-from sidelight.aws.pace import Pace, Unpaced
-from sidelight.aws.session import EXPIRED, Session
+from sidelight.aws.ebs_faults import CONNECTION, AgainError, fault_of, is_late, reason_of
+from sidelight.aws.faults import EXPIRED, code_of
+from sidelight.aws.rate_limit import RateLimiter, Unlimited
+from sidelight.aws.session import Session
+from sidelight.backoff import delay
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT, BlockCache
 from sidelight.errors import AccessDeniedError, BlockError, SourceError, ThrottledError
 from sidelight.model import ReadStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from sidelight.blocks.kept import KeptBlocks
+    from sidelight.aws.late_answers import LateAnswers
+    from sidelight.blocks.disk_cache import DiskCache
 
 T = TypeVar("T")
 
 GIB = 1 << 30
 USD_PER_GET = 0.003 / 1000
 USD_PER_LIST = 0.0006 / 1000
-PAGE = 10_000  # the most that ListSnapshotBlocks gives; its default of 100 would cost 100 times
+PAGE = 10_000  # the most per ListSnapshotBlocks call; its default of 100 costs 100 times as much
 
 ATTEMPTS = 8
-# Throttling is no failure of the call's: with the waits below this is some two minutes, and of a
-# storm that refuses every second call one in a thousand million outlives it.
+# A throttled call has not failed. With the waits below these attempts take some two minutes; with
+# half of all calls throttled, the chance of 30 throttles in a row is about 1e-9.
 THROTTLED_ATTEMPTS = 30
 FIRST_WAIT = 0.05  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 10.0
-LIST = "list"  # the name under which a list is kept, beside its blocks' numbers
-EXPIRES_SOON = 3600.0  # seconds: a kept list whose tokens expire within is read anew
+LIST = "list"  # the cache key of a list; blocks have their numbers as keys
+FAILS_FOR = 30.0  # seconds before a refused snapshot is requested again
+EXPIRES_SOON = 3600.0  # seconds: a cached list whose tokens expire within this time is read again
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to call. `pace` is asked before every call; `kept` has what an earlier reader paid for.
+class EbsOptions:
+    """Options of the calls. `pace` limits their rate; `kept` caches blocks of earlier readers.
 
-    `renew` makes a client with new credentials when those of the last one have expired.
+    `renew` creates a client with new credentials after the last one's expired. `late` waits where
+    EBS direct does not know the snapshot yet; without it, the caller has to wait.
     """
 
-    pace: Pace = field(default_factory=Unpaced)
-    kept: KeptBlocks | None = None
+    pace: RateLimiter = field(default_factory=Unlimited)
+    kept: DiskCache | None = None
     renew: Callable[[], Any] | None = None
+    late: LateAnswers | None = None
     sleep: Callable[[float], None] = time.sleep
 
 
 class SnapshotBlocks:
     """A snapshot as a BlockFetcher: its list of written blocks, and their bytes by number.
 
-    Counts every call. A failing call is repeated up to ATTEMPTS times; so is a block that arrives
-    cut or unlike its checksum. A throttled one is repeated for some two minutes.
+    Counts every call. A failing call is repeated up to ATTEMPTS times. So is a block that arrives
+    truncated or does not match its checksum, and a block that is refused although others were read,
+    since EBS direct's hosts learn of a snapshot one after the other. A throttled call is repeated
+    for two minutes.
     """
 
-    def __init__(self, snapshot_id: str, client: Any, options: Options | None = None) -> None:
+    def __init__(self, snapshot_id: str, client: Any, options: EbsOptions | None = None) -> None:
         """List the snapshot's blocks. `client` is a boto3 `ebs` client.
 
         Raises SnapshotNotFoundError, SnapshotNotReadyError, AccessDeniedError, ThrottledError.
         """
         self.name = snapshot_id
         self._client = client
-        self._options = options or Options()
+        self._options = options or EbsOptions()
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._get_calls = self._list_calls = self._bytes = 0
         self._fetched: set[int] = set()
         self._blocks = BlockList()
+        self._refused: tuple[float, SourceError] | None = None  # until when, and with what
         self.size = 0
         self.block_size = 0
         if not self._recall():
-            self._keep(self._list())
+            self._keep(self._list(first=True))
 
     def present(self, index: int) -> bool:
-        """Whether the snapshot has this block; one that was never written is zeros."""
+        """Whether the snapshot has this block; a block that was never written is zeros."""
         return self._blocks.find(index) >= 0
 
     def fetch(self, index: int) -> bytes:
-        """The block's bytes, checked against their SHA-256. Raises SourceError."""
+        """Return the block's bytes, checked against their SHA-256. Raises SourceError."""
         kept = self._options.kept
         if kept is not None:
             known = kept.get(self.name, str(index))
@@ -114,6 +123,7 @@ class SnapshotBlocks:
             )
 
     def _get(self, index: int, where: str) -> bytes:
+        self._check_refused()
         token = self._blocks.token(index)
         self._count("get")
         client = self._client
@@ -121,81 +131,116 @@ class SnapshotBlocks:
             answer = client.get_snapshot_block(
                 SnapshotId=self.name, BlockIndex=index, BlockToken=token
             )
-            data: bytes = answer["BlockData"].read()
+            data: bytes = _member(answer, "BlockData", where).read()
         except ClientError as error:
             if reason_of(error) == "INVALID_BLOCK_TOKEN":
-                # Tokens live for seven days: a scan resumed after that asks for new ones.
+                # Tokens live for seven days: a scan that is resumed later requests new tokens.
                 self._list(start=index, pages=1)
-            raise self._fault(error, where, client, "get") from error
+            raise self._fault_of_get(error, where, client) from error
         except CONNECTION as error:
             raise self._fault(error, where, client, "get") from error
-        if len(data) != answer["DataLength"]:
-            cut = BlockError(f"{len(data)} bytes came of {answer['DataLength']}", where=where)
-            raise AgainError(cut)
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        if checksum != answer["Checksum"]:
-            raise AgainError(BlockError("the bytes do not match their SHA-256", where=where))
+        _check(data, answer, where)
         with self._lock:
             self._bytes += len(data)
             self._fetched.add(index)
         return data.ljust(self.block_size, b"\0")
 
-    def _list(self, start: int = 0, pages: int | None = None) -> float:
+    def _list(self, start: int = 0, pages: int | None = None, *, first: bool = False) -> float:
         """Read the list of blocks from `start` on, to its end or for some pages.
 
-        Seconds since the epoch at which the first of its tokens expires.
+        `first`: nothing of the snapshot was read before. Returns the epoch seconds at which the
+        first token expires.
         """
         request: dict[str, Any] = {"SnapshotId": self.name, "MaxResults": PAGE}
         if start:
             request["StartingBlockIndex"] = start
         expires = math.inf
         while True:
-            answer = self._repeat(lambda: self._list_page(request), self.name)
+            answer = self._repeat(partial(self._list_page, request, first=first), self.name)
+            first = False
             self.block_size = answer["BlockSize"]
             self.size = answer["VolumeSize"] * GIB
-            if "ExpiryTime" in answer:
+            if answer.get("ExpiryTime") is not None:
                 expires = min(expires, answer["ExpiryTime"].timestamp())
             self._blocks.add(
-                (block["BlockIndex"], block["BlockToken"]) for block in answer.get("Blocks", ())
+                (block["BlockIndex"], block["BlockToken"]) for block in answer.get("Blocks") or ()
             )
             following = answer.get("NextToken")
             pages = None if pages is None else pages - 1
-            # A page may be empty and yet have a NextToken: only its absence ends the list.
+            # An empty page may have a NextToken: only its absence ends the list.
             if not following or pages == 0:
                 return expires
             request["NextToken"] = following
 
-    def _list_page(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _list_page(self, request: dict[str, Any], *, first: bool) -> dict[str, Any]:
         self._count("list")
         client = self._client
         try:
             page: dict[str, Any] = client.list_snapshot_blocks(**request)
         except (ClientError, *CONNECTION) as error:
             if isinstance(error, ClientError) and reason_of(error) == "INVALID_PAGE_TOKEN":
-                # A page token lives for an hour: go on without one, after the last known block.
+                # A page token lives for an hour: continue without one, after the last known block.
                 request.pop("NextToken", None)
                 request["StartingBlockIndex"] = self._blocks.last + 1
-            raise self._fault(error, self.name, client, "list") from error
+            fault = self._fault(error, self.name, client, "list", first=first)
+            # A snapshot that was listed before exists; the caller judges the first answer.
+            raise (AgainError(fault) if not first and _is_refusal(fault) else fault) from error
+        for name in ("BlockSize", "VolumeSize"):
+            _member(page, name, self.name)
+        for block in page.get("Blocks") or ():
+            _member(block, "BlockIndex", self.name)
+            _member(block, "BlockToken", self.name)
         return page
 
     def _repeat(self, call: Callable[[], T], where: str) -> T:
-        """Call until it is done, or no try is left."""
+        """Call until it succeeds or no attempt is left."""
         fault: SourceError | None = None
         failures = throttles = 0
+        late = self._options.late
         while failures < ATTEMPTS and throttles < THROTTLED_ATTEMPTS:
             if failures or throttles:
                 self._wait(failures + throttles)
+            asked_at = late.time() if late is not None else 0.0
             try:
                 return call()
             except AgainError as error:
                 fault = error.fault
                 throttled = isinstance(fault, ThrottledError)
                 failures, throttles = failures + (not throttled), throttles + throttled
+            except SourceError as error:
+                if late is None or not is_late(error):
+                    raise
+                late.wait(self.name, error, asked_at)
+                self._refused = None
+        if fault is not None and _is_refusal(fault):
+            self._refused = time.monotonic() + FAILS_FOR, fault
         raise fault or SourceError("could not be read", where=where)
 
-    def _fault(self, error: Exception, where: str, client: Any, kind: str) -> Exception:
-        """What to raise for a failed call; says on the way what others should know of it."""
-        fault = fault_of(error, where=where, snapshot=self.name)
+    def _fault_of_get(self, error: ClientError, where: str, client: Any) -> Exception:
+        """Return the error for a refused block: AgainError if others have been read."""
+        fault = self._fault(error, where, client, "get")
+        if not _is_refusal(fault):
+            return fault
+        with self._lock:
+            if self._fetched:
+                return AgainError(fault)
+            self._refused = self._refused or (time.monotonic() + FAILS_FOR, fault)
+        return fault
+
+    def _check_refused(self) -> None:
+        """Raise for a recently refused snapshot: else each block would be tried 8 times."""
+        refused = self._refused
+        if refused is None:
+            return
+        if time.monotonic() < refused[0]:
+            raise refused[1]
+        self._refused = None
+
+    def _fault(
+        self, error: Exception, where: str, client: Any, kind: str, *, first: bool = False
+    ) -> Exception:
+        """Return the error for a failed call; report throttles and renew expired credentials."""
+        fault = fault_of(error, where=where, snapshot=self.name, first=first)
         if isinstance(fault, AgainError) and isinstance(fault.fault, ThrottledError):
             self._options.pace.throttled(kind)
         elif code_of(error) in EXPIRED and self._renew(client):
@@ -203,7 +248,7 @@ class SnapshotBlocks:
         return fault
 
     def _renew(self, client: Any) -> bool:
-        """Get a client with new credentials for one whose own have expired, once for all."""
+        """Replace a client whose credentials expired, once for all threads."""
         renew = self._options.renew
         if renew is None:
             return False
@@ -213,7 +258,7 @@ class SnapshotBlocks:
         return True
 
     def _recall(self) -> bool:
-        """Take the list that was kept, if its tokens are still good for a while."""
+        """Load the cached list, if its tokens stay valid for EXPIRES_SOON."""
         kept = self._options.kept
         data = None if kept is None else kept.get(self.name, LIST)
         if data is None:
@@ -242,16 +287,38 @@ class SnapshotBlocks:
                 self._list_calls += 1
 
     def _wait(self, attempt: int) -> None:
-        # Full jitter, so that many workers that were throttled together do not come back together.
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 16))
-        self._options.sleep(random.uniform(0, longest))  # noqa: S311
+        # Full jitter, so that workers that were throttled together do not retry together.
+        self._options.sleep(delay(FIRST_WAIT, attempt, LONGEST_WAIT))
+
+
+def _is_refusal(fault: Exception) -> TypeGuard[SourceError]:
+    """Whether EBS direct may serve the refused data on another connection."""
+    return isinstance(fault, SourceError) and is_late(fault)
+
+
+def _check(data: bytes, answer: Mapping[str, Any], where: str) -> None:
+    """Raise AgainError unless the bytes have the announced length and SHA-256."""
+    length = _member(answer, "DataLength", where)
+    if len(data) != length:
+        raise AgainError(BlockError(f"{len(data)} bytes came of {length}", where=where))
+    checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    if checksum != _member(answer, "Checksum", where):
+        raise AgainError(BlockError("the bytes do not match their SHA-256", where=where))
+
+
+def _member(answer: Mapping[str, Any], name: str, where: str) -> Any:
+    """Return a required member that the model declares optional. Raises AgainError without it."""
+    value = answer.get(name)
+    if value is None:
+        raise AgainError(BlockError(f"the answer has no {name}", where=where))
+    return value
 
 
 class SnapshotSource(BlockCache):
     """A snapshot as a BlockSource."""
 
     def __init__(self, blocks: SnapshotBlocks, *, budget: int, in_flight: int) -> None:
-        """`budget` in bytes; `in_flight` calls at once."""
+        """`budget` in bytes; `in_flight` concurrent calls."""
         super().__init__(blocks, budget, in_flight)
         self._blocks_of_snapshot = blocks
 
@@ -266,7 +333,7 @@ def open_snapshot(
     *,
     in_flight: int = DEFAULT_IN_FLIGHT,
     budget: int = DEFAULT_BUDGET,
-    options: Options | None = None,
+    options: EbsOptions | None = None,
 ) -> SnapshotSource:
     """Open a completed snapshot for reading; needs ListSnapshotBlocks and GetSnapshotBlock only.
 

@@ -1,4 +1,4 @@
-"""EC2's control plane, as far as scanning needs it: instances, volumes, snapshots.
+"""The EC2 calls that scanning needs: instances, volumes, snapshots.
 
 Source: the EC2 API reference and its list of error codes. Every error is a CloudError with AWS's
 code, or an AccessDeniedError; `where` names the call and its object.
@@ -6,7 +6,6 @@ code, or an AccessDeniedError; `where` names the call and its object.
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,10 +18,17 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from sidelight.aws import turns
-from sidelight.aws.pace import KINDS, Pace, Unpaced
-from sidelight.aws.session import EXPIRED, THROTTLES, translate
-from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.aws import send_hook
+from sidelight.aws.answers import member
+from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, status_of, translate
+from sidelight.aws.rate_limit import KINDS, RateLimiter, Unlimited
+from sidelight.backoff import delay
+from sidelight.errors import (
+    AccessDeniedError,
+    CloudError,
+    KeyUnusableError,
+    RegionDisabledError,
+)
 from sidelight.model import Instance, Volume
 
 if TYPE_CHECKING:
@@ -32,25 +38,47 @@ if TYPE_CHECKING:
     from sidelight.aws.session import Session
 
 GONE = "InvalidSnapshot.NotFound"
-# Not before these have passed: nothing is wrong, somebody else is at it.
+# All tools together have as many pending snapshots in the account-region as AWS allows.
+PENDING_LIMIT = "PendingSnapshotLimitExceeded"
+# Transient capacity errors: retry later.
 BUSY = frozenset(
     {
         "ConcurrentSnapshotLimitExceeded",
         "SnapshotCreationPerVolumeRateExceeded",
         "SnapshotLimitExceeded",
-        "PendingSnapshotLimitExceeded",
+        PENDING_LIMIT,
         "ResourceLimitExceeded",  # as CopySnapshot and the sharing of snapshots word it
     }
     | THROTTLES
 )
-# The instance is not there (any more), or never comes back.
-INSTANCE_GONE = frozenset(
-    {"InvalidInstanceID.NotFound", "IncorrectState", "IncorrectInstanceState"}
+# EC2 does not know the instance, or it or a volume is in the wrong state. Each error has transient
+# causes: DescribeInstances decides which it is.
+INSTANCE_DOUBTS = frozenset(
+    {
+        "InvalidInstanceID.NotFound",
+        "IncorrectInstanceState",
+        "IncorrectState",
+        # "There are no attached EBS-backed volumes", among others.
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+        "InvalidVolume.NotFound",
+    }
 )
-FILTERED_AT_ONCE = 200  # EC2 takes no more values of a filter
+ENDED = ("terminated", "shutting-down")
+ALIVE = ("pending", "running", "stopping", "stopped")
+PAGE = 1000  # EC2's maximum page size; a describe without a page size has a tenth of the rate limit
+FILTERED_AT_ONCE = 200  # the most values of a filter that EC2 accepts
 UNSHAREABLE = (
     "a snapshot under KMS's default key aws/ebs cannot be shared with another account: read it in "
     "place, or encrypt the volume with a customer key"
+)
+# EC2's code for credentials that are not valid in a Region (HTTP 401).
+STRANGER = "AuthFailure"
+OF_GLOBAL_ENDPOINT = (
+    "the account has enabled this Region, and the same credentials are good in another one: a"
+    " session token of STS's global endpoint is refused in opt-in Regions; get one from a regional"
+    " endpoint (sts_regional_endpoints = regional), or set the account's global endpoint tokens to"
+    " be valid in all Regions"
 )
 ATTEMPTS = 6
 FIRST_WAIT = 0.1  # seconds; doubles with each attempt, with full jitter
@@ -69,14 +97,29 @@ class SnapshotInfo:
     tags: tuple[tuple[str, str], ...] = ()
     size_gib: int = 0
     message: str = ""  # why it is in `error`
+    owner: str = ""  # the account
+    completed_at: datetime | None = None
 
     def tag(self, key: str) -> str:
-        """A tag's value, empty where there is none."""
+        """Return a tag's value; empty if the tag is missing."""
         return dict(self.tags).get(key, "")
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """An instance's present state in EC2, and the number of EBS volumes mapped to it."""
+
+    state: str
+    volumes: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is terminated, or about to be."""
+        return self.state in ENDED
+
+
 class Ec2:
-    """One account and region."""
+    """The EC2 client of one account-region."""
 
     def __init__(
         self,
@@ -84,35 +127,45 @@ class Ec2:
         account: str,
         region: str,
         *,
-        pace: Pace | None = None,
+        pace: RateLimiter | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Makes its clients when they are needed, since their credentials expire.
+        """Create boto3 clients when they are needed, since their credentials expire.
 
-        `pace` is asked before every try of a call.
+        `pace` limits the rate of all attempts of calls.
         """
         self._session = session
         self._account = account
         self._region = region
-        self._pace = pace or Unpaced()
+        self._pace = pace or Unlimited()
         self._sleep = sleep
         self.calls = 0
 
     def instances(self) -> list[Instance]:
-        """All instances that are not terminated, with their volumes."""
-        reservations = self._pages("describe_instances", "Reservations", {})
-        described = [i for r in reservations for i in r.get("Instances", ())]
-        described = [i for i in described if _state(i) not in ("terminated", "shutting-down")]
+        """Return all instances that are not terminated, with their volumes."""
+        described = self._instances([{"Name": "instance-state-name", "Values": list(ALIVE)}])
+        described = [i for i in described if _state(i) not in ENDED]
         ids = sorted({volume for i in described for volume in _volume_ids(i).values()})
         volumes = self._volumes(ids)
         return [_instance(i, volumes, self._account, self._region) for i in described]
 
+    def instance_status(self, instance_id: str) -> InstanceStatus | None:
+        """Return an instance's status, also if terminated; None where EC2 does not list it (yet).
+
+        Raises CloudError, AccessDeniedError.
+        """
+        # A filter, not InstanceIds: so an id that does not exist is not an error.
+        for described in self._instances([{"Name": "instance-id", "Values": [instance_id]}]):
+            if described["InstanceId"] == instance_id:
+                return InstanceStatus(_state(described), len(_volume_ids(described)))
+        return None
+
     def regions(self) -> list[str]:
-        """The regions that the account has enabled, by name."""
+        """Return the regions that the account has enabled, sorted by name."""
         answer = self._call("describe_regions", "", AllRegions=False)
         return sorted(
-            region["RegionName"]
-            for region in answer["Regions"]
+            member(region, "RegionName", "describe_regions")
+            for region in member(answer, "Regions", "describe_regions")
             if region.get("OptInStatus") != "not-opted-in"
         )
 
@@ -121,8 +174,8 @@ class Ec2:
     ) -> list[SnapshotInfo]:
         """Snapshot all volumes of an instance, crash-consistent; all of them or none.
 
-        CreateSnapshots takes no client token, so it is tried once: whether a call whose answer
-        was lost did its work, only a look by the tags tells.
+        CreateSnapshots takes no client token, so it is tried once: after a lost answer, only a
+        listing by tags shows whether the call was executed.
         """
         answer = self._call(
             "create_snapshots",
@@ -140,16 +193,29 @@ class Ec2:
         return [_snapshot(item) for item in answer.get("Snapshots", ())]
 
     def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
-        """These snapshots; those that do not exist are absent, and that is no error."""
-        found: list[SnapshotInfo] = []
+        """Return these snapshots; those that do not exist are omitted without an error."""
+        infos: list[SnapshotInfo] = []
         for begin in range(0, len(ids), FILTERED_AT_ONCE):
             # A filter, not SnapshotIds: one missing id would fail the call for all.
             part = list(ids[begin : begin + FILTERED_AT_ONCE])
-            found += self._described([{"Name": "snapshot-id", "Values": part}])
-        return found
+            infos += self._described([{"Name": "snapshot-id", "Values": part}])
+        return infos
+
+    def snapshot(self, snapshot_id: str) -> SnapshotInfo | None:
+        """Return one snapshot, our own or shared with us; None where EC2 does not list it.
+
+        Raises CloudError, AccessDeniedError.
+        """
+        try:
+            answer = self._call("describe_snapshots", snapshot_id, SnapshotIds=[snapshot_id])
+        except CloudError as error:
+            if error.code == GONE:
+                return None
+            raise
+        return next((_snapshot(item) for item in answer.get("Snapshots") or ()), None)
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
-        """Our own account's snapshots with all these tags; None is any value."""
+        """Return our own account's snapshots with all these tags; None matches any value."""
         filters: list[dict[str, Any]] = [
             {"Name": "tag-key", "Values": [key]}
             if value is None
@@ -158,10 +224,14 @@ class Ec2:
         ]
         return self._described(filters)
 
-    def share(self, snapshot_id: str, account: str) -> None:
-        """Let another account read a snapshot, until it is deleted. Twice does no harm.
+    def pending_snapshots(self) -> list[SnapshotInfo]:
+        """Return all pending snapshots of our own account, other tools' too."""
+        return self._described([{"Name": "status", "Values": ["pending"]}])
 
-        Raises AccessDeniedError for one under a key of AWS's own, which cannot be shared.
+    def share(self, snapshot_id: str, account: str) -> None:
+        """Let another account read a snapshot until it is deleted. The call is idempotent.
+
+        Raises KeyUnusableError for a snapshot under an AWS managed key, which cannot be shared.
         """
         try:
             self._call(
@@ -174,10 +244,10 @@ class Ec2:
         except CloudError as error:
             if error.code != "OperationNotPermitted":
                 raise
-            raise AccessDeniedError(f"{error.what} ({UNSHAREABLE})", where=error.where) from error
+            raise KeyUnusableError(f"{error.what} ({UNSHAREABLE})", where=error.where) from error
 
     def delete_snapshot(self, snapshot_id: str) -> bool:
-        """Delete; False where there is none, which is as good."""
+        """Delete a snapshot; return False where it does not exist, which is equally good."""
         try:
             self._call("delete_snapshot", snapshot_id, SnapshotId=snapshot_id)
         except CloudError as error:
@@ -187,32 +257,38 @@ class Ec2:
         return True
 
     def _described(self, filters: list[dict[str, Any]]) -> list[SnapshotInfo]:
-        request = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": 1000}
+        request = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
         return [_snapshot(item) for item in self._pages("describe_snapshots", "Snapshots", request)]
 
     def _volumes(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+        volumes: dict[str, dict[str, Any]] = {}
         for begin in range(0, len(ids), FILTERED_AT_ONCE):
-            # A filter again: a volume may have been deleted since the instances were described.
-            part = {
-                "Filters": [{"Name": "volume-id", "Values": ids[begin : begin + FILTERED_AT_ONCE]}]
-            }
-            found |= {v["VolumeId"]: v for v in self._pages("describe_volumes", "Volumes", part)}
-        return found
+            # A filter: a volume may have been deleted since the instances were described.
+            named = {"Name": "volume-id", "Values": list(ids[begin : begin + FILTERED_AT_ONCE])}
+            part = {"Filters": [named], "MaxResults": PAGE}
+            for volume in self._pages("describe_volumes", "Volumes", part):
+                volumes[member(volume, "VolumeId", "describe_volumes")] = volume
+        return volumes
 
-    def _pages(self, operation: str, member: str, request: dict[str, Any]) -> Iterator[Any]:
+    def _instances(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        request = {"Filters": filters, "MaxResults": PAGE}
+        reservations = self._pages("describe_instances", "Reservations", request)
+        return [item for each in reservations for item in each.get("Instances") or ()]
+
+    def _pages(self, operation: str, items: str, request: dict[str, Any]) -> Iterator[Any]:
         token = ""
         while True:
             if token:
                 request = {**request, "NextToken": token}
             answer = self._call(operation, "", **request)
-            yield from answer.get(member, ())
+            yield from answer.get(items) or ()
             token = answer.get("NextToken") or ""
             if not token:
                 return
 
     def _call(self, operation: str, what: str, *, attempts: int = ATTEMPTS, **request: Any) -> Any:
-        where = ": ".join(filter(None, (f"{self._account}/{self._region} {operation}", what)))
+        place = "/".join(filter(None, (self._account, self._region)))
+        where = ": ".join(filter(None, (f"{place} {operation}".lstrip(), what)))
         kind = KINDS.get(operation, "describe")
         attempt, renewed = 0, False
 
@@ -221,44 +297,62 @@ class Ec2:
             self.calls += 1
 
         while True:
-            # Tried once by botocore: its own retries would be calls beyond those that are counted.
+            # botocore tries once: its own retries would be calls that are not counted.
             client = self._session.client(
                 "ec2", account=self._account, region=self._region or None, attempts=1
             )
             call: Callable[..., Any] = getattr(client, operation)
             try:
-                with turns.waiting(turn):
+                with send_hook.waiting(turn):
                     return call(**request)
             except (ClientError, BotoCoreError, OSError) as error:
-                code = _code(error)
+                code = code_of(error)
                 if code in THROTTLES:
                     self._pace.throttled(kind)
                 if code in EXPIRED and not renewed:
-                    # Refused before anything was done: no attempt, even of a creation.
+                    # AWS refused it before doing anything: not an attempt, even of a creation.
                     renewed = self._session.renew(self._account, client)
                     if renewed:
                         continue
                 attempt += 1
                 if attempt >= attempts or not _may_pass(error, code):
-                    raise translate(error, where=where) from error
-            longest = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
-            self._sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not cryptography
+                    fault = translate(error, where=where)
+                    # The caller of describe_regions asks other regions itself.
+                    is_strange = code == STRANGER and operation != "describe_regions"
+                    if is_strange and isinstance(fault, AccessDeniedError):
+                        fault = self._stranger(fault)
+                    raise fault from error
+            self._sleep(delay(FIRST_WAIT, attempt, LONGEST_WAIT))
 
-
-def _code(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    return ""
+    def _stranger(self, fault: AccessDeniedError) -> AccessDeniedError:
+        """Return why the Region refuses our credentials, by asking the partition's first Region."""
+        others = self._session.regions_to_ask(self._region)[1:]
+        for other in others:
+            client = self._session.client("ec2", account=self._account, region=other, attempts=1)
+            self._pace.before("describe")
+            self.calls += 1
+            try:
+                answer = client.describe_regions(RegionNames=[self._region], AllRegions=True)
+            except (ClientError, BotoCoreError, OSError):
+                continue  # the credentials are wrong there as well
+            for region in answer.get("Regions") or ():
+                if region.get("OptInStatus") == "not-opted-in":
+                    what = f"the account has not enabled {self._region}: {fault.what}"
+                    return RegionDisabledError(what, where=fault.where)
+                if region.get("OptInStatus") == "opted-in":
+                    return AccessDeniedError(
+                        f"{fault.what} ({OF_GLOBAL_ENDPOINT})", where=fault.where
+                    )
+        return fault
 
 
 def _may_pass(error: Exception, code: str) -> bool:
-    """Whether the same call may be answered a moment later."""
+    """Whether a retry of the call may succeed."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return False
     if not isinstance(error, ClientError):
         return True
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code in THROTTLES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return code in THROTTLES or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _state(described: Mapping[str, Any]) -> str:
@@ -266,10 +360,10 @@ def _state(described: Mapping[str, Any]) -> str:
 
 
 def _volume_ids(described: Mapping[str, Any]) -> dict[str, str]:
-    """Device -> volume; the root device first, then by name, as the kernel would find them."""
+    """Return device -> volume; the root device first, then by name, in the kernel's order."""
     root = described.get("RootDeviceName", "")
     mapped = {
-        mapping["DeviceName"]: mapping["Ebs"]["VolumeId"]
+        mapping.get("DeviceName", ""): mapping["Ebs"]["VolumeId"]
         for mapping in described.get("BlockDeviceMappings", ())
         if "VolumeId" in mapping.get("Ebs", {})
     }
@@ -284,7 +378,7 @@ def _instance(
 ) -> Instance:
     tags = _tags(described.get("Tags", ()))
     return Instance(
-        id=described["InstanceId"],
+        id=member(described, "InstanceId", "describe_instances"),
         account=account,
         region=region,
         state=_state(described),
@@ -307,7 +401,7 @@ def _instance(
 
 def _volume(described: Mapping[str, Any], device: str) -> Volume:
     return Volume(
-        id=described["VolumeId"],
+        id=member(described, "VolumeId", "describe_volumes"),
         device=device,
         size_gib=described.get("Size", 0),
         type=described.get("VolumeType", ""),
@@ -318,7 +412,7 @@ def _volume(described: Mapping[str, Any], device: str) -> Volume:
 
 def _snapshot(described: Mapping[str, Any]) -> SnapshotInfo:
     return SnapshotInfo(
-        id=described["SnapshotId"],
+        id=member(described, "SnapshotId", "describe_snapshots"),
         volume=described.get("VolumeId", ""),
         # moto's CreateSnapshots answers without a state; AWS's says pending.
         state=described.get("State") or "pending",
@@ -327,8 +421,10 @@ def _snapshot(described: Mapping[str, Any]) -> SnapshotInfo:
         tags=_tags(described.get("Tags", ())),
         size_gib=described.get("VolumeSize", 0),
         message=described.get("StateMessage", ""),
+        owner=described.get("OwnerId", ""),
+        completed_at=described.get("CompletionTime"),
     )
 
 
 def _tags(described: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((tag["Key"], tag["Value"]) for tag in described))
+    return tuple(sorted((tag.get("Key", ""), tag.get("Value", "")) for tag in described))

@@ -1,9 +1,10 @@
 """Messages to Amazon EventBridge and SNS, in order, at least once.
 
-Both take up to ten entries a call, of 256 KiB together (EventBridge's PutEvents, SNS's
-PublishBatch), and may refuse some of them. Those are sent again; what is refused still is where
-`send` ends, so that the caller goes on from there. Neither keeps the order of messages, but for a
-FIFO topic within a message group: each message has an id, by which who receives it twice knows.
+Both accept up to ten entries a call, of 256 KiB together (EventBridge's PutEvents, SNS's
+PublishBatch), and may refuse some of them. Refused entries are sent again. `send` stops at an entry
+that is still refused, so that the caller continues from there. Neither service keeps the order of
+messages; only a FIFO topic does, within a message group. Each message has an id, by which a
+consumer recognizes a duplicate.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sidelight.aws.session import translate
+from sidelight.aws.answers import member
+from sidelight.aws.faults import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 ENTRIES = 10
 BYTES = 256 * 1024
-# Of one message's text; what comes beside it in an entry is a few hundred bytes.
+# The most bytes of a message's text; the rest of an entry is a few hundred bytes.
 MESSAGE_BYTES = 250_000
 ATTEMPTS = 4
-_TIME_BYTES = 14  # what EventBridge counts for an entry's time
+_TIME_BYTES = 14  # the bytes that EventBridge counts for an entry's time
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent. `text` is JSON; `group` is what a FIFO topic keeps in order."""
+    """A message to send. `text` is JSON; a FIFO topic keeps the order within a `group`."""
 
     id: str
     group: str
@@ -46,14 +46,14 @@ class Message:
 
 
 class Sent(NamedTuple):
-    """How many of the messages, from the first on, have arrived, and why no more."""
+    """The number of messages that arrived, from the first on, and why the next was refused."""
 
     arrived: int
     refused: str = ""
 
 
 class _Target(ABC):
-    """Where messages go, by name or ARN."""
+    """A target of messages, by name or ARN."""
 
     service: str
 
@@ -65,24 +65,22 @@ class _Target(ABC):
         self._pause = pause
 
     def send(self, messages: Sequence[Message]) -> Sent:
-        """Raises AccessDeniedError, CloudError where a call fails as a whole."""
+        """Send in order. Raises AccessDeniedError, CloudError where a call fails as a whole."""
         client = self._session.client(self.service, region=_region(self._where))
 
         def call(entries: Sequence[Any]) -> dict[int, str]:
-            try:
+            with translated(self._where):
                 return self._call(client, entries)
-            except (ClientError, BotoCoreError, OSError) as error:
-                raise translate(error, where=self._where) from error
 
         return _send([self._entry(message) for message in messages], call, self._pause)
 
     @abstractmethod
     def _entry(self, message: Message) -> _Entry:
-        """As the API takes it."""
+        """Return the message in the API's form."""
 
     @abstractmethod
     def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
-        """One call: what it refused, by place, and why."""
+        """Make one call; return the refused entries, by index, and why."""
 
 
 class EventBridge(_Target):
@@ -106,17 +104,17 @@ class EventBridge(_Target):
     def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
         answer = client.put_events(Entries=list(entries))
         return {
-            number: f"{one['ErrorCode']}: {one.get('ErrorMessage', '')}"
-            for number, one in enumerate(answer["Entries"])
-            if one.get("ErrorCode")
+            number: f"{item['ErrorCode']}: {item.get('ErrorMessage', '')}"
+            for number, item in enumerate(member(answer, "Entries", self._where))
+            if item.get("ErrorCode")
         }
 
 
 class Topic(_Target):
     """An SNS topic, by ARN. Needs sns:Publish on it.
 
-    On a FIFO topic, whose name ends in .fifo, a group's messages keep their order, and one that is
-    sent twice within five minutes arrives once: so a call takes one message of a group.
+    On a FIFO topic, whose name ends in .fifo, a group's messages keep their order, and a message
+    that is sent twice within five minutes arrives once. So a call takes one message of a group.
     """
 
     service = "sns"
@@ -138,12 +136,14 @@ class Topic(_Target):
         numbered = [entry | {"Id": str(number)} for number, entry in enumerate(entries)]
         answer = client.publish_batch(TopicArn=self._where, PublishBatchRequestEntries=numbered)
         return {
-            int(one["Id"]): f"{one['Code']}: {one.get('Message', '')}"
-            for one in answer.get("Failed", ())
+            int(
+                member(item, "Id", self._where)
+            ): f"{item.get('Code', '')}: {item.get('Message', '')}"
+            for item in answer.get("Failed", ())
         }
 
 
-# What the API takes, its bytes as the API counts them, and of which group only one goes in a call.
+# The entry in the API's form, its bytes as the API counts them, and its group (one per call).
 _Entry = tuple[dict[str, Any], int, str]
 
 
@@ -190,6 +190,6 @@ def _bytes(*texts: str) -> int:
 
 
 def _region(arn: str) -> str | None:
-    """An ARN's own region; of a name, the environment's."""
+    """Return an ARN's own region; None (the environment's) for a name."""
     parts = arn.split(":")
     return parts[3] if len(parts) > 5 else None

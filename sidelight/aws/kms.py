@@ -1,4 +1,4 @@
-"""The keys of encrypted volumes: excluded by a tag, AWS's own, and grants to decrypt under them."""
+"""KMS keys of encrypted volumes: exclusion tags, AWS managed keys, and grants to decrypt."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sidelight.aws.session import translate
-from sidelight.errors import CloudError
+from sidelight.aws.answers import member
+from sidelight.aws.faults import translate, translated
+from sidelight.errors import AccessDeniedError, CloudError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Kms:
-    """One account's keys in one region."""
+    """The KMS keys of one account-region."""
 
     def __init__(self, session: Session, account: str, region: str) -> None:
         self._session = session
@@ -24,46 +25,56 @@ class Kms:
         self._region = region
 
     def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:
-        """Those of these keys that carry the tag, whatever its value.
+        """Return those of these keys that carry the tag, with any value.
 
-        A key that does not exist, or is another account's (whose tags KMS tells nobody else), is
-        not among them: whether its volume can be read will be seen. Raises AccessDeniedError,
-        CloudError.
+        They do not include a key that does not exist, or is another account's (KMS shows its tags
+        to that account only): the scan will show whether its volume can be read. Nor do they
+        include AWS managed keys. Raises AccessDeniedError, CloudError.
         """
-        own = {key for key in key_ids if key and _owner(key) in ("", self._account)}
+        own = {key for key in key_ids if key and self.is_own(key)}
         return frozenset(key for key in own if self._has(key, tag))
 
     def is_managed_by_aws(self, key_id: str) -> bool:
-        """Whether AWS manages it, as aws/ebs: a snapshot under such a key cannot be shared.
+        """Whether AWS manages the key, as aws/ebs: a snapshot under such a key cannot be shared.
 
-        One that does not exist, or is another account's, is none. Raises AccessDeniedError,
+        False for a key that does not exist or is another account's. Raises AccessDeniedError,
         CloudError.
         """
         return self._manager(key_id) == "AWS"
 
-    def let_decrypt(self, key_id: str, principal: str, name: str) -> None:
-        """Let a role (its ARN) decrypt what is under a customer's key, by a grant of this name.
+    def is_own(self, key_id: str) -> bool:
+        """Whether the key is this account's: KMS shows its tags to no other account."""
+        return _owner(key_id) in ("", self._account)
 
-        KMS makes no second grant of the same name and contents, so that this may be repeated. A
-        new one can take minutes to be seen everywhere. Raises AccessDeniedError, CloudError.
+    def let_decrypt(self, key_id: str, principal: str, name: str) -> None:
+        """Let a role (its ARN) decrypt data under a customer's key, by a grant of this name.
+
+        KMS creates no second grant of the same name and contents, so the call is idempotent. A new
+        grant can take minutes to be visible everywhere. Raises AccessDeniedError, CloudError.
         """
         client = self._session.client("kms", account=self._account, region=self._region)
-        try:
+        with translated(f"{key_id}: create_grant"):
             client.create_grant(
                 KeyId=key_id, GranteePrincipal=principal, Operations=["Decrypt"], Name=name
             )
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise translate(error, where=f"{key_id}: create_grant") from error
 
     def _manager(self, key_id: str) -> str:
         client = self._session.client("kms", account=self._account, region=self._region)
         try:
-            return str(client.describe_key(KeyId=key_id)["KeyMetadata"]["KeyManager"])
+            answer = client.describe_key(KeyId=key_id)
+            return str(answer.get("KeyMetadata", {}).get("KeyManager", ""))
         except (ClientError, BotoCoreError, OSError) as error:
             fault = translate(error, where=f"{key_id}: describe_key")
             if isinstance(fault, CloudError) and fault.code == "NotFoundException":
                 return ""
             raise fault from error
+
+    def _is_of_aws(self, key_id: str) -> bool:
+        """Whether AWS manages the key; False also where KMS does not answer."""
+        try:
+            return self.is_managed_by_aws(key_id)
+        except (AccessDeniedError, CloudError):
+            return False
 
     def _has(self, key_id: str, tag: str) -> bool:
         client = self._session.client("kms", account=self._account, region=self._region)
@@ -75,15 +86,18 @@ class Kms:
                 fault = translate(error, where=f"{key_id}: list_resource_tags")
                 if isinstance(fault, CloudError) and fault.code == "NotFoundException":
                     return False
+                # Some AWS managed keys show their tags to nobody, and nobody can tag them.
+                if isinstance(fault, AccessDeniedError) and self._is_of_aws(key_id):
+                    return False
                 raise fault from error
-            if any(item["TagKey"] == tag for item in answer.get("Tags", ())):
+            if any(item.get("TagKey") == tag for item in answer.get("Tags", ())):
                 return True
             if not answer.get("Truncated"):
                 return False
-            request["Marker"] = answer["NextMarker"]
+            request["Marker"] = member(answer, "NextMarker", f"{key_id}: list_resource_tags")
 
 
 def _owner(key_id: str) -> str:
-    """The account in a key's ARN; empty for a bare id."""
+    """Return the account in a key's ARN; empty for a bare id."""
     parts = key_id.split(":")
     return parts[4] if len(parts) > 4 else ""

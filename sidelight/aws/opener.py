@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from fs.opener import registry
 
-from sidelight.aws.ebs import open_snapshot
-from sidelight.filesystems.openers import SourcesOpener
+from sidelight.aws.ebs import EbsOptions, open_snapshot
+from sidelight.aws.ec2 import Ec2
+from sidelight.aws.late_answers import LateAnswers
+from sidelight.aws.session import Session
+from sidelight.filesystems.pyfilesystem.openers import SourcesOpener
 
 if TYPE_CHECKING:
     from sidelight.blocks import BlockSource
@@ -19,8 +22,10 @@ class EbsOpener(SourcesOpener):
     protocols = ["ebs"]  # noqa: RUF012 -- as in the base class
 
     def source(self, name: str) -> BlockSource:
-        """One completed snapshot by its id."""
-        return open_snapshot(name)
+        """Open one snapshot by its id; wait while it is pending or too new to be read."""
+        session = Session()
+        late = LateAnswers(Ec2(session, "", session.region))
+        return open_snapshot(name, session.client("ebs"), options=EbsOptions(late=late))
 
 
 def register() -> None:

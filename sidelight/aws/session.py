@@ -10,69 +10,33 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
+from botocore.exceptions import BotoCoreError
 
-from sidelight.aws import turns
-from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
+from sidelight.aws import answers, send_hook, sts_regions
+from sidelight.aws.environment_errors import check_region, environment_error
+from sidelight.aws.faults import translated
+from sidelight.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "AuthFailure",
-        "OptInRequired",  # a region that the account has not enabled
-        "AccountNotFoundException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "InvalidSignatureException",
-    }
-)
-
-# A client is about a megabyte, and an organization has thousands of accounts and regions.
+# EBS direct never answers some requests. AWS's own reader of snapshots (awslabs/coldsnap) has the
+# same timeout in seconds.
+EBS_READ_SECONDS = 12
+READ_SECONDS = 60
+# A client takes about a megabyte, and an organization has thousands of account-regions.
 MOST_CLIENTS = 96
-
-KEY_DENIED = (
-    "the KMS key must let the reading role decrypt: kms:Decrypt in the role's own policy and, for "
-    "a role of another account, in the key's policy or by a grant; see docs/accounts.md"
-)
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-THROTTLES = frozenset(
-    {
-        "RequestThrottledException",
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "SlowDown",
-    }
-)
 
 
 class Session:
-    """Makes boto3 clients, and keeps those used last, for each (service, account, region).
+    """Creates boto3 clients by (service, account, region), and caches the last used ones.
 
-    Endpoints, profiles and regions come from the environment as boto3 reads it. With a `hub` role
-    (its ARN) that is assumed first, and is who we are. For another `account` the role named
-    `role_name` there is assumed from it, with `external_id` and session `tags` where given. A role
-    that is assumed from a role lasts for an hour at most (role chaining): botocore renews it within
-    the clients that are in use, as a scan may take longer.
+    Endpoints, profiles and regions come from the environment as boto3 reads it. A `hub` role (its
+    ARN) is assumed first, and is our own identity. For another `account`, the role named
+    `role_name` there is assumed from it, with `external_id` and session `tags` if they are set. A
+    role that is assumed from a role is valid for an hour at most (role chaining): botocore renews
+    it within the clients in use, as a scan may take longer. `region` is the environment's, or
+    empty.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, each with a default
@@ -86,18 +50,25 @@ class Session:
         tags: Mapping[str, str] | None = None,
         pool: int = 64,
     ) -> None:
-        """`pool`: connections kept for each client. Raises UsageError for an unknown profile."""
-        # boto3 reads AWS_DEFAULT_REGION alone; every other SDK, and the AWS CLI, AWS_REGION first.
+        """`pool`: connections kept open for each client.
+
+        Raises UsageError for an unknown profile, a configuration that cannot be parsed, and an
+        invalid region.
+        """
+        # boto3 reads only AWS_DEFAULT_REGION; other SDKs and the AWS CLI read AWS_REGION first.
         region = region or os.environ.get("AWS_REGION")
-        core = botocore.session.get_session()
-        # The services' models take long to load: once for all sessions.
-        self._models = core.get_component("data_loader")
         try:
+            core = _core()
+            # The services' models take long to load: load them once for all sessions.
+            self._models = core.get_component("data_loader")
             self._own = boto3.Session(
                 botocore_session=core, profile_name=profile, region_name=region
             )
-        except ProfileNotFound as error:
-            raise UsageError(str(error)) from error
+            self.region: str = self._own.region_name or ""
+        except BotoCoreError as error:
+            raise environment_error(error) or UsageError(str(error)) from error
+        if self.region:
+            check_region(self.region)
         self._role_name = role_name
         self._external_id = external_id
         self._hub = hub
@@ -107,11 +78,6 @@ class Session:
         self._sessions: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[str, str, str, int], Any] = {}
 
-    @property
-    def region(self) -> str:
-        """The environment's region, or an empty string."""
-        return self._own.region_name or ""
-
     def client(
         self,
         service: str,
@@ -120,61 +86,75 @@ class Session:
         region: str | None = None,
         attempts: int = 0,
     ) -> Any:
-        """A boto3 client. botocore's own retries are those of its `standard` mode.
+        """Return a boto3 client. botocore's own retries are those of its `standard` mode.
 
         `attempts` in all; 1 for calls that must not be repeated blindly, 0 for the usual number.
 
         Raises UsageError without a region, AccessDeniedError where the role cannot be assumed.
         """
-        # EBS direct's retries are counted and budgeted by its own reader.
+        # The EBS direct reader counts and limits its retries itself.
         attempts = attempts or (1 if service == "ebs" else 6)
+        if region:
+            check_region(region)
         key = (service, account or "", region or "", attempts)
         with self._lock:
             client = self._clients.pop(key, None)
             if client is None:
                 session = self._session_for(account or "", region or self.region)
                 client = self._make(session, service, region, attempts)
-                turns.watch(client)
+                send_hook.watch(client)
             self._clients[key] = client
-            # The least used goes first; who works with it has it still.
+            # Drop the least recently used client; its present users keep their reference.
             while len(self._clients) > MOST_CLIENTS:
                 del self._clients[next(iter(self._clients))]
             return client
 
     def renew(self, account: str | None, client: Any) -> bool:
-        """Forget a client whose credentials AWS calls expired; False where there are no others.
+        """Drop a client whose credentials have expired; False where they cannot be renewed.
 
-        Its role is assumed anew for the next client. Those of the environment are the
-        environment's to renew.
+        Its role is assumed again for the next client. Only the environment itself can renew its
+        own credentials.
         """
         account = account if self._role_name else ""
         with self._lock:
-            keys = [key for key, made in self._clients.items() if made is client]
+            keys = [key for key, cached in self._clients.items() if cached is client]
             for key in keys:
                 del self._clients[key]
-            # Another thread has renewed it already, where it is not the present one.
+            # If the client is not cached any more, another thread has already renewed it.
             if keys:
                 self._sessions.pop(account or "", None)
         return bool(account or self._hub)
+
+    def ask_sts(self, region: str | None, call: Callable[[Any], Any]) -> Any:
+        """Return the result of `call` for an STS client of the region, or of one that knows us.
+
+        Raises botocore's errors, and those of `client`.
+        """
+        regions = self.regions_to_ask(region or self.region)
+        return sts_regions.ask(lambda name: self.client("sts", region=name or None), regions, call)
+
+    def regions_to_ask(self, region: str) -> list[str]:
+        """Return a Region and the one that all accounts of its partition have, in this order."""
+        if not region:
+            return [""]
+        return sts_regions.candidates(region, self._own.get_partition_for_region(region))
 
     def _make(self, session: boto3.Session, service: str, region: str | None, attempts: int) -> Any:
         config = Config(
             max_pool_connections=self._pool,
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=10,
-            read_timeout=60,
+            read_timeout=EBS_READ_SECONDS if service == "ebs" else READ_SECONDS,
         )
         try:
-            # Any: boto3's stubs have an overload a service, and this is all of them.
+            # Any: boto3's stubs have one overload per service, and this call covers all of them.
             make: Any = session.client
             return make(service, region_name=region, config=config)
-        except NoRegionError as error:
-            raise UsageError("no AWS region: set AWS_REGION or give --region") from error
         except (BotoCoreError, ValueError) as error:
-            raise UsageError(str(error)) from error
+            raise environment_error(error) or UsageError(str(error)) from error
 
     def _session_for(self, account: str, region: str) -> boto3.Session:
-        """Whose credentials: our own (the hub's), or the role's in the account."""
+        """Return the session with our own (the hub's) credentials, or the account's role's."""
         account = account if self._role_name else ""
         if not account and not self._hub:
             return self._own
@@ -182,7 +162,7 @@ class Session:
             if account:
                 partition = self._own.get_partition_for_region(region) if region else "aws"
                 arn = f"arn:{partition}:iam::{account}:role/{self._role_name}"
-                # The hub's is made first, from the environment's.
+                # The hub's session is created first, from the environment's.
                 source = self._session_for("", region)
             else:
                 arn, source = self._hub, self._own
@@ -192,39 +172,54 @@ class Session:
     def _assumed(
         self, source: boto3.Session, arn: str, region: str, *, member: bool
     ) -> boto3.Session:
-        """A session of the role; the role is assumed now, and again before that ends."""
+        """Return a session of the role; it is assumed now, and again before it expires."""
         request: dict[str, Any] = {"RoleArn": arn, "RoleSessionName": "sidelight"}
         if member and self._external_id:
             request["ExternalId"] = self._external_id
         if member and self._tags:
             request["Tags"] = [{"Key": key, "Value": self._tags[key]} for key in sorted(self._tags)]
-        # In our own region: in one that only the other account has enabled, STS does not know us.
-        sts = self._make(source, "sts", self.region or region or None, 6)
+        # In our own region: STS of a region that only the other account has enabled refuses us.
+        regions = self.regions_to_ask(self.region or region)
+        clients: dict[str, Any] = {}
+
+        def sts(region: str) -> Any:
+            if region not in clients:
+                clients[region] = self._make(source, "sts", region or None, 6)
+            return clients[region]
 
         def fetch() -> dict[str, str]:
-            answer = sts.assume_role(**request)["Credentials"]
+            answer = sts_regions.ask(sts, regions, lambda one: one.assume_role(**request))
+            answer = answers.member(answer, "Credentials", arn)
             return {
-                "access_key": answer["AccessKeyId"],
-                "secret_key": answer["SecretAccessKey"],
-                "token": answer["SessionToken"],
-                "expiry_time": answer["Expiration"].isoformat(),
+                "access_key": answers.member(answer, "AccessKeyId", arn),
+                "secret_key": answers.member(answer, "SecretAccessKey", arn),
+                "token": answers.member(answer, "SessionToken", arn),
+                "expiry_time": answers.member(answer, "Expiration", arn).isoformat(),
             }
 
         credentials = DeferredRefreshableCredentials(fetch, "sidelight-assume-role")
-        try:
-            # Now: what is denied is to be said of the role, not of the first call made with it.
+        with translated(arn):
+            # Now, so that a denial is reported for the role and not for the first call with it.
             credentials.get_frozen_credentials()
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise translate(error, where=arn) from error
-        core = botocore.session.get_session()
+        core = _core()
         core.register_component("data_loader", self._models)
         resolver = core.get_component("credential_provider")
         resolver.insert_before("env", _Given(credentials))
         return boto3.Session(botocore_session=core, region_name=self._own.region_name)
 
 
+def _core() -> Any:
+    """Return a botocore session that uses STS's regional endpoints.
+
+    Opt-in Regions refuse tokens of the global endpoint, and a configuration may still name it.
+    """
+    core = botocore.session.get_session()
+    core.set_config_variable("sts_regional_endpoints", "regional")
+    return core
+
+
 class _Given(CredentialProvider):
-    """Credentials that are there already, as botocore's chain of providers takes them."""
+    """A provider of existing credentials for botocore's chain of providers."""
 
     METHOD = CANONICAL_NAME = "sidelight-assume-role"
 
@@ -233,28 +228,10 @@ class _Given(CredentialProvider):
         self._credentials = credentials
 
     def load(self) -> Any:
-        """They."""
+        """Return the credentials."""
         return self._credentials
 
 
 def known_regions() -> list[str]:
-    """All regions of AWS's first partition that boto3 knows, enabled or not."""
+    """Return all regions of AWS's first partition that boto3 knows, enabled or not."""
     return boto3.Session().get_available_regions("ec2")
-
-
-def translate(error: Exception, *, where: str) -> SidelightError:
-    """The Sidelight error for a botocore one; `where` are its coordinates."""
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return AccessDeniedError(
-            "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            where=where,
-        )
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        message = error.response.get("Error", {}).get("Message", "") or str(error)
-        if code in DENIED and error.response.get("Reason") == "DEPENDENCY_ACCESS_DENIED":
-            return AccessDeniedError(f"{code}: {message} ({KEY_DENIED})", where=where)
-        if code in DENIED:
-            return AccessDeniedError(f"{code}: {message}", where=where)
-        return CloudError(f"{code}: {message}", where=where, code=code)
-    return CloudError(str(error), where=where)

@@ -1,32 +1,31 @@
-"""Who we are."""
+"""The identity of our credentials."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sidelight.aws.session import translate
+from sidelight.aws.answers import member
+from sidelight.aws.faults import translated
 
 if TYPE_CHECKING:
     from sidelight.aws.session import Session
 
 
 def account(session: Session, *, region: str | None = None) -> str:
-    """The account of the environment's credentials, of 12 digits.
+    """Return the account id of the environment's credentials, 12 digits.
 
     Raises AccessDeniedError without credentials, CloudError.
     """
-    return str(_identity(session, region)["Account"])
+    return str(member(_identity(session, region), "Account", "sts get_caller_identity"))
 
 
 def principal(session: Session, *, region: str | None = None) -> str:
-    """The ARN by which a policy or a grant names us: of an assumed role, the role's own.
+    """Return the ARN by which a policy or a grant names us; for an assumed role, the role's.
 
     Raises AccessDeniedError, CloudError.
     """
-    arn = str(_identity(session, region)["Arn"])
-    # arn:aws:sts::123456789012:assumed-role/NAME/SESSION; a role's path is not told.
+    arn = str(member(_identity(session, region), "Arn", "sts get_caller_identity"))
+    # arn:aws:sts::123456789012:assumed-role/NAME/SESSION; it does not contain the role's path.
     start, slash, rest = arn.partition(":assumed-role/")
     if not slash:
         return arn
@@ -34,7 +33,5 @@ def principal(session: Session, *, region: str | None = None) -> str:
 
 
 def _identity(session: Session, region: str | None) -> Any:
-    try:
-        return session.client("sts", region=region).get_caller_identity()
-    except (ClientError, BotoCoreError, OSError) as error:
-        raise translate(error, where="sts get_caller_identity") from error
+    with translated("sts get_caller_identity"):
+        return session.ask_sts(region, lambda client: client.get_caller_identity())

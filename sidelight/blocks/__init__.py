@@ -2,7 +2,7 @@
 
 from sidelight.blocks.cache import BlockCache, BlockFetcher
 from sidelight.blocks.image import ImageFile
-from sidelight.blocks.plan import Extent, read_in_physical_order
+from sidelight.blocks.read_order import Extent, read_in_physical_order
 from sidelight.blocks.source import BlockSource
 from sidelight.blocks.views import OverlaySource, SliceSource
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from sidelight.blocks.allocation import keep_blocks_apart
+from sidelight.blocks.malloc_tuning import keep_blocks_apart
 from sidelight.errors import OutOfRangeError
 
 if TYPE_CHECKING:

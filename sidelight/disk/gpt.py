@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sidelight.disk import gpt_layout as layout
-from sidelight.disk.region import Partition
+from sidelight.disk.volume_slice import Partition
 from sidelight.errors import DamagedError, NotRecognisedError, SourceError
 from sidelight.model import Problem
 

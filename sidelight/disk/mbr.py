@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidelight.disk.region import Partition
+from sidelight.disk.volume_slice import Partition
 from sidelight.errors import DamagedError, NotRecognisedError, SourceError
 from sidelight.model import Problem
 
@@ -38,7 +38,7 @@ MAX_LOGICAL = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MbrEntry:
     """One slot of a table; `first` and `count` in sectors."""
 
     type: int
@@ -47,18 +47,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MbrTable:
     """A primary table. `signature` is the disk's, from which PARTUUIDs are made."""
 
     signature: int
-    entries: tuple[Entry, ...]
+    entries: tuple[MbrEntry, ...]
 
     @property
     def protective(self) -> bool:
         """Whether a GPT is to be used: any slot protective, as a hybrid MBR has it too."""
         return any(entry.type == PROTECTIVE for entry in self.entries)
 
-    def partition(self, number: int, entry: Entry, sector: int) -> Partition:
+    def partition(self, number: int, entry: MbrEntry, sector: int) -> Partition:
         """The entry as a partition, with `sector` bytes a sector."""
         uuid = f"{self.signature:08x}-{number:02x}" if self.signature else ""
         return Partition(
@@ -71,7 +71,7 @@ class Table:
         return not any(entry.count for entry in self.entries)
 
 
-def read_table(source: BlockSource) -> Table:
+def read_table(source: BlockSource) -> MbrTable:
     """The primary table. Raises NotRecognisedError where sector 0 holds none, SourceError."""
     if source.size < SECTOR:
         raise NotRecognisedError("no MBR: smaller than a sector", where=source.name)
@@ -79,18 +79,18 @@ def read_table(source: BlockSource) -> Table:
     entries = _slots(raw)
     if entries is None:
         raise NotRecognisedError("no MBR", where=source.name)
-    return Table(DISK_SIGNATURE.unpack_from(raw, DISK_SIGNATURE_OFFSET)[0], entries)
+    return MbrTable(DISK_SIGNATURE.unpack_from(raw, DISK_SIGNATURE_OFFSET)[0], entries)
 
 
 def partitions(
-    source: BlockSource, table: Table, sector: int, problems: list[Problem]
+    source: BlockSource, table: MbrTable, sector: int, problems: list[Problem]
 ) -> list[Partition]:
     """Primary partitions (1-4) and logical ones (from 5 on); no extended ones.
 
     `sector` is the disk's logical sector size in bytes.
     """
     found: list[Partition] = []
-    logical: list[Entry] = []
+    logical: list[MbrEntry] = []
     for slot, entry in enumerate(table.entries):
         if not entry.count:
             continue
@@ -102,7 +102,7 @@ def partitions(
     return found + [table.partition(number, entry, sector) for number, entry in numbered]
 
 
-def _slots(raw: bytes) -> tuple[Entry, ...] | None:
+def _slots(raw: bytes) -> tuple[MbrEntry, ...] | None:
     if raw[MAGIC_OFFSET : MAGIC_OFFSET + 2] != MAGIC:
         return None
     entries = []
@@ -112,15 +112,15 @@ def _slots(raw: bytes) -> tuple[Entry, ...] | None:
         if status not in STATUSES:
             # The kernel takes this for a boot sector's code, not for a table.
             return None
-        entries.append(Entry(kind, first, count))
+        entries.append(MbrEntry(kind, first, count))
     return tuple(entries)
 
 
 def _follow(
     source: BlockSource,
     sector: int,
-    extended: Entry,
-    found: list[Entry],
+    extended: MbrEntry,
+    found: list[MbrEntry],
     problems: list[Problem],
 ) -> None:
     """Follow one chain of extended boot records; each names one partition and the next record."""
@@ -138,7 +138,7 @@ def _follow(
         here = extended.first + links[0] if links else None
 
 
-def _record(source: BlockSource, sector: int, here: int, seen: set[int]) -> tuple[Entry, ...]:
+def _record(source: BlockSource, sector: int, here: int, seen: set[int]) -> tuple[MbrEntry, ...]:
     """The extended boot record at sector `here`. Raises DamagedError, SourceError."""
     if here in seen:
         raise DamagedError("the chain of logical partitions runs in a circle")
@@ -151,7 +151,7 @@ def _record(source: BlockSource, sector: int, here: int, seen: set[int]) -> tupl
     return slots
 
 
-def _data(slots: Sequence[Entry], extended: Entry, here: int) -> Iterator[Entry]:
+def _data(slots: Sequence[MbrEntry], extended: MbrEntry, here: int) -> Iterator[MbrEntry]:
     """The data partitions of one extended boot record at sector `here`, with absolute sectors."""
     end = extended.first + extended.count
     for slot, entry in enumerate(slots):
@@ -161,4 +161,4 @@ def _data(slots: Sequence[Entry], extended: Entry, here: int) -> Iterator[Entry]
         # Slots 3 and 4 are not used by the format; the kernel believes them only inside.
         if slot >= 2 and not extended.first <= first <= first + entry.count <= end:
             continue
-        yield Entry(entry.type, first, entry.count)
+        yield MbrEntry(entry.type, first, entry.count)

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sidelight.disk.region import Signature
+from sidelight.disk.volume_slice import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,6 @@ _U64 = struct.Struct("<Q")
 # (offset, bytes, kind), in the order in which they are looked for.
 MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"LUKS\xba\xbe", "crypto_LUKS"),
-    (0, b"verity\0\0", "DM_verity_hash"),
     (0, b"dmvdo001", "vdo"),
     (0, b"hsqs", "squashfs"),
     (0, b"cxsb", "squashfs"),
@@ -134,6 +133,11 @@ def _magic(head: bytes) -> Signature | None:
     return None
 
 
+def _verity(head: bytes) -> Signature | None:
+    # After the filesystems: ext leaves these bytes free, and such a one is no hash tree.
+    return Signature("DM_verity_hash") if head.startswith(b"verity\0\0") else None
+
+
 def _xfs(head: bytes) -> Signature | None:
     # XFS on-disk format, "Superblocks": magic, block size, data blocks; UUID at 32, label at 108.
     if head[:4] != b"XFSB" or len(head) < 512:
@@ -200,6 +204,7 @@ PROBES: tuple[Callable[[bytes], Signature | None], ...] = (
     _magic,
     _xfs,
     _ext,
+    _verity,
     _swap,
     _vfat,
     _zfs,

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import SliceSource
-from sidelight.disk import gpt_layout, mbr, tables
+from sidelight.disk import gaps, gpt_layout, mbr, partition_tables
+from sidelight.disk.device_names import UNKNOWN, device_names, logical_volume_names
 from sidelight.disk.lvm import logical_volumes
-from sidelight.disk.names import UNKNOWN, device_names, logical_volume_names
-from sidelight.disk.region import Region, Signature
 from sidelight.disk.signatures import (
     INERT,
     LVM_MEMBER,
@@ -18,6 +17,7 @@ from sidelight.disk.signatures import (
     identify,
     identify_end,
 )
+from sidelight.disk.volume_slice import Signature, VolumeSlice
 from sidelight.errors import SourceError
 from sidelight.model import Problem
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.blocks import BlockSource
-    from sidelight.disk.names import Attachment
-    from sidelight.disk.region import Partition
+    from sidelight.disk.device_names import Attachment
+    from sidelight.disk.volume_slice import Partition
 
 # A volume may be a member of another group: a virtual machine's disk on its host.
 MOST_LEVELS = 4
@@ -39,7 +39,7 @@ def volumes(
     sources: Sequence[BlockSource],
     problems: list[Problem],
     attachments: Sequence[Attachment] = (),
-) -> list[Region]:
+) -> list[VolumeSlice]:
     """Partitions, logical volumes and whole-disk filesystems of one machine's disks.
 
     `attachments` are the disks' own, in their order, where known. What is recognised but cannot
@@ -49,21 +49,29 @@ def volumes(
     """
     for source in sources:
         source.prefetch([(0, 1), (source.size - 1, 1)])
-    regions: list[Region] = []
+    regions: list[VolumeSlice] = []
     for disk, source in enumerate(sources):
         attached = attachments[disk] if disk < len(attachments) else UNKNOWN
         try:
-            found = tables.partitions(source, problems)
+            found = partition_tables.partitions(source, problems)
         except SourceError as error:
             problems.append(Problem(source.name, error.what))
             continue
         regions += [_region(source, disk, partition, attached) for partition in found]
         if not found:
             regions.append(
-                Region(source, source.name, disk, device_names=device_names(disk, None, attached))
+                VolumeSlice(
+                    source,
+                    source.name,
+                    disk,
+                    device_names=device_names(disk, None, attached),
+                    start=0,
+                )
             )
     named = _recognised(regions, problems)
-    offered: list[Region] = []
+    for disk, source in enumerate(sources):
+        named += _outside(source, disk, named, problems)
+    offered: list[VolumeSlice] = []
     for _ in range(MOST_LEVELS):
         offered += [region for region in named if region.kind != LVM_MEMBER]
         members = [region for region in named if region.kind == LVM_MEMBER]
@@ -76,7 +84,55 @@ def volumes(
     return offered
 
 
-def _logical(members: list[Region], problems: list[Problem]) -> list[Region]:
+def _outside(
+    source: BlockSource, disk: int, named: list[VolumeSlice], problems: list[Problem]
+) -> list[VolumeSlice]:
+    """What lies on a disk outside of all partitions, and behind the ends of their filesystems."""
+    own = [region for region in named if region.disk == disk and region.start is not None]
+    claimed = []
+    for region in own:
+        start, size = region.start or 0, region.source.size
+        if region.kind == "blank":
+            continue  # nothing begins there; something may further on
+        claimed.append((start, start + min(size, region.extent or size)))
+    found = []
+    for stray in gaps.strays(source, gaps.unclaimed(source.size, claimed)):
+        signature = stray.signature
+        name = f"{source.name}/at {stray.start >> 20} MiB"
+        if signature.kind not in READABLE:
+            what = f"unsupported: {signature.kind} outside of any partition"
+            problems.append(Problem(name, what))
+            continue
+        piece = SliceSource(source, stray.start, stray.end - stray.start, name)
+        region = VolumeSlice(piece, name, disk, start=stray.start)
+        found.append(_with(region, signature))
+    if any(region.partition is not None for region in own):
+        _note_beside_the_table(source, problems)
+    return found
+
+
+def _note_beside_the_table(source: BlockSource, problems: list[Problem]) -> None:
+    """A filesystem of the whole disk, whose first bytes leave room for a partition table."""
+    try:
+        kind = identify(source).kind
+    except SourceError:
+        return  # the table was read: the first block is there
+    if kind in READABLE:
+        what = f"unsupported: {kind} of the whole disk beside its partition table"
+        problems.append(Problem(source.name, what))
+
+
+def _with(region: VolumeSlice, signature: Signature) -> VolumeSlice:
+    return replace(
+        region,
+        kind=signature.kind,
+        uuid=signature.uuid,
+        label=signature.label,
+        extent=signature.extent,
+    )
+
+
+def _logical(members: list[VolumeSlice], problems: list[Problem]) -> list[VolumeSlice]:
     regions = []
     for volume in logical_volumes([region.source for region in members], problems):
         name = f"{volume.group}/{volume.name}"
@@ -84,13 +140,15 @@ def _logical(members: list[Region], problems: list[Problem]) -> list[Region]:
         by_uuid = "/dev/disk/by-id/dm-uuid-LVM-" + volume.uuid.replace("-", "")
         names = (*logical_volume_names(volume.group, volume.name), by_uuid)
         disk = disks.pop() if len(disks) == 1 else -1
-        regions.append(Region(volume.source, name, disk, lv=name, device_names=names))
+        regions.append(VolumeSlice(volume.source, name, disk, lv=name, device_names=names))
     return regions
 
 
-def _region(source: BlockSource, disk: int, partition: Partition, attached: Attachment) -> Region:
+def _region(
+    source: BlockSource, disk: int, partition: Partition, attached: Attachment
+) -> VolumeSlice:
     name = f"{source.name}/p{partition.number}"
-    return Region(
+    return VolumeSlice(
         SliceSource(source, partition.start, partition.size, name),
         name,
         disk,
@@ -100,10 +158,11 @@ def _region(source: BlockSource, disk: int, partition: Partition, attached: Atta
         partition.type,
         partition.attributes,
         device_names=device_names(disk, partition.number, attached),
+        start=partition.start,
     )
 
 
-def _recognised(regions: list[Region], problems: list[Problem]) -> list[Region]:
+def _recognised(regions: list[VolumeSlice], problems: list[Problem]) -> list[VolumeSlice]:
     """Name what each region holds."""
     for region in regions:
         region.source.prefetch([(0, 4096)])
@@ -114,13 +173,13 @@ def _recognised(regions: list[Region], problems: list[Problem]) -> list[Region]:
         except SourceError as error:
             problems.append(Problem(region.name, f"cannot be read: {error.what}"))
             continue
-        named = replace(region, kind=signature.kind, uuid=signature.uuid, label=signature.label)
+        named = _with(region, signature)
         _note(named, problems)
         found.append(named)
     return found
 
 
-def _signature(region: Region) -> Signature:
+def _signature(region: VolumeSlice) -> Signature:
     """The region's signature; its end is read only where an md superblock may be there."""
     source = region.source
     signature = identify(source)
@@ -142,7 +201,7 @@ def _signature(region: Region) -> Signature:
     return signature
 
 
-def _note(region: Region, problems: list[Problem]) -> None:
+def _note(region: VolumeSlice, problems: list[Problem]) -> None:
     kind = region.kind
     if kind in READABLE or kind in INERT or kind == LVM_MEMBER:
         return

@@ -1,12 +1,12 @@
-"""Advisory feeds from their publishers into a directory that `advisories build` reads.
+"""Download advisory feeds from their publishers into a directory that `advisories build` reads.
 
-fetch(sources, into)   bring a directory of sources up to date: the only HTTP besides AWS's
-SOURCES                which sources there are, each with its address, format, licence and checksum
+fetch(sources, into)   bring a directory of sources up to date: the only HTTP other than AWS's
+SOURCES                the known sources, each with its address, format, licence and checksum
 """
 
 from __future__ import annotations
 
-from sidelight.download.fetch import Outcome, chosen, fetch
+from sidelight.download.fetch import FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.sources import SOURCES, Source
 
-__all__ = ["SOURCES", "Outcome", "Source", "chosen", "fetch"]
+__all__ = ["SOURCES", "FetchOutcome", "Progress", "Source", "chosen", "fetch", "known_size"]

@@ -1,7 +1,7 @@
-"""One GET over HTTP: TLS verified, proxies of the environment, redirects that stay as safe.
+"""One GET over HTTP: verified TLS, the environment's proxies, no redirects away from TLS.
 
-Nothing is decoded here: a body arrives as the server sent it, so that its length, its digest and
-the place to go on from are those of the file itself.
+Nothing is decoded here: a body is as the server sent it, so that its length, its digest and the
+offset to resume from are those of the file itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    IncompleteRead,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from sidelight.errors import DownloadError
 
@@ -24,17 +35,21 @@ if TYPE_CHECKING:
 
 _REDIRECTS = 5
 _REDIRECTED = frozenset({301, 302, 303, 307, 308})
-_CONNECT = 10.0  # seconds until a connection stands
+_CONNECT = 10.0  # seconds until a connection is established
 _SILENCE = 30.0  # seconds without a byte, after which a body has stalled
 AGENT = "Sidelight (advisory feeds)"
 
 
 class InterruptedBodyError(DownloadError):
-    """The connection failed, or ended before the body did: worth another try."""
+    """The connection failed, or ended before the body: a retry is useful."""
+
+
+class UnreachableError(InterruptedBodyError):
+    """No answer at the publisher's or the proxy's address, or no address: one more try."""
 
 
 class Client:
-    """Connections to publishers; may be used by several threads."""
+    """Connections to publishers. Safe to share between threads."""
 
     def __init__(self, *, connect: float = _CONNECT, silence: float = _SILENCE) -> None:
         self._timeout = urllib3.Timeout(connect=connect, read=silence)
@@ -55,20 +70,23 @@ class Client:
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
-        """The final answer to a GET, its body not yet read.
+        """Open the final answer to a GET, with its body not read yet.
 
-        Raises InterruptedBodyError where the connection fails, also while the body is read within
-        the `with`; DownloadError for redirects without end or away from TLS.
+        Raises InterruptedBodyError if the connection fails, also while the body is read within the
+        `with`; DownloadError for endless redirects or one away from TLS.
         """
         response: BaseHTTPResponse | None = None
         try:
             response = self._followed(url, headers)
             yield response
         except HTTPError as error:
-            raise InterruptedBodyError(_reason(error), where=url) from error
+            cause = _cause(error)
+            is_unreachable = isinstance(cause, (NewConnectionError, ConnectTimeoutError))
+            kind = UnreachableError if is_unreachable else InterruptedBodyError
+            raise kind(_reason(cause, url), where=url) from error
         finally:
             if response is not None:
-                response.close()  # its rest is not wanted: the connection is given up
+                response.close()  # the rest is not needed: the connection is closed
 
     def _followed(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         at = url
@@ -92,5 +110,27 @@ class Client:
         raise DownloadError(f"redirected more than {_REDIRECTS} times", where=url)
 
 
-def _reason(error: Exception) -> str:
-    return f"the connection failed: {error}"[:300]
+def _cause(error: BaseException) -> BaseException:
+    """Return the cause of a proxy's or a protocol's error."""
+    inner = getattr(error, "original_error", None) or getattr(error, "reason", None)
+    return inner if isinstance(inner, HTTPError) else error
+
+
+def _reason(error: BaseException, url: str) -> str:
+    """Return the reason of an error, without urllib3's names of its objects."""
+    host = urlsplit(url).hostname
+    known: tuple[tuple[type[BaseException], str], ...] = (
+        (NameResolutionError, f"the name {getattr(error, '_host', host)} cannot be resolved"),
+        # `HTTPSConnection(…): Failed to establish a new connection: [Errno 111] Connection refused`
+        (NewConnectionError, f"{host} cannot be reached: {str(error).rpartition('] ')[2][:100]}"),
+        (ConnectTimeoutError, f"{host} did not accept a connection in time"),
+        (ReadTimeoutError, f"{host} sent nothing for too long"),
+        (SSLError, f"TLS failed: {str(error)[:150]}"),
+        (ProxyError, f"the proxy failed: {str(getattr(error, 'original_error', error))[:150]}"),
+    )
+    other = f"the connection failed: {str(error).rpartition('>: ')[2][:150]}"
+    cut = error.args[-1] if isinstance(error, ProtocolError) and error.args else None
+    if isinstance(cut, IncompleteRead):
+        missing = cut.expected or 0
+        other = f"the connection ended after {cut.partial} of {cut.partial + missing} bytes"
+    return next((text for kind, text in known if isinstance(error, kind)), other)

@@ -1,6 +1,7 @@
-"""Whether a download is what its name says, by its first bytes.
+"""Check by its first bytes whether a download is of the type of its name.
 
-A proxy's login page comes with status 200: what it would replace is kept, and it is told at once.
+A proxy's login page arrives with status 200: the earlier file is kept, and the error is reported at
+once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BLANKS = b" \t\r\n\xef\xbb\xbf"
 
 
 def check(path: Path, name: str) -> None:
-    """Raise DownloadError where the file at `path` cannot be one that is called `name`."""
+    """Raise DownloadError if the file at `path` cannot be a file called `name`."""
     with path.open("rb") as stream:
         start = stream.read(256)
     ending = next((ending for ending in _BEGINNINGS if name.endswith(ending)), "")

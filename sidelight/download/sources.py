@@ -1,9 +1,9 @@
-"""The sources that are known: a written tuple, each with all that a reader of it should know.
+"""The known sources: a written tuple, each with the facts that its reader needs.
 
-`kind` is how its files are found from `base`: see chains.py. `checksum` is what the publisher gives
-to check a download by: `repomd` (digests in the repository's index), `x-goog-hash` (a header with
-an MD5), `.sha256` (a file beside it); nothing else than TLS where it is empty. Licences are the
-data's own; "unstated" where the publisher says nothing.
+`kind` is the way from `base` to its files: see resolvers.py. `checksum` is the publisher's means to
+check a download: `repomd` (digests in the repository's index), `x-goog-hash` (a header with an
+MD5), `.sha256` (a file next to it); empty for TLS alone. Licences are the data's own; "unstated" if
+the publisher does not state one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _GITHUB = "https://github.com"
 
 
 class Source(NamedTuple):
-    """One source. `file` is its path below `base`, or what a kind of its own needs.
+    """One source. `file` is its path below `base`, or another value that its kind needs.
 
-    `usual` sources are those that are fetched where none is named: together they speak of every
-    system and language that an inventory knows, and none of them repeats what others say.
+    `usual` sources are fetched if none is named: together they cover every system and language that
+    an inventory knows, and none of them repeats another's records.
     """
 
     name: str

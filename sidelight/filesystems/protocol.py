@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from sidelight.model import Problem
 
 
-class Kind(IntEnum):
+class InodeKind(IntEnum):
     """The type of an inode, by the numbers that ext and XFS write in directory entries."""
 
     UNKNOWN = 0
@@ -25,9 +26,24 @@ class Kind(IntEnum):
     SYMLINK = 7
 
 
+# By the mode's file type: `stat.S_IFMT(mode)`.
+KINDS = {
+    stat.S_IFIFO: InodeKind.FIFO,
+    stat.S_IFCHR: InodeKind.CHARACTER,
+    stat.S_IFDIR: InodeKind.DIRECTORY,
+    stat.S_IFBLK: InodeKind.BLOCK,
+    stat.S_IFREG: InodeKind.REGULAR,
+    stat.S_IFLNK: InodeKind.SYMLINK,
+    stat.S_IFSOCK: InodeKind.SOCKET,
+}
+
 # (name, inode number, kind): a plain tuple, since a walk makes one for each path of a machine.
 # The name is bytes as on disk: it need not be UTF-8.
 Entry = tuple[bytes, int, int]
+
+# Entries of one directory that are kept, some 150 bytes each; the rest of it is not read.
+MOST_ENTRIES = 2_000_000
+TOO_MANY = f"a directory of more than {MOST_ENTRIES} entries: the rest is not read"
 
 # (inode number, offset, length): a part of a regular file.
 Piece = tuple[int, int, int]
@@ -40,7 +56,7 @@ class Inode(NamedTuple):
     """
 
     number: int
-    kind: Kind
+    kind: InodeKind
     mode: int  # permission bits and file type, as in st_mode
     uid: int
     gid: int
@@ -117,12 +133,16 @@ class ReadsAhead(Protocol):
 
 
 class Subvolume(NamedTuple):
-    """One tree of several within a filesystem. `path` has no slashes at its ends."""
+    """One tree of several within a filesystem. `path` has no slashes at its ends.
+
+    `snapshot`: it began as a copy of another.
+    """
 
     id: int
     path: bytes
     root: int  # its root directory's inode number
     read_only: bool
+    snapshot: bool = False
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ ENTRIES_AT_ONCE = 200_000
 # Far beyond any real tree, and short enough that a hostile one cannot make paths of gigabytes.
 MAX_DEPTH = 512
 MAX_PATH = 16 << 10
+MOST_NOTED = 10_000  # Problems of one filesystem to which a walk adds another
 
-_DIRECTORY = int(Kind.DIRECTORY)
+_DIRECTORY = int(InodeKind.DIRECTORY)
+_MORE = f"more than {MOST_NOTED} problems of its directories"
 _REFUSED = frozenset({b"", b".", b".."})
 
 
@@ -55,7 +57,7 @@ def walk(
             given.append((path, number, entries))
             for child, where in subdirectories(fs, path, entries, noted):
                 if child in seen:
-                    noted.append(_met_twice(fs, where, child))
+                    note(noted, _met_twice(fs, where, child))
                 elif skip is None or not skip(where):
                     seen.add(child)
                     below[child] = where
@@ -99,9 +101,17 @@ def subdirectories(
         if kind == _DIRECTORY:
             where = prefix + name
             if len(where) > MAX_PATH:
-                problems.append(Problem(shown(fs, where[:64] + b"..."), "the path is too long"))
+                note(problems, Problem(shown(fs, where[:64] + b"..."), "the path is too long"))
             else:
                 yield number, where
+
+
+def note(problems: list[Problem], problem: Problem) -> None:
+    """Add a Problem of one entry; where there are very many already, only that there are more."""
+    if len(problems) < MOST_NOTED:
+        problems.append(problem)
+    elif problems[-1].what != _MORE:
+        problems.append(Problem(problem.where.partition(":")[0], _MORE))
 
 
 def too_deep(fs: Filesystem, path: bytes) -> Problem:
@@ -127,7 +137,7 @@ def _possible(
         name = entry[0]
         if name in _REFUSED or b"/" in name or b"\0" in name:
             where = f"{fs.source_name}: directory inode {number}"
-            problems.append(Problem(where, f"an entry named {name[:64]!r} was left out"))
+            note(problems, Problem(where, f"an entry named {name[:64]!r} was left out"))
         else:
             kept.append(entry)
     return kept

@@ -1,7 +1,7 @@
 """Which files may be Go or Rust programs, found without reading whole files.
 
-The names first (an object with a source file's suffix is none), then mode and size from the inodes,
-read in batches; the magic number last, for what no OS package owns.
+Mode and size from the inodes, read in batches, as the kernel goes by: a program may be called
+`photo.png`. The magic number last, for what no OS package owns.
 """
 
 from __future__ import annotations
@@ -9,35 +9,25 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from sidelight.filesystems.protocol import Kind
-from sidelight.inventory.treefile import Place
+from sidelight.filesystems.protocol import InodeKind
+from sidelight.inventory.treefile import WantedFileRef
 
 if TYPE_CHECKING:
     from sidelight.filesystems.protocol import Entry, Filesystem
-    from sidelight.inventory.treefile import Root
+    from sidelight.inventory.treefile import TreeRoot
 
 ELF = b"\x7fELF"
 HEAD = 64  # bytes of an ELF header
 _EXECUTABLE = 0o111
 # The least Go program is ten times larger, and so is a Rust one with its crates' list.
 MIN_SIZE = 32 << 10
-# Candidates whose inodes are looked at together: more would only hold memory.
-BATCH = 4_000
+# Files that wait for a look at their inodes, some 150 bytes each. Inode numbers are in the order of
+# the disk, so with many the blocks of inode tables are swept once and not for each few directories.
+BATCH = 100_000
+AT_ONCE = 4_000  # inodes that are decoded together
 _NAMES = 1024  # bytes; what the names of a program's sections hardly exceed
 _MOST_SECTIONS = 256 << 10  # bytes of section headers that are fetched ahead
 _MOST_OFFSET = 1 << 40
-
-_NO_PROGRAM = frozenset(
-    b".py .pyc .pyi .pyo .js .mjs .cjs .ts .mts .cts .tsx .jsx .map .json .html .htm .css .scss .md"
-    b" .rst .txt .h .hpp .hh .c .cc .cpp .cxx .go .rs .java .class .rb .pl .pm .php .xml .yml"
-    b" .yaml .toml .ini .cfg .conf .svg .png .jpg .jpeg .gif .ico .gz .xz .bz2 .zst .zip .tar .tgz"
-    b" .jar .war .ear .whl .gem .deb .rpm .apk .po .mo .pot .log .csv .list .md5sums .sh .bash .bat"
-    b" .ps1 .cmd .a .o .la .pc .cmake .m4 .ttf .woff .woff2 .eot .pdf .sqlite .db .pem .crt .key"
-    b" .service .desktop .mp3 .mp4 .webp .wasm .dll .lock .flow .el .elc .tcl .lua .vim .rds .ko"
-    b" .postinst .postrm .preinst .prerm .triggers .shlibs .symbols .templates .conffiles".split()
-)
-# Directories whose nameless files are objects, not programs.
-_NO_PROGRAMS_IN = (b"/.git/", b"/__pycache__", b"/_cacache/", b"/.cache/pip/")
 
 
 def sections_of(head: bytes) -> tuple[int, int]:
@@ -58,45 +48,60 @@ def sections_of(head: bytes) -> tuple[int, int]:
 
 
 class Sieve:
-    """Gathers candidates from directory entries, and keeps those that their inodes confirm."""
+    """Gathers candidates from directory entries, and keeps those that their inodes confirm.
 
-    def __init__(self, kept: list[Place]) -> None:
-        """`kept` is filled, a batch at a time: call `flush` at the end."""
+    `more`: how many were found beyond the most that may be kept.
+    """
+
+    def __init__(self, kept: list[WantedFileRef], most: int) -> None:
+        """`kept` is filled, a batch at a time, with `most` places: call `flush` at the end."""
+        self.more = 0
         self._kept = kept
-        self._waiting: list[tuple[Root, bytes, Filesystem, Entry]] = []
+        self._most = most
+        self._waiting: list[tuple[TreeRoot, bytes, Filesystem, list[Entry]]] = []
+        self._count = 0
 
-    def add(self, root: Root, directory: bytes, fs: Filesystem, entries: list[Entry]) -> None:
+    def add(self, root: TreeRoot, directory: bytes, fs: Filesystem, entries: list[Entry]) -> None:
         """The files of one directory (its path within its root)."""
-        if any(part in directory for part in _NO_PROGRAMS_IN):
-            return
-        for entry in entries:
-            if entry[2] != Kind.REGULAR:
-                continue
-            name = entry[0]
-            dot = name.rfind(b".")
-            if dot > 0 and name[dot:].lower() in _NO_PROGRAM:
-                continue
-            self._waiting.append((root, directory, fs, entry))
-        if len(self._waiting) >= BATCH:
-            self.flush()
+        files = [entry for entry in entries if entry[2] == _REGULAR]
+        for begin in range(0, len(files), BATCH):
+            part = files[begin : begin + BATCH]
+            self._waiting.append((root, directory, fs, part))
+            self._count += len(part)
+            if self._count >= BATCH:
+                self.flush()
 
     def flush(self) -> None:
         """Look at the inodes of those that wait."""
         by_fs: dict[int, tuple[Filesystem, list[int]]] = {}
-        for _, _, fs, entry in self._waiting:
-            by_fs.setdefault(id(fs), (fs, []))[1].append(entry[1])
-        modes = {
-            key: {
-                number
-                for number, inode in fs.inodes(numbers).items()
-                if inode.kind == Kind.REGULAR
-                and inode.mode & _EXECUTABLE
-                and inode.size >= MIN_SIZE
-            }
-            for key, (fs, numbers) in by_fs.items()
-        }
-        for root, directory, fs, (name, inode, _) in self._waiting:
-            if inode in modes[id(fs)]:
-                path = directory + b"/" + name if directory else name
-                self._kept.append(Place(root, path, fs, inode, None))
+        for _, _, fs, entries in self._waiting:
+            numbers = by_fs.setdefault(id(fs), (fs, []))[1]
+            numbers += [entry[1] for entry in entries]
+        programs = {key: _programs(fs, numbers) for key, (fs, numbers) in by_fs.items()}
+        for root, directory, fs, entries in self._waiting:
+            found = programs[id(fs)]
+            for name, inode, _ in entries:
+                if inode in found:
+                    self._keep(root, directory + b"/" + name if directory else name, fs, inode)
         self._waiting.clear()
+        self._count = 0
+
+    def _keep(self, root: TreeRoot, path: bytes, fs: Filesystem, inode: int) -> None:
+        if len(self._kept) < self._most:
+            self._kept.append(WantedFileRef(root, path, fs, inode, None))
+        else:
+            self.more += 1
+
+
+def _programs(fs: Filesystem, numbers: list[int]) -> set[int]:
+    """Those of these inodes that the kernel would run and that are large enough."""
+    numbers.sort()
+    return {
+        number
+        for begin in range(0, len(numbers), AT_ONCE)
+        for number, inode in fs.inodes(numbers[begin : begin + AT_ONCE]).items()
+        if inode.mode & _EXECUTABLE and inode.size >= MIN_SIZE and inode.kind == InodeKind.REGULAR
+    }
+
+
+_REGULAR = int(InodeKind.REGULAR)

@@ -13,17 +13,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
 from sidelight.inventory.purl import format_purl
-from sidelight.model import Package
+from sidelight.model import Package, Problem
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LIMIT = 4 << 20  # bytes of one configuration file
+MAX_TEXT = 32 << 20  # bytes of all configuration files together
+MAX_IMAGES = 256  # kernel images in /boot
+MAX_NAME = 128  # characters of a kernel package's name
+MAX_FILE_NAME = 255  # Linux's NAME_MAX
 MAX_ENTRIES = 4096
 MAX_LINE = 4096  # characters of a line that opens a menu entry
 
@@ -44,7 +49,8 @@ _NOT_BOOTED = re.compile(r"rescue|\.(?:old|bak|hmac|efi\.signed)$")
 
 def release_of_image(path: str) -> str:
     """`/boot/vmlinuz-6.1.0-18-amd64` -> `6.1.0-18-amd64`; empty for another name or a rescue."""
-    match = _IMAGE.fullmatch(path.rpartition("/")[2])
+    name = path.rpartition("/")[2]
+    match = _IMAGE.fullmatch(name) if len(name) <= MAX_FILE_NAME else None
     return match[1] if match and not _NOT_BOOTED.search(match[1]) else ""
 
 
@@ -74,7 +80,7 @@ class _Menu:
     children: list[_Menu] = field(default_factory=list)
 
 
-_OPENING = re.compile(r"\s*(?:menuentry|submenu)\s+(?:'([^']*)'|\"([^\"]*)\"|(\S+))(.*)\{\s*")
+_OPENING = re.compile(r"\s*(?:menuentry|submenu)\s+(?:'([^']*)'|\"([^\"]*)\"|(\S++))(.*)\{\s*+")
 _ID = re.compile(r"(?:--id|\$menuentry_id_option)[ =]+(?:'([^']*)'|\"([^\"]*)\"|(\S+))")
 _LINUX = re.compile(r"\s*linux(?:16|efi)?\s+(\S+)")
 _DEFAULT = re.compile(r"""\s*set\s+default=["']?([^"'\n]*)["']?""")
@@ -156,7 +162,7 @@ def _chosen(menu: _Menu, default: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _MenuEntry:
     name: str
     version: str
     linux: str
@@ -177,7 +183,7 @@ def _by_entries(text: Mapping[str, str], default: str = "") -> str:
                 for line in content.split("\n")
                 if line.strip() and not line.lstrip().startswith("#")
             )
-            entry = _Entry(
+            entry = _MenuEntry(
                 name.removesuffix(".conf"),
                 fields.get("version", "").strip(),
                 fields.get("linux", "").strip(),
@@ -193,7 +199,7 @@ def _by_entries(text: Mapping[str, str], default: str = "") -> str:
     return _select(entries, default)
 
 
-def _select(entries: Sequence[_Entry], default: str) -> str:
+def _select(entries: Sequence[_MenuEntry], default: str) -> str:
     for entry in entries:
         if default and default in {entry.name, entry.title, entry.release}:
             return entry.release
@@ -212,7 +218,9 @@ def _by_legacy(text: Mapping[str, str]) -> str:
     config = next((text[path] for path in LEGACY if path in text), "")
     default = re.search(r"(?m)^[ \t]*default[ =]+(\d{1,4})", config)
     kernels = [
-        match[1] if (match := re.search(r"(?m)^[ \t]*kernel\s+(?:\([^)]*\))?(\S+)", part)) else ""
+        match[1]
+        if (match := re.search(r"(?m)^[ \t]*kernel[ \t]++(?:\([^)\n]*+\))?(\S+)", part))
+        else ""
         for part in re.split(r"(?m)^[ \t]*title\b", config)[1:MAX_ENTRIES]
     ]
     number = int(default[1]) if default else 0
@@ -250,11 +258,10 @@ def _newest(releases: Sequence[str]) -> str:
 
 
 # Packages of which several versions are installed side by side, each for one kernel.
-_DEB = re.compile(
-    r"linux-(?:[a-z][a-z0-9.-]*?-)?(?:image|modules|modules-extra|headers|image-unsigned|tools|cloud-tools|buildinfo"
-    r"|objects-[a-z0-9-]+?|signatures-[a-z0-9-]+?|main-modules-[a-z0-9-]+?)-"
-    r"(?:unsigned-)?(\d+\.\d+\S*)"
-)
+# `linux-<flavour>-<kind>-<release>`, or with a module's name after the kind.
+_DEB_KINDS = ("image", "modules", "modules-extra", "headers", "tools", "cloud-tools", "buildinfo")
+_DEB_MODULES = ("-objects-", "-signatures-", "-main-modules-")
+_DEB_RELEASE = re.compile(r"-(?=[0-9]{1,9}\.[0-9])")
 _RPM = re.compile(
     r"kernel(?:\d+\.\d+)?(?:-(?:core|modules|modules-core|modules-extra|modules-internal|devel|rt"
     r"|rt-core|rt-modules|rt-modules-core|rt-modules-extra|rt-devel|64k|64k-core|64k-modules"
@@ -272,7 +279,8 @@ def mark(packages: Sequence[Package], release: str) -> list[Package]:
     Where no installed package is the booted kernel's (one built by hand), none is marked: an
     unmarked kernel counts.
     """
-    marks = [_belongs(package, release) for package in packages] if release else []
+    tests = [_test(package) for package in packages] if release else []
+    marks = [None if test is None else test(release) for test in tests]
     if True not in marks:
         return list(packages)
     return [
@@ -281,42 +289,62 @@ def mark(packages: Sequence[Package], release: str) -> list[Package]:
     ]
 
 
-def built_by_hand(packages: Sequence[Package], images: Sequence[str]) -> list[Package]:
-    """The kernels of images in /boot for which no installed package stands.
+def built_by_hand(
+    packages: Sequence[Package], images: Sequence[str]
+) -> tuple[list[Package], list[Problem]]:
+    """The kernels of images in /boot for which no installed package is known.
 
     `images`: paths without the leading slash. An image without a number in its name is of no
-    known release.
+    known release. Of more than MAX_IMAGES the first are looked at, and a Problem says so.
     """
+    numbered = [path for path in images if _NUMBERED.match(release_of_image(path))]
+    problems = []
+    if len(numbered) > MAX_IMAGES:
+        what = f"{len(numbered)} kernel images; {MAX_IMAGES} of them are looked at"
+        problems.append(Problem(f"/{IMAGES}", what))
+    tests = [test for package in packages if (test := _test(package)) is not None]
     found = []
-    for path in images:
+    for path in numbered[:MAX_IMAGES]:
         release = release_of_image(path)
-        if not _NUMBERED.match(release):
-            continue
-        if any(_belongs(package, release) for package in packages):
+        if any(test(release) for test in tests):
             continue
         purl = format_purl("generic", "", "linux-kernel", release)
         found.append(Package("generic", "linux-kernel", release, f"/{path}", purl))
-    return found
+    return found, problems
 
 
 _NUMBERED = re.compile(r"[0-9]+\.[0-9]+\.[0-9]")
 
 
-def _belongs(package: Package, release: str) -> bool | None:
-    if package.layer:
-        return None
+def _test(package: Package) -> Callable[[str], bool] | None:
+    """Whether a release is this package's, as a function; None where it is not of a kernel."""
     name = package.name
+    if package.layer or len(name) > MAX_NAME:
+        return None
     if package.type == "deb":
-        match = _DEB.fullmatch(name)
-        return None if match is None else _same_deb(match[1], release)
+        own = _deb_release(name)
+        return partial(_same_deb, own) if own else None
     if package.type == "rpm":
-        return _same_rpm(package, release) if _RPM.fullmatch(name) else None
+        return partial(_same_rpm, package) if _RPM.fullmatch(name) else None
     if package.type == "apk":
         match = _APK.fullmatch(name)
-        return None if match is None else release in {match[1], f"{package.version}-{match[1]}"}
+        return None if match is None else {match[1], f"{package.version}-{match[1]}"}.__contains__
     if package.type == "alpm" and _ALPM.fullmatch(name):
-        return name.removesuffix("-headers") == release
+        return name.removesuffix("-headers").__eq__
     return None
+
+
+def _deb_release(name: str) -> str:
+    """`linux-headers-6.1.0-18-amd64` -> `6.1.0-18-amd64`; empty for what is not of one kernel."""
+    if not name.startswith("linux-"):
+        return ""
+    for match in _DEB_RELEASE.finditer(name):
+        before = name[len("linux") : match.start()].removesuffix("-unsigned")
+        if before.endswith(tuple(f"-{kind}" for kind in _DEB_KINDS)):
+            return name[match.end() :]
+        if any(0 <= before.find(word) < len(before) - len(word) for word in _DEB_MODULES):
+            return name[match.end() :]
+    return ""
 
 
 def _same_deb(own: str, release: str) -> bool:

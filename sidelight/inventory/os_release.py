@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # A release file is a few lines.
 LIMIT = 1 << 20
 _MAX_LINES = 4096
+MAX_VALUE = 1024  # characters of one line: what is longer is cut there
 
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release", "usr/lib/initrd-release")
 
@@ -81,7 +82,7 @@ def assignments(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     text = data[:LIMIT].decode("utf-8", "replace").lstrip("\ufeff")
     for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]:
-        match = _ASSIGNMENT(line)
+        match = _ASSIGNMENT(line[:MAX_VALUE])
         if match:
             found[match[1]] = unquote(match[2].strip())
     return found
@@ -110,6 +111,10 @@ def _from_os_release(values: Mapping[str, str], files: Mapping[str, bytes]) -> O
         # Testing and unstable have no VERSION_ID; a point release may be read from the number.
         fallback = _debian(_first_line(files["etc/debian_version"]), b"")
         version, codename = fallback.version_id, codename or fallback.codename
+    if identity == "rhcos" and values.get("RHEL_VERSION"):
+        # CoreOS has the number of OpenShift; its packages are those of this release, as its newer
+        # editions say themselves (ID=rhel).
+        identity, version = "rhel", values["RHEL_VERSION"]
     if identity == "centos" and version.isdigit() and "etc/centos-release" in files:
         pretty = _first_line(files["etc/centos-release"]) or values.get("PRETTY_NAME", "")
     else:
@@ -124,13 +129,14 @@ def _from_os_release(values: Mapping[str, str], files: Mapping[str, bytes]) -> O
 
 
 def _first_line(data: bytes) -> str:
-    return data[:4096].decode("utf-8", "replace").strip().partition("\n")[0].strip()
+    line = data[:4096].decode("utf-8", "replace").strip().partition("\n")[0].strip()
+    return line[:MAX_VALUE]
 
 
 def _one_line(line: str, _data: bytes) -> OperatingSystem:
     """`CentOS release 6.10 (Final)`, `Amazon Linux AMI release 2018.03` and their kind."""
     lower = line.lower()
-    vendor = next((name for word, name in _VENDORS if word in lower), "")
+    vendor = next((name for word, name in _VENDORS if re.search(rf"\b{word}", lower)), "")
     if not vendor:
         return OperatingSystem()
     number = _VERSION.search(line)

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sidelight.model import OperatingSystem, Package
 
 # Far more than any real file gives; hostile ones are cut off there.
 MAX_PROBLEMS: Final = 100
 MAX_PACKAGES: Final = 100_000
-MAX_OWNED: Final = 3_000_000
+MAX_OWNED: Final = 2_000_000  # paths that one file may own
+MAX_OWNED_TEXT: Final = 192 << 20  # characters of all these paths together
+MAX_PATH: Final = 4096  # characters; Linux's PATH_MAX
+
+# Of one package. The longest real names are paths of Go modules.
+NAME_LIMIT: Final = 1024  # characters
+VERSION_LIMIT: Final = 512
+# What people write of a package (vendor, licence) is cut there, since nothing is matched with it.
+REMARK_LIMIT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +91,23 @@ class Machine:
 
 @dataclass(slots=True)
 class Extraction:
-    """What one file gave. `owned` are paths (no leading slash) that an OS package owns."""
+    """What one file gave. `owned` are paths (no leading slash) that an OS package owns.
+
+    `owner` is the key of the package that owns them, where another file says whether that package
+    is installed and the distribution's own (sidelight/vendors.py): such a file gives the keys in
+    `installed`. Paths of other owners are not owned: no advisories of the distribution speak of
+    them. Without an `owner` the paths are owned as they are. `diverted` are paths that dpkg puts
+    elsewhere for all packages but one: path -> that one's key, empty where the administrator moved
+    them.
+    """
 
     packages: list[Package] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     owned: set[str] = field(default_factory=set)
+    owner: str = ""
+    installed: set[str] = field(default_factory=set)
+    diverted: dict[str, str] = field(default_factory=dict)
+    _owned_text: int = 0
 
     def note(self, where: str, what: str) -> None:
         """Add a Problem; past MAX_PROBLEMS of one file only that there are more."""
@@ -95,6 +115,31 @@ class Extraction:
             self.problems.append(Problem(where, what))
         elif len(self.problems) == MAX_PROBLEMS:
             self.problems.append(Problem(where, "more problems of this file are not listed"))
+
+    def own(self, where: str, paths: Collection[str]) -> None:
+        """Add owned paths. Those past the caps are not owned (so they are read), and a Problem."""
+        if self._owned_text > MAX_OWNED_TEXT:
+            return
+        self._owned_text += sum(map(len, paths))
+        if self._owned_text > MAX_OWNED_TEXT or len(self.owned) + len(paths) > MAX_OWNED:
+            self._owned_text = MAX_OWNED_TEXT + 1
+            what = f"more than {MAX_OWNED} owned paths, or more than {MAX_OWNED_TEXT >> 20} MiB"
+            self.note(where, f"{what} of them: the rest count as not owned")
+        else:
+            self.owned.update(paths)
+
+
+def unfit(name: str, version: str, *others: str) -> str:
+    """Why a package cannot have these texts: the cap that one of them exceeds; empty if it can.
+
+    `others`: further texts with the cap of names.
+    """
+    longest = max(len(name), *map(len, others)) if others else len(name)
+    if longest > NAME_LIMIT:
+        return f"{name[:40]!r}: a name of {longest} characters; the limit is {NAME_LIMIT}"
+    if len(version) > VERSION_LIMIT:
+        return f"{name[:40]!r}: a version of {len(version)} characters, limit {VERSION_LIMIT}"
+    return ""
 
 
 class Extractor(Protocol):

@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~:-]*").fullmatch
 
-# Types whose names (and namespaces, but for npm) have no letter case, by the list of types.
+# Types whose names and namespaces have no letter case, by the list of types. It has npm among them,
+# but names of the registry's first years keep their case: `JSONStream` is not `jsonstream`.
 _LOWER_CASE = frozenset(
-    ("alpm", "apk", "bitbucket", "composer", "github", "gitlab", "hex", "luarocks", "npm", "oci")
+    ("alpm", "apk", "bitbucket", "composer", "github", "gitlab", "hex", "luarocks", "oci")
 )
+
+# Qualifiers that say where a package comes from, if not from its type's public registry.
+VCS = "vcs_url"
+DOWNLOAD = "download_url"
+REPOSITORY = "repository_url"
+_ORIGIN = re.compile(rf"[?&](?:{VCS}|{DOWNLOAD}|{REPOSITORY})=").search
 
 # os-release's ID where the vendor's purls are written otherwise.
 _NAMESPACES = {
@@ -59,8 +66,7 @@ def format_purl(
     by the caller (PEP 503).
     """
     if kind in _LOWER_CASE:
-        name = name.lower()
-        namespace = namespace if kind == "npm" else namespace.lower()
+        name, namespace = name.lower(), namespace.lower()
     parts = ["pkg:", kind, "/"]
     if namespace:
         parts += (encode(namespace, ":/"), "/")
@@ -71,6 +77,11 @@ def format_purl(
     if pairs:
         parts += ("?", "&".join(f"{key}={encode(value, ':/')}" for key, value in pairs))
     return "".join(parts)
+
+
+def is_of_public_registry(purl: str) -> bool:
+    """Whether no qualifier of a purl gives another origin than its type's public registry."""
+    return _ORIGIN(purl) is None
 
 
 def namespace_of(system: OperatingSystem, fallback: str) -> str:

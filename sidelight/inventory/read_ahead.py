@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
     from sidelight.errors import SidelightError
     from sidelight.filesystems.protocol import Filesystem
-    from sidelight.inventory.treefile import Place, Tree
+    from sidelight.inventory.treefile import Tree, WantedFileRef
 
 # An inode of a machine of several filesystems.
 FileKey = tuple[int, int]
 
 
-def file_key(place: Place) -> FileKey:
+def file_key(place: WantedFileRef) -> FileKey:
     """What all places of one file share."""
     return id(place.fs), place.inode
 
 
-def by_file(places: Iterable[Place]) -> dict[FileKey, list[Place]]:
+def by_file(places: Iterable[WantedFileRef]) -> dict[FileKey, list[WantedFileRef]]:
     """Places grouped by the file that they are of."""
-    found: dict[FileKey, list[Place]] = {}
+    found: dict[FileKey, list[WantedFileRef]] = {}
     for place in places:
         found.setdefault(file_key(place), []).append(place)
     return found
 
 
 def whole(
-    tree: Tree, places: Sequence[Place], limit: int
-) -> Iterator[tuple[Place, bytes | SidelightError]]:
+    tree: Tree, places: Sequence[WantedFileRef], limit: int
+) -> Iterator[tuple[WantedFileRef, bytes | SidelightError]]:
     """Each file's contents, read once, for every place that it has."""
     groups = by_file(places)
     wanted = [(group[0].fs, group[0].inode) for group in groups.values()]
@@ -44,8 +44,8 @@ def whole(
 
 
 def parts(
-    tree: Tree, places: Sequence[Place], part: Callable[[Place], tuple[int, int]]
-) -> Iterator[tuple[Place, bytes | SidelightError]]:
+    tree: Tree, places: Sequence[WantedFileRef], part: Callable[[WantedFileRef], tuple[int, int]]
+) -> Iterator[tuple[WantedFileRef, bytes | SidelightError]]:
     """The `(offset, length)` of each file that `part` tells, read once, for all of its places.
 
     Use each before asking for the next: its block, and the file's others near by, are in the cache.
@@ -57,7 +57,7 @@ def parts(
             yield place, data
 
 
-def sizes(places: Iterable[Place]) -> dict[FileKey, int]:
+def sizes(places: Iterable[WantedFileRef]) -> dict[FileKey, int]:
     """The files' sizes in bytes; one whose inode cannot be read is missing."""
     groups: dict[int, tuple[Filesystem, set[int]]] = {}
     for place in places:

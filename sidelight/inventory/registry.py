@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.registry import LANGUAGE_EXTRACTORS
+from sidelight.inventory.language.extractors import LANGUAGE_EXTRACTORS
 from sidelight.inventory.os import (
     apk,
     bottlerocket,
     dpkg,
     flatpak,
+    moved_databases,
     pacman,
     portage,
     rpm,
@@ -35,6 +36,7 @@ OS_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     snap.SnapYaml(),
     snap.SnapState(),
     flatpak.FlatpakMetainfo(),
+    moved_databases.MovedDatabases(),
 )
 
 # Those whose file alone is a machine's package database: a machine with none is not understood.

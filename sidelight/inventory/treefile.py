@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sidelight.errors import LimitError, NoSuchPathError, PathError
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,12 +36,12 @@ class Tree(Protocol):
     ) -> Iterator[tuple[tuple[Filesystem, Piece], bytes | SidelightError]]:
         """Parts of files in physical order."""
 
-    def resolve(self, path: bytes, *, follow: bool = True) -> tuple[Filesystem, int, Kind]:
+    def resolve(self, path: bytes, *, follow: bool = True) -> tuple[Filesystem, int, InodeKind]:
         """The inode at a path's end. Raises PathError, FormatError or SourceError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class TreeRoot:
     """A root that paths are relative to: the machine's own (empty), or a container layer's."""
 
     path: bytes = b""
@@ -53,10 +53,10 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WantedFileRef:
     """Where one wanted file is. `path` is within `root`; `directory` is None where not known."""
 
-    root: Root
+    root: TreeRoot
     path: bytes
     fs: Filesystem
     inode: int
@@ -77,6 +77,13 @@ class Deadline:
         self._end = clock() + seconds
         self._what = what
 
+    def within(self, seconds: float, what: str) -> Deadline:
+        """A deadline for a part of the work, which ends with the whole at the latest."""
+        part = Deadline(self._clock, seconds, what)
+        if part._end > self._end:
+            part._seconds, part._end, part._what = self._seconds, self._end, self._what
+        return part
+
     @property
     def passed(self) -> bool:
         """Whether the time is spent."""
@@ -94,7 +101,7 @@ class TreeFile:
     def __init__(  # noqa: PLR0913 - one file's coordinates, and its limits
         self,
         tree: Tree,
-        place: Place,
+        place: WantedFileRef,
         *,
         size: int,
         data: bytes | None,
@@ -141,7 +148,7 @@ class TreeFile:
             return None
         fs, number = found
         inode = fs.inodes([number]).get(number)
-        if inode is None or inode.kind != Kind.REGULAR:
+        if inode is None or inode.kind != InodeKind.REGULAR:
             return None
         if inode.size > limit:
             raise LimitError(f"{name} beside it has {inode.size} bytes; the limit is {limit}")
@@ -158,11 +165,11 @@ class TreeFile:
                 entry = _entry(place.fs, number, part)
                 if entry is None:
                     return None
-                if entry[2] == Kind.SYMLINK:
+                if entry[2] == InodeKind.SYMLINK:
                     above = place.root.full(place.path).rpartition(b"/")[0]
                     fs, number, _ = self._tree.resolve(above + b"/" + name)
                     return fs, number
-                if entry[2] == Kind.REGULAR and part is not parts[-1]:
+                if entry[2] == InodeKind.REGULAR and part is not parts[-1]:
                     return None
                 number = entry[1]
         except PathError:

@@ -2,8 +2,8 @@
 
 ListSnapshotBlocks, ListChangedBlocks and GetSnapshotBlock; limits, token lives and error names by
 https://docs.aws.amazon.com/ebs/latest/APIReference/. How AWS words its messages is not documented;
-types and reasons are what a client goes by. Nor is the reason that a pending snapshot gives: here
-it is INVALID_PARAMETER_VALUE, and the message names the state.
+types and reasons are what a client goes by. Nor is the reason that a pending snapshot gives:
+`conditions.PENDING` has three guesses.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sidelight.localcloud.ec2_listing import tags_of
 from sidelight.localcloud.freeze import BLOCK
-from sidelight.localcloud.keys import readable, usable
-from sidelight.localcloud.wire import AwsError, Reply
+from sidelight.localcloud.kms import readable, usable
+from sidelight.localcloud.messages import AwsError, Reply
+from sidelight.localcloud.refusals import text
+from sidelight.localcloud.snapshot_store import permitted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sidelight.localcloud.shelf import Shelf, ShelfSnapshot
+    from sidelight.localcloud.conditions import EbsAnswer
+    from sidelight.localcloud.messages import Request
+    from sidelight.localcloud.snapshot_store import Shelf, ShelfSnapshot
     from sidelight.localcloud.tokens import Tokens
-    from sidelight.localcloud.wire import Request
 
 MIN_RESULTS, MAX_RESULTS = 100, 10_000
 _PATH = re.compile(r"/snapshots/([^/]+)/(blocks|changedblocks)(?:/([^/]*))?/?")
@@ -63,11 +67,17 @@ class EbsDirect:
     def __init__(
         self, shelf: Shelf, tokens: Tokens, *, empty_pages: float = 0.0, seed: int = 0
     ) -> None:
+        """Limits and lags are the shelf's `conditions`."""
         self._shelf = shelf
         self._tokens = tokens
         self._empty_pages = empty_pages
         self._seed = seed
         self._changed: dict[tuple[str, str], list[int]] = {}
+
+    @property
+    def recycle_days(self) -> int:
+        """For how long the account's rule keeps deleted snapshots; 0 without a rule."""
+        return self._shelf.conditions.recycle_days
 
     def answer(self, request: Request, target: Target, account: str, region: str) -> Reply:
         """The reply. Raises AwsError."""
@@ -83,28 +93,67 @@ class EbsDirect:
             return self._list(request, target.snapshot, account, region)
         return self._list_changed(request, target.snapshot, account, region)
 
-    def _snapshot(self, snapshot_id: str, account: str, region: str) -> ShelfSnapshot:
+    def _snapshot(
+        self, request: Request, snapshot_id: str, account: str, region: str
+    ) -> ShelfSnapshot:
+        """The snapshot that EBS direct can see by the request's connection. Raises AwsError."""
         if _SNAPSHOT_ID.fullmatch(snapshot_id) is None:
             raise AwsError(
                 "ValidationException",
                 f"The snapshot ID '{snapshot_id}' is not valid.",
                 reason="INVALID_SNAPSHOT_ID",
             )
-        snapshot = self._shelf.find(snapshot_id, account, region)
+        connection = request.connection
+        snapshot = self._shelf.find(snapshot_id, account, region, connection)
         if snapshot is None:
-            raise _not_found(snapshot_id)
+            raise self._absent(snapshot_id, account, region)
+        conditions, lags = self._shelf.conditions, self._shelf.lags
         if snapshot.status != "completed":
-            raise AwsError(
-                "ValidationException",
-                f"The snapshot '{snapshot_id}' is {snapshot.status}, not completed.",
-                reason="INVALID_PARAMETER_VALUE",
+            age = self._shelf.clock.now() - snapshot.started
+            raise _written_out(
+                conditions.pending_answer(age, self._seed, snapshot.number), snapshot
             )
+        if not lags.readable(snapshot, connection):
+            raise _written_out(conditions.late_answer, snapshot)
+        if tags_of(snapshot) and not lags.tagged(snapshot, connection):
+            # A policy with a condition on the snapshot's tags does not let the caller in yet.
+            raise self._denied(request, snapshot_id, account, region)
         return snapshot
+
+    def _absent(self, snapshot_id: str, account: str, region: str) -> AwsError:
+        """What is said of a snapshot that the account cannot see."""
+        snapshot = self._shelf.snapshots.get(snapshot_id)
+        if (
+            snapshot is not None
+            and snapshot.region == region
+            and permitted(snapshot, account)
+            and self._shelf.lags.denies_sharing(snapshot, account)
+        ):
+            return AwsError(
+                "AccessDeniedException",
+                "You do not have permission to access this snapshot.",
+                status=403,
+                reason="UNAUTHORIZED_ACCOUNT",
+            )
+        return _not_found(snapshot_id)
+
+    def _denied(self, request: Request, snapshot_id: str, account: str, region: str) -> AwsError:
+        target = route(request)
+        operation = target.operation if target is not None else ""
+        message = text(
+            "AccessDeniedException",
+            self._shelf.conditions.texts,
+            user=f"arn:aws:iam::{account}:root",
+            operation=operation,
+            region=region,
+            id=snapshot_id,
+        )
+        return AwsError("AccessDeniedException", message, status=403)
 
     def _get(self, request: Request, target: Target, account: str, region: str) -> Reply:
         index = _integer("blockIndex", target.block or "", 0, 2**31 - 1)
-        snapshot = self._snapshot(target.snapshot, account, region)
-        if not readable(snapshot, account):
+        snapshot = self._snapshot(request, target.snapshot, account, region)
+        if not readable(snapshot, account, self._shelf.lags, request.connection):
             raise AwsError(
                 "AccessDeniedException",
                 "Access to the snapshot's key is denied.",
@@ -141,7 +190,7 @@ class EbsDirect:
 
     def _list(self, request: Request, snapshot_id: str, account: str, region: str) -> Reply:
         limit, start = _paging(request)
-        snapshot = self._snapshot(snapshot_id, account, region)
+        snapshot = self._snapshot(request, snapshot_id, account, region)
         written: Sequence[int] = _written(snapshot)
         expiry = self._tokens.block_expiry()
 
@@ -157,8 +206,8 @@ class EbsDirect:
     def _list_changed(self, request: Request, second_id: str, account: str, region: str) -> Reply:
         limit, start = _paging(request)
         first_id = request.query.get("firstSnapshotId", "")
-        first = self._snapshot(first_id, account, region)
-        second = self._snapshot(second_id, account, region)
+        first = self._snapshot(request, first_id, account, region)
+        second = self._snapshot(request, second_id, account, region)
         if first.lineage != second.lineage:
             raise AwsError(
                 "ValidationException",
@@ -237,7 +286,11 @@ def _paging(request: Request) -> tuple[int, int]:
     limit = request.query.get("maxResults")
     start = request.query.get("startingBlockIndex")
     return (
-        MIN_RESULTS if limit is None else _integer("maxResults", limit, MIN_RESULTS, MAX_RESULTS),
+        # "If you specify less than 100, … returns at least 100": the API reference.
+        max(
+            MIN_RESULTS,
+            _integer("maxResults", str(MIN_RESULTS) if limit is None else limit, 1, MAX_RESULTS),
+        ),
         0 if start is None else _integer("startingBlockIndex", start, 0, 2**31 - 1),
     )
 
@@ -266,6 +319,11 @@ def _sizes(snapshot: ShelfSnapshot, expiry: float, following: str | None) -> dic
 
 def _json(body: dict[str, object]) -> Reply:
     return Reply(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+
+def _written_out(answer: EbsAnswer, snapshot: ShelfSnapshot) -> AwsError:
+    message = answer.message.replace("{snapshot}", snapshot.id).replace("{state}", snapshot.status)
+    return AwsError(answer.code, message, status=answer.status, reason=answer.reason)
 
 
 def _not_found(snapshot_id: str) -> AwsError:

@@ -7,37 +7,67 @@ calls mean. Facts: the EC2 API reference and its list of error codes.
 from __future__ import annotations
 
 import re
+from copy import copy
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError, InvalidVolumeIdError
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.ec2.responses import EC2Response
 from moto.utilities.utils import get_partition
 
 from sidelight.localcloud.ec2_listing import described, filtered, page_of, tags_of
-from sidelight.localcloud.keys import shareable
-from sidelight.localcloud.shelf import ShelfSnapshot
+from sidelight.localcloud.kms import shareable
+from sidelight.localcloud.refusals import text
+from sidelight.localcloud.snapshot_store import ShelfSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sidelight.localcloud.shelf import Shelf
+    from sidelight.localcloud.conditions import Conditions
+    from sidelight.localcloud.snapshot_store import Shelf
 
 # Snapshots under way at once, by volume type.
 CONCURRENT = {"st1": 1, "sc1": 1}
 CONCURRENT_ELSE = 5
+# The header by which the control plane hands on the number of a request's connection.
+CONNECTION = "x-sidelight-connection"
+OPTED_IN, NOT_OPTED_IN = "opted-in", "not-opted-in"
 _HEX = r"[0-9a-f]{8}(?:[0-9a-f]{9})?"
 
 
-class SnapshotCalls(EC2Response):
+def opt_in_status(region: str, conditions: Conditions) -> str:
+    """As DescribeRegions has it, for all accounts; empty where it is not looked at."""
+    if not conditions.opt_in_regions:
+        return ""
+    known = {one.name: one.opt_in_status for one in RegionsAndZonesBackend.regions}
+    status = str(known.get(region, ""))
+    return OPTED_IN if status == NOT_OPTED_IN and region in conditions.opted_in else status
+
+
+class MotoSnapshots(EC2Response):
     """moto's EC2 with snapshots that hold bytes and take time. `bind` makes one for a shelf."""
 
     shelf: ClassVar[Shelf]
 
     @classmethod
-    def bind(cls, shelf: Shelf) -> type[SnapshotCalls]:
+    def bind(cls, shelf: Shelf) -> type[MotoSnapshots]:
         """The same for this shelf: moto makes a new object for each request."""
         return type("BoundSnapshotCalls", (cls,), {"shelf": shelf})
+
+    def describe_instances(self) -> ActionResult:
+        """DescribeInstances: those that ended more than an hour ago are not listed."""
+        self._sl_forget_ended()
+        return super().describe_instances()
+
+    def terminate_instances(self) -> ActionResult:
+        """TerminateInstances, and when that was."""
+        self._sl_forget_ended()
+        answered = super().terminate_instances()
+        for instance_id in self._get_param("InstanceIds", []):
+            self.shelf.lags.note_end(str(instance_id))
+        return answered
 
     def create_snapshot(self) -> ActionResult:
         """CreateSnapshot: one volume's image, frozen now."""
@@ -71,14 +101,18 @@ class SnapshotCalls(EC2Response):
         """CopySnapshot: from the caller's view of another region, or of this one."""
         source_id = self._get_param("SourceSnapshotId") or ""
         region = self._get_param("SourceRegion") or self.region
-        source = self.shelf.find(source_id, self.current_account, region)
+        source = self.shelf.find(source_id, self.current_account, region, self._sl_connection())
         if source is None:
-            raise _absent(source_id)
+            raise self._sl_absent(source_id)
         if source.status != "completed":
-            raise EC2ClientError("IncorrectState", f"Snapshot '{source_id}' is not 'completed'.")
+            raise self._sl_refused("IncorrectState", source_id)
         tags = self._sl_snapshot_tags()
         self.error_on_dryrun()
-        made = self.shelf.copy(self.ec2_backend, source, self._get_param("Description") or "")
+        description = self._get_param("Description")
+        text = (
+            description or f"[Copied {source_id} from {region}] {source.description or ''}".rstrip()
+        )
+        made = self.shelf.copy(self.ec2_backend, source, text)
         kms_key = self._get_param("KmsKeyId")
         if kms_key or self._get_bool_param("Encrypted", False):
             made.encrypted, made.kms_key_id = True, kms_key
@@ -98,7 +132,7 @@ class SnapshotCalls(EC2Response):
         if ids:
             missing = [_checked(i, "snap") for i in ids if i not in visible]
             if missing:
-                raise _absent(missing[0])
+                raise self._sl_absent(missing[0])
             visible = {key: value for key, value in visible.items() if key in ids}
         found = filtered(
             self._sl_owned(visible.values()),
@@ -116,19 +150,51 @@ class SnapshotCalls(EC2Response):
 
     def delete_snapshot(self) -> EmptyResult:
         """DeleteSnapshot: the owner's own, at any state."""
-        snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
-        if snapshot_id not in self.ec2_backend.snapshots:
-            raise _absent(snapshot_id)
+        snapshot = self._sl_snapshot()
         self.error_on_dryrun()
-        self._sl_remove(snapshot_id)
+        if snapshot.locked_until > self.shelf.clock.now():
+            # "A locked snapshot can't be deleted": LockSnapshot's reference. The code is our guess.
+            message = f"Snapshot '{snapshot.id}' is locked."
+            raise EC2ClientError("OperationNotPermitted", message)
+        if self.shelf.conditions.lists_deleted and snapshot.status == "pending":
+            self.shelf.delete_when_done(snapshot)
+        else:
+            self._sl_remove(snapshot.id)
         return EmptyResult()
+
+    def lock_snapshot(self) -> ActionResult:
+        """LockSnapshot: pending or completed, for some days. Only the governance mode is here."""
+        snapshot = self._sl_snapshot()
+        days = int(self._get_param("LockDuration") or 1)
+        self.error_on_dryrun()
+        snapshot.locked_until = self.shelf.clock.now() + days * 86400
+        return ActionResult(
+            {"SnapshotId": snapshot.id, "LockState": "governance", "LockDuration": days}
+        )
+
+    def list_snapshots_in_recycle_bin(self) -> ActionResult:
+        """ListSnapshotsInRecycleBin: what was deleted, and is kept and billed."""
+        wanted = self._get_param("SnapshotIds", [])
+        kept = self.shelf.in_recycle_bin(self.current_account, self.region)
+        return ActionResult(
+            {
+                "Snapshots": [
+                    {
+                        "SnapshotId": item.id,
+                        "VolumeId": item.volume,
+                        "Description": item.description,
+                        "RecycleBinEnterTime": datetime.fromtimestamp(item.entered, UTC),
+                        "RecycleBinExitTime": datetime.fromtimestamp(item.exits, UTC),
+                    }
+                    for item in kept
+                    if not wanted or item.id in wanted
+                ]
+            }
+        )
 
     def modify_snapshot_attribute(self) -> EmptyResult:
         """ModifySnapshotAttribute: createVolumePermission, in both of the forms EC2 takes."""
-        snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
-        snapshot = self.ec2_backend.snapshots.get(snapshot_id)
-        if snapshot is None:
-            raise _absent(snapshot_id)
+        snapshot = self._sl_snapshot()
         permission = self._get_param("CreateVolumePermission") or {}
         operation = self._get_param("OperationType")
         plain = {
@@ -137,9 +203,9 @@ class SnapshotCalls(EC2Response):
         }
         self.error_on_dryrun()
         if not shareable(snapshot):
-            raise EC2ClientError(
-                "OperationNotPermitted", "Snapshots encrypted with the default key stay at home."
-            )
+            raise self._sl_refused("OperationNotPermitted")
+        if self.shelf.conditions.shares_completed_only and snapshot.status != "completed":
+            raise self._sl_refused("IncorrectState", snapshot.id)
         for kind, held in (
             ("UserId", snapshot.create_volume_permission_userids),
             ("Group", snapshot.create_volume_permission_groups),
@@ -148,32 +214,72 @@ class SnapshotCalls(EC2Response):
             removed = [item[kind] for item in permission.get("Remove", []) if kind in item]
             held.update(added + (plain[kind] if operation == "add" else []))
             held.difference_update(removed + (plain[kind] if operation == "remove" else []))
+        if isinstance(snapshot, ShelfSnapshot):
+            for account in sorted(snapshot.create_volume_permission_userids):
+                snapshot.shared.setdefault(account, self.shelf.clock.now())
+            for account in set(snapshot.shared) - snapshot.create_volume_permission_userids:
+                del snapshot.shared[account]
         return EmptyResult()
 
     def describe_regions(self) -> ActionResult:
         """DescribeRegions: those enabled, or with AllRegions all, of the caller's partition."""
         self.error_on_dryrun()
         every = self._get_bool_param("AllRegions", False)
-        found = [
-            region
-            for region in self.ec2_backend.describe_regions(self._get_param("RegionNames", []))
-            if get_partition(region.name) == self.partition
-            and (every or region.opt_in_status != "not-opted-in")
-        ]
+        regions = map(copy, self.ec2_backend.describe_regions(self._get_param("RegionNames", [])))
+        found = []
+        for region in regions:
+            status = opt_in_status(region.name, self.shelf.conditions)
+            region.opt_in_status = status or region.opt_in_status
+            here = get_partition(region.name) == self.partition
+            if here and (every or region.opt_in_status != NOT_OPTED_IN):
+                found.append(region)
         return ActionResult({"Regions": found})
 
     # Names that EC2 has no action for: moto would take any method for one.
+
+    def _sl_connection(self) -> int:
+        return int(self.headers.get(CONNECTION, 0))
+
+    def _sl_refused(self, code: str, resource_id: str = "") -> EC2ClientError:
+        return EC2ClientError(code, text(code, self.shelf.conditions.texts, id=resource_id))
+
+    def _sl_absent(self, snapshot_id: str) -> EC2ClientError:
+        return self._sl_refused("InvalidSnapshot.NotFound", _checked(snapshot_id, "snap"))
+
+    def _sl_snapshot(self) -> Any:
+        """The account's own snapshot that the request names, if EC2 knows of it yet."""
+        snapshot_id = _checked(self._get_param("SnapshotId") or "", "snap")
+        self.shelf.finish_deletions()
+        snapshot = self.ec2_backend.snapshots.get(snapshot_id)
+        if snapshot is None or not self._sl_listed(snapshot):
+            raise self._sl_absent(snapshot_id)
+        return snapshot
+
+    def _sl_listed(self, snapshot: Any) -> bool:
+        mine = isinstance(snapshot, ShelfSnapshot)
+        return not mine or self.shelf.lags.listed(snapshot, self._sl_connection())
 
     def _sl_volume(self, volume_id: str | None) -> Any:
         volume = self.ec2_backend.volumes.get(_checked(volume_id or "", "vol"))
         if volume is None:
             raise InvalidVolumeIdError(volume_id)
+        if volume.status == "creating":
+            raise EC2ClientError("IncorrectState", f"Volume '{volume_id}' is 'creating'.")
         return volume
+
+    def _sl_forget_ended(self) -> None:
+        ended = self.shelf.lags.forgotten()
+        for reservation in self.ec2_backend.reservations.values() if ended else ():
+            kept = [one for one in reservation.instances if one.id not in ended]
+            reservation.instances = kept
 
     def _sl_instance(self, instance_id: str) -> Any:
         _checked(instance_id, "i")
+        self._sl_forget_ended()
         for instance in self.ec2_backend.all_instances():
             if instance.id == instance_id:
+                if not self.shelf.lags.launched(instance_id, self._sl_connection()):
+                    break
                 if instance.state not in ("running", "stopping", "stopped"):
                     raise EC2ClientError(
                         "IncorrectState", f"The instance '{instance_id}' is {instance.state}."
@@ -185,6 +291,8 @@ class SnapshotCalls(EC2Response):
         """The volumes to take. Raises where an exclusion names none, or leaves none."""
         excluded = set(spec.get("ExcludeDataVolumeIds") or [])
         mapping = {d: b.volume_id for d, b in instance.get_block_device_mapping}
+        if not mapping:
+            raise self._sl_refused("InvalidParameterValue", instance.id)
         root = mapping.get(instance.root_device_name)
         strangers = sorted(excluded - (set(mapping.values()) - {root}))
         if strangers:
@@ -204,25 +312,18 @@ class SnapshotCalls(EC2Response):
     def _sl_room(self, volumes: Iterable[Any]) -> None:
         """Raise where the account or a volume has too many under way, or the last is too new."""
         volumes = list(volumes)
-        most = self.shelf.pace.pending
+        conditions = self.shelf.conditions
+        most = conditions.snapshot_limit
         pending = self.shelf.pending(self.current_account, self.region)
         if most and pending + len(volumes) > most:
-            raise EC2ClientError(
-                "PendingSnapshotLimitExceeded", f"{pending} snapshots are pending; {most} may be."
-            )
+            raise self._sl_refused("PendingSnapshotLimitExceeded")
         for volume in volumes:
             making = self.shelf.making(volume.id)
-            limit = CONCURRENT.get(volume.volume_type, CONCURRENT_ELSE)
-            if len(making) >= limit:
-                raise EC2ClientError(
-                    "ConcurrentSnapshotLimitExceeded",
-                    f"{volume.id} has {len(making)} snapshots under way; {limit} are allowed.",
-                )
-            if making and self.shelf.clock.now() - max(making) < self.shelf.pace.interval:
-                raise EC2ClientError(
-                    "SnapshotCreationPerVolumeRateExceeded",
-                    f"{volume.id} was snapshotted less than {self.shelf.pace.interval:g} s ago.",
-                )
+            if len(making) >= CONCURRENT.get(volume.volume_type, CONCURRENT_ELSE):
+                raise self._sl_refused("ConcurrentSnapshotLimitExceeded")
+            apart = self.shelf.clock.now() - max(making, default=0.0)
+            if apart < conditions.snapshot_interval:
+                raise self._sl_refused("SnapshotCreationPerVolumeRateExceeded")
 
     def _sl_snapshot_tags(self) -> dict[str, str]:
         found = self._parse_tag_specification()
@@ -252,11 +353,13 @@ class SnapshotCalls(EC2Response):
             self.shelf.delete(self.ec2_backend, snapshot)
 
     def _sl_visible(self) -> dict[str, Any]:
+        self.shelf.finish_deletions()
         own: dict[str, Any] = dict(self.ec2_backend.snapshots)
+        here = (self.current_account, self.region, self._sl_connection())
         for snapshot in list(self.shelf.snapshots.values()):
-            if self.shelf.find(snapshot.id, self.current_account, self.region) is not None:
+            if self.shelf.find(snapshot.id, *here) is not None:
                 own.setdefault(snapshot.id, snapshot)
-        return own
+        return {key: value for key, value in own.items() if self._sl_listed(value)}
 
     def _sl_owned(self, snapshots: Iterable[Any]) -> list[Any]:
         account = self.current_account
@@ -276,13 +379,6 @@ class SnapshotCalls(EC2Response):
                 or wanted & s.create_volume_permission_groups
             ]
         return found
-
-
-def _absent(snapshot_id: str) -> EC2ClientError:
-    _checked(snapshot_id, "snap")
-    return EC2ClientError(
-        "InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist."
-    )
 
 
 _MALFORMED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from datetime import UTC, datetime
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,18 @@ FILTERS: dict[str, Callable[[Any], str]] = {
     "start-time": lambda s: s.start_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
     "status": lambda s: str(s.status),
     "storage-tier": lambda s: str(s.storage_tier),
-    "volume-id": lambda s: str(s.volume_id),
+    "volume-id": lambda s: volume_of(s),  # noqa: PLW0108 - defined below
     "volume-size": lambda s: str(s.volume_size),
 }
+
+
+# What EC2 shows as the volume of a copy: an id of no volume.
+COPIED_VOLUME = "vol-ffffffff"
+
+
+def volume_of(snapshot: Any) -> str:
+    """The volume that a snapshot is said to be of."""
+    return COPIED_VOLUME if getattr(snapshot, "is_copy", False) else str(snapshot.volume_id)
 
 
 def filtered(snapshots: list[Any], filters: list[dict[str, Any]], account: str) -> list[Any]:
@@ -98,7 +108,7 @@ def described(snapshot: Any, account: str) -> dict[str, Any]:
     """A snapshot as EC2's Snapshot and SnapshotInfo shapes have it."""
     found = {
         "SnapshotId": snapshot.id,
-        "VolumeId": snapshot.volume_id,
+        "VolumeId": volume_of(snapshot),
         "VolumeSize": snapshot.volume_size,
         "State": snapshot.status,
         "Progress": snapshot.progress,
@@ -109,6 +119,8 @@ def described(snapshot: Any, account: str) -> dict[str, Any]:
         "StorageTier": snapshot.storage_tier,
         "Tags": _tags_for(snapshot, account),
     }
+    if snapshot.status == "completed" and hasattr(snapshot, "completes"):
+        found["CompletionTime"] = datetime.fromtimestamp(snapshot.completes, UTC)
     if snapshot.status == "error":
         found["StateMessage"] = snapshot.fault
     if snapshot.kms_key_id:

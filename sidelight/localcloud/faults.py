@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import UsageError
 from sidelight.localcloud.counters import matches
-from sidelight.localcloud.wire import AwsError, Reply, Wreck
+from sidelight.localcloud.messages import AwsError, Reply, Wreck
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class Kind(StrEnum):
-    """What a rule does to a call. The first six leave its work undone."""
+class FaultKind(StrEnum):
+    """What a rule does to a call. The first seven leave its work undone."""
 
     THROTTLE = "throttle"  # the service's own throttling error
     SERVER_ERROR = "server_error"  # its own 5xx
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     ERROR = "error"  # `code`, `status`, `reason` of the rule
     UNAVAILABLE = "unavailable"  # a bare 503, as from a load balancer
     DROP = "drop"  # the connection closes, nothing was done
+    # Accepted and never answered: awslabs/coldsnap issues 374, 437 and 438; dsnap issue 27.
+    HANG = "hang"
     LATENCY = "latency"  # `seconds` more
     LOST_ANSWER = "lost_answer"  # the work is done, then the connection closes
     TRUNCATE = "truncate"  # half of the announced body, then the connection closes
@@ -38,7 +40,8 @@ class Kind(StrEnum):
     CORRUPT = "corrupt"  # one byte of the body changed
 
 
-AFTER = frozenset({Kind.LOST_ANSWER, Kind.TRUNCATE, Kind.SHORT, Kind.CORRUPT})
+AFTER = frozenset({FaultKind.LOST_ANSWER, FaultKind.TRUNCATE, FaultKind.SHORT, FaultKind.CORRUPT})
+WRECKS = {FaultKind.DROP: Wreck.LOST, FaultKind.HANG: Wreck.HANG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Rule:
     among the EBS direct APIs' reasons for throttling.
     """
 
-    kind: Kind
+    kind: FaultKind
     operation: str = "*"
     account: str = "*"
     resource: str = "*"
@@ -66,7 +69,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FaultOutcome:
     """What befalls one call."""
 
     seconds: float = 0.0
@@ -97,19 +100,21 @@ class FaultPlan:
         except (TypeError, ValueError) as error:
             raise UsageError(f"not a fault plan: {error}") from error
 
-    def judge(self, operation: str, account: str, resource: str) -> Verdict:
+    def judge(self, operation: str, account: str, resource: str) -> FaultOutcome:
         """Which rules meet this call."""
         if not self.rules:
-            return Verdict()
+            return FaultOutcome()
         hits = []
         with self._lock:
             for place, rule in enumerate(self.rules):
                 if self._hit(place, rule, operation, account, resource):
                     hits.append(rule)
                     self.injected[(rule.kind.value, operation)] += 1
-        return Verdict(
+        return FaultOutcome(
             seconds=sum(rule.seconds for rule in hits),
-            before=tuple(r for r in hits if r.kind not in AFTER and r.kind is not Kind.LATENCY),
+            before=tuple(
+                r for r in hits if r.kind not in AFTER and r.kind is not FaultKind.LATENCY
+            ),
             after=tuple(r for r in hits if r.kind in AFTER),
         )
 
@@ -151,16 +156,16 @@ class FaultPlan:
 
 def refuse(rule: Rule, service: str) -> AwsError | Reply:
     """What a rule that leaves the work undone answers."""
-    if rule.kind is Kind.DROP:
-        return Reply(500, wreck=Wreck.LOST)
-    if rule.kind is Kind.UNAVAILABLE:
+    if rule.kind in WRECKS:
+        return Reply(500, wreck=WRECKS[rule.kind])
+    if rule.kind is FaultKind.UNAVAILABLE:
         return Reply(503, {"Content-Type": "text/html"}, b"<html>Service Unavailable</html>")
-    if rule.kind is Kind.ERROR:
+    if rule.kind is FaultKind.ERROR:
         return AwsError(rule.code, rule.message, status=rule.status, reason=rule.reason)
     table = {
-        Kind.THROTTLE: (THROTTLES, ("ThrottlingException", 400), "ACCOUNT_THROTTLED"),
-        Kind.SERVER_ERROR: (SERVER_ERRORS, ("InternalFailure", 500), ""),
-        Kind.ACCESS_DENIED: (DENIALS, ("AccessDeniedException", 400), "UNAUTHORIZED_ACCOUNT"),
+        FaultKind.THROTTLE: (THROTTLES, ("ThrottlingException", 400), "ACCOUNT_THROTTLED"),
+        FaultKind.SERVER_ERROR: (SERVER_ERRORS, ("InternalFailure", 500), ""),
+        FaultKind.ACCESS_DENIED: (DENIALS, ("AccessDeniedException", 400), "UNAUTHORIZED_ACCOUNT"),
     }
     codes, otherwise, reason = table[rule.kind]
     code, status = codes.get(service, otherwise)
@@ -170,13 +175,13 @@ def refuse(rule: Rule, service: str) -> AwsError | Reply:
 def spoil(rules: Iterable[Rule], reply: Reply) -> Reply:
     """The reply as the rules leave it. An error's text is neither changed nor shortened."""
     for rule in rules:
-        if rule.kind is Kind.LOST_ANSWER:
+        if rule.kind is FaultKind.LOST_ANSWER:
             reply.wreck = Wreck.LOST
-        elif rule.kind is Kind.TRUNCATE:
+        elif rule.kind is FaultKind.TRUNCATE:
             reply.wreck = Wreck.CUT
         elif reply.status >= 400:
             continue
-        elif rule.kind is Kind.SHORT:
+        elif rule.kind is FaultKind.SHORT:
             reply.body = reply.body[: len(reply.body) // 2]
         elif reply.body:
             middle = len(reply.body) // 2
@@ -213,6 +218,6 @@ def _rule(item: Mapping[str, Any]) -> Rule:
     if unknown or "kind" not in item:
         raise ValueError(f"unknown {', '.join(unknown)}" if unknown else "a rule without a kind")
     values = dict(item)
-    values["kind"] = Kind(values["kind"])
+    values["kind"] = FaultKind(values["kind"])
     values["nth"] = tuple(int(n) for n in values.get("nth", ()))
     return Rule(**values)

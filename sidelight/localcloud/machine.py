@@ -26,7 +26,7 @@ def by_device(images: Sequence[str | Path] | Mapping[str, str | Path]) -> dict[s
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class LocalMachine:
     """An instance with its disks. The first device of `images` is the root.
 
     `immutable` promises that nobody writes to the images, so that a snapshot costs nothing.

@@ -14,14 +14,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sidelight.errors import UsageError
-from sidelight.localcloud import control
+from sidelight.localcloud import admin_api
 from sidelight.localcloud.clock import Clock
+from sidelight.localcloud.conditions import DEFAULT
 from sidelight.localcloud.counters import Counters
 from sidelight.localcloud.faults import FaultPlan
-from sidelight.localcloud.listen import Listener
+from sidelight.localcloud.http_server import Listener
 from sidelight.localcloud.machine import DEFAULT_ACCOUNT, DEFAULT_REGION
 from sidelight.localcloud.tokens import Tokens
 
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from sidelight.localcloud.control_plane import ControlPlane
-    from sidelight.localcloud.front import Front
-    from sidelight.localcloud.shelf import Shelf
-    from sidelight.localcloud.wire import Reply, Request
+    from sidelight.localcloud.conditions import Conditions
+    from sidelight.localcloud.messages import Reply, Request
+    from sidelight.localcloud.moto_services import ControlPlane
+    from sidelight.localcloud.pipeline import Front
+    from sidelight.localcloud.snapshot_store import Shelf
 
 
 class LocalCloud:
@@ -47,23 +50,26 @@ class LocalCloud:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        snapshot_seconds: float = 0.0,
-        snapshot_interval: float = 0.0,
-        snapshot_limit: int = 0,
+        conditions: Conditions | None = None,
+        snapshot_seconds: float | None = None,
+        snapshot_interval: float | None = None,
+        snapshot_limit: int | None = None,
         plan: FaultPlan | None = None,
         latency: float = 0.0,
-        empty_pages: float = 0.0,
+        empty_pages: float | None = None,
         seed: int = 0,
-        strict_roles: bool = False,
+        strict_roles: bool | None = None,
         role_seconds: int = 12 * 3600,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """A cloud that keeps its frozen images in `directory`.
 
-        `snapshot_seconds` from pending to completed. `snapshot_interval`: seconds that have to lie
-        between concurrent snapshots of a volume (15 at AWS; 0: not checked).
-        `snapshot_limit`: how many may be pending at once, an account and region. `latency`: seconds
-        for every call. `empty_pages`: the probability that a page of a listing comes empty.
+        `conditions`: its limits and lags, by default `conditions.DEFAULT`. Of these, by their own
+        names: `snapshot_seconds` from pending to completed; `snapshot_interval`, the seconds that
+        have to lie between concurrent snapshots of a volume (15 at AWS; 0: not checked);
+        `snapshot_limit`, how many may be pending at once, an account and region; `empty_pages`:
+        the probability that a page of a listing comes empty. `seed`: of all that is drawn.
+        `latency`: seconds for every call.
         `strict_roles`: only roles that exist can be assumed, by whom they trust; `role_seconds`:
         the most that a role's session lasts.
         """
@@ -71,11 +77,19 @@ class LocalCloud:
         self.counters = Counters()
         self._directory = directory
         self._address = (host, port)
-        self._pace = (snapshot_seconds, snapshot_interval, snapshot_limit)
+        given = {
+            "snapshot_seconds": snapshot_seconds,
+            "snapshot_interval": snapshot_interval,
+            "snapshot_limit": snapshot_limit,
+            "empty_pages": empty_pages,
+            "strict_roles": strict_roles,
+        }
+        changed: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        self.conditions = replace(conditions or DEFAULT, **changed)
         self._plan = plan or FaultPlan()
         self._latency = latency
-        self._empty_pages = (empty_pages, seed)
-        self._roles = (strict_roles, role_seconds)
+        self._seed = seed
+        self._role_seconds = role_seconds
         self._sleep = sleep
         self._shelf: Shelf | None = None
         self._control_plane: ControlPlane | None = None
@@ -86,22 +100,30 @@ class LocalCloud:
     def start(self) -> Self:
         """Listen. Raises UsageError where another runs, or the address cannot be had."""
         # moto takes more than a second to import, and the command line need not wait for it.
-        from sidelight.localcloud.control_plane import ControlPlane
         from sidelight.localcloud.ebs_direct import EbsDirect
-        from sidelight.localcloud.front import Front
-        from sidelight.localcloud.shelf import Pace, Shelf
+        from sidelight.localcloud.moto_services import ControlPlane
+        from sidelight.localcloud.pipeline import Front
+        from sidelight.localcloud.rates import Buckets
+        from sidelight.localcloud.refusals import throttles
+        from sidelight.localcloud.snapshot_store import Shelf
         from sidelight.localcloud.sts import Sessions
 
         with LocalCloud._guard:
             if LocalCloud._running is not None:
                 raise UsageError("a local cloud runs in this process already")
-            shelf = Shelf(self._directory, self.clock, Pace(*self._pace))
-            strict, seconds = self._roles
-            sessions = Sessions(self.clock, strict=strict, seconds=seconds)
+            conditions, seed = self.conditions, self._seed
+            shelf = Shelf(self._directory, self.clock, conditions, seed)
+            sessions = Sessions(
+                self.clock, strict=conditions.strict_roles, seconds=self._role_seconds
+            )
             control_plane = ControlPlane(shelf, sessions)
-            probability, seed = self._empty_pages
-            ebs = EbsDirect(shelf, Tokens(self.clock), empty_pages=probability, seed=seed)
-            front = Front(ebs, control_plane, self.counters, self._sleep)
+            ebs = EbsDirect(
+                shelf, Tokens(self.clock), empty_pages=conditions.empty_pages, seed=seed
+            )
+            weather = throttles(conditions.throttle_rate, seed)
+            front = Front(ebs, control_plane, self.counters, self._sleep, weather)
+            front.buckets = Buckets(self.clock) if conditions.rates else None
+            front.checks_time = conditions.checks_time
             front.plan, front.latency = self._plan, self._latency
             self._front = front
             self._shelf, self._control_plane = shelf, control_plane
@@ -162,7 +184,7 @@ class LocalCloud:
         """
         if self._control_plane is None:
             raise UsageError("the local cloud is not started")
-        machine = control.machine_of(name, images, options)
+        machine = admin_api.machine_of(name, images, options)
         instance_id, volumes = self._control_plane.add(machine)
         self._volumes[instance_id] = volumes
         return instance_id
@@ -183,8 +205,14 @@ class LocalCloud:
         self._control_plane.share(volume_id, instance_id, device)
 
     def snapshots(self) -> list[str]:
-        """The ids of all snapshots that exist, over all accounts and regions."""
-        return sorted(self._shelf.snapshots) if self._shelf is not None else []
+        """The ids of all snapshots that exist, over all accounts and regions.
+
+        One that was deleted while pending is not among them, although EC2 lists it until it is
+        completed.
+        """
+        if self._shelf is None:
+            return []
+        return sorted(s.id for s in list(self._shelf.snapshots.values()) if not s.deleted)
 
     def calls(self, operation: str = "*", account: str = "*") -> int:
         """How often an operation was called: `GetSnapshotBlock`, `ec2:*`."""
@@ -212,19 +240,30 @@ class LocalCloud:
         if self._front is not None:
             self._front.latency = seconds
 
+    def set_clocks_apart(self, seconds: float) -> None:
+        """Let AWS's clock be ahead of this machine's, which is as if this machine's were wrong."""
+        if self._front is None:
+            raise UsageError("the local cloud is not started")
+        self._front.ahead = seconds
+
     def _answer(self, request: Request) -> Reply:
-        if request.path.startswith(control.PREFIX):
-            return control.answer(self, request)
+        if request.path.startswith(admin_api.PREFIX):
+            return admin_api.answer(self, request)
         if self._front is None:
             raise UsageError("the local cloud is not started")
         return self._front(request)
+
+
+def print_line(line: str) -> None:
+    """Print a line at once: a pipe's or a file's reader waits for it while the server goes on."""
+    print(line, flush=True)  # noqa: T201 - it is the command's output
 
 
 def run(
     directory: Path,
     *,
     machines: Sequence[Mapping[str, Any]] = (),
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = print_line,
     **options: Any,
 ) -> None:
     """`sidelight local up`: serve until SIGINT or SIGTERM. For the main thread.

@@ -14,15 +14,27 @@ from urllib.parse import unquote
 from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
-from sidelight.localcloud.wire import AwsError
+from sidelight.localcloud.ec2 import CONNECTION, NOT_OPTED_IN, opt_in_status
+from sidelight.localcloud.messages import AwsError
+from sidelight.localcloud.refusals import text
 
 if TYPE_CHECKING:
     from moto.core.responses import ActionResult
 
     from sidelight.localcloud.clock import Clock
+    from sidelight.localcloud.conditions import Conditions
+    from sidelight.localcloud.lags import Lags
 
+# How tokens of STS's regional endpoints begin, which are good in all Regions (version 2); those of
+# the global endpoint begin otherwise, and opt-in Regions refuse them (version 1).
+VERSION_2 = "IQoJb3JpZ2luX2Vj"
 # A role that is assumed with a role's credentials: "role chaining".
 CHAINED_SECONDS = 3600
+
+
+def is_version_1(token: str) -> bool:
+    """Whether a session token is of STS's global endpoint; no token is none."""
+    return bool(token) and not token.startswith(VERSION_2)
 
 
 class Sessions:
@@ -57,16 +69,30 @@ class RoleCalls(TokenResponse):
     """moto's STS, checked. `bind` makes one for the sessions of a local cloud."""
 
     sessions: ClassVar[Sessions]
+    lags: ClassVar[Lags]
+    conditions: ClassVar[Conditions]
 
     @classmethod
-    def bind(cls, sessions: Sessions) -> type[RoleCalls]:
+    def bind(cls, sessions: Sessions, lags: Lags, conditions: Conditions) -> type[RoleCalls]:
         """The same for these sessions: moto makes a new object for each request."""
-        return type("BoundRoleCalls", (cls,), {"sessions": sessions})
+        members = {"sessions": sessions, "lags": lags, "conditions": conditions}
+        return type("BoundRoleCalls", (cls,), members)
+
+    def get_caller_identity(self) -> ActionResult:
+        """GetCallerIdentity, where the caller's account has the Region."""
+        if self._sl_is_disabled():
+            message = "The security token included in the request is invalid"
+            raise AwsError("InvalidClientTokenId", message, status=403)
+        return super().get_caller_identity()
 
     def assume_role(self) -> ActionResult:
         """AssumeRole."""
         arn = str(self._get_param("RoleArn"))
         caller = self.get_access_key()
+        if self._sl_is_disabled():
+            code = "RegionDisabledException"
+            account = arn.split(":", 5)[4] if arn.count(":") > 4 else ""
+            raise AwsError(code, text(code, self.conditions.texts, id=account), status=403)
         if self.sessions.strict:
             self._sl_check(arn, caller)
         seconds = self._get_int_param("DurationSeconds", CHAINED_SECONDS)
@@ -78,6 +104,7 @@ class RoleCalls(TokenResponse):
         answered = super().assume_role()
         given: Any = answered.result
         role = given["Credentials"]
+        role.session_token = VERSION_2 + role.session_token[len(VERSION_2) :]
         role.expiration = self.sessions.begin(
             role.access_key_id, min(seconds, self.sessions.seconds)
         )
@@ -89,8 +116,14 @@ class RoleCalls(TokenResponse):
         roles = iam_backends[account]["aws"].roles.values()
         role = next((one for one in roles if one.name == name.rpartition("/")[2]), None)
         action = "sts:TagSession" if self._get_param("Tags") else "sts:AssumeRole"
-        if role is None or not all(
-            self._sl_trusts(role, wanted, caller) for wanted in {"sts:AssumeRole", action}
+        connection = int(self.headers.get(CONNECTION, 0))
+        late = role is not None and not self.lags.known(role.arn, connection)
+        if (
+            role is None
+            or late
+            or not all(
+                self._sl_trusts(role, wanted, caller) for wanted in {"sts:AssumeRole", action}
+            )
         ):
             raise AwsError(
                 "AccessDenied",
@@ -98,6 +131,10 @@ class RoleCalls(TokenResponse):
                 f"resource: {arn}",
                 status=403,
             )
+
+    def _sl_is_disabled(self) -> bool:
+        """Whether no account has enabled the Region that is asked, as one must some."""
+        return opt_in_status(self.region, self.conditions) == NOT_OPTED_IN
 
     def _sl_caller(self, access_key: str) -> str:
         keys = iam_backends[self.current_account]["aws"].access_keys

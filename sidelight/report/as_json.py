@@ -1,23 +1,26 @@
-"""Inventories and findings as JSON: the shapes that scripts rely on (see ARCHITECTURE.md)."""
+"""Inventories and findings as JSON, in the shapes that scripts rely on (see ARCHITECTURE.md)."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
-from sidelight.report import terms
+from sidelight.report import inspector_terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.model import Finding, Inventory, Package, ReadStats
 
-# What every package has, in this order; other fields follow where they say something.
+_RAW = re.compile(r"[^\n -~]")
+# The fields of every package, in this order; other fields follow if they are set.
 PACKAGE_FIELDS = ("purl", "name", "version", "type", "path")
 
 
 def inventory_document(inventory: Inventory) -> dict[str, Any]:
-    """`{"status", "os", "packages", "problems", "filesystems"}`."""
+    """Return `{"status", "os", "packages", "problems", "filesystems"}`, and `left_out` if set."""
+    left_out = {"left_out": list(inventory.left_out)} if inventory.left_out else {}
     return {
         "status": inventory.status.value,
         "os": {
@@ -31,11 +34,12 @@ def inventory_document(inventory: Inventory) -> dict[str, Any]:
             {"source": item.source, "type": item.type, "mount": item.mount, "journal": item.journal}
             for item in inventory.filesystems
         ],
+        **left_out,
     }
 
 
 def scan_document(inventory: Inventory, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The inventory's document without its packages, and `findings`."""
+    """Return the inventory's document with the number of packages, and `findings`."""
     document = inventory_document(inventory)
     document["packages"] = len(inventory.packages)
     document["findings"] = [finding_document(finding) for finding in findings]
@@ -43,11 +47,11 @@ def scan_document(inventory: Inventory, findings: Sequence[Finding]) -> dict[str
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
-    """One finding; its package as inventories have it under `package`.
+    """Return one finding; its package under `package` is as in inventories.
 
-    `affected_packages` tells of the same package as Inspector does: epoch, version and release
-    apart, and how it is mended. `cvss_vectors` has each vector with its version, its base score
-    and who gave it.
+    `affected_packages` has the same package in Inspector's form: epoch, version and release
+    separately, and its remediation. `cvss_vectors` has each vector with its version, its base
+    score and its source.
     """
     return {
         "type": finding.type.value,
@@ -58,7 +62,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "title": finding.title,
         "cvss_score": finding.cvss_score,
         "cvss_vector": finding.cvss_vector,
-        "cvss_vectors": [one._asdict() for one in terms.scores(finding)],
+        "cvss_vectors": [cvss._asdict() for cvss in inspector_terms.scores(finding)],
         "score": finding.score,
         "score_vector": finding.score_vector,
         "epss": finding.epss,
@@ -73,12 +77,12 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "advisories": list(finding.advisories),
         "references": list(finding.references),
         "package": package_document(finding.package),
-        "affected_packages": [terms.affected(finding)._asdict()],
+        "affected_packages": [inspector_terms.affected(finding)._asdict()],
     }
 
 
 def package_document(package: Package) -> dict[str, Any]:
-    """One package: the fields that all have, then those that are set."""
+    """Return one package: the fields of all packages, then the other ones that are set."""
     document: dict[str, Any] = {name: getattr(package, name) for name in PACKAGE_FIELDS}
     for name in type(package).__dataclass_fields__:
         value = getattr(package, name)
@@ -88,7 +92,7 @@ def package_document(package: Package) -> dict[str, Any]:
 
 
 def stats_document(stats: ReadStats) -> dict[str, Any]:
-    """What `--stats FILE` writes."""
+    """Return the document that `--stats FILE` writes."""
     return {
         "get_calls": stats.get_calls,
         "list_calls": stats.list_calls,
@@ -101,5 +105,28 @@ def stats_document(stats: ReadStats) -> dict[str, Any]:
 
 
 def dumps(document: Any) -> str:
-    """JSON text. Names that are not UTF-8 on disk are written as escaped surrogates."""
-    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+    """Return JSON text in ASCII, of several lines.
+
+    All other characters are escaped, DEL too. Names that are not UTF-8 on disk are escaped
+    surrogates, so that nothing is lost and the text is valid UTF-8.
+    """
+    return escaped(json.dumps(document, indent=2, ensure_ascii=True)) + "\n"
+
+
+def line(document: Any) -> str:
+    """Return the same in one line, without a newline."""
+    return escaped(json.dumps(document, ensure_ascii=True))
+
+
+def escaped(text: str) -> str:
+    """Escape all characters of JSON text except printable ASCII and JSON's own white space.
+
+    Outside of a string JSON has neither DEL nor other characters, so each can be escaped.
+    """
+    return _RAW.sub(_unit, text)
+
+
+def _unit(match: re.Match[str]) -> str:
+    """Return a character as JSON's UTF-16 escapes."""
+    data = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{data[i]:02x}{data[i + 1]:02x}" for i in range(0, len(data), 2))

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from sidelight.model import Severity
+from sidelight.model import Severity, Status
+from sidelight.report.escape import printable
+from sidelight.report.tables import Cell, Column, Report, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
     from sidelight.model import Finding, Inventory
 
-# A pipe has no width of its own: wide enough that purls and paths are not cut.
-WIDTH_OF_A_PIPE = 160
+__all__ = ["print_findings", "print_inventory", "printable"]
+
+SHOWN_AT_TOP = 3  # problems shown at the top; all of them are listed below the table
 
 COLOURS = {
     Severity.CRITICAL: "bold red",
@@ -30,108 +27,171 @@ COLOURS = {
     Severity.INFORMATIONAL: "dim",
     Severity.UNTRIAGED: "dim",
 }
+FINDING_COLUMNS = (
+    Column("Severity"),
+    Column("Score", rank=3, right=True),
+    Column("Vulnerability"),
+    Column("Package"),
+    Column("Installed", rank=1),
+    Column("Fixed in", rank=2),
+    Column("Path", rank=8),
+    Column("Title", rank=9, prose=True, extra=True),
+    Column("URL", piped=True),
+)
 
 
-def console_for(file: TextIO) -> Console:
-    """A console on `file`; colours only on a terminal."""
-    width = None if file.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
-    return Console(file=file, width=width, highlight=False)
-
-
-def table(*columns: str) -> Table:
-    """A table with this project's look."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
-
-
-def severity_text(severity: Severity) -> Text:
-    """The severity in its colour."""
-    return Text(severity.value, style=COLOURS[severity])
+def severity_cell(severity: Severity) -> Cell:
+    """Return the severity in its colour."""
+    return Cell(severity.value, COLOURS[severity])
 
 
 def score_text(finding: Finding) -> str:
-    """The score; with a mark where the vulnerability is known to be exploited."""
+    """Return the score; with a mark if the vulnerability is known to be exploited."""
     score = "-" if finding.score is None else f"{finding.score:.1f}"
     return score + "!" * finding.exploit_available
 
 
-def print_findings(
-    name: str, inventory: Inventory, findings: Sequence[Finding], file: TextIO
-) -> None:
-    """The machine, its findings (worst first), and what could not be read."""
-    console = console_for(file)
-    _heading(console, name, inventory)
-    if findings:
-        rows = table(
-            "Severity", "Score", "Vulnerability", "Package", "Installed", "Fixed in", "Path"
-        )
-        for item in sorted(findings, key=worst_first):
-            package = item.package
-            rows.add_row(
-                severity_text(item.severity),
-                score_text(item),
-                item.vulnerability,
-                Text(package.name),
-                Text(package.version),
-                Text(item.fixed_version or "-"),
-                Text(printable(package.path)),
-            )
-        console.print(rows)
-    counts = Counter(item.severity for item in findings)
+def url_of(finding: Finding) -> str:
+    """Return the first reference, which is the publisher's own; "" if there is none."""
+    return finding.references[0] if finding.references else ""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 finding`, `2 findings`; `many` for nouns with another plural."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def totals(counts: Mapping[Severity, int], number: int) -> str:
+    """`35 findings: 1 critical, 34 high`."""
     parts = [
-        f"{counts[level]} {level.value.lower()}" for level in reversed(Severity) if counts[level]
+        f"{counts[level]} {level.value.lower()}"
+        for level in reversed(Severity)
+        if counts.get(level)
     ]
-    console.print(f"{len(findings)} findings" + (f": {', '.join(parts)}" if parts else ""))
-    _problems(console, inventory)
+    return counted(number, "finding") + (f": {', '.join(parts)}" if parts else "")
+
+
+def finding_cells(finding: Finding, path: str) -> list[str | Cell]:
+    """Return the cells of FINDING_COLUMNS."""
+    package = finding.package
+    return [
+        severity_cell(finding.severity), score_text(finding), finding.vulnerability, package.name,
+        package.version, finding.fixed_version or "-", path, finding.title,
+        url_of(finding),
+    ]  # fmt: skip
+
+
+def grouped(
+    findings: Iterable[Finding], key: Callable[[Finding], object] = lambda _: None
+) -> list[tuple[Finding, str]]:
+    """Group findings that differ only by their path into one each with `/first/path +3 paths`.
+
+    `key` is an additional criterion of the group. The order is that of each group's first finding.
+    """
+    paths: dict[object, list[str]] = {}
+    first: dict[object, Finding] = {}
+    for finding in findings:
+        package = finding.package
+        same = (
+            key(finding), finding.severity, finding.vulnerability, package.type, package.name,
+            package.version, finding.fixed_version,
+        )  # fmt: skip
+        first.setdefault(same, finding)
+        paths.setdefault(same, []).append(package.path)
+    return [(finding, _path_text(paths[same])) for same, finding in first.items()]
+
+
+def _path_text(paths: Sequence[str]) -> str:
+    more = len(paths) - 1
+    return f"{min(paths)} +{counted(more, 'path')}" if more else paths[0]
+
+
+def print_findings(
+    name: str,
+    inventory: Inventory,
+    findings: Sequence[Finding],
+    file: TextIO,
+    limit: int | None = None,
+) -> None:
+    """Print the machine, its findings (most severe first), its problems, and the totals.
+
+    On a terminal, findings that differ only by their path are one row. At most `limit` rows.
+    """
+    report = Report(file)
+    _heading(report, name, inventory)
+    ordered = sorted(findings, key=worst_first)
+    rows = (
+        grouped(ordered)
+        if report.is_terminal
+        else [(finding, finding.package.path) for finding in ordered]
+    )
+    table = Table(*FINDING_COLUMNS)
+    for finding, path in rows[:limit]:
+        table.add_row(*finding_cells(finding, path))
+    if rows or not report.is_terminal:
+        report.table(table)
+    _problems(report, inventory)
+    if limit is not None and limit < len(rows):
+        report.line(f"The first {limit} of {len(rows)} rows are shown.")
+    counts = Counter(item.severity for item in findings)
+    report.line(f"{totals(counts, len(findings))}{_reading(inventory)}", style="bold")
 
 
 def print_inventory(name: str, inventory: Inventory, file: TextIO) -> None:
-    """The machine, its packages, and what could not be read."""
-    console = console_for(file)
-    _heading(console, name, inventory)
-    rows = table("Type", "Package", "Version", "Path")
+    """Print the machine, its packages, its problems, and the number of packages."""
+    report = Report(file)
+    _heading(report, name, inventory)
+    table = Table(
+        Column("Type"), Column("Package"), Column("Version"), Column("Path", rank=8),
+        Column("PURL", piped=True),
+    )  # fmt: skip
     for package in inventory.packages:
-        rows.add_row(
-            package.type, Text(package.name), Text(package.version), Text(printable(package.path))
-        )
-    if inventory.packages:
-        console.print(rows)
-    console.print(f"{len(inventory.packages)} packages")
-    _problems(console, inventory)
+        table.add_row(package.type, package.name, package.version, package.path, package.purl)
+    if inventory.packages or not report.is_terminal:
+        report.table(table)
+    _problems(report, inventory)
+    report.line(f"{counted(len(inventory.packages), 'package')}{_reading(inventory)}", style="bold")
 
 
 def worst_first(finding: Finding) -> tuple[int, str, str, str]:
-    """The order in which people want to read findings."""
+    """Return a sort key: the most severe findings first."""
     package = finding.package
     return (-finding.severity.rank, package.name, finding.vulnerability, package.path)
 
 
-def printable(path: str) -> str:
-    """A path from a disk with control characters and undecodable bytes escaped.
-
-    A hostile file name must not drive the terminal.
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in path
-    )
-
-
-def _heading(console: Console, name: str, inventory: Inventory) -> None:
+def _heading(report: Report, name: str, inventory: Inventory) -> None:
     system = inventory.os.pretty_name or inventory.os.id or "unknown system"
-    console.print(Text(f"{name}: {printable(system)}, {inventory.status.value}", style="bold"))
+    report.line(f"{name}: {system}, {inventory.status.value}", style="bold")
     for item in inventory.filesystems:
         mount = item.mount or "not mounted"
-        console.print(
-            Text(f"  {item.source}: {item.type}, {printable(mount)}, journal {item.journal}")
-        )
-
-
-def _problems(console: Console, inventory: Inventory) -> None:
-    if not inventory.problems:
+        report.line(f"  {item.source}: {item.type}, {mount}, journal {item.journal}")
+    if inventory.left_out:
+        shown = ", ".join(inventory.left_out[:4])
+        more = ", …" if len(inventory.left_out) > 4 else ""
+        report.line(f"  left out, not the machine's own: {shown}{more}")
+    if inventory.status is Status.COMPLETE or not inventory.problems:
         return
-    console.print(f"{len(inventory.problems)} problems:")
+    problems = inventory.problems
+    report.line(f"  Not all was read: {counted(len(problems), 'problem')}.", style="yellow")
+    for problem in problems[:SHOWN_AT_TOP]:
+        report.line(f"    {problem.where}: {problem.what}")
+    if len(problems) > SHOWN_AT_TOP:
+        report.line(f"    and {len(problems) - SHOWN_AT_TOP} more, listed at the end")
+
+
+def _problems(report: Report, inventory: Inventory) -> None:
+    """Print all problems, unless the heading has shown them all."""
+    is_shown = inventory.status is not Status.COMPLETE
+    if is_shown and len(inventory.problems) <= SHOWN_AT_TOP:
+        return
+    if inventory.problems:
+        report.line(f"{counted(len(inventory.problems), 'problem')}:", style="yellow")
     for problem in inventory.problems:
-        console.print(Text(f"  {printable(problem.where)}: {printable(problem.what)}"))
+        report.line(f"  {problem.where}: {problem.what}")
+
+
+def _reading(inventory: Inventory) -> str:
+    """Return the last line's addition for an incomplete inventory."""
+    if inventory.status is Status.COMPLETE:
+        return ""
+    return f"; {inventory.status.value}: {counted(len(inventory.problems), 'problem')}"

@@ -1,40 +1,41 @@
-"""Bring a store's tables up to date, by the migrations in the package."""
+"""Bring a store's tables up to date with the migrations in the package."""
 
 from __future__ import annotations
 
+import functools
 import threading
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from sidelight.errors import StoreError
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy import Connection
 
-    from sidelight.store.engine import Database
+    from sidelight.store.base.engine import Database
 
 SCRIPTS = Path(__file__).with_name("migrations")
-# Alembic keeps its environment in a module, one at a time in a process.
+# Alembic keeps its environment in a module: only one migration per process at a time.
 _ONE_AT_A_TIME = threading.Lock()
 LOCK = zlib.crc32(b"sidelight migrations")
 
 
 def migrate(database: Database) -> None:
-    """Apply what is missing, all or nothing. Several processes may do it at once.
+    """Apply the missing migrations, all or none. Several processes may do this at once.
 
-    Raises StoreError, also where the store was made by a newer version.
+    Raises StoreError, also if a newer version created the store.
     """
     with database.read() as connection:
-        if _current(connection) == _head():
+        if _current(connection) == newest():
             return
+    # Imported late: nearly always nothing is missing, and a quarter of a second is saved.
+    from alembic import command
+    from alembic.util.exc import CommandError
+
     with _ONE_AT_A_TIME, database.write() as connection:
         if connection.dialect.name == "postgresql":
             # Held until the transaction ends. In SQLite BEGIN IMMEDIATE is the lock.
@@ -49,17 +50,30 @@ def migrate(database: Database) -> None:
             ) from error
 
 
+def is_made(database: Database) -> bool:
+    """Return whether the database has a store's tables, of any version. Raises StoreError."""
+    with database.read() as connection:
+        return _current(connection) is not None
+
+
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
-    # A path with a percent sign would be taken for an interpolation.
+    # Alembic would interpret a percent sign in the path as an interpolation.
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _head() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
+@functools.cache
+def newest() -> str:
+    """Return the revision of the last migration: its file's number."""
+    return max(path.name[:4] for path in SCRIPTS.glob("versions/[0-9]*_*.py"))
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """Return the revision in Alembic's own table; None if there is no such table or row."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -1,4 +1,4 @@
-"""The store as its users hold it."""
+"""The store's public interface."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
-from sidelight.store.costs import Costs
-from sidelight.store.engine import BUSY_SECONDS, Database
-from sidelight.store.findings import Findings
-from sidelight.store.fleet import Fleet
-from sidelight.store.looks import Looks
-from sidelight.store.migrate import migrate
-from sidelight.store.outbox import Outbox
-from sidelight.store.publications import Publications
-from sidelight.store.reevaluation import Reevaluation
-from sidelight.store.rules import Rules
-from sidelight.store.scans import Scans
-from sidelight.store.schema import properties
-from sidelight.store.singletons import Singletons
-from sidelight.store.stages import Stages
-from sidelight.store.statements import insert
-from sidelight.store.sweeps import Sweeps
-from sidelight.store.tidying import Tidying
-from sidelight.store.totals import Totals
-from sidelight.store.unattended import Unattended, unattended
+from sidelight.errors import StoreError
+from sidelight.store.base.dialect import insert
+from sidelight.store.base.engine import BUSY_SECONDS, Database
+from sidelight.store.base.leases import Singletons
+from sidelight.store.base.schema import properties
+from sidelight.store.findings.findings import Findings
+from sidelight.store.findings.outbox import Outbox
+from sidelight.store.findings.reevaluation import Reevaluation
+from sidelight.store.findings.suppression_rules import Rules
+from sidelight.store.instances.instances import FleetInstances
+from sidelight.store.instances.origins import Origins
+from sidelight.store.maintenance.retention import Tidying
+from sidelight.store.maintenance.totals import Totals
+from sidelight.store.migrate import is_made, migrate
+from sidelight.store.scans.account_limits import Limits
+from sidelight.store.scans.costs import Costs
+from sidelight.store.scans.due_messages import Publications
+from sidelight.store.scans.scans import Scans
+from sidelight.store.scans.snapshot_polls import SnapshotPolls
+from sidelight.store.scans.stages import Stages
+from sidelight.store.scans.sweeps import Sweeps
+from sidelight.store.scans.unclaimed_scans import Unattended, unattended
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from sidelight.store.clock import Clock
+    from sidelight.store.base.clock import Clock
 
 DEPLOYMENT = "deployment"
 
@@ -38,16 +41,16 @@ DEPLOYMENT = "deployment"
 class Store:
     """One store, by URL: `sqlite:////path/to/file` or `postgresql://user@host/name`.
 
-    Safe to share between threads; a forked process makes its own. Every method is one transaction
-    and raises StoreError where the database refuses.
+    Safe to share between threads; a forked process opens its own. Every method is one transaction
+    and raises StoreError if the database fails.
     """
 
     def __init__(
         self, url: str, *, clock: Clock | None = None, busy_seconds: float = BUSY_SECONDS
     ) -> None:
-        """Connects at first use. Raises UsageError for what is no URL of a store.
+        """Connects at first use. Raises UsageError for an invalid store URL.
 
-        The `clock` is by default the one that all who use this store have in common.
+        The default `clock` is common to all users of this store.
         """
         self._database = Database(url, busy_seconds=busy_seconds)
         clock = clock or self._database.clock
@@ -56,10 +59,12 @@ class Store:
         self.scans = Scans(self._database, clock)
         self.publications = Publications(self._database, clock)
         self.findings = Findings(self._database, clock)
-        self.fleet = Fleet(self._database, clock)
+        self.fleet = FleetInstances(self._database, clock)
         self.costs = Costs(self._database)
-        self.looks = Looks(self._database, clock)
+        self.looks = SnapshotPolls(self._database, clock)
+        self.limits = Limits(self._database, clock)
         self.stages = Stages(self._database)
+        self.origins = Origins(self._database)
         self.sweeps = Sweeps(self._database, clock)
         self.singletons = Singletons(self._database, clock)
         self.totals = Totals(self._database, clock)
@@ -72,19 +77,38 @@ class Store:
         """Bring the tables up to date; safe when several processes do it at once."""
         migrate(self._database)
 
-    def deployment(self) -> str:
-        """The id that tells our snapshots from those of another Sidelight in the same account.
+    def missing(self) -> str:
+        """Return why there is no store yet, empty if there is one; this creates nothing."""
+        why = self._database.missing()
+        if not why and not is_made(self._database):
+            why = "it holds no tables of Sidelight"
+        return why
 
-        Made once for a store and kept in it: two stores never have the same by accident.
+    def require(self, hint: str = "") -> None:
+        """Raise StoreError, ending with `hint`, if there is no store yet; this creates nothing."""
+        why = self.missing()
+        if why:
+            raise StoreError(
+                f"there is no store here ({why}): name the fleet's by --store or "
+                f"SIDELIGHT_STORE_URL{hint}",
+                where=self.where,
+            )
+
+    def deployment(self) -> str:
+        """Return the id that separates our snapshots from another Sidelight's in the same account.
+
+        It is generated once for a store and stored in it: two stores never share one by accident.
         """
-        made = {"name": DEPLOYMENT, "value": f"sidelight-{uuid.uuid4().hex[:12]}"}
+        new_property = {"name": DEPLOYMENT, "value": f"sidelight-{uuid.uuid4().hex[:12]}"}
         with self._database.write() as connection:
-            connection.execute(insert(connection, properties).on_conflict_do_nothing(), made)
+            connection.execute(
+                insert(connection, properties).on_conflict_do_nothing(), new_property
+            )
             query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
             return str(connection.execute(query).scalar_one())
 
     def unattended(self) -> list[Unattended]:
-        """Regions and states whose scans no worker takes."""
+        """List regions and states whose scans no worker claims."""
         return unattended(self._database, self.clock)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def _rpm_without_epoch(version: str) -> bytes:
 _ORDERS: dict[str, Callable[[str], bytes]] = {
     "dpkg": dpkg.key,
     "rpm": rpm.key,
-    # Feeds of SUSE never tell an epoch, so none is compared.
+    # Feeds of SUSE, Photon, openEuler and their like tell no epoch, so none is compared.
     "rpm-without-epoch": _rpm_without_epoch,
     "apk": apk.key,
     "pep440": pep440.key,
@@ -45,14 +45,19 @@ _ORDERS: dict[str, Callable[[str], bytes]] = {
     "pub": semver.pub_key,
 }
 
-# By the first part of an advisory ecosystem's name, and by purl type; lower case.
+# By the first part of an advisory ecosystem's name, and by purl type; lower case. Every ecosystem
+# of OSV's schema is here or in advisories/ecosystems.py among those that no machine here has.
 _SCHEMES = {
     "debian": "dpkg",
     "ubuntu": "dpkg",
     "deb": "dpkg",
+    "echo": "dpkg",
     "alpine": "apk",
     "alpaquita": "apk",
+    "bellsoft hardened containers": "apk",
     "chainguard": "apk",
+    "cleanstart": "apk",
+    "minimos": "apk",
     "wolfi": "apk",
     "almalinux": "rpm",
     "amazon linux": "rpm",
@@ -62,15 +67,31 @@ _SCHEMES = {
     "oracle linux": "rpm",
     "red hat": "rpm",
     "rocky linux": "rpm",
+    "azure linux": "rpm-without-epoch",
+    "mageia": "rpm-without-epoch",
+    "openeuler": "rpm-without-epoch",
+    "photon os": "rpm-without-epoch",
     "suse": "rpm-without-epoch",
+    "suse micro": "rpm-without-epoch",
     "opensuse": "rpm-without-epoch",
     "pypi": "pep440",
     "npm": "semver",
+    "bitnami": "semver",
     "crates.io": "semver",
     "cargo": "semver",
+    "github actions": "semver",
+    "hex": "semver",
+    "julia": "semver",
+    "kubernetes": "go",
+    "swifturl": "semver",
+    "swift": "semver",
+    "vscode": "semver",
     "golang": "go",
     "rubygems": "gem",
     "packagist": "composer",
+    "bioconductor": "cran",
+    "ghc": "hackage",
+    "opam": "dpkg",
 }
 
 
@@ -86,6 +107,15 @@ def scheme_of(ecosystem: str) -> str:
     if scheme not in _ORDERS:
         raise UnsupportedError("no order of versions is known for it", where=ecosystem)
     return scheme
+
+
+def end_key(ecosystem_or_scheme: str, version: str) -> bytes:
+    """The key of an end that is included: of the last build that the version stands for.
+
+    Raises as `sort_key`.
+    """
+    scheme = scheme_of(ecosystem_or_scheme)
+    return pep440.last_build(version) if scheme == "pep440" else sort_key(scheme, version)
 
 
 @lru_cache(maxsize=1 << 17)

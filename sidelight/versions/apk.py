@@ -5,6 +5,9 @@ integers too unless one of the two has a leading zero, when they compare as text
 beta, pre, rc are less than none, and cvs, svn, git, hg, p are more. Where the kinds of token
 differ, the earlier kind in the grammar is the greater version.
 
+A number after a letter (`1.9.5p2`) is not in apk-tools 3's grammar. apk-tools 2, which Alpine has
+up to 3.22, reads it as an integer, and Alpine's own list of fixes has such versions: so does this.
+
 Key: a tag a token kind, chosen in that order, then its value. What the grammar does not allow
 ends the version, just below a regular end, as apk does.
 """
@@ -23,13 +26,15 @@ _BEFORE, _INVALID, _END, _REVISION, _HASH, _NUMBER, _AFTER, _LETTER, _DIGITS = (
 )
 _FIRST = re.compile(r"[0-9]+")
 _TOKEN = re.compile(
-    r"\.(?P<digits>[0-9]+)|(?P<letter>[a-z])|_(?P<suffix>[a-z]+)(?P<number>[0-9]+)?"
+    r"\.(?P<digits>[0-9]+)|(?P<letter>[a-z])|(?P<joined>[0-9]+)"
+    r"|_(?P<suffix>[a-z]+)(?P<number>[0-9]+)?"
     r"|~(?P<hash>[0-9a-f]+)|-r(?P<revision>[0-9]*)"
 )
 # The kinds that may follow a kind; a revision is the last.
 _FOLLOWS = {
     "digits": {"digits", "letter", "suffix", "hash", "revision"},
-    "letter": {"suffix", "hash", "revision"},
+    "letter": {"joined", "suffix", "hash", "revision"},
+    "joined": {"digits", "letter", "suffix", "hash", "revision"},
     "suffix": {"suffix", "hash", "revision"},
     "hash": {"revision"},
     "revision": set[str](),
@@ -72,6 +77,8 @@ def _token(kind: str, match: re.Match[str]) -> bytes | None:
         # A leading zero makes it text, which is less than any run that begins with 1 to 9.
         text = b"\x01" + value.encode() + b"\0"
         return _DIGITS + (text if value[0] == "0" else b"\x02" + number(value))
+    if kind == "joined":
+        return _DIGITS + b"\x02" + number(value)
     if kind == "letter":
         return _LETTER + value.encode()
     if kind == "suffix":

@@ -14,7 +14,8 @@ import re
 from sidelight.versions.encoding import checked, number, refused
 
 _NUMBERS = re.compile(r"[vV]?((?:[0-9]+|[xX*])(?:\.(?:[0-9]+|[xX*]))*)(.*)", re.ASCII)
-_PARTS = re.compile(r"[0-9]+|[a-z]+", re.ASCII)
+# `1.0adev` is `1.0-alpha-dev`.
+_PARTS = re.compile(r"[0-9]+|(?:alpha|beta|patch|rc|pl|a|b|p)(?=dev(?![a-z]))|[a-z]+", re.ASCII)
 _ALLOWED = re.compile(r"[0-9A-Za-z.*_+@~-]*", re.ASCII)
 _RANKS = {
     "dev": 2, "alpha": 3, "a": 3, "beta": 4, "b": 4, "rc": 5, "c": 5,
@@ -46,7 +47,7 @@ def key(version: str) -> bytes:
         if part.isdigit():
             out += bytes((_NUMBER,)) + number(part)
         elif part == "stable":
-            continue
+            break  # a number behind it does not count
         elif part in _RANKS:
             out.append(_RANKS[part])
         else:

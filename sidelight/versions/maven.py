@@ -1,26 +1,46 @@
-"""Maven versions (maven.apache.org/pom.html, "Version Order Specification").
+"""Maven versions, in the order of Maven 4's ComparableVersion (docs/decisions/0011).
 
-Tokens are runs of digits and of other characters, each with what stands before it: a dot or a
-hyphen (a change between digits and letters is a hyphen, and so is the dot before a word). A token
-that says nothing (0, ga, final, release) is dropped at the end and before each hyphen. At one
-place: alpha < beta < milestone < rc < snapshot < nothing < sp < any other word < hyphen and number
-< dot and number.
+A version is a chain of lists: a dot goes on in the same list, a hyphen or a change from digits to
+letters opens the next one inside it. A list has numbers, words, and words joined to a number
+(`rc1`, `rc-1`; `rc.1` is not joined). Zeros at a list's end, and before a word, are dropped.
 
-What is left inside that says nothing is always followed by a dot and a number, and is therefore
-more than the end: so one key can carry the order, which for nested lists in general it could not.
+At one place of a list: alpha < beta < milestone < rc < snapshot < nothing < sp < any other word <
+a list that begins with a number < a number; a word joined to a number follows the word alone. `ga`,
+`final` and `release` compare as nothing does. A word within a list is a list of its own.
+
+Key: a tag and a value for each item, in order. Where a version ends, and where it has something
+that compares as nothing, the tag says whether the rest is less than nothing or more.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple, TypeAlias
 
 from sidelight.versions.encoding import checked, number
 
-_TOKENS = re.compile(r"[0-9]+|[^0-9.-]+|[.-]", re.ASCII)
-_KNOWN = {"alpha": 1, "beta": 2, "milestone": 3, "rc": 4, "cr": 4, "snapshot": 5, "sp": 7}
-_NOTHING = frozenset({"", "ga", "final", "release"})
+# A word, with the digits that are joined to it (`rc1`, `rc-1`); digits; a separator.
+_TOKENS = re.compile(r"([^0-9.-]+)(?:-?([0-9]+))?|([0-9]+)|([.-])")
+_KNOWN = {"alpha": 1, "beta": 2, "milestone": 3, "rc": 4, "cr": 4, "snapshot": 5, "sp": 12}
+_NOTHING = frozenset({"ga", "final", "release"})
 _SHORT = {"a": "alpha", "b": "beta", "m": "milestone"}
-_END, _WORD, _HYPHEN, _DOT = 6, 8, 9, 10
+_NOTHING_THEN_LESS, _CLOSE_THEN_LESS, _END, _CLOSE_THEN_MORE, _NOTHING_THEN_MORE = range(6, 11)
+_NUMBERED_NOTHING, _WORD, _LIST_OF_NUMBERS, _NUMBER, _JOINED = 11, 13, 14, 15, 16
+
+
+class _Item(NamedTuple):
+    """A number (no word), a word (no digits), or a word joined to a number."""
+
+    word: str
+    digits: str
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it compares as an absent item does: a zero, `ga`, `ga0`."""
+        return (not self.word or self.word in _NOTHING) and not self.digits.strip("0")
+
+
+_List: TypeAlias = list[_Item]
 
 
 def key(version: str) -> bytes:
@@ -28,50 +48,85 @@ def key(version: str) -> bytes:
 
     Raises FormatError for an empty or unprintable one.
     """
-    out = bytearray()
-    for is_dot, token in _trimmed(_split(checked(version, "Maven version").lower())):
-        if "0" <= token[:1] <= "9":
-            out.append(_DOT if is_dot else _HYPHEN)
-            out += number(token)
-        elif token in _NOTHING:
-            out.append(_END)
-        elif token in _KNOWN:
-            out.append(_KNOWN[token])
-        else:
-            out.append(_WORD)
-            out += token.encode("utf-8", "surrogateescape") + b"\0"
-    out.append(_END)
-    return bytes(out)
+    lists = _normalised(_lists(checked(version, "Maven version").lower()))
+    return _encoded(lists)
 
 
-def _split(text: str) -> list[tuple[bool, str]]:
-    """(whether a dot stands before it, token); empty tokens between separators count."""
-    tokens: list[tuple[bool, str]] = []
-    is_dot, is_open = True, True
-    for part in _TOKENS.findall(text):
-        if part in ".-":
-            if is_open:  # nothing between two separators
-                tokens.append((is_dot, "0"))
-            is_dot, is_open = part == ".", True
+def _lists(text: str) -> list[_List]:
+    """The lists from the outermost in; each but the last has the next one as its last item."""
+    lists: list[_List] = [[]]
+    is_after_item = is_after_digits = False
+    for match in _TOKENS.finditer(text):
+        word, joined, digits, mark = match.groups()
+        if mark:
+            if not is_after_item:  # nothing between two separators
+                lists[-1].append(_Item("", "0"))
+            if mark == "-" and lists[-1]:
+                lists.append([])
+            is_after_item = is_after_digits = False
             continue
-        is_number = "0" <= part[0] <= "9"
-        if is_number and tokens and not is_open and tokens[-1][1] in _SHORT:
-            tokens[-1] = (tokens[-1][0], _SHORT[tokens[-1][1]])
-        tokens.append(((is_dot if is_open else False) and is_number, part))
-        is_dot, is_open = False, False
-    return tokens
+        opens = bool(word) and (is_after_digits or bool(joined) or match.end() == len(text))
+        if opens and lists[-1]:
+            lists.append([])
+        name = _SHORT.get(word, word) if joined else word
+        lists[-1].append(_Item(name or "", joined or digits or ""))
+        is_after_item, is_after_digits = True, not word or bool(joined)
+    return lists
 
 
-def _trimmed(tokens: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
-    kept: list[tuple[bool, str]] = []
-    for is_dot, token in tokens:
-        if not is_dot:
-            _drop_nothing(kept)
-        kept.append((is_dot, token))
-    _drop_nothing(kept)
-    return kept
+def _normalised(lists: list[_List]) -> list[_List]:
+    """Without zeros that do not count; an empty list, or one that has only the next, is none."""
+    kept: list[_List] = []  # from the innermost out
+    for items in reversed(lists):
+        following: _Item | None = kept[-1][0] if kept else None
+        is_last = not kept
+        chosen: _List = []
+        for item in reversed(items):
+            is_zero = not item.word and not item.digits.strip("0")
+            if is_zero and (is_last or (following is not None and following.word)):
+                continue
+            # Within the list only a word alone takes the zero before it away.
+            following = item if not (item.word and item.digits) else None
+            chosen.append(item)
+            is_last = False
+        if chosen:
+            kept.append(chosen[::-1])
+    return kept[::-1]
 
 
-def _drop_nothing(kept: list[tuple[bool, str]]) -> None:
-    while kept and (kept[-1][1] in _NOTHING or not kept[-1][1].strip("0")):
-        kept.pop()
+def _encoded(lists: list[_List]) -> bytes:
+    """From the end to the beginning, so that each item knows how the rest compares to nothing."""
+    parts: list[bytes] = [bytes((_END,))]
+    rest = 0  # the rest of the version against nothing
+    for depth in range(len(lists) - 1, -1, -1):
+        items = lists[depth]
+        for place in range(len(items) - 1, -1, -1):
+            item = items[place]
+            is_alone = bool(item.word and not item.digits)
+            is_within = is_alone and place > 0
+            if is_within and rest:
+                # The word is a list of its own, which ends here.
+                parts.append(bytes((_CLOSE_THEN_LESS if rest < 0 else _CLOSE_THEN_MORE,)))
+            if item.is_nothing and item.word:
+                if rest:
+                    tag = _NOTHING_THEN_LESS if rest < 0 else _NOTHING_THEN_MORE
+                    parts.append(bytes((tag,)))
+                continue
+            rest, encoded = _item(item, is_first=place == 0 and depth > 0)
+            parts.append(encoded)
+    return b"".join(reversed(parts))
+
+
+def _item(item: _Item, *, is_first: bool) -> tuple[int, bytes]:
+    """How an item compares to nothing, and its bytes."""
+    if not item.word:
+        tag = _LIST_OF_NUMBERS if is_first else _NUMBER
+        return 1, bytes((tag,)) + number(item.digits)
+    joined = bytes((_JOINED,)) + number(item.digits) if item.digits else b""
+    if item.word in _NOTHING:
+        return 1, bytes((_NUMBERED_NOTHING,)) + number(item.digits)
+    known = _KNOWN.get(item.word)
+    if known is not None:
+        return (-1 if known < _END else 1), bytes((known,)) + joined
+    text = item.word.encode("utf-8", "surrogateescape") + b"\0"
+    return 1, bytes((_WORD,)) + text + joined

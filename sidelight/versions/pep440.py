@@ -22,7 +22,7 @@ _VERSION = re.compile(
 _PRE = {"a": 2, "alpha": 2, "b": 3, "beta": 3, "c": 4, "rc": 4, "pre": 4, "preview": 4}
 _DEV_ONLY, _NO_PRE = b"\x01", b"\x05"
 _LEGACY, _REGULAR = b"\x01", b"\x02"
-_END, _MORE = b"\0", b"\x01"
+_END, _MORE, _AFTER_LOCAL = b"\0", b"\x01", b"\x02"
 _LOCAL_TEXT, _LOCAL_NUMBER = b"\x01", b"\x02"
 
 
@@ -41,6 +41,17 @@ def key(version: str) -> bytes:
     out = bytearray(_REGULAR + number(match["epoch"] or ""))
     out += b"".join(_MORE + number(part) for part in release) + _END
     return bytes(out) + _phase(match) + _local(match["local"])
+
+
+def last_build(version: str) -> bytes:
+    """A key above those of all builds of a public version, whatever their local labels.
+
+    PEP 440 ignores a candidate's local label where a specifier has none: `<= 2.0.1` and `== 2.0.1`
+    have `2.0.1+cu118`, and `> 2.0.1` has not. Of a version with a label of its own, its key.
+    """
+    made = key(version)
+    is_public = made[:1] == _REGULAR and "+" not in version
+    return made[: -len(_END)] + _AFTER_LOCAL if is_public else made
 
 
 def regular_beginning(version: str) -> str:

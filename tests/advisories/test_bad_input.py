@@ -11,15 +11,19 @@ import io
 import json
 import lzma
 import tarfile
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
 
-from dispatcher.cli import main
-from sidelight.advisories import Database, build, feeds, packed
-from sidelight.errors import FormatError, LimitError
+from dispatcher.cli.root import main
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories.feeds import archives as packed
+from sidelight.advisories.feeds import decoding, read
+from sidelight.advisories.feeds.formats import debian_tracker
+from sidelight.errors import DamagedError, FormatError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +171,7 @@ def _refused(feed: Path, kept: Path, kind: type[FormatError] = FormatError) -> s
 @pytest.mark.parametrize("name", WHOLE)
 def test_each_whole_file_is_taken(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(WHOLE[name])
-    list(feeds.read(tmp_path / name))
+    list(read.read(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE.keys() - CUT_WITHIN_IS_WHOLE))
@@ -242,7 +246,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> int:
     limit = 1 << 20
     for module, name in (
         (packed, "MAX_RECORD"),
-        (feeds, "MAX_DOCUMENT"),
+        (read, "MAX_DOCUMENT"),
         (packed, "MAX_STREAM"),
     ):
         monkeypatch.setattr(module, name, limit)
@@ -284,6 +288,9 @@ def test_what_unpacks_to_too_much_is_stopped_there(
         ("outside.xml", b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><updates/>"),
         ("laughs.yml", b"a: &a [x,x]\nb: &b [*a,*a]\ngem: [*b,*b]\npatched_versions: [*b]\n"),
         ("object.yml", b"gem: !!python/object/apply:os.system ['true']\n"),
+        ("sexagesimal.yml", b"gem: a\ntitle: b\nosvdb: 1" + b":1" * 200_000 + b"\n"),
+        ("sexagesimals.yml", b"gem: a\ntitle: b\ncvss_v3: 1" + b":1" * 2_000 + b".5\n"),
+        ("digits.yml", b"gem: a\ntitle: b\nosvdb: " + b"9" * 100_000 + b"\n"),
     ],
 )
 def test_documents_made_to_hurt_their_reader_are_told(
@@ -291,6 +298,33 @@ def test_documents_made_to_hurt_their_reader_are_told(
 ) -> None:
     (tmp_path / name).write_bytes(data)
     _refused(tmp_path / name, kept)
+
+
+def _decoded_nothing(*_arguments: object, **_options: object) -> None:
+    pytest.fail("the library was given what is past a bound")
+
+
+_LISTS = b'{"a":[' + b"[]," * (decoding.MAX_NODES // 2) + b"[]]}"
+_OBJECTS = b'{"a":[' + b'{"":0},' * (decoding.MAX_NODES // 2) + b"{}]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("small.json", _LISTS),
+        ("small.jsonl", _OBJECTS + b"\n"),
+        ("small.json.gz", gzip.compress(_LISTS, 1)),
+        ("small.yml", b"- a\n" * (decoding.MAX_YAML // 4) + b"- a\n"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_very_many_small_values_do_not_reach_the_library(
+    tmp_path: Path, kept: Path, name: str, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    monkeypatch.setattr("json.loads", _decoded_nothing)
+    monkeypatch.setattr("yaml.load", _decoded_nothing)
+    _refused(tmp_path / name, kept, LimitError)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +348,7 @@ def test_a_version_of_absurd_size_loses_its_row_and_is_told(tmp_path: Path, kept
     (tmp_path / "absurd.json").write_bytes(_json(OSV | {"affected": [*OSV["affected"], row]}))
     summary = build([tmp_path / "absurd.json"], kept)
     assert (summary.rows, summary.problem_count) == (1, 1)
-    with Database.open(kept) as database:
+    with AdvisoryDatabase.open(kept) as database:
         assert database.info().problems == 1
 
 
@@ -333,3 +367,88 @@ def test_the_command_ends_with_4_and_names_the_place(
     assert caught.value.code == 4
     assert f"{feed}: record 2" in capsys.readouterr().err.replace("\n", "")
     assert kept.read_bytes() == before
+
+
+def _peak(path: Path) -> tuple[int, int]:
+    """How many items a file gives, or -1 where it is refused, and the bytes that reading takes."""
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read.read(path))
+    except FormatError:
+        count = -1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return count, peak
+
+
+_ENTRY = b'{"description":"x","releases":{"bookworm":{"status":"open","urgency":"low"}}}'
+_TRACKED = b'"p%d":{"CVE-2020-%05d":' + _ENTRY + b"}"
+_BY_RECORD = {
+    "list.json": b"[%s]" % b",".join(_json(OSV | {"id": f"GHSA-{at}"}) for at in range(10_000)),
+    "tracker.json": b"{%s}" % b",".join(_TRACKED % (at, at % 1000) for at in range(10_000)),
+}
+
+
+# The rows of the tracker's packages are kept until the last.
+@pytest.mark.parametrize(("name", "share"), [("list.json", 0.5), ("tracker.json", 6)])
+def test_documents_of_many_records_are_read_one_by_one(
+    tmp_path: Path, name: str, share: float
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(_BY_RECORD[name])
+    count, peak = _peak(path)
+    assert count in {10_000, 1000}
+    assert peak < share * len(_BY_RECORD[name])
+
+
+_NODES = decoding.MAX_NODES - 10
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("objects.json", b'{"a":[' + b'{"":0},' * (_NODES // 2) + b"{}]}"),
+        ("fields.json", b'{"a":0' + b"".join(b',"%d":0' % at for at in range(_NODES)) + b"}"),
+        ("emoji.json", b'{"a":"\xf0\x9f\x98\x80' + b"a" * (65 << 20) + b'"}'),
+        ("list.json", b'[{"a":"\xf0\x9f\x98\x80' + b"a" * (65 << 20) + b'"}]'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_record_at_the_bounds_takes_no_gigabyte(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    count, peak = _peak(tmp_path / name)
+    assert count == -1
+    assert peak < 400 << 20
+
+
+@pytest.mark.parametrize("at", range(0, 400, 7))
+def test_a_document_of_records_that_is_cut_off_is_told(tmp_path: Path, at: int) -> None:
+    for name, data in (
+        ("list.json", b"[%s,%s]" % (_json(OSV), _json(OSV | {"id": "GHSA-2"}))),
+        ("tracker.json", b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (2, 2))),
+    ):
+        whole, cut = tmp_path / name, tmp_path / f"cut-{name}"
+        whole.write_bytes(data)
+        assert _peak(whole)[0] == 2
+        for wrong in (data[: min(at, len(data) - 1)], data + b",", data + data, data[:-1] + b",]"):
+            cut.write_bytes(wrong)
+            assert _peak(cut)[0] == -1
+
+
+def test_a_package_of_the_tracker_that_stands_twice_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tracker.json"
+    path.write_bytes(b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (1, 2)))
+    with pytest.raises(DamagedError, match="'p1' stands twice"):
+        list(read.read(path))
+
+
+def test_very_many_rows_of_the_tracker_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tracker.json"
+    path.write_bytes(b"{%s}" % b",".join(_TRACKED % (at, at) for at in range(100)))
+    for name in ("MAX_ROWS", "MAX_VULNERABILITIES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(debian_tracker, name, 50)
+            with pytest.raises(LimitError, match="more than"):
+                list(read.read(path))

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.commands.advisories import advisories
-from sidelight.advisories import Changes, Database, build
+from dispatcher.cli.groups import advisories
+from sidelight.advisories import AdvisoryDatabase, Changes, between, build
 from sidelight.matching import match, questions
 from sidelight.model import Inventory, OperatingSystem, Package, Status
 
@@ -47,8 +47,8 @@ def built(folder: Path, records: Sequence[Mapping[str, object]], *more: str) -> 
 
 
 def changed(older: Path, newer: Path) -> Changes:
-    with Database.open(older) as one, Database.open(newer) as other:
-        return other.changed_since(one)
+    with AdvisoryDatabase.open(older) as one, AdvisoryDatabase.open(newer) as other:
+        return between(one, other)
 
 
 BEFORE = [osv(1, "a"), osv(2, "b"), osv(3, "c")]
@@ -151,13 +151,13 @@ def test_findings_differ_only_where_a_change_is_told(
 ) -> None:
     folder = tmp_path_factory.mktemp("law")
     with ExitStack() as stack:
-        older = stack.enter_context(Database.open(built(folder / "1", before)))
-        newer = stack.enter_context(Database.open(built(folder / "2", after)))
-        told = newer.changed_since(older)
+        older = stack.enter_context(AdvisoryDatabase.open(built(folder / "1", before)))
+        newer = stack.enter_context(AdvisoryDatabase.open(built(folder / "2", after)))
+        changes = between(older, newer)
         for finding in _differing(match(HOST, older), match(HOST, newer)):
             assert (
-                ("npm", finding.package.name) in told.packages
-                or finding.vulnerability in told.vulnerabilities
+                ("npm", finding.package.name) in changes.packages
+                or finding.vulnerability in changes.vulnerabilities
             )  # fmt: skip
     assert questions(HOST) == {("npm", name) for name in "abc"}
 

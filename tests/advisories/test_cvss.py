@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.advisories import cvss
-from sidelight.advisories.rating import chosen
-from sidelight.advisories.severity import of_score, of_word
+from sidelight.advisories.rating import cvss
+from sidelight.advisories.rating.severity import of_score, of_word
+from sidelight.advisories.rating.vectors import chosen
 from sidelight.errors import FormatError
 from sidelight.model import Severity
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight.advisories import Database, build, layout, spill
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories.database import external_sort, layout
 from sidelight.errors import DamagedError, DatabaseError, FormatError, UsageError
 from sidelight.model import Affected, Interval, Severity
 from sidelight.versions import sort_key
@@ -40,14 +41,14 @@ SIMPLE = record("GHSA-1", "a", {"introduced": "0"}, {"fixed": "1.2.0"}, aliases=
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[AdvisoryDatabase]:
     path = tmp_path / "db"
     build([feed(tmp_path, SIMPLE)], path)
-    with Database.open(path) as opened:
+    with AdvisoryDatabase.open(path) as opened:
         yield opened
 
 
-def test_lookup_answers_by_ecosystem_and_name(database: Database) -> None:
+def test_lookup_answers_by_ecosystem_and_name(database: AdvisoryDatabase) -> None:
     assert database.lookup("npm", "a") == [
         Affected("npm", "a", (Interval(end="1.2.0"),), advisory="GHSA-1")
     ]
@@ -55,7 +56,7 @@ def test_lookup_answers_by_ecosystem_and_name(database: Database) -> None:
     assert database.lookup("PyPI", "a") == ()
 
 
-def test_info_tells_what_is_in_it(database: Database, tmp_path: Path) -> None:
+def test_info_tells_what_is_in_it(database: AdvisoryDatabase, tmp_path: Path) -> None:
     info = database.info()
     assert (info.advisories, info.vulnerabilities, info.packages, info.rows) == (1, 1, 1, 1)
     assert info.ecosystems == (("npm", 1),)
@@ -79,7 +80,7 @@ def test_the_same_feeds_in_any_order_make_the_same_bytes(
     build([two, one, one], tmp_path / "back")
     assert (tmp_path / "forth").read_bytes() == (tmp_path / "back").read_bytes()
     # Also where the sorting spills to disk after each few records.
-    monkeypatch.setattr(spill.Spill.__init__, "__defaults__", (2000,))
+    monkeypatch.setattr(external_sort.Spill.__init__, "__defaults__", (2000,))
     build([one, two], tmp_path / "spilled")
     assert (tmp_path / "forth").read_bytes() == (tmp_path / "spilled").read_bytes()
 
@@ -148,7 +149,7 @@ def test_aliases_of_any_feed_join_under_the_cve(tmp_path: Path) -> None:
         record("PYSEC-2", "d", *events, aliases=["GHSA-2"]),
     ]
     build([feed(tmp_path, *records)], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         about = {}
         for number in range(4):
             advisory = database.advisory(number)
@@ -175,7 +176,7 @@ def test_facts_of_a_cve_join_its_record_and_others_are_left_out(tmp_path: Path) 
     told = {**SIMPLE, "severity": [{"type": "CVSS_V3", "score": vector}], "summary": "Bad"}
     summary = build([feed(tmp_path, told), kev, epss], tmp_path / "db")
     assert summary.vulnerabilities == 1
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         found = database.vulnerability(0)
     assert (found.id, found.title, found.score) == ("CVE-2024-0001", "Bad", 9.8)
     assert (found.epss, found.epss_percentile, found.exploited_since) == (0.25, 0.75, "2024-03-01")
@@ -188,27 +189,27 @@ def test_a_truncated_database_is_refused(tmp_path: Path, size: int) -> None:
     build([feed(tmp_path, SIMPLE)], path)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(DatabaseError):
-        Database.open(path)
+        AdvisoryDatabase.open(path)
 
 
 def test_no_database_and_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError):
-        Database.open(tmp_path / "none")
+        AdvisoryDatabase.open(tmp_path / "none")
     (tmp_path / "other").write_bytes(b"SQLite format 3\0" + bytes(1000))
     with pytest.raises(DatabaseError):
-        Database.open(tmp_path / "other")
+        AdvisoryDatabase.open(tmp_path / "other")
     with pytest.raises(DatabaseError):
-        Database.open(tmp_path)
+        AdvisoryDatabase.open(tmp_path)
 
 
-def test_another_schema_is_told_to_be_built_anew(tmp_path: Path) -> None:
+def test_another_schema_is_told_to_be_built_again(tmp_path: Path) -> None:
     path = tmp_path / "db"
     build([feed(tmp_path, SIMPLE)], path)
     data = bytearray(path.read_bytes())
     data[len(layout.MAGIC)] += 1
     path.write_bytes(data)
-    with pytest.raises(DatabaseError, match="build it anew"):
-        Database.open(path)
+    with pytest.raises(DatabaseError, match="build it again"):
+        AdvisoryDatabase.open(path)
 
 
 def test_every_damaged_byte_is_noticed_on_open_or_by_verify(tmp_path: Path) -> None:
@@ -220,18 +221,18 @@ def test_every_damaged_byte_is_noticed_on_open_or_by_verify(tmp_path: Path) -> N
         damaged = bytearray(data)
         damaged[place] ^= 0x55
         path.write_bytes(damaged)
-        with pytest.raises(DatabaseError), Database.open(path) as database:
+        with pytest.raises(DatabaseError), AdvisoryDatabase.open(path) as database:
             database.verify()
 
 
 def test_an_open_database_stays_what_it_was_when_another_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "db"
     build([feed(tmp_path, SIMPLE)], path)
-    with Database.open(path) as database:
+    with AdvisoryDatabase.open(path) as database:
         build([feed(tmp_path, record("GHSA-9", "z", {"introduced": "0"}))], path)
         database.verify()
         assert database.lookup("npm", "a")
-    with Database.open(path) as renewed:
+    with AdvisoryDatabase.open(path) as renewed:
         assert renewed.lookup("npm", "z")
 
 
@@ -269,7 +270,7 @@ def test_hits_are_the_rows_whose_events_bound_the_version(
         if affected:
             expected.setdefault(name, {})[f"GHSA-{number}"] = end.get("fixed", "")
     build([feed(folder, *records)], folder / "db")
-    with Database.open(folder / "db") as database:
+    with AdvisoryDatabase.open(folder / "db") as database:
         for name in NAMES:
             group = database.group("npm", name)
             hits = group.hits(key) if group else []
@@ -286,7 +287,7 @@ def test_single_versions_count_beside_intervals(tmp_path: Path) -> None:
     told: dict[str, object] = {"id": "GHSA-1", "modified": "", "affected": [row]}
     summary = build([feed(tmp_path, told)], tmp_path / "db")
     assert summary.problem_count == 1
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         group = database.group("npm", "a")
         assert group is not None
         versions = ("0.5.0", "0.9.0", "1.0.0", "1.5.0", "1.5.1")
@@ -303,7 +304,7 @@ def test_intervals_come_back_as_the_feed_wrote_them(tmp_path: Path) -> None:
         {"introduced": "3.0.0"},
     ]
     build([feed(tmp_path, record("GHSA-1", "a", *events))], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         (row,) = database.lookup("npm", "a")
     assert row.intervals == (
         Interval("1.0.0", "1.4.0"),
@@ -320,7 +321,7 @@ def test_severities_and_states_of_rows_come_back(tmp_path: Path) -> None:
     }
     told: dict[str, object] = {"id": "CVE-2024-0001", "modified": "", "affected": [row]}
     build([feed(tmp_path, told)], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         (found,) = database.lookup("Debian:12", "x")
     assert found.severity is Severity.INFORMATIONAL
     assert found.intervals == (Interval(),)
@@ -328,7 +329,7 @@ def test_severities_and_states_of_rows_come_back(tmp_path: Path) -> None:
 
 def test_spilled_pairs_come_back_sorted_and_once() -> None:
     pairs = [(bytes([number % 7]), bytes([number % 5])) for number in range(200)]
-    with spill.Spill(budget=1000) as sorter:
+    with external_sort.Spill(budget=1000) as sorter:
         for key, value in pairs:
             sorter.put(key, value)
         assert list(sorter) == sorted(set(pairs))
@@ -338,3 +339,29 @@ def test_a_contradiction_within_a_file_is_damage(tmp_path: Path) -> None:
     other = record("GHSA-1", "b", {"introduced": "0"})
     with pytest.raises(DamagedError, match="other contents"):
         build([feed(tmp_path, SIMPLE, other)], tmp_path / "db")
+
+
+def test_a_rejected_cve_is_no_finding_in_any_feed(tmp_path: Path) -> None:
+    tracker = {**SIMPLE, "id": "DEBIAN-CVE-2024-0001", "upstream": ["CVE-2024-0001"]}
+    erratum = {**SIMPLE, "id": "DSA-1-1", "related": ["CVE-2024-0001", "CVE-2024-0002"]}
+    ghsa = {**SIMPLE, "id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2024-0001"]}
+    rejected = {
+        "id": "CVE-2024-0001",
+        "modified": "2024-01-01T00:00:00Z",
+        "details": "Rejected reason: not a vulnerability",
+    }
+    lines = map(json.dumps, (tracker, erratum, ghsa, rejected))
+    (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n")
+    build([tmp_path / "all.jsonl"], tmp_path / "db")
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        info = database.info()
+        told = {database.vulnerability(number).id for number in range(info.vulnerabilities)}
+    # GitHub judges by itself: its own advisory stays, under its own name.
+    assert told == {"CVE-2024-0002", "GHSA-aaaa-bbbb-cccc"}
+
+
+def test_an_older_copy_of_a_withdrawn_advisory_does_not_count(tmp_path: Path) -> None:
+    for name, record in (("a", SIMPLE), ("b", {**SIMPLE, "withdrawn": "2024-02-02"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    summary = build([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "db")
+    assert (summary.advisories, summary.rows, summary.packages) == (0, 0, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, between, build
 from sidelight.advisories.end_of_life import AS_OF, LAST_DAY
 from sidelight.errors import DamagedError
 from sidelight.matching import match
@@ -37,7 +37,7 @@ def built(folder: Path, *documents: dict[str, Any]) -> Path:
 
 
 def ended(path: Path, system: str, version: str, day: date) -> bool:
-    with Database.open(path) as database:
+    with AdvisoryDatabase.open(path) as database:
         os = OperatingSystem(id=system, version_id=version)
         return bool(match(Inventory(Status.COMPLETE, os), database, today=day))
 
@@ -76,8 +76,8 @@ def test_one_product_alone_and_releases_without_a_day(tmp_path: Path) -> None:
 def test_a_changed_day_is_told_as_a_change(tmp_path: Path) -> None:
     older = built(tmp_path / "1", feed(product("ubuntu", _22_04="2027-06-01")))
     newer = built(tmp_path / "2", feed(product("ubuntu", _22_04="2027-07-01")))
-    with Database.open(older) as one, Database.open(newer) as other:
-        assert other.changed_since(one).ecosystems == {"Ubuntu:22.04"}
+    with AdvisoryDatabase.open(older) as one, AdvisoryDatabase.open(newer) as other:
+        assert between(one, other).ecosystems == {"Ubuntu:22.04"}
 
 
 @pytest.mark.parametrize("day", [1, "soon", "2026-13-01", True])

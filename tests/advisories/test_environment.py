@@ -9,8 +9,8 @@ from cvss import CVSS2, CVSS3, CVSS4
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidelight.advisories import cvss
-from sidelight.advisories.environment import adjusted
+from sidelight.advisories.rating import cvss
+from sidelight.advisories.rating.adjusted_score import adjusted
 from sidelight.model import Exposure
 
 _IMPACT_V3 = {"C": "HLN", "I": "HLN", "A": "HLN"}

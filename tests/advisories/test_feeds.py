@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import feeds, packed
+from sidelight.advisories import build
+from sidelight.advisories.feeds import archives
+from sidelight.advisories.feeds import read as feeds
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory
 
@@ -180,9 +182,9 @@ def test_an_xml_document_of_no_known_feed_is_unsupported(tmp_path: Path) -> None
 
 
 def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "MAX_RECORD", 100)
+    monkeypatch.setattr(archives, "MAX_RECORD", 100)
     monkeypatch.setattr(feeds, "MAX_DOCUMENT", 100)
-    monkeypatch.setattr(packed, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
     for name, data in (("a.jsonl", LINE), ("a.json", LINE), ("a.zip", _zip(LINE))):
         path = tmp_path / name
         path.write_bytes(data)
@@ -207,3 +209,117 @@ def test_upstreams_own_files_are_read_or_refused_with_their_name(shared_data: Pa
     assert {"alma", "alpine", "amazon", "cisa", "debian", "epss", "fedora"} <= set(read)
     assert {"redhat", "rocky", "suse", "ubuntu"} <= set(read)
     assert refused
+
+
+def test_a_json_schema_beside_a_catalogue_is_passed_over(tmp_path: Path) -> None:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {}}
+    (tmp_path / "kev_schema.json").write_text(json.dumps(schema))
+    assert list(feeds.read(tmp_path / "kev_schema.json")) == []
+
+
+def test_files_of_no_known_feed_are_named_in_one_error_or_skipped(tmp_path: Path) -> None:
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    for name in ("a.json", "b.json"):
+        (folder / name).write_text('{"some": "thing"}')
+    record = {"id": "PYSEC-1", "modified": "2024-01-01T00:00:00Z"}
+    (folder / "c.json").write_text(json.dumps(record))
+    with pytest.raises(feeds.UnknownFeedError, match=r"2 files.*a\.json.*b\.json"):
+        build([folder], tmp_path / "db")
+    assert not (tmp_path / "db").exists()
+    summary = build([folder], tmp_path / "db", skip_unknown=True)
+    assert len(summary.skipped) == 2
+    assert summary.problem_count == 0
+
+
+_RECORD: dict[str, object] = {
+    "id": "PYSEC-1",
+    "modified": "2024-01-01T00:00:00Z",
+    "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1"]}],
+}
+_BROKEN = {"invalid.json": b"{", "list.json": b"[1", "text.yml": b"a: [", "other.json": b'{"a": 1}'}
+
+
+def _folder(tmp_path: Path, name: str) -> Path:
+    """Records before and behind a broken document, in files or in an archive."""
+    documents = {"a.json": json.dumps(_RECORD).encode(), **_BROKEN}
+    documents["z.json"] = json.dumps(_RECORD | {"id": "PYSEC-2"}).encode()
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    if name == "files":
+        for document, data in documents.items():
+            (folder / document).write_bytes(data)
+    else:
+        with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+            for document, data in documents.items():
+                archive.writestr(document, data)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["files", "archive"])
+def test_a_broken_document_ends_the_build_or_is_skipped_and_named(
+    tmp_path: Path, name: str
+) -> None:
+    folder = _folder(tmp_path, name)
+    with pytest.raises(FormatError):
+        build([folder], tmp_path / "db")
+    summary = build([folder], tmp_path / "db", skip_unknown=True)
+    assert summary.advisories == 2
+    assert {skipped.where.replace(": ", "/").rsplit("/", 1)[1] for skipped in summary.skipped} == {
+        *_BROKEN
+    }
+
+
+def test_a_feed_that_breaks_after_its_first_record_is_never_skipped(tmp_path: Path) -> None:
+    feed = tmp_path / "a.jsonl"
+    feed.write_text(json.dumps(_RECORD) + "\n{")
+    with pytest.raises(FormatError, match="record 2"):
+        build([feed], tmp_path / "db", skip_unknown=True)
+
+
+def _documents(folder: Path, name: str, documents: dict[str, bytes]) -> Path:
+    """A feed of these documents, as files or as an archive."""
+    feed = folder / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(feed, "w") as archive:
+            for document, data in documents.items():
+                archive.writestr(document, data)
+    else:
+        feed.mkdir()
+        for document, data in documents.items():
+            (feed / document).write_bytes(data)
+    return feed
+
+
+@pytest.mark.parametrize("name", ["pypi", "pypi.zip"])
+@pytest.mark.parametrize("beside", [True, False], ids=["beside a feed", "alone"])
+def test_a_feed_of_which_all_would_be_skipped_ends_the_build(
+    tmp_path: Path, name: str, *, beside: bool
+) -> None:
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    if beside:
+        (folder / "good.json").write_text(json.dumps(_RECORD))
+    feed = _documents(folder, name, _BROKEN)
+    with pytest.raises(FormatError, match="all 4 documents of this feed") as caught:
+        build([folder], tmp_path / "db", skip_unknown=True)
+    assert caught.value.where == str(feed)
+    assert not (tmp_path / "db").exists()
+
+
+def test_a_build_of_unknown_documents_alone_fails_and_beside_a_feed_it_does_not(
+    tmp_path: Path,
+) -> None:
+    unknown = {"a.json": b'{"a": 1}', "b.json": b'{"b": 1}'}
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    feed = _documents(folder, "other", unknown)
+    with pytest.raises(FormatError, match="all 2 documents") as caught:
+        build([folder], tmp_path / "db", skip_unknown=True)
+    assert caught.value.where == str(feed)
+    (folder / "good.json").write_text(json.dumps(_RECORD))
+    assert len(build([folder], tmp_path / "db", skip_unknown=True).skipped) == 2
+    # An archive is one feed, whatever is in it.
+    _documents(folder, "all.zip", unknown)
+    with pytest.raises(FormatError, match=r"all\.zip: all 2 documents"):
+        build([folder], tmp_path / "db", skip_unknown=True)

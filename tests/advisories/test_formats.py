@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories.formats import (
+from sidelight.advisories.feeds.formats import (
     alas,
     alpine_secdb,
     csaf,
@@ -133,7 +133,7 @@ def test_osv_an_erratum_is_about_its_related_cves_and_a_cve_is_not() -> None:
     assert _osv(id="UBUNTU-CVE-2024-0003", affected=[row]).vulnerabilities == ("CVE-2024-0003",)
 
 
-def test_osv_errata_without_a_cve_that_mend_no_vulnerability_are_left_out() -> None:
+def test_osv_errata_without_a_cve_that_fix_no_vulnerability_are_left_out() -> None:
     row = _row("AlmaLinux:9", "x", {"introduced": "0"}, {"fixed": "1-1"})
     record = {"id": "ALBA-2024:1", "modified": "", "affected": [row]}
     assert list(osv.parse(record)) == []
@@ -347,6 +347,21 @@ def test_ubuntu_statuses_decide_what_is_affected() -> None:
         ("h", ""): ("", "pending"),
         ("i", ""): ("1.0-3~22.04.1", "ignored"),
     }
+
+
+@pytest.mark.parametrize("release", ["trusty/esm", "esm/trusty"])
+def test_ubuntus_esm_is_a_stream_in_either_way_of_writing(release: str) -> None:
+    record = {
+        "id": "CVE-2020-0001",
+        "packages": {
+            "trusty": {"a": {"status": "ignored", "note": "end of life, was needed"}},
+            release: {"a": {"status": "released", "note": "1.0-1ubuntu1+esm1"}},
+        },
+    }
+    (advisory,) = ubuntu_cves.parse(record)
+    assert isinstance(advisory, Advisory)
+    rows = {(row.ecosystem, row.stream): row.intervals[0].end for row in advisory.affected}
+    assert rows == {("Ubuntu:14.04", "esm"): "1.0-1ubuntu1+esm1", ("Ubuntu:14.04", ""): ""}
 
 
 def _oval(definition: str) -> bytes:
@@ -629,7 +644,7 @@ def test_updateinfo_of_bottlerocket_is_of_all_its_versions() -> None:
     assert advisory.affected == (Affected("Bottlerocket", "kernel", (Interval(end="0.3.3-b7d"),)),)
 
 
-def test_osv_github_tells_the_bound_of_an_unmended_range_beside_its_events() -> None:
+def test_osv_github_tells_the_bound_of_an_unfixed_range_beside_its_events() -> None:
     for told, interval in (
         ("<= 1.5", Interval(end="1.5", end_included=True)),
         ("< 1.5", Interval(end="1.5")),
@@ -638,8 +653,8 @@ def test_osv_github_tells_the_bound_of_an_unmended_range_beside_its_events() -> 
         more = {"database_specific": {"last_known_affected_version_range": told}}
         advisory = _osv(affected=[_row("npm", "a", {"introduced": "0"}, **more)])
         assert advisory.affected[0].intervals == (interval,)
-        mended = _osv(affected=[_row("npm", "a", {"introduced": "0"}, {"fixed": "2"}, **more)])
-        assert mended.affected[0].intervals == (Interval(end="2"),)
+        fixed = _osv(affected=[_row("npm", "a", {"introduced": "0"}, {"fixed": "2"}, **more)])
+        assert fixed.affected[0].intervals == (Interval(end="2"),)
 
 
 def test_osv_an_end_that_python_refuses_ends_with_the_release_it_is_a_build_of() -> None:
@@ -676,6 +691,7 @@ def test_nvd_tells_who_gave_each_vector() -> None:
     assert list(nvd.parse(io.BytesIO(data))) == [
         VulnerabilityFact("CVE-2024-0001", "NVD", vectors=(VECTOR, TWO)),
         VulnerabilityFact("CVE-2024-0001", "cna@example.com", vectors=(VECTOR, FOUR)),
+        Advisory("CVE-2024-0002", "NVD", withdrawn=True),
     ]
 
 
@@ -703,3 +719,10 @@ def test_nvd_has_no_endless_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     data = _nvd({"cve": {"id": "CVE-2024-0001", "more": "x" * 5000}})
     with pytest.raises(DamagedError, match="too long"):
         list(nvd.parse(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("field", ["patched_versions", "unaffected_versions"])
+def test_rubysec_cut_off_behind_the_name_of_a_list_is_damage(field: str) -> None:
+    record = {"gem": "a", "title": "b", "cve": "2024-0001", "description": "c", field: None}
+    with pytest.raises(DamagedError, match="cut off"):
+        list(rubysec.parse(record))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.matching import match
 from sidelight.model import Inventory, OperatingSystem, Package, Status
 
@@ -35,7 +35,7 @@ MAGICK = "8:6.9.11.60+dfsg-1.3ubuntu0.22.04"
 class Golden(NamedTuple):
     """A record of a feed (of a list of files, those that have one), and what it finds of a build.
 
-    `found` is (vulnerability, version that mends, severity, state, stream); no tuple: nothing.
+    `found` is (vulnerability, version that fixes, severity, state, stream); no tuple: nothing.
     """
 
     what: str
@@ -71,7 +71,7 @@ GOLDEN = [
            ("npm", "insight-api", "0.0.0-alpha"), _INSIGHT),
     Golden("disputed: told all the same", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
            ("pypi", "keystone", "14.0.1"), _KEYSTONE),
-    Golden("disputed, mended", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
+    Golden("disputed, fixed", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
            ("pypi", "keystone", "14.1.0"), None),
     Golden("withdrawn by its text", _NPM, ("GHSA-8p5q-j9m2-g8wr",), BULLSEYE,
            ("npm", "lodash", "4.17.21"), None),
@@ -105,7 +105,7 @@ def _findings(
 ) -> list[Finding]:
     build(sources, folder / "db")
     kind, name, version = package
-    with Database.open(folder / "db") as database:
+    with AdvisoryDatabase.open(folder / "db") as database:
         installed = (Package(kind, name, version, "/", ""),)
         found = match(Inventory(Status.COMPLETE, os, installed), database)
         return [finding for finding in found if finding.package.name == name]
@@ -138,7 +138,7 @@ def test_a_real_record_finds_what_it_says(
     else:
         assert golden.found in map(_told, findings)
         names = [finding.vulnerability for finding in findings]
-        assert len(names) == len(set(names))  # one finding a CVE, whoever tells it
+        assert len(names) == len(set(names))  # one finding a CVE, from any publisher
 
 
 def test_all_who_tell_of_a_cve_are_named(shared_data: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_all_who_tell_of_a_cve_are_named(shared_data: Path, tmp_path: Path) -> N
 def test_debians_tracker_without_a_dsa_is_affected_and_says_why(
     shared_data: Path, tmp_path: Path
 ) -> None:
-    """CVE-2016-5416 is open and ignored; CVE-2012-0833 never affected; CVE-2016-5405 is mended."""
+    """CVE-2016-5416 is open and ignored; CVE-2012-0833 never affected; CVE-2016-5405 is fixed."""
     (feed,) = (shared_data / "advisories" / FIXTURES).glob("debian/tracker/api/**/advisory.json")
     found = _findings(tmp_path, [feed], BULLSEYE, ("deb", "389-ds-base", "1.4.4.11-2"))
     assert [(item.vulnerability, item.fixed_version, item.state) for item in found] == [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight.advisories import Database, build, feeds
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories.feeds import read as feeds
 from sidelight.errors import SidelightError
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_a_record_with_any_field_replaced_is_taken_or_refused(
     path.write_text(json.dumps(changed))
     try:
         build([path], folder / "hostile.db")
-        with Database.open(folder / "hostile.db") as database:
+        with AdvisoryDatabase.open(folder / "hostile.db") as database:
             for ecosystem, name in database.packages():
                 for row in database.lookup(ecosystem, name):
                     row.advisory.encode()
@@ -206,7 +207,7 @@ def test_what_no_encoding_has_becomes_a_question_mark(tmp_path: Path) -> None:
     for name, feed in feeds.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(feed))
     build([tmp_path], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         assert database.info().newest == "?"
         (row,) = database.lookup("Debian:12", "x")
         assert row.state == "?"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import Database, build, feeds
-from sidelight.advisories.modules import Modules
-from sidelight.advisories.streams import UNKNOWN
+from sidelight.advisories import AdvisoryDatabase, between, build
+from sidelight.advisories.build_marks import UNKNOWN
+from sidelight.advisories.database.modules import Modules
+from sidelight.advisories.feeds import read
 from sidelight.matching import match
 from sidelight.model import Advisory, Finding, Inventory, OperatingSystem, Package, Status
 
@@ -54,7 +55,7 @@ def findings(folder: Path, version: str, stream: str, *records: dict[str, object
     feed.write_text("".join(json.dumps(record) + "\n" for record in records))
     build([feed], folder / "db")
     package = Package("rpm", "ruby", version, "/", "", modularity=f"{stream}:8100:x")
-    with Database.open(folder / "db") as database:
+    with AdvisoryDatabase.open(folder / "db") as database:
         return match(Inventory(Status.COMPLETE, ALMA, (package,)), database)
 
 
@@ -94,7 +95,7 @@ def test_a_build_of_no_module_is_never_asked(tmp_path: Path) -> None:
     feed.write_text(json.dumps(UNNAMED) + "\n")
     build([feed], tmp_path / "db")
     package = Package("rpm", "ruby", "2.5.1-1.el8", "/", "")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         assert match(Inventory(Status.COMPLETE, ALMA, (package,)), database) == []
 
 
@@ -108,8 +109,11 @@ def test_an_erratum_that_tells_a_stream_changes_the_packages_of_one_that_does_no
     findings(tmp_path, "1-1", "x:1", known, UNNAMED)
     (tmp_path / "db").rename(tmp_path / "older")
     findings(tmp_path, "1-1", "x:1", known, UNNAMED, telling)
-    with Database.open(tmp_path / "older") as older, Database.open(tmp_path / "db") as newer:
-        changed = newer.changed_since(older).packages
+    with (
+        AdvisoryDatabase.open(tmp_path / "older") as older,
+        AdvisoryDatabase.open(tmp_path / "db") as newer,
+    ):
+        changed = between(older, newer).packages
     # Of ruby no new erratum speaks; what the old one means for it is known only now.
     assert changed == {("AlmaLinux:8", "ruby"), ("AlmaLinux:8", "gem")}
 
@@ -129,7 +133,7 @@ def test_of_errata_that_do_name_it_the_stream_is_found_without(
     shared_data: Path, feed: str, decided: float, wrong: float
 ) -> None:
     errata: dict[tuple[str, str], list[Affected]] = defaultdict(list)
-    for item in feeds.read(shared_data / "advisories" / feed):
+    for item in read.read(shared_data / "advisories" / feed):
         if isinstance(item.parsed, Advisory):
             for row in item.parsed.affected:
                 if row.module not in {"", UNKNOWN}:

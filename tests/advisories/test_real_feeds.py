@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import feeds
+from sidelight.advisories.feeds import read
 from sidelight.errors import DamagedError, UnsupportedError
 from sidelight.model import Advisory
 
@@ -45,7 +45,7 @@ FILES: dict[str, tuple[int, int, str]] = {
     "rocky/errata/**/page1.json": (2, 9, "Rocky Linux:10"),
     "rocky/osv/**/all.zip": (2, 2, "Rocky Linux:9"),
     "rocky/updateinfo/**/dddd*-updateinfo.xml.gz": (1, 1, "Rocky Linux:8"),
-    "suse/csaf/**/csaf.tar.bz2": (3, 59, "SUSE:12.1"),
+    "suse/csaf/**/csaf.tar.bz2": (3, 78, "SUSE:12.1"),
     "suse/osv/**/osv.tar.bz2": (8, 662, "SUSE:12.0"),
     "ubuntu/cve/**/20_20.json": (1, 38, "Ubuntu:22.04"),
     "ubuntu/osv/**/osv-all.tar.xz": (2, 7, "Ubuntu:20.04"),
@@ -77,7 +77,7 @@ def fixtures(shared_data: Path) -> Path:
 @pytest.mark.parametrize("pattern", FILES)
 def test_a_real_file_says_what_it_says(fixtures: Path, pattern: str) -> None:
     (path,) = fixtures.glob(pattern)
-    parsed = [item.parsed for item in feeds.read(path)]
+    parsed = [item.parsed for item in read.read(path)]
     rows = [row for item in parsed if isinstance(item, Advisory) for row in item.affected]
     count, row_count, ecosystem = FILES[pattern]
     assert (len(parsed), len(rows)) == (count, row_count)
@@ -90,12 +90,12 @@ def test_what_is_damaged_or_of_another_form_is_told_with_its_path(
 ) -> None:
     (path,) = fixtures.glob(pattern)
     with pytest.raises(REFUSED[pattern]) as caught:
-        list(feeds.read(path))
+        list(read.read(path))
     assert caught.value.where.startswith(str(path))
 
 
 def test_a_part_of_ubuntu_pro_is_a_stream_of_its_own(fixtures: Path) -> None:
     (path,) = fixtures.glob("ubuntu/oval/**/*fips-updates_jammy.cve.oval.xml.bz2")
-    (item,) = feeds.read(path)
+    (item,) = read.read(path)
     assert isinstance(item.parsed, Advisory)
     assert {row.stream for row in item.parsed.affected} == {"fips-updates"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.errors import FormatError
 from sidelight.matching import match
@@ -109,7 +109,7 @@ def test_hits_are_those_of_the_specifications_algorithm(
             for span in row.get("ranges", ()):
                 known.update(item for event in span["events"] for item in event.values())
     compared = 0
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         for place in chance.sample(sorted(rows), min(400, len(rows))):
             group = database.group(*place)
             for version in sorted(versions[place])[:15]:
@@ -222,7 +222,7 @@ def test_awkward_records_find_what_they_say(
     path = tmp_path / "feed.json"
     path.write_text(json.dumps(record))
     build([path], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         for kind, package, version, expected in packages:
             inventory = Inventory(Status.COMPLETE, os, (Package(kind, package, version, "", ""),))
             findings = match(inventory, database)
@@ -238,7 +238,7 @@ def test_the_branchs_own_fix_is_the_fix(shared_data: Path, tmp_path: Path) -> No
     path = tmp_path / "feed.json"
     path.write_text(json.dumps(record))
     build([path], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         for version, fixed in (
             ("2.1", "2.12.5"),
             ("3.5.0", "3.7.2"),

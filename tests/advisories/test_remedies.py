@@ -1,4 +1,4 @@
-"""The command that mends, for each package manager; no name of a machine's becomes another one."""
+"""The command that fixes, for each package manager; no name of a machine's becomes another one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from sidelight.advisories.ecosystems import LANGUAGES
-from sidelight.advisories.remedies import command
+from sidelight.advisories.judge.remedies import command
 
 
 class Case(NamedTuple):
-    """A package, the version that mends it, the errata that bring it, and the command."""
+    """A package, the version that fixes it, the errata that bring it, and the command."""
 
     kind: str
     ecosystem: str
@@ -45,6 +45,9 @@ COMMANDS = [
     Case("gem", "RubyGems", "rack", "2.2.3", (), "bundle update rack"),
     Case("nuget", "NuGet", "A.B", "2.0", (), "dotnet add package A.B --version 2.0"),
     Case("composer", "Packagist", "a/b", "2.0", (), "composer require 'a/b:^2.0'"),
+    Case("hex", "Hex", "plug", "1.2.0", (), "mix deps.update plug"),
+    Case("pub", "Pub", "http", "1.2.0", (), "dart pub upgrade http"),
+    Case("swift", "SwiftURL", "swift-nio", "2.0", (), "swift package update swift-nio"),
     Case("maven", "Maven", "g:a", "2.0", (),
      "mvn versions:use-dep-version -Dincludes=g:a -DdepVersion=2.0"),
 ]  # fmt: skip
@@ -55,6 +58,12 @@ HOSTILE = ["x; reboot", "$(reboot)", "`reboot`", "a' b", 'a" b', "a\nreboot", "a
 @pytest.mark.parametrize("case", COMMANDS)
 def test_each_package_manager_has_its_command(case: Case) -> None:
     assert case.command() == case.words
+
+
+def test_swift_knows_a_package_by_the_end_of_its_address() -> None:
+    case = Case("swift", "SwiftURL", "github.com/apple/swift-nio", "2.0", (), "")
+    assert case.command() == "swift package update swift-nio"
+    assert case._replace(name="github.com/x/-y").command() == ""
 
 
 def test_every_kind_of_package_of_which_advisories_speak_has_one() -> None:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.advisories.compile import spans
-from sidelight.advisories.formats import friendsofphp
-from sidelight.advisories.formats.requirements import interval, outside
+from sidelight.advisories.database.version_spans import spans
+from sidelight.advisories.feeds.formats import friendsofphp
+from sidelight.advisories.feeds.formats.requirements import interval, outside
 from sidelight.errors import DamagedError
 from sidelight.model import Affected, Interval
 from sidelight.versions import sort_key
@@ -122,7 +122,7 @@ def test_rubygems_itself_agrees_on_all_requirements_of_the_real_feed(shared_data
 
 @pytest.mark.conformance
 def test_composer_itself_agrees_on_all_constraints_of_the_real_feed(shared_data: Path) -> None:
-    """But for pre-releases of what mends: these are taken as affected (friendsofphp.py)."""
+    """But for pre-releases of what fixes: these are taken as affected (friendsofphp.py)."""
     library = Path("/usr/share/php/Composer/Semver/autoload.php")
     if not library.exists():
         pytest.skip("Composer's own semver is absent (Debian package: php-composer-semver)")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.advisories import Database, build
-from sidelight.advisories.streams import fits_module
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories.judge.streams import fits_module
 from sidelight.matching import match
 from sidelight.model import (
     FixAvailable,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 def _found(
     folder: Path, records: list[dict[str, object]], os: OperatingSystem, package: Package
 ) -> dict[str, str]:
-    """The vulnerabilities of one package, with the versions that mend them."""
+    """The vulnerabilities of one package, with the versions that fix them."""
     feed = folder / "feed.jsonl"
     feed.write_text("".join(json.dumps(record) + "\n" for record in records))
     build([feed], folder / "db")
-    with Database.open(folder / "db") as database:
+    with AdvisoryDatabase.open(folder / "db") as database:
         findings = match(Inventory(Status.COMPLETE, os, (package,)), database)
     return {finding.vulnerability: finding.fixed_version for finding in findings}
 
@@ -37,7 +37,7 @@ def _found(
 def _osv(
     name: str, cve: str, rows: dict[str, str], package: str, title: str = ""
 ) -> dict[str, object]:
-    """A record with, for each ecosystem, the version that mends; "" for none."""
+    """A record with, for each ecosystem, the version that fixes; "" for none."""
     return {
         "id": name,
         "modified": "2024-01-01T00:00:00Z",
@@ -98,7 +98,7 @@ def test_a_fix_of_another_module_stream_finds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "found"),
     [
-        # The extended line mended it for builds of its own minor release...
+        # The extended line fixed it for builds of its own minor release...
         ("5.14.0-284.40.1.el9_2", {}),
         ("5.14.0-284.30.1.el9_2", {"CVE-2024-0001": "5.14.0-284.40.1.el9_2"}),
         # ... and says nothing of any other build.
@@ -167,7 +167,7 @@ def test_esm_decides_for_esm_builds(tmp_path: Path, version: str, found: dict[st
         ("5.4.0-219.239", {}),
     ],
 )
-def test_esms_kernels_have_mended_what_the_archive_leaves_open(
+def test_esms_kernels_have_fixed_what_the_archive_leaves_open(
     tmp_path: Path, version: str, found: dict[str, str]
 ) -> None:
     """They carry on the archive's versions, with no mark in them."""
@@ -177,7 +177,7 @@ def test_esms_kernels_have_mended_what_the_archive_leaves_open(
     assert _found(tmp_path, records, JAMMY, package) == found
 
 
-def test_a_build_that_esm_itself_lists_as_affected_is_not_mended(tmp_path: Path) -> None:
+def test_a_build_that_esm_itself_lists_as_affected_is_not_fixed(tmp_path: Path) -> None:
     rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "5.4.0-218.238"}
     record = _osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "linux")
     record["affected"][1]["versions"] = ["5.4.0-220.240"]  # type: ignore[index]
@@ -214,7 +214,7 @@ def _tracker(name: str, packages: dict[str, dict[str, tuple[str, str]]]) -> dict
         ("linux-fips", "5.15.0-73.82", {"CVE-2024-0001": ""}),
         ("linux-realtime", "5.15.0-1028.31", {"CVE-2024-0001": "5.15.0-1030.33"}),
         ("linux-realtime", "5.15.0-1030.33", {}),
-        # FIPS's builds of the archive's packages: its updates have mended what its first pocket
+        # FIPS's builds of the archive's packages: its updates have fixed what its first pocket
         # and the archive leave open.
         ("openssl", "3.0.2-0ubuntu1.10+Fips1", {"CVE-2024-0001": "3.0.2-0ubuntu1.12+Fips1"}),
         ("openssl", "3.0.2-0ubuntu1.12+Fips1", {}),
@@ -245,12 +245,12 @@ def test_a_pending_fix_is_one_that_not_everybody_may_have_yet(tmp_path: Path) ->
     packages = {"jammy": {"x": ("pending", "1.0-2")}}
     (tmp_path / "feed.json").write_text(json.dumps(_tracker("CVE-2024-0001", packages)))
     build([tmp_path / "feed.json"], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
-        below, mended = (
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        below, fixed = (
             match(Inventory(Status.COMPLETE, JAMMY, (_deb(version),)), database)
             for version in ("1.0-1", "1.0-2")
         )
-    assert not mended
+    assert not fixed
     (finding,) = below
     assert (finding.fixed_version, finding.state) == ("1.0-2", "pending")
     assert finding.fix_available is FixAvailable.PARTIAL
@@ -261,7 +261,7 @@ def test_a_fix_that_only_esm_has_is_a_partial_one(tmp_path: Path) -> None:
     feed = tmp_path / "feed.json"
     feed.write_text(json.dumps(_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")))
     build([feed], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         inventory = Inventory(Status.COMPLETE, JAMMY, (_deb("1.0-1ubuntu1"),))
         (finding,) = match(inventory, database)
     assert finding.fixed_version == "1.0-1ubuntu1+esm2"
@@ -331,7 +331,7 @@ def test_oracles_ksplice_builds_have_errata_of_their_own(
     os = OperatingSystem(id="ol", version_id="9.4")
     epoch = "2:" if "ksplice" in version else ""
     build([tmp_path], tmp_path / "db")
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         inventory = Inventory(Status.COMPLETE, os, (_rpm("glibc", epoch + version),))
         assert {finding.vulnerability for finding in match(inventory, database)} == expected
 
@@ -351,7 +351,7 @@ def test_where_an_extra_says_nothing_the_core_repositorys_word_counts(tmp_path: 
         alas("ALAS2GOLANG1.19-2023-1", "CVE-2024-0002", "1.19.10"),
     ]
     os = OperatingSystem(id="amzn", version_id="2")
-    # The extra's line has mended the second, and no word of it speaks of the first.
+    # The extra's line has fixed the second, and no word of it speaks of the first.
     assert _found(tmp_path, records, os, _rpm("golang", "1.19.10-1.amzn2")) == {
         "CVE-2024-0001": "1.20.6-1.amzn2"
     }
@@ -360,7 +360,7 @@ def test_where_an_extra_says_nothing_the_core_repositorys_word_counts(tmp_path: 
 @pytest.mark.parametrize(
     ("name", "version", "found"),
     [
-        # Both extras ship the build, and one of them says that it mends the first.
+        # Both extras ship the build, and one of them says that it fixes the first.
         ("runc", "1.1.4-1.amzn2", {"CVE-2024-0002": "1.1.5-1.amzn2"}),
         (
             "runc",
@@ -376,7 +376,7 @@ def test_where_an_extra_says_nothing_the_core_repositorys_word_counts(tmp_path: 
         ("kernel-livepatch-5.10.1-1", "1.0-1.amzn2", {}),
     ],
 )
-def test_what_any_repository_has_mended_in_a_build_that_several_ship_is_mended(
+def test_what_any_repository_has_fixed_in_a_build_that_several_ship_is_fixed(
     tmp_path: Path, name: str, version: str, found: dict[str, str]
 ) -> None:
     def alas(name: str, cves: list[str], package: str, build: str) -> dict[str, object]:

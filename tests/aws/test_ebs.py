@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sidelight.aws.ebs import THROTTLED_ATTEMPTS, Options, SnapshotBlocks, SnapshotSource
+from sidelight.aws.ebs import THROTTLED_ATTEMPTS, EbsOptions, SnapshotBlocks, SnapshotSource
 from sidelight.aws.ebs_faults import KEY_REASONS
 from sidelight.errors import (
     AccessDeniedError,
@@ -20,7 +20,8 @@ from sidelight.errors import (
     SnapshotNotReadyError,
     ThrottledError,
 )
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.conditions import KIND
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), snapshot_seconds=60) as running:
+    # Kind: calls, pages and blocks are counted, and the plan's faults are to be the only ones.
+    directory = tmp_path_factory.mktemp("cloud")
+    with LocalCloud(directory, conditions=KIND, snapshot_seconds=60) as running:
         yield running
 
 
@@ -61,6 +64,8 @@ def clear(cloud: LocalCloud) -> Iterator[LocalCloud]:
 
 
 def client(cloud: LocalCloud, service: str) -> Any:
+    """A client of a test's own: EBS direct is asked once, others again after throttles."""
+    retries: Any = {"mode": "standard", "total_max_attempts": 1 if service == "ebs" else 8}
     made: Any = boto3.client
     return made(
         service,
@@ -68,7 +73,7 @@ def client(cloud: LocalCloud, service: str) -> Any:
         region_name="us-east-1",
         aws_access_key_id="123456789012",
         aws_secret_access_key="secret",  # noqa: S106 -- the local cloud takes any
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32),
+        config=Config(retries=retries, max_pool_connections=32),
     )
 
 
@@ -82,7 +87,7 @@ def snapshot(cloud: LocalCloud, image: Path) -> str:
 
 
 def open_blocks(cloud: LocalCloud, snapshot: str) -> SnapshotBlocks:
-    return SnapshotBlocks(snapshot, client(cloud, "ebs"), Options(sleep=lambda _: None))
+    return SnapshotBlocks(snapshot, client(cloud, "ebs"), EbsOptions(sleep=lambda _: None))
 
 
 def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: Path) -> None:
@@ -100,10 +105,19 @@ def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: 
     source.close()
 
 
-@pytest.mark.parametrize("kind", [Kind.THROTTLE, Kind.SERVER_ERROR, Kind.DROP, Kind.TRUNCATE,
-                                  Kind.SHORT, Kind.CORRUPT])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.THROTTLE,
+        FaultKind.SERVER_ERROR,
+        FaultKind.DROP,
+        FaultKind.TRUNCATE,
+        FaultKind.SHORT,
+        FaultKind.CORRUPT,
+    ],
+)
 def test_a_faulty_call_is_repeated_and_counted(
-    clear: LocalCloud, snapshot: str, kind: Kind
+    clear: LocalCloud, snapshot: str, kind: FaultKind
 ) -> None:
     blocks = open_blocks(clear, snapshot)
     clear.plan = FaultPlan([Rule(kind, operation="GetSnapshotBlock", times=2)], seed=1)
@@ -116,7 +130,7 @@ def test_endless_throttling_ends_in_an_error_with_its_coordinates(
     clear: LocalCloud, snapshot: str
 ) -> None:
     blocks = open_blocks(clear, snapshot)
-    clear.plan = FaultPlan([Rule(Kind.THROTTLE, operation="GetSnapshotBlock")], seed=1)
+    clear.plan = FaultPlan([Rule(FaultKind.THROTTLE, operation="GetSnapshotBlock")], seed=1)
     with pytest.raises(ThrottledError, match=rf"{snapshot}: block 1: throttled"):
         blocks.fetch(1)
     assert blocks.stats().get_calls == THROTTLED_ATTEMPTS
@@ -127,10 +141,10 @@ def test_of_a_storm_that_refuses_every_second_call_no_block_is_lost(
 ) -> None:
     pace = Asked()
     blocks = SnapshotBlocks(
-        snapshot, client(clear, "ebs"), Options(pace=pace, sleep=lambda _: None)
+        snapshot, client(clear, "ebs"), EbsOptions(pace=pace, sleep=lambda _: None)
     )
     clear.plan = FaultPlan(
-        [Rule(Kind.THROTTLE, operation="GetSnapshotBlock", probability=0.5)], seed=3
+        [Rule(FaultKind.THROTTLE, operation="GetSnapshotBlock", probability=0.5)], seed=3
     )
     for _ in range(20):
         for index in (0, 1, 3, 4):
@@ -143,7 +157,7 @@ def test_of_a_storm_that_refuses_every_second_call_no_block_is_lost(
 
 def test_a_block_that_stays_corrupt_is_never_given(clear: LocalCloud, snapshot: str) -> None:
     blocks = open_blocks(clear, snapshot)
-    clear.plan = FaultPlan([Rule(Kind.CORRUPT, operation="GetSnapshotBlock")], seed=1)
+    clear.plan = FaultPlan([Rule(FaultKind.CORRUPT, operation="GetSnapshotBlock")], seed=1)
     with pytest.raises(BlockError, match=r"block 1: the bytes do not match their SHA-256"):
         blocks.fetch(1)
 
@@ -179,7 +193,7 @@ def test_a_page_token_that_expired_costs_the_pages_it_stood_for_and_no_more(
         def get_snapshot_block(self, **request: Any) -> Any:
             return ebs.get_snapshot_block(**request)
 
-    blocks = SnapshotBlocks(made["SnapshotId"], Slow(), Options(sleep=lambda _: None))
+    blocks = SnapshotBlocks(made["SnapshotId"], Slow(), EbsOptions(sleep=lambda _: None))
     assert pages == [100, 100, 50]
     assert blocks.stats().list_calls == 4, "three pages and the one that was refused"
     assert all(blocks.present(index) for index in range(250))
@@ -200,7 +214,7 @@ def wide_image(cloud: LocalCloud) -> Path:
 
 def test_a_budget_is_asked_before_every_call(clear: LocalCloud, snapshot: str) -> None:
     pace = Asked()
-    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), Options(pace=pace))
+    blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), EbsOptions(pace=pace))
     blocks.fetch(0)
     assert pace.kinds == ["list", "get"]
 
@@ -224,7 +238,7 @@ def test_a_key_that_cannot_be_used_is_told_from_other_denials(
     clear: LocalCloud, snapshot: str, reason: str
 ) -> None:
     rule = Rule(
-        Kind.ERROR, operation="ListSnapshotBlocks", code="ValidationException", reason=reason
+        FaultKind.ERROR, operation="ListSnapshotBlocks", code="ValidationException", reason=reason
     )
     clear.plan = FaultPlan([rule], seed=1)
     with pytest.raises(KeyDeniedError, match=reason):
@@ -241,10 +255,10 @@ def test_credentials_that_expire_while_reading_are_renewed_once_for_all_threads(
         made.append(client(clear, "ebs"))
         return made[-1]
 
-    options = Options(renew=renew, sleep=lambda _: None)
+    options = EbsOptions(renew=renew, sleep=lambda _: None)
     blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), options)
     expired = Rule(
-        Kind.ERROR, operation="GetSnapshotBlock", code="ExpiredTokenException", status=403
+        FaultKind.ERROR, operation="GetSnapshotBlock", code="ExpiredTokenException", status=403
     )
     clear.plan = FaultPlan([expired], seed=1)
     with ThreadPoolExecutor(8) as pool:
@@ -264,7 +278,7 @@ def test_absent_denied_and_pending_snapshots_are_told_apart(
 ) -> None:
     with pytest.raises(SnapshotNotFoundError, match="snap-00000000000000000"):
         open_blocks(clear, "snap-00000000000000000")
-    clear.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, operation="ListSnapshotBlocks")], seed=1)
+    clear.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, operation="ListSnapshotBlocks")], seed=1)
     with pytest.raises(AccessDeniedError, match=snapshot):
         open_blocks(clear, snapshot)
     clear.plan = FaultPlan(())

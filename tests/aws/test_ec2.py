@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sidelight.aws.ec2 import Ec2
-from sidelight.aws.pace import Unpaced
+from sidelight.aws.rate_limit import Unlimited
 from sidelight.aws.session import Session
 from sidelight.aws.sts import account
 from sidelight.errors import AccessDeniedError, CloudError, UsageError
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.conditions import KIND
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def disk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path / "cloud") as cloud:
+    # Kind: each test looks at one call, whose answer the next one must not be late for.
+    with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         yield cloud
@@ -93,7 +95,7 @@ def test_creation_is_tried_once_since_its_answer_may_be_lost(
     cloud: LocalCloud, ec2: Ec2, disk: Path
 ) -> None:
     one = cloud.add_instance("web", [disk])
-    cloud.plan = FaultPlan([Rule(Kind.LOST_ANSWER, "ec2:CreateSnapshots", times=1)])
+    cloud.plan = FaultPlan([Rule(FaultKind.LOST_ANSWER, "ec2:CreateSnapshots", times=1)])
     with pytest.raises(CloudError):
         ec2.create_snapshots(one, TAGS, "")
     assert cloud.calls("CreateSnapshots") == 1
@@ -101,7 +103,7 @@ def test_creation_is_tried_once_since_its_answer_may_be_lost(
 
 
 def test_a_describe_that_fails_is_tried_again(cloud: LocalCloud, ec2: Ec2) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.SERVER_ERROR, "ec2:DescribeSnapshots", times=1)])
+    cloud.plan = FaultPlan([Rule(FaultKind.SERVER_ERROR, "ec2:DescribeSnapshots", times=1)])
     assert ec2.snapshots_by_tags(TAGS) == []
     assert cloud.calls("DescribeSnapshots") == 2
 
@@ -110,7 +112,7 @@ def test_a_describe_that_fails_is_tried_again(cloud: LocalCloud, ec2: Ec2) -> No
     "code", ["ConcurrentSnapshotLimitExceeded", "InvalidInstanceID.NotFound", "IncorrectState"]
 )
 def test_an_error_keeps_its_code_and_its_place(cloud: LocalCloud, ec2: Ec2, code: str) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.ERROR, "ec2:CreateSnapshots", code=code)])
+    cloud.plan = FaultPlan([Rule(FaultKind.ERROR, "ec2:CreateSnapshots", code=code)])
     with pytest.raises(CloudError) as caught:
         ec2.create_snapshots("i-00000000000000000", TAGS, "")
     assert caught.value.code == code
@@ -119,7 +121,7 @@ def test_an_error_keeps_its_code_and_its_place(cloud: LocalCloud, ec2: Ec2, code
 
 
 def test_a_denied_call_is_told_apart(cloud: LocalCloud, ec2: Ec2) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "ec2:DescribeInstances")])
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ec2:DescribeInstances")])
     with pytest.raises(AccessDeniedError, match="UnauthorizedOperation"):
         ec2.instances()
 
@@ -165,7 +167,7 @@ def test_a_call_waits_for_its_turn_with_all_else_done(
         made.meta.events.register("request-created", lambda **_: done.append("signed"))
         return made
 
-    class Turns(Unpaced):
+    class Turns(Unlimited):
         def before(self, kind: str) -> None:
             done.append(f"turn of {kind}: {cloud.calls('DescribeSnapshots')} before")
 
@@ -176,7 +178,7 @@ def test_a_call_waits_for_its_turn_with_all_else_done(
 
 
 def test_a_call_without_a_turn_is_not_sent(cloud: LocalCloud) -> None:
-    class Spent(Unpaced):
+    class Spent(Unlimited):
         def before(self, kind: str) -> None:
             raise UsageError(f"no {kind} calls are left")
 

@@ -9,7 +9,7 @@ import pytest
 from sidelight.aws.kms import Kms
 from sidelight.aws.session import Session
 from sidelight.errors import AccessDeniedError
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ def test_another_accounts_key_is_not_asked_for_its_tags(cloud: LocalCloud) -> No
 
 
 def test_a_denied_key_is_no_untagged_key(cloud: LocalCloud) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "kms:*")])
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "kms:*")])
     with pytest.raises(AccessDeniedError):
         Kms(Session(), "123456789012", "us-east-1").tagged(["k"], TAG)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.aws.block_list import BlockList, Shape
-from sidelight.aws.ebs import Options, SnapshotBlocks
-from sidelight.blocks.kept import KeptBlocks
+from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
+from sidelight.blocks.disk_cache import DiskCache
 from tests.aws.test_ebs import BLOCK, clear, client, cloud, image, open_blocks, snapshot
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Deadly:
         raise AssertionError(kind)
 
 
-def opened(cloud: LocalCloud, name: str, kept: KeptBlocks, nth: int = 1000) -> SnapshotBlocks:
-    options = Options(pace=Deadly(nth), kept=kept, sleep=lambda _: None)
+def opened(cloud: LocalCloud, name: str, kept: DiskCache, nth: int = 1000) -> SnapshotBlocks:
+    options = EbsOptions(pace=Deadly(nth), kept=kept, sleep=lambda _: None)
     return SnapshotBlocks(name, client(cloud, "ebs"), options)
 
 
@@ -56,11 +56,11 @@ def expected(index: int) -> bytes:
 def test_killed_at_the_nth_block_the_next_reader_gets_only_the_rest_and_lists_nothing(
     clear: LocalCloud, snapshot: str, tmp_path: Path, nth: int
 ) -> None:
-    first = opened(clear, snapshot, KeptBlocks(tmp_path, 1 << 30), nth)
+    first = opened(clear, snapshot, DiskCache(tmp_path, 1 << 30), nth)
     with pytest.raises(KilledError):
         list(map(first.fetch, ALL))
     before = (clear.calls("GetSnapshotBlock"), clear.calls("ListSnapshotBlocks"))
-    second = opened(clear, snapshot, KeptBlocks(tmp_path, 1 << 30))
+    second = opened(clear, snapshot, DiskCache(tmp_path, 1 << 30))
     assert [second.fetch(index) for index in ALL] == [expected(index) for index in ALL]
     assert (second.size, second.block_size) == (first.size, BLOCK)
     assert not second.present(2)
@@ -73,7 +73,7 @@ def test_killed_at_the_nth_block_the_next_reader_gets_only_the_rest_and_lists_no
 def test_a_damaged_block_is_paid_for_again_and_right(
     clear: LocalCloud, snapshot: str, tmp_path: Path
 ) -> None:
-    kept = KeptBlocks(tmp_path, 1 << 30)
+    kept = DiskCache(tmp_path, 1 << 30)
     first = opened(clear, snapshot, kept)
     for index in ALL:
         first.fetch(index)
@@ -87,10 +87,10 @@ def test_a_damaged_block_is_paid_for_again_and_right(
     assert (second.stats().get_calls, second.stats().list_calls) == (2, 1)
 
 
-def test_a_kept_list_whose_tokens_have_expired_is_read_anew(
+def test_a_kept_list_whose_tokens_have_expired_is_read_again(
     clear: LocalCloud, snapshot: str, tmp_path: Path
 ) -> None:
-    kept = KeptBlocks(tmp_path, 1 << 30)
+    kept = DiskCache(tmp_path, 1 << 30)
     blocks = open_blocks(clear, snapshot)._blocks
     kept.put(snapshot, "list", blocks.dump(Shape(1 << 30, BLOCK, time.time() + 60)))
     assert opened(clear, snapshot, kept).stats().list_calls == 1
@@ -100,7 +100,7 @@ def test_tokens_that_the_service_does_not_take_any_more_are_renewed(
     clear: LocalCloud, snapshot: str, tmp_path: Path
 ) -> None:
     """The service's clock decides, whatever the list said of its tokens."""
-    kept = KeptBlocks(tmp_path, 1 << 30)
+    kept = DiskCache(tmp_path, 1 << 30)
     opened(clear, snapshot, kept)
     clear.clock.advance(8 * 86400)
     second = opened(clear, snapshot, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,8 +12,9 @@ from botocore.exceptions import ClientError
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.session import Session
-from sidelight.errors import AccessDeniedError
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.errors import AccessDeniedError, RegionDisabledError
+from sidelight.localcloud.conditions import QUICK_STRICT
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ HUB_ROLE = f"arn:aws:iam::{HUB}:role/hub"
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
     """Sessions last five minutes: less than what botocore renews ahead of, so at each call."""
-    with LocalCloud(tmp_path / "cloud", role_seconds=300) as cloud:
+    # Roles are not made in IAM: whom they trust is `test_accounts.py`'s.
+    with LocalCloud(tmp_path / "cloud", role_seconds=300, strict_roles=False) as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         yield cloud
@@ -98,9 +101,34 @@ def test_a_chained_role_is_not_asked_for_more_than_an_hour(cloud: LocalCloud) ->
 
 
 def test_a_denied_role_is_named(cloud: LocalCloud) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "sts:AssumeRole")])
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "sts:AssumeRole")])
     with pytest.raises(AccessDeniedError, match=f"arn:aws:iam::{OTHER}:role/target: AccessDenied"):
         Session(role_name="target").client("ec2", account=OTHER)
     # In China and for governments ARNs begin otherwise.
     with pytest.raises(AccessDeniedError, match="arn:aws-cn:iam"):
         Session(role_name="target").client("ec2", account=OTHER, region="cn-north-1")
+
+
+OPT_IN = "me-south-1"
+
+
+@pytest.mark.parametrize("opted_in", [False, True])
+def test_a_region_that_is_not_enabled_is_told_from_a_token_of_the_global_endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opted_in: bool
+) -> None:
+    """Both are EC2's AuthFailure; what DescribeRegions of another Region says decides."""
+    enabled = frozenset({OPT_IN} if opted_in else ())
+    conditions = replace(QUICK_STRICT, opted_in=enabled)
+    with LocalCloud(tmp_path / "cloud", conditions=conditions) as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "FwoGZXIvYXdzEA")
+        ec2 = Ec2(Session(), HUB, OPT_IN)
+        if opted_in:
+            with pytest.raises(AccessDeniedError, match="sts_regional_endpoints = regional"):
+                ec2.instances()
+            monkeypatch.delenv("AWS_SESSION_TOKEN")
+            assert Ec2(Session(), HUB, OPT_IN).instances() == []
+        else:
+            with pytest.raises(RegionDisabledError, match=f"has not enabled {OPT_IN}"):
+                ec2.instances()

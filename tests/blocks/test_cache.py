@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.blocks import BlockCache, OverlaySource, SliceSource, read_in_physical_order
-from sidelight.blocks.plan import within
+from sidelight.blocks.read_order import within
 from sidelight.errors import BlockError, OutOfRangeError, SourceError
 
 BLOCK = 64

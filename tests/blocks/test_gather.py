@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.blocks.gather import FAR, GAP, WINDOW_BLOCKS, gather, windows
+from sidelight.blocks.scatter_read import FAR, GAP, WINDOW_BLOCKS, gather, windows
 from sidelight.errors import SourceError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.blocks import BlockCache
-from sidelight.blocks import harvest as harvests
-from sidelight.blocks.gather import gather
-from sidelight.blocks.harvest import Harvest
+from sidelight.blocks import metadata_cache as harvests
+from sidelight.blocks.metadata_cache import MetadataCache
+from sidelight.blocks.scatter_read import gather
 from sidelight.errors import SourceError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_any_guess_of_what_will_be_needed_gives_the_same_bytes_and_errors(
 ) -> None:
     cache = BlockCache(Fetcher(lost), budget=2 * UNIT, in_flight=2)
     plain = BlockCache(Fetcher(lost), budget=2 * UNIT, in_flight=2)
-    kept = Harvest(cache, lambda _, __: [(place * SIZE, length) for place, length in guesses])
+    kept = MetadataCache(cache, lambda _, __: [(place * SIZE, length) for place, length in guesses])
     for places in asked:
         offsets = np.array(places, np.int64) * SIZE
         data, errors = kept.gather(offsets, SIZE)
@@ -70,7 +70,7 @@ def test_any_guess_of_what_will_be_needed_gives_the_same_bytes_and_errors(
     plain.close()
 
 
-def _everything_twice(kept: Harvest) -> None:
+def _everything_twice(kept: MetadataCache) -> None:
     """All first kilobytes' halves of every block, then all others: each block is wanted twice."""
     for half in (0, SIZE):
         for begin in range(half, len(DATA), UNIT):
@@ -83,7 +83,9 @@ def _everything_twice(kept: Harvest) -> None:
 def test_blocks_that_the_cache_let_go_are_not_fetched_again() -> None:
     fetcher = Fetcher()
     cache = BlockCache(fetcher, budget=2 * UNIT, in_flight=2)
-    _everything_twice(Harvest(cache, lambda _, __: [(at, SIZE) for at in range(0, UNIT, SIZE)]))
+    _everything_twice(
+        MetadataCache(cache, lambda _, __: [(at, SIZE) for at in range(0, UNIT, SIZE)])
+    )
     cache.close()
     assert sorted(fetcher.calls) == list(range(len(DATA) // UNIT))
 
@@ -91,7 +93,7 @@ def test_blocks_that_the_cache_let_go_are_not_fetched_again() -> None:
 def test_no_more_is_kept_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harvests, "MOST_KEPT", 100 << 10)
     cache = BlockCache(Fetcher(), budget=2 * UNIT, in_flight=2)
-    kept = Harvest(cache, lambda _, __: [(at, SIZE) for at in range(0, UNIT, SIZE)])
+    kept = MetadataCache(cache, lambda _, __: [(at, SIZE) for at in range(0, UNIT, SIZE)])
     for begin in range(0, len(DATA), UNIT):
         kept.gather(np.array([begin], np.int64), SIZE)
     # One block more than the bound may have been begun.
@@ -108,7 +110,8 @@ def test_reading_ahead_looks_through_all_that_it_asked_for_before_it_ends(
     fetcher = Fetcher()
     cache = BlockCache(fetcher, in_flight=2)
     given = [
-        at // UNIT for at, _ in Harvest(cache, lambda _at, _data: ()).read_ahead([(0, len(DATA))])
+        at // UNIT
+        for at, _ in MetadataCache(cache, lambda _at, _data: ()).read_ahead([(0, len(DATA))])
     ]
     cache.close()
     # Nothing was found in the first two: two more were under way by then, and no others are.

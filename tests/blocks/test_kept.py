@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidelight.blocks.kept import DIGEST, LOOKS, MAGIC, KeptBlocks
+from sidelight.blocks.disk_cache import DIGEST, LOOKS, MAGIC, DiskCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,8 @@ OTHER = "snap-00000000000000002"
 
 
 def test_what_was_kept_is_had_again_by_another_reader(tmp_path: Path) -> None:
-    KeptBlocks(tmp_path / "c", 1 << 20).put(SNAP, "7", b"seven")
-    again = KeptBlocks(tmp_path / "c", 1 << 20)
+    DiskCache(tmp_path / "c", 1 << 20).put(SNAP, "7", b"seven")
+    again = DiskCache(tmp_path / "c", 1 << 20)
     assert again.get(SNAP, "7") == b"seven"
     assert again.get(SNAP, "8") is None
     assert again.get(OTHER, "7") is None
@@ -33,7 +33,7 @@ def test_what_was_kept_is_had_again_by_another_reader(tmp_path: Path) -> None:
 def test_a_damaged_or_cut_file_is_never_given(
     tmp_path: Path, place: int, bit: int, cut: int
 ) -> None:
-    kept = KeptBlocks(tmp_path, 1 << 20)
+    kept = DiskCache(tmp_path, 1 << 20)
     kept.put(SNAP, "1", bytes(range(100)))
     path = tmp_path / SNAP / "1"
     content = bytearray(path.read_bytes())
@@ -49,7 +49,7 @@ def test_a_damaged_or_cut_file_is_never_given(
 
 
 def test_a_block_in_anothers_place_is_not_taken_for_it(tmp_path: Path) -> None:
-    kept = KeptBlocks(tmp_path, 1 << 20)
+    kept = DiskCache(tmp_path, 1 << 20)
     kept.put(SNAP, "1", b"one")
     kept.put(OTHER, "1", b"another snapshot's")
     (tmp_path / SNAP / "1").rename(tmp_path / SNAP / "2")
@@ -59,7 +59,7 @@ def test_a_block_in_anothers_place_is_not_taken_for_it(tmp_path: Path) -> None:
 
 
 def test_a_deleted_snapshots_blocks_are_removed_and_no_others(tmp_path: Path) -> None:
-    kept = KeptBlocks(tmp_path, 1 << 20)
+    kept = DiskCache(tmp_path, 1 << 20)
     for snapshot in (SNAP, OTHER):
         kept.put(snapshot, "list", b"l")
         kept.put(snapshot, "1", b"1")
@@ -72,7 +72,7 @@ def test_a_deleted_snapshots_blocks_are_removed_and_no_others(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["../snap-1", "snap-1/..", "", "snap-", "/etc", "snap-../x"])
 def test_names_that_are_no_snapshots_leave_the_directory_alone(tmp_path: Path, name: str) -> None:
     inside = tmp_path / "kept"
-    kept = KeptBlocks(inside, 1 << 20)
+    kept = DiskCache(inside, 1 << 20)
     (tmp_path / "precious").write_text("x")
     kept.put(name, "1", b"x")
     kept.forget(name)
@@ -83,7 +83,7 @@ def test_names_that_are_no_snapshots_leave_the_directory_alone(tmp_path: Path, n
 
 
 def test_the_longest_unused_are_evicted_first(tmp_path: Path) -> None:
-    kept = KeptBlocks(tmp_path, 200_000)
+    kept = DiskCache(tmp_path, 200_000)
     for number in range(16):
         kept.put(SNAP, str(number), bytes(10_000))
         os.utime(tmp_path / SNAP / str(number), ns=(number * 10**9, number * 10**9))
@@ -102,7 +102,7 @@ def size_of(directory: Path) -> int:
 
 def write_many(directory: Path, number: int) -> int:
     """A process that keeps and reads; how often it got what nobody had put."""
-    kept = KeptBlocks(directory, 500_000)
+    kept = DiskCache(directory, 500_000)
     wrong = 0
     for turn in range(150):
         item = str((number * 37 + turn) % 97)
@@ -123,7 +123,7 @@ def test_several_processes_share_a_directory_within_its_budget(tmp_path: Path) -
 
 
 def test_an_item_larger_than_the_budget_is_not_kept(tmp_path: Path) -> None:
-    kept = KeptBlocks(tmp_path, 100)
+    kept = DiskCache(tmp_path, 100)
     kept.put(SNAP, "1", bytes(200))
     assert kept.get(SNAP, "1") is None
 
@@ -132,7 +132,7 @@ def test_a_full_or_absent_disk_is_said_once_and_harms_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no directory")
-    kept = KeptBlocks(tmp_path / "file" / "kept", 1 << 20)
+    kept = DiskCache(tmp_path / "file" / "kept", 1 << 20)
     for number in range(5):
         kept.put(SNAP, str(number), b"x")
         assert kept.get(SNAP, str(number)) is None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
 
@@ -18,6 +21,7 @@ PAIRS = {
     "scanner-sharing-policy": ("scanner", "Read"),
     "scanner-bus-policy": ("scanner", "Bus"),
     "scanner-topic-policy": ("scanner", "Topic"),
+    "scanner-queues-policy": ("scanner", "Queues"),
 }
 
 
@@ -64,7 +68,8 @@ def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
     assert writes == {
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
         "ec2:ModifySnapshotAttribute", "events:PutEvents", "kms:CreateGrant", "kms:Decrypt",
-        "sns:Publish", "sts:AssumeRole", "sts:TagSession",
+        "sns:Publish", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
+        "sqs:SendMessage", "sts:AssumeRole", "sts:TagSession",
     }  # fmt: skip
 
 
@@ -75,3 +80,105 @@ def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
             if str(statement["Resource"]).endswith("snapshot/*"):
                 asked = json.dumps(statement["Condition"])
                 assert "Tag/SidelightDeployment" in asked, statement["Sid"]
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((DEPLOY / "iam" / f"{name}.json").read_text())[
+        "Statement"
+    ]
+    return found
+
+
+def statement(name: str, sid: str) -> dict[str, Any]:
+    (found,) = [one for one in statements(name) if one["Sid"] == sid]
+    return found
+
+
+def test_what_is_deleted_or_shared_has_both_of_our_tags() -> None:
+    for name, action in (
+        ("target-policy", "ec2:DeleteSnapshot"),
+        ("target-sharing-policy", "ec2:ModifySnapshotAttribute"),
+    ):
+        found = [
+            one for one in statements(name)
+            if one["Effect"] == "Allow" and action in str(one["Action"])
+        ]  # fmt: skip
+        for one in found:
+            condition = one["Condition"]
+            assert "aws:ResourceTag/SidelightDeployment" in condition["StringEquals"], name
+            assert condition["Null"]["aws:ResourceTag/InspectorScan"] == "false", name
+        assert found, name
+
+
+def test_our_tags_are_written_at_the_creation_alone() -> None:
+    (tagging,) = [one for one in statements("target-policy") if "ec2:CreateTags" in one["Action"]]
+    assert tagging["Condition"]["StringEquals"]["ec2:CreateAction"] == "CreateSnapshots"
+    assert not any("ec2:DeleteTags" in actions(name) for name in PAIRS)
+
+
+def test_no_snapshot_can_be_made_public() -> None:
+    share = statement("target-sharing-policy", "ShareOurSnapshotsWithTheScanner")
+    assert share["Condition"]["Null"]["ec2:Add/group"] == "true"
+
+
+def test_keys_decrypt_volumes_and_nothing_else() -> None:
+    """Under a key that trusts IAM lie secrets as well: the call has to be EBS's, for a volume."""
+    names = ("target-policy", "scanner-sharing-policy", "key-policy")
+    allowed = [
+        one for name in names for one in statements(name)
+        if one["Effect"] == "Allow" and one["Action"] == "kms:Decrypt"
+    ]  # fmt: skip
+    assert len(allowed) == len(names)
+    assert {json.dumps(one["Condition"], sort_keys=True) for one in allowed} == {
+        json.dumps(
+            {
+                "StringLike": {
+                    "kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"],
+                    "kms:ViaService": ["ec2.*.amazonaws.com", "ec2.*.amazonaws.com.cn"],
+                }
+            },
+            sort_keys=True,
+        )
+    }
+
+
+def test_an_excluded_instance_is_not_snapshotted() -> None:
+    denied = statement("target-policy", "ButNotOfExcludedInstances")
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "ec2:CreateSnapshots")
+    assert denied["Condition"] == {"Null": {"aws:ResourceTag/InspectorEc2Exclusion": "false"}}
+
+
+def test_the_scanner_trusts_the_charts_service_account_by_its_whole_name() -> None:
+    template = (DEPLOY / "cloudformation" / "scanner.yaml").read_text()
+    begin = template.index("- !Sub |") + len("- !Sub |")
+    document = json.loads(template[begin : template.index("- Version:", begin)])
+    (trust,) = document["Statement"]
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "${OidcProvider}:aud": "sts.amazonaws.com",
+            "${OidcProvider}:sub": "system:serviceaccount:${ServiceAccount}",
+        }
+    }
+
+
+def test_the_image_has_what_each_broker_needs() -> None:
+    lock = (DEPLOY / "requirements.lock").read_text()
+    locked = {canonicalize_name(line.split("==")[0]) for line in lock.splitlines() if "==" in line}
+    for requirement in map(Requirement, metadata.requires("kombu") or ()):
+        marker = requirement.marker
+        for extra in ("redis", "sqs"):
+            if marker is not None and "extra" in str(marker) and marker.evaluate({"extra": extra}):
+                assert canonicalize_name(requirement.name) in locked, f"{extra}: {requirement}"
+    assert "pycurl" in locked
+
+
+def test_what_sqs_needs_can_be_given_to_what_is_deployed() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    chart = yaml.safe_load((DEPLOY / "helm/sidelight/values.yaml").read_text())
+    wanted = {"SIDELIGHT_SQS_PREFIX", "SIDELIGHT_BUDGETS_URL"}
+    for name in ("dispatcher", "worker-waiting", "worker-computing"):
+        environment = compose["services"][name]["environment"]
+        assert wanted <= environment.keys()
+        assert environment["SIDELIGHT_BROKER_URL"].startswith("${SIDELIGHT_BROKER_URL:-redis://")
+    assert wanted <= chart["settings"].keys()

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sidelight.model import Instance
-from sidelight.store import State, Store
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages.stage_runner import Next
+from sidelight.model import Instance, State
+from sidelight.store import Store
 from tests.dispatcher.test_serve import served
+from tests.store.moving import advance
 from tests.workers.servers import client, free_port, server, wait_for
 from workers.app import make_app
-from workers.holding import Next
-from workers.settings import Settings
 from workers.tasks import publish
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def hold(store: Store, instance: str, region: str) -> None:
     for state in (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING, State.READING):
         claimed = store.scans.claim(scan.id, [scan.state], 600)
         assert claimed is not None
-        store.scans.advance(claimed, state)
+        advance(store, claimed, state)
         scan = store.scans.get(scan.id)
     assert store.scans.claim(scan.id, [State.READING], 600) is not None
 
@@ -131,7 +132,7 @@ def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
         ):
             wait_for(lambda: asked(url, "count(sidelight_queue_jobs)"), "a scrape")
             told = {(w["name"], w["region"]): asked(url, query(w)) for w in workers}
-            # Its absence is nought, not an error that KEDA would scale by its fallback for.
+            # Its absence is zero, not an error that KEDA would scale by its fallback for.
             assert asked(url, query(workers[0] | {"queues": "nobodys"})) == 0.0
             # Where the store is away nobody knows: no pool is scaled in under its scans.
             serving.store = Store(f"sqlite:///{tmp_path}/away/store.db")

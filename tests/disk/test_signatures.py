@@ -137,6 +137,9 @@ def md_superblock(offset: int) -> bytes:
     raw = bytearray(256)
     struct.pack_into("<4I16s32s", raw, 0, 0xA92B4EFC, 1, 0, 0, MD_UUID, b"host:0")
     struct.pack_into("<Q", raw, 144, offset // 512)
+    # blkid verifies it since util-linux 2.40 (drivers/md/md.c: calc_sb_1_csum).
+    total = sum(struct.unpack("<64I", raw))
+    struct.pack_into("<I", raw, 216, ((total & 0xFFFFFFFF) + (total >> 32)) & 0xFFFFFFFF)
     return bytes(raw)
 
 

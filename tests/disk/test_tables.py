@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sidelight.blocks import ImageFile
-from sidelight.disk import volumes
+from sidelight.disk import gaps, volumes
 from tests.images.disk.sources import MemorySource, counted
 
 if TYPE_CHECKING:
-    from sidelight.disk import Region
+    from sidelight.disk import VolumeSlice
     from sidelight.model import Problem
 
 SIZE = 64 << 20
@@ -61,7 +61,7 @@ def put(image: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-def regions(image: Path) -> tuple[list[Region], list[Problem]]:
+def regions(image: Path) -> tuple[list[VolumeSlice], list[Problem]]:
     problems: list[Problem] = []
     with ImageFile(str(image), "disk") as source:
         return volumes([source], problems), problems
@@ -71,7 +71,7 @@ def places(image: Path) -> list[tuple[int | None, int]]:
     return [(region.partition, region.source.size) for region in regions(image)[0]]
 
 
-def start(region: Region) -> int:
+def start(region: VolumeSlice) -> int:
     return int(vars(region.source)["_offset"])
 
 
@@ -259,6 +259,9 @@ def test_reading_two_disks_takes_their_first_and_last_blocks_and_the_partitions(
                 (10 << 20) // block - 1,
                 (10 << 20) // block,
                 (18 << 20) // block - 1,
+                # Where nothing is known to lie, each MiB's beginning, to a bound: all blocks of
+                # this fetcher count as written.
+                *((at << 20) // block for at in range(10, 10 + gaps.NEAR)),
             }
     finally:
         for cache, fetcher in pairs:

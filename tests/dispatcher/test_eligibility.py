@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.eligibility import EXCLUSION_TAG, Configuration, judge
+from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration, judge
 from sidelight.model import Instance, Volume
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/k1"
@@ -57,8 +57,8 @@ def test_one_volume_under_a_key_whose_tags_are_not_told_is_not_read() -> None:
         ({"state": "terminated"}, "RESOURCE_TERMINATED"),
         ({"state": "shutting-down"}, "RESOURCE_TERMINATED"),
         ({"state": "pending"}, "PENDING_INITIAL_SCAN"),
-        ({"root_device_type": "instance-store"}, "UNSUPPORTED_OS"),
-        ({"volumes": ()}, "UNSUPPORTED_OS"),
+        ({"root_device_type": "instance-store"}, "NO_EBS_VOLUME"),
+        ({"volumes": ()}, "NO_EBS_VOLUME"),
         ({"platform": "windows"}, "UNSUPPORTED_OS"),
     ],
 )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.discover import discover
+from dispatcher.discovery.discoverer import discover
 from dispatcher.enqueue import enqueue, tick
-from dispatcher.sweep import sweep
+from dispatcher.sweep import adopt, adoptable, record, sweep
 from sidelight.aws.ec2 import SnapshotInfo
-from sidelight.errors import CloudError
-from sidelight.store import State
-from tests.workers.bench import ACCOUNT, REGION, START, World, quick_directory, sqlite_url
+from sidelight.errors import BrokerError, CloudError
+from sidelight.fleet.snapshot_ownership import description, why_foreign
+from sidelight.model import Snapshot, State, Volume
+from tests.store.moving import advance
+from tests.workers.bench import ACCOUNT, HERE, REGION, START, World, quick_directory, sqlite_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from workers.holding import Next
+    from sidelight.fleet.stages.stage_runner import Next
+    from sidelight.model import Scan
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def world() -> Iterator[World]:
 
 
 def nowhere(_scan_id: str, _following: Next) -> None:
-    raise OSError("the broker is away")
+    raise BrokerError("the broker is away")
 
 
 def test_the_row_is_committed_before_its_message_is_sent(world: World) -> None:
@@ -64,9 +69,26 @@ def test_a_tick_over_many_live_scans_publishes_only_what_is_due(world: World) ->
     assert tick(world.store, nowhere) == 0
 
 
-def snapshot(name: str, **tags: str) -> SnapshotInfo:
-    return SnapshotInfo(f"snap-{name}", "vol", "completed", started_at=START,
-                        tags=tuple(sorted(tags.items())))  # fmt: skip
+def an_ended_scan(world: World) -> Scan:
+    """Of the last machine: it asked for snapshots, and its worker died for good."""
+    scan = world.start()[-1]
+    held = world.store.scans.claim(scan.id, {State.NEW}, 60)
+    assert held is not None
+    world.store.scans.intend(held, dict.fromkeys(world.ec2.volumes[scan.instance], 5))
+    held = replace(held, state=State.SNAPSHOTTING)
+    advance(world.store, held, State.FAILED)
+    return scan
+
+
+def snapshot(scan: Scan, name: str = "of-scan", volume: str = "", **changes: Any) -> SnapshotInfo:
+    """As CreateSnapshots makes one for this scan, but for the changes."""
+    number = int(scan.instance.removeprefix("i-"), 16)
+    made = SnapshotInfo(
+        f"snap-{name}", volume or f"vol-{number}-0", "completed",
+        description(scan.id, scan.instance, "here", "lease"), START,
+        (("InspectorScan", scan.id), ("SidelightDeployment", "here")), owner=ACCOUNT,
+    )  # fmt: skip
+    return replace(made, **changes)
 
 
 def put(world: World, *infos: SnapshotInfo) -> None:
@@ -75,61 +97,215 @@ def put(world: World, *infos: SnapshotInfo) -> None:
 
 
 def test_an_orphan_is_deleted_and_a_live_scans_snapshot_is_not(world: World) -> None:
-    live, ended = world.start()[:2]
-    held = world.store.scans.claim(ended.id, {State.NEW}, 60)
+    ended = an_ended_scan(world)
+    live = world.store.scans.select(live=True)[0]
+    held = world.store.scans.claim(live.id, {State.NEW}, 60)
     assert held is not None
-    world.store.scans.advance(held, State.FAILED)
-    put(
-        world,
-        snapshot("live", InspectorScan=live.id, SidelightDeployment="here"),
-        snapshot("ended", InspectorScan=ended.id, SidelightDeployment="here"),
-        snapshot("unknown", InspectorScan="x", SidelightDeployment="here"),
-    )
+    world.store.scans.intend(held, dict.fromkeys(world.ec2.volumes[live.instance], 5))
+    put(world, snapshot(live, "live"), snapshot(ended, "ended"))
     swept = world.sweep()
-    assert swept.orphans == swept.deleted == ("snap-ended", "snap-unknown")
+    assert swept.orphans == swept.deleted == ("snap-ended",)
     assert swept.live == ("snap-live",)
     assert not swept.left
     assert set(world.ec2.snapshots) == {"snap-live"}
     assert not world.sweep().orphans
 
 
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {},
-        {"InspectorScan": "x"},
-        {"SidelightDeployment": "here"},
-        {"InspectorScan": "x", "SidelightDeployment": "elsewhere"},
-        {"InspectorScan": "", "SidelightDeployment": "here"},
-        {"Name": "here"},
-    ],
-)
-def test_a_snapshot_without_both_of_our_tags_is_never_touched(
-    world: World, tags: dict[str, str]
+UNKNOWN = "0" * 32
+STRANGERS: dict[str, Callable[[Scan, Scan], SnapshotInfo]] = {
+    "another text": lambda s, _: snapshot(s, description="PRODUCTION BACKUP do not delete"),
+    "no text": lambda s, _: snapshot(s, description=""),
+    "a copy's text": lambda s, _: snapshot(
+        s, description=f"[Copied snap-1 from us-east-1] {snapshot(s).description}"
+    ),
+    "more text": lambda s, _: snapshot(s, description=f"{snapshot(s).description} and more"),
+    "a line more": lambda s, _: snapshot(s, description=f"{snapshot(s).description}\n"),
+    "less text": lambda s, _: snapshot(s, description=snapshot(s).description[:-1]),
+    "the text of the older form": lambda s, _: snapshot(
+        s, description=f"Sidelight scan {s.id} of {s.instance}, 0123456789abcdef"
+    ),
+    "another scan's text": lambda s, o: snapshot(s, description=snapshot(o).description),
+    "another instance's text": lambda s, o: snapshot(
+        s, description=description(s.id, o.instance, "here", "lease")
+    ),
+    "another deployment's text": lambda s, _: snapshot(
+        s, description=description(s.id, s.instance, "elsewhere", "lease")
+    ),
+    "another owner": lambda s, _: snapshot(s, owner="999999999999"),
+    "no owner": lambda s, _: snapshot(s, owner=""),
+    "another's volume": lambda s, o: snapshot(s, volume=snapshot(o).volume),
+    "a copy's volume": lambda s, _: snapshot(s, volume="vol-ffffffff"),
+    "no volume": lambda s, _: snapshot(s, volume="vol-"),
+    "a start before the scan": lambda s, _: snapshot(s, started_at=START - timedelta(days=30)),
+    "a start long after the scan": lambda s, _: snapshot(s, started_at=START + timedelta(days=9)),
+    "no start": lambda s, _: snapshot(s, started_at=None),
+    "an unknown scan": lambda s, _: snapshot(
+        replace(s, id=UNKNOWN), description=description(UNKNOWN, s.instance, "here", "lease")
+    ),
+    "a scan that asked for none": lambda _, o: snapshot(o),
+    "another deployment's tag": lambda s, _: tagged(s, SidelightDeployment="elsewhere"),
+    "an empty scan's tag": lambda s, _: tagged(s, InspectorScan=""),
+    "a scan's tag in capitals": lambda s, _: tagged(s, InspectorScan=s.id.upper()),
+    "a scan's tag with a blank": lambda s, _: tagged(s, InspectorScan=f"{s.id} "),
+    "the scan's tag twice": lambda s, _: snapshot(
+        s, tags=(*snapshot(s).tags, ("InspectorScan", s.id))
+    ),
+    "the deployment's tag twice": lambda s, _: snapshot(
+        s, tags=(("SidelightDeployment", "elsewhere"), *snapshot(s).tags)
+    ),
+    "a key in lower case": lambda s, _: snapshot(
+        s, tags=(("inspectorscan", s.id), ("SidelightDeployment", "here"))
+    ),
+    "no tag of the scan": lambda s, _: snapshot(s, tags=(("SidelightDeployment", "here"),)),
+    "no tag of the deployment": lambda s, _: snapshot(s, tags=(("InspectorScan", s.id),)),
+    "no tag": lambda s, _: snapshot(s, tags=()),
+}
+
+
+def tagged(scan: Scan, **tags: str) -> SnapshotInfo:
+    return snapshot(scan, tags=tuple((dict(snapshot(scan).tags) | tags).items()))
+
+
+@pytest.mark.parametrize("filtered", [True, False], ids=["filters", "filters ignored"])
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_a_snapshot_that_is_not_provably_ours_is_never_touched(
+    world: World, kind: str, *, filtered: bool
 ) -> None:
-    put(world, snapshot("stranger", **tags))
-    assert not world.sweep().orphans
-    assert world.ec2.snapshots
+    scan = an_ended_scan(world)
+    other = world.store.scans.select(live=True)[0]
+    stranger = STRANGERS[kind](scan, other)
+    put(world, stranger)
+    world.clock.advance(10 * 86400)
+    if not filtered:
+        everything: Any = world.ec2
+        everything.snapshots_by_tags = lambda _: list(world.ec2.snapshots.values())
+    swept = world.sweep()
+    assert not swept.orphans
+    assert not swept.live
+    assert set(world.ec2.snapshots) == {stranger.id}
+    # EC2 lists no other deployment's; with both keys it is reported.
+    if {key for key, _ in stranger.tags} == {"InspectorScan", "SidelightDeployment"} and (
+        not filtered or kind in ("another text", "another owner", "a copy's volume")
+    ):
+        assert [one.id for one in swept.foreign] == [stranger.id]
 
 
-def test_an_endpoint_that_ignores_filters_costs_no_stranger_a_snapshot(world: World) -> None:
-    strangers = [snapshot("a"), snapshot("b", InspectorScan="x", SidelightDeployment="elsewhere")]
-    put(world, *strangers)
-    ec2: Any = world.ec2
-    ec2.snapshots_by_tags = lambda _: strangers
-    assert not sweep(world.store, world.ec2, "here").orphans
-    assert len(world.ec2.snapshots) == 2
+def test_a_foreign_snapshot_is_counted_and_noted_once(world: World) -> None:
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan, description="PRODUCTION BACKUP"))
+    for _ in range(2):
+        swept = world.sweep()
+        record(world.store, ACCOUNT, REGION, swept)
+    assert [one.id for one in swept.foreign] == ["snap-of-scan"]
+    (row,) = world.store.sweeps.all()
+    assert (row.orphans, row.foreign_snapshots) == (0, 1)
+    notes = [e for e in world.store.scans.events(scan.id) if e.what == "foreign snapshot"]
+    assert len(notes) == 1
+    assert "snap-of-scan: its description" in notes[0].detail
+
+
+CHANGES: dict[str, dict[str, str]] = {
+    "another scan's id": {"InspectorScan": "0" * 32},
+    "no scan's id": {"InspectorScan": "mine"},
+    "another deployment": {"SidelightDeployment": "elsewhere"},
+    "neither tag": {},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_remembered_snapshot_whose_tags_were_changed_is_reported_until_they_are_put_back(
+    world: World, change: str
+) -> None:
+    scan = an_ended_scan(world)
+    info = snapshot(scan)
+    row = Snapshot(info.id, scan.id, info.volume, 0, "completed", world.store.clock())
+    world.store.scans.receipted([row])
+    put(world, tagged(scan, **CHANGES[change]) if CHANGES[change] else replace(info, tags=()))
+    for _ in range(2):
+        swept = world.sweep()
+        (foreign,) = swept.foreign
+        assert (foreign.id, foreign.made_by) == (info.id, scan.id)
+        assert not swept.orphans
+        assert set(world.ec2.snapshots) == {info.id}
+    notes = [e for e in world.store.scans.events(scan.id) if e.what == "foreign snapshot"]
+    assert len(notes) == 1
+    put(world, info)
+    assert world.sweep().deleted == (info.id,)
+    world.sweep()
+    (receipt,) = (s for s in world.store.scans.snapshots(scan.id) if s.id == info.id)
+    assert receipt.deleted_at
+    assert "by id: not listed" in receipt.receipt
+
+
+def test_a_remembered_snapshot_that_is_gone_has_its_receipt_after_a_sweep(world: World) -> None:
+    scan = an_ended_scan(world)
+    row = Snapshot("snap-gone", scan.id, "vol", 0, "completed", world.store.clock())
+    world.store.scans.receipted([row])
+    sweep(world.store, world.ec2, HERE, dry_run=True)
+    assert world.store.origins.undeleted(ACCOUNT, REGION) == {"snap-gone": scan.id}
+    assert world.sweep().foreign == ()
+    assert world.store.origins.undeleted(ACCOUNT, REGION) == {}
+
+
+def test_an_orphan_that_cannot_be_deleted_keeps_its_proof(world: World) -> None:
+    """Its scan's row would go after a month, and it would be foreign for ever."""
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan))
+    world.ec2.undeletable = True
+    assert world.sweep().left == ("snap-of-scan",)
+    assert world.store.origins.undeleted(ACCOUNT, REGION) == {"snap-of-scan": scan.id}
+    world.store.fleet.discovered(ACCOUNT, REGION, [])
+    world.clock.advance(400 * 86400)
+    world.store.tidying.run()
+    world.ec2.undeletable = False
+    assert world.sweep().deleted == ("snap-of-scan",)
+
+
+def test_a_copy_is_no_scans_even_where_its_volumes_are_not_known(world: World) -> None:
+    scan = an_ended_scan(world)
+    info = snapshot(scan, volume="vol-ffffffff")
+    origin = replace(world.store.origins.of([scan.id])[scan.id], volumes=None)
+    assert why_foreign(info, HERE, origin) == "its volume vol-ffffffff is not one of its scan's"
+    assert not why_foreign(snapshot(scan), HERE, origin)
+
+
+def test_a_late_creation_of_a_frozen_worker_is_an_orphan(world: World) -> None:
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan, started_at=START + timedelta(hours=5)))
+    world.clock.advance(86400)
+    assert world.sweep().deleted == ("snap-of-scan",)
+
+
+def test_a_volume_that_was_attached_meanwhile_is_the_scans_after_the_next_discovery(
+    world: World,
+) -> None:
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan, volume="vol-new"))
+    assert [one.id for one in world.sweep().foreign] == ["snap-of-scan"]
+    machine = world.instances[-1]
+    grown = replace(machine, volumes=(*machine.volumes, Volume("vol-new", "/dev/sdz", 1)))
+    world.store.fleet.discovered(ACCOUNT, REGION, [*world.instances[:-1], grown])
+    assert world.sweep().deleted == ("snap-of-scan",)
+
+
+def test_a_volume_that_was_detached_meanwhile_is_the_scans_still(world: World) -> None:
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan))
+    bare = replace(world.instances[-1], volumes=())
+    world.store.fleet.discovered(ACCOUNT, REGION, [*world.instances[:-1], bare])
+    assert world.sweep().deleted == ("snap-of-scan",)
 
 
 def test_a_dry_run_deletes_nothing(world: World) -> None:
-    put(world, snapshot("old", InspectorScan="x", SidelightDeployment="here"))
-    swept = sweep(world.store, world.ec2, "here", dry_run=True)
-    assert swept.orphans == swept.left == ("snap-old",)
+    put(world, snapshot(an_ended_scan(world)))
+    swept = sweep(world.store, world.ec2, HERE, dry_run=True)
+    assert swept.orphans == swept.left == ("snap-of-scan",)
     assert not swept.deleted
 
 
-def test_one_that_cannot_be_deleted_is_told_and_the_others_go_on(world: World) -> None:
-    put(world, *(snapshot(n, InspectorScan="x", SidelightDeployment="here") for n in "ab"))
+def test_one_that_cannot_be_deleted_is_reported_and_the_others_go_on(world: World) -> None:
+    scan = an_ended_scan(world)
+    put(world, snapshot(scan, "a"), snapshot(scan, "b"))
     delete = world.ec2.delete_snapshot
 
     def refuse(snapshot_id: str) -> bool:
@@ -140,6 +316,49 @@ def test_one_that_cannot_be_deleted_is_told_and_the_others_go_on(world: World) -
     world.ec2.delete_snapshot = refuse  # type: ignore[method-assign] # for one of them
     swept = world.sweep()
     assert (swept.failed, swept.deleted, swept.left) == (("snap-a",), ("snap-b",), ("snap-a",))
+
+
+def lost(scan: Scan) -> Scan:
+    """A scan whose row went with its store."""
+    return replace(scan, id=scan.id[::-1])
+
+
+def test_what_a_lost_store_left_is_deleted_when_it_is_named(world: World) -> None:
+    scan = lost(an_ended_scan(world))
+    left = [snapshot(scan, "a"), snapshot(scan, "b")]
+    put(world, *left, snapshot(scan, "c", description="PRODUCTION BACKUP"))
+    assert world.sweep().deleted == ()
+    assert [one.id for one in adoptable(world.store, world.ec2, HERE)] == ["snap-a", "snap-b"]
+    assert set(world.ec2.snapshots) == {"snap-a", "snap-b", "snap-c"}, "listed alone"
+    done = adopt(world.store, world.ec2, HERE, ["snap-a", "snap-c", "snap-x"])
+    assert done == (["snap-a"], ["snap-c", "snap-x"])
+    assert set(world.ec2.snapshots) == {"snap-b", "snap-c"}
+
+
+# What only the store could tell: there a person decides.
+UNPROVEN = {
+    "a start before the scan", "a start long after the scan", "no start", "no volume",
+    "another's volume", "another instance's text", "an unknown scan", "a scan that asked for none",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(STRANGERS.keys() - UNPROVEN))
+def test_adoption_still_demands_tags_description_and_owner(world: World, kind: str) -> None:
+    scan = an_ended_scan(world)
+    other = world.store.scans.select(live=True)[0]
+    stranger = STRANGERS[kind](lost(scan), lost(other))
+    put(world, stranger)
+    everything: Any = world.ec2
+    everything.snapshots_by_tags = lambda _: list(world.ec2.snapshots.values())
+    assert adoptable(world.store, world.ec2, HERE) == []
+    assert adopt(world.store, world.ec2, HERE, [stranger.id]) == ([], [stranger.id])
+    assert stranger.id in world.ec2.snapshots
+
+
+def test_a_live_scans_snapshots_are_never_adopted(world: World) -> None:
+    scan = world.start()[0]
+    put(world, snapshot(scan))
+    assert adopt(world.store, world.ec2, HERE, ["snap-of-scan"]) == ([], ["snap-of-scan"])
 
 
 def test_an_instance_that_is_gone_closes_its_findings(world: World) -> None:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.embedded import Embedded
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from sidelight.fleet.settings import Settings
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store import LIVE, Store
+from sidelight.model import LIVE
+from sidelight.store import Store
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.processes import alive, descendants
 from tests.workers.servers import wait_for
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +107,8 @@ def test_a_fleet_is_scanned_to_its_end_and_says_what_it_saw(
 
 def test_where_no_snapshots_can_be_listed_all_else_is_told(fleet: Fleet, image: Path) -> None:
     fleet.cloud.add_instance("private", [image], tags={"InspectorEc2Exclusion": ""})
-    fleet.cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, "DescribeSnapshots")])
-    done = fleet("scan", "--format", "json")
+    fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "DescribeSnapshots")])
+    done = fleet("scan", "--broker", "memory://", "--format", "json")
     assert done.returncode == 3
     assert "not swept" in done.stderr
     assert [row["name"] for row in json.loads(done.stdout)["coverage"]] == ["private"]
@@ -180,7 +181,9 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
         rest = running.stderr.read()
         assert running.wait() == 130
     assert "Traceback" not in rest
-    assert len(fleet.cloud.snapshots()) == 1
+    (left,) = fleet.cloud.snapshots()
+    assert f"is in SNAPSHOTS_PENDING: snapshots {left}\n" in rest
+    assert "`sidelight fleet scan --embedded` on the same store" in rest
     # Its snapshot belongs to a live scan: no sweep takes it.
     assert fleet.json("sweep")[0]["orphans"] == []
     with Store(fleet.environment["SIDELIGHT_STORE_URL"], clock=much_later) as store:
@@ -192,6 +195,110 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
     assert fleet("scan", "--embedded").returncode == 0
     assert fleet.cloud.calls("CreateSnapshots") == 1
     assert fleet.cloud.snapshots() == []
+
+
+@pytest.mark.parametrize("fleet", [60.0], indirect=True)
+def test_a_second_interrupt_ends_the_command_and_its_workers_at_once(
+    fleet: Fleet, image: Path
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    command = [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded"]
+    with subprocess.Popen(
+        command, env=fleet.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert any("SNAPSHOTS_PENDING" in line for line in running.stderr)
+        workers = descendants(running.pid)
+        assert workers
+        running.send_signal(signal.SIGINT)
+        assert any("stopping the workers" in line for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        assert running.wait() == 130
+    wait_for(lambda: not alive(workers), f"the end of {workers}")
+
+
+def test_a_broker_that_is_away_ends_the_scan_before_it_makes_anything(
+    fleet: Fleet, image: Path, tmp_path: Path
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    fleet.environment |= {
+        "SIDELIGHT_BROKER_URL": "redis://127.0.0.1:1/0", "SIDELIGHT_BROKER_SECONDS": "1",
+    }  # fmt: skip
+    done = fleet("scan")
+    assert done.returncode == 4
+    assert "--embedded" in done.stderr
+    assert fleet.cloud.calls("CreateSnapshots") == 0
+    assert not (tmp_path / "store.db").exists()
+
+
+@pytest.mark.parametrize("fleet", [0.0], indirect=True)
+def test_a_scan_that_waits_for_money_says_so_in_status_and_coverage(
+    fleet: Fleet, image: Path
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    assert fleet("scan", "--embedded").returncode == 0
+    fleet.environment["SIDELIGHT_USD_PER_DAY"] = "0.000001"  # less than that has cost
+    command = [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded"]
+    with subprocess.Popen(
+        command, env=fleet.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as running:
+
+        def waits() -> bool:
+            reasons = [row["last_error"] for row in fleet.json("status")]
+            return any(reason.startswith("waiting for money") for reason in reasons)
+
+        wait_for(waits, "a scan that waits")
+        details = [row["detail"] for row in fleet.json("coverage")]
+        assert any("SIDELIGHT_USD_PER_DAY" in detail for detail in details)
+        running.send_signal(signal.SIGINT)
+        running.communicate()
+
+
+@pytest.mark.parametrize("fleet", [0.0], indirect=True)
+def test_reading_stops_at_the_cap_and_a_machine_that_needs_more_fails_with_the_settings_name(
+    fleet: Fleet, image: Path
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    fleet.environment["SIDELIGHT_USD_PER_DAY"] = "0.000002"  # one list, and less than a block
+    done = fleet("scan", "--embedded", "--format", "json")
+    assert done.returncode == 4
+    (scan,) = json.loads(done.stdout)["scans"]
+    assert "SIDELIGHT_USD_PER_DAY" in scan["failure"]
+    assert fleet.cloud.calls("GetSnapshotBlock") <= 1
+    assert fleet.cloud.snapshots() == []
+
+
+def test_a_dry_run_lists_what_would_be_scanned_and_creates_nothing(
+    fleet: Fleet, image: Path, tmp_path: Path
+) -> None:
+    one = fleet.cloud.add_instance("one", [image])
+    fleet.cloud.add_instance("private", [image], tags={"InspectorEc2Exclusion": ""})
+    document = fleet.json("scan", "--dry-run")
+    assert [(row["instance"], row["snapshots"]) for row in document["scans"]] == [(one, 1)]
+    assert [row["reason"] for row in document["skipped"]] == ["EXCLUDED_BY_TAG"]
+    assert document["usd"] > 0
+    assert fleet.cloud.calls("CreateSnapshots") == 0
+    assert not (tmp_path / "store.db").exists()
+    assert fleet("scan", "--embedded").returncode == 0
+    assert [row["instance"] for row in fleet.json("scan", "--dry-run")["scans"]] == [one]
+    assert fleet.json("scan", "--dry-run", "--due")["scans"] == []
+
+
+def test_a_dry_run_says_where_the_recycle_bin_keeps_what_a_scan_deletes(
+    fleet: Fleet, image: Path
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    where = {"account": "123456789012", "region": "us-east-1"}
+    document = fleet.json("scan", "--dry-run")
+    assert document["recycle_bin"] == [{**where, "days": 7, "detail": ""}]
+    plan = fleet("scan", "--dry-run").stdout
+    assert "123456789012/us-east-1: a rule keeps each deleted snapshot for 7 days" in plan
+    # Where the role may not see the rules, nobody knows.
+    fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "rbin:ListRules")])
+    (kept,) = fleet.json("scan", "--dry-run")["recycle_bin"]
+    assert kept["days"] is None
+    assert "AccessDenied" in kept["detail"]
+    assert "not known whether it keeps" in fleet("scan", "--dry-run").stdout
 
 
 def much_later() -> datetime:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.fleet import fleet
-from sidelight.advisories import Database, build
-from sidelight.errors import DatabaseError, FormatError, UsageError
-from sidelight.model import Severity
-from sidelight.store import FindingStatus, Store
+from dispatcher.cli.fleet.scan import fleet
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.errors import DatabaseError, UsageError
+from sidelight.model import FindingStatus, Severity
+from sidelight.store import Store
 from tests.store.advising import Database as Fake
 from tests.store.advising import Said, inventory, package, scanned
 from tests.store.conftest import Clock
@@ -38,7 +38,7 @@ def url(tmp_path: Path) -> str:
 def run(url: str, *arguments: str) -> str:
     done = CliRunner().invoke(fleet, [*arguments, "--store", url], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 def read(url: str, *arguments: str) -> Any:
@@ -64,7 +64,7 @@ def test_a_rule_suppresses_and_without_it_all_is_active_again(url: str) -> None:
         url, "suppress", "add", "ours", "--equals", "vulnerabilityId=CVE-2026-1",
         "--prefix", "resourceId=i-1", "--not-equals", "severity=LOW", "--description", "known",
     )  # fmt: skip
-    assert made == "ours: 1 findings changed\n"
+    assert made == "ours: 1 finding changed\n"
     assert active(url) == [one for one in ALL if one != ("i-1", "CVE-2026-1")]
     (suppressed,) = read(url, "findings", "--status", "SUPPRESSED")
     assert (suppressed["instance"], suppressed["vulnerability"]) == ("i-1", "CVE-2026-1")
@@ -96,7 +96,7 @@ def test_a_rule_from_a_file_is_changed_by_its_name(url: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (("add", "x"), FormatError, "no criteria"),
+        (("add", "x"), UsageError, "no criteria"),
         (("add", "x", "--equals", "severity"), UsageError, "FIELD=VALUE"),
         (("add", "x", "--equals", "weather=fine"), UsageError, "FIELD=VALUE"),
         (("remove", "x"), UsageError, "no such rule"),
@@ -153,7 +153,7 @@ def test_a_new_database_is_matched_with_what_is_stored(url: str, tmp_path: Path)
     kinds = [event["detail"]["status"] for event in events(url, "--after", "4")]
     assert sorted(kinds) == ["ACTIVE"] * 2 + ["CLOSED"] * 4
     again = run(url, "reevaluate", "--advisories", str(tmp_path / "advisories.db"))
-    assert "0 instances touched" in again
+    assert "0 instances re-evaluated" in again
     assert "0 findings opened, 0 closed" in again
 
 
@@ -195,7 +195,7 @@ def test_tidying_deletes_what_was_closed_long_ago(tmp_path: Path) -> None:
 def test_the_newest_database_is_left_as_it_is(url: str, tmp_path: Path) -> None:
     path = built(tmp_path, "a")
     run(url, "reevaluate", "--advisories", str(path))
-    with Database.open(path) as database, Store(url) as store:
+    with AdvisoryDatabase.open(path) as database, Store(url) as store:
         assert store.reevaluation.pending() == 0
         number = len(list(store.findings.rows()))
         assert number == 2, database.sha256

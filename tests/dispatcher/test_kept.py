@@ -1,4 +1,4 @@
-"""What takes long is told as it last was, and is made anew beside whoever asks."""
+"""What takes long is told as it last was, and is computed again beside the callers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dispatcher.kept import Kept, Told
+from dispatcher.services.cached_value import CachedValue, RefreshingValue
 from sidelight.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Sum:
         self.count = 0
         self.broken = False
         self.beside: list[Callable[[], None]] = []
-        self.kept = Kept(self.compute, lambda: self.now, self.beside.append)
+        self.kept = RefreshingValue(self.compute, lambda: self.now, self.beside.append)
 
     def compute(self) -> int:
         self.now += self.seconds
@@ -35,32 +35,36 @@ class Sum:
 
 def test_what_is_fast_is_always_of_now() -> None:
     made = Sum(0.4)
-    assert [made.kept() for _ in range(3)] == [Told(1, 0.0), Told(2, 0.0), Told(3, 0.0)]
+    assert [made.kept() for _ in range(3)] == [
+        CachedValue(1, 0.0),
+        CachedValue(2, 0.0),
+        CachedValue(3, 0.0),
+    ]
     assert not made.beside
 
 
 def test_what_is_slow_takes_a_twentieth_of_the_time() -> None:
     made = Sum(10.0)
-    assert made.kept() == Told(1, 0.0)
+    assert made.kept() == CachedValue(1, 0.0)
     made.now += 189.0
-    assert made.kept() == Told(1, 189.0)
+    assert made.kept() == CachedValue(1, 189.0)
     assert not made.beside
     made.now += 1.0
-    assert made.kept() == Told(1, 190.0)
-    assert made.kept() == Told(1, 190.0)
-    (run,) = made.beside  # one, whoever asks meanwhile
+    assert made.kept() == CachedValue(1, 190.0)
+    assert made.kept() == CachedValue(1, 190.0)
+    (run,) = made.beside  # one, for all callers
     run()
-    assert made.kept() == Told(2, 0.0)
+    assert made.kept() == CachedValue(2, 0.0)
 
 
-def test_what_cannot_be_made_anew_grows_old_and_is_tried_again() -> None:
+def test_what_cannot_be_computed_grows_old_and_is_tried_again() -> None:
     made = Sum(10.0)
     made.kept()
     made.now += 200.0
     made.broken = True
     made.kept()
     made.beside.pop()()
-    assert made.kept() == Told(1, 210.0)
+    assert made.kept() == CachedValue(1, 210.0)
     made.broken = False
     made.beside.pop()()
     assert made.kept().value == 2
@@ -77,8 +81,8 @@ def test_of_many_who_ask_first_one_computes() -> None:
         return len(computed)
 
     now = iter([0.0, *[10.0] * 10])
-    kept = Kept(compute, lambda: next(now))
-    told: list[Told[int]] = []
+    kept = RefreshingValue(compute, lambda: next(now))
+    told: list[CachedValue[int]] = []
     threads = [threading.Thread(target=lambda: told.append(kept())) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dispatcher import on_demand
+from dispatcher.cli import scan as scanning
 from dispatcher.enqueue import enqueue, tick
-from sidelight.store import Keeper, Scan, State
-from sidelight.store.scans import Scans
+from sidelight.errors import SnapshotNotFoundError
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages.poll_snapshots import look
+from sidelight.fleet.stages.take_snapshots import STEPS
+from sidelight.model import Keeper, ReadStats, Scan, State
+from sidelight.report.progress import LiveLine
+from sidelight.store.scans.scans import Scans
 from tests.workers.bench import KilledError, Mode, Tripwire, World, quick_directory, sqlite_url
-from workers.looking import look
-from workers.steps import STEPS
+from tests.workers.test_lateness import refuse_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workers.holding import Next
+    from sidelight.fleet.stages.stage_runner import Next
 
 SECONDS = 60.0
 
@@ -38,7 +43,7 @@ def world_at(directory: Path, name: object) -> World:
     return world
 
 
-def command(world: World) -> Scan:
+def command(world: World, show: Callable[[Scan], None] = lambda _: None) -> Scan:
     """`sidelight scan i-…` without discovery: its row, and its walk."""
     keeper = Keeper.new(SECONDS)
     context = replace(
@@ -48,7 +53,33 @@ def command(world: World) -> Scan:
     )
     live = world.store.scans.select(live=True)
     made = live or enqueue(world.store, unsent, world.instances, "here", keeper=keeper)
-    return on_demand._walk(context, keeper, made[0].id, world.clock.advance)
+    return on_demand._walk(context, keeper, made[0].id, world.clock.advance, show)
+
+
+def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_at(directory, "late")
+    refuse_reading(world, SnapshotNotFoundError("The snapshot does not exist."), 60.0)
+    line = LiveLine("scanning i-1")
+    shown: list[str] = []
+
+    def inspect(_instance: str, _settings: Any, *, show: Callable[[Scan], None], **_: Any) -> Any:
+        def seen(scan: Scan) -> None:
+            show(scan)
+            shown.append(line.current())
+
+        scan = command(world, show=seen)
+        assert scan.state is State.DONE
+        return scan, ReadStats()
+
+    monkeypatch.setattr(on_demand, "inspect_instance", inspect)
+    options = {"targets": ["i-1"], "reader": "own", "volumes": (), "region": None}
+    scanning._read_instance(options, Settings(), line)
+    (waits,) = {text.rpartition(",")[0] for text in shown if "waiting" in text}
+    assert waits.startswith("scanning i-1: reading, waiting: AWS may not know it everywhere yet")
+    assert " UTC: " in waits
+    assert "waiting" not in shown[-1]
 
 
 def unsent(scan_id: str, following: Next) -> None:
@@ -116,6 +147,7 @@ def kill(world: World, target: int, mode: Mode) -> None:
     world.trip.armed = False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_last_word")
 @pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("mode", [Mode.KILL_BEFORE, Mode.KILL_AFTER])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.eligibility import EXCLUSION_TAG, Configuration
-from dispatcher.plan import plan
-from sidelight.model import Instance, Volume
-from sidelight.store import Known
+from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration
+from dispatcher.planning.plan import plan
+from sidelight.model import Instance, Known, Volume
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

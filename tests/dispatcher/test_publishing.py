@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.commands import fleet_findings
-from dispatcher.eligibility import Configuration
-from dispatcher.fleet import fleet
-from dispatcher.on_demand import InProcess
-from dispatcher.places import Wanted
-from dispatcher.publishing import AT_ONCE, Publisher, sink_of
-from dispatcher.schedule import Schedule
+from dispatcher.cli.fleet import findings
+from dispatcher.cli.fleet.scan import fleet
+from dispatcher.discovery.accounts import ScanScope
+from dispatcher.events.publisher import AT_ONCE, Publisher, sink_of
+from dispatcher.loop import DispatcherLoop
+from dispatcher.on_demand import in_process
+from dispatcher.planning.eligibility import Configuration
 from sidelight.aws.events import BYTES, EventBridge, Message, Sent, Topic
 from sidelight.aws.session import Session
 from sidelight.errors import CloudError, UsageError
+from sidelight.fleet.settings import Settings
 from sidelight.model import Instance, Package
 from sidelight.store import Store
 from tests.store.advising import ACCOUNT, REGION, inventory, package, says, scanned
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -180,7 +180,7 @@ def test_the_command_publishes_to_a_file_from_where_it_was(
     path = tmp_path / "events.jsonl"
     happen(store, 2)
     run(url, "--publish", f"file:{path}", "--after", "0")
-    path.write_text(path.read_text() + '{"cut')  # whoever was killed amid a line
+    path.write_text(path.read_text() + '{"cut')  # a process killed within a line
     happen(store, 1, "i-2")
     run(url, "--publish", f"file:{path}")
     run(url, "--publish", f"file:{path}")
@@ -209,7 +209,7 @@ def test_follow_shows_each_event_once_as_it_comes(
             raise KeyboardInterrupt
         later.pop(0)()
 
-    monkeypatch.setattr(fleet_findings, "wait", between)
+    monkeypatch.setattr(findings, "wait", between)
     happen(store, 2)
     shown = numbers(form, run(url, "--follow", "--after", "1", "--format", form))
     assert shown == [2, 3, 4, 5]
@@ -224,7 +224,7 @@ def numbers(form: str, output: str) -> list[int]:
 def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     settings = Settings(store_url="sqlite://", publish=f"file:{path}")
-    schedule = Schedule(InProcess(settings, store=store), Wanted(), Configuration())
+    schedule = DispatcherLoop(in_process(settings, store=store), ScanScope(), Configuration())
 
     def told() -> None:
         schedule._tell_events()

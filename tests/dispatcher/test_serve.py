@@ -15,16 +15,18 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from dispatcher.fleet import fleet
-from dispatcher.kept import Kept
-from dispatcher.serving import Server
-from dispatcher.sums import Sums, sums
-from sidelight.store import Cost, Coverage, State, Store
-from sidelight.store.stages import turn
+from dispatcher.api.http_server import Server
+from dispatcher.cli.fleet.scan import fleet
+from dispatcher.services.cached_value import RefreshingValue
+from dispatcher.services.fleet_totals import Sums, sums
+from sidelight.fleet.rate_limit.limiter import RateLimitedError, RateLimits, rate_for
+from sidelight.fleet.settings import Settings
+from sidelight.model import Cost, Coverage, State
+from sidelight.store import Store
+from sidelight.store.scans.stages import turn
 from tests.store.conftest import make_postgresql, postgresql, url
+from tests.store.moving import advance
 from tests.workers.servers import free_port
-from workers.budgets import Budget, BudgetSpentError, rate_for
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +163,7 @@ def test_a_scrape_of_a_large_store_does_not_wait_for_its_sums(store: Store) -> N
             now[0] += 30.0
             return last
 
-        server.sums = Kept(slow, lambda: now[0])
+        server.sums = RefreshingValue(slow, lambda: now[0])
         assert "sidelight_sums_age_seconds 0.0" in get(server, "/metrics")[1]
         now[0] += 600.0
         (scan,) = store.scans.create([("111111111111", "eu-west-1", "i-9")], "here")
@@ -200,16 +202,18 @@ def test_stages_budgets_and_snapshots_in_flight_are_told_by_metrics_and_page(sto
     assert store.scans.intend(held, {"vol-1": 0, "vol-2": 0}) is None
     with turn(store.clock() - timedelta(seconds=7)) as begun:
         begun.wait(3.0)
-        store.scans.advance(replace(held, state=State.SNAPSHOTTING), State.SNAPSHOTS_PENDING)
+        advance(store, replace(held, state=State.SNAPSHOTTING), State.SNAPSHOTS_PENDING)
     with valkey.ValkeyServer(port=free_port()) as broker:
         settings = Settings(
             broker_url=f"{broker.connection_url}/0", create_per_second=1.0, patience_seconds=2.5
         )
         slept: list[float] = []
-        pace = Budget(settings, rate_for(settings), slept.append).pace("111111111111", "eu-west-1")
+        pace = RateLimits(settings, rate_for(settings), slept.append).pace(
+            "111111111111", "eu-west-1"
+        )
         for _ in range(3):
             pace.before("create")
-        with pytest.raises(BudgetSpentError):
+        with pytest.raises(RateLimitedError):
             pace.before("create")
         pace.throttled("create")
         with served(store, settings) as server:

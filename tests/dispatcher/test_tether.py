@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dispatcher.control import Control
-from dispatcher.embedded import Embedded
-from dispatcher.tether import tethered
-from sidelight.store import State, Store
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.cli.local_stack.process_guard import tethered
+from dispatcher.services.fleet_service import FleetService
+from sidelight.model import State
+from sidelight.store import Store
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.processes import alive, descendants
 from tests.workers.servers import wait_for
@@ -34,17 +35,17 @@ pytestmark = [
 RUNNING = f"""
 import sys
 from pathlib import Path
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
-from dispatcher.embedded import Embedded
-from workers.settings import Settings
+from dispatcher.services.fleet_service import FleetService
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from sidelight.fleet.settings import Settings
 
 with Embedded(
     Settings.from_environment(), directory=Path(sys.argv[1]), concurrency=1,
     application={STALLING!r},
 ) as own:
-    control = Control(own.settings)
-    scans = control.start_scans(control.places((), ())[0], Configuration(), on_demand=True)
+    control = FleetService(own.settings)
+    scans = control.scans.start_scans(control.places((), ())[0], Configuration(), on_demand=True)
     for _ in control.wait([scan.id for scan in scans]):
         pass
 """
@@ -74,7 +75,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
         assert (scan.state, scan.lease) == (State.READING, ""), "it was handed back"
     assert len(cloud.snapshots()) == 1
     with Embedded(settings, directory=tmp_path / "next", concurrency=1) as own:
-        control = Control(own.settings)
+        control = FleetService(own.settings)
         control.store.publications.expedite()
         finish(control, started(control))
         control.close()
@@ -85,7 +86,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
 def test_the_signal_is_the_one_that_was_asked_for() -> None:
     script = (
         "import signal, subprocess, sys\n"
-        "from dispatcher.tether import tethered\n"
+        "from dispatcher.cli.local_stack.process_guard import tethered\n"
         "child = subprocess.Popen(tethered(['sh', '-c', 'trap \"echo told; exit\" INT; echo on;"
         " while :; do read line; done'], signal.SIGINT), stdin=sys.stdin)\n"
         "child.wait()\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dispatcher.commands.trees import when
+from dispatcher.cli.trees import when
 from sidelight.blocks import ImageFile
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.reader import ExtFilesystem

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -14,13 +15,13 @@ import pytest
 import zstandard
 from click.testing import CliRunner
 
-from dispatcher.commands.advisories import advisories
-from sidelight.advisories import Database, build
-from sidelight.advisories.formats import ubuntu_cves
-from sidelight.download import SOURCES, Outcome, chosen, fetch
-from sidelight.download.chains import updateinfo
+from dispatcher.cli.groups import advisories
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories.feeds.formats import ubuntu_cves
+from sidelight.download import SOURCES, FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.fetch import Network
 from sidelight.download.http import Client
+from sidelight.download.resolvers import updateinfo
 from sidelight.errors import DownloadError, UsageError
 from tests.download.publisher import Publisher, cut, status
 
@@ -78,7 +79,7 @@ class Fleet:
         self.publisher = publisher
         self.folder = folder / "feeds"
 
-    def fetch(self, *names: str) -> list[Outcome]:
+    def fetch(self, *names: str) -> list[FetchOutcome]:
         sources = chosen(names)
         network = Network(Client(silence=0.2), lambda _seconds: None)
         mirrors = {source.base: self.publisher.base for source in sources}
@@ -87,7 +88,7 @@ class Fleet:
     def advisories(self) -> list[str]:
         out = self.folder.with_name("db")
         build([self.folder], out)
-        with Database.open(out) as database:
+        with AdvisoryDatabase.open(out) as database:
             return [database.advisory(n).id for n in range(database.info().advisories)]
 
 
@@ -204,7 +205,7 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     (source,) = chosen(["redhat-csaf"])
     network = Network(Client(silence=0.2), lambda _seconds: None)
 
-    def fetched() -> Outcome:
+    def fetched() -> FetchOutcome:
         told = {"redhat-csaf": f"{publisher.base}{top}"}
         (outcome,) = fetch([source], fleet.folder, mirrors=told, network=network)
         assert outcome.error == ""
@@ -212,7 +213,7 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
 
     assert fetched().changed == 2
     assert fleet.advisories() == names[:2]
-    with Database.open(fleet.folder.with_name("db")) as database:
+    with AdvisoryDatabase.open(fleet.folder.with_name("db")) as database:
         ends = [row.intervals[0].end for row in database.lookup("Red Hat:9", "a")]
     assert sorted(ends) == ["1-1.el9", "1-2.el9"]  # of the second, only the new one
     asked = len(publisher.asked)
@@ -291,11 +292,11 @@ def test_real_indexes_lead_to_their_updateinfo(shared_data: Path) -> None:
 def test_two_runs_do_not_meet_in_one_directory(fleet: Fleet) -> None:
     fleet.publisher.publish("/npm/all.zip", osv_zip(1))
 
-    def meanwhile(_outcome: Outcome) -> None:
+    def meanwhile(_outcome: FetchOutcome) -> None:
         with pytest.raises(UsageError, match="another process"):
             fleet.fetch("osv-npm")
 
-    fetch(chosen(["osv-npm"]), fleet.folder, progress=meanwhile,
+    fetch(chosen(["osv-npm"]), fleet.folder, report=meanwhile,
           mirrors={"osv-npm": fleet.publisher.base})  # fmt: skip
 
 
@@ -304,7 +305,10 @@ def test_the_command_fetches_lists_and_tells_what_failed(fleet: Fleet) -> None:
     base = fleet.publisher.base
     command = ["fetch", "--into", str(fleet.folder), "osv-npm"]
     done = CliRunner().invoke(advisories, [*command, "--mirror", f"osv-npm={base}"])
-    assert (done.exit_code, done.output) == (0, "osv-npm: 1 files, 1 changed, 0.0 MB\n")
+    assert done.exit_code == 0
+    first, last = done.output.splitlines()
+    assert first.startswith("osv-npm: 1 file, 1 changed, ")
+    assert last.startswith("1 of 1 source up to date, ")
     done = CliRunner().invoke(
         advisories, [*command, "osv-go", "--mirror", f"{chosen(['osv-go'])[0].base}={base}"]
     )
@@ -314,6 +318,118 @@ def test_the_command_fetches_lists_and_tells_what_failed(fleet: Fleet) -> None:
     done = CliRunner().invoke(advisories, ["fetch", "--list"])
     assert done.exit_code == 0
     assert "osv-npm" in done.output
+    done = CliRunner().invoke(advisories, ["fetch", "--list", "--format", "json", "kev"])
+    (source,) = json.loads(done.output)
+    assert source["address"].startswith("https://www.cisa.gov/")
+
+
+def nowhere(*names: str) -> dict[str, str]:
+    """Mirrors whose names have no address, by RFC 6761."""
+    return {name: f"https://{name}.invalid" for name in names}
+
+
+def test_where_no_name_can_be_resolved_the_rest_is_not_tried(tmp_path: Path) -> None:
+    waited: list[float] = []
+    sources = chosen([])
+    outcomes = fetch(
+        sources, tmp_path, network=Network(Client(), waited.append),
+        mirrors=nowhere(*(source.name for source in sources)),
+    )  # fmt: skip
+    assert all(outcome.error for outcome in outcomes)
+    tried = [outcome for outcome in outcomes if not outcome.untried]
+    # Those that were under way together, and not one more.
+    assert 3 <= len(tried) <= 3 + 4
+    assert all("cannot be resolved" in outcome.error for outcome in outcomes)
+    assert max(len(outcome.error) for outcome in outcomes) < 120
+    assert all(outcome.requests == 2 for outcome in tried), "one more try for a slow name server"
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_where_every_connection_is_refused_the_rest_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: bool
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    sources = chosen([])
+    mirrors = {source.name: f"https://{address}" for source in sources}
+    if proxy:
+        mirrors = {}
+        monkeypatch.setenv("https_proxy", f"http://{address}")
+        monkeypatch.delenv("no_proxy")
+        monkeypatch.delenv("NO_PROXY")
+    outcomes = fetch(
+        sources, tmp_path, network=Network(Client(), lambda _: None), mirrors=mirrors
+    )  # fmt: skip
+    assert all(outcome.error.endswith("cannot be reached: Connection refused")
+               for outcome in outcomes)  # fmt: skip
+    assert sum(not outcome.untried for outcome in outcomes) <= 3 + 4
+    assert not any("HTTPSConnection" in outcome.error for outcome in outcomes)
+
+
+def test_one_name_without_an_address_stops_no_other_source(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
+    names = ["osv-npm", "kev", "epss", "oracle", "bottlerocket", "end-of-life"]
+    mirrors = nowhere(*names[1:]) | {"osv-npm": fleet.publisher.base}
+    outcomes = fetch(
+        chosen(names), fleet.folder, network=Network(Client(), lambda _: None), mirrors=mirrors
+    )
+    assert [outcome.source for outcome in outcomes] == names
+    assert outcomes[0].error == ""
+    assert not any(outcome.untried for outcome in outcomes)
+
+
+def test_offline_is_said_once_and_in_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sidelight.download.cached_download._WAIT", 0.0)
+    options = [f"--mirror={name}={url}" for name, url in
+               nowhere(*(source.name for source in chosen([]))).items()]  # fmt: skip
+    done = CliRunner().invoke(advisories, ["fetch", "--into", str(tmp_path), *options])
+    assert done.exit_code == 4
+    assert done.output.count("not tried") == 1
+    assert "HTTPS_PROXY" in done.output
+    assert max(map(len, done.output.splitlines())) < 250
+
+
+def test_what_is_under_way_can_be_watched(fleet: Fleet) -> None:
+    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
+    progress = Progress()
+    fetch(chosen(["osv-npm"]), fleet.folder, mirrors={"osv-npm": fleet.publisher.base},
+          progress=progress)  # fmt: skip
+    assert (progress.done, progress.running) == (1, [])
+    assert progress.received == progress.expected > 0
+    assert known_size(chosen(["osv-npm"]), fleet.folder) == progress.received
+
+
+def test_an_empty_directory_of_feeds_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    with pytest.raises(UsageError, match="advisories fetch --into"):
+        CliRunner().invoke(
+            advisories, ["build", str(tmp_path), "--out", str(tmp_path / "x.db")],
+            catch_exceptions=False,
+        )  # fmt: skip
+
+
+def test_a_database_is_described_as_a_table_and_as_json(tmp_path: Path) -> None:
+    (tmp_path / "feed.json").write_text(json.dumps({
+        "id": "CVE-2099-1", "modified": "2099-01-01T00:00:00Z", "affected": [{
+            "package": {"ecosystem": "Debian:12", "name": "a"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+        }],
+    }))  # fmt: skip
+    path = tmp_path / "advisories.db"
+    assert (
+        CliRunner().invoke(advisories, ["build", str(tmp_path), "--out", str(path)]).exit_code == 0
+    )
+    text = CliRunner().invoke(advisories, ["info", str(path)]).output
+    assert "Debian:12\t1\n" in text
+    assert f"({path.stat().st_size} bytes)" in text
+    document = json.loads(
+        CliRunner().invoke(advisories, ["info", str(path), "--format", "json"]).output
+    )
+    assert document["ecosystems"] == {"Debian:12": 1}
+    assert document["size"] == path.stat().st_size
 
 
 def test_every_release_of_ubuntu_whose_oval_is_fetched_can_be_read() -> None:

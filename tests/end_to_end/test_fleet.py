@@ -11,13 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import filesystems  # the demo's: its folder is on the path
 import pytest
 
 from sidelight.store import Store
@@ -45,7 +45,9 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @contextmanager
 def local_cloud(disks: list[Path], directory: Path) -> Iterator[dict[str, str]]:
-    command = [*SIDELIGHT, "local", "up", "--port", "0", "--snapshot-seconds", "1"]
+    # As unkind as the local clouds of all other tests: a minute of AWS is a second.
+    command = [*SIDELIGHT, "local", "up", "--port", "0", "--lag-scale", str(1 / 60)]
+    command += ["--snapshot-seconds", "1", "--seed", "0"]
     command += ["--directory", str(directory), *(f"--image={disk}" for disk in disks)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -88,7 +90,8 @@ class Fleet:
             check=False,
             timeout=300,
         )
-        assert done.returncode == 0, done.stderr
+        # 3: the demo's advisories have nothing on its Alpine, and `fleet scan` says so.
+        assert done.returncode in ((0, 3) if "scan" in arguments else (0,)), done.stderr
         return done.stdout
 
     def client(self) -> Any:
@@ -153,8 +156,7 @@ def fleet(disks: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home: Path = tmp_path_factory.mktemp("trees")
     for archive in MACHINES.glob("*.tar.xz"):
-        with tarfile.open(archive) as file:
-            file.extractall(home / archive.name.removesuffix(".tar.xz"), filter="tar")
+        filesystems.extract(archive, home / archive.name.removesuffix(".tar.xz"))
     return home
 
 
@@ -254,8 +256,9 @@ def test_coverage_tells_what_no_advisory_could(fleet: Fleet) -> None:
     rows = document["coverage"] if isinstance(document, dict) else document
     told = {row["name"]: row for row in rows}
     assert set(told) == {"web-1", "batch-1", "db-1", "edge-1"}
-    assert all(row["reason"] == "SUCCESSFUL" for row in rows)
+    assert (told["edge-1"]["status_code"], told["edge-1"]["reason"]) == ("ACTIVE", "PARTIAL")
     assert "Alpine" in told["edge-1"]["detail"]
+    assert told["db-1"]["reason"] == "SUCCESSFUL"
     assert told["db-1"]["detail"] == ""
 
 
@@ -267,13 +270,11 @@ def test_one_instance_is_scanned_at_once_without_a_broker(fleet: Fleet) -> None:
     assert fleet.snapshots() == []
 
 
-def test_a_snapshot_is_a_pyfilesystem(fleet: Fleet) -> None:
+def test_a_snapshot_is_a_pyfilesystem_from_the_moment_of_its_creation(fleet: Fleet) -> None:
+    """boto3's waiter would end at EC2's first InvalidSnapshot.NotFound; ours is of the reader."""
     instance = fleet.instances()["edge-1"]
     made = fleet.client().create_snapshots(InstanceSpecification={"InstanceId": instance})
     snapshot = made["Snapshots"][0]["SnapshotId"]
-    fleet.client().get_waiter("snapshot_completed").wait(
-        SnapshotIds=[snapshot], WaiterConfig={"Delay": 1}
-    )
     script = (
         "import fs\n"
         f"with fs.open_fs('ebs://{snapshot}!/etc') as etc:\n"

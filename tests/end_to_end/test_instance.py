@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dispatcher.on_demand import inspect_instance
+from sidelight.fleet.settings import Settings
 from sidelight.localcloud.server import LocalCloud
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_disk_that_fstab_names_by_its_volume_is_mounted(
         assert data.count(SERIAL.encode()) == 1
         root.write_bytes(data.replace(SERIAL.encode(), volume.replace("-", "").encode()))
         settings = Settings(store_url=f"sqlite:///{tmp_path}/store.db")
-        inventory, _ = inspect_instance(instance, settings, sleep=lambda _: None)
+        inventory, _ = inspect_instance(instance, settings)
     finally:
         cloud.stop()
     assert inventory.problems == ()

@@ -13,20 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers import wiring
+from sidelight.fleet import bootstrap
+from tests.faults.dying_points import EC2, STORE
 from workers.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.context import Context
-    from workers.settings import Settings
+    from sidelight.fleet.context import Context
+    from sidelight.fleet.settings import Settings
 
 __all__ = ["app"]
 
 POINT, _, WHEN = os.environ["SIDELIGHT_TEST_FAULT"].partition(":")
 DONE = Path(os.environ["SIDELIGHT_TEST_FAULT_DONE"])
-_make = wiring.make_context
+_make = bootstrap.make_context
 
 
 def _die() -> None:
@@ -52,7 +53,7 @@ def deadly(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _deadly_ec2(ec2: Any) -> Any:
-    for name in ("create_snapshots", "snapshots_by_id", "snapshots_by_tags", "delete_snapshot"):
+    for name in EC2:
         setattr(ec2, name, deadly(name, getattr(ec2, name)))
     return ec2
 
@@ -60,15 +61,10 @@ def _deadly_ec2(ec2: Any) -> Any:
 def make_context(settings: Settings, **given: Any) -> Context:
     """The real context, deadly at one place."""
     context = _make(settings, **given)
-    scans: Any = context.store.scans
-    looks: Any = context.store.looks
-    findings: Any = context.store.findings
-    for owner, name in (
-        (scans, "claim"), (scans, "intend"), (scans, "receipted"),
-        (looks, "pend"), (looks, "claim_waiting"), (looks, "settle"),
-        (findings, "save_inventory"), (findings, "evaluate"),
-    ):  # fmt: skip
-        setattr(owner, name, deadly(name, getattr(owner, name)))
+    for part, names in STORE.items():
+        owner: Any = getattr(context.store, part)
+        for name in names:
+            setattr(owner, name, deadly(name, getattr(owner, name)))
     opened: Any = context.opened
 
     def deadly_opened() -> Any:
@@ -85,4 +81,4 @@ def make_context(settings: Settings, **given: Any) -> Context:
     )
 
 
-wiring.make_context = make_context  # the tests' own entry
+bootstrap.make_context = make_context  # the tests' own entry

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import redis
 
-from sidelight.store import TERMINAL, FindingStatus, State, Store
+from sidelight.model import TERMINAL, FindingStatus, State
+from sidelight.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,10 +54,11 @@ class Fleet:
         self.store_url = self._postgresql() if self.postgresql else self._sqlite()
 
     def live(self, fault: dict[str, Any], life: int = 0) -> tuple[int, list[str]]:
-        """One life; each is some hours after the last."""
-        return self.zygote.live(
-            environment=self.environment(), fault=fault, hours=2.0 * life, life=life
-        )
+        """One life; each is some hours after the last, in the cloud as well."""
+        hours = 2.0 * life
+        now = time.time() + hours * 3600
+        self.cloud.clock.advance(now - self.cloud.clock.now())
+        return self.zygote.live(environment=self.environment(), fault=fault, hours=hours, life=life)
 
     def recover(self, at: str, first: int = 1) -> None:
         """Undisturbed lives until all is done."""

@@ -36,16 +36,18 @@ from botocore.exceptions import ConnectionClosedError
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
 from dispatcher.enqueue import tick
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
 from sidelight.aws.session import Session
 from sidelight.errors import StoreError
-from sidelight.store import TERMINAL, Store
-from sidelight.store.engine import Database
-from workers import bucket, wiring
+from sidelight.fleet import bootstrap
+from sidelight.fleet.rate_limit import slots
+from sidelight.fleet.settings import Settings
+from sidelight.model import TERMINAL
+from sidelight.store import Store
+from sidelight.store.base.engine import Database
 from workers.app import STAGES, app, make_app, queues
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +146,7 @@ class Wired:
 def wire(points: Points) -> None:
     """Make a point of everything that a life does to the outside."""
     client: Any = botocore_client.BaseClient
-    rate: Any = bucket.RedisRate
+    rate: Any = slots.RedisRate
     database: Any = Database
     call, send, ask, write = client._make_api_call, Celery.send_task, rate._run, database.write
 
@@ -187,21 +189,21 @@ def live(request: dict[str, Any], points: Points) -> None:
     store = Store(settings.store_url, clock=clock, busy_seconds=2.0)
     # The tasks' own application was made before this life knew its broker.
     app.conf.broker_url = settings.broker_url
-    control = Control(settings, store=store)
-    wiring._contexts.append(wiring.make_context(settings, store=store))
+    control = FleetService(settings, store=store)
+    bootstrap._contexts.append(bootstrap.make_context(settings, store=store))
     (place,) = control.places((), ())
-    control.start_scans(place, Configuration(), on_demand=False)
+    control.scans.start_scans(place, Configuration(), on_demand=False)
     application = make_app(settings)
     with application.connection_for_read() as connection:
         for _ in range(ROUNDS):
-            tick(store, control.publish)
+            tick(store, control.queue.publish)
             if not work(connection.default_channel, points, clock):
                 if all(scan.state in TERMINAL for scan in store.scans.select()):
                     break
                 clock.advance(IDLE_SECONDS)
         else:
             raise AssertionError(f"stuck: {store.scans.counts()}")
-    control.sweep(place)
+    control.sweeper.sweep(place)
 
 
 def work(channel: Any, points: Points, clock: Clock) -> bool:

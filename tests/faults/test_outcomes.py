@@ -6,28 +6,33 @@ moved by hand, the cloud's and the store's together. In the end no snapshot is l
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.eligibility import Configuration
-from dispatcher.on_demand import InProcess
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from dispatcher.on_demand import in_process
+from dispatcher.planning.eligibility import Configuration
+from sidelight.aws import session
+from sidelight.fleet.bootstrap import make_context
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages.take_snapshots import STEPS
+from sidelight.localcloud.conditions import KIND
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store import TERMINAL, Coverage, Scan, State, Store
+from sidelight.model import TERMINAL, Coverage, Scan, State
+from sidelight.store import Store
 from tests.aws.test_ebs import client
+from tests.dispatcher.local_messages import messages_of
 from tests.faults.test_killed_workers import advisories, image
-from workers.settings import Settings
-from workers.steps import STEPS
-from workers.wiring import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workers.context import Context
+    from sidelight.fleet.context import Context
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 __all__ = ["advisories", "image"]
@@ -40,12 +45,11 @@ class Outcome:
 
     def __init__(self, cloud: LocalCloud, settings: Settings) -> None:
         self.cloud = cloud
+        self.begun = cloud.clock.now()
         self.ahead = timedelta()
         store = Store(settings.store_url, clock=lambda: datetime.now(UTC) + self.ahead)
         store.migrate()
-        self.control = InProcess(settings)
-        self.control.store.close()
-        self.control.store = store
+        self.control = in_process(settings, store=store)
         self.context: Context = make_context(self.control.settings, store=store)
         self.before_stage: dict[State, Callable[[], object]] = {}
         self.waited = 0
@@ -54,24 +58,33 @@ class Outcome:
         self.ahead += timedelta(seconds=seconds)
         self.cloud.clock.advance(seconds)
 
-    def scan(self) -> dict[str, Scan]:
-        """Scan the fleet to its end; the scans by instance."""
+    def passed(self) -> float:
+        """Seconds by the cloud's own clock: those that were moved by hand, and those that went."""
+        return self.cloud.clock.now() - self.begun
+
+    def settle(self) -> None:
+        """Let that be seen which the cloud is late with, before a test's own next call."""
+        self.advance(3.0)
+
+    def scan(self, *, leaves: bool = False) -> dict[str, Scan]:
+        """Scan the fleet to its end; the scans by instance. `leaves`: a snapshot may be left."""
         (place,) = self.control.places((), ())
-        scans = self.control.start_scans(place, Configuration(), on_demand=True)
+        scans = self.control.scans.start_scans(place, Configuration(), on_demand=True)
         for _ in range(ROUNDS):
-            if not self.control.messages:
+            if not messages_of(self.control):
                 break
-            scan_id, following = self.control.messages.popleft()
+            scan_id, following = messages_of(self.control).popleft()
             self.waited += following.delay > 0
             self.advance(following.delay)
             self.before_stage.pop(following.state, lambda: None)()
             upcoming = STEPS[following.state](self.context, scan_id)
             if upcoming is not None:
-                self.control.messages.append((scan_id, upcoming))
+                messages_of(self.control).append((scan_id, upcoming))
         ended = self.control.store.scans.select([scan.id for scan in scans])
         assert {scan.state for scan in ended} <= TERMINAL, "stuck"
-        assert self.cloud.snapshots() == []
-        assert not self.control.sweep(place).orphans
+        if not leaves:
+            assert self.cloud.snapshots() == []
+            assert not self.control.sweeper.sweep(place).orphans
         return {scan.instance: scan for scan in ended}
 
     def covered(self, instance: str) -> Coverage:
@@ -129,10 +142,11 @@ def test_a_volume_with_all_its_snapshots_under_way_is_waited_for(
     volume = world.cloud.volumes(web)["/dev/sda1"]
     for _ in range(limit):
         made = world.ec2().create_snapshot(VolumeId=volume)
+        world.settle()
         world.ec2().delete_snapshot(SnapshotId=made["SnapshotId"])
     scan = world.scan()[web]
     assert scan.state is State.DONE
-    assert world.ahead.total_seconds() >= 1200, "their time, and then our own"
+    assert world.passed() >= 1200, "their time, and then our own"
     assert world.said(web) == ("ACTIVE", "SUCCESSFUL")
 
 
@@ -142,7 +156,7 @@ def test_a_volume_that_stays_busy_fails_the_scan_with_ec2s_words(
     world = make_outcome(Settings(busy_seconds=1200))
     web = world.cloud.add_instance("web", [image])
     world.cloud.plan = FaultPlan(
-        [Rule(Kind.ERROR, "ec2:CreateSnapshots", code="ConcurrentSnapshotLimitExceeded")]
+        [Rule(FaultKind.ERROR, "ec2:CreateSnapshots", code="ConcurrentSnapshotLimitExceeded")]
     )
     assert world.scan()[web].state is State.FAILED
     assert world.said(web) == ("INACTIVE", "INTERNAL_ERROR")
@@ -156,7 +170,7 @@ def test_a_limit_on_pending_snapshots_makes_scans_take_turns(
     for name in ("a", "b", "c"):
         world.cloud.add_instance(name, [image, image])
     assert {scan.state for scan in world.scan().values()} == {State.DONE}
-    assert world.ahead.total_seconds() >= 360
+    assert world.passed() >= 360
 
 
 @pytest.mark.parametrize(
@@ -167,7 +181,7 @@ def test_an_accounts_limits_are_waited_for(
 ) -> None:
     world = make_outcome()
     web = world.cloud.add_instance("web", [image])
-    rule = Rule(Kind.ERROR, "ec2:CreateSnapshots", code=code, status=503, times=8)
+    rule = Rule(FaultKind.ERROR, "ec2:CreateSnapshots", code=code, status=503, times=8)
     world.cloud.plan = FaultPlan([rule])
     assert world.scan()[web].state is State.DONE
     assert world.waited >= 8
@@ -232,6 +246,103 @@ def test_an_instance_that_is_terminated_on_the_way(
     assert not list(world.control.store.findings.rows(instance=web))
 
 
+def test_an_instance_that_ended_an_hour_ago_and_is_listed_no_more_is_gone(
+    make_outcome: Callable[..., Outcome], image: Path
+) -> None:
+    world = make_outcome()
+    web = world.cloud.add_instance("web", [image])
+
+    def end() -> None:
+        world.ec2().terminate_instances(InstanceIds=[web])
+        world.advance(world.cloud.conditions.ended_seconds + 1)
+
+    world.before_stage[State.NEW] = end
+    assert world.scan()[web].state is State.FAILED
+    assert world.said(web) == ("INACTIVE", "RESOURCE_TERMINATED")
+    assert "InvalidInstanceID.NotFound" in world.covered(web).detail
+
+
+def test_a_wrong_clock_costs_time_and_no_attempt_and_the_status_names_it(
+    make_outcome: Callable[..., Outcome], image: Path
+) -> None:
+    """AWS refuses what this machine signs, until its clock is right again."""
+    world = make_outcome()
+    web = world.cloud.add_instance("web", [image])
+    reasons: list[str] = []
+
+    def correct() -> None:
+        world.cloud.set_clocks_apart(0)
+        (scan,) = world.control.store.scans.select()
+        reasons.append(scan.last_error)
+
+    def spoil() -> None:
+        world.cloud.set_clocks_apart(1200)
+        world.before_stage[State.READING] = correct
+
+    world.before_stage[State.READING] = spoil
+    scan = world.scan()[web]
+    assert (scan.state, scan.last_error) == (State.DONE, "")
+    # A Date has whole seconds, and an answer takes its time.
+    skew = re.search(r"this machine's clock is wrong \((\d+) s slow\)", reasons[0])
+    assert skew is not None, reasons
+    assert int(skew[1]) == pytest.approx(1200, abs=30)
+
+
+def test_a_locked_snapshot_is_left_to_the_sweep_and_the_findings_stay(
+    make_outcome: Callable[..., Outcome], image: Path
+) -> None:
+    world = make_outcome()
+    web = world.cloud.add_instance("web", [image])
+
+    def lock() -> None:
+        for snapshot in world.cloud.snapshots():
+            world.ec2().lock_snapshot(SnapshotId=snapshot, LockMode="governance", LockDuration=1)
+
+    world.before_stage[State.DELETING] = lock
+    scan = world.scan(leaves=True)[web]
+    assert scan.state is State.FAILED
+    assert "left to the sweep" in world.covered(web).detail
+    assert "is locked" in world.covered(web).detail
+    assert list(world.control.store.findings.rows(instance=web))
+    (place,) = world.control.places((), ())
+    world.control.sweeper.sweep(place)
+    assert len(world.cloud.snapshots()) == 1
+    world.advance(86400)
+    world.control.sweeper.sweep(place)
+    assert world.cloud.snapshots() == []
+
+
+def test_a_key_of_awss_own_that_shows_nobody_its_tags_excludes_no_instance(
+    make_outcome: Callable[..., Outcome], image: Path
+) -> None:
+    world = make_outcome()
+    key = client(world.cloud, "kms").describe_key(KeyId="alias/aws/acm")["KeyMetadata"]["Arn"]
+    web = world.cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
+    assert world.scan()[web].state is State.DONE
+    assert world.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert world.cloud.calls("ListResourceTags") > 0
+
+
+def test_calls_that_are_accepted_and_never_answered_are_cut_and_made_again(
+    make_outcome: Callable[..., Outcome], image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session.EBS_READ_SECONDS == 12
+    monkeypatch.setattr(session, "EBS_READ_SECONDS", 0.5)
+    world = make_outcome()
+    web = world.cloud.add_instance("web", [image])
+    world.cloud.plan = FaultPlan(
+        [
+            Rule(FaultKind.HANG, "ebs:ListSnapshotBlocks", times=1),
+            Rule(FaultKind.HANG, "ebs:GetSnapshotBlock", times=2),
+        ]
+    )
+    scan = world.scan()[web]
+    assert (scan.state, scan.attempts) == (State.DONE, 0)
+    assert world.cloud.plan.injected == {
+        ("hang", "ebs:ListSnapshotBlocks"): 1, ("hang", "ebs:GetSnapshotBlock"): 2,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("when", [State.READING, State.EVALUATING, State.DELETING])
 def test_an_instance_whose_end_is_seen_while_it_is_scanned_keeps_no_finding_open(
     make_outcome: Callable[..., Outcome], image: Path, when: State
@@ -242,7 +353,7 @@ def test_an_instance_whose_end_is_seen_while_it_is_scanned_keeps_no_finding_open
 
     def rediscover() -> None:
         world.ec2().terminate_instances(InstanceIds=[web])
-        world.control.start_scans(place, Configuration(), on_demand=False)
+        world.control.scans.start_scans(place, Configuration(), on_demand=False)
 
     world.before_stage[when] = rediscover
     assert world.scan()[web].state is State.DONE
@@ -311,9 +422,34 @@ def test_what_is_denied_is_the_reason(
 ) -> None:
     world = make_outcome()
     web = world.cloud.add_instance("web", [image])
-    world.cloud.plan = FaultPlan([Rule(Kind.ACCESS_DENIED, operation, reason=reason)])
+    world.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, operation, reason=reason)])
     assert world.scan()[web].state is State.FAILED
     assert world.said(web) == ("INACTIVE", coverage)
+
+
+LATE = [
+    ("ebs:ListSnapshotBlocks", "ResourceNotFoundException", 404, "SNAPSHOT_NOT_FOUND"),
+    ("ebs:ListSnapshotBlocks", "AccessDeniedException", 403, "UNAUTHORIZED_ACCOUNT"),
+    ("ebs:ListSnapshotBlocks", "ValidationException", 400, "ANY_REASON"),
+    ("ebs:GetSnapshotBlock", "AccessDeniedException", 403, "DEPENDENCY_ACCESS_DENIED"),
+    ("ec2:CreateSnapshots", "IncorrectState", 400, ""),
+    ("ec2:CreateSnapshots", "InvalidInstanceID.NotFound", 400, ""),
+]
+
+
+@pytest.mark.parametrize("late", LATE, ids=lambda late: f"{late[0]}-{late[1]}")
+def test_what_aws_learns_late_costs_time_and_no_scan(
+    make_outcome: Callable[..., Outcome], image: Path, late: tuple[str, str, int, str]
+) -> None:
+    """More often than a stage has attempts."""
+    operation, code, status, reason = late
+    world = make_outcome()
+    web = world.cloud.add_instance("web", [image])
+    rule = Rule(FaultKind.ERROR, operation, code=code, status=status, reason=reason, times=8)
+    world.cloud.plan = FaultPlan([rule])
+    assert world.scan()[web].state is State.DONE
+    assert world.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert world.ahead.total_seconds() < 300
 
 
 def test_a_snapshot_that_somebody_deletes_fails_the_scan(
@@ -332,11 +468,13 @@ def test_a_snapshot_that_somebody_deletes_fails_the_scan(
     assert "does not exist" in world.covered(web).detail
 
 
-@pytest.mark.parametrize("kind", [Kind.CORRUPT, Kind.SHORT, Kind.TRUNCATE, Kind.THROTTLE])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.CORRUPT, FaultKind.SHORT, FaultKind.TRUNCATE, FaultKind.THROTTLE]
+)
 def test_bad_blocks_and_storms_cost_time_and_no_finding(
     make_outcome: Callable[..., Outcome],
     image: Path,
-    kind: Kind,
+    kind: FaultKind,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sidelight.aws.ebs.FIRST_WAIT", 0.0)
@@ -345,7 +483,7 @@ def test_bad_blocks_and_storms_cost_time_and_no_finding(
     web = world.cloud.add_instance("web", [image])
     world.scan()
     expected = {row.finding.vulnerability for row in world.control.store.findings.rows()}
-    operation = "*" if kind is Kind.THROTTLE else "GetSnapshotBlock"
+    operation = "*" if kind is FaultKind.THROTTLE else "GetSnapshotBlock"
     world.cloud.plan = FaultPlan([Rule(kind, operation, probability=0.5)], seed=7)
     scan = world.scan()[web]
     world.cloud.plan = FaultPlan()
@@ -358,13 +496,15 @@ def test_a_reader_that_dies_is_followed_by_one_that_pays_for_the_rest_alone(
     make_outcome: Callable[..., Outcome], image: Path, tmp_path: Path
 ) -> None:
     """With kept blocks; and when the scan has ended, nothing is kept."""
-    world = make_outcome(Settings(block_cache=str(tmp_path / "kept"), in_flight=1))
+    # Kind: blocks are counted, and the plan's faults are to be the only ones.
+    settings = Settings(block_cache=str(tmp_path / "kept"), in_flight=1)
+    world = make_outcome(settings, conditions=KIND)
     web = world.cloud.add_instance("web", [image])
     world.scan()
     whole = world.cloud.calls("GetSnapshotBlock")
     lists = world.cloud.calls("ListSnapshotBlocks")
     # Refused at the second block, for a while: the scan's attempt ends there.
-    rule = Rule(Kind.SERVER_ERROR, "GetSnapshotBlock", nth=tuple(range(2, 2 + 8)))
+    rule = Rule(FaultKind.SERVER_ERROR, "GetSnapshotBlock", nth=tuple(range(2, 2 + 8)))
     world.cloud.plan = FaultPlan([rule])
     scan = world.scan()[web]
     assert scan.state is State.DONE

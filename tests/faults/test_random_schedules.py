@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.store import TERMINAL
+from sidelight.model import TERMINAL
 from tests.faults.test_every_point import start
 from tests.workers.bench import ALONE, World, quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytestmark = pytest.mark.slow
 
 
 def schedule(seed: int, url: str) -> None:

@@ -1,4 +1,4 @@
-"""The services themselves fail: Redis flushed or started anew, PostgreSQL started anew, disks full.
+"""The services themselves fail: Redis flushed or restarted, PostgreSQL restarted, disks full.
 
 The command runs in the middle of a life, between two of its calls.
 """
@@ -20,7 +20,7 @@ import redis
 from sqlalchemy import event
 
 from sidelight.errors import StoreError
-from sidelight.store import State
+from sidelight.model import State
 from tests.faults.test_every_call import fleet, rehearsal
 from tests.faults.test_every_point import start
 from tests.faults.test_killed_workers import advisories, image
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.faults.fleet import Fleet, Found
 
-__all__ = ["advisories", "again", "anew", "fleet", "image", "rehearsal"]
+__all__ = ["advisories", "again", "fleet", "image", "rehearsal"]
 
 
 def again(url: str) -> None:
@@ -47,7 +47,7 @@ def again(url: str) -> None:
         "-l", data.parent / "log", "restart")  # fmt: skip
 
 
-def anew(directory: str, port: int) -> None:
+def restarted(directory: str, port: int) -> None:
     """What a life runs: Redis is killed and another one started in its place."""
     end(Path(directory))
     program = shutil.which("redis-server")
@@ -83,7 +83,7 @@ def test_redis_flushed_in_the_middle_of_a_scan(
     flush = f"import redis; redis.Redis.from_url({fleet.broker!r}).flushall()"
     fleet.begin()
     status, _ = fleet.live({"mode": "run", "name": name, "command": [sys.executable, "-c", flush]})
-    assert status == 0, "the tick publishes anew what was lost"
+    assert status == 0, "the tick publishes again what was lost"
     fleet.check(rehearsal[1], f"flushed at {name}")
 
 
@@ -191,7 +191,7 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
         outlives(
             fleet,
             rehearsal[1],
-            f"from {__name__} import anew; anew({str(tmp_path)!r}, {port})",
+            f"from {__name__} import restarted; restarted({str(tmp_path)!r}, {port})",
             names=("ec2.CreateSnapshots", "ebs.GetSnapshotBlock", "worker.delete"),
             service=one,
         )

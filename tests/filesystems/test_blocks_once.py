@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.blocks import BlockCache, ImageFile, SliceSource, gather, harvest
-from sidelight.filesystems.opening import open_filesystem
-from sidelight.filesystems.protocol import Kind, ReadsAhead
+from sidelight.blocks import BlockCache, ImageFile, SliceSource, metadata_cache, scatter_read
+from sidelight.filesystems.open import open_filesystem
+from sidelight.filesystems.protocol import InodeKind, ReadsAhead
 from sidelight.filesystems.walk import walk
 from sidelight.filesystems.xfs import directories
 from tests.images.kernel import mounted, unmountable
@@ -72,7 +72,7 @@ def _fill(top: Path) -> int:
 def test_each_block_is_fetched_once(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (gather, directories):
+    for module in (scatter_read, directories):
         monkeypatch.setattr(module, "FAR", BLOCK.bit_length() - 1)
         monkeypatch.setattr(module, "WINDOW_BLOCKS", AT_ONCE)
     tree, image = tmp_path / "tree", tmp_path / "disk.img"
@@ -121,7 +121,7 @@ def test_inodes_that_a_walk_read_ahead_are_at_hand_after_it(
 ) -> None:
     if shutil.which("mke2fs") is None:
         pytest.skip("needs mke2fs")
-    monkeypatch.setattr(harvest, "AHEAD", AT_ONCE)
+    monkeypatch.setattr(metadata_cache, "AHEAD", AT_ONCE)
     tree, image = tmp_path / "tree", tmp_path / "disk.img"
     tree.mkdir()
     with image.open("wb") as file:
@@ -138,7 +138,7 @@ def test_inodes_that_a_walk_read_ahead_are_at_hand_after_it(
         for level in walk(fs)
         for _, _, entries in level
         for _, number, kind_ in entries
-        if kind_ == Kind.REGULAR
+        if kind_ == InodeKind.REGULAR
     ]
     assert len(fetcher.calls) * BLOCK > 6 * ROOM
     assert len(fs.inodes(files)) == len(files)

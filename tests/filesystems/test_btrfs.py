@@ -14,8 +14,8 @@ import pytest
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.errors import SidelightError, UnsupportedError
-from sidelight.filesystems.mounts import assemble, open_regions
-from sidelight.filesystems.opening import open_filesystem
+from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.open import open_filesystem
 from sidelight.model import Status
 from sidelight.scan import inspect
 from tests.images import kernel
@@ -25,7 +25,7 @@ from tests.images.ext.recipes import sample_tree
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidelight.filesystems.tree import MachineTree
+    from sidelight.filesystems.machine.tree import MachineTree
     from sidelight.model import Problem
 
 pytest.importorskip("dissect.btrfs", reason="needs sidelight[reference]")
@@ -159,6 +159,59 @@ def test_subvolumes_are_mounted_where_fstab_says(tmp_path: Path) -> None:
     assert names(tree, "/srv") == {"in-srv"}
     (problem,) = tree.problems
     assert problem.what == "there is no subvolume @gone"
+
+
+SNAPPER = """
+LABEL=system / btrfs defaults 0 0
+LABEL=system /.snapshots btrfs subvol=@/.snapshots 0 0
+"""
+
+
+def a_snapper_machine(top: Path) -> None:
+    """As SLES is installed, and updated once: the root is a snapshot that may be written to."""
+    btrfs("subvolume", "create", str(top / "@"))
+    btrfs("subvolume", "create", str(top / "@/.snapshots"))
+    (top / "@/.snapshots/1").mkdir()
+    root = top / "@/.snapshots/1/snapshot"
+    btrfs("subvolume", "create", str(root))
+    for name in ("etc", ".snapshots", "opt"):
+        (root / name).mkdir()
+    (root / "etc/os-release").write_text("ID=sles\n")
+    (root / "etc/fstab").write_text(SNAPPER)
+    (root / "old").touch()
+    for number, words in ((2, ("-r",)), (3, ())):
+        (top / f"@/.snapshots/{number}").mkdir()
+        copy = str(top / f"@/.snapshots/{number}/snapshot")
+        btrfs("subvolume", "snapshot", *words, str(root), copy)
+    (root / "old").unlink()
+    (root / "new").touch()
+    # Read-only, but no copy of anything: live.
+    btrfs("subvolume", "create", str(root / "opt/app"))
+    (root / "opt/app/live").touch()
+    btrfs("property", "set", str(root / "opt/app"), "ro", "true")
+    listing = btrfs("subvolume", "list", str(top)).splitlines()
+    root_id = next(line.split()[1] for line in listing if line.endswith("1/snapshot"))
+    btrfs("subvolume", "set-default", root_id, str(top))
+
+
+def test_snapshots_are_named_and_not_walked(tmp_path: Path) -> None:
+    image = made(tmp_path / "disk", a_snapper_machine, words=("-L", "system"))
+    tree = machine(image)
+    files = [
+        path + b"/" + name
+        for level in tree.walk()
+        for path, _, _, entries in level
+        for name, _, _ in entries
+    ]
+    assert sorted(path for path in files if path.endswith((b"/new", b"/old"))) == [b"/new"]
+    assert b"opt/app/live" in files
+    assert tree.problems == []
+    assert [name.rpartition(" ")[2] for name in tree.left_out] == [
+        "@/.snapshots/2/snapshot",
+        "@/.snapshots/3/snapshot",
+    ]
+    # A path still leads to one.
+    assert "old" in names(tree, "/.snapshots/2/snapshot")
 
 
 def test_without_its_library_btrfs_is_named_and_the_machine_partial(

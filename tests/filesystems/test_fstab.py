@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.disk import Region
-from sidelight.disk.names import Attachment, attachments_of, device_names, logical_volume_names
+from sidelight.disk import VolumeSlice
+from sidelight.disk.device_names import (
+    Attachment,
+    attachments_of,
+    device_names,
+    logical_volume_names,
+)
 from sidelight.errors import UsageError
-from sidelight.filesystems.fstab import Line, matches, parse
+from sidelight.filesystems.machine.fstab import Line, matches, parse
 from tests.images.disk.sources import MemorySource
 
 SOURCE = MemorySource(b"")
@@ -55,8 +60,8 @@ def test_bind_mounts_and_subdirectories() -> None:
     assert one("UUID=1 /x ext4 X-mount.subdir=/a/b").subdirectory == b"a/b"
 
 
-def region(**fields: object) -> Region:
-    return Region(SOURCE, "r", 0, **fields)  # type: ignore[arg-type]  # any of its fields
+def region(**fields: object) -> VolumeSlice:
+    return VolumeSlice(SOURCE, "r", 0, **fields)  # type: ignore[arg-type]  # any of its fields
 
 
 def test_devices_match_by_every_name() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.disk import Region
-from sidelight.disk.names import device_names, logical_volume_names
+from sidelight.disk import VolumeSlice
+from sidelight.disk.device_names import device_names, logical_volume_names
 from sidelight.errors import (
     DamagedError,
     IsADirectoryInTreeError,
@@ -18,8 +18,10 @@ from sidelight.errors import (
     NotADirectoryInTreeError,
     SidelightError,
 )
-from sidelight.filesystems.mounts import MachineTree, assemble
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.machine import namespace
+from sidelight.filesystems.machine import tree as tree_module
+from sidelight.filesystems.machine.mount_table import MachineTree, assemble
+from sidelight.filesystems.protocol import InodeKind
 from tests.images.disk.sources import MemorySource
 from tests.images.memory_filesystem import MemoryFilesystem
 
@@ -41,7 +43,7 @@ def machine(fstab: str, disks: Mapping[str, Mapping[str, object]]) -> MachineTre
             files = {"usr": USR, **files, "etc": etc}  # noqa: PLW2901 -- completed here
         fs = MemoryFilesystem(files, f"disk{index}/p1")
         names = device_names(index, 1) + logical_volume_names("vg", label)
-        region = Region(
+        region = VolumeSlice(
             MemorySource(b"", fs.source_name),
             fs.source_name,
             index,
@@ -124,7 +126,7 @@ def test_what_nothing_mounts_is_shown_under_its_name() -> None:
     assert tree.read("/[disk1:p1]/app/x") == b"1"
     # Its absolute links mean itself.
     assert tree.read("/[disk1:p1]/l") == b"1"
-    assert (b"[disk1:p1]", Kind.DIRECTORY) in [(n, k) for n, _, k in tree.listdir("/")]
+    assert (b"[disk1:p1]", InodeKind.DIRECTORY) in [(n, k) for n, _, k in tree.listdir("/")]
     assert [f.mount for f in tree.filesystems] == ["/", ""]
     assert tree.problems == []
 
@@ -202,7 +204,7 @@ def test_of_two_roots_without_names_the_one_of_the_gpt_type_is_taken() -> None:
     for index, kind in enumerate(("", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709")):
         fs = MemoryFilesystem({"etc": OS, "usr": USR}, f"disk{index}/p1")
         source = MemorySource(b"", fs.source_name)
-        regions.append(Region(source, fs.source_name, index, 1, parttype=kind, kind="ext4"))
+        regions.append(VolumeSlice(source, fs.source_name, index, 1, parttype=kind, kind="ext4"))
         opened.append((regions[-1], fs))
     tree = assemble(regions, opened)
     assert tree.root is opened[1][1]
@@ -309,9 +311,9 @@ def test_forty_links_are_followed_and_no_more() -> None:
 def test_links_themselves_can_be_read() -> None:
     tree = MachineTree(MemoryFilesystem(LINKS))
     assert tree.readlink("todir") == b"dir"
-    assert tree.resolve("todir", follow=False)[2] == Kind.SYMLINK
-    assert tree.resolve("todir")[2] == Kind.DIRECTORY
-    assert tree.resolve("todir/", follow=False)[2] == Kind.DIRECTORY
+    assert tree.resolve("todir", follow=False)[2] == InodeKind.SYMLINK
+    assert tree.resolve("todir")[2] == InodeKind.DIRECTORY
+    assert tree.resolve("todir/", follow=False)[2] == InodeKind.DIRECTORY
     assert tree.stat("abs").size == 4
     with pytest.raises(NoSuchPathError):
         tree.readlink("dir")
@@ -377,6 +379,70 @@ class _DamagedLink(MemoryFilesystem):
 )
 def test_what_cannot_be_looked_for_is_said(files: dict[str, object]) -> None:
     fs = _DamagedLink(files, "disk0/p1")
-    region = Region(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
+    region = VolumeSlice(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
     tree = assemble([region], [(region, fs)])
     assert "its target cannot be read" in [problem.what for problem in tree.problems]
+
+
+# --- hostile tables of mounts ---
+
+
+def test_recursive_binds_that_double_the_mounts_meet_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(namespace, "MAX_MOUNTS", 50)
+    files: dict[str, object] = {f"m{number}": {} for number in range(40)}
+    lines = "".join(f"/ /m{number} none rbind\n" for number in range(40))
+    tree = machine(lines, {"root": files})
+    assert len(tree.mounts) == 50
+    assert any("more than 50 mounts" in problem.what for problem in tree.problems)
+
+
+def test_directories_that_mounts_show_again_are_bounded_and_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tree_module, "MAX_SHOWN_AGAIN", 10)
+    places: dict[str, object] = {f"m{number}": {} for number in range(20)}
+    data = {f"d{number}": {"file": b""} for number in range(20)}
+    lines = "".join(f"/data /m{number} none bind\n" for number in range(20))
+    tree = machine(lines, {"root": {"data": data, **places}})
+    given = [path for level in tree.walk() for path, *_ in level]
+    assert {b"data/d%d" % number for number in range(20)} <= set(given)
+    assert len(given) < 70
+    assert any("show the same directories again" in problem.what for problem in tree.problems)
+
+
+def test_few_directories_shown_again_are_no_problem() -> None:
+    tree = machine("/data /m none bind\n", {"root": {"data": {"d": {"file": b""}}, "m": {}}})
+    assert {"data/d/file", "m/d/file"} <= walked(tree)
+    assert tree.problems == []
+
+
+def test_an_fstab_longer_than_what_is_read_of_it_is_a_problem() -> None:
+    for text in ("\n" * 5000, "#" * (1 << 20) + "\n\n"):
+        tree = machine("LABEL=root / ext4\n" + text, {"root": {}})
+        assert [problem.where for problem in tree.problems] == ["/etc/fstab"]
+
+
+def test_a_label_of_very_many_partitions_gives_a_short_problem() -> None:
+    fs = MemoryFilesystem({"etc": {"os-release": b"", "fstab": b"LABEL=x /d ext4\n"}, "d": {}})
+    regions = [
+        VolumeSlice(MemorySource(b"", "d"), f"disk/p{at}", 0, at, label="x" * (at > 0), kind="ext4")
+        for at in range(3000)
+    ]
+    (problem,) = assemble(regions, [(regions[0], fs)]).problems
+    assert "disk/p1, disk/p2, " in problem.what
+    assert "and 2991 more" in problem.what
+    assert len(problem.what) < 300
+
+
+def test_an_optional_bind_beyond_the_limit_of_look_ups_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = "".join(f"/a /d{number} none bind,nofail\n" for number in range(100))
+    files: dict[str, object] = {f"d{number}": {} for number in range(100)}
+    assert machine(lines, {"root": files}).problems == []
+    monkeypatch.setattr(namespace, "MAX_LOOK_UPS", 150)
+    tree = machine(lines, {"root": files})
+    assert "more than 150 look-ups" in tree.problems[-1].what
+    assert tree.find("/d99") is not None

@@ -11,7 +11,7 @@ import pytest
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
-from sidelight.filesystems.mounts import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_regions
 from tests.images.kernel import unmountable
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import SidelightError, SourceError
-from sidelight.filesystems.opening import open_filesystem
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.open import open_filesystem
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.walk import walk
 from tests.images.disk.sources import MemorySource
 from tests.images.ext import tiny
@@ -48,9 +48,9 @@ def _seen(source: BlockSource) -> tuple[dict[object, object], list[str]]:
         for path, _, entries in level:
             for name, number, kind in entries:
                 found[path, name] = number, kind
-                if kind == Kind.REGULAR:
+                if kind == InodeKind.REGULAR:
                     files.append(number)
-                elif kind == Kind.SYMLINK:
+                elif kind == InodeKind.SYMLINK:
                     try:
                         found["link", number] = fs.readlink(number)
                     except SidelightError as error:
@@ -64,7 +64,10 @@ def _seen(source: BlockSource) -> tuple[dict[object, object], list[str]]:
     return found, faults + [problem.what for problem in fs.problems]
 
 
-@pytest.mark.parametrize("name", [*tiny.NAMES, "tiny", "tiny-dirty"])
+@pytest.mark.parametrize(
+    "name",
+    [*tiny.NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in ("tiny", "tiny-dirty"))],
+)
 def test_no_unreadable_piece_is_passed_over(name: str) -> None:
     source: BlockSource
     if name in tiny.NAMES:

@@ -9,7 +9,7 @@ import pytest
 from sidelight.blocks import ImageFile
 from sidelight.errors import SidelightError
 from sidelight.filesystems.ext.reader import ExtFilesystem
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.images.ext import recipes
 from tests.images.ext.recipes import Case
@@ -34,7 +34,7 @@ SPANS = (
 
 def _check(fs: Filesystem) -> None:
     entries = dict(fs.directories([fs.root]))[fs.root]
-    files = [number for _, number, kind in entries if kind == Kind.REGULAR]
+    files = [number for _, number, kind in entries if kind == InodeKind.REGULAR]
     contents = {n: c for n, c in fs.contents(files, 128 << 20) if isinstance(c, bytes)}
     assert len(contents) >= 5
     wanted: list[Piece] = [(n, offset, length) for n in contents for offset, length in SPANS]

@@ -13,9 +13,9 @@ from fs import errors
 from fs.copy import copy_fs
 from fs.memoryfs import MemoryFS
 
-from sidelight.filesystems.openers import ImageOpener, register
-from sidelight.filesystems.protocol import Kind
-from sidelight.filesystems.pyfilesystem import MachineFS
+from sidelight.filesystems.protocol import InodeKind
+from sidelight.filesystems.pyfilesystem.face import MachineFS
+from sidelight.filesystems.pyfilesystem.openers import ImageOpener, register
 from tests.images.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ TREE = {
 def memory() -> MemoryFilesystem:
     fs = MemoryFilesystem(TREE)
     index = [name for name, _, _ in fs.listings[2]].index(b"fifo")
-    fs.listings[2][index] = (b"fifo", fs.listings[2][index][1], Kind.FIFO)
+    fs.listings[2][index] = (b"fifo", fs.listings[2][index][1], InodeKind.FIFO)
     return fs
 
 

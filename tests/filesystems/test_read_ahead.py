@@ -12,8 +12,8 @@ from fuzz import ext as ext_images
 from fuzz import xfs as xfs_images
 from sidelight.blocks import BlockCache
 from sidelight.errors import SidelightError
-from sidelight.filesystems.opening import open_filesystem
-from sidelight.filesystems.protocol import Kind, ReadsAhead
+from sidelight.filesystems.open import open_filesystem
+from sidelight.filesystems.protocol import InodeKind, ReadsAhead
 from tests.images.ext import tiny
 from tests.images.xfs import fixtures
 
@@ -61,7 +61,7 @@ def _walk(fs: Filesystem) -> dict[int, list[object]]:
         below = []
         for number, entries in fs.directories(level):
             found[number] = list(entries)
-            below += [child for _, child, kind in entries if kind == Kind.DIRECTORY]
+            below += [child for _, child, kind in entries if kind == InodeKind.DIRECTORY]
         level = [number for number in dict.fromkeys(below) if number not in found]
     return found
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.blocks import ImageFile
 from sidelight.errors import NotRecognisedError, UnsupportedError, UsageError
-from sidelight.filesystems.opening import open_filesystem
-from sidelight.filesystems.protocol import Kind
-from sidelight.filesystems.pyfilesystem import MachineFS
+from sidelight.filesystems.foreign import reference
+from sidelight.filesystems.foreign.reference import why_not_ext4
+from sidelight.filesystems.open import open_filesystem
+from sidelight.filesystems.protocol import InodeKind
+from sidelight.filesystems.pyfilesystem.face import MachineFS
 from sidelight.filesystems.walk import walk
 from tests.images.disk.sources import MemorySource
 
@@ -43,8 +46,8 @@ def seen(fs: Filesystem) -> object:
     ]
     numbers = sorted({child for _, _, entries in listing for _, child, _ in entries})
     inodes = {n: i._replace(crtime_ns=None) for n, i in fs.inodes(numbers).items()}
-    files = [n for n, inode in inodes.items() if inode.kind == Kind.REGULAR]
-    links = {n: fs.readlink(n) for n, inode in inodes.items() if inode.kind == Kind.SYMLINK}
+    files = [n for n, inode in inodes.items() if inode.kind == InodeKind.REGULAR]
+    links = {n: fs.readlink(n) for n, inode in inodes.items() if inode.kind == InodeKind.SYMLINK}
     identity = (fs.kind, fs.uuid, fs.label, fs.root, fs.block_size)
     return identity, sorted(listing), inodes, links, dict(fs.contents(files, 1 << 30))
 
@@ -61,13 +64,20 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def ext4_library() -> None:
+    if why := why_not_ext4():
+        pytest.skip(why)
+
+
 @images
+@pytest.mark.usefixtures("ext4_library")
 def test_ext4_agrees(tmp_path: Path, tree: Path) -> None:
     image = made(tmp_path, "mkfs.ext4", "-q", "-L", "lab", "-d", str(tree))
     with ImageFile(str(image)) as source:
-        reference = open_filesystem(source, "reference")
-        assert seen(reference) == seen(open_filesystem(source))
-        assert reference.problems == []
+        other = open_filesystem(source, "reference")
+        assert seen(other) == seen(open_filesystem(source))
+        assert other.problems == []
 
 
 @images
@@ -82,12 +92,13 @@ def test_xfs_agrees(tmp_path: Path) -> None:
         tmp_path, "mkfs.xfs", "-q", "-L", "lab", "-n", "size=4096", "-p", str(proto), size=320 << 20
     )
     with ImageFile(str(image)) as source:
-        reference = open_filesystem(source, "reference")
-        assert seen(reference) == seen(open_filesystem(source))
-        assert reference.problems == []
+        other = open_filesystem(source, "reference")
+        assert seen(other) == seen(open_filesystem(source))
+        assert other.problems == []
 
 
 @images
+@pytest.mark.usefixtures("ext4_library")
 def test_the_face_is_the_same_over_both_readers(tmp_path: Path, tree: Path) -> None:
     image = made(tmp_path, "mkfs.ext4", "-q", "-d", str(tree))
     namespaces = ["basic", "details", "access", "link", "stat"]
@@ -130,12 +141,35 @@ def test_an_unknown_reader_and_an_absent_library_are_wrong_usage(
     with pytest.raises(UsageError, match="no reader is called"):
         open_filesystem(MemorySource(bytes(9999)), "other")
     image = made(tmp_path, "mkfs.ext4", "-q")
+    monkeypatch.setattr(reference, "why_not_ext4", why_not_ext4.__wrapped__)
     monkeypatch.setitem(sys.modules, "ext4", None)
     with (
         ImageFile(str(image)) as source,
-        pytest.raises(UsageError, match=r"sidelight\[reference\]"),
+        pytest.raises(UsageError, match="the reference reader needs ext4"),
     ):
         open_filesystem(source, "reference")
+
+
+@pytest.mark.parametrize(
+    ("trial", "error", "text"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", UnsupportedError, "crashes this Python .*l 11"),
+        ("raise ImportError", UsageError, "needs ext4"),
+        ("", UsageError, "needs ext4"),
+    ],
+    ids=["it crashes", "it is broken otherwise", "it works"],
+)
+def test_a_compiled_library_that_crashes_this_python_is_never_loaded(
+    monkeypatch: pytest.MonkeyPatch, trial: str, error: type[Exception], text: str
+) -> None:
+    compiled = ModuleSpec("ext4", ExtensionFileLoader("ext4", "ext4.so"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: compiled)
+    monkeypatch.setattr(reference, "EXT_TRIAL", trial)
+    monkeypatch.setattr(reference, "why_not_ext4", why_not_ext4.__wrapped__)
+    monkeypatch.setitem(sys.modules, "ext4", None)
+    # Loading it here is a UsageError, as of an absent one.
+    with pytest.raises(error, match=text):
+        reference.ExtReference(MemorySource(bytes(9999)), "ext4")
 
 
 @pytest.mark.parametrize("reader", ["own", "reference"])

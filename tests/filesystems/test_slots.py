@@ -10,19 +10,19 @@ import pytest
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
-from sidelight.disk.region import Region
-from sidelight.filesystems import slots
-from sidelight.filesystems.mounts import assemble, open_regions
+from sidelight.disk.volume_slice import VolumeSlice
+from sidelight.filesystems.machine import ab_slots
+from sidelight.filesystems.machine.mount_table import assemble, open_regions
 from tests.images.disk.sources import MemorySource
 from tests.images.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sidelight.filesystems.tree import MachineTree
+    from sidelight.filesystems.machine.tree import MachineTree
     from sidelight.model import Problem
 
-BOOT, ROOT = slots.BOTTLEROCKET_BOOT, slots.BOTTLEROCKET_ROOT
+BOOT, ROOT = ab_slots.BOTTLEROCKET_BOOT, ab_slots.BOTTLEROCKET_ROOT
 
 
 def attributes(priority: int, tries: int, *, successful: bool) -> int:
@@ -36,10 +36,10 @@ SPENT = attributes(2, 0, successful=False)
 RUNS = attributes(2, 1, successful=True)
 
 
-def sets(first: int, second: int, disk: int = 0) -> list[Region]:
+def sets(first: int, second: int, disk: int = 0) -> list[VolumeSlice]:
     kinds = [(BOOT, first), (ROOT, 0), (BOOT, second), (ROOT, 0)]
     return [
-        Region(MemorySource(b""), f"d{disk}p{n}", disk, n, parttype=kind, attributes=bits)
+        VolumeSlice(MemorySource(b""), f"d{disk}p{n}", disk, n, parttype=kind, attributes=bits)
         for n, (kind, bits) in enumerate(kinds, 1)
     ]
 
@@ -59,14 +59,14 @@ def sets(first: int, second: int, disk: int = 0) -> list[Region]:
     ],
 )
 def test_the_set_that_boots_is_signposts_next(first: int, second: int, idle: list[str]) -> None:
-    assert [region.name for region in slots.idle_roots(sets(first, second))] == idle
+    assert [region.name for region in ab_slots.idle_roots(sets(first, second))] == idle
 
 
 def test_each_disk_has_sets_of_its_own_and_halves_are_none() -> None:
     both = sets(FRESH, RUNS) + sets(RUNS, FRESH, disk=1)
-    assert {region.name for region in slots.idle_roots(both)} == {"d0p2", "d1p4"}
-    assert slots.idle_roots(sets(FRESH, RUNS)[:1]) == []
-    assert slots.idle_roots([]) == []
+    assert {region.name for region in ab_slots.idle_roots(both)} == {"d0p2", "d1p4"}
+    assert ab_slots.idle_roots(sets(FRESH, RUNS)[:1]) == []
+    assert ab_slots.idle_roots([]) == []
 
 
 def flatcar(first: int, second: int) -> MachineTree:
@@ -75,12 +75,12 @@ def flatcar(first: int, second: int) -> MachineTree:
         {"lib": {"os-release": b"VERSION_ID=1\n"}},
         {"lib": {"os-release": b"VERSION_ID=2\n"}},
     ]
-    parts = [("", "ROOT", 0), (slots.FLATCAR_USR, "USR-A", first)]
-    parts.append((slots.FLATCAR_USR, "USR-B", second))
+    parts = [("", "ROOT", 0), (ab_slots.FLATCAR_USR, "USR-A", first)]
+    parts.append((ab_slots.FLATCAR_USR, "USR-B", second))
     opened = []
     for number, (files, (kind, label, bits)) in enumerate(zip(trees, parts, strict=True), 1):
         fs = MemoryFilesystem(files, f"disk/p{number}")
-        region = Region(
+        region = VolumeSlice(
             MemorySource(b""), fs.source_name, 0, number, f"uuid-{number}", label, kind, bits,
             kind="ext4",
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from sidelight.filesystems.uncollected import uncollected
+from sidelight.gc_pause import uncollected
 
 
 class Cycle:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 CONTENT_LIMIT = 1 << 30
 
 KINDS = {
-    stat.S_IFREG: Kind.REGULAR,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFREG: InodeKind.REGULAR,
+    stat.S_IFDIR: InodeKind.DIRECTORY,
+    stat.S_IFCHR: InodeKind.CHARACTER,
+    stat.S_IFBLK: InodeKind.BLOCK,
+    stat.S_IFIFO: InodeKind.FIFO,
+    stat.S_IFSOCK: InodeKind.SOCKET,
+    stat.S_IFLNK: InodeKind.SYMLINK,
 }
 
 # So that no journal is replayed: the mount must change nothing.
@@ -52,7 +52,7 @@ REPLAY_OPTIONS = {"ext2": "ro", "ext3": "ro", "ext4": "ro", "xfs": "ro,nouuid"}
 class PathFacts:
     """What must be equal. `mode` as in st_mode; `content` is a SHA-256 or a link's target."""
 
-    kind: Kind
+    kind: InodeKind
     size: int
     content: bytes
     mode: int
@@ -147,7 +147,7 @@ def tree_view(top: Path) -> dict[bytes, PathFacts]:
             for entry in entries:
                 facts = _facts(entry.path)
                 view[entry.path[len(root) :]] = facts
-                if facts.kind is Kind.DIRECTORY:
+                if facts.kind is InodeKind.DIRECTORY:
                     waiting.append(entry.path)
     return view
 
@@ -158,7 +158,7 @@ def sidelight_view(fs: Filesystem) -> dict[bytes, PathFacts]:
     What the reader could not give is absent, so that a comparison shows it.
     """
     paths: dict[bytes, int] = {b"/": fs.root}
-    kinds: dict[bytes, int] = {b"/": Kind.DIRECTORY}
+    kinds: dict[bytes, int] = {b"/": InodeKind.DIRECTORY}
     level: list[tuple[bytes, int]] = [(b"", fs.root)]
     while level:
         names: dict[int, list[bytes]] = {}
@@ -171,10 +171,10 @@ def sidelight_view(fs: Filesystem) -> dict[bytes, PathFacts]:
                     path = parent + b"/" + name
                     paths[path] = child
                     kinds[path] = kind
-                    if kind == Kind.DIRECTORY:
+                    if kind == InodeKind.DIRECTORY:
                         level.append((path, child))
     inodes = fs.inodes(list(set(paths.values())))
-    regular = [inode.number for inode in inodes.values() if inode.kind is Kind.REGULAR]
+    regular = [inode.number for inode in inodes.values() if inode.kind is InodeKind.REGULAR]
     content = {
         number: hashlib.sha256(data).digest()
         for number, data in fs.contents(regular, CONTENT_LIMIT)
@@ -183,11 +183,11 @@ def sidelight_view(fs: Filesystem) -> dict[bytes, PathFacts]:
     view = {}
     for path, number in paths.items():
         inode = inodes.get(number)
-        if inode is None or (inode.kind is Kind.REGULAR and number not in content):
+        if inode is None or (inode.kind is InodeKind.REGULAR and number not in content):
             continue
         if kinds[path] != inode.kind:
             raise AssertionError(f"{path!r}: entry says {kinds[path]}, inode says {inode.kind}")
-        link = inode.kind is Kind.SYMLINK
+        link = inode.kind is InodeKind.SYMLINK
         view[path] = PathFacts(
             kind=inode.kind,
             size=inode.size,
@@ -217,10 +217,10 @@ def _facts(path: bytes) -> PathFacts:
     status = os.lstat(path)
     kind = KINDS[stat.S_IFMT(status.st_mode)]
     content = b""
-    if kind is Kind.REGULAR:
+    if kind is InodeKind.REGULAR:
         with Path(os.fsdecode(path)).open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
-    elif kind is Kind.SYMLINK:
+    elif kind is InodeKind.SYMLINK:
         content = os.readlink(path)  # noqa: PTH115 - a Path cannot hold every bytes name
     return PathFacts(
         kind=kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, LimitError, SidelightError
-from sidelight.filesystems.protocol import Entry, Inode, Kind, Piece
+from sidelight.filesystems.protocol import Entry, Inode, InodeKind, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,21 +37,21 @@ class MemoryFilesystem:
         self._next = self.root
         self.add(tree)
 
-    def add(self, node: object) -> tuple[int, Kind]:
+    def add(self, node: object) -> tuple[int, InodeKind]:
         number = self._next
         self._next += 1
         if isinstance(node, bytes):
             self.files[number] = node
-            return number, Kind.REGULAR
+            return number, InodeKind.REGULAR
         if isinstance(node, str):
             self.links[number] = node.encode("utf-8", "surrogateescape")
-            return number, Kind.SYMLINK
+            return number, InodeKind.SYMLINK
         assert isinstance(node, dict)
         self.listings[number] = []
         for name, child in node.items():
             raw = name.encode("utf-8", "surrogateescape")
             self.listings[number].append((raw, *self.add(child)))
-        return number, Kind.DIRECTORY
+        return number, InodeKind.DIRECTORY
 
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         self.calls += 1
@@ -63,11 +63,11 @@ class MemoryFilesystem:
         found = {}
         for number in numbers:
             self.asked.append(("inode", number))
-            kind, mode, size = Kind.DIRECTORY, 0o40755, 4096
+            kind, mode, size = InodeKind.DIRECTORY, 0o40755, 4096
             if number in self.files:
-                kind, mode, size = Kind.REGULAR, 0o100640, len(self.files[number])
+                kind, mode, size = InodeKind.REGULAR, 0o100640, len(self.files[number])
             elif number in self.links:
-                kind, mode, size = Kind.SYMLINK, 0o120777, len(self.links[number])
+                kind, mode, size = InodeKind.SYMLINK, 0o120777, len(self.links[number])
             elif number not in self.listings:
                 continue
             found[number] = Inode(number, kind, mode, 1, 2, size, 1, 10**18, 10**18, 10**18)

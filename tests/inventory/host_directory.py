@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from sidelight.errors import LimitError, SidelightError, SourceError
-from sidelight.filesystems.protocol import Inode, Kind
+from sidelight.filesystems.protocol import Inode, InodeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from sidelight.model import Problem
 
 _KINDS = {
-    stat.S_IFREG: Kind.REGULAR,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
+    stat.S_IFREG: InodeKind.REGULAR,
+    stat.S_IFDIR: InodeKind.DIRECTORY,
+    stat.S_IFLNK: InodeKind.SYMLINK,
+    stat.S_IFCHR: InodeKind.CHARACTER,
+    stat.S_IFBLK: InodeKind.BLOCK,
+    stat.S_IFIFO: InodeKind.FIFO,
+    stat.S_IFSOCK: InodeKind.SOCKET,
 }
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import DamagedError, LimitError
-from sidelight.filesystems.tree import MachineTree
-from sidelight.inventory.collect import Collected, Options, collect
+from sidelight.filesystems.machine.tree import MachineTree
+from sidelight.inventory.collect import Collected, CollectOptions, collect
 from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
 from sidelight.inventory.registry import DATABASES, EXTRACTORS, OS_EXTRACTORS
 from sidelight.model import Package, Problem
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sidelight.inventory.protocol import Extractor
 
-_DEFAULT = Options()
+_DEFAULT = CollectOptions()
 
 _STATUS = """Package: bash
 Status: install ok installed
@@ -65,7 +65,7 @@ def debian(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _collect(root: Path, *, options: Options = _DEFAULT) -> Collected:
+def _collect(root: Path, *, options: CollectOptions = _DEFAULT) -> Collected:
     return collect(MachineTree(HostDirectory(root)), options)
 
 
@@ -185,7 +185,7 @@ def test_runtime_paths_are_left_out(debian: Path) -> None:
 
 def test_runtime_paths_are_taken_in_with_a_label(debian: Path) -> None:
     _layer(debian)
-    found = _collect(debian, options=Options(include_containers=True))
+    found = _collect(debian, options=CollectOptions(include_containers=True))
     layered = {package.name: package for package in found.packages if package.layer}
     assert set(layered) == {"musl", "pip"}
     assert {package.layer for package in layered.values()} == {"docker"}
@@ -213,7 +213,7 @@ def test_runtime_paths_are_left_out_where_a_link_leads_to_them(debian: Path) -> 
 
 def test_runtime_paths_behind_a_link_are_taken_in_with_a_label(debian: Path) -> None:
     _moved(debian)
-    found = _collect(debian, options=Options(include_containers=True))
+    found = _collect(debian, options=CollectOptions(include_containers=True))
     layered = {package.name: package for package in found.packages if package.layer}
     assert {name: package.layer for name, package in layered.items()} == {
         "musl": "docker",
@@ -237,15 +237,15 @@ def test_a_runtime_s_link_to_what_is_not_its_own_hides_nothing(debian: Path, tar
 def test_a_bound_runtime_path_is_not_taken_for_the_machine_s_own(containers: bool) -> None:
     # As Bottlerocket has it: /var is bound to a directory of the data disk.
     metadata = b"Metadata-Version: 2.1\nName: %s\nVersion: 1\n"
-    images = {"app": {"pip-1.dist-info": {"METADATA": metadata % b"pip"}}}
+    images = {"io.containerd.app": {"pip-1.dist-info": {"METADATA": metadata % b"pip"}}}
     own = {"own-1.dist-info": {"METADATA": metadata % b"own"}}
     data = MemoryFilesystem({"var": {"lib": {"containerd": images}}, "opt": own}, "data")
     tree = MachineTree(MemoryFilesystem({"etc": {}, "var": {}, "local": {}}))
     tree.mount("local", data)
     tree.bind("local/var", "var")
-    found = collect(tree, Options(include_containers=containers))
+    found = collect(tree, CollectOptions(include_containers=containers))
     paths = {package.name: (package.path, package.layer) for package in found.packages}
-    pip = ("/var/lib/containerd/app/pip-1.dist-info/METADATA", "containerd")
+    pip = ("/var/lib/containerd/io.containerd.app/pip-1.dist-info/METADATA", "containerd")
     assert paths == {
         "own": ("/local/opt/own-1.dist-info/METADATA", ""),
         **({"pip": pip} if containers else {}),
@@ -273,7 +273,7 @@ def _one(file: WantedFile) -> Extraction:
     return Extraction([Package("generic", name, "1", f"/{file.path}", f"pkg:generic/{name}@1")])
 
 
-def _with(fake: _Fake, root: Path, options: Options = _DEFAULT) -> Collected:
+def _with(fake: _Fake, root: Path, options: CollectOptions = _DEFAULT) -> Collected:
     extractors: tuple[Extractor, ...] = (*OS_EXTRACTORS, fake)
     return collect(MachineTree(HostDirectory(root)), options, extractors)
 
@@ -283,7 +283,7 @@ def _with(fake: _Fake, root: Path, options: Options = _DEFAULT) -> Collected:
     [
         (KeyError("bug"), "language/fake failed: KeyError: 'bug'"),
         (RecursionError("deep"), "language/fake failed: RecursionError: deep"),
-        (MemoryError(), "language/fake failed: MemoryError: "),
+        (RecursionError(), "language/fake failed: RecursionError: "),
         (DamagedError("bad bytes"), "bad bytes"),
         (LimitError("too deep"), "too deep"),
     ],
@@ -394,9 +394,13 @@ def test_executables_are_elf_files_that_nobody_owns(debian: Path) -> None:
     fs = HostDirectory(debian)
     fake = _Fake(act, wants=Wants(executables=True))
     found = collect(MachineTree(fs), extractors=(*OS_EXTRACTORS, fake))
-    assert sorted(seen) == ["usr/local/bin/mine", "usr/local/bin/versioned-1.2"]
+    assert sorted(seen) == [
+        "usr/local/bin/mine",
+        "usr/local/bin/versioned-1.2",
+        "usr/local/lib/code.py",
+    ]
     opened = {fs.name_of(number) for number, _, _ in fs.reads}
-    assert not opened & {"owned", "plain", "code.py", "tiny"}
+    assert not opened & {"owned", "plain", "tiny"}
     assert max(length for number, _, length in fs.reads if fs.name_of(number) == "mine") == 64
     assert found.problems == []
 
@@ -424,7 +428,7 @@ def test_a_file_that_takes_too_long_is_a_problem(debian: Path) -> None:
             file.check_time()
         return _one(file)
 
-    options = Options(file_seconds=50, machine_seconds=1e9, clock=_Clock())
+    options = CollectOptions(file_seconds=50, machine_seconds=1e9, clock=_Clock())
     found = _with(_Fake(act), debian, options)
     assert found.problems == [Problem("/x/a.fake", "this file took longer than 50 s")]
     assert "b" in _names(found)
@@ -439,13 +443,13 @@ def test_a_machine_that_takes_too_long_is_read_in_part(debian: Path) -> None:
 
     for number in range(9):
         _write(debian, f"x/{number}.fake", str(number))
-    found = _with(_Fake(act), debian, Options(machine_seconds=1500, clock=clock))
+    found = _with(_Fake(act), debian, CollectOptions(machine_seconds=1500, clock=clock))
     assert 1 <= sum(package.type == "generic" for package in found.packages) < 9
     assert any("the time is spent" in problem.what for problem in found.problems)
 
 
 def test_a_walk_that_takes_too_long_is_cut_short(debian: Path) -> None:
-    found = _collect(debian, options=Options(machine_seconds=0.5, clock=_Clock()))
+    found = _collect(debian, options=CollectOptions(machine_seconds=0.5, clock=_Clock()))
     assert any("walk was cut short" in problem.what for problem in found.problems)
 
 
@@ -521,3 +525,37 @@ def test_boot_may_be_a_filesystem_of_its_own() -> None:
         "linux-image-6.1.0-17-amd64": True,
         "linux-image-6.1.0-18-amd64": False,
     }
+
+
+# --- caps of one machine ---
+
+
+@pytest.mark.parametrize(
+    ("cap", "what"),
+    [("MAX_FILES", "wanted files"), ("MAX_CANDIDATES", "files that may be programs")],
+)
+def test_files_beyond_a_cap_are_told(
+    debian: Path, cap: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        _program(debian, f"opt/app{number}/program.png")
+        _write(debian, f"opt/app{number}/app.jar", b"")
+    monkeypatch.setattr(f"sidelight.inventory.tree_walk.{cap}", 3)
+    found = collect(MachineTree(HostDirectory(debian)))
+    assert any(what in problem.what for problem in found.problems)
+
+
+def test_a_level_of_many_directories_ends_when_the_time_is_spent(debian: Path) -> None:
+    for number in range(200):
+        (debian / f"opt/{number}").mkdir(parents=True)
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1
+        return now
+
+    options = CollectOptions(machine_seconds=50, clock=clock)
+    found = collect(MachineTree(HostDirectory(debian)), options)
+    assert any("walk was cut short" in problem.what for problem in found.problems)
+    assert now < 120

@@ -300,7 +300,8 @@ def test_a_kernel_without_a_package_is_listed() -> None:
         "boot/vmlinuz-lts",
         "boot/vmlinuz",
     ]
-    [found] = built_by_hand(packages, images)
+    [found], problems = built_by_hand(packages, images)
+    assert problems == []
     assert found.purl == "pkg:generic/linux-kernel@6.9.1-custom"
     assert found.path == "/boot/vmlinuz-6.9.1-custom"
 

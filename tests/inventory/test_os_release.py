@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.inventory.os_release import PATHS, assignments, identify, unquote
+from sidelight.inventory.os_release import MAX_VALUE, PATHS, assignments, identify, unquote
 from sidelight.model import OperatingSystem
 
 _AMAZON_2 = (
@@ -139,3 +139,18 @@ def test_agrees_with_the_shell_wherever_the_shell_accepts(value: str) -> None:
 @given(st.dictionaries(st.sampled_from(PATHS), st.binary(max_size=300)))
 def test_any_bytes_give_an_identity(files: dict[str, bytes]) -> None:
     assert isinstance(identify(files), OperatingSystem)
+
+
+def test_a_name_within_another_word_is_not_that_systems() -> None:
+    line = {"etc/system-release": b"TencentOS Server release 3.1\n"}
+    assert identify(line).id == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "begin"), [("etc/debian_version", b"12."), ("etc/redhat-release", b"CentOS 6.1")]
+)
+def test_a_one_line_release_file_is_cut_as_other_values_are(path: str, begin: bytes) -> None:
+    system = identify({path: begin + b"1." * 5000})
+    assert system.id
+    assert len(system.version_id) <= MAX_VALUE
+    assert len(system.pretty_name) <= MAX_VALUE + len("Debian GNU/Linux ")

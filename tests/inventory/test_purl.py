@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from sidelight.inventory.purl import distro_of, format_purl, namespace_of
+from sidelight.inventory.purl import (
+    DOWNLOAD,
+    REPOSITORY,
+    VCS,
+    distro_of,
+    format_purl,
+    is_of_public_registry,
+    namespace_of,
+)
 from sidelight.model import OperatingSystem
 
 # Slashes are left out: packageurl-python leaves them as they are in a name, the specification
@@ -33,9 +41,21 @@ def test_agrees_with_packageurl(  # noqa: PLR0917 - the parts of a purl
 ) -> None:
     pairs = {"distro": distro, "arch": arch}
     expected = PackageURL(kind, namespace, name, version, pairs).to_string()
+    if kind == "npm":  # the library follows the list of types; the registry has names with case
+        expected = PackageURL("generic", namespace, name, version, pairs).to_string()
+        expected = expected.replace("pkg:generic/", "pkg:npm/", 1)
     # The library lowers the letters of encoded bytes too, where a type's names have no case.
     expected = re.sub("%[0-9a-f]{2}", lambda match: match[0].upper(), expected)
     assert format_purl(kind, namespace, name, version, pairs.items()) == expected
+
+
+def test_a_purl_says_whether_it_is_of_the_public_registry() -> None:
+    assert is_of_public_registry("pkg:npm/a@1?arch=x&distro=y")
+    for key in (VCS, DOWNLOAD, REPOSITORY):
+        purl = format_purl("npm", "", "a", "1", [("arch", "x"), (key, "https://h/?a=b")])
+        assert not is_of_public_registry(purl)
+    # A name or a version cannot claim one: its signs are encoded.
+    assert is_of_public_registry(format_purl("npm", "", "a?vcs_url=x", "1&vcs_url=2"))
 
 
 def test_undecodable_bytes_are_encoded_as_they_are() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sidelight.blocks import BlockCache
 from sidelight.filesystems.ext.reader import ExtFilesystem
-from sidelight.filesystems.tree import MachineTree
+from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.inventory.collect import collect
 from sidelight.inventory.executables import HEAD, sections_of
 from sidelight.inventory.registry import EXTRACTORS

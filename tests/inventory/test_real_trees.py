@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packageurl import PackageURL
 
-from sidelight.filesystems.tree import MachineTree
+from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.inventory.collect import Collected, collect
 from tests.inventory.host_directory import HostDirectory
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., LocalCloud]]:
     started: list[LocalCloud] = []
 
     def make(**options: Any) -> LocalCloud:
+        # Kind: each test here is about one limit or lag, and asks for that one.
+        options = {"conditions": KIND, **options}
         cloud = LocalCloud(tmp_path / "cloud", **options).start()
         started.append(cloud)
         return cloud

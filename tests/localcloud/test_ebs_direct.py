@@ -140,7 +140,7 @@ def test_pages_may_be_empty_and_yet_go_on(
     assert [index for index, _ in listed(ebs, snapshot)] == list(range(250))
 
 
-@pytest.mark.parametrize("limit", ["99", "10001", "0", "x", "-1", ""])
+@pytest.mark.parametrize("limit", ["10001", "0", "x", "-1", ""])
 def test_max_results_has_limits(
     ebs: EBSClient, snapshot: str, limit: str, cloud: LocalCloud
 ) -> None:

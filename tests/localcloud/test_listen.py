@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.localcloud.arrivals import SO_TIMESTAMPNS, Arrivals
-from sidelight.localcloud.listen import Listener
-from sidelight.localcloud.wire import Reply, Request, Wreck
+from sidelight.localcloud.http_server import Listener
+from sidelight.localcloud.kernel_timestamps import SO_TIMESTAMPNS, Arrivals
+from sidelight.localcloud.messages import Reply, Request, Wreck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

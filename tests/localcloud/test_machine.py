@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sidelight.errors import UsageError
-from sidelight.localcloud.control import machine_of
+from sidelight.localcloud.admin_api import machine_of
 from sidelight.localcloud.machine import by_device
 
 if TYPE_CHECKING:

@@ -9,15 +9,23 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from sidelight.errors import UsageError
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from tests.localcloud.conftest import ACCOUNT, BLOCK, code_of, noise, take, write_blocks
 
@@ -274,22 +282,22 @@ def block(cloud: LocalCloud, ec2: EC2Client, ebs: EBSClient, image: Path) -> dic
 @pytest.mark.parametrize(
     ("rule", "code", "reason", "status"),
     [
-        (Rule(Kind.THROTTLE), "RequestThrottledException", "ACCOUNT_THROTTLED", 400),
+        (Rule(FaultKind.THROTTLE), "RequestThrottledException", "ACCOUNT_THROTTLED", 400),
         (
-            Rule(Kind.THROTTLE, reason="DEPENDENCY_REQUEST_THROTTLED"),
+            Rule(FaultKind.THROTTLE, reason="DEPENDENCY_REQUEST_THROTTLED"),
             "RequestThrottledException",
             "DEPENDENCY_REQUEST_THROTTLED",
             400,
         ),
-        (Rule(Kind.SERVER_ERROR), "InternalServerException", "", 500),
-        (Rule(Kind.ACCESS_DENIED), "AccessDeniedException", "UNAUTHORIZED_ACCOUNT", 403),
+        (Rule(FaultKind.SERVER_ERROR), "InternalServerException", "", 500),
+        (Rule(FaultKind.ACCESS_DENIED), "AccessDeniedException", "UNAUTHORIZED_ACCOUNT", 403),
         (
-            Rule(Kind.ERROR, code="ConcurrentLimitExceededException"),
+            Rule(FaultKind.ERROR, code="ConcurrentLimitExceededException"),
             "ConcurrentLimitExceededException",
             "",
             400,
         ),
-        (Rule(Kind.UNAVAILABLE), "503", "", 503),
+        (Rule(FaultKind.UNAVAILABLE), "503", "", 503),
     ],
 )
 def test_errors_of_the_ebs_direct_apis(  # noqa: PLR0917 - pytest passes them by name
@@ -330,12 +338,12 @@ def test_each_service_has_errors_of_its_own(  # noqa: PLR0917 - pytest passes th
     denied: str,
 ) -> None:
     client = clients(cloud)(service)
-    for kind, code in ((Kind.THROTTLE, throttle), (Kind.ACCESS_DENIED, denied)):
+    for kind, code in ((FaultKind.THROTTLE, throttle), (FaultKind.ACCESS_DENIED, denied)):
         cloud.plan = FaultPlan([Rule(kind)])
         with pytest.raises(ClientError) as error:
             getattr(client, call)()
         assert code_of(error)[0] == code
-    cloud.plan = FaultPlan([Rule(Kind.SERVER_ERROR)])
+    cloud.plan = FaultPlan([Rule(FaultKind.SERVER_ERROR)])
     with pytest.raises(ClientError) as error:
         getattr(client, call)()
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
@@ -344,7 +352,7 @@ def test_each_service_has_errors_of_its_own(  # noqa: PLR0917 - pytest passes th
 def test_a_truncated_block_ends_early(
     cloud: LocalCloud, ebs: EBSClient, block: dict[str, Any]
 ) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.TRUNCATE)])
+    cloud.plan = FaultPlan([Rule(FaultKind.TRUNCATE)])
     with pytest.raises(ResponseStreamingError):
         ebs.get_snapshot_block(**block)["BlockData"].read()
 
@@ -352,7 +360,7 @@ def test_a_truncated_block_ends_early(
 def test_a_short_block_is_shorter_than_its_data_length(
     cloud: LocalCloud, ebs: EBSClient, block: dict[str, Any]
 ) -> None:
-    cloud.plan = FaultPlan([Rule(Kind.SHORT)])
+    cloud.plan = FaultPlan([Rule(FaultKind.SHORT)])
     answer = ebs.get_snapshot_block(**block)
     assert answer["DataLength"] == BLOCK
     assert len(answer["BlockData"].read()) == BLOCK // 2
@@ -362,7 +370,7 @@ def test_a_corrupt_block_does_not_match_the_true_checksum(
     cloud: LocalCloud, ebs: EBSClient, block: dict[str, Any]
 ) -> None:
     sound = ebs.get_snapshot_block(**block)
-    cloud.plan = FaultPlan([Rule(Kind.CORRUPT)])
+    cloud.plan = FaultPlan([Rule(FaultKind.CORRUPT)])
     corrupt = ebs.get_snapshot_block(**block)
     assert corrupt["Checksum"] == sound["Checksum"]
     assert corrupt["BlockData"].read() != sound["BlockData"].read()
@@ -372,11 +380,35 @@ def test_a_lost_answer_leaves_the_work_done_and_a_drop_does_not(
     cloud: LocalCloud, ec2: EC2Client, image: Path
 ) -> None:
     instance = cloud.add_instance("web", [image])
-    for kind, expected in ((Kind.DROP, 0), (Kind.LOST_ANSWER, 1)):
+    for kind, expected in ((FaultKind.DROP, 0), (FaultKind.LOST_ANSWER, 1)):
         cloud.plan = FaultPlan([Rule(kind, operation="CreateSnapshots")])
         with pytest.raises(ConnectionClosedError):
             ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
         assert len(cloud.snapshots()) == expected
+
+
+def test_a_call_that_hangs_is_never_answered_and_holds_up_neither_others_nor_the_end(
+    cloud: LocalCloud, image: Path, session: boto3.Session
+) -> None:
+    def ec2(seconds: float) -> EC2Client:
+        config = Config(read_timeout=seconds, retries={"total_max_attempts": 1})
+        return session.client(
+            "ec2", config=config, endpoint_url=cloud.endpoint, region_name="us-east-1",
+            aws_access_key_id=ACCOUNT, aws_secret_access_key="local",  # noqa: S106 - any will do
+        )  # fmt: skip
+
+    instance = cloud.add_instance("web", [image])
+    cloud.plan = FaultPlan([Rule(FaultKind.HANG, operation="CreateSnapshots")])
+    with (
+        closing(ec2(0.2)) as impatient, closing(ec2(60)) as patient, closing(ec2(60)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):  # fmt: skip
+        with pytest.raises(ReadTimeoutError):
+            impatient.create_snapshots(InstanceSpecification={"InstanceId": instance})
+        held = pool.submit(patient.create_snapshots, InstanceSpecification={"InstanceId": instance})
+        assert other.describe_snapshots()["Snapshots"] == []
+        cloud.stop()
+        assert isinstance(held.exception(), ConnectionClosedError | EndpointConnectionError)
 
 
 def test_latency_is_slept_without_holding_others_up(
@@ -386,7 +418,7 @@ def test_latency_is_slept_without_holding_others_up(
     cloud = make_cloud(
         sleep=slept.append,
         latency=0.25,
-        plan=FaultPlan([Rule(Kind.LATENCY, operation="ListKeys", seconds=1.0)]),
+        plan=FaultPlan([Rule(FaultKind.LATENCY, operation="ListKeys", seconds=1.0)]),
     )
     clients(cloud)("kms").list_keys()
     clients(cloud)("sts").get_caller_identity()
@@ -403,7 +435,7 @@ def test_a_seed_makes_the_same_faults_with_any_number_of_threads(
     def failed(threads: int) -> set[int]:
         snapshot = take(ec2, cloud, instance)
         blocks = ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
-        rule = Rule(Kind.THROTTLE, operation="GetSnapshotBlock", probability=0.3)
+        rule = Rule(FaultKind.THROTTLE, operation="GetSnapshotBlock", probability=0.3)
         cloud.plan = FaultPlan([rule], seed=7)
 
         def read(entry: Any) -> int | None:
@@ -429,8 +461,11 @@ def test_a_seed_makes_the_same_faults_with_any_number_of_threads(
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`run` in a process of its own."""
     code = (
-        "from pathlib import Path\nfrom sidelight.localcloud.server import run\n"
-        f"run(Path({str(tmp_path / 'cloud')!r}), say=lambda line: print(line, flush=True))"
+        # Kind, as in `make_cloud`.
+        "from pathlib import Path\nfrom sidelight.localcloud.conditions import KIND\n"
+        "from sidelight.localcloud.server import run\n"
+        f"home = Path({str(tmp_path / 'cloud')!r})\n"
+        "run(home, conditions=KIND, say=lambda line: print(line, flush=True))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as made:
         yield made

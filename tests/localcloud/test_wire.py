@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.localcloud.wire import Caller, caller_of
+from sidelight.localcloud.messages import Caller, caller_of
 
 
 def test_the_caller_is_in_the_credential_scope() -> None:

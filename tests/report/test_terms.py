@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidelight.advisories import Database, build
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.matching import match
 from sidelight.model import Finding, Inventory, OperatingSystem, Package, Severity, Status
 from sidelight.report.as_json import finding_document
-from sidelight.report.terms import affected
+from sidelight.report.inspector_terms import affected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def test_real_records_tell_nvd_and_vendor_apart(shared_data: Path, tmp_path: Pat
                 source_name="openssl"),
         Package("pypi", "paramiko", "2.0.7", "/opt/poetry.lock", ""),
     )  # fmt: skip
-    with Database.open(tmp_path / "db") as database:
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
         found = match(Inventory(Status.COMPLETE, JAMMY, packages), database)
         openssl, paramiko = map(finding_document, found)
     assert [tuple(one.values()) for one in openssl["cvss_vectors"]] == [

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sidelight.matching import Unmatched
 from sidelight.model import (
+    LIVE,
+    Cost,
     FilesystemSummary,
     Finding,
+    FindingChanges,
     Inventory,
     OperatingSystem,
     Package,
     Severity,
+    State,
     Status,
 )
-from sidelight.store import LIVE, Advisories, Cost, FindingChanges, State, Store
+from tests.store.moving import advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from sidelight.store import Scan
+    from sidelight.model import Scan
+    from sidelight.store import AdvisoryMatcher, Store
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
+ECOSYSTEMS = {"deb": "Debian:12", "npm": "npm"}
 DEBIAN = OperatingSystem("debian", "12", "Debian GNU/Linux 12")
 
 
@@ -40,16 +48,19 @@ class Said:
 
 @dataclass
 class Database:
-    """Advisories by the name of the package; a fake of `sidelight.store.Advisories`."""
+    """Advisories by the name of the package; a fake of `sidelight.store.AdvisoryMatcher`."""
 
     says: dict[str, list[Said]] = field(default_factory=dict)
     last_day: date | None = None
     newest: str = ""
     asked: list[str] = field(default_factory=list)
+    ecosystems: frozenset[str] = frozenset({"Debian:12"})
 
     @property
     def sha256(self) -> str:
-        return self._digest(sorted((name, said) for name, said in self.says.items()))
+        covers = ["covers", *sorted(self.ecosystems - {"Debian:12"})]
+        says = [[name, said] for name, said in self.says.items()]
+        return self._digest(sorted([*says, covers], key=repr))
 
     def match(self, inventory: Inventory) -> list[Finding]:
         self.asked += [package.name for package in inventory.packages]
@@ -67,6 +78,14 @@ class Database:
             for said in self.says.get(package.name, ())
             if package.version < said.fixed
         ]
+
+    def unmatched(self, inventory: Inventory) -> tuple[Unmatched, ...]:
+        counts = Counter(package.type for package in inventory.packages)
+        missing = {kind: n for kind, n in counts.items() if ECOSYSTEMS[kind] not in self.ecosystems}
+        return tuple(
+            Unmatched(ECOSYSTEMS[kind], count, "the database has no advisories for it")
+            for kind, count in missing.items()
+        )
 
     def discontinued(self, os: OperatingSystem, today: date) -> list[Finding]:
         if self.last_day is None or today <= self.last_day:
@@ -112,7 +131,7 @@ def claimed(store: Store, scan_id: str) -> Scan:
 def in_state(store: Store, state: State, instance: str = "i-1") -> Scan:
     """A scan of the instance, held in this state."""
     scan = store.scans.create([(ACCOUNT, REGION, instance)], "here")[0]
-    store.scans.advance(claimed(store, scan.id), state)
+    advance(store, claimed(store, scan.id), state)
     return claimed(store, scan.id)
 
 
@@ -124,14 +143,14 @@ def inspected(store: Store, read: Inventory, instance: str = "i-1") -> Scan:
 
 
 def scanned(
-    store: Store, database: Advisories, read: Inventory, instance: str = "i-1"
+    store: Store, database: AdvisoryMatcher, read: Inventory, instance: str = "i-1"
 ) -> FindingChanges:
     """A whole scan, with a database that the store knows."""
     scan = inspected(store, read, instance)
     store.reevaluation.notice(database)
     changes = store.findings.evaluate(scan, database)
     held = claimed(store, scan.id)
-    store.scans.advance(held, State.DONE)
+    advance(store, held, State.DONE)
     return changes
 
 

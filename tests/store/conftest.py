@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.store import Store
+from tests.store.templates import lay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,14 +41,14 @@ def clock() -> Clock:
 
 
 def _as_postgres() -> dict[str, int]:
-    """PostgreSQL refuses to run as root: then as the user that Debian's package made."""
+    """PostgreSQL refuses to run as root: then as its package's user, or as nobody."""
     if os.geteuid() != 0:
         return {}
-    try:
-        entry = pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("root, and there is no user postgres to run PostgreSQL as")
-    return {"user": entry.pw_uid, "group": entry.pw_gid}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return {"user": entry.pw_uid, "group": entry.pw_gid}
+    pytest.skip("root, and there is no user postgres or nobody to run PostgreSQL as")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,7 @@ def postgresql() -> Iterator[str]:
     """A server on a Unix socket in a directory of its own; its URL without a database's name."""
     initdb = shutil.which("initdb")
     if initdb is None:
-        pytest.skip("PostgreSQL's initdb is not on PATH")
+        pytest.skip("PostgreSQL's initdb is not installed")
     pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
     binaries = Path(initdb).resolve().parent
     user = _as_postgres()
@@ -117,6 +119,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str, clock: Clock) -> Iterator[Store]:
+    lay(url)
     with Store(url, clock=clock) as store:
         store.migrate()
         yield store

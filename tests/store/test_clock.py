@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import StoreError
-from sidelight.store import State, Store
-from sidelight.store.clock import ASK_EVERY, ServerClock
+from sidelight.model import State
+from sidelight.store import Store
+from sidelight.store.base.clock import ASK_EVERY, ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +67,8 @@ def test_a_worker_whose_clock_is_ten_minutes_off_neither_takes_a_live_lease_nor_
         def off() -> datetime:
             return datetime.now(UTC) + timedelta(minutes=minutes)
 
-        monkeypatch.setattr("sidelight.store.clock.now", off)
-        monkeypatch.setattr("sidelight.store.engine.now", off)
+        monkeypatch.setattr("sidelight.store.base.clock.now", off)
+        monkeypatch.setattr("sidelight.store.base.engine.now", off)
         first, second = right.scans.create([("1", "r", "i-1"), ("1", "r", "i-2")], "d")
         assert right.scans.claim(first.id, {State.NEW}, 120) is not None
         assert wrong.scans.claim(first.id, {State.NEW}, 120) is None

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event, insert
 
 from sidelight.store import Store
-from sidelight.store.schema import costs, scans
+from sidelight.store.base.schema import costs, scans
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-NOUGHTS = dict.fromkeys(("get_calls", "list_calls", "blocks", "bytes", "seconds", "cpu_seconds"), 0)
+ZEROS = dict.fromkeys(("get_calls", "list_calls", "blocks", "bytes", "seconds", "cpu_seconds"), 0)
 NOTHING = dict.fromkeys(("lease", "failure", "failure_code", "last_error"), "")
 FIRST = dict.fromkeys(("priority", "attempts", "publications"), 0)
 
@@ -30,7 +30,7 @@ def add_scans(store: Store, name: str, count: int, at: datetime, *, ended: bool)
         connection.execute(
             insert(scans), [{"id": one, "instance": one, **common, **state} for one in ids]
         )
-        connection.execute(insert(costs), [{"scan": one, "usd": 1.0, **NOUGHTS} for one in ids])
+        connection.execute(insert(costs), [{"scan": one, "usd": 1.0, **ZEROS} for one in ids])
 
 
 def steps(store: Store) -> int:

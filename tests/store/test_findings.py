@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from sidelight.errors import LeaseLostError, StoreError
-from sidelight.model import Instance, Severity, Status
-from sidelight.store import Cost, FindingChanges, FindingStatus, State, Store
+from sidelight.model import Cost, FindingChanges, FindingStatus, Instance, Severity, State, Status
+from sidelight.store import Store
 from tests.store.advising import (
     ACCOUNT,
     REGION,
@@ -40,8 +40,8 @@ DAY = 86400.0
 def test_findings_are_opened_kept_and_closed(store: Store) -> None:
     read = inventory(package("a"), package("b"))
     assert scanned(store, says("a", "b"), read) == FindingChanges(2, 0, 0)
-    mended = inventory(package("a"), package("b", "9"))
-    assert scanned(store, says("a", "b"), mended) == FindingChanges(0, 1, 1)
+    fixed = inventory(package("a"), package("b", "9"))
+    assert scanned(store, says("a", "b"), fixed) == FindingChanges(0, 1, 1)
     assert open_names(store) == {"a"}
 
 
@@ -137,12 +137,12 @@ def test_an_instance_that_is_scanned_again_has_its_findings_again(store: Store) 
 
 
 def test_a_machine_read_in_part_closes_only_what_was_read_again(store: Store) -> None:
-    scanned(store, says("mended", "lost"), inventory(package("mended"), package("lost")))
-    partial = inventory(package("mended", "9"), status=Status.PARTIAL)
-    assert scanned(store, says("mended", "lost"), partial) == FindingChanges(0, 0, 1)
+    scanned(store, says("fixed", "lost"), inventory(package("fixed"), package("lost")))
+    partial = inventory(package("fixed", "9"), status=Status.PARTIAL)
+    assert scanned(store, says("fixed", "lost"), partial) == FindingChanges(0, 0, 1)
     assert open_names(store) == {"lost"}
     # But what no advisory says any more is over wherever it is.
-    assert reevaluated(store, says("mended")) == FindingChanges(0, 0, 1)
+    assert reevaluated(store, says("fixed")) == FindingChanges(0, 0, 1)
     assert open_names(store) == set()
 
 

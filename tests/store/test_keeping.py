@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import LeaseLostError
-from sidelight.store import LIVE, Keeper, Scan, State, Store
+from sidelight.model import LIVE, Keeper, Scan, State
+from tests.store.moving import advance
 
 if TYPE_CHECKING:
+    from sidelight.store import Store
     from tests.store.conftest import Clock
 
 PLACE = ("123456789012", "eu-west-1", "i-1")
@@ -28,13 +30,13 @@ def claimed(store: Store, scan_id: str, keeper: Keeper | None = None) -> Scan:
 
 def test_it_is_the_keepers_from_the_row_to_the_end(store: Store, clock: Clock) -> None:
     scan = made(store)
-    for state in (State.SNAPSHOTTING, State.READING, State.DELETING, State.DONE):
+    for state in (State.SNAPSHOTTING, State.DELETING, State.DONE):
         assert store.scans.claim(scan.id, LIVE, 60) is None
         assert store.publications.due(10) == []
         held = claimed(store, scan.id, KEEPER)
         clock.advance(59)
         assert store.scans.renew(held, 60)
-        store.scans.advance(held, state)
+        advance(store, held, state)
     assert store.scans.get(scan.id).lease == ""
 
 
@@ -52,7 +54,7 @@ def test_it_is_kept_while_its_keeper_waits(store: Store, clock: Clock) -> None:
 def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
     scan = made(store)
     held = claimed(store, scan.id, KEEPER)
-    store.scans.advance(held, State.READING)
+    advance(store, held, State.SNAPSHOTTING)
     clock.advance(61)
     assert [due.id for due in store.publications.due(10)] == [scan.id]
     other = claimed(store, scan.id)
@@ -62,8 +64,8 @@ def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
     assert store.scans.get(scan.id).lease == other.lease
     assert store.scans.claim(scan.id, LIVE, 60, KEEPER) is None
     with pytest.raises(LeaseLostError):
-        store.scans.advance(held, State.EVALUATING)
-    store.scans.advance(other, State.EVALUATING)
+        advance(store, held, State.SNAPSHOTS_PENDING)
+    advance(store, other, State.SNAPSHOTS_PENDING)
     assert claimed(store, scan.id, KEEPER).kept
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.errors import LeaseLostError, StoreError
-from sidelight.store import LIVE, Scan, Snapshot, State, Store
-from sidelight.store.room import Full
+from sidelight.model import LIVE, TERMINAL, TRANSITIONS, Scan, Snapshot, State
+from sidelight.store import Store
+from sidelight.store.scans.snapshot_quota import QuotaExceeded
+from sidelight.store.scans.transitions import check
+from tests.store.moving import advance
 
 if TYPE_CHECKING:
     from tests.store.conftest import Clock
@@ -31,7 +36,7 @@ def claimed(store: Store, scan_id: str, seconds: float = 60) -> Scan:
 def test_an_instance_has_one_live_scan(store: Store) -> None:
     first = new(store)
     assert store.scans.create([PLACE, (*PLACE[:2], "i-2")], "here")[0].instance == "i-2"
-    store.scans.advance(claimed(store, first.id), State.DONE)
+    advance(store, claimed(store, first.id), State.DONE)
     assert len(store.scans.create([PLACE], "here")) == 1
 
 
@@ -43,7 +48,7 @@ def test_a_claim_excludes_others_until_the_lease_ends(store: Store, clock: Clock
     other = claimed(store, scan.id)
     assert other.attempts == held.attempts + 1
     with pytest.raises(LeaseLostError):
-        store.scans.advance(held, State.READING)
+        advance(store, held, State.READING)
     assert not store.scans.renew(held, 60)
     assert store.scans.get(scan.id).state is State.NEW
 
@@ -54,7 +59,7 @@ def test_a_heartbeat_keeps_the_lease(store: Store, clock: Clock) -> None:
     assert store.scans.renew(held, 60)
     clock.advance(50)
     assert store.scans.claim(held.id, LIVE, 60) is None
-    store.scans.advance(held, State.READING)
+    advance(store, held, State.READING)
 
 
 def test_a_claim_is_only_for_the_states_asked_for(store: Store) -> None:
@@ -78,10 +83,10 @@ def test_of_many_workers_one_gets_the_scan(store: Store) -> None:
 def test_a_stage_cannot_be_left_twice(store: Store) -> None:
     held = claimed(store, new(store).id)
     made = [Snapshot("snap-1", held.id, "vol-1", 0, "pending", store.clock())]
-    store.scans.advance(held, State.SNAPSHOTS_PENDING, made=made)
+    advance(store, held, State.SNAPSHOTS_PENDING, made=made)
     again = [Snapshot("snap-2", held.id, "vol-1", 0, "pending", store.clock())]
     with pytest.raises(LeaseLostError):
-        store.scans.advance(held, State.SNAPSHOTS_PENDING, made=again)
+        advance(store, held, State.SNAPSHOTS_PENDING, made=again)
     assert [snapshot.id for snapshot in store.scans.snapshots(held.id)] == ["snap-1"]
 
 
@@ -191,7 +196,7 @@ def test_with_a_new_broker_everything_that_nobody_holds_is_published_when_it_is_
 
 
 def test_an_ended_scan_is_never_due(store: Store, clock: Clock) -> None:
-    store.scans.advance(claimed(store, new(store).id), State.DONE)
+    advance(store, claimed(store, new(store).id), State.DONE)
     clock.advance(1e6)
     assert not store.publications.due(10)
 
@@ -209,11 +214,11 @@ def test_what_is_hastened_is_published_again_and_first(store: Store) -> None:
     claimed(store, held)
     store.scans.postpone(claimed(store, waits), 30)
     assert store.publications.due(10) == []
-    assert store.publications.hasten([held, waits, slow], 0) == 2
+    assert store.publications.prioritise([held, waits, slow], 0) == 2
     due = store.publications.due(10)
     assert {(scan.id, scan.priority) for scan in due} == {(waits, 0), (slow, 0)}
     assert claimed(store, waits).priority == store.scans.get(held).priority == 0
-    assert store.publications.hasten([held, waits, slow], 0) == 0, "they are urgent already"
+    assert store.publications.prioritise([held, waits, slow], 0) == 0, "they are urgent already"
 
 
 def test_a_scan_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
@@ -221,18 +226,32 @@ def test_a_scan_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
         store.scans.get("abc")
 
 
+def test_what_a_scan_asked_snapshots_of_is_kept_after_its_end(store: Store) -> None:
+    (scan,) = store.scans.create([PLACE], "here")
+    assert store.origins.of([scan.id])[scan.id].volumes == frozenset(), "none was asked for yet"
+    held = claimed(store, scan.id)
+    store.scans.intend(held, {"vol-b": 1, "vol-a": 1})
+    advance(store, replace(held, state=State.SNAPSHOTTING), State.FAILED)
+    origin = store.origins.of([scan.id])[scan.id]
+    assert (origin.account, origin.region, origin.instance) == PLACE
+    assert origin.volumes == frozenset({"vol-a", "vol-b"})
+    assert not origin.live
+    assert origin.finished_at is not None
+
+
 def test_many_scans_are_made_and_selected_at_once(store: Store) -> None:
     made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(1200)], "here")
     ids = {scan.id for scan in made}
     assert len(ids) == 1200
     assert {scan.id for scan in store.scans.select(ids)} == ids
-    assert store.scans.live_ids(ids | {"unknown"}) == ids
+    origins = store.origins.of(ids | {"unknown"})
+    assert {name for name, origin in origins.items() if origin.live} == ids
     assert store.scans.counts() == {State.NEW: 1200}
 
 
 def begun(
     store: Store, instance: str, volumes: dict[str, int], most: int = 0
-) -> tuple[Scan, Full | None]:
+) -> tuple[Scan, QuotaExceeded | None]:
     """A new scan of the instance that was claimed and asked for room; the answer."""
     store.scans.create([("1", "r", instance)], "d")
     (scan,) = [one for one in store.scans.select(live=True) if one.instance == instance]
@@ -245,7 +264,7 @@ def test_snapshots_in_flight_are_capped_and_a_scans_end_makes_room(store: Store)
     first, full = begun(store, "i-1", {"vol-1": 0, "vol-2": 0}, most=3)
     assert full is None
     second, full = begun(store, "i-2", {"vol-3": 0, "vol-4": 0}, most=3)
-    assert full == Full("2 snapshots of 3 exist in 1/r", waiting=1)
+    assert full == QuotaExceeded("2 snapshots of 3 exist in 1/r", waiting=1)
     assert store.scans.get(second.id).state is State.NEW
     # Another account's do not count.
     store.scans.create([("2", "r", "i-1")], "d")
@@ -255,11 +274,11 @@ def test_snapshots_in_flight_are_capped_and_a_scans_end_makes_room(store: Store)
     assert store.scans.intend(held, {"vol-9": 0, "vol-8": 0}, 3) is None
     # In whatever state a scan is that was begun, its snapshots may exist, until it has ended.
     started = store.scans.get(first.id)
-    store.scans.advance(started, State.DELETING)
+    advance(store, started, State.DELETING)
     assert store.scans.intend(second, {"vol-3": 0, "vol-4": 0}, 3)
     ending = store.scans.claim(first.id, {State.DELETING}, 60)
     assert ending is not None
-    store.scans.advance(ending, State.DONE)
+    advance(store, ending, State.DONE)
     assert store.scans.intend(second, {"vol-3": 0, "vol-4": 0}, 3) is None
 
 
@@ -274,9 +293,9 @@ def test_a_volume_that_two_machines_share_is_not_snapshotted_beyond_its_limit(
     first, full = begun(store, "i-1", {"vol-shared": 1})
     assert full is None
     second, full = begun(store, "i-2", {"vol-shared": 1})
-    assert full == Full("1 snapshots of vol-shared are under way")
+    assert full == QuotaExceeded("1 snapshots of vol-shared are under way")
     # Completed ones are no more under way, though they still exist.
-    store.scans.advance(store.scans.get(first.id), State.READING)
+    advance(store, store.scans.get(first.id), State.READING)
     assert store.scans.intend(second, {"vol-shared": 1}) is None
 
 
@@ -286,7 +305,7 @@ def test_the_last_room_is_given_once(url: str, store: Store) -> None:
     held = [store.scans.claim(scan.id, {State.NEW}, 60) for scan in store.scans.select()]
     barrier = threading.Barrier(8)
 
-    def intend(scan: Scan | None) -> Full | None:
+    def intend(scan: Scan | None) -> QuotaExceeded | None:
         assert scan is not None
         with Store(url, clock=store.clock) as own:
             barrier.wait()
@@ -302,10 +321,36 @@ def test_of_many_in_one_state_none_is_published_again_so_soon(store: Store, cloc
     """What waits in a long queue has its message there."""
     many = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(300)], "here")
     for scan in many:
-        store.scans.advance(claimed(store, scan.id), State.READING)
+        advance(store, claimed(store, scan.id), State.READING)
     clock.advance(61)
     assert store.publications.due(1000) == []
     clock.advance(120)
     assert len(store.publications.due(1000)) == 300
     store.publications.expedite()
     assert len(store.publications.due(1000)) == 300
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("to", list(State))
+def test_a_scan_goes_only_where_the_table_of_states_lets_it(state: State, to: State) -> None:
+    now = datetime.now(UTC)
+    scan = Scan(
+        id="s", deployment="", account="1", region="r", instance="i-1", state=state,
+        created_at=now, entered_at=now, next_at=now,
+    )  # fmt: skip
+    if to is state or to in TRANSITIONS[state]:
+        check(scan, to)
+        return
+    with pytest.raises(ValueError, match=f"no scan goes from {state} to {to}"):
+        check(scan, to)
+
+
+def test_every_live_state_leads_to_an_end_and_no_end_leads_anywhere() -> None:
+    for state in LIVE:
+        reached: set[State] = set()
+        begin = {state}
+        while begin - reached:
+            reached |= begin
+            begin = {to for one in reached for to in TRANSITIONS[one]}
+        assert TERMINAL & reached, state
+    assert all(not TRANSITIONS[state] for state in TERMINAL)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sidelight.model import Instance
-from sidelight.store import State
+from sidelight.model import Instance, State
 
 if TYPE_CHECKING:
     from sidelight.store import Store

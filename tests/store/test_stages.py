@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.store import LIVE, Scan, State, Store
-from sidelight.store.stages import STAGE_OF, spread, turn
+from sidelight.model import LIVE, Scan, State
+from sidelight.store.scans.stages import STAGE_OF, spread, turn
+from tests.store.moving import advance
 
 if TYPE_CHECKING:
+    from sidelight.store import Store
     from tests.store.conftest import Clock
 
 
@@ -34,7 +36,7 @@ def test_a_stage_has_waited_run_and_taken_its_time(store: Store, clock: Clock) -
     held = claimed(store, scan.id)
     with turn(clock()):
         clock.advance(3)
-        store.scans.advance(held, State.SNAPSHOTS_PENDING)
+        advance(store, held, State.SNAPSHOTTING)
     (times,) = store.stages.times(begin)
     assert (times.stage, times.scans, times.runs) == ("take", 1, 2)
     assert times.waited.p50 == 5 + 1
@@ -51,7 +53,7 @@ def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -
         held = claimed(store, scan.id)
         with turn(clock()):
             clock.advance(1)
-            store.scans.advance(held, to)
+            advance(store, held, to)
     told = store.stages.times(begin)
     assert [one.stage for one in told] == ["take", "await", "inspect", "evaluate", "delete"]
     assert {one.took.sum for one in told} == {1.0}
@@ -59,7 +61,7 @@ def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -
 
 def test_outside_of_a_turn_nothing_is_told(store: Store, clock: Clock) -> None:
     scan = store.scans.create([("1", "r", "i-1")], "here")[0]
-    store.scans.advance(claimed(store, scan.id), State.DELETING)
+    advance(store, claimed(store, scan.id), State.DELETING)
     assert store.stages.times(clock()) == []
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, create_mock_engine, select
 
-from sidelight.store.schema import looks
-from sidelight.store.statements import once
+from sidelight.store.base.dialect import once
+from sidelight.store.base.schema import looks
 
 
 def test_a_statement_is_built_once_for_each_dialect_and_arguments() -> None:

@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, text
 
 from sidelight.errors import StoreError, UsageError
-from sidelight.model import Instance, Volume
-from sidelight.store import LIVE, Coverage, State, Store
-from sidelight.store.schema import metadata
+from sidelight.model import LIVE, Coverage, Instance, State, Volume
+from sidelight.store import Store
+from sidelight.store.base.schema import metadata
 from tests.store.conftest import Clock
+from tests.store.moving import reach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +113,7 @@ def test_what_is_known_tells_the_last_scan_and_the_live_one(store: Store, clock:
     held = store.scans.claim(first.id, LIVE, 60)
     assert held is not None
     covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
-    store.fleet.finish(held, State.DONE, covered)
+    store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
     clock.advance(100)
     second = store.scans.create([(*place, "i-1")], "here")[0]
     known = store.fleet.known(account=place[0], region=place[1])[0]
@@ -193,7 +194,7 @@ def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_p
                 held = store.scans.claim(scan.id, LIVE, 60)
                 assert held is not None
                 covered = Coverage(*place, scan.instance, "web", "ACTIVE", "SUCCESSFUL")
-                store.fleet.finish(held, State.DONE, covered)
+                store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
             clock.advance(86400)
 
         day()
@@ -211,5 +212,5 @@ def test_what_was_discovered_has_the_history_that_is_known(store: Store, clock: 
     held = store.scans.claim(first.id, LIVE, 60)
     assert held is not None
     covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
-    store.fleet.finish(held, State.DONE, covered)
+    store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
     assert store.fleet.with_history(*place, fleet) == store.fleet.known()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import StoreError
-from sidelight.model import Instance
-from sidelight.store import LIVE, Cost, Coverage, Scan, Snapshot, State, Store
+from sidelight.model import LIVE, Cost, Coverage, Instance, Scan, Snapshot, State
+from tests.store.moving import reach
 
 if TYPE_CHECKING:
+    from sidelight.store import Store
     from tests.store.conftest import Clock
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -27,13 +28,15 @@ def ended(store: Store, number: int, state: State = State.DONE, *, usd: float = 
     """A scan of the instance that cost so much, with its snapshot and an event."""
     (scan,) = store.scans.create([(ACCOUNT, REGION, f"i-{number}")], "here")
     store.costs.add(Cost(scan.id, get_calls=3, usd=usd))
-    snapshot = Snapshot(f"snap-{scan.id}", scan.id, "vol", 0, "deleted", store.clock())
+    snapshot = Snapshot(
+        f"snap-{scan.id}", scan.id, "vol", 0, "deleted", store.clock(), store.clock()
+    )
     store.scans.receipted([snapshot])
     store.scans.note(scan.id, "seen")
     held = store.scans.claim(scan.id, LIVE, 60)
     assert held is not None
     covered = Coverage(ACCOUNT, REGION, scan.instance, "", "ACTIVE", "SUCCESSFUL")
-    store.fleet.finish(held, state, covered)
+    store.fleet.finish(reach(store, held, State.DELETING), state, covered)
     return scan
 
 
@@ -60,6 +63,22 @@ def test_a_month_after_its_end_a_scan_goes_with_its_snapshots_and_events(
     assert store.scans.snapshots(new.id)
     assert store.scans.events(new.id)
     assert not store.costs.of([old.id])
+
+
+def test_a_scan_with_a_snapshot_that_may_be_left_stays_to_prove_it(
+    store: Store, clock: Clock
+) -> None:
+    store.fleet.discovered(ACCOUNT, REGION, [instance(1)])
+    failed = ended(store, 1, State.FAILED)
+    store.scans.receipted([Snapshot("snap-left", failed.id, "vol", 1, "completed", clock())])
+    clock.advance(DAY)
+    ended(store, 1)
+    clock.advance(100 * DAY)
+    assert store.origins.undeleted(ACCOUNT, REGION) == {"snap-left": failed.id}
+    assert store.tidying.run().scans == 0
+    store.scans.seen_gone(["snap-left"], "a look")
+    assert store.origins.undeleted(ACCOUNT, REGION) == {}
+    assert store.tidying.run().scans == 1
 
 
 def test_an_instances_last_scan_and_its_last_that_was_done_stay(store: Store, clock: Clock) -> None:

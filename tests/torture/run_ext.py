@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 from sidelight.blocks import ImageFile
 from sidelight.filesystems.ext.reader import ExtFilesystem
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from tests.images.kernel import (
     PathFacts,
     copy_at_once,
@@ -260,7 +260,7 @@ def compare(copy: Path, kind: str) -> list[str]:
 def _settled(
     ours: dict[bytes, PathFacts], theirs: dict[bytes, PathFacts], now: int, *, fast: bool
 ) -> dict[bytes, PathFacts]:
-    """Ours, with the kernel's value where its mount itself stamps or counts anew.
+    """Ours, with the kernel's value where its mount itself stamps or counts again.
 
     Completing an orphan's truncation sets mtime to the moment of the mount. Replaying a fast
     commit does so to directories, and may pack them into other blocks (their size).
@@ -272,7 +272,7 @@ def _settled(
             continue
         if facts.mtime_ns != other.mtime_ns and now - other.mtime_ns < 60_000_000_000:
             settled[path] = replace(facts, mtime_ns=other.mtime_ns)
-        if fast and facts.kind is Kind.DIRECTORY:
+        if fast and facts.kind is InodeKind.DIRECTORY:
             settled[path] = replace(settled[path], size=other.size)
     return settled
 

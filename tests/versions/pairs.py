@@ -135,3 +135,25 @@ def _near(chance: random.Random, marks: list[str]) -> Pair:
         return left, one()
     at = chance.randrange(len(left) + 1)
     return left, left[:at] + chance.choice([*_PARTS, *marks]) + left[at:]
+
+
+# What a mutation puts in: what the schemes' own versions have, and what is next to it.
+_PIECES = ("0", "1", "9", "00", ".", "-", "+", "~", "_", "^", ":", "a", "Z", "rc", "..", "-0", ".0")
+
+
+def mutated(scheme: str) -> list[Pair]:
+    """Generated pairs, of which one or both were changed in one to three places."""
+    chance = random.Random(11)
+
+    def changed(version: str) -> str:
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(version) + 1)
+            put = chance.choice(_PIECES) if chance.random() < 0.7 else ""
+            version = version[:at] + put + version[at + chance.randint(0, 1) :]
+        return version or "0"
+
+    found = []
+    for left, right in generated(scheme):
+        other = changed(left if chance.random() < 0.5 else right)
+        found.append((left if chance.random() < 0.7 else changed(left), other))
+    return found

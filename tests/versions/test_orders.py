@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from sidelight.errors import FormatError, UnsupportedError
-from sidelight.versions import scheme_of, sort_key
+from sidelight.versions import end_key, scheme_of, sort_key
 from sidelight.versions.encoding import number
 
 ASCENDING = {
@@ -62,6 +62,84 @@ REFUSED = {
     "pub": ["", "a"],
     "composer": ["", "a", "1.2.#"],
 }
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        # A number that a dot parts from its word is below one that is joined to it.
+        ("3.2.0-rc.1", "3.2.0-rc2"),
+        ("1.0.0-beta.6", "1.0.0-beta11"),
+        ("3.0.0-alpha.5", "3.0.0.Alpha23"),
+        ("1-rc.9", "1-rc1"),
+        ("1-rc.1", "1-rc.2"),
+        ("1-rc1", "1-rc-2"),
+        ("1-rc", "1-rc.1"),
+        ("1-rc.1", "1"),
+        # A word within a list ends before the list goes on.
+        ("1-rc-beta", "1.rc.beta.1"),
+        ("1.rc.1", "1-rc.1"),
+        # `ga` compares as nothing, and what follows it decides.
+        ("1.ga-rc", "1"),
+        ("1", "1.ga.1"),
+        ("1", "1-ga-1"),
+        ("1-ga-1", "1-sp"),
+        ("1-ga1", "1-ga2"),
+        ("1-foo", "1-foo0"),
+    ],
+)
+def test_maven_orders_words_and_numbers_as_maven_4_does(less: str, more: str) -> None:
+    assert sort_key("maven", less) < sort_key("maven", more)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ("1.9.5p1-r0", "1.9.5p2-r0"),
+        ("1.9.5p2-r0", "1.9.5p10-r0"),
+        ("1.9.5p1-r0", "1.9.5p1-r1"),
+        ("1.9.5-r0", "1.9.5p1-r0"),
+        ("1.9.5p-r9", "1.9.5p1-r0"),
+        ("1.9.5p1_rc1-r0", "1.9.5p1-r0"),
+        ("1.9.5p1-r0", "1.9.5p1.1-r0"),
+        ("1.9.5p1a-r0", "1.9.5p2-r0"),
+        ("1.9.5p9-r0", "1.9.5q1-r0"),
+    ],
+)
+def test_apk_orders_a_number_after_a_letter_as_apk_tools_2_does(less: str, more: str) -> None:
+    assert sort_key("apk", less) < sort_key("apk", more)
+
+
+@pytest.mark.parametrize(
+    ("version", "build", "later"),
+    [
+        ("2.0.1", "2.0.1+cu118", "2.0.1.post1"),
+        ("2.0.1", "2.0.1+zzz.99999999999", "2.0.2.dev0"),
+        ("2.0", "2.0.0+1", "2.0.0.1.dev1"),
+        ("2.0rc1", "2.0rc1+x", "2.0rc1.post1.dev1"),
+        ("1!2", "1!2+x", "1!2.0.1"),
+    ],
+)
+def test_a_public_versions_end_has_its_local_builds_and_no_later_version(
+    version: str, build: str, later: str
+) -> None:
+    assert sort_key("pep440", build) <= end_key("PyPI", version) < sort_key("pep440", later)
+    assert end_key("PyPI", build) == sort_key("pep440", build)
+    assert sort_key("pep440", version) < end_key("PyPI", version)
+
+
+@given(st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,3}(a[0-9])?(\.post[0-9])?\Z"))
+def test_no_version_is_between_a_public_versions_local_builds_and_their_end(version: str) -> None:
+    end = end_key("pep440", version)
+    assert sort_key("pep440", f"{version}+{'z' * 40}") < end
+    assert end < sort_key("pep440", _next(Version(version)))
+
+
+def _next(version: Version) -> str:
+    """The least that PEP 440 has after a version and its builds."""
+    if version.post is not None:
+        return f"{str(version).rpartition('.post')[0]}.post{version.post + 1}.dev0"
+    return f"{version}.post0.dev0"
 
 
 @pytest.mark.parametrize("scheme", ASCENDING)
@@ -161,8 +239,30 @@ def test_ecosystems_and_purl_types_have_a_scheme(ecosystem: str, scheme: str) ->
 
 def test_an_unknown_ecosystem_is_unsupported() -> None:
     with pytest.raises(UnsupportedError):
-        sort_key("Hex", "1.0")
+        sort_key("ConanCenter", "1.0")
 
 
 def test_suse_compares_no_epochs() -> None:
     assert sort_key("SUSE:15.5", "2:1.0-1") == sort_key("SUSE:15.5", "1.0-1")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "less", "more"),
+    [
+        ("semver", "2.0.0", "10.1.2-"),
+        ("semver", "10.1.2-", "10.1.2"),
+        ("semver", "10.1.2-1", "10.1.2-"),
+        ("composer", "1.0-dev", "1.0adev"),
+        ("composer", "1.0-adev", "1.0-alpha"),
+        ("composer", "1.0-rcdev", "1.0-rc"),
+    ],
+)
+def test_odd_endings_are_ordered_as_the_package_manager_does(
+    scheme: str, less: str, more: str
+) -> None:
+    assert sort_key(scheme, less) < sort_key(scheme, more)
+
+
+@pytest.mark.parametrize("version", ["1.0-stable", "1.0-stable0", "1.0stable.9", "1.0-stable-0"])
+def test_a_number_behind_composers_stable_does_not_count(version: str) -> None:
+    assert sort_key("composer", version) == sort_key("composer", "1.0")

@@ -98,6 +98,10 @@ DIFFERENCES: dict[str, list[Difference]] = {
             " and `.GA`, `.Final` and `.RELEASE` say nothing; univers has an older Maven's order.",
             _some(r"\.[A-Za-z]"),
         ),
+        Difference(
+            "Sidelight: Maven 4 keeps a zero before a hyphen and a number: 1.0-2 is more than 1-2.",
+            _some(r"\.0-[0-9]"),
+        ),
     ],
     "composer": [
         Difference(

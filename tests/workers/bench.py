@@ -20,34 +20,40 @@ from typing import TYPE_CHECKING, Any
 
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.sweep import Swept, sweep
-from sidelight.aws.ec2 import SnapshotInfo
+from sidelight.aws.ec2 import InstanceStatus, SnapshotInfo
 from sidelight.errors import CloudError, SidelightError, SnapshotNotFoundError, StoreError
+from sidelight.fleet.context import Context
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.snapshot_ownership import Territory
+from sidelight.fleet.stages.poll_snapshots import look
+from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.model import (
+    TERMINAL,
     Finding,
+    FindingStatus,
     Instance,
     Inventory,
     OperatingSystem,
     Package,
     ReadStats,
     Severity,
+    State,
     Status,
     Volume,
 )
-from sidelight.store import TERMINAL, FindingStatus, State, Store
-from workers.context import Context
-from workers.looking import look
-from workers.settings import Settings
-from workers.steps import STEPS
+from sidelight.store import Store
+from tests.store.templates import lay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sidelight.disk import Attachment
-    from sidelight.store import Scan
-    from workers.holding import Next
+    from sidelight.fleet.stages.stage_runner import Next
+    from sidelight.model import Scan
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+HERE = Territory(ACCOUNT, REGION, "here")
 PENDING_SECONDS = 25.0
 UNLISTED_SECONDS = 1.0
 
@@ -126,6 +132,10 @@ class FakeEc2:
         self.volumes: dict[str, tuple[str, ...]] = {}
         self.broken: set[str] = set()  # volumes whose snapshots end in error
         self.refuse: dict[str, str] = {}  # instance -> error code of its creation
+        self.instance_states: dict[str, str] = {}  # running where not named; "": not listed
+        self.pending_limit = 0  # of the account and region, for all tools; 0 is none
+        self.others: list[SnapshotInfo] = []  # what another tool has pending
+        self.refused = 0  # creations beyond the limit
         self.undeletable = False
         self.pending_seconds = PENDING_SECONDS
         self.created = 0
@@ -160,6 +170,21 @@ class FakeEc2:
         found: list[SnapshotInfo] = self._trip("ec2.describe_by_tag", matching)
         return found
 
+    def pending_snapshots(self) -> list[SnapshotInfo]:
+        def pending() -> list[SnapshotInfo]:
+            return [s for s in [*self._listed(), *self.others] if s.state == "pending"]
+
+        found: list[SnapshotInfo] = self._trip("ec2.describe_pending", pending)
+        return found
+
+    def instance_status(self, instance_id: str) -> InstanceStatus | None:
+        def status() -> InstanceStatus | None:
+            state = self.instance_states.get(instance_id, "running")
+            return InstanceStatus(state, len(self.volumes[instance_id])) if state else None
+
+        found: InstanceStatus | None = self._trip("ec2.describe_instance", status)
+        return found
+
     def delete_snapshot(self, snapshot_id: str) -> bool:
         def delete() -> bool:
             if self.undeletable:
@@ -168,12 +193,25 @@ class FakeEc2:
 
         return bool(self._trip("ec2.delete_snapshot", delete))
 
+    def pending(self) -> int:
+        """How many of ours are pending, whether they are listed yet or not."""
+        return sum(
+            (self._clock() - info.started_at).total_seconds() < self.pending_seconds
+            for info in self.snapshots.values()
+            if info.started_at
+        )
+
     def _create(
         self, instance_id: str, tags: Mapping[str, str], description: str
     ) -> list[SnapshotInfo]:
         if instance_id in self.refuse:
             code = self.refuse[instance_id]
             raise CloudError(f"{code}: refused", where=instance_id, code=code)
+        wanted = self.pending() + len(self.others) + len(self.volumes[instance_id])
+        if 0 < self.pending_limit < wanted:
+            self.refused += 1
+            text = "Maximum allowed active snapshot limit exceeded."
+            raise CloudError(text, where=instance_id, code="PendingSnapshotLimitExceeded")
         made = [
             SnapshotInfo(
                 id=f"snap-{next(self._numbers):017x}",
@@ -182,6 +220,7 @@ class FakeEc2:
                 description=description,
                 started_at=self._clock(),
                 tags=tuple(sorted(tags.items())),
+                owner=ACCOUNT,
             )
             for volume in self.volumes[instance_id]
         ]
@@ -227,6 +266,7 @@ class World:
     def __init__(self, url: str, *, machines: int = 1, disks: int = 2, **settings: Any) -> None:
         self.clock = Clock()
         self.trip = Tripwire(armed=False)
+        lay(url)
         self.store = Store(url, clock=self.clock, busy_seconds=1.0)
         self.store.migrate()
         _wire_store(self.store, self.trip)
@@ -269,9 +309,14 @@ class World:
                 continue
         raise AssertionError(f"stuck: {self.store.scans.counts()}")
 
+    def run_one(self) -> None:
+        """Publish what is due, and work on one message."""
+        tick(self.store, self._publish)
+        self._work()
+
     def sweep(self) -> Swept:
         """What the dispatcher's sweep does."""
-        return sweep(self.store, self.ec2, "here")
+        return sweep(self.store, self.ec2, HERE)
 
     def findings(self) -> list[tuple[str, str, str, str]]:
         """Active findings by instance, vulnerability, purl and path."""

@@ -1,4 +1,4 @@
-"""Workers that settle two instances at a time, one of which is killed amid a transaction, once.
+"""Workers that settle two instances at a time, one of which is killed within a transaction, once.
 
 `SIDELIGHT_TEST_KILLED` is a file that is made first, so that the next worker lives;
 `SIDELIGHT_TEST_KILL` is `process` for a pool's process, or `worker` for all of them. Nothing of
@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sidelight.store import outbox, reevaluation, settling
+from sidelight.store.findings import outbox, reconcile, reevaluation
 from workers.app import app
 
 __all__ = ["app"]
@@ -34,5 +34,5 @@ def announce(*given: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-settling.announce = announce  # type: ignore[attr-defined,assignment] # the tests' own
+reconcile.announce = announce  # type: ignore[attr-defined,assignment] # the tests' own
 reevaluation._AT_ONCE = 2

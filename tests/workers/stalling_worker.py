@@ -11,17 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers import wiring
+from sidelight.fleet import bootstrap
 from workers.app import app
 
 if TYPE_CHECKING:
+    from sidelight.fleet.context import Context
+    from sidelight.fleet.settings import Settings
     from sidelight.model import Inventory
-    from workers.context import Context
-    from workers.settings import Settings
 
 __all__ = ["app"]
 
-_make = wiring.make_context
+_make = bootstrap.make_context
 
 
 def make_context(settings: Settings) -> Context:
@@ -39,4 +39,4 @@ def make_context(settings: Settings) -> Context:
     return replace(context, inspect=inspect)
 
 
-wiring.make_context = make_context  # type: ignore[assignment] # the tests' own entry
+bootstrap.make_context = make_context  # type: ignore[assignment] # the tests' own entry

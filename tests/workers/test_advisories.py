@@ -11,9 +11,9 @@ import pytest
 
 from sidelight.advisories import build
 from sidelight.errors import DatabaseError, UsageError
+from sidelight.fleet.advisory_file import AdvisoryFile
+from sidelight.fleet.settings import Settings
 from sidelight.model import Inventory, OperatingSystem, Package, Status
-from workers.advisories import Advisories
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +37,13 @@ def built(path: Path, *numbers: int) -> Path:
     return path
 
 
-def found(advisories: Advisories) -> list[str]:
+def found(advisories: AdvisoryFile) -> list[str]:
     return [finding.vulnerability[-1] for finding in advisories.match(HOST)]
 
 
 def test_a_new_database_is_picked_up_and_a_failed_build_changes_nothing(tmp_path: Path) -> None:
     path = built(tmp_path / "db", 1)
-    advisories = Advisories(replace(Settings(), advisories=str(path)))
+    advisories = AdvisoryFile(replace(Settings(), advisories=str(path)))
     assert found(advisories) == ["1"]
     built(path, 1, 2)
     assert found(advisories) == ["1", "2"]
@@ -55,7 +55,7 @@ def test_a_new_database_is_picked_up_and_a_failed_build_changes_nothing(tmp_path
 
 def test_threads_that_match_while_it_is_replaced_each_see_one_database(tmp_path: Path) -> None:
     path = built(tmp_path / "db", 1)
-    advisories = Advisories(replace(Settings(), advisories=str(path)))
+    advisories = AdvisoryFile(replace(Settings(), advisories=str(path)))
     seen: list[list[str]] = []
     stop = threading.Event()
 
@@ -78,8 +78,8 @@ def test_threads_that_match_while_it_is_replaced_each_see_one_database(tmp_path:
 
 def test_no_database_and_a_damaged_one_are_told_when_they_are_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        found(Advisories(Settings()))
-    advisories = Advisories(replace(Settings(), advisories=str(tmp_path / "db")))
+        found(AdvisoryFile(Settings()))
+    advisories = AdvisoryFile(replace(Settings(), advisories=str(tmp_path / "db")))
     with pytest.raises(DatabaseError):
         found(advisories)
     built(tmp_path / "db", 3)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from sidelight.errors import UsageError
-from sidelight.store import LIVE, State
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.settings_validation import LONGEST_COUNTDOWN
+from sidelight.fleet.stages.stage_runner import Next
+from sidelight.model import LIVE, State
 from workers import tasks
 from workers.app import COMPUTING, STAGE_OF, STAGES, WAITING, app, make_app, queue
-from workers.command import worker_command
-from workers.contradictions import LONGEST_COUNTDOWN
-from workers.holding import Next
-from workers.settings import Settings
+from workers.worker_command import worker_command
 
 
 def test_a_lost_worker_loses_no_message_and_no_result_is_kept() -> None:
@@ -71,7 +71,7 @@ def test_sqs_has_queues_for_what_is_on_demand_and_no_dots() -> None:
 @pytest.mark.parametrize(
     ("changes", "variable"),
     [
-        ({"visibility_seconds": 3600.0}, "VISIBILITY_SECONDS"),
+        ({"visibility_seconds": 2700.0}, "VISIBILITY_SECONDS"),
         ({"stage_seconds": 6 * 3600.0}, "VISIBILITY_SECONDS"),
         (
             {"broker_url": "sqs://", "budgets_url": "process", "visibility_seconds": 50_000.0},
@@ -118,6 +118,9 @@ def test_a_message_is_an_id_a_queue_and_a_priority(delay: float, countdown: floa
                 "priority": 0,
                 "countdown": countdown,
                 "ignore_result": True,
+                # A message cannot change a worker's limits.
+                "time_limit": None,
+                "soft_time_limit": None,
             },
         )
     ]

@@ -12,8 +12,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.workers.servers import free_port
-from workers.bucket import (
+from sidelight.fleet.rate_limit.slots import (
     ACTIVE,
     BURST,
     CUT_PAUSE,
@@ -27,6 +26,7 @@ from workers.bucket import (
     Bucket,
     LocalRate,
 )
+from tests.workers.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

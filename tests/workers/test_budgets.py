@@ -12,26 +12,36 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.errors import UsageError
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.errors import StoreError, UsageError
+from sidelight.fleet.rate_limit import limiter
+from sidelight.fleet.rate_limit.limiter import (
+    KEY,
+    TRIES,
+    FallingBack,
+    RateLimitedError,
+    RateLimits,
+    rate_for,
+)
+from sidelight.fleet.rate_limit.slots import LocalRate, Slot
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.settings_validation import refuse
+from sidelight.localcloud.conditions import KIND
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
+from sidelight.localcloud.rates import RATES
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store.stages import turn
+from sidelight.store.scans.account_limits import PlaceLimits
+from sidelight.store.scans.stages import turn
 from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
-from workers import budgets
-from workers.bucket import LocalRate, Slot
-from workers.budgets import KEY, TRIES, Budget, BudgetSpentError, FallingBack, rate_for
-from workers.contradictions import refuse
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-def still(**rates: float) -> tuple[Budget, list[float]]:
+def still(**rates: float) -> tuple[RateLimits, list[float]]:
     """A budget whose clock stands, and how long its callers slept."""
     slept: list[float] = []
-    return Budget(Settings(**rates), LocalRate(lambda: 9.0), slept.append), slept  # type: ignore[arg-type] # rates only
+    return RateLimits(Settings(**rates), LocalRate(lambda: 9.0), slept.append), slept  # type: ignore[arg-type] # rates only
 
 
 def test_one_account_does_not_slow_another() -> None:
@@ -46,7 +56,7 @@ def test_one_account_does_not_slow_another() -> None:
     assert len(slept) == busy
 
 
-def test_a_rate_of_nought_is_without_limit() -> None:
+def test_a_rate_of_zero_is_without_limit() -> None:
     budget, slept = still(get_per_second=0.0)
     for _ in range(5):
         budget.pace("1", "r").before("get")
@@ -60,7 +70,7 @@ def test_a_call_whose_turn_is_far_hands_its_message_back() -> None:
     pace = budget.pace("1", "r")
     for _ in range(4):
         pace.before("create")
-    with pytest.raises(BudgetSpentError, match="no create calls are left") as caught:
+    with pytest.raises(RateLimitedError, match="no create calls are left") as caught:
         pace.before("create")
     assert caught.value.delay == pytest.approx(4.4), "with slack in every second"
     assert len(slept) == 3
@@ -79,7 +89,7 @@ def test_a_call_that_wakes_late_does_not_come_beside_the_next() -> None:
 
     rate = LocalRate(lambda: now[0])
     settings = Settings(create_per_second=4.0)
-    pace = Budget(settings, rate, sleep, lambda: now[0]).pace("1", "r")
+    pace = RateLimits(settings, rate, sleep, lambda: now[0]).pace("1", "r")
     for _ in range(3):
         pace.before("create")
         calls.append(now[0])
@@ -103,7 +113,7 @@ def calls_with(delays: list[float]) -> list[float]:
         now[0] += seconds
 
     settings = Settings(create_per_second=4.0)
-    pace = Budget(settings, Slow(lambda: now[0]), sleep, lambda: now[0]).pace("1", "r")
+    pace = RateLimits(settings, Slow(lambda: now[0]), sleep, lambda: now[0]).pace("1", "r")
     calls = []
     while left:
         pace.before("create")
@@ -112,7 +122,7 @@ def calls_with(delays: list[float]) -> list[float]:
 
 
 def test_a_call_whose_slot_was_long_on_its_way_does_not_come_beside_the_next() -> None:
-    """The answer of whoever keeps the slots waits in a busy process; the sleep is exact."""
+    """The answer of the slots' keeper waits in a busy process; the sleep is exact."""
     # The third would have come at 9.75: its slot was 9.55. It has the next one: 9.825.
     assert calls_with([0.0, 0.0, 0.2, 0.0]) == pytest.approx([9.0, 9.275, 9.825])
 
@@ -138,7 +148,7 @@ def test_a_scan_does_not_begin_to_read_where_its_share_would_be_too_small() -> N
     assert isinstance(rate, LocalRate)
     rate._buckets[key].base = 9.0
     first.before("get")
-    with pytest.raises(BudgetSpentError, match="1 scans share 9 block reads a second"):
+    with pytest.raises(RateLimitedError, match="1 scans share 9 block reads a second"):
         second.admit()
 
 
@@ -179,7 +189,7 @@ def test_processes_of_one_redis_keep_to_one_rate_together(redis_url: str) -> Non
 
 def call_many(url: str, endpoint: str, snapshot: str, many: int) -> int:
     """Read one block many times, by four threads of this process; the calls that it took."""
-    from sidelight.aws.ebs import Options, SnapshotBlocks
+    from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
     from tests.aws.test_ebs import client
 
     class There:
@@ -189,10 +199,10 @@ def call_many(url: str, endpoint: str, snapshot: str, many: int) -> int:
             self.endpoint = endpoint
 
     settings = Settings(get_per_second=40.0)
-    pace = Budget(settings, rate_for(Settings(broker_url=url))).pace(
+    pace = RateLimits(settings, rate_for(Settings(broker_url=url))).pace(
         "1", "r", f"scan {os.getpid()}"
     )
-    blocks = SnapshotBlocks(snapshot, client(There(), "ebs"), Options(pace=pace))  # type: ignore[arg-type] # its endpoint is all that is used
+    blocks = SnapshotBlocks(snapshot, client(There(), "ebs"), EbsOptions(pace=pace))  # type: ignore[arg-type] # its endpoint is all that is used
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(blocks.fetch, [0] * many))
     return blocks.stats().get_calls
@@ -205,7 +215,8 @@ def test_the_cloud_never_sees_more_calls_than_the_budget(redis_url: str, tmp_pat
 
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * 4096)
-    with LocalCloud(tmp_path / "cloud") as cloud:
+    # Kind: the calls and throttles that are counted are to be our own and the plan's alone.
+    with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         instance = cloud.add_instance("web", [image])
         made = client(cloud, "ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance}
@@ -225,24 +236,27 @@ def test_the_cloud_never_sees_more_calls_than_the_budget(redis_url: str, tmp_pat
 @pytest.mark.services
 def test_a_storm_that_one_worker_meets_slows_the_others(redis_url: str, tmp_path: Path) -> None:
     """Half of all calls are throttled: together the workers go down, and then up again."""
-    from sidelight.aws.ebs import Options, SnapshotBlocks
+    from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
     from tests.aws.test_ebs import client
 
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * 4096)
     key = KEY.format(account="7", region="r", kind="get")
     one, other = rate_for(Settings(broker_url=redis_url)), rate_for(Settings(broker_url=redis_url))
-    with LocalCloud(tmp_path / "cloud") as cloud:
+    # Kind: the calls and throttles that are counted are to be our own and the plan's alone.
+    with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         instance = cloud.add_instance("web", [image])
         made = client(cloud, "ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance}
         )["Snapshots"][0]["SnapshotId"]
-        budget = Budget(Settings(), one, lambda _: None)
-        options = Options(pace=budget.pace("7", "r", "s"), sleep=lambda _: None)
+        budget = RateLimits(Settings(), one, lambda _: None)
+        options = EbsOptions(pace=budget.pace("7", "r", "s"), sleep=lambda _: None)
         blocks = SnapshotBlocks(made, client(cloud, "ebs"), options)
         blocks.fetch(0)
         assert other.load(key, 900.0).rate == 900.0
-        cloud.plan = FaultPlan([Rule(Kind.THROTTLE, "GetSnapshotBlock", probability=0.5)], seed=1)
+        cloud.plan = FaultPlan(
+            [Rule(FaultKind.THROTTLE, "GetSnapshotBlock", probability=0.5)], seed=1
+        )
         for _ in range(10):
             assert blocks.fetch(0)[:1] == b"x"
         stormy = other.load(key, 900.0).rate
@@ -259,7 +273,7 @@ def test_without_redis_a_process_keeps_to_a_part_of_the_rate(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = [50.0]
-    rate = FallingBack(budgets._client("redis://127.0.0.1:1/0"), lambda: clock[0])
+    rate = FallingBack(limiter._client("redis://127.0.0.1:1/0"), lambda: clock[0])
     waits = [rate.book("k", 10.0, "", None).wait for _ in range(3)]
     assert waits[2] == pytest.approx(2.2), "one a second of ten, with slack in each"
     assert caplog.text.count("does not answer") == 1, "not asked again for every call"
@@ -274,7 +288,7 @@ def test_without_redis_a_process_keeps_to_a_part_of_the_rate(
 def test_behind_sentinel_the_budget_outlives_its_master(
     secret: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(budgets, "ASK_AGAIN", 0.1)
+    monkeypatch.setattr(limiter, "ASK_AGAIN", 0.1)
     with watched(tmp_path, secret=secret) as ours:
         one, other = rate_for(ours.settings()), rate_for(ours.settings())
         one.throttled("before", 900.0)
@@ -338,3 +352,53 @@ def test_a_stage_is_told_what_it_has_waited_for() -> None:
     told = begun.paced
     elsewhere.before("describe")
     assert begun.paced == told
+
+
+def test_a_raised_quota_raises_the_default_rates_and_no_other() -> None:
+    asked: list[tuple[str, str]] = []
+    now = [0.0]
+
+    def quotas(account: str, region: str) -> PlaceLimits:
+        asked.append((account, region))
+        return PlaceLimits(get_quota=5000.0, list_quota=100.0)
+
+    def made(settings: Settings) -> RateLimits:
+        return RateLimits(
+            settings, LocalRate(lambda: 9.0), lambda _: None, lambda: now[0], quotas=quotas
+        )
+
+    budget = made(Settings())
+    assert budget.ceiling("1", "r", "get") == 4500
+    assert budget.ceiling("1", "r", "list") == 80
+    assert budget.ceiling("1", "r", "create") == Settings().create_per_second
+    assert asked == [("1", "r")], "remembered for a while"
+    now[0] += 3600
+    budget.ceiling("1", "r", "get")
+    assert len(asked) == 2
+    assert made(Settings(get_per_second=100.0)).ceiling("1", "r", "get") == 100
+    same = Settings(get_per_second=float(Settings().get_per_second))
+    assert made(same).ceiling("1", "r", "get") == 900, "chosen, though it is the default's number"
+    chosen = Settings.from_environment({"SIDELIGHT_GET_PER_SECOND": "900"})
+    assert made(chosen).ceiling("1", "r", "get") == 900
+    workers = Settings.from_environment(Settings(attempts=7).as_environment())
+    assert made(workers).ceiling("1", "r", "get") == 4500, "of a process that a command started"
+    workers = Settings.from_environment(chosen.as_environment())
+    assert made(workers).ceiling("1", "r", "get") == 900
+    assert made(Settings(get_per_second=0.0)).ceiling("1", "r", "get") == 0
+
+
+def test_rates_of_shared_buckets_are_at_most_half_of_what_aws_refills() -> None:
+    """So that the customer's own tools always have as much as we."""
+    refill = {rate.name: rate.refill for rate in RATES}
+    given = Settings()
+    assert given.create_per_second <= refill["CreateSnapshots"] / 2
+    assert given.delete_per_second <= refill["changes"] / 2
+    assert given.describe_per_second <= refill["describes"] / 2
+
+
+def test_a_store_that_does_not_answer_leaves_the_rates_of_the_settings() -> None:
+    def quotas(_account: str, _region: str) -> PlaceLimits:
+        raise StoreError("is locked")
+
+    budget = RateLimits(Settings(), LocalRate(lambda: 9.0), quotas=quotas)
+    assert budget.ceiling("1", "r", "get") == Settings().get_per_second

@@ -11,8 +11,8 @@ import pytest
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import Attachment
-from workers import wiring
-from workers.settings import Settings
+from sidelight.fleet import bootstrap
+from sidelight.fleet.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_worker_reads_them_as_it_is_told(
         environment | {"SIDELIGHT_STORE_URL": f"sqlite:///{tmp_path}/store.db"}
     )
     assert Settings.from_environment(settings.as_environment()) == settings
-    context = wiring.make_context(settings)
+    context = bootstrap.make_context(settings)
     with ImageFile(str(image)) as source:
         inventory = context.inspect([source], (Attachment("/dev/xvda"),))
     context.store.close()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.store import Scan, State
+from sidelight.fleet.stages import take_snapshots
+from sidelight.fleet.stages.poll_snapshots import AT_ONCE, look
+from sidelight.model import Scan, State
 from tests.workers.bench import KilledError, Mode, World
-from workers import steps
-from workers.looking import AT_ONCE, look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ def fleet(make_world: Callable[..., World]) -> World:
 
 
 def taken(world: World) -> World:
-    told = [steps.take_snapshots(world.context, scan.id) for scan in world.start()]
+    told = [take_snapshots.take_snapshots(world.context, scan.id) for scan in world.start()]
     assert [following is not None for following in told] == [True] + [False] * (len(told) - 1)
     world.queue.clear()
     world.trip.armed = True
@@ -63,10 +63,10 @@ def test_a_look_whose_message_was_lost_is_asked_for_by_the_next_scan(fleet: Worl
     first, *_ = fleet.store.scans.select()
     fleet.store.scans.fail(claimed(fleet, first.id), "is over", "INTERNAL_ERROR")
     while fleet.store.scans.get(first.id).state is not State.FAILED:
-        steps.delete_snapshots(fleet.context, first.id)
+        take_snapshots.delete_snapshots(fleet.context, first.id)
         fleet.clock.advance(2)
     (again,) = fleet.start()
-    following = steps.take_snapshots(fleet.context, again.id)
+    following = take_snapshots.take_snapshots(fleet.context, again.id)
     assert following is not None
     assert following.state is State.SNAPSHOTS_PENDING
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
-from dispatcher.embedded import Embedded
-from dispatcher.places import Wanted
-from dispatcher.schedule import Schedule
-from sidelight.advisories import Database, build
-from sidelight.store import State, Store
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.discovery.accounts import ScanScope
+from dispatcher.loop import DispatcherLoop
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.fleet.advisory_file import Opened
+from sidelight.fleet.settings import Settings
+from sidelight.model import State
+from sidelight.store import Store
 from tests.store.advising import inventory, kinds, package, scanned
 from tests.store.conftest import make_postgresql, postgresql
 from tests.workers.servers import wait_for
-from workers.advisories import Opened
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def built(path: Path, name: str, vulnerability: str, day: int) -> Path:
 def fill(store: Store, path: Path) -> None:
     """Machines with `a` and `b`, by the database of today."""
     store.migrate()
-    with Database.open(path) as database:
+    with AdvisoryDatabase.open(path) as database:
         for machine in MACHINES:
             scanned(store, Opened(database), inventory(package("a"), package("b")), machine)
 
@@ -80,18 +81,18 @@ def test_it_opens_and_closes_each_finding_once_though_a_worker_is_killed(
             settings, directory=tmp_path / "logs", environment=environment, concurrency=1,
             application="tests.workers.dying_reevaluation",
         ) as own:  # fmt: skip
-            control = Control(own.settings)
-            schedule = Schedule(control, Wanted(), Configuration())
+            control = FleetService(own.settings)
+            schedule = DispatcherLoop(control, ScanScope(), Configuration())
             schedule._reevaluate()
             assert store.reevaluation.pending() == 0, "the present one is the newest"
             coming.replace(present)
             schedule._reevaluate()
-            wait_for(mark.exists, "a worker amid the work")
+            wait_for(mark.exists, "a worker within the work")
             if killed == "worker":
                 wait_for(own.ended, "its end")
                 assert store.reevaluation.pending() > 0, "the rest is still to do"
                 own.revive()
-                control.reevaluate()  # as the dispatcher does each minute
+                control.reevaluator.ask()  # as the dispatcher does each minute
             # A process of a pool is missed at once: its message comes again by itself.
             wait_for(lambda: not store.reevaluation.pending(), "the findings by the new database")
             control.close()

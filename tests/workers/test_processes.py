@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from dispatcher.control import Control
-from dispatcher.eligibility import Configuration
-from dispatcher.embedded import Embedded
+from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.fleet_service import FleetService
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages.stage_runner import Next
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store import State
+from sidelight.model import State
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
 from workers.app import make_app
-from workers.command import ENVIRONMENT, worker_command
-from workers.holding import Next
-from workers.settings import Settings
 from workers.tasks import publish
+from workers.worker_command import ENVIRONMENT, worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.store import Scan
+    from sidelight.model import Scan
 
 __all__ = ["advisories", "image"]
 
@@ -48,24 +48,24 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalClou
         yield cloud
 
 
-def started(control: Control) -> list[Scan]:
+def started(control: FleetService) -> list[Scan]:
     (place,) = control.places((), ())
-    return control.start_scans(place, Configuration(), on_demand=True)
+    return control.scans.start_scans(place, Configuration(), on_demand=True)
 
 
 @contextmanager
-def fleet_on(settings: Settings, directory: Path, **options: Any) -> Iterator[Control]:
+def fleet_on(settings: Settings, directory: Path, **options: Any) -> Iterator[FleetService]:
     """Workers on a broker that is there already, and a dispatcher's hold on them."""
     options = {"concurrency": 1, **options}
     with Embedded(settings, directory=directory, broker=False, **options) as own:
-        control = Control(own.settings)
+        control = FleetService(own.settings)
         try:
             yield control
         finally:
             control.close()
 
 
-def finish(control: Control, scans: list[Scan]) -> None:
+def finish(control: FleetService, scans: list[Scan]) -> None:
     """Tick until all have ended, and look at what came of it."""
     until = time.monotonic() + 240
     for _ in control.wait([scan.id for scan in scans]):
@@ -241,7 +241,7 @@ def test_sigterm_hands_the_scan_being_read_to_another_worker_at_once(
     with Embedded(
         settings, directory=tmp_path, concurrency=1, environment=environment, application=STALLING
     ) as own:
-        control = Control(own.settings)
+        control = FleetService(own.settings)
         (scan,) = started(control)
         wait_for(stalled.exists, "an inspection")
         first = control.store.scans.get(scan.id)

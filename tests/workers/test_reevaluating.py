@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 from kombu.exceptions import OperationalError
 
-from dispatcher import control as controlling
-from dispatcher.eligibility import Configuration
-from dispatcher.on_demand import InProcess
-from dispatcher.places import Wanted
-from dispatcher.schedule import REEVALUATION_ASKED_EVERY, Schedule
-from sidelight.errors import DatabaseError
+from dispatcher.discovery.accounts import ScanScope
+from dispatcher.loop import REEVALUATION_ASKED_EVERY, DispatcherLoop
+from dispatcher.on_demand import LocalQueue, in_process
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.reevaluator import Reevaluator
+from sidelight.errors import BrokerError, DatabaseError
+from sidelight.fleet import bootstrap
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages import take_snapshots
 from sidelight.store import Store
 from tests.store.advising import REGION, Database, inventory, open_names, package, says, scanned
 from tests.workers.bench import Clock
-from workers import steps, tasks, wiring
-from workers.settings import Settings
+from workers import message_queue, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,14 +44,14 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 @pytest.fixture
 def worker(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Database], list[str]]:
     """Run the task in a worker that has this database; the regions it asks to go on for."""
-    real = wiring.make_context(Settings(store_url="sqlite://"), store=store)
+    real = bootstrap.make_context(Settings(store_url="sqlite://"), store=store)
     sent: list[str] = []
     monkeypatch.setattr(tasks, "publish_reevaluation", lambda _a, _s, region: sent.append(region))
 
     def run(database: Database) -> list[str]:
         sent.clear()
         context = replace(real, opened=lambda: database)
-        monkeypatch.setattr(wiring, "context", lambda: context)
+        monkeypatch.setattr(bootstrap, "context", lambda: context)
         tasks.reevaluate(REGION)
         return list(sent)
 
@@ -78,7 +80,7 @@ def test_a_worker_that_kept_the_older_file_changes_nothing(
 def test_what_takes_long_is_gone_on_with_after_the_scans_that_wait(
     store: Store, worker: Callable[[Database], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "REEVALUATE_SECONDS", -1.0)
+    monkeypatch.setattr(take_snapshots, "REEVALUATE_SECONDS", -1.0)
     newer, messages = says("b"), 1
     while worker(newer) == [REGION]:
         messages += 1
@@ -94,27 +96,19 @@ def test_a_database_that_cannot_be_opened_ends_the_task_alone(
         raise DatabaseError("is damaged")
 
     assert worker(says("a")) == []
-    context = replace(wiring.context(), opened=broken)
-    monkeypatch.setattr(wiring, "context", lambda: context)
+    context = replace(bootstrap.context(), opened=broken)
+    monkeypatch.setattr(bootstrap, "context", lambda: context)
     tasks.reevaluate(REGION)
     assert open_names(store) == {"a"}
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Regions whose workers the dispatcher asks."""
-    regions: list[str] = []
-    monkeypatch.setattr(
-        controlling, "publish_reevaluation", lambda _a, _s, region: regions.append(region)
-    )
-    return regions
-
-
 def test_the_dispatcher_asks_now_and_then_while_something_is_left(
-    store: Store, clock: Clock, asked: list[str]
+    store: Store, clock: Clock
 ) -> None:
-    control = InProcess(Settings(store_url="sqlite://"), store=store)
-    schedule = Schedule(control, Wanted(), Configuration())
+    queue = LocalQueue()
+    asked = queue.reevaluations
+    control = in_process(Settings(store_url="sqlite://"), store=store, queue=queue)
+    schedule = DispatcherLoop(control, ScanScope(), Configuration())
     schedule._reevaluate()
     assert asked == [], "nothing is left"
     newer = says("b")
@@ -132,12 +126,11 @@ def test_the_dispatcher_asks_now_and_then_while_something_is_left(
     assert asked == [REGION, REGION]
 
 
-def test_a_round_asks_everywhere_whether_there_is_a_new_database(
-    store: Store, asked: list[str]
-) -> None:
-    control = InProcess(Settings(store_url="sqlite://"), store=store)
-    control.reevaluate(everywhere=True)
-    assert asked == [REGION]
+def test_a_round_asks_everywhere_whether_there_is_a_new_database(store: Store) -> None:
+    queue = LocalQueue()
+    control = in_process(Settings(store_url="sqlite://"), store=store, queue=queue)
+    control.reevaluator.ask(everywhere=True)
+    assert queue.reevaluations == [REGION]
 
 
 def test_a_broker_that_does_not_answer_is_asked_another_time(
@@ -146,9 +139,11 @@ def test_a_broker_that_does_not_answer_is_asked_another_time(
     def refused(*_: object) -> None:
         raise OperationalError("no broker")
 
-    monkeypatch.setattr(controlling, "publish_reevaluation", refused)
-    control = InProcess(Settings(store_url="sqlite://"), store=store)
-    control.reevaluate(everywhere=True)
+    monkeypatch.setattr(message_queue, "publish_reevaluation", refused)
+    queue = message_queue.CeleryQueue(Settings(broker_url="memory://"))
+    with pytest.raises(BrokerError, match="no broker"):
+        queue.publish_reevaluation(REGION)
+    Reevaluator(store, Settings(), queue.publish_reevaluation).ask(everywhere=True)
 
 
 def test_the_message_waits_with_the_evaluations_of_its_region() -> None:

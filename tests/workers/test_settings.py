@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
+from dispatcher.cli.fleet.options import settings_of
 from sidelight.errors import UsageError
-from workers.settings import Settings
+from sidelight.fleet.settings import Settings, variables
+from sidelight.fleet.settings_validation import refuse
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -41,6 +46,103 @@ def test_a_switch_is_a_word(word: str) -> None:
 def test_what_cannot_be_is_wrong_usage_with_the_variables_name(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"SIDELIGHT_{name}: "):
         Settings.from_environment({f"SIDELIGHT_{name}": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("SIDELIGHT_USD_PERDAY", "SIDELIGHT_USD_PER_DAY"),
+        ("SIDELIGHT_STORE", "SIDELIGHT_STORE_URL"),
+        ("SIDELIGHT_ADVISORY", "SIDELIGHT_ADVISORIES"),
+        ("SIDELIGHT_", "docs/settings.md"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(
+    name: str, near: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^{name}: .*{near}"):
+        Settings.from_environment({name: ""})
+
+
+def test_what_kubernetes_says_of_services_is_no_setting() -> None:
+    Settings.from_environment(
+        {
+            "SIDELIGHT_METRICS_SERVICE_HOST": "10.0.0.1",
+            "SIDELIGHT_METRICS_SERVICE_PORT": "8417",
+            "SIDELIGHT_METRICS_SERVICE_PORT_HTTP": "8417",
+            "SIDELIGHT_METRICS_PORT": "tcp://10.0.0.1:8417",
+            "SIDELIGHT_METRICS_PORT_8417_TCP_ADDR": "10.0.0.1",
+            "SIDELIGHT_IMAGE": "sidelight",
+            "SIDELIGHT_TEST_KILL": "3",
+            "OTHER": "x",
+        }
+    )
+
+
+def test_options_win_over_the_environment_and_that_over_defaults() -> None:
+    environment = {"SIDELIGHT_CACHE_MIB": "512", "SIDELIGHT_IN_FLIGHT": "8"}
+    settings = Settings.from_environment(environment, cache_mib=999, in_flight=None)
+    assert (settings.cache_mib, settings.in_flight) == (999, 8)
+    assert Settings.from_environment({}, in_flight=None).in_flight == Settings().in_flight
+
+
+def test_the_options_of_every_command_are_merged_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDELIGHT_CACHE_MIB", "512")
+    monkeypatch.setenv("SIDELIGHT_IN_FLIGHT", "8")
+    monkeypatch.setenv("SIDELIGHT_CONTAINERS", "yes")
+    given = {"cache": 999, "in_flight": None, "containers": False, "fail_on": "high"}
+    settings = settings_of(given)
+    assert (settings.cache_mib, settings.in_flight, settings.containers) == (999, 8, True)
+
+
+@pytest.mark.parametrize("word", ["off", "OFF", "0", "0.0"])
+def test_the_cap_is_on_unless_it_is_turned_off(word: str) -> None:
+    assert Settings().usd_per_day > 0
+    assert Settings.from_environment({"SIDELIGHT_USD_PER_DAY": word}).usd_per_day == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["foo", "", "http://h/0", "redis:/h", "redis://h:port/0", "redis://h:99999/0", "redis://h:0/0",
+     "redis://h/abc", "redis:// h/0", "amqp://h", "sentinel://a:1/0;b:2", "postgresql://h/x"],
+)  # fmt: skip
+def test_a_url_that_cannot_be_a_brokers_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match=r"SIDELIGHT_BROKER_URL: .*is not a broker's URL"):
+        refuse(Settings(broker_url=url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://127.0.0.1:6379/0", "redis://", "rediss://u:p@h:6379/0?ssl_cert_reqs=required",
+     "sentinel://:p@a:26379/0;sentinel://b:26379", "memory://", "redis://[::1]:6379/1"],
+)  # fmt: skip
+def test_the_urls_of_brokers_are_taken(url: str) -> None:
+    refuse(Settings(broker_url=url, sentinel_master="m"))
+
+
+def test_a_refused_url_does_not_show_its_password() -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse(Settings(broker_url="redis://me:secret@h:port/0"))
+    assert "secret" not in str(refused.value)
+
+
+def test_the_page_of_settings_lists_each_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines()
+            if line.startswith("| `SIDELIGHT_")]  # fmt: skip
+    listed = {row[0]: row[1] for row in rows}
+    assert set(variables()) == set(listed) - {"SIDELIGHT_TEST_…"}
+    for row in rows:
+        assert row[-1], f"{row[0]} has no meaning"
+    for field in fields(Settings):
+        shown = listed["SIDELIGHT_" + field.name.upper()]
+        default = field.default
+        expected = (
+            {True: "yes", False: "no"}[default]
+            if isinstance(default, bool)
+            else (f"{default:g}" if isinstance(default, float) else str(default))
+        )
+        assert shown == expected, field.name
 
 
 def test_advisories_have_to_be_named() -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from sidelight.localcloud.faults import FaultPlan, Kind, Rule
+from sidelight.fleet.settings import Settings
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.servers import client, free_port, server
 from tests.workers.test_processes import cloud, finish, fleet_on, started
 from workers.app import STAGES, queues
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +50,12 @@ def test_a_fleet_over_sqs(
         for name in queues(STAGES, [""], settings):
             url = sqs.create_queue(QueueName=f"ours-{name}")["QueueUrl"]
             prefix = url.removesuffix(name)
+            # None of these ends a worker, and none is left at the end.
+            for bad in ("not json", "bm90IGpzb24=", "7", "{}", '{"properties": []}', "[" * 9000):
+                sqs.send_message(QueueUrl=url, MessageBody=bad)
         settings = replace(settings, sqs_prefix=prefix)
     # kombu alone ends a worker at the first of these.
-    cloud.plan = FaultPlan([Rule(Kind.UNAVAILABLE, "sqs:ReceiveMessage", nth=(3, 4, 9, 10))])
+    cloud.plan = FaultPlan([Rule(FaultKind.UNAVAILABLE, "sqs:ReceiveMessage", nth=(3, 4, 9, 10))])
     with ExitStack() as stack:
         stack.enter_context(server(tmp_path / "redis", [f"port {port}"], probe=client(port)))
         control = stack.enter_context(fleet_on(settings, tmp_path, concurrency=2))

@@ -6,6 +6,7 @@ import itertools
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,16 +14,16 @@ import pytest
 from sidelight.aws.ec2 import SnapshotInfo
 from sidelight.disk import Attachment
 from sidelight.errors import AccessDeniedError, SourceError, ThrottledError
-from sidelight.model import Inventory, OperatingSystem, Status
-from sidelight.store import LIVE, State
+from sidelight.fleet.rate_limit.limiter import RateLimitedError
+from sidelight.fleet.snapshot_ownership import description
+from sidelight.fleet.stages import take_snapshots
+from sidelight.model import LIVE, Inventory, OperatingSystem, State, Status
 from tests.workers.bench import ACCOUNT, REGION, KilledError, Mode, World
-from workers import steps
-from workers.budgets import BudgetSpentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sidelight.store import Scan
+    from sidelight.model import Scan
 
 
 def only(world: World) -> Scan:
@@ -75,16 +76,16 @@ def test_the_intent_is_committed_before_the_call(world: World) -> None:
     world.trip.decide = lambda _, name: Mode.KILL_BEFORE if name == "ec2.create_snapshots" else None
     world.trip.armed = True
     with pytest.raises(BaseException, match="create_snapshots"):
-        steps.take_snapshots(world.context, only(world).id)
+        take_snapshots.take_snapshots(world.context, only(world).id)
     assert only(world).state is State.SNAPSHOTTING
 
 
 def test_waiting_is_one_describe_and_holds_no_worker(world: World) -> None:
     world.start()
-    steps.take_snapshots(world.context, only(world).id)
+    take_snapshots.take_snapshots(world.context, only(world).id)
     world.clock.advance(2)
     world.trip.armed = True
-    following = steps.await_snapshots(world.context, only(world).id)
+    following = take_snapshots.await_snapshots(world.context, only(world).id)
     assert world.trip.seen.count("ec2.describe_by_id") == 1
     assert following is not None
     assert (following.state, following.delay) == (State.SNAPSHOTS_PENDING, 10.0)
@@ -94,27 +95,37 @@ def test_waiting_is_one_describe_and_holds_no_worker(world: World) -> None:
 def test_a_stage_delivered_twice_does_nothing_the_second_time(world: World) -> None:
     world.start()
     scan_id = only(world).id
-    steps.take_snapshots(world.context, scan_id)
+    take_snapshots.take_snapshots(world.context, scan_id)
     world.clock.advance(60)
-    for step in (steps.await_snapshots, steps.inspect, steps.evaluate, steps.delete_snapshots):
+    for step in (
+        take_snapshots.await_snapshots,
+        take_snapshots.inspect,
+        take_snapshots.evaluate,
+        take_snapshots.delete_snapshots,
+    ):
         following = step(world.context, scan_id)
         assert step(world.context, scan_id) is None
     assert following is None
-    assert steps.take_snapshots(world.context, scan_id) is None
+    assert take_snapshots.take_snapshots(world.context, scan_id) is None
     assert only(world).state is State.DONE
     assert world.ec2.created == 2
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("code", "state", "reason"),
     [
-        ("InvalidInstanceID.NotFound", "RESOURCE_TERMINATED"),
-        ("IncorrectState", "RESOURCE_TERMINATED"),
-        ("InternalError", "INTERNAL_ERROR"),
+        ("InvalidInstanceID.NotFound", "", "RESOURCE_TERMINATED"),
+        ("IncorrectState", "terminated", "RESOURCE_TERMINATED"),
+        ("IncorrectInstanceState", "shutting-down", "RESOURCE_TERMINATED"),
+        ("IncorrectState", "running", "INTERNAL_ERROR"),
+        ("InternalError", "terminated", "INTERNAL_ERROR"),
     ],
 )
-def test_a_refused_creation_ends_with_its_reason(world: World, code: str, reason: str) -> None:
+def test_a_refused_creation_ends_with_its_reason(
+    world: World, code: str, state: str, reason: str
+) -> None:
     world.ec2.refuse[world.instances[0].id] = code
+    world.ec2.instance_states[world.instances[0].id] = state
     world.start()
     world.run()
     covered = world.store.fleet.coverage()[0]
@@ -124,6 +135,7 @@ def test_a_refused_creation_ends_with_its_reason(world: World, code: str, reason
 
 def test_a_terminated_instance_is_not_tried_again(world: World) -> None:
     world.ec2.refuse[world.instances[0].id] = "InvalidInstanceID.NotFound"
+    world.ec2.instance_states[world.instances[0].id] = "terminated"
     world.trip.armed = True
     world.start()
     world.run()
@@ -135,7 +147,7 @@ def test_a_busy_volume_is_waited_for_and_counts_as_no_failure(world: World) -> N
     world.ec2.refuse[instance] = "ConcurrentSnapshotLimitExceeded"
     world.start()
     for _ in range(10):
-        steps.take_snapshots(world.context, only(world).id)
+        take_snapshots.take_snapshots(world.context, only(world).id)
         world.clock.advance(120)
     assert only(world).state is State.SNAPSHOTTING
     del world.ec2.refuse[instance]
@@ -172,9 +184,9 @@ def test_a_snapshot_that_is_never_completed_is_given_up(make_world: Callable[...
 
 def test_a_snapshot_that_somebody_deleted_ends_the_scan(world: World) -> None:
     world.start()
-    steps.take_snapshots(world.context, only(world).id)
+    take_snapshots.take_snapshots(world.context, only(world).id)
     world.clock.advance(60)
-    steps.await_snapshots(world.context, only(world).id)
+    take_snapshots.await_snapshots(world.context, only(world).id)
     world.ec2.snapshots.popitem()
     world.run()
     assert only(world).state is State.FAILED
@@ -209,7 +221,7 @@ def test_a_defect_of_ours_ends_one_scan_and_leaves_no_snapshot(world: World) -> 
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.FAILED])
-def test_a_reader_keeps_nothing_that_is_read_whoever_deletes_the_snapshots(
+def test_a_reader_keeps_nothing_that_is_read_when_another_deletes_the_snapshots(
     make_world: Callable[..., World], status: Status
 ) -> None:
     world = make_world(block_cache="/somewhere")
@@ -220,7 +232,7 @@ def test_a_reader_keeps_nothing_that_is_read_whoever_deletes_the_snapshots(
     while only(world).state is not State.READING:
         world._work()
     assert not forgotten
-    assert steps.inspect(world.context, only(world).id) is not None
+    assert take_snapshots.inspect(world.context, only(world).id) is not None
     assert forgotten == sorted(world.ec2.snapshots)
 
 
@@ -234,10 +246,10 @@ def test_what_a_reader_paid_for_that_came_too_late_is_told_as_well(world: World)
     def slow(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
         # A frozen machine: no heartbeat, and the lease ends.
         world.clock.advance(world.context.settings.lease_seconds + 1)
-        assert steps.inspect(replace(world.context, inspect=inspect), scan.id) is not None
+        assert take_snapshots.inspect(replace(world.context, inspect=inspect), scan.id) is not None
         return inspect(sources, attachments)
 
-    assert steps.inspect(replace(world.context, inspect=slow), scan.id) is None
+    assert take_snapshots.inspect(replace(world.context, inspect=slow), scan.id) is None
     assert only(world).state is State.EVALUATING
     assert world.store.costs.of([scan.id])[scan.id].get_calls == 4
 
@@ -249,7 +261,7 @@ def test_what_kills_its_workers_ends_also_where_budgets_hand_it_back_in_between(
 
     def deadly(scan: Scan, snapshot_id: str) -> Any:
         if next(turns) % 2:
-            raise BudgetSpentError("no get calls are left", where="get", delay=1)
+            raise RateLimitedError("no get calls are left", where="get", delay=1)
         opened(scan, snapshot_id)
         raise KilledError
 
@@ -268,9 +280,10 @@ def test_two_calls_snapshots_are_not_mixed(world: World) -> None:
     assert scan is not None
     world.store.scans.intend(scan)
     tags = world.context.tags(scan.id)
-    world.ec2.create_snapshots(scan.instance, tags, "first")
-    world.clock.advance(3)
-    world.ec2.create_snapshots(scan.instance, tags, "second")
+    for lease in ("first", "second"):
+        text = description(scan.id, scan.instance, "here", lease)
+        world.ec2.create_snapshots(scan.instance, tags, text)
+        world.clock.advance(3)
     world.clock.advance(120)
     world.run()
     assert only(world).state is State.DONE
@@ -303,6 +316,25 @@ def test_a_call_whose_snapshots_are_listed_one_after_the_other_is_waited_for(
     assert not world.ec2.snapshots
 
 
+def test_a_second_snapshot_by_a_calls_own_description_is_not_read(world: World) -> None:
+    """Anyone who may create and tag can copy the text of ours. It is deleted with the others."""
+    world.trip.decide = lambda _, name: Mode.FAIL_AFTER if name == "ec2.create_snapshots" else None
+    world.trip.armed = True
+    world.start()
+    take_snapshots.take_snapshots(world.context, only(world).id)
+    made = world.ec2.snapshots["snap-00000000000000001"]
+    assert made.started_at is not None
+    later = replace(made, id="snap-0forged", started_at=made.started_at + timedelta(seconds=1))
+    world.ec2.snapshots[later.id] = later
+    world.trip.armed = False
+    world.run()
+    assert only(world).state is State.DONE
+    assert sorted(source.name for source in world.sources) == [
+        "snap-00000000000000001", "snap-00000000000000002",
+    ]  # fmt: skip
+    assert not world.ec2.snapshots
+
+
 def test_strangers_snapshots_are_left_alone(world: World) -> None:
     stranger = SnapshotInfo("snap-stranger", "vol-0-0", "completed")
     other = replace(
@@ -319,7 +351,7 @@ def test_strangers_snapshots_are_left_alone(world: World) -> None:
     assert set(world.ec2.snapshots) == {"snap-stranger", "snap-other"}
 
 
-def test_a_machine_that_was_mended_closes_its_findings(world: World) -> None:
+def test_a_machine_that_was_fixed_closes_its_findings(world: World) -> None:
     world.start()
     world.run()
     world.version = "2.0"
@@ -332,9 +364,9 @@ def test_the_heartbeat_outlives_the_lease(make_world: Callable[..., World]) -> N
     """A stage longer than its lease keeps the scan: the lease is renewed beside it."""
     world = make_world(lease_seconds=0.03)
     world.start()
-    steps.take_snapshots(world.context, only(world).id)
+    take_snapshots.take_snapshots(world.context, only(world).id)
     world.clock.advance(60)
-    steps.await_snapshots(world.context, only(world).id)
+    take_snapshots.await_snapshots(world.context, only(world).id)
     beats = threading.Semaphore(0)
     renew = world.store.scans.renew
 
@@ -352,7 +384,7 @@ def test_the_heartbeat_outlives_the_lease(make_world: Callable[..., World]) -> N
         return inspect(sources, attachments)  # type: ignore[arg-type] # as given
 
     context = replace(world.context, inspect=slow)  # type: ignore[arg-type] # as inspect
-    assert steps.inspect(context, only(world).id) is not None
+    assert take_snapshots.inspect(context, only(world).id) is not None
     assert only(world).state is State.EVALUATING
 
 
@@ -388,15 +420,15 @@ def test_with_the_days_dollars_spent_new_scans_wait(make_world: Callable[..., Wo
     first, second = world.start()
     world.queue.clear()
     while world.store.scans.get(first.id).state is not State.DONE:
-        step = steps.STEPS[world.store.scans.get(first.id).state]
+        step = take_snapshots.STEPS[world.store.scans.get(first.id).state]
         step(world.context, first.id)
         world.clock.advance(60)
-    following = steps.take_snapshots(world.context, second.id)
+    following = take_snapshots.take_snapshots(world.context, second.id)
     assert following is not None
-    assert (following.state, following.delay) == (State.NEW, steps.AFTER_SPENT)
+    assert (following.state, following.delay) == (State.NEW, take_snapshots.AFTER_SPENT)
     assert world.ec2.created == 2
     world.clock.advance(86400)
-    steps.take_snapshots(world.context, second.id)
+    take_snapshots.take_snapshots(world.context, second.id)
     assert world.ec2.created == 4
 
 
@@ -409,13 +441,13 @@ def test_a_scan_that_waited_for_a_day_spends_that_days_dollars(
     for scan in (first, second):
         world.clock.advance(86400)
         while (present := world.store.scans.get(scan.id)).state is not State.DONE:
-            steps.STEPS[present.state](world.context, scan.id)
+            take_snapshots.STEPS[present.state](world.context, scan.id)
             world.clock.advance(60)
-    following = steps.take_snapshots(world.context, third.id)
+    following = take_snapshots.take_snapshots(world.context, third.id)
     assert following is not None
-    assert following.delay == steps.AFTER_SPENT
+    assert following.delay == take_snapshots.AFTER_SPENT
     world.clock.advance(86400)
-    steps.take_snapshots(world.context, third.id)
+    take_snapshots.take_snapshots(world.context, third.id)
     assert world.ec2.created == 6
 
 
@@ -424,17 +456,17 @@ def test_however_many_wait_for_room_they_do_not_all_ask_every_minute(
 ) -> None:
     world = make_world(machines=3, snapshots_in_flight=2)
     first, second, third = world.start()
-    steps.take_snapshots(world.context, first.id)
-    following = steps.take_snapshots(world.context, second.id)
+    take_snapshots.take_snapshots(world.context, first.id)
+    following = take_snapshots.take_snapshots(world.context, second.id)
     assert following is not None
     assert following.delay == 40.0
     many = [(ACCOUNT, REGION, f"i-of-a-large-fleet-{number}") for number in range(3998)]
     world.store.scans.create(many, "here")
-    following = steps.take_snapshots(world.context, third.id)
+    following = take_snapshots.take_snapshots(world.context, third.id)
     assert following is not None
-    assert following.delay == 4000 / steps.ASKING
+    assert following.delay == 4000 / take_snapshots.ASKING
     # One that is asked for on demand waits for others of its kind alone.
-    world.store.publications.hasten([third.id], 0)
-    following = steps.take_snapshots(world.context, third.id)
+    world.store.publications.prioritise([third.id], 0)
+    following = take_snapshots.take_snapshots(world.context, third.id)
     assert following is not None
     assert (following.priority, following.delay) == (0, 40.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sidelight.disk.lvm import segments
 from sidelight.disk.lvm.layout import SECTOR
 from sidelight.disk.lvm.mapping import MappedSource
-from sidelight.disk.lvm.physical import Metadata, newest, read_label, read_metadata
+from sidelight.disk.lvm.physical import Metadata, Texts, newest, read_label, read_metadata
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
 from sidelight.errors import (
     DamagedError,
@@ -62,14 +62,14 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
     members = [volume for _, volume in found.values()]
     for volume in members:
         volume.source.prefetch([(start, SECTOR) for start, _ in volume.areas])
-    known: dict[bytes, Metadata] = {}
+    known = Texts()
     texts = [text for volume in members for text in read_metadata(volume, problems, known)]
     volumes: list[LogicalVolume] = []
     names: set[str] = set()
     groups = newest(texts)
     _note_strays(members, groups, problems)
     for metadata in groups:
-        group = Group(metadata, {uuid: v.source for uuid, (_, v) in found.items()}, problems)
+        group = VolumeGroup(metadata, {uuid: v.source for uuid, (_, v) in found.items()}, problems)
         if metadata.name in names:
             what = f"a second volume group {metadata.name!r} (id {metadata.id})"
             problems.append(Problem(metadata.origin, what))
@@ -102,7 +102,7 @@ class _Built:
     on: set[str] = field(default_factory=set)
 
 
-class Group:
+class VolumeGroup:
     """One volume group, its volumes built where they are asked for."""
 
     def __init__(

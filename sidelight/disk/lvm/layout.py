@@ -38,6 +38,8 @@ RAW_LOCATION = struct.Struct("<QQII")
 RAW_IGNORED = 1
 
 MAX_TEXT = 16 << 20
+MAX_TEXTS_READ = 512 << 20  # bytes of all members together
+MAX_TEXTS_PARSED = 8 << 20  # of those that differ
 
 _CRC_START = 0xF597A6CF
 

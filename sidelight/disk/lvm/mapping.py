@@ -29,6 +29,10 @@ class Segment(Protocol):
     def size(self) -> int:
         """Bytes."""
 
+    @property
+    def areas(self) -> tuple[BlockSource | str | None, ...]:
+        """What it lies on."""
+
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """Where these bytes (relative to the segment) are."""
 
@@ -41,6 +45,11 @@ class Linear:
     size: int
     target: BlockSource | str | None
     offset: int = 0
+
+    @property
+    def areas(self) -> tuple[BlockSource | str | None, ...]:
+        """The one."""
+        return (self.target,)
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """One piece."""
@@ -55,6 +64,11 @@ class Striped:
     size: int
     targets: tuple[tuple[BlockSource | str, int], ...]
     stripe: int
+
+    @property
+    def areas(self) -> tuple[BlockSource | str | None, ...]:
+        """All of its targets."""
+        return tuple(target for target, _ in self.targets)
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """A piece for each stripe touched."""
@@ -78,6 +92,8 @@ class MappedSource:
         self._starts = [segment.start for segment in self.segments]
         self.size = max((item.start + item.size for item in self.segments), default=0)
         self.unit = _unit(self.segments)
+        # Known once: volumes lie on each other, and one may be met by very many ways.
+        self.whole = all(map(_is_there, (area for part in self.segments for area in part.areas)))
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes of the members."""
@@ -141,3 +157,10 @@ def _unit(segments: Iterable[Segment]) -> int:
             return 0
         units.add(unit)
     return units.pop() if len(units) == 1 else 0
+
+
+def _is_there(area: BlockSource | str | None) -> bool:
+    """Whether no member of an area is missing, nor of the volume that it is."""
+    if isinstance(area, MappedSource):
+        return area.whole
+    return not isinstance(area, str)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from sidelight.disk.lvm import layout
 from sidelight.disk.lvm.text import Section, parse
-from sidelight.errors import DamagedError, FormatError, NotRecognisedError, SidelightError
+from sidelight.errors import (
+    DamagedError,
+    FormatError,
+    LimitError,
+    NotRecognisedError,
+    SidelightError,
+)
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -76,22 +82,49 @@ def _header(source: BlockSource, raw: bytes, offset: int) -> PhysicalVolume:
     return PhysicalVolume(source, text, tuple(lists[1][: layout.MAX_AREAS]), used)
 
 
-def read_metadata(
-    volume: PhysicalVolume, problems: list[Problem], known: dict[bytes, Metadata]
-) -> list[Metadata]:
-    """The text of each of a member's metadata areas. Damage is a Problem.
+class Texts:
+    """The metadata texts of one machine's members, each parsed once.
 
-    All members of a group carry the same text: `known` has those that were parsed before.
+    All members of a group carry the same text. Members may overlap on the disk, so that what all
+    of them claim together is bounded and not only what one does.
     """
+
+    def __init__(self) -> None:
+        """None is known yet."""
+        self._known: dict[bytes, Metadata] = {}
+        self._read_left = layout.MAX_TEXTS_READ
+        self._parse_left = layout.MAX_TEXTS_PARSED
+
+    def read(self, source: BlockSource, start: int, size: int, where: str) -> Metadata | None:
+        """The text of a metadata area; None where it holds none.
+
+        Raises LimitError, DamagedError, FormatError, SourceError.
+        """
+        if self._read_left <= 0:
+            what = f"more than {layout.MAX_TEXTS_READ >> 20} MiB of LVM2 metadata"
+            raise LimitError(f"{what}: this text is not read")
+        data = _text(source, start, size)
+        if data is None:
+            return None
+        self._read_left -= len(data)
+        if data not in self._known:
+            self._parse_left -= len(data)
+            if self._parse_left < 0:
+                what = f"more than {layout.MAX_TEXTS_PARSED >> 20} MiB of different LVM2 metadata"
+                raise LimitError(f"{what}: this text is not read")
+            self._known[data] = _group(parse(data), where)
+        return self._known[data]
+
+
+def read_metadata(volume: PhysicalVolume, problems: list[Problem], texts: Texts) -> list[Metadata]:
+    """The text of each of a member's metadata areas. Damage is a Problem."""
     found = []
     for start, size in volume.areas:
         where = f"{volume.source.name}: LVM2 metadata area at {start}"
         try:
-            data = _text(volume.source, start, size)
-            if data is not None:
-                if data not in known:
-                    known[data] = _group(parse(data), where)
-                found.append(known[data])
+            text = texts.read(volume.source, start, size, where)
+            if text is not None:
+                found.append(text)
         except SidelightError as error:
             problems.append(Problem(where, error.what))
     return found

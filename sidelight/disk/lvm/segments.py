@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sidelight.disk.lvm.layout import SECTOR
 from sidelight.disk.lvm.mapping import Linear, MappedSource, Striped
@@ -12,7 +12,6 @@ from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from sidelight.blocks import BlockSource
-    from sidelight.disk.lvm.groups import Group
     from sidelight.disk.lvm.mapping import Segment
     from sidelight.disk.lvm.text import Scalar, Section
 
@@ -27,6 +26,19 @@ MAX_STRIPES = 128
 RAID = struct.Struct("<4sIIIQQQ")
 RAID_MAGIC = b"DmRd"
 RECOVERED = (1 << 64) - 1
+
+
+class Members(Protocol):
+    """What of a volume group its segments need: its extent's bytes and the devices below."""
+
+    problems: list[Problem]
+
+    @property
+    def extent(self) -> int:
+        """An extent's size in bytes."""
+
+    def target(self, name: str, extent: int, on: set[str]) -> tuple[BlockSource | str, int]:
+        """A member's device, or why there is none, and the offset of an extent on it."""
 
 
 class Leg(NamedTuple):
@@ -47,7 +59,7 @@ def checked(size: int, where: str) -> int:
     return size
 
 
-def decode(group: Group, segment: Section, where: str, on: set[str]) -> Segment:
+def decode(group: Members, segment: Section, where: str, on: set[str]) -> Segment:
     """One segment. Adds the names of the members it lies on to `on`.
 
     Raises UnsupportedError for a type that is not read, DamagedError, SourceError.
@@ -82,7 +94,7 @@ def _areas(values: list[Scalar], where: str) -> list[tuple[str, int]]:
 
 
 def _striped(  # noqa: PLR0913, PLR0917 -- the segment's own fields
-    group: Group, segment: Section, where: str, on: set[str], start: int, size: int
+    group: Members, segment: Section, where: str, on: set[str], start: int, size: int
 ) -> Segment:
     areas = _areas(segment.words("stripes"), where)
     targets = tuple(group.target(name, extent, on) for name, extent in areas)
@@ -95,7 +107,7 @@ def _striped(  # noqa: PLR0913, PLR0917 -- the segment's own fields
 
 
 def _mirrored(  # noqa: PLR0913, PLR0917 -- the segment's own fields
-    group: Group, segment: Section, where: str, on: set[str], start: int, size: int
+    group: Members, segment: Section, where: str, on: set[str], start: int, size: int
 ) -> Segment:
     """The best of the copies, all of whose members are there; else the best there is."""
     legs: list[Leg] = []
@@ -119,7 +131,7 @@ def _mirrored(  # noqa: PLR0913, PLR0917 -- the segment's own fields
     return Linear(start, size, best.target, best.offset)
 
 
-def _settle(group: Group, legs: list[Leg], where: str) -> None:
+def _settle(group: Members, legs: list[Leg], where: str) -> None:
     """Note where the copy that will be read may be behind the others."""
     usable = [leg for leg in legs if leg.whole]
     if usable and not any(leg.good for leg in usable):
@@ -130,20 +142,10 @@ def _whole(target: BlockSource | str) -> bool:
     """Whether no member of an area is missing."""
     if isinstance(target, str):
         return False
-    if not isinstance(target, MappedSource):
-        return True
-    for segment in target.segments:
-        targets = (
-            [target for target, _ in segment.targets]
-            if isinstance(segment, Striped)
-            else [getattr(segment, "target", None)]
-        )
-        if not all(item is None or _whole(item) for item in targets):
-            return False
-    return True
+    return target.whole if isinstance(target, MappedSource) else True
 
 
-def _state(group: Group, meta: str, order: int) -> tuple[bool, int]:
+def _state(group: Members, meta: str, order: int) -> tuple[bool, int]:
     """Whether a raid1 image is in step, and its count of events, from its rmeta volume."""
     try:
         source, offset = group.target(meta, 0, set())

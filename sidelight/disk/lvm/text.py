@@ -14,11 +14,15 @@ Scalar = str | int | float
 Value = "Scalar | list[Scalar] | Section"
 
 MAX_DEPTH = 16
-MAX_TOKENS = 2_000_000
+# Of one text, with its comments and escapes. That of a group with as many volumes as are looked
+# at, 4,096, has some 430,000 words; most have a few thousand.
+MAX_TOKENS = 500_000
+MAX_VALUES = 4096  # of one list: a segment lists two for a stripe, and of tags there are few
 
+# Possessive: a string that is given back piece by piece costs memory for each of its characters.
 _TOKEN = re.compile(
     r"""[\s,]+|\#[^\n]*
-    |(?P<string>"(?:[^"\\]|\\.)*")
+    |(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")
     |(?P<sign>[{}\[\]=])
     |(?P<word>[^\s{}\[\]=,"\#]+)""",
     re.VERBOSE | re.DOTALL,
@@ -97,12 +101,14 @@ def _value(tokens: Iterator[tuple[int, str]]) -> Scalar | list[Scalar]:
         if item == "]":
             return values
         values.append(_scalar(at, item))
+        if len(values) > MAX_VALUES:
+            raise LimitError(f"the list at {offset} has more than {MAX_VALUES} values")
     raise DamagedError(f"the list at {offset} has no end")
 
 
 def _scalar(offset: int, word: str) -> Scalar:
     if word.startswith('"'):
-        return _ESCAPE.sub(r"\1", word[1:-1])
+        return _ESCAPE.sub(r"\1", word[1:-1]) if "\\" in word else word[1:-1]
     if not word or word in "{}[]=":
         raise DamagedError(f"no value at {offset}")
     if word.lstrip("-").isdecimal() and word.isascii() and len(word) <= 20:
@@ -116,9 +122,13 @@ def _tokens(text: str) -> Iterator[tuple[int, str]]:
         match = _TOKEN.match(text, position)
         if match is None:
             raise DamagedError(f"cannot be understood at {position}")
-        position = match.end()
-        if match.lastgroup is not None:
+        start, position = position, match.end()
+        kind = match.lastgroup
+        if kind == "string":
+            count += text.count("\\", start, position)
+        if kind is not None or text[start] == "#":
             count += 1
-            if count > MAX_TOKENS:
-                raise LimitError(f"more than {MAX_TOKENS} words")
-            yield match.start(), match.group()
+        if count > MAX_TOKENS:
+            raise LimitError(f"more than {MAX_TOKENS} words, comments and escapes")
+        if kind is not None:
+            yield start, match.group()

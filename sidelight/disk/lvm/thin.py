@@ -22,7 +22,7 @@ CACHED_NODES = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ThinNode:
     """One block of a B-tree: values by ascending keys."""
 
     leaf: bool
@@ -37,7 +37,7 @@ class ThinPool:
         """Read the superblock. Raises NotRecognisedError, DamagedError, SourceError."""
         self.data = data
         self._metadata = metadata
-        self._nodes: OrderedDict[int, Node] = OrderedDict()
+        self._nodes: OrderedDict[int, ThinNode] = OrderedDict()
         raw = self._block(0)
         fields = layout.SUPERBLOCK.unpack_from(raw)
         crc, flags, _, _, magic, version, _, self.transaction, _ = fields
@@ -89,7 +89,7 @@ class ThinPool:
             where=self._metadata.name,
         )
 
-    def _node(self, number: int) -> Node:
+    def _node(self, number: int) -> ThinNode:
         node = self._nodes.get(number)
         if node is None:
             node = self._nodes[number] = self._decode(number)
@@ -99,7 +99,7 @@ class ThinPool:
             self._nodes.move_to_end(number)
         return node
 
-    def _decode(self, number: int) -> Node:
+    def _decode(self, number: int) -> ThinNode:
         raw = self._block(number)
         crc, flags, own, count, room, size, _ = layout.NODE.unpack_from(raw)
         where = f"{self._metadata.name}: thin-pool block {number}"
@@ -112,7 +112,7 @@ class ThinPool:
         values = struct.unpack_from(f"<{count}Q", raw, layout.NODE.size + room * 8)
         if any(a >= b for a, b in pairwise(keys)):
             raise DamagedError("the keys are not in order", where=where)
-        return Node(flags & layout.LEAF != 0, keys, values)
+        return ThinNode(flags & layout.LEAF != 0, keys, values)
 
     def _block(self, number: int) -> bytes:
         if (number + 1) * layout.BLOCK > self._metadata.size:

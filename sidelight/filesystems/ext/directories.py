@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, windows
+from sidelight.blocks.scatter_read import as_rows, windows
 from sidelight.errors import FormatError
+from sidelight.filesystems import protocol
 from sidelight.filesystems.crc32c import advance, all_are, crc32c, crc32c_pieces
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.dirents import (
     LOCKSTEP,
-    Region,
+    DirentArea,
     decode_blocks,
     decode_each,
     decode_region,
 )
 from sidelight.filesystems.ext.inline import inline_parts
-from sidelight.filesystems.ext.mapping import single_runs
-from sidelight.filesystems.protocol import Kind
-from sidelight.filesystems.uncollected import uncollected
+from sidelight.filesystems.ext.mapping import EVERY_BLOCK, single_runs
+from sidelight.filesystems.mode_samples import corrected
+from sidelight.filesystems.protocol import InodeKind
+from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sidelight.filesystems.ext.dirents import Decoded
-    from sidelight.filesystems.ext.inodes import Inodes, Node
+    from sidelight.filesystems.ext.inodes import InodeRecord, Inodes
     from sidelight.filesystems.ext.mapping import Mapper, Run
-    from sidelight.filesystems.ext.volume import Volume
+    from sidelight.filesystems.ext.volume import ExtVolume
     from sidelight.filesystems.protocol import Entry
 
 
@@ -60,7 +62,7 @@ STRIKES = 64
 class Directories:
     """The directories of one filesystem."""
 
-    def __init__(self, volume: Volume, inodes: Inodes, mapper: Mapper) -> None:
+    def __init__(self, volume: ExtVolume, inodes: Inodes, mapper: Mapper) -> None:
         self._volume = volume
         self._inodes = inodes
         self._mapper = mapper
@@ -71,9 +73,11 @@ class Directories:
         """Each number once, in physical order, with what could be read of it."""
         left = dict.fromkeys(numbers)
         if self.finished:
-            for number in [number for number in left if number in self.finished]:
+            made = [number for number in left if number in self.finished]
+            for number in made:
                 del left[number]
-                yield number, list(self.finished[number])
+            listings = [(number, list(self.finished[number])) for number in made]
+            yield from self._finished(listings, set(), plain=True)
         for ids, rows in self._inodes.rows(list(left)):
             for listing in self._chunk(ids, rows):
                 del left[listing[0]]
@@ -112,7 +116,7 @@ class Directories:
         """(row of the directory, block in it, block on disk, count), in physical order."""
         counts = -(-self._inodes.sizes(rows).astype(np.int64) // self._volume.block_size)
         starts = single_runs(self._volume, rows, counts)
-        single = folders & (starts > 0)
+        single = folders & (starts > 0) & (counts <= max(1, WINDOW // self._volume.block_size))
         if self._mapper.changes:
             single &= ~np.isin(ids, list(self._mapper.changes))
         at = np.flatnonzero(single)
@@ -127,17 +131,23 @@ class Directories:
         ordered: NDArray[np.int64] = runs[np.argsort(runs[:, 2], kind="stable")]
         return ordered
 
-    def _mapped(self, at: list[int], nodes: list[Node]) -> list[tuple[int, int, int, int]]:
-        """The same of directories whose trees must be read, in no run more than a window holds."""
+    def _mapped(self, at: list[int], nodes: list[InodeRecord]) -> list[tuple[int, int, int, int]]:
+        """The same of directories whose trees must be read, in no run more than a window holds.
+
+        The kernel reads no block behind a directory's size; of an indexed one, older kernels did.
+        """
         size = self._volume.block_size
         most = max(1, WINDOW // size)
         found = []
-        for row, node, mapping in zip(at, nodes, self._mapper.map(nodes), strict=True):
+        mappings = self._mapper.map(nodes, [EVERY_BLOCK] * len(nodes))
+        for row, node, mapping in zip(at, nodes, mappings, strict=True):
             place = f"inode {node.number}"
             for fault in mapping.faults:
                 self._volume.report(fault, place)
-            runs = _without_repeats(mapping.runs)
             blocks = -(-node.size // size)
+            runs, hidden = _within(_without_repeats(mapping.runs), blocks)
+            if hidden:
+                self._volume.report(f"{hidden} blocks behind the directory's size", place)
             have = sum(count for _, _, count in runs)
             if have < blocks and not mapping.faults:
                 self._volume.report(f"the directory has only {have} of {blocks} blocks", place)
@@ -157,17 +167,22 @@ class Directories:
         doubtful: set[int] = set()
         encrypted = set(owners.numbers[owners.flags & layout.FLAG_ENCRYPT != 0].tolist())
         strikes: Counter[int] = Counter()
+        full: set[int] = set()
         for window in self._windows(runs):
             with uncollected():
                 part = window
-                if strikes and max(strikes.values()) > STRIKES:
+                if full or (strikes and max(strikes.values()) > STRIKES):
                     lost = [row for row, count in strikes.items() if count > STRIKES]
-                    part = window[~np.isin(window[:, 0], lost)]
+                    part = window[~np.isin(window[:, 0], [*lost, *full])]
                 decoded, cuts = self._window(owners, part, strikes)
                 pieces = zip(part[:, 0].tolist(), pairwise(cuts), strict=True)
                 complete = []
                 for row, (begin, end) in pieces:
-                    found.setdefault(row, []).extend(decoded.entries[begin:end])
+                    listed = found.setdefault(row, [])
+                    listed += decoded.entries[begin:end]
+                    if len(listed) > protocol.MOST_ENTRIES and row not in full:
+                        full.add(row)
+                        self._volume.report(protocol.TOO_MANY, f"inode {numbers[row]}")
                 for row in window[:, 0].tolist():
                     waiting[row] -= 1
                     if not waiting[row]:
@@ -244,7 +259,7 @@ class Directories:
             if not (hashed and _index_sound(raw, int(block[1]), int(seeds[at]))):
                 self._report(owners, block, "the directory block's checksum is wrong")
 
-    def _inline(self, node: Node) -> list[Entry]:
+    def _inline(self, node: InodeRecord) -> list[Entry]:
         place = f"inode {node.number}"
         try:
             area, value = inline_parts(node, f"{self._volume.where}: {place}")
@@ -254,7 +269,7 @@ class Directories:
         most = self._volume.superblock.inodes
         entries: list[Entry] = []
         for data, begin in ((area, layout.INLINE_PARENT), (value, 0)):
-            more, fault = decode_region(data, Region(begin, len(data), most))
+            more, fault = decode_region(data, DirentArea(begin, len(data), most))
             entries += more
             if fault:
                 self._volume.report(f"inline entries: {fault}", place)
@@ -263,7 +278,11 @@ class Directories:
     def _finished(
         self, listings: list[tuple[int, list[Entry]]], encrypted: set[int], *, plain: bool
     ) -> Iterator[tuple[int, list[Entry]]]:
-        """Where not all is plain: names judged, encrypted ones made printable, kinds looked up."""
+        """Types as the inodes have them.
+
+        Where not all is plain: names judged, encrypted ones made printable, kinds looked up.
+        """
+        listings = corrected(listings, self._inodes.sampled, self._inodes.kinds, self._wrong_type)
         if plain:
             yield from listings
             return
@@ -277,10 +296,13 @@ class Directories:
                 done = self._possible(number, entries)
             if unknown:
                 done = [
-                    (name, child, kind or found.get(child, Kind.UNKNOWN))
+                    (name, child, kind or found.get(child, InodeKind.UNKNOWN))
                     for name, child, kind in done
                 ]
             yield number, done
+
+    def _wrong_type(self, directory: int, what: str) -> None:
+        self._volume.report(what, f"inode {directory}")
 
     def _possible(self, number: int, entries: list[Entry]) -> list[Entry]:
         """Without names that no file can have."""
@@ -294,6 +316,17 @@ class Directories:
 def _no_key_name(name: bytes) -> bytes:
     """A ciphertext as a name without `/`, much as the kernel shows it to who lacks the key."""
     return base64.urlsafe_b64encode(name).rstrip(b"=")
+
+
+def _within(runs: Sequence[Run], blocks: int) -> tuple[list[Run], int]:
+    """The runs within a directory's first so many blocks, and how many blocks lie behind them."""
+    kept = [
+        (logical, physical, min(count, blocks - logical))
+        for logical, physical, count in runs
+        if logical < blocks
+    ]
+    hidden = sum(count for *_, count in runs) - sum(count for *_, count in kept)
+    return kept, hidden
 
 
 def _without_repeats(runs: Sequence[Run]) -> Sequence[Run]:

@@ -26,7 +26,7 @@ LOCKSTEP = 48
 FEW = 24
 
 
-class Region(NamedTuple):
+class DirentArea(NamedTuple):
     """What limits the entries of one block or inline area."""
 
     begin: int
@@ -34,7 +34,7 @@ class Region(NamedTuple):
     most_inode: int
 
 
-def decode_region(data: bytes, region: Region) -> tuple[list[Entry], str]:
+def decode_region(data: bytes, region: DirentArea) -> tuple[list[Entry], str]:
     """Entries of one region, and what stopped the decoding (empty where nothing did).
 
     "." and ".." and unused entries are left out. An entry that cannot be ends its region, as in
@@ -84,7 +84,7 @@ def decode_each(data: bytes, size: int, most_inode: int) -> Decoded:
     entries: list[Entry] = []
     bounds, faults = [0], {}
     for at in range(len(data) // size):
-        more, fault = decode_region(data, Region(at * size, (at + 1) * size, most_inode))
+        more, fault = decode_region(data, DirentArea(at * size, (at + 1) * size, most_inode))
         entries += more
         bounds.append(len(entries))
         if fault:

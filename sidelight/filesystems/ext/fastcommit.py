@@ -14,7 +14,7 @@ from sidelight.errors import DamagedError, SourceError
 from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import journal_layout as tags
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.inodes import KINDS
+from sidelight.filesystems.protocol import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

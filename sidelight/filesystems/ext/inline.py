@@ -11,12 +11,12 @@ from sidelight.errors import DamagedError
 from sidelight.filesystems.ext import layout
 
 if TYPE_CHECKING:
-    from sidelight.filesystems.ext.inodes import Node
+    from sidelight.filesystems.ext.inodes import InodeRecord
 
 MOST_ATTRIBUTES = 256
 
 
-def inline_parts(node: Node, where: str) -> tuple[bytes, bytes]:
+def inline_parts(node: InodeRecord, where: str) -> tuple[bytes, bytes]:
     """The 60 bytes of the block area, and the value of system.data (empty where there is none).
 
     Raises DamagedError for attributes that lie outside of the inode.
@@ -26,8 +26,8 @@ def inline_parts(node: Node, where: str) -> tuple[bytes, bytes]:
     return area, _system_data(node, where)
 
 
-def inline_contents(node: Node, where: str) -> bytes:
-    """An inline file's bytes. Raises DamagedError where its size says more than there are."""
+def inline_contents(node: InodeRecord, where: str) -> bytes:
+    """All inline bytes of a node. Raises DamagedError where its size says more than there are."""
     area, value = inline_parts(node, where)
     data = (area + value)[: node.size]
     if len(data) < node.size:
@@ -35,7 +35,19 @@ def inline_contents(node: Node, where: str) -> bytes:
     return data
 
 
-def _system_data(node: Node, where: str) -> bytes:
+def inline_range(node: InodeRecord, where: str, offset: int, length: int) -> bytes:
+    """Bytes of an inline file; zeros where its size goes beyond what is there, as in the kernel.
+
+    mke2fs leaves a file that is all holes so. Raises DamagedError for damaged attributes.
+    """
+    end = min(offset + length, node.size)
+    if offset < 0 or end <= offset:
+        return b""
+    area, value = inline_parts(node, where)
+    return (area + value)[offset:end].ljust(end - offset, b"\0")
+
+
+def _system_data(node: InodeRecord, where: str) -> bytes:
     raw = node.raw
     if len(raw) <= layout.GOOD_OLD_INODE_SIZE:
         return b""

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, windows
+from sidelight.blocks.scatter_read import as_rows, windows
 from sidelight.filesystems.crc32c import advance, all_are, crc32c_pieces
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.protocol import Inode, Kind
-from sidelight.filesystems.uncollected import uncollected
+from sidelight.filesystems.mode_samples import ModeSamples
+from sidelight.filesystems.protocol import KINDS, Inode, InodeKind
+from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from sidelight.filesystems.ext.volume import Volume
+    from sidelight.filesystems.ext.volume import ExtVolume
 
 # Inodes handled at once: bounds memory (256 bytes each).
 CHUNK = 1 << 16
@@ -32,18 +33,8 @@ AT_ONCE = 4096
 # In seconds, at which nanoseconds need more than 63 bits: the year 2262.
 FAR_FUTURE = (1 << 63) // 1_000_000_000 - 1
 
-KINDS = {
-    stat.S_IFREG: Kind.REGULAR,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-    stat.S_IFLNK: Kind.SYMLINK,
-}
 
-
-class Node(NamedTuple):
+class InodeRecord(NamedTuple):
     """What finding an inode's contents needs. `raw` is the whole on-disk inode."""
 
     number: int
@@ -54,18 +45,20 @@ class Node(NamedTuple):
     raw: bytes
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> InodeKind:
         """By the mode; UNKNOWN for one that names no type."""
-        return KINDS.get(stat.S_IFMT(self.mode), Kind.UNKNOWN)
+        return KINDS.get(stat.S_IFMT(self.mode), InodeKind.UNKNOWN)
 
 
 class Inodes:
     """The inode tables of one filesystem."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: ExtVolume) -> None:
         self._volume = volume
         # What fast commits made of inodes: number -> the whole on-disk inode.
         self.replaced: dict[int, bytes] = {}
+        size = volume.superblock.inode_size
+        self._samples = ModeSamples(volume.harvest, size, layout.INODE_MODE + 1)
 
     def raw(self, number: int) -> bytes | None:
         """One inode's bytes, sound or not; None where there are none. Raises SourceError."""
@@ -88,14 +81,14 @@ class Inodes:
         at = layout.INODE_LINKS
         return node is not None and node.raw[at : at + 2] != bytes(2)
 
-    def nodes(self, numbers: Iterable[int]) -> dict[int, Node]:
+    def nodes(self, numbers: Iterable[int]) -> dict[int, InodeRecord]:
         """Many inodes, for their contents. Unreadable ones are absent, with a Problem."""
-        found: dict[int, Node] = {}
+        found: dict[int, InodeRecord] = {}
         for ids, rows in self.rows(numbers):
             found.update((node.number, node) for node in self.nodes_of(ids, rows))
         return found
 
-    def nodes_of(self, ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> list[Node]:
+    def nodes_of(self, ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> list[InodeRecord]:
         """The same of inodes already read."""
         size = self._volume.superblock.inode_size
         data = rows.tobytes()
@@ -107,7 +100,10 @@ class Inodes:
             _u32(rows, layout.INODE_GENERATION).tolist(),
             strict=True,
         )
-        return [Node(*field, data[at * size : (at + 1) * size]) for at, field in enumerate(fields)]
+        return [
+            InodeRecord(*field, data[at * size : (at + 1) * size])
+            for at, field in enumerate(fields)
+        ]
 
     def kinds(self, numbers: Iterable[int]) -> dict[int, int]:
         """The types alone, for directories that store none."""
@@ -116,6 +112,20 @@ class Inodes:
             kinds = _kinds(_u16(rows, layout.INODE_MODE))
             found.update(zip(ids.tolist(), kinds.tolist(), strict=True))
         return found
+
+    def sampled(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The types of many inodes by their modes alone, UNKNOWN where in doubt; no Problems."""
+        sb = self._volume.superblock
+        kinds = np.zeros(len(numbers), dtype=np.uint8)
+        known = (numbers >= 1) & (numbers <= sb.inodes)
+        if self.replaced:
+            known &= ~np.isin(numbers, list(self.replaced))
+        groups, rows = np.divmod(numbers[known] - 1, sb.inodes_per_group)
+        tables = self._volume.inode_tables(groups)
+        offsets = tables * sb.block_size + rows * sb.inode_size
+        known[known] = usable = tables > 0
+        kinds[known] = self._samples.kinds(offsets[usable])
+        return kinds
 
     def inodes(self, numbers: Iterable[int]) -> dict[int, Inode]:
         """Metadata of many inodes."""
@@ -207,7 +217,7 @@ class Inodes:
         size = self._volume.superblock.inode_size
         rows = as_rows(data, size)
         modes, links = _u16(rows, layout.INODE_MODE), _u16(rows, layout.INODE_LINKS)
-        checks = [((modes == 0) & (links == 0), "the inode is not in use")]
+        checks = [(links == 0, "the inode is not in use")]
         if size > layout.GOOD_OLD_INODE_SIZE:
             extra = _u16(rows, layout.INODE_EXTRA_SIZE)
             wild = (extra + layout.GOOD_OLD_INODE_SIZE > size) | (extra & 3 != 0)
@@ -253,7 +263,7 @@ class Inodes:
         high = _u32(rows, layout.INODE_SIZE_HIGH).astype(np.uint64) << np.uint64(32)
         if self._volume.superblock.incompat & layout.INCOMPAT_LARGEDIR:
             return sizes | high
-        regular = _kinds(_u16(rows, layout.INODE_MODE)) == int(Kind.REGULAR)
+        regular = _kinds(_u16(rows, layout.INODE_MODE)) == int(InodeKind.REGULAR)
         return np.where(regular, sizes | high, sizes)
 
     def _extra(self, rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -275,7 +285,7 @@ def _wide_id(rows: NDArray[np.uint8], low: int, high: int) -> NDArray[np.uint32]
     return _u16(rows, low).astype(np.uint32) | upper
 
 
-_KIND_BY_TYPE = [KINDS.get(kind << 12, Kind.UNKNOWN) for kind in range(16)]
+_KIND_BY_TYPE = [KINDS.get(kind << 12, InodeKind.UNKNOWN) for kind in range(16)]
 _KIND_OF_FORMAT = np.zeros(16, dtype=np.uint8)
 for _format, _kind in KINDS.items():
     _KIND_OF_FORMAT[_format >> 12] = int(_kind)

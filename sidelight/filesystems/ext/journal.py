@@ -12,19 +12,19 @@ from sidelight.filesystems.ext import journal_layout, layout
 from sidelight.filesystems.ext.fastcommit import FastTag, scan_fast_commits
 from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.mapping import Mapper
-from sidelight.filesystems.ext.recovery import Log, Recovery, recover
+from sidelight.filesystems.ext.recovery import JournalRecovery, JournalShape, recover
 
 if TYPE_CHECKING:
     from sidelight.blocks.source import BlockSource
     from sidelight.filesystems.ext.mapping import Run
-    from sidelight.filesystems.ext.volume import Volume
+    from sidelight.filesystems.ext.volume import ExtVolume
 
 # Replayed blocks are held in memory up to this many bytes; others are read again from the log.
 MOST_HELD = 128 << 20
 READ_AHEAD = 4 << 20
 
 
-class Outcome(NamedTuple):
+class ReplayOutcome(NamedTuple):
     """`state` as Filesystem.journal; `source` shows the filesystem after what was replayed.
 
     `tags` are the fast commits to apply after that.
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     tags: list[FastTag]
 
 
-def open_journal(volume: Volume) -> Outcome:
+def open_journal(volume: ExtVolume) -> ReplayOutcome:
     """Replay the journal of a filesystem in memory, as mounting it would.
 
     What cannot be replayed is a Problem and the state `unreplayed`.
@@ -43,27 +43,27 @@ def open_journal(volume: Volume) -> Outcome:
     superblock = volume.superblock
     source = volume.source
     if not superblock.compat & layout.COMPAT_HAS_JOURNAL:
-        return Outcome("none", source, [])
+        return ReplayOutcome("none", source, [])
     # Backups don't keep the flag up to date: with one, the log itself is asked.
     if not superblock.incompat & layout.INCOMPAT_RECOVER and superblock.group == 0:
-        return Outcome("clean", source, [])
+        return ReplayOutcome("clean", source, [])
     if not superblock.journal_inode:
         if not superblock.incompat & layout.INCOMPAT_RECOVER:
-            return Outcome("clean", source, [])
+            return ReplayOutcome("clean", source, [])
         volume.report("the journal is on another device and was not replayed", "journal")
-        return Outcome("unreplayed", source, [])
+        return ReplayOutcome("unreplayed", source, [])
     try:
         return _replayed(volume)
     except (FormatError, SourceError) as error:
         volume.report(f"the journal was not replayed: {error.what}", "journal")
-        return Outcome("unreplayed", source, [])
+        return ReplayOutcome("unreplayed", source, [])
 
 
-def _replayed(volume: Volume) -> Outcome:
+def _replayed(volume: ExtVolume) -> ReplayOutcome:
     reader = _JournalFile(volume)
     log, fast = _log(volume, reader)
     if log is None:
-        return Outcome("clean", volume.source, [])
+        return ReplayOutcome("clean", volume.source, [])
     recovery = recover(log)
     tags: list[FastTag] = []
     if fast is not None:
@@ -75,13 +75,13 @@ def _replayed(volume: Volume) -> Outcome:
         volume.report(fault, "journal")
     state = "unreplayed" if recovery.faults else "replayed"
     blocks = _ReplayedBlocks(reader, recovery)
-    return Outcome(state, OverlaySource(volume.source, volume.block_size, blocks), tags)
+    return ReplayOutcome(state, OverlaySource(volume.source, volume.block_size, blocks), tags)
 
 
 class _JournalFile:
     """The journal inode's blocks, read ahead in the log's direction."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: ExtVolume) -> None:
         self._volume = volume
         number = volume.superblock.journal_inode
         self.where = f"{volume.where}: journal, inode {number}"
@@ -123,7 +123,7 @@ class _JournalFile:
 class _ReplayedBlocks(Mapping[int, bytes]):
     """Block number -> bytes after replay; the first MOST_HELD bytes of them are kept."""
 
-    def __init__(self, reader: _JournalFile, recovery: Recovery) -> None:
+    def __init__(self, reader: _JournalFile, recovery: JournalRecovery) -> None:
         self._reader = reader
         self._places = recovery.replayed
         self._held: dict[int, bytes] = {}
@@ -153,7 +153,7 @@ class _ReplayedBlocks(Mapping[int, bytes]):
         return len(self._places)
 
 
-def _log(volume: Volume, reader: _JournalFile) -> tuple[Log | None, range | None]:
+def _log(volume: ExtVolume, reader: _JournalFile) -> tuple[JournalShape | None, range | None]:
     """The log to recover (None: clean), and the fast commits' blocks. The kernel's own checks."""
     raw = reader.block(0)[: journal_layout.SUPERBLOCK_SIZE]
     where = reader.where
@@ -181,7 +181,9 @@ def _log(volume: Volume, reader: _JournalFile) -> tuple[Log | None, range | None
     if not first <= start < last:
         raise DamagedError("the log starts outside of the journal", where=where)
     seed = crc32c(uuid)
-    log = Log(size, first, last, sequence, start, compat, incompat, seed, reader.block, where)
+    log = JournalShape(
+        size, first, last, sequence, start, compat, incompat, seed, reader.block, where
+    )
     return log, fast
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sidelight.filesystems.ext.inodes import Node
-    from sidelight.filesystems.ext.volume import Volume
+    from sidelight.filesystems.ext.inodes import InodeRecord
+    from sidelight.filesystems.ext.volume import ExtVolume
 
 # (first block in the file, first block in the filesystem, count of blocks)
 Run = tuple[int, int, int]
@@ -29,10 +29,12 @@ Run = tuple[int, int, int]
 MOST_RUNS = 1 << 20  # a file in more pieces than this is hostile
 ROOT = layout.INODE_BLOCK
 MOST_IN_INODE = 4  # extents that an inode has room for
+EVERY_BLOCK = (0, 1 << 32)  # of a file, whatever its size says
+_POINTERS = layout.DIRECT_BLOCKS + 3  # of an inode's block map
 
 
 @dataclass(slots=True)
-class Mapping:
+class BlockMapping:
     """One file's runs in the file's order, and what was wrong with its tree.
 
     Unwritten extents and holes are no runs: they read as zeros.
@@ -54,16 +56,16 @@ class _Child(NamedTuple):
 class Mapper:
     """Maps many files at once: all blocks of one tree level are prefetched together."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: ExtVolume) -> None:
         self._volume = volume
         # What fast commits changed: inode -> (first block in the file, on disk or None, count).
         self.changes: dict[int, list[tuple[int, int | None, int]]] = {}
 
     def map(
-        self, nodes: Sequence[Node], spans: Sequence[tuple[int, int]] | None = None
-    ) -> list[Mapping]:
+        self, nodes: Sequence[InodeRecord], spans: Sequence[tuple[int, int]] | None = None
+    ) -> list[BlockMapping]:
         """The runs of each file within its size, or within blocks [first, last) of each."""
-        mappings = [Mapping() for _ in nodes]
+        mappings = [BlockMapping() for _ in nodes]
         size = self._volume.block_size
         if spans is None:
             spans = [(0, -(-node.size // size)) for node in nodes]
@@ -88,9 +90,9 @@ class Mapper:
     def _descend(
         self,
         level: list[_Child],
-        nodes: Sequence[Node],
+        nodes: Sequence[InodeRecord],
         spans: Sequence[tuple[int, int]],
-        mappings: list[Mapping],
+        mappings: list[BlockMapping],
         seen: set[tuple[int, int]],
     ) -> list[_Child]:
         """Read one level of all trees; what lies below it comes back."""
@@ -122,7 +124,7 @@ class Mapper:
         return below
 
     def _change(
-        self, mapping: Mapping, change: tuple[int, int | None, int], span: tuple[int, int]
+        self, mapping: BlockMapping, change: tuple[int, int | None, int], span: tuple[int, int]
     ) -> None:
         """Take a range out of the runs and put another in its place."""
         first, physical, count = change
@@ -138,7 +140,9 @@ class Mapper:
         if begin < end:
             mapping.runs.append((begin, physical + begin - first, end - begin))
 
-    def _tree_block_sound(self, node: Node, child: _Child, raw: bytes, mapping: Mapping) -> bool:
+    def _tree_block_sound(
+        self, node: InodeRecord, child: _Child, raw: bytes, mapping: BlockMapping
+    ) -> bool:
         if not self._volume.superblock.metadata_csum:
             return True
         most = int.from_bytes(raw[4:6], "little")
@@ -151,7 +155,7 @@ class Mapper:
         return False
 
     def _extents(
-        self, file: int, raw: bytes, parent: _Child | None, span: tuple[int, int], out: Mapping
+        self, file: int, raw: bytes, parent: _Child | None, span: tuple[int, int], out: BlockMapping
     ) -> list[_Child]:
         """The entries of one extent block (or the root in the inode, without a parent)."""
         place = f"block {parent.block}: " if parent else ""
@@ -175,7 +179,7 @@ class Mapper:
             return []
         return self._indices(_Child(file, 0, depth, 0), body, span, place, out)
 
-    def _leaves(self, body: bytes, span: tuple[int, int], place: str, out: Mapping) -> None:
+    def _leaves(self, body: bytes, span: tuple[int, int], place: str, out: BlockMapping) -> None:
         first, last = span
         expected = 0
         for logical, length, high, low in layout.EXTENT_LEAF.iter_unpack(body):
@@ -191,7 +195,7 @@ class Mapper:
                 out.runs.append((begin, physical + begin - logical, end - begin))
 
     def _indices(
-        self, above: _Child, body: bytes, span: tuple[int, int], place: str, out: Mapping
+        self, above: _Child, body: bytes, span: tuple[int, int], place: str, out: BlockMapping
     ) -> list[_Child]:
         first, last = span
         children: list[_Child] = []
@@ -208,7 +212,9 @@ class Mapper:
                 children.append(_Child(above.file, block, above.depth - 1, logical))
         return children
 
-    def _root_map(self, file: int, raw: bytes, span: tuple[int, int], out: Mapping) -> list[_Child]:
+    def _root_map(
+        self, file: int, raw: bytes, span: tuple[int, int], out: BlockMapping
+    ) -> list[_Child]:
         """Twelve direct blocks, then one tree of each depth 1, 2 and 3."""
         pointers = np.frombuffer(raw, dtype="<u4")
         self._direct(pointers[: layout.DIRECT_BLOCKS], 0, span, out)
@@ -224,7 +230,7 @@ class Mapper:
         return children
 
     def _map_block(
-        self, child: _Child, raw: bytes, span: tuple[int, int], out: Mapping
+        self, child: _Child, raw: bytes, span: tuple[int, int], out: BlockMapping
     ) -> list[_Child]:
         """One block of pointers."""
         pointers = np.frombuffer(raw, dtype="<u4")
@@ -241,7 +247,7 @@ class Mapper:
             below += self._checked(grandchild, out)
         return below
 
-    def _checked(self, child: _Child, out: Mapping) -> list[_Child]:
+    def _checked(self, child: _Child, out: BlockMapping) -> list[_Child]:
         if self._volume.holds(child.block):
             return [child]
         out.faults.append(f"there is no block {child.block}")
@@ -252,7 +258,7 @@ class Mapper:
         pointers: np.ndarray[tuple[int], np.dtype[np.uint32]],
         logical: int,
         span: tuple[int, int],
-        out: Mapping,
+        out: BlockMapping,
     ) -> None:
         """Runs of consecutive pointers; zeros are holes."""
         first = max(0, span[0] - logical)
@@ -273,11 +279,12 @@ class Mapper:
 
 
 def single_runs(
-    volume: Volume, rows: NDArray[np.uint8], blocks: NDArray[np.int64]
+    volume: ExtVolume, rows: NDArray[np.uint8], blocks: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Where inodes' first so many blocks lie, if in one run that the inode itself tells; else 0.
+    """Where inodes' so many blocks lie, if in one run that the inode itself tells; else 0.
 
-    What most directories are, found for many at once. Anything odd is left to the Mapper.
+    What most directories are, found for many at once. Anything odd is left to the Mapper, and so
+    are inodes that have more blocks.
     """
     words = rows.view("<u4")
     first = ROOT // 4
@@ -289,11 +296,14 @@ def single_runs(
     extents = words[:, layout.INODE_FLAGS // 4] & layout.FLAG_EXTENTS != 0
     leaf = (head == layout.EXTENT_MAGIC | 1 << 16) & (depth & 0xFFFF0000 == 0)
     leaf &= (halves[:, 2] >= 1) & (halves[:, 2] <= MOST_IN_INODE)
-    leaf &= (words[:, first + 3] == 0) & (length >= blocks) & (length <= layout.EXTENT_UNWRITTEN)
+    leaf &= (words[:, first + 3] == 0) & (length == blocks) & (length <= layout.EXTENT_UNWRITTEN)
     pointers = words[:, first : first + layout.DIRECT_BLOCKS].astype(np.int64)
     steps = np.arange(layout.DIRECT_BLOCKS)
-    direct = (pointers - pointers[:, :1] == steps) | (steps >= blocks[:, np.newaxis])
+    past = steps >= blocks[:, np.newaxis]
+    direct = np.where(past, pointers == 0, pointers - pointers[:, :1] == steps)
     mapped = direct.all(axis=1) & (blocks <= layout.DIRECT_BLOCKS)
+    # The roots of the trees of blocks that direct pointers do not reach.
+    mapped &= (words[:, first + layout.DIRECT_BLOCKS : first + _POINTERS] == 0).all(axis=1)
     starts = np.where(extents, start, pointers[:, 0])
     ends = starts + np.where(extents, length, blocks)
     good = np.where(extents, leaf, mapped) & (blocks > 0)
@@ -316,7 +326,7 @@ def _without(run: Run, first: int, last: int) -> list[Run]:
     return parts
 
 
-def _tidy(mapping: Mapping) -> None:
+def _tidy(mapping: BlockMapping) -> None:
     """In the file's order, neighbours joined, overlaps and too many of them refused."""
     if len(mapping.runs) > MOST_RUNS:
         mapping.faults.append(f"more than {MOST_RUNS} extents")

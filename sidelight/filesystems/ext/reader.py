@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
-from sidelight.blocks.plan import assemble, within
+from sidelight.blocks.read_order import assemble, within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -16,22 +16,22 @@ from sidelight.errors import (
     UnsupportedError,
 )
 from sidelight.filesystems.ext import layout
-from sidelight.filesystems.ext.ahead import read_ahead
 from sidelight.filesystems.ext.directories import Directories
 from sidelight.filesystems.ext.fastcommit import FastReplay
-from sidelight.filesystems.ext.inline import inline_contents
-from sidelight.filesystems.ext.inodes import Inodes, Node
+from sidelight.filesystems.ext.inline import inline_contents, inline_range
+from sidelight.filesystems.ext.inodes import InodeRecord, Inodes
 from sidelight.filesystems.ext.journal import open_journal
 from sidelight.filesystems.ext.mapping import Mapper
+from sidelight.filesystems.ext.read_ahead import read_ahead
 from sidelight.filesystems.ext.superblock import find_superblock, uuid_text
-from sidelight.filesystems.ext.volume import Volume
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.ext.volume import ExtVolume
+from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sidelight.blocks import BlockSource, Extent
-    from sidelight.filesystems.ext.mapping import Mapping, Run
+    from sidelight.filesystems.ext.mapping import BlockMapping, Run
     from sidelight.filesystems.protocol import Entry, Inode, Piece
     from sidelight.model import Problem
 
@@ -65,14 +65,14 @@ class ExtFilesystem:
                 self.journal = "unreplayed"
                 volume.report(error.what, "journal")
 
-    def _volume(self, source: BlockSource) -> Volume:
+    def _volume(self, source: BlockSource) -> ExtVolume:
         superblock, fault = find_superblock(source, source.name)
-        volume = Volume(source, superblock, f"{source.name}/{superblock.kind}", self.problems)
+        volume = ExtVolume(source, superblock, f"{source.name}/{superblock.kind}", self.problems)
         if fault and not any(problem.what == fault for problem in self.problems):
             volume.report(fault, "superblock")
         return volume
 
-    def _open(self, volume: Volume) -> None:
+    def _open(self, volume: ExtVolume) -> None:
         superblock = volume.superblock
         self.kind = superblock.kind
         self.uuid = uuid_text(superblock.uuid)
@@ -106,13 +106,13 @@ class ExtFilesystem:
         """See Filesystem.contents."""
         wanted = list(dict.fromkeys(numbers))
         nodes = self._inodes.nodes(wanted)
-        mapped: list[Node] = []
+        mapped: list[InodeRecord] = []
         for number in wanted:
             node = nodes.get(number)
             if node is None:
                 yield number, DamagedError("the inode cannot be read", where=self._at(number))
                 continue
-            whole = self._unmapped(node, limit)
+            whole = self._unmapped(node, limit, (0, node.size))
             if whole is None:
                 mapped.append(node)
             else:
@@ -129,19 +129,19 @@ class ExtFilesystem:
         """See Filesystem.pieces."""
         size = self.block_size
         nodes = self._inodes.nodes(dict.fromkeys(number for number, _, _ in wanted))
-        mapped: list[tuple[Piece, Node, tuple[int, int]]] = []
+        mapped: list[tuple[Piece, InodeRecord, tuple[int, int]]] = []
         for piece in dict.fromkeys(wanted):
             number, offset, length = piece
             node = nodes.get(number)
             if node is None:
                 yield piece, DamagedError("the inode cannot be read", where=self._at(number))
                 continue
-            whole = self._unmapped(node, node.size)
+            part = self._unmapped(node, node.size, (offset, length))
             end = min(offset + length, node.size)
-            if isinstance(whole, SidelightError):
-                yield piece, whole
-            elif whole is not None or offset < 0 or end <= offset:
-                yield piece, (whole or b"")[max(offset, 0) : max(end, 0)]
+            if part is not None:
+                yield piece, part
+            elif offset < 0 or end <= offset:
+                yield piece, b""
             else:
                 mapped.append((piece, node, (offset // size, -(-end // size))))
         maps = self._mapper.map([node for _, node, _ in mapped], [span for _, _, span in mapped])
@@ -162,14 +162,14 @@ class ExtFilesystem:
         if offset < 0 or length <= 0:
             return b""
         if node.flags & layout.FLAG_INLINE_DATA:
-            return inline_contents(node, self._at(number))[offset : offset + length]
+            return inline_range(node, self._at(number), offset, length)
         return self._range(node, offset, length)
 
     def readlink(self, number: int) -> bytes:
         """See Filesystem.readlink. Raises FormatError or SourceError."""
         node = self._node(number)
         where = self._at(number)
-        if node.kind is not Kind.SYMLINK:
+        if node.kind is not InodeKind.SYMLINK:
             raise DamagedError("not a symbolic link", where=where)
         if node.flags & layout.FLAG_ENCRYPT:
             raise UnsupportedError("the link's target is encrypted", where=where)
@@ -184,7 +184,7 @@ class ExtFilesystem:
         # The kernel's targets end at the first NUL, whatever the size says.
         return target.split(b"\0", 1)[0]
 
-    def _is_fast(self, node: Node) -> bool:
+    def _is_fast(self, node: InodeRecord) -> bool:
         """Whether the target lies in the inode itself."""
         if node.flags & layout.FLAG_EXTENTS or node.size >= layout.INODE_BLOCK_SIZE:
             return False
@@ -197,29 +197,31 @@ class ExtFilesystem:
         acl = int.from_bytes(raw[layout.INODE_FILE_ACL :][:4], "little")
         return blocks == 0 or acl != 0
 
-    def _unmapped(self, node: Node, limit: int) -> bytes | SidelightError | None:
-        """What a file gives without its blocks: an error, inline data, or nothing at all."""
+    def _unmapped(
+        self, node: InodeRecord, limit: int, part: tuple[int, int]
+    ) -> bytes | SidelightError | None:
+        """What a file gives without its blocks: an error, (offset, length) of inline data, None."""
         try:
             self._refuse(node)
             if node.size > limit:
                 what = f"{node.size} bytes are more than the limit of {limit}"
                 return LimitError(what, where=self._at(node.number))
             if node.flags & layout.FLAG_INLINE_DATA:
-                return inline_contents(node, self._at(node.number))
+                return inline_range(node, self._at(node.number), *part)
         except SidelightError as error:
             return error
         return None
 
-    def _refuse(self, node: Node) -> None:
+    def _refuse(self, node: InodeRecord) -> None:
         where = self._at(node.number)
-        if node.kind is Kind.DIRECTORY:
+        if node.kind is InodeKind.DIRECTORY:
             raise IsADirectoryInTreeError("a directory", where=where)
-        if node.kind is not Kind.REGULAR:
+        if node.kind is not InodeKind.REGULAR:
             raise DamagedError("not a regular file", where=where)
         if node.flags & layout.FLAG_ENCRYPT:
             raise UnsupportedError("the file is encrypted", where=where)
 
-    def _range(self, node: Node, offset: int, length: int) -> bytes:
+    def _range(self, node: InodeRecord, offset: int, length: int) -> bytes:
         size = self.block_size
         first, last = offset // size, -(-(offset + length) // size)
         mapping = self._mapper.map([node], [(first, last)])[0]
@@ -235,7 +237,7 @@ class ExtFilesystem:
         size = self.block_size
         return [(logical * size, block * size, count * size) for logical, block, count in runs]
 
-    def _node(self, number: int) -> Node:
+    def _node(self, number: int) -> InodeRecord:
         before = len(self.problems)
         node = self._inodes.nodes((number,)).get(number)
         if node is None:
@@ -243,7 +245,7 @@ class ExtFilesystem:
             raise DamagedError(what, where=self._at(number))
         return node
 
-    def _fault(self, node: Node, mapping: Mapping) -> FormatError:
+    def _fault(self, node: InodeRecord, mapping: BlockMapping) -> FormatError:
         return DamagedError("; ".join(mapping.faults[:3]), where=self._at(node.number))
 
     def _at(self, number: int) -> str:

@@ -23,7 +23,7 @@ REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class JournalShape:
     """The log's shape, from its superblock. Blocks are counted within the journal."""
 
     block_size: int
@@ -57,7 +57,7 @@ class Tag(NamedTuple):
 
 
 @dataclass(slots=True)
-class Recovery:
+class JournalRecovery:
     """What recovery found. `end` is the first sequence that is not replayed."""
 
     end: int
@@ -72,11 +72,11 @@ class _Scan(NamedTuple):
     raw: bytes
 
 
-def recover(log: Log) -> Recovery:
+def recover(log: JournalShape) -> JournalRecovery:
     """All passes. Raises DamagedError where the kernel would refuse to replay anything."""
     scanner = _Scanner(log)
     scanner.scan()
-    recovery = Recovery(scanner.broken or scanner.expected)
+    recovery = JournalRecovery(scanner.broken or scanner.expected)
     end = recovery.end
     if scanner.broken:
         # Only what comes before it counts; the kernel replays that and then refuses to mount.
@@ -97,7 +97,7 @@ def recover(log: Log) -> Recovery:
 class _Scanner:
     """The first pass: finds the first sequence that must not be replayed."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: JournalShape) -> None:
         self._log = log
         self._v1 = bool(log.compat & layout.COMPAT_CHECKSUM)
         self._running = INITIAL  # v1: over the transaction so far
@@ -143,7 +143,7 @@ class _Scanner:
         return True
 
 
-def _blocks(log: Log, end: int | None) -> Iterator[_Scan]:
+def _blocks(log: JournalShape, end: int | None) -> Iterator[_Scan]:
     """The log's descriptor, commit and revoke blocks in order, up to `end` or its natural end."""
     expected, block = log.sequence, log.start
     for _ in range(log.last):
@@ -165,7 +165,7 @@ def _blocks(log: Log, end: int | None) -> Iterator[_Scan]:
     raise DamagedError("the log has no end", where=log.where)
 
 
-def _tags(log: Log, raw: bytes, block: int) -> Iterator[Tag]:
+def _tags(log: JournalShape, raw: bytes, block: int) -> Iterator[Tag]:
     """A descriptor's tags. Raises nothing: the last one is where the block ends."""
     v3 = bool(log.incompat & layout.INCOMPAT_CSUM_V3)
     wide = bool(log.incompat & layout.INCOMPAT_64BIT)
@@ -187,7 +187,9 @@ def _tags(log: Log, raw: bytes, block: int) -> Iterator[Tag]:
         at += size + (0 if flags & layout.FLAG_SAME_UUID else layout.UUID)
 
 
-def _replay(log: Log, item: _Scan, revoked: dict[int, int], recovery: Recovery) -> None:
+def _replay(
+    log: JournalShape, item: _Scan, revoked: dict[int, int], recovery: JournalRecovery
+) -> None:
     """One descriptor's blocks; one with a wrong checksum is left out and reported."""
     if not _tail_sound(log, item.raw):
         recovery.faults.append(f"invalid checksum in log block {item.block}")
@@ -204,7 +206,7 @@ def _replay(log: Log, item: _Scan, revoked: dict[int, int], recovery: Recovery) 
             recovery.faults.append(f"invalid checksum of block {tag.block} in the log")
 
 
-def _sound_blocks(log: Log, tags: list[Tag], sequence: int) -> list[bool]:
+def _sound_blocks(log: JournalShape, tags: list[Tag], sequence: int) -> list[bool]:
     """Whether each logged block is what its tag says (as it stands in the log, escaped)."""
     if not log.checksums or not tags:
         return [True] * len(tags)
@@ -215,7 +217,7 @@ def _sound_blocks(log: Log, tags: list[Tag], sequence: int) -> list[bool]:
     return [found & mask == tag.checksum for found, tag in zip(sums, tags, strict=True)]
 
 
-def _revoked(log: Log, raw: bytes) -> list[int]:
+def _revoked(log: JournalShape, raw: bytes) -> list[int]:
     used = int.from_bytes(raw[12:16], "big")
     if used > log.block_size - (layout.TAIL if log.checksums else 0):
         raise DamagedError(f"a revoke block says that it holds {used} bytes", where=log.where)
@@ -226,7 +228,7 @@ def _revoked(log: Log, raw: bytes) -> list[int]:
     return blocks
 
 
-def _tail_sound(log: Log, raw: bytes) -> bool:
+def _tail_sound(log: JournalShape, raw: bytes) -> bool:
     """A descriptor's or revoke block's own checksum."""
     if not log.checksums:
         return True
@@ -234,7 +236,7 @@ def _tail_sound(log: Log, raw: bytes) -> bool:
     return crc32c(raw[: -layout.TAIL] + bytes(layout.TAIL), log.seed) == stored
 
 
-def _commit_sound(log: Log, raw: bytes, running: int | None) -> bool:
+def _commit_sound(log: JournalShape, raw: bytes, running: int | None) -> bool:
     """A commit block's checksum: v1 over the transaction (`running`), else over the block."""
     at = layout.COMMIT_CHECKSUM_AT
     stored = int.from_bytes(raw[at : at + 4], "big")

@@ -37,7 +37,7 @@ FOREIGN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Superblock:
+class ExtSuperblock:
     """What of a superblock reading needs. Blocks and clusters as counts, sizes in bytes."""
 
     inodes: int
@@ -98,7 +98,7 @@ class Superblock:
         return any(_is_power(group, base) for base in (3, 5, 7))
 
 
-def parse_superblock(raw: bytes, where: str) -> Superblock:
+def parse_superblock(raw: bytes, where: str) -> ExtSuperblock:
     """One superblock of 1024 bytes.
 
     Raises NotRecognisedError without the magic, UnsupportedError for features that reading would
@@ -123,7 +123,7 @@ def parse_superblock(raw: bytes, where: str) -> Superblock:
     if incompat & layout.INCOMPAT_CSUM_SEED:
         seed = _u32(raw, layout.CHECKSUM_SEED_OFFSET)
     backup = layout.BACKUP_GROUPS_OFFSET
-    found = Superblock(
+    found = ExtSuperblock(
         inodes=base[0],
         blocks=base[1] | high << 32,
         first_data_block=base[5],
@@ -152,11 +152,11 @@ def parse_superblock(raw: bytes, where: str) -> Superblock:
     return found
 
 
-def find_superblock(source: BlockSource, where: str) -> tuple[Superblock, str]:
+def find_superblock(source: BlockSource, where: str) -> tuple[ExtSuperblock, str]:
     """The superblock to use, and what was wrong with the primary (empty where nothing was)."""
     head = source.read_at(0, min(source.size, 4096))
     raw = head[layout.SUPERBLOCK_OFFSET : layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE]
-    primary: Superblock | None = None
+    primary: ExtSuperblock | None = None
     fault: NotRecognisedError | DamagedError
     try:
         primary = parse_superblock(raw, where)
@@ -176,7 +176,7 @@ def find_superblock(source: BlockSource, where: str) -> tuple[Superblock, str]:
     raise fault
 
 
-def _judge(sb: Superblock, where: str) -> None:
+def _judge(sb: ExtSuperblock, where: str) -> None:
     unknown = sb.incompat & ~layout.INCOMPAT_READ
     if unknown:
         if not sb.checksum_ok:
@@ -208,7 +208,7 @@ def _judge(sb: Superblock, where: str) -> None:
         raise DamagedError("the superblock's inode count is impossible", where=where)
 
 
-def _backup(source: BlockSource, where: str, primary: bytes) -> Superblock | None:
+def _backup(source: BlockSource, where: str, primary: bytes) -> ExtSuperblock | None:
     """The first backup that is whole: at the places that mkfs's defaults and the primary tell."""
     for offset, group in _places(primary):
         if offset + layout.SUPERBLOCK_SIZE > source.size:

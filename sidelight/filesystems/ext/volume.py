@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.harvest import Harvest
+from sidelight.blocks.metadata_cache import MetadataCache
 from sidelight.errors import SourceError
 from sidelight.filesystems.crc32c import advance, crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
+from sidelight.filesystems.ext.block_heuristics import scan
 from sidelight.filesystems.ext.crc16 import crc16_rows
-from sidelight.filesystems.ext.scan import scan
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sidelight.blocks.source import BlockSource
-    from sidelight.filesystems.ext.superblock import Superblock
+    from sidelight.filesystems.ext.superblock import ExtSuperblock
 
 # Group descriptors are read this many bytes at a time, so that a huge volume costs what is used.
 DESCRIPTOR_PIECE = 64 << 10
@@ -34,7 +34,7 @@ FAR_BLOCK = 512 << 10
 MOST_AHEAD = 8192
 
 
-class Groups(NamedTuple):
+class BlockGroups(NamedTuple):
     """Consecutive groups, by their descriptors."""
 
     tables: NDArray[np.int64]  # first block of the inode table, 0 where the descriptor is unusable
@@ -42,19 +42,21 @@ class Groups(NamedTuple):
     directories: NDArray[np.int64]  # how many of them are: a hint
 
 
-class Volume:
+class ExtVolume:
     """One ext filesystem's geometry. `where` opens every coordinate."""
 
     def __init__(
-        self, source: BlockSource, superblock: Superblock, where: str, problems: list[Problem]
+        self, source: BlockSource, superblock: ExtSuperblock, where: str, problems: list[Problem]
     ) -> None:
         self.source = source
         self.superblock = superblock
         self.where = where
         self.block_size = superblock.block_size
         self.problems = problems
-        self._groups: dict[int, Groups] = {}
-        self.harvest = Harvest(source, partial(scan, self))
+        self._groups: dict[int, BlockGroups] = {}
+        # The upper byte of a mode, which is little-endian.
+        modes = slice(layout.INODE_MODE + 1, None, superblock.inode_size)
+        self.harvest = MetadataCache(source, partial(scan, self), modes)
 
     def report(self, what: str, place: str = "") -> None:
         """One more Problem; past a cap only that there are more."""
@@ -113,7 +115,7 @@ class Volume:
     def _groups_of_piece(self) -> int:
         return max(DESCRIPTOR_PIECE, self.block_size) // self.superblock.descriptor_size
 
-    def _piece(self, piece: int) -> Groups:
+    def _piece(self, piece: int) -> BlockGroups:
         groups = self._groups.get(piece)
         if groups is None:
             first = piece * self._groups_of_piece
@@ -133,7 +135,7 @@ class Volume:
                 found[max(start, 0) : max(start + per_table, 0)] = True
         return found
 
-    def _load(self, first: int, last: int) -> Groups:
+    def _load(self, first: int, last: int) -> BlockGroups:
         """The groups [first, last), bad descriptors replaced by a backup's."""
         size = self.superblock.descriptor_size
         per_block = self.block_size // size
@@ -143,10 +145,10 @@ class Volume:
         if bad.any():
             for copy in (1, 2):
                 spare = self._descriptor_blocks(numbers, copy)
-                mend = bad & ~self._bad(first, spare[: last - first])
-                raw[: last - first][mend] = spare[: last - first][mend]
-                bad &= ~mend
-                for group in (np.flatnonzero(mend) + first).tolist():
+                fix = bad & ~self._bad(first, spare[: last - first])
+                raw[: last - first][fix] = spare[: last - first][fix]
+                bad &= ~fix
+                for group in (np.flatnonzero(fix) + first).tolist():
                     self.report("bad group descriptor; a backup is used", f"group {group}")
                 if not bad.any():
                     break
@@ -154,7 +156,7 @@ class Volume:
                 self.report("bad group descriptor", f"group {group}")
         table = self._table_blocks(raw[: last - first])
         table[bad] = 0
-        return Groups(table, *self._usage(raw[: last - first]))
+        return BlockGroups(table, *self._usage(raw[: last - first]))
 
     def _usage(self, raw: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """How many inodes at each table's beginning may be in use, and how many directories."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, windows
+from sidelight.blocks.scatter_read import as_rows, windows
 from sidelight.filesystems.xfs import layout
+from sidelight.filesystems.xfs.extents import remap
 from sidelight.filesystems.xfs.volume import column, same_uuid
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sidelight.blocks import Extent
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
     Bytes = npt.NDArray[np.uint8]
     Flags = npt.NDArray[np.bool_]
@@ -37,7 +38,7 @@ class Fork(NamedTuple):
 
 
 @dataclass(slots=True)
-class Mapping:
+class ExtentMapping:
     """Where a file lies. `fault` is what is wrong with the map, empty where nothing is.
 
     Extents in bytes, by place in the file; unwritten ones are left out, as they read as zeros.
@@ -47,7 +48,7 @@ class Mapping:
     fault: str = ""
 
 
-class _Node(NamedTuple):
+class _ExtentBlock(NamedTuple):
     """A block of an extent B+tree that is to be read."""
 
     block: int  # filesystem block
@@ -55,14 +56,14 @@ class _Node(NamedTuple):
     owner: int  # index among the forks
 
 
-def map_forks(volume: Volume, forks: Sequence[Fork]) -> dict[int, Mapping]:
+def map_forks(volume: XfsVolume, forks: Sequence[Fork]) -> dict[int, ExtentMapping]:
     """The extents of many forks (extent lists and B+trees), by inode number.
 
     All trees are descended together, a level at a time.
     """
     faults = [""] * len(forks)
     records: list[list[bytes]] = [[] for _ in forks]
-    roots: list[_Node] = []
+    roots: list[_ExtentBlock] = []
     for index, fork in enumerate(forks):
         if fork.format == layout.FORMAT_EXTENTS:
             length = fork.extents * layout.EXTENT_SIZE
@@ -84,7 +85,7 @@ def map_forks(volume: Volume, forks: Sequence[Fork]) -> dict[int, Mapping]:
     return _decode(volume, forks, joined, faults)
 
 
-def _root(fork: Fork, index: int) -> tuple[list[_Node], str]:
+def _root(fork: Fork, index: int) -> tuple[list[_ExtentBlock], str]:
     """The children of a B+tree's root, which lies in the inode."""
     area = fork.area
     if len(area) < layout.BMDR_HEADER.size + 16:
@@ -95,13 +96,13 @@ def _root(fork: Fork, index: int) -> tuple[list[_Node], str]:
         return [], "impossible root of an extent tree"
     start = layout.BMDR_HEADER.size + room * 8
     pointers = np.frombuffer(area, ">u8", count, start).tolist()
-    return [_Node(pointer, level - 1, index) for pointer in pointers], ""
+    return [_ExtentBlock(pointer, level - 1, index) for pointer in pointers], ""
 
 
 def _descend(
-    volume: Volume,
+    volume: XfsVolume,
     forks: Sequence[Fork],
-    nodes: list[_Node],
+    nodes: list[_ExtentBlock],
     records: list[list[bytes]],
     faults: list[str],
 ) -> None:
@@ -130,7 +131,7 @@ def _descend(
                 faults[node.owner] = f"impossible block {node.block} of the extent tree"
             elif node.level:
                 pointers = np.frombuffer(block, ">u8", count, header + room * 8).tolist()
-                nodes += [_Node(pointer, node.level - 1, node.owner) for pointer in pointers]
+                nodes += [_ExtentBlock(pointer, node.level - 1, node.owner) for pointer in pointers]
             else:
                 leaf = block[header : header + count * layout.EXTENT_SIZE]
                 key = int.from_bytes(leaf[:8], "big") & ((1 << 63) - 1)
@@ -141,8 +142,8 @@ def _descend(
 
 
 def _read_nodes(
-    volume: Volume, forks: Sequence[Fork], nodes: Iterable[_Node], faults: list[str]
-) -> Iterable[tuple[_Node, bytes]]:
+    volume: XfsVolume, forks: Sequence[Fork], nodes: Iterable[_ExtentBlock], faults: list[str]
+) -> Iterable[tuple[_ExtentBlock, bytes]]:
     """The verified blocks of one level, in physical order."""
     sb = volume.superblock
     placed = []
@@ -172,11 +173,11 @@ def _read_nodes(
 
 
 def _judge(
-    volume: Volume,
+    volume: XfsVolume,
     forks: Sequence[Fork],
     array: Bytes,
     offsets: Integers,
-    nodes: Sequence[_Node],
+    nodes: Sequence[_ExtentBlock],
 ) -> list[str]:
     """What is wrong with each block of an extent tree; empty where nothing is."""
     sb = volume.superblock
@@ -201,8 +202,8 @@ def _judge(
 
 
 def _decode(
-    volume: Volume, forks: Sequence[Fork], records: Sequence[bytes], faults: list[str]
-) -> dict[int, Mapping]:
+    volume: XfsVolume, forks: Sequence[Fork], records: Sequence[bytes], faults: list[str]
+) -> dict[int, ExtentMapping]:
     """All forks' records (Data Extents: flag 1, offset 54, block 52, count 21 bits) at once."""
     sb = volume.superblock
     words = np.frombuffer(b"".join(records), ">u8").reshape(-1, 2)
@@ -233,13 +234,13 @@ def _decode(
             own = [extent for extent, ok in zip(own, keep[start:end], strict=True) if ok]
         if fork.number in volume.remaps:
             own = remap(own, volume.remaps[fork.number])
-        mapped[fork.number] = Mapping(own, fault)
+        mapped[fork.number] = ExtentMapping(own, fault)
         start = end
     return mapped
 
 
 def _fields(
-    volume: Volume, words: npt.NDArray[np.uint64]
+    volume: XfsVolume, words: npt.NDArray[np.uint64]
 ) -> tuple[Integers, Integers, Integers, Flags, Flags]:
     """Of extents, shape (n, 2): place in the file, on the disk, length; is it written; can it be.
 
@@ -259,7 +260,7 @@ def _fields(
     return logical, linear, count, written, good
 
 
-def only_extents(volume: Volume, records: Bytes) -> Integers:
+def only_extents(volume: XfsVolume, records: Bytes) -> Integers:
     """Where directories of one block lie, in bytes, from their only extents, shape (n, 16).
 
     -1 where the extent is not just this block, or cannot be.
@@ -271,7 +272,7 @@ def only_extents(volume: Volume, records: Bytes) -> Integers:
     return np.where(good, linear << sb.block_log, -1)
 
 
-def entries_at(volume: Volume, records: Bytes) -> tuple[Integers, Integers]:
+def entries_at(volume: XfsVolume, records: Bytes) -> tuple[Integers, Integers]:
     """(offsets, lengths) in bytes of the extents, shape (n, 16), that hold directory entries.
 
     Those that cannot be are left out.
@@ -281,29 +282,3 @@ def entries_at(volume: Volume, records: Bytes) -> tuple[Integers, Integers]:
     logical, linear, count, written, good = _fields(volume, words)
     good &= written & (logical < layout.DIR_LEAF_OFFSET >> block_log)
     return linear[good] << block_log, count[good] << block_log
-
-
-class Remap(NamedTuple):
-    """A change of a file's map that the log promises and the disk does not have yet, in bytes."""
-
-    logical: int
-    length: int
-    physical: int  # -1: a hole
-
-
-def remap(extents: list[Extent], changes: Iterable[Remap]) -> list[Extent]:
-    """Extents after these changes, in their order."""
-    for change in changes:
-        end = change.logical + change.length
-        kept: list[Extent] = []
-        for logical, physical, length in extents:
-            if logical < change.logical:
-                kept.append((logical, physical, min(length, change.logical - logical)))
-            if logical + length > end:
-                skip = max(0, end - logical)
-                kept.append((logical + skip, physical + skip, length - skip))
-        if change.physical >= 0:
-            kept.append((change.logical, change.physical, change.length))
-        kept.sort()
-        extents = kept
-    return extents

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sidelight.blocks.gather import FAR, WINDOW_BLOCKS, as_rows
+from sidelight.blocks.scatter_read import FAR, WINDOW_BLOCKS, as_rows
 from sidelight.errors import SourceError
-from sidelight.filesystems.protocol import Entry, Kind
-from sidelight.filesystems.uncollected import uncollected
+from sidelight.filesystems import protocol
+from sidelight.filesystems.mode_samples import corrected
+from sidelight.filesystems.protocol import Entry, InodeKind
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.directory_blocks import DirectoryBlocks, Found, parse_blocks
 from sidelight.filesystems.xfs.directory_entries import are_plain, parse_shortform
@@ -20,14 +22,17 @@ from sidelight.filesystems.xfs.inodes import (
     fork_ends,
     read_kinds,
     read_rows,
+    sampled_kinds,
+    used_kinds,
 )
 from sidelight.filesystems.xfs.volume import column
+from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sidelight.blocks import Extent
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
 Listing = tuple[int, list[Entry]]
 # The pieces of a directory block: (offset in the source, length), in bytes.
@@ -43,10 +48,16 @@ DIRECTORY_CAP = 4 << 30
 STRIKES = 64
 
 
-def read_directories(volume: Volume, numbers: Sequence[int]) -> Iterator[Listing]:
+def read_directories(volume: XfsVolume, numbers: Sequence[int]) -> Iterator[Listing]:
     """Every number once, with its entries; see Filesystem.directories."""
     left = dict.fromkeys(numbers)
-    for listings, plain in _listings(volume, numbers):
+
+    def report(number: int, what: str) -> None:
+        volume.problem(f"inode {number}", what)
+
+    modes, judge = partial(sampled_kinds, volume), partial(used_kinds, volume)
+    for raw, plain in _listings(volume, numbers):
+        listings = corrected(raw, modes, judge, report)
         checked = listings if plain else _with_kinds(volume, _with_sane_names(volume, listings))
         for number, entries in checked:
             del left[number]
@@ -55,7 +66,7 @@ def read_directories(volume: Volume, numbers: Sequence[int]) -> Iterator[Listing
         yield number, []
 
 
-def _listings(volume: Volume, numbers: Sequence[int]) -> Iterator[tuple[list[Listing], bool]]:
+def _listings(volume: XfsVolume, numbers: Sequence[int]) -> Iterator[tuple[list[Listing], bool]]:
     """Directories in batches of bounded size, as they could be parsed, and whether all is plain."""
     sorted_out = _SortedOut()
     with uncollected():
@@ -84,7 +95,7 @@ class _SortedOut:
     sizes: dict[int, int] = field(default_factory=dict)  # of those in `forks`, in bytes
 
 
-def _sort_out(volume: Volume, inodes: Rows, into: _SortedOut) -> None:
+def _sort_out(volume: XfsVolume, inodes: Rows, into: _SortedOut) -> None:
     """Shortform directories are parsed at once, the others' forks collected.
 
     Most others are a block in one piece: where it lies is found for all of these at once.
@@ -123,7 +134,7 @@ def _sort_out(volume: Volume, inodes: Rows, into: _SortedOut) -> None:
             into.sizes[number] = length
 
 
-def _with_sane_names(volume: Volume, listings: list[Listing]) -> list[Listing]:
+def _with_sane_names(volume: XfsVolume, listings: list[Listing]) -> list[Listing]:
     """Leave out entries whose names no path can have: with a slash or NUL in them, or dots."""
     names = [entry[0] for _, entries in listings for entry in entries]
     joined = b"\0".join(names)
@@ -138,7 +149,7 @@ def _with_sane_names(volume: Volume, listings: list[Listing]) -> list[Listing]:
     return kept
 
 
-def _with_kinds(volume: Volume, listings: list[Listing]) -> list[Listing]:
+def _with_kinds(volume: XfsVolume, listings: list[Listing]) -> list[Listing]:
     """Read the inodes of entries whose type is not stored; a batch's at once."""
     unknown = {entry[1] for _, entries in listings for entry in entries if not entry[2]}
     if not unknown:
@@ -148,7 +159,7 @@ def _with_kinds(volume: Volume, listings: list[Listing]) -> list[Listing]:
         (
             directory,
             [
-                (name, number, kind or int(kinds.get(number, Kind.UNKNOWN)))
+                (name, number, kind or int(kinds.get(number, InodeKind.UNKNOWN)))
                 for name, number, kind in entries
             ],
         )
@@ -180,7 +191,7 @@ class _Window:
         return len(self.whole) + len(self.broken) >= self.room or len(self.far) >= WINDOW_BLOCKS
 
 
-def _windows(volume: Volume, sorted_out: _SortedOut, found: Found) -> Iterator[_Window]:
+def _windows(volume: XfsVolume, sorted_out: _SortedOut, found: Found) -> Iterator[_Window]:
     """Directories in physical order, in windows of bounded bytes; a large one spans several."""
     mapped = bmap.map_forks(volume, sorted_out.forks)
     size = volume.superblock.dir_block_size
@@ -203,6 +214,9 @@ def _windows(volume: Volume, sorted_out: _SortedOut, found: Found) -> Iterator[_
             for block in blocks:
                 if found.strikes[number] > STRIKES:
                     fault = fault or "most of it is no directory"
+                    break
+                if len(found.entries.get(number, ())) > protocol.MOST_ENTRIES:
+                    fault = fault or protocol.TOO_MANY
                     break
                 if window.add(block, number):
                     yield window
@@ -253,7 +267,7 @@ def _blocks(extents: Sequence[Extent], length: int, size: int) -> tuple[list[Blo
     return blocks, fault
 
 
-def _read_window(volume: Volume, window: _Window, into: Found) -> None:
+def _read_window(volume: XfsVolume, window: _Window, into: Found) -> None:
     """Read and parse a window's blocks; entries go to `into` by directory."""
     size = volume.superblock.dir_block_size
     window.whole.sort()
@@ -272,7 +286,7 @@ def _read_window(volume: Volume, window: _Window, into: Found) -> None:
 
 
 def _read_fragmented(
-    volume: Volume,
+    volume: XfsVolume,
     blocks: Sequence[tuple[Block, int]],
     into: Found,
 ) -> None:

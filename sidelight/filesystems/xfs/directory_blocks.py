@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sidelight.filesystems.protocol import Entry
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
     Bytes = npt.NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ class DirectoryBlocks(NamedTuple):
     replayed: npt.NDArray[np.bool_] | None = None  # where several pieces hide it
 
 
-def parse_blocks(volume: Volume, rows: DirectoryBlocks, into: Found) -> None:
+def parse_blocks(volume: XfsVolume, rows: DirectoryBlocks, into: Found) -> None:
     """Verify and parse blocks, all at once; entries go to `into` by directory.
 
     A block with a bad checksum is a Problem and is parsed all the same: what parses may be true,
@@ -95,7 +95,7 @@ def parse_blocks(volume: Volume, rows: DirectoryBlocks, into: Found) -> None:
         volume.problem(where, f"a directory block at {rows.offsets[row]}: {fault}")
 
 
-def _verify(volume: Volume, rows: DirectoryBlocks) -> set[int]:
+def _verify(volume: XfsVolume, rows: DirectoryBlocks) -> set[int]:
     """Note bad checksums; returns the rows that are whole and another's: not to be parsed."""
     array, offsets = rows.array, rows.offsets
     if not len(array):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs import layout
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 # By the type byte of an entry; 8 is a whiteout of overlayfs, a character device.
-KINDS = (*(int(kind) for kind in Kind), int(Kind.CHARACTER))
+KINDS = (*(int(kind) for kind in InodeKind), int(InodeKind.CHARACTER))
 _KIND_TABLE = np.array([*KINDS, *[0] * (256 - len(KINDS))], np.uint8)
 
 _FIRST_HOLE = np.uint64(layout.DIR_FREE_TAG)

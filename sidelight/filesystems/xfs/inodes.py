@@ -8,32 +8,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sidelight.blocks.gather import as_rows, windows
-from sidelight.filesystems.protocol import Inode, Kind
-from sidelight.filesystems.uncollected import uncollected
+from sidelight.blocks.scatter_read import as_rows, windows
+from sidelight.filesystems.protocol import KINDS, Inode, InodeKind
 from sidelight.filesystems.xfs import layout
 from sidelight.filesystems.xfs.volume import column, same_uuid
+from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
     Bytes = npt.NDArray[np.uint8]
     Offsets = npt.NDArray[np.int64]
 
-KINDS = {
-    0x1000: Kind.FIFO,
-    0x2000: Kind.CHARACTER,
-    0x4000: Kind.DIRECTORY,
-    0x6000: Kind.BLOCK,
-    0x8000: Kind.REGULAR,
-    0xA000: Kind.SYMLINK,
-    0xC000: Kind.SOCKET,
-}
-_KIND_BY_TYPE = [KINDS.get(kind << 12, Kind.UNKNOWN) for kind in range(16)]
+_KIND_BY_TYPE = [KINDS.get(kind << 12, InodeKind.UNKNOWN) for kind in range(16)]
 _TYPES = frozenset(kind >> 12 for kind in KINDS)
 # Inodes decoded at once: few enough that their bytes stay in the cache from column to column.
 AT_ONCE = 2048
@@ -44,7 +35,7 @@ class RawInode:
     """An inode whose magic, number and CRC are right; the rest is not judged yet."""
 
     number: int
-    kind: Kind  # UNKNOWN for impossible mode bits
+    kind: InodeKind  # UNKNOWN for impossible mode bits
     format: int
     size: int  # bytes
     extents: int  # in the data fork
@@ -52,7 +43,7 @@ class RawInode:
     fork: bytes  # the data fork's area
 
 
-def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
+def locate(volume: XfsVolume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
     """Valid inode numbers and their offsets in bytes, both sorted by offset, each once.
 
     Impossible numbers are Problems.
@@ -67,15 +58,38 @@ def locate(volume: Volume, numbers: Iterable[int]) -> tuple[list[int], Offsets]:
         asked = [number for number in asked if 0 < number < top]
     array = np.sort(np.array(asked, np.int64))
     array = array[np.diff(array, prepend=-1) != 0]
-    index = array & ((1 << sb.inodes_per_block_log) - 1)
-    block = (array >> sb.inodes_per_block_log) & ((1 << sb.ag_block_log) - 1)
-    linear = (array >> (sb.inodes_per_block_log + sb.ag_block_log)) * sb.ag_blocks + block
-    inside = (block < sb.ag_blocks) & (linear < sb.blocks)
+    offsets, inside = _offsets(volume, array)
     if not inside.all():
         for number in array[~inside].tolist():
             volume.problem(f"inode {number}", "no such inode can be")
-    offsets = (linear << sb.block_log) + (index << sb.inode_log)
     return array[inside].tolist(), offsets[inside]
+
+
+def _offsets(volume: XfsVolume, numbers: Offsets) -> tuple[Offsets, npt.NDArray[np.bool_]]:
+    """Where inodes lie, in bytes, and of which numbers that is within the filesystem."""
+    sb = volume.superblock
+    index = numbers & ((1 << sb.inodes_per_block_log) - 1)
+    block = (numbers >> sb.inodes_per_block_log) & ((1 << sb.ag_block_log) - 1)
+    linear = (numbers >> (sb.inodes_per_block_log + sb.ag_block_log)) * sb.ag_blocks + block
+    inside = (block < sb.ag_blocks) & (linear < sb.blocks)
+    return (linear << sb.block_log) + (index << sb.inode_log), inside
+
+
+def sampled_kinds(volume: XfsVolume, numbers: Offsets) -> npt.NDArray[np.uint8]:
+    """The types of many inodes by their modes alone, UNKNOWN where in doubt; no Problems."""
+    sb = volume.superblock
+    kinds = np.zeros(len(numbers), np.uint8)
+    top = sb.ag_count << (sb.ag_block_log + sb.inodes_per_block_log)
+    possible = (numbers > 0) & (numbers < top)
+    offsets, inside = _offsets(volume, numbers[possible])
+    possible[possible] = inside
+    kinds[possible] = volume.mode_samples.kinds(offsets[inside])
+    return kinds
+
+
+def used_kinds(volume: XfsVolume, numbers: Iterable[int]) -> dict[int, int]:
+    """The types of inodes in use. One that is free, or cannot be, is absent, with a Problem."""
+    return {number: int(inode.kind) for number, inode in read_metadata(volume, numbers).items()}
 
 
 class Rows(NamedTuple):
@@ -86,7 +100,7 @@ class Rows(NamedTuple):
     data: bytes
 
 
-def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
+def read_rows(volume: XfsVolume, numbers: Iterable[int]) -> Iterator[Rows]:
     """Windows of verified inodes."""
     valid, offsets = locate(volume, numbers)
     size = volume.superblock.inode_size
@@ -106,7 +120,9 @@ def read_rows(volume: Volume, numbers: Iterable[int]) -> Iterator[Rows]:
             yield Rows(kept, rows, rows.tobytes())
 
 
-def _verify(volume: Volume, read: Rows, offsets: Offsets, lost: set[int]) -> npt.NDArray[np.bool_]:
+def _verify(
+    volume: XfsVolume, read: Rows, offsets: Offsets, lost: set[int]
+) -> npt.NDArray[np.bool_]:
     """Which rows are the inodes asked for. The others become Problems, all but the `lost`."""
     sb = volume.superblock
     numbers, rows, data = read
@@ -136,7 +152,7 @@ def _verify(volume: Volume, read: Rows, offsets: Offsets, lost: set[int]) -> npt
     return good
 
 
-def fork_ends(volume: Volume, rows: Bytes) -> Offsets:
+def fork_ends(volume: XfsVolume, rows: Bytes) -> Offsets:
     """Where each row's data fork ends, in bytes from the inode's start."""
     sb = volume.superblock
     forkoff = rows[:, layout.DI_FORKOFF].astype(np.int64) * 8
@@ -144,7 +160,7 @@ def fork_ends(volume: Volume, rows: Bytes) -> Offsets:
     return np.minimum(ends, sb.inode_size)
 
 
-def extent_counts(volume: Volume, rows: Bytes) -> npt.NDArray[np.uint64]:
+def extent_counts(volume: XfsVolume, rows: Bytes) -> npt.NDArray[np.uint64]:
     """How many extents each row's data fork says it has."""
     counts = column(rows, layout.DI_NEXTENTS, ">u4").astype(np.uint64)
     if volume.superblock.v5:
@@ -155,7 +171,7 @@ def extent_counts(volume: Volume, rows: Bytes) -> npt.NDArray[np.uint64]:
     return counts
 
 
-def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]:
+def read_raw(volume: XfsVolume, numbers: Iterable[int]) -> Iterator[list[RawInode]]:
     """Windows of verified inodes with their data forks."""
     size, core = volume.superblock.inode_size, volume.superblock.inode_core
     for wanted, rows, data in read_rows(volume, numbers):
@@ -171,7 +187,7 @@ def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]
             window.append(
                 RawInode(
                     number,
-                    KINDS.get(modes[row] & 0xF000, Kind.UNKNOWN),
+                    KINDS.get(modes[row] & 0xF000, InodeKind.UNKNOWN),
                     formats[row],
                     sizes[row],
                     counts[row],
@@ -182,16 +198,16 @@ def read_raw(volume: Volume, numbers: Iterable[int]) -> Iterator[list[RawInode]]
         yield window
 
 
-def read_kinds(volume: Volume, numbers: Iterable[int]) -> dict[int, Kind]:
+def read_kinds(volume: XfsVolume, numbers: Iterable[int]) -> dict[int, InodeKind]:
     """The types of many inodes, for directories that do not store them."""
     kinds = {}
     for wanted, rows, _ in read_rows(volume, numbers):
         for number, mode in zip(wanted, column(rows, layout.DI_MODE, ">u2").tolist(), strict=True):
-            kinds[number] = KINDS.get(mode & 0xF000, Kind.UNKNOWN)
+            kinds[number] = KINDS.get(mode & 0xF000, InodeKind.UNKNOWN)
     return kinds
 
 
-def read_metadata(volume: Volume, numbers: Iterable[int]) -> dict[int, Inode]:
+def read_metadata(volume: XfsVolume, numbers: Iterable[int]) -> dict[int, Inode]:
     """Metadata of many inodes. One that is free, or cannot be, is absent, with a Problem."""
     found: dict[int, Inode] = {}
     with uncollected():
@@ -202,7 +218,7 @@ def read_metadata(volume: Volume, numbers: Iterable[int]) -> dict[int, Inode]:
     return found
 
 
-def _decode(volume: Volume, numbers: list[int], rows: Bytes, found: dict[int, Inode]) -> None:
+def _decode(volume: XfsVolume, numbers: list[int], rows: Bytes, found: dict[int, Inode]) -> None:
     """Metadata column by column."""
     modes = column(rows, layout.DI_MODE, ">u2")
     sizes = column(rows, layout.DI_SIZE, ">u8")
@@ -231,12 +247,12 @@ def _decode(volume: Volume, numbers: list[int], rows: Bytes, found: dict[int, In
         _leave_out(volume, numbers, found)
 
 
-def _leave_out(volume: Volume, numbers: list[int], found: dict[int, Inode]) -> None:
+def _leave_out(volume: XfsVolume, numbers: list[int], found: dict[int, Inode]) -> None:
     """Take out what is free or cannot be."""
     for number in numbers:
         inode = found[number]
         what = ""
-        if inode.kind is Kind.UNKNOWN:
+        if inode.kind is InodeKind.UNKNOWN:
             what = f"impossible mode {inode.mode:#o}" if inode.mode else "the inode is free"
         elif inode.size >= 1 << 63:
             what = "impossible size"
@@ -245,7 +261,7 @@ def _leave_out(volume: Volume, numbers: list[int], found: dict[int, Inode]) -> N
             del found[number]
 
 
-def _times(volume: Volume, rows: Bytes, offset: int) -> list[int]:
+def _times(volume: XfsVolume, rows: Bytes, offset: int) -> list[int]:
     """One time of every row, in nanoseconds since 1970."""
     if not volume.superblock.v5:
         return _old_times(rows, offset).tolist()  # type: ignore[no-any-return] # numpy's stub

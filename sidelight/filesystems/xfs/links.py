@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sidelight.errors import DamagedError
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs import bmap, layout
 
 if TYPE_CHECKING:
     from sidelight.filesystems.xfs.inodes import RawInode
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
 
-def read_link(volume: Volume, raw: RawInode) -> bytes:
+def read_link(volume: XfsVolume, raw: RawInode) -> bytes:
     """A link's target. Raises DamagedError, and SourceError from below."""
     where = f"{volume.where}: inode {raw.number}"
-    if raw.kind is not Kind.SYMLINK:
+    if raw.kind is not InodeKind.SYMLINK:
         raise DamagedError("not a symbolic link", where=where)
     if not 0 < raw.size <= layout.SYMLINK_MAX:
         raise DamagedError(f"a link of impossible length {raw.size}", where=where)
@@ -43,7 +43,9 @@ def read_link(volume: Volume, raw: RawInode) -> bytes:
     raise DamagedError("a link longer than its blocks", where=where)
 
 
-def _without_header(volume: Volume, number: int, data: bytes, physical: int, offset: int) -> bytes:
+def _without_header(
+    volume: XfsVolume, number: int, data: bytes, physical: int, offset: int
+) -> bytes:
     """A v5 link block's part of the target (Remote Symbolic Links), verified."""
     where = f"{volume.where}: inode {number}"
     array = np.frombuffer(data, np.uint8).reshape(1, -1)

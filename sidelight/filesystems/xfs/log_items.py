@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PENDING_CAP = 512 << 20
 
 
-class Item(NamedTuple):
+class LogItem(NamedTuple):
     """A logged item: its first region describes it, the others are what it carries."""
 
     type: int
@@ -27,7 +27,7 @@ class Transaction(NamedTuple):
     """A committed transaction; `lsn` is where it began."""
 
     lsn: int
-    items: list[Item]
+    items: list[LogItem]
 
 
 class _Open:
@@ -126,7 +126,7 @@ def _add_header(transaction: _Open, region: bytes, where: str) -> None:
         transaction.regions.append([])
 
 
-def _ordered(transaction: _Open, where: str) -> list[Item]:
+def _ordered(transaction: _Open, where: str) -> list[LogItem]:
     """Items in the order of replay: buffers, inodes and the rest, unlinked lists, cancellations."""
     buffers, others, unlinked, cancelled = [], [], [], []
     for regions in transaction.regions:
@@ -135,7 +135,7 @@ def _ordered(transaction: _Open, where: str) -> list[Item]:
         kind, count = layout.ITEM.unpack_from(regions[0])
         if len(regions) != count:
             raise DamagedError(f"an item with {len(regions)} of {count} regions", where=where)
-        item = Item(kind, [bytes(region) for region in regions])
+        item = LogItem(kind, [bytes(region) for region in regions])
         if kind == layout.BUFFER:
             flags = int.from_bytes(item.regions[0][4:6], "little")
             if flags & layout.BUFFER_CANCEL:

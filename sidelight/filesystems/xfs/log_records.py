@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.xfs.superblock import Superblock
+    from sidelight.filesystems.xfs.superblock import XfsSuperblock
 
 BLOCK = layout.BASIC_BLOCK
 # Blocks of a record of the largest size.
@@ -52,7 +52,7 @@ class TornError(DamagedError):
 class Ring:
     """The internal log of a filesystem. Block numbers are basic blocks from its start."""
 
-    def __init__(self, source: BlockSource, superblock: Superblock, where: str) -> None:
+    def __init__(self, source: BlockSource, superblock: XfsSuperblock, where: str) -> None:
         """Raises DamagedError where the superblock's log cannot be."""
         self._source = source
         self.where = where

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.xfs.log_items import Item
-    from sidelight.filesystems.xfs.superblock import Superblock
+    from sidelight.filesystems.xfs.log_items import LogItem
+    from sidelight.filesystems.xfs.superblock import XfsSuperblock
 
 BLOCK = layout.BASIC_BLOCK
 NO_LSN = (1 << 64) - 1
@@ -40,7 +40,7 @@ _CORES_V3 = {
 class Memory:
     """Basic blocks that recovery has touched, and those that it waits to stamp with an LSN."""
 
-    def __init__(self, source: BlockSource, superblock: Superblock) -> None:
+    def __init__(self, source: BlockSource, superblock: XfsSuperblock) -> None:
         self._source = source
         self.superblock = superblock
         self._blocks: dict[int, bytearray] = {}
@@ -105,7 +105,7 @@ class Memory:
 
 
 def replay_buffer(
-    memory: Memory, item: Item, place: tuple[int, int], what: tuple[int, int], lsn: int
+    memory: Memory, item: LogItem, place: tuple[int, int], what: tuple[int, int], lsn: int
 ) -> None:
     """Apply a buffer's logged chunks, unless the disk already has something newer.
 
@@ -142,7 +142,7 @@ def replay_buffer(
     memory.stamp_later(address)
 
 
-def _lsn_of(superblock: Superblock, block: bytes) -> int:
+def _lsn_of(superblock: XfsSuperblock, block: bytes) -> int:
     """A block's own LSN, or -1 where it has none that counts: then the log has the last word."""
     place = log_layout.LSN_PLACES.get(block[:4])
     if place is None:
@@ -153,7 +153,7 @@ def _lsn_of(superblock: Superblock, block: bytes) -> int:
     return lsn if uuid == own and lsn not in (0, NO_LSN) else -1
 
 
-def replay_inode(memory: Memory, item: Item, at: int, fields: int, lsn: int) -> None:
+def replay_inode(memory: Memory, item: LogItem, at: int, fields: int, lsn: int) -> None:
     """Apply a logged inode at byte `at`: its core, and its data fork where that was logged.
 
     The attribute fork stays: nothing here reads it. Raises DamagedError where there is no inode.
@@ -205,7 +205,7 @@ def _put_core(disk: bytearray, core: bytes, lsn: int, where: str) -> None:
         disk[30:32] = bytes(2)
 
 
-def _put_fork(disk: bytearray, fork: bytes, fields: int, sb: Superblock, where: str) -> None:
+def _put_fork(disk: bytearray, fork: bytes, fields: int, sb: XfsSuperblock, where: str) -> None:
     """A logged data fork: as on disk, but for the root of an extent tree."""
     start = sb.inode_core
     offset = disk[layout.DI_FORKOFF] * 8
@@ -221,7 +221,7 @@ def _put_fork(disk: bytearray, fork: bytes, fields: int, sb: Superblock, where: 
     disk[start : start + len(data)] = data
 
 
-def _packed_root(root: bytes, room: int, sb: Superblock, where: str) -> bytes:
+def _packed_root(root: bytes, room: int, sb: XfsSuperblock, where: str) -> bytes:
     """The root of an extent tree: a block's form in memory, a shorter one in the inode."""
     header = layout.BMBT_HEADER_V5 if sb.v5 else layout.BMBT_HEADER_V4
     level, count = layout.BMBT_COUNTS.unpack_from(root)

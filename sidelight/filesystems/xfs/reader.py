@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
-from sidelight.blocks.plan import within
+from sidelight.blocks.read_order import within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -16,15 +16,16 @@ from sidelight.errors import (
     SourceError,
     UnsupportedError,
 )
-from sidelight.filesystems.protocol import Entry, Inode, Kind, Piece
-from sidelight.filesystems.xfs import ahead, bmap, layout
+from sidelight.filesystems.protocol import Entry, Inode, InodeKind, Piece
+from sidelight.filesystems.xfs import bmap, layout
+from sidelight.filesystems.xfs import read_ahead as ahead
 from sidelight.filesystems.xfs.directories import read_directories
 from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
-from sidelight.filesystems.xfs.log_ends import Log
+from sidelight.filesystems.xfs.log_head_tail import XfsLog
 from sidelight.filesystems.xfs.recovery import recover
 from sidelight.filesystems.xfs.superblock import read_superblock
-from sidelight.filesystems.xfs.volume import Volume
+from sidelight.filesystems.xfs.volume import XfsVolume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ class XfsFilesystem:
         self.problems: list[Problem] = []
         where = f"{source.name}/xfs"
         superblock = read_superblock(source, where)
-        self._volume = Volume(source, superblock, where, self.problems)
+        self._volume = XfsVolume(source, superblock, where, self.problems)
         if not superblock.checksum_ok:
             self._volume.problem("superblock", "bad checksum")
         if superblock.needs_repair:
@@ -163,7 +164,7 @@ class XfsFilesystem:
         try:
             # A walk wants the groups' headers: they come along with the log's blocks.
             volume.source.prefetch(ahead.heads(superblock))
-            log = Log(volume.source, superblock, volume.where)
+            log = XfsLog(volume.source, superblock, volume.where)
             ends = log.find_ends()
             if ends.clean or ends.head == ends.tail:
                 return "clean"
@@ -201,7 +202,7 @@ class XfsFilesystem:
     def _refusal(self, raw: RawInode, limit: int) -> SidelightError | None:
         """Why a file's contents cannot be had, if so."""
         where = self._where(raw.number)
-        if raw.kind is not Kind.REGULAR:
+        if raw.kind is not InodeKind.REGULAR:
             return DamagedError("not a regular file", where=where)
         if raw.realtime:
             return UnsupportedError("the file lies on a realtime device", where=where)

@@ -15,37 +15,37 @@ from typing import TYPE_CHECKING
 from sidelight.blocks import OverlaySource
 from sidelight.errors import DamagedError, FormatError, LimitError, SidelightError, SourceError
 from sidelight.filesystems.xfs import layout, log_layout
-from sidelight.filesystems.xfs.bmap import Remap
-from sidelight.filesystems.xfs.log_items import Item, Transaction, transactions
+from sidelight.filesystems.xfs.extents import Remap
+from sidelight.filesystems.xfs.log_items import LogItem, Transaction, transactions
 from sidelight.filesystems.xfs.log_replay import Memory, replay_buffer, replay_inode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.xfs.log_ends import Ends, Log
-    from sidelight.filesystems.xfs.superblock import Superblock
-    from sidelight.filesystems.xfs.volume import Volume
+    from sidelight.filesystems.xfs.log_head_tail import Ends, XfsLog
+    from sidelight.filesystems.xfs.superblock import XfsSuperblock
+    from sidelight.filesystems.xfs.volume import XfsVolume
 
 BLOCK = layout.BASIC_BLOCK
 # A directory block or a cluster of inodes, in basic blocks.
 LARGEST_BUFFER = 128
 
 
-class Recovery:
+class XfsRecovery:
     """One replay. `overlay` and `finish` give its result."""
 
-    def __init__(self, source: BlockSource, superblock: Superblock, volume: Volume) -> None:
+    def __init__(self, source: BlockSource, superblock: XfsSuperblock, volume: XfsVolume) -> None:
         self._source = source
         self._superblock = superblock
         self._volume = volume
         self._memory = Memory(source, superblock)
         self._cancelled: Counter[tuple[int, int]] = Counter()
         self._cancelled_at: Counter[int] = Counter()  # the same by address alone
-        self._intents: dict[tuple[int, int], Item] = {}
+        self._intents: dict[tuple[int, int], LogItem] = {}
         self._faults = False
 
-    def run(self, log: Log, ends: Ends) -> bool:
+    def run(self, log: XfsLog, ends: Ends) -> bool:
         """Replay from tail to head. Whether all of it could be replayed.
 
         Raises DamagedError where the log as a whole makes no sense, LimitError where it would
@@ -93,7 +93,7 @@ class Recovery:
                     ranges.add((place[1] * BLOCK + place[3], inode_size))
         return sorted(ranges)
 
-    def _replay(self, item: Item, lsn: int) -> None:
+    def _replay(self, item: LogItem, lsn: int) -> None:
         head = item.regions[0]
         if item.type == log_layout.BUFFER:
             self._replay_buffer(item, lsn)
@@ -116,7 +116,7 @@ class Recovery:
         elif item.type not in log_layout.NO_EFFECT:
             raise DamagedError(f"unknown item {item.type:#x}", where=self._volume.where)
 
-    def _replay_buffer(self, item: Item, lsn: int) -> None:
+    def _replay_buffer(self, item: LogItem, lsn: int) -> None:
         head = item.regions[0]
         _, _, flags, length, address, words = log_layout.BUFFER_ITEM.unpack_from(head)
         if flags & log_layout.BUFFER_CANCEL:
@@ -213,7 +213,7 @@ def _intent(head: bytes) -> int:
     return int(log_layout.INTENT_ID.unpack_from(head)[0])
 
 
-def _fresh_inode(superblock: Superblock, number: int, generation: int) -> bytes:
+def _fresh_inode(superblock: XfsSuperblock, number: int, generation: int) -> bytes:
     """A free inode of a new chunk; only version 5 logs make chunks in this way."""
     inode = bytearray(superblock.inode_size)
     struct.pack_into(">HHBB", inode, 0, layout.INODE_MAGIC, 0, 3, 0)
@@ -222,12 +222,12 @@ def _fresh_inode(superblock: Superblock, number: int, generation: int) -> bytes:
     return bytes(inode)
 
 
-def recover(volume: Volume, log: Log, ends: Ends) -> tuple[BlockSource, set[int], bool]:
+def recover(volume: XfsVolume, log: XfsLog, ends: Ends) -> tuple[BlockSource, set[int], bool]:
     """Replay the log: the source to read from, its replaced basic blocks, whether all went well.
 
     Raises FormatError or SourceError where nothing of the log can be replayed.
     """
-    recovery = Recovery(volume.source, volume.superblock, volume)
+    recovery = XfsRecovery(volume.source, volume.superblock, volume)
     try:
         complete = recovery.run(log, ends)
     except (FormatError, SourceError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Superblock:
+class XfsSuperblock:
     """An XFS filesystem's geometry. Sizes in bytes, `*_log` in bits, addresses as on disk."""
 
     v5: bool
@@ -69,7 +69,7 @@ class Superblock:
         return str(uuid.UUID(bytes=self.uuid))
 
 
-def read_superblock(source: BlockSource, where: str) -> Superblock:
+def read_superblock(source: BlockSource, where: str) -> XfsSuperblock:
     """The primary superblock.
 
     Raises NotRecognisedError where there is none, UnsupportedError for features that this reader
@@ -86,7 +86,7 @@ def read_superblock(source: BlockSource, where: str) -> Superblock:
     return superblock
 
 
-def _parse(source: BlockSource, data: bytes, where: str) -> Superblock:
+def _parse(source: BlockSource, data: bytes, where: str) -> XfsSuperblock:
     (
         block_size, blocks, fs_uuid, log_start, root, ag_blocks, ag_count, log_blocks, version,
         sector_size, inode_size, inodes_per_block, label, block_log, sector_log, inode_log,
@@ -117,7 +117,7 @@ def _parse(source: BlockSource, data: bytes, where: str) -> Superblock:
         raise DamagedError("impossible sizes in the superblock", where=where)
     own = layout.SB_META_UUID if incompat & layout.INCOMPAT_META_UUID else layout.SB_UUID
     more = bool(version & layout.VERSION_MOREBITS)
-    return Superblock(
+    return XfsSuperblock(
         v5=v5,
         block_size=block_size,
         block_log=block_log,
@@ -166,7 +166,7 @@ def _checksum_ok(source: BlockSource, sector_size: int) -> bool:
     return crc32c(bytes(sector)) ^ 0xFFFFFFFF == stored
 
 
-def _check(superblock: Superblock, where: str) -> None:
+def _check(superblock: XfsSuperblock, where: str) -> None:
     group = superblock.ag_blocks
     if (
         group < 1

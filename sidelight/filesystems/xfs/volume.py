@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sidelight.blocks.harvest import Harvest
+from sidelight.blocks.metadata_cache import MetadataCache
 from sidelight.filesystems.crc32c import advance, all_are, crc32c_pieces
+from sidelight.filesystems.mode_samples import ModeSamples
 from sidelight.filesystems.xfs import layout
 from sidelight.filesystems.xfs.layout import BASIC_BLOCK
 from sidelight.model import Problem
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sidelight.blocks import BlockSource
-    from sidelight.filesystems.xfs.bmap import Remap
-    from sidelight.filesystems.xfs.superblock import Superblock
+    from sidelight.filesystems.xfs.extents import Remap
+    from sidelight.filesystems.xfs.superblock import XfsSuperblock
 
     Bytes = npt.NDArray[np.uint8]
 
@@ -36,13 +37,13 @@ _TREE = tuple(
 PROBLEM_CAP = 2000
 
 
-class Volume:
+class XfsVolume:
     """A source with XFS on it. `replayed` holds the basic blocks that log recovery put in place."""
 
     def __init__(
         self,
         source: BlockSource,
-        superblock: Superblock,
+        superblock: XfsSuperblock,
         where: str,
         problems: list[Problem],
         replayed: Container[int] = (),
@@ -52,19 +53,32 @@ class Volume:
         self.where = where
         self.problems = problems
         self.replayed = replayed
-        # By inode: changes of its map that the log promises (see bmap.remap).
+        # By inode: changes of its map that the log promises (see extents.remap).
         self.remaps: dict[int, list[Remap]] = {}
         # Inodes whose extent trees still carry another owner's number (an interrupted swap).
         self.adopted: set[int] = set()
         self._seen: set[Problem] = set()
-        self._harvest = Harvest(source, lambda _, data: self._scan(data))
+        self._start_harvest()
+
+    def _start_harvest(self) -> None:
+        size = self.superblock.inode_size
+        modes = slice(layout.DI_MODE, None, size)
+        self._harvest = MetadataCache(self.source, lambda _, data: self._scan(data), modes)
+        self._mode_samples = ModeSamples(self._harvest, size, layout.DI_MODE)
 
     @property
-    def harvest(self) -> Harvest:
+    def harvest(self) -> MetadataCache:
         """Gathers from the source, as log recovery left it."""
         if self._harvest.source is not self.source:
-            self._harvest = Harvest(self.source, lambda _, data: self._scan(data))
+            self._start_harvest()
         return self._harvest
+
+    @property
+    def mode_samples(self) -> ModeSamples:
+        """The types of inodes by their modes, as log recovery left them."""
+        if self._harvest.source is not self.source:
+            self._start_harvest()
+        return self._mode_samples
 
     def _scan(self, data: bytes) -> Iterator[tuple[int, int]]:
         """(place in `data`, length) of directories' inodes and blocks: a guess that saves calls.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, flat, golang
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat, golang
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _parse_jdk(file: WantedFile) -> Iterator[Entry]:
     if version:
         vendor = found.get(b"IMPLEMENTOR", "")
         name = _runtime(vendor, found)
-        yield flat(file.path, "generic", name, version, Details(vendor=vendor))
+        yield flat(file.path, "generic", name, version, PackageDetails(vendor=vendor))
 
 
 def _runtime(vendor: str, found: dict[bytes, str]) -> str:

@@ -9,22 +9,32 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
-from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.npmorigin import (
+    LockfileOrigins,
+    from_registry,
+    is_archive_file,
+    version_in,
+)
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import asked_by
-from sidelight.inventory.language.structured import mapping, parse_json, text
+from sidelight.inventory.language.public_registries import NPM_DEFAULT
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sidelight.inventory.language.origin import Drawn
+
 # A string stays as it is (an unfinished one to the end); comments and trailing commas go.
 _RELAXED: Final = re.compile(
     rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=\s*+[}\]])', re.DOTALL
 )
 NESTING_LIMIT: Final = 64  # levels of a key
+KEY_LIMIT: Final = 8192  # characters of a key that others are looked up within
 _LOCAL: Final = ("file:", "link:", "workspace:", "root:")
 
 
@@ -39,17 +49,34 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         run.update(asked.run)
         develop.update(asked.develop)
     shipped = reachable(run, lambda key: _needs(packages, key))
+    origins = LockfileOrigins(_drawn(packages))
     for key, value in packages.items():
         located = text(value[0]) if isinstance(value, list) and value else ""
         name, at, version = located[1:].partition("@")
         name = located[:1] + name
         if not at:
             yield Problem("/" + file.path, f"package {key[:80]!r} says not what it is")
-        elif not version.startswith(_LOCAL):
-            # What comes from git has its commit for a version.
-            version = version.rpartition("#")[2] if ":" in version else version
-            details = Details("", key in run or key in develop, key not in shipped)
+            continue
+        if version.startswith(_LOCAL) and not is_archive_file(version):
+            continue
+        url = version if ":" in version else text(value[1] if len(value) > 1 else "")
+        if ":" in version:  # what comes from git has its commit for a version
+            version = version.partition("#")[2] or version_in(version)
+        if version:
+            source = origins.of(url)
+            details = PackageDetails(
+                "", key in run or key in develop, key not in shipped, origin=source
+            )
             yield npm(file.path, name, version, details)
+
+
+def _drawn(packages: dict[str, Any]) -> Iterator[Drawn]:
+    """An entry's second part is its registry, empty for the default one."""
+    for key, value in packages.items():
+        parts = value if isinstance(value, list) else []
+        url = text(parts[1]) if len(parts) > 1 and isinstance(parts[1], str) else ""
+        needs = [name for part in parts if isinstance(part, dict) for name in asked_by(part).run]
+        yield from_registry(key.rpartition("/")[2], url or NPM_DEFAULT, needs)
 
 
 def _needs(packages: dict[str, Any], key: str) -> Iterator[str]:
@@ -62,7 +89,7 @@ def _needs(packages: dict[str, Any], key: str) -> Iterator[str]:
 
 def _nearest(packages: dict[str, Any], key: str, name: str) -> str:
     """The key that `name` means within `key`: as in nested node_modules, the innermost one."""
-    above = key
+    above = key if len(key) <= KEY_LIMIT else ""
     for _ in range(NESTING_LIMIT):
         if not above:
             break

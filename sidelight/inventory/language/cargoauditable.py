@@ -1,6 +1,7 @@
 """Rust programs built with cargo-auditable: the crates in their `.dep-v0` section.
 
-Source: cargo-auditable's PARSING document: zlib-compressed JSON.
+Source: cargo-auditable's PARSING document: zlib-compressed JSON. Each crate's `source` is one of
+`crates.io`, `git`, `local`, `registry` (another one), or a word that later versions may add.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError
-from sidelight.inventory.language.entry import Details, Entry, flat
+from sidelight.inventory.language import origin
 from sidelight.inventory.language.executable import program
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.structured import mapping, parse_json, sequence, text
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -51,8 +53,18 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     for index, found in enumerate(packages):
         if found.get("kind") == "build":
             continue  # it ran where the program was built, and is not in it
-        details = Details(direct=index in direct, dev=False)
+        source = text(found.get("source"))
+        details = PackageDetails(direct=index in direct, dev=False, origin=_origin(source))
         yield flat(file.path, "cargo", text(found.get("name")), text(found.get("version")), details)
+
+
+def _origin(source: str) -> origin.Origin:
+    """The section tells the kind of a source, not its address. Without one it is crates.io's."""
+    if source in {"", "crates.io", "CratesIo"}:
+        return origin.PUBLIC
+    if source == "local":
+        return origin.local()
+    return origin.git("unknown") if source == "git" else origin.registry(source)
 
 
 def _inflated(data: bytes) -> bytes:

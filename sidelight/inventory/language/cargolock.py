@@ -1,17 +1,44 @@
-"""Cargo.lock, versions 1 to 4. Source: the Cargo book, and the files that Cargo writes."""
+"""Cargo.lock, versions 1 to 4. Source: the Cargo book, and the files that Cargo writes.
+
+A crate's `source` says where it is from: crates.io by its git index or its sparse one, another
+registry, or a git repository. A crate of this workspace has none. A mirror of crates.io never shows
+here: Cargo's source replacement leaves crates.io's own address in the file.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, flat
+from sidelight.inventory.language import origin
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.public_registries import CRATES
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_PUBLIC: Final = frozenset(
+    (
+        "registry+https://github.com/rust-lang/crates.io-index",
+        *(f"{kind}+https://{name}" for kind in ("sparse", "registry") for name in CRATES),
+    )
+)
+
+
+def crate_origin(source: str) -> origin.Origin:
+    """The origin that a lock file's `source` names; an empty one is a crate of the workspace."""
+    if not source:
+        return origin.local()
+    kind, _, url = source.partition("+")
+    if kind == "git":
+        return origin.git(url)
+    if kind == "path":
+        return origin.local(url)
+    return origin.PUBLIC if source.rstrip("/") in _PUBLIC else origin.registry(url or source)
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
@@ -35,7 +62,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     for found in packages:
         name, version = text(found.get("name")), text(found.get("version"))
         asked = (name in direct or f"{name} {version}" in direct) if local else None
-        yield flat(file.path, "cargo", name, version, Details(direct=asked))
+        details = PackageDetails(direct=asked, origin=crate_origin(text(found.get("source"))))
+        yield flat(file.path, "cargo", name, version, details)
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -1,17 +1,31 @@
 """Composer: composer.lock, and vendor/composer/installed.json in both of its forms.
 
+What Packagist gave has its address for notes of downloads (`notification-url`); what has none came
+from a repository of source code, a directory or an archive that the project names, unless nothing
+in the file has one: then it was written behind a mirror.
 Source: Composer's documentation ("Basic usage", "Runtime"), and the files that it writes.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import FormatError
-from sidelight.inventory.language.entry import Details, Entry, composer
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.structured import mapping, parse_json, sequence, text
+from sidelight.inventory.language.origin import (
+    PUBLIC,
+    Origin,
+    download,
+    git,
+    host,
+    local,
+    registry,
+)
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, composer
+from sidelight.inventory.language.public_registries import PACKAGIST
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -21,11 +35,35 @@ if TYPE_CHECKING:
 def _parse_lock(file: WantedFile) -> Iterator[Entry]:
     data = mapping(parse_json(file.read()), "the lock file")
     asked = _asked_beside(file)
+    mirrored = not any(
+        _is_packagists(mapping(item, "a package"))
+        for key in ("packages", "packages-dev")
+        for item in sequence(data.get(key), key)
+    )
     for key, dev in (("packages", False), ("packages-dev", True)):
         for item in sequence(data.get(key), key):
             found = mapping(item, "a package")
             direct = None if asked is None else text(found.get("name")).lower() in asked
-            yield _package(file.path, found, direct=direct, dev=dev)
+            source = _origin(found, mirrored=mirrored)
+            yield _package(file.path, found, PackageDetails("", direct, dev, origin=source))
+
+
+def _is_packagists(found: dict[str, Any]) -> bool:
+    return host(text(found.get("notification-url"))) in PACKAGIST
+
+
+def _origin(found: dict[str, Any], *, mirrored: bool) -> Origin:
+    dist = mapping(found.get("dist"), "dist")
+    source = mapping(found.get("source"), "source")
+    if dist.get("type") == "path":
+        return local(text(dist.get("url")))
+    if mirrored or _is_packagists(found):
+        return PUBLIC
+    if url := text(found.get("notification-url")):
+        return registry(url.removesuffix("/downloads").removesuffix("/downloads/"))
+    if url := text(source.get("url")):
+        return git(url, text(source.get("reference")))
+    return download(url) if (url := text(dist.get("url"))) else PUBLIC
 
 
 def _asked_beside(file: WantedFile) -> set[str] | None:
@@ -49,16 +87,18 @@ def _parse_installed(file: WantedFile) -> Iterator[Entry]:
                 text(name) for name in sequence(data["dev-package-names"], "dev-package-names")
             }
         data = data.get("packages")
-    for item in sequence(data, "packages"):
-        found = mapping(item, "a package")
+    packages = [mapping(item, "a package") for item in sequence(data, "packages")]
+    mirrored = not any(map(_is_packagists, packages))
+    for found in packages:
         dev = None if dev_names is None else text(found.get("name")) in dev_names
-        yield _package(file.path, found, direct=None, dev=dev)
+        source = _origin(found, mirrored=mirrored)
+        yield _package(file.path, found, PackageDetails("", None, dev, origin=source))
 
 
-def _package(path: str, found: dict[str, Any], *, direct: bool | None, dev: bool | None) -> Entry:
+def _package(path: str, found: dict[str, Any], details: PackageDetails) -> Entry:
     licence = found.get("license")
     names = licence if isinstance(licence, list) else [licence]
-    details = Details(" OR ".join(filter(None, map(text, names))), direct, dev)
+    details = replace(details, licence=" OR ".join(filter(None, map(text, names))))
     return composer(path, text(found.get("name")), text(found.get("version")), details)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, conda
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.structured import mapping, parse_json, text
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, conda
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         file.path,
         text(data.get("name")),
         text(data.get("version")),
-        Details(text(data.get("license")), direct),
+        PackageDetails(text(data.get("license")), direct),
         (("build", build), ("channel", channel.rpartition("/")[2]), ("subdir", subdir)),
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from sidelight.inventory.language import pypiorigin
 from sidelight.inventory.language.coremetadata import core_metadata
-from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if parts and (match := _DIRECTORY.fullmatch(parts[-1])):
             name, version = name or match[1], version or match[2]
     direct = True if file.sibling("REQUESTED", 1 << 16) is not None else None
-    yield pypi(file.path, name, version, Details(licence=licence, direct=direct))
+    details = PackageDetails(licence=licence, direct=direct, origin=pypiorigin.installed(file))
+    yield pypi(file.path, name, version, details)
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import NotRecognisedError
 from sidelight.inventory.language.coremetadata import HEADER_LIMIT, core_metadata
-from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.ziparchive import Budget, ZipArchive
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.ziparchive import InflateBudget, ZipArchive
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ METADATA: Final = "EGG-INFO/PKG-INFO"
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
     try:
-        archive = ZipArchive(file.read_at, file.size, Budget(4 * HEADER_LIMIT))
+        archive = ZipArchive(file.read_at, file.size, InflateBudget(4 * HEADER_LIMIT))
     except NotRecognisedError:
         return
     for member in archive.members():
         if member.name == METADATA:
             name, version, licence = core_metadata(archive.read(member, 2 * HEADER_LIMIT))
-            yield pypi(file.path, name, version, Details(licence))
+            yield pypi(file.path, name, version, PackageDetails(licence))
             return
 
 

@@ -26,7 +26,7 @@ _IMAGE_SCN_MEM_WRITE: Final = 0x80000000
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class MappedBytes:
     """Bytes of a file that a program maps. `name` is empty for a segment; `address` is virtual."""
 
     name: str
@@ -38,15 +38,19 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`sections` by name and `segments` as loaded (PE has only sections: they stand in both)."""
+    """`sections` by name and `segments` as loaded (PE has only sections: they stand in both).
+
+    `end` is the offset behind all that the headers tell of: a larger file has something appended.
+    """
 
     kind: str  # "elf", "pe" or "mach-o"
     order: str  # "<" or ">", as struct has it
     pointer: int  # bytes of an address
-    sections: tuple[Region, ...]
-    segments: tuple[Region, ...]
+    sections: tuple[MappedBytes, ...]
+    segments: tuple[MappedBytes, ...]
+    end: int = 0
 
-    def section(self, name: str) -> Region | None:
+    def section(self, name: str) -> MappedBytes | None:
         """The first section of this name."""
         return next((region for region in self.sections if region.name == name), None)
 
@@ -85,22 +89,22 @@ def _elf(head: bytes, read_at: Callable[[int, int], bytes]) -> Program:
     if names_index < len(raw):
         names = read_at(raw[names_index][4], min(raw[names_index][5], NAMES_LIMIT))
     found = tuple(
-        Region(_name(names, item[0]), item[3], item[4], item[5], bool(item[2] & 1))
+        MappedBytes(_name(names, item[0]), item[3], item[4], item[5], bool(item[2] & 1))
         for item in raw
         if item[1] != _NOBITS
     )
-    return Program(
-        "elf",
-        order,
-        8 if wide else 4,
-        found,
-        _elf_segments(read_at, order, wide, (program_at, program_size, programs)),
-    )
+    segments = _elf_segments(read_at, order, wide, (program_at, program_size, programs))
+    end = max(section_at + len(table), _end(found), _end(segments))
+    return Program("elf", order, 8 if wide else 4, found, segments, end)
+
+
+def _end(regions: tuple[MappedBytes, ...]) -> int:
+    return max((region.offset + region.size for region in regions), default=0)
 
 
 def _elf_segments(
     read_at: Callable[[int, int], bytes], order: str, wide: bool, place: tuple[int, int, int]
-) -> tuple[Region, ...]:
+) -> tuple[MappedBytes, ...]:
     offset, size, count = place
     entry = struct.Struct(order + ("2L6Q" if wide else "8L"))
     if count and size < entry.size:
@@ -116,7 +120,7 @@ def _elf_segments(
                 if wide
                 else (item[6], item[1], item[2], item[4])
             )
-            segments.append(Region("", address, at, length, bool(flags & _PF_W)))
+            segments.append(MappedBytes("", address, at, length, bool(flags & _PF_W)))
     return tuple(segments)
 
 
@@ -135,8 +139,9 @@ def _pe(head: bytes, read_at: Callable[[int, int], bytes]) -> Program:
         name, _, address, size, offset, flags = struct.unpack_from("<8s4L12xL", table, index * 40)
         writable = bool(flags & _IMAGE_SCN_MEM_WRITE)
         label = name.rstrip(b"\0").decode("ascii", "replace")
-        found.append(Region(label, base + address, offset, size, writable))
-    return Program("pe", "<", 8 if wide else 4, tuple(found), tuple(found))
+        found.append(MappedBytes(label, base + address, offset, size, writable))
+    regions = tuple(found)
+    return Program("pe", "<", 8 if wide else 4, regions, regions, _end(regions))
 
 
 def _base32(optional: bytes) -> int:
@@ -150,8 +155,8 @@ def _macho(head: bytes, read_at: Callable[[int, int], bytes]) -> Program:
     if length > NAMES_LIMIT or commands > SECTION_LIMIT:
         raise LimitError("Mach-O of too many load commands")
     data = read_at(start, length)
-    segments: list[Region] = []
-    sections: list[Region] = []
+    segments: list[MappedBytes] = []
+    sections: list[MappedBytes] = []
     position = 0
     for _ in range(commands):
         command, size = struct.unpack_from("<2L", data, position)
@@ -160,21 +165,24 @@ def _macho(head: bytes, read_at: Callable[[int, int], bytes]) -> Program:
         if command in _LC_SEGMENT:
             _macho_segment(data[position : position + size], wide, segments, sections)
         position += size
-    return Program("mach-o", "<", 8 if wide else 4, tuple(sections), tuple(segments))
+    regions = tuple(segments)
+    return Program("mach-o", "<", 8 if wide else 4, tuple(sections), regions, _end(regions))
 
 
-def _macho_segment(data: bytes, wide: bool, segments: list[Region], sections: list[Region]) -> None:
+def _macho_segment(
+    data: bytes, wide: bool, segments: list[MappedBytes], sections: list[MappedBytes]
+) -> None:
     values = struct.unpack_from("<8x16s4Q4L" if wide else "<8x16s4L4L", data)
     _, address, _, offset, size, _, protection, count, _ = values
     writable = bool(protection & 2)
-    segments.append(Region("", address, offset, size, writable))
+    segments.append(MappedBytes("", address, offset, size, writable))
     head, entry = (
         (72, struct.Struct("<16s16s2QL28x")) if wide else (56, struct.Struct("<16s16s3L24x"))
     )
     for index in range(min(count, SECTION_LIMIT)):
         name, _, at, length, where = entry.unpack_from(data, head + index * entry.size)
         label = name.rstrip(b"\0").decode("ascii", "replace")
-        sections.append(Region(label, at, where, length, writable))
+        sections.append(MappedBytes(label, at, where, length, writable))
 
 
 def _table(read_at: Callable[[int, int], bytes], offset: int, size: int, count: int) -> bytes:

@@ -16,7 +16,7 @@ from sidelight.model import Package, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.inventory.language.entry import Entry
+    from sidelight.inventory.language.package_builder import Entry
 
 PACKAGE_LIMIT: Final = 100_000  # packages of one file
 PROBLEM_LIMIT: Final = 20  # problems told of one file; the rest are counted

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, flat
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WANTED: Final = re.compile(r"(?:.*/)?specifications/(?:default/)?[^/]+\.gemspec")
 _STUB: Final = re.compile(r"^# stub: (\S+) (\S+) ", re.MULTILINE)
-_QUOTED: Final = r"""\s*=\s*(?:Gem::Version\.new\s*\(?\s*)?["']([^"'\n]+)["']"""
+_QUOTED: Final = r"""\s*+=\s*+(?:Gem::Version\.new\s*+(?:\(\s*+)?)?["']([^"'\n]+)["']"""
 _NAME: Final = re.compile(r"^[ \t]*\w+\.name" + _QUOTED, re.MULTILINE)
 _VERSION: Final = re.compile(r"^[ \t]*\w+\.version" + _QUOTED, re.MULTILINE)
 _LICENCES: Final = re.compile(r"^[ \t]*\w+\.licenses?[ \t]*=([^\n]*)", re.MULTILINE)
@@ -41,7 +41,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         return
     licences = _LICENCES.search(text)
     licence = " OR ".join(_STRING.findall(licences[1])) if licences else ""
-    yield flat(file.path, "gem", found_name, found_version, Details(licence))
+    yield flat(file.path, "gem", found_name, found_version, PackageDetails(licence))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -1,7 +1,12 @@
 """Go programs: the modules in their build information, and the Go version as package `stdlib`.
 
-Stripped programs keep it: it is loaded data. Source: Go's debug/buildinfo package documentation and
-the layout that runtime/debug.ParseBuildInfo reads.
+Stripped programs keep it: it is loaded data. A version that is not a release's (`redacted`,
+`unknown`, a commit) costs the standard library alone: the modules are listed all the same.
+
+The program's own module is listed with a release's version: its own, else the linker's. A
+pseudo-version of it is left out: Go makes one from the commit where it saw no tag, and it is before
+every release of the project. Source: Go's debug/buildinfo package documentation, the layout that
+runtime/debug.ParseBuildInfo reads, and the Go modules reference ("Pseudo-versions").
 """
 
 from __future__ import annotations
@@ -10,11 +15,13 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final
 
-from sidelight.errors import DamagedError, NotRecognisedError
-from sidelight.inventory.language.entry import Details, Entry, golang
-from sidelight.inventory.language.executable import Program, Region, program
+from sidelight.errors import DamagedError, LimitError, NotRecognisedError, UnsupportedError
+from sidelight.inventory.language.executable import MappedBytes, Program, program
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.golinker import linked_version
+from sidelight.inventory.language.package_builder import Entry, golang
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.model import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,20 +30,22 @@ MAGIC: Final = b"\xff Go buildinf:"
 ALIGNMENT: Final = 16
 HEADER: Final = 32  # bytes before strings that stand inline
 SEARCH_LIMIT: Final = 1 << 20  # bytes searched where no section names the place
+MOST_PLACES: Final = 8  # sections of build information that are searched; Go makes one
 TEXT_LIMIT: Final = 4 << 20  # bytes of the module list; Kubernetes has some 20 KiB
-FLAGS_LIMIT: Final = 16 << 10  # characters of the linker's flags that are looked at
 _SECTIONS: Final = (".go.buildinfo", "__go_buildinfo")
+# Also `go1.22.3 X:boringcrypto`, `go1.21.6 (Red Hat 1.21.6-1.el9)`, `devel go1.23-1a2b3c`,
+# `go1.26-devel_1a2b`.
 _VERSION: Final = re.compile(
     r"(?:go|devel (?:go)?)([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:(?:rc|beta)[0-9]+)?)"
 )
-# The program's own module has no version of its own unless it was built by `go install`; most
-# builds give it to the linker: -ldflags="-X main.version=1.2.3".
-_MAIN: Final = re.compile(r"^mod\t([^\t\n]+)\t(?:\(devel\))?(?:\t|$)", re.MULTILINE)
-_LINKED: Final = re.compile(
-    r"""build\t-ldflags=[^\n]*?-X[ =]["']?[^\s"'=]{0,256}[vV]er(?:sion)?=["']?"""
-    r"""(v?[0-9]+\.[0-9]+[^\s"'\\]*)""",
+_PSEUDO: Final = re.compile(
+    r"v[0-9]+\.(?:0\.0-|[0-9]+\.[0-9]+-(?:[^+]*\.)?0\.)[0-9]{14}-[0-9A-Za-z]+(?:\+[0-9A-Za-z.-]+)?"
 )
-_DEVEL: Final = "(devel)"
+_PLACEHOLDERS: Final = frozenset(("", "(devel)", "v0.0.0"))
+_LOCAL: Final = re.compile(r"[./\\]|[A-Za-z]:[/\\]")  # the directory that replaces a module
+_KNOWN_FLAGS: Final = 3  # big-endian pointers; strings inline
+_KINDS: Final = frozenset(("mod", "dep"))
+_LINE_TABLE: Final = ".gopclntab"
 _FRAME: Final = 16  # bytes that Go puts before and after the module list
 
 
@@ -47,12 +56,18 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         return
     place = _find(file, layout)
     if place is None:
+        if layout.section(_LINE_TABLE):
+            what = "a Go program without build information: its modules cannot be read"
+            yield Problem("/" + file.path, what)
         return
     version, modules = _strings(file, layout, place)
+    if not version.isprintable() or not version:
+        raise DamagedError(f"Go build information of version {version[:40]!r}")
     if match := _VERSION.match(version):
         yield golang(file.path, "stdlib", _release(match[1]))
     else:
-        raise DamagedError(f"Go build information of version {version[:40]!r}")
+        what = f"Go version {version[:40]!r} is no release: the standard library is not listed"
+        yield Problem("/" + file.path, what)
     yield from _modules(file.path, _framed(modules))
 
 
@@ -63,18 +78,20 @@ def _release(version: str) -> str:
 
 def _find(file: WantedFile, layout: Program) -> int | None:
     """The offset of the build information: its own section, or within the first data segment."""
-    places: list[Region] = [region for region in layout.sections if region.name in _SECTIONS]
+    places: list[MappedBytes] = [region for region in layout.sections if region.name in _SECTIONS]
     if not places:
         if layout.kind == "elf" and layout.section(".text") and not _may_be_go(layout):
             return None
         places = [region for region in layout.segments if region.writable][:1]
-    for region in places:
+    for region in places[:MOST_PLACES]:
         data = file.read_at(region.offset, min(region.size, SEARCH_LIMIT))
         at = data.find(MAGIC)
         while at >= 0:
             if at % ALIGNMENT == 0:
                 return region.offset + at
             at = data.find(MAGIC, at + 1)
+    if len(places) > MOST_PLACES:
+        raise LimitError(f"a program with {len(places)} sections of Go build information")
     return None
 
 
@@ -91,6 +108,8 @@ def _strings(file: WantedFile, layout: Program, place: int) -> tuple[str, str]:
     head = file.read_at(place, HEADER)
     if len(head) < HEADER:
         raise DamagedError("Go build information is cut short")
+    if head[15] & ~_KNOWN_FLAGS:
+        raise UnsupportedError(f"Go build information of a later form (flags {head[15]:#x})")
     if head[15] & 2:  # since Go 1.18: two strings inline, each with its length as a varint
         version, after = _inline(file, place + HEADER)
         return version, _inline(file, after)[0]
@@ -154,30 +173,45 @@ def _framed(text: str) -> str:
 
 
 def _modules(path: str, text: str) -> Iterator[Entry]:
-    """Lines of `mod`, `dep` and `=>` (the replacement of the line before)."""
-    waiting: tuple[str, str, Details] | None = None
+    """The modules of the lines `mod`, `dep` and `=>` (the replacement of the line before)."""
+    lines = list(_lines(text))
+    own = [name for kind, name, _, _ in lines if kind == "mod"]
+    for kind, name, version, replacement in lines:
+        if replacement is not None:
+            if _LOCAL.match(replacement[0]):
+                own.append(name)  # a directory of the same sources
+            else:
+                yield from _module(path, *replacement)
+        elif version in _PLACEHOLDERS:
+            own.append(name)
+        elif kind == "dep" or not _PSEUDO.fullmatch(version):
+            yield from _module(path, name, version)
+    main = next((line for line in lines if line[0] == "mod"), None)
+    if main is None or not (main[2] in _PLACEHOLDERS or _PSEUDO.fullmatch(main[2])):
+        return
+    if linked := linked_version(text, own):
+        yield golang(path, main[1], linked)
+
+
+def _lines(text: str) -> Iterator[tuple[str, str, str, tuple[str, str] | None]]:
+    """(kind, module, version, its replacement's module and version) of each module."""
+    waiting: tuple[str, str, str] | None = None
     for line in text.splitlines():
         kind, *fields = line.split("\t")
-        if kind == "=>" and waiting and len(fields) >= 2:
-            waiting = (fields[0], fields[1], waiting[2])
+        if waiting and kind == "=>" and len(fields) >= 2:
+            yield (*waiting, (fields[0], fields[1]))
+            waiting = None
             continue
         if waiting:
-            yield from _module(path, *waiting)
-        waiting = None
-        if kind in {"mod", "dep"} and len(fields) >= 2:
-            waiting = (fields[0], fields[1], Details())
+            yield (*waiting, None)
+        waiting = (kind, fields[0], fields[1]) if kind in _KINDS and len(fields) >= 2 else None
     if waiting:
-        yield from _module(path, *waiting)
-    main = _MAIN.search(text)
-    flags = text.find("\nbuild\t-ldflags=") + 1
-    linked = _LINKED.match(text[flags : flags + FLAGS_LIMIT]) if flags else None
-    if main and linked:
-        yield golang(path, main[1], linked[1])
+        yield (*waiting, None)
 
 
-def _module(path: str, name: str, version: str, details: Details) -> Iterator[Entry]:
-    if version and version != _DEVEL and not name.startswith((".", "/")):
-        yield golang(path, name, version, details)
+def _module(path: str, name: str, version: str) -> Iterator[Entry]:
+    if version not in _PLACEHOLDERS:
+        yield golang(path, name, version)
 
 
 EXTRACTOR: Final = GeneratorExtractor(

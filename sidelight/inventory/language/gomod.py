@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError
-from sidelight.inventory.language.entry import Details, Entry, golang
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, golang
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         anyhow = replaced.get((name, ""), (name, version))
         kept, kept_version = replaced.get((name, version), anyhow)
         if kept_version and not kept.startswith((".", "/")):  # a directory has no version
-            yield golang(file.path, kept, kept_version, Details(direct=direct))
+            yield golang(file.path, kept, kept_version, PackageDetails(direct=direct))
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, list[str], str]]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory.language.entry import Details, Entry, maven
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -32,7 +32,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             continue
         names = configurations.split(",")
         dev = all(name.startswith("test") for name in names) if configurations else None
-        yield maven(file.path, parts[0], parts[1], parts[2], Details(dev=dev))
+        yield maven(file.path, parts[0], parts[1], parts[2], PackageDetails(dev=dev))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

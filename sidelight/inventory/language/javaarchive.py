@@ -1,8 +1,8 @@
 """Java archives: jar, war, ear, par and their like, with the archives inside them.
 
-What an archive is called stands in its Maven files (several in a shaded one), else in its manifest,
-else in its file name. Nested archives are followed DEPTH_LIMIT levels down.
-Source: the JAR file specification, Maven Archiver's documentation, OSGi's bundle headers.
+`javaidentity` says which artefact an archive is. Nested archives are followed DEPTH_LIMIT levels
+down. Netty's archives list the versions of its parts that are in them.
+Source: the JAR file specification, Maven Archiver's documentation.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
-from sidelight.inventory.language.entry import Details, Entry, maven
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.javamanifest import identity, main_attributes
-from sidelight.inventory.language.ziparchive import Budget, Member, ZipArchive
+from sidelight.inventory.language.javaidentity import Coordinates, Evidence, identify
+from sidelight.inventory.language.javamanifest import main_attributes
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
+from sidelight.inventory.language.pomproject import own_coordinates, project, properties_of
+from sidelight.inventory.language.ziparchive import InflateBudget, Member, ZipArchive
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -28,12 +30,37 @@ BUDGET: Final = 768 << 20  # bytes inflated for one file, at all depths
 HELD_LIMIT: Final = 64 << 20  # bytes of deflated archives, one in another, held in memory at once
 PATH_LIMIT: Final = 4096  # characters of the names of nested archives
 TEXT_LIMIT: Final = 1 << 20  # bytes of a manifest or a pom.properties
+# What the texts of one file may cost to parse, at all depths: a unit for a byte, and more for a
+# line or an element, since a text of nothing else takes longest. 1,000 archives with manifests of
+# 10 KB and a pom.xml of 300 elements need 30 million.
+TEXTS_LIMIT: Final = 64 << 20
+LINE_UNITS: Final = 32
+# Bytes of all that str.splitlines takes for an end of a line, and an element's begin.
+_BREAKS: Final = b"\n\r\v\f\x1c\x1d\x1e\x85\xa8\xa9<"
+NETTY_LIMIT: Final = 1_000  # parts that one archive lists; there are some forty
 
-SUFFIXES: Final = (".jar", ".war", ".ear", ".par", ".sar", ".nar", ".kar", ".jpi", ".hpi", ".lpkg")
+SUFFIXES: Final = (
+    ".jar",
+    ".war",
+    ".ear",
+    ".par",
+    ".sar",
+    ".nar",
+    ".kar",
+    ".jpi",
+    ".hpi",
+    ".lpkg",
+    ".rar",
+    ".mar",
+    ".aar",
+    ".esa",
+)
 _POM_PROPERTIES: Final = "pom.properties"
+_POM_FILE: Final = "/pom.xml"
 _MANIFEST: Final = "META-INF/MANIFEST.MF"
-_FILE_NAME: Final = re.compile(r"(.+?)-(v?[0-9][A-Za-z0-9.+_~-]*?)")
-_QUALIFIERS: Final = ("-sources", "-javadoc", "-tests", "-test-sources")
+_POM_XML: Final = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.xml")
+_NETTY: Final = "META-INF/io.netty.versions.properties"
+_NETTY_PART: Final = re.compile(r"^(netty-[a-z0-9-]+)\.version=([0-9][\w.-]*)\s*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -41,6 +68,8 @@ class _Contents:
     """The members of one archive that matter."""
 
     poms: list[Member] = field(default_factory=list)
+    pom_xmls: list[Member] = field(default_factory=list)
+    netty: Member | None = None
     manifest: Member | None = None
     nested: list[Member] = field(default_factory=list)
 
@@ -50,12 +79,23 @@ class _Reading:
     """What one file of the machine may still cost."""
 
     file: WantedFile
-    budget: Budget
+    budget: InflateBudget
     archives: int = 0
+    texts_left: int = TEXTS_LIMIT
+
+    def text(self, archive: ZipArchive, member: Member) -> bytes:
+        """A member that is a text. Raises as `ZipArchive.read` does."""
+        if self.texts_left > 0:
+            data = archive.read(member, TEXT_LIMIT)
+            breaks = len(data) - len(data.translate(None, _BREAKS))
+            self.texts_left -= len(data) + LINE_UNITS * breaks
+            if self.texts_left >= 0:
+                return data
+        raise LimitError("the manifests and Maven files of one file are more than allowed")
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
-    reading = _Reading(file, Budget(BUDGET))
+    reading = _Reading(file, InflateBudget(BUDGET))
     try:
         archive = ZipArchive(file.read_at, file.size, reading.budget)
     except NotRecognisedError:
@@ -79,7 +119,7 @@ def _archive(
         _sort(archive, contents)
     except FormatError as error:
         yield Problem("/" + path, error.what)
-    yield from _identify(archive, contents, path)
+    yield from _identify(reading, archive, contents, path)
     for member in contents.nested:
         inner = [*names, member.name]
         where = "/" + "!/".join(inner)[-PATH_LIMIT:]
@@ -104,40 +144,75 @@ def _sort(archive: ZipArchive, contents: _Contents) -> None:
                 contents.poms.append(member)
         elif name.endswith(SUFFIXES):
             contents.nested.append(member)
+        elif name.endswith(_POM_FILE):
+            if _POM_XML.fullmatch(name):
+                contents.pom_xmls.append(member)
+        elif name == _NETTY:
+            contents.netty = member
         elif name.upper() == _MANIFEST:
             contents.manifest = member
 
 
-def _identify(archive: ZipArchive, contents: _Contents, path: str) -> Iterator[Entry]:
-    attributes: dict[str, str] = {}
-    if contents.manifest is not None:
-        try:
-            attributes = main_attributes(archive.read(contents.manifest, TEXT_LIMIT))
-        except FormatError as error:
-            yield Problem("/" + path, error.what)
-    licence = attributes.get("bundle-license", "").partition(";")[0]
-    named = _by_file_name(path)
-    own = False
-    poms = 0
+def _identify(
+    reading: _Reading, archive: ZipArchive, contents: _Contents, path: str
+) -> Iterator[Entry]:
+    evidence = Evidence(path)
+    try:
+        if contents.manifest is not None:
+            evidence.attributes = main_attributes(reading.text(archive, contents.manifest))
+    except FormatError as error:
+        yield Problem("/" + path, error.what)
+    for found in _poms(reading, archive, contents):
+        if isinstance(found, Coordinates):
+            evidence.poms.append(found)
+        else:
+            yield Problem("/" + path, found)
+    licence = evidence.attributes.get("bundle-license", "").partition(";")[0]
+    for group, artifact, version, own in identify(evidence):
+        yield maven(path, group, artifact, version, PackageDetails(licence if own else ""))
+    if contents.netty is not None:
+        yield from _netty(reading, archive, contents.netty, path)
+
+
+def _poms(
+    reading: _Reading, archive: ZipArchive, contents: _Contents
+) -> Iterator[Coordinates | str]:
+    """Coordinates of each Maven file, or what is wrong with it; a pom.xml only without its twin."""
+    known = set()
     for member in contents.poms:
         try:
-            group, artifact, version = _pom_properties(archive.read(member, TEXT_LIMIT))
+            group, artifact, version = _pom_properties(reading.text(archive, member))
         except FormatError as error:
-            yield Problem("/" + path, f"{member.name}: {error.what}")
+            yield f"{member.name}: {error.what}"
             continue
-        if not (artifact and version):
+        if artifact and version:
+            known.add(member.name.removesuffix(_POM_PROPERTIES))
+            yield Coordinates(group, artifact, version)
+    for member in contents.pom_xmls:
+        place = _POM_XML.fullmatch(member.name)
+        if place is None or member.name.removesuffix(_POM_FILE[1:]) in known:
             continue
-        poms += 1
-        # One alone is the archive's own, unless the file name says that it was shaded in.
-        alone = len(contents.poms) == 1 and named[1] in {"", version}
-        is_own = artifact == named[0] or alone
-        own = own or is_own
-        yield maven(path, group or artifact, artifact, version, Details(licence if is_own else ""))
-    if not own and (poms == 0 or named[1]):
-        group, artifact, version = identity(attributes, *named)
-        group = _by_place(path, artifact) or group
-        if artifact and version and (poms == 0 or group):
-            yield maven(path, group or artifact, artifact, version, Details(licence))
+        try:
+            root = project(reading.text(archive, member))
+            group, artifact, version = own_coordinates(root, properties_of(root))
+        except FormatError as error:
+            yield f"{member.name}: {error.what}"
+        else:
+            yield Coordinates(group or place[1], artifact or place[2], version)
+
+
+def _netty(reading: _Reading, archive: ZipArchive, member: Member, path: str) -> Iterator[Entry]:
+    """The parts of Netty that a whole of it, or one shaded into something else, has inside."""
+    try:
+        text = reading.text(archive, member).decode("utf-8", "replace")
+    except FormatError as error:
+        yield Problem("/" + path, error.what)
+        return
+    for count, match in enumerate(_NETTY_PART.finditer(text)):
+        if count == NETTY_LIMIT:
+            yield Problem("/" + path, f"more than {NETTY_LIMIT} parts of Netty in {_NETTY}")
+            return
+        yield maven(path, "io.netty", match[1], match[2])
 
 
 def _pom_properties(data: bytes) -> tuple[str, str, str]:
@@ -147,25 +222,6 @@ def _pom_properties(data: bytes) -> tuple[str, str, str]:
         if equals and not key.lstrip().startswith("#"):
             values[key.strip()] = value.strip()
     return values.get("groupId", ""), values.get("artifactId", ""), values.get("version", "")
-
-
-def _by_file_name(path: str) -> tuple[str, str]:
-    """(artifact, version) of `artifact-version.jar`; no version where the name has none."""
-    stem = path.rpartition("/")[2].rpartition(".")[0]
-    for qualifier in _QUALIFIERS:
-        stem = stem.removesuffix(qualifier)
-    match = _FILE_NAME.fullmatch(stem[:512])
-    return (match[1], match[2]) if match else (stem, "")
-
-
-def _by_place(path: str, artifact: str) -> str:
-    """The group of an archive in a Maven repository or in Gradle's cache; empty elsewhere."""
-    parts = path.split("/")
-    if "files-2.1" in parts[:-5] and parts[-4] == artifact:
-        return parts[-5]
-    if "repository" in parts[:-4] and parts[-3] == artifact:
-        return ".".join(parts[parts.index("repository") + 1 : -3])
-    return ""
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError
-from sidelight.inventory.language.entry import Details, Entry, flat
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.structured import mapping, parse_json, parse_xml, text
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, parse_xml, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ def _parse_lock(file: WantedFile) -> Iterator[Entry]:
             found = mapping(value, "a package")
             kind, version = text(found.get("type")), text(found.get("resolved"))
             if kind != "Project":
-                yield flat(file.path, "nuget", name, version, Details(direct=kind == "Direct"))
+                yield flat(
+                    file.path, "nuget", name, version, PackageDetails(direct=kind == "Direct")
+                )
 
 
 def _parse_config(file: WantedFile) -> Iterator[Entry]:
@@ -29,7 +31,7 @@ def _parse_config(file: WantedFile) -> Iterator[Entry]:
     if root.tag != "packages":
         raise DamagedError("no packages.config: its root is not packages")
     for item in root.iter("package"):
-        details = Details(dev=item.get("developmentDependency", "").lower() == "true")
+        details = PackageDetails(dev=item.get("developmentDependency", "").lower() == "true")
         yield flat(file.path, "nuget", item.get("id", ""), item.get("version", ""), details)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import FormatError
-from sidelight.inventory.language.structured import parse_json, text
+from sidelight.inventory.language.safe_parsers import parse_json, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PackageJsonRequirements:
     """Name to range of what is asked for, to run and to develop."""
 
     run: dict[str, str]
@@ -32,16 +32,16 @@ class Asked:
         return name in self.run or name in self.develop
 
 
-def asked_by(manifest: dict[str, Any]) -> Asked:
+def asked_by(manifest: dict[str, Any]) -> PackageJsonRequirements:
     """The dependencies of one package.json, or of a lock file's copy of it."""
-    return Asked(
+    return PackageJsonRequirements(
         run=_ranges(manifest, ("peerDependencies", "optionalDependencies", "dependencies")),
         develop=_ranges(manifest, ("devDependencies",)),
         workspaces=bool(manifest.get("workspaces")),
     )
 
 
-def asked_beside(file: WantedFile) -> Asked | None:
+def asked_beside(file: WantedFile) -> PackageJsonRequirements | None:
     """Those of the package.json in the same directory; None where there is none to be read."""
     try:
         data = file.sibling("package.json", 4 << 20)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.npmorigin import (
+    LockfileOrigins,
+    from_registry,
+    is_archive_file,
+    version_in,
+)
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import asked_beside, asked_by
-from sidelight.inventory.language.structured import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -33,6 +39,11 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
     """Versions 2 and 3: a flat mapping of places."""
     asked = asked_by(mapping(packages.get(""), "the root package"))
+    origins = LockfileOrigins(
+        from_registry(place.rpartition(_MODULES)[2], text(found.get("resolved")), _needs(found))
+        for place, found in packages.items()
+        if isinstance(found, dict)
+    )
     for place, value in packages.items():
         found = mapping(value, "a package")
         _, modules, name = place.rpartition(_MODULES)
@@ -43,15 +54,39 @@ def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
             continue  # an optional package of another platform, which was not resolved
         direct = place == _MODULES + name and asked.direct(name) if asked.any else None
         dev = bool(found.get("dev"))  # `devOptional` is an optional part of what is shipped too
-        licence = text(found.get("license"))
-        yield npm(
-            file.path, text(found.get("name")) or name, version, Details(licence, direct, dev)
+        details = PackageDetails(
+            text(found.get("license")), direct, dev, origin=origins.of(text(found.get("resolved")))
         )
+        yield npm(file.path, text(found.get("name")) or name, version, details)
+
+
+def _needs(found: dict[str, Any]) -> list[str]:
+    kinds = (found.get("dependencies"), found.get("optionalDependencies"))
+    return [name for kind in kinds if isinstance(kind, dict) for name in kind]
 
 
 def _required(file: WantedFile, dependencies: dict[str, Any]) -> Iterator[Entry]:
     """Version 1: a tree; what is asked for stands in package.json alone."""
     asked = asked_beside(file)
+    found = list(_flat(dependencies))
+    origins = LockfileOrigins(
+        from_registry(key, text(value.get("resolved")), mapping(value.get("requires"), "requires"))
+        for key, value, _ in found
+        if isinstance(value.get("requires"), dict)
+    )
+    for key, value, top in found:
+        wanted = text(value.get("version"))
+        name, version = _resolved(key, wanted)
+        if version:
+            direct = None if asked is None else top and asked.direct(key)
+            is_address = ":" in wanted and not wanted.startswith("npm:")
+            url = wanted if is_address else text(value.get("resolved"))
+            details = PackageDetails("", direct, bool(value.get("dev")), origin=origins.of(url))
+            yield npm(file.path, name, version, details)
+
+
+def _flat(dependencies: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """(name, entry, whether it is of the first level) of a tree."""
     waiting = [(dependencies, True)]
     while waiting:
         level, top = waiting.pop()
@@ -59,10 +94,7 @@ def _required(file: WantedFile, dependencies: dict[str, Any]) -> Iterator[Entry]
             found = mapping(value, "a dependency")
             if below := found.get("dependencies"):
                 waiting.append((mapping(below, "dependencies"), False))
-            name, version = _resolved(key, text(found.get("version")))
-            if version:
-                direct = None if asked is None else top and asked.direct(key)
-                yield npm(file.path, name, version, Details("", direct, bool(found.get("dev"))))
+            yield key, found, top
 
 
 def _resolved(name: str, version: str) -> tuple[str, str]:
@@ -71,9 +103,9 @@ def _resolved(name: str, version: str) -> tuple[str, str]:
         real, at, wanted = version.removeprefix("npm:").rpartition("@")
         return (real, wanted) if at and real else (name, wanted)
     if version.startswith(_LOCAL):
-        return name, ""
+        return name, version_in(version) if is_archive_file(version) else ""
     if ":" in version:
-        return name, version.partition("#")[2]
+        return name, version.partition("#")[2] or version_in(version)
     return name, version
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.origin import PUBLIC, Origin, git
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.pypiorigin import archive
 from sidelight.inventory.language.pyproject import asked_beside, normal
-from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -27,7 +29,16 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         direct = None
         if asked is not None:
             direct = normal(name) in asked.run or normal(name) in asked.develop
-        yield pypi(file.path, name, version, Details(direct=direct, dev=dev))
+        details = PackageDetails(direct=direct, dev=dev, origin=_origin(found))
+        yield pypi(file.path, name, version, details)
+
+
+def _origin(found: dict[str, Any]) -> Origin:
+    if repository := text(found.get("git")):
+        return git(repository, text(found.get("revision")))
+    if url := text(found.get("url")) or text(found.get("path")):
+        return archive(url)
+    return PUBLIC
 
 
 EXTRACTOR: Final = GeneratorExtractor(

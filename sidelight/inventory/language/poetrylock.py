@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
-from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.pyproject import Asked, asked_beside, normal
-from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.origin import Drawn, Origin, git, host
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.public_registries import PYPI_DEFAULT
+from sidelight.inventory.language.pypiorigin import Indexes, archive
+from sidelight.inventory.language.pyproject import PyprojectRequirements, asked_beside, normal
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -23,16 +26,36 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     ]
     asked = asked_beside(file)
     shipped = None if asked is None else _shipped(packages, asked)
+    indexes = Indexes(map(_drawn, packages))
     for found in packages:
         name = text(found.get("name"))
-        source = mapping(found.get("source"), "source").get("type")
-        if source == "directory":
+        source = _origin(indexes, mapping(found.get("source"), "source"))
+        if source is None:
             continue
         direct = None
         if asked is not None:
             direct = normal(name) in asked.run or normal(name) in asked.develop
-        details = Details(direct=direct, dev=_dev(found, shipped))
+        details = PackageDetails(direct=direct, dev=_dev(found, shipped), origin=source)
         yield pypi(file.path, name, text(found.get("version")), details)
+
+
+def _drawn(found: dict[str, Any]) -> Drawn:
+    """A package without a source is PyPI's; `legacy` is another index."""
+    source = mapping(found.get("source"), "source")
+    url = text(source.get("url")) if source else PYPI_DEFAULT
+    is_index = not source or source.get("type") == "legacy"
+    needs = mapping(found.get("dependencies"), "dependencies")
+    return Drawn(normal(text(found.get("name"))), host(url) if is_index else "", tuple(needs))
+
+
+def _origin(indexes: Indexes, source: dict[str, Any]) -> Origin | None:
+    """None for a directory of the project's own."""
+    kind, url = source.get("type"), text(source.get("url"))
+    if kind == "directory":
+        return None
+    if kind == "git":
+        return git(url, text(source.get("resolved_reference")))
+    return archive(url) if kind in {"file", "url"} else indexes.of(url)
 
 
 def _dev(found: dict[str, Any], shipped: set[str] | None) -> bool | None:
@@ -44,7 +67,7 @@ def _dev(found: dict[str, Any], shipped: set[str] | None) -> bool | None:
     return None if shipped is None else normal(text(found.get("name"))) not in shipped
 
 
-def _shipped(packages: list[dict[str, Any]], asked: Asked) -> set[str]:
+def _shipped(packages: list[dict[str, Any]], asked: PyprojectRequirements) -> set[str]:
     needs = {
         normal(text(found.get("name"))): [
             normal(name) for name in mapping(found.get("dependencies"), "dependencies")

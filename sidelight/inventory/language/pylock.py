@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sidelight.inventory.language.entry import Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.origin import Drawn, Origin, git, host
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.pypiorigin import Indexes, archive
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -20,11 +22,34 @@ def _wanted(path: str) -> bool:
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
-    for item in sequence(parse_toml(file.read()).get("packages"), "packages"):
-        found = mapping(item, "a package")
+    packages = [
+        mapping(item, "a package")
+        for item in sequence(parse_toml(file.read()).get("packages"), "packages")
+    ]
+    indexes = Indexes(map(_drawn, packages))
+    for found in packages:
         version = text(found.get("version"))
         if version and "directory" not in found:  # what is built from a source tree may have none
-            yield pypi(file.path, text(found.get("name")), version)
+            details = PackageDetails(origin=_origin(indexes, found))
+            yield pypi(file.path, text(found.get("name")), version, details)
+
+
+def _drawn(found: dict[str, Any]) -> Drawn:
+    needs = [
+        text(mapping(item, "a dependency").get("name"))
+        for item in sequence(found.get("dependencies"), "dependencies")
+    ]
+    return Drawn(text(found.get("name")), host(text(found.get("index"))), tuple(needs))
+
+
+def _origin(indexes: Indexes, found: dict[str, Any]) -> Origin:
+    vcs = mapping(found.get("vcs"), "vcs")
+    if vcs:
+        return git(text(vcs.get("url")) or text(vcs.get("path")), text(vcs.get("commit-id")))
+    packed = mapping(found.get("archive"), "archive")
+    if packed:
+        return archive(text(packed.get("url")) or text(packed.get("path")))
+    return indexes.of(text(found.get("index")))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

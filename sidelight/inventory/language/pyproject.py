@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import FormatError
-from sidelight.inventory.language.structured import parse_toml
+from sidelight.inventory.language.safe_parsers import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _RUN: Final = re.compile(r"[-_.]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PyprojectRequirements:
     """Normalised names of what is asked for, to run (extras too) and to develop."""
 
     run: frozenset[str]
@@ -34,7 +34,7 @@ def normal(name: str) -> str:
     return _RUN.sub("-", name).lower()
 
 
-def asked_beside(file: WantedFile) -> Asked | None:
+def asked_beside(file: WantedFile) -> PyprojectRequirements | None:
     """The requirements of the pyproject.toml in the same directory; None where there are none."""
     try:
         data = file.sibling("pyproject.toml", 1 << 20)
@@ -57,7 +57,7 @@ def asked_beside(file: WantedFile) -> Asked | None:
     run.discard("python")
     if not run and not develop:
         return None
-    return Asked(frozenset(run), frozenset(develop))
+    return PyprojectRequirements(frozenset(run), frozenset(develop))
 
 
 def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
-from sidelight.inventory.language.entry import Details, Entry, pypi
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.structured import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.origin import Drawn, Origin, git, host
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.pypiorigin import Indexes, archive
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -29,13 +31,29 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     for found in packages:
         needs.setdefault(text(found.get("name")), []).extend(_runs(found))
     shipped = reachable(run, lambda name: needs.get(name, ()))
+    indexes = Indexes(map(_drawn, packages))
     for found in packages:
         name, version = text(found.get("name")), text(found.get("version"))
         if _is_local(found) or not version:
             continue
         direct = name in run or name in develop if local else None
         dev = name not in shipped if local else None
-        yield pypi(file.path, name, version, Details(direct=direct, dev=dev))
+        details = PackageDetails(direct=direct, dev=dev, origin=_origin(indexes, found))
+        yield pypi(file.path, name, version, details)
+
+
+def _drawn(found: dict[str, Any]) -> Drawn:
+    url = text(mapping(found.get("source"), "source").get("registry"))
+    return Drawn(text(found.get("name")), host(url), tuple(_runs(found)))
+
+
+def _origin(indexes: Indexes, found: dict[str, Any]) -> Origin:
+    source = mapping(found.get("source"), "source")
+    if repository := text(source.get("git")):
+        return git(repository)
+    if url := text(source.get("url")) or text(source.get("path")):
+        return archive(url)
+    return indexes.of(text(source.get("registry")))
 
 
 def _is_local(found: dict[str, Any]) -> bool:

@@ -9,14 +9,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, unquote
 
 from sidelight.errors import DamagedError
 from sidelight.inventory.language.dependencygraph import reachable
-from sidelight.inventory.language.entry import Details, Entry, npm
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.npmorigin import (
+    LockfileOrigins,
+    from_registry,
+    is_archive_file,
+    name_in,
+)
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import asked_beside
-from sidelight.inventory.language.structured import mapping, parse_yaml, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTOR: Final = re.compile(r"(@?[^@]+)@(.*)", re.DOTALL)
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^\s",]+')
-_COMMENTS: Final = re.compile(rb"^#[^\n]*", re.MULTILINE)
+_ALIAS: Final = re.compile(r"(@[^/@]+/[^/@]+|[A-Za-z][^/@]*)(?:@(.*))?", re.DOTALL)
 _LOCAL: Final = ("file:", "link:", "portal:", "workspace:")
 
 
@@ -37,19 +44,24 @@ class _Locked:
     version: str = ""
     needs: list[str] = field(default_factory=list)  # descriptors
     workspace: bool = False
+    url: str = ""  # that it was resolved to; empty for the registry's
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
     data = file.read()
-    if b"__metadata:" in data:
-        locked = _berry(data)
-    elif b"# yarn lockfile v1" in data or not _COMMENTS.sub(b"", data).strip():
-        locked = _classic(data)
-    else:
-        raise DamagedError("no yarn.lock: neither version 1 nor __metadata")
+    # Tools that rewrite a file of version 1 leave its first line out.
+    locked = _berry(data) if b"__metadata:" in data else _classic(data)
     roots = _roots(file, locked)
     direct = None if roots is None else roots[0] | roots[1]
     shipped = None if roots is None else _reached(locked, roots[0])
+    origins = LockfileOrigins(
+        from_registry(
+            entry.name,
+            entry.url,
+            [match[1] for match in map(_DESCRIPTOR.match, entry.needs) if match],
+        )
+        for entry in locked
+    )
     for entry in locked:
         if not entry.version or not entry.name or entry.workspace:
             continue
@@ -58,9 +70,10 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             file.path,
             entry.name,
             entry.version,
-            Details(
+            PackageDetails(
                 direct=None if direct is None else any(item in direct for item in known),
                 dev=None if shipped is None else not any(item in shipped for item in known),
+                origin=origins.of(entry.url),
             ),
         )
 
@@ -103,6 +116,8 @@ def _classic(data: bytes) -> list[_Locked]:
             section = words[0].rstrip(":")
         elif indent == 2 and words[0] == "version" and len(words) == 2:
             locked[-1].version = words[1]
+        elif indent == 2 and words[0] == "resolved" and len(words) == 2:
+            _resolve(locked[-1], words[1])
         elif indent > 2 and "ependencies" in section and len(words) == 2:
             locked[-1].needs.append(f"{words[0]}@{words[1]}")
     return locked
@@ -115,10 +130,18 @@ def _header(line: str) -> _Locked:
     entry = _Locked(words)
     match = _DESCRIPTOR.fullmatch(words[0])
     entry.name, wanted = (match[1], match[2]) if match else (words[0], "")
-    if wanted.startswith("npm:") and (alias := _DESCRIPTOR.fullmatch(wanted[4:])):
+    if wanted.startswith("npm:") and (alias := _ALIAS.fullmatch(wanted[4:])):
         entry.name = alias[1]
-    entry.workspace = wanted.startswith(_LOCAL)
+    entry.workspace = wanted.startswith(_LOCAL) and not is_archive_file(wanted)
     return entry
+
+
+def _resolve(entry: _Locked, url: str) -> None:
+    """The archive's address; it names the package, whatever alias or tag was asked for."""
+    entry.url = url
+    named = name_in(url)
+    if named and any("@npm:" in item for item in entry.descriptors):
+        entry.name = named
 
 
 def _berry(data: bytes) -> list[_Locked]:
@@ -130,11 +153,27 @@ def _berry(data: bytes) -> list[_Locked]:
         entry = _Locked(key.split(", "), version=text(found.get("version")))
         match = _DESCRIPTOR.fullmatch(text(found.get("resolution")))
         entry.name = match[1] if match else ""
-        entry.workspace = bool(match and match[2].startswith(_LOCAL))
+        place = match[2] if match else ""
+        entry.workspace = place.startswith(_LOCAL) and not is_archive_file(place)
+        entry.url = _address(place)
         for name, wanted in mapping(found.get("dependencies"), "dependencies").items():
             entry.needs += (f"{name}@{text(wanted)}", f"{name}@npm:{text(wanted)}")
         locked.append(entry)
     return locked
+
+
+def _address(place: str) -> str:
+    """What a locator's reference tells of the origin: a repository, an archive, another registry.
+
+    A patched package is the one within: `patch:lodash@npm%3A4.17.20#~/.yarn/patches/lodash.patch`.
+    """
+    if place.startswith("patch:"):
+        inner = _DESCRIPTOR.fullmatch(unquote(place.removeprefix("patch:").partition("#")[0]))
+        place = inner[2] if inner else ""
+    reference, _, parameters = place.partition("::")
+    if reference.startswith("npm:"):
+        return next(iter(parse_qs(parameters).get("__archiveUrl", [])), "")
+    return reference.replace("#commit=", "#")
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError, UnsupportedError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MEMBER_LIMIT: Final = 200_000  # entries of one archive
+# Entries of one file, all its archives together: ten times those of the largest Spring Boot
+# programs, some hundred archives with some hundred entries each.
+FILE_MEMBERS_LIMIT: Final = 1_000_000
 DIRECTORY_LIMIT: Final = 32 << 20  # bytes of one central directory
 RATIO_LIMIT: Final = 1100  # deflate cannot do better than 1032
 _CHUNK: Final = 256 << 10  # bytes inflated or read at once
@@ -32,19 +35,31 @@ _STORED: Final = 0
 _DEFLATED: Final = 8
 _ENCRYPTED: Final = 1
 _FULL: Final = 0xFFFFFFFF
+_FULL16: Final = 0xFFFF
+_END_MAGIC: Final = b"PK\x05\x06"
+_CENTRAL_MAGIC: Final = b"PK\x01\x02"
+_LOCAL_MAGIC: Final = b"PK\x03\x04"
+_END_RECORDS: Final = 64  # that are looked at in one file's end
 
 
 @dataclass(slots=True)
-class Budget:
-    """Bytes that may still be inflated for one file of the machine, all its archives together."""
+class InflateBudget:
+    """Bytes and entries that one file of the machine may still cost, all its archives together."""
 
     left: int
+    members_left: int = FILE_MEMBERS_LIMIT
 
     def spend(self, length: int) -> None:
         """Raises LimitError once it is spent."""
         self.left -= length
         if self.left < 0:
             raise LimitError("archives inflate to more than allowed for one file")
+
+    def spend_member(self) -> None:
+        """Raises LimitError once there were too many."""
+        self.members_left -= 1
+        if self.members_left < 0:
+            raise LimitError(f"more than {FILE_MEMBERS_LIMIT} members of archives in one file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +82,39 @@ class ZipArchive:
     """
 
     def __init__(
-        self, read_at: Callable[[int, int], bytes], size: int, budget: Budget, *, held: int = 0
+        self,
+        read_at: Callable[[int, int], bytes],
+        size: int,
+        budget: InflateBudget,
+        *,
+        held: int = 0,
     ) -> None:
         self.held = held  # bytes of memory that the archive itself takes
         self._read_at = read_at
         self._size = size
         self._budget = budget
         self._tail_start, self._tail = size, b""
+        self._doubt = ""  # what lets other readers see another directory
         self._start, self._length, self._shift = self._find_directory()
 
     def members(self) -> Iterator[Member]:
-        """All entries in the directory's order. Raises DamagedError at the first broken one."""
+        """The entries in the directory's order; of several with one name the last, as Java has it.
+
+        Raises DamagedError after the last entry before a broken one; and at the end where other
+        readers may see another directory.
+        """
+        found: dict[str, Member] = {}
+        try:
+            for member in self._entries():
+                found[member.name] = member
+        except (DamagedError, LimitError):
+            yield from found.values()
+            raise
+        yield from found.values()
+        if self._doubt:
+            raise DamagedError(self._doubt)
+
+    def _entries(self) -> Iterator[Member]:
         self._budget.spend(self._length)
         data = self._directory()
         position = 0
@@ -89,6 +126,7 @@ class ZipArchive:
                 if position == 0 and fields[0] == b"PK\x05\x06":
                     return
                 raise DamagedError(f"zip: no directory entry at {self._start + position}")
+            self._budget.spend_member()
             name_length, extra_length, comment_length = fields[10:13]
             after_name = position + _CENTRAL.size + name_length
             raw = data[position + _CENTRAL.size : after_name]
@@ -189,31 +227,110 @@ class ZipArchive:
             raise DamagedError(f"zip: {member.name[-80:]} is cut short")
         return inflated
 
-    def _find_directory(self) -> tuple[int, int, int]:
-        """(offset, length, shift): `shift` is what stands before the archive, a launcher say."""
+    def _find_directory(self) -> _Directory:
+        """The directory that Java reads (jdk.zip's ZipFile.Source.findEND, JDK 8 to 21).
+
+        From the end backwards, the first end record counts whose comment ends with the file, or
+        whose directory and first member are where it says.
+        """
         tail_length = min(self._size, _END.size + 0xFFFF + _LOCATOR64.size)
         base = self._size - tail_length
         self._budget.spend(tail_length)
         tail = self._read_at(base, tail_length)
         self._tail_start, self._tail = base, tail
-        at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or at + _END.size > len(tail):
-            raise NotRecognisedError("no zip archive: it has no end of central directory")
-        fields = _END.unpack_from(tail, at)
-        length, start, end = fields[5], fields[6], base + at
-        if (_FULL in {start, length} or fields[4] == 0xFFFF) and at >= _LOCATOR64.size:
-            magic, _, where, _ = _LOCATOR64.unpack_from(tail, at - _LOCATOR64.size)
-            if magic == b"PK\x06\x07":
-                wide = self._read_at(where, _END64.size)
-                if len(wide) == _END64.size and wide[:4] == b"PK\x06\x06":
-                    length, start = _END64.unpack(wide)[8:10]
-                    end = where
+        passed_over = looked_at = 0
+        at = tail.rfind(_END_MAGIC)
+        while at >= 0:
+            end = _EndRecord(*_END.unpack_from(tail, at)[4:]) if _fits(tail, at) else None
+            if end is not None and (
+                at + _END.size + end.comment == len(tail) or self._is_sound(end, base + at)
+            ):
+                if passed_over or _other_end(tail, at):
+                    self._doubt = "zip: another end record stands in the comment or behind it"
+                return self._directory_of(end, base + at)
+            passed_over = looked_at = looked_at + 1
+            if looked_at > _END_RECORDS:
+                break
+            at = tail.rfind(_END_MAGIC, 0, at + len(_END_MAGIC) - 1)
+        if passed_over:
+            raise DamagedError("zip: no end record agrees with the file's size or contents")
+        raise NotRecognisedError("no zip archive: it has no end of central directory")
+
+    def _is_sound(self, end: _EndRecord, position: int) -> bool:
+        """Whether the directory and the first member are where an end record says."""
+        start = position - end.length
+        first = start - end.start
+        if first < 0 or start < 0:
+            return False
+        return self._read_at(start, 4) == _CENTRAL_MAGIC and self._read_at(first, 4) == _LOCAL_MAGIC
+
+    def _directory_of(self, end: _EndRecord, position: int) -> _Directory:
+        """Where the directory lies that an end record speaks of, at this offset.
+
+        The zip64 record counts wherever it is there and does not contradict the plain one: Python's
+        zipfile writes one for archives above 2 GiB whose plain record holds all of it.
+        """
+        length, start = end.length, end.start
+        wide = self._wide_end(position)
+        if wide is not None and all(
+            plain in {full, more}
+            for plain, full, more in zip(end[:3], (_FULL16, _FULL, _FULL), wide[:3], strict=True)
+        ):
+            _, length, start, position = wide
         if length > DIRECTORY_LIMIT:
             raise LimitError(f"zip directory of {length} bytes, limit {DIRECTORY_LIMIT}")
-        shift = end - length - start
+        shift = position - length - start
         if shift < 0 or start + shift > self._size:
             raise DamagedError(f"zip: the directory cannot be at {start}")
-        return start + shift, length, shift
+        return _Directory(start + shift, length, shift)
+
+    def _wide_end(self, position: int) -> tuple[int, int, int, int] | None:
+        """(entries, length, offset of the directory, the record's own offset) of a zip64 record."""
+        if position < _LOCATOR64.size:
+            return None
+        locator = self._read_at(position - _LOCATOR64.size, _LOCATOR64.size)
+        if len(locator) < _LOCATOR64.size or locator[:4] != b"PK\x06\x07":
+            return None
+        where = _LOCATOR64.unpack(locator)[2]
+        record = self._read_at(where, _END64.size) if where < self._size else b""
+        if len(record) < _END64.size or record[:4] != b"PK\x06\x06":
+            return None
+        entries, length, start = _END64.unpack(record)[7:10]
+        return entries, length, start, where
+
+
+class _EndRecord(NamedTuple):
+    """The fields of an end record that matter: entries, directory's length and offset, comment."""
+
+    entries: int
+    length: int
+    start: int
+    comment: int
+
+
+class _Directory(NamedTuple):
+    """`shift` is what comes before the archive, a launcher say."""
+
+    start: int
+    length: int
+    shift: int
+
+
+def _fits(tail: bytes, at: int) -> bool:
+    return at + _END.size <= len(tail)
+
+
+def _other_end(tail: bytes, at: int) -> bool:
+    """Whether an end record before this one has a comment that ends with the file, too."""
+    before = tail.rfind(_END_MAGIC, 0, at)
+    for _ in range(_END_RECORDS):
+        if before < 0:
+            return False
+        (comment,) = struct.unpack_from("<H", tail, before + _END.size - 2)
+        if before + _END.size + comment == len(tail):
+            return True
+        before = tail.rfind(_END_MAGIC, 0, before)
+    return True
 
 
 def _wide(compressed: int, size: int, offset: int, extra: bytes) -> tuple[int, int, int]:

@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.inventory.protocol import MAX_OWNED, MAX_PACKAGES, Extraction, Wants
+from sidelight.inventory.protocol import (
+    MAX_OWNED,
+    MAX_PACKAGES,
+    MAX_PATH,
+    REMARK_LIMIT,
+    Extraction,
+    Wants,
+    unfit,
+)
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
+from sidelight.vendors import supplier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
 
 _EMPTY_LINES = re.compile(r"\n{2,}")
+_BETWEEN_CHECKS = 1_000  # packages
 
 
 class ApkInstalled:
@@ -32,26 +42,45 @@ class ApkInstalled:
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages. A stanza without a name or version is a Problem."""
-        return parse_installed(file.read(), f"/{file.path}", machine.os)
+        return parse_installed(file.read(), f"/{file.path}", machine.os, check_time=file.check_time)
 
 
-def parse_installed(data: bytes, path: str, system: OperatingSystem) -> Extraction:
-    """The packages of an `installed` file, and the paths that they own."""
+def parse_installed(
+    data: bytes,
+    path: str,
+    system: OperatingSystem,
+    *,
+    check_time: Callable[[], None] = lambda: None,
+) -> Extraction:
+    """The packages of an `installed` file, and the paths that they own.
+
+    Raises what `check_time` does.
+    """
     found = Extraction()
     namespace, distro = namespace_of(system, "alpine"), distro_of(system)
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
         found.note(path, "zero bytes in a text file: it is damaged")
-    for stanza in _stanzas(text):
-        if len(found.packages) >= MAX_PACKAGES or len(found.owned) > MAX_OWNED:
-            found.note(path, "more packages or files than any system has: the rest is left out")
+    for count, stanza in enumerate(_stanzas(text)):
+        if count % _BETWEEN_CHECKS == 0:
+            check_time()
+        if len(found.packages) >= MAX_PACKAGES:
+            found.note(path, f"more than {MAX_PACKAGES} packages: the rest is left out")
             break
-        fields = _fields(stanza, found.owned)
-        name, version = fields.get("P", ""), fields.get("V", "")
+        if stanza.count("\n") > MAX_OWNED:
+            found.note(path, f"a package of more than {MAX_OWNED} lines is left out")
+            continue
+        fields, files = _fields(stanza)
+        name, version, vendor = (fields.get(key, "") for key in "PVm")
         if not name or not version:
-            shown = name or stanza.strip()[:40]
+            shown = name[:40] or stanza[:200].strip()[:40]
             found.note(path, f"{shown!r}: a package without name or version")
             continue
+        if fault := unfit(name, version, fields.get("A", ""), fields.get("o", "")):
+            found.note(path, fault)
+            continue
+        if not supplier("apk", vendor, version, system):
+            found.own(path, files)
         arch, origin = fields.get("A", ""), fields.get("o", "") or name
         upstream = origin if origin != name else ""
         qualifiers = (("arch", arch), ("distro", distro), ("upstream", upstream))
@@ -65,8 +94,8 @@ def parse_installed(data: bytes, path: str, system: OperatingSystem) -> Extracti
                 arch=arch,
                 source_name=origin,
                 source_version=version,
-                vendor=fields.get("m", ""),
-                licence=fields.get("L", ""),
+                vendor=vendor[:REMARK_LIMIT],
+                licence=fields.get("L", "")[:REMARK_LIMIT],
             )
         )
     return found
@@ -82,16 +111,18 @@ def _stanzas(text: str) -> Iterator[str]:
         yield text[start:]
 
 
-def _fields(stanza: str, owned: set[str]) -> dict[str, str]:
-    """The one-line fields; the files are added to `owned`."""
+def _fields(stanza: str) -> tuple[dict[str, str], list[str]]:
+    """The one-line fields, and the paths of the files."""
     fields: dict[str, str] = {}
+    files: list[str] = []
     directory = ""
     for line in stanza.split("\n"):
         key, value = line[:2], line[2:].rstrip("\r")
         if key == "R:":
-            owned.add(directory + value)
+            if len(directory) + len(value) <= MAX_PATH:
+                files.append(directory + value)
         elif key == "F:":
             directory = value + "/" if value else ""
         elif line[1:2] == ":":
             fields[key[0]] = value.strip()
-    return fields
+    return fields, files

@@ -5,13 +5,13 @@ Source: Bottlerocket's documentation of its software inventory. The root holds n
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import DamagedError
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.language.safe_parsers import parse_json
+from sidelight.inventory.protocol import MAX_PACKAGES, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl
-from sidelight.model import Package, Problem
+from sidelight.model import Package
 
 if TYPE_CHECKING:
     from sidelight.inventory.protocol import Machine, WantedFile
@@ -35,21 +35,22 @@ class BottlerocketInventory:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages. Raises DamagedError where this is no such list."""
         path = f"/{file.path}"
-        try:
-            document = json.loads(file.read())
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"no readable JSON: {error}", where=path) from error
+        document = parse_json(file.read())
         content = document.get("Content") if isinstance(document, dict) else None
         if not isinstance(content, list):
             raise DamagedError("no list of packages under Content", where=path)
         found = Extraction()
         distro = distro_of(machine.os)
-        for number, item in enumerate(content):
+        for number, item in enumerate(content[:MAX_PACKAGES]):
             package = _package(item, path, distro) if isinstance(item, dict) else None
             if package is None:
-                found.problems.append(Problem(path, f"entry {number} names no package"))
+                found.note(path, f"entry {number} names no package")
+            elif fault := unfit(package.name, package.version, package.arch):
+                found.note(path, fault)
             else:
                 found.packages.append(package)
+        if len(content) > MAX_PACKAGES:
+            found.note(path, f"more than {MAX_PACKAGES} packages: the rest is left out")
         return found
 
 

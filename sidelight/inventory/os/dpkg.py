@@ -8,12 +8,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.inventory.protocol import MAX_PACKAGES, Extraction, Wants
+from sidelight.errors import LimitError
+from sidelight.inventory.protocol import (
+    MAX_OWNED,
+    MAX_PACKAGES,
+    REMARK_LIMIT,
+    Extraction,
+    Wants,
+    unfit,
+)
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
+from sidelight.vendors import supplier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
@@ -22,7 +31,14 @@ LIMIT = 64 << 20  # bytes; ten times the largest real one
 _STATUS = "var/lib/dpkg/status"
 _STATUS_D = "var/lib/dpkg/status.d/"
 _INFO = "var/lib/dpkg/info/"
-_MAX_UPDATES = 10_000
+_DIVERSIONS = "var/lib/dpkg/diversions"
+_BY_ADMINISTRATOR = ":"  # in place of a package that diverts a path
+_SUMS = ".md5sums"
+_LIST = ".list"
+MAX_UPDATES = 1_000  # dpkg folds them into the status file at 250
+MAX_STANZA = 1 << 20  # bytes; the largest real one has some 50 KiB
+MAX_STANZAS = 4 * MAX_PACKAGES  # those of absent packages and of updates included
+_BETWEEN_CHECKS = 1_000  # stanzas
 _OPKG = ("usr/lib/opkg", "var/lib/opkg")
 
 # The purl namespace where no release file names the system.
@@ -34,7 +50,8 @@ _ABSENT = frozenset((b"not-installed", b"config-files"))
 
 # The fields that are kept, found in a whole stanza at once. `Status` goes first in most stanzas.
 _FIELD = re.compile(
-    rb"^(Package|Status|Version|Architecture|Source|Maintainer)[ \t]*:[ \t]*([^\n]*)",
+    rb"^(Package|Status|Version|Architecture|Source|Maintainer|Vendor|Origin|License)"
+    rb"[ \t]*:[ \t]*([^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
 # One character class, no group: a group that repeats costs memory for each time.
@@ -58,41 +75,91 @@ class DpkgStatus:
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All installed packages. A stanza without a name or version is a Problem."""
-        if file.path.endswith(".md5sums"):
-            return Extraction(owned=_md5sums(file.read()))
+        path = f"/{file.path}"
+        if file.path.endswith(_SUMS):
+            return _owned(file, _after_sums, file.path.removesuffix(_SUMS))
         if file.path != _STATUS:
-            return parse_status(file.read(), f"/{file.path}", machine.os, needs_status=False)
-        return parse_status(with_updates(file), f"/{file.path}", machine.os)
+            found = parse_status(
+                file.read(), path, machine.os, needs_status=False, check_time=file.check_time
+            )
+            own = any(_is_own(package, machine.os) for package in found.packages)
+            found.installed = {file.path} if own else set()
+            return found
+        data, fault = with_updates(file)
+        found = parse_status(data, path, machine.os, owners=_INFO, check_time=file.check_time)
+        if fault:
+            found.note(path, fault)
+        return found
 
 
-def with_updates(file: WantedFile) -> bytes:
+def with_updates(file: WantedFile) -> tuple[bytes, str]:
     """The status file, then the stanzas that dpkg wrote since, which replace those before them.
 
     A running dpkg writes each change of state to updates/0000, 0001, … and folds them into the
     status file at the end; a snapshot taken in between has both, and dpkg-query reads both.
+    The second value says what was left out; it is empty where nothing was.
     """
     parts = [file.read()]
-    for number in range(_MAX_UPDATES):
+    left = LIMIT
+    for number in range(MAX_UPDATES):
         update = file.sibling(f"updates/{number:04}", limit=1 << 20)
         if update is None:
+            return b"\n\n".join(parts), ""
+        left -= len(update)
+        if left < 0:
             break
         parts.append(update)
-    return b"\n\n".join(parts)
+    what = f"more updates than {MAX_UPDATES}, or than {LIMIT >> 20} MiB: the rest does not count"
+    return b"\n\n".join(parts), what
 
 
 class DpkgLists:
-    """Which paths dpkg's packages own: /var/lib/dpkg/info/*.list."""
+    """Which paths dpkg's packages own: /var/lib/dpkg/info/*.list, less what is diverted."""
 
     name = "os/dpkg-lists"
     wants = Wants(
+        paths=frozenset((_DIVERSIONS,)),
         directories=frozenset((_INFO.rstrip("/"), *(f"{path}/info" for path in _OPKG))),
-        confirm=lambda path: path.endswith(".list"),
+        confirm=lambda path: path.endswith(_LIST) or path == _DIVERSIONS,
     )
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
-        """The owned paths, without the leading slash."""
-        text = file.read().decode("utf-8", "surrogateescape")
-        return Extraction(owned={line[1:] for line in text.split("\n") if len(line) > 2})
+        """The owned paths, without the leading slash, and the package that owns them."""
+        if file.path == _DIVERSIONS:
+            return Extraction(diverted=_diverted(_lines(file)))
+        return _owned(file, _after_slash, file.path.removesuffix(_LIST))
+
+
+def _after_slash(line: str) -> str:
+    return line[1:] if len(line) > 2 else ""
+
+
+def _after_sums(line: str) -> str:
+    """`<32 hexadecimal digits>  usr/bin/foo`."""
+    return line[34:]
+
+
+def _owned(file: WantedFile, path_of: Callable[[str], str], owner: str) -> Extraction:
+    """The paths of a list's lines, which count if the owner is installed."""
+    found = Extraction(owner=owner)
+    found.own(f"/{file.path}", {path for line in _lines(file) if (path := path_of(line))})
+    return found
+
+
+def _lines(file: WantedFile) -> list[str]:
+    """Raises LimitError where there are too many."""
+    data = file.read()
+    if data.count(b"\n") > MAX_OWNED:
+        raise LimitError(f"a list of more than {MAX_OWNED} paths: none of them counts as owned")
+    return data.decode("utf-8", "surrogateescape").split("\n")
+
+
+def _diverted(lines: list[str]) -> dict[str, str]:
+    """Three lines each: the path, where it went, the package that may keep its own there."""
+    return {
+        path[1:]: "" if package == _BY_ADMINISTRATOR else _INFO + package
+        for path, package in zip(lines[0::3], lines[2::3], strict=False)
+    }
 
 
 class OpkgStatus:
@@ -103,62 +170,102 @@ class OpkgStatus:
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All installed packages."""
-        return parse_status(file.read(), f"/{file.path}", machine.os, kind="opkg")
+        return parse_status(
+            file.read(),
+            f"/{file.path}",
+            machine.os,
+            kind="opkg",
+            owners=file.path.removesuffix("status") + "info/",
+            check_time=file.check_time,
+        )
 
 
-def _md5sums(data: bytes) -> set[str]:
-    """`<32 hexadecimal digits>  usr/bin/foo`."""
-    text = data.decode("utf-8", "surrogateescape")
-    return {line[34:] for line in text.split("\n") if len(line) > 34}
-
-
-def parse_status(
+def parse_status(  # noqa: PLR0913 - all but the first three have a default
     data: bytes,
     path: str,
     system: OperatingSystem,
     *,
     kind: str = "deb",
     needs_status: bool = True,
+    owners: str = "",
+    check_time: Callable[[], None] = lambda: None,
 ) -> Extraction:
     """The installed packages of a deb822 file; the last stanza of a name and architecture counts.
 
     `needs_status`: whether a stanza without `Status` counts as not installed, as in the one
     database; in status.d a stanza is there because its package is. `kind`: `deb` or `opkg`.
+    `owners`: the directory of the packages' lists, which begins the keys of what is installed.
+    Raises what `check_time` does.
     """
     found = Extraction()
     namespace, distro = namespace_of(system, _FALLBACKS[kind]), distro_of(system)
-    packages: dict[tuple[bytes, bytes], Package | None] = {}
+    packages = _Packages()
     if b"\0" in data:
         found.note(path, "zero bytes in a text file: it is damaged")
-    for stanza in _stanzas(data):
-        if len(packages) >= MAX_PACKAGES:
-            found.note(path, f"more than {MAX_PACKAGES} packages: the rest is left out")
+    for count, stanza in enumerate(_stanzas(data)):
+        if count % _BETWEEN_CHECKS == 0:
+            check_time()
+        if len(packages.last) >= MAX_PACKAGES or count >= MAX_STANZAS:
+            what = f"more than {MAX_PACKAGES} packages, or than {MAX_STANZAS} stanzas"
+            found.note(path, f"{what}: the rest is left out")
             break
-        fields = {key.lower(): value for key, value in _FIELD.findall(stanza)}
+        fields = _fields(stanza, path, found)
         if not fields:
-            if stanza.strip():
-                found.note(path, "a stanza without any known field")
             continue
         key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
         status = fields.get(b"status", b"").split()
         if (status and status[-1] in _ABSENT) or (not status and needs_status):
-            _forget(packages, key)
+            packages.forget(key)
             continue
-        packages[key] = package = _package(fields, path, kind, namespace, distro)
-        if package is None:
-            name = _text(key[0]) or "a stanza"
-            found.note(path, f"{name} has no name or no version")
-    found.packages = [package for package in packages.values() if package is not None]
+        package = _package(fields, path, kind, namespace, distro)
+        packages.set(key, package if isinstance(package, Package) else None)
+        if isinstance(package, str):
+            found.note(path, package)
+    found.packages = [package for package in packages.last.values() if package is not None]
+    if owners:
+        own = [package for package in found.packages if _is_own(package, system)]
+        # A list is called by the architecture too where several may be installed.
+        found.installed = {f"{owners}{package.name}" for package in own}
+        found.installed |= {f"{owners}{package.name}:{package.arch}" for package in own}
     return found
 
 
-def _forget(packages: dict[tuple[bytes, bytes], Package | None], key: tuple[bytes, bytes]) -> None:
-    """An absent package replaces what an earlier stanza said; a purged one has no architecture."""
-    packages[key] = None
-    if not key[1]:
-        same = [other for other in packages if other[0] == key[0] and other[1]]
-        if len(same) == 1:
-            packages[same[0]] = None
+def _is_own(package: Package, system: OperatingSystem) -> bool:
+    """Whether the distribution ships it: of its files, the distribution's advisories speak."""
+    return not supplier(package.type, package.vendor, package.version, system)
+
+
+def _fields(stanza: bytes, path: str, found: Extraction) -> dict[bytes, bytes]:
+    """The known fields by their names in lower case; none, with a Problem, for what is not text."""
+    if len(stanza) > MAX_STANZA:
+        found.note(path, f"a stanza of {len(stanza)} bytes: only {MAX_STANZA} are looked at")
+    fields = {key.lower(): value for key, value in _FIELD.findall(stanza[:MAX_STANZA])}
+    if not fields and stanza.strip():
+        found.note(path, "a stanza without any known field")
+    return fields
+
+
+class _Packages:
+    """What the stanzas said last of each name and architecture."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[bytes, bytes], Package | None] = {}
+        # The architectures of each name: an absent package is looked up by its name alone.
+        self._architectures: dict[bytes, set[bytes]] = {}
+
+    def set(self, key: tuple[bytes, bytes], package: Package | None) -> None:
+        """Note a package, or that its stanza gave none."""
+        self.last[key] = package
+        if key[1]:
+            self._architectures.setdefault(key[0], set()).add(key[1])
+
+    def forget(self, key: tuple[bytes, bytes]) -> None:
+        """An absent package replaces what was said before; a purged one has no architecture."""
+        self.set(key, None)
+        same = self._architectures.get(key[0], set())
+        if not key[1] and len(same) == 1:
+            (architecture,) = same
+            self.last[key[0], architecture] = None
 
 
 def _stanzas(data: bytes) -> Iterator[bytes]:
@@ -171,13 +278,17 @@ def _stanzas(data: bytes) -> Iterator[bytes]:
 
 def _package(
     fields: dict[bytes, bytes], path: str, kind: str, namespace: str, distro: str
-) -> Package | None:
-    name, version = _text(fields.get(b"package", b"")), _text(fields.get(b"version", b""))
+) -> Package | str:
+    """A stanza's package, or why it gives none."""
+    name, version, arch, source = (
+        _text(fields.get(key, b"")) for key in (b"package", b"version", b"architecture", b"source")
+    )
     if not name or not version:
-        return None
-    arch = _text(fields.get(b"architecture", b""))
+        return f"{name[:80] or 'a stanza'} has no name or no version"
+    if fault := unfit(name, version, arch, source):
+        return fault
     source_name, source_version, upstream = name, version, ""
-    match = _SOURCE(_text(fields.get(b"source", b"")))
+    match = _SOURCE(source)
     if match:
         source_name, source_version = match[1], (match[2] or version).strip()
         upstream = f"{source_name}@{source_version}" if match[2] else source_name
@@ -191,5 +302,21 @@ def _package(
         arch=arch,
         source_name=source_name,
         source_version=source_version,
-        vendor=_text(fields.get(b"maintainer", b"")),
+        vendor=_vendor(fields)[:REMARK_LIMIT],
     )
+
+
+def _vendor(fields: dict[bytes, bytes]) -> str:
+    """The maintainer; where a field tells that no distribution built it, a name without address.
+
+    Vendor and License are written by packaging tools of vendors alone: none of 63,678 packages of
+    Debian 12 has one. Origin names the distribution, where it is there.
+    """
+    maintainer = _text(fields.get(b"maintainer", b""))
+    vendor, origin = (_text(fields.get(name, b"")) for name in (b"vendor", b"origin"))
+    is_own = origin.lower().startswith(("debian", "ubuntu"))
+    if is_own or not (vendor or origin or b"license" in fields):
+        return maintainer
+    named = "" if vendor.lower() in {"none", "unknown"} else vendor
+    name = named or origin or maintainer.partition("<")[0].strip() or maintainer
+    return name.partition("<")[0].strip() or "a vendor without a name"

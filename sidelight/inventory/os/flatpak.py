@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from sidelight.errors import DamagedError
+from sidelight.inventory.language.safe_parsers import parse_xml
 from sidelight.inventory.protocol import Extraction, Wants
 from sidelight.inventory.purl import format_purl
 from sidelight.model import Package
@@ -41,10 +38,7 @@ class FlatpakMetainfo:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
         """One package; none for an add-on. Raises DamagedError where it is not named."""
         path = f"/{file.path}"
-        try:
-            root = fromstring(file.read(), forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-            raise DamagedError(f"no readable XML: {error}"[:300], where=path) from error
+        root = parse_xml(file.read())
         if root.get("type") == "addon":
             return Extraction()
         identity = (root.findtext("id") or "").strip().removesuffix(".desktop")

@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.errors import DamagedError
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.errors import DamagedError, LimitError
+from sidelight.inventory.protocol import MAX_OWNED, REMARK_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
+from sidelight.vendors import supplier
 
 if TYPE_CHECKING:
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _PATH = re.compile(r"var/lib/pacman/local/[^/]+/(?:desc|files)")
+
+_MOST_LINES = 100  # of one field but the files; a package may have several licences
 
 
 class PacmanLocal:
@@ -29,15 +32,21 @@ class PacmanLocal:
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """One package. Raises DamagedError where it has no name or version."""
+        where = f"/{file.path}"
         fields = parse(file.read())
-        if file.path.endswith("/files"):
-            return Extraction(owned={name for name in fields.get("FILES", ()) if name})
+        directory, _, base_name = file.path.rpartition("/")
+        if base_name == "files":
+            found = Extraction(owner=directory)
+            found.own(where, {name for name in fields.get("FILES", ()) if name})
+            return found
         name, version, arch, base, licence, packager = (
-            " ".join(fields.get(key, ()))
+            " ".join(fields.get(key, ())[:_MOST_LINES])
             for key in ("NAME", "VERSION", "ARCH", "BASE", "LICENSE", "PACKAGER")
         )
         if not name or not version:
-            raise DamagedError("a package without a name or a version", where=f"/{file.path}")
+            raise DamagedError("a package without a name or a version", where=where)
+        if fault := unfit(name, version, arch, base):
+            raise LimitError(fault, where=where)
         qualifiers = (
             ("arch", arch),
             ("distro", distro_of(machine.os)),
@@ -48,19 +57,29 @@ class PacmanLocal:
             type="alpm",
             name=name,
             version=version,
-            path=f"/{file.path}",
+            path=where,
             purl=format_purl("alpm", namespace, name, version, qualifiers),
             arch=arch,
             source_name=base or name,
             source_version=version,
-            vendor=packager,
-            licence=licence,
+            vendor=packager[:REMARK_LIMIT],
+            licence=licence[:REMARK_LIMIT],
         )
-        return Extraction(packages=[package])
+        found = Extraction(packages=[package])
+        if directory.rpartition("/")[2] == f"{name}-{version}":
+            # Not what was built on the machine itself (from the AUR), or is signed by nobody.
+            unsigned = fields.get("VALIDATION") == ["none"]
+            if not unsigned and not supplier("alpm", packager, version, machine.os):
+                found.installed = {directory}
+        else:
+            found.note(where, "pacman would refuse this package: its directory is called otherwise")
+        return found
 
 
 def parse(data: bytes) -> dict[str, list[str]]:
-    """Field -> its lines."""
+    """Field -> its lines. Raises LimitError where there are too many."""
+    if data.count(b"\n") > MAX_OWNED:
+        raise LimitError(f"more than {MAX_OWNED} lines")
     fields: dict[str, list[str]] = {}
     lines: list[str] | None = None
     for line in data.decode("utf-8", "surrogateescape").split("\n"):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.errors import DamagedError
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.errors import DamagedError, LimitError
+from sidelight.inventory.protocol import MAX_OWNED, MAX_PATH, Extraction, Wants
 from sidelight.inventory.purl import distro_of, format_purl
 from sidelight.model import Package
 
@@ -34,11 +34,11 @@ class PortageDatabase:
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """One package. Raises DamagedError where its name does not end in a version."""
-        text = file.read().decode("utf-8", "surrogateescape")
-        if file.path.endswith("/CONTENTS"):
-            lines = map(_OWNED.fullmatch, text.split("\n"))
-            return Extraction(owned={match[1] or match[2] for match in lines if match})
-        text = text.strip()
+        data = file.read()
+        directory, _, base_name = file.path.rpartition("/")
+        if base_name == "CONTENTS":
+            return _owned(data, f"/{file.path}", directory)
+        text = data[: _MAX_NAME + 2].decode("utf-8", "surrogateescape").strip()
         match = _NAME.fullmatch(text) if len(text) <= _MAX_NAME else None
         category = _PATH.fullmatch(file.path)
         if match is None or category is None:
@@ -53,4 +53,20 @@ class PortageDatabase:
                 "ebuild", category[1], name, version, (("distro", distro_of(machine.os)),)
             ),
         )
-        return Extraction(packages=[package])
+        found = Extraction(packages=[package])
+        if directory.rpartition("/")[2] == text:
+            found.installed = {directory}
+        else:
+            found.note(f"/{file.path}", f"Portage goes by the directory's name, not by {text!r}")
+        return found
+
+
+def _owned(data: bytes, where: str, owner: str) -> Extraction:
+    """Raises LimitError where there are too many lines."""
+    if data.count(b"\n") > MAX_OWNED:
+        raise LimitError(f"a list of more than {MAX_OWNED} paths: none of them counts as owned")
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    matches = (_OWNED.fullmatch(line) for line in lines if len(line) <= 2 * MAX_PATH)
+    found = Extraction(owner=owner)
+    found.own(where, {match[1] or match[2] for match in matches if match})
+    return found

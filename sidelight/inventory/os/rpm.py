@@ -1,17 +1,18 @@
-"""rpm's database of installed packages, in each of its three stores."""
+"""rpm's database of installed packages, in each of its three stores (rpm_stores chooses)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.errors import FormatError, LimitError
-from sidelight.inventory.os import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite
-from sidelight.inventory.protocol import MAX_OWNED, MAX_PACKAGES, Extraction, Wants
+from sidelight.errors import FormatError, LimitError, SourceError
+from sidelight.inventory.os import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, rpm_stores
+from sidelight.inventory.protocol import MAX_PACKAGES, REMARK_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
+from sidelight.vendors import supplier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sidelight.errors import SidelightError
     from sidelight.inventory.os.rpm_header import RpmHeader
@@ -49,10 +50,8 @@ class RpmNdb:
     wants = _wants("Packages.db")
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
-        """All installed packages; none where a newer store stands beside."""
-        if _replaced(file, "rpmdb.sqlite"):
-            return Extraction()
-        return extraction(rpm_ndb.header_blobs(file), f"/{file.path}", machine.os)
+        """All installed packages; none of a damaged store that a newer one replaced."""
+        return _older(file, machine, rpm_ndb.header_blobs, ("rpmdb.sqlite",))
 
 
 class RpmBerkeley:
@@ -62,16 +61,27 @@ class RpmBerkeley:
     wants = _wants("Packages")
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
-        """All installed packages; none where a newer store stands beside."""
-        if _replaced(file, "rpmdb.sqlite") or _replaced(file, "Packages.db"):
-            return Extraction()
-        return extraction(rpm_berkeley.header_blobs(file), f"/{file.path}", machine.os)
+        """All installed packages; none of a damaged store that a newer one replaced."""
+        return _older(file, machine, rpm_berkeley.header_blobs, ("rpmdb.sqlite", "Packages.db"))
 
 
-def _replaced(file: WantedFile, newer: str) -> bool:
-    """Whether a newer store with contents stands beside: what is here was left by a conversion."""
+def _older(
+    file: WantedFile,
+    machine: Machine,
+    header_blobs: Callable[[WantedFile], Iterable[bytes | SidelightError]],
+    newer: Iterable[str],
+) -> Extraction:
     try:
-        file.sibling(newer, limit=0)
+        return extraction(header_blobs(file), f"/{file.path}", machine.os)
+    except FormatError:
+        if any(_has_contents(file, name) for name in newer):
+            return Extraction()  # left by a conversion; where the newer lists nothing, that is told
+        raise
+
+
+def _has_contents(file: WantedFile, name: str) -> bool:
+    try:
+        file.sibling(name, limit=0)
     except LimitError:
         return True
     return False
@@ -80,12 +90,29 @@ def _replaced(file: WantedFile, newer: str) -> bool:
 def extraction(
     blobs: Iterable[bytes | SidelightError], path: str, system: OperatingSystem
 ) -> Extraction:
-    """Packages and owned files of all header blobs. A damaged one is a Problem."""
-    found = Extraction()
+    """Packages and owned files of all header blobs. A damaged one is a Problem.
+
+    The files are owned if this store is the one that rpm uses (`rpm_stores.owner_of`).
+    What ends the store before its end is a Problem too, beside the packages that it gave.
+    Raises it as it is (FormatError, SourceError) where there was no header yet.
+    """
+    found = Extraction(owner=rpm_stores.owner_of(path))
+    try:
+        _collect(blobs, path, system, found)
+    except (FormatError, SourceError) as error:
+        if not found.packages:
+            raise
+        found.note(path, error.what)
+    return found
+
+
+def _collect(
+    blobs: Iterable[bytes | SidelightError], path: str, system: OperatingSystem, found: Extraction
+) -> None:
     namespace, distro = namespace_of(system, "rpm"), distro_of(system)
     for blob in blobs:
-        if len(found.packages) >= MAX_PACKAGES or len(found.owned) > MAX_OWNED:
-            found.note(path, "more packages or files than any system has: the rest is left out")
+        if len(found.packages) >= MAX_PACKAGES:
+            found.note(path, f"more than {MAX_PACKAGES} packages: the rest is left out")
             break
         try:
             header = rpm_header.decode(_blob(blob))
@@ -93,10 +120,21 @@ def extraction(
             found.note(path, error.what)
             continue
         # rpm shows imported keys as packages; they are none.
-        if header.name != "gpg-pubkey":
-            found.packages.append(package(header, path, namespace, distro))
-            found.owned.update(header.files)
-    return found
+        if header.name == "gpg-pubkey":
+            continue
+        if fault := _unfit(header):
+            found.note(path, fault)
+            continue
+        built = package(header, path, namespace, distro)
+        found.packages.append(built)
+        if not supplier(built.type, built.vendor, built.version, system):
+            found.own(path, header.files)
+
+
+def _unfit(header: RpmHeader) -> str:
+    """Why this cannot be a package, or empty."""
+    version = f"{header.version}-{header.release}"
+    return unfit(header.name, version, header.arch, header.source_rpm, header.modularity)
 
 
 def _blob(blob: bytes | SidelightError) -> bytes:
@@ -125,9 +163,9 @@ def package(header: RpmHeader, path: str, namespace: str, distro: str) -> Packag
         arch=header.arch,
         source_name=source_name or header.name,
         source_version=source_version or release,
-        vendor=header.vendor,
+        vendor=(header.vendor or header.packager or header.distribution)[:REMARK_LIMIT],
         modularity=header.modularity,
-        licence=header.licence,
+        licence=header.licence[:REMARK_LIMIT],
     )
 
 

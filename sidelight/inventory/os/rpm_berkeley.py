@@ -7,9 +7,11 @@ buckets: what matters is each value once. Either byte order, told by the magic n
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, NotRecognisedError, UnsupportedError
+from sidelight.inventory.os import rpm_header
 from sidelight.inventory.os.chunks import Chunks
 
 if TYPE_CHECKING:
@@ -22,10 +24,9 @@ _HASH_MAGIC = 0x00061561
 _PAGE_HEAD = 26  # bytes: lsn 8, number 4, previous 4, next 4, entries 2, free offset 2, level, type
 _HASH_UNSORTED, _OVERFLOW, _HASH = 2, 7, 13  # page types
 _INLINE, _OFF_PAGE = 1, 3  # item types
-MAX_VALUE = 256 << 20
 
 
-class Pages:
+class BerkeleyPages:
     """The pages of a hash database, from 0."""
 
     def __init__(self, file: WantedFile) -> None:
@@ -47,6 +48,15 @@ class Pages:
         last = struct.unpack_from(f"{self.order}I", head, 32)[0]
         self.told = last + 1
         self.count = min(self.told, self._chunks.size // self.size)
+        self._used = bytearray(self.count)  # whether an overflow page is part of a value already
+
+    def take(self, number: int) -> bytes:
+        """A page of one value alone. Raises DamagedError where it is part of another one too."""
+        page = self.get(number)
+        if self._used[number]:
+            raise DamagedError(f"BerkeleyDB page {number} is part of two values, or twice of one")
+        self._used[number] = 1
+        return page
 
     def get(self, number: int) -> bytes:
         """One page. Raises DamagedError for a number outside the file."""
@@ -70,11 +80,12 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
 
     Raises NotRecognisedError, UnsupportedError and DamagedError where nothing can be read.
     """
-    pages = Pages(file)
+    pages = BerkeleyPages(file)
     if pages.count < pages.told:
         what = f"the database has {pages.told} pages, the file {pages.count}"
         yield DamagedError(what)
     for number in range(1, pages.count):
+        file.check_time()
         try:
             page = pages.get(number)
             if page[25] in {_HASH, _HASH_UNSORTED}:
@@ -83,12 +94,15 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
             yield error
 
 
-def _values(pages: Pages, page: bytes) -> Iterator[bytes | SidelightError]:
+def _values(pages: BerkeleyPages, page: bytes) -> Iterator[bytes | SidelightError]:
     """The values of one page's pairs; the pair of key 0 is rpm's counter."""
     count = pages.half(page, 20)
     if _PAGE_HEAD + 2 * count > len(page):
         raise DamagedError(f"a BerkeleyDB page with {count} items")
-    offsets = [pages.half(page, _PAGE_HEAD + 2 * index) for index in range(count)]
+    offsets = struct.unpack_from(f"{pages.order}{count}H", page, _PAGE_HEAD)
+    # Items grow from the page's end down, one below the other.
+    if any(above <= below for above, below in pairwise(offsets)):
+        raise DamagedError("the items of a BerkeleyDB page lie one in another")
     for index in range(0, count - 1, 2):
         key, at = offsets[index], offsets[index + 1]
         # An item ends where the one before it begins: they grow from the page's end down.
@@ -100,7 +114,7 @@ def _values(pages: Pages, page: bytes) -> Iterator[bytes | SidelightError]:
             yield error
 
 
-def _value(pages: Pages, page: bytes, key: int, at: int) -> bytes:
+def _value(pages: BerkeleyPages, page: bytes, key: int, at: int) -> bytes:
     """The item at `at`, which ends where its key's begins."""
     if not at < key <= len(page):
         raise DamagedError("a BerkeleyDB item lies outside its page")
@@ -111,17 +125,17 @@ def _value(pages: Pages, page: bytes, key: int, at: int) -> bytes:
     raise DamagedError(f"a BerkeleyDB item of type {page[at]}")
 
 
-def _off_page(pages: Pages, page: bytes, at: int) -> bytes:
+def _off_page(pages: BerkeleyPages, page: bytes, at: int) -> bytes:
     """A value on a chain of overflow pages."""
     if at + 12 > len(page):
         raise DamagedError("a BerkeleyDB item lies outside its page")
     number, size = pages.number(page, at + 4), pages.number(page, at + 8)
-    if size > min(MAX_VALUE, pages.count * pages.size):
+    if size > min(rpm_header.MAX_BLOB, pages.count * pages.size):
         raise DamagedError(f"a BerkeleyDB value of {size} bytes")
     parts: list[bytes] = []
     have = 0
     while have < size:
-        overflow = pages.get(number)
+        overflow = pages.take(number)
         used = pages.half(overflow, 22)
         if overflow[25] != _OVERFLOW or not 0 < used <= len(overflow) - _PAGE_HEAD:
             raise DamagedError(f"BerkeleyDB page {number} is no page of a long value")

@@ -12,19 +12,32 @@ import struct
 from dataclasses import dataclass, field
 
 from sidelight.errors import DamagedError, LimitError
+from sidelight.inventory.protocol import MAX_PATH
 
 MAX_ENTRIES = 0xFFFF  # rpm's own cap
-MAX_DATA = 256 << 20  # likewise
+# rpm takes headers of 256 MiB. The largest real ones, of 100,000 files, have some 20 MiB.
+MAX_DATA = 64 << 20
+MAX_BLOB = MAX_DATA + 16 * MAX_ENTRIES + 64  # bytes that a store keeps of one header
+MAX_FILES = 500_000  # of one package
+MAX_TEXT = 1 << 16  # bytes of one name, version, licence, …
 
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
-_VENDOR, _LICENCE, _ARCH, _SOURCE_RPM = 1011, 1014, 1022, 1044
+_DISTRIBUTION, _VENDOR, _LICENCE, _PACKAGER, _ARCH, _SOURCE_RPM = 1010, 1011, 1014, 1015, 1022, 1044
 _OLD_FILE_NAMES, _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES = 1027, 1116, 1117, 1118
 _MODULARITY = 5096
+_FILE_STATES = 1029
+# Of a file's states: normal, and on a filesystem shared by several machines. Others were replaced
+# by another package's, or not put on the disk: `rpm -qf` knows no owner for them.
+_ON_THE_DISK = frozenset((0, 3))
 
+_BYTES = frozenset((1, 2))  # characters, numbers of 8 bits
 _INT32, _STRING, _STRING_ARRAY, _I18N = 4, 6, 8, 9
 _TEXTS = frozenset((_STRING, _STRING_ARRAY, _I18N))
 _HEAD = (_NAME, _VERSION, _RELEASE, _EPOCH, _VENDOR, _LICENCE, _ARCH, _SOURCE_RPM, _MODULARITY)
-_WANTED = frozenset((*_HEAD, _OLD_FILE_NAMES, _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES))
+_WANTED = frozenset(
+    (*_HEAD, _DISTRIBUTION, _PACKAGER, _OLD_FILE_NAMES, _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES,
+     _FILE_STATES)
+)  # fmt: skip
 
 _Entry = tuple[int, int, int]  # type, absolute offset in the blob, count
 
@@ -42,6 +55,8 @@ class RpmHeader:
     vendor: str = ""
     modularity: str = ""
     licence: str = ""
+    packager: str = ""
+    distribution: str = ""
     files: list[str] = field(default_factory=list)
 
 
@@ -78,6 +93,8 @@ def decode(blob: bytes) -> RpmHeader:
         vendor=_text(blob, entries, _VENDOR, end),
         modularity=_text(blob, entries, _MODULARITY, end),
         licence=_text(blob, entries, _LICENCE, end),
+        packager=_text(blob, entries, _PACKAGER, end),
+        distribution=_text(blob, entries, _DISTRIBUTION, end),
         files=_files(blob, entries, end),
     )
 
@@ -88,9 +105,9 @@ def _text(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> str:
     if entry is None:
         return ""
     kind, offset, _ = entry
-    stop = blob.find(b"\0", offset, end)
+    stop = blob.find(b"\0", offset, min(end, offset + MAX_TEXT))
     if kind not in _TEXTS or stop < 0:
-        raise DamagedError(f"rpm tag {tag} is no string")
+        raise DamagedError(f"rpm tag {tag} is not a string, or longer than {MAX_TEXT} bytes")
     return blob[offset:stop].decode("utf-8", "surrogateescape")
 
 
@@ -101,6 +118,8 @@ def _texts(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> list[
     kind, offset, count = entry
     if kind not in _TEXTS or count > end - offset:
         raise DamagedError(f"rpm tag {tag} is no array of {count} strings")
+    if count > MAX_FILES:
+        raise LimitError(f"rpm tag {tag} has {count} strings; the limit is {MAX_FILES}")
     parts = blob[offset:end].split(b"\0", count)
     if len(parts) <= count:
         raise DamagedError(f"rpm tag {tag} ends before its {count} strings")
@@ -116,10 +135,20 @@ def _numbers(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> tup
     kind, offset, count = entry
     if kind != _INT32 or offset + 4 * count > end:
         raise DamagedError(f"rpm tag {tag} is no array of {count} numbers")
+    if count > MAX_FILES:
+        raise LimitError(f"rpm tag {tag} has {count} numbers; the limit is {MAX_FILES}")
     return struct.unpack_from(f">{count}I", blob, offset)
 
 
 def _files(blob: bytes, entries: dict[int, _Entry], end: int) -> list[str]:
+    """The paths that the package owns on this machine."""
+    paths, states = _paths(blob, entries, end), _states(blob, entries, end)
+    if len(states) != len(paths):
+        return paths
+    return [path for path, state in zip(paths, states, strict=True) if state in _ON_THE_DISK]
+
+
+def _paths(blob: bytes, entries: dict[int, _Entry], end: int) -> list[str]:
     if _BASE_NAMES not in entries:
         return [name.lstrip("/") for name in _texts(blob, entries, _OLD_FILE_NAMES, end)]
     names = _texts(blob, entries, _BASE_NAMES, end)
@@ -127,4 +156,20 @@ def _files(blob: bytes, entries: dict[int, _Entry], end: int) -> list[str]:
     indexes = _numbers(blob, entries, _DIR_INDEXES, end)
     if len(indexes) != len(names) or (indexes and max(indexes) >= len(directories)):
         raise DamagedError("the file list of an rpm header does not fit together")
+    # No path is longer: a long directory's name would be copied for each of its files.
+    if max(map(len, directories), default=0) > MAX_PATH:
+        raise LimitError(
+            f"an rpm header with a directory's name of more than {MAX_PATH} characters"
+        )
     return [directories[index] + name for index, name in zip(indexes, names, strict=True)]
+
+
+def _states(blob: bytes, entries: dict[int, _Entry], end: int) -> bytes:
+    """What became of each file on this machine; empty where that is not told."""
+    entry = entries.get(_FILE_STATES)
+    if entry is None:
+        return b""
+    kind, offset, count = entry
+    if kind not in _BYTES or count > end - offset:
+        raise DamagedError(f"rpm tag {_FILE_STATES} is no array of {count} bytes")
+    return blob[offset : offset + count]

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError
+from sidelight.inventory.os import rpm_header
 from sidelight.inventory.os.chunks import Chunks
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
     Raises NotRecognisedError, DamagedError and LimitError where there is no slot table.
     """
     chunks = Chunks(file)
+    end = 0
     for index, block, count in sorted(_slots(chunks), key=lambda slot: slot[1]):
+        file.check_time()
+        if block < end:
+            yield DamagedError(f"package {index}: its blob lies in that of another package")
+            continue
+        end = block + count
         try:
             yield _blob(chunks, index, block, count)
         except DamagedError as error:
@@ -63,7 +70,7 @@ def _slots(chunks: Chunks) -> list[tuple[int, int, int]]:
 
 def _blob(chunks: Chunks, index: int, block: int, count: int) -> bytes:
     size = count * _BLOCK
-    if size < _BLOB.size + _TAIL.size:
+    if not _BLOB.size + _TAIL.size <= size <= rpm_header.MAX_BLOB:
         raise DamagedError(f"package {index}: a blob of {size} bytes")
     data = chunks.read(block * _BLOCK, size)
     magic, own, _, length = _BLOB.unpack_from(data)

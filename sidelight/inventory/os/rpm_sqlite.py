@@ -11,35 +11,38 @@ import struct
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError, SidelightError
-from sidelight.inventory.os import sqlite_recovery
+from sidelight.inventory.os import rpm_header, sqlite_recovery
 from sidelight.inventory.os.chunks import Chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sidelight.inventory.protocol import WantedFile
 
 _MAGIC = b"SQLite format 3\0"
 _INTERIOR, _LEAF = 0x05, 0x0D
-MAX_RECORD = 256 << 20
-_SIDE_LIMIT = 512 << 20
+MAX_RECORD = rpm_header.MAX_BLOB + 64
+MAX_COLUMNS = 16  # of a record; the schema's table has five, `Packages` two
+MAX_PAGES = 2 << 20  # of one table: 8 GiB of the usual size
+_SIDE_LIMIT = 256 << 20
 
 
-class Pages:
+class SqlitePages:
     """A database file's pages, with those of its log over them. Pages count from 1."""
 
     def __init__(self, file: WantedFile) -> None:
         """Raises NotRecognisedError for another format, DamagedError."""
         self._chunks = Chunks(file)
-        self._over: dict[int, bytes] = {}
+        self._over: dict[int, memoryview] = {}
+        self.check_time = file.check_time
         log = file.sibling(file.path.rpartition("/")[2] + "-wal", _SIDE_LIMIT)
         if log:
-            self._over = sqlite_recovery.committed_frames(log)
+            self._over = sqlite_recovery.committed_frames(log, file.check_time)
         else:
             journal = file.sibling(file.path.rpartition("/")[2] + "-journal", _SIDE_LIMIT)
             if journal:
-                self._over = sqlite_recovery.original_pages(journal)
-        head = self._over[1][:100] if 1 in self._over else self._chunks.read(0, 100)
+                self._over = sqlite_recovery.original_pages(journal, file.check_time)
+        head = bytes(self._over[1][:100]) if 1 in self._over else self._chunks.read(0, 100)
         if not head.startswith(_MAGIC):
             raise NotRecognisedError("not an SQLite database")
         size = int.from_bytes(head[16:18], "big")
@@ -53,14 +56,31 @@ class Pages:
 
     def get(self, number: int) -> bytes:
         """One page. Raises DamagedError for a number outside the file."""
-        page = self._over.get(number)
-        if page is None:
-            if not 1 <= number <= self.count:
-                raise DamagedError(f"SQLite page {number} lies outside the file")
+        over = self._over.get(number)
+        if over is not None:
+            page = bytes(over)
+        elif 1 <= number <= self.count:
             page = self._chunks.read((number - 1) * self.page_size, self.page_size)
+        else:
+            raise DamagedError(f"SQLite page {number} lies outside the file")
         if len(page) != self.page_size:
             raise DamagedError(f"SQLite page {number} has {len(page)} bytes")
         return page
+
+    def take(self, number: int, seen: set[int]) -> bytes:
+        """A page of an overflow chain, which no other chain and no tree leads to."""
+        add_page(number, seen)
+        self.check_time()
+        return self.get(number)
+
+
+def add_page(number: int, seen: set[int]) -> None:
+    """Note a page that a table leads to. Raises DamagedError the second time, LimitError."""
+    if number in seen:
+        raise DamagedError(f"SQLite page {number} is met a second time")
+    if len(seen) >= MAX_PAGES:
+        raise LimitError(f"an SQLite table of more than {MAX_PAGES} pages")
+    seen.add(number)
 
 
 def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
@@ -68,7 +88,7 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
 
     Raises NotRecognisedError and DamagedError where there is no such table.
     """
-    pages = Pages(file)
+    pages = SqlitePages(file)
     for record in records(pages, _packages_root(pages)):
         if isinstance(record, SidelightError):
             yield record
@@ -82,30 +102,34 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
             yield values[1]
 
 
-def _packages_root(pages: Pages) -> int:
+def _packages_root(pages: SqlitePages) -> int:
     fault: SidelightError | None = None
     for record in records(pages, 1):
         if isinstance(record, SidelightError):
             fault = record
             continue
-        values = columns(record)
+        try:
+            values = columns(record)
+        except DamagedError as error:
+            fault = error
+            continue
         if len(values) > 3 and values[0] == b"table" and values[1] == b"Packages":
             return int.from_bytes(values[3], "big")
     raise DamagedError(f"no table Packages ({fault.what})" if fault else "no table Packages")
 
 
-def records(pages: Pages, root: int) -> Iterator[bytes | SidelightError]:
+def records(pages: SqlitePages, root: int) -> Iterator[bytes | SidelightError]:
     """The payloads of a table's b-tree in the order of their row ids, or the faults between."""
     stack, seen = [root], {root}
     while stack:
         number = stack.pop()
+        pages.check_time()
         try:
             page = pages.get(number)
             start = 100 if number == 1 else 0
             kind = page[start]
             if kind == _LEAF:
-                for cell in _cells(page, start, 8):
-                    yield _payload(pages, page, cell)
+                yield from _payloads(pages, page, _cells(page, start, 8), seen)
             elif kind == _INTERIOR:
                 below = [
                     int.from_bytes(page[cell : cell + 4], "big") for cell in _cells(page, start, 12)
@@ -115,7 +139,8 @@ def records(pages: Pages, root: int) -> Iterator[bytes | SidelightError]:
                 fresh = [child for child in dict.fromkeys(below) if child not in seen]
                 if len(fresh) < len(below):
                     yield DamagedError(f"SQLite page {number} leads to a page met before")
-                seen.update(fresh)
+                for child in fresh:
+                    add_page(child, seen)
                 stack += reversed(fresh)
             else:
                 yield DamagedError(f"SQLite page {number} is no table page (type {kind})")
@@ -134,35 +159,55 @@ def _cells(page: bytes, start: int, header: int) -> tuple[int, ...]:
     return struct.unpack_from(f">{count}H", page, begin)
 
 
-def _payload(pages: Pages, page: bytes, cell: int) -> bytes | SidelightError:
-    """One cell's whole payload, or its fault."""
-    try:
-        size, cell = varint(page, cell)
-        _, cell = varint(page, cell)
-        return _spilled(pages, page, cell, size)
-    except DamagedError as error:
-        return error
+def _payloads(
+    pages: SqlitePages, page: bytes, cells: Iterable[int], seen: set[int]
+) -> Iterator[bytes | SidelightError]:
+    """The whole payload of each cell, or its fault.
+
+    Cells that are larger than their page together lie one in another: the rest is left out.
+    """
+    room = len(page)
+    for cell in cells:
+        try:
+            size, at = varint(page, cell)
+            _, at = varint(page, at)
+            local = _local(pages, size)
+            room -= local
+            if room < 0:
+                yield DamagedError("the cells of an SQLite page are larger than the page")
+                return
+            yield _payload(pages, page[at : at + local + 4], size, local, seen)
+        except DamagedError as error:
+            yield error
 
 
-def _spilled(pages: Pages, page: bytes, at: int, size: int) -> bytes:
-    """`size` bytes from `at` on, of which those that do not fit the page lie on a chain."""
+def _local(pages: SqlitePages, size: int) -> int:
+    """How many bytes of a payload are in its cell."""
     if size > min(MAX_RECORD, pages.count * pages.page_size):
         raise DamagedError(f"an SQLite record of {size} bytes")
-    local, usable = size, pages.usable
-    if size > usable - 35:
-        least = (usable - 12) * 32 // 255 - 23
-        local = least + (size - least) % (usable - 4)
-        if local > usable - 35:
-            local = least
-    if at + local + (4 if local < size else 0) > len(page):
-        raise DamagedError("an SQLite cell reaches over its page")
-    parts = [page[at : at + local]]
+    usable = pages.usable
+    if size <= usable - 35:
+        return size
+    least = (usable - 12) * 32 // 255 - 23
+    local = least + (size - least) % (usable - 4)
+    return local if local <= usable - 35 else least
+
+
+def _payload(pages: SqlitePages, cell: bytes, size: int, local: int, seen: set[int]) -> bytes:
+    """A payload of which `local` bytes are in the cell, before the number of a chain's first page.
+
+    Raises DamagedError.
+    """
     rest = size - local
-    number = int.from_bytes(page[at + local : at + local + 4], "big")
+    if len(cell) < local + (4 if rest else 0):
+        raise DamagedError("an SQLite cell reaches over its page")
+    parts = [cell[:local]]
+    number = int.from_bytes(cell[local : local + 4], "big")
+    room = pages.usable - 4
     while rest > 0:
-        overflow = pages.get(number)
-        parts.append(overflow[4 : 4 + min(rest, usable - 4)])
-        rest -= usable - 4
+        overflow = pages.take(number, seen)
+        parts.append(overflow[4 : 4 + min(rest, room)])
+        rest -= room
         number = int.from_bytes(overflow[:4], "big")
     return b"".join(parts)
 
@@ -172,6 +217,8 @@ def columns(record: bytes) -> list[bytes]:
     size, at = varint(record, 0)
     kinds: list[int] = []
     while at < size:
+        if len(kinds) >= MAX_COLUMNS:
+            raise DamagedError(f"an SQLite record of more than {MAX_COLUMNS} columns")
         kind, at = varint(record, at)
         kinds.append(kind)
     at, values = size, []

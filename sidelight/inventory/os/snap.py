@@ -6,13 +6,13 @@ rest the list gives name and revision.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sidelight.errors import DamagedError, LimitError
-from sidelight.inventory.protocol import Extraction, Wants
+from sidelight.inventory.language.safe_parsers import check_yaml, parse_json
+from sidelight.inventory.protocol import NAME_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import format_purl
 from sidelight.model import Package
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _MAX_EVENTS = 100_000  # of YAML's: a real file has a few hundred
+_MAX_ARCHITECTURES = 16
 _MAX_DEPTH = 64  # the scanner's time grows with its square
 
 
@@ -43,8 +44,12 @@ class SnapYaml:
         )
         if not name or not version:
             raise DamagedError("a snap without a name or a version", where=path)
+        if fault := unfit(name, version):
+            raise LimitError(fault, where=path)
         listed = fields.get("architectures")
-        arch = " ".join(listed) if isinstance(listed, list) else ""
+        arch = (
+            " ".join(listed[:_MAX_ARCHITECTURES])[:NAME_LIMIT] if isinstance(listed, list) else ""
+        )
         licence = fields.get("license")
         licence = licence if isinstance(licence, str) else ""
         return Extraction(packages=[_package(name, version, path, arch, licence)])
@@ -59,10 +64,7 @@ class SnapState:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
         """One package a snap; its version is `revision <number>`, since nothing else is known."""
         path = f"/{file.path}"
-        try:
-            document = json.loads(file.read())
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"no readable JSON: {error}", where=path) from error
+        document = parse_json(file.read())
         snaps: Any = document.get("data", {}) if isinstance(document, dict) else {}
         snaps = snaps.get("snaps", {}) if isinstance(snaps, dict) else {}
         if not isinstance(snaps, dict):
@@ -70,8 +72,15 @@ class SnapState:
         found = Extraction()
         for name, snap in snaps.items():
             revision = snap.get("current") if isinstance(snap, dict) else None
-            if isinstance(revision, (str, int)):
-                found.packages.append(_package(name, f"revision {revision}", path, "", ""))
+            text = revision if isinstance(revision, str) else ""
+            if isinstance(revision, int) and abs(revision) < 1 << 63:
+                text = str(revision)
+            if fault := unfit(name, text):
+                found.note(path, fault)
+            elif text:
+                found.packages.append(_package(name, f"revision {text}", path, "", ""))
+            elif revision is not None:
+                found.note(path, f"{name[:80]!r} has a revision that is not one")
         return found
 
 
@@ -91,7 +100,9 @@ def top_level(data: bytes, where: str) -> dict[str, str | list[str]]:
     """The scalars, and lists of scalars, of a YAML mapping's first level.
 
     Read as events: no aliases are expanded, no depth costs a stack, no tag makes an object.
+    Raises DamagedError, and LimitError for more than a snap has.
     """
+    check_yaml(data)
     reader = _TopLevel()
     try:
         for count, event in enumerate(yaml.parse(data, Loader=yaml.CSafeLoader)):

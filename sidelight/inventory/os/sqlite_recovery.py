@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     _Words = NDArray[np.uint32]
@@ -23,10 +25,13 @@ _MASK = 0xFFFFFFFF
 _SIZES = frozenset(512 << shift for shift in range(8))
 
 
-def committed_frames(log: bytes) -> dict[int, bytes]:
+def committed_frames(
+    log: bytes, check_time: Callable[[], None] = lambda: None
+) -> dict[int, memoryview]:
     """Page number -> contents, from every valid frame up to the last commit of a -wal file.
 
     Nothing from a log that SQLite would not use: bad magic, bad checksum, of an earlier cycle.
+    The contents are views of the log. Raises what `check_time` does.
     """
     if len(log) < 32:
         return {}
@@ -37,29 +42,50 @@ def committed_frames(log: bytes) -> dict[int, bytes]:
     state = _checksum(log[:24], (0, 0), order)
     if state != (sum1, sum2):
         return {}
-    pages: dict[int, bytes] = {}
-    pending: dict[int, bytes] = {}
+    frames: list[tuple[int, int, int]] = []  # page number, database's size after it, offset
+    committed = 0
     for at in range(32, len(log) - 24 - size + 1, 24 + size):
+        check_time()
         number, commit, one, two, sum1, sum2 = struct.unpack_from(">6I", log, at)
         page = log[at + 24 : at + 24 + size]
         state = _checksum(log[at : at + 8] + page, state, order)
         if (one, two) != (salt1, salt2) or state != (sum1, sum2) or number == 0:
             break
-        pending[number] = page
+        frames.append((number, commit, at + 24))
         if commit:
-            pages.update(pending)
-            pending.clear()
-            # A commit may shrink the database: pages past its end are no longer part of it.
-            for gone in [n for n in pages if n > commit]:
-                del pages[gone]
+            committed = len(frames)
+    return _last_frames(frames[:committed], memoryview(log), size)
+
+
+def _last_frames(
+    frames: list[tuple[int, int, int]], log: memoryview, size: int
+) -> dict[int, memoryview]:
+    """The last frame of each page, less those past the end that a later commit gave the database.
+
+    From the last frame to the first, each is looked at once: a commit may shrink the database, and
+    what lay past its end then is no part of it, unless it was written again later.
+    """
+    pages: dict[int, memoryview] = {}
+    end = 1 << 32
+    for number, commit, at in reversed(frames):
+        end = min(end, commit or end)
+        if number <= end and number not in pages:
+            pages[number] = log[at : at + size]
     return pages
 
 
-def original_pages(journal: bytes) -> dict[int, bytes]:
-    """Page number -> contents before the transaction that a rollback journal is left of."""
-    pages: dict[int, bytes] = {}
+def original_pages(
+    journal: bytes, check_time: Callable[[], None] = lambda: None
+) -> dict[int, memoryview]:
+    """Page number -> contents before the transaction that a rollback journal is left of.
+
+    The contents are views of the journal. Raises what `check_time` does.
+    """
+    view = memoryview(journal)
+    pages: dict[int, memoryview] = {}
     at = 0
     while journal[at : at + 8] == _JOURNAL_MAGIC and at + 28 <= len(journal):
+        check_time()
         count, nonce, _, sector, size = struct.unpack_from(">5I", journal, at + 8)
         if size not in _SIZES or not 32 <= sector <= 65536 or sector & (sector - 1):
             break
@@ -74,8 +100,8 @@ def original_pages(journal: bytes) -> dict[int, bytes]:
             expected = int.from_bytes(journal[at + 4 + size : at + 8 + size], "big")
             if (nonce + sum(page[size - 200 : 0 : -200])) & _MASK != expected:
                 return pages
-            # The first is the oldest: what stood there when the transaction began.
-            pages.setdefault(number, page)
+            # The first is the oldest: what was there when the transaction began.
+            pages.setdefault(number, view[at + 4 : at + 4 + size])
             at += size + 8
         at = -(-at // sector) * sector
     return pages

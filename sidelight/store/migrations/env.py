@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from sidelight.store.schema import metadata
+from sidelight.store.base.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

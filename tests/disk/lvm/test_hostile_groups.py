@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.disk import volumes
-from sidelight.disk.lvm import groups, thin_layout
+from sidelight.disk.lvm import groups, layout, thin_layout
+from sidelight.disk.lvm import text as lvm_text
 from sidelight.disk.lvm.text import parse
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
 from sidelight.errors import DamagedError, FormatError, LimitError, SidelightError
@@ -19,6 +21,8 @@ from tests.images.disk.lvm_writer import physical_volume
 from tests.images.disk.sources import MemorySource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sidelight.model import Problem
 
 UUID = "abcdef-ghij-klmn-opqr-stuv-wxyz-012345"
@@ -113,6 +117,7 @@ def test_broken_texts_are_damaged(text: bytes) -> None:
         parse(text)
 
 
+@pytest.mark.slow
 def test_deep_and_endless_texts_meet_a_limit() -> None:
     with pytest.raises(LimitError):
         parse(b"a {" * 100)
@@ -155,6 +160,54 @@ def test_a_chain_of_volumes_beyond_reason_meets_a_limit() -> None:
     problems: list[Problem] = []
     volumes([disk(text + lv("v300", 'type = "striped" stripes = ["pv0", 0]'))], problems)
     assert any("too deep" in p.what for p in problems)
+
+
+def test_volumes_met_by_very_many_ways_are_looked_at_once() -> None:
+    width, depth = 64, 12
+    text = lv("l0", 'type = "striped" stripe_count = 1 stripes = ["pv0", 0]')
+    for level in range(1, depth):
+        stripes = ", ".join(f'"l{level - 1}", 0' for _ in range(width))
+        text += lv(f"l{level}", f'type = "striped" stripe_size = 8 stripes = [{stripes}]')
+    text += lv("m", f'type = "mirror" mirrors = ["l{depth - 1}", 0, "pv0", 0]')
+    problems: list[Problem] = []
+    assert len(volumes([disk(text)], problems)) == depth + 1
+    assert problems == []
+
+
+def test_a_mirror_whose_copy_lies_on_a_volume_with_a_missing_member_is_not_whole() -> None:
+    text = lv("l0", 'type = "striped" stripes = ["gone", 0]')
+    text += lv("l1", 'type = "striped" stripe_size = 8 stripes = ["l0", 0, "pv0", 0]')
+    text += lv("m", 'type = "mirror" mirrors = ["l1", 0, "l1", 1]')
+    raw = group(text).replace(
+        b"physical_volumes {", b'physical_volumes { gone { id = "g" pe_start = 2048 } '
+    )
+    problems: list[Problem] = []
+    volumes([MemorySource(physical_volume(UUID, raw, bytes(32768)))], problems)
+    assert "no copy of the mirror is whole" in [problem.what for problem in problems]
+
+
+def test_a_long_string_of_a_text_costs_no_memory_for_each_character() -> None:
+    for text in (b'a = "' + b"x" * (1 << 20), b'a = "' + b"\\x" * (1 << 19)):
+        tracemalloc.start()
+        with pytest.raises(DamagedError):
+            parse(text)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10 * len(text)
+
+
+@pytest.mark.parametrize("name", ["MAX_TEXTS_READ", "MAX_TEXTS_PARSED"])
+def test_the_texts_of_all_members_together_are_bounded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, name, 1500)
+    sources = [
+        MemorySource(physical_volume(f"{UUID[:-4]}{at:04}", group("") + b"#" * at, b""), f"d{at}")
+        for at in range(10)
+    ]
+    problems: list[Problem] = []
+    volumes(sources, problems)
+    assert len([problem for problem in problems if "this text is not read" in problem.what]) >= 3
 
 
 def test_members_of_the_same_uuid_are_a_problem() -> None:
@@ -279,3 +332,54 @@ def test_any_resealed_node_gives_only_our_errors(data: st.DataObject) -> None:
         source = ThinSource("t", 1 << 30, pool(*blocks), 5)
         source.prefetch([(0, 65536), (1 << 29, 65536)])
         source.read_at(0, 65536)
+
+
+def _words_taken(text: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    """What refuses a text, and how many words the parser had taken by then."""
+    taken = [0]
+    tokens = lvm_text._tokens
+
+    def counted(data: str) -> Iterator[tuple[int, str]]:
+        for token in tokens(data):
+            taken[0] += 1
+            yield token
+
+    monkeypatch.setattr(lvm_text, "_tokens", counted)
+    with pytest.raises(LimitError) as caught:
+        parse(text)
+    return caught.value.what, taken[0]
+
+
+def test_a_list_of_millions_is_refused_at_its_first_thousands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    what, taken = _words_taken(b"a = [" + b"1," * 1_000_000 + b"]", monkeypatch)
+    assert "the list at 4 has more than 4096 values" in what
+    assert taken < 5000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a=1\n" * 700_000,
+        b"a{}" * 700_000,
+        b'a=""' * 700_000,
+        b"#\n" * 700_000,
+        b'a = "' + b"\\a" * 700_000 + b'"',
+        (b'a = "' + b"\\a" * 1000 + b'"\n') * 700,
+    ],
+    ids=["values", "sections", "strings", "comments", "escapes", "many escapes"],
+)
+def test_texts_of_very_many_small_things_are_refused(
+    text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, taken = _words_taken(text, monkeypatch)
+    assert "more than 500000 words" in what
+    assert taken <= 500_000
+
+
+def test_the_text_of_as_many_volumes_as_are_looked_at_is_within_the_limit() -> None:
+    segment = 'type = "striped" stripe_count = 1 stripes = [\n"pv0", 1\n]\n'
+    more = 'creation_time = 1\ncreation_host = "h"\nallocation_policy = "inherit"\ntags = ["a"]\n'
+    lines = "".join(lv(f"v{at}", segment + more * 3) for at in range(groups.MAX_VOLUMES))
+    assert len(parse(group(lines)).section("vg0").section("logical_volumes")) == groups.MAX_VOLUMES

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sidelight.disk import Region
+    from sidelight.disk import VolumeSlice
     from sidelight.model import Problem
 
 pytestmark = [
@@ -51,7 +51,7 @@ def stamp(disk: int, extent: int, block: int) -> bytes:
     return struct.pack("<4I", 0x51DE, disk, extent, block) * (BLOCK // 16)
 
 
-def read(paths: Sequence[Path]) -> tuple[dict[str, Region], list[Problem]]:
+def read(paths: Sequence[Path]) -> tuple[dict[str, VolumeSlice], list[Problem]]:
     problems: list[Problem] = []
     found = volumes([ImageFile(str(path), path.name) for path in paths], problems)
     # The stamps are no filesystem, and each volume says so.
@@ -59,7 +59,7 @@ def read(paths: Sequence[Path]) -> tuple[dict[str, Region], list[Problem]]:
     return {region.lv: region for region in found}, left
 
 
-def at(region: Region, offset: int) -> tuple[int, ...]:
+def at(region: VolumeSlice, offset: int) -> tuple[int, ...]:
     """Disk, extent and block that the volume shows at an offset."""
     data = region.source.read_at(offset, 16)
     magic, *place = struct.unpack("<4I", data)

@@ -12,7 +12,7 @@ import pytest
 
 from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import journal_layout, layout
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from tests.images.ext import recipes
 from tests.images.ext.recipes import Case
 from tests.images.kernel import differences, kernel_view, sidelight_view
@@ -298,10 +298,10 @@ def _listing(fs: ExtFilesystem) -> dict[str, tuple[str, int, str]]:
             inodes = fs.inodes([child for _, child, _ in entries])
             for name, child, kind in entries:
                 path = f"{names[number]}/{name.decode()}"
-                if kind == Kind.DIRECTORY:
+                if kind == InodeKind.DIRECTORY:
                     level.append((path, child))
                     found[path] = ("d", 0, "")
-                elif kind == Kind.REGULAR:
+                elif kind == InodeKind.REGULAR:
                     data = fs.read(child, 0, 1 << 30)
                     found[path] = ("f", inodes[child].size, md5(data).hexdigest())  # noqa: S324 - their sums
                 else:

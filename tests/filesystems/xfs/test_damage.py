@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fuzz import xfs as fuzzing
 from sidelight.errors import SidelightError
-from sidelight.filesystems.xfs.bmap import Remap, remap
+from sidelight.filesystems.xfs.extents import Remap, remap
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.filesystems.xfs.test_log import directory_block, file_of, paths, place
 from tests.images.xfs import fixtures
@@ -58,7 +58,7 @@ def test_a_name_that_no_path_can_have_is_left_out(image: fixtures.SparseImage, n
     at = data.index(b"nnnn")
     block = bytearray(data)
     block[at : at + 3] = name
-    filesystem = XfsFilesystem(image.changed(address * 512, fuzzing.mend(bytes(block))))
+    filesystem = XfsFilesystem(image.changed(address * 512, fuzzing.sealed(bytes(block))))
     number = paths(filesystem)["block"][0]
     entries = dict(filesystem.directories([number]))[number]
     assert len(entries) == len(dict(XfsFilesystem(image).directories([number]))[number]) - 1
@@ -71,7 +71,7 @@ def test_a_block_of_another_directory_is_named_and_not_listed(image: fixtures.Sp
     address, data = directory_block(image)
     block = bytearray(data)
     struct.pack_into(">Q", block, 40, 12345)
-    filesystem = XfsFilesystem(image.changed(address * 512, fuzzing.mend(bytes(block))))
+    filesystem = XfsFilesystem(image.changed(address * 512, fuzzing.sealed(bytes(block))))
     number = paths(filesystem)["block"][0]
     assert dict(filesystem.directories([number]))[number] == []
     assert "belongs elsewhere" in filesystem.problems[0].what
@@ -83,7 +83,7 @@ def test_a_realtime_file_is_named_and_not_read(image: fixtures.SparseImage, flag
     at = place(image, number)
     inode = bytearray(image.read_at(at // 4096 * 4096, 4096))
     struct.pack_into(">H", inode, at % 4096 + 90, flag)
-    filesystem = XfsFilesystem(image.changed(at // 4096 * 4096, fuzzing.mend(bytes(inode))))
+    filesystem = XfsFilesystem(image.changed(at // 4096 * 4096, fuzzing.sealed(bytes(inode))))
     assert number in filesystem.inodes([number])
     ((_, error),) = filesystem.contents([number], 1 << 20)
     assert "realtime" in str(error)
@@ -99,7 +99,7 @@ def test_big_times_are_read_to_their_end_in_the_year_2486(
     piece = bytearray(image.read_at(at - start, 4096))
     assert piece[start + 127] & 8
     struct.pack_into(">Q", piece, start + 40, value)
-    filesystem = XfsFilesystem(image.changed(at - start, fuzzing.mend(bytes(piece))))
+    filesystem = XfsFilesystem(image.changed(at - start, fuzzing.sealed(bytes(piece))))
     before = XfsFilesystem(image).inodes([number])[number]
     found = filesystem.inodes([number])[number]
     assert found == before._replace(mtime_ns=value - (1 << 31) * 1_000_000_000)
@@ -127,7 +127,7 @@ def test_a_directory_of_gigabytes_of_nothing_is_given_up_early(
     # One extent over 1,000 blocks of another group: nothing there is a directory block.
     struct.pack_into(">QQ", inode, start + 176, 0, (0 << 21) | 1000)
     monkeypatch.setattr("sidelight.filesystems.xfs.directories.WINDOW", 100 * 4096)
-    hostile = image.changed(at // 4096 * 4096, fuzzing.mend(bytes(inode)))
+    hostile = image.changed(at // 4096 * 4096, fuzzing.sealed(bytes(inode)))
     filesystem = XfsFilesystem(hostile)
     assert dict(filesystem.directories([number]))[number] == []
     assert len(filesystem.problems) < 210

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs import directory_entries
 
 if TYPE_CHECKING:
@@ -112,4 +112,4 @@ def test_what_is_written_is_parsed_by_both(blocks: list[list[Written]], ftype: b
 
 
 def test_kinds_of_entries_are_the_protocols() -> None:
-    assert directory_entries.KINDS[:8] == tuple(Kind)
+    assert directory_entries.KINDS[:8] == tuple(InodeKind)

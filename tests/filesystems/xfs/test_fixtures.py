@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidelight.errors import NotRecognisedError, UnsupportedError
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.images import kernel
 from tests.images.xfs import fixtures
@@ -43,7 +43,7 @@ def test_an_image_reads_as_the_kernel_saw_it(name: str, journal: str) -> None:
 def test_reading_a_piece_is_a_slice_of_the_whole() -> None:
     filesystem = XfsFilesystem(fixtures.load("clean"))
     entries = dict(filesystem.directories([filesystem.root]))[filesystem.root]
-    files = [number for _, number, kind in entries if kind == Kind.REGULAR]
+    files = [number for _, number, kind in entries if kind == InodeKind.REGULAR]
     for number, content in filesystem.contents(files, 1 << 20):
         if not isinstance(content, bytes):
             continue

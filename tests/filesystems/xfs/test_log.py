@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs.reader import XfsFilesystem
 from tests.images.xfs import fixtures, log_writer
 from tests.images.xfs.log_writer import LogWriter
@@ -190,7 +190,7 @@ def test_a_cancelled_buffer_is_not_replayed(image: fixtures.SparseImage) -> None
     assert names(log.finish()) == names(image)
 
 
-def test_a_buffer_made_anew_after_its_cancellation_is_replayed(
+def test_a_buffer_made_again_after_its_cancellation_is_replayed(
     image: fixtures.SparseImage,
 ) -> None:
     address, data = directory_block(image)
@@ -279,7 +279,7 @@ def test_intents_about_space_and_attributes_change_nothing_that_is_read(
 def test_version_4_inodes_are_replayed_too() -> None:
     image = fixtures.load("version4")
     number, kind = paths(XfsFilesystem(image))["file"]
-    assert kind == Kind.REGULAR
+    assert kind == InodeKind.REGULAR
     log = LogWriter(image, 100)
     log.transaction([changed_size(image, number, 21)])
     filesystem = XfsFilesystem(log.finish())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from sidelight.blocks import ImageFile
-from sidelight.filesystems.protocol import Kind
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.walk import walk
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs.inodes import read_raw
@@ -30,14 +30,14 @@ pytestmark = [
 ]
 
 TYPES = {
-    "unknown": Kind.UNKNOWN,
-    "regular": Kind.REGULAR,
-    "directory": Kind.DIRECTORY,
-    "fifo": Kind.FIFO,
-    "symlink": Kind.SYMLINK,
-    "chardev": Kind.CHARACTER,
-    "blkdev": Kind.BLOCK,
-    "socket": Kind.SOCKET,
+    "unknown": InodeKind.UNKNOWN,
+    "regular": InodeKind.REGULAR,
+    "directory": InodeKind.DIRECTORY,
+    "fifo": InodeKind.FIFO,
+    "symlink": InodeKind.SYMLINK,
+    "chardev": InodeKind.CHARACTER,
+    "blkdev": InodeKind.BLOCK,
+    "socket": InodeKind.SOCKET,
 }
 LISTED = re.compile(r"^\d+\s+(\d+)\s+(\w+)\s+0x[0-9a-f]+\s+(\d+) (.*) \(good\)$")
 EXTENT = re.compile(r"^data offset (\d+) startblock (\d+) \(\d+/\d+\) count (\d+) flag 0$")
@@ -143,7 +143,7 @@ def compare(image: Path, paths: int) -> None:
                     for name, child, kind in said.listed
                 ]
                 assert sorted(listed) == sorted(ours[number])
-            assert kinds.get(number, Kind.DIRECTORY) == inode.kind
+            assert kinds.get(number, InodeKind.DIRECTORY) == inode.kind
 
 
 def maps(filesystem: XfsFilesystem, numbers: list[int]) -> dict[int, list[Extent]]:

@@ -13,17 +13,22 @@ import sys
 from pathlib import Path
 
 from sidelight.errors import FormatError
-from sidelight.inventory.language.registry import LANGUAGE_EXTRACTORS
+from sidelight.inventory.language.extractors import LANGUAGE_EXTRACTORS
 from sidelight.inventory.protocol import Extractor, Machine
 from sidelight.model import OperatingSystem
 
 # Folder of the manifests to (extractor, the name that its files have on a machine).
 FORMATS = {
+    "dart/pubspec": ("dart-lock", "pubspec.lock"),
     "dotnet/depsjson": ("dotnet-deps", "app.deps.json"),
     "dotnet/packagesconfig": ("nuget-config", "packages.config"),
     "dotnet/packageslockjson": ("nuget-lock", "packages.lock.json"),
+    "dotnet/paketlock": ("paket-lock", "paket.lock"),
+    "elixir/mixlock": ("elixir-lock", "mix.lock"),
+    "erlang/mixlock": ("elixir-lock", "mix.lock"),
     "golang/gomod": ("go-mod", "go.mod"),
     "java/gradlelockfile": ("gradle-lock", "gradle.lockfile"),
+    "java/gradleversioncatalog": ("gradle-catalog", "libs.versions.toml"),
     "java/pomxml": ("maven-pom", "pom.xml"),
     "javascript/bunlock": ("bun-lock", "bun.lock"),
     "javascript/packagelockjson": ("npm-lock", "package-lock.json"),
@@ -40,6 +45,7 @@ FORMATS = {
     "ruby/gemfilelock": ("ruby-lock", "Gemfile.lock"),
     "ruby/gemspec": ("ruby-installed", "specifications/x.gemspec"),
     "rust/cargolock": ("cargo-lock", "Cargo.lock"),
+    "swift/packageresolved": ("swift-lock", "Package.resolved"),
 }
 
 

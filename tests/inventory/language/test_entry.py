@@ -7,33 +7,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from sidelight.inventory.language import entry
-from sidelight.inventory.language.entry import Details
+from sidelight.inventory.language import package_builder
+from sidelight.inventory.language.package_builder import PackageDetails
 from sidelight.model import Package, Problem
 
 
 @pytest.mark.parametrize(
     ("made", "name", "purl"),
     [
-        (entry.pypi("p", "Zope.Interface", "5.0"), "zope-interface", "pkg:pypi/zope-interface@5.0"),
-        (entry.npm("p", "@Scope/Name", "1"), "@Scope/Name", "pkg:npm/%40Scope/name@1"),
-        (entry.maven("p", "a.b", "c", "1"), "a.b:c", "pkg:maven/a.b/c@1"),
         (
-            entry.golang("p", "github.com/BurntSushi/toml", "v1.0.0"),
+            package_builder.pypi("p", "Zope.Interface", "5.0"),
+            "zope-interface",
+            "pkg:pypi/zope-interface@5.0",
+        ),
+        (package_builder.npm("p", "@Scope/Name", "1"), "@Scope/Name", "pkg:npm/%40Scope/Name@1"),
+        (package_builder.npm("p", "JSONStream", "1.3.5"), "JSONStream", "pkg:npm/JSONStream@1.3.5"),
+        (package_builder.maven("p", "a.b", "c", "1"), "a.b:c", "pkg:maven/a.b/c@1"),
+        (
+            package_builder.golang("p", "github.com/BurntSushi/toml", "v1.0.0"),
             "github.com/BurntSushi/toml",
             "pkg:golang/github.com/burntsushi/toml@v1.0.0",
         ),
-        (entry.golang("p", "stdlib", "1.22.0"), "stdlib", "pkg:golang/stdlib@1.22.0"),
-        (entry.composer("p", "Sentry/SDK", "3.0"), "sentry/sdk", "pkg:composer/sentry/sdk@3.0"),
-        (entry.flat("p", "cargo", "serde", "1.0+b"), "serde", "pkg:cargo/serde@1.0%2Bb"),
+        (package_builder.golang("p", "stdlib", "1.22.0"), "stdlib", "pkg:golang/stdlib@1.22.0"),
         (
-            entry.conda("p", "x", "1", qualifiers=(("subdir", "noarch"), ("build", "py_0"))),
+            package_builder.composer("p", "Sentry/SDK", "3.0"),
+            "sentry/sdk",
+            "pkg:composer/sentry/sdk@3.0",
+        ),
+        (package_builder.flat("p", "cargo", "serde", "1.0+b"), "serde", "pkg:cargo/serde@1.0%2Bb"),
+        (
+            package_builder.conda(
+                "p", "x", "1", qualifiers=(("subdir", "noarch"), ("build", "py_0"))
+            ),
             "x",
             "pkg:conda/x@1?build=py_0&subdir=noarch",
         ),
     ],
 )
-def test_each_ecosystem_names_its_own_way(made: entry.Entry, name: str, purl: str) -> None:
+def test_each_ecosystem_names_its_own_way(
+    made: package_builder.Entry, name: str, purl: str
+) -> None:
     assert isinstance(made, Package)
     assert (made.name, made.purl) == (name, purl)
     assert made.path == "/p"
@@ -42,39 +55,39 @@ def test_each_ecosystem_names_its_own_way(made: entry.Entry, name: str, purl: st
 @pytest.mark.parametrize(
     "made",
     [
-        entry.pypi("p", "", "1"),
-        entry.pypi("p", "a", ""),
-        entry.pypi("p", "a b", "1"),
-        entry.pypi("p", "a", "1\n2"),
-        entry.pypi("p", "a" * 2000, "1"),
-        entry.pypi("p", "a", "1" * 2000),
-        entry.pypi("p", "a\udc80", "1"),
-        entry.npm("p", "scope/name", "1"),
-        entry.npm("p", "@scope/", "1"),
-        entry.npm("p", "@a/b/c", "1"),
-        entry.maven("p", "", "a", "1"),
-        entry.maven("p", "a/b", "c", "1"),
-        entry.golang("p", "a/", "v1"),
-        entry.golang("p", "a//b", "v1"),
-        entry.golang("p", "../b", "v1"),
-        entry.conda("p", "a/b", "1"),
-        entry.composer("p", "a/b/c", "1"),
-        entry.pypi("p", "a/b", "1"),
-        entry.pypi("p", "a;b", "1"),
-        entry.composer("p", "a/", "1"),
-        entry.flat("p", "gem", "a/b", "1"),
+        package_builder.pypi("p", "", "1"),
+        package_builder.pypi("p", "a", ""),
+        package_builder.pypi("p", "a b", "1"),
+        package_builder.pypi("p", "a", "1\n2"),
+        package_builder.pypi("p", "a" * 2000, "1"),
+        package_builder.pypi("p", "a", "1" * 2000),
+        package_builder.pypi("p", "a\udc80", "1"),
+        package_builder.npm("p", "scope/name", "1"),
+        package_builder.npm("p", "@scope/", "1"),
+        package_builder.npm("p", "@a/b/c", "1"),
+        package_builder.maven("p", "", "a", "1"),
+        package_builder.maven("p", "a/b", "c", "1"),
+        package_builder.golang("p", "a/", "v1"),
+        package_builder.golang("p", "a//b", "v1"),
+        package_builder.golang("p", "../b", "v1"),
+        package_builder.conda("p", "a/b", "1"),
+        package_builder.composer("p", "a/b/c", "1"),
+        package_builder.pypi("p", "a/b", "1"),
+        package_builder.pypi("p", "a;b", "1"),
+        package_builder.composer("p", "a/", "1"),
+        package_builder.flat("p", "gem", "a/b", "1"),
     ],
 )
-def test_what_cannot_be_a_package_is_a_problem(made: entry.Entry) -> None:
+def test_what_cannot_be_a_package_is_a_problem(made: package_builder.Entry) -> None:
     assert isinstance(made, Problem)
     assert made.where == "/p"
 
 
 def test_a_licence_text_is_one_short_line() -> None:
-    made = entry.pypi("p", "a", "1", Details(licence="MIT\n  License " * 100))
-    assert isinstance(made, Package)
-    assert "\n" not in made.licence
-    assert len(made.licence) <= entry.LICENCE_LIMIT
+    entry = package_builder.pypi("p", "a", "1", PackageDetails(licence="MIT\n  License " * 100))
+    assert isinstance(entry, Package)
+    assert "\n" not in entry.licence
+    assert len(entry.licence) <= package_builder.LICENCE_LIMIT
 
 
 @settings(deadline=None, max_examples=1000)  # the machine may be busy
@@ -83,12 +96,12 @@ def test_any_text_gives_a_canonical_purl_or_a_problem(
     name: str, namespace: str, version: str
 ) -> None:
     for made in (
-        entry.pypi("p", name, version),
-        entry.npm("p", f"@{namespace}/{name}", version),
-        entry.maven("p", namespace, name, version),
-        entry.golang("p", f"{namespace}/{name}", version),
-        entry.composer("p", f"{namespace}/{name}", version),
-        entry.flat("p", "nuget", name, version),
+        package_builder.pypi("p", name, version),
+        package_builder.npm("p", f"@{namespace}/{name}", version),
+        package_builder.maven("p", namespace, name, version),
+        package_builder.golang("p", f"{namespace}/{name}", version),
+        package_builder.composer("p", f"{namespace}/{name}", version),
+        package_builder.flat("p", "nuget", name, version),
     ):
         if isinstance(made, Package):
             # The library leaves a slash in a version as it is, and some escapes in lower case.

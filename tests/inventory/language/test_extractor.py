@@ -8,8 +8,8 @@ import pytest
 
 from sidelight.errors import BlockError, DamagedError, LimitError, SidelightError
 from sidelight.inventory.language import extractor
-from sidelight.inventory.language.entry import Details, Entry, flat
 from sidelight.inventory.language.extractor import GeneratorExtractor
+from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def test_endless_recursion_is_a_limit(extract: Callable[..., Extraction]) -> Non
 
 def test_one_package_told_twice_is_given_once(extract: Callable[..., Extraction]) -> None:
     def parse(file: WantedFile) -> Iterator[Entry]:
-        yield flat(file.path, "gem", "a", "1", Details(direct=False, dev=True))
-        yield flat(file.path, "gem", "a", "1", Details(direct=True, dev=False))
-        yield flat(file.path, "gem", "a", "1", Details())
+        yield flat(file.path, "gem", "a", "1", PackageDetails(direct=False, dev=True))
+        yield flat(file.path, "gem", "a", "1", PackageDetails(direct=True, dev=False))
+        yield flat(file.path, "gem", "a", "1", PackageDetails())
 
     [package] = extract(extractor_of(parse), "x", b"").packages
     assert (package.direct, package.dev) == (True, False)

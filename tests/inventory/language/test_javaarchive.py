@@ -124,7 +124,7 @@ def test_listing_reads_the_directory_alone() -> None:
         read += length
         return stored[offset : offset + length]
 
-    archive = ziparchive.ZipArchive(read_at, len(stored), ziparchive.Budget(1 << 20))
+    archive = ziparchive.ZipArchive(read_at, len(stored), ziparchive.InflateBudget(1 << 20))
     names = [member.name for member in archive.members()]
     assert len(names) == 2
     assert read < 1 << 18
@@ -134,7 +134,7 @@ def test_listing_reads_the_directory_alone() -> None:
 def test_members_of_any_size_are_read_whole(size: int) -> None:
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     data = jar({"m": content})
-    budget = ziparchive.Budget(1 << 24)
+    budget = ziparchive.InflateBudget(1 << 24)
     archive = ziparchive.ZipArchive(lambda at, n: data[at : at + n], len(data), budget)
     [member] = archive.members()
     assert archive.read(member, size) == content
@@ -178,7 +178,9 @@ def test_a_lying_size_does_not_help_a_bomb(extract: Callable[..., Extraction]) -
 
 def test_overlapping_archives_share_one_budget() -> None:
     data = jar({f"{index}.jar": b"" for index in range(10)})
-    budget = ziparchive.Budget(len(data) + 1)  # the search for the directory spends nearly all
+    budget = ziparchive.InflateBudget(
+        len(data) + 1
+    )  # the search for the directory spends nearly all
     archive = ziparchive.ZipArchive(lambda at, n: data[at : at + n], len(data), budget)
     with pytest.raises(LimitError):
         list(archive.members())
@@ -255,3 +257,139 @@ def test_real_archives(
 ) -> None:
     found = extract(EXTRACTOR, name, manifests / "java/archive/testdata" / name)
     assert facts(found) == expected
+
+
+PARENT = (
+    "<parent><groupId>a.b</groupId><artifactId>up</artifactId><version>3</version></parent>"
+    "<artifactId>c</artifactId>"
+)
+REVISION = (
+    "<groupId>a.b</groupId><artifactId>c</artifactId><version>${revision}${tail}</version>"
+    "<properties><revision>4</revision><tail>-rc1</tail></properties>"
+)
+
+
+def pom_xml(group: str, artifact: str, inner: str) -> dict[str, bytes | str]:
+    path = f"META-INF/maven/{group}/{artifact}/pom.xml"
+    return {path: f"<project><modelVersion>4.0.0</modelVersion>{inner}</project>"}
+
+
+@pytest.mark.parametrize(
+    ("path", "inner", "version"),
+    [
+        ("c.jar", "<groupId>a.b</groupId><artifactId>c</artifactId><version>1.2</version>", "1.2"),
+        (
+            "c.jar",
+            PARENT,
+            "3",
+        ),
+        (
+            "c.jar",
+            REVISION,
+            "4-rc1",
+        ),
+        # What the build was given stands in the file name.
+        (
+            "c-5.jar",
+            "<groupId>a.b</groupId><artifactId>c</artifactId><version>${revision}</version>",
+            "5",
+        ),
+        ("c-6.jar", "", "6"),
+    ],
+)
+def test_a_pom_xml_alone_names_an_archive(
+    extract: Callable[..., Extraction], path: str, inner: str, version: str
+) -> None:
+    [package] = extract(EXTRACTOR, path, jar(pom_xml("a.b", "c", inner))).packages
+    assert (package.name, package.version) == ("a.b:c", version)
+
+
+def test_a_pom_xml_beside_its_properties_is_not_read(
+    extract: Callable[..., Extraction], facts: Callable[[Extraction], set[tuple[str, str]]]
+) -> None:
+    data = jar({**pom("a.b", "c", "1"), **pom_xml("a.b", "c", "<version>9</version>")})
+    assert facts(extract(EXTRACTOR, "c.jar", data)) == {("a.b:c", "1")}
+
+
+def test_a_damaged_pom_xml_is_a_problem(extract: Callable[..., Extraction]) -> None:
+    members = {"META-INF/maven/a/b/pom.xml": "<project", **manifest(Implementation_Version="2")}
+    found = extract(EXTRACTOR, "b-2.jar", jar(members))
+    assert found.problems
+    assert [package.version for package in found.packages] == ["2"]
+
+
+def test_the_pom_xml_of_a_template_is_not_the_archives(extract: Callable[..., Extraction]) -> None:
+    members = {"archetype-resources/pom.xml": "<project/>", **pom("a", "b", "1")}
+    assert len(extract(EXTRACTOR, "b-1.jar", jar(members)).packages) == 1
+
+
+def test_the_parts_of_netty_in_a_whole_are_listed(
+    extract: Callable[..., Extraction], facts: Callable[[Extraction], set[tuple[str, str]]]
+) -> None:
+    text = "#Generated\nnetty-codec-http.version=4.1.50.Final\nnetty-codec-http.repoStatus=clean\n"
+    members = {
+        "META-INF/io.netty.versions.properties": text,
+        **pom("io.netty", "netty-all", "4.1.50"),
+    }
+    assert facts(extract(EXTRACTOR, "netty-all-4.1.50.jar", jar(members))) == {
+        ("io.netty:netty-all", "4.1.50"),
+        ("io.netty:netty-codec-http", "4.1.50.Final"),
+    }
+
+
+def nested(count: int, inner: bytes) -> bytes:
+    members = {f"BOOT-INF/lib/a{number}-1.0.jar": inner for number in range(count)}
+    return jar(members, zipfile.ZIP_STORED)
+
+
+def test_a_large_spring_boot_program_is_within_every_limit(
+    extract: Callable[..., Extraction],
+) -> None:
+    """Of 300 archives with 300 classes, manifests of 10 KB and a pom.xml of 300 elements."""
+    inner: dict[str, bytes | str] = {f"c/C{number}.class": b"" for number in range(300)}
+    inner |= manifest(Implementation_Vendor_Id="net.example", Export_Package="p," * 5_000)
+    parts = "<dependency><groupId>a</groupId></dependency>" * 150
+    inner |= pom_xml("net.example", "a", f"<version>1.0</version>{parts}")
+    found = extract(EXTRACTOR, "opt/app-3.0.jar", nested(300, jar(inner)))
+    assert len(found.packages) == 301
+    assert not found.problems
+
+
+def test_members_of_all_archives_of_one_file_have_a_limit(
+    extract: Callable[..., Extraction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ziparchive.InflateBudget] = []
+
+    def budget(left: int) -> ziparchive.InflateBudget:
+        made.append(ziparchive.InflateBudget(left))
+        made[-1].members_left = 1000
+        return made[-1]
+
+    monkeypatch.setattr(javaarchive, "InflateBudget", budget)
+    inner = jar({f"{number}": b"" for number in range(50)})
+    found = extract(EXTRACTOR, "opt/app-3.0.jar", nested(100, inner))
+    assert "members of archives in one file" in found.problems[0].what
+    # Each archive after that is given up at its first entry.
+    assert made[0].members_left >= -100
+
+
+@pytest.mark.parametrize("text", [b"\n", b"\r", b"\f", b"a=\n", b"version=1\n"])
+def test_texts_of_nothing_but_lines_are_given_up(
+    extract: Callable[..., Extraction], text: bytes
+) -> None:
+    whole = text * ((1 << 20) // len(text))
+    members: dict[str, bytes | str] = {POM.format("g", f"a{n}"): whole for n in range(40)}
+    found = extract(EXTRACTOR, "opt/app-3.0.jar", jar(members))
+    assert len(found.problems) > 10
+    assert "more than allowed" in found.problems[0].what
+
+
+def test_more_parts_of_netty_than_there_are_is_a_problem(
+    extract: Callable[..., Extraction],
+) -> None:
+    lines = "netty-x.version=4.1.1.Final\n" * 5_000
+    found = extract(
+        EXTRACTOR, "opt/x-3.0.jar", jar({"META-INF/io.netty.versions.properties": lines})
+    )
+    assert "parts of Netty" in found.problems[0].what
+    assert len(found.packages) <= javaarchive.NETTY_LIMIT

@@ -10,6 +10,7 @@ import pytest
 
 from sidelight.inventory.language import (
     bunlock,
+    bunlockb,
     cargolock,
     composer,
     gemfilelock,
@@ -54,6 +55,8 @@ NODE = {
         (pnpmlock.EXTRACTOR, "pnpm8/pnpm-lock.yaml"),
         (pnpmlock.EXTRACTOR, "pnpm9/pnpm-lock.yaml"),
         (bunlock.EXTRACTOR, "bun/bun.lock"),
+        (bunlockb.EXTRACTOR, "bunb2/bun.lockb"),
+        (bunlockb.EXTRACTOR, "bunb3/bun.lockb"),
     ],
 )
 def test_node_lock_files_agree(

@@ -110,6 +110,21 @@ def test_impossible_names_and_versions_are_problems(
     assert [problem.where for problem in found.problems] == ["/" + PATH]
 
 
+@pytest.mark.parametrize("version", ["1", "1.5", "null", "[]", "{}", "true"])
+def test_a_version_that_is_not_text_is_a_problem(
+    extract: Callable[..., Extraction], version: str
+) -> None:
+    found = extract(EXTRACTOR, PATH, f'{{"name": "a", "version": {version}}}')
+    assert not found.packages
+    assert [problem.where for problem in found.problems] == ["/" + PATH]
+
+
+def test_the_last_of_two_versions_counts_as_in_node(extract: Callable[..., Extraction]) -> None:
+    text = '{"name": "a", "version": "2.0.0", "version": "1.0.0"}'
+    [package] = extract(EXTRACTOR, PATH, text).packages
+    assert package.version == "1.0.0"
+
+
 @pytest.mark.conformance
 @pytest.mark.parametrize(
     ("file", "name", "version"),

@@ -10,6 +10,7 @@ import pytest
 from sidelight.errors import DamagedError
 from sidelight.inventory.language import (
     applications,
+    c_headers,
     cargolock,
     composer,
     dotnetdeps,
@@ -17,7 +18,6 @@ from sidelight.inventory.language import (
     gemspec,
     gomod,
     gradlelockfile,
-    headers,
     nugetlock,
     pomxml,
 )
@@ -304,7 +304,7 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
     ("extractor", "path", "text", "purl"),
     [
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "opt/node/include/node/node_version.h",
             NODE_VERSION,
             "pkg:generic/node@20.9.0",
@@ -365,7 +365,7 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
             "pkg:generic/ruby@3.2.2",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "usr/local/apache2/include/ap_release.h",
             (
                 "#define AP_SERVER_MAJORVERSION_NUMBER 2\n#define AP_SERVER_MINORVERSION_NUMBER 4\n"
@@ -374,7 +374,7 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
             "pkg:generic/apache-httpd@2.4.58",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "usr/local/include/openssl/opensslv.h",
             (
                 "# define OPENSSL_VERSION_MAJOR  3\n# define OPENSSL_VERSION_MINOR  4\n"
@@ -383,7 +383,7 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
             "pkg:generic/openssl@3.4.0",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "usr/local/include/curl/curlver.h",
             (
                 "#define LIBCURL_VERSION_MAJOR 8\n#define LIBCURL_VERSION_MINOR 14\n"
@@ -392,25 +392,25 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
             "pkg:generic/libcurl@8.14.1",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "usr/local/mysql/include/mysql_version.h",
             '#define MYSQL_SERVER_VERSION            "8.0.43"\n',
             "pkg:generic/mysql@8.0.43",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "opt/mariadb/include/mysql/mariadb_version.h",
             '#define MYSQL_SERVER_VERSION "10.11.8-MariaDB"\n',
             "pkg:generic/mariadb@10.11.8",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "root/.pyenv/versions/3.11.7/include/python3.11/patchlevel.h",
             '#define PY_MAJOR_VERSION 3\n#define PY_VERSION              "3.11.7"\n',
             "pkg:generic/python@3.11.7",
         ),
         (
-            headers.EXTRACTOR,
+            c_headers.EXTRACTOR,
             "opt/perl/lib/5.36.0/x86_64-linux/CORE/patchlevel.h",
             (
                 "#define PERL_REVISION\t5\t\t/* age */\n#define PERL_VERSION\t36\n"

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
-from sidelight.inventory.language import cargoauditable, executable, gobinary, programs
+from sidelight.inventory.language import cargoauditable, executable, gobinary, version_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,10 @@ def test_modules_of_a_go_program(
         ("go1.22.1 X:nocoverageredesign", "1.22.1"),
         ("go1.23rc1", "1.23rc1"),
         ("devel go1.24-abcdef Tue", "1.24.0"),
+        ("go1.26-devel_1a2b3c4d Tue Mar 3", "1.26.0"),
+        ("go1.21.6 (Red Hat 1.21.6-1.el9)", "1.21.6"),
+        ("go1.22.3-fips", "1.22.3"),
+        ("go1.22.3 X:boringcrypto,loopvar", "1.22.3"),
     ],
 )
 def test_the_go_version_is_package_stdlib(
@@ -146,14 +150,112 @@ def test_the_programs_own_version_comes_from_the_linkers_flags(
     assert ("example.com/app", "v4.5.6") in {(p.name, p.version) for p in found.packages}
 
 
+def go(extract: Callable[..., Extraction], version: str, modules: str) -> Extraction:
+    return extract(gobinary.EXTRACTOR, "app", elf({".go.buildinfo": inline(version, modules)}))
+
+
+@pytest.mark.parametrize("version", ["redacted", "unknown", "devel +b7a85e0003 Tue Mar 2 2021"])
+def test_a_version_that_is_no_release_costs_the_standard_library_alone(
+    extract: Callable[..., Extraction],
+    facts: Callable[[Extraction], set[tuple[str, str]]],
+    version: str,
+) -> None:
+    found = go(extract, version, MODULES)
+    assert facts(found) == {fact for fact in GO_FACTS if fact[0] != "stdlib"}
+    assert [version[:8] in problem.what for problem in found.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "version"),
+    [
+        ('-ldflags="-X main.goVersion=1.22.0 -X main.version=1.2.3"', "1.2.3"),
+        ("-ldflags=\"-s -w -X 'main.Version=v1.2.3'\"", "v1.2.3"),
+        ("-ldflags=-X=main.version=1.2.3", "1.2.3"),
+        (r'-ldflags="-X \"main.version=1.2.3\" -w"', "1.2.3"),
+        ("-ldflags=\"-X main.version='1.2.3'\"", "1.2.3"),
+        ('-ldflags="-X example.com/app/internal/build.Version=1.2.3"', "1.2.3"),
+        (
+            '-ldflags="-X example.com/app.other=9.9 -X main.version=v1.2.3-5-gabcdef0-dirty"',
+            "v1.2.3",
+        ),
+        ('-ldflags="-X main.gitVersion=v1.2.3 -X main.version=dev"', "v1.2.3"),
+        # A module that a directory of the same sources replaces is the program's own.
+        ('-ldflags="-X github.com/local/name/version.gitVersion=v1.2.3"', "v1.2.3"),
+    ],
+)
+def test_the_linkers_version_is_that_of_the_programs_own_variable(
+    extract: Callable[..., Extraction], flags: str, version: str
+) -> None:
+    found = go(extract, "go1.22.0", f"{MODULES}build\t{flags}\n")
+    own = {package.version for package in found.packages if package.name == "example.com/app"}
+    assert own == {version}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        '-ldflags="-X main.kubectlVersion=v0.26.11"',
+        '-ldflags="-X github.com/a/b.Version=1.2.3"',
+        '-ldflags="-X example.com/app/vendor/github.com/a/b.Version=1.2.3"',
+        '-ldflags="-X example.com/apple.version=1.2.3"',
+        '-ldflags="-X main.version=0.0.0-dev"',
+        '-ldflags="-X main.version=unknown"',
+    ],
+)
+def test_another_versions_variable_is_not_the_programs(
+    extract: Callable[..., Extraction], flags: str
+) -> None:
+    found = go(extract, "go1.22.0", f"{MODULES}build\t{flags}\n")
+    assert "example.com/app" not in {package.name for package in found.packages}
+
+
+@pytest.mark.parametrize(
+    ("version", "listed"),
+    [
+        ("v1.2.3", "v1.2.3"),
+        ("v1.2.3+dirty", "v1.2.3+dirty"),
+        ("v0.0.0-20250723164904-3b49fbaa5c2c+dirty", None),
+        ("v0.0.1-test.0.20250723164904-3b49fbaa5c2c", None),
+        ("v1.2.4-0.20250723164904-3b49fbaa5c2c", None),
+        ("(devel)", None),
+    ],
+)
+def test_a_programs_own_module_is_listed_with_a_releases_version(
+    extract: Callable[..., Extraction], version: str, listed: str | None
+) -> None:
+    found = go(extract, "go1.24.3", f"mod\texample.com/app\t{version}\t\n")
+    own = [package.version for package in found.packages if package.name == "example.com/app"]
+    assert own == ([listed] if listed else [])
+
+
+def test_the_linkers_version_goes_before_a_pseudo_version(
+    extract: Callable[..., Extraction],
+) -> None:
+    text = "mod\texample.com/app\tv0.0.0-20250723164904-3b49fbaa5c2c\t\n"
+    found = go(extract, "go1.24.3", text + 'build\t-ldflags="-X main.version=12.0.3"\n')
+    assert [p.version for p in found.packages if p.name == "example.com/app"] == ["12.0.3"]
+
+
+def test_a_dependencys_pseudo_version_is_listed(extract: Callable[..., Extraction]) -> None:
+    found = go(extract, "go1.24.3", "dep\tgolang.org/x/a\tv0.0.0-20250723164904-3b49fbaa5c2c\n")
+    assert "golang.org/x/a" in {package.name for package in found.packages}
+
+
+def test_a_go_program_without_build_information_is_a_problem(
+    extract: Callable[..., Extraction],
+) -> None:
+    found = extract(gobinary.EXTRACTOR, "app", elf({".text": b"x" * 64, ".gopclntab": b"x" * 64}))
+    assert [problem.where for problem in found.problems] == ["/app"]
+
+
 @pytest.mark.parametrize(
     "info",
     [
         gobinary.MAGIC + bytes([8, 2]),
+        gobinary.MAGIC + bytes([8, 4]) + b"\0" * 16,
         gobinary.MAGIC + bytes([8, 2]) + b"\0" * 16 + b"\xff" * 12,
         gobinary.MAGIC + bytes([8, 0]) + b"\xff" * 16 + b"\0" * 16,
         gobinary.MAGIC + bytes([3, 0]) + b"\0" * 32,
-        inline("not a version", ""),
     ],
 )
 def test_damaged_build_information_is_told(extract: Callable[..., Extraction], info: bytes) -> None:
@@ -255,14 +357,14 @@ def test_a_damaged_list_of_crates_is_told(
 def test_a_server_built_by_hand_tells_its_version(
     extract: Callable[..., Extraction], path: str, text: bytes, expected: tuple[str, str]
 ) -> None:
-    filler = b"\0" * (programs.CHUNK - 8)  # the string stands across two chunks
-    [package] = extract(programs.EXTRACTOR, path, elf({".rodata": filler + text})).packages
+    filler = b"\0" * (version_strings.CHUNK - 8)  # the string stands across two chunks
+    [package] = extract(version_strings.EXTRACTOR, path, elf({".rodata": filler + text})).packages
     assert (package.name, package.version) == expected
 
 
 def test_other_programs_are_not_searched(extract: Callable[..., Extraction]) -> None:
     data = elf({".rodata": b"nginx/1.25.3\0"})
-    assert not extract(programs.EXTRACTOR, "usr/local/bin/wget", data).packages
+    assert not extract(version_strings.EXTRACTOR, "usr/local/bin/wget", data).packages
 
 
 @pytest.mark.parametrize(
@@ -286,7 +388,7 @@ def test_a_real_program_equals_what_it_says_itself(
     assert version is not None
     program = Path(path).resolve()
     name = f"usr/local/bin/{command[0]}"  # Debian's redis-server is a link to redis-check-rdb
-    [found] = extract(programs.EXTRACTOR, name, program.read_bytes()).packages
+    [found] = extract(version_strings.EXTRACTOR, name, program.read_bytes()).packages
     assert (found.name, found.version) == (package, version[1])
 
 
@@ -375,7 +477,7 @@ def test_damaged_programs_raise_only_our_errors(
     data = bytearray(PROGRAMS[number])
     for at, value in changes:
         data[at % len(data)] = value
-    for extractor in (gobinary.EXTRACTOR, cargoauditable.EXTRACTOR, programs.EXTRACTOR):
+    for extractor in (gobinary.EXTRACTOR, cargoauditable.EXTRACTOR, version_strings.EXTRACTOR):
         for attempt in (bytes(data), bytes(data[:cut])):
             with contextlib.suppress(FormatError):
                 extract(extractor, "usr/local/bin/nginx", attempt)

@@ -64,6 +64,12 @@ def test_what_is_not_pinned_names_no_version(extract: Callable[..., Extraction],
     assert not extract(requirements.EXTRACTOR, "requirements.txt", line).packages
 
 
+@pytest.mark.parametrize("line", [" " * 5000 + "django==1.0", "django" + "\t " * 3000 + "== 1.0"])
+def test_blanks_do_not_hide_a_requirement(extract: Callable[..., Extraction], line: str) -> None:
+    [package] = extract(requirements.EXTRACTOR, "requirements.txt", line).packages
+    assert (package.name, package.version) == ("django", "1.0")
+
+
 def test_requirements_written_by_windows_shells(extract: Callable[..., Extraction]) -> None:
     data = "a==1\r\nb==2\r\n".encode("utf-16")
     found = extract(requirements.EXTRACTOR, "requirements.txt", data)

@@ -81,3 +81,12 @@ def test_the_state_lists_revisions() -> None:
 def test_a_damaged_state_is_said_to_be(data: bytes) -> None:
     with pytest.raises(DamagedError):
         SnapState().extract(MemoryFile(data), _MACHINE)
+
+
+def test_tag_directives_past_a_bound_do_not_reach_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("yaml.parse", lambda *_arguments, **_options: pytest.fail("was parsed"))
+    text = b"".join(b"%%TAG !a%d! b\n" % number for number in range(50_000)) + b"---\nname: a\n"
+    with pytest.raises(LimitError):
+        top_level(text, "/meta/snap.yaml")

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sidelight.store.columns import AnyText, Instant
+from sidelight.store.base.column_types import AnyText, Instant
 
 revision = "0001"
 down_revision = None

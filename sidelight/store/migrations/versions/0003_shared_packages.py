@@ -1,12 +1,12 @@
 """Packages shared by instances, what is said of them once for all, events and suppression rules.
 
-Inventories and findings of before are dropped: the next scan, within a day, makes them anew.
+Inventories and findings of before are dropped: the next scan, within a day, makes them again.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-from sidelight.store.columns import AnyText, Instant
+from sidelight.store.base.column_types import AnyText, Instant
 
 revision = "0003"
 down_revision = "0002"

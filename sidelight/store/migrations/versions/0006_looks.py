@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sidelight.store.columns import Instant
+from sidelight.store.base.column_types import Instant
 
 revision = "0006"
 down_revision = "0005"

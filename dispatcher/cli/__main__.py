@@ -1,0 +1,5 @@
+"""`python -m dispatcher.cli`: the same as `sidelight`."""
+
+from dispatcher.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""Options of `sidelight advisories`.
+
+What the commands do is imported when they run: their help and completion need not wait for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dispatcher.cli.fleet.options import format_option
+
+
+@click.command("build")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...",
+                type=click.Path(exists=True, path_type=Path))  # fmt: skip
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="The database to write or replace.")  # fmt: skip
+@click.option("--skip-unknown", is_flag=True,
+              help="Report broken and unknown documents, and build from the rest.")  # fmt: skip
+def build_database(**given: Any) -> None:
+    """Build the advisory database from feeds.
+
+    A SOURCE is a directory of feeds, or a .zip, .json, .jsonl or .jsonl.xz file.
+    """
+    from dispatcher.cli.advisories import database
+
+    database.build_database(**given)
+
+
+@click.command("fetch")
+@click.argument("names", nargs=-1, metavar="[SOURCE...]")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory for the feeds. What is there is brought up to date.",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="SOURCE=URL",
+    envvar="SIDELIGHT_MIRRORS",
+    help="Download from this URL instead of the source's own (or of all at ADDRESS=URL)."
+    " Repeatable.  [SIDELIGHT_MIRRORS]",
+)
+@click.option("--list", "listed", is_flag=True, help="List the sources; download nothing.")
+@format_option
+def fetch_feeds(**given: Any) -> None:
+    """Download feeds: the usual sources, or those named.
+
+    Only changed files are downloaded. Exit status: 3 where some sources failed (their older files
+    are kept), 4 where all did.
+    """
+    from dispatcher.cli.advisories import database
+
+    database.fetch_feeds(**given)
+
+
+@click.command("info")
+@click.argument("database", type=click.Path(path_type=Path), required=False)
+@format_option
+def info(**given: Any) -> None:
+    """Show what an advisory database contains.
+
+    Without DATABASE, the one that SIDELIGHT_ADVISORIES names.
+    """
+    from dispatcher.cli.advisories import database
+
+    database.info(**given)
+
+
+@click.command("changes")
+@click.argument("older", type=click.Path(path_type=Path))
+@click.argument("newer", type=click.Path(path_type=Path))
+def changes(**given: Any) -> None:
+    """List the packages and vulnerabilities that a newer database changes."""
+    from dispatcher.cli.advisories import database
+
+    database.changes(**given)

@@ -1,0 +1,68 @@
+"""The options that select findings, shared by `scan` and `fleet findings`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidelight.model import Finding, Severity
+
+# As sidelight.model.Severity, which costs a tenth of a second to import: help doesn't.
+SEVERITIES = ("UNTRIAGED", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+
+
+def severities_of(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> frozenset[Severity]:
+    """Parse `high` or `high,critical`, in any case, repeatable. Raises BadParameter."""
+    words = [word.strip().upper() for value in values for word in value.split(",")]
+    for word in words:
+        if word not in SEVERITIES:
+            what = f"{word!r} is not one of {', '.join(SEVERITIES)}"
+            raise click.BadParameter(what, context, parameter)
+    if not words:
+        return frozenset()
+    from sidelight.model import Severity
+
+    return frozenset(map(Severity, words))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Selects findings of these severities (empty: all), optionally without unfixed ones."""
+
+    severities: frozenset[Severity] = frozenset()
+    ignore_unfixed: bool = False
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Selection:
+        """Take the options out of a command's arguments."""
+        return cls(given.pop("severity"), given.pop("ignore_unfixed"))
+
+    def __call__(self, finding: Finding) -> bool:
+        """Whether a finding is selected."""
+        from sidelight.model import FixAvailable
+
+        if self.ignore_unfixed and finding.fix_available is FixAvailable.NO:
+            return False
+        return not self.severities or finding.severity in self.severities
+
+
+def finding_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --severity, --ignore-unfixed and --limit."""
+    for option in (
+        click.option("--limit", type=click.IntRange(1), metavar="N",
+                     help="Show at most N findings, the first in order."),
+        click.option("--ignore-unfixed", is_flag=True,
+                     help="Leave out findings that no update fixes."),
+        click.option("--severity", callback=severities_of, multiple=True,
+                     metavar="LEVEL",
+                     help="Only findings of these severities. Repeatable, or separated by commas."),
+    ):  # fmt: skip
+        command = option(command)
+    return command

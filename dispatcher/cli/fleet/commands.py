@@ -1,0 +1,134 @@
+"""Options of `sidelight fleet scan|status|coverage|costs|sweep`.
+
+What the commands do is imported when they run: their help and completion need not wait for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dispatcher.cli.fleet.options import (
+    broker_option,
+    eligibility_options,
+    format_option,
+    place_options,
+    store_option,
+)
+
+COVERAGE_ORDERS = ("name", "findings", "coverage")  # as dispatcher.cli.fleet.report
+BY = ("day", "account", "region", "instance")  # as sidelight.store.scans.costs
+
+
+@click.command("scan")
+@place_options
+@store_option
+@format_option
+@broker_option
+@eligibility_options
+@click.option("--instance", "instances", multiple=True, metavar="ID",
+              help="Scan only this instance. Repeatable.")  # fmt: skip
+@click.option("--due", is_flag=True, help="Scan only instances not scanned for 24 hours.")
+@click.option("--advisories", metavar="FILE",
+              help="The advisory database, for --embedded.  [SIDELIGHT_ADVISORIES]")  # fmt: skip
+@click.option("--embedded", is_flag=True,
+              help="Start a broker and workers for this scan; they end with it.")  # fmt: skip
+@click.option("--containers", is_flag=True,
+              help="Also read container runtimes' storage, with --embedded."
+              "  [SIDELIGHT_CONTAINERS]")  # fmt: skip
+@click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True,
+              help="Instances read at once, with --embedded.")  # fmt: skip
+@click.option("--logs", type=click.Path(file_okay=False, path_type=Path),
+              help="Directory for the embedded workers' logs.")  # fmt: skip
+@click.option("--dry-run", is_flag=True,
+              help="List what would be scanned and what it may cost; create nothing.")  # fmt: skip
+@click.option("--wait/--no-wait", default=True, show_default=True,
+              help="Wait until all scans have ended.")  # fmt: skip
+def scan_fleet(**given: Any) -> None:
+    """Discover instances, scan the eligible ones, and wait for the results.
+
+    Exit status: 3 where a scan failed, a machine was read in part, or an account or region could
+    not be reached; 4 where all scans failed.
+    """
+    from dispatcher.cli.fleet import scan
+
+    scan.scan_fleet(**given)
+
+
+@click.command("status")
+@store_option
+@format_option
+@click.option("--all", "everything", is_flag=True, help="List ended scans too.")
+def status(**given: Any) -> None:
+    """List scans: state, calls, blocks, seconds and dollars."""
+    from dispatcher.cli.fleet import scan
+
+    scan.status(**given)
+
+
+@click.command("coverage")
+@store_option
+@format_option
+@click.option("--instance", "instances", multiple=True, metavar="ID|NAME",
+              help="Only these instances.")  # fmt: skip
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(COVERAGE_ORDERS),
+    default="name",
+    show_default=True,
+    help="By account, region and name; by number of findings; or by coverage.",
+)
+def coverage(**given: Any) -> None:
+    """List instances: whether and how each is scanned, and why not."""
+    from dispatcher.cli.fleet import scan
+
+    scan.coverage(**given)
+
+
+@click.command("costs")
+@store_option
+@format_option
+@click.option("--by", "by", multiple=True, type=click.Choice(BY), default=["account"],
+              show_default=True, help="Sum by this. Repeatable.")  # fmt: skip
+@click.option("--since", metavar="DATE", help="Only scans created since, as 2026-01-31 (UTC).")
+def fleet_costs(**given: Any) -> None:
+    """Sum what scanning cost: calls, bytes, seconds and dollars.
+
+    Dollars are those of the EBS direct APIs' calls.
+    """
+    from dispatcher.cli.fleet import scan
+
+    scan.fleet_costs(**given)
+
+
+@click.command("sweep")
+@place_options
+@store_option
+@format_option
+@click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="After a store was lost: list what its scans left, and delete it when confirmed.",
+)
+@click.option(
+    "--snapshot",
+    "snapshots",
+    multiple=True,
+    metavar="ID",
+    help="With --adopt: only this snapshot. Repeatable.",
+)
+@click.option("--yes", is_flag=True, help="With --adopt and --snapshot: do not ask.")
+def sweep_fleet(**given: Any) -> None:
+    """Delete Sidelight's snapshots that no live scan needs.
+
+    No other snapshot is touched: it is Sidelight's if its tags, description and owner agree with a
+    scan of the store. What only carries the tags is listed as foreign. Exit status 4 where a
+    snapshot could not be deleted, or an account or region could not be reached.
+    """
+    from dispatcher.cli.fleet import scan
+
+    scan.sweep_fleet(**given)

@@ -1,0 +1,197 @@
+"""`sidelight fleet findings|events|reevaluate|tidy`: the fleet's findings and their events."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dispatcher.cli.finding_options import Selection
+from dispatcher.cli.fleet import report
+from dispatcher.cli.fleet.options import opened_store, settings_of, tell_of_no_instance
+from dispatcher.cli.fleet.suppression import read_filter
+from dispatcher.events.publisher import Publisher, sink_of
+from sidelight.advisories import AdvisoryDatabase
+from sidelight.errors import UsageError
+from sidelight.fleet.advisory_file import Opened
+from sidelight.fleet.bootstrap import session_of
+from sidelight.model import FindingStatus, Reevaluated
+from sidelight.report.as_json import dumps, line
+from sidelight.report.as_table import counted
+from sidelight.report.inspector2_documents import event_document
+from sidelight.report.output import say, write_json
+from sidelight.report.progress import live
+from sidelight.report.tables import Column, Report, Table
+from sidelight.store.findings.suppression_rules import filtered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sidelight.model import Coverage, FindingEvent, FindingRow
+    from sidelight.store import Store
+
+BETWEEN_LOOKS = 1.0
+wait = time.sleep  # between looks
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+ORDERS: dict[str, Callable[[FindingRow], tuple[Any, ...]]] = {
+    "severity": lambda row: (-row.finding.severity.rank,),
+    "score": lambda row: (-(row.finding.score or 0.0), -row.finding.severity.rank),
+    "vulnerability": lambda row: (row.finding.vulnerability,),
+    "package": lambda row: (row.finding.package.name, row.finding.package.version),
+    "instance": lambda row: (row.account, row.instance, -row.finding.severity.rank),
+}
+
+
+def findings(form: str, store_url: str | None, criteria: Path | None, **given: Any) -> None:
+    """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
+    selection = Selection.of(given)
+    with opened_store(store_url) as store:
+        covered = store.fleet.coverage()
+        rows = [row for row in _rows(store, covered, criteria, given) if selection(row.finding)]
+        if not rows:
+            tell_of_no_instance(store)
+    rows.sort(key=ORDERS[given["order"]])
+    if form == "json":
+        write_json(dumps(report.findings_document(rows[: given["limit"]])))
+        return
+    shown = Report(sys.stdout)
+    listed = (
+        report.grouped_rows(rows)
+        if shown.is_terminal
+        else [(row, row.finding.package.path) for row in rows]
+    )
+    limit = given["limit"] or len(listed)
+    names = {row.instance: row.name for row in covered}
+    shown.table(report.findings_table(listed[:limit], names))
+    if limit < len(listed):
+        shown.line(f"The first {limit} of {len(listed)} rows are shown.")
+    if unseen := report.unseen_line(covered):
+        shown.line(unseen, style="yellow")
+    shown.line(report.findings_line(rows), style="bold")
+
+
+def _rows(
+    store: Store, covered: Sequence[Coverage], criteria: Path | None, given: dict[str, Any]
+) -> Iterable[FindingRow]:
+    """Return the store's findings of an account, instance and status that match the criteria."""
+    status = None if given["wanted"] == "ALL" else FindingStatus(given["wanted"])
+    filter_ = read_filter(criteria) if criteria else None
+    named = given["instance"]
+    # Several instances may share a name. An id without coverage may have old findings.
+    ids = [row.instance for row in covered if named and row.name == named] or [named]
+    rows: list[FindingRow] = []
+    for instance in dict.fromkeys(ids):
+        rows += store.findings.rows(account=given["account"], instance=instance, status=status)
+    known = {row.instance for row in covered} | {row.name for row in covered}
+    if named and not rows and named not in known:
+        raise UsageError("no such instance in the store", where=named)
+    return rows if filter_ is None else filtered(rows, filter_, store.fleet.instance)
+
+
+def events(
+    form: str, store_url: str | None, after: int | None, *, follow: bool, target: str | None
+) -> None:
+    """`sidelight fleet events`: its options are in dispatcher.cli.fleet.finding_commands."""
+    with opened_store(store_url) as store:
+        show: Callable[[], int]
+        if target is None:
+            show = _Shown(store, form, after or 0).run
+        else:
+            settings = settings_of({})
+            sink = sink_of(target, session_of(settings))
+            show = Publisher(store, target, sink, after=after).run
+        while True:
+            count = show()
+            if not count and not follow:
+                return
+            if not count:
+                wait(BETWEEN_LOOKS)
+
+
+class _Shown:
+    """Prints events as lines, and keeps its position between calls of `run`."""
+
+    def __init__(self, store: Store, form: str, after: int) -> None:
+        self._store = store
+        self._form = form
+        self._after = after
+        self._deployment = store.deployment() if form == "json" else ""
+
+    def run(self) -> int:
+        """Print the new events; return how many."""
+        batch = self._store.outbox.after(self._after)
+        for event in batch:
+            say(self._line(event), flush=False)
+            self._after = event.sequence
+        sys.stdout.flush()
+        return len(batch)
+
+    def _line(self, event: FindingEvent) -> str:
+        row = event.row
+        if self._form == "json":
+            instance = self._store.fleet.instance(row.account, row.instance)
+            return line(event_document(event, instance, self._deployment))
+        finding = row.finding
+        return (
+            f"{event.sequence} {event.at.isoformat()} {event.kind} "
+            f"{row.instance} {finding.severity.value} {finding.headline}"
+        )
+
+
+def reevaluate(
+    form: str, store_url: str | None, advisories: Path | None, *, allow_older: bool
+) -> None:
+    """`sidelight fleet reevaluate`: its options are in dispatcher.cli.fleet.finding_commands."""
+    path = settings_of({"advisories": advisories}).advisories_path
+    with AdvisoryDatabase.open(path) as database, opened_store(store_url) as store:
+        begun = time.monotonic()
+        with live("matching stored inventories with the database"):
+            done = run(store, Opened(database), older=allow_older)
+        seconds = time.monotonic() - begun
+    if form == "json":
+        write_json(dumps(asdict(done) | {"seconds": round(seconds, 3)}))
+        return
+    changes = done.findings
+    say(
+        f"{counted(done.packages, 'package')} matched, "
+        f"{counted(done.instances, 'instance')} re-evaluated, {done.passed} unchanged: "
+        f"{counted(changes.opened, 'finding')} opened, {changes.closed} closed, "
+        f"in {seconds:.1f} s"
+    )
+
+
+def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
+    """Register the database, and re-evaluate all findings. Raises UsageError for an older one."""
+    if not store.reevaluation.register(opened, older=older):
+        raise UsageError(
+            "is older than the database that findings are based on: --allow-older allows it",
+            where=str(opened.database.info().path),
+        )
+    done = Reevaluated(left=True)
+    while done.left:
+        part = store.reevaluation.step(opened)
+        done += part
+        if part.left and not part.packages and not part.instances:
+            wait(BETWEEN_LOOKS)  # other processes hold the last rows
+    store.rules.judge()
+    return done
+
+
+def tidy(form: str, store_url: str | None) -> None:
+    """`sidelight fleet tidy`: its options are in dispatcher.cli.fleet.finding_commands."""
+    with opened_store(store_url) as store:
+        store.rules.judge()
+        tidied = asdict(store.tidying.run())
+    if form == "json":
+        write_json(dumps(tidied))
+        return
+    rows = Table("Deleted", Column("Rows", right=True))
+    for name, count in tidied.items():
+        rows.add_row(name.replace("_", " "), str(count))
+    Report(sys.stdout).table(rows)

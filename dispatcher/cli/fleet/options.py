@@ -1,0 +1,146 @@
+"""The options that the fleet's commands share, and the settings derived from them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dispatcher.planning.eligibility import Configuration
+from sidelight.fleet.settings import Settings
+from sidelight.report.output import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dispatcher.discovery.accounts import ScanScope
+    from sidelight.store import Store
+
+STORE = (
+    "The fleet's store: sqlite:///FILE or postgresql://USER@HOST/NAME."
+    f"  [SIDELIGHT_STORE_URL; default: {Settings().store_url}]"
+)
+# Options whose setting has another name.
+_NAMES = {"cache": "cache_mib"}
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Return settings from options, then the environment, then defaults. Raises UsageError.
+
+    A switch that is not set is None or False, and does not override the environment.
+    """
+    known = Settings.__dataclass_fields__
+    options: dict[str, Any] = {}
+    for option, value in given.items():
+        name = _NAMES.get(option, option)
+        if name in known and value is not None and value is not False:
+            options[name] = str(value) if known[name].type == "str" else value
+    return Settings.from_environment(**options)
+
+
+def store_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --store."""
+    return click.option("--store", "store_url", metavar="URL", help=STORE)(command)
+
+
+def broker_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --broker."""
+    return click.option(
+        "--broker", "broker_url", metavar="URL",
+        help="redis://HOST:6379/0, rediss://, sentinel:// or sqs:// (docs/brokers.md)."
+        f"  [SIDELIGHT_BROKER_URL; default: {Settings().broker_url}]",
+    )(command)  # fmt: skip
+
+
+def format_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --format."""
+    return click.option(
+        "--format", "form", type=click.Choice(["table", "json"]), default="table",
+        show_default=True, help="Output format.",
+    )(command)  # fmt: skip
+
+
+def place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that select accounts and regions."""
+    for option in (
+        click.option("--all-regions", is_flag=True, help="Every region enabled in each account."),
+        click.option("--ou", "units", multiple=True, metavar="OU",
+                     help="Every active account in and below an organizational unit. Repeatable."),
+        click.option("--organization", is_flag=True,
+                     help="Every active account of the organization."),
+        click.option("--region", "regions", multiple=True,
+                     help="AWS region. Repeatable.  [default: AWS_REGION]"),
+        click.option("--account", "accounts", multiple=True,
+                     help="Account id. Repeatable.  [default: the caller's]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of eligibility."""
+    for option in (
+        click.option("--running-only", is_flag=True, help="Do not scan stopped instances."),
+        click.option("--max-gib", type=click.IntRange(0), default=0, show_default=True,
+                     help="Do not scan instances with more GiB of volumes; 0: no limit."),
+        click.option("--max-volumes", type=click.IntRange(0), default=0, show_default=True,
+                     help="Do not scan instances with more volumes; 0: no limit."),
+        click.option("--exclusion-tag", default=Configuration().exclusion_tag, show_default=True,
+                     metavar="KEY", help="Do not scan instances with this tag, or with volumes"
+                     " under a KMS key that has it."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def configuration_of(given: dict[str, Any]) -> Configuration:
+    """Return the eligibility rules of these options."""
+    configuration = Configuration(
+        exclusion_tag=given["exclusion_tag"],
+        most_volumes=given["max_volumes"],
+        most_gib=given["max_gib"],
+    )
+    if given["running_only"]:
+        configuration = replace(configuration, states=frozenset({"running"}))
+    return configuration
+
+
+def wanted_of(given: dict[str, Any]) -> ScanScope:
+    """Return the accounts and regions of these options."""
+    from dispatcher.discovery.accounts import ScanScope
+
+    return ScanScope(
+        accounts=given["accounts"],
+        regions=given["regions"],
+        organization=given["organization"],
+        units=given["units"],
+        all_regions=given["all_regions"],
+    )
+
+
+@contextmanager
+def opened_store(
+    url: str | None, *, create: bool = False, hint: str = "; the first scan creates it"
+) -> Iterator[Store]:
+    """Yield the store, with migrated tables.
+
+    A missing store knows nothing of a fleet, which must not look like "no findings". Raises
+    StoreError for it unless `create`, ending with `hint`, and UsageError for an invalid store URL.
+    """
+    from sidelight.store import Store
+
+    with Store(settings_of({"store_url": url}).store_url) as store:
+        if not create:
+            store.require(hint)
+        store.migrate()
+        yield store
+
+
+def tell_of_no_instance(store: Store) -> None:
+    """Report a store without instances on standard error: it must not look like "all clean"."""
+    if not (store.scans.counts() or store.fleet.coverage() or store.fleet.known()):
+        complain(
+            f"sidelight: {store.where} has no instance yet: `sidelight fleet scan` discovers them"
+        )

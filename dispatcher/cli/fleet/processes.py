@@ -1,0 +1,109 @@
+"""`sidelight fleet run` and `sidelight fleet worker`: the processes of a fleet."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dispatcher.cli.fleet.options import (
+    broker_option,
+    configuration_of,
+    eligibility_options,
+    place_options,
+    settings_of,
+    store_option,
+    wanted_of,
+)
+from dispatcher.cli.interrupts import stop_by
+from sidelight.report import logs
+from sidelight.report.output import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVERY = 3600.0  # seconds; as dispatcher.loop.Intervals
+STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
+
+
+@click.command()
+@place_options
+@eligibility_options
+@store_option
+@broker_option
+@click.option("--every", type=click.FloatRange(0), default=EVERY, show_default=True,
+              help="Seconds between discoveries.")  # fmt: skip
+@click.option("--publish", metavar="TARGET",
+              help="Send the events of findings to eventbridge:BUS, sns:ARN or file:PATH."
+              "  [SIDELIGHT_PUBLISH]")  # fmt: skip
+@click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write this file every 10 seconds.")  # fmt: skip
+def run(every: float, health: Path | None, **given: Any) -> None:
+    """Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM.
+
+    Several may run: one is active, the others stand by.
+    """
+    from dispatcher.loop import DispatcherLoop, Intervals
+    from dispatcher.services.fleet_service import FleetService
+
+    logs.configure()
+    control = FleetService(settings_of(given))
+    schedule = DispatcherLoop(
+        control,
+        wanted_of(given),
+        configuration_of(given),
+        pace=Intervals(round=every),
+        health=health,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_by(schedule.stop))
+    try:
+        schedule.run()
+    finally:
+        control.close()
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["waiting", "computing"]))
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    help="Serve this region's queues, with SIDELIGHT_REGIONAL_QUEUES. Repeatable.",
+)
+@click.option("--stage", "stages", multiple=True, type=click.Choice(STAGES),
+              help="Run only this stage of its kind. Repeatable.")  # fmt: skip
+@click.option("--concurrency", type=click.IntRange(1),
+              help="Tasks at once.  [default: 32 threads, or a process a core]")  # fmt: skip
+@click.option("--print", "printed", is_flag=True, help="Print Celery's command; do not run it.")
+def worker(
+    kind: str,
+    regions: Sequence[str],
+    stages: Sequence[str],
+    concurrency: int | None,
+    printed: bool,
+) -> None:
+    """Run a worker process, until SIGTERM.
+
+    `waiting` waits for EC2, with threads; `computing` reads and matches, with a process a core.
+    After SIGTERM, stages that run have SIDELIGHT_SOFT_SHUTDOWN_SECONDS to finish; then another
+    worker continues them.
+    """
+    from sidelight.fleet.settings_validation import refuse
+    from sidelight.store import Store
+    from workers.broker import wait_for_broker
+    from workers.worker_command import ENVIRONMENT, worker_command
+
+    settings = settings_of({})
+    refuse(settings)
+    size = concurrency or (32 if kind == "waiting" else os.cpu_count() or 1)
+    command = worker_command(kind, settings, regions=regions or ("",), stages=stages, size=size)
+    if printed:
+        say(" ".join(command))
+        return
+    Store(settings.store_url).close()  # its address and its driver, before the first task
+    wait_for_broker(settings)
+    os.execvpe(command[0], command, os.environ | ENVIRONMENT)  # noqa: S606 - itself, as celery

@@ -1,0 +1,269 @@
+"""The fleet's tables and documents: coverage, status, findings, results of sweeps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sidelight.completeness import PARTIAL_SCAN
+from sidelight.errors import UsageError
+from sidelight.model import Severity, State
+from sidelight.report import as_json
+from sidelight.report.as_table import FINDING_COLUMNS, counted, finding_cells, grouped, totals
+from sidelight.report.tables import Column, Table
+from workers.queues import STAGE_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from dispatcher.discovery.accounts import AccountRegion
+    from dispatcher.sweep import Swept
+    from sidelight.fleet.snapshot_ownership import Foreign
+    from sidelight.model import Cost, Coverage, FindingRow, Scan, Snapshot
+    from sidelight.store import Store
+    from sidelight.store.scans.unclaimed_scans import Unattended
+
+COVERAGE_ORDERS = ("name", "findings", "coverage")
+MOST_SEVERE_FIRST = sorted(Severity, key=lambda severity: -severity.rank)
+
+
+def coverage_document(store: Store, rows: Sequence[Coverage] | None = None) -> list[dict[str, Any]]:
+    """Return one object per instance; for all instances without `rows`."""
+    counts = store.findings.severities()
+    return [
+        _plain(asdict(row))
+        | {"findings": {s.value: n for s, n in counts.get((row.account, row.instance), {}).items()}}
+        for row in (coverage_rows(store) if rows is None else rows)
+    ]
+
+
+def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
+    """Return a table of one row per instance: whether it is scanned, and why not."""
+    counts = store.findings.severities()
+    # With a single account-region, a terminal needs no columns for it.
+    one_place = len({(row.account, row.region) for row in rows}) < 2
+    table = Table(
+        Column("Name"), Column("Instance"),
+        Column("Account", rank=2, piped=one_place), Column("Region", rank=2, piped=one_place),
+        Column("Coverage", rank=1), Column("Reason", rank=1),
+        *(Column(severity.value.capitalize(), rank=3 + place, right=True)
+          for place, severity in enumerate(MOST_SEVERE_FIRST)),
+        Column("Detail", rank=9, prose=True),
+    )  # fmt: skip
+    for row in rows:
+        severities = counts.get((row.account, row.instance), {})
+        table.add_row(
+            row.name, row.instance, row.account, row.region, row.status_code, row.reason,
+            *(str(severities.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST), row.detail,
+        )  # fmt: skip
+    return table
+
+
+def coverage_rows(
+    store: Store, instances: Collection[str] = (), order: str = "name"
+) -> list[Coverage]:
+    """Return coverage of all or these instances (id or name), ordered by one of COVERAGE_ORDERS.
+
+    Raises UsageError for an unknown instance.
+    """
+    rows = store.fleet.coverage()
+    known = {row.instance for row in rows} | {row.name for row in rows}
+    if unknown := sorted(set(instances) - known):
+        raise UsageError("no such instance in the store", where=unknown[0])
+    counts = store.findings.severities()
+    chosen = [
+        row for row in rows if not instances or row.instance in instances or row.name in instances
+    ]
+
+    def key(row: Coverage) -> tuple[object, ...]:
+        name = (row.account, row.region, row.name, row.instance)
+        if order == "findings":
+            severities = counts.get((row.account, row.instance), {})
+            return (*(-severities.get(severity, 0) for severity in MOST_SEVERE_FIRST), *name)
+        return (row.status_code, row.reason, *name) if order == "coverage" else name
+
+    return sorted(chosen, key=key)
+
+
+def coverage_line(rows: Sequence[Coverage]) -> str:
+    """Return `4 instances: 3 ACTIVE, 1 INACTIVE; 1 scanned in part`."""
+    counts = Counter(row.status_code for row in rows)
+    states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    partial = sum(is_partial(row) for row in rows)
+    more = f"; {partial} scanned in part" if partial else ""
+    return f"{counted(len(rows), 'instance')}{': ' if states else ''}{states}{more}"
+
+
+def is_partial(row: Coverage) -> bool:
+    """Whether the last scan of a covered instance is partial."""
+    return row.status_code == "ACTIVE" and row.reason == PARTIAL_SCAN
+
+
+def status_document(scans: Sequence[Scan], costs: dict[str, Cost]) -> list[dict[str, Any]]:
+    """Return one object per scan, with its cost."""
+    return [
+        _plain(asdict(scan)) | {"cost": asdict(costs[scan.id]) if scan.id in costs else None}
+        for scan in scans
+    ]
+
+
+def cost_table(scans: Sequence[Scan], costs: dict[str, Cost], names: dict[str, str]) -> Table:
+    """Return a table of scans: state, calls, blocks, seconds and dollars."""
+    table = Table(
+        Column("Name"), Column("Instance"), Column("Scan", rank=4), Column("State"),
+        Column("Get calls", rank=5, right=True), Column("List calls", rank=6, right=True),
+        Column("Blocks", rank=7, right=True), Column("MiB", rank=3, right=True),
+        Column("Seconds", rank=2, right=True), Column("USD", rank=1, right=True),
+        Column("Failure", rank=9, prose=True),
+    )  # fmt: skip
+    for scan in scans:
+        cost = costs.get(scan.id)
+        figures = [""] * 6
+        if cost is not None:
+            figures = [
+                f"{cost.get_calls}", f"{cost.list_calls}", f"{cost.blocks}",
+                f"{cost.bytes / (1 << 20):.1f}", f"{cost.seconds:.1f}", f"{cost.usd:.6f}",
+            ]  # fmt: skip
+        table.add_row(
+            names.get(scan.instance, ""), scan.instance, scan.id[:8], scan.state.value, *figures,
+            scan.failure or scan.last_error,
+        )  # fmt: skip
+    return table
+
+
+def findings_document(rows: Iterable[FindingRow]) -> list[dict[str, Any]]:
+    """Return one object per finding."""
+    return [
+        as_json.finding_document(row.finding)
+        | {
+            "arn": row.arn,
+            "account": row.account,
+            "region": row.region,
+            "instance": row.instance,
+            "status": row.status.value,
+            "first_observed": row.first_observed.isoformat(),
+            "last_observed": row.last_observed.isoformat(),
+            "updated_at": row.updated_at.isoformat(),
+            "closed_at": row.closed_at.isoformat() if row.closed_at else None,
+        }
+        for row in rows
+    ]
+
+
+def findings_table(rows: Sequence[tuple[FindingRow, str]], names: dict[str, str]) -> Table:
+    """Return one row per finding, with the text of its path or paths."""
+    severity, score, vulnerability, *others = FINDING_COLUMNS
+    table = Table(
+        severity, score, vulnerability, Column("Name", rank=6), Column("Instance", rank=7), *others,
+        Column("Account", piped=True), Column("Region", piped=True), Column("Status", piped=True),
+    )  # fmt: skip
+    for row, path in rows:
+        level, figure, name, *cells = finding_cells(row.finding, path)
+        table.add_row(
+            level, figure, name, names.get(row.instance, ""), row.instance, *cells,
+            row.account, row.region, row.status.value,
+        )  # fmt: skip
+    return table
+
+
+def grouped_rows(rows: Iterable[FindingRow]) -> list[tuple[FindingRow, str]]:
+    """Merge rows of an instance that differ only in their path."""
+    by_instance: dict[tuple[str, str, str], list[FindingRow]] = {}
+    order: list[FindingRow] = list(rows)
+    for row in order:
+        by_instance.setdefault((row.account, row.instance, row.status.value), []).append(row)
+    texts: dict[str, str] = {}
+    for mine in by_instance.values():
+        row_of = {id(row.finding): row for row in mine}
+        for finding, path in grouped(row.finding for row in mine):
+            texts[row_of[id(finding)].arn] = path
+    return [(row, texts[row.arn]) for row in order if row.arn in texts]
+
+
+def findings_line(rows: Sequence[FindingRow]) -> str:
+    """Return `3 findings: 1 critical, 2 high; on 2 instances`."""
+    counts = Counter(row.finding.severity for row in rows)
+    instances = len({(row.account, row.instance) for row in rows})
+    return f"{totals(counts, len(rows))}" + (
+        f"; on {counted(instances, 'instance')}" if rows else ""
+    )
+
+
+def unseen_line(rows: Sequence[Coverage]) -> str:
+    """Return a note on instances that were not scanned, or only in part; "" if there are none."""
+    unseen = sum(row.status_code != "ACTIVE" or is_partial(row) for row in rows)
+    if not rows:
+        return "No instance was ever discovered: run `sidelight fleet scan`."
+    if not unseen:
+        return ""
+    return (
+        f"{unseen} of {counted(len(rows), 'instance')} not scanned, or in part: "
+        "see `sidelight fleet coverage`."
+    )
+
+
+def swept_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[dict[str, Any]]:
+    """Return one object per account-region."""
+    return [asdict(place) | asdict(result) for place, result in swept]
+
+
+def swept_lines(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[str]:
+    """Return a line per account-region, which proves that no snapshot is left, and foreign ones."""
+    lines = []
+    for place, result in swept:
+        foreign = f"; {len(result.foreign)} foreign, not touched" if result.foreign else ""
+        lines.append(
+            f"{place.account}/{place.region}: {counted(len(result.orphans), 'orphaned snapshot')}, "
+            f"{len(result.deleted)} deleted, {len(result.left)} left; "
+            f"{len(result.live)} of live scans{foreign}"
+        )
+        lines += [f"  foreign: {_foreign(other)}" for other in result.foreign]
+    return lines
+
+
+def _foreign(snapshot: Foreign) -> str:
+    if snapshot.made_by:
+        maker = snapshot.made_by
+        return f"{snapshot.id} was made by scan {maker} and is not provably ours: {snapshot.why}"
+    return f"{snapshot.id} carries our tags and is not ours: {snapshot.why}"
+
+
+def unattended_lines(rows: Iterable[Unattended]) -> list[str]:
+    """Return one line for each region and stage without a worker."""
+    return [
+        f"sidelight: {row.region}: {counted(row.scans, 'scan')} in {row.state} since "
+        f"{row.since.isoformat(timespec='seconds')}, and no worker takes them: does one of the "
+        f"queue {STAGE_OF[State(row.state)]!r} run there?"
+        for row in rows
+    ]
+
+
+def remaining_lines(
+    scans: Sequence[Scan], snapshots: Callable[[str], Sequence[Snapshot]]
+) -> list[str]:
+    """Return one line per live scan: its state, and its existing snapshots."""
+    lines = []
+    for scan in scans:
+        left = [row.id for row in snapshots(scan.id) if row.deleted_at is None]
+        what = f"snapshots {', '.join(left)}" if left else "no snapshot is known"
+        if scan.state is State.SNAPSHOTTING:
+            what += "; some may be under way, with the tag InspectorScan=" + scan.id
+        place = f"{scan.account}/{scan.region}"
+        lines.append(f"sidelight: {scan.instance} ({place}) is in {scan.state}: {what}")
+    return lines
+
+
+def progress_line(scans: Sequence[Scan]) -> str:
+    """Return `5 scans: 2 READING, 3 DONE`."""
+    counts = Counter(scan.state for scan in scans)
+    stages = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return f"{counted(len(scans), 'scan')}{': ' if stages else ''}{stages}"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in values.items()
+        if name != "lease"
+    }

@@ -1,0 +1,275 @@
+"""`sidelight fleet`: scan a fleet through the queue, and show the results."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from dispatcher.cli.exit_status import FAILED, PARTIAL
+from dispatcher.cli.fleet import report
+from dispatcher.cli.fleet.costs import costs_table
+from dispatcher.cli.fleet.options import (
+    configuration_of,
+    opened_store,
+    settings_of,
+    tell_of_no_instance,
+    wanted_of,
+)
+from dispatcher.cli.groups import fleet
+from sidelight.completeness import PARTIAL_SCAN
+from sidelight.errors import UsageError
+from sidelight.model import TERMINAL, State
+from sidelight.report.as_json import dumps
+from sidelight.report.costs import costs_document, moment
+from sidelight.report.output import complain, write_json
+from sidelight.report.progress import live
+from sidelight.report.tables import Report
+
+__all__ = ["coverage", "fleet", "fleet_costs", "scan_fleet", "status", "sweep_fleet"]
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dispatcher.cli.local_stack.embedded_stack import Embedded
+    from dispatcher.discovery.accounts import UnreachableTarget
+    from dispatcher.planning.eligibility import Configuration
+    from dispatcher.scan_starter import Started
+    from dispatcher.services.fleet_service import FleetService
+    from sidelight.fleet.settings import Settings
+    from sidelight.model import Cost, Scan
+    from sidelight.store import Store
+
+
+def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any) -> None:
+    """`sidelight fleet scan`: its options are in dispatcher.cli.fleet.commands."""
+    settings = settings_of(given)
+    configuration = configuration_of(given)
+    if given["dry_run"]:
+        from dispatcher.cli.fleet.plan import show_plan
+
+        planned = show_plan(settings, given)
+        _tell(planned)
+        _exit((), planned.unreachable, partial=False)
+        return
+    from dispatcher.services.fleet_service import FleetService
+
+    if embedded:
+        from dispatcher.cli.local_stack.valkey import program
+
+        # Check now, not after the first instance was read or a store was created.
+        _check_database(settings)
+        program()
+    else:
+        from workers.broker import wait_for_broker
+
+        wait_for_broker(settings)
+    with ExitStack() as stack:
+        # First: the tables have to exist before a worker starts.
+        FleetService(settings).close()
+        own: Embedded | None = None
+        if embedded:
+            from dispatcher.cli.local_stack.embedded_stack import Embedded
+
+            own = stack.enter_context(
+                Embedded(
+                    settings, concurrency=concurrency, regions=given["regions"], directory=logs
+                )
+            )
+            settings = own.settings
+        control = FleetService(settings)
+        stack.callback(control.close)
+        if own is not None:
+            control.store.publications.expedite()
+        try:
+            _scan(control, configuration, own, given)
+        except KeyboardInterrupt:
+            _tell_remaining(control, own)
+            raise
+
+
+def _scan(
+    control: FleetService, configuration: Configuration, own: Embedded | None, given: dict[str, Any]
+) -> None:
+    started = control.scans.start_everywhere(
+        control.look_up(wanted_of(given)),
+        configuration,
+        on_demand=not given["due"],
+        only=given["instances"],
+    )
+    _tell(started)
+    ids = [scan.id for scan in started.scans]
+    if not ids and not control.store.fleet.known():
+        places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
+        complain(f"sidelight: no instances in {places}")
+    if not given["wait"] and own is None:
+        complain(report.progress_line(started.scans))
+        return
+    _follow(control, ids, own)
+    swept, unswept = control.sweeper.sweep_everywhere(started.reached)
+    scans = control.store.scans.select(ids)
+    costs = control.store.costs.of(ids)
+    if given["form"] == "json":
+        document = {
+            "coverage": report.coverage_document(control.store),
+            "scans": report.status_document(scans, costs),
+            "sweep": report.swept_document(swept),
+        }
+        write_json(dumps(document))
+    else:
+        _print_outcome(control.store, scans, costs, report.swept_lines(swept))
+    _tell_unswept(unswept)
+    _exit(scans, [*started.unreachable, *unswept], partial=_partial(control.store, scans))
+
+
+def _print_outcome(
+    store: Store, scans: Sequence[Scan], costs: dict[str, Cost], swept: Sequence[str]
+) -> None:
+    """Print coverage, costs and the sweep's lines."""
+    shown = Report(sys.stdout)
+    covered = report.coverage_rows(store)
+    shown.line("Coverage", style="bold")
+    shown.table(report.coverage_table(store, covered))
+    shown.line(report.coverage_line(covered))
+    shown.line("")
+    shown.line("Scans", style="bold")
+    shown.table(report.cost_table(scans, costs, _names(store)))
+    shown.line(report.progress_line(scans))
+    shown.line("")
+    for line in swept:
+        shown.line(line)
+
+
+def _follow(control: FleetService, ids: Sequence[str], own: Embedded | None) -> None:
+    """Wait until all scans have ended; show one live line on a terminal, else a line per change."""
+    with live("waiting for scans") as line:
+        reported = ""
+        for scans in control.wait(ids):
+            stages = report.progress_line(scans)
+            ended = sum(scan.state in TERMINAL for scan in scans)
+            line.text = f"{ended} of {stages}"
+            if stages != reported and not line.is_shown:
+                complain(stages)
+            reported = stages
+            if own is not None:
+                own.revive()
+        line.done(f"{reported}, in {line.seconds:.0f} s")
+
+
+def status(form: str, store_url: str | None, everything: bool) -> None:
+    """`sidelight fleet status`: its options are in dispatcher.cli.fleet.commands."""
+    with opened_store(store_url) as store:
+        scans = store.scans.select(live=not everything)
+        costs = store.costs.of([scan.id for scan in scans])
+        for line in report.unattended_lines(store.unattended()):
+            complain(line)
+        if form == "json":
+            write_json(dumps(report.status_document(scans, costs)))
+            return
+        shown = Report(sys.stdout)
+        shown.table(report.cost_table(scans, costs, _names(store)))
+        shown.line(report.progress_line(scans), style="bold")
+
+
+def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order: str) -> None:
+    """`sidelight fleet coverage`: its options are in dispatcher.cli.fleet.commands."""
+    with opened_store(store_url) as store:
+        tell_of_no_instance(store)
+        rows = report.coverage_rows(store, instances, order)
+        if form == "json":
+            write_json(dumps(report.coverage_document(store, rows)))
+            return
+        shown = Report(sys.stdout)
+        shown.table(report.coverage_table(store, rows))
+        shown.line(report.coverage_line(rows), style="bold")
+
+
+def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
+    """`sidelight fleet costs`: its options are in dispatcher.cli.fleet.commands."""
+    with opened_store(store_url) as store:
+        sums = store.costs.sums(by, moment(since) if since else None)
+    if form == "json":
+        write_json(dumps(costs_document(sums, by)))
+    else:
+        Report(sys.stdout).table(costs_table(sums, by))
+
+
+def sweep_fleet(dry_run: bool, adopt: bool, **given: Any) -> None:
+    """`sidelight fleet sweep`: its options are in dispatcher.cli.fleet.commands."""
+    from dispatcher.cli.fleet.sweep import run_adoption, run_sweep
+    from dispatcher.services.fleet_service import FleetService
+
+    if (given["snapshots"] or given["yes"]) and not adopt:
+        raise UsageError("--snapshot and --yes go with --adopt")
+    if not adopt:
+        # A store that does not exist has no scans to compare with.
+        hint = "; if the store is lost, --adopt lists what its scans left"
+        with opened_store(given["store_url"], hint=hint):
+            pass
+    control = FleetService(settings_of(given))
+    try:
+        places = control.look_up(wanted_of(given))
+        if adopt:
+            run_adoption(control, places, given, dry_run=dry_run)
+        else:
+            run_sweep(control, places, given["form"], dry_run=dry_run)
+    finally:
+        control.close()
+
+
+def _check_database(settings: Settings) -> None:
+    from sidelight.advisories import AdvisoryDatabase
+
+    AdvisoryDatabase.open(settings.advisories_path).close()
+
+
+def _names(store: Store) -> dict[str, str]:
+    return {row.instance: row.name for row in store.fleet.coverage()}
+
+
+def _tell(started: Started) -> None:
+    """Report unreachable targets; raise the first error if none was reached."""
+    if started.unreachable and not started.reached:
+        raise started.unreachable[0].error
+    for target in started.unreachable:
+        complain(f"sidelight: not scanned: {target}")
+
+
+def _tell_unswept(closed: Sequence[UnreachableTarget]) -> None:
+    for target in closed:
+        complain(f"sidelight: not swept: {target}")
+
+
+def _tell_remaining(control: FleetService, own: Embedded | None) -> None:
+    """Report the remaining snapshots of an interrupted scan, and who deletes them."""
+    if own is not None:
+        complain("sidelight: stopping the workers; Ctrl-C again quits at once")
+        own.stop()
+    live = control.store.scans.select(live=True)
+    if not live:
+        return
+    for line in report.remaining_lines(live, control.store.scans.snapshots):
+        complain(line)
+    again = "`sidelight fleet scan --embedded` on the same store" if own else "The fleet's workers"
+    complain(
+        f"sidelight: {again} ({control.store.where}) will continue these scans and delete their"
+        " snapshots"
+    )
+
+
+def _partial(store: Store, scans: Sequence[Scan]) -> bool:
+    """Whether one of these instances was read, or covered by advisories, only in part."""
+    scanned = {(scan.account, scan.instance) for scan in scans}
+    return any(
+        row.reason == PARTIAL_SCAN and (row.account, row.instance) in scanned
+        for row in store.fleet.coverage()
+    )
+
+
+def _exit(
+    scans: Sequence[Scan], unreachable: Sequence[UnreachableTarget], *, partial: bool
+) -> None:
+    bad = [scan for scan in scans if scan.state is State.FAILED]
+    if bad or unreachable or partial:
+        sys.exit(FAILED if bad and len(bad) == len(scans) else PARTIAL)

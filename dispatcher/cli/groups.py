@@ -1,0 +1,175 @@
+"""The command groups: names and short texts as tables, so that help and completion import nothing.
+
+A command's module is imported when the command runs: `sidelight ls` does not wait for Celery, and
+`sidelight --help` for no module. A test compares each short text with the command's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from click.shell_completion import CompletionItem
+
+
+class CommandEntry(NamedTuple):
+    """A command: its module, its name there, and its short text in the group's `--help`."""
+
+    module: str
+    attribute: str
+    short: str
+
+
+class WrittenGroup(click.Group):
+    """A group that has the commands of a table, in its order."""
+
+    table: Mapping[str, CommandEntry]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        del ctx
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        entry = self.table.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the named command. Raises click.UsageError, with the nearest name."""
+        if args and args[0] not in self.table and not args[0].startswith("-"):
+            self._refuse(ctx, args[0])
+        return super().resolve_command(ctx, args)
+
+    def _refuse(self, ctx: click.Context, name: str) -> NoReturn:
+        near = get_close_matches(name, self.table, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands' short texts."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short) for name, entry in self.table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options with this prefix."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.short)
+            for name, entry in self.table.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+class FleetGroup(WrittenGroup):
+    """The commands of `sidelight fleet`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "scan": CommandEntry("dispatcher.cli.fleet.commands", "scan_fleet",
+                      "Discover instances, scan the eligible ones, and wait for the results"),
+        "coverage": CommandEntry("dispatcher.cli.fleet.commands", "coverage",
+                          "List instances: whether and how each is scanned, and why not"),
+        "findings": CommandEntry("dispatcher.cli.fleet.finding_commands", "findings",
+                          "List findings, most severe first"),
+        "status": CommandEntry("dispatcher.cli.fleet.commands", "status",
+                        "List scans: state, calls, blocks, seconds and dollars"),
+        "costs": CommandEntry("dispatcher.cli.fleet.commands", "fleet_costs",
+                       "Sum what scanning cost: calls, bytes, seconds and dollars"),
+        "events": CommandEntry("dispatcher.cli.fleet.finding_commands", "events",
+                        "Print the events of findings in order, one line each"),
+        "suppress": CommandEntry("dispatcher.cli.groups", "suppress",
+                          "List, add and remove suppression rules"),
+        "reevaluate": CommandEntry("dispatcher.cli.fleet.finding_commands", "reevaluate",
+                            "Match stored inventories with a new advisory database"),
+        "sweep": CommandEntry("dispatcher.cli.fleet.commands", "sweep_fleet",
+                       "Delete Sidelight's snapshots that no live scan needs"),
+        "tidy": CommandEntry("dispatcher.cli.fleet.finding_commands", "tidy",
+                      "Delete expired scans, closed findings and old events"),
+        "run": CommandEntry("dispatcher.cli.fleet.processes", "run",
+                     "Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM"),
+        "worker": CommandEntry("dispatcher.cli.fleet.processes", "worker",
+                        "Run a worker process, until SIGTERM"),
+    }  # fmt: skip
+
+
+class AdvisoriesGroup(WrittenGroup):
+    """The commands of `sidelight advisories`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "fetch": CommandEntry("dispatcher.cli.advisories.commands", "fetch_feeds",
+                       "Download feeds: the usual sources, or those named"),
+        "build": CommandEntry("dispatcher.cli.advisories.commands", "build_database",
+                       "Build the advisory database from feeds"),
+        "info": CommandEntry("dispatcher.cli.advisories.commands", "info",
+                      "Show what an advisory database contains"),
+        "changes": CommandEntry("dispatcher.cli.advisories.commands", "changes",
+                         "List the packages and vulnerabilities that a newer database changes"),
+    }  # fmt: skip
+
+
+class Suppress(WrittenGroup):
+    """The commands of `sidelight fleet suppress`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "list": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands", "show", "List the suppression rules"
+        ),
+        "add": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands", "add", "Add or replace a suppression rule"
+        ),
+        "remove": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands", "remove", "Remove suppression rules"
+        ),
+    }
+
+
+class Local(WrittenGroup):
+    """The commands of `sidelight local`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "up": CommandEntry("dispatcher.cli.local", "up",
+                    "Serve a local AWS on loopback until interrupted"),
+    }  # fmt: skip
+
+
+@click.group(cls=FleetGroup)
+def fleet() -> None:
+    """Scan a fleet of EC2 instances, and show what was found.
+
+    Settings come from SIDELIGHT_ variables in the environment (docs/settings.md). The store is
+    sqlite:///sidelight.db, in the current directory, unless --store or SIDELIGHT_STORE_URL names
+    another.
+    """
+
+
+@click.group(cls=AdvisoriesGroup)
+def advisories() -> None:
+    """Download feeds, and build and inspect the advisory database."""
+
+
+@click.group(cls=Suppress)
+def suppress() -> None:
+    """List, add and remove suppression rules.
+
+    A rule suppresses present and future findings. They still close when they are fixed.
+    """
+
+
+@click.group(cls=Local)
+def local() -> None:
+    """Run a local cloud, to try Sidelight without an AWS account."""

@@ -1,0 +1,1 @@
+"""Discovery of accounts, regions and instances."""

@@ -1,0 +1,192 @@
+"""Find the instances of an account-region, and the KMS keys that forbid reading."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from sidelight.aws import quotas, sts
+from sidelight.aws.kms import Kms
+from sidelight.errors import AccessDeniedError, ClockSkewError, CloudError, SidelightError
+from sidelight.model import Coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from dispatcher.discovery.accounts import AccountRegion
+    from dispatcher.planning.eligibility import Configuration
+    from sidelight.aws.session import Session
+    from sidelight.fleet.settings import Settings
+    from sidelight.model import Instance
+    from sidelight.store import Store
+
+log = logging.getLogger(__name__)
+QUOTAS_EVERY = 86_400.0  # seconds
+
+
+class Instances(Protocol):
+    """The part of `sidelight.aws.ec2.Ec2` that discovery uses."""
+
+    def instances(self) -> list[Instance]:
+        """Return the instances that are not terminated."""
+
+
+class Keys(Protocol):
+    """The part of `sidelight.aws.kms.Kms` that discovery uses."""
+
+    def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:
+        """Return those of these keys that carry the tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """The present instances, keys with the exclusion tag, and ids of terminated instances.
+
+    `untold_keys`: keys whose tags we may not read. `unshareable_keys`: AWS managed keys, where
+    snapshots have to be read in another account.
+    """
+
+    instances: Sequence[Instance]
+    excluded_keys: frozenset[str]
+    gone: Sequence[str]
+    untold_keys: frozenset[str] = frozenset()
+    unshareable_keys: frozenset[str] = frozenset()
+
+
+def keys_of(instances: Iterable[Instance]) -> frozenset[str]:
+    """Return the KMS keys of all encrypted volumes."""
+    volumes = (volume for instance in instances for volume in instance.volumes)
+    return frozenset(v.kms_key_id for v in volumes if v.encrypted and v.kms_key_id)
+
+
+def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
+    store: Store, ec2: Instances, kms: Keys, *, account: str, region: str, tag: str
+) -> Discovery:
+    """Discover one account-region, write it, and close the findings of terminated instances.
+
+    Raises CloudError, AccessDeniedError, StoreError.
+    """
+    instances = ec2.instances()
+    excluded, unreadable = _excluded(kms, keys_of(instances), tag)
+    gone = store.fleet.discovered(account, region, instances)
+    store.findings.close_instances(account, gone)
+    store.fleet.cover(
+        [
+            Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")
+            for instance_id in gone
+        ]
+    )
+    return Discovery(instances, excluded, gone, unreadable)
+
+
+def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return (keys with the tag, keys whose tags cannot be read); one key blocks no other.
+
+    A key's policy may deny the call, or KMS may be out of order for a while.
+    """
+    excluded: set[str] = set()
+    unreadable: set[str] = set()
+    for key in sorted(keys):
+        try:
+            excluded |= kms.tagged([key], tag)
+        except (AccessDeniedError, ClockSkewError, CloudError) as error:
+            log.warning("%s", error)
+            unreadable.add(key)
+    return frozenset(excluded), frozenset(unreadable)
+
+
+class Discoverer:
+    """Discovers account-regions through AWS, and the keys that let us read their snapshots."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        ec2: Callable[[AccountRegion], Instances],
+        settings: Settings,
+        deployment: str,
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._ec2 = ec2
+        self._settings = settings
+        self._deployment = deployment
+
+    def __call__(self, place: AccountRegion, configuration: Configuration) -> Discovery:
+        """Discover it. Raises CloudError, AccessDeniedError, RateLimitedError, StoreError."""
+        keys = Kms(self._session, place.account, place.region)
+        discovery = discover(
+            self._store,
+            self._ec2(place),
+            keys,
+            account=place.account,
+            region=place.region,
+            tag=configuration.exclusion_tag,
+        )
+        self._read_quotas(place.account, place.account, place.region)
+        if self._settings.scanner_account in ("", place.account):
+            return discovery
+        # Snapshots are pending in the instance's account, and read at the scanner account's rates.
+        self._read_quotas(self._settings.scanner_account, None, place.region)
+        return self._read_elsewhere(discovery, keys)
+
+    def _read_quotas(self, account: str, entered: str | None, region: str) -> None:
+        """Read the account's own quotas once a day; a failure is logged and stops nothing.
+
+        `entered`: the account whose role is assumed for it, None for our own credentials.
+        """
+        limits = self._store.limits
+        if not limits.claim_quotas(account, region, QUOTAS_EVERY):
+            return
+        try:
+            known = quotas.read(self._session, entered, region)
+        except SidelightError as error:
+            log.info("quotas of %s/%s are taken as AWS's defaults: %s", account, region, error)
+            return
+        limits.note_quotas(
+            account, region, pending=known.pending, get=known.get, listing=known.listing
+        )
+
+    def _read_elsewhere(self, discovery: Discovery, keys: Kms) -> Discovery:
+        """Find the keys that forbid sharing snapshots with us, and create grants on the others.
+
+        At discovery, not when a snapshot is read: a new grant takes minutes to become visible.
+        """
+        used = keys_of(discovery.instances) - discovery.excluded_keys - discovery.untold_keys
+        aws_owned, unknown = _managed_by_aws(keys, used)
+        if self._settings.kms_grants:
+            # Whether another account's key is excluded cannot be read from here.
+            own = {key for key in used - aws_owned - unknown if keys.is_own(key)}
+            for key in sorted(own):
+                try:
+                    keys.let_decrypt(key, self._principal(), f"sidelight-{self._deployment}")
+                except (AccessDeniedError, ClockSkewError, CloudError) as error:
+                    # Its policy may allow us without a grant; if not, the scan reports the need.
+                    log.warning("%s", error)
+        return replace(
+            discovery, unshareable_keys=aws_owned, untold_keys=discovery.untold_keys | unknown
+        )
+
+    def _principal(self) -> str:
+        """Return the grantee for keys: the hub's role, or the environment's own identity."""
+        return self._settings.hub_role or sts.principal(self._session)
+
+
+def _managed_by_aws(keys: Kms, used: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return (keys that AWS manages, keys that KMS cannot describe now).
+
+    AWS managed keys let their account describe them: a key that denies it is a customer's.
+    """
+    managed: set[str] = set()
+    unknown: set[str] = set()
+    for key in sorted(used):
+        try:
+            if keys.is_managed_by_aws(key):
+                managed.add(key)
+        except AccessDeniedError as error:
+            log.warning("%s", error)
+        except (ClockSkewError, CloudError) as error:
+            log.warning("%s", error)
+            unknown.add(key)
+    return frozenset(managed), frozenset(unknown)

@@ -1,0 +1,203 @@
+"""Start scans: discover instances, plan, write the scans' rows, publish their messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dispatcher.discovery.accounts import (
+    AccountRegion,
+    UnreachableTarget,
+    all_of,
+    in_each,
+    partition,
+)
+from dispatcher.enqueue import enqueue, tick
+from dispatcher.planning import cadence
+from dispatcher.planning.cadence import Timetable
+from dispatcher.planning.eligibility import CLOSING
+from dispatcher.planning.plan import in_turns, plan
+from workers.queues import ON_DEMAND, SCHEDULED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from dispatcher.discovery.discoverer import Discoverer, Discovery
+    from dispatcher.enqueue import Publish
+    from dispatcher.planning.eligibility import Configuration
+    from dispatcher.planning.plan import IsDue
+    from sidelight.model import Instance, Keeper, Scan
+    from sidelight.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The result for several account-regions: scans, and the targets that were not reachable."""
+
+    scans: tuple[Scan, ...]
+    reached: tuple[AccountRegion, ...]
+    unreachable: tuple[UnreachableTarget, ...]
+
+
+class ScanStarter:
+    """Starts scans of the instances that are due or requested."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        discoverer: Discoverer,
+        publish: Publish,
+        deployment: str,
+        keeper: Keeper | None = None,
+    ) -> None:
+        """With a `keeper`, the scans belong to it from creation; no worker can claim them."""
+        self._store = store
+        self._discoverer = discoverer
+        self._publish = publish
+        self._deployment = deployment
+        self._keeper = keeper
+        self._timetables: dict[AccountRegion, tuple[Discovery, Timetable]] = {}
+
+    def start_everywhere(  # noqa: PLR0913 - where, and which, by keyword
+        self,
+        places: Sequence[AccountRegion | UnreachableTarget],
+        configuration: Configuration,
+        *,
+        on_demand: bool,
+        only: Collection[str] = (),
+        is_due: IsDue | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Started:
+        """Start scans in all these account-regions, until `stopped`.
+
+        An account-region that cannot be reached is recorded in coverage and stops no other.
+        `is_due` as in `plan`. Raises StoreError.
+        """
+        open_, closed = partition(places)
+        running: list[str] = []
+        due: list[Sequence[Instance]] = []
+        reached: list[AccountRegion] = []
+        discoveries = in_each(open_, lambda place: self._discoverer(place, configuration), stopped)
+        for place, discovery in discoveries:
+            if isinstance(discovery, UnreachableTarget):
+                closed.append(discovery)
+                self._timetables.pop(place, None)
+                continue
+            reached.append(place)
+            self._timetables[place] = (discovery, Timetable(discovery.instances))
+            live_scans, new = self._plan(
+                place, discovery, configuration, on_demand=on_demand, only=only, is_due=is_due
+            )
+            running += live_scans
+            due.append(new)
+        self._cover(reached, closed)
+        scans = self._start(running, in_turns(due), on_demand=on_demand)
+        return Started(tuple(scans), tuple(reached), tuple(closed))
+
+    def start_due(self, configuration: Configuration) -> list[Scan]:
+        """Start scans of the instances that are due now, from the last discovery.
+
+        Cheap enough for every tick: the store is read for these instances only. Raises StoreError.
+        """
+        now = self._store.clock()
+        due: list[Sequence[Instance]] = []
+        for place, (discovery, timetable) in list(self._timetables.items()):
+            candidates = timetable.candidates(now)
+            if candidates:
+                part = replace(discovery, instances=candidates)
+                _, new = self._plan(
+                    place, part, configuration, on_demand=False, only=(), is_due=cadence.is_due
+                )
+                due.append(new)
+        return self._start([], in_turns(due), on_demand=False) if any(due) else []
+
+    def start_scans(
+        self,
+        place: AccountRegion,
+        configuration: Configuration,
+        *,
+        on_demand: bool,
+        only: Collection[str] = (),
+    ) -> list[Scan]:
+        """Discover an account-region, plan, enqueue; `only` limits it to these instances.
+
+        Returns the new scans and those that were already running.
+        """
+        discovery = self._discoverer(place, configuration)
+        running, due = self._plan(place, discovery, configuration, on_demand=on_demand, only=only)
+        return self._start(running, due, on_demand=on_demand)
+
+    def _plan(  # noqa: PLR0913 - where, and which, by keyword
+        self,
+        place: AccountRegion,
+        discovery: Discovery,
+        configuration: Configuration,
+        *,
+        on_demand: bool,
+        only: Collection[str],
+        is_due: IsDue | None = None,
+    ) -> tuple[list[str], Sequence[Instance]]:
+        """Return the ids of running scans and the instances that are due; write coverage."""
+        known = self._store.fleet.with_history(place.account, place.region, discovery.instances)
+        if only:
+            known = [row for row in known if row.instance.id in only]
+        planned = plan(
+            known,
+            self._store.clock(),
+            replace(
+                configuration,
+                untold_keys=discovery.untold_keys,
+                unshareable_keys=discovery.unshareable_keys,
+            ),
+            discovery.excluded_keys,
+            on_demand=on_demand,
+            by=is_due,
+        )
+        self._store.fleet.cover(planned.coverage)
+        ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
+        self._store.findings.close_instances(place.account, ineligible)
+        return [row.live_scan for row in known if row.live_scan], planned.due
+
+    def _start(
+        self, running: Sequence[str], due: Sequence[Instance], *, on_demand: bool
+    ) -> list[Scan]:
+        if (
+            on_demand
+            and self._keeper is None
+            and self._store.publications.prioritise(running, ON_DEMAND)
+        ):
+            # They may be queued behind scheduled scans: republish at high priority. The old
+            # message becomes a no-op.
+            tick(self._store, self._publish)
+        created = enqueue(
+            self._store,
+            self._publish,
+            due,
+            self._deployment,
+            priority=ON_DEMAND if on_demand else SCHEDULED,
+            keeper=self._keeper,
+        )
+        return self._store.scans.select(running) + created
+
+    def _cover(self, reached: Sequence[AccountRegion], closed: Sequence[UnreachableTarget]) -> None:
+        """Record why each account or region is unreachable; clear it once it is reachable."""
+        for account in sorted({place.account for place in reached}):
+            regions = [place.region for place in reached if place.account == account]
+            self._store.fleet.uncover(account, ["*", *map(all_of, regions)])
+        for target in closed:
+            rows = [target.coverage()]
+            # A denial is a fact about every known instance; a passing failure changes none.
+            affected = (
+                self._store.fleet.known(account=target.account, region=target.region)
+                if target.denied
+                else ()
+            )
+            for known in affected:
+                instance = known.instance
+                rows.append(
+                    replace(
+                        rows[0], region=instance.region, instance=instance.id, name=instance.name
+                    )
+                )
+            self._store.fleet.cover(rows)

@@ -1,0 +1,1 @@
+"""Services that the command line, the API and the console call."""

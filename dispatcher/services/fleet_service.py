@@ -1,0 +1,139 @@
+"""The control plane for one process: store, broker and AWS clients built once from Settings.
+
+The command line, the API and the console call it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget, look_up
+from dispatcher.discovery.discoverer import Discoverer
+from dispatcher.enqueue import tick
+from dispatcher.events.publisher import Publisher, sink_of
+from dispatcher.reevaluator import Reevaluator
+from dispatcher.scan_starter import ScanStarter
+from dispatcher.sweeper import Sweeper
+from sidelight.aws.ec2 import Ec2
+from sidelight.aws.organizations import Units
+from sidelight.aws.recycle_bin import kept_days
+from sidelight.fleet.bootstrap import session_of
+from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
+from sidelight.fleet.snapshot_ownership import check_deployment, tags
+from sidelight.model import TERMINAL, Scan
+from sidelight.store import Store
+from workers.broker import BETWEEN_TRIES
+from workers.message_queue import CeleryQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from sidelight.fleet.settings import Settings
+    from sidelight.model import Keeper
+    from workers.message_queue import MessageQueue
+
+BETWEEN_LOOKS = 0.25  # seconds
+PATIENCE = 600.0  # seconds
+
+
+class FleetService:
+    """Starts scans, sweeps, re-evaluates and sends events, each through its own component."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        queue: MessageQueue | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        """Open the store and migrate its tables. Raises UsageError, StoreError.
+
+        `queue` replaces the broker's queue; with a `keeper`, all new scans belong to it.
+        """
+        self.settings = settings
+        # Check the settings first: a misspelt profile must not create a store.
+        self._session = session_of(settings)
+        self.queue = queue or CeleryQueue(settings)
+        self.store = store or Store(settings.store_url)
+        if store is None:
+            self.store.migrate()
+        self.deployment = settings.deployment or self.store.deployment()
+        check_deployment(self.deployment)
+        # The workers' rate limits. Calls wait for their slot here: no other process would retry.
+        patient = replace(settings, patience_seconds=PATIENCE)
+        rate = rate_for(settings, logging.INFO)
+        self._limits = RateLimits(patient, rate, quotas=self.store.limits.of)
+        self._units = Units()
+        discoverer = Discoverer(self.store, self._session, self.ec2, settings, self.deployment)
+        self.scans = ScanStarter(
+            store=self.store, discoverer=discoverer, publish=self.queue.publish,
+            deployment=self.deployment, keeper=keeper,
+        )  # fmt: skip
+        self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
+        self.reevaluator = Reevaluator(self.store, settings, self.queue.publish_reevaluation)
+
+    def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[AccountRegion]:
+        """Return the named account-regions, else the environment's own.
+
+        Raises UsageError, AccessDeniedError.
+        """
+        targets = self.look_up(ScanScope(accounts=accounts, regions=regions))
+        return [target for target in targets if isinstance(target, AccountRegion)]
+
+    def look_up(self, wanted: ScanScope) -> list[AccountRegion | UnreachableTarget]:
+        """Return the scope's account-regions. Raises UsageError, AccessDeniedError, CloudError."""
+        return look_up(self._session, wanted, self._units)
+
+    def publish_events(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Send the findings' events to the target in the settings; return how many were sent.
+
+        Raises CloudError or AccessDeniedError where the target refuses an event, UsageError for
+        an unknown target.
+        """
+        target = self.settings.publish
+        if not target:
+            return 0
+        sink = sink_of(target, self._session)
+        return Publisher(self.store, target, sink).run(stopped)
+
+    def wait(
+        self, ids: Collection[str], *, sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[list[Scan]]:
+        """Yield the scans every quarter of a second until all have ended; publish due messages.
+
+        Reading many scans takes time, so the interval grows: reading takes a tenth of the time at
+        most. Raises BrokerError where the broker takes no message for SIDELIGHT_BROKER_SECONDS.
+        """
+        ended: dict[str, Scan] = {}
+        while True:
+            begin = time.monotonic()
+            tick(self.store, self.queue.publish)
+            live = self.store.scans.select([scan_id for scan_id in ids if scan_id not in ended])
+            ended |= {scan.id: scan for scan in live if scan.state in TERMINAL}
+            scans = [*ended.values(), *(scan for scan in live if scan.state not in TERMINAL)]
+            yield sorted(scans, key=lambda scan: (scan.created_at, scan.id))
+            if len(ended) == len(scans):
+                return
+            least = BETWEEN_LOOKS if self.queue.check() else BETWEEN_TRIES
+            sleep(max(least, 9 * (time.monotonic() - begin)))
+
+    def recycle_days(self, place: AccountRegion, deployment: str) -> int:
+        """Return the days for which the Recycle Bin keeps this deployment's deleted snapshots.
+
+        Raises AccessDeniedError, CloudError.
+        """
+        return kept_days(self._session, place.account, place.region, tags("", deployment))
+
+    def close(self) -> None:
+        """Close the connections to the store and the broker."""
+        self.queue.close()
+        self.store.close()
+
+    def ec2(self, place: AccountRegion) -> Ec2:
+        """Return the EC2 client of an account-region, at the rate limits that all workers share."""
+        pace = self._limits.pace(place.account, place.region)
+        return Ec2(self._session, place.account, place.region, pace=pace)

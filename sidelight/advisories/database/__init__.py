@@ -1,0 +1,1 @@
+"""The advisory database: building it from advisories, and reading it."""

@@ -1,0 +1,1 @@
+"""Publishers' files: found, unpacked, decoded and parsed into advisories."""

@@ -1,0 +1,1 @@
+"""Severities and CVSS scores, from publishers' terms and vectors."""

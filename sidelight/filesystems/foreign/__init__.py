@@ -1,0 +1,1 @@
+"""Filesystems that we do not read ourselves: by optional readers, or not at all."""

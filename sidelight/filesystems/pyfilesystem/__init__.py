@@ -1,0 +1,1 @@
+"""A machine's tree as a PyFilesystem2 filesystem."""

@@ -1,0 +1,1 @@
+"""The scan engine of a fleet, without a queue: settings, stages, rate limits, budgets."""

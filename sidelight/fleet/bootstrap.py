@@ -1,0 +1,144 @@
+"""Build a worker's context, once per process: store, AWS clients, readers and advisories."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sidelight import scan
+from sidelight.aws.ebs import EbsOptions, open_snapshot
+from sidelight.aws.ec2 import Ec2
+from sidelight.aws.session import Session
+from sidelight.blocks.disk_cache import DiskCache
+from sidelight.fleet.advisory_file import AdvisoryFile
+from sidelight.fleet.context import Context
+from sidelight.fleet.dollar_budget import Spending, on_bill
+from sidelight.fleet.own_snapshots import require_own
+from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.snapshot_ownership import check_deployment
+from sidelight.inventory import collect
+from sidelight.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidelight.blocks import BlockSource
+    from sidelight.disk import Attachment
+    from sidelight.fleet.context import OpenSnapshot
+    from sidelight.model import Inventory, Scan
+
+_lock = threading.Lock()
+_contexts: list[Context] = []
+
+
+def context() -> Context:
+    """Return the context of this process, built from its environment at first use."""
+    with _lock:
+        if not _contexts:
+            _contexts.append(make_context(Settings.from_environment()))
+        return _contexts[0]
+
+
+def forget() -> None:
+    """Drop the context after a fork, so that the child does not use the parent's connections."""
+    _contexts.clear()
+
+
+def session_of(settings: Settings) -> Session:
+    """Return the credentials of the settings: our own, the hub's, the roles in other accounts."""
+    return Session(
+        role_name=settings.role_name,
+        external_id=settings.external_id,
+        hub=settings.hub_role,
+        tags=settings.tags_of_sessions,
+        pool=max(10, settings.in_flight),
+    )
+
+
+def make_context(settings: Settings, *, store: Store | None = None) -> Context:
+    """Build the context from the settings. Raises UsageError, StoreError."""
+    if store is None:
+        store = Store(settings.store_url)
+        store.migrate()
+    session = session_of(settings)
+    deployment = settings.deployment or store.deployment()
+    check_deployment(deployment)
+    budget = RateLimits(settings, rate_for(settings), quotas=store.limits.of)
+    kept = kept_blocks(settings)
+
+    def ec2(account: str, region: str) -> Ec2:
+        return Ec2(session, account, region, pace=budget.pace(account, region))
+
+    def opened(scan_row: Scan, snapshot_id: str) -> OpenSnapshot:
+        reader = scan_row.account
+        if settings.scanner_account not in ("", scan_row.account):
+            members = ec2(scan_row.account, scan_row.region)
+            require_own(store, members, scan_row, deployment, snapshot_id)
+            members.share(snapshot_id, settings.scanner_account)
+            reader = ""  # our own credentials, and our own account's rate limits
+        pace = budget.pace(reader or settings.scanner_account, scan_row.region, flow=scan_row.id)
+        pace.admit()
+
+        def client() -> Any:
+            return session.client("ebs", account=reader, region=scan_row.region)
+
+        first = client()
+        options = EbsOptions(on_bill(pace), kept, _renewal(session, reader, first, client))
+        return open_snapshot(
+            snapshot_id,
+            first,
+            in_flight=settings.in_flight,
+            budget=settings.cache_mib << 20,
+            options=options,
+        )
+
+    advisories = AdvisoryFile(settings)
+    return Context(
+        store=store,
+        settings=settings,
+        deployment=deployment,
+        ec2=ec2,
+        open_snapshot=opened,
+        inspect=_inspecting(settings),
+        match=advisories.match,
+        unmatched=advisories.unmatched,
+        opened=advisories.opened,
+        spending=Spending(store, settings),
+        forget=kept.forget if kept is not None else lambda _: None,
+    )
+
+
+def kept_blocks(settings: Settings) -> DiskCache | None:
+    """Return the disk cache for blocks, if the settings name a directory."""
+    if not settings.block_cache:
+        return None
+    return DiskCache(Path(settings.block_cache), settings.block_cache_bytes)
+
+
+def _renewal(
+    session: Session, account: str, first: Any, make: Callable[[], Any]
+) -> Callable[[], Any]:
+    """Return a function that replaces the last client by one with new credentials."""
+    last = [first]
+
+    def renew() -> Any:
+        session.renew(account, last[0])
+        last[0] = make()
+        return last[0]
+
+    return renew
+
+
+def _inspecting(
+    settings: Settings,
+) -> Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]:
+    collecting = collect.CollectOptions(include_containers=settings.containers)
+
+    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
+        return scan.inspect(
+            sources, scan.ScanOptions(attachments=attachments, collecting=collecting)
+        )
+
+    return inspect

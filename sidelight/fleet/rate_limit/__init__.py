@@ -1,0 +1,1 @@
+"""Rate limits: calls a second, shared by all workers."""

@@ -1,0 +1,107 @@
+"""Cross-field validation of Settings, at start-up instead of after six hours."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sidelight.errors import UsageError
+
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
+
+# A worker holds a countdown in memory, below the broker's visibility timeout. The dispatcher's tick
+# publishes messages that are due later than this.
+LONGEST_COUNTDOWN = 60.0
+HARD_LIMIT_AFTER = 60.0  # seconds from the soft time limit, which a stage may catch, to the hard
+SHARING = frozenset({"redis", "rediss", "unix", "sentinel"})  # schemes that can share rate limits
+SQS_VISIBILITY = 12 * 3600.0  # the most that SQS accepts
+# `memory` is for a command that has no workers.
+BROKERS = frozenset({"redis", "rediss", "sentinel", "sqs", "memory"})
+HOW_BROKER = (
+    "write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0, sentinel://HOST:26379/0 or "
+    "sqs:// (docs/brokers.md)"
+)
+
+
+def scheme(broker_url: str) -> str:
+    """Return the scheme: `redis`, `rediss`, `sentinel`, `sqs`, `memory` and so on."""
+    return broker_url.partition("://")[0]
+
+
+def masked(url: str) -> str:
+    """Return the URL without its password, for messages."""
+    return re.sub(r"(?<=://)([^/@]*?):[^/]*(?=@)", r"\1:***", url)
+
+
+def check_url(url: str, schemes: frozenset[str], where: str) -> None:
+    """Raise UsageError for a text that cannot be the URL of a Redis, a Sentinel or SQS."""
+    for part in url.split(";"):
+        why = _why_not(part, schemes)
+        if why:
+            raise UsageError(f"{masked(url)!r} is not a broker's URL: {why}; {HOW_BROKER}",
+                             where=where)  # fmt: skip
+
+
+def _why_not(url: str, schemes: frozenset[str]) -> str:
+    """Return what is wrong with one URL; empty if it is valid."""
+    kind, mark, _rest = url.partition("://")
+    if not mark or kind not in schemes:
+        return f"the scheme {kind!r} is unknown" if mark else "it has no scheme"
+    if kind in ("memory", "sqs", "unix"):
+        return ""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if port == 0 or any(character.isspace() for character in url):
+        return "port 0" if port == 0 else "it has a blank in it"
+    database = parts.path.strip("/")
+    return "" if database.isdecimal() or not database else f"database {database!r} is not a number"
+
+
+def refuse(settings: Settings) -> None:
+    """Raise UsageError for settings that contradict each other; the error names both."""
+    check_url(settings.broker_url, BROKERS, "SIDELIGHT_BROKER_URL")
+    longest = settings.stage_seconds + HARD_LIMIT_AFTER + LONGEST_COUNTDOWN
+    if settings.visibility_seconds <= longest + settings.soft_shutdown_seconds:
+        raise UsageError(
+            f"{settings.visibility_seconds:g} s is not above the longest stage, its countdown and "
+            f"the soft shutdown ({longest + settings.soft_shutdown_seconds:g} s with "
+            "SIDELIGHT_STAGE_SECONDS): the broker would hand a scan that is being read to another",
+            where="SIDELIGHT_VISIBILITY_SECONDS",
+        )
+    if scheme(settings.broker_url) == "sqs" and settings.visibility_seconds > SQS_VISIBILITY:
+        raise UsageError("SQS takes 43200 s at most", where="SIDELIGHT_VISIBILITY_SECONDS")
+    _refuse_budgets(settings)
+    if "sentinel" in map(scheme, (settings.broker_url, settings.budgets_url)) and not (
+        settings.sentinel_master
+    ):
+        raise UsageError(
+            "a broker behind Sentinel needs its master's name", where="SIDELIGHT_SENTINEL_MASTER"
+        )
+    if settings.longest_backoff_seconds < settings.backoff_seconds:
+        raise UsageError(
+            "is below SIDELIGHT_BACKOFF_SECONDS", where="SIDELIGHT_LONGEST_BACKOFF_SECONDS"
+        )
+    if settings.kms_grants and not settings.scanner_account:
+        raise UsageError(
+            "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",
+            where="SIDELIGHT_KMS_GRANTS",
+        )
+
+
+def _refuse_budgets(settings: Settings) -> None:
+    where = "SIDELIGHT_BUDGETS_URL"
+    if settings.budgets_url not in ("", "process") and scheme(settings.budgets_url) not in SHARING:
+        raise UsageError("is not the URL of a Redis, nor `process`", where=where)
+    if settings.budgets_url not in ("", "process"):
+        check_url(settings.budgets_url, SHARING, where)
+    if scheme(settings.broker_url) == "sqs" and not settings.budgets_url:
+        raise UsageError(
+            "SQS keeps no budgets, and workers that share none would exceed AWS's together: name a "
+            "Redis, or `process` where SIDELIGHT_GET_PER_SECOND and the like are a process's part",
+            where=where,
+        )

@@ -1,0 +1,1 @@
+"""The stages of one scan, from its snapshots to their deletion."""

@@ -1,0 +1,54 @@
+"""End a scan, and write the coverage of its instance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sidelight.completeness import COMPLETE_SCAN, assess
+from sidelight.model import Coverage, State
+
+if TYPE_CHECKING:
+    from sidelight.completeness import Assessment
+    from sidelight.fleet.context import Context
+    from sidelight.model import Scan
+
+
+def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
+    """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError."""
+    instance = context.store.fleet.instance(scan.account, scan.instance)
+    covered = Coverage(
+        account=scan.account,
+        region=scan.region,
+        instance=scan.instance,
+        name=instance.name if instance else "",
+        status_code="ACTIVE",
+        reason=COMPLETE_SCAN,
+        scanned_at=context.store.clock(),
+    )
+    reason = scan.failure or failure
+    if to is State.FAILED:
+        # The code of the first error. A scan with stored findings whose snapshots are not deleted
+        # is an internal error.
+        covered = replace(
+            covered,
+            status_code="INACTIVE",
+            reason=scan.failure_code or "INTERNAL_ERROR",
+            detail=reason,
+            scanned_at=None,
+        )
+    else:
+        assessment = _assessment(context, scan)
+        covered = replace(covered, reason=assessment.reason, detail=assessment.detail)
+    if context.store.fleet.is_gone(scan.account, scan.instance):
+        # Terminated while it was read: its findings are closed, and `finish` records why.
+        context.store.findings.close_instances(scan.account, [scan.instance])
+    context.store.fleet.finish(scan, to, covered)
+    if reason:
+        context.store.scans.note(scan.id, str(to), reason)
+
+
+def _assessment(context: Context, scan: Scan) -> Assessment:
+    """Return what a completed scan could not cover: gaps must not look like a clean result."""
+    inventory = context.store.findings.inventory(scan.account, scan.instance)
+    return assess(inventory, context.unmatched(inventory) if context.settings.advisories else ())

@@ -1,0 +1,105 @@
+"""Read a scan's snapshots: the longest stage, and the only one with paid calls."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from sidelight.disk import Attachment
+from sidelight.errors import LeaseLostError, SnapshotNotFoundError
+from sidelight.fleet.dollar_budget import Bill, billed
+from sidelight.fleet.error_recording_source import ErrorRecordingSource
+from sidelight.fleet.stages.final_errors import GiveUpError
+from sidelight.model import Cost, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.fleet.context import Context, OpenSnapshot
+    from sidelight.model import Instance, Scan
+
+
+def read(context: Context, scan: Scan, instance: Instance) -> None:
+    """READING to EVALUATING: store the instance's inventory and the cost of reading it.
+
+    Raises GiveUpError where nothing can be read, else the errors that another attempt may fix.
+    """
+    devices = {volume.id: volume.device for volume in instance.volumes}
+    snapshots = context.store.scans.snapshots(scan.id)
+    if not snapshots:
+        raise SnapshotNotFoundError("has no snapshots", where=scan.id)
+    bill = Bill(context.money(), scan, context.store.costs.add)
+    started, cpu = time.perf_counter(), time.thread_time()
+    opened: list[OpenSnapshot] = []
+    try:
+        with ExitStack() as stack, billed(bill):
+            for snapshot in snapshots:
+                source = context.open_snapshot(scan, snapshot.id)
+                stack.callback(source.close)
+                opened.append(source)
+            attachments = tuple(
+                Attachment(devices.get(snapshot.volume, ""), snapshot.volume)
+                for snapshot in snapshots
+            )
+            recorders = [ErrorRecordingSource(source) for source in opened]
+            inventory = context.inspect(recorders, attachments)
+            _check_paid(context, scan, bill)
+            _check_complete(context, scan, recorders)
+    except BaseException:
+        # The calls were paid for, even if the attempt failed.
+        context.store.costs.add(bill.rest(_cost(scan, opened, started, cpu)))
+        raise
+    if inventory.status is Status.FAILED:
+        problem = next(iter(inventory.problems), None)
+        context.store.costs.add(bill.rest(_cost(scan, opened, started, cpu)))
+        raise GiveUpError(
+            str(problem.what if problem else "nothing could be read"),
+            where=problem.where if problem else scan.instance,
+            code="UNSUPPORTED_OS",
+        )
+    cost = bill.rest(_cost(scan, opened, started, cpu))
+    try:
+        context.store.findings.save_inventory(scan, inventory, cost)
+    except LeaseLostError:
+        # Another worker has read it as well: the calls were paid for twice.
+        context.store.costs.add(cost)
+        raise
+
+
+def _check_paid(context: Context, scan: Scan, bill: Bill) -> None:
+    """Raise where the dollar budget stopped calls; GiveUpError where no day's budget is enough."""
+    if bill.refused is None:
+        return
+    if bill.exceeds_cap():
+        raise GiveUpError(
+            f"reading costs more than the {context.settings.usd_per_day:g} dollars of"
+            " SIDELIGHT_USD_PER_DAY",
+            where=scan.instance,
+        )
+    raise bill.refused
+
+
+def _check_complete(
+    context: Context, scan: Scan, recorders: Sequence[ErrorRecordingSource]
+) -> None:
+    """Raise where blocks are missing that a retry may get; the last attempt accepts the gaps."""
+    if scan.attempts >= context.settings.attempts:
+        return
+    for recorder in recorders:
+        if recorder.error is not None:
+            raise recorder.error
+
+
+def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float) -> Cost:
+    stats = [source.stats() for source in opened]
+    return Cost(
+        scan.id,
+        get_calls=sum(source_stats.get_calls for source_stats in stats),
+        list_calls=sum(source_stats.list_calls for source_stats in stats),
+        blocks=sum(source_stats.distinct_blocks for source_stats in stats),
+        bytes=sum(source_stats.bytes for source_stats in stats),
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.thread_time() - cpu,
+        usd=sum(source_stats.usd for source_stats in stats),
+    )

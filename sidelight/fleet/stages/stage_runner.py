@@ -1,0 +1,258 @@
+"""Hold a scan's lease while a stage runs, and decide what an error of the stage means.
+
+A claim counts as an attempt at once, so that the attempt of a killed worker is counted too. A
+heartbeat renews the lease. When the lease is lost, the stage's own compare-and-set fails as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidelight.aws.ec2 import BUSY
+from sidelight.backoff import delay
+from sidelight.errors import (
+    AccessDeniedError,
+    ClockSkewError,
+    CloudError,
+    LeaseLostError,
+    SidelightError,
+    StoreError,
+    ThrottledError,
+)
+from sidelight.fleet.dollar_budget import MoneySpentError
+from sidelight.fleet.rate_limit.limiter import RateLimitedError
+from sidelight.fleet.stages.final_errors import GiveUpError, code_of
+from sidelight.fleet.stages.late_answers import Wait, judge
+from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse, stage_time
+from sidelight.model import LIVE, State
+from sidelight.store.scans.stages import turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from sidelight.fleet.context import Context
+    from sidelight.model import Scan
+    from sidelight.store import Turn
+
+log = logging.getLogger(__name__)
+
+TIME_LIMIT = "AGENTLESS_INSTANCE_COLLECTION_TIME_LIMIT_EXCEEDED"
+BUSY_ATTEMPT = 4  # the retry delay while waiting for capacity is that after the 4th failure
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The message to publish after a stage: the scan's state and region; `delay` in seconds."""
+
+    state: State
+    region: str
+    priority: int
+    delay: float = 0.0
+
+
+def held(
+    context: Context,
+    scan_id: str,
+    states: Collection[State],
+    stage: Callable[[Context, Scan], None],
+) -> Next | None:
+    """Run a stage on a scan that is in one of these states; return the next message.
+
+    None where there is nothing to do: another worker holds the scan, or it is in another state.
+    An error of the stage is recorded and not raised. Raises SystemExit, after the scan is given
+    back, and StoreError where the store cannot be reached.
+    """
+    lease = context.settings.lease_seconds
+    scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
+    if scan is None:
+        return None
+    with turn(context.store.clock()) as begun:
+        if not _worked(context, scan, stage):
+            return None
+        return upcoming(context, scan, begun)
+
+
+def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]) -> bool:
+    """Run the stage, and handle its errors; False where the lease was lost."""
+    try:
+        with _heartbeat(context, scan), stage_time(context.settings.stage_seconds):
+            _check_attempts(context, scan)
+            stage(context, scan)
+    except LeaseLostError as error:
+        log.warning("scan %s: %s", scan.id, error)
+        return False
+    except SystemExit:
+        # This worker is being stopped. Give the scan back now, not when its lease ends.
+        present = context.store.scans.get(scan.id)
+        if present.lease == scan.lease:
+            with suppress(LeaseLostError):
+                context.store.scans.postpone(present, 0.0)
+        raise
+    except StageTimeError:
+        return failed_if_held(context, scan, _too_slow(context, scan))
+    except Exception as error:
+        if not isinstance(error, SidelightError):
+            log.exception("scan %s in %s", scan.id, scan.state)
+        return failed_if_held(context, scan, error)
+    return True
+
+
+def _too_slow(context: Context, scan: Scan) -> SidelightError:
+    """Return the error for a stage over its time limit; in READING, the scan is given up."""
+    # The stage may have changed the row's state, under the same lease.
+    state = context.store.scans.get(scan.id).state
+    what = f"{state} took more than {context.settings.stage_seconds:g} s (SIDELIGHT_STAGE_SECONDS)"
+    if state is State.READING:
+        return GiveUpError(what, where=scan.instance, code=TIME_LIMIT)
+    return SidelightError(what, where=scan.instance)
+
+
+def upcoming(context: Context, scan: Scan, ended: Turn) -> Next | None:
+    """Return the message to publish after this turn; None where the scan has ended."""
+    to, due = ended.left.get(scan.id, (State.DONE, scan.next_at))
+    if to not in LIVE:
+        return None
+    delay = max(0.0, (due - context.store.clock()).total_seconds())
+    return Next(to, scan.region, scan.priority, delay)
+
+
+def _check_attempts(context: Context, scan: Scan) -> None:
+    if scan.attempts > _most(context, scan):
+        # The workers were killed at every attempt, so none could record an error.
+        raise GiveUpError(scan.last_error or "the workers died at it", where=scan.state)
+
+
+def _most(context: Context, scan: Scan) -> int:
+    settings = context.settings
+    return settings.delete_attempts if scan.state is State.DELETING else settings.attempts
+
+
+def failed_if_held(context: Context, scan: Scan, error: Exception) -> bool:
+    """Call `failed` if we still hold the scan; else do nothing and return False."""
+    # The stage may have changed the row's state, under the same lease.
+    present = context.store.scans.get(scan.id)
+    if present.lease != scan.lease:
+        return False
+    try:
+        failed(context, present, error)
+    except LeaseLostError as lost:
+        log.warning("scan %s: %s", scan.id, lost)
+        return False
+    return True
+
+
+def failed(context: Context, scan: Scan, error: Exception) -> None:
+    """Schedule another attempt, or send the scan towards FAILED."""
+    if _is_set_aside(context, scan, error):
+        return
+    judged = judge(context, scan, error)
+    if isinstance(judged, Wait):
+        if scan.late_since is None:
+            log.warning("scan %s waits: %s", scan.id, judged.why)
+        context.store.scans.postpone(scan, judged.delay, why=judged.why, late=True)
+        return
+    settings, scans, reason = context.settings, context.store.scans, _reason(scan, judged)
+    if scan.state is State.DELETING:
+        _failed_to_delete(context, scan, reason)
+    elif _is_final(judged, scan.state) or scan.attempts >= settings.attempts:
+        scans.fail(scan, reason, code_of(judged))
+    else:
+        scans.postpone(scan, backoff(context, scan.attempts), error=reason)
+
+
+def _is_set_aside(context: Context, scan: Scan, error: Exception) -> bool:
+    """Postpone a scan that waits for rate limit, money or capacity; that is not an attempt."""
+    settings, scans = context.settings, context.store.scans
+    if isinstance(error, RateLimitedError):
+        # No call was made. The jitter spreads the retries of scans that were refused together.
+        delay = max(error.delay, settings.patience_seconds) * (1 + context.jitter())
+        scans.postpone(scan, delay, paced=True)
+        return True
+    if isinstance(error, MoneySpentError):
+        scans.postpone(scan, error.delay, paced=True, why=error.what)
+        context.store.fleet.explain(scan.account, scan.instance, error.what)
+        return True
+    age = (context.store.clock() - scan.entered_at).total_seconds()
+    if not _is_busy(error) or age >= settings.busy_seconds:
+        return False
+    # The status reports this worker's wrong clock; another worker's clock may be right.
+    why = str(error) if isinstance(error, ClockSkewError) else ""
+    scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
+    return True
+
+
+def _reason(scan: Scan, error: Exception) -> str:
+    """Return the failure's text for a stage's error."""
+    if isinstance(error, SidelightError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{scan.state} needs more memory than a process has (SIDELIGHT_MEMORY_MIB)"
+    return f"{type(error).__name__}: {error}"
+
+
+def _failed_to_delete(context: Context, scan: Scan, reason: str) -> None:
+    # A local import: the stages import this module.
+    from sidelight.fleet.stages.finish import end
+
+    if scan.attempts < context.settings.delete_attempts:
+        context.store.scans.postpone(scan, backoff(context, scan.attempts), error=reason)
+        return
+    # The sweep continues: a snapshot of an ended scan is an orphan.
+    end(context, scan, State.FAILED, f"its snapshots are left to the sweep: {reason}")
+
+
+def backoff(context: Context, attempt: int) -> float:
+    """Return seconds to wait after the `attempt`th failure: doubling, capped, half of it jitter."""
+    settings = context.settings
+    return delay(
+        settings.backoff_seconds,
+        attempt - 1,
+        settings.longest_backoff_seconds,
+        fixed=0.5,
+        jitter=context.jitter,
+    )
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the error is transient: the resource is busy, throttled, or a clock is wrong."""
+    if isinstance(error, CloudError):
+        return error.code in BUSY
+    return isinstance(error, ThrottledError | ClockSkewError)
+
+
+def _is_final(error: Exception, state: State) -> bool:
+    if isinstance(error, MemoryError):
+        # A retry of the same bytes would need as much memory.
+        return state is State.READING
+    return isinstance(error, GiveUpError | AccessDeniedError)
+
+
+@contextmanager
+def _heartbeat(context: Context, scan: Scan) -> Iterator[None]:
+    """Renew the lease every third of its length, on a thread: a stage may read for long."""
+    ended = threading.Event()
+    seconds = context.settings.lease_seconds
+
+    def beat() -> None:
+        while not ended.wait(seconds / 3):
+            pulse(seconds)
+            try:
+                if not context.store.scans.renew(scan, seconds):
+                    return
+            except StoreError as error:
+                # The next renewal may succeed; if none does, the lease ends, as it should.
+                log.warning("scan %s: heartbeat: %s", scan.id, error)
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{scan.id[:8]}", daemon=True)
+    thread.start()
+    pulse(seconds)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        end_pulse()

@@ -1,0 +1,107 @@
+"""One table of what all extractors want: a path costs a dictionary look-up, not a call for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.filesystems.protocol import InodeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sidelight.filesystems.protocol import Entry
+    from sidelight.inventory.protocol import Extractor
+
+# Indices into the sequence of extractors.
+Chosen = tuple[int, ...]
+
+# An UNKNOWN kind is an inode that cannot be read: the filesystem has told so.
+_FILES = frozenset((int(InodeKind.REGULAR), int(InodeKind.SYMLINK)))
+
+
+class WantedTable:
+    """The wants of a sequence of extractors, turned round: from a name to who wants it."""
+
+    def __init__(self, extractors: Sequence[Extractor]) -> None:
+        """The order of `extractors` is that of the indices given back."""
+        self._confirm = [extractor.wants.confirm for extractor in extractors]
+        self._names: dict[bytes, Chosen] = {}
+        self._suffixes: dict[bytes, Chosen] = {}
+        self._paths: dict[bytes, dict[bytes, Chosen]] = {}
+        self.directories: dict[bytes, Chosen] = {}
+        # Every directory above a wanted path: a link in its place leads to wanted files.
+        self.above: set[bytes] = set()
+        self.paths: set[bytes] = set()
+        self.executables: Chosen = tuple(
+            index for index, extractor in enumerate(extractors) if extractor.wants.executables
+        )
+        for index, extractor in enumerate(extractors):
+            wants = extractor.wants
+            _add(self._names, wants.names, index)
+            _add(self._suffixes, wants.suffixes, index)
+            for path in wants.paths:
+                self.add_path(path, index)
+            for directory in wants.directories:
+                self.add_directory(directory, index)
+
+    def add_path(self, path: str, index: int) -> None:
+        """Want one more whole path, for `index` (which may lie past the extractors)."""
+        raw = _raw(path)
+        directory, _, name = raw.rpartition(b"/")
+        _add(self._paths.setdefault(directory, {}), (name,), index)
+        self.paths.add(raw)
+        self._note_above(directory)
+
+    def add_directory(self, path: str, index: int) -> None:
+        """Want all files of one more directory."""
+        _add(self.directories, (path,), index)
+        self._note_above(_raw(path))
+
+    def match(
+        self, directory: bytes, entries: Sequence[Entry], found: list[tuple[Entry, Chosen]]
+    ) -> None:
+        """Append the wanted files and links of one directory (its path within its root)."""
+        names, suffixes = self._names, self._suffixes
+        here = self._paths.get(directory)
+        everything = self.directories.get(directory, ())
+        for entry in entries:
+            name = entry[0]
+            chosen = names.get(name, ())
+            dot = name.rfind(b".")
+            if dot >= 0 and (more := suffixes.get(name[dot:])):
+                chosen += more
+            if here is not None and (more := here.get(name)):
+                chosen += more
+            chosen += everything
+            if chosen and entry[2] in _FILES:
+                chosen = self._confirmed(chosen, directory, name)
+                if chosen:
+                    found.append((entry, chosen))
+
+    def _confirmed(self, chosen: Chosen, directory: bytes, name: bytes) -> Chosen:
+        path = ""
+        kept = []
+        for index in dict.fromkeys(chosen):
+            confirm = self._confirm[index] if index < len(self._confirm) else None
+            if confirm is not None:
+                raw = directory + b"/" + name if directory else name
+                path = path or raw.decode("utf-8", "surrogateescape")
+                if not confirm(path):
+                    continue
+            kept.append(index)
+        return tuple(kept)
+
+    def _note_above(self, directory: bytes) -> None:
+        while directory:
+            self.above.add(directory)
+            directory = directory.rpartition(b"/")[0]
+
+
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _add(table: dict[bytes, Chosen], keys: Iterable[str | bytes], index: int) -> None:
+    for key in keys:
+        raw = key if isinstance(key, bytes) else _raw(key)
+        table[raw] = (*table.get(raw, ()), index)

@@ -1,0 +1,83 @@
+"""EC2's resources: instances and volumes, their location, and the cost of reading them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStats:
+    """The cost of reading. `usd` is by the published prices of the EBS direct APIs."""
+
+    get_calls: int = 0
+    list_calls: int = 0
+    distinct_blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An EBS volume as attached. `size_gib` in GiB; `device` is the attachment's name."""
+
+    id: str
+    device: str
+    size_gib: int
+    type: str = "gp3"
+    encrypted: bool = False
+    kms_key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An EC2 instance as discovered."""
+
+    id: str
+    account: str
+    region: str
+    state: str
+    volumes: tuple[Volume, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    root_device_type: str = "ebs"
+    platform: str = ""
+    launched_at: datetime | None = None
+    type: str = ""
+    image_id: str = ""
+    vpc_id: str = ""
+    subnet_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The store's data on a scan, to separate its snapshots from others'.
+
+    `snapshots` are the stored ones: volume ids by snapshot id. `volumes` are all volumes that its
+    snapshots may be of: empty if none was requested yet, None if unknown.
+    """
+
+    scan: str
+    deployment: str
+    account: str
+    region: str
+    instance: str
+    live: bool
+    created_at: datetime
+    finished_at: datetime | None = None
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    volumes: frozenset[str] | None = None
+
+
+class InstanceRef(NamedTuple):
+    """The instance that findings belong to."""
+
+    account: str
+    region: str
+    instance: str

@@ -1,0 +1,203 @@
+"""Scans: their states and snapshots, coverage, costs and events."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sidelight.model.cloud import Instance
+
+
+class State(StrEnum):
+    """A scan's state. The row is authoritative: a queue message only triggers a check of it."""
+
+    NEW = "NEW"
+    SNAPSHOTTING = "SNAPSHOTTING"  # the intent: CreateSnapshots may have happened
+    SNAPSHOTS_PENDING = "SNAPSHOTS_PENDING"
+    READING = "READING"
+    EVALUATING = "EVALUATING"
+    DELETING = "DELETING"  # after success and after failure
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+TERMINAL = frozenset({State.DONE, State.FAILED})
+LIVE = frozenset(State) - TERMINAL
+# The state machine: the states that may follow each state, in addition to a retry of the same.
+# `sidelight.store.scans.transitions` refuses all others. A failed scan passes through DELETING.
+TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.NEW: frozenset({State.SNAPSHOTTING, State.DELETING}),
+        # Back to NEW: AWS refused the only call, so there is no snapshot and no intent.
+        State.SNAPSHOTTING: frozenset({State.SNAPSHOTS_PENDING, State.NEW, State.DELETING}),
+        State.SNAPSHOTS_PENDING: frozenset({State.READING, State.DELETING}),
+        State.READING: frozenset({State.EVALUATING, State.DELETING}),
+        State.EVALUATING: frozenset({State.DELETING}),
+        State.DELETING: frozenset({State.DONE, State.FAILED}),
+        State.DONE: frozenset(),
+        State.FAILED: frozenset(),
+    }
+)
+KEPT = "kept-"  # the prefix of a keeper's leases, and of no worker's
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan of one instance.
+
+    `attempts` counts the claims of the present stage. A `failure` that is not empty means that the
+    scan will end as FAILED. `lease` is the claim's own token, empty if no worker holds the scan.
+    `priority`: a lower number runs sooner.
+    """
+
+    id: str
+    deployment: str
+    account: str
+    region: str
+    instance: str
+    state: State
+    created_at: datetime
+    entered_at: datetime  # its present state
+    next_at: datetime
+    attempts: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+    failure: str = ""
+    failure_code: str = ""
+    last_error: str = ""
+    priority: int = 6
+    finished_at: datetime | None = None
+    late_since: datetime | None = None  # AWS's first answer of "not yet" in this state
+
+    @property
+    def kept(self) -> bool:
+        """Whether a keeper holds the scan across all its stages."""
+        return self.lease.startswith(KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A client that holds a scan across all its stages, so that no worker can claim it in between.
+
+    Each claim's lease begins with `token`, and lasts `seconds` from its keeper's last renewal.
+    """
+
+    token: str
+    seconds: float
+
+    @classmethod
+    def new(cls, seconds: float) -> Keeper:
+        """Return a new keeper with a unique token."""
+        return cls(f"{KEPT}{uuid.uuid4().hex}-", seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of a scan. `receipt` is the evidence of its deletion; `position` is its disk's."""
+
+    id: str
+    scan: str
+    volume: str
+    position: int
+    state: str
+    created_at: datetime
+    deleted_at: datetime | None = None
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether an instance is scanned, and the reason if not, with Inspector's codes."""
+
+    account: str
+    region: str
+    instance: str
+    name: str
+    status_code: str  # ACTIVE or INACTIVE
+    reason: str
+    detail: str = ""
+    scan_mode: str = "EC2_AGENTLESS"
+    updated_at: datetime | None = None
+    scanned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of a scan's attempts. `bytes` as read, `usd` for the EBS direct APIs."""
+
+    scan: str
+    get_calls: int = 0
+    list_calls: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CostSum:
+    """The total cost of several scans. A key not summed by is empty; `day` is 2026-01-31.
+
+    A scan belongs to the day (UTC) of its creation.
+    """
+
+    account: str = ""
+    region: str = ""
+    instance: str = ""
+    day: str = ""
+    scans: int = 0
+    get_calls: int = 0
+    list_calls: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a scan, for people to read."""
+
+    scan: str
+    at: datetime
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An instance as last discovered, and when it was last scanned."""
+
+    instance: Instance
+    seen_at: datetime
+    gone_at: datetime | None = None
+    scanned_at: datetime | None = None
+    tried_at: datetime | None = None
+    live_scan: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """The results of an account-region's sweeps: `orphans` must stay 0.
+
+    An orphan is a snapshot of ours that still exists after its scan has ended. `orphans` counts all
+    that were ever found, `remaining` those that the last sweep could not delete.
+    `foreign_snapshots` carried our tags at the last sweep and are not ours: Sidelight does not
+    change them.
+    """
+
+    account: str
+    region: str
+    swept_at: datetime
+    orphans: int
+    remaining: int
+    foreign_snapshots: int = 0

@@ -1,0 +1,1 @@
+"""The common base of the store's parts: engine, clock, dialect, schema, leases."""

@@ -1,0 +1,127 @@
+"""Connections: SQLite for one machine, PostgreSQL for a fleet, one set of statements for both.
+
+SQLite runs in WAL mode with a busy timeout, so that readers and the single writer do not wait for
+each other. Every writing transaction takes its lock at its beginning: one that began by reading
+could not wait for the lock, it would fail.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from sidelight.errors import StoreError, UsageError
+from sidelight.store.base.clock import ServerClock, now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sidelight.store.base.clock import Clock
+
+BUSY_SECONDS = 30.0
+READ = "sidelight_read"
+
+
+class Database:
+    """An engine with two entry points: `write` and `read`, each one transaction."""
+
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Connects at first use. Raises UsageError for an invalid URL."""
+        try:
+            parsed = make_url(url)
+            if parsed.drivername in ("postgresql", "postgres"):
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self.where = parsed.render_as_string(hide_password=True)
+            self.engine = _engine(parsed, busy_seconds)
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise UsageError(
+                f"not a store's URL ({error}): write sqlite:///FILE or postgresql://USER@HOST/NAME",
+                where=url.rpartition("@")[2],
+            ) from error
+        self._read = self.engine.execution_options(**{READ: True})
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction: committed at the end, or rolled back. Raises StoreError."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(_first_line(error), where=self.where) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a consistent view for reading only. Raises StoreError."""
+        try:
+            with self._read.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(_first_line(error), where=self.where) from error
+
+    @property
+    def clock(self) -> Clock:
+        """The common clock of all users of this database."""
+        return now if self.engine.dialect.name == "sqlite" else ServerClock(self._time)
+
+    def _time(self) -> datetime:
+        with self.read() as connection:
+            server_time: datetime = connection.execute(
+                text("SELECT clock_timestamp()")
+            ).scalar_one()
+        return server_time.astimezone(UTC)
+
+    def missing(self) -> str:
+        """Return why there is no database file to open; empty if there is one, or for a server."""
+        url = self.engine.url
+        if url.get_backend_name() != "sqlite":
+            return ""
+        if not url.database or url.database == ":memory:":
+            return "it would be in memory"
+        if url.database.startswith("file:"):
+            return ""
+        path = Path(url.database)
+        if path.is_dir():
+            return "it is a directory"
+        return "" if path.exists() else "no such file"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: Any, busy_seconds: float) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": busy_seconds})
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A connection that broke with a failed-over server is replaced, not handed out.
+    return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=24)
+
+
+def _open_sqlite(connection: Any, _: object) -> None:
+    # None: the driver does not begin transactions, _begin_sqlite does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit survives a power cut, as the intent before CreateSnapshots must.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READ, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    """Return the first line of the driver's message, without the statement and its values."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

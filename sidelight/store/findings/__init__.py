@@ -1,0 +1,1 @@
+"""Findings: reconciled, suppressed, re-evaluated and announced."""

@@ -1,0 +1,256 @@
+"""Inventories and findings: the packages of a machine, and its vulnerabilities.
+
+An inventory is durable: a new advisory is matched with the stored inventories, without a new
+snapshot (see reevaluation.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, func, select, update
+
+from sidelight.errors import StoreError
+from sidelight.model import (
+    Cost,
+    Finding,
+    FindingChanges,
+    FindingRow,
+    FindingStatus,
+    InstanceRef,
+    Inventory,
+    Scan,
+    Severity,
+    State,
+    Status,
+)
+from sidelight.store.base import documents as codec
+from sidelight.store.base.dialect import parts
+from sidelight.store.base.schema import finding_details, findings, inventories, set_software
+from sidelight.store.findings import outbox, reconcile, vulnerability_details
+from sidelight.store.findings.reconcile import KEPT_OF_RETIRED, InstanceState
+from sidelight.store.findings.suppression_rules import documents, judge_with
+from sidelight.store.inventories import advisory_databases
+from sidelight.store.inventories.inventories import (
+    hold,
+    is_gone,
+    load_inventory,
+    note_evaluated,
+    store_inventory,
+)
+from sidelight.store.inventories.package_sets import load_set
+from sidelight.store.scans.costs import add_cost
+from sidelight.store.scans.transitions import release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from sidelight.store.base.clock import Clock
+    from sidelight.store.base.engine import Database
+    from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
+
+
+class Findings:
+    """Inventories and findings by instance."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def save_inventory(self, scan: Scan, inventory: Inventory, cost: Cost) -> None:
+        """READING to EVALUATING with the inventory and its cost, in one transaction.
+
+        Raises LeaseLostError; then nothing is changed.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            release(connection, scan, now, now, State.EVALUATING)
+            store_inventory(connection, scan, inventory, now)
+            add_cost(connection, cost)
+
+    def inventory(self, account: str, instance: str) -> Inventory:
+        """Return the newest inventory of an instance. Raises StoreError if it has none."""
+        with self._database.read() as connection:
+            return load_inventory(connection, account, instance)
+
+    def evaluate(self, scan: Scan, advisories: AdvisoryMatcher) -> FindingChanges:
+        """EVALUATING to DELETING with the findings opened, kept and closed.
+
+        Packages that are not matched for another machine yet are matched first. Raises
+        LeaseLostError; then the findings are unchanged.
+        """
+        number = self._bring_up_to_date(scan, advisories)
+        now = self._clock()
+        with self._database.write() as connection:
+            release(connection, scan, now, now, State.DELETING)
+            row = hold(connection, scan.account, scan.instance)
+            if row is None:
+                raise StoreError("has no inventory yet", where=scan.instance)
+            if row.retired_at is not None:
+                return FindingChanges()
+            place = InstanceRef(scan.account, scan.region, scan.instance)
+            if is_gone(connection, scan.account, scan.instance):
+                return FindingChanges(closed=retire(connection, place, now))
+            state = InstanceState(
+                place, wanted(connection, row.content), over=over(connection, row)
+            )
+            judge = judge_with(connection, now)
+            changes = reconcile.settle(connection, [state], judge, now, observed=True)
+            note_evaluated(connection, scan.account, scan.instance, number, now)
+            return changes
+
+    def _bring_up_to_date(self, scan: Scan, advisories: AdvisoryMatcher) -> int:
+        """Match the scan's unmatched packages; return the number of the database."""
+        now = self._clock()
+        with self._database.read() as connection:
+            number = advisory_databases.number_of(connection, advisories.sha256)
+            query = select(inventories.c.content).where(
+                inventories.c.account == scan.account, inventories.c.instance == scan.instance
+            )
+            content = connection.execute(query).scalar()
+            stale = vulnerability_details.stale(connection, number, content) if content else []
+        matched = vulnerability_details.match(stale, number, advisories, now)
+        with self._database.read() as connection:
+            if not vulnerability_details.news(connection, matched):
+                return number
+        with self._database.write() as connection:
+            vulnerability_details.write(connection, matched, advisories, now)
+        return number
+
+    def rows(
+        self,
+        *,
+        account: str = "",
+        instance: str = "",
+        status: FindingStatus | None = FindingStatus.ACTIVE,
+    ) -> Iterator[FindingRow]:
+        """Yield findings, the most severe first, of all instances or of one."""
+        query = (
+            select(*_COLUMNS, finding_details.c.document)
+            .join(finding_details, finding_details.c.id == findings.c.detail)
+            .order_by(findings.c.instance, findings.c.id)
+        )
+        if account:
+            query = query.where(findings.c.account == account)
+        if instance:
+            query = query.where(findings.c.instance == instance)
+        if status is not None:
+            query = query.where(findings.c.status == status.value)
+        with self._database.read() as connection:
+            rows = [row_of(row) for row in connection.execute(query).all()]
+        yield from sorted(rows, key=lambda row: -row.finding.severity.rank)
+
+    def severities(self) -> dict[tuple[str, str], dict[Severity, int]]:
+        """Count the active findings by (account, instance) and severity."""
+        severity = finding_details.c.severity
+        query = (
+            select(findings.c.account, findings.c.instance, severity, func.count())
+            .join(finding_details, finding_details.c.id == findings.c.detail)
+            .where(findings.c.status == FindingStatus.ACTIVE.value)
+            .group_by(findings.c.account, findings.c.instance, severity)
+        )
+        counts: dict[tuple[str, str], dict[Severity, int]] = {}
+        with self._database.read() as connection:
+            for account, instance, grade, count in connection.execute(query):
+                counts.setdefault((account, instance), {})[Severity(grade)] = count
+        return counts
+
+    def close_instances(self, account: str, instances: Collection[str]) -> int:
+        """Close all findings of instances that are gone or no longer scanned; return their number.
+
+        Their inventories are not re-evaluated until the next scan.
+        """
+        now = self._clock()
+        count = 0
+        for part in parts(sorted(instances)):
+            query = select(inventories.c.region, inventories.c.instance).where(
+                inventories.c.account == account,
+                inventories.c.instance.in_(part),
+                inventories.c.retired_at.is_(None),
+            )
+            with self._database.read() as connection:
+                instance_refs = [InstanceRef(account, row.region, row.instance)
+                          for row in connection.execute(query)]  # fmt: skip
+            for instance_ref in instance_refs:
+                with self._database.write() as connection:
+                    hold(connection, account, instance_ref.instance)
+                    count += retire(connection, instance_ref, now)
+        return count
+
+
+_COLUMNS = [
+    findings.c[name]
+    for name in (
+        "id", "account", "region", "instance", "status", "first_observed", "last_observed",
+        "updated_at", "closed_at",
+    )
+]  # fmt: skip
+
+
+def row_of(row: Any) -> FindingRow:
+    """Build a FindingRow from a finding's columns and its vulnerability details."""
+    values = {column.name: getattr(row, column.name) for column in _COLUMNS}
+    values["status"] = FindingStatus(row.status)
+    return FindingRow(finding=codec.load(Finding, row.document), **values)
+
+
+def retire(connection: Connection, instance: InstanceRef, now: datetime) -> int:
+    """Close an instance's open findings, and exclude its inventory from re-evaluation."""
+    rows = reconcile.open_rows(connection, instance.account, instance.instance)
+    news = reconcile.close(connection, rows, now, KEPT_OF_RETIRED)
+    connection.execute(
+        update(inventories)
+        .where(
+            inventories.c.account == instance.account, inventories.c.instance == instance.instance
+        )
+        .values(retired_at=now)
+    )
+    outbox.announce(connection, news, now)
+    return len(rows)
+
+
+def wanted(
+    connection: Connection, content: int, keys: Collection[str] | None = None
+) -> dict[str, int]:
+    """Return the vulnerability details of a package set by key; of these keys, or all."""
+    query = (
+        select(finding_details.c.key, finding_details.c.id)
+        .join(set_software, set_software.c.software == finding_details.c.software)
+        .where(set_software.c.content == content, finding_details.c.current)
+        .order_by(finding_details.c.id.desc())
+    )
+    rows = connection.execute(query)
+    return {row.key: row.id for row in rows if keys is None or row.key in keys}
+
+
+def over(connection: Connection, inventory: Row[Any]) -> Callable[[list[Row[Any]]], list[Row[Any]]]:
+    """Return the function that selects the findings to close among those not found again.
+
+    An unreadable package is not a fixed one. On a machine that was read in part, a finding is
+    closed only if its package was read again, from the same file, and is no longer vulnerable.
+    """
+    if inventory.status == Status.COMPLETE.value:
+        return list
+    if inventory.status == Status.FAILED.value:
+        return lambda _rows: []
+
+    def read_again(rows: list[Row[Any]]) -> list[Row[Any]]:
+        if not rows:
+            return []
+        read = {
+            (package.type, package.name, package.path)
+            for package in load_set(connection, inventory.content).packages
+        }
+        details = documents(connection, [row.detail for row in rows])
+        packages = {detail: finding.package for detail, finding in details.items()}
+        return [
+            row
+            for row in rows
+            if (packages[row.detail].type, packages[row.detail].name, packages[row.detail].path)
+            in read
+        ]
+
+    return read_again

@@ -1,0 +1,170 @@
+"""The outbox: changes of findings as events, in the order of their commits.
+
+The transaction of the change also writes the event: an event is never lost, and never without its
+change. Numbers have no gaps. A reader that stores the last number it has processed gets every event
+at least once, also after a failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime  # noqa: TC003 - a NamedTuple's
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from sidelight.model import Finding, FindingEvent, FindingRow, FindingStatus, InstanceRef
+from sidelight.store.base import documents
+from sidelight.store.base.dialect import insert, parts, put_rows, raised, value
+from sidelight.store.base.schema import finding_details, finding_events, findings, sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidelight.store.base.engine import Database
+
+
+class EventKind(StrEnum):
+    """The kind of change. UPDATED: the details changed, or a rule suppressed or unsuppressed it."""
+
+    OPENED = "OPENED"
+    REOPENED = "REOPENED"
+    UPDATED = "UPDATED"
+    CLOSED = "CLOSED"
+
+
+class News(NamedTuple):
+    """A change of a finding, with its new state."""
+
+    kind: EventKind
+    finding: int
+    place: InstanceRef
+    detail: int
+    status: str
+    first_observed: datetime
+    last_observed: datetime
+
+
+def news_of(kind: EventKind, row: Row[Any], status: str) -> News:
+    """Build the change of a finding from its row and its new status."""
+    instance = InstanceRef(row.account, row.region, row.instance)
+    return News(kind, row.id, instance, row.detail, status, row.first_observed, row.last_observed)
+
+
+def announce(connection: Connection, news: Sequence[News], now: datetime) -> None:
+    """Write the events. This must be the last step of a transaction.
+
+    The counter's row is locked from here to the commit, which orders the numbers. The holder of
+    this lock must not wait for anything else.
+    """
+    if not news:
+        return
+    first = raised(connection, "events", len(news)) + 1
+    put_rows(
+        connection,
+        finding_events,
+        [
+            {
+                "sequence": number,
+                "at": now,
+                "kind": change.kind.value,
+                "finding": change.finding,
+                "account": change.place.account,
+                "region": change.place.region,
+                "instance": change.place.instance,
+                "detail": change.detail,
+                "status": change.status,
+                "first_observed": change.first_observed,
+                "last_observed": change.last_observed,
+            }
+            for number, change in enumerate(news, first)
+        ],
+    )
+
+
+def announce_details(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Write an UPDATED event for each open finding of these vulnerability details."""
+    columns = [findings.c[name] for name in (
+        "id", "account", "region", "instance", "detail", "status", "first_observed",
+        "last_observed",
+    )]  # fmt: skip
+    news: list[News] = []
+    for part in parts(ids):
+        query = select(*columns).where(
+            findings.c.detail.in_(part), findings.c.status != FindingStatus.CLOSED.value
+        )
+        news += [news_of(EventKind.UPDATED, row, row.status) for row in connection.execute(query)]
+    announce(connection, news, now)
+
+
+class Outbox:
+    """The events, for readers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self) -> int:
+        """Return the number of the newest event, 0 before the first."""
+        with self._database.read() as connection:
+            return value(connection, "events")
+
+    def position(self, reader: str) -> int:
+        """Return the last event that a reader has processed; for a new reader, the newest event."""
+        name = _reader(reader)
+        with self._database.write() as connection:
+            statement = insert(connection, sequences).on_conflict_do_nothing()
+            connection.execute(statement, {"name": name, "value": value(connection, "events")})
+            return value(connection, name)
+
+    def reached(self, reader: str, sequence: int) -> None:
+        """Store the reader's position. Of two processes with one name, the later position wins."""
+        name = _reader(reader)
+        with self._database.write() as connection:
+            values = {"name": name, "value": sequence}
+            statement = insert(connection, sequences).values(values)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={"value": sequence},
+                    where=sequences.c.value < sequence,
+                )
+            )
+
+    def after(self, sequence: int, limit: int = 1000) -> list[FindingEvent]:
+        """Return the next events in order, with the vulnerability details as they are now."""
+        query = (
+            select(finding_events, finding_details.c.document)
+            .join(finding_details, finding_details.c.id == finding_events.c.detail)
+            .where(finding_events.c.sequence > sequence)
+            .order_by(finding_events.c.sequence)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+
+def _reader(name: str) -> str:
+    """Return the name of a reader's counter, hashed: a reader's name may be too long for one."""
+    return f"read {hashlib.sha256(name.encode()).hexdigest()[:40]}"
+
+
+def _event(row: Row[Any]) -> FindingEvent:
+    closed = row.status == FindingStatus.CLOSED.value
+    return FindingEvent(
+        row.sequence,
+        row.at,
+        row.kind,
+        FindingRow(
+            id=row.finding,
+            account=row.account,
+            region=row.region,
+            instance=row.instance,
+            status=FindingStatus(row.status),
+            first_observed=row.first_observed,
+            last_observed=row.last_observed,
+            finding=documents.load(Finding, row.document),
+            updated_at=row.at,
+            closed_at=row.at if closed else None,
+        ),
+    )

@@ -1,0 +1,315 @@
+"""Re-evaluation: match the stored inventories with a new advisory database, without a snapshot.
+
+First the packages whose advisories changed are matched, each once for the whole fleet. Then the
+findings of instances that have a package with changed vulnerabilities are reconciled. If the
+database covers other ecosystems, all instances are assessed again: a machine may be complete now,
+or covered only in part. The rows themselves hold the progress (`software.stale`,
+`inventories.advisories`). So no list of work can be lost, an interrupted part is still pending,
+and workers that share the work take different rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, exists, func, select, tuple_, update
+
+from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN, assess
+from sidelight.model import (
+    FindingChanges,
+    FindingStatus,
+    InstanceRef,
+    Inventory,
+    Reevaluated,
+    Status,
+)
+from sidelight.store.base import documents
+from sidelight.store.base.dialect import put, raised, value
+from sidelight.store.base.schema import (
+    coverage,
+    finding_details,
+    findings,
+    instances,
+    inventories,
+    set_software,
+    software,
+)
+from sidelight.store.findings import vulnerability_details
+from sidelight.store.findings.findings import over, wanted
+from sidelight.store.findings.reconcile import InstanceState, settle
+from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.inventories import advisory_databases
+from sidelight.store.inventories.package_sets import load_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from sidelight.matching import Unmatched
+    from sidelight.model import OperatingSystem
+    from sidelight.store.base.clock import Clock
+    from sidelight.store.base.engine import Database
+    from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
+
+_AT_ONCE = 500  # instances in one transaction
+
+
+class Reevaluation:
+    """Re-evaluates all findings with a new database, in parts of one transaction each."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def register(self, advisories: AdvisoryMatcher, *, older: bool = True) -> int:
+        """Register this as the database for all findings; return its number.
+
+        0 if it is older than the registered one and `older` does not allow that.
+        """
+        with self._database.write() as connection:
+            return advisory_databases.register(connection, advisories, self._clock(), older=older)
+
+    def notice(self, advisories: AdvisoryMatcher) -> bool:
+        """Register a worker's database unless it is older; return whether it is the newest now.
+
+        A worker that still has an older file must not re-register it.
+        """
+        if not advisories.sha256:
+            return False
+        with self._database.read() as connection:
+            number = advisory_databases.number_of(connection, advisories.sha256)
+            if number and number == advisory_databases.newest(connection):
+                return True
+            if advisory_databases.is_older(connection, advisories, self._clock()):
+                return False
+        return self.register(advisories, older=False) > 0
+
+    def step(self, advisories: AdvisoryMatcher) -> Reevaluated:
+        """Run the next part. Nothing is left if another database is the newest by now.
+
+        `left` stays true while other workers hold the last rows.
+        """
+        now = self._clock()
+        with self._database.read() as connection:
+            number = advisory_databases.newest(connection)
+            if not number or advisory_databases.number_of(connection, advisories.sha256) != number:
+                return Reevaluated(left=False)
+            stale = vulnerability_details.stale(connection, number)
+        if stale:
+            matched = vulnerability_details.match(stale, number, advisories, now)
+            with self._database.write() as connection:
+                vulnerability_details.write(connection, matched, advisories, now)
+            return Reevaluated(left=True, packages=len(stale))
+        with self._database.write() as connection:
+            passed = 0
+            # Checked without and with the lock: one worker does it, and the others do not wait.
+            if value(connection, "passed") < number and raised(connection, "passed", 0) < number:
+                passed = _pass_untouched(connection, number, now)
+                put(connection, "passed", number)
+            held = _pending(connection, number)
+            changes = _settle(connection, held, number, now)
+            _assess(connection, held, number, advisories, now)
+            left = bool(held) or _is_pending(connection, number)
+        return Reevaluated(left, 0, len(held), passed, changes)
+
+    def pending(self) -> int:
+        """Count the inventories that are not evaluated with the newest database yet."""
+        with self._database.read() as connection:
+            query = select(func.count()).where(_open(advisory_databases.newest(connection)))
+            return int(connection.execute(query.select_from(inventories)).scalar() or 0)
+
+    def regions(self, *, pending: bool) -> dict[str, int]:
+        """Count the pending inventories, or all that are evaluated, by region."""
+        with self._database.read() as connection:
+            query = select(inventories.c.region, func.count())
+            query = query.where(inventories.c.retired_at.is_(None))
+            if pending:
+                query = query.where(_open(advisory_databases.newest(connection)))
+            query = query.group_by(inventories.c.region).order_by(inventories.c.region)
+            return {row.region: int(row[1]) for row in connection.execute(query)}
+
+
+def _open(number: int) -> Any:
+    return (inventories.c.advisories != number) & inventories.c.retired_at.is_(None)
+
+
+def _is_pending(connection: Connection, number: int) -> bool:
+    return bool(connection.execute(select(exists().where(_open(number)))).scalar())
+
+
+def _pass_untouched(connection: Connection, number: int, now: datetime) -> int:
+    """Mark instances as done if no package's vulnerabilities changed; return their number."""
+    query = select(inventories.c.advisories).where(_open(number), inventories.c.advisories > 0)
+    count = 0
+    for older in connection.execute(query.distinct()).scalars().all():
+        if not advisory_databases.covers_alike(connection, older, number):
+            continue  # each must be assessed
+        touched = (
+            select(set_software.c.content)
+            .join(software, software.c.id == set_software.c.software)
+            .where(software.c.touched > older)
+        )
+        # A finding kept because its part could not be read again is of no package of the set.
+        outdated = exists().where(
+            findings.c.account == inventories.c.account,
+            findings.c.instance == inventories.c.instance,
+            findings.c.status != FindingStatus.CLOSED.value,
+            findings.c.detail == finding_details.c.id,
+            finding_details.c.current.is_(False),
+        )
+        # A row that a scan holds is skipped: the scan or `_settle` handles it.
+        untouched = (
+            select(inventories.c.account, inventories.c.instance)
+            .where(
+                inventories.c.advisories == older,
+                inventories.c.retired_at.is_(None),
+                inventories.c.content.not_in(touched),
+                (inventories.c.status == Status.COMPLETE.value) | ~outdated,
+            )
+            .with_for_update(skip_locked=True, of=inventories)
+        )
+        key = tuple_(inventories.c.account, inventories.c.instance)
+        statement = update(inventories).where(key.in_(untouched))
+        count += connection.execute(statement.values(advisories=number, evaluated_at=now)).rowcount
+    return count
+
+
+def _pending(connection: Connection, number: int) -> Sequence[Row[Any]]:
+    """Lock the next instances to reconcile; machines of one image follow each other."""
+    columns = [inventories.c[name] for name in (
+        "account", "region", "instance", "content", "status", "advisories",
+    )]  # fmt: skip
+    query = (
+        select(*columns)
+        .where(_open(number))
+        .order_by(inventories.c.content, inventories.c.account, inventories.c.instance)
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(query).all()
+
+
+def _settle(
+    connection: Connection, held: Sequence[Row[Any]], number: int, now: datetime
+) -> FindingChanges:
+    scopes: dict[tuple[int, int], tuple[dict[str, int], frozenset[str] | None]] = {}
+    by_account: dict[str, list[InstanceState]] = {}
+    gone = _gone(connection, held)
+    for row in held:
+        instance = InstanceRef(row.account, row.region, row.instance)
+        if instance in gone:
+            continue  # the next discovery closes its open findings
+        scope = (row.content, row.advisories)
+        if scope not in scopes:
+            scopes[scope] = _scope(connection, *scope)
+        details, keys = scopes[scope]
+        state = InstanceState(instance, details, keys)
+        if keys is None:
+            state.over = over(connection, row)
+        elif row.status != Status.COMPLETE.value:
+            state.keys = keys | _outdated(connection, instance)
+        by_account.setdefault(row.account, []).append(state)
+    judge = judge_with(connection, now)
+    changes = FindingChanges()
+    for states in by_account.values():
+        changes += settle(connection, states, judge, now, observed=False)
+    for account in {row.account for row in held}:
+        connection.execute(
+            update(inventories)
+            .where(
+                inventories.c.account == account,
+                inventories.c.instance.in_([r.instance for r in held if r.account == account]),
+            )
+            .values(advisories=number, evaluated_at=now)
+        )
+    return changes
+
+
+def _assess(
+    connection: Connection,
+    held: Sequence[Row[Any]],
+    number: int,
+    advisories: AdvisoryMatcher,
+    now: datetime,
+) -> None:
+    """Write to coverage whether these are complete, if the database covers other ecosystems.
+
+    Machines of one image have the same packages: the unmatched ones are computed once.
+    """
+    alike = {
+        older: advisory_databases.covers_alike(connection, older, number)
+        for older in {row.advisories for row in held}
+    }
+    unmatched: dict[tuple[int, OperatingSystem], Sequence[Unmatched]] = {}
+    for row in held:
+        if alike[row.advisories]:
+            continue
+        query = select(inventories.c.document).where(
+            inventories.c.account == row.account, inventories.c.instance == row.instance
+        )
+        machine = documents.unpack(Inventory, connection.execute(query).scalar_one())
+        key = row.content, machine.os
+        if key not in unmatched:
+            packages = load_set(connection, row.content).packages
+            unmatched[key] = advisories.unmatched(replace(machine, packages=packages))
+        assessment = assess(machine, unmatched[key])
+        connection.execute(
+            update(coverage)
+            .where(
+                coverage.c.account == row.account,
+                coverage.c.instance == row.instance,
+                coverage.c.status_code == "ACTIVE",
+                coverage.c.reason.in_((COMPLETE_SCAN, PARTIAL_SCAN)),
+            )
+            .values(reason=assessment.reason, detail=assessment.detail, updated_at=now)
+        )
+
+
+def _gone(connection: Connection, held: Sequence[Row[Any]]) -> set[InstanceRef]:
+    """Return the instances among these that the last discovery did not find."""
+    query = select(instances.c.account, instances.c.region, instances.c.instance).where(
+        instances.c.instance.in_([row.instance for row in held]), instances.c.gone_at.is_not(None)
+    )
+    return {InstanceRef(*row) for row in connection.execute(query)}
+
+
+def _scope(
+    connection: Connection, content: int, older: int
+) -> tuple[dict[str, int], frozenset[str] | None]:
+    """Return details by key of these packages now, and the keys to compare: None for all."""
+    if not older:
+        return wanted(connection, content), None
+    owners = (
+        select(set_software.c.software)
+        .join(software, software.c.id == set_software.c.software)
+        .where(set_software.c.content == content, software.c.touched > older)
+    )
+    columns = finding_details.c.key, finding_details.c.id, finding_details.c.current
+    query = select(*columns).where(
+        finding_details.c.software.in_(owners), finding_details.c.touched > older
+    )
+    rows = connection.execute(query.order_by(finding_details.c.id.desc())).all()
+    details = {row.key: row.id for row in rows if row.current}
+    keys = frozenset(row.key for row in rows)
+    if keys - details.keys():
+        # Another package at the same path may have a vulnerability that this one lost.
+        details = wanted(connection, content, keys)
+    return details, keys
+
+
+def _outdated(connection: Connection, instance: InstanceRef) -> frozenset[str]:
+    """Return the keys of an instance's open findings that no advisory supports any more."""
+    query = (
+        select(findings.c.key)
+        .join(finding_details, finding_details.c.id == findings.c.detail)
+        .where(
+            findings.c.account == instance.account,
+            findings.c.instance == instance.instance,
+            findings.c.status != FindingStatus.CLOSED.value,
+            finding_details.c.current.is_(False),
+        )
+    )
+    return frozenset(connection.execute(query).scalars())

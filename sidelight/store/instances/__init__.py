@@ -1,0 +1,1 @@
+"""The fleet's instances, their coverage, and the origins of their snapshots."""

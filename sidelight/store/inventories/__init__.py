@@ -1,0 +1,1 @@
+"""Inventories, package sets, and the advisory databases that they were matched with."""

@@ -1,0 +1,88 @@
+"""Inventories of machines: one row per instance; machines of one image share their packages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from sidelight.errors import StoreError
+from sidelight.model import Inventory
+from sidelight.store.base import documents
+from sidelight.store.base.dialect import insert, once
+from sidelight.store.base.schema import instances, inventories
+from sidelight.store.inventories.package_sets import load_set, store_set
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sidelight.model import Scan
+
+
+def store_inventory(
+    connection: Connection, scan: Scan, inventory: Inventory, now: datetime
+) -> None:
+    """Replace an instance's inventory, which is not evaluated with any database yet."""
+    values = {
+        "account": scan.account,
+        "instance": scan.instance,
+        "region": scan.region,
+        "scan": scan.id,
+        "status": inventory.status.value,
+        "packages": len(inventory.packages),
+        "taken_at": scan.created_at,
+        "evaluated_at": None,
+        "retired_at": None,
+        "content": store_set(connection, inventory, now),
+        "advisories": 0,
+        "document": documents.pack(replace(inventory, packages=())),
+    }
+    connection.execute(_storing(connection), values)
+
+
+@once
+def _storing(connection: Connection) -> Any:
+    adding = insert(connection, inventories)
+    keys = ("account", "instance")
+    changed = {c.name: adding.excluded[c.name] for c in inventories.c if c.name not in keys}
+    return adding.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def load_inventory(connection: Connection, account: str, instance: str) -> Inventory:
+    """Return the newest inventory of an instance. Raises StoreError if it has none."""
+    query = select(inventories.c.document, inventories.c.content).where(
+        inventories.c.account == account, inventories.c.instance == instance
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise StoreError("has no inventory yet", where=instance)
+    inventory = documents.unpack(Inventory, row.document)
+    return replace(inventory, packages=load_set(connection, row.content).packages)
+
+
+def hold(connection: Connection, account: str, instance: str) -> Row[Any] | None:
+    """Lock an instance's inventory, as every change of its findings must do first."""
+    query = select(inventories).where(
+        inventories.c.account == account, inventories.c.instance == instance
+    )
+    return connection.execute(query.with_for_update()).first()
+
+
+def is_gone(connection: Connection, account: str, instance: str) -> bool:
+    """Return whether the last discovery did not find the instance."""
+    query = select(instances.c.gone_at).where(
+        instances.c.account == account, instances.c.instance == instance
+    )
+    return connection.execute(query).scalar() is not None
+
+
+def note_evaluated(
+    connection: Connection, account: str, instance: str, number: int, now: datetime
+) -> None:
+    """Record that the instance is evaluated with the database of this number."""
+    connection.execute(
+        update(inventories)
+        .where(inventories.c.account == account, inventories.c.instance == instance)
+        .values(evaluated_at=now, advisories=number)
+    )

@@ -1,0 +1,171 @@
+"""The packages of inventories, each stored once.
+
+They are stored by set, since machines of one image have the same packages, and individually, for
+matching. `set_software` and `software_names` are the index from an advisory's names to instances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select, update
+
+from sidelight.matching import asked
+from sidelight.model import OperatingSystem, Package
+from sidelight.store.base import documents
+from sidelight.store.base.column_types import storable
+from sidelight.store.base.dialect import insert, parts, value
+from sidelight.store.base.schema import (
+    package_names,
+    package_sets,
+    set_software,
+    software,
+    software_names,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sidelight.model import Inventory
+
+    _Names = frozenset[tuple[str, str]]
+
+# A deletion of packages increments this counter; a transaction that relies on packages locks it.
+PACKAGES = "packages"
+# The age at which the time of use is renewed; a set unused for longer may be deleted.
+USE_IS_NOTED = timedelta(days=1)
+_NO_OS = OperatingSystem()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSet:
+    """The common data of machines of one image."""
+
+    os: OperatingSystem
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """One package, and the operating system that decides which advisories apply to it.
+
+    Without a package it is the operating system itself, for its end of life.
+    """
+
+    os: OperatingSystem
+    package: Package | None
+
+
+def store_set(connection: Connection, inventory: Inventory, now: datetime) -> int:
+    """Store an inventory's packages, unless they are stored already; return the set's id."""
+    document = documents.dump(PackageSet(inventory.os, inventory.packages))
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    query = select(package_sets.c.id, package_sets.c.used_at).where(package_sets.c.digest == digest)
+    known = connection.execute(query).first()
+    if known is not None and (now - known.used_at < USE_IS_NOTED or _used(connection, known, now)):
+        return int(known.id)
+    value(connection, PACKAGES, share=True)
+    statement = insert(connection, package_sets).on_conflict_do_update(
+        index_elements=["digest"], set_={"used_at": now}
+    )
+    values = {"digest": digest, "used_at": now, "document": documents.compress(document)}
+    content = connection.execute(statement.returning(package_sets.c.id), values).scalar_one()
+    ids = store_software(connection, inventory)
+    connection.execute(
+        insert(connection, set_software).on_conflict_do_nothing(),
+        [{"content": content, "software": software_id} for software_id in sorted(ids)],
+    )
+    return int(content)
+
+
+def _used(connection: Connection, known: object, now: datetime) -> bool:
+    """Record the use of a set; False if it was deleted concurrently."""
+    statement = update(package_sets).where(package_sets.c.id == known.id).values(used_at=now)  # type: ignore[attr-defined] # a row
+    return connection.execute(statement).rowcount == 1
+
+
+def load_set(connection: Connection, content: int) -> PackageSet:
+    """Return a set's packages. Raises StoreError for a damaged document."""
+    query = select(package_sets.c.document).where(package_sets.c.id == content)
+    return documents.unpack(PackageSet, connection.execute(query).scalar_one())
+
+
+def store_software(connection: Connection, inventory: Inventory) -> set[int]:
+    """Store each package that advisories may cover, and the system; return their ids."""
+    # Imported late: its package reads and builds feeds, which most commands do not need.
+    from sidelight.advisories import ecosystems
+
+    candidates: dict[str, tuple[str, _Names]] = {}
+    system = replace(inventory.os, pretty_name="")
+    if inventory.os.id:
+        _add(candidates, Software(inventory.os, None), frozenset())
+    for package in inventory.packages:
+        names = asked(package, inventory.os)
+        if names:
+            of_system = package.type in ecosystems.OS_TYPES
+            _add(candidates, Software(system if of_system else _NO_OS, package), names)
+    known = _ids(connection, candidates)
+    new = sorted(candidates.keys() - known.keys())
+    if new:
+        connection.execute(
+            insert(connection, software).on_conflict_do_nothing(),
+            [
+                {
+                    "identity": identity,
+                    "document": candidates[identity][0],
+                    "dated": not candidates[identity][1],
+                    "stale": True,
+                    "matched": 0,
+                    "touched": 0,
+                }
+                for identity in new
+            ],
+        )
+        new_ids = _ids(connection, new)
+        _store_names(connection, [(new_ids[i], candidates[i][1]) for i in new])
+        known |= new_ids
+    return set(known.values())
+
+
+def _add(candidates: dict[str, tuple[str, _Names]], item: Software, names: _Names) -> None:
+    document = documents.dump(item)
+    candidates[hashlib.sha256(document.encode()).hexdigest()] = (document, names)
+
+
+def _ids(connection: Connection, identities: Iterable[str]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for part in parts(list(identities)):
+        query = select(software.c.identity, software.c.id).where(software.c.identity.in_(part))
+        ids.update((row.identity, row.id) for row in connection.execute(query))
+    return ids
+
+
+def _store_names(connection: Connection, owners: Sequence[tuple[int, _Names]]) -> None:
+    """Store the index: the names under which advisories may refer to these packages."""
+    names = sorted({name for _owner, some in owners for name in some})
+    if not names:
+        return
+    connection.execute(
+        insert(connection, package_names).on_conflict_do_nothing(),
+        [{"ecosystem": ecosystem, "name": name} for ecosystem, name in names],
+    )
+    ids: dict[tuple[str, str], int] = {}
+    for ecosystem in sorted({ecosystem for ecosystem, _name in names}):
+        of_one = [storable(name) for other, name in names if other == ecosystem]
+        for part in parts(of_one):
+            query = select(package_names.c.id, package_names.c.name).where(
+                package_names.c.ecosystem == ecosystem, package_names.c.name.in_(part)
+            )
+            ids.update(((ecosystem, row.name), row.id) for row in connection.execute(query))
+    connection.execute(
+        insert(connection, software_names).on_conflict_do_nothing(),
+        [
+            {"software": owner, "name": ids[ecosystem, storable(name)]}
+            for owner, some in owners
+            for ecosystem, name in sorted(some)
+        ],
+    )

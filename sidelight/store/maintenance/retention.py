@@ -1,0 +1,196 @@
+"""Retention: delete expired scans and closed findings, and packages that no machine has.
+
+Each transaction deletes a bounded number of rows, so that the workers can write in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, or_, select
+
+from sidelight.model import State
+from sidelight.store.base.dialect import PART, parts, raised
+from sidelight.store.base.schema import (
+    events,
+    finding_details,
+    finding_events,
+    findings,
+    instances,
+    inventories,
+    package_sets,
+    scans,
+    set_software,
+    snapshots,
+    software,
+    software_names,
+    stage_times,
+)
+from sidelight.store.findings.reconcile import KEPT_CLOSED
+from sidelight.store.inventories.package_sets import PACKAGES
+from sidelight.store.scans.costs import add_up
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Table
+
+    from sidelight.store.base.clock import Clock
+    from sidelight.store.base.engine import Database
+
+AT_ONCE = 1000
+SETS_AT_ONCE = 20  # of some hundreds of packages each
+EVENTS_KEPT = KEPT_CLOSED
+TIMES_KEPT = timedelta(days=30)
+SCANS_KEPT = timedelta(days=30)  # with receipts and events; afterwards only their costs per day
+# Longer than the interval in which a use is recorded (software.USE_IS_NOTED), and far longer than
+# a transaction.
+UNUSED_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """The numbers of deleted rows."""
+
+    findings: int = 0
+    events: int = 0
+    inventories: int = 0
+    package_sets: int = 0
+    packages: int = 0
+    details: int = 0
+    stage_times: int = 0
+    scans: int = 0
+
+
+class Tidying:
+    """Deletes expired rows at each call; safe to run concurrently with everything else."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def run(self) -> Tidied:
+        """Delete all expired rows; return their numbers."""
+        now = self._clock()
+        return Tidied(
+            findings=self._delete(findings, findings.c.id, findings.c.expires_at <= now),
+            events=self._delete(
+                finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
+            ),
+            inventories=self._delete_retired(now - KEPT_CLOSED),
+            details=self._delete(finding_details, finding_details.c.id, _UNUSED_DETAIL),
+            stage_times=self._delete(
+                stage_times, stage_times.c.scan, stage_times.c.ended_at <= now - TIMES_KEPT
+            ),
+            scans=self._delete_scans(now - SCANS_KEPT),
+            **self._delete_sets(now - UNUSED_FOR),
+        )
+
+    def _delete(self, table: Table, key: Any, condition: Any) -> int:
+        count = 0
+        while True:
+            with self._database.write() as connection:
+                ids = connection.execute(select(key).where(condition).limit(AT_ONCE)).scalars()
+                ids_found = list(ids)
+                # Check the condition again: a finding may have been reopened since the select.
+                done = delete(table).where(key.in_(ids_found), condition)
+                count += connection.execute(done).rowcount
+            if len(ids_found) < AT_ONCE:
+                return count
+
+    def _delete_scans(self, before: datetime) -> int:
+        """Delete scans that ended before then, except an instance's last scan and last DONE scan.
+
+        A scan with an undeleted snapshot is kept as well: its row proves that the snapshot is
+        ours.
+        """
+        count = 0
+        while True:
+            with self._database.write() as connection:
+                query = select(scans.c.id).where(scans.c.finished_at <= before, _OUTLIVED, ~_LEFT)
+                candidates = list(connection.execute(query.limit(PART)).scalars())
+                gone = connection.execute(
+                    delete(scans)
+                    .where(scans.c.id.in_(candidates))
+                    .returning(scans.c.id, scans.c.account, scans.c.region, scans.c.created_at)
+                ).all()
+                # If two processes run retention at once, only the one that deleted a scan adds
+                # its costs.
+                ids = [row.id for row in gone]
+                add_up(connection, gone)
+                for table in (snapshots, events):
+                    connection.execute(delete(table).where(table.c.scan.in_(ids)))
+                count += len(gone)
+            if len(candidates) < PART:
+                return count
+
+    def _delete_retired(self, before: datetime) -> int:
+        with self._database.write() as connection:
+            return connection.execute(
+                delete(inventories).where(inventories.c.retired_at <= before)
+            ).rowcount
+
+    def _delete_sets(self, before: datetime) -> dict[str, int]:
+        """Delete package sets without an inventory, and packages that are in no other set.
+
+        A set that is stored at the same time may have the same packages: it waits (see store_set).
+        """
+        sets = packages = 0
+        condition = (package_sets.c.used_at <= before) & ~exists().where(
+            inventories.c.content == package_sets.c.id
+        )
+        while True:
+            with self._database.write() as connection:
+                raised(connection, PACKAGES)
+                query = select(package_sets.c.id).where(condition).limit(SETS_AT_ONCE)
+                candidates = list(connection.execute(query).scalars())
+                done = delete(package_sets).where(package_sets.c.id.in_(candidates), condition)
+                gone = list(connection.execute(done.returning(package_sets.c.id)).scalars())
+                sets += len(gone)
+                packages += _delete_software(connection, gone)
+            if len(candidates) < SETS_AT_ONCE:
+                return {"package_sets": sets, "packages": packages}
+
+
+# A superseded scan: its instance has a later scan, or is gone.
+_LATER = scans.alias("later")
+_OF_IT = (
+    _LATER.c.account == scans.c.account,
+    _LATER.c.instance == scans.c.instance,
+    _LATER.c.created_at > scans.c.created_at,
+)
+_OUTLIVED = or_(
+    exists().where(*_OF_IT, _LATER.c.state == State.DONE.value),
+    exists().where(*_OF_IT) & (scans.c.state != State.DONE.value),
+    exists().where(
+        instances.c.account == scans.c.account,
+        instances.c.instance == scans.c.instance,
+        instances.c.gone_at.is_not(None),
+    ),
+)
+
+_LEFT = exists().where(snapshots.c.scan == scans.c.id, snapshots.c.deleted_at.is_(None))
+
+# Vulnerability details of a deleted package without a finding or an event.
+_UNUSED_DETAIL = (
+    ~exists().where(software.c.id == finding_details.c.software)
+    & ~exists().where(findings.c.detail == finding_details.c.id)
+    & ~exists().where(finding_events.c.detail == finding_details.c.id)
+)
+
+
+def _delete_software(connection: Connection, sets: list[int]) -> int:
+    """Delete the rows of deleted sets, and packages in no other set; return their number."""
+    query = select(set_software.c.software).where(set_software.c.content.in_(sets)).distinct()
+    candidates = list(connection.execute(query).scalars())
+    connection.execute(delete(set_software).where(set_software.c.content.in_(sets)))
+    count = 0
+    for part in parts(candidates):
+        orphan = software.c.id.in_(part) & ~exists().where(set_software.c.software == software.c.id)
+        gone = connection.execute(delete(software).where(orphan).returning(software.c.id))
+        ids = list(gone.scalars())
+        connection.execute(delete(software_names).where(software_names.c.software.in_(ids)))
+        count += len(ids)
+    return count

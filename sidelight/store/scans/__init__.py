@@ -1,0 +1,1 @@
+"""Scans and their stages: claims, transitions, messages, snapshot polls, limits, sweeps."""

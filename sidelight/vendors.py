@@ -1,0 +1,227 @@
+"""Who ships an operating system's package: the distribution, or another vendor.
+
+A distribution's advisories are about its own builds. For a package of another vendor they say
+nothing: its epoch, version and release do not compare with theirs, and its files are covered by
+nobody. The evidence is what the package databases keep (docs/decisions/0012): rpm's Vendor, dpkg's
+Maintainer (or the Vendor, Origin and License fields that only vendors' tools write), apk's and
+pacman's packager, and the marks that known vendors put into their releases.
+
+Without evidence a package counts as the distribution's. Of a system that is not listed here, only
+debs of well-known vendors do not count as its own.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sidelight.model import OperatingSystem
+
+# rpm's Vendor, from its beginning -> the database's name of the distribution that builds so. A
+# machine that was converted has builds of several: each is judged by its own builder's errata.
+_BUILDERS: Final = (
+    (re.compile(r"red ?hat\b"), "Red Hat"),
+    (re.compile(r"centos\b"), "Red Hat"),
+    (re.compile(r"almalinux\b"), "AlmaLinux"),
+    (re.compile(r"rocky"), "Rocky Linux"),
+    (re.compile(r"oracle america\b"), "Oracle Linux"),
+    (re.compile(r"fedora project\b"), "EPEL"),
+)
+_ENTERPRISE: Final = frozenset({"rhel", "centos", "almalinux", "rocky", "ol"})
+_SUSE: Final = re.compile(r"(?:open)?suse\b|novell\b")
+# By os-release's ID, the beginning of the Vendor of its own builds; lower case.
+_OWN: Final = {
+    "amzn": re.compile(r"amazon\b"),
+    "fedora": re.compile(r"fedora project\b"),
+    "opensuse-leap": _SUSE,
+    "opensuse-leap-micro": _SUSE,
+    "opensuse-tumbleweed": _SUSE,
+    "opensuse-microos": _SUSE,
+    "sles": _SUSE,
+    "sles_sap": _SUSE,
+    "sled": _SUSE,
+    "sle_hpc": _SUSE,
+    "sle-micro": _SUSE,
+    "sl-micro": _SUSE,
+    "mariner": re.compile(r"microsoft\b"),
+    "azurelinux": re.compile(r"microsoft\b"),
+    "photon": re.compile(r"vmware\b|broadcom\b"),
+    "openeuler": re.compile(r"(?:https?://)?(?:www\.)?openeuler\b|huawei\b"),
+    "mageia": re.compile(r"mageia\b"),
+}
+# Of a distribution's name, but built by its users.
+_BY_USERS: Final = re.compile(r"copr|\bsig\b|\bcbs\b|obs://|\bhome:|build service|user ")
+
+# The release's tag of a build that Fedora made for its own distribution, and for Red Hat's.
+_FOR_FEDORA: Final = re.compile(r"\.fc[0-9]+(?![a-z0-9])")
+
+_BEFORE_HOST: Final = re.compile(r"^(?:https?://(?:www\.)?|[\w.+-]+@)")
+
+# Marks in an rpm's release, whatever its Vendor says.
+_RPM_MARKS: Final = re.compile(
+    r"[._](?:(?P<Remi>remi)|(?P<NGINX>ngx)|(?P<ELRepo>elrepo)|(?P<CIQ>ciq(?:lts|fips)?)|(?P<TuxCare>tuxcare)"
+    r"|(?P<IUS>ius)|(?P<Percona>percona)|(?P<cPanel>cpanel)|(?P<Atomicorp>art)"
+    r"|(?P<CentOS_SIG>el[0-9]+s))(?![a-z])|(?P<PostgreSQL>pgdg)|(?P<NodeSource>nodesource)|^(?P<Zabbix>release[0-9]+\.)",
+    re.IGNORECASE,
+)
+# Marks in a deb's version.
+_CODENAMES = (
+    "wheezy|jessie|stretch|buster|bullseye|bookworm|trixie|forky|trusty|xenial|bionic|focal|jammy"
+    "|noble|oracular|plucky|questing|resolute"
+)
+_DEB_MARKS: Final = re.compile(
+    r"(?P<PostgreSQL>\.pgdg[0-9+.])|(?P<Sury>sury\.org|\+0~20[0-9]{6}\.)|(?P<PPA>[~+.]ppa[0-9.]*|ppa[0-9]+)"
+    r"|(?P<NodeSource>nodesource)|(?P<MariaDB>[~+]maria)|(?P<Percona>percona)"
+    r"|(?P<Raspberry_Pi>[+~]rp[ti][0-9])"
+    r"|(?P<Docker>~(?:debian|ubuntu)\.[0-9])|(?P<LLVM>~\+\+[0-9]{8})"
+    rf"|(?P<another_vendor>[~.+](?:{_CODENAMES})[0-9]*$)"
+)
+
+VENDOR_LIMIT: Final = 256  # characters of a vendor's name that are looked at
+_ADDRESS: Final = re.compile(r"([^<]*)<([^<>@\s]+)@([^<>\s]+)>")
+_DEBIAN_DOMAIN: Final = re.compile(r"(?:.*\.)?(?:debian\.(?:org|net)|ubuntu\.com|canonical\.com)")
+_DEBIAN_NAME: Final = re.compile(r"\b(?:debian|ubuntu|canonical|kubuntu|xubuntu|lubuntu)\b")
+# Hosts of mailing lists and of free software: teams of volunteers, in Debian's archive.
+_COMMUNITY: Final = re.compile(
+    r"lists\..*|groups\.io|googlegroups\.com|(?:.*\.)?(?:gnu|nongnu|kernel|xiph|freedesktop)\.org"
+    r"|.*\.edu|chiark\.greenend\.org\.uk|users\.(?:sourceforge\.net|noreply\.github\.com)"
+)
+# Providers of personal mail.
+_MAIL: Final = re.compile(
+    r"(?:gmail|googlemail|outlook|hotmail|live|yahoo|ymail|gmx|web|icloud|me|mail|posteo|proton"
+    r"|protonmail|free|riseup|fastmail|zoho|yandex|qq|163|foxmail)\.(?:\w+|co\.\w+)"
+)
+# Words of a team's or a company's name; no person in Debian's archive has one.
+_ORGANISATION: Final = re.compile(
+    r"\b(?:teams?|maintain\w*|develop\w*|packag\w*|group|projects?|communit\w+|labs?|incorporated"
+    r"|inc|corp(?:oration)?|gmbh|ltd|limited|llc|ag|bv|pty|plc|s\.?a\.?s|software|authors"
+    r"|support|foundation|engineering|engineers|systems|technolog\w+|release|builds?|bot|ci"
+    r"|services?|solutions|networks?|security|cloud|linux|company|agent|admins?|operations|ops"
+    r"|devops|infrastructure|platform|org|consortium|enterprise|server|desktop|cli|sdk)\b"
+)
+# Addresses that are no person's.
+_ROLE: Final = re.compile(
+    r"(?:[\w.-]*[-_.+])?(?:support|info|contact|hello|sales|packages?|packaging|packagers?|pkg"
+    r"|devs?|builds?|builders?|releases?|engineering|devops|sre|ops|it|root|no-?reply|repos?|teams?"
+    r"|maintainers?|feedback|security|admin|operations|oss|opensource|infra|help|hostmaster|bot"
+    r"|postmaster|sysadmin|platform|dev-?team)(?:[-_.+][\w.-]*)?"
+)
+# Companies whose own packages name a person.
+_VENDORS: Final = re.compile(
+    r"(?:.*\.)?(?:docker\.(?:com|io)|elastic\.co|nodesource\.com|kohsuke\.org|jenkins\.io"
+    r"|hashicorp\.com|grafana\.com|mongodb\.com|percona\.com|nginx\.(?:com|org)|f5\.com"
+    r"|influxdata\.com|confluent\.io|datadoghq\.com|gitlab\.com|mysql\.com|oss\.oracle\.com"
+    r"|mariadb\.(?:com|org)|microsoft\.com|tailscale\.com|clickhouse\.com|timescale\.com)"
+)
+
+
+@lru_cache(maxsize=1 << 13)  # few are distinct
+def supplier(kind: str, vendor: str, version: str, os: OperatingSystem) -> str:
+    """The vendor of a package that the machine's distribution does not ship, "" for one it does.
+
+    `kind` is the package's type, `vendor` what its database says of who made it, as Package has
+    them. EPEL's packages, and those of another rebuild of Red Hat's distribution, are not another
+    vendor's: they have advisories of their own.
+    """
+    vendor = vendor[:VENDOR_LIMIT]
+    if kind == "rpm":
+        return _of_rpm(vendor, version, os.id)
+    if kind == "deb":
+        return _of_deb(vendor, version, os.id)
+    if kind == "apk":
+        match = _ADDRESS.fullmatch(vendor.strip())
+        return _named(match[1], match[3]) if match and _VENDORS.fullmatch(match[3].lower()) else ""
+    if kind == "alpm" and vendor.strip().lower() == "unknown packager":
+        return "an unknown packager"
+    return ""
+
+
+def builder(vendor: str) -> str:
+    """The database's name of the rpm distribution that a Vendor stands for, else "".
+
+    Of Red Hat's family only, whose packages are found on each other's systems: `EPEL` for Fedora's.
+    """
+    lower = _bare(vendor)
+    if _BY_USERS.search(lower):
+        return ""
+    return next((name for pattern, name in _BUILDERS if pattern.match(lower)), "")
+
+
+def _bare(vendor: str) -> str:
+    """In lower case, a page or an address alone by its host: `https://www.suse.com/`."""
+    return _BEFORE_HOST.sub("", vendor.strip().lower())
+
+
+def _of_rpm(vendor: str, version: str, identity: str) -> str:
+    own = _OWN.get(identity)
+    if own is None and identity not in _ENTERPRISE:
+        return ""
+    mark = _RPM_MARKS.search(version.rpartition("-")[2])
+    if mark is not None:
+        return str(mark.lastgroup).replace("_", " ")
+    lower = _bare(vendor)
+    if not lower:
+        return ""
+    built_by = builder(vendor)
+    if built_by == "EPEL" and identity != "fedora" and _FOR_FEDORA.search(version):
+        return "Fedora"  # EPEL's advisories are not about it
+    has_advisories = built_by and (
+        identity in _ENTERPRISE or (built_by == "EPEL" and identity == "amzn")
+    )
+    is_own = own is not None and own.match(lower) and not _BY_USERS.search(lower)
+    return "" if has_advisories or is_own else _shown(vendor)
+
+
+def _of_deb(vendor: str, version: str, identity: str) -> str:
+    if not vendor.strip():
+        return ""
+    mark = _DEB_MARKS.search(version)
+    match = _ADDRESS.search(vendor)
+    if identity not in {"debian", "ubuntu"}:
+        return _on_another_system(mark, match)
+    if mark is not None:
+        name = str(mark.lastgroup).replace("_", " ")
+        return name if name != "another vendor" or match is None else _named(match[1], match[3])
+    if _DEBIAN_NAME.search(vendor.lower()):
+        return ""
+    if match is None:
+        # A bare name is what only vendors' tools write, a bare address is a vendor's too.
+        return _shown(vendor)
+    name, local, domain = match[1].strip(), match[2].lower(), match[3].lower()
+    is_own = _DEBIAN_DOMAIN.fullmatch(domain) or (
+        not _VENDORS.fullmatch(domain)
+        and (_COMMUNITY.fullmatch(domain) or _is_a_person(name, local, domain))
+    )
+    return "" if is_own else _named(name, domain)
+
+
+def _on_another_system(mark: re.Match[str] | None, match: re.Match[str] | None) -> str:
+    """A well-known vendor of a deb on a system whose own maintainers are not listed here."""
+    if match is not None and _VENDORS.fullmatch(match[3].lower()):
+        return _named(match[1], match[3])
+    name = str(mark.lastgroup) if mark is not None else ""
+    return "" if name in {"another_vendor", "Raspberry_Pi"} else name
+
+
+def _is_a_person(name: str, local: str, domain: str) -> bool:
+    """Whether a maintainer is a person, as that of each twelfth package of Debian is."""
+    if _ORGANISATION.search(name.lower()):
+        return False
+    if _MAIL.fullmatch(domain):
+        return True
+    if _ROLE.fullmatch(local):
+        return False
+    words = re.findall(r"[^\W\d_][\w'.-]*", name)
+    # A single name is a person's where the address has it too: no `Docker <support@…>`.
+    return len(words) > 1 or (bool(words) and words[0].lower().replace(" ", "") in local)
+
+
+def _named(name: str, domain: str) -> str:
+    return _shown(name) or domain
+
+
+def _shown(vendor: str) -> str:
+    """A vendor's name, without its address or page."""
+    return re.sub(r"\s*[<(].*", "", vendor.strip(), flags=re.DOTALL).strip(" \"'")[:80] or "another"

@@ -1,0 +1,40 @@
+"""Of several rpm stores of one system, the one that rpm uses counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidelight.inventory.os.rpm_stores import choose
+from sidelight.model import Package, Problem
+
+OLD, NDB, SQLITE = (f"/var/lib/rpm/{name}" for name in ("Packages", "Packages.db", "rpmdb.sqlite"))
+MOVED = "/usr/lib/sysimage/rpm/rpmdb.sqlite"
+
+
+def _rpm(path: str, version: str = "1-1") -> Package:
+    return Package("rpm", "bash", version, path, "")
+
+
+def test_a_store_that_lists_nothing_hides_no_other() -> None:
+    assert choose([_rpm(NDB)], [], "sles") == ([_rpm(NDB)], [])
+
+
+@pytest.mark.parametrize(("older", "newer"), [(OLD, NDB), (OLD, SQLITE), (NDB, SQLITE)])
+def test_the_newest_format_counts_and_a_difference_is_a_problem(older: str, newer: str) -> None:
+    assert choose([_rpm(older), _rpm(newer)], [], "rhel") == ([_rpm(newer)], [])
+    kept, told = choose([_rpm(older), _rpm(newer, "2-1")], [], "rhel")
+    assert kept == [_rpm(newer, "2-1")]
+    assert [item.where for item in told] == [older]
+
+
+@pytest.mark.parametrize(("identity", "path"), [("rhel", SQLITE), ("fedora", MOVED), ("", MOVED)])
+def test_the_directory_is_the_one_that_the_systems_rpm_has(identity: str, path: str) -> None:
+    kept, told = choose([_rpm(SQLITE), _rpm(MOVED)], [], identity)
+    assert ([item.path for item in kept], told) == ([path], [])
+
+
+def test_a_damaged_store_counts_only_where_rpm_would_read_it() -> None:
+    left, used = Problem(OLD, "damaged"), Problem(SQLITE, "damaged")
+    other = Problem("/etc/os-release", "unreadable")
+    assert choose([_rpm(SQLITE)], [left, other], "rhel")[1] == [other]
+    assert choose([_rpm(OLD)], [used, other], "rhel")[1] == [used, other]

@@ -1,0 +1,531 @@
+"""AWS's limits and lags in the local cloud, by real clients; time is moved by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from sidelight.localcloud.conditions import (
+    KIND,
+    PENDING,
+    QUICK_STRICT,
+    STRICT,
+    Conditions,
+    EbsAnswer,
+    Lag,
+)
+from sidelight.localcloud.refusals import TEXTS
+from tests.localcloud.conftest import ACCOUNT, code_of, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sidelight.localcloud.server import LocalCloud
+    from tests.localcloud.conftest import Clients
+
+pytestmark = pytest.mark.services
+
+SCAN = {"ResourceType": "snapshot", "Tags": [{"Key": "InspectorScan", "Value": "scan-1"}]}
+OTHER = "999999999999"
+
+
+def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
+    """Code, message and HTTP status of a refusal."""
+    with pytest.raises(ClientError) as error:
+        call()
+    answer = error.value.response
+    status = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return answer["Error"]["Code"], answer["Error"]["Message"], status
+
+
+def test_the_strict_profile_has_every_lag_and_limit_that_the_kind_one_lacks() -> None:
+    for name in (
+        "snapshot_seconds", "snapshot_interval", "snapshot_limit", "describe_lag", "ebs_lag",
+        "tag_lag", "share_lag", "grant_lag", "iam_lag", "throttle_rate", "rates", "empty_pages",
+        "recycle_days", "lists_deleted", "shares_completed_only", "strict_roles", "opt_in_regions",
+        "checks_time", "hides_aws_tags", "ended_seconds",
+    ):  # fmt: skip
+        assert getattr(STRICT, name), name
+        assert not getattr(KIND, name), name
+
+
+def test_a_scaled_profile_has_shorter_seconds_and_the_same_limits() -> None:
+    assert QUICK_STRICT.snapshot_seconds == pytest.approx(1.0)
+    assert QUICK_STRICT.ebs_lag.most == pytest.approx(1.0)
+    assert QUICK_STRICT.ended_seconds == pytest.approx(60.0)
+    assert QUICK_STRICT.snapshot_limit == 100
+    assert QUICK_STRICT.throttle_rate == STRICT.throttle_rate
+
+
+def test_a_lag_is_the_same_for_the_same_seed_and_differs_between_connections() -> None:
+    lag = Lag(60.0)
+    drawn = [lag.drawn(1, "ebs", 7, connection) for connection in range(20)]
+    assert drawn == [lag.drawn(1, "ebs", 7, connection) for connection in range(20)]
+    assert len(set(drawn)) == 20
+    assert all(0 <= seconds <= 60 for seconds in drawn)
+    assert Lag(values=(3.0, 4.0)).drawn("x") in (3.0, 4.0)
+
+
+def test_the_hundred_and_first_pending_snapshot_is_refused_in_the_words_of_aws(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(snapshot_seconds=600, snapshot_limit=100))
+    ec2 = clients(cloud)("ec2")
+    for number in range(25):
+        made = cloud.add_instance(f"m{number}", [image] * 4, immutable=True)
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+    one_more = cloud.add_instance("one-more", [image], immutable=True)
+    code, message, _ = refused(lambda: take(ec2, cloud, one_more))
+    assert code == "PendingSnapshotLimitExceeded"
+    assert message == "Maximum allowed active snapshot limit exceeded."
+    far = clients(cloud)("ec2", region="eu-west-1")
+    there = cloud.add_instance("far", [image], immutable=True, region="eu-west-1")
+    take(far, cloud, there)  # another Region has its own hundred
+    cloud.clock.advance(601)
+    take(ec2, cloud, one_more)
+
+
+def test_a_deleted_pending_snapshot_counts_for_account_and_volume_until_it_would_be_done(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(
+        conditions=Conditions(snapshot_seconds=600, snapshot_limit=1, lists_deleted=True)
+    )
+    ec2 = clients(cloud)("ec2")
+    made = cloud.add_instance("web", [image], immutable=True)
+    snapshot = take(ec2, cloud, made)
+    for _ in range(2):
+        ec2.delete_snapshot(SnapshotId=snapshot)
+    assert refused(lambda: take(ec2, cloud, made))[0] == "PendingSnapshotLimitExceeded"
+    (still,) = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
+    assert still["State"] == "pending"
+    assert cloud.snapshots() == []
+    cloud.clock.advance(601)
+    assert refused(lambda: ec2.describe_snapshots(SnapshotIds=[snapshot])) == (
+        "InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist.", 400,
+    )  # fmt: skip
+    take(ec2, cloud, made)
+
+
+def test_each_connection_learns_of_a_completed_snapshot_in_its_own_time(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(ebs_lag=Lag(60.0)), seed=3)
+    snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
+    readers = [clients(cloud)("ebs") for _ in range(8)]
+    refusals: set[tuple[str, str]] = set()
+
+    def sees(reader: Any) -> bool:
+        try:
+            reader.list_snapshot_blocks(SnapshotId=snapshot)
+        except ClientError as error:
+            answer: Any = error.response
+            refusals.add((answer["Error"]["Code"], answer["Reason"]))
+            return False
+        return True
+
+    seen = []
+    for _ in range(7):
+        seen.append([sees(reader) for reader in readers])
+        cloud.clock.advance(10)
+    counts = [sum(row) for row in seen]
+    assert counts == sorted(counts)  # a connection that sees it goes on seeing it
+    assert any(0 < count < 8 for count in counts)  # one succeeds while another does not
+    assert counts[-1] == 8
+    assert refusals == {("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND")}
+
+
+def test_the_condition_on_a_tag_denies_until_the_tag_has_arrived(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(tag_lag=Lag(values=(30.0,))))
+    ec2, ebs = clients(cloud)("ec2"), clients(cloud)("ebs")
+    made = cloud.add_instance("web", [image])
+    (tagged,) = ec2.create_snapshots(
+        InstanceSpecification={"InstanceId": made}, TagSpecifications=[SCAN]
+    )["Snapshots"]
+    code, message, status = refused(
+        lambda: ebs.list_snapshot_blocks(SnapshotId=tagged["SnapshotId"])
+    )
+    assert (code, status) == ("AccessDeniedException", 403)
+    assert message.endswith(f"on resource: arn:aws:ec2:us-east-1::snapshot/{tagged['SnapshotId']}")
+    cloud.clock.advance(31)
+    assert ebs.list_snapshot_blocks(SnapshotId=tagged["SnapshotId"])["Blocks"]
+
+
+def test_a_new_snapshot_is_unknown_to_every_call_of_ec2_for_a_moment(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(describe_lag=Lag(values=(5.0,))))
+    ec2 = clients(cloud)("ec2")
+    made = cloud.add_instance("web", [image])
+    code, message, _ = refused(
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+    )
+    assert code == "InvalidInstanceID.NotFound"
+    cloud.clock.advance(6)
+    snapshot = take(ec2, cloud, made)
+    share = {"Add": [{"UserId": OTHER}]}
+    for call in (
+        lambda: ec2.describe_snapshots(SnapshotIds=[snapshot]),
+        lambda: ec2.delete_snapshot(SnapshotId=snapshot),
+        lambda: ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share),
+    ):
+        code, message, _ = refused(call)
+        assert code == "InvalidSnapshot.NotFound"
+        assert message == f"The snapshot '{snapshot}' does not exist."
+    mine = [{"Name": "volume-id", "Values": list(cloud.volumes(made).values())}]
+    assert ec2.describe_snapshots(Filters=mine)["Snapshots"] == []
+    cloud.clock.advance(6)
+    assert len(ec2.describe_snapshots(Filters=mine)["Snapshots"]) == 1
+    ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+def test_a_share_arrives_late_as_absent_or_as_denied(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(share_lag=Lag(values=(60.0,))))
+    ec2, other = clients(cloud)("ec2"), clients(cloud)("ebs", account=OTHER)
+    codes = set()
+    for number in range(8):
+        snapshot = take(ec2, cloud, cloud.add_instance(f"m{number}", [image], immutable=True))
+        ec2.modify_snapshot_attribute(
+            SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
+        )
+        codes.add(refused(lambda: other.list_snapshot_blocks(SnapshotId=snapshot))[0])  # noqa: B023
+    assert codes == {"ResourceNotFoundException", "AccessDeniedException"}
+    cloud.clock.advance(61)
+    assert other.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
+
+
+def test_a_pending_snapshot_cannot_be_shared_yet(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(snapshot_seconds=60, shares_completed_only=True))
+    ec2 = clients(cloud)("ec2")
+    snapshot = take(ec2, cloud, cloud.add_instance("web", [image]))
+    share = {"Add": [{"UserId": OTHER}]}
+    code, message, _ = refused(
+        lambda: ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share)
+    )
+    assert (code, message) == ("IncorrectState", f"Snapshot '{snapshot}' is not 'completed'.")
+    cloud.clock.advance(61)
+    ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share)
+
+
+def test_a_grant_counts_only_when_it_has_arrived(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(grant_lag=Lag(values=(120.0,))))
+    ec2, kms = clients(cloud)("ec2"), clients(cloud)("kms")
+    other = clients(cloud)("ebs", account=OTHER)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    made = cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
+    snapshot = take(ec2, cloud, made)
+    ec2.modify_snapshot_attribute(
+        SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
+    )
+    principal = f"arn:aws:iam::{OTHER}:root"
+    kms.create_grant(KeyId=key, GranteePrincipal=principal, Operations=["Decrypt"])
+    block = other.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"][0]
+    assert (
+        refused(lambda: other.get_snapshot_block(SnapshotId=snapshot, **block))[0]
+        == "AccessDeniedException"
+    )
+    cloud.clock.advance(121)
+    assert other.get_snapshot_block(SnapshotId=snapshot, **block)["DataLength"]
+
+
+def test_a_new_role_cannot_be_assumed_for_a_moment(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(strict_roles=True, iam_lag=Lag(values=(15.0,))))
+    policy = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",'
+        f' "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
+    )
+    clients(cloud)("iam", account=OTHER).create_role(
+        RoleName="reader", AssumeRolePolicyDocument=policy
+    )
+    sts, arn = clients(cloud)("sts"), f"arn:aws:iam::{OTHER}:role/reader"
+
+    def assume() -> Any:
+        return sts.assume_role(RoleArn=arn, RoleSessionName="me")
+
+    assert refused(assume)[0] == "AccessDenied"
+    cloud.clock.advance(16)
+    assert assume()["Credentials"]
+
+
+def test_sts_knows_nobody_in_a_region_that_is_not_enabled(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(opt_in_regions=True))
+    sts = clients(cloud)("sts", region="me-south-1")
+    arn = f"arn:aws:iam::{OTHER}:role/reader"
+    code, message, status = refused(lambda: sts.assume_role(RoleArn=arn, RoleSessionName="me"))
+    assert (code, status) == ("RegionDisabledException", 403)
+    assert message.startswith(f"STS is not activated in this region for account:{OTHER}.")
+    assert refused(sts.get_caller_identity)[0] == "InvalidClientTokenId"
+    assert clients(cloud)("sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_an_opt_in_region_refuses_who_has_not_enabled_it_and_tokens_of_version_1(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    conditions = Conditions(opt_in_regions=True, opted_in=frozenset({"me-south-1"}))
+    cloud = make_cloud(conditions=conditions)
+    code, message, status = refused(clients(cloud)("ec2", region="me-central-1").describe_instances)
+    assert (code, status) == ("AuthFailure", 401)
+    assert message == "AWS was not able to validate the provided access credentials"
+    ebs = clients(cloud)("ebs", region="me-central-1")
+    code, _, _ = refused(lambda: ebs.list_snapshot_blocks(SnapshotId="snap-0123456789abcdef0"))
+    assert code == "UnrecognizedClientException"
+    here = clients(cloud)("ec2")
+    regions = here.describe_regions(RegionNames=["me-south-1", "me-central-1"], AllRegions=True)
+    assert {one["RegionName"]: one["OptInStatus"] for one in regions["Regions"]} == {
+        "me-south-1": "opted-in", "me-central-1": "not-opted-in",
+    }  # fmt: skip
+
+    def with_token(token: str) -> Any:
+        return boto3.client(
+            "ec2", region_name="me-south-1", endpoint_url=cloud.endpoint,
+            aws_access_key_id=ACCOUNT, aws_secret_access_key="local", aws_session_token=token,  # noqa: S106
+        )  # fmt: skip
+
+    sts = clients(cloud)("sts", region="me-south-1")
+    role = sts.assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/reader", RoleSessionName="me")
+    with_token(role["Credentials"]["SessionToken"]).describe_instances()
+    clients(cloud)("ec2", region="me-south-1").describe_instances()  # a user's key has no token
+    assert refused(with_token("FwoGZXIvYXdzEA").describe_instances)[0] == "AuthFailure"
+
+
+def test_a_signature_of_a_wrong_clock_is_refused_in_each_services_words(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(checks_time=True))
+    sts, ec2, kms = (clients(cloud)(name) for name in ("sts", "ec2", "kms"))
+    cloud.set_clocks_apart(600)
+    code, message, _ = refused(sts.get_caller_identity)
+    assert (code, message[:19]) == ("SignatureDoesNotMatch", "Signature expired: ")
+    assert refused(kms.list_keys)[0] == "InvalidSignatureException"
+    ec2.describe_instances()  # it takes a quarter of an hour
+    cloud.set_clocks_apart(1000)
+    assert refused(ec2.describe_instances)[:2] == ("RequestExpired", "Request has expired.")
+    cloud.set_clocks_apart(-600)
+    assert refused(sts.get_caller_identity)[1].startswith("Signature not yet current: ")
+    cloud.set_clocks_apart(0)
+    sts.get_caller_identity()
+
+
+def test_a_key_of_aws_shows_its_tags_to_nobody_unless_it_is_that_of_ebs(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(hides_aws_tags=True))
+    kms = clients(cloud)("kms")
+
+    def tags_of(alias: str) -> Any:
+        key = kms.describe_key(KeyId=alias)["KeyMetadata"]
+        assert key["KeyManager"] == "AWS"
+        return kms.list_resource_tags(KeyId=key["KeyId"])
+
+    assert tags_of("alias/aws/ebs")["Tags"] == []
+    assert refused(lambda: tags_of("alias/aws/acm"))[0] == "AccessDeniedException"
+
+
+def test_a_terminated_instance_is_listed_for_an_hour(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(ended_seconds=3600))
+    ec2 = clients(cloud)("ec2")
+    web = cloud.add_instance("web", [image])
+
+    def snapshot() -> Any:
+        return ec2.create_snapshots(InstanceSpecification={"InstanceId": web})
+
+    ec2.terminate_instances(InstanceIds=[web])
+    assert len(ec2.describe_instances()["Reservations"][0]["Instances"]) == 1
+    assert refused(snapshot)[0] == "IncorrectState"
+    cloud.clock.advance(3601)
+    assert refused(snapshot)[0] == "InvalidInstanceID.NotFound"
+    left = ec2.describe_instances()["Reservations"]
+    assert [one for each in left for one in each.get("Instances", [])] == []
+
+
+def test_a_locked_snapshot_is_deleted_by_nobody_until_the_lock_ends(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(snapshot_seconds=60))
+    ec2 = clients(cloud)("ec2")
+    snapshot = take(ec2, cloud, cloud.add_instance("web", [image]))
+    locked = ec2.lock_snapshot(SnapshotId=snapshot, LockMode="governance", LockDuration=2)
+    assert locked["LockState"] == "governance"
+    assert refused(lambda: ec2.delete_snapshot(SnapshotId=snapshot))[0] == "OperationNotPermitted"
+    assert cloud.snapshots() == [snapshot]
+    cloud.clock.advance(2 * 86400 + 1)
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    assert cloud.snapshots() == []
+
+
+def test_the_recycle_bin_keeps_what_describe_no_longer_shows(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    cloud = make_cloud(conditions=Conditions(recycle_days=7))
+    ec2, rbin = clients(cloud)("ec2"), clients(cloud)("rbin")
+    (rule,) = rbin.list_rules(ResourceType="EBS_SNAPSHOT")["Rules"]
+    assert rule["RetentionPeriod"] == {"RetentionPeriodValue": 7, "RetentionPeriodUnit": "DAYS"}
+    assert rbin.list_rules(ResourceType="EC2_IMAGE")["Rules"] == []
+    assert rbin.get_rule(Identifier=rule["Identifier"])["Status"] == "available"
+    snapshot = take(ec2, cloud, cloud.add_instance("web", [image]))
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    assert ec2.describe_snapshots()["Snapshots"] == []
+    (kept,) = ec2.list_snapshots_in_recycle_bin()["Snapshots"]
+    assert kept["SnapshotId"] == snapshot
+    assert (kept["RecycleBinExitTime"] - kept["RecycleBinEnterTime"]).days == 7
+    cloud.clock.advance(8 * 86400)
+    assert ec2.list_snapshots_in_recycle_bin()["Snapshots"] == []
+
+
+def test_an_account_without_a_rule_keeps_nothing(
+    cloud: LocalCloud, clients: Callable[[LocalCloud], Clients]
+) -> None:
+    assert clients(cloud)("rbin").list_rules(ResourceType="EBS_SNAPSHOT")["Rules"] == []
+
+
+def test_throttles_come_in_every_kind_with_and_without_a_reason(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(throttle_rate=0.5), seed=1)
+    ebs = clients(cloud)("ebs")
+    seen = set()
+    for _ in range(60):
+        with pytest.raises(ClientError) as error:
+            ebs.list_snapshot_blocks(SnapshotId="snap-0123456789abcdef0")
+        seen.add(code_of(error))
+    assert seen >= {
+        ("RequestThrottledException", "RESOURCE_LEVEL_THROTTLE"),
+        ("RequestThrottledException", "ACCOUNT_THROTTLED"),
+        ("ThrottlingException", ""),
+        ("ServiceQuotaExceededException", "DEPENDENCY_SERVICE_QUOTA_EXCEEDED"),
+        ("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND"),
+    }
+    ec2 = clients(cloud)("ec2")
+    codes = set()
+    for _ in range(60):
+        try:
+            ec2.describe_regions()
+        except ClientError as error:
+            codes.add(
+                (
+                    error.response["Error"]["Code"],
+                    error.response["ResponseMetadata"]["HTTPStatusCode"],
+                )
+            )
+    assert codes == {("RequestLimitExceeded", 503), ("EC2ThrottledException", 503)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "burst"),
+    [({}, 50), ({"MaxResults": 1000}, 100), ({"InstanceIds": ["i-0123456789abcdef0"]}, 100)],
+)
+def test_a_describe_without_filter_and_page_has_half_the_bucket(
+    make_cloud: Callable[..., LocalCloud],
+    clients: Callable[[LocalCloud], Clients],
+    asked: dict[str, Any],
+    burst: int,
+) -> None:
+    cloud = make_cloud(conditions=Conditions(rates=True))
+    cloud.clock.now = lambda: 1000.0  # type: ignore[method-assign] # time does not go on
+    ec2 = clients(cloud)("ec2")
+    codes = []
+    for _ in range(burst + 1):
+        try:
+            ec2.describe_instances(**asked)
+            codes.append("")
+        except ClientError as error:
+            codes.append(error.response["Error"]["Code"])
+    assert codes.count("RequestLimitExceeded") == 1
+    assert codes[-1] == "RequestLimitExceeded"
+
+
+def test_a_bucket_refills_with_the_clouds_clock(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
+) -> None:
+    cloud = make_cloud(conditions=Conditions(rates=True))
+    now = [1000.0]
+    cloud.clock.now = lambda: now[0]  # type: ignore[method-assign] # time goes on by hand
+    ec2 = clients(cloud)("ec2")
+
+    def deleted() -> str:
+        return refused(lambda: ec2.delete_snapshot(SnapshotId="snap-0123456789abcdef0"))[0]
+
+    assert [deleted() for _ in range(101)] == [
+        *["InvalidSnapshot.NotFound"] * 100, "RequestLimitExceeded",
+    ]  # fmt: skip
+    now[0] += 1
+    assert [deleted() for _ in range(6)].count("InvalidSnapshot.NotFound") == 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ebs_direct_answers_for_a_pending_snapshot_by_one_of_the_guesses(
+    make_cloud: Callable[..., LocalCloud],
+    clients: Callable[[LocalCloud], Clients],
+    image: Path,
+    seed: int,
+) -> None:
+    cloud = make_cloud(
+        conditions=Conditions(snapshot_seconds=60, pending_answers=PENDING), seed=seed
+    )
+    snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
+    with pytest.raises(ClientError) as error:
+        clients(cloud)("ebs").list_snapshot_blocks(SnapshotId=snapshot)
+    assert code_of(error) in {(answer.code, answer.reason) for answer in PENDING}
+
+
+def test_recorded_pending_answers_follow_each_other_in_time() -> None:
+    first = EbsAnswer("A", "a", since=0.0)
+    second = EbsAnswer("B", "b", since=12.0)
+    recorded = Conditions(pending_answers=(first, second))
+    assert [recorded.pending_answer(age, 1).code for age in (0.5, 11.9, 12.0, 99.0)] == [
+        "A", "A", "B", "B",
+    ]  # fmt: skip
+
+
+def test_an_instance_without_ebs_volumes_is_refused_in_the_words_of_aws(
+    cloud: LocalCloud, clients: Callable[[LocalCloud], Clients]
+) -> None:
+    made = cloud.add_instance("bare", [])
+    ec2 = clients(cloud)("ec2")
+    code, message, _ = refused(
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+    )
+    assert code == "InvalidParameterValue"
+    assert message == f"There are no attached EBS-backed volumes on the instance id ({made})."
+
+
+def test_fewer_than_a_hundred_results_asked_for_are_a_hundred(
+    cloud: LocalCloud, clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    from tests.localcloud.test_ebs_direct import raw_get
+
+    snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
+    ebs = clients(cloud)("ebs")
+    status, body = raw_get(cloud, ebs, f"/snapshots/{snapshot}/blocks?maxResults=1")
+    assert status == 200
+    assert len(body["Blocks"]) == 4
+
+
+def test_a_recordings_texts_take_the_place_of_ours(
+    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
+) -> None:
+    texts = {"ConcurrentSnapshotLimitExceeded": "Five are enough."}
+    cloud = make_cloud(conditions=Conditions(snapshot_seconds=60, texts=texts))
+    ec2 = clients(cloud)("ec2")
+    made = cloud.add_instance("web", [image], volume_type="st1")
+    take(ec2, cloud, made)
+    assert refused(lambda: take(ec2, cloud, made))[1] == "Five are enough."
+    assert "ConcurrentSnapshotLimitExceeded" in TEXTS

@@ -1,0 +1,328 @@
+"""AWS's limit on pending snapshots, which the account's backups share with us."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.enqueue import tick
+from sidelight.aws.ec2 import SnapshotInfo
+from sidelight.errors import UsageError
+from sidelight.fleet.pending_snapshots import pending_cap, share
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages import take_snapshots
+from sidelight.model import State
+from sidelight.store.scans.account_limits import FIRST_PROBE, LONGEST_PROBE, PROBE_SECONDS
+from tests.workers.bench import ACCOUNT, REGION, Mode, World
+from tests.workers.test_steps import only
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = (ACCOUNT, REGION)
+HOURS = 1.5 * 3600  # seconds
+
+
+class Heap:
+    """A queue that gives the message that is due first."""
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+
+    def append(self, item: Any) -> None:
+        heapq.heappush(self._items, item)
+
+    def popleft(self) -> Any:
+        return heapq.heappop(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class Backups:
+    """Another tool of the account's: it holds so many snapshots pending, and makes new ones."""
+
+    def __init__(self, world: World, wanted: int, seconds: float) -> None:
+        self.world, self.wanted, self.seconds = world, wanted, seconds
+        self.refused = self.most = self.number = 0
+
+    def step(self) -> None:
+        ec2, now = self.world.ec2, self.world.clock()
+        ended = now - timedelta(seconds=self.seconds)
+        ec2.others = [one for one in ec2.others if one.started_at and one.started_at > ended]
+        while len(ec2.others) < self.wanted:
+            if ec2.pending() + len(ec2.others) >= ec2.pending_limit:
+                self.refused += 1
+                return
+            self.number += 1
+            ec2.others.append(
+                SnapshotInfo(f"snap-b{self.number}", "vol-b", "pending", "nightly", now)
+            )
+        self.most = max(self.most, ec2.pending() + len(ec2.others))
+
+
+def run_in_order(world: World, meanwhile: Callable[[], None]) -> None:
+    """To the end, each message when it is due."""
+    queue: Any = Heap()
+    for item in world.queue:
+        queue.append(item)
+    world.queue = queue
+    ticked = world.clock()
+    while True:
+        meanwhile()
+        if (world.clock() - ticked).total_seconds() > 60:
+            tick(world.store, world._publish)
+            ticked = world.clock()
+        if not world._work() and not world.store.scans.select(live=True):
+            return
+
+
+@pytest.mark.slow
+def test_four_hundred_machines_with_slow_snapshots_beside_another_tools_forty(
+    make_world: Callable[..., World],
+) -> None:
+    """All are scanned, no call is refused, and the other tool always has its half."""
+    # Waiting scans ask for room rarely, so that the simulation takes seconds.
+    patience = {"backoff_seconds": 150.0, "longest_backoff_seconds": 1200.0}
+    world = make_world(machines=400, disks=1, **patience)
+    world.ec2.pending_limit, world.ec2.pending_seconds = 100, 600.0
+    backups = Backups(world, 40, 900.0)
+    began = world.clock()
+
+    def meanwhile() -> None:
+        # From time to time it wants as much as its half.
+        hour = (world.clock() - began).total_seconds() / 3600
+        backups.wanted = 50 if hour % 1 > 0.5 else 40
+        backups.step()
+
+    backups.step()
+    world.start()
+    run_in_order(world, meanwhile)
+    assert world.states() == {State.DONE}
+    assert world.ec2.refused == 0
+    assert backups.refused == 0
+    assert backups.most <= 100
+    assert not world.ec2.snapshots
+    hours = (world.clock() - began).total_seconds() / 3600
+    assert hours < 2 * 400 / 25 * 600 / 3600, "what is free is used"
+
+
+def test_by_default_half_of_what_others_leave_free_is_ours(make_world: Any) -> None:
+    world = make_world()
+    (scan,) = world.start()
+    assert pending_cap(world.context, scan) == 50
+    for others, cap in ((40, 30), (98, 1), (99, 1), (100, 0), (120, 0)):
+        world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(others)]
+        world.clock.advance(20)
+        assert pending_cap(world.context, scan) == cap
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_our_share_fits_beside_the_others_and_leaves_them_as_much(quota: int, others: int) -> None:
+    ours = share(quota, others)
+    assert ours + others <= max(quota, others)
+    assert ours <= max(1, quota - others - ours)
+    assert (ours > 0) == (others < quota)
+
+
+def test_our_own_are_not_others_and_another_deployments_are(make_world: Any) -> None:
+    world = make_world(machines=2)
+    first, second = world.start()
+    take_snapshots.take_snapshots(world.context, first.id)
+    world.clock.advance(20)
+    assert pending_cap(world.context, second) == 50
+    world.clock.advance(20)
+    other = replace(world.context, deployment="another")
+    world.ec2.pending_seconds = 1e6
+    assert pending_cap(other, second) == (100 - 2) // 2
+
+
+def test_an_adjusted_quota_is_used(make_world: Any) -> None:
+    world = make_world()
+    (scan,) = world.start()
+    assert world.store.limits.claim_quotas(*HERE, 86400)
+    world.store.limits.note_quotas(*HERE, pending=500, get=None, listing=None)
+    assert pending_cap(world.context, scan) == 250
+
+
+def test_a_number_of_the_operators_is_kept_to(make_world: Any) -> None:
+    world = make_world(snapshots_pending="7")
+    (scan,) = world.start()
+    world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(99)]
+    world.store.limits.claim_quotas(*HERE, 86400)
+    world.store.limits.note_quotas(*HERE, pending=500, get=None, listing=None)
+    assert pending_cap(world.context, scan) == 7
+    unlimited = replace(world.context, settings=Settings(snapshots_pending="0"))
+    assert pending_cap(unlimited, scan) is None
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", ""])
+def test_what_is_not_a_number_is_refused_with_the_variables_name(text: str) -> None:
+    with pytest.raises(UsageError, match="SIDELIGHT_SNAPSHOTS_PENDING"):
+        Settings.from_environment({"SIDELIGHT_SNAPSHOTS_PENDING": text})
+
+
+def test_what_is_pending_is_counted_rarely_and_stops_no_scan(make_world: Any) -> None:
+    world = make_world(machines=3)
+    world.trip.armed = True
+    world.trip.decide = lambda _, name: Mode.FAIL_BEFORE if name == "ec2.describe_pending" else None
+    for scan in world.start():
+        take_snapshots.take_snapshots(world.context, scan.id)
+    assert world.trip.seen.count("ec2.describe_pending") == 1
+    assert world.ec2.created == 6
+
+
+def test_completed_snapshots_take_no_room_though_they_exist(make_world: Any) -> None:
+    world = make_world(machines=2, snapshots_pending="2")
+    first, second = world.start()
+    take_snapshots.take_snapshots(world.context, first.id)
+    take_snapshots.take_snapshots(world.context, second.id)
+    assert world.store.scans.get(second.id).state is State.NEW
+    world.clock.advance(60)
+    take_snapshots.await_snapshots(world.context, first.id)
+    assert world.store.scans.get(first.id).state is State.READING
+    take_snapshots.take_snapshots(world.context, second.id)
+    assert world.store.scans.get(second.id).state is State.SNAPSHOTS_PENDING
+
+
+def test_a_deleted_snapshot_that_was_pending_takes_room_until_its_end(make_world: Any) -> None:
+    """EC2 deletes it when it is completed."""
+    world = make_world(machines=2, snapshots_pending="2", snapshot_seconds=30.0)
+    world.ec2.pending_seconds = 1e6
+    first, second = world.start()
+    take_snapshots.take_snapshots(world.context, first.id)
+    world.clock.advance(60)
+    take_snapshots.await_snapshots(world.context, first.id)
+    assert world.store.scans.get(first.id).state is State.DELETING
+    take_snapshots.take_snapshots(world.context, second.id)
+    assert world.store.scans.get(second.id).state is State.NEW
+
+
+def refused_world(make_world: Any, machines: int = 20) -> World:
+    """Others have all of AWS's limit, and the operator's own number does not look at them."""
+    world: World = make_world(machines=machines, disks=1, snapshots_pending="50")
+    world.ec2.pending_limit = 100
+    world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(100)]
+    return world
+
+
+def test_of_a_place_that_is_full_one_probe_at_a_time_asks_again_ever_more_rarely(
+    make_world: Any,
+) -> None:
+    world = refused_world(make_world, machines=6)
+    world.start()
+    world.trip.armed = True
+    times: list[float] = []
+    began = world.clock()
+    calls = 0
+
+    def meanwhile() -> None:
+        nonlocal calls
+        now = world.trip.seen.count("ec2.create_snapshots")
+        if now > calls:
+            times.append((world.clock() - began).total_seconds())
+            calls = now
+        if times and times[-1] > HOURS:
+            world.ec2.others = []
+
+    run_in_order(world, meanwhile)
+    assert world.states() == {State.DONE}, "waited for without a bound"
+    assert world.ec2.refused < HOURS / LONGEST_PROBE + 10
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[0] >= FIRST_PROBE - 1
+    refused = gaps[: world.ec2.refused - 1]
+    assert all(gap >= min(LONGEST_PROBE, FIRST_PROBE * 2**n) for n, gap in enumerate(refused))
+
+
+def test_a_refused_scan_loses_no_attempt_gives_its_place_back_and_says_why(
+    make_world: Any,
+) -> None:
+    world = refused_world(make_world, machines=1)
+    world.start()
+    following = take_snapshots.take_snapshots(world.context, only(world).id)
+    scan = only(world)
+    assert following is not None
+    assert (scan.state, scan.attempts, scan.failure) == (State.NEW, 0, "")
+    assert "PendingSnapshotLimitExceeded" in scan.last_error
+    assert scan.last_error.startswith("waiting: ")
+    assert world.store.totals.snapshots_in_flight() == []
+    world.ec2.others = []
+    world.run()
+    assert (only(world).state, only(world).last_error) == (State.DONE, "")
+
+
+def test_coverage_says_what_a_scan_waits_for(make_world: Any) -> None:
+    world = refused_world(make_world, machines=1)
+    world.start()
+    world.run_one()
+    world.ec2.others = []
+    world.run()
+    world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(100)]
+    world.start()
+    world.run_one()
+    assert "PendingSnapshotLimitExceeded" in world.store.fleet.coverage()[0].detail
+
+
+def test_a_scan_whose_first_call_was_lost_waits_as_well(make_world: Any) -> None:
+    """It may have snapshots already, so that it keeps its place; it is no second probe."""
+    world = refused_world(make_world, machines=2)
+    first, second = world.start()
+    held = world.store.scans.claim(first.id, (State.NEW,), 60)
+    assert held is not None
+    world.store.scans.intend(held, {"vol-0-0": 3})
+    world.clock.advance(61)
+    take_snapshots.take_snapshots(world.context, second.id)
+    take_snapshots.take_snapshots(world.context, first.id)
+    assert world.ec2.refused == 1
+    waiting = world.store.scans.get(first.id)
+    assert (waiting.state, waiting.attempts) == (State.SNAPSHOTTING, 1)
+    world.ec2.others = []
+    world.run()
+    assert world.states() == {State.DONE}
+
+
+def test_a_probe_whose_worker_died_is_followed_by_another(make_world: Any) -> None:
+    world = refused_world(make_world, machines=1)
+    limits = world.store.limits
+    limits.refused(*HERE)
+    assert limits.admit(*HERE) is not None
+    world.clock.advance(FIRST_PROBE)
+    assert limits.admit(*HERE) is None
+    assert limits.admit(*HERE) is not None, "one at a time"
+    world.clock.advance(PROBE_SECONDS)
+    assert limits.admit(*HERE) is None
+    limits.passed(*HERE)
+    assert limits.admit(*HERE) is None
+    assert limits.admit(*HERE) is None
+
+
+def test_calls_that_were_under_way_at_the_first_refusal_make_no_wait_longer(
+    make_world: Any,
+) -> None:
+    limits = refused_world(make_world, machines=1).store.limits
+    first = limits.refused(*HERE)
+    assert limits.refused(*HERE) == first
+    assert limits.of(*HERE).refused_wait == FIRST_PROBE
+    assert limits.refused(*HERE, probe=True) - first == timedelta(seconds=FIRST_PROBE)
+
+
+def test_another_place_is_not_held_up(make_world: Any) -> None:
+    world = refused_world(make_world, machines=1)
+    world.store.limits.refused(*HERE)
+    assert world.store.limits.admit(ACCOUNT, "another-region-1") is None
+
+
+def test_another_error_of_creation_is_no_refusal(make_world: Any) -> None:
+    world = make_world()
+    world.ec2.refuse[world.instances[0].id] = "SnapshotLimitExceeded"
+    world.start()
+    take_snapshots.take_snapshots(world.context, only(world).id)
+    assert only(world).state is State.SNAPSHOTTING
+    assert world.store.limits.of(*HERE).refused_wait == 0

@@ -1,0 +1,21 @@
+"""The Celery application for Flower: `celery -A workers.monitoring flower`.
+
+Workers don't answer Flower's questions where remote control is off, which is the default. Then
+Flower lists the queues that the application names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kombu
+
+from sidelight.aws.session import known_regions
+from sidelight.fleet.settings import Settings
+from workers.app import STAGES, make_app, queues
+
+settings = Settings.from_environment()
+regions = known_regions() if settings.regional_queues else [""]
+app = make_app(settings)
+make_queue: Any = kombu.Queue  # type: ignore[attr-defined] # kombu has no types
+app.conf.task_queues = [make_queue(name) for name in queues(STAGES, regions, settings)]
