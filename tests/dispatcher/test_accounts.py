@@ -19,6 +19,7 @@ from dispatcher.planning.eligibility import Configuration
 from sidelight.errors import AccessDeniedError, UsageError
 from sidelight.fleet.bootstrap import make_context
 from sidelight.fleet.settings import Settings
+from sidelight.localcloud.conditions import DEFAULT
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
@@ -96,6 +97,8 @@ class Organization:
         self.of("iam", account).create_role(
             RoleName=name, AssumeRolePolicyDocument=json.dumps(policy)
         )
+        # STS knows of a role only after a while. A fleet's roles are older than its first scan.
+        self.cloud.clock.advance(DEFAULT.iam_lag.most)
 
 
 @pytest.fixture
