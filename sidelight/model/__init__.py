@@ -47,6 +47,7 @@ from sidelight.model.software import (
     Problem,
     Status,
 )
+from sidelight.model.ssm import ManagedInstance, PingStatus, PlatformType, SsmState
 
 __all__ = [
     "KEPT",
@@ -75,15 +76,19 @@ __all__ = [
     "Judged",
     "Keeper",
     "Known",
+    "ManagedInstance",
     "OperatingSystem",
     "Origin",
     "Package",
+    "PingStatus",
+    "PlatformType",
     "Problem",
     "ReadStats",
     "Reevaluated",
     "Scan",
     "Severity",
     "Snapshot",
+    "SsmState",
     "State",
     "Status",
     "SuppressionRule",

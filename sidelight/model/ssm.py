@@ -1,0 +1,63 @@
+"""Systems Manager's view of an instance: its agent, its inventory and its state for scanning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class SsmState(StrEnum):
+    """Whether an instance's inventory can be evaluated, and why not.
+
+    Several can be true at once; the one that explains the others counts, in this order:
+    UNMANAGED, CONNECTION_LOST, NO_INVENTORY, STALE.
+    """
+
+    MANAGED = "MANAGED"  # its agent answers, and its inventory is recent
+    UNMANAGED = "UNMANAGED"  # SSM does not list it
+    CONNECTION_LOST = "CONNECTION_LOST"  # SSM lists it, and its agent does not answer
+    NO_INVENTORY = "NO_INVENTORY"  # its agent answers, and never sent a software inventory
+    STALE = "STALE"  # its agent answers, and its newest inventory is older than 7 days
+
+
+class PingStatus(StrEnum):
+    """`PingStatus` of DescribeInstanceInformation."""
+
+    ONLINE = "Online"
+    CONNECTION_LOST = "ConnectionLost"
+    INACTIVE = "Inactive"
+
+
+class PlatformType(StrEnum):
+    """`PlatformType` of DescribeInstanceInformation."""
+
+    LINUX = "Linux"
+    WINDOWS = "Windows"
+    MACOS = "MacOS"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedInstance:
+    """An instance that SSM lists (DescribeInstanceInformation), with its inventory's age.
+
+    `platform_name` and `platform_version` are the agent's texts ("Ubuntu", "22.04"), so hostile.
+    `platform_type` is None where SSM gives none or one that we do not know. `association_status` is
+    the status of its associations together ("Success", "Failed", "Pending"; empty: none ran).
+    `inventory_at` is the newest capture time of AWS:Application, None where there is no such
+    inventory.
+    """
+
+    instance_id: str
+    ping_status: PingStatus
+    last_ping: datetime | None = None
+    platform_type: PlatformType | None = None
+    platform_name: str = ""
+    platform_version: str = ""
+    agent_version: str = ""
+    association_status: str = ""
+    association_at: datetime | None = None
+    inventory_at: datetime | None = None
