@@ -64,7 +64,7 @@ def main(count: int, *, postgres: bool) -> None:
         store = stack.enter_context(Store(url))
         store.migrate()
         fleet = [instance(number) for number in range(count)]
-        store.fleet.discovered(ACCOUNT, REGION, fleet)
+        store.instances.discovered(ACCOUNT, REGION, fleet)
         scanned_before(store, fleet)
         begin = time.perf_counter()
         scans = dispatch(store, fleet)
@@ -94,13 +94,15 @@ def dispatch(store: Store, fleet: list[Instance]) -> list[Scan]:
     """One tick: an hour's share of the fleet is due."""
     share = len(fleet) // 24
     started = now()
-    store.fleet.discovered(ACCOUNT, REGION, fleet)
+    store.instances.discovered(ACCOUNT, REGION, fleet)
     report(f"discovery of {len(fleet)} written again", started)
     started = now()
-    planned = plan(store.fleet.with_history(ACCOUNT, REGION, fleet), store.clock(), Configuration())
+    planned = plan(
+        store.instances.with_history(ACCOUNT, REGION, fleet), store.clock(), Configuration()
+    )
     report(f"plan over {len(fleet)}", started)
     started = now()
-    store.fleet.cover(planned.coverage[:share])
+    store.instances.cover(planned.coverage[:share])
     report(f"coverage of {share} written", started)
     started = now()
     made = enqueue(store, silent, planned.due[:share], "here")
@@ -116,7 +118,7 @@ def look(store: Store) -> None:
     """What overviews ask."""
     for what, ask in (
         ("status of all live scans", lambda: store.scans.select(live=True)),
-        ("coverage by instance", store.fleet.coverage),
+        ("coverage by instance", store.instances.coverage),
         ("coverage in sums", store.totals.coverage),
         ("costs by account and day", lambda: store.costs.sums(["account", "day"])),
     ):

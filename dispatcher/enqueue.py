@@ -55,7 +55,7 @@ def enqueue(  # noqa: PLR0913 - what is made, and for whom, by keyword
 def tick(store: Store, publish: Publish) -> int:
     """Publish every scan that is due for publication; return how many. Raises StoreError."""
     count = 0
-    while due := store.publications.due(BATCH):
+    while due := store.due_messages.due(BATCH):
         sent = _publish(store, publish, due)
         count += sent
         if sent < len(due):
@@ -78,7 +78,7 @@ def _publish(store: Store, publish: Publish, scans: Sequence[Scan]) -> int:
                 sent.append(scan.id)
         except BrokerError as error:
             log.warning("%s", error)
-        store.publications.published(sent)
+        store.due_messages.published(sent)
         count += len(sent)
         if len(sent) < len(scans[begin : begin + BATCH]):
             break

@@ -96,7 +96,7 @@ class DispatcherLoop:
                 if thread is not None:
                     thread.join()
             try:
-                self._control.store.singletons.release(DISPATCHER, self._me)
+                self._control.store.leases.release(DISPATCHER, self._me)
             except SidelightError as error:
                 log.warning("the dispatcher's lease is left to end by itself: %s", error)
 
@@ -107,7 +107,7 @@ class DispatcherLoop:
         """
         store = self._control.store
         try:
-            if not store.singletons.hold(DISPATCHER, self._me, self._pace.lease):
+            if not store.leases.hold(DISPATCHER, self._me, self._pace.lease):
                 return False
             self._control.scans.start_due(self._configuration)
             tick(store, self._control.queue.publish)
@@ -155,7 +155,7 @@ class DispatcherLoop:
         if self._rounds is not None and self._rounds.is_alive():
             return False
         store = self._control.store
-        last = store.singletons.done_at(ROUND)
+        last = store.leases.done_at(ROUND)
         now = store.clock()
         if self._failed_at is not None and now - self._failed_at < timedelta(
             seconds=self._pace.retry
@@ -185,9 +185,9 @@ class DispatcherLoop:
             if self._stop.is_set():
                 return
             control.reevaluator.ask(everywhere=True)
-            control.store.rules.judge()
-            control.store.tidying.run()
-            control.store.singletons.done(ROUND)
+            control.store.suppression_rules.judge()
+            control.store.retention.run()
+            control.store.leases.done(ROUND)
         except SidelightError as error:
             self._failed_at = control.store.clock()
             self._error = str(error)

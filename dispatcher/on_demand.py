@@ -121,11 +121,11 @@ def _started(fleet: FleetService, instance: str, region: str | None) -> str:
     # Between our read of the store and our insert, another process may have created a scan.
     live = [scan.id for scan in scans] or [
         known.live_scan
-        for known in fleet.store.fleet.known(account=place.account, region=place.region)
+        for known in fleet.store.instances.known(account=place.account, region=place.region)
         if known.instance.id == instance and known.live_scan
     ]
     if not live:
-        rows = fleet.store.fleet.coverage()
+        rows = fleet.store.instances.coverage()
         row = next((row for row in rows if row.instance == instance), None)
         why = f"cannot be scanned: {row.reason} {row.detail}".rstrip() if row else "is not known"
         raise UsageError(why, where=f"{instance} in {place.account}/{place.region}")

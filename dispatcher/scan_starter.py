@@ -139,7 +139,7 @@ class ScanStarter:
         is_due: IsDue | None = None,
     ) -> tuple[list[str], Sequence[Instance]]:
         """Return the ids of running scans and the instances that are due; write coverage."""
-        known = self._store.fleet.with_history(place.account, place.region, discovery.instances)
+        known = self._store.instances.with_history(place.account, place.region, discovery.instances)
         if only:
             known = [row for row in known if row.instance.id in only]
         planned = plan(
@@ -154,7 +154,7 @@ class ScanStarter:
             on_demand=on_demand,
             by=is_due,
         )
-        self._store.fleet.cover(planned.coverage)
+        self._store.instances.cover(planned.coverage)
         ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
         self._store.findings.close_instances(place.account, ineligible)
         return [row.live_scan for row in known if row.live_scan], planned.due
@@ -165,7 +165,7 @@ class ScanStarter:
         if (
             on_demand
             and self._keeper is None
-            and self._store.publications.prioritise(running, ON_DEMAND)
+            and self._store.due_messages.prioritise(running, ON_DEMAND)
         ):
             # They may be queued behind scheduled scans: republish at high priority. The old
             # message becomes a no-op.
@@ -184,12 +184,12 @@ class ScanStarter:
         """Record why each account or region is unreachable; clear it once it is reachable."""
         for account in sorted({place.account for place in reached}):
             regions = [place.region for place in reached if place.account == account]
-            self._store.fleet.uncover(account, ["*", *map(all_of, regions)])
+            self._store.instances.uncover(account, ["*", *map(all_of, regions)])
         for target in closed:
             rows = [target.coverage()]
             # A denial is a fact about every known instance; a passing failure changes none.
             affected = (
-                self._store.fleet.known(account=target.account, region=target.region)
+                self._store.instances.known(account=target.account, region=target.region)
                 if target.denied
                 else ()
             )
@@ -200,4 +200,4 @@ class ScanStarter:
                         rows[0], region=instance.region, instance=instance.id, name=instance.name
                     )
                 )
-            self._store.fleet.cover(rows)
+            self._store.instances.cover(rows)

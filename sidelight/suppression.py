@@ -18,9 +18,9 @@ from sidelight.errors import FormatError
 from sidelight.versions import evr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sidelight.model import Finding, Instance, Package
+    from sidelight.model import Finding, FindingRow, Instance, Package
 
     _Test = tuple[str, Any]  # the kind of comparison, and its operand
     Values = Mapping[str, Sequence[Any]]
@@ -284,3 +284,28 @@ def row_values(
 
 def _given(value: str) -> Sequence[str]:
     return (value,) if value else ()
+
+
+def filtered(
+    rows: Iterable[FindingRow],
+    criteria: Criteria,
+    known: Callable[[str, str], Instance | None],
+) -> list[FindingRow]:
+    """Return the findings that a filter shows; `known(account, instance)` is the instance."""
+    shown = []
+    for row in rows:
+        about_row = row_values(
+            row.arn, row.status.value, row.first_observed, row.last_observed, row.updated_at
+        )
+        if (
+            criteria.agree(Level.ROW, about_row)
+            and criteria.agree(Level.DETAIL, detail_values(row.finding))
+            and criteria.agree(
+                Level.INSTANCE,
+                instance_values(
+                    row.account, row.region, row.instance, known(row.account, row.instance)
+                ),
+            )
+        ):
+            shown.append(row)
+    return shown

@@ -22,6 +22,7 @@ from sidelight.fleet import bootstrap
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.settings_validation import HARD_LIMIT_AFTER, refuse, scheme
 from sidelight.fleet.stages import stage_limits
+from sidelight.model import STAGES
 from workers import log_format
 from workers.celery_patches import redis_transport
 from workers.queues import (
@@ -33,8 +34,6 @@ from workers.queues import (
     ON_DEMAND,
     PRIORITIES,
     SCHEDULED,
-    STAGE_OF,
-    STAGES,
     TAKE,
     WAITING,
     queue,
@@ -42,8 +41,8 @@ from workers.queues import (
 )
 
 __all__ = [
-    "AWAIT", "COMPUTING", "DELETE", "EVALUATE", "INSPECT", "ON_DEMAND", "SCHEDULED", "STAGES",
-    "STAGE_OF", "TAKE", "WAITING", "app", "make_app", "queue", "queues",
+    "AWAIT", "COMPUTING", "DELETE", "EVALUATE", "INSPECT", "ON_DEMAND", "SCHEDULED",
+    "TAKE", "WAITING", "app", "make_app", "queue", "queues",
 ]  # fmt: skip
 
 app: Celery  # built from this process's environment: see __getattr__

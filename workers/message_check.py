@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import SidelightError
-from sidelight.store.scans import stages
+from sidelight.model import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ MAX_TEXT = 500  # characters of an id, a name or an argument
 MAX_TAG = 4096  # characters; SQS's receipt handles are long
 MAX_SHOWN = 300  # characters of a bad message in the log
 MAX_DELAY = timedelta(days=1)  # of an eta; a countdown of ours is one minute at most
-TASKS = frozenset(f"sidelight.{name}" for name in (*stages.STAGES, "reevaluate"))
+TASKS = frozenset(f"sidelight.{name}" for name in (*STAGES, "reevaluate"))
 
 # The errors that kombu's and Celery's decoders raise for damaged input. The errors of a lost
 # connection and Empty are not among them.
@@ -42,7 +42,7 @@ class BadMessageError(SidelightError):
 
 def is_for_tasks(queue: str) -> bool:
     """Whether a queue belongs to a stage; the others carry events and remote control."""
-    return queue.replace("-", ".").partition(".")[0] in stages.STAGES
+    return queue.replace("-", ".").partition(".")[0] in STAGES
 
 
 def check(message: Any, queue: str) -> None:

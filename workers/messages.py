@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.queues import EVALUATE, STAGE_OF, queue
+from sidelight.model import STAGE_OF
+from workers.queues import EVALUATE, queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

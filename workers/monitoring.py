@@ -12,7 +12,8 @@ import kombu
 
 from sidelight.aws.session import known_regions
 from sidelight.fleet.settings import Settings
-from workers.app import STAGES, make_app, queues
+from sidelight.model import STAGES
+from workers.app import make_app, queues
 
 settings = Settings.from_environment()
 regions = known_regions() if settings.regional_queues else [""]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.fleet.settings_validation import scheme
-from sidelight.store.scans import stages
+from sidelight.model import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sidelight.fleet.settings import Settings
 
-STAGE_OF, STAGES = stages.STAGE_OF, stages.STAGES
 TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES
 WAITING = (TAKE, AWAIT, DELETE)  # for threads
 COMPUTING = (INSPECT, EVALUATE)  # for processes

@@ -128,7 +128,7 @@ def scan(options: Options, running: Rig) -> Figures:
         cloud_pid=running.cloud_pid,
         broker_cpu=after.broker - before.broker,
         processes=tuple(a - b for a, b in zip(after.parts, before.parts, strict=True)),
-        recorded=control.store.stages.times(started[0].created_at) if started else [],
+        recorded=control.store.stage_times.times(started[0].created_at) if started else [],
         interrupted=not ended,
     )  # fmt: skip
     control.close()

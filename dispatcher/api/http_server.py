@@ -28,7 +28,7 @@ from dispatcher.services.fleet_totals import sums
 from sidelight.errors import StoreError, UsageError
 from sidelight.report.as_json import dumps
 from sidelight.report.costs import costs_document, moment
-from sidelight.store.scans.costs import BY
+from sidelight.store import COST_KEYS
 
 if TYPE_CHECKING:
     import socket
@@ -251,8 +251,8 @@ def _health(server: Server, _: Mapping[str, list[str]]) -> bytes:
 def _costs(server: Server, query: Mapping[str, list[str]]) -> bytes:
     by = query.get("by", ["account"])
     since = moment(query["since"][0]) if "since" in query else None
-    if unknown := sorted(set(by) - set(BY)):
-        raise UsageError(f"by is one of {', '.join(BY)}, not {unknown[0][:100]!r}")
+    if unknown := sorted(set(by) - set(COST_KEYS)):
+        raise UsageError(f"by is one of {', '.join(COST_KEYS)}, not {unknown[0][:100]!r}")
     return dumps({"costs": costs_document(server.store.costs.sums(by, since), by)}).encode()
 
 

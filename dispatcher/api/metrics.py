@@ -16,10 +16,10 @@ from prometheus_client.registry import Collector
 
 from dispatcher.services.stage_times import PARTS, RECENT
 from sidelight.fleet.rate_limit.limiter import met
-from sidelight.model import FindingStatus, Severity, State
+from sidelight.model import STAGE_OF, STAGES, FindingStatus, Severity, State
 from sidelight.report.escape import printable
 from workers.message_queue import depths
-from workers.queues import STAGE_OF, STAGES, queues
+from workers.queues import queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ class FleetCollector(Collector):
             "sidelight_stage_seconds_sum", "The same scans' seconds added up.",
             labels=["stage", "part"],
         )  # fmt: skip
-        for times in self._store.stages.times(self._store.clock() - RECENT):
+        for times in self._store.stage_times.times(self._store.clock() - RECENT):
             scans.add_metric([times.stage], times.scans)
             for part in PARTS:
                 spread = getattr(times, part)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from dispatcher.services.cached_value import CachedValue
     from dispatcher.services.fleet_totals import Sums
     from sidelight.fleet.settings import Settings
-    from sidelight.store import Store
-    from sidelight.store.scans.stages import StageTimes
+    from sidelight.store import StageTimes, Store
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
@@ -75,7 +74,7 @@ def page(store: Store, settings: Settings, sums: CachedValue[Sums]) -> str:
         _table("Stages in the last hour, seconds at p50 and p95",
                ("Stage", "Scans", *(f"{part} {q}" for part in PARTS for q in ("p50", "p95"))),
                [(item.stage, item.scans, *_spreads(item))
-                for item in store.stages.times(store.clock() - RECENT)]),
+                for item in store.stage_times.times(store.clock() - RECENT)]),
         _table("Budgets", ("Account", "Region", "Budget", "Waited s", "Handed back", "Throttles"),
                [(item.account, item.region, item.budget, f"{item.told.waited:.1f}",
                  item.told.refused, item.told.throttles) for item in met(settings)]),

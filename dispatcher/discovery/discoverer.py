@@ -69,9 +69,9 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
     """
     instances = ec2.instances()
     excluded, unreadable = _excluded(kms, keys_of(instances), tag)
-    gone = store.fleet.discovered(account, region, instances)
+    gone = store.instances.discovered(account, region, instances)
     store.findings.close_instances(account, gone)
-    store.fleet.cover(
+    store.instances.cover(
         [
             Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")
             for instance_id in gone
@@ -136,7 +136,7 @@ class Discoverer:
 
         `entered`: the account whose role is assumed for it, None for our own credentials.
         """
-        limits = self._store.limits
+        limits = self._store.account_limits
         if not limits.claim_quotas(account, region, QUOTAS_EVERY):
             return
         try:

@@ -133,7 +133,7 @@ class Publisher:
         row = event.row
         place = row.account, row.instance
         if place not in known:
-            known[place] = self._store.fleet.instance(*place)
+            known[place] = self._store.instances.instance(*place)
         document = event_document(event, known[place], self._deployment)
         detail = document["detail"]
         body = document if self._sink.whole else detail

@@ -66,7 +66,7 @@ class FleetService:
         # The workers' rate limits. Calls wait for their slot here: no other process would retry.
         patient = replace(settings, patience_seconds=PATIENCE)
         rate = rate_for(settings, logging.INFO)
-        self._limits = RateLimits(patient, rate, quotas=self.store.limits.of)
+        self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
         discoverer = Discoverer(self.store, self._session, self.ec2, settings, self.deployment)
         self.scans = ScanStarter(

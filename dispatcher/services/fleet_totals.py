@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sidelight.model import CostSum
-    from sidelight.store import Store
-    from sidelight.store.maintenance.totals import Covered
+    from sidelight.store import Covered, Store
 
 
 @dataclass(frozen=True, slots=True)

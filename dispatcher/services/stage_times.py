@@ -5,4 +5,4 @@ from __future__ import annotations
 from datetime import timedelta
 
 RECENT = timedelta(hours=1)
-PARTS = ("took", "waited", "ran", "paced")  # of a stage's time: sidelight.store.scans.stages
+PARTS = ("took", "waited", "ran", "paced")  # of a stage's time: sidelight.store.StageTimes

@@ -65,7 +65,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
     session = session_of(settings)
     deployment = settings.deployment or store.deployment()
     check_deployment(deployment)
-    budget = RateLimits(settings, rate_for(settings), quotas=store.limits.of)
+    budget = RateLimits(settings, rate_for(settings), quotas=store.account_limits.of)
     kept = kept_blocks(settings)
 
     def ec2(account: str, region: str) -> Ec2:

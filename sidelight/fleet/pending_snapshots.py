@@ -33,7 +33,7 @@ def pending_cap(context: Context, scan: Scan) -> int | None:
     configured = context.settings.pending_given
     if configured is not None:
         return configured or None
-    limits, where = context.store.limits, (scan.account, scan.region)
+    limits, where = context.store.account_limits, (scan.account, scan.region)
     known = limits.of(*where)
     old = context.store.clock() - timedelta(seconds=COUNT_EVERY)
     # Each waiting scan calls this: for most of them it costs only this one read of the store.
@@ -65,4 +65,4 @@ def _count_others(context: Context, scan: Scan) -> None:
         log.info("pending snapshots of %s/%s: %s", scan.account, scan.region, error)
         return
     others = sum(not is_of_deployment(info, context.deployment) for info in pending)
-    context.store.limits.note_others(scan.account, scan.region, others)
+    context.store.account_limits.note_others(scan.account, scan.region, others)

@@ -26,6 +26,8 @@ from sidelight.model.findings import (
 from sidelight.model.scans import (
     KEPT,
     LIVE,
+    STAGE_OF,
+    STAGES,
     TERMINAL,
     TRANSITIONS,
     Cost,
@@ -52,6 +54,8 @@ from sidelight.model.ssm import ManagedInstance, PingStatus, PlatformType, SsmSt
 __all__ = [
     "KEPT",
     "LIVE",
+    "STAGES",
+    "STAGE_OF",
     "TERMINAL",
     "TRANSITIONS",
     "Advisory",

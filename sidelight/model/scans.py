@@ -45,6 +45,18 @@ TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
         State.FAILED: frozenset(),
     }
 )
+# The stages of a scan, in their order, and the stage that works on a scan in each live state.
+TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES = ("take", "await", "inspect", "evaluate", "delete")
+STAGE_OF: Mapping[State, str] = MappingProxyType(
+    {
+        State.NEW: TAKE,
+        State.SNAPSHOTTING: TAKE,
+        State.SNAPSHOTS_PENDING: AWAIT,
+        State.READING: INSPECT,
+        State.EVALUATING: EVALUATE,
+        State.DELETING: DELETE,
+    }
+)
 KEPT = "kept-"  # the prefix of a keeper's leases, and of no worker's
 
 

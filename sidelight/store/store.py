@@ -10,25 +10,25 @@ from sqlalchemy import select
 from sidelight.errors import StoreError
 from sidelight.store.base.dialect import insert
 from sidelight.store.base.engine import BUSY_SECONDS, Database
-from sidelight.store.base.leases import Singletons
+from sidelight.store.base.leases import Leases
 from sidelight.store.base.schema import properties
 from sidelight.store.findings.findings import Findings
 from sidelight.store.findings.outbox import Outbox
 from sidelight.store.findings.reevaluation import Reevaluation
-from sidelight.store.findings.suppression_rules import Rules
+from sidelight.store.findings.suppression_rules import SuppressionRules
 from sidelight.store.instances.instances import FleetInstances
 from sidelight.store.instances.origins import Origins
-from sidelight.store.maintenance.retention import Tidying
+from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
 from sidelight.store.migrate import is_made, migrate
-from sidelight.store.scans.account_limits import Limits
+from sidelight.store.scans.account_limits import AccountLimits
 from sidelight.store.scans.costs import Costs
-from sidelight.store.scans.due_messages import Publications
+from sidelight.store.scans.due_messages import DueMessages
 from sidelight.store.scans.scans import Scans
 from sidelight.store.scans.snapshot_polls import SnapshotPolls
 from sidelight.store.scans.stages import Stages
 from sidelight.store.scans.sweeps import Sweeps
-from sidelight.store.scans.unclaimed_scans import Unattended, unattended
+from sidelight.store.scans.unclaimed_scans import UnclaimedScans, unclaimed_scans
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,21 +57,21 @@ class Store:
         self.clock = clock
         self.where = self._database.where
         self.scans = Scans(self._database, clock)
-        self.publications = Publications(self._database, clock)
+        self.due_messages = DueMessages(self._database, clock)
         self.findings = Findings(self._database, clock)
-        self.fleet = FleetInstances(self._database, clock)
+        self.instances = FleetInstances(self._database, clock)
         self.costs = Costs(self._database)
-        self.looks = SnapshotPolls(self._database, clock)
-        self.limits = Limits(self._database, clock)
-        self.stages = Stages(self._database)
+        self.snapshot_polls = SnapshotPolls(self._database, clock)
+        self.account_limits = AccountLimits(self._database, clock)
+        self.stage_times = Stages(self._database)
         self.origins = Origins(self._database)
         self.sweeps = Sweeps(self._database, clock)
-        self.singletons = Singletons(self._database, clock)
+        self.leases = Leases(self._database, clock)
         self.totals = Totals(self._database, clock)
         self.reevaluation = Reevaluation(self._database, clock)
-        self.rules = Rules(self._database, clock)
+        self.suppression_rules = SuppressionRules(self._database, clock)
         self.outbox = Outbox(self._database)
-        self.tidying = Tidying(self._database, clock)
+        self.retention = Retention(self._database, clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""
@@ -107,9 +107,9 @@ class Store:
             query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
             return str(connection.execute(query).scalar_one())
 
-    def unattended(self) -> list[Unattended]:
+    def unclaimed_scans(self) -> list[UnclaimedScans]:
         """List regions and states whose scans no worker claims."""
-        return unattended(self._database, self.clock)
+        return unclaimed_scans(self._database, self.clock)
 
     def close(self) -> None:
         """Close all connections."""

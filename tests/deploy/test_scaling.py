@@ -87,7 +87,7 @@ def asked(url: str, text: str) -> float | None:
 
 def hold(store: Store, instance: str, region: str) -> None:
     """A scan that a worker reads."""
-    store.fleet.discovered("1", region, [Instance(instance, "1", region, "running", ())])
+    store.instances.discovered("1", region, [Instance(instance, "1", region, "running", ())])
     (scan,) = store.scans.create([("1", region, instance)], "here")
     for state in (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING, State.READING):
         claimed = store.scans.claim(scan.id, [scan.state], 600)

@@ -155,7 +155,7 @@ def run_all(control: FleetService) -> None:
 def coverage(control: FleetService) -> dict[tuple[str, str], tuple[str, str]]:
     return {
         (row.account, row.instance): (row.reason, row.detail)
-        for row in control.store.fleet.coverage()
+        for row in control.store.instances.coverage()
     }
 
 

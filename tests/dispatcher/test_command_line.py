@@ -30,7 +30,7 @@ from sidelight.blocks.cache import DEFAULT_BUDGET
 from sidelight.errors import FormatError, StoreError, UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.model import FindingStatus, Severity, Status
-from sidelight.store.scans import costs
+from sidelight.store import COST_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ def test_completion_imports_no_library(words: str) -> None:
 
 def test_choices_that_are_written_for_cheap_help_are_those_of_the_code() -> None:
     assert fleet.COVERAGE_ORDERS == report.COVERAGE_ORDERS
-    assert fleet.BY == costs.BY
+    assert fleet.BY == COST_KEYS
     assert tuple(Severity) == finding_options.SEVERITIES
     assert scan.EXIT.keys() == set(Status)
     assert Settings().cache_mib == DEFAULT_BUDGET >> 20

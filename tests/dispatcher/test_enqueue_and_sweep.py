@@ -254,9 +254,9 @@ def test_an_orphan_that_cannot_be_deleted_keeps_its_proof(world: World) -> None:
     world.ec2.undeletable = True
     assert world.sweep().left == ("snap-of-scan",)
     assert world.store.origins.undeleted(ACCOUNT, REGION) == {"snap-of-scan": scan.id}
-    world.store.fleet.discovered(ACCOUNT, REGION, [])
+    world.store.instances.discovered(ACCOUNT, REGION, [])
     world.clock.advance(400 * 86400)
-    world.store.tidying.run()
+    world.store.retention.run()
     world.ec2.undeletable = False
     assert world.sweep().deleted == ("snap-of-scan",)
 
@@ -284,7 +284,7 @@ def test_a_volume_that_was_attached_meanwhile_is_the_scans_after_the_next_discov
     assert [one.id for one in world.sweep().foreign] == ["snap-of-scan"]
     machine = world.instances[-1]
     grown = replace(machine, volumes=(*machine.volumes, Volume("vol-new", "/dev/sdz", 1)))
-    world.store.fleet.discovered(ACCOUNT, REGION, [*world.instances[:-1], grown])
+    world.store.instances.discovered(ACCOUNT, REGION, [*world.instances[:-1], grown])
     assert world.sweep().deleted == ("snap-of-scan",)
 
 
@@ -292,7 +292,7 @@ def test_a_volume_that_was_detached_meanwhile_is_the_scans_still(world: World) -
     scan = an_ended_scan(world)
     put(world, snapshot(scan))
     bare = replace(world.instances[-1], volumes=())
-    world.store.fleet.discovered(ACCOUNT, REGION, [*world.instances[:-1], bare])
+    world.store.instances.discovered(ACCOUNT, REGION, [*world.instances[:-1], bare])
     assert world.sweep().deleted == ("snap-of-scan",)
 
 
@@ -377,5 +377,5 @@ def test_an_instance_that_is_gone_closes_its_findings(world: World) -> None:
     found = discover(world.store, Ec2(), Kms(), account=ACCOUNT, region=REGION, tag="t")  # type: ignore[arg-type] # instances as they are
     assert found.gone == [gone.id]
     assert gone.id not in {row[0] for row in world.findings()}
-    reasons = {row.instance: row.reason for row in world.store.fleet.coverage()}
+    reasons = {row.instance: row.reason for row in world.store.instances.coverage()}
     assert reasons[gone.id] == "RESOURCE_TERMINATED"

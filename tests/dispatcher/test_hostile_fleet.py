@@ -55,7 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         store.migrate()
         scanned(store, Fake(said), machine, STORABLE)
         scanned(store, Fake(said), inventory(*good), CLEAN)
-        store.rules.save(
+        store.suppression_rules.save(
             SuppressionRule(
                 STORABLE,
                 json.dumps({"title": [{"comparison": "EQUALS", "value": STORABLE}]}),
@@ -66,7 +66,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         held = store.scans.claim(failed.id, [State.NEW], 60)
         assert held is not None
         store.costs.add(Cost(failed.id, 1, 1, 1, 1, 1.0, 1.0, 0.1))
-        store.fleet.cover([
+        store.instances.cover([
             Coverage(ACCOUNT, REGION, STORABLE, H, "ACTIVE", "PARTIAL", f"partial: {H}"),
             Coverage(ACCOUNT, REGION, CLEAN, "web", "ACTIVE", "SUCCESSFUL"),
             Coverage(ACCOUNT, REGION, "i-2", H, "INACTIVE", STORABLE[:9], H),

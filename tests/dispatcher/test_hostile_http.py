@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     nowhere = Settings(broker_url="redis://127.0.0.1:1/0")
     with Store(f"sqlite:///{folder}/store.db") as store:
         store.migrate()
-        store.fleet.cover([Coverage("1" * 12, "eu-west-1", "i-1", HOSTILE, "ACTIVE", REASON)])
+        store.instances.cover([Coverage("1" * 12, "eu-west-1", "i-1", HOSTILE, "ACTIVE", REASON)])
         store.sweeps.record(REASON[:9], REASON[:9], orphans=1, remaining=1)
         with Server(store, nowhere, "127.0.0.1", 0) as server:
             yield server

@@ -116,7 +116,7 @@ def test_one_that_is_behind_takes_no_other_back(store: Store) -> None:
 
 def test_a_message_tells_where_what_and_how_grave(store: Store) -> None:
     machine = Instance("i-1", ACCOUNT, REGION, "running", (), (("team", "web"),))
-    store.fleet.discovered(ACCOUNT, REGION, [machine])
+    store.instances.discovered(ACCOUNT, REGION, [machine])
     layered = Package(
         "npm", "a", "1", "/var/lib/docker/overlay2/1/diff/srv/package-lock.json",
         "pkg:npm/a@1", layer="docker",

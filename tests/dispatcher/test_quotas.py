@@ -51,7 +51,7 @@ def test_quotas_are_read_once_a_day(world: World) -> None:
         discover(here, Configuration())
         world.clock.advance(3600)
     assert len(client.requests) == 3
-    known = world.store.limits.of(ACCOUNT, REGION)
+    known = world.store.account_limits.of(ACCOUNT, REGION)
     assert (known.pending_quota, known.get_quota, known.list_quota) == (500.0, 500.0, 500.0)
     discover(AccountRegion(ACCOUNT, "another-region-1"), Configuration())
     assert len(client.requests) == 6
@@ -69,7 +69,7 @@ def test_quotas_that_cannot_be_read_stop_no_discovery_and_are_not_asked_for_agai
     for _ in range(3):
         assert list(discover(here, Configuration()).instances) == []
     assert len(client.requests) == 1
-    assert world.store.limits.of(ACCOUNT, REGION).pending_quota is None
+    assert world.store.account_limits.of(ACCOUNT, REGION).pending_quota is None
 
 
 def test_where_snapshots_are_read_elsewhere_the_readers_rates_are_its_own_accounts(
@@ -79,8 +79,8 @@ def test_where_snapshots_are_read_elsewhere_the_readers_rates_are_its_own_accoun
     discovering(world, client, scanner_account=SCANNER)(
         AccountRegion(ACCOUNT, REGION), Configuration()
     )
-    assert world.store.limits.of(SCANNER, REGION).get_quota == 500.0
-    assert world.store.limits.of(ACCOUNT, REGION).pending_quota == 500.0
+    assert world.store.account_limits.of(SCANNER, REGION).get_quota == 500.0
+    assert world.store.account_limits.of(ACCOUNT, REGION).pending_quota == 500.0
 
 
 def test_a_place_whose_region_is_not_enabled_has_its_own_reason() -> None:

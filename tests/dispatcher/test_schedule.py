@@ -104,7 +104,7 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     assert len(control.store.scans.select()) == 2, "a live scan is not made twice"
     # Nobody took the messages: after a grace each was sent again.
     assert len(messages_of(control)) >= 4
-    assert control.store.singletons.done_at(ROUND) is not None
+    assert control.store.leases.done_at(ROUND) is not None
 
 
 def test_a_place_whose_instances_cannot_be_listed_is_swept_all_the_same(
@@ -181,14 +181,14 @@ def test_a_round_that_fails_is_tried_again_after_a_while(
     schedule, control = dispatcher()
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "sts:*", times=1)])
     turns(schedule, 1, lambda: None)
-    assert control.store.singletons.done_at(ROUND) is None
+    assert control.store.leases.done_at(ROUND) is None
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
     assert cloud.calls("GetCallerIdentity") == 1, "not at once"
     clock.advance(Intervals().retry)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
-    assert control.store.singletons.done_at(ROUND) == clock()
+    assert control.store.leases.done_at(ROUND) == clock()
 
 
 def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(
@@ -250,7 +250,7 @@ def test_sigterm_ends_the_process_and_gives_its_lease_back(
     ):
         store.migrate()
         until = time.monotonic() + 120
-        while store.singletons.done_at(ROUND) is None or not health.exists():
+        while store.leases.done_at(ROUND) is None or not health.exists():
             assert running.poll() is None
             assert time.monotonic() < until
             time.sleep(0.1)
@@ -259,7 +259,7 @@ def test_sigterm_ends_the_process_and_gives_its_lease_back(
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
         assert json.loads(health.read_text())["active"] is True
-        assert store.singletons.hold(DISPATCHER, "the next", 60)
+        assert store.leases.hold(DISPATCHER, "the next", 60)
         assert {scan.instance for scan in store.scans.select()} == {
-            instance.instance.id for instance in store.fleet.known()
+            instance.instance.id for instance in store.instances.known()
         }

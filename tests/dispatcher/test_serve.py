@@ -22,8 +22,7 @@ from dispatcher.services.fleet_totals import Sums, sums
 from sidelight.fleet.rate_limit.limiter import RateLimitedError, RateLimits, rate_for
 from sidelight.fleet.settings import Settings
 from sidelight.model import Cost, Coverage, State
-from sidelight.store import Store
-from sidelight.store.scans.stages import turn
+from sidelight.store import Store, turn
 from tests.store.conftest import make_postgresql, postgresql, url
 from tests.store.moving import advance
 from tests.workers.servers import free_port
@@ -63,7 +62,7 @@ def store(url: str) -> Iterator[Store]:
             clock.time += timedelta(hours=1)
         held = store.scans.claim(scan.id, [State.NEW], 60)
         assert held is not None
-        store.fleet.cover(
+        store.instances.cover(
             [Coverage("111111111111", "eu-west-1", "i-1", HOSTILE, "ACTIVE", HOSTILE[:26])]
         )
         store.sweeps.record("111111111111", "eu-west-1", orphans=2, remaining=1)

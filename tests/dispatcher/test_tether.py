@@ -76,7 +76,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
     assert len(cloud.snapshots()) == 1
     with Embedded(settings, directory=tmp_path / "next", concurrency=1) as own:
         control = FleetService(own.settings)
-        control.store.publications.expedite()
+        control.store.due_messages.expedite()
         finish(control, started(control))
         control.close()
     assert cloud.calls("CreateSnapshots") == 1

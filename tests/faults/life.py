@@ -44,10 +44,10 @@ from sidelight.errors import StoreError
 from sidelight.fleet import bootstrap
 from sidelight.fleet.rate_limit import slots
 from sidelight.fleet.settings import Settings
-from sidelight.model import TERMINAL
+from sidelight.model import STAGES, TERMINAL
 from sidelight.store import Store
 from sidelight.store.base.engine import Database
-from workers.app import STAGES, app, make_app, queues
+from workers.app import app, make_app, queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

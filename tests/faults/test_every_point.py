@@ -191,7 +191,7 @@ def test_a_fault_that_is_always_there_ends_in_failed_and_leaves_nothing(
             assert not world.ec2.snapshots, at
             if scan.state is State.FAILED:
                 assert scan.failure, at
-                row = world.store.fleet.coverage()[0]
+                row = world.store.instances.coverage()[0]
                 assert (row.status_code, row.detail) == ("INACTIVE", scan.failure), at
             world.close()
 
@@ -204,7 +204,7 @@ def test_deletion_that_never_works_is_given_to_the_sweep(fast_directory: Path) -
     scan = world.store.scans.select()[0]
     assert scan.state is State.FAILED
     assert len(world.ec2.snapshots) == 2
-    assert "sweep" in world.store.fleet.coverage()[0].detail
+    assert "sweep" in world.store.instances.coverage()[0].detail
     world.ec2.undeletable = False
     swept = world.sweep()
     assert len(swept.orphans) == len(swept.deleted) == 2

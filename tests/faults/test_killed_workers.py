@@ -182,7 +182,7 @@ def test_a_machine_that_holds_its_reader_fails_alone_and_the_worker_goes_on(  # 
         application="tests.faults.stuck_worker",
     ) as own:
         control = scan_all(settings, own)
-        rows = {row.instance: row for row in control.store.fleet.coverage()}
+        rows = {row.instance: row for row in control.store.instances.coverage()}
         assert (rows[stuck].status_code, rows[stuck].reason) == ("INACTIVE", reason)
         assert detail in rows[stuck].detail
         assert (rows[other].status_code, rows[other].reason) == ("ACTIVE", "SUCCESSFUL")

@@ -159,7 +159,7 @@ def check(organization: Organization, control: FleetService) -> None:
     assert {scan.state for scan in scans} <= TERMINAL
     cloud = organization.cloud
     if cloud.snapshots():
-        assert any("left to the sweep" in row.detail for row in control.store.fleet.coverage())
+        assert any("left to the sweep" in row.detail for row in control.store.instances.coverage())
         cloud.plan = FaultPlan()
         swept, closed = control.sweeper.sweep_everywhere(
             control.look_up(ScanScope(organization=True, regions=[REGION]))

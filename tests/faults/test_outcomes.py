@@ -88,7 +88,7 @@ class Outcome:
         return {scan.instance: scan for scan in ended}
 
     def covered(self, instance: str) -> Coverage:
-        return next(c for c in self.control.store.fleet.coverage() if c.instance == instance)
+        return next(c for c in self.control.store.instances.coverage() if c.instance == instance)
 
     def said(self, instance: str) -> tuple[str, str]:
         row = self.covered(instance)

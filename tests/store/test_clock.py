@@ -72,7 +72,7 @@ def test_a_worker_whose_clock_is_ten_minutes_off_neither_takes_a_live_lease_nor_
         first, second = right.scans.create([("1", "r", "i-1"), ("1", "r", "i-2")], "d")
         assert right.scans.claim(first.id, {State.NEW}, 120) is not None
         assert wrong.scans.claim(first.id, {State.NEW}, 120) is None
-        assert {scan.id for scan in wrong.publications.due(10)} == {second.id}
+        assert {scan.id for scan in wrong.due_messages.due(10)} == {second.id}
         held = wrong.scans.claim(second.id, {State.NEW}, 120)
         assert held is not None
         assert held.lease_until is not None

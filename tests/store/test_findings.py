@@ -96,9 +96,9 @@ def test_closed_findings_are_deleted_after_thirty_days_and_not_before(
     scanned(store, says("a", "b"), inventory(package("a"), package("b")))
     scanned(store, says("a", "b"), inventory(package("b")))
     clock.advance(30 * DAY - 1)
-    assert store.tidying.run().findings == 0
+    assert store.retention.run().findings == 0
     clock.advance(1)
-    assert store.tidying.run().findings == 1
+    assert store.retention.run().findings == 1
     assert [row.finding.package.name for row in store.findings.rows(status=None)] == ["b"]
 
 
@@ -112,17 +112,17 @@ def test_those_of_an_instance_that_is_gone_are_closed_at_once_and_deleted_after_
     # Its inventory stays, but no advisory opens anything of it.
     assert reevaluated(store, says("a", "b")) == FindingChanges()
     clock.advance(3 * DAY - 1)
-    assert store.tidying.run().findings == 0
+    assert store.retention.run().findings == 0
     clock.advance(1)
-    assert store.tidying.run().findings == 1
+    assert store.retention.run().findings == 1
 
 
 def test_a_scan_that_outlives_its_instance_opens_nothing(store: Store) -> None:
     found = Instance("i-1", ACCOUNT, REGION, "running", ())
-    store.fleet.discovered(ACCOUNT, REGION, [found])
+    store.instances.discovered(ACCOUNT, REGION, [found])
     scanned(store, says("a"), inventory(package("a")))
     scan = inspected(store, inventory(package("a"), package("b")))
-    assert store.fleet.discovered(ACCOUNT, REGION, []) == ["i-1"]
+    assert store.instances.discovered(ACCOUNT, REGION, []) == ["i-1"]
     assert store.findings.evaluate(scan, says("a", "b")) == FindingChanges(0, 0, 1)
     assert not list(store.findings.rows())
 
@@ -218,11 +218,11 @@ def test_what_nobody_has_any_more_is_deleted(store: Store, clock: Clock) -> None
     scanned(store, says("a"), inventory(package("a"), package("b")))
     scanned(store, says("a"), inventory(package("b"), package("c")))
     clock.advance(31 * DAY)
-    tidied = store.tidying.run()
+    tidied = store.retention.run()
     # `b` is on the machine still.
     assert (tidied.package_sets, tidied.packages, tidied.findings) == (1, 1, 1)
     clock.advance(31 * DAY)
-    store.tidying.run()
+    store.retention.run()
     with store._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM finding_details")).scalar() == 0
     assert scanned(store, says("a"), inventory(package("a"))) == FindingChanges(1, 0, 0)

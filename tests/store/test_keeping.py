@@ -32,7 +32,7 @@ def test_it_is_the_keepers_from_the_row_to_the_end(store: Store, clock: Clock) -
     scan = made(store)
     for state in (State.SNAPSHOTTING, State.DELETING, State.DONE):
         assert store.scans.claim(scan.id, LIVE, 60) is None
-        assert store.publications.due(10) == []
+        assert store.due_messages.due(10) == []
         held = claimed(store, scan.id, KEEPER)
         clock.advance(59)
         assert store.scans.renew(held, 60)
@@ -47,7 +47,7 @@ def test_it_is_kept_while_its_keeper_waits(store: Store, clock: Clock) -> None:
         clock.advance(50)
         store.scans.keep(scan.id, KEEPER)
         assert store.scans.claim(scan.id, LIVE, 60) is None
-        assert store.publications.due(10) == []
+        assert store.due_messages.due(10) == []
     assert claimed(store, scan.id, KEEPER).attempts == 1
 
 
@@ -56,7 +56,7 @@ def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
     held = claimed(store, scan.id, KEEPER)
     advance(store, held, State.SNAPSHOTTING)
     clock.advance(61)
-    assert [due.id for due in store.publications.due(10)] == [scan.id]
+    assert [due.id for due in store.due_messages.due(10)] == [scan.id]
     other = claimed(store, scan.id)
     # The keeper was not dead after all: it changes nothing, and waits as anybody.
     store.scans.keep(scan.id, KEEPER)
@@ -73,7 +73,7 @@ def test_what_is_let_go_is_any_workers_at_once(store: Store) -> None:
     scan = made(store)
     claimed(store, scan.id, KEEPER)
     store.scans.let_go(scan.id, KEEPER)
-    assert [due.id for due in store.publications.due(10)] == [scan.id]
+    assert [due.id for due in store.due_messages.due(10)] == [scan.id]
     assert not claimed(store, scan.id).kept
 
 
@@ -97,18 +97,18 @@ def test_no_look_at_its_place_is_its_keepers_to_bring(store: Store, clock: Clock
     """A worker's scan must not wait for a look that nobody brings, nor look at a keeper's."""
     mine = made(store)
     pend(store, claimed(store, mine.id, KEEPER))
-    assert store.looks.schedule(mine, 10) is None
+    assert store.snapshot_polls.schedule(mine, 10) is None
     (other,) = store.scans.create([(*PLACE[:2], "i-2")], "here")
     pend(store, claimed(store, other.id))
-    assert store.looks.schedule(mine, 10) is None, "the worker's own message is on its way"
+    assert store.snapshot_polls.schedule(mine, 10) is None, "the worker's own message is on its way"
     clock.advance(2)
-    waiting = store.looks.claim_waiting(*PLACE[:2], 60, 10)
+    waiting = store.snapshot_polls.claim_waiting(*PLACE[:2], 60, 10)
     assert [scan.id for scan in waiting] == [other.id]
     clock.advance(60)
-    assert [scan.id for scan in store.looks.claim_waiting(*PLACE[:2], 60, 10)] != []
+    assert [scan.id for scan in store.snapshot_polls.claim_waiting(*PLACE[:2], 60, 10)] != []
 
 
 def pend(store: Store, scan: Scan) -> None:
     store.scans.intend(scan)
     held = store.scans.get(scan.id)
-    store.looks.pend(held, [], first=1.0, every=10.0)
+    store.snapshot_polls.pend(held, [], first=1.0, every=10.0)

@@ -212,17 +212,17 @@ def test_a_scan_and_a_reevaluation_of_one_instance_agree(store: Store) -> None:
 @pytest.mark.parametrize("number", range(1, 6))
 def test_a_part_that_was_killed_is_done_by_the_next(store: Store, number: int) -> None:
     two_machines(store, says("a", "b"))
-    store.rules.save(rule("c", {"vulnerablePackages": [{"name": equals("c")}]}))
+    store.suppression_rules.save(rule("c", {"vulnerablePackages": [{"name": equals("c")}]}))
     newer = says("b", "c")
     with killed_at(store, number) as seen:
         try:
             reevaluated(store, newer)
-            store.rules.judge()
+            store.suppression_rules.judge()
         except KilledError:
             pass
     assert seen[0] >= min(number, 3)
     reevaluated(store, newer)
-    store.rules.judge()
+    store.suppression_rules.judge()
     assert open_names(store, "i-1") == {"b"}
     assert open_names(store, "i-2") == {"b"}
     assert sorted(kinds(store)[3:]) == [
@@ -246,22 +246,22 @@ def status_of(store: Store, name: str) -> FindingStatus:
 
 
 def test_a_rule_suppresses_what_is_there_and_what_comes(store: Store) -> None:
-    store.fleet.discovered(
+    store.instances.discovered(
         ACCOUNT, REGION, [Instance("i-1", ACCOUNT, REGION, "running", (), (("env", "test"),))]
     )
     read = inventory(package("a"), package("b"))
     scanned(store, says("a"), read)
     tagged = {"resourceTags": [{"comparison": "EQUALS", "key": "env", "value": "test"}]}
-    assert store.rules.save(rule("test", tagged)) == 1
+    assert store.suppression_rules.save(rule("test", tagged)) == 1
     reevaluated(store, says("a", "b"))
     assert {row.status for row in store.findings.rows(status=None)} == {FindingStatus.SUPPRESSED}
     assert not store.findings.severities()
     # It closes when it is fixed, like any other.
     reevaluated(store, says("a"))
     assert status_of(store, "b") is FindingStatus.CLOSED
-    assert store.rules.remove("test")
+    assert store.suppression_rules.remove("test")
     assert open_names(store) == {"a"}
-    assert not store.rules.remove("test")
+    assert not store.suppression_rules.remove("test")
     assert [kind for kind, _, _ in kinds(store)] == [
         "OPENED", "UPDATED", "OPENED", "CLOSED", "UPDATED",
     ]  # fmt: skip
@@ -269,18 +269,18 @@ def test_a_rule_suppresses_what_is_there_and_what_comes(store: Store) -> None:
 
 def test_a_rule_that_is_changed_lets_go_what_it_no_longer_means(store: Store) -> None:
     scanned(store, says("a", "b"), inventory(package("a"), package("b")))
-    store.rules.save(rule("r", {"vulnerablePackages": [{"name": equals("a")}]}))
-    store.rules.save(rule("r", {"vulnerablePackages": [{"name": equals("b")}]}))
+    store.suppression_rules.save(rule("r", {"vulnerablePackages": [{"name": equals("a")}]}))
+    store.suppression_rules.save(rule("r", {"vulnerablePackages": [{"name": equals("b")}]}))
     assert open_names(store) == {"a"}
-    assert [one.name for one in store.rules.all()] == ["r"]
+    assert [one.name for one in store.suppression_rules.all()] == ["r"]
 
 
 def test_a_rule_is_asked_again_when_what_is_said_changes(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
-    store.rules.save(rule("grave", {"severity": [equals("CRITICAL")]}))
+    store.suppression_rules.save(rule("grave", {"severity": [equals("CRITICAL")]}))
     assert status_of(store, "a") is FindingStatus.ACTIVE
     reevaluated(store, Database({"a": [Said("CVE-2026-1", severity=Severity.CRITICAL)]}))
-    store.rules.judge()
+    store.suppression_rules.judge()
     assert status_of(store, "a") is FindingStatus.SUPPRESSED
 
 
@@ -291,7 +291,7 @@ def test_events_are_read_from_any_number_on(store: Store, clock: Clock) -> None:
     assert store.outbox.after(1) == [second]
     assert store.outbox.after(2) == []
     clock.advance(31 * 86400)
-    assert store.tidying.run().events == 2
+    assert store.retention.run().events == 2
     scanned(store, says("b"), inventory(package("c")), "i-1")
     assert [event.sequence for event in store.outbox.after(0)] == [3]
 
@@ -320,13 +320,13 @@ def test_last_scanned_moves_when_an_inventory_is_matched_again(store: Store, clo
         Coverage(ACCOUNT, REGION, name, "", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
         for name in ("i-1", "i-2")
     ]
-    store.fleet.cover(rows)
-    store.fleet.cover([Coverage(ACCOUNT, REGION, "i-3", "", "ACTIVE", "PENDING_INITIAL_SCAN")])
+    store.instances.cover(rows)
+    store.instances.cover([Coverage(ACCOUNT, REGION, "i-3", "", "ACTIVE", "PENDING_INITIAL_SCAN")])
     before = clock()
     clock.advance(3600)
     # One is looked at, and of the other it is seen that nothing touches it.
     reevaluated(store, says("a", "b"))
-    scanned_at = {row.instance: row.scanned_at for row in store.fleet.coverage()}
+    scanned_at = {row.instance: row.scanned_at for row in store.instances.coverage()}
     assert scanned_at == {"i-1": clock(), "i-2": clock(), "i-3": None}
     assert clock() > before
 
@@ -336,7 +336,7 @@ def coverage_of(status: str, detail: str = "", instance: str = "i-1") -> Coverag
 
 
 def reasons(store: Store) -> dict[str, tuple[str, str]]:
-    return {row.instance: (row.reason, row.detail) for row in store.fleet.coverage()}
+    return {row.instance: (row.reason, row.detail) for row in store.instances.coverage()}
 
 
 def covering(*ecosystems: str) -> Database:
@@ -358,7 +358,7 @@ NPM_MISSING = (
 def test_a_database_that_covers_the_rest_makes_machines_complete(store: Store) -> None:
     scanned(store, covering("Debian:12"), BOTH, "i-1")
     scanned(store, covering("Debian:12"), inventory(package("a")), "i-2")
-    store.fleet.cover([coverage_of("ACTIVE", NPM_MISSING[1])])
+    store.instances.cover([coverage_of("ACTIVE", NPM_MISSING[1])])
     before = store.outbox.last()
     reevaluated(store, covering("Debian:12", "npm"))
     assert reasons(store) == {"i-1": ("SUCCESSFUL", "")}
@@ -372,7 +372,7 @@ def test_what_could_not_be_read_stays_partial(store: Store) -> None:
     problem = Problem("/x", "is damaged")
     unread = replace(BOTH, status=Status.PARTIAL, problems=(problem,))
     scanned(store, covering("Debian:12"), unread)
-    store.fleet.cover([coverage_of("ACTIVE")])
+    store.instances.cover([coverage_of("ACTIVE")])
     reevaluated(store, covering("Debian:12", "npm"))
     expected = "PARTIAL", "partial: 1 problem, the first: is damaged (/x)"
     assert reasons(store) == {"i-1": expected}
@@ -385,7 +385,7 @@ def test_coverage_that_is_no_scans_word_is_left_alone(
     store: Store, status: str, reason: str
 ) -> None:
     scanned(store, covering("Debian:12"), BOTH)
-    store.fleet.cover([replace(coverage_of(status, "why"), reason=reason)])
+    store.instances.cover([replace(coverage_of(status, "why"), reason=reason)])
     reevaluated(store, covering("Debian:12", "npm"))
     assert reasons(store) == {"i-1": (reason, "why")}
 

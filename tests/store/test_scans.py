@@ -144,39 +144,39 @@ def test_a_new_scan_is_due_for_publication_until_it_is_published(
     store: Store, clock: Clock
 ) -> None:
     scan = new(store)
-    assert [one.id for one in store.publications.due(10)] == [scan.id]
-    store.publications.published([scan.id])
-    assert not store.publications.due(10)
+    assert [one.id for one in store.due_messages.due(10)] == [scan.id]
+    store.due_messages.published([scan.id])
+    assert not store.due_messages.due(10)
     clock.advance(61)  # the message is lost, or the queue is long
-    assert store.publications.due(10)
-    store.publications.published([scan.id])
+    assert store.due_messages.due(10)
+    store.due_messages.published([scan.id])
     clock.advance(61)
-    assert not store.publications.due(10), "a long queue must not be made longer every minute"
+    assert not store.due_messages.due(10), "a long queue must not be made longer every minute"
     clock.advance(60)
-    assert store.publications.due(10)
+    assert store.due_messages.due(10)
 
 
 def test_of_a_long_queue_no_scan_is_published_again_before_its_turn(
     store: Store, clock: Clock
 ) -> None:
     made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(500)], "here")
-    store.publications.published([scan.id for scan in made])
+    store.due_messages.published([scan.id for scan in made])
     clock.advance(299)
-    assert not store.publications.due(10), (
+    assert not store.due_messages.due(10), (
         "five hundred wait for a worker, and their messages as well"
     )
     clock.advance(1)
-    assert store.publications.due(10)
+    assert store.due_messages.due(10)
 
 
 def test_a_dead_workers_scan_is_due_when_its_lease_ends(store: Store, clock: Clock) -> None:
     scan = new(store)
-    store.publications.published([scan.id])
+    store.due_messages.published([scan.id])
     claimed(store, scan.id, 120)
     clock.advance(119)
-    assert not store.publications.due(10)
+    assert not store.due_messages.due(10)
     clock.advance(1)
-    assert [one.id for one in store.publications.due(10)] == [scan.id]
+    assert [one.id for one in store.due_messages.due(10)] == [scan.id]
 
 
 def test_with_a_new_broker_everything_that_nobody_holds_is_published_when_it_is_due(
@@ -186,39 +186,39 @@ def test_with_a_new_broker_everything_that_nobody_holds_is_published_when_it_is_
         [(*PLACE[:2], f"i-{n}") for n in range(3)], "here"
     )
     for scan in (waiting, postponed, held):
-        store.publications.published([scan.id])
+        store.due_messages.published([scan.id])
     store.scans.postpone(claimed(store, postponed.id), 10)
     claimed(store, held.id, 600)
-    store.publications.expedite()
-    assert [scan.id for scan in store.publications.due(10)] == [waiting.id]
+    store.due_messages.expedite()
+    assert [scan.id for scan in store.due_messages.due(10)] == [waiting.id]
     clock.advance(10)
-    assert {scan.id for scan in store.publications.due(10)} == {waiting.id, postponed.id}
+    assert {scan.id for scan in store.due_messages.due(10)} == {waiting.id, postponed.id}
 
 
 def test_an_ended_scan_is_never_due(store: Store, clock: Clock) -> None:
     advance(store, claimed(store, new(store).id), State.DONE)
     clock.advance(1e6)
-    assert not store.publications.due(10)
+    assert not store.due_messages.due(10)
 
 
 def test_on_demand_comes_before_scheduled(store: Store) -> None:
     store.scans.create([PLACE], "here", 6)
     urgent = store.scans.create([(*PLACE[:2], "i-2")], "here", 0)[0]
-    assert store.publications.due(1)[0].id == urgent.id
+    assert store.due_messages.due(1)[0].id == urgent.id
 
 
 def test_what_is_hastened_is_published_again_and_first(store: Store) -> None:
     made = store.scans.create([(*PLACE[:2], f"i-{number}") for number in range(4)], "here")
     held, waits, slow, _ = (scan.id for scan in made)
-    store.publications.published([scan.id for scan in made])
+    store.due_messages.published([scan.id for scan in made])
     claimed(store, held)
     store.scans.postpone(claimed(store, waits), 30)
-    assert store.publications.due(10) == []
-    assert store.publications.prioritise([held, waits, slow], 0) == 2
-    due = store.publications.due(10)
+    assert store.due_messages.due(10) == []
+    assert store.due_messages.prioritise([held, waits, slow], 0) == 2
+    due = store.due_messages.due(10)
     assert {(scan.id, scan.priority) for scan in due} == {(waits, 0), (slow, 0)}
     assert claimed(store, waits).priority == store.scans.get(held).priority == 0
-    assert store.publications.prioritise([held, waits, slow], 0) == 0, "they are urgent already"
+    assert store.due_messages.prioritise([held, waits, slow], 0) == 0, "they are urgent already"
 
 
 def test_a_scan_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
@@ -323,11 +323,11 @@ def test_of_many_in_one_state_none_is_published_again_so_soon(store: Store, cloc
     for scan in many:
         advance(store, claimed(store, scan.id), State.READING)
     clock.advance(61)
-    assert store.publications.due(1000) == []
+    assert store.due_messages.due(1000) == []
     clock.advance(120)
-    assert len(store.publications.due(1000)) == 300
-    store.publications.expedite()
-    assert len(store.publications.due(1000)) == 300
+    assert len(store.due_messages.due(1000)) == 300
+    store.due_messages.expedite()
+    assert len(store.due_messages.due(1000)) == 300
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_a_lease_is_one_holders_until_it_ends(store: Store, clock: Clock) -> None:
-    leases = store.singletons
+    leases = store.leases
     assert leases.hold("x", "a", 60)
     assert leases.hold("x", "a", 60), "renewed"
     assert not leases.hold("x", "b", 60)
@@ -28,33 +28,33 @@ def test_a_lease_is_one_holders_until_it_ends(store: Store, clock: Clock) -> Non
 
 def test_of_many_at_once_one_gets_it(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        held = list(pool.map(lambda n: store.singletons.hold("x", str(n), 60), range(16)))
+        held = list(pool.map(lambda n: store.leases.hold("x", str(n), 60), range(16)))
     assert sum(held) == 1
 
 
 def test_when_it_was_done_is_known_to_all(store: Store, clock: Clock) -> None:
-    assert store.singletons.done_at("x") is None
+    assert store.leases.done_at("x") is None
     for _ in range(2):
         clock.advance(5)
-        store.singletons.done("x")
-        assert store.singletons.done_at("x") == clock()
+        store.leases.done("x")
+        assert store.leases.done_at("x") == clock()
 
 
 def test_a_region_whose_scans_nobody_takes_is_told(store: Store, clock: Clock) -> None:
     places = [("1" * 12, region, f"i-{n}{region}") for region in ("a", "b") for n in range(3)]
     for account, region, instance in places:
-        store.fleet.discovered(
+        store.instances.discovered(
             account, region, [Instance(instance, account, region, "running", ())]
         )
     scans = store.scans.create(places, "here", 6)
     for scan in scans:
-        store.publications.published([scan.id])
-    assert store.unattended() == [], "they were sent just now"
+        store.due_messages.published([scan.id])
+    assert store.unclaimed_scans() == [], "they were sent just now"
     clock.advance(61)
     for scan in scans:
-        store.publications.published([scan.id])
+        store.due_messages.published([scan.id])
     # In region b a worker is at one of them: the others are a backlog.
     at_work = next(scan for scan in scans if scan.region == "b")
     assert store.scans.claim(at_work.id, [State.NEW], 60) is not None
-    (one,) = store.unattended()
+    (one,) = store.unclaimed_scans()
     assert (one.region, one.state, one.scans) == ("a", "NEW", 3)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.model import LIVE, Scan, State
-from sidelight.store.scans.stages import STAGE_OF, spread, turn
+from sidelight.model import LIVE, STAGE_OF, Scan, State
+from sidelight.store.scans.stages import spread, turn
 from tests.store.moving import advance
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def test_a_stage_has_waited_run_and_taken_its_time(store: Store, clock: Clock) -
     with turn(clock()):
         clock.advance(3)
         advance(store, held, State.SNAPSHOTTING)
-    (times,) = store.stages.times(begin)
+    (times,) = store.stage_times.times(begin)
     assert (times.stage, times.scans, times.runs) == ("take", 1, 2)
     assert times.waited.p50 == 5 + 1
     assert times.ran.p50 == 2 + 3
     assert times.paced.p50 == 10
     assert times.took.p50 == 5 + 2 + 11 + 3
-    assert store.stages.times(clock.time.replace(hour=1)) == []
+    assert store.stage_times.times(clock.time.replace(hour=1)) == []
 
 
 def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -> None:
@@ -54,7 +54,7 @@ def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -
         with turn(clock()):
             clock.advance(1)
             advance(store, held, to)
-    told = store.stages.times(begin)
+    told = store.stage_times.times(begin)
     assert [one.stage for one in told] == ["take", "await", "inspect", "evaluate", "delete"]
     assert {one.took.sum for one in told} == {1.0}
 
@@ -62,7 +62,7 @@ def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -
 def test_outside_of_a_turn_nothing_is_told(store: Store, clock: Clock) -> None:
     scan = store.scans.create([("1", "r", "i-1")], "here")[0]
     advance(store, claimed(store, scan.id), State.DELETING)
-    assert store.stages.times(clock()) == []
+    assert store.stage_times.times(clock()) == []
 
 
 def test_threads_that_wait_at_once_wait_once(clock: Clock) -> None:

@@ -90,33 +90,33 @@ def test_a_locked_sqlite_store_is_an_error_after_its_timeout(tmp_path: Path) -> 
 
 
 def test_a_damaged_document_is_a_store_error(store: Store) -> None:
-    store.fleet.discovered("123456789012", "eu-west-1", [instance(1)])
+    store.instances.discovered("123456789012", "eu-west-1", [instance(1)])
     for document in ("{", "[]", '{"id": 1}', "null"):
         with store._database.write() as connection:
             connection.execute(text("UPDATE instances SET document = :d"), {"d": document})
         with pytest.raises(StoreError, match="not a stored Instance"):
-            store.fleet.instance("123456789012", "i-1")
+            store.instances.instance("123456789012", "i-1")
 
 
 def test_discovery_says_who_is_gone_and_forgets_it_once(store: Store) -> None:
     place = ("123456789012", "eu-west-1")
-    assert store.fleet.discovered(*place, [instance(1), instance(2)]) == []
-    assert store.fleet.discovered(*place, [instance(2)]) == ["i-1"]
-    assert store.fleet.discovered(*place, [instance(2)]) == []
-    assert [known.instance for known in store.fleet.known()] == [instance(2)]
+    assert store.instances.discovered(*place, [instance(1), instance(2)]) == []
+    assert store.instances.discovered(*place, [instance(2)]) == ["i-1"]
+    assert store.instances.discovered(*place, [instance(2)]) == []
+    assert [known.instance for known in store.instances.known()] == [instance(2)]
 
 
 def test_what_is_known_tells_the_last_scan_and_the_live_one(store: Store, clock: Clock) -> None:
     place = ("123456789012", "eu-west-1")
-    store.fleet.discovered(*place, [instance(1)])
+    store.instances.discovered(*place, [instance(1)])
     first = store.scans.create([(*place, "i-1")], "here")[0]
     held = store.scans.claim(first.id, LIVE, 60)
     assert held is not None
     covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
-    store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
+    store.instances.finish(reach(store, held, State.DELETING), State.DONE, covered)
     clock.advance(100)
     second = store.scans.create([(*place, "i-1")], "here")[0]
-    known = store.fleet.known(account=place[0], region=place[1])[0]
+    known = store.instances.known(account=place[0], region=place[1])[0]
     assert (known.scanned_at, known.tried_at, known.live_scan) == (
         first.created_at,
         second.created_at,
@@ -128,11 +128,11 @@ def test_coverage_keeps_the_last_scan_when_a_later_one_fails(store: Store, clock
     row: dict[str, Any] = {"account": "1", "region": "r", "instance": "i-1", "name": "web"}
     good = Coverage(**row, status_code="ACTIVE", reason="SUCCESSFUL", scanned_at=clock())
     bad = Coverage(**row, status_code="INACTIVE", reason="INTERNAL_ERROR", detail="disk on fire")
-    store.fleet.cover([good])
+    store.instances.cover([good])
     scanned = clock()
     clock.advance(1)
-    store.fleet.cover([bad])
-    present = store.fleet.coverage()[0]
+    store.instances.cover([bad])
+    present = store.instances.coverage()[0]
     assert (present.reason, present.scanned_at, present.updated_at) == (
         "INTERNAL_ERROR",
         scanned,
@@ -143,7 +143,7 @@ def test_coverage_keeps_the_last_scan_when_a_later_one_fails(store: Store, clock
 def test_of_a_discovery_only_what_changed_is_written(store: Store, clock: Clock) -> None:
     place = ("123456789012", "eu-west-1")
     fleet = [instance(number) for number in range(3)]
-    store.fleet.discovered(*place, fleet)
+    store.instances.discovered(*place, fleet)
     written: list[str] = []
 
     def seen(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -153,21 +153,21 @@ def test_of_a_discovery_only_what_changed_is_written(store: Store, clock: Clock)
     event.listen(store._database.engine, "before_cursor_execute", seen)
     clock.advance(3600)
     changed = replace(fleet[1], state="stopped")
-    assert store.fleet.discovered(*place, [fleet[0], changed, fleet[2]]) == []
+    assert store.instances.discovered(*place, [fleet[0], changed, fleet[2]]) == []
     assert len(written) == 1
     assert "i-1" in written[0]
     assert "i-0" not in written[0]
-    known = store.fleet.known()
+    known = store.instances.known()
     assert [one.instance for one in known] == [fleet[0], changed, fleet[2]]
     assert {one.seen_at for one in known} == {clock()}
 
 
 def test_an_instance_that_comes_back_is_known_again(store: Store) -> None:
     place = ("123456789012", "eu-west-1")
-    store.fleet.discovered(*place, [instance(1)])
-    assert store.fleet.discovered(*place, []) == ["i-1"]
-    store.fleet.discovered(*place, [instance(1)])
-    assert [one.instance for one in store.fleet.known()] == [instance(1)]
+    store.instances.discovered(*place, [instance(1)])
+    assert store.instances.discovered(*place, []) == ["i-1"]
+    store.instances.discovered(*place, [instance(1)])
+    assert [one.instance for one in store.instances.known()] == [instance(1)]
 
 
 def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_p
     steps: list[int] = []
     with Store(f"sqlite:///{tmp_path}/store.db", clock=clock) as store:
         store.migrate()
-        store.fleet.discovered(*place, fleet)
+        store.instances.discovered(*place, fleet)
 
         def connected(connection: Any, *_: Any) -> None:
             connection.set_progress_handler(lambda: steps.append(1), 100)
@@ -186,7 +186,7 @@ def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_p
 
         def looked() -> int:
             steps.clear()
-            assert all(one.scanned_at for one in store.fleet.with_history(*place, fleet))
+            assert all(one.scanned_at for one in store.instances.with_history(*place, fleet))
             return len(steps)
 
         def day() -> None:
@@ -194,7 +194,7 @@ def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_p
                 held = store.scans.claim(scan.id, LIVE, 60)
                 assert held is not None
                 covered = Coverage(*place, scan.instance, "web", "ACTIVE", "SUCCESSFUL")
-                store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
+                store.instances.finish(reach(store, held, State.DELETING), State.DONE, covered)
             clock.advance(86400)
 
         day()
@@ -207,10 +207,10 @@ def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_p
 def test_what_was_discovered_has_the_history_that_is_known(store: Store, clock: Clock) -> None:
     place = ("123456789012", "eu-west-1")
     fleet = [instance(1), instance(2), instance(3)]
-    store.fleet.discovered(*place, fleet)
+    store.instances.discovered(*place, fleet)
     first, _ = store.scans.create([(*place, "i-1"), (*place, "i-2")], "here")
     held = store.scans.claim(first.id, LIVE, 60)
     assert held is not None
     covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
-    store.fleet.finish(reach(store, held, State.DELETING), State.DONE, covered)
-    assert store.fleet.with_history(*place, fleet) == store.fleet.known()
+    store.instances.finish(reach(store, held, State.DELETING), State.DONE, covered)
+    assert store.instances.with_history(*place, fleet) == store.instances.known()

@@ -36,7 +36,7 @@ def ended(store: Store, number: int, state: State = State.DONE, *, usd: float = 
     held = store.scans.claim(scan.id, LIVE, 60)
     assert held is not None
     covered = Coverage(ACCOUNT, REGION, scan.instance, "", "ACTIVE", "SUCCESSFUL")
-    store.fleet.finish(reach(store, held, State.DELETING), state, covered)
+    store.instances.finish(reach(store, held, State.DELETING), state, covered)
     return scan
 
 
@@ -47,14 +47,14 @@ def kept(store: Store) -> list[str]:
 def test_a_month_after_its_end_a_scan_goes_with_its_snapshots_and_events(
     store: Store, clock: Clock
 ) -> None:
-    store.fleet.discovered(ACCOUNT, REGION, [instance(1)])
+    store.instances.discovered(ACCOUNT, REGION, [instance(1)])
     old = ended(store, 1)
     clock.advance(DAY)
     new = ended(store, 1)
     clock.advance(29 * DAY - 1)
-    assert store.tidying.run().scans == 0
+    assert store.retention.run().scans == 0
     clock.advance(1)
-    assert store.tidying.run().scans == 1
+    assert store.retention.run().scans == 1
     assert kept(store) == [new.id]
     with pytest.raises(StoreError, match="no such scan"):
         store.scans.get(old.id)
@@ -68,44 +68,44 @@ def test_a_month_after_its_end_a_scan_goes_with_its_snapshots_and_events(
 def test_a_scan_with_a_snapshot_that_may_be_left_stays_to_prove_it(
     store: Store, clock: Clock
 ) -> None:
-    store.fleet.discovered(ACCOUNT, REGION, [instance(1)])
+    store.instances.discovered(ACCOUNT, REGION, [instance(1)])
     failed = ended(store, 1, State.FAILED)
     store.scans.receipted([Snapshot("snap-left", failed.id, "vol", 1, "completed", clock())])
     clock.advance(DAY)
     ended(store, 1)
     clock.advance(100 * DAY)
     assert store.origins.undeleted(ACCOUNT, REGION) == {"snap-left": failed.id}
-    assert store.tidying.run().scans == 0
+    assert store.retention.run().scans == 0
     store.scans.seen_gone(["snap-left"], "a look")
     assert store.origins.undeleted(ACCOUNT, REGION) == {}
-    assert store.tidying.run().scans == 1
+    assert store.retention.run().scans == 1
 
 
 def test_an_instances_last_scan_and_its_last_that_was_done_stay(store: Store, clock: Clock) -> None:
-    store.fleet.discovered(ACCOUNT, REGION, [instance(1)])
+    store.instances.discovered(ACCOUNT, REGION, [instance(1)])
     scans = []
     for state in (State.FAILED, State.DONE, State.DONE, State.FAILED, State.FAILED):
         scans.append(ended(store, 1, state))
         clock.advance(DAY)
-    (before,) = store.fleet.known()
+    (before,) = store.instances.known()
     clock.advance(60 * DAY)
-    assert store.tidying.run().scans == 3
+    assert store.retention.run().scans == 3
     assert kept(store) == [scans[2].id, scans[4].id]
-    assert store.fleet.known() == [before]
+    assert store.instances.known() == [before]
 
 
 def test_of_an_instance_that_is_gone_and_of_a_live_scan(store: Store, clock: Clock) -> None:
-    store.fleet.discovered(ACCOUNT, REGION, [instance(1), instance(2)])
+    store.instances.discovered(ACCOUNT, REGION, [instance(1), instance(2)])
     ended(store, 1)
     (live,) = store.scans.create([(ACCOUNT, REGION, "i-2")], "here")
-    store.fleet.discovered(ACCOUNT, REGION, [])
+    store.instances.discovered(ACCOUNT, REGION, [])
     clock.advance(60 * DAY)
-    assert store.tidying.run().scans == 1
+    assert store.retention.run().scans == 1
     assert kept(store) == [live.id]
 
 
 def test_costs_add_up_as_before(store: Store, clock: Clock) -> None:
-    store.fleet.discovered(ACCOUNT, REGION, [instance(1), instance(2)])
+    store.instances.discovered(ACCOUNT, REGION, [instance(1), instance(2)])
     start = clock()
     for day in range(3):
         for number in (1, 2):
@@ -116,7 +116,7 @@ def test_costs_add_up_as_before(store: Store, clock: Clock) -> None:
     assert (before[0][0].scans, before[0][0].usd) == (6, 7.5)
     clock.advance(60 * DAY)
     with ThreadPoolExecutor(4) as pool:
-        tidied = [pool.submit(store.tidying.run) for _ in range(4)]
+        tidied = [pool.submit(store.retention.run) for _ in range(4)]
     assert sum(one.result().scans for one in tidied) == 4
     assert [store.costs.sums(by) for by in ways] == before
     assert [one.day for one in store.costs.sums(["day"], start.replace(day=2))] == [
@@ -126,5 +126,5 @@ def test_costs_add_up_as_before(store: Store, clock: Clock) -> None:
     for number in (1, 2):
         ended(store, number, usd=1.0)
     clock.advance(60 * DAY)
-    assert store.tidying.run().scans == 2
+    assert store.retention.run().scans == 2
     assert store.costs.sums()[0] == replace(before[0][0], scans=8, get_calls=24, usd=9.5)

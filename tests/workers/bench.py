@@ -272,7 +272,7 @@ class World:
         _wire_store(self.store, self.trip)
         self.ec2 = FakeEc2(self.clock, self.trip)
         self.instances = [self._machine(n, disks) for n in range(machines)]
-        self.store.fleet.discovered(ACCOUNT, REGION, self.instances)
+        self.store.instances.discovered(ACCOUNT, REGION, self.instances)
         self.status = Status.COMPLETE
         self.version = "1.0"
         self.read_error: type[SidelightError] = CloudError

@@ -11,9 +11,9 @@ from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.settings_validation import LONGEST_COUNTDOWN
 from sidelight.fleet.stages.stage_runner import Next
-from sidelight.model import LIVE, State
+from sidelight.model import LIVE, STAGE_OF, STAGES, State
 from workers import tasks
-from workers.app import COMPUTING, STAGE_OF, STAGES, WAITING, app, make_app, queue
+from workers.app import COMPUTING, WAITING, app, make_app, queue
 from workers.worker_command import worker_command
 
 

@@ -29,8 +29,7 @@ from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.rates import RATES
 from sidelight.localcloud.server import LocalCloud
-from sidelight.store.scans.account_limits import PlaceLimits
-from sidelight.store.scans.stages import turn
+from sidelight.store import AccountRegionLimits, turn
 from tests.workers.servers import certificate, client, free_port, server, wait_for, watched
 
 if TYPE_CHECKING:
@@ -358,9 +357,9 @@ def test_a_raised_quota_raises_the_default_rates_and_no_other() -> None:
     asked: list[tuple[str, str]] = []
     now = [0.0]
 
-    def quotas(account: str, region: str) -> PlaceLimits:
+    def quotas(account: str, region: str) -> AccountRegionLimits:
         asked.append((account, region))
-        return PlaceLimits(get_quota=5000.0, list_quota=100.0)
+        return AccountRegionLimits(get_quota=5000.0, list_quota=100.0)
 
     def made(settings: Settings) -> RateLimits:
         return RateLimits(
@@ -397,7 +396,7 @@ def test_rates_of_shared_buckets_are_at_most_half_of_what_aws_refills() -> None:
 
 
 def test_a_store_that_does_not_answer_leaves_the_rates_of_the_settings() -> None:
-    def quotas(_account: str, _region: str) -> PlaceLimits:
+    def quotas(_account: str, _region: str) -> AccountRegionLimits:
         raise StoreError("is locked")
 
     budget = RateLimits(Settings(), LocalRate(lambda: 9.0), quotas=quotas)

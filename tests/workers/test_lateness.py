@@ -91,7 +91,7 @@ def test_a_denial_that_lasts_is_final_when_the_time_is_over(make_world: Any) -> 
     world.start()
     world.run()
     assert only(world).state is State.FAILED
-    assert world.store.fleet.coverage()[0].reason == "ACCESS_DENIED"
+    assert world.store.instances.coverage()[0].reason == "ACCESS_DENIED"
     assert 300 <= tries[-1] < 400
     assert not world.ec2.snapshots
 
@@ -112,7 +112,7 @@ def test_a_right_that_is_missing_is_waited_for_two_minutes_and_the_status_says_u
     assert f"asking until {until:%H:%M:%S} UTC" in only(world).last_error
     world.run()
     assert only(world).state is State.FAILED
-    assert world.store.fleet.coverage()[0].reason == "ACCESS_DENIED"
+    assert world.store.instances.coverage()[0].reason == "ACCESS_DENIED"
     assert DENIED_SECONDS <= tries[-1] < DENIED_SECONDS + 61
 
 
@@ -131,7 +131,7 @@ def test_a_key_that_is_disabled_is_final_at_once(world: World) -> None:
     world.start()
     world.run()
     assert len(tries) == 1
-    assert world.store.fleet.coverage()[0].reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert world.store.instances.coverage()[0].reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
 
 
 def test_a_refusal_while_ec2_says_error_has_ec2s_message(world: World) -> None:
@@ -192,7 +192,7 @@ def test_an_instance_that_stays_unknown_is_gone_after_a_second_look(world: World
     world.start()
     began = world.clock()
     world.run()
-    covered = world.store.fleet.coverage()[0]
+    covered = world.store.instances.coverage()[0]
     assert (only(world).state, covered.reason) == (State.FAILED, "RESOURCE_TERMINATED")
     assert (world.clock() - began).total_seconds() >= INSTANCE_SECONDS
 
@@ -218,7 +218,7 @@ def test_an_instance_without_ebs_volumes_is_final_by_what_ec2_lists(world: World
     world.start()
     world.run()
     assert world.trip.seen.count("ec2.create_snapshots") == 1
-    covered = world.store.fleet.coverage()[0]
+    covered = world.store.instances.coverage()[0]
     assert (covered.reason, "InvalidParameterValue" in covered.detail) == ("NO_EBS_VOLUME", True)
 
 

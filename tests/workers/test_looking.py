@@ -126,8 +126,8 @@ def test_a_worker_killed_at_a_look_costs_a_wait(fleet: World, mode: Mode, point:
 def test_two_looks_at_once_share_the_scans(fleet: World) -> None:
     fleet.clock.advance(30)
     store, (first, *_) = fleet.store, fleet.store.scans.select()
-    mine = store.looks.claim_waiting(first.account, first.region, 60, 2)
-    others = store.looks.claim_waiting(first.account, first.region, 60, AT_ONCE)
+    mine = store.snapshot_polls.claim_waiting(first.account, first.region, 60, 2)
+    others = store.snapshot_polls.claim_waiting(first.account, first.region, 60, AT_ONCE)
     assert (len(mine), len(others)) == (2, MACHINES - 2)
     assert not {scan.id for scan in mine} & {scan.id for scan in others}
-    assert store.looks.claim_waiting(first.account, "elsewhere", 60, AT_ONCE) == []
+    assert store.snapshot_polls.claim_waiting(first.account, "elsewhere", 60, AT_ONCE) == []

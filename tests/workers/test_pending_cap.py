@@ -147,8 +147,8 @@ def test_our_own_are_not_others_and_another_deployments_are(make_world: Any) -> 
 def test_an_adjusted_quota_is_used(make_world: Any) -> None:
     world = make_world()
     (scan,) = world.start()
-    assert world.store.limits.claim_quotas(*HERE, 86400)
-    world.store.limits.note_quotas(*HERE, pending=500, get=None, listing=None)
+    assert world.store.account_limits.claim_quotas(*HERE, 86400)
+    world.store.account_limits.note_quotas(*HERE, pending=500, get=None, listing=None)
     assert pending_cap(world.context, scan) == 250
 
 
@@ -156,8 +156,8 @@ def test_a_number_of_the_operators_is_kept_to(make_world: Any) -> None:
     world = make_world(snapshots_pending="7")
     (scan,) = world.start()
     world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(99)]
-    world.store.limits.claim_quotas(*HERE, 86400)
-    world.store.limits.note_quotas(*HERE, pending=500, get=None, listing=None)
+    world.store.account_limits.claim_quotas(*HERE, 86400)
+    world.store.account_limits.note_quotas(*HERE, pending=500, get=None, listing=None)
     assert pending_cap(world.context, scan) == 7
     unlimited = replace(world.context, settings=Settings(snapshots_pending="0"))
     assert pending_cap(unlimited, scan) is None
@@ -267,7 +267,7 @@ def test_coverage_says_what_a_scan_waits_for(make_world: Any) -> None:
     world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(100)]
     world.start()
     world.run_one()
-    assert "PendingSnapshotLimitExceeded" in world.store.fleet.coverage()[0].detail
+    assert "PendingSnapshotLimitExceeded" in world.store.instances.coverage()[0].detail
 
 
 def test_a_scan_whose_first_call_was_lost_waits_as_well(make_world: Any) -> None:
@@ -290,7 +290,7 @@ def test_a_scan_whose_first_call_was_lost_waits_as_well(make_world: Any) -> None
 
 def test_a_probe_whose_worker_died_is_followed_by_another(make_world: Any) -> None:
     world = refused_world(make_world, machines=1)
-    limits = world.store.limits
+    limits = world.store.account_limits
     limits.refused(*HERE)
     assert limits.admit(*HERE) is not None
     world.clock.advance(FIRST_PROBE)
@@ -306,7 +306,7 @@ def test_a_probe_whose_worker_died_is_followed_by_another(make_world: Any) -> No
 def test_calls_that_were_under_way_at_the_first_refusal_make_no_wait_longer(
     make_world: Any,
 ) -> None:
-    limits = refused_world(make_world, machines=1).store.limits
+    limits = refused_world(make_world, machines=1).store.account_limits
     first = limits.refused(*HERE)
     assert limits.refused(*HERE) == first
     assert limits.of(*HERE).refused_wait == FIRST_PROBE
@@ -315,8 +315,8 @@ def test_calls_that_were_under_way_at_the_first_refusal_make_no_wait_longer(
 
 def test_another_place_is_not_held_up(make_world: Any) -> None:
     world = refused_world(make_world, machines=1)
-    world.store.limits.refused(*HERE)
-    assert world.store.limits.admit(ACCOUNT, "another-region-1") is None
+    world.store.account_limits.refused(*HERE)
+    assert world.store.account_limits.admit(ACCOUNT, "another-region-1") is None
 
 
 def test_another_error_of_creation_is_no_refusal(make_world: Any) -> None:
@@ -325,4 +325,4 @@ def test_another_error_of_creation_is_no_refusal(make_world: Any) -> None:
     world.start()
     take_snapshots.take_snapshots(world.context, only(world).id)
     assert only(world).state is State.SNAPSHOTTING
-    assert world.store.limits.of(*HERE).refused_wait == 0
+    assert world.store.account_limits.of(*HERE).refused_wait == 0

@@ -11,10 +11,11 @@ import pytest
 
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
+from sidelight.model import STAGES
 from tests.faults.test_killed_workers import advisories, image
 from tests.workers.servers import client, free_port, server
 from tests.workers.test_processes import cloud, finish, fleet_on, started
-from workers.app import STAGES, queues
+from workers.app import queues
 
 if TYPE_CHECKING:
     from pathlib import Path

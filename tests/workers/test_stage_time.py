@@ -109,7 +109,7 @@ def test_nothing_that_reads_outlasts_the_time_of_its_stage(
     (scan,) = world.store.scans.select()
     assert scan.state is State.FAILED
     assert scan.failure_code == TIME_LIMIT
-    (row,) = world.store.fleet.coverage()
+    (row,) = world.store.instances.coverage()
     assert (row.status_code, row.reason) == ("INACTIVE", TIME_LIMIT)
     assert "SIDELIGHT_STAGE_SECONDS" in row.detail
     assert not world.ec2.snapshots
@@ -144,7 +144,7 @@ def test_a_machine_that_needs_too_much_memory_fails_at_once_and_says_so(
     world.inspect_error = MemoryError()
     world.start()
     world.run()
-    (row,) = world.store.fleet.coverage()
+    (row,) = world.store.instances.coverage()
     assert (row.status_code, row.reason) == ("INACTIVE", "INTERNAL_ERROR")
     assert "SIDELIGHT_MEMORY_MIB" in row.detail
     assert len(world.sources) == 2, "read once"

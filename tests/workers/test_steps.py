@@ -38,7 +38,7 @@ def test_a_scan_walks_through_all_stages(world: World) -> None:
     assert len(world.findings()) == 4
     cost = world.store.costs.of([scan.id])[scan.id]
     assert (cost.get_calls, cost.list_calls, cost.blocks) == (2, 2, 2)
-    covered = world.store.fleet.coverage()[0]
+    covered = world.store.instances.coverage()[0]
     assert (covered.status_code, covered.reason, covered.scanned_at) == (
         "ACTIVE", "SUCCESSFUL", scan.finished_at,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_each_disk_is_inspected_with_its_device_and_its_volume(world: World) -> 
     world.context = replace(world.context, inspect=seen)
     world.start()
     world.run()
-    (known,) = world.store.fleet.known()
+    (known,) = world.store.instances.known()
     assert given == [Attachment(one.device, one.id) for one in known.instance.volumes]
     assert [one.volume for one in given] == ["vol-0-0", "vol-0-1"]
 
@@ -128,7 +128,7 @@ def test_a_refused_creation_ends_with_its_reason(
     world.ec2.instance_states[world.instances[0].id] = state
     world.start()
     world.run()
-    covered = world.store.fleet.coverage()[0]
+    covered = world.store.instances.coverage()[0]
     assert (only(world).state, covered.reason) == (State.FAILED, reason)
     assert code in covered.detail
 
@@ -199,7 +199,7 @@ def test_a_machine_that_cannot_be_read_is_not_clean(world: World) -> None:
     world.status = Status.FAILED
     world.start()
     world.run()
-    covered = world.store.fleet.coverage()[0]
+    covered = world.store.instances.coverage()[0]
     assert (covered.status_code, covered.reason) == ("INACTIVE", "UNSUPPORTED_OS")
     assert len(world.findings()) == 4, "what was found before stays open"
 
@@ -208,7 +208,7 @@ def test_a_key_that_cannot_be_used_is_its_own_reason(world: World) -> None:
     world.inspect_error = AccessDeniedError("KMS key is disabled", where="snap-1: block 0")
     world.start()
     world.run()
-    assert world.store.fleet.coverage()[0].reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert world.store.instances.coverage()[0].reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
     assert not world.ec2.snapshots
 
 
@@ -466,7 +466,7 @@ def test_however_many_wait_for_room_they_do_not_all_ask_every_minute(
     assert following is not None
     assert following.delay == 4000 / take_snapshots.ASKING
     # One that is asked for on demand waits for others of its kind alone.
-    world.store.publications.prioritise([third.id], 0)
+    world.store.due_messages.prioritise([third.id], 0)
     following = take_snapshots.take_snapshots(world.context, third.id)
     assert following is not None
     assert (following.priority, following.delay) == (0, 40.0)

@@ -19,7 +19,7 @@ from dispatcher.cli.fleet.options import (
 )
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")  # as dispatcher.cli.fleet.report
-BY = ("day", "account", "region", "instance")  # as sidelight.store.scans.costs
+BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 
 
 @click.command("scan")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.report.costs import FIGURES
 from sidelight.report.tables import Column, Table
-from sidelight.store.scans.costs import BY
+from sidelight.store import COST_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def costs_table(sums: Sequence[CostSum], by: Collection[str]) -> Table:
     """Return a table of one row per sum, and a row of totals if there are several."""
-    chosen = [name for name in BY if name in by]
+    chosen = [name for name in COST_KEYS if name in by]
     table = Table(
         *(Column(name.capitalize()) for name in chosen),
         Column("Scans", right=True), Column("Get calls", rank=5, right=True),

@@ -26,7 +26,7 @@ from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import say, write_json
 from sidelight.report.progress import live
 from sidelight.report.tables import Column, Report, Table
-from sidelight.store.findings.suppression_rules import filtered
+from sidelight.suppression import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,7 +52,7 @@ def findings(form: str, store_url: str | None, criteria: Path | None, **given: A
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
     selection = Selection.of(given)
     with opened_store(store_url) as store:
-        covered = store.fleet.coverage()
+        covered = store.instances.coverage()
         rows = [row for row in _rows(store, covered, criteria, given) if selection(row.finding)]
         if not rows:
             tell_of_no_instance(store)
@@ -91,7 +91,7 @@ def _rows(
     known = {row.instance for row in covered} | {row.name for row in covered}
     if named and not rows and named not in known:
         raise UsageError("no such instance in the store", where=named)
-    return rows if filter_ is None else filtered(rows, filter_, store.fleet.instance)
+    return rows if filter_ is None else filtered(rows, filter_, store.instances.instance)
 
 
 def events(
@@ -135,7 +135,7 @@ class _Shown:
     def _line(self, event: FindingEvent) -> str:
         row = event.row
         if self._form == "json":
-            instance = self._store.fleet.instance(row.account, row.instance)
+            instance = self._store.instances.instance(row.account, row.instance)
             return line(event_document(event, instance, self._deployment))
         finding = row.finding
         return (
@@ -179,15 +179,15 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
         done += part
         if part.left and not part.packages and not part.instances:
             wait(BETWEEN_LOOKS)  # other processes hold the last rows
-    store.rules.judge()
+    store.suppression_rules.judge()
     return done
 
 
 def tidy(form: str, store_url: str | None) -> None:
     """`sidelight fleet tidy`: its options are in dispatcher.cli.fleet.finding_commands."""
     with opened_store(store_url) as store:
-        store.rules.judge()
-        tidied = asdict(store.tidying.run())
+        store.suppression_rules.judge()
+        tidied = asdict(store.retention.run())
     if form == "json":
         write_json(dumps(tidied))
         return

@@ -140,7 +140,7 @@ def opened_store(
 
 def tell_of_no_instance(store: Store) -> None:
     """Report a store without instances on standard error: it must not look like "all clean"."""
-    if not (store.scans.counts() or store.fleet.coverage() or store.fleet.known()):
+    if not (store.scans.counts() or store.instances.coverage() or store.instances.known()):
         complain(
             f"sidelight: {store.where} has no instance yet: `sidelight fleet scan` discovers them"
         )

@@ -86,10 +86,10 @@ def show_plan(settings: Settings, given: dict[str, Any]) -> Started:
                 due -= {key for key, row in history.items() if not is_due(row, now, by=is_old)}
             planned = [
                 _planned(known.instance, costs)
-                for known in store.fleet.known()
+                for known in store.instances.known()
                 if (known.instance.account, known.instance.id) in due
             ]
-            skipped = [row for row in store.fleet.coverage() if row.status_code == "INACTIVE"]
+            skipped = [row for row in store.instances.coverage() if row.status_code == "INACTIVE"]
             kept = _kept(control, started, deployment)
         finally:
             control.close()
@@ -122,7 +122,7 @@ def _history(
     try:
         if store.missing():
             return {}, {}, settings.deployment
-        known = {(row.instance.account, row.instance.id): row for row in store.fleet.known()}
+        known = {(row.instance.account, row.instance.id): row for row in store.instances.known()}
         sums = store.costs.sums(["instance"])
         costs = {row.instance: row.usd / row.scans for row in sums if row.scans and row.usd}
         if costs:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
-from sidelight.model import Severity, State
+from sidelight.model import STAGE_OF, Severity, State
 from sidelight.report import as_json
 from sidelight.report.as_table import FINDING_COLUMNS, counted, finding_cells, grouped, totals
 from sidelight.report.tables import Column, Table
-from workers.queues import STAGE_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from dispatcher.sweep import Swept
     from sidelight.fleet.snapshot_ownership import Foreign
     from sidelight.model import Cost, Coverage, FindingRow, Scan, Snapshot
-    from sidelight.store import Store
-    from sidelight.store.scans.unclaimed_scans import Unattended
+    from sidelight.store import Store, UnclaimedScans
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")
 MOST_SEVERE_FIRST = sorted(Severity, key=lambda severity: -severity.rank)
@@ -67,7 +65,7 @@ def coverage_rows(
 
     Raises UsageError for an unknown instance.
     """
-    rows = store.fleet.coverage()
+    rows = store.instances.coverage()
     known = {row.instance for row in rows} | {row.name for row in rows}
     if unknown := sorted(set(instances) - known):
         raise UsageError("no such instance in the store", where=unknown[0])
@@ -229,7 +227,7 @@ def _foreign(snapshot: Foreign) -> str:
     return f"{snapshot.id} carries our tags and is not ours: {snapshot.why}"
 
 
-def unattended_lines(rows: Iterable[Unattended]) -> list[str]:
+def unattended_lines(rows: Iterable[UnclaimedScans]) -> list[str]:
     """Return one line for each region and stage without a worker."""
     return [
         f"sidelight: {row.region}: {counted(row.scans, 'scan')} in {row.state} since "

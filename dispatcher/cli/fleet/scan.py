@@ -81,7 +81,7 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
         control = FleetService(settings)
         stack.callback(control.close)
         if own is not None:
-            control.store.publications.expedite()
+            control.store.due_messages.expedite()
         try:
             _scan(control, configuration, own, given)
         except KeyboardInterrupt:
@@ -100,7 +100,7 @@ def _scan(
     )
     _tell(started)
     ids = [scan.id for scan in started.scans]
-    if not ids and not control.store.fleet.known():
+    if not ids and not control.store.instances.known():
         places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
         complain(f"sidelight: no instances in {places}")
     if not given["wait"] and own is None:
@@ -162,7 +162,7 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
     with opened_store(store_url) as store:
         scans = store.scans.select(live=not everything)
         costs = store.costs.of([scan.id for scan in scans])
-        for line in report.unattended_lines(store.unattended()):
+        for line in report.unattended_lines(store.unclaimed_scans()):
             complain(line)
         if form == "json":
             write_json(dumps(report.status_document(scans, costs)))
@@ -225,7 +225,7 @@ def _check_database(settings: Settings) -> None:
 
 
 def _names(store: Store) -> dict[str, str]:
-    return {row.instance: row.name for row in store.fleet.coverage()}
+    return {row.instance: row.name for row in store.instances.coverage()}
 
 
 def _tell(started: Started) -> None:
@@ -263,7 +263,7 @@ def _partial(store: Store, scans: Sequence[Scan]) -> bool:
     scanned = {(scan.account, scan.instance) for scan in scans}
     return any(
         row.reason == PARTIAL_SCAN and (row.account, row.instance) in scanned
-        for row in store.fleet.coverage()
+        for row in store.instances.coverage()
     )
 
 

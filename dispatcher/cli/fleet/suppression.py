@@ -39,14 +39,16 @@ def add(
         _list(document, "resourceTags").append(test)
     parsed(document, where=str(file or ""))
     with opened_store(store_url, create=True) as store:
-        changed = store.rules.save(SuppressionRule(name, json.dumps(document), description))
+        changed = store.suppression_rules.save(
+            SuppressionRule(name, json.dumps(document), description)
+        )
     say(f"{name}: {counted(changed, 'finding')} changed")
 
 
 def show(form: str, store_url: str | None) -> None:
     """`sidelight fleet suppress list`: its options are in suppress_commands.py."""
     with opened_store(store_url) as store:
-        rules = store.rules.all()
+        rules = store.suppression_rules.all()
     if form == "json":
         write_json(dumps([_document(rule) for rule in rules]))
         return
@@ -62,7 +64,7 @@ def remove(names: Sequence[str], store_url: str | None) -> None:
     """`sidelight fleet suppress remove`: its options are in suppress_commands.py."""
     with opened_store(store_url) as store:
         for name in names:
-            if not store.rules.remove(name):
+            if not store.suppression_rules.remove(name):
                 raise UsageError("there is no such rule", where=name)
 
 

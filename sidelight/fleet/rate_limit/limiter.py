@@ -42,12 +42,12 @@ from sidelight.fleet.rate_limit.slots import (
 )
 from sidelight.fleet.settings import Settings, Unchosen
 from sidelight.fleet.settings_validation import SHARING, scheme
-from sidelight.store.scans.stages import current
+from sidelight.store import current_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidelight.store.scans.account_limits import PlaceLimits
+    from sidelight.store import AccountRegionLimits
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class RateLimits:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        quotas: Callable[[str, str], PlaceLimits] | None = None,
+        quotas: Callable[[str, str], AccountRegionLimits] | None = None,
     ) -> None:
         """A rate of 0 means no limit. `monotonic` returns seconds, to measure how late a call is.
 
@@ -181,7 +181,7 @@ class RateLimits:
         return known[kind]
 
     def _by_quotas(
-        self, quotas: Callable[[str, str], PlaceLimits], account: str, region: str
+        self, quotas: Callable[[str, str], AccountRegionLimits], account: str, region: str
     ) -> dict[str, float]:
         """Return ceilings with the same ratio to the account's quotas as our defaults to AWS's."""
         try:
@@ -219,7 +219,7 @@ class AccountLimiter:
         # One thread of a flow asks at a time: the others queue behind it, in order.
         self._line = threading.Lock()
         # Created within a stage: waits here count for that stage, in whichever thread they occur.
-        self._stage = current()
+        self._stage = current_turn()
 
     def before(self, kind: str) -> None:
         """Wait for a slot. Raises RateLimitedError where that would take too long."""

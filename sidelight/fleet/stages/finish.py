@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
     """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError."""
-    instance = context.store.fleet.instance(scan.account, scan.instance)
+    instance = context.store.instances.instance(scan.account, scan.instance)
     covered = Coverage(
         account=scan.account,
         region=scan.region,
@@ -40,10 +40,10 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
     else:
         assessment = _assessment(context, scan)
         covered = replace(covered, reason=assessment.reason, detail=assessment.detail)
-    if context.store.fleet.is_gone(scan.account, scan.instance):
+    if context.store.instances.is_gone(scan.account, scan.instance):
         # Terminated while it was read: its findings are closed, and `finish` records why.
         context.store.findings.close_instances(scan.account, [scan.instance])
-    context.store.fleet.finish(scan, to, covered)
+    context.store.instances.finish(scan, to, covered)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)
 

@@ -15,7 +15,7 @@ from sidelight.errors import SidelightError
 from sidelight.fleet.stages.stage_runner import Next, failed_if_held, upcoming
 from sidelight.fleet.stages.take_snapshots import await_snapshots, seen
 from sidelight.model import State
-from sidelight.store.scans.stages import turn
+from sidelight.store import turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,14 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
         return [] if following is None else [(scan_id, following)]
     messages: list[tuple[str, Next]] = []
     lease = context.settings.lease_seconds
-    waiting = store.looks.claim_waiting(polled.account, polled.region, lease, AT_ONCE)
+    waiting = store.snapshot_polls.claim_waiting(polled.account, polled.region, lease, AT_ONCE)
     if waiting:
         with turn(store.clock()) as begun:
             _look(context, waiting)
             nexts = {scan.id: upcoming(context, scan, begun) for scan in waiting}
         messages += [(name, after) for name, after in nexts.items() if after is not None]
     full = len(waiting) == AT_ONCE
-    due = store.looks.schedule(polled, 0.0 if full else every)
+    due = store.snapshot_polls.schedule(polled, 0.0 if full else every)
     if due is not None:
         delay = max(0.0, (due - store.clock()).total_seconds())
         messages.append(
@@ -61,7 +61,7 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
     """Describe the snapshots of all these scans, and store each scan's result."""
     settled, store = [], context.store
     try:
-        known = store.looks.snapshots([scan.id for scan in waiting])
+        known = store.snapshot_polls.snapshots([scan.id for scan in waiting])
         ids = [snapshot.id for snapshots in known.values() for snapshot in snapshots]
         ec2 = context.ec2(waiting[0].account, waiting[0].region)
         infos = {info.id: info for info in ec2.snapshots_by_id(ids)}
@@ -71,7 +71,7 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
                 settled.append(seen(context, scan, known[scan.id], shown))
             except SidelightError as error:
                 failed_if_held(context, scan, error)
-        store.looks.settle(settled)
+        store.snapshot_polls.settle(settled)
     except SystemExit:
         # This worker is being stopped: give all scans back now, not when their lease ends.
         for scan in waiting:

@@ -29,7 +29,7 @@ from sidelight.fleet.stages.final_errors import GiveUpError, code_of
 from sidelight.fleet.stages.late_answers import Wait, judge
 from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse, stage_time
 from sidelight.model import LIVE, State
-from sidelight.store.scans.stages import turn
+from sidelight.store import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -174,7 +174,7 @@ def _is_set_aside(context: Context, scan: Scan, error: Exception) -> bool:
         return True
     if isinstance(error, MoneySpentError):
         scans.postpone(scan, error.delay, paced=True, why=error.what)
-        context.store.fleet.explain(scan.account, scan.instance, error.what)
+        context.store.instances.explain(scan.account, scan.instance, error.what)
         return True
     age = (context.store.clock() - scan.entered_at).total_seconds()
     if not _is_busy(error) or age >= settings.busy_seconds:

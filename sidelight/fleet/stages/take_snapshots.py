@@ -23,8 +23,7 @@ from sidelight.fleet.stages.final_errors import COMPLETED, NO_EBS_VOLUME, GiveUp
 from sidelight.fleet.stages.inspect import read
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
 from sidelight.model import Snapshot, State
-from sidelight.store.scans.snapshot_polls import PollResult
-from sidelight.store.scans.snapshot_quota import refused
+from sidelight.store import PollResult, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from sidelight.fleet.context import Context
     from sidelight.fleet.stages.stage_runner import Next
     from sidelight.model import Instance, Scan
-    from sidelight.store.scans.snapshot_quota import QuotaExceeded
+    from sidelight.store import QuotaExceeded
 
 __all__ = [
     "AFTER_SPENT", "STEPS", "await_snapshots", "delete_snapshots", "evaluate", "inspect",
@@ -99,7 +98,7 @@ def reevaluate(context: Context) -> bool:
     while True:
         part = reevaluation.step(advisories)
         if not part.left:
-            context.store.rules.judge()
+            context.store.suppression_rules.judge()
             return False
         if time.monotonic() > until or not (part.packages or part.instances):
             return bool(part.packages or part.instances)
@@ -151,7 +150,7 @@ def _take(context: Context, scan: Scan) -> None:
         for info in snapshots
     ]
     soon = 0.0 if all_done(snapshots) else FIRST_LOOK
-    context.store.looks.pend(scan, rows, first=soon, every=context.settings.poll_seconds)
+    context.store.snapshot_polls.pend(scan, rows, first=soon, every=context.settings.poll_seconds)
 
 
 def _intend(context: Context, scan: Scan, instance: Instance) -> QuotaExceeded | None:
@@ -172,7 +171,7 @@ def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotIn
     a bound. All scans of the account-region wait with it, and one at a time asks AWS again.
     `first`: no call of this scan can have created a snapshot yet, so its quota is given back.
     """
-    limits, where = context.store.limits, (scan.account, scan.region)
+    limits, where = context.store.account_limits, (scan.account, scan.region)
     if not first and (until := limits.admit(*where)) is not None:
         _set_aside(context, scan, refused(scan, until))
         return None
@@ -199,7 +198,7 @@ def _set_aside(
     delay = _until_room(context, full)
     if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING_FOR}{full.why}"):
         log.info("scan %s waits: %s", scan.id, full.why)
-        context.store.fleet.explain(scan.account, scan.instance, f"{WAITING_FOR}{full.why}")
+        context.store.instances.explain(scan.account, scan.instance, f"{WAITING_FOR}{full.why}")
     if withdraw:
         context.store.scans.withdraw(scan, delay, full.why)
     else:
@@ -246,7 +245,7 @@ def _await(context: Context, scan: Scan) -> None:
     ec2 = context.ec2(scan.account, scan.region)
     known = context.store.scans.snapshots(scan.id)
     infos = ec2.snapshots_by_id([snapshot.id for snapshot in known])
-    context.store.looks.settle([seen(context, scan, known, infos)], alone=True)
+    context.store.snapshot_polls.settle([seen(context, scan, known, infos)], alone=True)
 
 
 def seen(
@@ -286,7 +285,7 @@ def _evaluate(context: Context, scan: Scan) -> None:
 
 
 def _instance(context: Context, scan: Scan) -> Instance:
-    instance = context.store.fleet.instance(scan.account, scan.instance)
+    instance = context.store.instances.instance(scan.account, scan.instance)
     if instance is None:
         raise GiveUpError("is not known", where=scan.instance, code="RESOURCE_TERMINATED")
     return instance

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-
-from sidelight.store.base.schema import sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -99,33 +97,3 @@ def _bound(
         bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
         taken.append(values if bind is None else list(map(cache(bind), values)))
     return zip(*taken, strict=True)
-
-
-def raised(connection: Connection, name: str, by: int = 1) -> int:
-    """Increment a counter; return its value before. Its row is locked until the transaction ends.
-
-    So numbers are assigned in the order of the commits, and a rollback leaves no gap.
-    """
-    connection.execute(_raising(connection), {"name": name, "value": by})
-    return value(connection, name) - by
-
-
-@once
-def _raising(connection: Connection) -> Any:
-    adding = insert(connection, sequences)
-    return adding.on_conflict_do_update(
-        index_elements=["name"], set_={"value": sequences.c.value + adding.excluded.value}
-    )
-
-
-def value(connection: Connection, name: str, *, share: bool = False) -> int:
-    """Read a counter; with `share` it cannot change until the end of the transaction."""
-    query = select(sequences.c.value).where(sequences.c.name == name)
-    if share:
-        query = query.with_for_update(read=True)
-    return int(connection.execute(query).scalar() or 0)
-
-
-def put(connection: Connection, name: str, number: int) -> None:
-    """Set an existing counter."""
-    connection.execute(update(sequences).where(sequences.c.name == name).values(value=number))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOLDER, DONE = "holder:", "done:"
 
 
-class Singletons:
+class Leases:
     """A lease by name, stored in the store's properties and changed by compare-and-set."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

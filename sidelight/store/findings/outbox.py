@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, select
 
 from sidelight.model import Finding, FindingEvent, FindingRow, FindingStatus, InstanceRef
 from sidelight.store.base import documents
-from sidelight.store.base.dialect import insert, parts, put_rows, raised, value
+from sidelight.store.base.counters import increment, read_counter
+from sidelight.store.base.dialect import insert, parts, put_rows
 from sidelight.store.base.schema import finding_details, finding_events, findings, sequences
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def announce(connection: Connection, news: Sequence[News], now: datetime) -> Non
     """
     if not news:
         return
-    first = raised(connection, "events", len(news)) + 1
+    first = increment(connection, "events", len(news)) + 1
     put_rows(
         connection,
         finding_events,
@@ -107,15 +108,17 @@ class Outbox:
     def last(self) -> int:
         """Return the number of the newest event, 0 before the first."""
         with self._database.read() as connection:
-            return value(connection, "events")
+            return read_counter(connection, "events")
 
     def position(self, reader: str) -> int:
         """Return the last event that a reader has processed; for a new reader, the newest event."""
         name = _reader(reader)
         with self._database.write() as connection:
             statement = insert(connection, sequences).on_conflict_do_nothing()
-            connection.execute(statement, {"name": name, "value": value(connection, "events")})
-            return value(connection, name)
+            connection.execute(
+                statement, {"name": name, "value": read_counter(connection, "events")}
+            )
+            return read_counter(connection, name)
 
     def reached(self, reader: str, sequence: int) -> None:
         """Store the reader's position. Of two processes with one name, the later position wins."""

@@ -25,7 +25,7 @@ from sidelight.model import (
     Status,
 )
 from sidelight.store.base import documents
-from sidelight.store.base.dialect import put, raised, value
+from sidelight.store.base.counters import increment, read_counter, set_counter
 from sidelight.store.base.schema import (
     coverage,
     finding_details,
@@ -106,9 +106,12 @@ class Reevaluation:
         with self._database.write() as connection:
             passed = 0
             # Checked without and with the lock: one worker does it, and the others do not wait.
-            if value(connection, "passed") < number and raised(connection, "passed", 0) < number:
+            if (
+                read_counter(connection, "passed") < number
+                and increment(connection, "passed", 0) < number
+            ):
                 passed = _pass_untouched(connection, number, now)
-                put(connection, "passed", number)
+                set_counter(connection, "passed", number)
             held = _pending(connection, number)
             changes = _settle(connection, held, number, now)
             _assess(connection, held, number, advisories, now)

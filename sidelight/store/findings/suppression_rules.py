@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from sidelight.model import (
     Finding,
-    FindingRow,
     FindingStatus,
     Instance,
     InstanceRef,
@@ -23,7 +22,8 @@ from sidelight.model import (
     finding_arn,
 )
 from sidelight.store.base import documents as codec
-from sidelight.store.base.dialect import insert, parts, put, raised, value
+from sidelight.store.base.counters import increment, read_counter, set_counter
+from sidelight.store.base.dialect import insert, parts
 from sidelight.store.base.schema import (
     finding_details,
     findings,
@@ -45,7 +45,7 @@ _ACTIVE, _SUPPRESSED = FindingStatus.ACTIVE, FindingStatus.SUPPRESSED
 _INSTANCES = 100  # instances with findings that one transaction judges again
 
 
-class Rules:
+class SuppressionRules:
     """The rules of the fleet."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -67,7 +67,7 @@ class Rules:
         now = self._clock()
         values = {"criteria": rule.criteria, "description": rule.description, "updated_at": now}
         with self._database.write() as connection:
-            raised(connection, "rules")
+            increment(connection, "rules")
             connection.execute(
                 insert(connection, suppression_rules)
                 .values(name=rule.name, created_at=now, **values)
@@ -78,7 +78,7 @@ class Rules:
     def remove(self, name: str) -> bool:
         """Remove a rule and judge all findings; False if no rule has this name."""
         with self._database.write() as connection:
-            raised(connection, "rules")
+            increment(connection, "rules")
             statement = delete(suppression_rules).where(suppression_rules.c.name == name)
             was_removed = connection.execute(statement).rowcount == 1
         self.judge()
@@ -91,8 +91,8 @@ class Rules:
         from the first instance.
         """
         with self._database.read() as connection:
-            revision = value(connection, "rules")
-            if value(connection, "judged") >= revision:
+            revision = read_counter(connection, "rules")
+            if read_counter(connection, "judged") >= revision:
                 return 0
         changed, last = 0, ("", "")
         while True:
@@ -103,39 +103,17 @@ class Rules:
                 changed += _judge_again(connection, held, self._clock())
                 last = (held[-1].account, held[-1].instance)
         with self._database.write() as connection:
-            if value(connection, "judged") < revision:
-                raised(connection, "judged")
-                put(connection, "judged", revision)
+            if read_counter(connection, "judged") < revision:
+                increment(connection, "judged")
+                set_counter(connection, "judged", revision)
         return changed
-
-
-def filtered(rows: Iterable[FindingRow], criteria: Criteria,
-             known: Callable[[str, str], Instance | None]) -> list[FindingRow]:  # fmt: skip
-    """Return the findings that a filter shows."""
-    shown = []
-    for row in rows:
-        about_row = row_values(
-            row.arn, row.status.value, row.first_observed, row.last_observed, row.updated_at
-        )
-        if (
-            criteria.agree(Level.ROW, about_row)
-            and criteria.agree(Level.DETAIL, detail_values(row.finding))
-            and criteria.agree(
-                Level.INSTANCE,
-                instance_values(
-                    row.account, row.region, row.instance, known(row.account, row.instance)
-                ),
-            )
-        ):
-            shown.append(row)
-    return shown
 
 
 def judge_with(
     connection: Connection, now: datetime
 ) -> Callable[[Iterable[Judged]], dict[Judged, FindingStatus]]:
     """Return the function that decides on the findings opened in this transaction."""
-    value(connection, "rules", share=True)
+    read_counter(connection, "rules", share=True)
     rules = _rules(connection)
 
     def judge(asked: Iterable[Judged]) -> dict[Judged, FindingStatus]:
@@ -156,7 +134,7 @@ def judge_with(
 def doubt(connection: Connection) -> None:
     """Request a new judgement of all findings, if rules exist: vulnerability details changed."""
     if connection.execute(select(suppression_rules.c.name).limit(1)).first() is not None:
-        raised(connection, "rules")
+        increment(connection, "rules")
 
 
 def documents(connection: Connection, ids: Iterable[int]) -> dict[int, Finding]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from sidelight.store.base.dialect import parts, raised
+from sidelight.store.base.counters import increment
+from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import (
     advisory_databases,
     finding_details,
@@ -111,7 +112,7 @@ def register(
 
     Registering the newest again changes nothing. 0 for an older database, unless `older` allows it.
     """
-    raised(connection, "advisories")  # one at a time
+    increment(connection, "advisories")  # one at a time
     number = newest(connection)
     if number and number_of(connection, advisories.sha256) == number:
         return number

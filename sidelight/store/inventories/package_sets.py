@@ -17,7 +17,8 @@ from sidelight.matching import asked
 from sidelight.model import OperatingSystem, Package
 from sidelight.store.base import documents
 from sidelight.store.base.column_types import storable
-from sidelight.store.base.dialect import insert, parts, value
+from sidelight.store.base.counters import read_counter
+from sidelight.store.base.dialect import insert, parts
 from sidelight.store.base.schema import (
     package_names,
     package_sets,
@@ -68,7 +69,7 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
     known = connection.execute(query).first()
     if known is not None and (now - known.used_at < USE_IS_NOTED or _used(connection, known, now)):
         return int(known.id)
-    value(connection, PACKAGES, share=True)
+    read_counter(connection, PACKAGES, share=True)
     statement = insert(connection, package_sets).on_conflict_do_update(
         index_elements=["digest"], set_={"used_at": now}
     )

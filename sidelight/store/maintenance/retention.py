@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, exists, or_, select
 
 from sidelight.model import State
-from sidelight.store.base.dialect import PART, parts, raised
+from sidelight.store.base.counters import increment
+from sidelight.store.base.dialect import PART, parts
 from sidelight.store.base.schema import (
     events,
     finding_details,
@@ -51,7 +52,7 @@ UNUSED_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Tidied:
+class RetentionResult:
     """The numbers of deleted rows."""
 
     findings: int = 0
@@ -64,17 +65,17 @@ class Tidied:
     scans: int = 0
 
 
-class Tidying:
+class Retention:
     """Deletes expired rows at each call; safe to run concurrently with everything else."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    def run(self) -> Tidied:
+    def run(self) -> RetentionResult:
         """Delete all expired rows; return their numbers."""
         now = self._clock()
-        return Tidied(
+        return RetentionResult(
             findings=self._delete(findings, findings.c.id, findings.c.expires_at <= now),
             events=self._delete(
                 finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
@@ -143,7 +144,7 @@ class Tidying:
         )
         while True:
             with self._database.write() as connection:
-                raised(connection, PACKAGES)
+                increment(connection, PACKAGES)
                 query = select(package_sets.c.id).where(condition).limit(SETS_AT_ONCE)
                 candidates = list(connection.execute(query).scalars())
                 done = delete(package_sets).where(package_sets.c.id.in_(candidates), condition)

@@ -27,7 +27,7 @@ PROBE_SECONDS = 60.0  # the next probe may start after this if a probe's worker 
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceLimits:
+class AccountRegionLimits:
     """The limits of one account-region; None is unknown.
 
     The quotas are AWS's: snapshots pending at once, and GetSnapshotBlock and ListSnapshotBlocks
@@ -45,21 +45,21 @@ class PlaceLimits:
     refused_wait: float = 0.0
 
 
-_COLUMNS = [snapshot_limits.c[field.name] for field in fields(PlaceLimits)]
+_COLUMNS = [snapshot_limits.c[field.name] for field in fields(AccountRegionLimits)]
 
 
-class Limits:
+class AccountLimits:
     """The limits of all accounts and Regions."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    def of(self, account: str, region: str) -> PlaceLimits:
+    def of(self, account: str, region: str) -> AccountRegionLimits:
         """Return the known limits of an account-region."""
         with self._database.read() as connection:
             row = connection.execute(select(*_COLUMNS).where(*_at(account, region))).first()
-        return PlaceLimits() if row is None else PlaceLimits(*row)
+        return AccountRegionLimits() if row is None else AccountRegionLimits(*row)
 
     def claim_quotas(self, account: str, region: str, every: float) -> bool:
         """Return whether the caller must read the quotas: no worker has for `every` seconds."""
@@ -127,7 +127,7 @@ class Limits:
 def closed_until(
     connection: Connection, account: str, region: str, now: datetime
 ) -> datetime | None:
-    """As `Limits.admit`, within a transaction: an admitted caller is the probe for a while."""
+    """As `AccountLimits.admit`, within a transaction: who is admitted is the probe for a while."""
     columns = snapshot_limits.c
     query = select(columns.refused_until, columns.refused_wait).where(*_at(account, region))
     row = connection.execute(query).first()

@@ -27,7 +27,7 @@ _DAY_KEYS = ("day", "account", "region")
 
 
 # The columns that costs can be grouped by, the widest first.
-BY = ("day", "account", "region", "instance")
+COST_KEYS = ("day", "account", "region", "instance")
 
 
 class Costs:
@@ -65,15 +65,15 @@ class Costs:
             return float(connection.execute(query).scalar_one())
 
     def sums(self, by: Collection[str] = (), since: datetime | None = None) -> list[CostSum]:
-        """Sum the costs of scans created since then by some of BY, in the order of BY.
+        """Sum the costs of scans created since then by some of COST_KEYS, in their order.
 
         A scan without costs counts as a scan. For scans that retention deleted (see retention.py)
         only sums of whole days are known, without instances. Raises ValueError for a name that is
-        not in BY.
+        not in COST_KEYS.
         """
-        chosen = [(name, self._group(name)) for name in BY if name in by]
+        chosen = [(name, self._group(name)) for name in COST_KEYS if name in by]
         if len(chosen) != len(set(by)):
-            raise ValueError(f"costs are summed by {', '.join(BY)}, not by {', '.join(by)}")
+            raise ValueError(f"costs are summed by {', '.join(COST_KEYS)}, not by {', '.join(by)}")
         groups = [column for _, column in chosen]
         query = (
             select(

@@ -30,7 +30,7 @@ MOST_DOUBLINGS = 6
 BACKLOG, MOST_GRACES = 100, 15
 
 
-class Publications:
+class DueMessages:
     """When each scan's message is due."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

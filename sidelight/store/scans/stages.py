@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, case, select
 
-from sidelight.model import State
+from sidelight.model import STAGE_OF, STAGES
 from sidelight.store.base.dialect import insert, once
 from sidelight.store.base.schema import stage_times
 
@@ -23,24 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sidelight.model import Scan
+    from sidelight.model import Scan, State
     from sidelight.store.base.engine import Database
-
-TAKE, AWAIT, INSPECT, EVALUATE, DELETE = STAGES = (
-    "take",
-    "await",
-    "inspect",
-    "evaluate",
-    "delete",
-)
-STAGE_OF: dict[State, str] = {
-    State.NEW: TAKE,
-    State.SNAPSHOTTING: TAKE,
-    State.SNAPSHOTS_PENDING: AWAIT,
-    State.READING: INSPECT,
-    State.EVALUATING: EVALUATE,
-    State.DELETING: DELETE,
-}
 
 
 @dataclass(slots=True)
@@ -68,7 +52,7 @@ class Turn:
 _turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
-def current() -> Turn | None:
+def current_turn() -> Turn | None:
     """Return the turn of this thread's stage; None outside of a stage."""
     return _turn.get()
 
@@ -98,7 +82,7 @@ def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
 
     `paced`: the seconds for which it is postponed for a budget. `told`: the worker publishes it.
     """
-    opened = current()
+    opened = current_turn()
     if opened is None:
         return
     if told:

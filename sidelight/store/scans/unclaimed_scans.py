@@ -23,7 +23,7 @@ QUIET = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Unattended:
+class UnclaimedScans:
     """The number of scans of a region that wait in a state, the longest since `since`."""
 
     region: str
@@ -32,7 +32,7 @@ class Unattended:
     since: datetime
 
 
-def unattended(database: Database, clock: Clock) -> list[Unattended]:
+def unclaimed_scans(database: Database, clock: Clock) -> list[UnclaimedScans]:
     """List regions with scans whose message was sent twice while no worker held one lately.
 
     A long backlog is not listed: there, a worker holds some scan of the same state, or a scan
@@ -50,4 +50,4 @@ def unattended(database: Database, clock: Clock) -> list[Unattended]:
         .order_by(scans.c.region, scans.c.state)
     )
     with database.read() as connection:
-        return [Unattended(*row) for row in connection.execute(query)]
+        return [UnclaimedScans(*row) for row in connection.execute(query)]
