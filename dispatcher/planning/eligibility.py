@@ -1,16 +1,32 @@
-"""Decide which instances can be scanned, and why others cannot. PURE: values in, a verdict out."""
+"""Decide how an instance is scanned, and why it is not. PURE: values in, a decision out.
+
+`judge` states the facts about an instance; `dispatcher.planning.decisions` decides on them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sidelight.fleet.stages.final_errors import NO_EBS_VOLUME
+from dispatcher.planning.decisions import NO_EBS_VOLUME, Eligibility, decide
+from dispatcher.planning.facts import (
+    Exclusion,
+    Facts,
+    FilesystemSupport,
+    KeyAccess,
+    Lifecycle,
+    Storage,
+    VolumeLimits,
+)
+from dispatcher.planning.os_support import support_of
+from dispatcher.planning.ssm_state import state_of
+from sidelight.model import AccountStatus, Ec2ScanMode, PlatformType, SsmState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
+    from datetime import datetime
 
-    from sidelight.model import Instance, Volume
+    from sidelight.model import Instance, ManagedInstance
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
 # Reasons that close findings: the instance will not be scanned any more. An instance that is
@@ -27,6 +43,8 @@ CLOSING = frozenset(
 
 UNTOLD = "KMS does not show its tags (kms:ListResourceTags), so that it may be excluded"
 NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
+NO_WINDOWS = "Windows has no agentless scan: Sidelight does not read NTFS"
+NO_MACOS = "macOS has no agentless scan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,67 +62,149 @@ class Configuration:
     most_gib: int = 0
     untold_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
+    account: AccountStatus = AccountStatus.ENABLED
+    mode: Ec2ScanMode = Ec2ScanMode.HYBRID
 
 
 @dataclass(frozen=True, slots=True)
-class Eligibility:
-    """The decision. `reason` is empty for an eligible instance, else the coverage's reason."""
+class AgentView:
+    """What Systems Manager lists of an instance, at a time; `managed` is None if it lists none."""
 
-    reason: str = ""
-    detail: str = ""
+    managed: ManagedInstance | None
+    now: datetime
 
     @property
-    def eligible(self) -> bool:
-        """Whether the instance is to be scanned."""
-        return not self.reason
+    def state(self) -> SsmState:
+        """The state for scanning."""
+        return state_of(self.managed, self.now)
 
 
 def judge(
-    instance: Instance, configuration: Configuration, excluded_keys: Collection[str] = ()
+    instance: Instance,
+    configuration: Configuration,
+    excluded_keys: Collection[str] = (),
+    *,
+    agent: AgentView | None = None,
+    filesystem: FilesystemSupport = FilesystemSupport.UNKNOWN,
 ) -> Eligibility:
     """Decide on one instance. `excluded_keys`: KMS keys (as volumes name them) with the tag.
 
-    The tag's value has no meaning.
+    The tag's value has no meaning. Without `agent` Systems Manager was not asked, and the instance
+    counts as unmanaged. `filesystem` is the result of the last agentless scan.
     """
-    volumes = instance.volumes
-    tag = configuration.exclusion_tag
-    keys = sorted({v.kms_key_id for v in volumes if v.encrypted} & set(excluded_keys))
-    gib = sum(volume.size_gib for volume in volumes)
-    if instance.state in ("terminated", "shutting-down"):
-        return Eligibility("RESOURCE_TERMINATED")
-    if any(key == tag for key, _ in instance.tags):
-        return Eligibility("EXCLUDED_BY_TAG", f"tag {tag}")
-    if keys:
-        return Eligibility("EXCLUDED_BY_TAG", f"tag {tag} on {', '.join(keys)}")
-    if instance.state not in configuration.states:
-        stopped = instance.state in ("stopped", "stopping")
-        return Eligibility(
-            "EC2_INSTANCE_STOPPED" if stopped else "PENDING_INITIAL_SCAN", f"is {instance.state}"
+    exclusion, excluded = _exclusion(instance, configuration.exclusion_tag, excluded_keys)
+    key, denied = _key_access(instance, configuration)
+    limits, exceeded = _limits(instance, configuration)
+    storage, stored = _storage(instance)
+    platform = _platform(instance, agent)
+    managed = agent.managed if agent else None
+    verdict = decide(
+        Facts(
+            account=configuration.account,
+            mode=configuration.mode,
+            lifecycle=_lifecycle(instance, configuration),
+            exclusion=exclusion,
+            ssm=agent.state if agent else SsmState.UNMANAGED,
+            os=support_of(platform, managed.platform_name if managed else ""),
+            platform=platform,
+            storage=storage,
+            filesystem=filesystem,
+            limits=limits,
+            key=key,
         )
-    return _unusable(volumes, configuration) or _fits(instance, configuration, len(volumes), gib)
+    )
+    details = {
+        "EXCLUDED_BY_TAG": excluded,
+        "ACCESS_DENIED_TO_ENCRYPTION_KEY": denied,
+        "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED": exceeded,
+        NO_EBS_VOLUME: stored,
+        "EC2_INSTANCE_STOPPED": f"is {instance.state}",
+        "PENDING_INITIAL_SCAN": f"is {instance.state}",
+        "UNSUPPORTED_OS": _unsupported(platform, managed, filesystem),
+        "UNMANAGED_EC2_INSTANCE": _unmanaged(managed),
+        "STALE_INVENTORY": _stale(managed),
+    }
+    return replace(verdict, detail=details.get(verdict.reason, ""))
 
 
-def _unusable(volumes: Sequence[Volume], configuration: Configuration) -> Eligibility | None:
-    """Return ineligibility due to a key that does not let us read; None if all keys do."""
-    used = {volume.kms_key_id for volume in volumes}
-    for keys, why in (
-        (configuration.untold_keys, UNTOLD),
-        (configuration.unshareable_keys, NOT_SHARED),
+def _lifecycle(instance: Instance, configuration: Configuration) -> Lifecycle:
+    if instance.state in ("terminated", "shutting-down"):
+        return Lifecycle.TERMINATED
+    if instance.state in ("stopped", "stopping"):
+        scanned = instance.state in configuration.states
+        return Lifecycle.STOPPED_READABLE if scanned else Lifecycle.STOPPED
+    return Lifecycle.RUNNING if instance.state in configuration.states else Lifecycle.STARTING
+
+
+def _exclusion(
+    instance: Instance, tag: str, excluded_keys: Collection[str]
+) -> tuple[Exclusion, str]:
+    """Return what carries the tag, and a text that names it."""
+    if any(key == tag for key, _ in instance.tags):
+        return Exclusion.INSTANCE, f"tag {tag}"
+    volumes = [v.id for v in instance.volumes if any(key == tag for key, _ in v.tags)]
+    if volumes:
+        return Exclusion.VOLUME, f"tag {tag} on {', '.join(volumes)}"
+    keys = sorted({v.kms_key_id for v in instance.volumes if v.encrypted} & set(excluded_keys))
+    if keys:
+        return Exclusion.KMS_KEY, f"tag {tag} on {', '.join(keys)}"
+    return Exclusion.NONE, ""
+
+
+def _key_access(instance: Instance, configuration: Configuration) -> tuple[KeyAccess, str]:
+    used = {volume.kms_key_id for volume in instance.volumes}
+    for access, keys, why in (
+        (KeyAccess.TAGS_DENIED, configuration.untold_keys, UNTOLD),
+        (KeyAccess.UNSHAREABLE, configuration.unshareable_keys, NOT_SHARED),
     ):
         if used & keys:
-            named = ", ".join(sorted(used & keys))
-            return Eligibility("ACCESS_DENIED_TO_ENCRYPTION_KEY", f"{named}: {why}")
-    return None
+            return access, f"{', '.join(sorted(used & keys))}: {why}"
+    return KeyAccess.USABLE, ""
 
 
-def _fits(instance: Instance, configuration: Configuration, volumes: int, gib: int) -> Eligibility:
-    """Return eligibility by volumes and platform."""
-    if instance.platform.lower().startswith("windows"):
-        return Eligibility("UNSUPPORTED_OS", "Windows has no agentless scan")
-    if instance.root_device_type != "ebs" or not volumes:
-        return Eligibility(NO_EBS_VOLUME, "no EBS volume: an instance store leaves no snapshot")
-    if configuration.most_volumes and volumes > configuration.most_volumes:
-        return Eligibility("AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED", f"{volumes} volumes")
+def _storage(instance: Instance) -> tuple[Storage, str]:
+    if instance.root_device_type == "ebs" and instance.volumes:
+        return Storage.EBS, ""
+    return Storage.INSTANCE_STORE, "no EBS volume: an instance store leaves no snapshot"
+
+
+def _limits(instance: Instance, configuration: Configuration) -> tuple[VolumeLimits, str]:
+    count = len(instance.volumes)
+    gib = sum(volume.size_gib for volume in instance.volumes)
+    if configuration.most_volumes and count > configuration.most_volumes:
+        return VolumeLimits.EXCEEDED, f"{count} volumes"
     if configuration.most_gib and gib > configuration.most_gib:
-        return Eligibility("AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED", f"{gib} GiB")
-    return Eligibility()
+        return VolumeLimits.EXCEEDED, f"{gib} GiB"
+    return VolumeLimits.WITHIN, ""
+
+
+def _platform(instance: Instance, agent: AgentView | None) -> PlatformType:
+    """Return the agent's platform, else EC2's: it has a word for Windows only, and mac types."""
+    if agent and agent.managed and agent.managed.platform_type:
+        return agent.managed.platform_type
+    if instance.platform.lower().startswith("windows"):
+        return PlatformType.WINDOWS
+    return PlatformType.MACOS if instance.type.startswith("mac") else PlatformType.LINUX
+
+
+def _unsupported(
+    platform: PlatformType, managed: ManagedInstance | None, filesystem: FilesystemSupport
+) -> str:
+    if platform is not PlatformType.LINUX:
+        return NO_WINDOWS if platform is PlatformType.WINDOWS else NO_MACOS
+    if filesystem is FilesystemSupport.UNREADABLE:
+        return "the last scan could read no filesystem"
+    name = managed.platform_name if managed else ""
+    return f"the agent sends no package list for {name}" if name else ""
+
+
+def _unmanaged(managed: ManagedInstance | None) -> str:
+    if managed is None:
+        return "Systems Manager does not list it"
+    last = f", last on {managed.last_ping:%Y-%m-%d %H:%M} UTC" if managed.last_ping else ""
+    return f"its SSM agent does not answer{last}"
+
+
+def _stale(managed: ManagedInstance | None) -> str:
+    at = managed.inventory_at if managed else None
+    return f"the newest inventory is of {at:%Y-%m-%d %H:%M} UTC" if at else ""

@@ -7,13 +7,14 @@ from datetime import timedelta
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from dispatcher.planning.eligibility import Configuration, Eligibility, judge
-from sidelight.model import Coverage
+from dispatcher.planning.eligibility import Configuration, judge
+from sidelight.model import Coverage, ScanMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
+    from dispatcher.planning.decisions import Eligibility
     from sidelight.model import Instance, Known
 
 T = TypeVar("T")
@@ -53,14 +54,12 @@ def plan(  # noqa: PLR0913 - values in, by keyword
     for history in known:
         verdict = judge(history.instance, configuration, excluded_keys)
         if not verdict.eligible:
-            coverage.append(_covered(history.instance, verdict, "INACTIVE"))
+            coverage.append(_covered(history.instance, verdict))
             continue
         if history.live_scan:
             continue
         if history.tried_at is None:
-            coverage.append(
-                _covered(history.instance, Eligibility("PENDING_INITIAL_SCAN"), "ACTIVE")
-            )
+            coverage.append(_covered(history.instance, verdict))
         if on_demand or is_due(history, now, by=by or is_old):
             due.append((history.tried_at is not None, history.tried_at or now, history.instance))
     ordered = sorted(due, key=lambda item: (item[0], item[1], item[2].account, item[2].id))
@@ -91,13 +90,15 @@ def is_old(one: Known, now: datetime) -> bool:
     return one.tried_at is None or now - one.tried_at >= INTERVAL
 
 
-def _covered(instance: Instance, verdict: Eligibility, status: str) -> Coverage:
+def _covered(instance: Instance, verdict: Eligibility) -> Coverage:
+    entry = verdict.package
     return Coverage(
         account=instance.account,
         region=instance.region,
         instance=instance.id,
         name=instance.name,
-        status_code=status,
-        reason=verdict.reason,
+        status_code=entry.status_code,
+        reason=entry.reason,
         detail=verdict.detail,
+        scan_mode=entry.scan_mode or ScanMode.AGENTLESS,
     )

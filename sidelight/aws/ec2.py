@@ -407,6 +407,7 @@ def _volume(described: Mapping[str, Any], device: str) -> Volume:
         type=described.get("VolumeType", ""),
         encrypted=bool(described.get("Encrypted", False)),
         kms_key_id=described.get("KmsKeyId") or "",
+        tags=_tags(described.get("Tags", ())),
     )
 
 

@@ -10,6 +10,7 @@ from sidelight.model.advisories import (
     VulnerabilityFact,
 )
 from sidelight.model.cloud import Instance, InstanceRef, Origin, ReadStats, Volume
+from sidelight.model.configurations import AccountStatus, Ec2ScanMode, ScanMode, ScanType
 from sidelight.model.findings import (
     Finding,
     FindingChanges,
@@ -58,11 +59,13 @@ __all__ = [
     "STAGE_OF",
     "TERMINAL",
     "TRANSITIONS",
+    "AccountStatus",
     "Advisory",
     "Affected",
     "Cost",
     "CostSum",
     "Coverage",
+    "Ec2ScanMode",
     "Event",
     "Exposure",
     "FilesystemSummary",
@@ -90,6 +93,8 @@ __all__ = [
     "ReadStats",
     "Reevaluated",
     "Scan",
+    "ScanMode",
+    "ScanType",
     "Severity",
     "Snapshot",
     "SsmState",

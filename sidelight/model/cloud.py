@@ -33,6 +33,7 @@ class Volume:
     type: str = "gp3"
     encrypted: bool = False
     kms_key_id: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration, judge
-from sidelight.model import Instance, Volume
+from dispatcher.cli.fleet import options
+from dispatcher.planning.decisions import Method
+from dispatcher.planning.eligibility import EXCLUSION_TAG, AgentView, Configuration, judge
+from dispatcher.planning.facts import FilesystemSupport, OsSupport
+from dispatcher.planning.os_support import support_of
+from sidelight.model import (
+    Ec2ScanMode,
+    Instance,
+    ManagedInstance,
+    PingStatus,
+    PlatformType,
+    SsmState,
+    Volume,
+)
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+AGENT = ManagedInstance(
+    "i-1", PingStatus.ONLINE, NOW, PlatformType.LINUX, "Ubuntu", "24.04", inventory_at=NOW
+)
+AGENT_BASED_ONLY = Configuration(mode=Ec2ScanMode.AGENT_BASED)
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/k1"
 GOOD = Instance(
@@ -79,3 +98,69 @@ def test_there_is_no_limit_by_default_and_a_configured_one_is_kept() -> None:
 def test_stopped_instances_can_be_left_out() -> None:
     running = Configuration(states=frozenset({"running"}))
     assert judge(replace(GOOD, state="stopped"), running).reason == "EC2_INSTANCE_STOPPED"
+
+
+def test_one_volume_with_the_exclusion_tag_excludes_the_instance_from_snapshots() -> None:
+    tagged = replace(GOOD.volumes[1], tags=((EXCLUSION_TAG, ""),))
+    instance = replace(GOOD, volumes=(GOOD.volumes[0], tagged))
+    verdict = judge(instance, Configuration())
+    assert (verdict.reason, tagged.id in verdict.detail) == ("EXCLUDED_BY_TAG", True)
+    assert judge(instance, Configuration(), agent=AgentView(AGENT, NOW)).method is (
+        Method.AGENT_BASED
+    )
+
+
+@pytest.mark.parametrize(
+    ("managed", "state"),
+    [
+        (None, SsmState.UNMANAGED),
+        (AGENT, SsmState.MANAGED),
+        (replace(AGENT, inventory_at=NOW - timedelta(days=7)), SsmState.MANAGED),
+        (replace(AGENT, inventory_at=NOW - timedelta(days=7, seconds=1)), SsmState.STALE),
+        (replace(AGENT, inventory_at=None), SsmState.NO_INVENTORY),
+        (replace(AGENT, ping_status=PingStatus.CONNECTION_LOST), SsmState.CONNECTION_LOST),
+        (replace(AGENT, ping_status=PingStatus.INACTIVE), SsmState.CONNECTION_LOST),
+    ],
+)
+def test_an_agent_s_ping_and_its_newest_inventory_are_its_state(
+    managed: ManagedInstance | None, state: SsmState
+) -> None:
+    agent = AgentView(managed, NOW)
+    assert agent.state is state
+    is_managed = state is SsmState.MANAGED
+    by_both = judge(GOOD, Configuration(), agent=agent)
+    assert by_both.method is (Method.AGENT_BASED if is_managed else Method.AGENTLESS)
+    by_agent = judge(GOOD, AGENT_BASED_ONLY, agent=agent)
+    assert by_agent.method is (Method.AGENT_BASED if is_managed else Method.NONE)
+    assert bool(by_agent.detail) is (state in (SsmState.UNMANAGED, SsmState.STALE,
+                                               SsmState.CONNECTION_LOST))  # fmt: skip
+
+
+def test_windows_and_macos_are_scanned_by_their_agent_only() -> None:
+    for changed, platform in (
+        ({"platform": "windows"}, PlatformType.WINDOWS),
+        ({"type": "mac2.metal"}, PlatformType.MACOS),
+    ):
+        instance = replace(GOOD, **changed)  # type: ignore[arg-type] # by name
+        assert judge(instance, Configuration()).reason == "UNSUPPORTED_OS"
+        agent = AgentView(replace(AGENT, platform_type=platform, platform_name="any"), NOW)
+        assert judge(instance, Configuration(), agent=agent).method is Method.AGENT_BASED
+
+
+def test_a_linux_without_rpm_or_dpkg_is_read_by_snapshot_even_with_an_agent() -> None:
+    agent = AgentView(replace(AGENT, platform_name="Alpine Linux"), NOW)
+    assert judge(GOOD, Configuration(), agent=agent).method is Method.AGENTLESS
+    verdict = judge(GOOD, AGENT_BASED_ONLY, agent=agent)
+    assert (verdict.reason, "Alpine Linux" in verdict.detail) == ("UNSUPPORTED_OS", True)
+    assert support_of(PlatformType.LINUX, "a system that nobody knows") is OsSupport.BOTH
+    assert support_of(PlatformType.WINDOWS, "Alpine") is OsSupport.AGENT_BASED
+
+
+def test_a_machine_without_a_readable_filesystem_is_covered_as_such_and_read_again() -> None:
+    verdict = judge(GOOD, Configuration(), filesystem=FilesystemSupport.UNREADABLE)
+    assert verdict.eligible
+    assert (verdict.package.status_code, verdict.reason) == ("INACTIVE", "UNSUPPORTED_OS")
+
+
+def test_the_option_s_default_tag_is_inspector_s() -> None:
+    assert options.EXCLUSION_TAG == EXCLUSION_TAG == Configuration().exclusion_tag

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dispatcher.planning.eligibility import Configuration
 from sidelight.fleet.settings import Settings
 from sidelight.report.output import complain
 
@@ -16,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dispatcher.discovery.accounts import ScanScope
+    from dispatcher.planning.eligibility import Configuration
     from sidelight.store import Store
 
 STORE = (
     "The fleet's store: sqlite:///FILE or postgresql://USER@HOST/NAME."
     f"  [SIDELIGHT_STORE_URL; default: {Settings().store_url}]"
 )
+EXCLUSION_TAG = "InspectorEc2Exclusion"  # as dispatcher.planning.eligibility
 # Options whose setting has another name.
 _NAMES = {"cache": "cache_mib"}
 
@@ -87,7 +88,7 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Do not scan instances with more GiB of volumes; 0: no limit."),
         click.option("--max-volumes", type=click.IntRange(0), default=0, show_default=True,
                      help="Do not scan instances with more volumes; 0: no limit."),
-        click.option("--exclusion-tag", default=Configuration().exclusion_tag, show_default=True,
+        click.option("--exclusion-tag", default=EXCLUSION_TAG, show_default=True,
                      metavar="KEY", help="Do not scan instances with this tag, or with volumes"
                      " under a KMS key that has it."),
     ):  # fmt: skip
@@ -97,6 +98,8 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def configuration_of(given: dict[str, Any]) -> Configuration:
     """Return the eligibility rules of these options."""
+    from dispatcher.planning.eligibility import Configuration
+
     configuration = Configuration(
         exclusion_tag=given["exclusion_tag"],
         most_volumes=given["max_volumes"],

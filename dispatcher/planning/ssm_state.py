@@ -1,0 +1,29 @@
+"""The state of an instance in Systems Manager, from what SSM lists. PURE."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sidelight.model import PingStatus, SsmState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sidelight.model import ManagedInstance
+
+# Inspector: STALE_INVENTORY where no inventory was collected in the past 7 days.
+STALE_AFTER = timedelta(days=7)
+
+
+def state_of(managed: ManagedInstance | None, now: datetime) -> SsmState:
+    """Return the state; None is an instance that SSM does not list."""
+    if managed is None:
+        return SsmState.UNMANAGED
+    if managed.ping_status is not PingStatus.ONLINE:
+        return SsmState.CONNECTION_LOST
+    if managed.inventory_at is None:
+        return SsmState.NO_INVENTORY
+    if now - managed.inventory_at > STALE_AFTER:
+        return SsmState.STALE
+    return SsmState.MANAGED
