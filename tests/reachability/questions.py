@@ -1,0 +1,73 @@
+"""Questions about a network: a start, a source, a target and a port, from few values that meet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.reachability.packet_simulator.described import associations
+from tests.reachability.packet_simulator.packets import FromInterface, FromInternet, FromPremises
+from tests.reachability.random_networks import blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from tests.reachability.packet_simulator.described import Described, Item
+    from tests.reachability.packet_simulator.packets import Start
+
+
+class Question(NamedTuple):
+    """One packet: where it begins, and its addresses as texts."""
+
+    start: Start
+    source: str
+    target: str
+    port: int
+    protocol: str
+
+
+def questions_of(network: Described, random: Random, most: int) -> list[Question]:
+    """Return some of the questions that a network's addresses give."""
+    found = list(_all(network))
+    return random.sample(found, min(most, len(found)))
+
+
+def _all(network: Described) -> Iterator[Question]:
+    for start, source in _starts(network):
+        for target in _targets(network, start):
+            if (":" in source) is (":" in target) and source != target:
+                for port in blocks.PORTS:
+                    yield Question(start, source, target, port, "tcp")
+                yield Question(start, source, target, blocks.PORTS[0], "udp")
+
+
+def _starts(network: Described) -> Iterator[tuple[Start, str]]:
+    yield FromInternet(), blocks.INTERNET
+    yield FromInternet(), blocks.INTERNET_SIX
+    for gateway in network.all("VpnGateways"):
+        yield FromPremises(gateway["VpnGatewayId"]), blocks.PREMISES
+    for identity, item in network.interfaces.items():
+        if _has_instance(item):
+            yield FromInterface(identity), item["PrivateIpAddress"]
+            for six in item["Ipv6Addresses"]:
+                yield FromInterface(identity), six["Ipv6Address"]
+
+
+def _targets(network: Described, start: Start) -> Iterator[str]:
+    for item in network.interfaces.values():
+        if not isinstance(start, FromInternet):
+            for address in item["PrivateIpAddresses"]:
+                yield address["PrivateIpAddress"]
+        for _, public in associations(item):
+            if not isinstance(start, FromPremises):
+                yield public
+        for six in item["Ipv6Addresses"]:
+            yield six["Ipv6Address"]
+    if isinstance(start, FromInterface):
+        yield from (blocks.INTERNET, blocks.INTERNET_SIX, blocks.PREMISES)
+        yield blocks.host(0, 0, 77)
+        yield blocks.host(0, 200, 1)
+
+
+def _has_instance(item: Item) -> bool:
+    return "InstanceId" in item.get("Attachment", {})
