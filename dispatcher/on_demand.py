@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidelight.fleet.context import Context
-    from sidelight.model import Inventory
+    from sidelight.model import Inventory, Transition
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
@@ -163,5 +163,5 @@ def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
     return take_snapshots.STEPS[state](context, scan_id)
 
 
-def _skip(context: Context, scan: Scan) -> None:
-    context.store.scans.advance(scan, State.DELETING)
+def _skip(context: Context, scan: Scan) -> Transition:
+    return context.store.scans.advance(scan, State.DELETING)

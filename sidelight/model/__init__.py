@@ -41,6 +41,7 @@ from sidelight.model.scans import (
     Snapshot,
     State,
     Sweeping,
+    Transition,
 )
 from sidelight.model.software import (
     FilesystemSummary,
@@ -102,6 +103,7 @@ __all__ = [
     "Status",
     "SuppressionRule",
     "Sweeping",
+    "Transition",
     "Volume",
     "VulnerabilityFact",
     "finding_arn",

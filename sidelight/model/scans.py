@@ -95,6 +95,18 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """The result of a stage: the state that its scan is in now, and when it is due there.
+
+    `own_message`: the scan needs a message of its own; False if another scan's message serves it.
+    """
+
+    state: State
+    due: datetime
+    own_message: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Keeper:
     """A client that holds a scan across all its stages, so that no worker can claim it in between.
 

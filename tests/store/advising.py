@@ -148,7 +148,7 @@ def scanned(
     """A whole scan, with a database that the store knows."""
     scan = inspected(store, read, instance)
     store.reevaluation.notice(database)
-    changes = store.findings.evaluate(scan, database)
+    changes = store.findings.evaluate(scan, database).changes
     held = claimed(store, scan.id)
     advance(store, held, State.DONE)
     return changes

@@ -123,7 +123,7 @@ def test_a_scan_that_outlives_its_instance_opens_nothing(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
     scan = inspected(store, inventory(package("a"), package("b")))
     assert store.instances.discovered(ACCOUNT, REGION, []) == ["i-1"]
-    assert store.findings.evaluate(scan, says("a", "b")) == FindingChanges(0, 0, 1)
+    assert store.findings.evaluate(scan, says("a", "b")).changes == FindingChanges(0, 0, 1)
     assert not list(store.findings.rows())
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import LeaseLostError, StoreError
-from sidelight.model import LIVE, TERMINAL, TRANSITIONS, Scan, Snapshot, State
-from sidelight.store import Store
-from sidelight.store.scans.snapshot_quota import QuotaExceeded
+from sidelight.model import LIVE, TERMINAL, TRANSITIONS, Coverage, Scan, Snapshot, State, Transition
+from sidelight.store import PollResult, QuotaExceeded, Store
 from sidelight.store.scans.transitions import check
 from tests.store.moving import advance
 
@@ -354,3 +353,49 @@ def test_every_live_state_leads_to_an_end_and_no_end_leads_anywhere() -> None:
             begin = {to for one in reached for to in TRANSITIONS[one]}
         assert TERMINAL & reached, state
     assert all(not TRANSITIONS[state] for state in TERMINAL)
+
+
+def test_each_change_of_a_scan_returns_the_state_and_due_time_of_its_row(
+    store: Store, clock: Clock
+) -> None:
+    (scan,) = store.scans.create([("1", "r", "i-1")], "here")
+
+    def held() -> Scan:
+        claimed = store.scans.claim(scan.id, LIVE, 60)
+        assert claimed is not None
+        return claimed
+
+    def check(transition: Transition) -> None:
+        row = store.scans.get(scan.id)
+        assert (transition.state, transition.due) == (row.state, row.next_at)
+        clock.advance(60)
+
+    check(store.scans.postpone(held(), 10))
+    claim = held()
+    assert store.scans.intend(claim) is None
+    claim = replace(claim, state=State.SNAPSHOTTING)
+    check(store.scans.withdraw(claim, 5, "AWS refuses"))
+    claim = held()
+    assert store.scans.intend(claim) is None
+    claim = replace(claim, state=State.SNAPSHOTTING)
+    check(store.snapshot_polls.pend(claim, [], first=1, every=10))
+    result = PollResult(held(), completed=True)
+    check(store.snapshot_polls.settle([result])[scan.id])
+    assert store.snapshot_polls.settle([result]) == {}, "the lease is lost"
+    check(store.scans.fail(held(), "is over", "INTERNAL_ERROR"))
+    covered = Coverage("1", "r", "i-1", "", "INACTIVE", "INTERNAL_ERROR")
+    check(store.instances.finish(held(), State.FAILED, covered))
+
+
+def test_a_scan_that_another_scans_poll_includes_has_no_message_of_its_own(
+    store: Store,
+) -> None:
+    scans = store.scans.create([("1", "r", f"i-{n}") for n in range(3)], "here")
+    transitions = []
+    for scan in scans:
+        claimed = store.scans.claim(scan.id, LIVE, 60)
+        assert claimed is not None
+        assert store.scans.intend(claimed) is None
+        claimed = replace(claimed, state=State.SNAPSHOTTING)
+        transitions.append(store.snapshot_polls.pend(claimed, [], first=1, every=10))
+    assert [transition.own_message for transition in transitions] == [True, False, False]

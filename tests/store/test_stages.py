@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.model import LIVE, STAGE_OF, Scan, State
+from sidelight.model import LIVE, STAGE_OF, Scan, State, Transition
 from sidelight.store.scans.stages import spread, turn
 from tests.store.moving import advance
 
@@ -28,10 +28,10 @@ def test_a_stage_has_waited_run_and_taken_its_time(store: Store, clock: Clock) -
     begin = clock()
     clock.advance(5)
     held = claimed(store, scan.id)
-    with turn(clock()) as begun:
+    with turn(clock()):
         clock.advance(2)
-        store.scans.postpone(held, 10, paced=True)
-    assert begun.left == {scan.id: (State.NEW, clock.time.replace(second=17))}
+        transition = store.scans.postpone(held, 10, paced=True)
+    assert transition == Transition(State.NEW, clock.time.replace(second=17))
     clock.advance(11)
     held = claimed(store, scan.id)
     with turn(clock()):

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.fleet.context import Context, SnapshotCalls
-    from sidelight.model import Scan
+    from sidelight.model import Scan, Transition
 
 
 STILL_PENDING = "EC2 deletes its snapshots when they are completed"
 TOO_YOUNG = "EC2 finds no snapshot of it, and may not know them yet"
 
 
-def delete(context: Context, scan: Scan) -> None:
+def delete(context: Context, scan: Scan) -> Transition:
     """DELETING to DONE or FAILED. Raises CloudError where a snapshot remains, LeaseLostError."""
     ec2 = context.ec2(scan.account, scan.region)
     known = {snapshot.id: snapshot for snapshot in context.store.scans.snapshots(scan.id)}
@@ -46,8 +46,7 @@ def delete(context: Context, scan: Scan) -> None:
     _check_foreign(left, foreign)
     why = _why_not_yet(context, scan, left.values(), [known[name] for name in unknown])
     if why:
-        context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
-        return
+        return context.store.scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
     if left:
         raise CloudError("still there after deletion", where=", ".join(sorted(left)))
     now = context.store.clock()
@@ -57,7 +56,7 @@ def delete(context: Context, scan: Scan) -> None:
     )
     for snapshot_id in known:
         context.forget(snapshot_id)
-    end(context, scan, State.FAILED if scan.failure else State.DONE)
+    return end(context, scan, State.FAILED if scan.failure else State.DONE)
 
 
 def _why_not_yet(

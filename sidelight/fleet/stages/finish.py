@@ -11,10 +11,10 @@ from sidelight.model import Coverage, State
 if TYPE_CHECKING:
     from sidelight.completeness import Assessment
     from sidelight.fleet.context import Context
-    from sidelight.model import Scan
+    from sidelight.model import Scan, Transition
 
 
-def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
+def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
     """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError."""
     instance = context.store.instances.instance(scan.account, scan.instance)
     covered = Coverage(
@@ -43,9 +43,10 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> None:
     if context.store.instances.is_gone(scan.account, scan.instance):
         # Terminated while it was read: its findings are closed, and `finish` records why.
         context.store.findings.close_instances(scan.account, [scan.instance])
-    context.store.instances.finish(scan, to, covered)
+    transition = context.store.instances.finish(scan, to, covered)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)
+    return transition
 
 
 def _assessment(context: Context, scan: Scan) -> Assessment:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.fleet.context import Context, OpenSnapshot
-    from sidelight.model import Instance, Scan
+    from sidelight.model import Instance, Scan, Transition
 
 
-def read(context: Context, scan: Scan, instance: Instance) -> None:
+def read(context: Context, scan: Scan, instance: Instance) -> Transition:
     """READING to EVALUATING: store the instance's inventory and the cost of reading it.
 
     Raises GiveUpError where nothing can be read, else the errors that another attempt may fix.
@@ -60,7 +60,7 @@ def read(context: Context, scan: Scan, instance: Instance) -> None:
         )
     cost = bill.rest(_cost(scan, opened, started, cpu))
     try:
-        context.store.findings.save_inventory(scan, inventory, cost)
+        return context.store.findings.save_inventory(scan, inventory, cost)
     except LeaseLostError:
         # Another worker has read it as well: the calls were paid for twice.
         context.store.costs.add(cost)

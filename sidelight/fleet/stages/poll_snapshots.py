@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.fleet.context import Context
-    from sidelight.model import Scan
+    from sidelight.model import Scan, Transition
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     lease = context.settings.lease_seconds
     waiting = store.snapshot_polls.claim_waiting(polled.account, polled.region, lease, AT_ONCE)
     if waiting:
-        with turn(store.clock()) as begun:
-            _look(context, waiting)
-            nexts = {scan.id: upcoming(context, scan, begun) for scan in waiting}
+        with turn(store.clock()):
+            transitions = _look(context, waiting)
+        nexts = {scan.id: upcoming(context, scan, transitions.get(scan.id)) for scan in waiting}
         messages += [(name, after) for name, after in nexts.items() if after is not None]
     full = len(waiting) == AT_ONCE
     due = store.snapshot_polls.schedule(polled, 0.0 if full else every)
@@ -57,9 +57,13 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     return messages
 
 
-def _look(context: Context, waiting: Sequence[Scan]) -> None:
-    """Describe the snapshots of all these scans, and store each scan's result."""
-    settled, store = [], context.store
+def _look(context: Context, waiting: Sequence[Scan]) -> dict[str, Transition | None]:
+    """Describe the snapshots of all these scans, and store each scan's result.
+
+    Returns the transitions by scan id; a scan whose lease was lost has none.
+    """
+    results, store = [], context.store
+    transitions: dict[str, Transition | None] = {}
     try:
         known = store.snapshot_polls.snapshots([scan.id for scan in waiting])
         ids = [snapshot.id for snapshots in known.values() for snapshot in snapshots]
@@ -68,10 +72,10 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
         for scan in waiting:
             shown = [infos[row.id] for row in known[scan.id] if row.id in infos]
             try:
-                settled.append(seen(context, scan, known[scan.id], shown))
+                results.append(seen(context, scan, known[scan.id], shown))
             except SidelightError as error:
-                failed_if_held(context, scan, error)
-        store.snapshot_polls.settle(settled)
+                transitions[scan.id] = failed_if_held(context, scan, error)
+        transitions |= store.snapshot_polls.settle(results)
     except SystemExit:
         # This worker is being stopped: give all scans back now, not when their lease ends.
         for scan in waiting:
@@ -81,7 +85,9 @@ def _look(context: Context, waiting: Sequence[Scan]) -> None:
         if not isinstance(error, SidelightError):
             log.exception("look at %s/%s", waiting[0].account, waiting[0].region)
         for scan in waiting:
-            failed_if_held(context, scan, error)
+            if scan.id not in transitions:
+                transitions[scan.id] = failed_if_held(context, scan, error)
+    return transitions
 
 
 def _give_back(context: Context, scan: Scan) -> None:

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from sidelight.fleet.context import Context
-    from sidelight.model import Scan
-    from sidelight.store import Turn
+    from sidelight.model import Scan, Transition
+
+    # A stage returns where it left its scan. Its errors are recorded by `held`.
+    Stage = Callable[[Context, Scan], Transition]
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def held(
     context: Context,
     scan_id: str,
     states: Collection[State],
-    stage: Callable[[Context, Scan], None],
+    stage: Stage,
 ) -> Next | None:
     """Run a stage on a scan that is in one of these states; return the next message.
 
@@ -70,21 +72,20 @@ def held(
     scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
     if scan is None:
         return None
-    with turn(context.store.clock()) as begun:
-        if not _worked(context, scan, stage):
-            return None
-        return upcoming(context, scan, begun)
+    with turn(context.store.clock()):
+        transition = _run(context, scan, stage)
+    return upcoming(context, scan, transition)
 
 
-def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]) -> bool:
-    """Run the stage, and handle its errors; False where the lease was lost."""
+def _run(context: Context, scan: Scan, stage: Stage) -> Transition | None:
+    """Run the stage, and handle its errors; None where the lease was lost."""
     try:
         with _heartbeat(context, scan), stage_time(context.settings.stage_seconds):
             _check_attempts(context, scan)
-            stage(context, scan)
+            return stage(context, scan)
     except LeaseLostError as error:
         log.warning("scan %s: %s", scan.id, error)
-        return False
+        return None
     except SystemExit:
         # This worker is being stopped. Give the scan back now, not when its lease ends.
         present = context.store.scans.get(scan.id)
@@ -98,7 +99,6 @@ def _worked(context: Context, scan: Scan, stage: Callable[[Context, Scan], None]
         if not isinstance(error, SidelightError):
             log.exception("scan %s in %s", scan.id, scan.state)
         return failed_if_held(context, scan, error)
-    return True
 
 
 def _too_slow(context: Context, scan: Scan) -> SidelightError:
@@ -111,13 +111,12 @@ def _too_slow(context: Context, scan: Scan) -> SidelightError:
     return SidelightError(what, where=scan.instance)
 
 
-def upcoming(context: Context, scan: Scan, ended: Turn) -> Next | None:
-    """Return the message to publish after this turn; None where the scan has ended."""
-    to, due = ended.left.get(scan.id, (State.DONE, scan.next_at))
-    if to not in LIVE:
+def upcoming(context: Context, scan: Scan, transition: Transition | None) -> Next | None:
+    """Return the message to publish after a stage; None where the scan needs none of its own."""
+    if transition is None or transition.state not in LIVE or not transition.own_message:
         return None
-    delay = max(0.0, (due - context.store.clock()).total_seconds())
-    return Next(to, scan.region, scan.priority, delay)
+    delay = max(0.0, (transition.due - context.store.clock()).total_seconds())
+    return Next(transition.state, scan.region, scan.priority, delay)
 
 
 def _check_attempts(context: Context, scan: Scan) -> None:
@@ -131,58 +130,57 @@ def _most(context: Context, scan: Scan) -> int:
     return settings.delete_attempts if scan.state is State.DELETING else settings.attempts
 
 
-def failed_if_held(context: Context, scan: Scan, error: Exception) -> bool:
-    """Call `failed` if we still hold the scan; else do nothing and return False."""
+def failed_if_held(context: Context, scan: Scan, error: Exception) -> Transition | None:
+    """Call `failed` if we still hold the scan; else do nothing and return None."""
     # The stage may have changed the row's state, under the same lease.
     present = context.store.scans.get(scan.id)
     if present.lease != scan.lease:
-        return False
+        return None
     try:
-        failed(context, present, error)
+        return failed(context, present, error)
     except LeaseLostError as lost:
         log.warning("scan %s: %s", scan.id, lost)
-        return False
-    return True
+        return None
 
 
-def failed(context: Context, scan: Scan, error: Exception) -> None:
+def failed(context: Context, scan: Scan, error: Exception) -> Transition:
     """Schedule another attempt, or send the scan towards FAILED."""
-    if _is_set_aside(context, scan, error):
-        return
+    waiting = _set_aside(context, scan, error)
+    if waiting is not None:
+        return waiting
     judged = judge(context, scan, error)
     if isinstance(judged, Wait):
         if scan.late_since is None:
             log.warning("scan %s waits: %s", scan.id, judged.why)
-        context.store.scans.postpone(scan, judged.delay, why=judged.why, late=True)
-        return
+        return context.store.scans.postpone(scan, judged.delay, why=judged.why, late=True)
     settings, scans, reason = context.settings, context.store.scans, _reason(scan, judged)
     if scan.state is State.DELETING:
-        _failed_to_delete(context, scan, reason)
-    elif _is_final(judged, scan.state) or scan.attempts >= settings.attempts:
-        scans.fail(scan, reason, code_of(judged))
-    else:
-        scans.postpone(scan, backoff(context, scan.attempts), error=reason)
+        return _failed_to_delete(context, scan, reason)
+    if _is_final(judged, scan.state) or scan.attempts >= settings.attempts:
+        return scans.fail(scan, reason, code_of(judged))
+    return scans.postpone(scan, backoff(context, scan.attempts), error=reason)
 
 
-def _is_set_aside(context: Context, scan: Scan, error: Exception) -> bool:
-    """Postpone a scan that waits for rate limit, money or capacity; that is not an attempt."""
+def _set_aside(context: Context, scan: Scan, error: Exception) -> Transition | None:
+    """Postpone a scan that waits for rate limit, money or capacity; that is not an attempt.
+
+    None for any other error.
+    """
     settings, scans = context.settings, context.store.scans
     if isinstance(error, RateLimitedError):
         # No call was made. The jitter spreads the retries of scans that were refused together.
         delay = max(error.delay, settings.patience_seconds) * (1 + context.jitter())
-        scans.postpone(scan, delay, paced=True)
-        return True
+        return scans.postpone(scan, delay, paced=True)
     if isinstance(error, MoneySpentError):
-        scans.postpone(scan, error.delay, paced=True, why=error.what)
+        transition = scans.postpone(scan, error.delay, paced=True, why=error.what)
         context.store.instances.explain(scan.account, scan.instance, error.what)
-        return True
+        return transition
     age = (context.store.clock() - scan.entered_at).total_seconds()
     if not _is_busy(error) or age >= settings.busy_seconds:
-        return False
+        return None
     # The status reports this worker's wrong clock; another worker's clock may be right.
     why = str(error) if isinstance(error, ClockSkewError) else ""
-    scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
-    return True
+    return scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
 
 
 def _reason(scan: Scan, error: Exception) -> str:
@@ -194,15 +192,14 @@ def _reason(scan: Scan, error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _failed_to_delete(context: Context, scan: Scan, reason: str) -> None:
+def _failed_to_delete(context: Context, scan: Scan, reason: str) -> Transition:
     # A local import: the stages import this module.
     from sidelight.fleet.stages.finish import end
 
     if scan.attempts < context.settings.delete_attempts:
-        context.store.scans.postpone(scan, backoff(context, scan.attempts), error=reason)
-        return
+        return context.store.scans.postpone(scan, backoff(context, scan.attempts), error=reason)
     # The sweep continues: a snapshot of an ended scan is an orphan.
-    end(context, scan, State.FAILED, f"its snapshots are left to the sweep: {reason}")
+    return end(context, scan, State.FAILED, f"its snapshots are left to the sweep: {reason}")
 
 
 def backoff(context: Context, attempt: int) -> float:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.aws.ec2 import PENDING_LIMIT
-from sidelight.errors import CloudError
+from sidelight.errors import CloudError, LeaseLostError
 from sidelight.fleet.dollar_budget import AFTER_SPENT
 from sidelight.fleet.own_snapshots import own_snapshots
 from sidelight.fleet.pending_snapshots import pending_cap
@@ -22,7 +22,7 @@ from sidelight.fleet.stages.delete_snapshots import delete
 from sidelight.fleet.stages.final_errors import COMPLETED, NO_EBS_VOLUME, GiveUpError, check_states
 from sidelight.fleet.stages.inspect import read
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
-from sidelight.model import Snapshot, State
+from sidelight.model import Snapshot, State, Transition
 from sidelight.store import PollResult, refused
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ STEPS: dict[State, Callable[[Context, str], Next | None]] = {
 }
 
 
-def _take(context: Context, scan: Scan) -> None:
+def _take(context: Context, scan: Scan) -> Transition:
     ec2 = context.ec2(scan.account, scan.region)
     instance = _instance(context, scan)
     snapshots: Sequence[SnapshotInfo] = ()
@@ -128,8 +128,7 @@ def _take(context: Context, scan: Scan) -> None:
         context.money().check(scan.account)
         full = _intend(context, scan, instance)
         if full is not None:
-            _set_aside(context, scan, full)
-            return
+            return _set_aside(context, scan, full)
         scan = replace(scan, state=State.SNAPSHOTTING)
     else:
         listed = ec2.snapshots_by_tags(context.tags(scan.id))
@@ -138,8 +137,8 @@ def _take(context: Context, scan: Scan) -> None:
         _check_listed(context, scan, instance, snapshots)
     if not snapshots:
         created = _create(context, scan, first=first)
-        if created is None:
-            return
+        if isinstance(created, Transition):
+            return created
         snapshots = created
     if not snapshots:
         raise GiveUpError("has no EBS volume", where=scan.instance, code=NO_EBS_VOLUME)
@@ -150,7 +149,8 @@ def _take(context: Context, scan: Scan) -> None:
         for info in snapshots
     ]
     soon = 0.0 if all_done(snapshots) else FIRST_LOOK
-    context.store.snapshot_polls.pend(scan, rows, first=soon, every=context.settings.poll_seconds)
+    every = context.settings.poll_seconds
+    return context.store.snapshot_polls.pend(scan, rows, first=soon, every=every)
 
 
 def _intend(context: Context, scan: Scan, instance: Instance) -> QuotaExceeded | None:
@@ -164,8 +164,8 @@ def _intend(context: Context, scan: Scan, instance: Instance) -> QuotaExceeded |
     return context.store.scans.intend(scan, limits, settings.snapshots_in_flight, pending)
 
 
-def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotInfo] | None:
-    """Call CreateSnapshots; None where AWS's quota of pending snapshots refuses it.
+def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotInfo] | Transition:
+    """Call CreateSnapshots; return a Transition if AWS's quota of pending snapshots refuses it.
 
     The scan is then set aside. It is not at fault, so this is not an attempt, and it waits without
     a bound. All scans of the account-region wait with it, and one at a time asks AWS again.
@@ -173,8 +173,7 @@ def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotIn
     """
     limits, where = context.store.account_limits, (scan.account, scan.region)
     if not first and (until := limits.admit(*where)) is not None:
-        _set_aside(context, scan, refused(scan, until))
-        return None
+        return _set_aside(context, scan, refused(scan, until))
     probing = limits.of(*where).refused_wait > 0
     ec2 = context.ec2(*where)
     text = description(scan.id, scan.instance, context.deployment, scan.lease)
@@ -184,8 +183,7 @@ def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotIn
         if error.code != PENDING_LIMIT:
             raise
         until = limits.refused(*where, probe=probing)
-        _set_aside(context, scan, refused(scan, until), withdraw=first)
-        return None
+        return _set_aside(context, scan, refused(scan, until), withdraw=first)
     if probing:
         limits.passed(*where)
     return snapshots
@@ -193,16 +191,15 @@ def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotIn
 
 def _set_aside(
     context: Context, scan: Scan, full: QuotaExceeded, *, withdraw: bool = False
-) -> None:
+) -> Transition:
     """Let a scan wait for snapshot quota; record it in its status and, once, in its coverage."""
     delay = _until_room(context, full)
     if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING_FOR}{full.why}"):
         log.info("scan %s waits: %s", scan.id, full.why)
         context.store.instances.explain(scan.account, scan.instance, f"{WAITING_FOR}{full.why}")
     if withdraw:
-        context.store.scans.withdraw(scan, delay, full.why)
-    else:
-        context.store.scans.postpone(scan, delay, paced=True, why=full.why)
+        return context.store.scans.withdraw(scan, delay, full.why)
+    return context.store.scans.postpone(scan, delay, paced=True, why=full.why)
 
 
 def _until_room(context: Context, full: QuotaExceeded) -> float:
@@ -241,11 +238,15 @@ def _check_listed(
         raise CloudError(f"no snapshot of {names} is listed beside the others", where=scan.id)
 
 
-def _await(context: Context, scan: Scan) -> None:
+def _await(context: Context, scan: Scan) -> Transition:
     ec2 = context.ec2(scan.account, scan.region)
     known = context.store.scans.snapshots(scan.id)
     infos = ec2.snapshots_by_id([snapshot.id for snapshot in known])
-    context.store.snapshot_polls.settle([seen(context, scan, known, infos)], alone=True)
+    result = seen(context, scan, known, infos)
+    transition = context.store.snapshot_polls.settle([result], alone=True).get(scan.id)
+    if transition is None:
+        raise LeaseLostError("not held any more after its poll", where=scan.id)
+    return transition
 
 
 def seen(
@@ -274,14 +275,14 @@ def all_done(infos: Sequence[SnapshotInfo]) -> bool:
     return bool(infos) and all(info.state == COMPLETED for info in infos)
 
 
-def _inspect(context: Context, scan: Scan) -> None:
-    read(context, scan, _instance(context, scan))
+def _inspect(context: Context, scan: Scan) -> Transition:
+    return read(context, scan, _instance(context, scan))
 
 
-def _evaluate(context: Context, scan: Scan) -> None:
+def _evaluate(context: Context, scan: Scan) -> Transition:
     advisories = context.advisories()
     context.store.reevaluation.notice(advisories)
-    context.store.findings.evaluate(scan, advisories)
+    return context.store.findings.evaluate(scan, advisories).transition
 
 
 def _instance(context: Context, scan: Scan) -> Instance:

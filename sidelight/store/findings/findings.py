@@ -6,7 +6,7 @@ snapshot (see reevaluation.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
@@ -23,6 +23,7 @@ from sidelight.model import (
     Severity,
     State,
     Status,
+    Transition,
 )
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import parts
@@ -53,6 +54,13 @@ if TYPE_CHECKING:
     from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
 
 
+class Evaluated(NamedTuple):
+    """The result of a scan's evaluation."""
+
+    transition: Transition
+    changes: FindingChanges
+
+
 class Findings:
     """Inventories and findings by instance."""
 
@@ -60,23 +68,24 @@ class Findings:
         self._database = database
         self._clock = clock
 
-    def save_inventory(self, scan: Scan, inventory: Inventory, cost: Cost) -> None:
+    def save_inventory(self, scan: Scan, inventory: Inventory, cost: Cost) -> Transition:
         """READING to EVALUATING with the inventory and its cost, in one transaction.
 
         Raises LeaseLostError; then nothing is changed.
         """
         now = self._clock()
         with self._database.write() as connection:
-            release(connection, scan, now, now, State.EVALUATING)
+            transition = release(connection, scan, now, now, State.EVALUATING)
             store_inventory(connection, scan, inventory, now)
             add_cost(connection, cost)
+        return transition
 
     def inventory(self, account: str, instance: str) -> Inventory:
         """Return the newest inventory of an instance. Raises StoreError if it has none."""
         with self._database.read() as connection:
             return load_inventory(connection, account, instance)
 
-    def evaluate(self, scan: Scan, advisories: AdvisoryMatcher) -> FindingChanges:
+    def evaluate(self, scan: Scan, advisories: AdvisoryMatcher) -> Evaluated:
         """EVALUATING to DELETING with the findings opened, kept and closed.
 
         Packages that are not matched for another machine yet are matched first. Raises
@@ -85,22 +94,23 @@ class Findings:
         number = self._bring_up_to_date(scan, advisories)
         now = self._clock()
         with self._database.write() as connection:
-            release(connection, scan, now, now, State.DELETING)
+            transition = release(connection, scan, now, now, State.DELETING)
             row = hold(connection, scan.account, scan.instance)
             if row is None:
                 raise StoreError("has no inventory yet", where=scan.instance)
             if row.retired_at is not None:
-                return FindingChanges()
+                return Evaluated(transition, FindingChanges())
             place = InstanceRef(scan.account, scan.region, scan.instance)
             if is_gone(connection, scan.account, scan.instance):
-                return FindingChanges(closed=retire(connection, place, now))
+                changes = FindingChanges(closed=retire(connection, place, now))
+                return Evaluated(transition, changes)
             state = InstanceState(
                 place, wanted(connection, row.content), over=over(connection, row)
             )
             judge = judge_with(connection, now)
             changes = reconcile.settle(connection, [state], judge, now, observed=True)
             note_evaluated(connection, scan.account, scan.instance, number, now)
-            return changes
+            return Evaluated(transition, changes)
 
     def _bring_up_to_date(self, scan: Scan, advisories: AdvisoryMatcher) -> int:
         """Match the scan's unmatched packages; return the number of the database."""

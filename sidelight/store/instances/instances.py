@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Label, Row, Select, delete, select, update
 
-from sidelight.model import TERMINAL, Coverage, Instance, Known, Scan, State
+from sidelight.model import TERMINAL, Coverage, Instance, Known, Scan, State, Transition
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import PART, insert, once
 from sidelight.store.base.schema import LIVE_SCAN, coverage, instances, inventories, scans
@@ -157,7 +157,7 @@ class FleetInstances:
         with self._database.read() as connection:
             return [_covered(row) for row in connection.execute(query)]
 
-    def finish(self, scan: Scan, to: State, covered: Coverage) -> None:
+    def finish(self, scan: Scan, to: State, covered: Coverage) -> Transition:
         """DELETING to DONE or FAILED, with the instance's coverage, in one transaction.
 
         If the instance is gone, its coverage is RESOURCE_TERMINATED, whatever the scan's result.
@@ -176,8 +176,9 @@ class FleetInstances:
                 covered = replace(
                     covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
                 )
-            release(connection, scan, now, now, to)
+            transition = release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
+        return transition
 
 
 def _covered(row: Row[Any]) -> Coverage:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
-from sidelight.model import LIVE, Event, Keeper, Scan, Snapshot, State
+from sidelight.model import LIVE, Event, Keeper, Scan, Snapshot, State, Transition
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.dialect import insert, parts
 from sidelight.store.base.schema import events, intents, scans, snapshots
@@ -175,7 +175,7 @@ class Scans:
                 connection.execute(intents.insert(), rows)
         return None
 
-    def withdraw(self, scan: Scan, delay: float, why: str) -> None:
+    def withdraw(self, scan: Scan, delay: float, why: str) -> Transition:
         """SNAPSHOTTING back to NEW: AWS refused CreateSnapshots, so the scan has no snapshot.
 
         Its volumes are free for other scans. It is due again in `delay` seconds; `why` as in
@@ -186,16 +186,16 @@ class Scans:
         with self._database.write() as connection:
             connection.execute(intents.delete().where(intents.c.scan == scan.id))
             text = f"{WAITING}: {why}"
-            release(connection, scan, now, due, State.NEW, paced=delay, last_error=text)
+            return release(connection, scan, now, due, State.NEW, paced=delay, last_error=text)
 
     def advance(
         self, scan: Scan, to: State, *, delay: float = 0.0, made: Sequence[Snapshot] = ()
-    ) -> None:
+    ) -> Transition:
         """Move the scan to the next state and give the lease back; store the snapshots `made`."""
         now = self._clock()
         with self._database.write() as connection:
             remember(connection, made)
-            release(connection, scan, now, now + timedelta(seconds=delay), to)
+            return release(connection, scan, now, now + timedelta(seconds=delay), to)
 
     def postpone(  # noqa: PLR0913 - a row, a time, and why, by keyword
         self,
@@ -206,7 +206,7 @@ class Scans:
         paced: bool = False,
         why: str = "",
         late: bool = False,
-    ) -> None:
+    ) -> Transition:
         """Run the same state again after `delay` seconds.
 
         Without an `error` this run does not count as an attempt; earlier attempts still count.
@@ -224,17 +224,19 @@ class Scans:
         with self._database.write() as connection:
             due = now + timedelta(seconds=delay)
             waits = delay if paced else 0.0
-            release(connection, scan, now, due, scan.state, paced=waits, **values)
+            transition = release(connection, scan, now, due, scan.state, paced=waits, **values)
             if error:
                 note(connection, Event(scan.id, now, f"{scan.state}: failed", error))
+        return transition
 
-    def fail(self, scan: Scan, reason: str, code: str) -> None:
+    def fail(self, scan: Scan, reason: str, code: str) -> Transition:
         """Move the scan to DELETING, and from there to FAILED. `code` is Inspector's reason."""
         now = self._clock()
         values: dict[str, Any] = {"failure": reason, "failure_code": code, "last_error": reason}
         with self._database.write() as connection:
-            release(connection, scan, now, now, State.DELETING, **values)
+            transition = release(connection, scan, now, now, State.DELETING, **values)
             note(connection, Event(scan.id, now, f"{scan.state}: given up", reason))
+        return transition
 
     def snapshots(self, scan_id: str) -> list[Snapshot]:
         """Return a scan's snapshots in the order of its disks."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from sidelight.errors import LeaseLostError
-from sidelight.model import Scan, Snapshot, State
+from sidelight.model import Scan, Snapshot, State, Transition
 from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.schema import looks, scans, snapshots
 from sidelight.store.scans.transitions import (
@@ -52,7 +52,9 @@ class SnapshotPolls:
         self._database = database
         self._clock = clock
 
-    def pend(self, scan: Scan, made: Sequence[Snapshot], *, first: float, every: float) -> None:
+    def pend(
+        self, scan: Scan, made: Sequence[Snapshot], *, first: float, every: float
+    ) -> Transition:
         """Move the scan to SNAPSHOTS_PENDING and store its new snapshots.
 
         The scan is published only if no poll of the account-region is due within `every` seconds,
@@ -63,8 +65,8 @@ class SnapshotPolls:
         with self._database.write() as connection:
             remember(connection, made)
             latest = now + timedelta(seconds=every)
-            is_published = scan.kept or _schedule(connection, scan, now, due, latest)
-            release(connection, scan, now, due, State.SNAPSHOTS_PENDING, told=is_published)
+            own = scan.kept or _schedule(connection, scan, now, due, latest)
+            return release(connection, scan, now, due, State.SNAPSHOTS_PENDING, own_message=own)
 
     def claim_waiting(self, account: str, region: str, seconds: float, limit: int) -> list[Scan]:
         """Claim the scans of an account-region that are due for a snapshot poll, `limit` at most.
@@ -95,20 +97,24 @@ class SnapshotPolls:
                     by_scan[row.scan].append(Snapshot(**row._mapping))  # noqa: SLF001 - SQLAlchemy's public way
         return by_scan
 
-    def settle(self, seen: Sequence[PollResult], *, alone: bool = False) -> None:
-        """Give these scans back; skip scans whose lease another worker has taken.
+    def settle(self, seen: Sequence[PollResult], *, alone: bool = False) -> dict[str, Transition]:
+        """Give these scans back; return their transitions by id.
 
-        A scan that was polled `alone` and is still pending gets its own message again.
+        A scan whose lease another worker has taken is left out. A scan that was polled `alone` and
+        is still pending gets its own message again.
         """
         now = self._clock()
+        transitions: dict[str, Transition] = {}
         with self._database.write() as connection:
             for result in seen:
                 to = State.READING if result.completed else State.SNAPSHOTS_PENDING
                 values = {} if result.completed else {"attempts": 0}
                 due = now + timedelta(seconds=result.delay)
-                is_published = result.completed or alone
+                own = result.completed or alone
                 try:
-                    release(connection, result.scan, now, due, to, told=is_published, **values)
+                    transitions[result.scan.id] = release(
+                        connection, result.scan, now, due, to, own_message=own, **values
+                    )
                 except LeaseLostError:
                     continue
                 if result.completed:
@@ -117,6 +123,7 @@ class SnapshotPolls:
                         .where(snapshots.c.scan == result.scan.id)
                         .values(state="completed")
                     )
+        return transitions
 
     def schedule(self, scan: Scan, every: float) -> datetime | None:
         """Return the time of the account-region's next poll if its message must be sent now.

@@ -29,15 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Turn:
-    """A claim: its start, and the seconds for which budgets delayed it.
-
-    `left`: scan id to the state it was released to and the time it is due there. It has no scan
-    that the message of another scan will serve.
-    """
+    """A claim: its start, and the seconds for which budgets delayed it."""
 
     since: datetime
     paced: float = 0.0
-    left: dict[str, tuple[State, datetime]] = field(default_factory=dict)
     _until: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,25 +63,14 @@ def turn(since: datetime) -> Iterator[Turn]:
         _turn.reset(token)
 
 
-def end_turn(  # noqa: PLR0913 - a scan, a moment, and where it goes
-    connection: Connection,
-    scan: Scan,
-    now: datetime,
-    to: State,
-    due: datetime,
-    *,
-    paced: float,
-    told: bool,
-) -> None:
+def end_turn(connection: Connection, scan: Scan, now: datetime, to: State, paced: float) -> None:
     """Record the present turn of a released scan; does nothing outside of a turn.
 
-    `paced`: the seconds for which it is postponed for a budget. `told`: the worker publishes it.
+    `paced`: the seconds for which it is postponed for a budget.
     """
     opened = current_turn()
     if opened is None:
         return
-    if told:
-        opened.left[scan.id] = (to, due)
     values = {
         "scan": scan.id,
         "stage": STAGE_OF[scan.state],

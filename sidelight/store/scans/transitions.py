@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, or_, update
 
 from sidelight.errors import LeaseLostError
-from sidelight.model import KEPT, TERMINAL, TRANSITIONS, Event, Keeper, Scan, Snapshot, State
+from sidelight.model import (
+    KEPT,
+    TERMINAL,
+    TRANSITIONS,
+    Event,
+    Keeper,
+    Scan,
+    Snapshot,
+    State,
+    Transition,
+)
 from sidelight.store.base.dialect import insert, once
 from sidelight.store.base.schema import events, intents, scans, snapshots
 from sidelight.store.scans.stages import end_turn
@@ -114,12 +124,12 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
     to: State,
     *,
     paced: float = 0.0,
-    told: bool = True,
+    own_message: bool = True,
     **values: Any,
-) -> None:
+) -> Transition:
     """Give the lease back, in the next state or the same. Raises LeaseLostError.
 
-    `paced`: the seconds for which it is postponed for a budget. `told`: its worker publishes it. A
+    `paced`: the seconds for which it is postponed for a budget. `own_message` as in Transition. A
     keeper keeps the lease until the end; if it dies, the scan is published when the lease expires.
     """
     check(scan, to)
@@ -142,7 +152,8 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
         values["finished_at"] = now
         connection.execute(intents.delete().where(intents.c.scan == scan.id))
     change(connection, scan, **values)
-    end_turn(connection, scan, now, to, due, paced=paced, told=told)
+    end_turn(connection, scan, now, to, paced)
+    return Transition(to, due, own_message)
 
 
 def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
