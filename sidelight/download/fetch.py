@@ -45,7 +45,7 @@ class FetchOutcome:
     untried: bool = False
 
 
-class Network(NamedTuple):
+class PublisherAccess(NamedTuple):
     """The access to publishers; `sleep` waits the given seconds before a retry."""
 
     client: Client
@@ -83,7 +83,7 @@ def fetch(  # noqa: PLR0913 - all but two by keyword, each with a default
     into: Path,
     *,
     mirrors: Mapping[str, str] | None = None,
-    network: Network | None = None,
+    network: PublisherAccess | None = None,
     report: Callable[[FetchOutcome], None] | None = None,
     progress: Progress | None = None,
 ) -> list[FetchOutcome]:
@@ -95,7 +95,7 @@ def fetch(  # noqa: PLR0913 - all but two by keyword, each with a default
     called with each outcome at its end, in this thread. The outcomes are in the order of
     `sources`. Raises UsageError if another process downloads into the same directory.
     """
-    run = _Run(network or Network(Client()), mirrors or {}, into, progress or Progress())
+    run = _Run(network or PublisherAccess(Client()), mirrors or {}, into, progress or Progress())
     with _alone(into), ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [pool.submit(run.source, source) for source in sources]
         try:
@@ -124,7 +124,7 @@ class _Run:
     """The state that the sources of one run share."""
 
     def __init__(
-        self, network: Network, mirrors: Mapping[str, str], into: Path, progress: Progress
+        self, network: PublisherAccess, mirrors: Mapping[str, str], into: Path, progress: Progress
     ) -> None:
         self._network = network
         self._mirrors = mirrors

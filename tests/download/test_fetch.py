@@ -19,7 +19,7 @@ from dispatcher.cli.groups import advisories
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.feeds.formats import ubuntu_cves
 from sidelight.download import SOURCES, FetchOutcome, Progress, chosen, fetch, known_size
-from sidelight.download.fetch import Network
+from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
 from sidelight.download.resolvers import updateinfo
 from sidelight.errors import DownloadError, UsageError
@@ -81,7 +81,7 @@ class Fleet:
 
     def fetch(self, *names: str) -> list[FetchOutcome]:
         sources = chosen(names)
-        network = Network(Client(silence=0.2), lambda _seconds: None)
+        network = PublisherAccess(Client(silence=0.2), lambda _seconds: None)
         mirrors = {source.base: self.publisher.base for source in sources}
         return fetch(sources, self.folder, mirrors=mirrors, network=network)
 
@@ -203,7 +203,7 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     publisher.publish(f"{top}/deletions.csv", b'"2024/rhsa-2.json","2024-06-02T00:00:00+00:00"\n')
     publisher.publish(f"{top}/2024/rhsa-1.json", csaf(names[1], "1-2.el9"))
     (source,) = chosen(["redhat-csaf"])
-    network = Network(Client(silence=0.2), lambda _seconds: None)
+    network = PublisherAccess(Client(silence=0.2), lambda _seconds: None)
 
     def fetched() -> FetchOutcome:
         told = {"redhat-csaf": f"{publisher.base}{top}"}
@@ -332,7 +332,7 @@ def test_where_no_name_can_be_resolved_the_rest_is_not_tried(tmp_path: Path) -> 
     waited: list[float] = []
     sources = chosen([])
     outcomes = fetch(
-        sources, tmp_path, network=Network(Client(), waited.append),
+        sources, tmp_path, network=PublisherAccess(Client(), waited.append),
         mirrors=nowhere(*(source.name for source in sources)),
     )  # fmt: skip
     assert all(outcome.error for outcome in outcomes)
@@ -359,7 +359,7 @@ def test_where_every_connection_is_refused_the_rest_is_not_tried(
         monkeypatch.delenv("no_proxy")
         monkeypatch.delenv("NO_PROXY")
     outcomes = fetch(
-        sources, tmp_path, network=Network(Client(), lambda _: None), mirrors=mirrors
+        sources, tmp_path, network=PublisherAccess(Client(), lambda _: None), mirrors=mirrors
     )  # fmt: skip
     assert all(outcome.error.endswith("cannot be reached: Connection refused")
                for outcome in outcomes)  # fmt: skip
@@ -372,7 +372,10 @@ def test_one_name_without_an_address_stops_no_other_source(fleet: Fleet) -> None
     names = ["osv-npm", "kev", "epss", "oracle", "bottlerocket", "end-of-life"]
     mirrors = nowhere(*names[1:]) | {"osv-npm": fleet.publisher.base}
     outcomes = fetch(
-        chosen(names), fleet.folder, network=Network(Client(), lambda _: None), mirrors=mirrors
+        chosen(names),
+        fleet.folder,
+        network=PublisherAccess(Client(), lambda _: None),
+        mirrors=mirrors,
     )
     assert [outcome.source for outcome in outcomes] == names
     assert outcomes[0].error == ""

@@ -1,0 +1,22 @@
+"""CloudFormation's type names of what paths are made of: Inspector's own words for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ACL: Final = "AWS::EC2::NetworkAcl"
+ATTACHMENT: Final = "AWS::EC2::TransitGatewayAttachment"
+EGRESS_ONLY_GATEWAY: Final = "AWS::EC2::EgressOnlyInternetGateway"
+ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
+GROUP: Final = "AWS::EC2::SecurityGroup"
+INSTANCE: Final = "AWS::EC2::Instance"
+INTERFACE: Final = "AWS::EC2::NetworkInterface"
+INTERNET_GATEWAY: Final = "AWS::EC2::InternetGateway"
+NAT: Final = "AWS::EC2::NatGateway"
+PEERING: Final = "AWS::EC2::VPCPeeringConnection"
+SUBNET: Final = "AWS::EC2::Subnet"
+TABLE: Final = "AWS::EC2::RouteTable"
+TRANSIT: Final = "AWS::EC2::TransitGateway"
+TRANSIT_TABLE: Final = "AWS::EC2::TransitGatewayRouteTable"
+VIRTUAL_GATEWAY: Final = "AWS::EC2::VPNGateway"
+VPC: Final = "AWS::EC2::VPC"

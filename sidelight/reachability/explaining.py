@@ -1,0 +1,166 @@
+"""One question answered: the path from a source to a target, or the control that stops it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.reachability import intervals
+from sidelight.reachability.crossings import cross, enter_by_gateway, from_internet
+from sidelight.reachability.packets import Bundle, Outcome, Trail, ended
+from sidelight.reachability.prefixes import texts_of
+from sidelight.reachability.replies import reply_to
+from sidelight.reachability.results import Explanation
+from sidelight.reachability.results import ReachabilityVerdict as Verdict
+from sidelight.reachability.walker import Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sidelight.reachability.filters import Filters
+    from sidelight.reachability.intervals import Intervals
+    from sidelight.reachability.questions import PacketSource, PacketTarget
+    from sidelight.reachability.routing import Routing
+    from sidelight.reachability.topology import Topology
+
+_ARRIVED = (Verdict.ACCEPTED, Verdict.EXITS_NETWORK)
+
+
+class Explainer:
+    """Answers questions about one network."""
+
+    def __init__(self, topology: Topology, filters: Filters, routing: Routing) -> None:
+        self._topology = topology
+        self._filters = filters
+        self._routing = routing
+
+    def explain(
+        self, sources: Iterable[PacketSource], targets: list[PacketTarget], protocol: int, port: int
+    ) -> Explanation:
+        """The first pair of a source and a target that works, else the one that gets furthest."""
+        best: Explanation | None = None
+        for source in sources:
+            for target in targets:
+                if source.family != target.family or (
+                    source.kind == "internet" and target.private and target.family == 4
+                ):
+                    continue
+                found = self._one(source, target, protocol, port)
+                if found.reachable:
+                    return found
+                if best is None or len(found.hops) > len(best.hops):
+                    best = found
+        if best is None:
+            note = "the source and the target have no addresses that could reach each other"
+            return Explanation(False, Verdict.NULL_ROUTED, (), None, (note,))
+        return best
+
+    def _one(
+        self, source: PacketSource, target: PacketTarget, protocol: int, port: int
+    ) -> Explanation:
+        walker = Walker(
+            self._topology, self._filters, self._routing, cross, target.family, protocol
+        )
+        bundle = Bundle(source.addresses, ((target.number, target.number),), ((port, port),))
+        outcomes = list(self._start(walker, source, bundle))
+        arrived = [outcome for outcome in outcomes if outcome.verdict in _ARRIVED]
+        failed: Outcome | None = None
+        for outcome in arrived:
+            back, lost = self._returning(walker, source, outcome)
+            if back:
+                return Explanation(
+                    True,
+                    outcome.verdict,
+                    outcome.trail.hops,
+                    None,
+                    outcome.trail.notes,
+                    texts_of(target.family, back),
+                )
+            failed = failed or _unanswered(outcome, lost)
+        if failed is None:
+            failed = max(outcomes, key=lambda outcome: len(outcome.trail.hops), default=None)
+        if failed is None:
+            return Explanation(False, Verdict.NULL_ROUTED, (source.id,), None)
+        return Explanation(
+            False, failed.verdict, failed.trail.hops, failed.stop, failed.trail.notes
+        )
+
+    def _start(self, walker: Walker, source: PacketSource, bundle: Bundle) -> Iterator[Outcome]:
+        topology = self._topology
+        if source.kind == "interface":
+            yield from walker.leave_interface(topology.interfaces[source.id], bundle, Trail())
+        elif source.kind == "internet":
+            yield from from_internet(walker, bundle, Trail(("internet",)))
+        elif source.kind == "vpc":
+            trail = Trail((source.id,), origin=(source.id,))
+            yield from walker.in_vpc(source.id, bundle, trail)
+        elif source.kind == "subnet":
+            yield from self._from_subnet(walker, source, bundle)
+        else:
+            trail = Trail((source.id,))
+            if not topology.links_of(source.id):
+                stop = (source.id, "AWS::EC2::VPNGateway", None)
+                yield ended(Verdict.NULL_ROUTED, bundle, trail, stop)
+                return
+            for vpc in topology.gateways[source.id].vpcs:
+                yield from enter_by_gateway(walker, source.id, vpc, bundle, trail)
+
+    def _from_subnet(
+        self, walker: Walker, source: PacketSource, bundle: Bundle
+    ) -> Iterator[Outcome]:
+        """From the router of a subnet: to its own interfaces, or out of it."""
+        record = self._topology.subnets[source.id]
+        trail = Trail(origin=(record.vpc,))
+        inside = intervals.intersection(bundle.dst, record.blocks.get(walker.family, ()))
+        if inside:
+            yield from walker.deliver(source.id, bundle._replace(dst=inside), trail.over(source.id))
+        outside = intervals.difference(bundle.dst, inside)
+        if outside:
+            yield from walker.leave_subnet(source.id, bundle._replace(dst=outside), trail)
+
+    def _returning(
+        self, walker: Walker, source: PacketSource, arrived: Outcome
+    ) -> tuple[Intervals, list[Outcome]]:
+        """The source addresses that have their answers, and where other answers are lost."""
+        interface = self._topology.interfaces.get(arrived.at)
+        if arrived.verdict != Verdict.ACCEPTED or interface is None:
+            return arrived.bundle.src, []
+        answers = reply_to(arrived.bundle, walker.protocol)
+        goals = frozenset(arrived.trail.hops) | {source.id}
+        back = Walker(
+            self._topology,
+            self._filters,
+            self._routing,
+            cross,
+            walker.family,
+            walker.protocol,
+            replies=True,
+            goals=goals if source.kind in ("internet", "gateway") else frozenset(),
+            only_to_subnets=source.kind in ("vpc", "subnet"),
+        )
+        outcomes = list(back.leave_interface(interface, answers, Trail()))
+        if source.kind in ("vpc", "subnet"):
+            return self._past_own_acl(arrived, outcomes), outcomes
+        returned = [outcome for outcome in outcomes if outcome.verdict == Verdict.ACCEPTED]
+        return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
+
+    def _past_own_acl(self, arrived: Outcome, outcomes: list[Outcome]) -> Intervals:
+        """From a router: answers need only leave the target's own subnet."""
+        stopped = [
+            outcome
+            for outcome in outcomes
+            if outcome.verdict == Verdict.DENIED_OUT and len(outcomes) == 1
+        ]
+        return () if stopped else arrived.bundle.src
+
+
+def _unanswered(arrived: Outcome, lost: list[Outcome]) -> Outcome:
+    """A packet that arrives and has no answer: stopped where the answer is."""
+    last = max(lost, key=lambda outcome: len(outcome.trail.hops), default=None)
+    note = "the packet arrives; its answer is stopped"
+    if last is None:
+        return arrived._replace(
+            verdict=Verdict.NO_ROUTE, trail=arrived.trail.noting(f"{note}: no way back is known")
+        )
+    hops = " ".join(last.trail.hops)
+    trail = arrived.trail.noting(f"{note} on {hops}", *last.trail.notes)
+    return Outcome(last.verdict, arrived.bundle, trail, last.at, last.stop)

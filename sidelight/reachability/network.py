@@ -1,0 +1,65 @@
+"""The network model: describe answers in, paths and findings out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.errors import UsageError
+from sidelight.reachability.explaining import Explainer
+from sidelight.reachability.filters import Filters
+from sidelight.reachability.port_maps import LAST_PORT
+from sidelight.reachability.questions import sources, targets
+from sidelight.reachability.reading_filters import protocol_number
+from sidelight.reachability.routing import Routing
+from sidelight.reachability.topology import Topology
+
+if TYPE_CHECKING:
+    from sidelight.model.software import Problem
+    from sidelight.reachability.answers import Answers
+    from sidelight.reachability.results import Explanation
+
+
+class Network:
+    """A network of one or more accounts and Regions, as AWS describes it. It never changes.
+
+    `problems` has what could not be read, and what was not asked for or refused.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._topology = Topology(answers)
+        self._filters = Filters(self._topology)
+        self._routing = Routing(self._topology)
+
+    @classmethod
+    def from_answers(cls, answers: Answers) -> Network:
+        """The network that describe answers show.
+
+        Nothing is trusted: what is missing, malformed, circular or too much is a Problem.
+        """
+        return cls(answers)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read, with the account, Region and object."""
+        return self._topology.problems
+
+    def explain(
+        self, source: str, target: str, protocol: str, port: int, *, family: int | None = None
+    ) -> Explanation:
+        """Whether and how a packet gets from a source to a target, or what stops it.
+
+        `source` is `internet`, an IP address, or the id of an instance, network interface, subnet,
+        VPC or virtual private gateway; `target` an instance, network interface or IP address.
+        `protocol` is `tcp`, `udp`, `icmp`, `icmpv6` or a number, `port` the destination port (for
+        ICMP the type); `family` 4 or 6, None for both. Raises UsageError for what does not exist.
+        """
+        number = protocol_number(protocol)
+        if number is None or number < 0:
+            raise UsageError("no such protocol", where=protocol)
+        if not 0 <= port <= LAST_PORT:
+            raise UsageError(f"a port is 0 to {LAST_PORT}", where=str(port))
+        found = targets(self._topology, target, family)
+        asking = sources(self._topology, source, found)
+        explainer = Explainer(self._topology, self._filters, self._routing)
+        return explainer.explain(asking, found, number, port)

@@ -1,0 +1,91 @@
+"""Route tables as partitions of the address space: which route each destination takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.reachability import intervals
+from sidelight.reachability.prefixes import ALL, LongestPrefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.reachability.intervals import Intervals
+    from sidelight.reachability.prefixes import Prefix
+    from sidelight.reachability.records import RouteRecord
+    from sidelight.reachability.topology import Topology
+
+_LOCAL = 0  # ranks, see `reading_filters`
+_PROPAGATED = 3
+
+
+class Routing:
+    """The routes of each table by destination.
+
+    The longest prefix wins; of equal ones the local, then the static, then one of a prefix list,
+    then the propagated one. A propagated route within a local route's block is never used
+    [VPC user guide, "Route priority"].
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._tables: dict[tuple[str, int], LongestPrefix[RouteRecord]] = {}
+
+    def table(self, name: str, family: int) -> LongestPrefix[RouteRecord]:
+        """The routes of a table; none of an unknown one."""
+        found = self._tables.get((name, family))
+        if found is None:
+            blocks = sorted(
+                self._blocks(name, family), key=lambda pair: (pair[1].rank, pair[1].id, pair[0])
+            )
+            found = self._tables[name, family] = LongestPrefix(blocks)
+        return found
+
+    def _blocks(self, name: str, family: int) -> Iterator[tuple[Prefix, RouteRecord]]:
+        record = self._topology.tables.get(name)
+        if record is None:
+            return
+        local = [
+            route.block
+            for route in record.routes
+            if route.rank == _LOCAL and route.block is not None and route.block.family == family
+        ]
+        for route in record.routes:
+            blocks = (
+                (route.block,)
+                if route.block is not None
+                else self._topology.prefix_lists.get(route.prefix_list, ())
+            )
+            for block in blocks:
+                if block.family != family:
+                    continue
+                if route.rank == _PROPAGATED and any(
+                    own.first <= block.first and block.last <= own.last for own in local
+                ):
+                    continue
+                yield block, route
+
+    def sent_to(self, name: str, family: int, target: str) -> Intervals:
+        """The destinations that a table sends to a target, and not into a blackhole."""
+        return intervals.of(
+            (cell.first, cell.last)
+            for cell in self.table(name, family).cells
+            if cell.value.target == target and not cell.value.blackhole
+        )
+
+    def notes(self, name: str) -> tuple[str, ...]:
+        """What the model does not know of a table."""
+        record = self._topology.tables.get(name)
+        if record is None:
+            shown = name or "(none is known)"
+            return (f"not accounted for: route table {shown}, which is not in the answers",)
+        return tuple(
+            f"not accounted for: prefix list {route.prefix_list} of {name}"
+            for route in record.routes
+            if route.prefix_list and route.prefix_list not in self._topology.prefix_lists
+        )
+
+
+def everything_but(family: int, excluded: Intervals) -> Intervals:
+    """All addresses of a family but some."""
+    return intervals.difference(ALL[family], excluded)
