@@ -6,6 +6,7 @@ from typing import Final
 
 ACL: Final = "AWS::EC2::NetworkAcl"
 ATTACHMENT: Final = "AWS::EC2::TransitGatewayAttachment"
+DIRECT_CONNECT_GATEWAY: Final = "AWS::DirectConnect::DirectConnectGateway"
 EGRESS_ONLY_GATEWAY: Final = "AWS::EC2::EgressOnlyInternetGateway"
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
 GROUP: Final = "AWS::EC2::SecurityGroup"
@@ -19,4 +20,5 @@ TABLE: Final = "AWS::EC2::RouteTable"
 TRANSIT: Final = "AWS::EC2::TransitGateway"
 TRANSIT_TABLE: Final = "AWS::EC2::TransitGatewayRouteTable"
 VIRTUAL_GATEWAY: Final = "AWS::EC2::VPNGateway"
+VIRTUAL_INTERFACE: Final = "AWS::DirectConnect::PrivateVirtualInterface"
 VPC: Final = "AWS::EC2::VPC"

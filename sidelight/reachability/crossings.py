@@ -21,7 +21,7 @@ from sidelight.reachability.component_types import (
     VPC,
 )
 from sidelight.reachability.internet import INTERNET
-from sidelight.reachability.packets import Bundle, Outcome, Place, Trail, ended
+from sidelight.reachability.packets import Bundle, PacketOutcome, Place, Trail, ended
 from sidelight.reachability.prefixes import IPV4, IPV6
 from sidelight.reachability.records import EGRESS, INGRESS
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
     from sidelight.reachability.records import AttachmentRecord, RouteRecord
 
-    Crossing = Callable[[Walker, RouteRecord, Place, Bundle, Trail], Iterator[Outcome]]
+    Crossing = Callable[[Walker, RouteRecord, Place, Bundle, Trail], Iterator[PacketOutcome]]
 
 _NAT_PROTOCOLS: Final = (1, 6, 17)
 
 
 def cross(
     walker: Walker, table: str, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """Each part of a bundle to the target of its route in a table.
 
     `subnet` is where the packets are; empty for those that enter by a gateway's own route table.
@@ -63,16 +63,16 @@ def cross(
 
 def _local(
     walker: Walker, _route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     yield from walker.in_vpc(place.vpc, bundle, trail.over(place.vpc))
 
 
 def _internet_gateway(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     gateway = route.target
     if gateway in walker.goals:
-        yield Outcome(Verdict.ACCEPTED, bundle, trail, gateway)
+        yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, gateway)
         return
     trail = trail.over(place.vpc, gateway)._replace(origin=())
     topology = walker.topology
@@ -91,7 +91,7 @@ def _internet_gateway(
         yield from _out(walker, gateway, bundle._replace(src=public), trail)
 
 
-def _out(walker: Walker, gateway: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+def _out(walker: Walker, gateway: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
     """On the internet: to a public address of the network itself, or out of what is known."""
     own = walker.topology.public_addresses(walker.family)
     inside = intervals.intersection(bundle.dst, own)
@@ -101,21 +101,21 @@ def _out(walker: Walker, gateway: str, bundle: Bundle, trail: Trail) -> Iterator
     outside = intervals.intersection(rest, INTERNET[walker.family])
     if outside:
         part = bundle._replace(dst=outside)
-        yield Outcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), gateway)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), gateway)
     nowhere = intervals.difference(rest, INTERNET[walker.family])
     if nowhere and walker.explain:
         part = bundle._replace(dst=nowhere)
         yield ended(Verdict.NULL_ROUTED, part, trail, (gateway, INTERNET_GATEWAY, None))
 
 
-def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
     """From the internet to public addresses: by the internet gateway of each one's VPC."""
     topology = walker.topology
     for first, last in bundle.dst:
         if first != last or (owner := topology.public.get((walker.family, first))) is None:
             if walker.explain:
                 part = bundle._replace(dst=((first, last),))
-                yield Outcome(Verdict.NULL_ROUTED, part, trail, "")
+                yield PacketOutcome(Verdict.NULL_ROUTED, part, trail, "")
             continue
         name, own = owner
         interface = topology.interfaces[name]
@@ -133,7 +133,7 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Outc
 
 def enter_by_gateway(
     walker: Walker, gateway: str, vpc: str, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """Into a VPC by an internet or virtual private gateway: its own route table, or straight."""
     trail = trail._replace(origin=())
     table = walker.topology.gateway_tables.get(gateway)
@@ -145,13 +145,13 @@ def enter_by_gateway(
 
 def _egress_only(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """Out to the internet over IPv6, and never in."""
     trail = trail.over(place.vpc, route.target)._replace(origin=())
     outside = intervals.intersection(bundle.dst, INTERNET[IPV6])
     if walker.family == IPV6 and outside and not walker.replies:
         part = bundle._replace(dst=outside)
-        yield Outcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), route.target)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), route.target)
     else:
         stop = (route.target, EGRESS_ONLY_GATEWAY, None)
         yield ended(Verdict.DENIED_IN, bundle, trail, stop)
@@ -159,13 +159,13 @@ def _egress_only(
 
 def _nat(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     name = route.target
     nat = walker.topology.nats.get(name)
     trail = trail.over(place.vpc, name).through(name, NAT)._replace(origin=())
     if nat is None:
         trail = trail.noting(f"not accounted for: {name}, which is not in the answers")
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail, name)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail, name)
         return
     usable = nat.available and nat.address is not None
     if walker.family != IPV4 or walker.protocol not in _NAT_PROTOCOLS or walker.replies:
@@ -187,7 +187,7 @@ def _nat(
 
 def _peering(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     name = route.target
     peering = walker.topology.peerings.get(name)
     trail = trail.over(place.vpc)
@@ -207,21 +207,21 @@ def _peering(
         return
     bundle = bundle._replace(src=src)
     if name in walker.goals:
-        yield Outcome(Verdict.ACCEPTED, bundle, trail, name)
+        yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, name)
         return
     if near.region != far.region:
         trail = trail._replace(origin=())
     trail = trail.over(far.vpc).through(name, PEERING)
     if far.vpc not in walker.topology.vpcs:
         trail = trail.noting(f"not accounted for: {far.vpc}, which is not in the answers")
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail, name)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail, name)
     else:
         yield from walker.in_vpc(far.vpc, bundle, trail)
 
 
 def _transit(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     gateway, topology = route.target, walker.topology
     attachment = topology.transit.of_vpc.get((place.vpc, gateway))
     if attachment is None or not attachment.available:
@@ -249,14 +249,14 @@ def _transit(
     trail = trail.over(place.vpc, gateway).through(gateway, TRANSIT)
     for part in parts:
         if gateway in walker.goals:
-            yield Outcome(Verdict.ACCEPTED, part, trail, gateway)
+            yield PacketOutcome(Verdict.ACCEPTED, part, trail, gateway)
         else:
             yield from by_transit_gateway(walker, attachment, part, trail)
 
 
 def by_transit_gateway(
     walker: Walker, attachment: AttachmentRecord, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """From an attachment by its associated route table to other attachments."""
     transit = walker.topology.transit
     if trail.steps > STEP_LIMIT:
@@ -280,7 +280,7 @@ def by_transit_gateway(
         if far is None:
             other = route.attachments[0]
             way = way.noting(f"not accounted for: {other}, which is not in the answers")
-            yield Outcome(Verdict.EXITS_NETWORK, part, way, other)
+            yield PacketOutcome(Verdict.EXITS_NETWORK, part, way, other)
         elif not far.available:
             yield ended(Verdict.NULL_ROUTED, part, way, (far.id, ATTACHMENT, None))
         else:
@@ -289,7 +289,7 @@ def by_transit_gateway(
 
 def _from_attachment(
     walker: Walker, far: AttachmentRecord, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     if far.kind == "vpc" and far.resource in walker.topology.vpcs:
         if not far.group_references:
             trail = trail._replace(origin=())
@@ -300,12 +300,12 @@ def _from_attachment(
     else:
         if far.kind in ("vpc", "peering"):
             trail = trail.noting(f"not accounted for: {far.resource}, which is not in the answers")
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail.over(far.resource), far.id)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail.over(far.resource), far.id)
 
 
 def enter_by_attachment(
     walker: Walker, attachment: AttachmentRecord, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """Into a VPC from a transit gateway's interfaces: by their subnets' ACLs and route tables.
 
     Which of its zones the gateway uses depends on the sender; what one of them lets in counts.
@@ -340,7 +340,7 @@ def enter_by_attachment(
 
 def _by_table_of_attachment(
     walker: Walker, table: str, vpc: str, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """The hop of the VPC is in the trail already: local routes add it once."""
     for pair, route in walker.routing.table(table, walker.family).within(bundle.dst):
         part = bundle._replace(dst=(pair,))
@@ -352,15 +352,15 @@ def _by_table_of_attachment(
 
 def _virtual_gateway(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     name = route.target
     if name in walker.goals:
-        yield Outcome(Verdict.ACCEPTED, bundle, trail, name)
+        yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, name)
         return
     trail = trail.over(place.vpc, name)._replace(origin=())
     if walker.topology.links_of(name):
         note = f"not accounted for: routes that {name} learns from the other side"
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail.noting(note), name)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail.noting(note), name)
     else:
         stop = (name, VIRTUAL_GATEWAY, None)
         yield ended(Verdict.NULL_ROUTED, bundle, trail, stop)
@@ -368,12 +368,12 @@ def _virtual_gateway(
 
 def _endpoint(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     name = route.target
     endpoint = walker.topology.endpoints.get(name)
     trail = trail.over(place.vpc, name)
     if endpoint is None or endpoint.kind == "Gateway":
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail._replace(origin=()), name)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail._replace(origin=()), name)
         return
     subnet = walker.topology.subnet_of_endpoint(endpoint)
     if not endpoint.available or subnet is None:
@@ -391,7 +391,7 @@ def _endpoint(
 
 def _interface(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     """To an interface that is no packet's destination: an appliance of the network's own."""
     name = route.target
     if route.kind == "instance":
@@ -405,14 +405,14 @@ def _interface(
         yield ended(Verdict.DENIED_IN, bundle, trail, (name, INTERFACE, "SourceDestCheck"))
     else:
         note = f"not accounted for: what {interface.instance or name} forwards"
-        yield Outcome(Verdict.EXITS_NETWORK, bundle, trail.noting(note), name)
+        yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail.noting(note), name)
 
 
 def _elsewhere(
     _walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
-) -> Iterator[Outcome]:
+) -> Iterator[PacketOutcome]:
     note = f"not accounted for: what lies behind {route.target} ({route.kind})"
-    yield Outcome(
+    yield PacketOutcome(
         Verdict.EXITS_NETWORK,
         bundle,
         trail.over(place.vpc, route.target).noting(note),

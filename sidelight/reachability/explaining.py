@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.reachability import intervals
 from sidelight.reachability.crossings import cross, enter_by_gateway, from_internet
-from sidelight.reachability.packets import Bundle, Outcome, Trail, ended
+from sidelight.reachability.packets import Bundle, PacketOutcome, Trail, ended
 from sidelight.reachability.prefixes import texts_of
 from sidelight.reachability.replies import reply_to
 from sidelight.reachability.results import Explanation
@@ -63,7 +63,7 @@ class Explainer:
         bundle = Bundle(source.addresses, ((target.number, target.number),), ((port, port),))
         outcomes = list(self._start(walker, source, bundle))
         arrived = [outcome for outcome in outcomes if outcome.verdict in _ARRIVED]
-        failed: Outcome | None = None
+        failed: PacketOutcome | None = None
         for outcome in arrived:
             back, lost = self._returning(walker, source, outcome)
             if back:
@@ -84,7 +84,9 @@ class Explainer:
             False, failed.verdict, failed.trail.hops, failed.stop, failed.trail.notes
         )
 
-    def _start(self, walker: Walker, source: PacketSource, bundle: Bundle) -> Iterator[Outcome]:
+    def _start(
+        self, walker: Walker, source: PacketSource, bundle: Bundle
+    ) -> Iterator[PacketOutcome]:
         topology = self._topology
         if source.kind == "interface":
             yield from walker.leave_interface(topology.interfaces[source.id], bundle, Trail())
@@ -106,7 +108,7 @@ class Explainer:
 
     def _from_subnet(
         self, walker: Walker, source: PacketSource, bundle: Bundle
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[PacketOutcome]:
         """From the router of a subnet: to its own interfaces, or out of it."""
         record = self._topology.subnets[source.id]
         trail = Trail(origin=(record.vpc,))
@@ -118,8 +120,8 @@ class Explainer:
             yield from walker.leave_subnet(source.id, bundle._replace(dst=outside), trail)
 
     def _returning(
-        self, walker: Walker, source: PacketSource, arrived: Outcome
-    ) -> tuple[Intervals, list[Outcome]]:
+        self, walker: Walker, source: PacketSource, arrived: PacketOutcome
+    ) -> tuple[Intervals, list[PacketOutcome]]:
         """The source addresses that have their answers, and where other answers are lost."""
         interface = self._topology.interfaces.get(arrived.at)
         if arrived.verdict != Verdict.ACCEPTED or interface is None:
@@ -143,7 +145,7 @@ class Explainer:
         returned = [outcome for outcome in outcomes if outcome.verdict == Verdict.ACCEPTED]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
 
-    def _past_own_acl(self, arrived: Outcome, outcomes: list[Outcome]) -> Intervals:
+    def _past_own_acl(self, arrived: PacketOutcome, outcomes: list[PacketOutcome]) -> Intervals:
         """From a router: answers need only leave the target's own subnet."""
         stopped = [
             outcome
@@ -153,7 +155,7 @@ class Explainer:
         return () if stopped else arrived.bundle.src
 
 
-def _unanswered(arrived: Outcome, lost: list[Outcome]) -> Outcome:
+def _unanswered(arrived: PacketOutcome, lost: list[PacketOutcome]) -> PacketOutcome:
     """A packet that arrives and has no answer: stopped where the answer is."""
     last = max(lost, key=lambda outcome: len(outcome.trail.hops), default=None)
     note = "the packet arrives; its answer is stopped"
@@ -163,4 +165,4 @@ def _unanswered(arrived: Outcome, lost: list[Outcome]) -> Outcome:
         )
     hops = " ".join(last.trail.hops)
     trail = arrived.trail.noting(f"{note} on {hops}", *last.trail.notes)
-    return Outcome(last.verdict, arrived.bundle, trail, last.at, last.stop)
+    return PacketOutcome(last.verdict, arrived.bundle, trail, last.at, last.stop)

@@ -126,8 +126,12 @@ class Filters:
         topology = self._topology
         record = topology.groups.get(name) or topology.acls.get(name)
         if record is None:
-            what = "network ACL" if not name or name.startswith("acl-") else "security group"
-            yield f"not accounted for: {what} {name}, which is not in the answers"
+            if name.startswith("sg-"):
+                yield f"not accounted for: security group {name}, which is not in the answers"
+            else:
+                yield f"not accounted for: the network ACL {name}: no answer has it".replace(
+                    "  ", " "
+                )
             return
         for rule in record.rules[direction]:
             if rule.prefix_list and rule.prefix_list not in topology.prefix_lists:

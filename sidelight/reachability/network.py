@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sidelight.errors import UsageError
 from sidelight.reachability.explaining import Explainer
 from sidelight.reachability.filters import Filters
+from sidelight.reachability.findings import FindingsBuilder
+from sidelight.reachability.open_ports import OpenPorts
 from sidelight.reachability.port_maps import LAST_PORT
 from sidelight.reachability.questions import sources, targets
 from sidelight.reachability.reading_filters import protocol_number
@@ -14,9 +16,11 @@ from sidelight.reachability.routing import Routing
 from sidelight.reachability.topology import Topology
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from sidelight.model.software import Problem
     from sidelight.reachability.answers import Answers
-    from sidelight.reachability.results import Explanation
+    from sidelight.reachability.results import Explanation, ReachabilityFinding
 
 
 class Network:
@@ -30,6 +34,7 @@ class Network:
         self._topology = Topology(answers)
         self._filters = Filters(self._topology)
         self._routing = Routing(self._topology)
+        self._open_ports = OpenPorts(self._topology, self._filters, self._routing)
 
     @classmethod
     def from_answers(cls, answers: Answers) -> Network:
@@ -43,6 +48,19 @@ class Network:
     def problems(self) -> tuple[Problem, ...]:
         """What could not be read, with the account, Region and object."""
         return self._topology.problems
+
+    def findings(self) -> Iterator[ReachabilityFinding]:
+        """Each range of ports of each running instance that an edge of its VPC reaches."""
+        yield from FindingsBuilder(self._topology, self._open_ports).findings()
+
+    @property
+    def evaluations(self) -> Mapping[str, int]:
+        """How often what was worked out so far: interface classes, walks, and filters."""
+        return {
+            "interfaces": self._open_ports.evaluations,
+            "subnets": self._open_ports.admissions.evaluations,
+            "filters": self._filters.evaluations,
+        }
 
     def explain(
         self, source: str, target: str, protocol: str, port: int, *, family: int | None = None

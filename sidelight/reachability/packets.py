@@ -69,6 +69,8 @@ class Trail(NamedTuple):
 
     def through(self, id_: str, kind: str, rule: str = "") -> Trail:
         """The trail with a component more."""
+        if not id_:  # an object that no answer has; a note says so
+            return self
         component = PathComponent(id_, kind, rule)
         return self._replace(components=(*self.components, component))
 
@@ -78,7 +80,7 @@ class Trail(NamedTuple):
         return self._replace(notes=(*self.notes, *new)) if new else self
 
 
-class Outcome(NamedTuple):
+class PacketOutcome(NamedTuple):
     """Where a bundle ends, and by which way. `at` is the object's id: a goal, or the last one."""
 
     verdict: ReachabilityVerdict
@@ -93,6 +95,6 @@ def ended(
     bundle: Bundle,
     trail: Trail,
     stop: tuple[str, str, str | None],
-) -> Outcome:
+) -> PacketOutcome:
     """The outcome of a bundle that an object stops: its id, CloudFormation type and rule."""
-    return Outcome(verdict, bundle, trail, stop[0], Stop(*stop))
+    return PacketOutcome(verdict, bundle, trail, stop[0], Stop(*stop))

@@ -51,6 +51,9 @@ class TransitGateways:
                 self.of_gateway[found.gateway].append(found)
                 if found.kind == "vpc":
                     self.of_vpc.setdefault((found.resource, found.gateway), found)
+        self._of_vpc: dict[str, list[tuple[str, AttachmentRecord]]] = defaultdict(list)
+        for (vpc, gateway), found in self.of_vpc.items():
+            self._of_vpc[vpc].append((gateway, found))
         self._routes: dict[str, list[TransitRoute]] = defaultdict(list)
         self._read_routes(collector, vpcs)
         self._tables: dict[tuple[str, int], LongestPrefix[TransitRoute]] = {}
@@ -146,6 +149,10 @@ class TransitGateways:
             found = LongestPrefix((route.block, route) for route in routes)
             self._tables[name, family] = found
         return found
+
+    def of_vpc_by_gateway(self, vpc: str) -> list[tuple[str, AttachmentRecord]]:
+        """A VPC's available attachments, one a gateway, by gateway."""
+        return self._of_vpc.get(vpc, [])
 
     def peer_of(self, attachment: AttachmentRecord) -> AttachmentRecord | None:
         """A peering attachment on its other gateway's side, if that gateway is known."""

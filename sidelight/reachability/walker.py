@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability import intervals, port_maps
 from sidelight.reachability.component_types import ACL, GROUP, INTERFACE, NAT, SUBNET, VPC
-from sidelight.reachability.packets import Bundle, Outcome, Place, Trail, ended
+from sidelight.reachability.packets import Bundle, PacketOutcome, Place, Trail, ended
 from sidelight.reachability.prefixes import ALL
 from sidelight.reachability.records import EGRESS, INGRESS
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STEP_LIMIT: Final = 40  # hops of one path: 10 transit gateways; a longer one is a loop
 
-Cross = Callable[["Walker", str, Place, Bundle, Trail], Iterator[Outcome]]
+Cross = Callable[["Walker", str, Place, Bundle, Trail], Iterator[PacketOutcome]]
 """Carries a bundle from a place to the targets of the routes of a table."""
 
 
@@ -56,7 +56,7 @@ class Walker:
 
     def leave_interface(
         self, interface: InterfaceRecord, bundle: Bundle, trail: Trail
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[PacketOutcome]:
         """From an interface: its security groups' egress rules, then its own subnet or beyond."""
         trail = trail.over(interface.instance or interface.id)._replace(origin=(interface.vpc,))
         if self.replies or not interface.groups:
@@ -81,7 +81,7 @@ class Walker:
             if outside:
                 yield from self.leave_subnet(interface.subnet, part._replace(dst=outside), trail)
 
-    def leave_subnet(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def leave_subnet(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Out of a subnet: its network ACL's egress entries, then its route table."""
         trail = trail.over(subnet)
         acl = self.topology.acl_of_subnet(subnet)
@@ -94,7 +94,7 @@ class Walker:
         for part in bundle.to(permitted):
             yield from self.route(subnet, part, trail)
 
-    def route(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def route(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """By a subnet's route table to the targets of its routes."""
         table = self.topology.table_of_subnet(subnet)
         record = self.topology.subnets.get(subnet)
@@ -103,7 +103,7 @@ class Walker:
 
     # Towards an interface.
 
-    def in_vpc(self, vpc: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def in_vpc(self, vpc: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Within a VPC, by its local routes: to the subnets that have the destinations."""
         if trail.steps > STEP_LIMIT:
             yield self.looped(vpc, bundle, trail)
@@ -115,7 +115,7 @@ class Walker:
             elif self.explain:
                 yield ended(Verdict.NULL_ROUTED, part, trail, (vpc, VPC, None))
 
-    def enter_subnet(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def enter_subnet(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Into a subnet: its network ACL's ingress entries, then the interface."""
         trail = trail.over(subnet)
         acl = self.topology.acl_of_subnet(subnet)
@@ -123,7 +123,9 @@ class Walker:
         trail = trail.noting(*self.filters.notes(acl, INGRESS))
         yield from self.behind_acl(subnet, acl, bundle, trail)
 
-    def behind_acl(self, subnet: str, acl: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def behind_acl(
+        self, subnet: str, acl: str, bundle: Bundle, trail: Trail
+    ) -> Iterator[PacketOutcome]:
         """What a network ACL lets into a subnet, delivered."""
         permitted = self.filters.acl(acl, INGRESS, self.family, self.protocol)
         if self.explain and (denied := bundle.without(permitted, by_source=True)):
@@ -131,18 +133,18 @@ class Walker:
             yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, rule))
         for part in bundle.coming_from(permitted):
             if self.only_to_subnets:
-                yield Outcome(Verdict.ACCEPTED, part, trail, subnet)
+                yield PacketOutcome(Verdict.ACCEPTED, part, trail, subnet)
             else:
                 yield from self.deliver(subnet, part, trail)
 
-    def deliver(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[Outcome]:
+    def deliver(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Within a subnet, to the interfaces that have the destinations."""
         record = self.topology.subnets.get(subnet)
         vpc = record.vpc if record else ""
         for first, last in bundle.dst:
             if first != last:
                 # Only answers and questions from a whole subnet have so many destinations.
-                yield Outcome(Verdict.ACCEPTED, bundle, trail, subnet)
+                yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, subnet)
                 return
             name = self.topology.interface_at(vpc, self.family, first)
             part = bundle._replace(dst=((first, first),))
@@ -155,7 +157,7 @@ class Walker:
 
     def enter_interface(
         self, interface: InterfaceRecord, bundle: Bundle, trail: Trail
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[PacketOutcome]:
         """Into an interface: its security groups' ingress rules."""
         if interface.kind == "nat_gateway" and not self.replies:
             nat = self.topology.nat_at(interface)
@@ -166,7 +168,7 @@ class Walker:
             return
         trail = trail.over(interface.instance or interface.id)
         if self.replies:
-            yield Outcome(Verdict.ACCEPTED, bundle, trail, interface.id)
+            yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, interface.id)
             return
         permitted = self.filters.groups(
             interface.groups, INGRESS, self.family, self.protocol, trail.origin
@@ -177,11 +179,11 @@ class Walker:
             stop = (group, GROUP, None) if group else (interface.id, INTERFACE, None)
             yield ended(Verdict.DENIED_IN, bundle, trail, stop)
         for part in bundle.coming_from(permitted):
-            yield Outcome(Verdict.ACCEPTED, part, trail, interface.id)
+            yield PacketOutcome(Verdict.ACCEPTED, part, trail, interface.id)
 
     # What steps share.
 
-    def looped(self, id_: str, bundle: Bundle, trail: Trail) -> Outcome:
+    def looped(self, id_: str, bundle: Bundle, trail: Trail) -> PacketOutcome:
         """The outcome of a path that is too long to be one."""
         trail = trail.noting(f"not accounted for: the path goes on after {STEP_LIMIT} hops")
         return ended(Verdict.NULL_ROUTED, bundle, trail, (id_, VPC, None))

@@ -1,0 +1,141 @@
+"""What an edge lets into a subnet and is answered: once for all interfaces of the subnet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sidelight.reachability import intervals, port_maps
+from sidelight.reachability.crossings import cross
+from sidelight.reachability.edges import NetworkEdge, enter
+from sidelight.reachability.packets import Bundle, Trail
+from sidelight.reachability.replies import reply_ports
+from sidelight.reachability.walker import Walker
+
+if TYPE_CHECKING:
+    from sidelight.reachability.filters import Filters
+    from sidelight.reachability.intervals import Intervals
+    from sidelight.reachability.packets import PacketOutcome
+    from sidelight.reachability.port_maps import PortMap
+    from sidelight.reachability.routing import Routing
+    from sidelight.reachability.topology import Topology
+
+# Which of a subnet's bundles have an address: those that arrive, and those of answers.
+AddressClass = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Admission(NamedTuple):
+    """The (source address, port) pairs that get into a subnet by an edge and are answered.
+
+    `origin` are the VPCs whose security group members the sources are, `trail` the way.
+    """
+
+    permitted: PortMap
+    origin: tuple[str, ...]
+    trail: Trail
+
+
+class _SubnetBundles(NamedTuple):
+    arriving: list[PacketOutcome]
+    answering: list[Bundle]
+    uniform: AddressClass | None  # the class of all addresses, if they are all of one
+
+
+class Admissions:
+    """The admissions of edges to subnets, worked out at most once each.
+
+    Addresses of a subnet that the same bundles reach are of one class: they differ in nothing but
+    their interfaces' security groups. Nearly every subnet has one class. `evaluations` counts the
+    walks.
+    """
+
+    def __init__(self, topology: Topology, filters: Filters, routing: Routing) -> None:
+        self._topology = topology
+        self._filters = filters
+        self._routing = routing
+        self._bundles: dict[tuple[object, str, int, int], _SubnetBundles] = {}
+        self._admissions: dict[tuple[object, ...], list[Admission]] = {}
+        self.evaluations = 0
+
+    def class_of(
+        self, edge: NetworkEdge, subnet: str, family: int, protocol: int, number: int
+    ) -> AddressClass:
+        """The class of an address of a subnet: equal classes have equal admissions."""
+        found = self._of(edge, subnet, family, protocol)
+        if found.uniform is not None:
+            return found.uniform
+        return (
+            tuple(
+                index
+                for index, outcome in enumerate(found.arriving)
+                if intervals.contains(outcome.bundle.dst, number)
+            ),
+            tuple(
+                index
+                for index, bundle in enumerate(found.answering)
+                if intervals.contains(bundle.src, number)
+            ),
+        )
+
+    def admissions(
+        self, edge: NetworkEdge, subnet: str, family: int, protocol: int, of: AddressClass
+    ) -> list[Admission]:
+        """What gets to the addresses of a class and back, by origin and way."""
+        key = (edge.way, subnet, family, protocol, of)
+        found = self._admissions.get(key)
+        if found is None:
+            bundles = self._of(edge, subnet, family, protocol)
+            answered = intervals.of(
+                pair for index in of[1] for pair in bundles.answering[index].dst
+            )
+            found = self._admissions[key] = _joined(
+                [bundles.arriving[index] for index in of[0]], answered
+            )
+        return found
+
+    def _of(self, edge: NetworkEdge, subnet: str, family: int, protocol: int) -> _SubnetBundles:
+        key = (edge.way, subnet, family, protocol)
+        found = self._bundles.get(key)
+        if found is None:
+            self.evaluations += 1
+            found = self._bundles[key] = self._walk(edge, subnet, family, protocol)
+        return found
+
+    def _walk(self, edge: NetworkEdge, subnet: str, family: int, protocol: int) -> _SubnetBundles:
+        own = self._topology.subnets[subnet].blocks.get(family, ())
+        sources = edge.sources.get(family, ())
+        if not own or not sources:
+            return _SubnetBundles([], [], ((), ()))
+        parts = (self._topology, self._filters, self._routing, cross, family, protocol)
+        inward = Walker(*parts, only_to_subnets=True, explain=False)
+        arriving = [
+            outcome
+            for outcome in enter(edge, inward, own)
+            if outcome.at == subnet and outcome.bundle.src
+        ]
+        outward = Walker(*parts, replies=True, goals=frozenset({edge.goal}), explain=False)
+        answers = Bundle(own, sources, reply_ports(protocol))
+        answering = [
+            outcome.bundle
+            for outcome in outward.leave_subnet(subnet, answers, Trail())
+            if outcome.at == edge.goal
+        ]
+        uniform: AddressClass | None = None
+        if all(outcome.bundle.dst == own for outcome in arriving) and all(
+            bundle.src == own for bundle in answering
+        ):
+            uniform = (tuple(range(len(arriving))), tuple(range(len(answering))))
+        return _SubnetBundles(arriving, answering, uniform)
+
+
+def _joined(arriving: list[PacketOutcome], answered: Intervals) -> list[Admission]:
+    """The bundles that arrive and are answered, joined where they have come by the same way."""
+    joined: dict[tuple[object, ...], Admission] = {}
+    for outcome in arriving:
+        src = intervals.intersection(outcome.bundle.src, answered)
+        ports = port_maps.on_ports(outcome.bundle.ports, src)
+        trail = outcome.trail
+        key = (trail.hops, trail.components, trail.notes, trail.origin)
+        before = joined.get(key)
+        permitted = port_maps.union(before.permitted, ports) if before else ports
+        joined[key] = Admission(permitted, trail.origin, trail)
+    return [admission for admission in joined.values() if admission.permitted]
