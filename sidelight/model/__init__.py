@@ -10,7 +10,15 @@ from sidelight.model.advisories import (
     VulnerabilityFact,
 )
 from sidelight.model.cloud import Instance, InstanceRef, Origin, ReadStats, Volume
-from sidelight.model.configurations import AccountStatus, Ec2ScanMode, ScanMode, ScanType
+from sidelight.model.configurations import (
+    AccountConfiguration,
+    AccountStatus,
+    Ec2ScanMode,
+    EffectiveConfiguration,
+    OrganizationConfiguration,
+    ScanMode,
+    ScanType,
+)
 from sidelight.model.findings import (
     Finding,
     FindingChanges,
@@ -34,6 +42,7 @@ from sidelight.model.scans import (
     Cost,
     CostSum,
     Coverage,
+    CoverageChange,
     Event,
     Keeper,
     Known,
@@ -60,13 +69,16 @@ __all__ = [
     "STAGE_OF",
     "TERMINAL",
     "TRANSITIONS",
+    "AccountConfiguration",
     "AccountStatus",
     "Advisory",
     "Affected",
     "Cost",
     "CostSum",
     "Coverage",
+    "CoverageChange",
     "Ec2ScanMode",
+    "EffectiveConfiguration",
     "Event",
     "Exposure",
     "FilesystemSummary",
@@ -86,6 +98,7 @@ __all__ = [
     "Known",
     "ManagedInstance",
     "OperatingSystem",
+    "OrganizationConfiguration",
     "Origin",
     "Package",
     "PingStatus",

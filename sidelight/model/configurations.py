@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Ec2ScanMode(StrEnum):
@@ -32,3 +37,56 @@ class AccountStatus(StrEnum):
     ENABLED = "ENABLED"
     PENDING_DISABLE = "PENDING_DISABLE"  # scans end, and everything created is being removed
     DISABLED = "DISABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfiguration:
+    """What was set for one account. None is not set: inherited from the administrator, or default.
+
+    `organization` is the id of the organization whose member it is, empty for an account of its
+    own. `package_paths` are the account's own; the organization's come in addition. `disabled_at`
+    is when its disabling began: its findings are deleted a day later.
+    """
+
+    account: str
+    organization: str = ""
+    status: AccountStatus = AccountStatus.ENABLED
+    mode: Ec2ScanMode | None = None
+    deep_inspection: bool | None = None
+    exclusion_tag: str | None = None
+    package_paths: tuple[str, ...] = ()
+    disabled_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationConfiguration:
+    """What was set for an organization. Members inherit what its administrator's account has set.
+
+    `administrator` is the account of the delegated administrator. `auto_enable`: an account that
+    joins is enabled. `package_paths` are inspected in each member.
+    """
+
+    id: str
+    administrator: str
+    auto_enable: bool = False
+    package_paths: tuple[str, ...] = ()
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveConfiguration:
+    """What holds for one account, with inheritance and defaults applied.
+
+    `configured`: somebody configured the account, or its organization. `inherited` names the
+    members that are the administrator's.
+    """
+
+    account: str
+    status: AccountStatus
+    mode: Ec2ScanMode
+    deep_inspection: bool
+    exclusion_tag: str
+    package_paths: tuple[str, ...]
+    configured: bool
+    inherited: frozenset[str] = frozenset()

@@ -138,7 +138,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Whether an instance is scanned, and the reason if not, with Inspector's codes."""
+    """Whether an instance is scanned, and the reason if not, with Inspector's codes.
+
+    An instance has an entry for each scan type. `scan_mode` is empty for NETWORK.
+    """
 
     account: str
     region: str
@@ -150,6 +153,22 @@ class Coverage:
     scan_mode: str = "EC2_AGENTLESS"
     updated_at: datetime | None = None
     scanned_at: datetime | None = None
+    scan_type: str = "PACKAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageChange:
+    """One change of an instance's coverage: its status, reason and scan mode from `at` on."""
+
+    account: str
+    region: str
+    instance: str
+    scan_type: str
+    at: datetime
+    status_code: str
+    reason: str
+    scan_mode: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

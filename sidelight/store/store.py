@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import select
 
 from sidelight.errors import StoreError
+from sidelight.store.accounts.configurations import Configurations
 from sidelight.store.base.dialect import insert
 from sidelight.store.base.engine import BUSY_SECONDS, Database
 from sidelight.store.base.leases import Leases
@@ -16,6 +17,7 @@ from sidelight.store.findings.findings import Findings
 from sidelight.store.findings.outbox import Outbox
 from sidelight.store.findings.reevaluation import Reevaluation
 from sidelight.store.findings.suppression_rules import SuppressionRules
+from sidelight.store.instances.coverage_rows import CoverageHistory
 from sidelight.store.instances.instances import FleetInstances
 from sidelight.store.instances.origins import Origins
 from sidelight.store.maintenance.retention import Retention
@@ -60,6 +62,8 @@ class Store:
         self.due_messages = DueMessages(self._database, clock)
         self.findings = Findings(self._database, clock)
         self.instances = FleetInstances(self._database, clock)
+        self.coverage_history = CoverageHistory(self._database)
+        self.configurations = Configurations(self._database, clock)
         self.costs = Costs(self._database)
         self.snapshot_polls = SnapshotPolls(self._database, clock)
         self.account_limits = AccountLimits(self._database, clock)

@@ -385,6 +385,51 @@ coverage = Table(
     Column("detail", AnyText, nullable=False),
     _when("updated_at"),
     _when("scanned_at", nullable=True),
+    Column("scan_type", String(16), primary_key=True, server_default="PACKAGE"),
+)
+
+# Each change of an instance's status code, reason or scan mode.
+coverage_changes = Table(
+    "coverage_changes",
+    metadata,
+    _number("id"),
+    _id("account"),
+    _id("instance"),
+    _id("region"),
+    Column("scan_type", String(16), nullable=False),
+    _when("at"),
+    Column("status_code", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("scan_mode", String(32), nullable=False),
+    Column("detail", AnyText, nullable=False),
+    Index(None, "account", "instance"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+# What was set for an account; NULL is not set. An account without a row was never configured.
+account_configurations = Table(
+    "account_configurations",
+    metadata,
+    _id("account", primary_key=True),
+    _id("organization"),
+    Column("status", String(16), nullable=False),
+    Column("mode", String(32), nullable=True),
+    Column("deep_inspection", Boolean, nullable=True),
+    Column("exclusion_tag", AnyText, nullable=True),
+    Column("package_paths", Text, nullable=False),  # a JSON list
+    _when("disabled_at", nullable=True),
+    _when("updated_at"),
+)
+
+organization_configurations = Table(
+    "organization_configurations",
+    metadata,
+    _id("id", primary_key=True),
+    _id("administrator"),
+    Column("auto_enable", Boolean, nullable=False),
+    Column("package_paths", Text, nullable=False),  # a JSON list
+    _when("updated_at"),
 )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, exists, func, select, tuple_, update
 
-from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN, assess
+from sidelight.completeness import assess
 from sidelight.model import (
     FindingChanges,
     FindingStatus,
@@ -27,7 +27,6 @@ from sidelight.model import (
 from sidelight.store.base import documents
 from sidelight.store.base.counters import increment, read_counter, set_counter
 from sidelight.store.base.schema import (
-    coverage,
     finding_details,
     findings,
     instances,
@@ -39,6 +38,7 @@ from sidelight.store.findings import vulnerability_details
 from sidelight.store.findings.findings import over, wanted
 from sidelight.store.findings.reconcile import InstanceState, settle
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.instances.coverage_rows import reassess
 from sidelight.store.inventories import advisory_databases
 from sidelight.store.inventories.package_sets import load_set
 
@@ -254,21 +254,13 @@ def _assess(
             inventories.c.account == row.account, inventories.c.instance == row.instance
         )
         machine = documents.unpack(Inventory, connection.execute(query).scalar_one())
-        key = row.content, machine.os
-        if key not in unmatched:
+        content = row.content, machine.os
+        if content not in unmatched:
             packages = load_set(connection, row.content).packages
-            unmatched[key] = advisories.unmatched(replace(machine, packages=packages))
-        assessment = assess(machine, unmatched[key])
-        connection.execute(
-            update(coverage)
-            .where(
-                coverage.c.account == row.account,
-                coverage.c.instance == row.instance,
-                coverage.c.status_code == "ACTIVE",
-                coverage.c.reason.in_((COMPLETE_SCAN, PARTIAL_SCAN)),
-            )
-            .values(reason=assessment.reason, detail=assessment.detail, updated_at=now)
-        )
+            unmatched[content] = advisories.unmatched(replace(machine, packages=packages))
+        assessment = assess(machine, unmatched[content])
+        instance = (row.account, row.instance)
+        reassess(connection, instance, assessment.reason, assessment.detail, now)
 
 
 def _gone(connection: Connection, held: Sequence[Row[Any]]) -> set[InstanceRef]:

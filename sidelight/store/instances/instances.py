@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from itertools import groupby
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Label, Row, Select, delete, select, update
 
-from sidelight.model import TERMINAL, Coverage, Instance, Known, Scan, State, Transition
+from sidelight.model import (
+    TERMINAL,
+    Coverage,
+    Instance,
+    Known,
+    Scan,
+    ScanType,
+    State,
+    Transition,
+)
 from sidelight.store.base import documents
-from sidelight.store.base.dialect import PART, insert, once
+from sidelight.store.base.dialect import PART
 from sidelight.store.base.schema import LIVE_SCAN, coverage, instances, inventories, scans
+from sidelight.store.instances.coverage_rows import upsert, write_coverage
 from sidelight.store.scans.transitions import release
 
 if TYPE_CHECKING:
@@ -126,7 +135,11 @@ class FleetInstances:
 
     def explain(self, account: str, instance: str, detail: str) -> None:
         """Write why an instance's scan waits to the detail of its coverage, until the scan ends."""
-        row = (coverage.c.account == account, coverage.c.instance == instance)
+        row = (
+            coverage.c.account == account,
+            coverage.c.instance == instance,
+            coverage.c.scan_type == ScanType.PACKAGE.value,
+        )
         values = {"detail": detail, "updated_at": self._clock()}
         with self._database.write() as connection:
             connection.execute(update(coverage).where(*row).values(**values))
@@ -140,8 +153,8 @@ class FleetInstances:
                 )
             )
 
-    def coverage(self) -> list[Coverage]:
-        """Return all coverage, by account, region and instance.
+    def coverage(self, scan_type: ScanType | None = ScanType.PACKAGE) -> list[Coverage]:
+        """Return all coverage of a scan type, or of all, by account, region and instance.
 
         A re-evaluation of a stored inventory updates `scanned_at` as well: as in Inspector, a scan
         is a comparison with the current advisories.
@@ -152,8 +165,12 @@ class FleetInstances:
         query: Select[Any] = (
             select(*columns, inventories.c.evaluated_at)
             .outerjoin(inventories, of_it & inventories.c.retired_at.is_(None))
-            .order_by(coverage.c.account, coverage.c.region, coverage.c.instance)
-        )
+            .order_by(
+                coverage.c.account, coverage.c.region, coverage.c.instance, coverage.c.scan_type
+            )
+        )  # fmt: skip
+        if scan_type is not None:
+            query = query.where(coverage.c.scan_type == scan_type.value)
         with self._database.read() as connection:
             return [_covered(row) for row in connection.execute(query)]
 
@@ -185,7 +202,8 @@ def _covered(row: Row[Any]) -> Coverage:
     """Build Coverage from a row, with the time of the inventory's last evaluation."""
     values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
     evaluated, scanned = values.pop("evaluated_at"), values["scanned_at"]
-    if evaluated is not None and scanned is not None:
+    is_of_packages = values["scan_type"] == ScanType.PACKAGE.value
+    if evaluated is not None and scanned is not None and is_of_packages:
         values["scanned_at"] = max(scanned, evaluated)
     return Coverage(**values)
 
@@ -226,21 +244,10 @@ def _write_changed(
         else:
             changed.append(row)
     if changed:
-        _upsert(connection, instances, ("account", "instance"), changed)
+        upsert(connection, instances, ("account", "instance"), changed)
     if same:
         seen = update(instances).where(here, instances.c.instance.in_(same))
         connection.execute(seen.values(seen_at=now))
-
-
-def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
-    """Write instances' coverage, in order; a `scanned_at` of None keeps the stored value."""
-    # Rows of one statement have the same columns: runs of rows with a time, and of rows without.
-    for scanned, run in groupby(rows, key=lambda row: row.scanned_at is not None):
-        values = [asdict(row) | {"updated_at": now} for row in run]
-        if not scanned:
-            for row_values in values:
-                del row_values["scanned_at"]
-        _upsert(connection, coverage, ("account", "instance"), values)
 
 
 def _row(instance: Instance, now: datetime) -> dict[str, Any]:
@@ -253,19 +260,3 @@ def _row(instance: Instance, now: datetime) -> dict[str, Any]:
         "seen_at": now,
         "gone_at": None,
     }
-
-
-def _upsert(
-    connection: Connection, table: Any, keys: tuple[str, ...], rows: list[dict[str, Any]]
-) -> None:
-    """Insert rows of the same columns, or update existing rows."""
-    connection.execute(_upserting(connection, table, keys, tuple(rows[0])), rows)
-
-
-@once
-def _upserting(
-    connection: Connection, table: Any, keys: tuple[str, ...], columns: tuple[str, ...]
-) -> Any:
-    adding = insert(connection, table)
-    changed = {name: adding.excluded[name] for name in columns if name not in keys}
-    return adding.on_conflict_do_update(index_elements=keys, set_=changed)

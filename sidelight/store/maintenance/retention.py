@@ -15,6 +15,7 @@ from sidelight.model import State
 from sidelight.store.base.counters import increment
 from sidelight.store.base.dialect import PART, parts
 from sidelight.store.base.schema import (
+    coverage_changes,
     events,
     finding_details,
     finding_events,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sidelight.store.base.engine import Database
 
 AT_ONCE = 1000
+COVERAGE_CHANGES_KEPT = timedelta(days=90)
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 EVENTS_KEPT = KEPT_CLOSED
 TIMES_KEPT = timedelta(days=30)
@@ -63,6 +65,7 @@ class RetentionResult:
     details: int = 0
     stage_times: int = 0
     scans: int = 0
+    coverage_changes: int = 0
 
 
 class Retention:
@@ -86,6 +89,11 @@ class Retention:
                 stage_times, stage_times.c.scan, stage_times.c.ended_at <= now - TIMES_KEPT
             ),
             scans=self._delete_scans(now - SCANS_KEPT),
+            coverage_changes=self._delete(
+                coverage_changes,
+                coverage_changes.c.id,
+                coverage_changes.c.at <= now - COVERAGE_CHANGES_KEPT,
+            ),
             **self._delete_sets(now - UNUSED_FOR),
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, select
 
-from sidelight.model import LIVE, FindingStatus, State
+from sidelight.model import LIVE, FindingStatus, ScanType, State
 from sidelight.store.base.schema import (
     coverage,
     finding_details,
@@ -80,9 +80,14 @@ class Totals:
             ]
 
     def coverage(self) -> list[Covered]:
-        """Count instances by coverage status and reason."""
+        """Count instances by status code and reason of their packages' coverage."""
         groups = (coverage.c.status_code, coverage.c.reason)
-        query = select(*groups, func.count()).group_by(*groups).order_by(*groups)
+        query = (
+            select(*groups, func.count())
+            .where(coverage.c.scan_type == ScanType.PACKAGE.value)
+            .group_by(*groups)
+            .order_by(*groups)
+        )
         with self._database.read() as connection:
             return [Covered(*row) for row in connection.execute(query)]
 

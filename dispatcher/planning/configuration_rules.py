@@ -1,0 +1,208 @@
+"""The rules of configurations: inheritance, changes and their validation. PURE.
+
+Source: Inspector's API (UpdateConfiguration, UpdateEc2DeepInspectionConfiguration, Enable, Disable)
+and its user guide. A member inherits what the delegated administrator's account has set, until it
+is set for the member itself; a reset returns to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from dispatcher.planning.eligibility import EXCLUSION_TAG
+from sidelight.errors import UsageError
+from sidelight.model import (
+    AccountConfiguration,
+    AccountStatus,
+    Ec2ScanMode,
+    EffectiveConfiguration,
+    OrganizationConfiguration,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+# Five by the model for an account and for the organization each.
+MOST_PATHS: Final = 5
+LONGEST_PATH: Final = 512  # characters
+LONGEST_TAG: Final = 128  # characters of a tag's key in EC2
+INHERITED: Final = ("mode", "deep_inspection", "exclusion_tag")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChange:
+    """What to set; None leaves a member as it is, an empty tuple of paths removes all."""
+
+    mode: Ec2ScanMode | None = None
+    deep_inspection: bool | None = None
+    exclusion_tag: str | None = None
+    package_paths: tuple[str, ...] | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for a value that Inspector would refuse."""
+        if self.package_paths is not None:
+            check_paths(self.package_paths)
+        if self.exclusion_tag is not None:
+            check_tag(self.exclusion_tag)
+
+
+def resolve(
+    account: str,
+    own: AccountConfiguration | None,
+    administrator: AccountConfiguration | None = None,
+    organization: OrganizationConfiguration | None = None,
+) -> EffectiveConfiguration:
+    """Return what holds for an account.
+
+    `administrator` and `organization` are those of the organization whose member it is, if any. An
+    account that nobody configured is enabled, hybrid, with deep inspection.
+    """
+    mine = own or AccountConfiguration(account)
+    theirs = administrator or AccountConfiguration(account)
+    if organization is None or mine.organization != organization.id:
+        theirs = AccountConfiguration(account)
+        organization = None
+    values: dict[str, Any] = {}
+    for name, default in (
+        ("mode", Ec2ScanMode.HYBRID),
+        ("deep_inspection", True),
+        ("exclusion_tag", EXCLUSION_TAG),
+    ):
+        given = (getattr(mine, name), getattr(theirs, name), default)
+        values[name] = next(value for value in given if value is not None)
+    inherited = {
+        name
+        for name in INHERITED
+        if getattr(mine, name) is None and getattr(theirs, name) is not None
+    }
+    if organization and organization.administrator == account:
+        inherited.clear()
+    paths = (*mine.package_paths, *(organization.package_paths if organization else ()))
+    return EffectiveConfiguration(
+        account=account,
+        status=mine.status,
+        package_paths=tuple(dict.fromkeys(paths)),
+        configured=own is not None,
+        inherited=frozenset(inherited),
+        **values,
+    )
+
+
+def changed(
+    account: str, own: AccountConfiguration | None, change: ConfigurationChange
+) -> AccountConfiguration:
+    """Return the account's configuration with the change. Raises UsageError."""
+    change.check()
+    values = {
+        name: value
+        for name in (*INHERITED, "package_paths")
+        if (value := getattr(change, name)) is not None
+    }
+    return replace(own or AccountConfiguration(account), **values)
+
+
+def reset(own: AccountConfiguration) -> AccountConfiguration:
+    """Return the configuration without what was set individually: all of it is inherited again.
+
+    Its own paths stay: they are in addition to the organization's.
+    """
+    return replace(own, mode=None, deep_inspection=None, exclusion_tag=None)
+
+
+def enabled(account: str, own: AccountConfiguration | None) -> AccountConfiguration:
+    """Return the configuration of an enabled account."""
+    present = own or AccountConfiguration(account)
+    return replace(present, status=AccountStatus.ENABLED, disabled_at=None)
+
+
+def disabling(
+    account: str, own: AccountConfiguration | None, now: datetime
+) -> AccountConfiguration:
+    """Return the configuration of an account whose disabling began now, or began before."""
+    present = own or AccountConfiguration(account)
+    if present.status is not AccountStatus.ENABLED:
+        return present
+    return replace(present, status=AccountStatus.PENDING_DISABLE, disabled_at=now)
+
+
+def disabled(own: AccountConfiguration | None) -> AccountConfiguration | None:
+    """Return the configuration once everything is removed; None if it was enabled meanwhile."""
+    if own is None or own.status is not AccountStatus.PENDING_DISABLE:
+        return None
+    return replace(own, status=AccountStatus.DISABLED)
+
+
+def joined(
+    account: str,
+    own: AccountConfiguration | None,
+    organization: OrganizationConfiguration,
+    now: datetime,
+    *,
+    scanned: bool,
+) -> AccountConfiguration | None:
+    """Return the configuration of an account that is a member now; None if that is not new.
+
+    A new account is enabled by `auto_enable`, or if it was `scanned` before the organization was
+    configured. One that was configured before keeps what it has.
+    """
+    if own is not None:
+        is_member = own.organization == organization.id
+        return None if is_member else replace(own, organization=organization.id)
+    member = AccountConfiguration(account, organization=organization.id)
+    if organization.auto_enable or scanned or account == organization.administrator:
+        return member
+    return replace(member, status=AccountStatus.DISABLED, disabled_at=now)
+
+
+def check_account(account: str) -> str:
+    """Return the account's id. Raises UsageError unless it is twelve digits."""
+    if len(account) != 12 or not (account.isascii() and account.isdigit()):
+        raise UsageError("an account's id has 12 digits", where=account[:64])
+    return account
+
+
+def check_tag(tag: str) -> None:
+    """Raise UsageError unless this can be a tag's key."""
+    if not 0 < len(tag) <= LONGEST_TAG or not tag.isprintable() or tag.lower().startswith("aws:"):
+        raise UsageError(
+            f"a tag's key has 1 to {LONGEST_TAG} printable characters and does not begin with aws:",
+            where=tag[:LONGEST_TAG],
+        )
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raise UsageError for more than MOST_PATHS custom paths, or for one that is not valid."""
+    if len(paths) > MOST_PATHS:
+        raise UsageError(f"{len(paths)} paths, and at most {MOST_PATHS} can be set")
+    for path in paths:
+        if len(path) > LONGEST_PATH or not (_is_posix(path) or _is_windows(path)):
+            raise UsageError(
+                "a custom path is absolute, of letters, digits, - and _, with single dots and"
+                f" spaces inside its names, and has at most {LONGEST_PATH} characters",
+                where=path[:LONGEST_PATH],
+            )
+
+
+def _is_posix(path: str) -> bool:
+    """Whether it is as /opt/my app/.hidden: a name may begin with a dot if it has no other."""
+    names = path.removesuffix("/").split("/")
+    return (
+        path.startswith("/")
+        and len(names) > 1
+        and all(_is_name(name.removeprefix("."), plain=name.startswith(".")) for name in names[1:])
+    )
+
+
+def _is_windows(path: str) -> bool:
+    drive, separator, others = path.partition(":\\")
+    is_drive = len(drive) == 1 and drive.isascii() and drive.isalpha()
+    return bool(separator) and is_drive and all(_is_name(name) for name in others.split("\\"))
+
+
+def _is_name(name: str, *, plain: bool = False) -> bool:
+    """Whether it is words of letters, digits, - and _, joined by single dots or blanks."""
+    words = [name] if plain else name.replace(" ", ".").split(".")
+    return all(word.isascii() and word.replace("-", "_").replace("_", "a").isalnum()
+               for word in words)  # fmt: skip

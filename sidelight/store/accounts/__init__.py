@@ -1,0 +1,1 @@
+"""What was configured for accounts and organizations."""

@@ -1,0 +1,143 @@
+"""The configurations of accounts and organizations, as they were set.
+
+A change reads the row, applies a function and writes the result in one transaction, with the row
+locked: two changes at once are applied one after the other, and what was set reads back at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+
+from sidelight.errors import StoreError
+from sidelight.model import (
+    AccountConfiguration,
+    AccountStatus,
+    Ec2ScanMode,
+    OrganizationConfiguration,
+)
+from sidelight.store.base.dialect import insert, parts
+from sidelight.store.base.schema import account_configurations, organization_configurations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sqlalchemy import Connection, Row, Table
+
+    from sidelight.store.base.clock import Clock
+    from sidelight.store.base.engine import Database
+
+
+class Configurations:
+    """Accounts' and organizations' configurations by id."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def account(self, account: str) -> AccountConfiguration | None:
+        """Return what was set for an account; None if nothing ever was."""
+        return next(iter(self.accounts([account])), None)
+
+    def accounts(self, ids: Collection[str] | None = None) -> list[AccountConfiguration]:
+        """Return what was set for these accounts, or for all, by account."""
+        query = select(account_configurations).order_by(account_configurations.c.account)
+        with self._database.read() as connection:
+            if ids is None:
+                return [_account(row) for row in connection.execute(query)]
+            column = account_configurations.c.account
+            return [
+                _account(row)
+                for part in parts(sorted(ids))
+                for row in connection.execute(query.where(column.in_(part)))
+            ]
+
+    def organization(self, organization: str) -> OrganizationConfiguration | None:
+        """Return what was set for an organization; None if it is not configured."""
+        found = (item for item in self.organizations() if item.id == organization)
+        return next(found, None)
+
+    def organizations(self) -> list[OrganizationConfiguration]:
+        """Return all configured organizations, by id."""
+        query = select(organization_configurations).order_by(organization_configurations.c.id)
+        with self._database.read() as connection:
+            return [_organization(row) for row in connection.execute(query)]
+
+    def change(
+        self,
+        account: str,
+        apply: Callable[[AccountConfiguration | None], AccountConfiguration | None],
+    ) -> AccountConfiguration | None:
+        """Set what `apply` returns for the present configuration; None leaves it as it is.
+
+        Returns the configuration as it is after that. What `apply` raises changes nothing.
+        """
+        table = account_configurations
+        query = select(table).where(table.c.account == account).with_for_update()
+        with self._database.write() as connection:
+            row = connection.execute(query).first()
+            present = None if row is None else _account(row)
+            wanted = apply(present)
+            if wanted is None or wanted == present:
+                return present
+            wanted = replace(wanted, account=account, updated_at=self._clock())
+            _put(connection, table, "account", asdict(wanted))
+            return wanted
+
+    def change_organization(
+        self,
+        organization: str,
+        apply: Callable[[OrganizationConfiguration | None], OrganizationConfiguration],
+    ) -> OrganizationConfiguration:
+        """As `change`, for an organization."""
+        table = organization_configurations
+        query = select(table).where(table.c.id == organization).with_for_update()
+        with self._database.write() as connection:
+            row = connection.execute(query).first()
+            wanted = apply(None if row is None else _organization(row))
+            wanted = replace(wanted, id=organization, updated_at=self._clock())
+            _put(connection, table, "id", asdict(wanted))
+            return wanted
+
+    def remove_organization(self, organization: str) -> bool:
+        """Delete an organization's configuration; its members keep their own. False if unknown."""
+        members = account_configurations
+        with self._database.write() as connection:
+            leave = update(members).where(members.c.organization == organization)
+            connection.execute(leave.values(organization="", updated_at=self._clock()))
+            table = organization_configurations
+            gone = connection.execute(delete(table).where(table.c.id == organization))
+            return bool(gone.rowcount)
+
+
+def _put(connection: Connection, table: Table, key: str, values: dict[str, Any]) -> None:
+    values["package_paths"] = json.dumps(values["package_paths"])
+    adding = insert(connection, table)
+    changed = {name: adding.excluded[name] for name in values if name != key}
+    connection.execute(adding.on_conflict_do_update(index_elements=[key], set_=changed), values)
+
+
+def _account(row: Row[Any]) -> AccountConfiguration:
+    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
+    try:
+        mode = values["mode"]
+        values["mode"] = None if mode is None else Ec2ScanMode(mode)
+        values["status"] = AccountStatus(values["status"])
+    except ValueError as error:
+        raise StoreError(f"not a stored configuration: {error}", where=row.account) from error
+    return AccountConfiguration(**values | {"package_paths": _paths(row)})
+
+
+def _organization(row: Row[Any]) -> OrganizationConfiguration:
+    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
+    return OrganizationConfiguration(**values | {"package_paths": _paths(row)})
+
+
+def _paths(row: Row[Any]) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(row.package_paths))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"not a stored list of paths: {error}", where=str(row[0])) from error

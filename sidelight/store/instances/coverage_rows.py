@@ -1,0 +1,121 @@
+"""Coverage rows, and the record of each change of an instance's coverage."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
+from sidelight.model import Coverage, CoverageChange, ScanType
+from sidelight.store.base.dialect import insert, once, parts
+from sidelight.store.base.schema import coverage, coverage_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from sidelight.store.base.engine import Database
+
+KEY = ("account", "instance", "scan_type")
+_CHANGE = [coverage_changes.c[name] for name in CoverageChange.__dataclass_fields__]
+
+
+class CoverageHistory:
+    """The changes of coverage: an entry where status code, reason or scan mode changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, instances: Collection[tuple[str, str]]) -> list[CoverageChange]:
+        """Return the changes of these instances (account and id), by instance, oldest first."""
+        wanted = set(instances)
+        changes: list[CoverageChange] = []
+        query = select(*_CHANGE).order_by(
+            coverage_changes.c.account, coverage_changes.c.instance, coverage_changes.c.id
+        )
+        with self._database.read() as connection:
+            for part in parts(sorted({instance for _, instance in wanted})):
+                rows = connection.execute(query.where(coverage_changes.c.instance.in_(part)))
+                changes += [
+                    CoverageChange(*row) for row in rows if (row.account, row.instance) in wanted
+                ]
+        return changes
+
+
+def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
+    """Write instances' coverage, in order; a `scanned_at` of None keeps the stored value."""
+    _note_changes(connection, rows, now)
+    # Rows of one statement have the same columns: runs of rows with a time, and of rows without.
+    for scanned, run in groupby(rows, key=lambda row: row.scanned_at is not None):
+        values = [asdict(row) | {"updated_at": now} for row in run]
+        if not scanned:
+            for row_values in values:
+                del row_values["scanned_at"]
+        upsert(connection, coverage, KEY, values)
+
+
+def reassess(
+    connection: Connection, key: tuple[str, str], reason: str, detail: str, now: datetime
+) -> None:
+    """Write the result of a re-evaluation, where the last scan's result is the coverage.
+
+    `key` is the account and the instance.
+    """
+    account, instance = key
+    query = select(*(coverage.c[name] for name in Coverage.__dataclass_fields__)).where(
+        coverage.c.account == account,
+        coverage.c.instance == instance,
+        coverage.c.scan_type == ScanType.PACKAGE.value,
+        coverage.c.status_code == "ACTIVE",
+        coverage.c.reason.in_((COMPLETE_SCAN, PARTIAL_SCAN)),
+    )
+    row = connection.execute(query).first()
+    if row is not None:
+        present = Coverage(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
+        write_coverage(connection, [replace(present, reason=reason, detail=detail)], now)
+
+
+def upsert(
+    connection: Connection, table: Any, keys: tuple[str, ...], rows: list[dict[str, Any]]
+) -> None:
+    """Insert rows of the same columns, or update existing rows."""
+    connection.execute(_upserting(connection, table, keys, tuple(rows[0])), rows)
+
+
+def _note_changes(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
+    """Record the rows whose status code, reason or scan mode differs from the stored one."""
+    present: dict[tuple[str, ...], tuple[str, ...]] = {}
+    columns = [coverage.c[name] for name in (*KEY, "status_code", "reason", "scan_mode")]
+    for part in parts(sorted({row.instance for row in rows})):
+        query = select(*columns).where(
+            coverage.c.instance.in_(part),
+            coverage.c.account.in_(sorted({row.account for row in rows})),
+        )
+        for row_key in connection.execute(query):
+            present[tuple(row_key)[:3]] = tuple(row_key)[3:]
+    changes = []
+    for row in rows:
+        key = (row.account, row.instance, row.scan_type)
+        state = (row.status_code, row.reason, row.scan_mode)
+        if present.get(key) != state:
+            present[key] = state
+            change = CoverageChange(
+                row.account, row.region, row.instance, row.scan_type, now, *state, row.detail
+            )
+            changes.append(asdict(change))
+    if changes:
+        connection.execute(coverage_changes.insert(), changes)
+
+
+@once
+def _upserting(
+    connection: Connection, table: Any, keys: tuple[str, ...], columns: tuple[str, ...]
+) -> Any:
+    adding = insert(connection, table)
+    changed = {name: adding.excluded[name] for name in columns if name not in keys}
+    return adding.on_conflict_do_update(index_elements=keys, set_=changed)
