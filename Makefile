@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test quick lint unit real thorough coverage faults torture fuzz packages bench load \
-  compare clean lock deploy bare announce skipped
+  compare clean docs lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ UNIT := not (services or mounts or images or slow or conformance or long)
 REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
 OFFLINE := --disable-socket --allow-unix-socket
+
+docs: $(STAMP) ## write docs/settings.md, which is made of the code
+	$(BIN)/python -m sidelight.fleet.settings.reference docs/settings.md
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check .

@@ -113,7 +113,7 @@ def main(instances: int, days: int, each: int, *, postgres: bool) -> None:
         store.migrate()
         fill(store, instances, days, each)
         print(f"{instances} instances, {instances * days} scans, {instances * each} findings")
-        settings = Settings(store_url=url, broker_url="memory://")
+        settings = Settings.of(store_url=url, broker_url="memory://")
         kept = RefreshingValue(lambda: sums(store))
         for ask in ("first", "second"):
             begin = time.perf_counter()

@@ -185,9 +185,9 @@ def hold(show: Show, home: Home, environment: dict[str, str], *, with_flower: bo
         embedded = stack.enter_context(
             Embedded(settings, environment=environment, directory=home.logs)
         )  # fmt: skip
-        with Store(settings.store_url) as store:
+        with Store(settings.store.url) as store:
             store.migrate()  # the console refuses a store that does not exist
-        full = {**environment, "SIDELIGHT_BROKER_URL": embedded.settings.broker_url}
+        full = {**environment, "SIDELIGHT_BROKER_URL": embedded.settings.broker.url}
         addresses = {"CONSOLE_URL": stack.enter_context(console(home, full))}
         if with_flower:
             addresses["FLOWER_URL"] = stack.enter_context(flower(home, full))

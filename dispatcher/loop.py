@@ -137,7 +137,7 @@ class DispatcherLoop:
     def _tell_events(self) -> None:
         """Publish events on a thread of its own: a re-evaluation may produce very many."""
         busy = self._publisher is not None and self._publisher.is_alive()
-        if self._control.settings.publish and not busy:
+        if self._control.settings.findings.publish and not busy:
             self._publisher = threading.Thread(
                 target=self._publish_events, name="events", daemon=True
             )

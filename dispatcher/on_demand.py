@@ -68,9 +68,9 @@ def in_process(
 ) -> FleetService:
     """Return the control plane without a broker. Raises UsageError, StoreError."""
     # The rate limits are still shared with the fleet, if there is one.
-    fleets = settings.broker_url if settings.broker_url != Settings().broker_url else ""
-    budgets = settings.budgets_url or fleets
-    settings = replace(settings, broker_url="memory://", budgets_url=budgets)
+    fleets = settings.broker.url if settings.broker.url != Settings().broker.url else ""
+    budgets = settings.rates.url or fleets
+    settings = settings.replaced(broker_url="memory://", budgets_url=budgets)
     return FleetService(settings, store=store, queue=queue or LocalQueue(), keeper=keeper)
 
 
@@ -88,7 +88,7 @@ def inspect_instance(
     With an advisory database in the settings, its findings are stored too. Raises UsageError for
     an instance that cannot be scanned (with the reason), CloudError where the scan failed.
     """
-    keeper = Keeper.new(settings.lease_seconds)
+    keeper = Keeper.new(settings.workers.lease_seconds)
     queue = LocalQueue()
     fleet = in_process(settings, queue=queue, keeper=keeper)
     try:
@@ -157,7 +157,7 @@ def _walk(
 
 def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
     """Run the stage for a scan in this state, as a worker does. Raises StoreError."""
-    if state is State.EVALUATING and not context.settings.advisories:
+    if state is State.EVALUATING and not context.settings.findings.advisories:
         # Without an advisory database nothing is matched, and known findings stay open.
         return held(context, scan_id, (State.EVALUATING,), _skip)
     return take_snapshots.STEPS[state](context, scan_id)

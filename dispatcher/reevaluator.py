@@ -37,7 +37,7 @@ class Reevaluator:
 
         Also False where the settings name no database: then the workers check when asked.
         """
-        if not self._settings.advisories:
+        if not self._settings.findings.advisories:
             return False
         try:
             opened = self._advisories.opened()
@@ -50,7 +50,9 @@ class Reevaluator:
             return False
         newest = self._store.reevaluation.notice(opened)
         if not newest:
-            log.warning("%s is older than what the findings are by", self._settings.advisories)
+            log.warning(
+                "%s is older than what the findings are by", self._settings.findings.advisories
+            )
         self._noticed, self._refused = opened, ""
         return newest
 

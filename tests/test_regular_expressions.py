@@ -28,7 +28,7 @@ _BOUNDED = {
         "(.+:.+)_",
     ): "a part has one colon and NAME_LIMIT characters",
     ("aws.environment_errors", "://["): "an address in the user's own configuration",
-    ("fleet.settings_validation", "(?<=://)"): "an address in the user's own configuration",
+    ("fleet.settings.validation", "(?<=://)"): "an address in the user's own configuration",
     (
         "filesystems.machine.subvolumes",
         "(?:.*/)?",

@@ -20,7 +20,7 @@ from celery.signals import celeryd_init, worker_process_init
 
 from sidelight.fleet import bootstrap
 from sidelight.fleet.settings import Settings
-from sidelight.fleet.settings_validation import HARD_LIMIT_AFTER, refuse, scheme
+from sidelight.fleet.settings.validation import HARD_LIMIT_AFTER, scheme, validate
 from sidelight.fleet.stages import stage_limits
 from sidelight.model import STAGES
 from workers import log_format
@@ -53,11 +53,11 @@ def make_app(settings: Settings) -> Celery:
 
     Raises UsageError for settings that contradict each other.
     """
-    refuse(settings)
+    validate(settings)
     redis_transport.use()
     log_format.use()
-    app = Celery("sidelight", broker=settings.broker_url, include=["workers.tasks"])
-    on_sqs = scheme(settings.broker_url) == "sqs"
+    app = Celery("sidelight", broker=settings.broker.url, include=["workers.tasks"])
+    on_sqs = scheme(settings.broker.url) == "sqs"
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -69,11 +69,11 @@ def make_app(settings: Settings) -> Celery:
         task_default_queue=queue(TAKE, "", settings),
         # The stage ends itself before this (`sidelight.fleet.stages.stage_limits`). Celery's own
         # soft limit would be an Exception, which a reader may mistake for an error of one file.
-        task_time_limit=settings.stage_seconds + HARD_LIMIT_AFTER,
+        task_time_limit=settings.workers.stage_seconds + HARD_LIMIT_AFTER,
         # One message at a time: a long inspection must not hold messages that others could process.
         worker_prefetch_multiplier=1,
-        worker_enable_remote_control=settings.remote_control and not on_sqs,
-        worker_soft_shutdown_timeout=settings.soft_shutdown_seconds,
+        worker_enable_remote_control=settings.broker.remote_control and not on_sqs,
+        worker_soft_shutdown_timeout=settings.workers.soft_shutdown_seconds,
         # An idle worker has nothing to wait for.
         worker_enable_soft_shutdown_on_idle=False,
         worker_hijack_root_logger=False,
@@ -91,7 +91,7 @@ def make_app(settings: Settings) -> Celery:
 
 def _redis(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "visibility_timeout": settings.visibility_seconds,
+        "visibility_timeout": settings.broker.visibility_seconds,
         "priority_steps": list(PRIORITIES),
         "queue_order_strategy": "priority",
         # Late acknowledgements come from many threads at once; too few connections lose them.
@@ -102,20 +102,21 @@ def _redis(settings: Settings) -> dict[str, Any]:
         "health_check_interval": 30,
         "retry_on_timeout": True,
     }
-    if settings.sentinel_master:
-        options["master_name"] = settings.sentinel_master
-        options["sentinel_kwargs"] = settings.sentinel_login
+    if settings.broker.sentinel_master:
+        options["master_name"] = settings.broker.sentinel_master
+        options["sentinel_kwargs"] = settings.broker.sentinel_login
     return options
 
 
 def _sqs(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {"visibility_timeout": int(settings.visibility_seconds)}
-    if settings.sqs_prefix:
+    options: dict[str, Any] = {"visibility_timeout": int(settings.broker.visibility_seconds)}
+    if settings.broker.sqs_prefix:
         from sidelight.aws.session import known_regions
 
-        regions = known_regions() if settings.regional_queues else [""]
+        regions = known_regions() if settings.broker.regional_queues else [""]
         options["predefined_queues"] = {
-            name: {"url": settings.sqs_prefix + name} for name in queues(STAGES, regions, settings)
+            name: {"url": settings.broker.sqs_prefix + name}
+            for name in queues(STAGES, regions, settings)
         }
     return options
 
@@ -148,4 +149,4 @@ def _forked(**_: object) -> None:
     bootstrap.forget()
     stage_limits.own_process()
     processes = _processes[-1] if _processes else 1
-    stage_limits.limit_memory(Settings.from_environment().memory_mib, processes)
+    stage_limits.limit_memory(Settings.from_environment().workers.memory_mib, processes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import BrokerError
-from sidelight.fleet.settings_validation import masked, scheme
+from sidelight.fleet.settings.validation import masked, scheme
 from workers.app import make_app
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def wait_for_broker(
     password; UsageError for an invalid URL; ImportError where SQS's client is not installed.
     """
     connect = connect or try_broker
-    until = monotonic() + settings.broker_seconds
+    until = monotonic() + settings.broker.answer_seconds
     is_reported = False
     while True:
         try:
@@ -50,7 +50,7 @@ def wait_for_broker(
             if not is_reported:
                 log.warning(
                     "%s: the broker does not answer (%s); waiting up to %g s",
-                    masked(settings.broker_url), error, settings.broker_seconds,
+                    masked(settings.broker.url), error, settings.broker.answer_seconds,
                 )  # fmt: skip
             is_reported = True
             sleep(BETWEEN_TRIES)
@@ -60,7 +60,7 @@ def wait_for_broker(
 
 def try_broker(settings: Settings) -> None:
     """Connect once. Raises OperationalError, OSError, UsageError."""
-    if scheme(settings.broker_url) == "sqs":
+    if scheme(settings.broker.url) == "sqs":
         if find_spec("pycurl") is None:
             raise ImportError("SQS needs pycurl", name="pycurl")
         return  # SQS is called when a queue is used; opening a connection proves nothing
@@ -76,8 +76,8 @@ def unanswered(settings: Settings, error: Exception) -> BrokerError:
     """Return the error for a broker that does not answer, with the remedies."""
     why = str(error).rstrip(".")
     return BrokerError(
-        f"the broker does not answer after {settings.broker_seconds:g} s "
+        f"the broker does not answer after {settings.broker.answer_seconds:g} s "
         f"(SIDELIGHT_BROKER_SECONDS): {why}. Start it, name another with --broker or "
         "SIDELIGHT_BROKER_URL, or give `fleet scan` --embedded for one of its own",
-        where=masked(settings.broker_url),
+        where=masked(settings.broker.url),
     )

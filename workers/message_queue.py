@@ -70,7 +70,7 @@ class CeleryQueue:
         """False while the broker takes no message; BrokerError after SIDELIGHT_BROKER_SECONDS."""
         if self._unanswered_at is None:
             return True
-        if time.monotonic() - self._unanswered_at > self._settings.broker_seconds:
+        if time.monotonic() - self._unanswered_at > self._settings.broker.answer_seconds:
             raise unanswered(self._settings, OSError("no message could be sent"))
         return False
 

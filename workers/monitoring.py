@@ -16,7 +16,7 @@ from sidelight.model import STAGES
 from workers.app import make_app, queues
 
 settings = Settings.from_environment()
-regions = known_regions() if settings.regional_queues else [""]
+regions = known_regions() if settings.broker.regional_queues else [""]
 app = make_app(settings)
 make_queue: Any = kombu.Queue  # type: ignore[attr-defined] # kombu has no types
 app.conf.task_queues = [make_queue(name) for name in queues(STAGES, regions, settings)]

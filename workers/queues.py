@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.fleet.settings_validation import scheme
+from sidelight.fleet.settings.validation import scheme
 from sidelight.model import STAGES
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def queue(stage: str, region: str, settings: Settings, priority: int = SCHEDULED
 
     SQS has no priorities, so on-demand scans have their own queues there.
     """
-    name = f"{stage}.{region}" if settings.regional_queues else stage
-    if scheme(settings.broker_url) == "sqs":
+    name = f"{stage}.{region}" if settings.broker.regional_queues else stage
+    if scheme(settings.broker.url) == "sqs":
         # kombu turns a name's dots into dashes; done here, so that each queue has only one name.
         name = name.replace(".", "-") + ("-now" if priority <= ON_DEMAND else "")
     return name

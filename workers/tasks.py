@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from sidelight.errors import SidelightError, StoreError
 from sidelight.fleet import bootstrap
-from sidelight.fleet.settings_validation import LONGEST_COUNTDOWN
+from sidelight.fleet.settings.validation import LONGEST_COUNTDOWN
 from sidelight.fleet.stages import poll_snapshots
 from sidelight.fleet.stages import take_snapshots as steps
 from sidelight.fleet.stages.stage_runner import Next
@@ -84,7 +84,7 @@ def _is_next_here(following: Next | None, context: Context) -> bool:
         following is not None
         and following.state is State.EVALUATING
         and not following.delay
-        and bool(context.settings.advisories)
+        and bool(context.settings.findings.advisories)
     )
 
 

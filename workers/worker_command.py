@@ -6,7 +6,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from sidelight.fleet.settings_validation import scheme
+from sidelight.fleet.settings.validation import scheme
 from workers.queues import COMPUTING, WAITING, queues
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def worker_command(  # noqa: PLR0913 - all but one by keyword
     """
     its_stages, pool = KINDS[kind]
     chosen = [stage for stage in its_stages if stage in stages or not stages]
-    events = () if scheme(settings.broker_url) == "sqs" else ("-E",)
+    events = () if scheme(settings.broker.url) == "sqs" else ("-E",)
     # Workers of one kind on one host would share a name, and Flower would show one of them.
     name = "-".join([kind, *(region for region in regions if region), secrets.token_hex(3)])
     return [

@@ -118,9 +118,9 @@ def scan(options: Options, running: Rig) -> Figures:
         calls=calls,
         budget={"ebs:GetSnapshotBlock": options.get_per_second,
                 "ebs:ListSnapshotBlocks": options.list_per_second,
-                "ec2:CreateSnapshots": running.settings.create_per_second,
-                "ec2:DescribeSnapshots": running.settings.describe_per_second,
-                "ec2:DeleteSnapshot": running.settings.delete_per_second},
+                "ec2:CreateSnapshots": running.settings.rates.create_per_second,
+                "ec2:DescribeSnapshots": running.settings.rates.describe_per_second,
+                "ec2:DeleteSnapshot": running.settings.rates.delete_per_second},
         snapshots_left=len(left),
         findings=sum(sum(found.values()) for found in control.store.findings.severities().values()),
         orphans=sum(len(one.orphans) for one in swept),
@@ -180,7 +180,7 @@ class Usage:
             own=cpu_seconds([os.getpid()]),
             workers=cpu_seconds(pid for main in running.workers.pids for pid in family(main)),
             cloud=cpu_seconds([running.cloud_pid]),
-            broker=broker_seconds(running.settings.broker_url),
+            broker=broker_seconds(running.settings.broker.url),
         )
 
 

@@ -63,7 +63,7 @@ def rig(options: Options, home: Path) -> Iterator[Rig]:
             "PYTHONPATH": str(ROOT),
             "SIDELIGHT_LOAD_LOG": str(home / "stages.log"),
         }
-        settings = Settings(
+        settings = Settings.of(
             store_url=url,
             advisories=str(database),
             role_name=ROLE if options.accounts > 1 else "",

@@ -75,11 +75,13 @@ class FleetCollector(Collector):
         )  # fmt: skip
         live = self._store.totals.live_scans()
         regions = (
-            sorted({group.region for group in live}) if self._settings.regional_queues else [""]
+            sorted({group.region for group in live})
+            if self._settings.broker.regional_queues
+            else [""]
         )
         running = dict.fromkeys(queues(STAGES, regions, self._settings), 0)
         for group in live:
-            region = group.region if self._settings.regional_queues else ""
+            region = group.region if self._settings.broker.regional_queues else ""
             (name, *_) = queues([STAGE_OF[group.state]], [region], self._settings)
             running[name] += group.held
         queued = depths(self._settings, list(running))

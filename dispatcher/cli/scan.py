@@ -46,10 +46,10 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
                          " volumes by id. Repeatable."),
             click.option("--in-flight", type=click.IntRange(1, 1024),
                          help="EBS direct calls at once.  [SIDELIGHT_IN_FLIGHT; default:"
-                         f" {defaults.in_flight}]"),
+                         f" {defaults.reading.in_flight}]"),
             click.option("--cache", type=click.IntRange(1), metavar="MIB",
                          help="MiB of blocks kept in memory for each snapshot."
-                         f"  [SIDELIGHT_CACHE_MIB; default: {defaults.cache_mib}]"),
+                         f"  [SIDELIGHT_CACHE_MIB; default: {defaults.reading.cache_mib}]"),
             click.option("--block-cache", metavar="DIR",
                          help="Cache snapshot blocks on disk, so that a retry does not fetch them"
                          " again.  [SIDELIGHT_BLOCK_CACHE]"),
@@ -125,9 +125,9 @@ def scan(fail_on: str | None, limit: int | None, **given: Any) -> None:
     selection = Selection.of(given)
     check_targets(given["targets"])
     settings = settings_of(given)
-    if not settings.advisories:
+    if not settings.findings.advisories:
         raise UsageError(NO_ADVISORIES)
-    with AdvisoryDatabase.open(settings.advisories_path) as database:
+    with AdvisoryDatabase.open(settings.findings.advisories_path) as database:
         machine = read(given, settings)
         every = match(machine, database, today=datetime.now(UTC).date())
         findings = [finding for finding in every if selection(finding)]
@@ -207,13 +207,13 @@ def opened_targets(
     """Open the disks that the options name. `show` gets the reason and the end of waits for AWS."""
     with Targets(
         given["targets"],
-        in_flight=settings.in_flight,
-        budget=settings.cache_mib << 20,
+        in_flight=settings.reading.in_flight,
+        budget=settings.reading.cache_mib << 20,
         region=given["region"],
         kept=_kept_blocks(settings),
         waiting={
-            "late_seconds": settings.late_seconds,
-            "pending_seconds": settings.snapshot_seconds,
+            "late_seconds": settings.snapshots.late_seconds,
+            "pending_seconds": settings.snapshots.pending_seconds,
             "say": show,
         },
     ) as targets:
@@ -221,11 +221,11 @@ def opened_targets(
 
 
 def _kept_blocks(settings: Settings) -> DiskCache | None:
-    if not settings.block_cache:
+    if not settings.reading.block_cache:
         return None
     from sidelight.blocks.disk_cache import DiskCache
 
-    return DiskCache(Path(settings.block_cache), settings.block_cache_bytes)
+    return DiskCache(Path(settings.reading.block_cache), settings.reading.block_cache_bytes)
 
 
 def _read_disks(
@@ -241,7 +241,7 @@ def _read_disks(
         line.text = f"{reading}: {text}"
 
     with opened_targets(given, settings, waits) as targets:
-        collecting = collect.CollectOptions(include_containers=settings.containers)
+        collecting = collect.CollectOptions(include_containers=settings.reading.containers)
         attachments = attachments_of(given["volumes"])
         options = scanning.ScanOptions(given["reader"], attachments, collecting)
         line.detail = lambda: _blocks_so_far(targets)

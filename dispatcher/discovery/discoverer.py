@@ -125,10 +125,10 @@ class Discoverer:
             tag=configuration.exclusion_tag,
         )
         self._read_quotas(place.account, place.account, place.region)
-        if self._settings.scanner_account in ("", place.account):
+        if self._settings.aws.scanner_account in ("", place.account):
             return discovery
         # Snapshots are pending in the instance's account, and read at the scanner account's rates.
-        self._read_quotas(self._settings.scanner_account, None, place.region)
+        self._read_quotas(self._settings.aws.scanner_account, None, place.region)
         return self._read_elsewhere(discovery, keys)
 
     def _read_quotas(self, account: str, entered: str | None, region: str) -> None:
@@ -155,7 +155,7 @@ class Discoverer:
         """
         used = keys_of(discovery.instances) - discovery.excluded_keys - discovery.untold_keys
         aws_owned, unknown = _managed_by_aws(keys, used)
-        if self._settings.kms_grants:
+        if self._settings.aws.kms_grants:
             # Whether another account's key is excluded cannot be read from here.
             own = {key for key in used - aws_owned - unknown if keys.is_own(key)}
             for key in sorted(own):
@@ -170,7 +170,7 @@ class Discoverer:
 
     def _principal(self) -> str:
         """Return the grantee for keys: the hub's role, or the environment's own identity."""
-        return self._settings.hub_role or sts.principal(self._session)
+        return self._settings.aws.hub_role or sts.principal(self._session)
 
 
 def _managed_by_aws(keys: Kms, used: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget, look_up
@@ -58,13 +57,13 @@ class FleetService:
         # Check the settings first: a misspelt profile must not create a store.
         self._session = session_of(settings)
         self.queue = queue or CeleryQueue(settings)
-        self.store = store or Store(settings.store_url)
+        self.store = store or Store(settings.store.url)
         if store is None:
             self.store.migrate()
-        self.deployment = settings.deployment or self.store.deployment()
+        self.deployment = settings.snapshots.deployment or self.store.deployment()
         check_deployment(self.deployment)
         # The workers' rate limits. Calls wait for their slot here: no other process would retry.
-        patient = replace(settings, patience_seconds=PATIENCE)
+        patient = settings.replaced(patience_seconds=PATIENCE)
         rate = rate_for(settings, logging.INFO)
         self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
@@ -94,7 +93,7 @@ class FleetService:
         Raises CloudError or AccessDeniedError where the target refuses an event, UsageError for
         an unknown target.
         """
-        target = self.settings.publish
+        target = self.settings.findings.publish
         if not target:
             return 0
         sink = sink_of(target, self._session)

@@ -86,7 +86,7 @@ class AdvisoryFile:
 
     def opened(self) -> Opened:
         """Return the current database. Raises UsageError, DatabaseError."""
-        path = self._settings.advisories_path
+        path = self._settings.findings.advisories_path
         try:
             status = path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)

@@ -49,21 +49,21 @@ def forget() -> None:
 def session_of(settings: Settings) -> Session:
     """Return the credentials of the settings: our own, the hub's, the roles in other accounts."""
     return Session(
-        role_name=settings.role_name,
-        external_id=settings.external_id,
-        hub=settings.hub_role,
-        tags=settings.tags_of_sessions,
-        pool=max(10, settings.in_flight),
+        role_name=settings.aws.role_name,
+        external_id=settings.aws.external_id,
+        hub=settings.aws.hub_role,
+        tags=settings.aws.tags_of_sessions,
+        pool=max(10, settings.reading.in_flight),
     )
 
 
 def make_context(settings: Settings, *, store: Store | None = None) -> Context:
     """Build the context from the settings. Raises UsageError, StoreError."""
     if store is None:
-        store = Store(settings.store_url)
+        store = Store(settings.store.url)
         store.migrate()
     session = session_of(settings)
-    deployment = settings.deployment or store.deployment()
+    deployment = settings.snapshots.deployment or store.deployment()
     check_deployment(deployment)
     budget = RateLimits(settings, rate_for(settings), quotas=store.account_limits.of)
     kept = kept_blocks(settings)
@@ -73,12 +73,14 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
 
     def opened(scan_row: Scan, snapshot_id: str) -> OpenSnapshot:
         reader = scan_row.account
-        if settings.scanner_account not in ("", scan_row.account):
+        if settings.aws.scanner_account not in ("", scan_row.account):
             members = ec2(scan_row.account, scan_row.region)
             require_own(store, members, scan_row, deployment, snapshot_id)
-            members.share(snapshot_id, settings.scanner_account)
+            members.share(snapshot_id, settings.aws.scanner_account)
             reader = ""  # our own credentials, and our own account's rate limits
-        pace = budget.pace(reader or settings.scanner_account, scan_row.region, flow=scan_row.id)
+        pace = budget.pace(
+            reader or settings.aws.scanner_account, scan_row.region, flow=scan_row.id
+        )
         pace.admit()
 
         def client() -> Any:
@@ -89,8 +91,8 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         return open_snapshot(
             snapshot_id,
             first,
-            in_flight=settings.in_flight,
-            budget=settings.cache_mib << 20,
+            in_flight=settings.reading.in_flight,
+            budget=settings.reading.cache_mib << 20,
             options=options,
         )
 
@@ -112,9 +114,9 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
 
 def kept_blocks(settings: Settings) -> DiskCache | None:
     """Return the disk cache for blocks, if the settings name a directory."""
-    if not settings.block_cache:
+    if not settings.reading.block_cache:
         return None
-    return DiskCache(Path(settings.block_cache), settings.block_cache_bytes)
+    return DiskCache(Path(settings.reading.block_cache), settings.reading.block_cache_bytes)
 
 
 def _renewal(
@@ -134,7 +136,7 @@ def _renewal(
 def _inspecting(
     settings: Settings,
 ) -> Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]:
-    collecting = collect.CollectOptions(include_containers=settings.containers)
+    collecting = collect.CollectOptions(include_containers=settings.reading.containers)
 
     def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
         return scan.inspect(

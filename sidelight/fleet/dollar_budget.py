@@ -58,8 +58,8 @@ class Spending:
     ) -> None:
         """A cap of 0 means no cap."""
         self._store = store
-        self.cap = settings.usd_per_day
-        self._fastest = (settings.get_per_second or GETS_UNLIMITED) * USD_PER_GET * REGIONS
+        self.cap = settings.budget.usd_per_day
+        self._fastest = (settings.rates.get_per_second or GETS_UNLIMITED) * USD_PER_GET * REGIONS
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, float]] = {}  # account -> believed until, dollars left

@@ -30,7 +30,7 @@ def pending_cap(context: Context, scan: Scan) -> int | None:
 
     Raises StoreError. While AWS does not answer, the last count is used.
     """
-    configured = context.settings.pending_given
+    configured = context.settings.snapshots.pending
     if configured is not None:
         return configured or None
     limits, where = context.store.account_limits, (scan.account, scan.region)

@@ -102,7 +102,7 @@ def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
     regional: bool, tmp_path: Path
 ) -> None:
     port = free_port()
-    settings = Settings(
+    settings = Settings.of(
         broker_url=f"redis://127.0.0.1:{port}/0",
         store_url=f"sqlite:///{tmp_path}/store.db",
         regional_queues=regional,
@@ -112,7 +112,7 @@ def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
         workers = [worker | {"region": region} for worker in workers for region in REGIONS]
     with (
         server(tmp_path / "redis", [f"port {port}"], probe=client(port)),
-        Store(settings.store_url) as store,
+        Store(settings.store.url) as store,
     ):
         store.migrate()
         application = make_app(settings)

@@ -111,7 +111,7 @@ def organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Or
 
 @pytest.fixture
 def settings(tmp_path: Path, advisories: Path) -> Settings:
-    return Settings(
+    return Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         hub_role=HUB_ROLE,
@@ -130,7 +130,7 @@ def fleet(settings: Settings) -> Iterator[Callable[..., FleetService]]:
     clock = Clock()
 
     def make(**changes: Any) -> FleetService:
-        store = Store(settings.store_url, clock=clock)
+        store = Store(settings.store.url, clock=clock)
         store.migrate()
         made.append(in_process(replace(settings, **changes), store=store))
         return made[-1]

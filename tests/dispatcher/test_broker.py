@@ -30,7 +30,7 @@ def test_a_broker_that_does_not_answer_ends_the_command_with_what_to_do() -> Non
         tries.append(clock.now)
         raise OperationalError("Error 111")
 
-    settings = Settings(broker_url="redis://me:secret@h/0", broker_seconds=5.0)
+    settings = Settings.of(broker_url="redis://me:secret@h/0", broker_seconds=5.0)
     with pytest.raises(BrokerError, match=r"--embedded") as ended:
         wait_for_broker(settings, connect=connect, monotonic=clock, sleep=clock.sleep)
     assert tries == [0, 1, 2, 3, 4, 5]
@@ -63,5 +63,5 @@ def test_a_wrong_password_is_not_waited_for() -> None:
 def test_sqs_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.broker.find_spec", lambda _: None)
     with pytest.raises(ImportError) as missing:
-        wait_for_broker(Settings(broker_url="sqs://"))
+        wait_for_broker(Settings.of(broker_url="sqs://"))
     assert missing.value.name == "pycurl"

@@ -126,7 +126,7 @@ def test_choices_that_are_written_for_cheap_help_are_those_of_the_code() -> None
     assert fleet.BY == COST_KEYS
     assert tuple(Severity) == finding_options.SEVERITIES
     assert scan.EXIT.keys() == set(Status)
-    assert Settings().cache_mib == DEFAULT_BUDGET >> 20
+    assert Settings().reading.cache_mib == DEFAULT_BUDGET >> 20
     assert tuple(status.value for status in FindingStatus) == finding_commands.STATUSES
     assert tuple(ORDERS) == finding_commands.ORDERS
 

@@ -148,7 +148,7 @@ def test_a_wrong_environment_is_one_line(
 
 
 def test_the_embedded_workers_end_with_their_command(tmp_path: Path) -> None:
-    with Embedded(Settings(store_url=f"sqlite:///{tmp_path}/s.db"), directory=tmp_path) as own:
+    with Embedded(Settings.of(store_url=f"sqlite:///{tmp_path}/s.db"), directory=tmp_path) as own:
         pids = own.pids
         assert len(pids) == 2
         wait_for(lambda: descendants(pids[1]), "the pool of the worker that computes")

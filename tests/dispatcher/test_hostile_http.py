@@ -29,7 +29,7 @@ REASON = HOSTILE.replace("\udcff", "")  # a code of our own: the store takes tex
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("store")
-    nowhere = Settings(broker_url="redis://127.0.0.1:1/0")
+    nowhere = Settings.of(broker_url="redis://127.0.0.1:1/0")
     with Store(f"sqlite:///{folder}/store.db") as store:
         store.migrate()
         store.instances.cover([Coverage("1" * 12, "eu-west-1", "i-1", HOSTILE, "ACTIVE", REASON)])

@@ -49,7 +49,7 @@ def command(world: World, show: Callable[[Scan], None] = lambda _: None) -> Scan
     context = replace(
         world.context,
         keeper=keeper,
-        settings=replace(world.context.settings, advisories="asked for"),
+        settings=world.context.settings.replaced(advisories="asked for"),
     )
     live = world.store.scans.select(live=True)
     made = live or enqueue(world.store, unsent, world.instances, "here", keeper=keeper)

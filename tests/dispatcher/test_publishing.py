@@ -223,7 +223,7 @@ def numbers(form: str, output: str) -> list[int]:
 
 def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    settings = Settings(store_url="sqlite://", publish=f"file:{path}")
+    settings = Settings.of(store_url="sqlite://", publish=f"file:{path}")
     schedule = DispatcherLoop(in_process(settings, store=store), ScanScope(), Configuration())
 
     def told() -> None:
@@ -236,6 +236,6 @@ def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path)
     told()
     told()
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["1", "2"]
-    schedule._control.settings = Settings(publish="nowhere")
+    schedule._control.settings = Settings.of(publish="nowhere")
     told()
     assert "eventbridge:BUS" in schedule._error

@@ -37,7 +37,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def discovering(world: World, client: Scripted, **settings: Any) -> Discoverer:
     session: Any = Sessions(client)
-    return Discoverer(world.store, session, lambda _: NoInstances(), Settings(**settings), "here")
+    return Discoverer(
+        world.store, session, lambda _: NoInstances(), Settings.of(**settings), "here"
+    )
 
 
 def value(number: float) -> dict[str, Any]:

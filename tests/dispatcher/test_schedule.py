@@ -67,8 +67,8 @@ def dispatcher(
     made: list[FleetService] = []
 
     def make() -> tuple[DispatcherLoop, FleetService]:
-        settings = Settings(store_url=f"sqlite:///{tmp_path}/store.db")
-        store = Store(settings.store_url, clock=clock)
+        settings = Settings.of(store_url=f"sqlite:///{tmp_path}/store.db")
+        store = Store(settings.store.url, clock=clock)
         store.migrate()
         control = in_process(settings, store=store)
         made.append(control)

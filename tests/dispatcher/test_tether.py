@@ -70,7 +70,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
     assert sum("valkey-server" in command for command in children.values()) == 2
     assert sum(" worker " in command for command in children.values()) >= 3
     wait_for(lambda: not alive(children), f"the end of {children}")
-    with Store(settings.store_url) as store:
+    with Store(settings.store.url) as store:
         (scan,) = store.scans.select()
         assert (scan.state, scan.lease) == (State.READING, ""), "it was handed back"
     assert len(cloud.snapshots()) == 1

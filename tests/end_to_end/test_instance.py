@@ -59,7 +59,7 @@ def test_a_disk_that_fstab_names_by_its_volume_is_mounted(
         data = root.read_bytes()
         assert data.count(SERIAL.encode()) == 1
         root.write_bytes(data.replace(SERIAL.encode(), volume.replace("-", "").encode()))
-        settings = Settings(store_url=f"sqlite:///{tmp_path}/store.db")
+        settings = Settings.of(store_url=f"sqlite:///{tmp_path}/store.db")
         inventory, _ = inspect_instance(instance, settings)
     finally:
         cloud.stop()

@@ -186,9 +186,9 @@ def live(request: dict[str, Any], points: Points) -> None:
     """From discovery to sweep."""
     settings = Settings.from_environment()
     clock = Clock(request.get("hours", 0.0))
-    store = Store(settings.store_url, clock=clock, busy_seconds=2.0)
+    store = Store(settings.store.url, clock=clock, busy_seconds=2.0)
     # The tasks' own application was made before this life knew its broker.
-    app.conf.broker_url = settings.broker_url
+    app.conf.broker_url = settings.broker.url
     control = FleetService(settings, store=store)
     bootstrap._contexts.append(bootstrap.make_context(settings, store=store))
     (place,) = control.places((), ())

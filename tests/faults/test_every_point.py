@@ -147,7 +147,7 @@ def test_a_worker_that_stalls_and_comes_back_late_does_no_harm(
 
 def overtake(world: World) -> None:
     """What other workers do while one is frozen past its lease."""
-    world.clock.advance(world.context.settings.lease_seconds + 1)
+    world.clock.advance(world.context.settings.workers.lease_seconds + 1)
     world.run()
 
 

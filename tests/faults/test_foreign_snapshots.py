@@ -265,7 +265,7 @@ def test_the_receipt_asks_by_id_too(world: Outcome) -> None:
 
 def test_nothing_is_shared_that_is_not_the_scans_own(world: Outcome) -> None:
     """A row that names a stranger's snapshot, however it came there: no share, and no deletion."""
-    settings = replace(world.control.settings, scanner_account="210987654321")
+    settings = world.control.settings.replaced(scanner_account="210987654321")
     sharing = make_context(settings, store=world.control.store)
     ended = run(world, lambda _state, _scan: None)
     strangers = Strangers(world, instance_of(world), ended)
@@ -311,7 +311,7 @@ def test_a_deployment_that_fits_into_no_description_is_refused() -> None:
     from sidelight.errors import UsageError
     from sidelight.fleet.snapshot_ownership import check_deployment
 
-    check_deployment(Settings().deployment or "production")
+    check_deployment(Settings().snapshots.deployment or "production")
     for name in ("x" * 200, "a\nb"):
         with pytest.raises(UsageError, match="description of a snapshot"):
             check_deployment(name)

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,7 +105,7 @@ def scan_all(settings: Settings, own: Embedded, before: float = DEADLINE) -> Fle
 
 def impatient(tmp_path: Path, advisories: Path) -> Settings:
     """Another takes over soon after a worker's end."""
-    return Settings(
+    return Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         lease_seconds=2.0,
@@ -166,11 +165,11 @@ def test_a_machine_that_holds_its_reader_fails_alone_and_the_worker_goes_on(  # 
     tmp_path: Path, cloud: LocalCloud, advisories: Path, way: str, reason: str, detail: str
 ) -> None:
     stuck, other = sorted(cloud._volumes)
-    settings = replace(
-        impatient(tmp_path, advisories), stage_seconds=8.0, attempts=2, memory_mib=1024
+    settings = impatient(tmp_path, advisories).replaced(
+        stage_seconds=8.0, attempts=2, memory_mib=1024
     )
     if way == "c":
-        settings = replace(settings, stage_seconds=600.0)
+        settings = settings.replaced(stage_seconds=600.0)
     environment = os.environ | {
         "SIDELIGHT_TEST_STUCK": way,
         "SIDELIGHT_TEST_STUCK_VOLUME": next(iter(cloud.volumes(stuck).values())),

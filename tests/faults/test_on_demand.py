@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,7 +71,7 @@ def killed(settings: Settings, instance: str, point: str, directory: Path) -> No
     )  # fmt: skip
     command.communicate(timeout=120)
     assert command.returncode == -signal.SIGKILL
-    with Store(settings.store_url) as store:
+    with Store(settings.store.url) as store:
         (scan,) = store.scans.select()
         assert scan.state in LIVE
         assert scan.kept
@@ -80,7 +79,7 @@ def killed(settings: Settings, instance: str, point: str, directory: Path) -> No
 
 def check(cloud: LocalCloud, settings: Settings, scans: int) -> None:
     """What is true in the end: each done once, nothing found twice, nothing left."""
-    with Store(settings.store_url) as store:
+    with Store(settings.store.url) as store:
         ended = store.scans.select()
         assert [scan.state for scan in ended] == [State.DONE] * scans
         found = [(row.instance, row.finding.vulnerability) for row in store.findings.rows()]
@@ -128,8 +127,8 @@ def test_a_command_beside_a_fleet_at_work(
     first, _ = instances(cloud)
     with Embedded(settings, directory=tmp_path / "logs") as own:
         # The command's budgets are the fleet's, in its broker.
-        command = started(replace(settings, broker_url=own.settings.broker_url), first)
-        with Store(settings.store_url) as store:
+        command = started(settings.replaced(broker_url=own.settings.broker.url), first)
+        with Store(settings.store.url) as store:
             store.migrate()
             wait_for(store.scans.select, "the command's scan")
         scan_all(settings, own).close()
@@ -142,7 +141,7 @@ def test_a_command_gets_the_outcome_of_the_scan_that_a_fleet_is_at(
 ) -> None:
     first, _ = instances(cloud)
     with Embedded(settings, directory=tmp_path / "logs", concurrency=1) as own:
-        control = FleetService(replace(own.settings, broker_url="memory://"))
+        control = FleetService(own.settings.replaced(broker_url="memory://"))
         (place,) = control.places((), ())
         (scan,) = control.scans.start_scans(place, Configuration(), on_demand=True, only=[first])
         held = control.store.scans.claim(scan.id, {State.NEW}, 60)

@@ -7,7 +7,6 @@ moved by hand, the cloud's and the store's together. In the end no snapshot is l
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ class Outcome:
         self.cloud = cloud
         self.begun = cloud.clock.now()
         self.ahead = timedelta()
-        store = Store(settings.store_url, clock=lambda: datetime.now(UTC) + self.ahead)
+        store = Store(settings.store.url, clock=lambda: datetime.now(UTC) + self.ahead)
         store.migrate()
         self.control = in_process(settings, store=store)
         self.context: Context = make_context(self.control.settings, store=store)
@@ -108,8 +107,7 @@ def make_outcome(
         cloud = LocalCloud(tmp_path / "cloud", **options).start()
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
-        given = replace(
-            settings or Settings(),
+        given = settings or Settings.of(
             store_url=f"sqlite:///{tmp_path}/store.db",
             advisories=str(advisories),
         )
@@ -153,7 +151,7 @@ def test_a_volume_with_all_its_snapshots_under_way_is_waited_for(
 def test_a_volume_that_stays_busy_fails_the_scan_with_ec2s_words(
     make_outcome: Callable[..., Outcome], image: Path
 ) -> None:
-    world = make_outcome(Settings(busy_seconds=1200))
+    world = make_outcome(Settings.of(busy_seconds=1200))
     web = world.cloud.add_instance("web", [image])
     world.cloud.plan = FaultPlan(
         [Rule(FaultKind.ERROR, "ec2:CreateSnapshots", code="ConcurrentSnapshotLimitExceeded")]
@@ -190,7 +188,7 @@ def test_an_accounts_limits_are_waited_for(
 def test_our_own_cap_on_snapshots_makes_scans_take_turns(
     make_outcome: Callable[..., Outcome], image: Path
 ) -> None:
-    world = make_outcome(Settings(snapshots_in_flight=3), snapshot_seconds=60)
+    world = make_outcome(Settings.of(snapshots_in_flight=3), snapshot_seconds=60)
     for name in ("a", "b", "c"):
         world.cloud.add_instance(name, [image, image])
     most = [0]
@@ -209,7 +207,7 @@ def test_our_own_cap_on_snapshots_makes_scans_take_turns(
 def test_a_volume_that_two_instances_share_is_snapshotted_for_each_within_its_limit(
     make_outcome: Callable[..., Outcome], image: Path
 ) -> None:
-    world = make_outcome(Settings(snapshots_per_volume=1), snapshot_seconds=60)
+    world = make_outcome(Settings.of(snapshots_per_volume=1), snapshot_seconds=60)
     one = world.cloud.add_instance("one", {"/dev/sda1": image, "/dev/sdf": image})
     two = world.cloud.add_instance("two", {"/dev/sda1": image})
     world.cloud.share_volume(world.cloud.volumes(one)["/dev/sdf"], two, "/dev/sdf")
@@ -497,7 +495,7 @@ def test_a_reader_that_dies_is_followed_by_one_that_pays_for_the_rest_alone(
 ) -> None:
     """With kept blocks; and when the scan has ended, nothing is kept."""
     # Kind: blocks are counted, and the plan's faults are to be the only ones.
-    settings = Settings(block_cache=str(tmp_path / "kept"), in_flight=1)
+    settings = Settings.of(block_cache=str(tmp_path / "kept"), in_flight=1)
     world = make_outcome(settings, conditions=KIND)
     web = world.cloud.add_instance("web", [image])
     world.scan()

@@ -281,7 +281,7 @@ class World:
         self.queue: deque[tuple[datetime, State, str]] = deque()
         self.context = Context(
             store=self.store,
-            settings=replace(Settings(), **settings),
+            settings=Settings.of(**settings),
             deployment="here",
             ec2=lambda _account, _region: self.ec2,
             open_snapshot=self._open,

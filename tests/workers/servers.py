@@ -76,7 +76,7 @@ class Watched:
         """A broker's that lie behind Sentinel."""
         if self.secret:
             more |= {"sentinel_username": "watcher", "sentinel_password": "eyes"}
-        return Settings(broker_url=self.url, sentinel_master="ours", **more)
+        return Settings.of(broker_url=self.url, sentinel_master="ours", **more)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,7 +42,7 @@ def found(advisories: AdvisoryFile) -> list[str]:
 
 def test_a_new_database_is_picked_up_and_a_failed_build_changes_nothing(tmp_path: Path) -> None:
     path = built(tmp_path / "db", 1)
-    advisories = AdvisoryFile(replace(Settings(), advisories=str(path)))
+    advisories = AdvisoryFile(Settings.of(advisories=str(path)))
     assert found(advisories) == ["1"]
     built(path, 1, 2)
     assert found(advisories) == ["1", "2"]
@@ -55,7 +54,7 @@ def test_a_new_database_is_picked_up_and_a_failed_build_changes_nothing(tmp_path
 
 def test_threads_that_match_while_it_is_replaced_each_see_one_database(tmp_path: Path) -> None:
     path = built(tmp_path / "db", 1)
-    advisories = AdvisoryFile(replace(Settings(), advisories=str(path)))
+    advisories = AdvisoryFile(Settings.of(advisories=str(path)))
     seen: list[list[str]] = []
     stop = threading.Event()
 
@@ -79,7 +78,7 @@ def test_threads_that_match_while_it_is_replaced_each_see_one_database(tmp_path:
 def test_no_database_and_a_damaged_one_are_told_when_they_are_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         found(AdvisoryFile(Settings()))
-    advisories = AdvisoryFile(replace(Settings(), advisories=str(tmp_path / "db")))
+    advisories = AdvisoryFile(Settings.of(advisories=str(tmp_path / "db")))
     with pytest.raises(DatabaseError):
         found(advisories)
     built(tmp_path / "db", 3)

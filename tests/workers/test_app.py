@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings
-from sidelight.fleet.settings_validation import LONGEST_COUNTDOWN
+from sidelight.fleet.settings.validation import LONGEST_COUNTDOWN
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import LIVE, STAGE_OF, STAGES, State
 from workers import tasks
@@ -31,9 +30,9 @@ def test_a_lost_worker_loses_no_message_and_no_result_is_kept() -> None:
 def test_the_visibility_timeout_is_above_every_countdown_and_wait() -> None:
     settings = Settings()
     options = make_app(settings).conf.broker_transport_options
-    assert options["visibility_timeout"] == settings.visibility_seconds
-    assert settings.visibility_seconds > 10 * LONGEST_COUNTDOWN
-    assert settings.visibility_seconds > settings.snapshot_seconds
+    assert options["visibility_timeout"] == settings.broker.visibility_seconds
+    assert settings.broker.visibility_seconds > 10 * LONGEST_COUNTDOWN
+    assert settings.broker.visibility_seconds > settings.snapshots.pending_seconds
 
 
 def test_every_live_state_has_a_stage_and_every_stage_a_pool() -> None:
@@ -48,11 +47,11 @@ def test_tasks_are_registered_by_the_names_that_are_sent() -> None:
 
 def test_queues_are_by_region_where_asked() -> None:
     assert queue("inspect", "eu-west-1", Settings()) == "inspect"
-    assert queue("inspect", "eu-west-1", Settings(regional_queues=True)) == "inspect.eu-west-1"
+    assert queue("inspect", "eu-west-1", Settings.of(regional_queues=True)) == "inspect.eu-west-1"
 
 
 def test_sqs_has_queues_for_what_is_on_demand_and_no_dots() -> None:
-    settings = Settings(
+    settings = Settings.of(
         broker_url="sqs://",
         budgets_url="process",
         regional_queues=True,
@@ -87,11 +86,11 @@ def test_settings_that_contradict_each_other_are_refused_at_start(
     changes: dict[str, Any], variable: str
 ) -> None:
     with pytest.raises(UsageError, match=f"SIDELIGHT_.*{variable}"):
-        make_app(replace(Settings(), **changes))
+        make_app(Settings.of(**changes))
 
 
 def test_a_worker_takes_the_queues_of_its_kind_and_regions() -> None:
-    settings = Settings(regional_queues=True)
+    settings = Settings.of(regional_queues=True)
     command = worker_command("computing", settings, regions=["a", "b"], size=3)
     queues = command[command.index("--queues") + 1]
     assert queues == "evaluate.a,evaluate.b,inspect.a,inspect.b"

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from sidelight.fleet.rate_limit.limiter import (
 )
 from sidelight.fleet.rate_limit.slots import LocalRate, Slot
 from sidelight.fleet.settings import Settings
-from sidelight.fleet.settings_validation import refuse
+from sidelight.fleet.settings.validation import validate
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.rates import RATES
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 def still(**rates: float) -> tuple[RateLimits, list[float]]:
     """A budget whose clock stands, and how long its callers slept."""
     slept: list[float] = []
-    return RateLimits(Settings(**rates), LocalRate(lambda: 9.0), slept.append), slept  # type: ignore[arg-type] # rates only
+    return RateLimits(Settings.of(**rates), LocalRate(lambda: 9.0), slept.append), slept
 
 
 def test_one_account_does_not_slow_another() -> None:
@@ -87,7 +86,7 @@ def test_a_call_that_wakes_late_does_not_come_beside_the_next() -> None:
         now[0] += seconds + next(lateness)
 
     rate = LocalRate(lambda: now[0])
-    settings = Settings(create_per_second=4.0)
+    settings = Settings.of(create_per_second=4.0)
     pace = RateLimits(settings, rate, sleep, lambda: now[0]).pace("1", "r")
     for _ in range(3):
         pace.before("create")
@@ -111,7 +110,7 @@ def calls_with(delays: list[float]) -> list[float]:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    settings = Settings(create_per_second=4.0)
+    settings = Settings.of(create_per_second=4.0)
     pace = RateLimits(settings, Slow(lambda: now[0]), sleep, lambda: now[0]).pace("1", "r")
     calls = []
     while left:
@@ -168,7 +167,7 @@ def redis_url() -> Iterator[str]:
 
 def book_many(url: str, key: str, many: int) -> list[float]:
     """Slots of one process: when each call is to start, by the machine's clock."""
-    rate = rate_for(Settings(broker_url=url))
+    rate = rate_for(Settings.of(broker_url=url))
     return [time.time() + rate.book(key, 200.0, "", None).wait for _ in range(many)]
 
 
@@ -197,8 +196,8 @@ def call_many(url: str, endpoint: str, snapshot: str, many: int) -> int:
         def __init__(self) -> None:
             self.endpoint = endpoint
 
-    settings = Settings(get_per_second=40.0)
-    pace = RateLimits(settings, rate_for(Settings(broker_url=url))).pace(
+    settings = Settings.of(get_per_second=40.0)
+    pace = RateLimits(settings, rate_for(Settings.of(broker_url=url))).pace(
         "1", "r", f"scan {os.getpid()}"
     )
     blocks = SnapshotBlocks(snapshot, client(There(), "ebs"), EbsOptions(pace=pace))  # type: ignore[arg-type] # its endpoint is all that is used
@@ -241,7 +240,10 @@ def test_a_storm_that_one_worker_meets_slows_the_others(redis_url: str, tmp_path
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * 4096)
     key = KEY.format(account="7", region="r", kind="get")
-    one, other = rate_for(Settings(broker_url=redis_url)), rate_for(Settings(broker_url=redis_url))
+    one, other = (
+        rate_for(Settings.of(broker_url=redis_url)),
+        rate_for(Settings.of(broker_url=redis_url)),
+    )
     # Kind: the calls and throttles that are counted are to be our own and the plan's alone.
     with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         instance = cloud.add_instance("web", [image])
@@ -301,7 +303,7 @@ def test_behind_sentinel_the_budget_outlives_its_master(
         assert ours.replica.info("replication")["role"] == "master"
         caplog.clear()
         if secret:
-            stranger = rate_for(replace(ours.settings(), sentinel_username=""))
+            stranger = rate_for(ours.settings().replaced(sentinel_username=""))
             stranger.throttled("k", 900.0)
             assert "does not answer" in caplog.text
 
@@ -318,25 +320,25 @@ def test_with_tls_the_budget_is_shared_by_the_brokers_own_url(
     probe = client(port, ssl=True, ssl_ca_certs=str(cert))
     url = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs={required}&ssl_ca_certs="
     with server(tmp_path / "redis", lines, probe=probe):
-        rate_for(Settings(broker_url=f"{url}{cert}")).throttled("k", 900.0)
+        rate_for(Settings.of(broker_url=f"{url}{cert}")).throttled("k", 900.0)
         assert probe.exists("k")
         assert not caplog.text
         system = "/etc/ssl/certs/ca-certificates.crt"
-        rate_for(Settings(broker_url=f"{url}{system}")).throttled("k", 900.0)
+        rate_for(Settings.of(broker_url=f"{url}{system}")).throttled("k", 900.0)
         assert "CERTIFICATE_VERIFY_FAILED" in caplog.text, "it is looked at"
 
 
 def test_another_broker_has_a_redis_for_its_budgets_or_each_process_its_own() -> None:
-    alone = Settings(broker_url="sqs://", budgets_url="process")
-    refuse(alone)
+    alone = Settings.of(broker_url="sqs://", budgets_url="process")
+    validate(alone)
     assert isinstance(rate_for(alone), LocalRate)
     with pytest.raises(UsageError, match="exceed") as caught:
-        refuse(replace(alone, budgets_url=""))
+        validate(alone.replaced(budgets_url=""))
     assert caught.value.where == "SIDELIGHT_BUDGETS_URL"
     with pytest.raises(UsageError, match="Redis"):
-        refuse(replace(alone, budgets_url="postgresql://here"))
+        validate(alone.replaced(budgets_url="postgresql://here"))
     with pytest.raises(UsageError, match="master's name"):
-        refuse(replace(alone, budgets_url="sentinel://here"))
+        validate(alone.replaced(budgets_url="sentinel://here"))
 
 
 def test_a_stage_is_told_what_it_has_waited_for() -> None:
@@ -369,30 +371,30 @@ def test_a_raised_quota_raises_the_default_rates_and_no_other() -> None:
     budget = made(Settings())
     assert budget.ceiling("1", "r", "get") == 4500
     assert budget.ceiling("1", "r", "list") == 80
-    assert budget.ceiling("1", "r", "create") == Settings().create_per_second
+    assert budget.ceiling("1", "r", "create") == Settings().rates.create_per_second
     assert asked == [("1", "r")], "remembered for a while"
     now[0] += 3600
     budget.ceiling("1", "r", "get")
     assert len(asked) == 2
-    assert made(Settings(get_per_second=100.0)).ceiling("1", "r", "get") == 100
-    same = Settings(get_per_second=float(Settings().get_per_second))
+    assert made(Settings.of(get_per_second=100.0)).ceiling("1", "r", "get") == 100
+    same = Settings.of(get_per_second=float(Settings().rates.get_per_second))
     assert made(same).ceiling("1", "r", "get") == 900, "chosen, though it is the default's number"
     chosen = Settings.from_environment({"SIDELIGHT_GET_PER_SECOND": "900"})
     assert made(chosen).ceiling("1", "r", "get") == 900
-    workers = Settings.from_environment(Settings(attempts=7).as_environment())
+    workers = Settings.from_environment(Settings.of(attempts=7).as_environment())
     assert made(workers).ceiling("1", "r", "get") == 4500, "of a process that a command started"
     workers = Settings.from_environment(chosen.as_environment())
     assert made(workers).ceiling("1", "r", "get") == 900
-    assert made(Settings(get_per_second=0.0)).ceiling("1", "r", "get") == 0
+    assert made(Settings.of(get_per_second=0.0)).ceiling("1", "r", "get") == 0
 
 
 def test_rates_of_shared_buckets_are_at_most_half_of_what_aws_refills() -> None:
     """So that the customer's own tools always have as much as we."""
     refill = {rate.name: rate.refill for rate in RATES}
     given = Settings()
-    assert given.create_per_second <= refill["CreateSnapshots"] / 2
-    assert given.delete_per_second <= refill["changes"] / 2
-    assert given.describe_per_second <= refill["describes"] / 2
+    assert given.rates.create_per_second <= refill["CreateSnapshots"] / 2
+    assert given.rates.delete_per_second <= refill["changes"] / 2
+    assert given.rates.describe_per_second <= refill["describes"] / 2
 
 
 def test_a_store_that_does_not_answer_leaves_the_rates_of_the_settings() -> None:
@@ -400,4 +402,4 @@ def test_a_store_that_does_not_answer_leaves_the_rates_of_the_settings() -> None
         raise StoreError("is locked")
 
     budget = RateLimits(Settings(), LocalRate(lambda: 9.0), quotas=quotas)
-    assert budget.ceiling("1", "r", "get") == Settings().get_per_second
+    assert budget.ceiling("1", "r", "get") == Settings().rates.get_per_second

@@ -123,7 +123,7 @@ def test_a_404_of_what_ec2_calls_completed_is_never_final_at_once(make_world: An
     world.start()
     world.run()
     assert only(world).state is State.FAILED
-    assert sum(at >= 60 for at in tries) == world.context.settings.attempts
+    assert sum(at >= 60 for at in tries) == world.context.settings.retries.attempts
 
 
 def test_a_key_that_is_disabled_is_final_at_once(world: World) -> None:

@@ -36,7 +36,7 @@ __all__ = ["cloud"]
 
 def real(delay: float = 0.0, scan: str = "scan-1") -> dict[str, Any]:
     """A message as `publish` sends it."""
-    settings = Settings(broker_url="memory://")
+    settings = Settings.of(broker_url="memory://")
     application = make_app(settings)
     publish(application, settings, scan, Next(State.READING, "eu-west-1", 6, delay))
     with application.connection() as connection:
@@ -47,7 +47,7 @@ def real(delay: float = 0.0, scan: str = "scan-1") -> dict[str, Any]:
 
 def handed_on(scan: str = "scan-1") -> dict[str, Any]:
     """A message as a task sends it: with that task as its parent."""
-    settings = Settings(broker_url="memory://")
+    settings = Settings.of(broker_url="memory://")
     application = make_app(settings)
     application.finalize()  # as in a worker: the stages' tasks are registered
 
@@ -203,7 +203,7 @@ def test_any_change_is_good_or_bad_and_nothing_else(path: tuple[str, ...], value
 
 
 def test_the_tasks_that_are_let_through_are_those_that_exist() -> None:
-    application = make_app(Settings(broker_url="memory://"))
+    application = make_app(Settings.of(broker_url="memory://"))
     application.loader.import_default_modules()
     registered = {name for name in application.tasks if name.startswith("sidelight.")}
     assert registered == message_check.TASKS
@@ -223,7 +223,7 @@ def test_what_the_log_says_of_a_bad_message_is_bounded(caplog: pytest.LogCapture
 
 
 def test_the_memory_transport_drops_them_too(caplog: pytest.LogCaptureFixture) -> None:
-    application = make_app(Settings(broker_url="memory://"))
+    application = make_app(Settings.of(broker_url="memory://"))
     came: list[object] = []
     with application.connection() as connection, caplog.at_level(logging.ERROR):
         channel = connection.default_channel
@@ -250,7 +250,7 @@ RAW = [
 @pytest.mark.enable_socket
 def test_a_worker_on_redis_outlives_every_bad_message(tmp_path: Path, cloud: LocalCloud) -> None:
     order, port = tmp_path / "order", free_port()
-    settings = Settings(
+    settings = Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db", broker_url=f"redis://127.0.0.1:{port}/0"
     )
     with server(tmp_path / "redis", [f"port {port}"], probe=client(port)):

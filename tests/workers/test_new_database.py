@@ -76,7 +76,7 @@ def test_it_opens_and_closes_each_finding_once_though_a_worker_is_killed(
         fill(store, present)
         before = store.outbox.last()
         assert before == len(MACHINES)
-        settings = Settings(store_url=url, advisories=str(present))
+        settings = Settings.of(store_url=url, advisories=str(present))
         with Embedded(
             settings, directory=tmp_path / "logs", environment=environment, concurrency=1,
             application="tests.workers.dying_reevaluation",

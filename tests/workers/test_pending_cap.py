@@ -153,13 +153,13 @@ def test_an_adjusted_quota_is_used(make_world: Any) -> None:
 
 
 def test_a_number_of_the_operators_is_kept_to(make_world: Any) -> None:
-    world = make_world(snapshots_pending="7")
+    world = make_world(snapshots_pending=7)
     (scan,) = world.start()
     world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(99)]
     world.store.account_limits.claim_quotas(*HERE, 86400)
     world.store.account_limits.note_quotas(*HERE, pending=500, get=None, listing=None)
     assert pending_cap(world.context, scan) == 7
-    unlimited = replace(world.context, settings=Settings(snapshots_pending="0"))
+    unlimited = replace(world.context, settings=Settings.of(snapshots_pending=0))
     assert pending_cap(unlimited, scan) is None
 
 
@@ -180,7 +180,7 @@ def test_what_is_pending_is_counted_rarely_and_stops_no_scan(make_world: Any) ->
 
 
 def test_completed_snapshots_take_no_room_though_they_exist(make_world: Any) -> None:
-    world = make_world(machines=2, snapshots_pending="2")
+    world = make_world(machines=2, snapshots_pending=2)
     first, second = world.start()
     take_snapshots.take_snapshots(world.context, first.id)
     take_snapshots.take_snapshots(world.context, second.id)
@@ -194,7 +194,7 @@ def test_completed_snapshots_take_no_room_though_they_exist(make_world: Any) -> 
 
 def test_a_deleted_snapshot_that_was_pending_takes_room_until_its_end(make_world: Any) -> None:
     """EC2 deletes it when it is completed."""
-    world = make_world(machines=2, snapshots_pending="2", snapshot_seconds=30.0)
+    world = make_world(machines=2, snapshots_pending=2, snapshot_seconds=30.0)
     world.ec2.pending_seconds = 1e6
     first, second = world.start()
     take_snapshots.take_snapshots(world.context, first.id)
@@ -207,7 +207,7 @@ def test_a_deleted_snapshot_that_was_pending_takes_room_until_its_end(make_world
 
 def refused_world(make_world: Any, machines: int = 20) -> World:
     """Others have all of AWS's limit, and the operator's own number does not look at them."""
-    world: World = make_world(machines=machines, disks=1, snapshots_pending="50")
+    world: World = make_world(machines=machines, disks=1, snapshots_pending=50)
     world.ec2.pending_limit = 100
     world.ec2.others = [SnapshotInfo(f"snap-{n}", "vol-b", "pending") for n in range(100)]
     return world

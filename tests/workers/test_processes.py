@@ -77,7 +77,7 @@ def finish(control: FleetService, scans: list[Scan]) -> None:
 
 def handing_back(tmp_path: Path, advisories: Path) -> Settings:
     """No lease ends within a test, and no tick comes: only what a worker gives back goes on."""
-    return Settings(
+    return Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         soft_shutdown_seconds=0.5,
@@ -91,7 +91,7 @@ def test_what_is_on_demand_comes_before_a_scheduled_backlog(
 ) -> None:
     order = tmp_path / "order"
     port = free_port()
-    settings = Settings(
+    settings = Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db", broker_url=f"redis://127.0.0.1:{port}/0"
     )
     environment = {"SIDELIGHT_TEST_ORDER": str(order)}
@@ -121,7 +121,7 @@ def test_every_tasks_events_are_sent_though_they_are_gathered(
     """Those of the last task as well, for a worker that ends sends what it has gathered."""
     order = tmp_path / "order"
     port = free_port()
-    settings = Settings(
+    settings = Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db", broker_url=f"redis://127.0.0.1:{port}/0"
     )
     with server(tmp_path / "redis", [f"port {port}"], probe=client(port)), ExitStack() as stack:
@@ -180,7 +180,7 @@ def test_redis_with_tls_and_least_rights_and_a_restart_on_the_way(
              "appendonly yes", "appendfsync always", "maxmemory-policy noeviction"]  # fmt: skip
     login: dict[str, Any] = {"username": "sidelight", "password": "secret"}
     tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(cert)}
-    settings = Settings(
+    settings = Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         broker_url=f"rediss://sidelight:secret@127.0.0.1:{port}/0"

@@ -44,7 +44,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 @pytest.fixture
 def worker(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Database], list[str]]:
     """Run the task in a worker that has this database; the regions it asks to go on for."""
-    real = bootstrap.make_context(Settings(store_url="sqlite://"), store=store)
+    real = bootstrap.make_context(Settings.of(store_url="sqlite://"), store=store)
     sent: list[str] = []
     monkeypatch.setattr(tasks, "publish_reevaluation", lambda _a, _s, region: sent.append(region))
 
@@ -107,7 +107,7 @@ def test_the_dispatcher_asks_now_and_then_while_something_is_left(
 ) -> None:
     queue = LocalQueue()
     asked = queue.reevaluations
-    control = in_process(Settings(store_url="sqlite://"), store=store, queue=queue)
+    control = in_process(Settings.of(store_url="sqlite://"), store=store, queue=queue)
     schedule = DispatcherLoop(control, ScanScope(), Configuration())
     schedule._reevaluate()
     assert asked == [], "nothing is left"
@@ -128,7 +128,7 @@ def test_the_dispatcher_asks_now_and_then_while_something_is_left(
 
 def test_a_round_asks_everywhere_whether_there_is_a_new_database(store: Store) -> None:
     queue = LocalQueue()
-    control = in_process(Settings(store_url="sqlite://"), store=store, queue=queue)
+    control = in_process(Settings.of(store_url="sqlite://"), store=store, queue=queue)
     control.reevaluator.ask(everywhere=True)
     assert queue.reevaluations == [REGION]
 
@@ -140,14 +140,14 @@ def test_a_broker_that_does_not_answer_is_asked_another_time(
         raise OperationalError("no broker")
 
     monkeypatch.setattr(message_queue, "publish_reevaluation", refused)
-    queue = message_queue.CeleryQueue(Settings(broker_url="memory://"))
+    queue = message_queue.CeleryQueue(Settings.of(broker_url="memory://"))
     with pytest.raises(BrokerError, match="no broker"):
         queue.publish_reevaluation(REGION)
     Reevaluator(store, Settings(), queue.publish_reevaluation).ask(everywhere=True)
 
 
 def test_the_message_waits_with_the_evaluations_of_its_region() -> None:
-    settings = Settings(regional_queues=True)
+    settings = Settings.of(regional_queues=True)
     sent: dict[str, object] = {}
 
     class Application:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from dispatcher.cli.fleet.options import settings_of
 from sidelight.errors import UsageError
-from sidelight.fleet.settings import Settings, variables
-from sidelight.fleet.settings_validation import refuse
+from sidelight.fleet.settings import Settings, reference
+from sidelight.fleet.settings.definition import Definition, Kind
+from sidelight.fleet.settings.settings import DEFINITIONS
+from sidelight.fleet.settings.validation import validate
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -18,7 +19,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 
 def test_what_is_given_to_a_worker_is_what_it_reads() -> None:
-    settings = Settings(
+    settings = Settings.of(
         broker_url="rediss://me@h:1/0", attempts=7, lease_seconds=1.5, regional_queues=True
     )
     assert Settings.from_environment(settings.as_environment()) == settings
@@ -26,7 +27,7 @@ def test_what_is_given_to_a_worker_is_what_it_reads() -> None:
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "on"])
 def test_a_switch_is_a_word(word: str) -> None:
-    assert Settings.from_environment({"SIDELIGHT_REMOTE_CONTROL": word}).remote_control
+    assert Settings.from_environment({"SIDELIGHT_REMOTE_CONTROL": word}).broker.remote_control
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,11 @@ def test_what_kubernetes_says_of_services_is_no_setting() -> None:
 def test_options_win_over_the_environment_and_that_over_defaults() -> None:
     environment = {"SIDELIGHT_CACHE_MIB": "512", "SIDELIGHT_IN_FLIGHT": "8"}
     settings = Settings.from_environment(environment, cache_mib=999, in_flight=None)
-    assert (settings.cache_mib, settings.in_flight) == (999, 8)
-    assert Settings.from_environment({}, in_flight=None).in_flight == Settings().in_flight
+    assert (settings.reading.cache_mib, settings.reading.in_flight) == (999, 8)
+    assert (
+        Settings.from_environment({}, in_flight=None).reading.in_flight
+        == Settings().reading.in_flight
+    )
 
 
 def test_the_options_of_every_command_are_merged_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,13 +96,17 @@ def test_the_options_of_every_command_are_merged_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SIDELIGHT_CONTAINERS", "yes")
     given = {"cache": 999, "in_flight": None, "containers": False, "fail_on": "high"}
     settings = settings_of(given)
-    assert (settings.cache_mib, settings.in_flight, settings.containers) == (999, 8, True)
+    assert (
+        settings.reading.cache_mib,
+        settings.reading.in_flight,
+        settings.reading.containers,
+    ) == (999, 8, True)
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", "0", "0.0"])
 def test_the_cap_is_on_unless_it_is_turned_off(word: str) -> None:
-    assert Settings().usd_per_day > 0
-    assert Settings.from_environment({"SIDELIGHT_USD_PER_DAY": word}).usd_per_day == 0
+    assert Settings().budget.usd_per_day > 0
+    assert Settings.from_environment({"SIDELIGHT_USD_PER_DAY": word}).budget.usd_per_day == 0
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_the_cap_is_on_unless_it_is_turned_off(word: str) -> None:
 )  # fmt: skip
 def test_a_url_that_cannot_be_a_brokers_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match=r"SIDELIGHT_BROKER_URL: .*is not a broker's URL"):
-        refuse(Settings(broker_url=url))
+        validate(Settings.of(broker_url=url))
 
 
 @pytest.mark.parametrize(
@@ -117,34 +125,31 @@ def test_a_url_that_cannot_be_a_brokers_is_refused(url: str) -> None:
      "sentinel://:p@a:26379/0;sentinel://b:26379", "memory://", "redis://[::1]:6379/1"],
 )  # fmt: skip
 def test_the_urls_of_brokers_are_taken(url: str) -> None:
-    refuse(Settings(broker_url=url, sentinel_master="m"))
+    validate(Settings.of(broker_url=url, sentinel_master="m"))
 
 
 def test_a_refused_url_does_not_show_its_password() -> None:
     with pytest.raises(UsageError) as refused:
-        refuse(Settings(broker_url="redis://me:secret@h:port/0"))
+        validate(Settings.of(broker_url="redis://me:secret@h:port/0"))
     assert "secret" not in str(refused.value)
 
 
-def test_the_page_of_settings_lists_each_with_its_default() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text()
-    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines()
-            if line.startswith("| `SIDELIGHT_")]  # fmt: skip
-    listed = {row[0]: row[1] for row in rows}
-    assert set(variables()) == set(listed) - {"SIDELIGHT_TEST_…"}
-    for row in rows:
-        assert row[-1], f"{row[0]} has no meaning"
-    for field in fields(Settings):
-        shown = listed["SIDELIGHT_" + field.name.upper()]
-        default = field.default
-        expected = (
-            {True: "yes", False: "no"}[default]
-            if isinstance(default, bool)
-            else (f"{default:g}" if isinstance(default, float) else str(default))
-        )
-        assert shown == expected, field.name
+def test_the_page_of_settings_is_what_the_code_makes() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+    assert page.read_bytes() == reference.page().encode(), "run `make docs`"
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_a_setting_has_a_meaning_a_reader_and_a_default_that_can_be_written(
+    definition: Definition,
+) -> None:
+    assert definition.variable in reference.page()
+    assert definition.meaning
+    assert definition.readers
+    assert definition.kind is Kind.SWITCH or definition.unit
+    assert definition.parse(definition.format(definition.default)) == definition.default
 
 
 def test_advisories_have_to_be_named() -> None:
     with pytest.raises(UsageError, match="SIDELIGHT_ADVISORIES"):
-        _ = Settings().advisories_path
+        _ = Settings().findings.advisories_path

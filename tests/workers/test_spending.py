@@ -53,7 +53,7 @@ def paid(bill: Bill, calls: int) -> int:
 
 def test_a_read_stops_at_the_cap_and_everything_it_paid_is_booked(store: Store) -> None:
     (scan,) = scans_of(store, 1)
-    bill = Bill(Spending(store, Settings(usd_per_day=dollars(100.5))), scan, store.costs.add)
+    bill = Bill(Spending(store, Settings.of(usd_per_day=dollars(100.5))), scan, store.costs.add)
     allowed = paid(bill, 1000)
     assert allowed == pytest.approx(100, abs=1)
     assert store.costs.of([scan.id])[scan.id].get_calls == allowed
@@ -64,7 +64,7 @@ def test_a_read_stops_at_the_cap_and_everything_it_paid_is_booked(store: Store) 
 
 
 def test_scans_that_read_at_once_share_the_cap(store: Store) -> None:
-    settings = Settings(usd_per_day=dollars(8000))
+    settings = Settings.of(usd_per_day=dollars(8000))
     bills = [
         Bill(Spending(store, settings), scan, store.costs.add) for scan in scans_of(store, 4)
     ]  # each in a process of its own
@@ -77,14 +77,14 @@ def test_scans_that_read_at_once_share_the_cap(store: Store) -> None:
 
 def test_without_a_cap_nothing_is_refused(store: Store) -> None:
     (scan,) = scans_of(store, 1)
-    bill = Bill(Spending(store, Settings(usd_per_day=0.0)), scan, store.costs.add)
+    bill = Bill(Spending(store, Settings.of(usd_per_day=0.0)), scan, store.costs.add)
     assert paid(bill, 5000) == 5000
     assert not bill.exceeds_cap()
 
 
 def test_a_scan_that_needs_more_than_a_days_dollars_is_recognised(store: Store) -> None:
     (scan,) = scans_of(store, 1)
-    bill = Bill(Spending(store, Settings(usd_per_day=dollars(10))), scan, store.costs.add)
+    bill = Bill(Spending(store, Settings.of(usd_per_day=dollars(10))), scan, store.costs.add)
     paid(bill, 1000)
     assert bill.exceeds_cap()
 
@@ -101,7 +101,7 @@ def test_with_much_left_the_sum_is_asked_for_seldom(
 
     monkeypatch.setattr(store.costs, "spent", counted)
     now = [0.0]
-    known = Spending(store, Settings(usd_per_day=25.0), lambda: now[0])
+    known = Spending(store, Settings.of(usd_per_day=25.0), lambda: now[0])
     for _ in range(1000):
         known.check(ACCOUNT)
         now[0] += 0.01

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import boto3
@@ -37,7 +36,7 @@ def test_a_fleet_over_sqs(
     sqs = boto3.client("sqs")
     prefix = ""
     port = free_port()
-    settings = Settings(
+    settings = Settings.of(
         store_url=f"sqlite:///{tmp_path}/store.db",
         advisories=str(advisories),
         broker_url="sqs://",
@@ -54,7 +53,7 @@ def test_a_fleet_over_sqs(
             # None of these ends a worker, and none is left at the end.
             for bad in ("not json", "bm90IGpzb24=", "7", "{}", '{"properties": []}', "[" * 9000):
                 sqs.send_message(QueueUrl=url, MessageBody=bad)
-        settings = replace(settings, sqs_prefix=prefix)
+        settings = settings.replaced(sqs_prefix=prefix)
     # kombu alone ends a worker at the first of these.
     cloud.plan = FaultPlan([Rule(FaultKind.UNAVAILABLE, "sqs:ReceiveMessage", nth=(3, 4, 9, 10))])
     with ExitStack() as stack:

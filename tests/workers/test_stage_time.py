@@ -196,8 +196,8 @@ def test_celery_ends_a_process_after_the_stage_has_had_its_chance() -> None:
     settings = Settings()
     conf = make_app(settings).conf
     assert conf.task_soft_time_limit is None
-    assert conf.task_time_limit > settings.stage_seconds
-    assert settings.stage_seconds <= 3600, "a machine holds a process for less than an hour"
+    assert conf.task_time_limit > settings.workers.stage_seconds
+    assert settings.workers.stage_seconds <= 3600, "a machine holds a process for less than an hour"
 
 
 def test_a_timer_that_ran_before_goes_on_after_the_stage() -> None:

@@ -245,7 +245,7 @@ def test_what_a_reader_paid_for_that_came_too_late_is_told_as_well(world: World)
 
     def slow(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
         # A frozen machine: no heartbeat, and the lease ends.
-        world.clock.advance(world.context.settings.lease_seconds + 1)
+        world.clock.advance(world.context.settings.workers.lease_seconds + 1)
         assert take_snapshots.inspect(replace(world.context, inspect=inspect), scan.id) is not None
         return inspect(sources, attachments)
 
@@ -269,7 +269,7 @@ def test_what_kills_its_workers_ends_also_where_budgets_hand_it_back_in_between(
     world.start()
     world.run()
     assert only(world).state is State.FAILED
-    assert next(turns) == 2 * world.context.settings.attempts - 1
+    assert next(turns) == 2 * world.context.settings.retries.attempts - 1
     assert not world.ec2.snapshots
 
 

@@ -171,7 +171,7 @@ def _print_outcome(outcome: FetchOutcome) -> None:
 
 def info(database: Path | None, form: str) -> None:
     """`sidelight advisories info`: its options are in dispatcher.cli.advisories.commands."""
-    path = database or Settings.from_environment().advisories_path
+    path = database or Settings.from_environment().findings.advisories_path
     with AdvisoryDatabase.open(path) as opened:
         details = opened.info()
     if form == "json":

@@ -148,7 +148,7 @@ def reevaluate(
     form: str, store_url: str | None, advisories: Path | None, *, allow_older: bool
 ) -> None:
     """`sidelight fleet reevaluate`: its options are in dispatcher.cli.fleet.finding_commands."""
-    path = settings_of({"advisories": advisories}).advisories_path
+    path = settings_of({"advisories": advisories}).findings.advisories_path
     with AdvisoryDatabase.open(path) as database, opened_store(store_url) as store:
         begun = time.monotonic()
         with live("matching stored inventories with the database"):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidelight.fleet.settings import Settings
+from sidelight.fleet.settings.definition import Kind
+from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.report.output import complain
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 STORE = (
     "The fleet's store: sqlite:///FILE or postgresql://USER@HOST/NAME."
-    f"  [SIDELIGHT_STORE_URL; default: {Settings().store_url}]"
+    f"  [SIDELIGHT_STORE_URL; default: {Settings().store.url}]"
 )
 EXCLUSION_TAG = "InspectorEc2Exclusion"  # as dispatcher.planning.eligibility
 # Options whose setting has another name.
@@ -32,12 +34,12 @@ def settings_of(given: dict[str, Any]) -> Settings:
 
     A switch that is not set is None or False, and does not override the environment.
     """
-    known = Settings.__dataclass_fields__
     options: dict[str, Any] = {}
     for option, value in given.items():
         name = _NAMES.get(option, option)
-        if name in known and value is not None and value is not False:
-            options[name] = str(value) if known[name].type == "str" else value
+        definition = DEFINITIONS.get(name)
+        if definition and value is not None and value is not False:
+            options[name] = str(value) if definition.kind is Kind.TEXT else value
     return Settings.from_environment(**options)
 
 
@@ -51,7 +53,7 @@ def broker_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--broker", "broker_url", metavar="URL",
         help="redis://HOST:6379/0, rediss://, sentinel:// or sqs:// (docs/brokers.md)."
-        f"  [SIDELIGHT_BROKER_URL; default: {Settings().broker_url}]",
+        f"  [SIDELIGHT_BROKER_URL; default: {Settings().broker.url}]",
     )(command)  # fmt: skip
 
 
@@ -134,7 +136,7 @@ def opened_store(
     """
     from sidelight.store import Store
 
-    with Store(settings_of({"store_url": url}).store_url) as store:
+    with Store(settings_of({"store_url": url}).store.url) as store:
         if not create:
             store.require(hint)
         store.migrate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.fleet.options import configuration_of, wanted_of
@@ -72,7 +72,7 @@ def show_plan(settings: Settings, given: dict[str, Any]) -> Started:
     with tempfile.TemporaryDirectory(prefix="sidelight-plan-") as directory:
         store = Store(f"sqlite:///{directory}/plan.db")
         store.migrate()
-        control = in_process(replace(settings, kms_grants=False), store=store)
+        control = in_process(settings.replaced(kms_grants=False), store=store)
         try:
             started = control.scans.start_everywhere(
                 control.look_up(wanted_of(given)),
@@ -118,16 +118,16 @@ def _history(
 
     The third item is the deployment's name; empty if no store has one yet.
     """
-    store = Store(settings.store_url)
+    store = Store(settings.store.url)
     try:
         if store.missing():
-            return {}, {}, settings.deployment
+            return {}, {}, settings.snapshots.deployment
         known = {(row.instance.account, row.instance.id): row for row in store.instances.known()}
         sums = store.costs.sums(["instance"])
         costs = {row.instance: row.usd / row.scans for row in sums if row.scans and row.usd}
         if costs:
             costs[""] = sum(costs.values()) / len(costs)
-        deployment = settings.deployment or store.deployment()
+        deployment = settings.snapshots.deployment or store.deployment()
     finally:
         store.close()
     return known, costs, deployment

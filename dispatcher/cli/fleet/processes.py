@@ -92,18 +92,18 @@ def worker(
     After SIGTERM, stages that run have SIDELIGHT_SOFT_SHUTDOWN_SECONDS to finish; then another
     worker continues them.
     """
-    from sidelight.fleet.settings_validation import refuse
+    from sidelight.fleet.settings.validation import validate
     from sidelight.store import Store
     from workers.broker import wait_for_broker
     from workers.worker_command import ENVIRONMENT, worker_command
 
     settings = settings_of({})
-    refuse(settings)
+    validate(settings)
     size = concurrency or (32 if kind == "waiting" else os.cpu_count() or 1)
     command = worker_command(kind, settings, regions=regions or ("",), stages=stages, size=size)
     if printed:
         say(" ".join(command))
         return
-    Store(settings.store_url).close()  # its address and its driver, before the first task
+    Store(settings.store.url).close()  # its address and its driver, before the first task
     wait_for_broker(settings)
     os.execvpe(command[0], command, os.environ | ENVIRONMENT)  # noqa: S606 - itself, as celery

@@ -221,7 +221,7 @@ def sweep_fleet(dry_run: bool, adopt: bool, **given: Any) -> None:
 def _check_database(settings: Settings) -> None:
     from sidelight.advisories import AdvisoryDatabase
 
-    AdvisoryDatabase.open(settings.advisories_path).close()
+    AdvisoryDatabase.open(settings.findings.advisories_path).close()
 
 
 def _names(store: Store) -> dict[str, str]:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -80,7 +80,7 @@ class Embedded:
         try:
             if self._broker:
                 self._server = Valkey(self._directory)
-                self.settings = replace(self._given, broker_url=f"{self._server.url}/0")
+                self.settings = self._given.replaced(broker_url=f"{self._server.url}/0")
             self._start_workers(self._directory)
         except BaseException:
             self.stop()

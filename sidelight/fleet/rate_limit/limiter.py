@@ -41,7 +41,7 @@ from sidelight.fleet.rate_limit.slots import (
     Slot,
 )
 from sidelight.fleet.settings import Settings, Unchosen
-from sidelight.fleet.settings_validation import SHARING, scheme
+from sidelight.fleet.settings.validation import SHARING, scheme
 from sidelight.store import current_turn
 
 if TYPE_CHECKING:
@@ -158,14 +158,14 @@ class RateLimits:
         self.rate = rate
         self.sleep = sleep
         self.monotonic = monotonic
-        self.patience = settings.patience_seconds
+        self.patience = settings.rates.patience_seconds
         self._quickest = float("inf")
         self.ceilings = {
-            "get": settings.get_per_second,
-            "list": settings.list_per_second,
-            "create": settings.create_per_second,
-            "describe": settings.describe_per_second,
-            "delete": settings.delete_per_second,
+            "get": settings.rates.get_per_second,
+            "list": settings.rates.list_per_second,
+            "create": settings.rates.create_per_second,
+            "describe": settings.rates.describe_per_second,
+            "delete": settings.rates.delete_per_second,
         }
         self._quotas = quotas
         self._of_places: dict[tuple[str, str], tuple[float, dict[str, float]]] = {}
@@ -280,7 +280,7 @@ class AccountLimiter:
 
 def rate_for(settings: Settings, level: int = logging.WARNING) -> SharedRate:
     """Return the rate in the Redis that the settings name, else in the broker if it is a Redis."""
-    url = settings.budgets_url or settings.broker_url
+    url = settings.rates.url or settings.broker.url
     kind = scheme(url)
     if kind == "sentinel":
         return FallingBack(_client_of_master(url, settings), level=level)
@@ -329,10 +329,10 @@ def _client_of_master(urls: str, settings: Settings) -> Any:
     watchers = [parse(url) for url in urls.split(";")]
     first = watchers[0]
     sentinel: Any = Sentinel  # redis-py has no types for it
-    login = CLIENT | settings.sentinel_login
+    login = CLIENT | settings.broker.sentinel_login
     addresses = [(watcher.host, watcher.port) for watcher in watchers]
     return sentinel(addresses, sentinel_kwargs=login).master_for(
-        settings.sentinel_master,
+        settings.broker.sentinel_master,
         **CLIENT,
         username=first.user,
         password=first.password,

@@ -70,7 +70,7 @@ def _why_not_yet(
     """
     age = (context.store.clock() - scan.entered_at).total_seconds()
     pending = bool(left) and all(info.state == PENDING for info in left)
-    if pending and age < context.settings.snapshot_seconds:
+    if pending and age < context.settings.snapshots.pending_seconds:
         return STILL_PENDING
     if not left and any(is_young(context, snapshot) for snapshot in unknown):
         return TOO_YOUNG

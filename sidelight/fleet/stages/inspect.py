@@ -73,7 +73,7 @@ def _check_paid(context: Context, scan: Scan, bill: Bill) -> None:
         return
     if bill.exceeds_cap():
         raise GiveUpError(
-            f"reading costs more than the {context.settings.usd_per_day:g} dollars of"
+            f"reading costs more than the {context.settings.budget.usd_per_day:g} dollars of"
             " SIDELIGHT_USD_PER_DAY",
             where=scan.instance,
         )
@@ -84,7 +84,7 @@ def _check_complete(
     context: Context, scan: Scan, recorders: Sequence[ErrorRecordingSource]
 ) -> None:
     """Raise where blocks are missing that a retry may get; the last attempt accepts the gaps."""
-    if scan.attempts >= context.settings.attempts:
+    if scan.attempts >= context.settings.retries.attempts:
         return
     for recorder in recorders:
         if recorder.error is not None:

@@ -56,8 +56,8 @@ def judge(context: Context, scan: Scan, error: Exception) -> Wait | Exception:
     except SidelightError as unknown:
         # EC2 cannot be asked now: nothing is known, so nothing is final yet.
         log.warning("scan %s: %s", scan.id, unknown)
-        if waited(context, scan) < context.settings.late_seconds:
-            return _wait(context, scan, error, context.settings.late_seconds)
+        if waited(context, scan) < context.settings.snapshots.late_seconds:
+            return _wait(context, scan, error, context.settings.snapshots.late_seconds)
     return error
 
 
@@ -97,7 +97,7 @@ def _instance(context: Context, scan: Scan, error: Exception) -> Wait | Exceptio
     # An instance that is being launched has no volumes yet.
     if status is not None and not status.volumes and status.state != "pending":
         return GiveUpError(f"has no EBS volume: {error}", code=NO_EBS_VOLUME)
-    limit = min(INSTANCE_SECONDS, context.settings.late_seconds)
+    limit = min(INSTANCE_SECONDS, context.settings.snapshots.late_seconds)
     if waited(context, scan) < limit:
         return _wait(context, scan, error, limit)
     if status is None:
@@ -118,9 +118,9 @@ def _snapshots(context: Context, scan: Scan, error: Exception) -> Wait | Excepti
             return _wait(context, scan, error, waited(context, scan) + YOUNG - age)
         named = ", ".join(snapshot.id for snapshot in missing)
         return GiveUpError(f"EC2 lists it no more: {error}", where=named)
-    limit = patience(error, context.settings.late_seconds)
+    limit = patience(error, context.settings.snapshots.late_seconds)
     if any(info.state == "pending" for info in infos):
-        limit = context.settings.snapshot_seconds
+        limit = context.settings.snapshots.pending_seconds
     return _wait(context, scan, error, limit) if waited(context, scan) < limit else error
 
 

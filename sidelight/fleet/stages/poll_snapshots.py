@@ -34,13 +34,13 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     Raises StoreError where the store cannot be reached. SystemExit is raised again after all
     claimed scans are given back.
     """
-    store, every = context.store, context.settings.poll_seconds
+    store, every = context.store, context.settings.snapshots.poll_seconds
     polled = store.scans.get(scan_id)
     if polled.state is State.SNAPSHOTS_PENDING and polled.attempts:
         following = await_snapshots(context, scan_id)
         return [] if following is None else [(scan_id, following)]
     messages: list[tuple[str, Next]] = []
-    lease = context.settings.lease_seconds
+    lease = context.settings.workers.lease_seconds
     waiting = store.snapshot_polls.claim_waiting(polled.account, polled.region, lease, AT_ONCE)
     if waiting:
         with turn(store.clock()):

@@ -68,7 +68,7 @@ def held(
     An error of the stage is recorded and not raised. Raises SystemExit, after the scan is given
     back, and StoreError where the store cannot be reached.
     """
-    lease = context.settings.lease_seconds
+    lease = context.settings.workers.lease_seconds
     scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
     if scan is None:
         return None
@@ -80,7 +80,7 @@ def held(
 def _run(context: Context, scan: Scan, stage: Stage) -> Transition | None:
     """Run the stage, and handle its errors; None where the lease was lost."""
     try:
-        with _heartbeat(context, scan), stage_time(context.settings.stage_seconds):
+        with _heartbeat(context, scan), stage_time(context.settings.workers.stage_seconds):
             _check_attempts(context, scan)
             return stage(context, scan)
     except LeaseLostError as error:
@@ -105,7 +105,8 @@ def _too_slow(context: Context, scan: Scan) -> SidelightError:
     """Return the error for a stage over its time limit; in READING, the scan is given up."""
     # The stage may have changed the row's state, under the same lease.
     state = context.store.scans.get(scan.id).state
-    what = f"{state} took more than {context.settings.stage_seconds:g} s (SIDELIGHT_STAGE_SECONDS)"
+    limit = context.settings.workers.stage_seconds
+    what = f"{state} took more than {limit:g} s (SIDELIGHT_STAGE_SECONDS)"
     if state is State.READING:
         return GiveUpError(what, where=scan.instance, code=TIME_LIMIT)
     return SidelightError(what, where=scan.instance)
@@ -127,7 +128,11 @@ def _check_attempts(context: Context, scan: Scan) -> None:
 
 def _most(context: Context, scan: Scan) -> int:
     settings = context.settings
-    return settings.delete_attempts if scan.state is State.DELETING else settings.attempts
+    return (
+        settings.retries.delete_attempts
+        if scan.state is State.DELETING
+        else settings.retries.attempts
+    )
 
 
 def failed_if_held(context: Context, scan: Scan, error: Exception) -> Transition | None:
@@ -156,7 +161,7 @@ def failed(context: Context, scan: Scan, error: Exception) -> Transition:
     settings, scans, reason = context.settings, context.store.scans, _reason(scan, judged)
     if scan.state is State.DELETING:
         return _failed_to_delete(context, scan, reason)
-    if _is_final(judged, scan.state) or scan.attempts >= settings.attempts:
+    if _is_final(judged, scan.state) or scan.attempts >= settings.retries.attempts:
         return scans.fail(scan, reason, code_of(judged))
     return scans.postpone(scan, backoff(context, scan.attempts), error=reason)
 
@@ -169,14 +174,14 @@ def _set_aside(context: Context, scan: Scan, error: Exception) -> Transition | N
     settings, scans = context.settings, context.store.scans
     if isinstance(error, RateLimitedError):
         # No call was made. The jitter spreads the retries of scans that were refused together.
-        delay = max(error.delay, settings.patience_seconds) * (1 + context.jitter())
+        delay = max(error.delay, settings.rates.patience_seconds) * (1 + context.jitter())
         return scans.postpone(scan, delay, paced=True)
     if isinstance(error, MoneySpentError):
         transition = scans.postpone(scan, error.delay, paced=True, why=error.what)
         context.store.instances.explain(scan.account, scan.instance, error.what)
         return transition
     age = (context.store.clock() - scan.entered_at).total_seconds()
-    if not _is_busy(error) or age >= settings.busy_seconds:
+    if not _is_busy(error) or age >= settings.snapshots.busy_seconds:
         return None
     # The status reports this worker's wrong clock; another worker's clock may be right.
     why = str(error) if isinstance(error, ClockSkewError) else ""
@@ -196,7 +201,7 @@ def _failed_to_delete(context: Context, scan: Scan, reason: str) -> Transition:
     # A local import: the stages import this module.
     from sidelight.fleet.stages.finish import end
 
-    if scan.attempts < context.settings.delete_attempts:
+    if scan.attempts < context.settings.retries.delete_attempts:
         return context.store.scans.postpone(scan, backoff(context, scan.attempts), error=reason)
     # The sweep continues: a snapshot of an ended scan is an orphan.
     return end(context, scan, State.FAILED, f"its snapshots are left to the sweep: {reason}")
@@ -206,9 +211,9 @@ def backoff(context: Context, attempt: int) -> float:
     """Return seconds to wait after the `attempt`th failure: doubling, capped, half of it jitter."""
     settings = context.settings
     return delay(
-        settings.backoff_seconds,
+        settings.retries.backoff_seconds,
         attempt - 1,
-        settings.longest_backoff_seconds,
+        settings.retries.longest_backoff_seconds,
         fixed=0.5,
         jitter=context.jitter,
     )
@@ -232,7 +237,7 @@ def _is_final(error: Exception, state: State) -> bool:
 def _heartbeat(context: Context, scan: Scan) -> Iterator[None]:
     """Renew the lease every third of its length, on a thread: a stage may read for long."""
     ended = threading.Event()
-    seconds = context.settings.lease_seconds
+    seconds = context.settings.workers.lease_seconds
 
     def beat() -> None:
         while not ended.wait(seconds / 3):

@@ -75,7 +75,7 @@ def inspect(context: Context, scan_id: str) -> Next | None:
     """Read the snapshots; write inventory, cost and next state in one transaction."""
     following = held(context, scan_id, (State.READING,), _inspect)
     read = following is not None and following.state is not State.READING
-    if read and context.settings.block_cache:
+    if read and context.settings.reading.block_cache:
         # No stage reads them again. The deleting worker may run on another machine, so drop them
         # here.
         for snapshot in context.store.scans.snapshots(scan_id):
@@ -149,7 +149,7 @@ def _take(context: Context, scan: Scan) -> Transition:
         for info in snapshots
     ]
     soon = 0.0 if all_done(snapshots) else FIRST_LOOK
-    every = context.settings.poll_seconds
+    every = context.settings.snapshots.poll_seconds
     return context.store.snapshot_polls.pend(scan, rows, first=soon, every=every)
 
 
@@ -157,11 +157,11 @@ def _intend(context: Context, scan: Scan, instance: Instance) -> QuotaExceeded |
     """Write the intent; return QuotaExceeded if the snapshot quota is used up, else None."""
     settings = context.settings
     limits = {
-        volume.id: 1 if volume.type in ONE_AT_A_TIME else settings.snapshots_per_volume
+        volume.id: 1 if volume.type in ONE_AT_A_TIME else settings.snapshots.per_volume
         for volume in instance.volumes
     }
     pending = pending_cap(context, scan)
-    return context.store.scans.intend(scan, limits, settings.snapshots_in_flight, pending)
+    return context.store.scans.intend(scan, limits, settings.snapshots.in_flight, pending)
 
 
 def _create(context: Context, scan: Scan, *, first: bool) -> Sequence[SnapshotInfo] | Transition:
@@ -233,7 +233,7 @@ def _check_listed(
     EC2's listing may show them one after the other. A volume detached in between has none.
     """
     unlisted = {volume.id for volume in instance.volumes} - {info.volume for info in listed}
-    if listed and unlisted and scan.attempts < context.settings.attempts:
+    if listed and unlisted and scan.attempts < context.settings.retries.attempts:
         names = ", ".join(sorted(unlisted))
         raise CloudError(f"no snapshot of {names} is listed beside the others", where=scan.id)
 
@@ -261,12 +261,12 @@ def seen(
     # EC2 may not list a new snapshot yet: a missing one counts as pending for a while.
     if len(infos) == len(known) and all_done(infos):
         return PollResult(scan, completed=True)
-    if age > context.settings.snapshot_seconds:
+    if age > context.settings.snapshots.pending_seconds:
         missing = ", ".join(sorted(snapshot.id for snapshot in known))
         raise GiveUpError(f"not completed after {age:.0f} s", where=missing)
     # Poll less often as a snapshot ages: at most 20 % of its age is added as delay. The delay is
     # capped: AWS allows few pending snapshots, and an unnoticed completed one uses up our quota.
-    delay = max(context.settings.poll_seconds, min(LONGEST_LOOK, age / 5))
+    delay = max(context.settings.snapshots.poll_seconds, min(LONGEST_LOOK, age / 5))
     return PollResult(scan, completed=False, delay=delay)
 
 

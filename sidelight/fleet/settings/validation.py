@@ -62,44 +62,45 @@ def _why_not(url: str, schemes: frozenset[str]) -> str:
     return "" if database.isdecimal() or not database else f"database {database!r} is not a number"
 
 
-def refuse(settings: Settings) -> None:
+def validate(settings: Settings) -> None:
     """Raise UsageError for settings that contradict each other; the error names both."""
-    check_url(settings.broker_url, BROKERS, "SIDELIGHT_BROKER_URL")
-    longest = settings.stage_seconds + HARD_LIMIT_AFTER + LONGEST_COUNTDOWN
-    if settings.visibility_seconds <= longest + settings.soft_shutdown_seconds:
+    check_url(settings.broker.url, BROKERS, "SIDELIGHT_BROKER_URL")
+    visibility, workers = settings.broker.visibility_seconds, settings.workers
+    longest = workers.stage_seconds + HARD_LIMIT_AFTER + LONGEST_COUNTDOWN
+    if visibility <= longest + workers.soft_shutdown_seconds:
         raise UsageError(
-            f"{settings.visibility_seconds:g} s is not above the longest stage, its countdown and "
-            f"the soft shutdown ({longest + settings.soft_shutdown_seconds:g} s with "
-            "SIDELIGHT_STAGE_SECONDS): the broker would hand a scan that is being read to another",
+            f"{visibility:g} s is not above the longest stage, its countdown and the soft shutdown "
+            f"({longest + workers.soft_shutdown_seconds:g} s with SIDELIGHT_STAGE_SECONDS): the "
+            "broker would hand a scan that is being read to another",
             where="SIDELIGHT_VISIBILITY_SECONDS",
         )
-    if scheme(settings.broker_url) == "sqs" and settings.visibility_seconds > SQS_VISIBILITY:
+    if scheme(settings.broker.url) == "sqs" and visibility > SQS_VISIBILITY:
         raise UsageError("SQS takes 43200 s at most", where="SIDELIGHT_VISIBILITY_SECONDS")
-    _refuse_budgets(settings)
-    if "sentinel" in map(scheme, (settings.broker_url, settings.budgets_url)) and not (
-        settings.sentinel_master
+    _validate_rates(settings)
+    if "sentinel" in map(scheme, (settings.broker.url, settings.rates.url)) and not (
+        settings.broker.sentinel_master
     ):
         raise UsageError(
             "a broker behind Sentinel needs its master's name", where="SIDELIGHT_SENTINEL_MASTER"
         )
-    if settings.longest_backoff_seconds < settings.backoff_seconds:
+    if settings.retries.longest_backoff_seconds < settings.retries.backoff_seconds:
         raise UsageError(
             "is below SIDELIGHT_BACKOFF_SECONDS", where="SIDELIGHT_LONGEST_BACKOFF_SECONDS"
         )
-    if settings.kms_grants and not settings.scanner_account:
+    if settings.aws.kms_grants and not settings.aws.scanner_account:
         raise UsageError(
             "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",
             where="SIDELIGHT_KMS_GRANTS",
         )
 
 
-def _refuse_budgets(settings: Settings) -> None:
+def _validate_rates(settings: Settings) -> None:
     where = "SIDELIGHT_BUDGETS_URL"
-    if settings.budgets_url not in ("", "process") and scheme(settings.budgets_url) not in SHARING:
-        raise UsageError("is not the URL of a Redis, nor `process`", where=where)
-    if settings.budgets_url not in ("", "process"):
-        check_url(settings.budgets_url, SHARING, where)
-    if scheme(settings.broker_url) == "sqs" and not settings.budgets_url:
+    if settings.rates.url not in ("", "process"):
+        if scheme(settings.rates.url) not in SHARING:
+            raise UsageError("is not the URL of a Redis, nor `process`", where=where)
+        check_url(settings.rates.url, SHARING, where)
+    if scheme(settings.broker.url) == "sqs" and not settings.rates.url:
         raise UsageError(
             "SQS keeps no budgets, and workers that share none would exceed AWS's together: name a "
             "Redis, or `process` where SIDELIGHT_GET_PER_SECOND and the like are a process's part",
