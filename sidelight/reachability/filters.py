@@ -129,9 +129,7 @@ class Filters:
             if name.startswith("sg-"):
                 yield f"not accounted for: security group {name}, which is not in the answers"
             else:
-                yield f"not accounted for: the network ACL {name}: no answer has it".replace(
-                    "  ", " "
-                )
+                yield f"not accounted for: network ACL {name or 'of the subnet'}: no answer has it"
             return
         for rule in record.rules[direction]:
             if rule.prefix_list and rule.prefix_list not in topology.prefix_lists:

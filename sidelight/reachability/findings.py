@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability import component_types as types
@@ -15,6 +16,7 @@ from sidelight.reachability.walker import first_rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sidelight.reachability.balanced_ports import BalancedPorts
     from sidelight.reachability.edges import NetworkEdge
     from sidelight.reachability.open_ports import OpenPorts, OpenRange
     from sidelight.reachability.records import InterfaceRecord
@@ -31,7 +33,12 @@ _TO_ANYONE: Final = frozenset(
 )
 # States of instances that answer. An instance whose state is in no answer counts too.
 _ANSWERING: Final = frozenset({"running", "pending", ""})
-_STEPS: Final = frozenset({types.ACL, types.ENDPOINT})
+_STEPS: Final = frozenset(
+    {
+        types.ACL, types.ENDPOINT, types.GROUP, types.BALANCER, types.CLASSIC_BALANCER,
+        types.LISTENER, types.TARGET_GROUP,
+    }
+)  # fmt: skip
 # Inspector's words for an edge in a title and in a description; those of the peering and the
 # virtual gateway were found in no published sample.
 _WORDS: Final = {
@@ -47,9 +54,12 @@ _WORDS: Final = {
 class FindingsBuilder:
     """Makes the findings of one network. What is the same for equal interfaces is made once."""
 
-    def __init__(self, topology: Topology, open_ports: OpenPorts) -> None:
+    def __init__(
+        self, topology: Topology, open_ports: OpenPorts, balanced_ports: BalancedPorts
+    ) -> None:
         self._topology = topology
         self._open_ports = open_ports
+        self._balanced_ports = balanced_ports
         self._paths: dict[tuple[object, ...], tuple[tuple[PathComponent, ...], ...]] = {}
         self._sources: dict[tuple[int, intervals.Intervals], tuple[str, ...]] = {}
 
@@ -61,9 +71,16 @@ class FindingsBuilder:
                     yield from self._of_interface(self._topology.interfaces[name])
 
     def _of_interface(self, interface: InterfaceRecord) -> Iterator[ReachabilityFinding]:
-        for edge, family, protocol, ranges in self._open_ports.of(interface):
+        seen = set()
+        ways = chain(self._open_ports.of(interface), self._balanced_ports.of(interface))
+        for edge, family, protocol, ranges in ways:
             for found in ranges:
-                yield self._finding(interface, edge, family, protocol, found)
+                finding = self._finding(interface, edge, family, protocol, found)
+                key = (edge.id, family, protocol, found.first, found.last, finding.steps)
+                # Two nodes of a load balancer, or two rules of its listener, are one path's.
+                if key not in seen:
+                    seen.add(key)
+                    yield finding
 
     def _finding(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
+from sidelight.reachability.balanced_ports import BalancedPorts
 from sidelight.reachability.explaining import Explainer
 from sidelight.reachability.filters import Filters
 from sidelight.reachability.findings import FindingsBuilder
+from sidelight.reachability.load_balancers import LoadBalancers
 from sidelight.reachability.open_ports import OpenPorts
 from sidelight.reachability.port_maps import LAST_PORT
 from sidelight.reachability.questions import sources, targets
@@ -35,6 +37,11 @@ class Network:
         self._filters = Filters(self._topology)
         self._routing = Routing(self._topology)
         self._open_ports = OpenPorts(self._topology, self._filters, self._routing)
+        load_balancers = LoadBalancers(self._topology.collector, self._topology)
+        self._balanced_ports = BalancedPorts(
+            self._topology, self._filters, self._routing, self._open_ports, load_balancers
+        )
+        self._problems = tuple(sorted(set(self._topology.collector.problems)))
 
     @classmethod
     def from_answers(cls, answers: Answers) -> Network:
@@ -47,11 +54,13 @@ class Network:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What could not be read, with the account, Region and object."""
-        return self._topology.problems
+        return self._problems
 
     def findings(self) -> Iterator[ReachabilityFinding]:
         """Each range of ports of each running instance that an edge of its VPC reaches."""
-        yield from FindingsBuilder(self._topology, self._open_ports).findings()
+        yield from FindingsBuilder(
+            self._topology, self._open_ports, self._balanced_ports
+        ).findings()
 
     @property
     def evaluations(self) -> Mapping[str, int]:

@@ -44,7 +44,7 @@ class NetworkObjects:
         self._read_filters(collector)
         self._read_gateways(collector)
         self.transit = TransitGateways(collector, self.vpcs)
-        self.problems = tuple(sorted(set(collector.problems)))
+        self.collector = collector
 
     def _read_objects(self, collector: Collector) -> None:
         self.vpcs = collector.by_id("Vpcs", reading_objects.vpc, lambda found: found.id)

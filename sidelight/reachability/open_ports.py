@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sidelight.reachability import port_maps
 from sidelight.reachability.admissions import Admissions
@@ -12,7 +12,7 @@ from sidelight.reachability.records import INGRESS, TCP, UDP
 from sidelight.reachability.results import EdgeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sidelight.reachability.admissions import AddressClass
     from sidelight.reachability.filters import Filters
@@ -34,6 +34,17 @@ class OpenRange(NamedTuple):
     trail: Trail
 
 
+class InterfaceClass(NamedTuple):
+    """What equal interfaces share. Without `groups` no security group counts."""
+
+    subnet: str
+    groups: tuple[str, ...] | None
+
+
+Reached = tuple[NetworkEdge, int, int, tuple[OpenRange, ...]]
+"""An edge, a family and a protocol that reach an interface, and the open ranges."""
+
+
 class OpenPorts:
     """The open ports of every interface. `evaluations` counts those that were worked out."""
 
@@ -41,38 +52,46 @@ class OpenPorts:
         self._topology = topology
         self._filters = filters
         self.admissions = Admissions(topology, filters, routing)
-        self._edges: dict[str, list[NetworkEdge]] = {}
-        self._ranges: dict[tuple[object, ...], tuple[OpenRange, ...]] = {}
+        self._edges: dict[str, list[list[NetworkEdge]]] = {}
+        self._joined: dict[tuple[object, ...], tuple[OpenRange, ...]] = {}
         self.evaluations = 0
 
-    def edges(self, vpc: str) -> list[NetworkEdge]:
-        """The edges of a VPC."""
+    def edges(self, vpc: str) -> list[list[NetworkEdge]]:
+        """The edges of a VPC, each as the ways through it."""
         found = self._edges.get(vpc)
         if found is None:
-            found = self._edges[vpc] = edges_of(self._topology, vpc)
+            ways: dict[tuple[str, str], list[NetworkEdge]] = {}
+            for edge in edges_of(self._topology, vpc):
+                ways.setdefault((edge.kind, edge.id), []).append(edge)
+            found = self._edges[vpc] = list(ways.values())
         return found
 
-    def of(
-        self, interface: InterfaceRecord
-    ) -> Iterator[tuple[NetworkEdge, int, int, tuple[OpenRange, ...]]]:
-        """Each edge, family and protocol that reaches an interface, with the open ranges."""
+    def of(self, interface: InterfaceRecord, *, filtered: bool = True) -> Iterator[Reached]:
+        """What reaches an interface.
+
+        An interface that is not `filtered` has no security groups that count, as the nodes of a
+        Network Load Balancer without any.
+        """
         if interface.subnet not in self._topology.subnets:
             return
-        for edge in self.edges(interface.vpc):
+        of = InterfaceClass(interface.subnet, interface.groups if filtered else None)
+        for ways in self.edges(interface.vpc):
             for family in (IPV4, IPV6):
-                numbers = self._numbers(interface, edge, family)
+                numbers = self._numbers(interface, ways, family)
                 if not numbers:
                     continue
                 for protocol in PROTOCOLS:
-                    ranges = self._found(interface, edge, family, protocol, numbers)
+                    ranges = self._through(of, ways, family, protocol, numbers)
                     if ranges:
-                        yield edge, family, protocol, ranges
+                        yield ways[0], family, protocol, ranges
 
-    def _numbers(self, interface: InterfaceRecord, edge: NetworkEdge, family: int) -> list[int]:
+    def _numbers(
+        self, interface: InterfaceRecord, ways: list[NetworkEdge], family: int
+    ) -> list[int]:
         """The addresses of an interface that an edge can send to."""
-        if not edge.sources.get(family):
+        if not any(way.sources.get(family) for way in ways):
             return []
-        if edge.kind != EdgeKind.INTERNET_GATEWAY:
+        if ways[0].kind != EdgeKind.INTERNET_GATEWAY:
             return [own.number for own in interface.addresses if own.family == family]
         if interface.closed_to_gateways or self._topology.blocked(interface.subnet):
             return []
@@ -82,50 +101,62 @@ class OpenPorts:
             if own.family == family and own.public is not None
         ]
 
-    def _found(
+    def _through(
         self,
-        interface: InterfaceRecord,
-        edge: NetworkEdge,
+        of: InterfaceClass,
+        ways: list[NetworkEdge],
         family: int,
         protocol: int,
         numbers: list[int],
     ) -> tuple[OpenRange, ...]:
-        subnet = interface.subnet
-        classes = {
-            self.admissions.class_of(edge, subnet, family, protocol, number) for number in numbers
-        }
-        key = (edge.way, subnet, family, protocol, frozenset(classes), interface.groups)
-        found = self._ranges.get(key)
+        keys = tuple(self._key(of, way, family, protocol, numbers) for way in ways)
+        found = self._joined.get(keys)
         if found is None:
             self.evaluations += 1
-            found = self._ranges[key] = tuple(
-                self._evaluated(interface, edge, family, protocol, sorted(classes))
+            total: port_maps.PortMap = port_maps.NOTHING
+            best: Trail | None = None
+            for way, key in zip(ways, keys, strict=True):
+                permitted, trail = self._evaluated(of, way, family, protocol, key[-1])
+                if trail is not None:
+                    best = trail if best is None else best.noting(*trail.notes)
+                    total = port_maps.union(total, permitted)
+            found = self._joined[keys] = (
+                ()
+                if best is None
+                else tuple(OpenRange(first, last, src, best) for first, last, src in total)
             )
         return found
 
+    def _key(
+        self, of: InterfaceClass, way: NetworkEdge, family: int, protocol: int, numbers: list[int]
+    ) -> tuple[Any, ...]:
+        """What decides the result of a way: interfaces with equal keys are equal."""
+        classes = frozenset(
+            self.admissions.class_of(way, of.subnet, family, protocol, number) for number in numbers
+        )
+        return (way.way, of, family, protocol, classes)
+
     def _evaluated(
         self,
-        interface: InterfaceRecord,
-        edge: NetworkEdge,
+        of: InterfaceClass,
+        way: NetworkEdge,
         family: int,
         protocol: int,
-        classes: list[AddressClass],
-    ) -> Iterator[OpenRange]:
+        classes: Iterable[AddressClass],
+    ) -> tuple[port_maps.PortMap, Trail | None]:
         total: port_maps.PortMap = port_maps.NOTHING
         best: Trail | None = None
-        for of in classes:
-            for admission in self.admissions.admissions(
-                edge, interface.subnet, family, protocol, of
-            ):
-                opened = self._filters.groups(
-                    interface.groups, INGRESS, family, protocol, admission.origin
-                )
-                permitted = port_maps.intersection(admission.permitted, opened)
+        for one in sorted(classes):
+            for admission in self.admissions.admissions(way, of.subnet, family, protocol, one):
+                permitted = admission.permitted
+                if of.groups is not None:
+                    opened = self._filters.groups(
+                        of.groups, INGRESS, family, protocol, admission.origin
+                    )
+                    permitted = port_maps.intersection(permitted, opened)
                 if permitted:
                     best = admission.trail if best is None else best.noting(*admission.trail.notes)
                     total = port_maps.union(total, permitted)
-        if best is not None:
-            for group in interface.groups:
-                best = best.noting(*self._filters.notes(group, INGRESS))
-            for first, last, sources in total:
-                yield OpenRange(first, last, sources, best)
+        for group in of.groups or ():
+            best = best and best.noting(*self._filters.notes(group, INGRESS))
+        return total, best

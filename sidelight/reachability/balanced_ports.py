@@ -1,0 +1,187 @@
+"""The ports of interfaces that edges reach through load balancers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.reachability import component_types as types
+from sidelight.reachability import intervals, port_maps
+from sidelight.reachability.crossings import cross
+from sidelight.reachability.open_ports import OpenRange
+from sidelight.reachability.packets import Bundle, Trail
+from sidelight.reachability.records import EGRESS, INGRESS, UDP
+from sidelight.reachability.replies import reply_ports, reply_to
+from sidelight.reachability.results import ReachabilityVerdict as Verdict
+from sidelight.reachability.walker import Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.reachability.edges import NetworkEdge
+    from sidelight.reachability.filters import Filters
+    from sidelight.reachability.intervals import Intervals
+    from sidelight.reachability.load_balancers import Balancing, LoadBalancers
+    from sidelight.reachability.open_ports import OpenPorts
+    from sidelight.reachability.records import InterfaceRecord
+    from sidelight.reachability.routing import Routing
+    from sidelight.reachability.topology import Topology
+
+
+class BalancedPorts:
+    """Carries packets over an edge to a load balancer's nodes, and from there to a target."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        filters: Filters,
+        routing: Routing,
+        open_ports: OpenPorts,
+        load_balancers: LoadBalancers,
+    ) -> None:
+        self._topology = topology
+        self._filters = filters
+        self._routing = routing
+        self._open_ports = open_ports
+        self._load_balancers = load_balancers
+
+    def of(
+        self, interface: InterfaceRecord, depth: int = 0
+    ) -> Iterator[tuple[NetworkEdge, int, int, tuple[OpenRange, ...]]]:
+        """Each edge, family and protocol that reaches an interface by a load balancer."""
+        for balancing in self._load_balancers.of.get(interface.id, ()):
+            for name in balancing.nodes:
+                node = self._topology.interfaces[name]
+                for edge, family, protocol, ranges in self._at_node(node, balancing, depth):
+                    found = tuple(
+                        one
+                        for opened in ranges
+                        if opened.first <= balancing.listener.port <= opened.last
+                        for one in self._behind(opened, balancing, node, family, protocol)
+                    )
+                    if found:
+                        yield edge, family, protocol, found
+
+    def _at_node(
+        self, node: InterfaceRecord, balancing: Balancing, depth: int
+    ) -> Iterator[tuple[NetworkEdge, int, int, tuple[OpenRange, ...]]]:
+        """What reaches a node: directly, or by a load balancer in front of this one."""
+        if balancing.balancer.groups and not node.groups:
+            return
+        filtered = balancing.balancer.kind != "network" or bool(balancing.balancer.groups)
+        for edge, family, protocol, ranges in self._open_ports.of(node, filtered=filtered):
+            if protocol in balancing.listener.protocols:
+                yield edge, family, protocol, ranges
+        if depth == 0:
+            yield from self.of(node, depth + 1)
+
+    def _behind(
+        self,
+        opened: OpenRange,
+        balancing: Balancing,
+        node: InterfaceRecord,
+        family: int,
+        protocol: int,
+    ) -> Iterator[OpenRange]:
+        interface = self._topology.interfaces[balancing.interface]
+        clients = intervals.intersection(opened.sources, balancing.forwarding.clients[family])
+        if not clients:
+            return
+        if self._keeps_client(balancing, protocol) and family == balancing.family:
+            clients = self._as_clients(clients, balancing, node, interface, protocol)
+        elif not self._as_node(balancing, node, interface, protocol):
+            return
+        if clients:
+            classic = balancing.balancer.kind == "classic"
+            kind = types.CLASSIC_BALANCER if classic else types.BALANCER
+            trail = opened.trail
+            for group in node.groups:
+                trail = trail.through(group, types.GROUP)
+            trail = trail.through(node.id, types.INTERFACE).through(balancing.balancer.id, kind)
+            if not classic:
+                trail = trail.through(
+                    balancing.listener.id, types.LISTENER, balancing.forwarding.rule
+                )
+                trail = trail.through(balancing.group.id, types.TARGET_GROUP)
+            acl = self._topology.acl_of_subnet(interface.subnet)
+            trail = trail.through(interface.subnet, types.SUBNET).through(acl, types.ACL)
+            trail = trail.over(balancing.balancer.id)
+            yield OpenRange(balancing.port, balancing.port, clients, trail)
+
+    def _keeps_client(self, balancing: Balancing, protocol: int) -> bool:
+        """Whether targets see the client's address: Network Load Balancers may keep it."""
+        if balancing.balancer.kind != "network" or balancing.group.kind == "alb":
+            return False
+        if protocol == UDP or balancing.group.keeps_client is None:
+            return protocol == UDP or balancing.group.kind == "instance"
+        return balancing.group.keeps_client
+
+    def _as_clients(
+        self,
+        clients: Intervals,
+        balancing: Balancing,
+        node: InterfaceRecord,
+        interface: InterfaceRecord,
+        protocol: int,
+    ) -> Intervals:
+        """The clients whose packets a target takes from a node that keeps their addresses.
+
+        Answers go back through the node, whatever the target's route table says; the subnets'
+        network ACLs see the client's address on the target's side.
+        """
+        family, port = balancing.family, balancing.port
+        target = ((balancing.number, balancing.number),)
+        topology, filters = self._topology, self._filters
+        if node.subnet != interface.subnet:
+            leaving = filters.acl(topology.acl_of_subnet(node.subnet), EGRESS, family, protocol)
+            if not intervals.contains(port_maps.at_port(leaving, port), balancing.number):
+                return ()
+            acl = topology.acl_of_subnet(interface.subnet)
+            entering = filters.acl(acl, INGRESS, family, protocol)
+            clients = intervals.intersection(clients, port_maps.at_port(entering, port))
+            answers = Bundle(target, clients, reply_ports(protocol))
+            answering = filters.acl(acl, EGRESS, family, protocol)
+            clients = intervals.of(pair for part in answers.to(answering) for pair in part.dst)
+        opened = filters.groups(interface.groups, INGRESS, family, protocol, (node.vpc,))
+        if node.groups and self._named(interface, node, protocol, port):
+            return clients
+        return intervals.intersection(clients, port_maps.at_port(opened, port))
+
+    def _named(
+        self, interface: InterfaceRecord, node: InterfaceRecord, protocol: int, port: int
+    ) -> bool:
+        """Whether a rule of the target lets in the load balancer's security group by its id."""
+        for group in interface.groups:
+            record = self._topology.groups.get(group)
+            for rule in record.rules[INGRESS] if record else ():
+                if (
+                    rule.group in node.groups
+                    and rule.protocol in (protocol, -1)
+                    and rule.first_port <= port <= rule.last_port
+                ):
+                    return True
+        return False
+
+    def _as_node(
+        self, balancing: Balancing, node: InterfaceRecord, interface: InterfaceRecord, protocol: int
+    ) -> bool:
+        """Whether a node's own packets get to a target and the answers back."""
+        family = balancing.family
+        number = _number(node, family)
+        if number is None:
+            return False
+        parts = (self._topology, self._filters, self._routing, cross, family, protocol)
+        there = Walker(*parts, explain=False)
+        bundle = Bundle(((number, number),), ((balancing.number,) * 2,), ((balancing.port,) * 2,))
+        for outcome in there.leave_interface(node, bundle, Trail()):
+            if outcome.verdict == Verdict.ACCEPTED and outcome.at == interface.id:
+                back = Walker(*parts, replies=True, explain=False)
+                answers = reply_to(outcome.bundle, protocol)
+                return any(
+                    answer.verdict == Verdict.ACCEPTED and answer.at == node.id
+                    for answer in back.leave_interface(interface, answers, Trail())
+                )
+        return False
+
+
+def _number(node: InterfaceRecord, family: int) -> int | None:
+    return next((own.number for own in node.addresses if own.family == family), None)
