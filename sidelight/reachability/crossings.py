@@ -119,7 +119,10 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Pack
             continue
         name, own = owner
         interface = topology.interfaces[name]
-        part = bundle._replace(dst=((own.number, own.number),))
+        # A VPC's own addresses are never beyond its gateway: they are routed locally.
+        inside = topology.vpcs[interface.vpc].blocks if interface.vpc in topology.vpcs else {}
+        src = intervals.difference(bundle.src, inside.get(walker.family, ()))
+        part = bundle._replace(src=src, dst=((own.number, own.number),))
         gateway = topology.internet_gateway_of(interface.vpc)
         if gateway is None:
             yield ended(Verdict.NULL_ROUTED, part, trail, (interface.vpc, VPC, None))

@@ -62,7 +62,11 @@ def _internet(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
     gateway = topology.internet_gateway_of(vpc)
     if gateway is not None:
         kind = EdgeKind.INTERNET_GATEWAY
-        yield NetworkEdge(kind, gateway, types.INTERNET_GATEWAY, vpc, gateway, INTERNET)
+        sources = {
+            family: intervals.intersection(INTERNET[family], outside)
+            for family, outside in _elsewhere(topology, vpc).items()
+        }
+        yield NetworkEdge(kind, gateway, types.INTERNET_GATEWAY, vpc, gateway, sources)
 
 
 def _peerings(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:

@@ -108,9 +108,9 @@ class LoadBalancers:
                     yield interface, own.family, own.number
         elif group.kind == "ip" and (found := address(target.id)) is not None:
             vpcs = (group.vpc, *topology.peers_of(group.vpc))
-            named = [name for vpc in vpcs if (name := topology.interface_at(vpc, *found))]
-            for at in named[:1]:
-                yield topology.interfaces[at], *found
+            holders = [at for vpc in vpcs if (at := topology.interface_at(vpc, *found))]
+            for holder in holders[:1]:
+                yield topology.interfaces[holder], *found
         elif group.kind == "alb":
             for name in self.nodes.get(target.id, ()):
                 interface = topology.interfaces[name]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
 from sidelight.reachability.balanced_ports import BalancedPorts
+from sidelight.reachability.changes import replaced, without
 from sidelight.reachability.explaining import Explainer
 from sidelight.reachability.filters import Filters
 from sidelight.reachability.findings import FindingsBuilder
@@ -18,7 +19,7 @@ from sidelight.reachability.routing import Routing
 from sidelight.reachability.topology import Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sidelight.model.software import Problem
     from sidelight.reachability.answers import Answers
@@ -50,6 +51,23 @@ class Network:
         Nothing is trusted: what is missing, malformed, circular or too much is a Problem.
         """
         return cls(answers)
+
+    def without(self, ids: Iterable[str]) -> Network:
+        """The network without some rules, or without whole objects.
+
+        The ids are those of paths and stops: `sg-1/ingress/tcp/22-22/0.0.0.0/0`,
+        `acl-1/egress/100`, `rtb-1/0.0.0.0/0`, `tgw-rtb-1/10.0.0.0/8`, `pcx-1`. Raises UsageError
+        for an unknown one.
+        """
+        return Network(without(self._answers, ids))
+
+    def with_changes(self, answers: Answers) -> Network:
+        """The network with the objects of other answers added.
+
+        An object replaces the one of the same id in the same account and Region; lists of objects
+        without an id replace the whole list.
+        """
+        return Network(replaced(self._answers, answers))
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 _PROTOCOLS: Final = {
     "-1": ANY_PROTOCOL, "all": ANY_PROTOCOL, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58,
 }  # fmt: skip
+_BLOCK_PEERS: Final = ("IpRanges", "Ipv6Ranges")
+PEERS: Final = (
+    ("IpRanges", "CidrIp"),
+    ("Ipv6Ranges", "CidrIpv6"),
+    ("UserIdGroupPairs", "GroupId"),
+    ("PrefixListIds", "PrefixListId"),
+)
+"""The lists of a permission's peers, and the member that names each."""
 _WITH_PORTS: Final = (6, 17)
 _ICMP: Final = (1, 58)
 _ALL_PORTS: Final = (0, LAST_PORT)
-_LAST_ACL_ENTRY: Final = 32767  # the entry `*`
 
 # A route's member that has its target, and what kind that is. `GatewayId` is split by its value.
 _TARGETS: Final = (
@@ -85,13 +92,9 @@ def security_group(fields: Fields, report: Report) -> GroupRecord | None:
 def _group_rules(
     group: str, direction: str, permission: Fields, report: Report
 ) -> Iterator[FilterRule]:
-    protocol = protocol_number(text(permission, "IpProtocol"))
-    if protocol is None:
-        report(group, "a rule without a protocol that EC2 has")
-        return
-    ports = _ports(protocol, number(permission, "FromPort"), number(permission, "ToPort"))
-    if ports is None:
-        report(group, "a rule with ports that cannot be")
+    protocol, ports = protocol_and_ports(permission)
+    if protocol is None or ports is None:
+        report(group, "a rule with a protocol or ports that cannot be")
         return
 
     def rule(peer: str, block: Prefix | None, by_group: str = "", by_list: str = "") -> FilterRule:
@@ -106,17 +109,24 @@ def _group_rules(
             yield FilterRule(name, True, protocol, *ports, block, by_group, by_list)
 
 
+def protocol_and_ports(permission: Fields) -> tuple[int | None, tuple[int, int] | None]:
+    """A permission's protocol number and its range of ports; None for what cannot be."""
+    protocol = protocol_number(text(permission, "IpProtocol"))
+    if protocol is None:
+        return None, None
+    return protocol, _ports(protocol, number(permission, "FromPort"), number(permission, "ToPort"))
+
+
 def _peers(permission: Fields) -> Iterator[tuple[str, Prefix | None, str, str]]:
     """Each peer of a permission: its text, and its block, security group or prefix list."""
-    for key, member in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
+    for key, member in PEERS:
         for item in items(permission, key):
-            yield text(item, member), prefix(text(item, member)), "", ""
-    for item in items(permission, "UserIdGroupPairs"):
-        if peer := text(item, "GroupId"):
-            yield peer, None, peer, ""
-    for item in items(permission, "PrefixListIds"):
-        if peer := text(item, "PrefixListId"):
-            yield peer, None, "", peer
+            peer = text(item, member)
+            if key in _BLOCK_PEERS:
+                yield peer, prefix(peer), "", ""
+            elif peer:
+                by_group = peer if key == "UserIdGroupPairs" else ""
+                yield peer, None, by_group, "" if by_group else peer
 
 
 def _ports(protocol: int, first: int | None, last: int | None) -> tuple[int, int] | None:
@@ -172,8 +182,7 @@ def _acl_rule(acl: str, direction: str, order: int | None, entry: Fields) -> Fil
         ports = _ports(protocol, number(given, "From"), number(given, "To"))
     if ports is None:
         return None
-    shown = "*" if order == _LAST_ACL_ENTRY else str(order)
-    name = rule_ids.acl_entry(acl, direction, shown)
+    name = rule_ids.acl_entry(acl, direction, order)
     return FilterRule(name, action == "allow", protocol, *ports, block)
 
 
@@ -206,8 +215,7 @@ def route_table(fields: Fields, report: Report) -> RouteTableRecord | None:
 
 def _route(table: str, fields: Fields) -> RouteRecord | None:
     by_list = text(fields, "DestinationPrefixListId")
-    destination = text(fields, "DestinationCidrBlock") or text(fields, "DestinationIpv6CidrBlock")
-    block = None if by_list else prefix(destination)
+    block = None if by_list else prefix(destination(fields))
     if not by_list and block is None:
         return None
     kind, target = _target(fields)
@@ -219,7 +227,7 @@ def _route(table: str, fields: Fields) -> RouteRecord | None:
     elif text(fields, "Origin") == "EnableVgwRoutePropagation":
         rank = _PROPAGATED
     return RouteRecord(
-        rule_ids.route(table, by_list or destination),
+        rule_ids.route(table, destination(fields)),
         block,
         by_list,
         kind,
@@ -227,6 +235,14 @@ def _route(table: str, fields: Fields) -> RouteRecord | None:
         text(fields, "State") == "blackhole",
         rank,
     )
+
+
+def destination(fields: Fields) -> str:
+    """The destination of a route as its answer has it: a CIDR block, or a prefix list's id."""
+    for key in ("DestinationPrefixListId", "DestinationCidrBlock", "DestinationIpv6CidrBlock"):
+        if found := text(fields, key):
+            return found
+    return ""
 
 
 def _target(fields: Fields) -> tuple[str, str]:

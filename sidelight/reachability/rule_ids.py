@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+_LAST_ACL_ENTRY: Final = 32767  # what EC2 shows as `*`
 _NAMES: Final = {-1: "all", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
 
@@ -18,9 +19,9 @@ def group_rule(group: str, direction: str, protocol: int, ports: tuple[int, int]
     return f"{group}/{direction}/{name}/{ports[0]}-{ports[1]}/{peer}"
 
 
-def acl_entry(acl: str, direction: str, number: str) -> str:
+def acl_entry(acl: str, direction: str, number: int | None) -> str:
     """The id of a network ACL's entry: its number, `*` for the last one."""
-    return f"{acl}/{direction}/{number}"
+    return f"{acl}/{direction}/{'*' if number == _LAST_ACL_ENTRY else number}"
 
 
 def route(table: str, destination: str) -> str:

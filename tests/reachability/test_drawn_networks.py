@@ -1,0 +1,421 @@
+"""Networks drawn by hand, for what no recorded network has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight.model.advisories import Severity
+from sidelight.reachability import EdgeKind, Network
+from tests.reachability.drawing import (
+    OPEN,
+    Drawing,
+    entry,
+    everything,
+    public_network,
+    route,
+    tcp,
+)
+
+if TYPE_CHECKING:
+    from sidelight.reachability import ReachabilityFinding
+
+Found = dict[tuple[str, int, int], tuple[str, ...]]
+
+
+def _network(drawing: Drawing) -> Network:
+    return Network.from_answers(drawing.answers())
+
+
+def _findings(drawing: Drawing, instance: str = "") -> list[ReachabilityFinding]:
+    return [
+        finding for finding in _network(drawing).findings() if instance in ("", finding.instance_id)
+    ]
+
+
+def _open(drawing: Drawing, instance: str = "") -> Found:
+    """The sources by edge and ports."""
+    return {
+        (finding.edge_id, finding.port_begin, finding.port_end): finding.sources
+        for finding in _findings(drawing, instance)
+    }
+
+
+def _main_table(*routes: dict[str, object]) -> dict[str, list[object]]:
+    local = route("10.0.0.0/16", "local")
+    table = {"RouteTableId": "rtb-x", "VpcId": "vpc-1", "Routes": [local, *routes]}
+    return {"RouteTables": [{**table, "Associations": [{"Main": True}]}]}
+
+
+_DETACHING = [{"VpcId": "vpc-1", "State": "detaching"}]
+
+
+def test_a_port_is_open_to_its_rules_sources_and_no_others() -> None:
+    assert _open(public_network()) == {
+        ("igw-1", 22, 22): ("203.0.113.7/32",),
+        ("igw-1", 443, 443): ("0.0.0.0/0",),
+    }
+    anywhere = {finding.port_begin: finding.anywhere for finding in _findings(public_network())}
+    assert anywhere == {22: False, 443: True}
+
+
+def test_a_finding_has_inspectors_texts_and_steps() -> None:
+    finding = next(one for one in _findings(public_network()) if one.port_begin == 22)
+    assert finding.title == "Port 22 is reachable from an Internet Gateway - TCP"
+    assert finding.description == (
+        "On the instance i-web, the port range 22-22 is reachable from the InternetGateway igw-1 "
+        "from an attached ENI eni-web."
+    )
+    assert finding.severity == Severity.MEDIUM
+    assert [(step.id, step.type) for step in finding.steps] == [
+        ("igw-1", "AWS::EC2::InternetGateway"),
+        ("acl-vpc-1", "AWS::EC2::NetworkAcl"),
+        ("sg-1", "AWS::EC2::SecurityGroup"),
+        ("eni-web", "AWS::EC2::NetworkInterface"),
+        ("i-web", "AWS::EC2::Instance"),
+    ]
+    assert "sg-1/ingress/tcp/22-22/203.0.113.7/32" in {step.rule for step in finding.full_path}
+
+
+def test_overlapping_rules_are_cut_where_their_sources_differ() -> None:
+    drawing = public_network()
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [
+        tcp(20, "203.0.113.0/24", last=30),
+        tcp(25, "203.0.113.128/25", "198.51.100.0/24", last=26),
+    ]
+    assert _open(drawing) == {
+        ("igw-1", 20, 24): ("203.0.113.0/24",),
+        ("igw-1", 25, 26): ("198.51.100.0/24", "203.0.113.0/24"),
+        ("igw-1", 27, 30): ("203.0.113.0/24",),
+    }
+
+
+def test_icmp_is_no_finding_and_all_protocols_are_tcp_and_udp() -> None:
+    drawing = public_network()
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(-1, "0.0.0.0/0", protocol="icmp")]
+    assert _findings(drawing) == []
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [everything()]
+    found = {(one.protocol, one.port_begin, one.port_end) for one in _findings(drawing)}
+    assert found == {("TCP", 0, 65535), ("UDP", 0, 65535)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _main_table(),
+        _main_table(route("0.0.0.0/0", "igw-1", "blackhole")),
+        _main_table(route("0.0.0.0/0", "nat-1")),
+        {"InternetGateways": []},
+        {"InternetGateways": [{"InternetGatewayId": "igw-1", "Attachments": _DETACHING}]},
+        {"SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": []}]},
+    ],
+    ids=["no-route", "blackhole", "nat", "no-gateway", "detaching", "no-rule"],
+)
+def test_without_a_way_there_or_back_nothing_is_found(change: dict[str, list[object]]) -> None:
+    drawing = public_network()
+    drawing.lists.update(change)
+    assert _findings(drawing) == []
+
+
+def test_an_instance_that_does_not_run_has_no_findings() -> None:
+    drawing = public_network()
+    drawing.instance(
+        "off", "subnet-1", "10.0.1.11", "sg-1", public="198.51.100.11", state="stopped"
+    )
+    assert {finding.instance_id for finding in _findings(drawing)} == {"i-web"}
+
+
+def test_a_network_acl_is_asked_in_the_order_of_its_numbers() -> None:
+    drawing = public_network()
+    drawing.acl(
+        "acl-1",
+        "vpc-1",
+        entry(20, "deny", "0.0.0.0/0", (0, 1023)),
+        entry(10, "allow", "203.0.113.0/24", (443, 443)),
+        entry(30, "allow", "0.0.0.0/0"),
+        entry(10, "allow", "0.0.0.0/0", egress=True),
+        subnets=("subnet-1",),
+    )
+    assert _open(drawing) == {("igw-1", 443, 443): ("203.0.113.0/24",)}
+
+
+def test_an_answer_needs_an_ephemeral_port_that_the_network_acl_lets_out() -> None:
+    drawing = public_network()
+    closed = [
+        entry(1, "allow", "0.0.0.0/0"),
+        entry(1, "allow", "0.0.0.0/0", (443, 443), egress=True),
+    ]
+    drawing.acl("acl-1", "vpc-1", *closed, subnets=("subnet-1",))
+    assert _findings(drawing) == []
+    drawing.lists["NetworkAcls"][-1]["Entries"].append(
+        entry(2, "allow", "203.0.113.0/25", (60000, 60000), egress=True)
+    )
+    assert _open(drawing)["igw-1", 443, 443] == ("203.0.113.0/25",)
+
+
+def test_sources_that_are_answered_by_another_way_are_left_out() -> None:
+    drawing = public_network()
+    drawing.lists["RouteTables"][0]["Routes"].append(route("203.0.113.0/24", "vgw-1"))
+    assert ("igw-1", 22, 22) not in _open(drawing)
+
+
+def test_ipv6_needs_its_own_rules_and_routes() -> None:
+    drawing = public_network()
+    drawing.instance("six", "subnet-1", "10.0.1.12", "sg-6", ipv6="2a05:d018:1:1::12")
+    drawing.group("sg-6", "vpc-1", tcp(443, "::/0"), tcp(22, "2001:db8::/32"))
+    assert _open(drawing, "i-six") == {
+        ("igw-1", 22, 22): ("2001:db8::/32",),
+        ("igw-1", 443, 443): ("::/0",),
+    }
+    assert {finding.family for finding in _findings(drawing, "i-six")} == {6}
+
+
+def test_an_egress_only_gateway_lets_nothing_in_and_ipv6_out() -> None:
+    drawing = public_network()
+    drawing.lists["EgressOnlyInternetGateways"].append(
+        {"EgressOnlyInternetGatewayId": "eigw-1",
+         "Attachments": [{"VpcId": "vpc-1", "State": "attached"}]}
+    )  # fmt: skip
+    drawing.table("rtb-1", "vpc-1", route("::/0", "eigw-1"), subnets=("subnet-1",))
+    drawing.instance("six", "subnet-1", "10.0.1.12", "sg-6", ipv6="2a05:d018:1:1::12")
+    drawing.group("sg-6", "vpc-1", tcp(443, "::/0"))
+    assert _findings(drawing, "i-six") == []
+    out = _network(drawing).explain("i-six", "2606:4700::1111", "tcp", 443)
+    assert (out.verdict, out.hops[-2:]) == ("EXITS_NETWORK", ("eigw-1", "internet"))
+    stopped = _network(drawing).explain("internet", "i-six", "tcp", 443, family=6)
+    assert not stopped.reachable
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"), [("off", True), ("block-ingress", False), ("block-bidirectional", False)]
+)
+def test_blocked_public_access_closes_the_internet_gateway(mode: str, found: bool) -> None:
+    drawing = public_network()
+    drawing.lists["Subnets"][0]["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": mode}
+    assert bool(_findings(drawing)) == found
+
+
+def test_a_shared_subnets_interfaces_belong_to_their_own_account() -> None:
+    drawing = public_network()
+    drawing.instance(
+        "theirs", "subnet-1", "10.0.1.20", "sg-1", public="198.51.100.20", OwnerId="222222222222"
+    )
+    accounts = {finding.instance_id: finding.account for finding in _findings(drawing)}
+    assert accounts == {"i-web": "111111111111", "i-theirs": "222222222222"}
+
+
+def _peered() -> Drawing:
+    drawing = Drawing()
+    drawing.vpc("vpc-a", "10.1.0.0/16", route("10.2.0.0/16", "pcx-1"))
+    drawing.vpc("vpc-b", "10.2.0.0/16", route("10.1.0.0/16", "pcx-1"))
+    drawing.peering("pcx-1", "vpc-a", "vpc-b")
+    for letter, number in (("a", 1), ("b", 2)):
+        drawing.subnet(f"subnet-{letter}", f"vpc-{letter}", f"10.{number}.0.0/24")
+        drawing.instance(letter, f"subnet-{letter}", f"10.{number}.0.10", f"sg-{letter}")
+    drawing.group("sg-a", "vpc-a")
+    drawing.group("sg-b", "vpc-b", tcp(22, "sg-a"), tcp(80, "10.0.0.0/8"))
+    return drawing
+
+
+def test_a_group_of_a_peer_is_its_interfaces_addresses() -> None:
+    assert _open(_peered(), "i-b") == {
+        ("pcx-1", 22, 22): ("10.1.0.10/32",),
+        ("pcx-1", 80, 80): ("10.1.0.0/16",),
+    }
+    assert _network(_peered()).explain("i-a", "i-b", "tcp", 22).reachable
+
+
+def test_a_peering_is_not_transitive() -> None:
+    drawing = _peered()
+    drawing.vpc("vpc-c", "10.3.0.0/16", route("10.2.0.0/16", "pcx-2"))
+    drawing.peering("pcx-2", "vpc-c", "vpc-a")
+    drawing.subnet("subnet-c", "vpc-c", "10.3.0.0/24")
+    drawing.group("sg-c", "vpc-c")
+    drawing.instance("c", "subnet-c", "10.3.0.10", "sg-c")
+    explained = _network(drawing).explain("i-c", "10.2.0.10", "tcp", 80)
+    assert (explained.reachable, explained.verdict) == (False, "NULL_ROUTED")
+    assert all(
+        one.sources == ("10.1.0.0/16",) for one in _findings(drawing, "i-b") if one.port_begin == 80
+    )
+
+
+def test_a_virtual_gateway_is_an_edge_if_a_connection_ends_at_it() -> None:
+    drawing = public_network()
+    drawing.virtual_gateway("vgw-1", "vpc-1")
+    drawing.lists["RouteTables"][0]["Routes"].append(route("172.16.0.0/12", "vgw-1"))
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(22, "172.16.9.0/24")]
+    assert _open(drawing) == {}
+    drawing.virtual_gateway("vgw-1", "vpc-1", "vpn-1")
+    assert _open(drawing) == {("vgw-1", 22, 22): ("172.16.9.0/24",)}
+    finding = _findings(drawing)[0]
+    assert (finding.edge_kind, finding.severity) == (EdgeKind.VIRTUAL_GATEWAY, Severity.LOW)
+
+
+def _balanced(kind: str, *targets: str, health: str = "healthy", **attributes: str) -> Drawing:
+    """Two zones: a load balancer's public subnets, and private ones with a server each."""
+    drawing = Drawing()
+    drawing.vpc("vpc-1", "10.0.0.0/16")
+    drawing.internet_gateway("igw-1", "vpc-1")
+    public = []
+    for number, zone in enumerate("ab"):
+        public.append(drawing.subnet(f"subnet-{zone}", "vpc-1", f"10.0.{number}.0/24", zone=zone))
+        drawing.subnet(f"subnet-p{zone}", "vpc-1", f"10.0.1{number}.0/24", zone=zone)
+        drawing.instance(zone, f"subnet-p{zone}", f"10.0.1{number}.10", "sg-1")
+    drawing.table("rtb-public", "vpc-1", route("0.0.0.0/0", "igw-1"), subnets=tuple(public))
+    drawing.group("sg-lb", "vpc-1", tcp(443, "0.0.0.0/0"))
+    drawing.group("sg-1", "vpc-1", tcp(8080, "sg-lb"))
+    drawing.target_group(
+        "tg-1", "vpc-1", 8080, dict.fromkeys(targets or ("i-a",), health), **attributes
+    )
+    nodes = {subnet: f"198.51.100.{200 + number}" for number, subnet in enumerate(public)}
+    drawing.load_balancer("lb", kind, {443: "tg-1"}, nodes, "sg-lb")
+    return drawing
+
+
+def test_an_application_load_balancers_target_is_reached_at_its_own_port() -> None:
+    drawing = _balanced("application")
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+    assert {finding.instance_id for finding in _findings(drawing)} == {"i-a"}
+
+
+def test_a_load_balancers_target_must_let_it_in() -> None:
+    drawing = _balanced("application")
+    drawing.lists["SecurityGroups"][1]["IpPermissions"] = [tcp(8080, "192.168.0.0/16")]
+    assert _open(drawing) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([], ("0.0.0.0/0",)),
+        ([("1", [("source-ip", "203.0.113.0/24")], "fixed-response")], "all but 203.0.113.0/24"),
+        ([("1", [("path-pattern", "/api/*")], "fixed-response")], ("0.0.0.0/0",)),
+        ([("1", [("path-pattern", "/*")], "fixed-response")], ()),
+        (
+            [
+                ("2", [("path-pattern", "*")], "redirect"),
+                ("1", [("source-ip", "203.0.113.7/32")], "tg-1"),
+            ],
+            ("203.0.113.7/32",),
+        ),
+    ],
+    ids=["none", "sender", "path", "every-path", "order"],
+)
+def test_a_listeners_rules_decide_which_clients_are_forwarded(
+    rules: list[tuple[str, list[tuple[str, str]], str]], expected: tuple[str, ...] | str
+) -> None:
+    drawing = _balanced("application")
+    default = {"IsDefault": True, "Priority": "default",
+               "Actions": [{"Type": "forward", "TargetGroupArn": "tg-1"}]}  # fmt: skip
+    drawing.lists["ListenerRules"].append(
+        {
+            "ListenerArn": "listener-lb-443",
+            "Rules": [
+                default,
+                *(
+                    {
+                        "RuleArn": f"rule-{priority}",
+                        "Priority": priority,
+                        "Conditions": [
+                            {"Field": field, "SourceIpConfig": {"Values": [value]}}
+                            if field == "source-ip"
+                            else {"Field": field, "Values": [value]}
+                            for field, value in conditions
+                        ],
+                        "Actions": [
+                            {"Type": "forward", "TargetGroupArn": action}
+                            if action.startswith("tg-")
+                            else {"Type": action}
+                        ],
+                    }
+                    for priority, conditions, action in rules
+                ),
+            ],
+        }
+    )
+    found = _open(drawing).get(("igw-1", 8080, 8080), ())
+    if expected == "all but 203.0.113.0/24":
+        assert found
+        assert "203.0.113.0/24" not in found
+        assert "203.0.112.0/24" in found
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "reached"),
+    [
+        ({"i-a": "healthy", "i-b": "unhealthy"}, {"i-a"}),
+        ({"i-a": "unhealthy", "i-b": "unhealthy"}, {"i-a", "i-b"}),
+        ({"i-a": "unused", "i-b": "draining"}, set()),
+    ],
+    ids=["one-healthy", "fails-open", "unused"],
+)
+def test_a_targets_health_decides(states: dict[str, str], reached: set[str]) -> None:
+    drawing = _balanced("application")
+    drawing.lists["TargetGroups"].clear()
+    drawing.lists["LoadBalancerTargetHealth"].clear()
+    drawing.target_group("tg-1", "vpc-1", 8080, states)
+    assert {finding.instance_id for finding in _findings(drawing)} == reached
+
+
+def test_a_network_load_balancer_keeps_the_clients_address() -> None:
+    drawing = _balanced("network")
+    drawing.lists["SecurityGroups"][1]["IpPermissions"] = [tcp(8080, "203.0.113.0/24")]
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("203.0.113.0/24",)}
+    drawing = _balanced("network", preserve_client_ip__enabled="false")
+    drawing.lists["SecurityGroups"][1]["IpPermissions"] = [tcp(8080, "203.0.113.0/24")]
+    assert _open(drawing) == {}
+
+
+def test_without_cross_zone_balancing_a_target_needs_a_node_in_its_zone() -> None:
+    drawing = _balanced("network", "i-a", "i-b")
+    assert {finding.instance_id for finding in _findings(drawing)} == {"i-a", "i-b"}
+    closed = [entry(1, "deny", "0.0.0.0/0"), *OPEN]
+    drawing.acl("acl-b", "vpc-1", *closed, subnets=("subnet-b",))
+    assert {finding.instance_id for finding in _findings(drawing)} == {"i-a"}
+    drawing.lists["TargetGroupAttributes"].append(
+        {"TargetGroupArn": "tg-1",
+         "Attributes": [{"Key": "load_balancing.cross_zone.enabled", "Value": "true"}]}
+    )  # fmt: skip
+    assert {finding.instance_id for finding in _findings(drawing)} == {"i-a", "i-b"}
+
+
+def test_a_network_load_balancer_may_stand_in_front_of_an_application_load_balancer() -> None:
+    drawing = _balanced("application")
+    arn = drawing.lists["LoadBalancers"][0]["LoadBalancerArn"]
+    for node in drawing.lists["NetworkInterfaces"]:
+        if node.get("Description"):
+            del node["Association"]
+    assert _open(drawing) == {}
+    drawing.target_group("tg-2", "vpc-1", 443, {arn: "healthy"}, kind="alb")
+    drawing.load_balancer("front", "network", {443: "tg-2"}, {"subnet-a": "198.51.100.99"})
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+
+
+def test_a_classic_load_balancer_forwards_to_its_instances() -> None:
+    drawing = _balanced("application")
+    for stem in (
+        "LoadBalancers",
+        "LoadBalancerListeners",
+        "TargetGroups",
+        "LoadBalancerTargetHealth",
+    ):
+        drawing.lists[stem].clear()
+    for node in drawing.lists["NetworkInterfaces"]:
+        if node.get("Description"):
+            node["Description"] = "ELB old"
+    drawing.lists["LoadBalancersClassic"].append(
+        {
+            "LoadBalancerName": "old",
+            "VPCId": "vpc-1",
+            "SecurityGroups": ["sg-lb"],
+            "Subnets": ["subnet-a", "subnet-b"],
+            "Instances": [{"InstanceId": "i-a"}],
+            "ListenerDescriptions": [
+                {"Listener": {"Protocol": "TCP", "LoadBalancerPort": 443, "InstancePort": 8080}}
+            ],
+        }
+    )
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
