@@ -42,7 +42,7 @@ class BottlerocketInventory:
         found = Extraction()
         distro = distro_of(machine.os)
         for number, item in enumerate(content[:MAX_PACKAGES]):
-            package = _package(item, path, distro) if isinstance(item, dict) else None
+            package = package_of(item, path, distro) if isinstance(item, dict) else None
             if package is None:
                 found.note(path, f"entry {number} names no package")
             elif fault := unfit(package.name, package.version, package.arch):
@@ -54,7 +54,8 @@ class BottlerocketInventory:
         return found
 
 
-def _package(item: dict[str, Any], path: str, distro: str) -> Package | None:
+def package_of(item: dict[str, Any], path: str, distro: str) -> Package | None:
+    """Return an entry's package, None where it names none."""
     name, version, release, epoch, arch, vendor = (
         value if isinstance(value := item.get(key), str) else ""
         for key in ("Name", "Version", "Release", "Epoch", "Architecture", "Publisher")

@@ -1,0 +1,1 @@
+"""What the SSM agent lists of a machine: inventory items -> Inventory, one module a platform."""
