@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from sidelight import vendors
 from sidelight.advisories import ecosystems
 from sidelight.advisories.feeds.whole_documents import also_named
-from sidelight.advisories.judge import kernel_packages, streams
+from sidelight.advisories.judge import kernel_packages, streams, windows_updates
 from sidelight.advisories.judge.verdicts import Judge, VersionHits
 from sidelight.errors import FormatError
 from sidelight.gc_pause import uncollected
@@ -97,6 +97,7 @@ def unmatched_ecosystems(inventory: Inventory, database: AdvisoryDatabase) -> tu
     suppliers: dict[str, list[str]] = {}
     uncovered: Counter[str] = Counter()
     refused: dict[str, list[str]] = {}
+    uncoverable: Counter[tuple[str, str]] = Counter()
     for package in inventory.packages:
         os = _system(package, inventory.os)
         if supplier := _supplier(package, os):
@@ -109,7 +110,10 @@ def unmatched_ecosystems(inventory: Inventory, database: AdvisoryDatabase) -> tu
         if ecosystem not in known:
             missing[_where(package, ecosystem or _nameless(package, os))] += 1
             continue
-        _name, version = _asked(package, ecosystem)
+        name, version = _asked(package, ecosystem)
+        if why := _not_judged(package, name, database):
+            uncoverable[package.name, why] += 1
+            continue
         try:
             sort_key(ecosystem, version)
         except FormatError:
@@ -130,10 +134,20 @@ def unmatched_ecosystems(inventory: Inventory, database: AdvisoryDatabase) -> tu
         Unmatched(name, len(items), f"versions that have no order: {', '.join(items[:5])}")
         for name, items in refused.items()
     ]
+    unmatched += [Unmatched(name, count, why) for (name, why), count in uncoverable.items()]
     own = ecosystems.of_machine(inventory.os)
     if own and own not in known and own not in missing:
         unmatched.append(Unmatched(own, 0, "the database has no advisories for it"))
     return tuple(sorted(unmatched, key=lambda item: (item.ecosystem, item.why)))
+
+
+def _not_judged(package: Package, name: str, database: AdvisoryDatabase) -> str:
+    """Return why a system that is one package cannot be judged, "" if it can, or is another."""
+    if package.type == "windows":
+        return windows_updates.why_not(package, database)
+    if package.type in ecosystems.WHOLE_SYSTEMS and database.group("macOS", name) is None:
+        return "the database has no advisories for it"
+    return ""
 
 
 def questions(inventory: Inventory) -> frozenset[tuple[str, str]]:
@@ -151,7 +165,9 @@ def asked(package: Package, os: OperatingSystem) -> frozenset[tuple[str, str]]:
         return frozenset()
     name, version = _asked(package, ecosystem)
     source = _source_asked(package, ecosystem, name, version)[0]
-    names = (name, source, *also_named(ecosystem, name))
+    names = {name, source, *also_named(ecosystem, name)}
+    if package.type == "windows":
+        names |= windows_updates.installed(package)
     return frozenset((ecosystem, item) for item in names if item)
 
 
@@ -251,6 +267,8 @@ def _asked(package: Package, ecosystem: str) -> tuple[str, str]:
         if ecosystem.startswith("Debian:"):
             version, _release = ecosystems.backport(version)
         return name, version
+    if package.type == "macos":  # advisories are by major version
+        return f"{package.name} {package.version.partition('.')[0]}", package.version
     return ecosystems.normal_name(ecosystem, package.name), package.version
 
 
@@ -272,7 +290,7 @@ class Matcher:
 
     def _match(self, inventory: Inventory, today: date | None) -> list[Finding]:
         known = self._database.ecosystems
-        answers: list[tuple[Package, VersionHits]] = []
+        answers: list[tuple[Package, VersionHits | windows_updates.UpdateHits]] = []
         for package in sorted(inventory.packages, key=_BY_NAME):
             ecosystem = _asked_of(package, inventory.os)
             if ecosystem in known:
@@ -286,7 +304,11 @@ class Matcher:
             findings += untold(package, answer.tell, hits)
         return [*discontinued(inventory.os, today, self._database), *findings]
 
-    def _package(self, package: Package, ecosystem: str) -> VersionHits:
+    def _package(
+        self, package: Package, ecosystem: str
+    ) -> VersionHits | windows_updates.UpdateHits:
+        if package.type == "windows":
+            return windows_updates.update_hits(package, self._database, self._judge)
         name, version = _asked(package, ecosystem)
         question = _Question(
             ecosystem,

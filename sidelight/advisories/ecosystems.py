@@ -70,6 +70,8 @@ NOT_LOOKED_FOR: Final = {
     "TuxCare": "its records do not name the release of a distribution in a stated form",
     "vcpkg": "vcpkg leaves nothing with the programs that it built",
 }
+# Systems that are one package, by purl type (sidelight/inventory/ssm): Windows Server and macOS.
+WHOLE_SYSTEMS: Final = {"macos": "macOS", "windows": "Windows"}
 OS_TYPES = frozenset({"deb", "rpm", "apk", "alpm"})
 
 
@@ -195,6 +197,8 @@ ROLLING = {
     "opensuse-aeon": "openSUSE:Tumbleweed",
     "opensuse-kalpa": "openSUSE:Tumbleweed",
     "wolfi": "Wolfi",
+    "macos": "macOS",
+    "windows-server": "Windows",
 }
 _ONE_LIST = frozenset({"Chainguard", "CleanStart", "Echo", "MinimOS", "Wolfi"})
 _WHOLE_VERSION = {
@@ -237,9 +241,11 @@ def of_package(
     distribution. A version backported to a release of Debian is of the next release. A build of
     EPEL names the release of Red Hat's distribution that it was built for (`.el9`).
     """
-    if package_type not in OS_TYPES:
-        return LANGUAGES.get(package_type, "")
     own = of_machine(os)
+    if package_type not in OS_TYPES:
+        # Windows for clients has no feed here, though it is of the same package type.
+        system = WHOLE_SYSTEMS.get(package_type, "")
+        return LANGUAGES.get(package_type, system if system == own else "")
     name, _colon, major = own.partition(":")
     backported_to = backport(version)[1] if name == "Debian" else ""
     if backported_to:

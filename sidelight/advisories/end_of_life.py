@@ -194,4 +194,10 @@ LAST_DAY: dict[str, date] = {
     "Fedora:42": date(2026, 5, 27),
     "Fedora:43": date(2026, 12, 9),
     "Fedora:44": date(2027, 6, 2),
+    # Microsoft's extended support (learn.microsoft.com/lifecycle), without paid updates.
+    "windows-server:2012": date(2023, 10, 10),
+    "windows-server:2012 R2": date(2023, 10, 10),
+    "windows-server:2016": date(2027, 1, 12),
+    "windows-server:2019": date(2029, 1, 9),
+    "windows-server:2022": date(2031, 10, 14),
 }

@@ -6,6 +6,7 @@ mirrors         the same, at the first address of a mirror.list
 amazon-extras   Amazon Linux 2's catalogue of topics: one `mirrors` each
 csaf-archive    archive_latest.txt names the archive of CSAF documents; changes.csv lists documents
                 changed since, which are fetched one by one; deletions.csv withdrawn documents
+msrc-months     Microsoft's list of months with their last changes, and one CVRF document a month
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ MAX_CHANGES = 20_000  # single documents of one source; with more, wait for its 
 _ALGORITHMS = {"sha": "sha1", "sha1": "sha1", "sha224": "sha224", "sha256": "sha256",
                "sha384": "sha384", "sha512": "sha512", "md5": "md5"}  # fmt: skip
 _ARCHIVE = re.compile(r"\w+_(\d{4}-\d\d-\d\d)\.tar\.(?:zst|xz|gz|bz2)")
+_MONTH = re.compile(r"20\d\d-[A-Z][a-z]{2}(?:-[A-Z])?")
+MAX_MONTHS = 1_000
 _DOCUMENT_PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.json")
 
 
@@ -63,7 +66,7 @@ def files(place: SourceFolder) -> Iterator[DownloadRequest]:
     """Yield the files of a source; the caller must download each before it takes the next."""
     kinds = {
         "file": _file, "repomd": _repomd, "mirrors": _mirrors, "amazon-extras": _extras,
-        "csaf-archive": _archive,
+        "csaf-archive": _archive, "msrc-months": _months,
     }  # fmt: skip
     return kinds[place.source.kind](place)
 
@@ -169,6 +172,23 @@ def _archive(place: SourceFolder) -> Iterator[DownloadRequest]:
         if path not in deleted:
             file = place.folder / "changes" / path.replace("/", "-")
             yield DownloadRequest(place.url(path), file, limit=_DOCUMENT, revision=changed[path])
+
+
+def _months(place: SourceFolder) -> Iterator[DownloadRequest]:
+    url = place.url(place.source.file)
+    listed = place.kept(DownloadRequest(url, place.hidden("updates.json"), limit=_INDEX))
+    try:
+        months = {str(item["ID"]): str(item["CurrentReleaseDate"])
+                  for item in json.loads(listed.read_bytes())["value"]}  # fmt: skip
+    except (ValueError, KeyError, TypeError) as error:
+        raise DownloadError("no list of months", where=url) from error
+    if not months or len(months) > MAX_MONTHS:
+        raise DownloadError(f"a list of {len(months)} months", where=url)
+    folder = place.source.file.rpartition("/")[0]
+    for month, changed in sorted(months.items()):
+        if _MONTH.fullmatch(month):
+            path = place.folder / f"{month}.xml"
+            yield DownloadRequest(place.url(f"{folder}/cvrf/{month}"), path, revision=changed)
 
 
 def _since(place: SourceFolder, name: str, day: str) -> dict[str, str]:

@@ -22,7 +22,8 @@ class Source(NamedTuple):
     """One source. `file` is its path below `base`, or another value that its kind needs.
 
     `usual` sources are fetched if none is named: together they cover every system and language that
-    an inventory knows, and none of them repeats another's records.
+    an inventory knows except Windows, whose feed has a file a month, and none of them repeats
+    another's records.
     """
 
     name: str
@@ -129,6 +130,10 @@ SOURCES: tuple[Source, ...] = (
                f"feeds/json/cve/2.0/nvdcve-2.0-{year}.json.gz", "NVD", "public domain", usual=False)
         for year in range(2002, 2027)
     ),
+    Source("macos", "file", "https://sofafeed.macadmins.io", "v2/macos_data_feed.json", "SOFA",
+           "Apache-2.0"),
+    Source("windows", "msrc-months", "https://api.msrc.microsoft.com", "cvrf/v3.0/updates",
+           "Microsoft's CVRF", "free, no terms of redistribution", usual=False),
     Source("end-of-life", "file", "https://endoflife.date", "api/v1/products/full",
            "endoflife.date", "MIT"),
 )  # fmt: skip

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sidelight.model import Finding, Inventory, OperatingSystem
 
 
+# Names of findings about updates of Windows (advisories/judge/windows_updates.py).
+_UPDATES = ("KB", "Windows-")
+
+
 class Opened:
     """One open database with a cache of digests; implements `sidelight.store.AdvisoryFile`."""
 
@@ -27,13 +31,22 @@ class Opened:
         self.newest = database.info().newest
         self.package_digest = database.package_digest
         # Findings of many packages share a vulnerability.
-        self.vulnerability_digest = lru_cache(1 << 16)(database.vulnerability_digest)
+        self._vulnerability_digest = lru_cache(1 << 16)(database.vulnerability_digest)
         self.ecosystems = frozenset(database.ecosystems)
         self._matcher = Matcher(database)
 
     def match(self, inventory: Inventory) -> Sequence[Finding]:
         """Return its findings; the store adds those of discontinued operating systems."""
         return self._matcher.match(inventory)
+
+    def vulnerability_digest(self, vulnerability: str) -> str:
+        """Return a digest of a vulnerability's facts.
+
+        An update of Windows has many vulnerabilities: any other database may change its facts.
+        """
+        if vulnerability.startswith(_UPDATES):
+            return self.sha256
+        return self._vulnerability_digest(vulnerability)
 
     def unmatched(self, inventory: Inventory) -> Sequence[Unmatched]:
         """Return the packages that the database does not cover."""

@@ -34,7 +34,8 @@ class Finding(_Untold):
     of all advisories on it, sorted. `fixed_version` is empty if no fix is known. `cvss_vectors` are
     (source, vector), the vector of `cvss_score` first; `severity_source` names the source of the
     severity. `epss` is a probability from 0 to 1; `exploited_since` the day it entered CISA's
-    catalogue of exploited vulnerabilities. `state` is the distribution's state if it has one
+    catalogue of exploited vulnerabilities, or on which Microsoft or Apple reported exploits.
+    `state` is the distribution's state if it has one
     (`no-dsa`), or `module-stream-unknown` if no feed names the rpm module stream of the fix.
     `score` is Sidelight's own, `score_vector` its derivation (docs/score.md).
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sidelight.errors import UnsupportedError
 from sidelight.versions import (
     apk,
+    apple,
     composer,
     dpkg,
     gem,
@@ -43,6 +44,8 @@ _ORDERS: dict[str, Callable[[str], bytes]] = {
     "cran": numbers.key,
     "hackage": numbers.key,
     "pub": semver.pub_key,
+    "apple": apple.key,
+    "windows-build": numbers.key,
 }
 
 # By the first part of an advisory ecosystem's name, and by purl type; lower case. Every ecosystem
@@ -92,6 +95,8 @@ _SCHEMES = {
     "bioconductor": "cran",
     "ghc": "hackage",
     "opam": "dpkg",
+    "macos": "apple",
+    "windows": "windows-build",
 }
 
 

@@ -24,6 +24,8 @@ from sidelight.advisories.feeds import archives as packed
 from sidelight.advisories.feeds import decoding, read
 from sidelight.advisories.feeds.formats import debian_tracker
 from sidelight.errors import DamagedError, FormatError, LimitError
+from tests.advisories.windows_documents import Fix, cve_record, cvrf
+from tests.advisories.windows_documents import csaf as microsoft_csaf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,14 @@ RUBYSEC = b"gem: a\ncve: 2024-0001\ntitle: t\npatched_versions:\n  - '>= 1.2'\n"
 PHP = b"title: t\nreference: composer://a/b\nbranches:\n    1.x:\n        versions: ['<1.2']\n"
 NVD = {"format": "NVD_CVE", "version": "2.0",
        "vulnerabilities": [{"cve": {"id": "CVE-2024-0001", "metrics": {}}}]}  # fmt: skip
+SOFA = {
+    "OSVersions": [
+        {"SecurityReleases": [{"ProductVersion": "14.6", "CVEs": {"CVE-2024-0001": False}}]}
+    ],
+    "XProtectPayloads": {},
+}
+CVE_RECORD = cve_record("CVE-2024-0001", [("Windows Server 2022", "10.0.1.0", "10.0.20348.2")])
+MICROSOFT = Fix("CVE-2024-0001", "5041160", "Windows Server 2022", "10.0.20348.2655")
 EPSS = b"cve,epss,percentile\nCVE-2024-0001,0.1,0.5\n"
 
 
@@ -135,6 +145,10 @@ WHOLE: dict[str, bytes] = {
     "ubuntu.json": _json(UBUNTU),
     "rocky.json": _json(ROCKY),
     "ends.json": _json(ENDS),
+    "sofa.json": _json(SOFA),
+    "cve.json": _json(CVE_RECORD),
+    "microsoft.json": _json(microsoft_csaf(MICROSOFT)),
+    "microsoft.xml": cvrf([MICROSOFT]),
     "updateinfo.xml": UPDATEINFO,
     "updateinfo.xml.gz": gzip.compress(UPDATEINFO),
     "oracle.xml": OVAL,

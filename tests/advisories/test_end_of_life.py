@@ -55,6 +55,16 @@ def test_a_feed_goes_before_the_table_and_a_file_of_ones_own_before_both(tmp_pat
     assert ended(by_contract, "debian", "10", date(2026, 1, 1))
 
 
+def test_windows_server_and_macos_end_as_the_feed_says(tmp_path: Path) -> None:
+    windows = {"name": "windows-server", "releases": [{"name": "2012-r2", "eolFrom": "2023-10-10"}]}
+    known = built(tmp_path, feed(windows, product("macos", _13="2025-09-15")))
+
+    assert ended(known, "windows-server", "2012 R2", date(2023, 10, 11))
+    assert not ended(known, "windows-server", "2022", date(2026, 11, 29))
+    assert ended(known, "macos", "13.7.8", date(2025, 9, 16))
+    assert not ended(known, "macos", "26.1", date(2026, 11, 29))
+
+
 def test_centos_ends_by_itself_and_not_as_the_stream_of_its_number(tmp_path: Path) -> None:
     told = feed(
         product("centos-stream", _8="2024-05-31", _9="2027-05-31"),

@@ -23,6 +23,7 @@ from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
 from sidelight.download.resolvers import updateinfo
 from sidelight.errors import DownloadError, UsageError
+from tests.advisories.windows_documents import Fix, cvrf
 from tests.download.publisher import Publisher, cut, status
 
 if TYPE_CHECKING:
@@ -138,6 +139,27 @@ def test_amazons_chain_of_mirror_lists_and_topics(fleet: Fleet) -> None:
     assert (core.error, extras.error) == ("", "")
     assert [item.name for item in extras.files] == ["docker-updateinfo.xml.gz"]
     assert fleet.advisories() == ["ALAS2-2024-1", "ALAS2DOCKER-2024-2"]
+
+
+def test_microsofts_months_are_fetched_again_only_where_they_changed(fleet: Fleet) -> None:
+    def months(**changed: str) -> None:
+        listed = [{"ID": name.replace("_", "-"), "CurrentReleaseDate": day}
+                  for name, day in changed.items()]  # fmt: skip
+        listed.append({"ID": "../escape", "CurrentReleaseDate": "2024-08-13"})
+        fleet.publisher.publish("/cvrf/v3.0/updates", json.dumps({"value": listed}).encode())
+
+    for number, month in enumerate(("2024-Jul", "2024-Aug")):
+        fix = Fix(f"CVE-2024-000{number}", f"504116{number}", build="10.0.17763.6189")
+        fleet.publisher.publish(f"/cvrf/v3.0/cvrf/{month}", cvrf([fix]))
+    months(**{"2024_Jul": "2024-07-09", "2024_Aug": "2024-08-13"})
+    (outcome,) = fleet.fetch("windows")
+    assert [item.name for item in outcome.files] == ["2024-Aug.xml", "2024-Jul.xml"]
+    assert fleet.advisories() == ["CVE-2024-0000", "CVE-2024-0001"]
+
+    months(**{"2024_Jul": "2024-07-09", "2024_Aug": "2024-08-20"})
+    (again,) = fleet.fetch("windows")
+
+    assert (again.error, again.requests) == ("", 2)  # the list, and the month that changed
 
 
 def csaf(name: str, fixed: str) -> bytes:

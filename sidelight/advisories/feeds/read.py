@@ -21,16 +21,20 @@ from sidelight.advisories.feeds.formats import (
     alas,
     alpine_secdb,
     csaf,
+    cve_records,
     debian_tracker,
     endoflife,
     epss,
     friendsofphp,
     kev,
+    msrc_csaf,
+    msrc_cvrf,
     nvd,
     oracle_oval,
     osv,
     rocky_errata,
     rubysec,
+    sofa,
     ubuntu_cves,
     ubuntu_oval,
     updateinfo,
@@ -68,6 +72,7 @@ class Format(NamedTuple):
 
 # The first format that recognises an object parses it.
 OBJECTS: tuple[Format, ...] = (
+    Format("Microsoft's CSAF", msrc_csaf.recognises, msrc_csaf.parse),
     Format("CSAF", csaf.recognises, csaf.parse),
     Format("OSV", osv.recognises, osv.parse),
     Format("ALAS", alas.recognises, alas.parse),
@@ -76,6 +81,8 @@ OBJECTS: tuple[Format, ...] = (
     Format("Rocky errata", rocky_errata.recognises, rocky_errata.parse),
     Format("endoflife.date", endoflife.recognises, endoflife.parse),
     Format("KEV", kev.recognises, kev.parse),
+    Format("SOFA", sofa.recognises, sofa.parse),
+    Format("CVE record", cve_records.recognises, cve_records.parse),
     Format("RubySec", rubysec.recognises, rubysec.parse, is_unique=False, ends_its_lines=True),
     Format("FriendsOfPHP", friendsofphp.recognises, friendsofphp.parse, is_unique=False),
     Format("Debian tracker", debian_tracker.recognises, debian_tracker.parse),
@@ -83,6 +90,7 @@ OBJECTS: tuple[Format, ...] = (
 # By an XML document's first element; for OVAL, by the beginning of its definitions' ids.
 DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
     updateinfo.ROOT: updateinfo.parse,
+    msrc_cvrf.ROOT: msrc_cvrf.parse,
     "oval:com.ubuntu.": ubuntu_oval.parse,
     "oval:com.oracle.elsa:": oracle_oval.parse,
 }

@@ -57,6 +57,8 @@ def command(kind: str, name: str, ecosystem: str, fixed: str, advisories: tuple[
         return ""
     if kind == "deb":
         return f"apt-get install --only-upgrade {quote(name)}"
+    if kind == "macos":
+        return "softwareupdate --install --all --restart"
     if kind == "apk":
         return f"apk add --upgrade {quote(name)}"
     if kind == "rpm":

@@ -45,7 +45,7 @@ _LINUX: Final = (
     ("vmware photon", "photon"),
     ("raspbian", "raspbian"),
 )
-_WINDOWS = re.compile(r"Windows (Server )?(\d{2,4}(?: R2)?)", re.IGNORECASE)
+_WINDOWS = re.compile(r"Windows (Server )?([0-9]{2}H[12]|[0-9]{2,4}(?: R2)?)", re.IGNORECASE)
 _NUMBERS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}")
 
 

@@ -17,6 +17,7 @@ from sidelight.inventory.protocol import REMARK_LIMIT
 from sidelight.inventory.purl import format_purl
 from sidelight.inventory.ssm import items
 from sidelight.inventory.ssm.items import fault_of_texts
+from sidelight.inventory.ssm.platforms import WINDOWS_SERVER
 from sidelight.model import Package
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 PATH: Final = r"C:\Windows\System32\ntoskrnl.exe"
 MAX_UPDATES: Final = 1_000  # KBs of one machine; real ones have some dozens
+# Releases by their build, for a caption without a year ("Windows Server Datacenter").
+_RELEASES: Final = {
+    "14393": "2016", "17763": "2019", "20348": "2022", "25398": "23H2", "26100": "2025",
+}  # fmt: skip
 _KEY = r"\software\microsoft\windows nt\currentversion"
 _BUILD = re.compile(r"[0-9]{4,6}")
 _PLATFORM = re.compile(r"([0-9]{1,2}\.[0-9]{1,2})\.([0-9]{4,6})")
@@ -57,11 +62,15 @@ def system_package(reader: EntryReader, system: OperatingSystem, version: str) -
             " Windows cannot be judged; collect the registry values CurrentBuild and UBR"
         )
         reader.problem(items.WINDOWS_UPDATE, what)
-    name = f"Windows {'Server ' if system.id == 'windows-server' else ''}{system.version_id}"
+    is_server = system.id == WINDOWS_SERVER
+    release = system.version_id
+    if is_server and not release:
+        release = _RELEASES.get(build.version.split(".")[2], "")
+    name = f"Windows {'Server ' if is_server else ''}{release}".strip()
     listed = ",".join(updates)
     return Package(
         type="windows",
-        name=name.strip(),
+        name=name,
         version=build.version,
         path=PATH,
         purl=format_purl("generic", "microsoft", name, build.version, (("kb", listed),)),

@@ -332,6 +332,7 @@ def test_no_item_raises(types: dict[str, list[object]], platform: Platform) -> N
         ("Rocky Linux", "9.4", ("rocky", "9.4")),
         ("CentOS Linux", "7", ("centos", "7")),
         ("Microsoft Windows Server 2012 R2 Standard", "6.3.9600", ("windows-server", "2012 R2")),
+        ("Microsoft Windows Server 23H2 Datacenter", "10.0.25398", ("windows-server", "23H2")),
         ("Microsoft Windows 11 Pro", "10.0.22631", ("windows", "11")),
         ("Mac OS X", "10.15.7", ("macos", "10.15.7")),
         ("\x1b[31mUbuntu", "22.04", ("", "")),

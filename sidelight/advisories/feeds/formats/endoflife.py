@@ -35,6 +35,8 @@ _PRODUCTS = {
     "opensuse": ("openSUSE:Leap ", "eolFrom", _FEED),
     "alpine-linux": ("Alpine:v", "eolFrom", _FEED),
     "fedora": ("Fedora:", "eolFrom", _FEED),
+    "windows-server": ("windows-server:", "eolFrom", _FEED),
+    "macos": ("macos:", "eolFrom", _FEED),
 }
 
 
@@ -58,6 +60,8 @@ def parse(record: dict[str, Any]) -> Iterator[LastDay]:
         prefix, field, rank = known
         for release in items(product, "releases"):
             name = prefix + text(release, "name")
+            if prefix == "windows-server:":  # `2012-r2`, where the system itself says `2012 R2`
+                name = prefix + text(release, "name").replace("-", " ").upper()
             day = release.get(field)
             if day is not None:
                 yield LastDay(name, _day(day, name), "endoflife.date", rank)
