@@ -61,6 +61,14 @@ class MotoSnapshots(EC2Response):
         self._sl_forget_ended()
         return super().describe_instances()
 
+    def describe_security_group_vpc_associations(self) -> ActionResult:
+        """DescribeSecurityGroupVpcAssociations: none, since moto cannot associate a group."""
+        return ActionResult({"SecurityGroupVpcAssociations": []})
+
+    def describe_transit_gateway_connects(self) -> ActionResult:
+        """DescribeTransitGatewayConnects: none, since moto cannot create a Connect attachment."""
+        return ActionResult({"TransitGatewayConnects": []})
+
     def terminate_instances(self) -> ActionResult:
         """TerminateInstances, and when that was."""
         self._sl_forget_ended()

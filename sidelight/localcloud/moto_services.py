@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 
 # Signing name -> moto's dispatcher, imported when it is first called.
 SERVICES = {
+    "directconnect": "sidelight.localcloud.network_services:DirectConnectCalls.dispatch",
     "iam": "moto.iam.responses:IamResponse.dispatch",
+    "network-firewall": "sidelight.localcloud.network_services:FirewallCalls.dispatch",
     "organizations": "moto.organizations.responses:OrganizationsResponse.dispatch",
     "servicequotas": "sidelight.localcloud.quotas:QuotaCalls.dispatch",
     "sqs": "moto.sqs.responses:SQSResponse.dispatch",

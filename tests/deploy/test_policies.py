@@ -12,10 +12,14 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from sidelight.aws.network import permission
+from sidelight.reachability.stems import STEMS
+
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
 
 PAIRS = {
     "target-policy": ("target", "Scan"),
+    "target-network-policy": ("target", "Network"),
     "target-sharing-policy": ("target", "Share"),
     "scanner-policy": ("scanner", "Enter"),
     "scanner-sharing-policy": ("scanner", "Read"),
@@ -63,7 +67,7 @@ def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
         action
         for name in PAIRS
         for action in actions(name)
-        if not action.split(":")[1].startswith(("Describe", "List", "Get"))
+        if not action.split(":")[1].startswith(("Describe", "List", "Get", "Search"))
     }
     assert writes == {
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
@@ -71,6 +75,10 @@ def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
         "sns:Publish", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
         "sqs:SendMessage", "sts:AssumeRole", "sts:TagSession",
     }  # fmt: skip
+
+
+def test_the_network_policy_allows_the_calls_of_the_network_model_and_no_others() -> None:
+    assert actions("target-network-policy") == {permission(stem) for stem in STEMS.values()}
 
 
 def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
