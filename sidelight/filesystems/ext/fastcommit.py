@@ -153,6 +153,8 @@ class FastReplay:
         old = self._inodes.raw(number)
         if old is None:
             return
+        # The tag's length was checked against a superblock that the journal may have replaced.
+        new = new[: len(old)]
         area, after = layout.INODE_BLOCK, layout.INODE_GENERATION
         raw = bytearray(old)
         raw[:area] = new[:area]
