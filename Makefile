@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test quick lint unit real thorough coverage faults torture fuzz packages bench load \
-  compare clean docs lock deploy bare announce skipped
+  compare structure clean docs lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,13 +125,16 @@ packages: ## install the real tests' Debian packages (needs root; without it, so
 	fi
 
 bench: $(STAMP) ## print the figures of the docs (BENCH=walk_xfs for one)
-	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/compare%,$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python $$file; done
+	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/compare% benchmarks/structure.py,$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python $$file; done
 
 compare: $(STAMP) packages ## what Trivy and Syft find and Sidelight doesn't, on the same trees (root, long)
 	$(BIN)/python benchmarks/compare.py
 
 load: $(STAMP) ## a fleet of INSTANCES=10000 through real workers on this machine (long)
 	$(BIN)/python -m benchmarks.load --instances $(or $(INSTANCES),10000) $(LOAD)
+
+structure: $(STAMP) ## rooms, imports against the layers, circles, longest modules and functions (TREE=another checkout)
+	@$(BIN)/python benchmarks/structure.py $(TREE)
 
 clean: ## remove what the other commands made
 	rm -rf $(VENV) .uv .lint .demo $(SKIPS) .coverage build

@@ -36,6 +36,7 @@ from sqlalchemy import Column, MetaData, String, Table, create_engine, event, in
 
 from benchmarks.postgresql import postgresql
 from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.fleet import evaluation
 from sidelight.fleet.advisory_file import Opened
 from sidelight.model import LIVE, Cost, Inventory, OperatingSystem, Package, State, Status
 from sidelight.store import Store
@@ -238,7 +239,7 @@ def work(url: str, path: Path) -> None:
     with AdvisoryDatabase.open(path) as database, Store(url) as store:
         opened = Opened(database)
         while True:
-            part = store.reevaluation.step(opened)
+            part = evaluation.reevaluate(store, opened)
             if not part.left:
                 return
             if not part.packages and not part.instances:

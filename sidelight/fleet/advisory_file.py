@@ -23,7 +23,7 @@ _UPDATES = ("KB", "Windows-")
 
 
 class Opened:
-    """One open database with a cache of digests; implements `sidelight.store.AdvisoryFile`."""
+    """One open database with a cache of digests: `evaluation.AdvisoryMatcher`."""
 
     def __init__(self, database: AdvisoryDatabase) -> None:
         self.database = database

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from sidelight.aws.ec2 import InstanceStatus, SnapshotInfo
     from sidelight.blocks import BlockSource
     from sidelight.disk import Attachment
+    from sidelight.fleet.evaluation import AdvisoryMatcher
     from sidelight.fleet.settings import Settings
     from sidelight.matching import Unmatched
     from sidelight.model import Finding, Inventory, Keeper, ReadStats, Scan
-    from sidelight.store import AdvisoryMatcher, Store
+    from sidelight.store import Store
 
 
 class SnapshotCalls(Protocol):

@@ -3,7 +3,14 @@
 This is its public face: nothing outside imports what is below (an import contract).
 """
 
-from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
+from sidelight.store.findings.findings import Evaluated
+from sidelight.store.findings.reevaluation import ReevaluationPart
+from sidelight.store.findings.vulnerability_details import (
+    Matches,
+    StoredSoftware,
+    UnmatchedSoftware,
+)
+from sidelight.store.inventories.advisory_databases import AdvisoryDigests
 from sidelight.store.maintenance.totals import Covered
 from sidelight.store.scans.account_limits import AccountRegionLimits
 from sidelight.store.scans.costs import COST_KEYS
@@ -16,15 +23,20 @@ from sidelight.store.store import Store
 __all__ = [
     "COST_KEYS",
     "AccountRegionLimits",
-    "AdvisoryMatcher",
+    "AdvisoryDigests",
     "Covered",
+    "Evaluated",
+    "Matches",
     "PollResult",
     "QuotaExceeded",
+    "ReevaluationPart",
     "Spread",
     "StageTimes",
     "Store",
+    "StoredSoftware",
     "Turn",
     "UnclaimedScans",
+    "UnmatchedSoftware",
     "current_turn",
     "refused",
     "turn",

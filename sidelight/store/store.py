@@ -17,6 +17,7 @@ from sidelight.store.findings.findings import Findings
 from sidelight.store.findings.outbox import Outbox
 from sidelight.store.findings.reevaluation import Reevaluation
 from sidelight.store.findings.suppression_rules import SuppressionRules
+from sidelight.store.findings.vulnerability_details import VulnerabilityDetails
 from sidelight.store.instances.coverage_rows import CoverageHistory
 from sidelight.store.instances.instances import FleetInstances
 from sidelight.store.instances.origins import Origins
@@ -75,6 +76,7 @@ class Store:
         self.reevaluation = Reevaluation(self._database, clock)
         self.suppression_rules = SuppressionRules(self._database, clock)
         self.outbox = Outbox(self._database)
+        self.vulnerability_details = VulnerabilityDetails(self._database, clock)
         self.retention = Retention(self._database, clock)
 
     def migrate(self) -> None:

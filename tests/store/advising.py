@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sidelight.fleet import evaluation
 from sidelight.matching import Unmatched
 from sidelight.model import (
     LIVE,
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from sidelight.fleet.evaluation import AdvisoryMatcher
     from sidelight.model import Scan
-    from sidelight.store import AdvisoryMatcher, Store
+    from sidelight.store import Store
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 ECOSYSTEMS = {"deb": "Debian:12", "npm": "npm"}
@@ -48,7 +50,7 @@ class Said:
 
 @dataclass
 class Database:
-    """Advisories by the name of the package; a fake of `sidelight.store.AdvisoryMatcher`."""
+    """Advisories by the name of the package; a fake `evaluation.AdvisoryMatcher`."""
 
     says: dict[str, list[Said]] = field(default_factory=dict)
     last_day: date | None = None
@@ -148,7 +150,7 @@ def scanned(
     """A whole scan, with a database that the store knows."""
     scan = inspected(store, read, instance)
     store.reevaluation.notice(database)
-    changes = store.findings.evaluate(scan, database).changes
+    changes = evaluation.evaluate(store, scan, database).changes
     held = claimed(store, scan.id)
     advance(store, held, State.DONE)
     return changes
@@ -159,7 +161,7 @@ def reevaluated(store: Store, database: Database) -> FindingChanges:
     store.reevaluation.register(database)
     changes = FindingChanges()
     for _ in range(1000):
-        part = store.reevaluation.step(database)
+        part = evaluation.reevaluate(store, database)
         changes += part.findings
         if not part.left:
             return changes

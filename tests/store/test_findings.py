@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from sidelight.errors import LeaseLostError, StoreError
+from sidelight.fleet import evaluation
 from sidelight.model import Cost, FindingChanges, FindingStatus, Instance, Severity, State, Status
 from sidelight.store import Store
 from tests.store.advising import (
@@ -123,7 +124,7 @@ def test_a_scan_that_outlives_its_instance_opens_nothing(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
     scan = inspected(store, inventory(package("a"), package("b")))
     assert store.instances.discovered(ACCOUNT, REGION, []) == ["i-1"]
-    assert store.findings.evaluate(scan, says("a", "b")).changes == FindingChanges(0, 0, 1)
+    assert evaluation.evaluate(store, scan, says("a", "b")).changes == FindingChanges(0, 0, 1)
     assert not list(store.findings.rows())
 
 
@@ -210,7 +211,7 @@ def test_findings_of_a_worker_that_is_late_are_not_saved(store: Store, clock: Cl
     clock.advance(61)
     claimed(store, scan.id)
     with pytest.raises(LeaseLostError):
-        store.findings.evaluate(scan, says("a"))
+        evaluation.evaluate(store, scan, says("a"))
     assert not list(store.findings.rows(status=None))
 
 
@@ -247,7 +248,7 @@ def test_many_workers_make_no_duplicate_and_lose_nothing(url: str, clock: Clock)
     def reevaluate(database: Database) -> None:
         with Store(url, clock=clock) as own:
             own.reevaluation.register(database)
-            while own.reevaluation.step(database).left:
+            while evaluation.reevaluate(own, database).left:
                 pass
 
     with ThreadPoolExecutor(8) as pool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sidelight.fleet import evaluation
 from sidelight.model import (
     Coverage,
     FindingChanges,
@@ -80,7 +81,7 @@ def test_only_what_is_touched_is_matched_and_looked_at(store: Store) -> None:
     two_machines(store, says("b"))
     newer = says("a", "b")
     store.reevaluation.register(newer)
-    first, second, third = (store.reevaluation.step(newer) for _ in range(3))
+    first, second, third = (evaluation.reevaluate(store, newer) for _ in range(3))
     assert newer.asked == ["a"]
     assert (first.packages, second.instances, second.passed) == (1, 1, 1)
     assert second.findings == FindingChanges(1, 0, 0)
@@ -118,7 +119,7 @@ def test_a_worker_with_an_older_file_does_not_take_the_fleet_back(store: Store) 
     reevaluated(store, says("b"))
     older = says("a")
     store.reevaluation.notice(older)
-    assert not store.reevaluation.step(older).left
+    assert not evaluation.reevaluate(store, older).left
     scanned(store, older, inventory(package("b"), package("d")), "i-2")
     assert open_names(store) == {"b"}
     # What it alone had been asked about is asked again by the newest.
@@ -155,7 +156,7 @@ def test_what_the_advisories_last_tell_says_which_database_is_newer(
     two_machines(store, dated("a", first))
     newer = dated("b", second)
     assert store.reevaluation.notice(newer) is taken
-    while store.reevaluation.step(newer).left:
+    while evaluation.reevaluate(store, newer).left:
         pass
     assert open_names(store) == ({"b"} if taken else {"a"})
 
@@ -168,7 +169,7 @@ def test_of_two_that_tell_the_same_the_one_that_came_last_stays(store: Store) ->
     for _ in range(3):
         assert not store.reevaluation.notice(one)
         assert store.reevaluation.notice(other)
-    while store.reevaluation.step(other).left:
+    while evaluation.reevaluate(store, other).left:
         pass
     assert open_names(store) == {"b"}
 
@@ -205,7 +206,7 @@ def test_a_scan_and_a_reevaluation_of_one_instance_agree(store: Store) -> None:
     scan = inspected(store, inventory(package("b"), package("c")))
     reevaluated(store, says("b"))  # between the scan's inventory and its evaluation
     assert open_names(store) == {"b"}
-    store.findings.evaluate(scan, says("b"))
+    evaluation.evaluate(store, scan, says("b"))
     assert open_names(store) == {"b"}
 
 

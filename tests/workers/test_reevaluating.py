@@ -14,7 +14,7 @@ from dispatcher.on_demand import LocalQueue, in_process
 from dispatcher.planning.eligibility import Configuration
 from dispatcher.reevaluator import Reevaluator
 from sidelight.errors import BrokerError, DatabaseError
-from sidelight.fleet import bootstrap
+from sidelight.fleet import bootstrap, evaluation
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.stages import take_snapshots
 from sidelight.store import Store
@@ -119,7 +119,7 @@ def test_the_dispatcher_asks_now_and_then_while_something_is_left(
         clock.advance(REEVALUATION_ASKED_EVERY.total_seconds())
         schedule._reevaluate()
     assert asked == [REGION, REGION], "the worker that took the first may have died"
-    while store.reevaluation.step(newer).left:
+    while evaluation.reevaluate(store, newer).left:
         pass
     clock.advance(REEVALUATION_ASKED_EVERY.total_seconds())
     schedule._reevaluate()

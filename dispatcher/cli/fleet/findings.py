@@ -17,6 +17,7 @@ from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.events.publisher import Publisher, sink_of
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import UsageError
+from sidelight.fleet import evaluation
 from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.bootstrap import session_of
 from sidelight.model import FindingStatus, Reevaluated
@@ -175,7 +176,7 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
         )
     done = Reevaluated(left=True)
     while done.left:
-        part = store.reevaluation.step(opened)
+        part = evaluation.reevaluate(store, opened)
         done += part
         if part.left and not part.packages and not part.instances:
             wait(BETWEEN_LOOKS)  # other processes hold the last rows

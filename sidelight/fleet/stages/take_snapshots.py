@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.aws.ec2 import PENDING_LIMIT
 from sidelight.errors import CloudError, LeaseLostError
+from sidelight.fleet import evaluation
 from sidelight.fleet.dollar_budget import AFTER_SPENT
 from sidelight.fleet.own_snapshots import own_snapshots
 from sidelight.fleet.pending_snapshots import pending_cap
@@ -91,12 +92,11 @@ def evaluate(context: Context, scan_id: str) -> Next | None:
 def reevaluate(context: Context) -> bool:
     """Run a pending re-evaluation for REEVALUATE_SECONDS; return whether work remains."""
     advisories = context.advisories()
-    reevaluation = context.store.reevaluation
-    if advisories.sha256 and not reevaluation.notice(advisories):
+    if advisories.sha256 and not context.store.reevaluation.notice(advisories):
         log.warning("this advisory database is older than the one that findings are by")
     until = time.monotonic() + REEVALUATE_SECONDS
     while True:
-        part = reevaluation.step(advisories)
+        part = evaluation.reevaluate(context.store, advisories)
         if not part.left:
             context.store.suppression_rules.judge()
             return False
@@ -282,7 +282,7 @@ def _inspect(context: Context, scan: Scan) -> Transition:
 def _evaluate(context: Context, scan: Scan) -> Transition:
     advisories = context.advisories()
     context.store.reevaluation.notice(advisories)
-    return context.store.findings.evaluate(scan, advisories).transition
+    return evaluation.evaluate(context.store, scan, advisories).transition
 
 
 def _instance(context: Context, scan: Scan) -> Instance:

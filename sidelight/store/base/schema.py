@@ -316,6 +316,8 @@ findings = Table(
     _when("updated_at"),
     _when("closed_at", nullable=True),
     _when("expires_at", nullable=True),
+    # model.FindingType; a key is of one type.
+    Column("type", String(32), nullable=False, server_default="PACKAGE_VULNERABILITY"),
     Index("ix_findings_instance", "account", "instance", "key"),
     Index(None, "detail"),
     Index("ix_findings_status", "status"),

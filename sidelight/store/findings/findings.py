@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
+from sidelight.findings import KEPT_OF_RETIRED, Observation
 from sidelight.model import (
     Cost,
     Finding,
@@ -28,10 +29,9 @@ from sidelight.model import (
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import finding_details, findings, inventories, set_software
-from sidelight.store.findings import outbox, reconcile, vulnerability_details
-from sidelight.store.findings.reconcile import KEPT_OF_RETIRED, InstanceState
-from sidelight.store.findings.suppression_rules import documents, judge_with
-from sidelight.store.inventories import advisory_databases
+from sidelight.store.findings import outbox, reconcile
+from sidelight.store.findings.reconcile import InstanceState
+from sidelight.store.findings.suppression_rules import judge_with
 from sidelight.store.inventories.inventories import (
     hold,
     is_gone,
@@ -39,19 +39,15 @@ from sidelight.store.inventories.inventories import (
     note_evaluated,
     store_inventory,
 )
-from sidelight.store.inventories.package_sets import load_set
 from sidelight.store.scans.costs import add_cost
 from sidelight.store.scans.transitions import release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
-
-    from sqlalchemy import Row
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
-    from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
 
 
 class Evaluated(NamedTuple):
@@ -85,13 +81,12 @@ class Findings:
         with self._database.read() as connection:
             return load_inventory(connection, account, instance)
 
-    def evaluate(self, scan: Scan, advisories: AdvisoryMatcher) -> Evaluated:
+    def evaluate(self, scan: Scan, number: int) -> Evaluated:
         """EVALUATING to DELETING with the findings opened, kept and closed.
 
-        Packages that are not matched for another machine yet are matched first. Raises
+        The machine's packages are matched with the database of this number already. Raises
         LeaseLostError; then the findings are unchanged.
         """
-        number = self._bring_up_to_date(scan, advisories)
         now = self._clock()
         with self._database.write() as connection:
             transition = release(connection, scan, now, now, State.DELETING)
@@ -104,31 +99,12 @@ class Findings:
             if is_gone(connection, scan.account, scan.instance):
                 changes = FindingChanges(closed=retire(connection, place, now))
                 return Evaluated(transition, changes)
-            state = InstanceState(
-                place, wanted(connection, row.content), over=over(connection, row)
-            )
+            observed = Observation(place, wanted(connection, row.content))
+            state = InstanceState(observed, Status(row.status), row.content)
             judge = judge_with(connection, now)
             changes = reconcile.settle(connection, [state], judge, now, observed=True)
             note_evaluated(connection, scan.account, scan.instance, number, now)
             return Evaluated(transition, changes)
-
-    def _bring_up_to_date(self, scan: Scan, advisories: AdvisoryMatcher) -> int:
-        """Match the scan's unmatched packages; return the number of the database."""
-        now = self._clock()
-        with self._database.read() as connection:
-            number = advisory_databases.number_of(connection, advisories.sha256)
-            query = select(inventories.c.content).where(
-                inventories.c.account == scan.account, inventories.c.instance == scan.instance
-            )
-            content = connection.execute(query).scalar()
-            stale = vulnerability_details.stale(connection, number, content) if content else []
-        matched = vulnerability_details.match(stale, number, advisories, now)
-        with self._database.read() as connection:
-            if not vulnerability_details.news(connection, matched):
-                return number
-        with self._database.write() as connection:
-            vulnerability_details.write(connection, matched, advisories, now)
-        return number
 
     def rows(
         self,
@@ -209,8 +185,8 @@ def row_of(row: Any) -> FindingRow:
 
 def retire(connection: Connection, instance: InstanceRef, now: datetime) -> int:
     """Close an instance's open findings, and exclude its inventory from re-evaluation."""
-    rows = reconcile.open_rows(connection, instance.account, instance.instance)
-    news = reconcile.close(connection, rows, now, KEPT_OF_RETIRED)
+    closed = reconcile.open_findings(connection, instance.account, instance.instance)
+    changes = reconcile.close(connection, closed, now, KEPT_OF_RETIRED)
     connection.execute(
         update(inventories)
         .where(
@@ -218,8 +194,8 @@ def retire(connection: Connection, instance: InstanceRef, now: datetime) -> int:
         )
         .values(retired_at=now)
     )
-    outbox.announce(connection, news, now)
-    return len(rows)
+    outbox.announce(connection, changes, now)
+    return len(closed)
 
 
 def wanted(
@@ -234,33 +210,3 @@ def wanted(
     )
     rows = connection.execute(query)
     return {row.key: row.id for row in rows if keys is None or row.key in keys}
-
-
-def over(connection: Connection, inventory: Row[Any]) -> Callable[[list[Row[Any]]], list[Row[Any]]]:
-    """Return the function that selects the findings to close among those not found again.
-
-    An unreadable package is not a fixed one. On a machine that was read in part, a finding is
-    closed only if its package was read again, from the same file, and is no longer vulnerable.
-    """
-    if inventory.status == Status.COMPLETE.value:
-        return list
-    if inventory.status == Status.FAILED.value:
-        return lambda _rows: []
-
-    def read_again(rows: list[Row[Any]]) -> list[Row[Any]]:
-        if not rows:
-            return []
-        read = {
-            (package.type, package.name, package.path)
-            for package in load_set(connection, inventory.content).packages
-        }
-        details = documents(connection, [row.detail for row in rows])
-        packages = {detail: finding.package for detail, finding in details.items()}
-        return [
-            row
-            for row in rows
-            if (packages[row.detail].type, packages[row.detail].name, packages[row.detail].path)
-            in read
-        ]
-
-    return read_again

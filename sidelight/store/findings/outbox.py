@@ -8,12 +8,11 @@ at least once, also after a failure.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime  # noqa: TC003 - a NamedTuple's
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select
 
+from sidelight.findings import EventKind, FindingChange
 from sidelight.model import Finding, FindingEvent, FindingRow, FindingStatus, InstanceRef
 from sidelight.store.base import documents
 from sidelight.store.base.counters import increment, read_counter
@@ -22,46 +21,28 @@ from sidelight.store.base.schema import finding_details, finding_events, finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sidelight.store.base.engine import Database
 
 
-class EventKind(StrEnum):
-    """The kind of change. UPDATED: the details changed, or a rule suppressed or unsuppressed it."""
-
-    OPENED = "OPENED"
-    REOPENED = "REOPENED"
-    UPDATED = "UPDATED"
-    CLOSED = "CLOSED"
-
-
-class News(NamedTuple):
-    """A change of a finding, with its new state."""
-
-    kind: EventKind
-    finding: int
-    place: InstanceRef
-    detail: int
-    status: str
-    first_observed: datetime
-    last_observed: datetime
-
-
-def news_of(kind: EventKind, row: Row[Any], status: str) -> News:
+def change_of(kind: EventKind, row: Row[Any], status: str) -> FindingChange:
     """Build the change of a finding from its row and its new status."""
     instance = InstanceRef(row.account, row.region, row.instance)
-    return News(kind, row.id, instance, row.detail, status, row.first_observed, row.last_observed)
+    return FindingChange(
+        kind, row.id, instance, row.detail, status, row.first_observed, row.last_observed
+    )
 
 
-def announce(connection: Connection, news: Sequence[News], now: datetime) -> None:
+def announce(connection: Connection, changes: Sequence[FindingChange], now: datetime) -> None:
     """Write the events. This must be the last step of a transaction.
 
     The counter's row is locked from here to the commit, which orders the numbers. The holder of
     this lock must not wait for anything else.
     """
-    if not news:
+    if not changes:
         return
-    first = increment(connection, "events", len(news)) + 1
+    first = increment(connection, "events", len(changes)) + 1
     put_rows(
         connection,
         finding_events,
@@ -71,15 +52,15 @@ def announce(connection: Connection, news: Sequence[News], now: datetime) -> Non
                 "at": now,
                 "kind": change.kind.value,
                 "finding": change.finding,
-                "account": change.place.account,
-                "region": change.place.region,
-                "instance": change.place.instance,
+                "account": change.instance.account,
+                "region": change.instance.region,
+                "instance": change.instance.instance,
                 "detail": change.detail,
                 "status": change.status,
                 "first_observed": change.first_observed,
                 "last_observed": change.last_observed,
             }
-            for number, change in enumerate(news, first)
+            for number, change in enumerate(changes, first)
         ],
     )
 
@@ -90,13 +71,15 @@ def announce_details(connection: Connection, ids: Sequence[int], now: datetime) 
         "id", "account", "region", "instance", "detail", "status", "first_observed",
         "last_observed",
     )]  # fmt: skip
-    news: list[News] = []
+    changes: list[FindingChange] = []
     for part in parts(ids):
         query = select(*columns).where(
             findings.c.detail.in_(part), findings.c.status != FindingStatus.CLOSED.value
         )
-        news += [news_of(EventKind.UPDATED, row, row.status) for row in connection.execute(query)]
-    announce(connection, news, now)
+        changes += [
+            change_of(EventKind.UPDATED, row, row.status) for row in connection.execute(query)
+        ]
+    announce(connection, changes, now)
 
 
 class Outbox:

@@ -1,27 +1,26 @@
 """Re-evaluation: match the stored inventories with a new advisory database, without a snapshot.
 
-First the packages whose advisories changed are matched, each once for the whole fleet. Then the
-findings of instances that have a package with changed vulnerabilities are reconciled. If the
-database covers other ecosystems, all instances are assessed again: a machine may be complete now,
-or covered only in part. The rows themselves hold the progress (`software.stale`,
-`inventories.advisories`). So no list of work can be lost, an interrupted part is still pending,
-and workers that share the work take different rows.
+`sidelight.fleet.evaluation` decides what is done: first the packages whose advisories changed are
+matched, each once for the whole fleet. Then the findings of instances that have a package with
+changed vulnerabilities are reconciled. If the database covers other ecosystems, all instances are
+assessed again: a machine may be complete now, or covered only in part. The rows themselves hold
+the progress (`software.stale`, `inventories.advisories`). So no list of work can be lost, an
+interrupted part is still pending, and workers that share the work take different rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, exists, func, select, tuple_, update
 
-from sidelight.completeness import assess
+from sidelight.findings import Observation
 from sidelight.model import (
     FindingChanges,
     FindingStatus,
     InstanceRef,
     Inventory,
-    Reevaluated,
     Status,
 )
 from sidelight.store.base import documents
@@ -34,8 +33,7 @@ from sidelight.store.base.schema import (
     set_software,
     software,
 )
-from sidelight.store.findings import vulnerability_details
-from sidelight.store.findings.findings import over, wanted
+from sidelight.store.findings.findings import wanted
 from sidelight.store.findings.reconcile import InstanceState, settle
 from sidelight.store.findings.suppression_rules import judge_with
 from sidelight.store.instances.coverage_rows import reassess
@@ -43,28 +41,28 @@ from sidelight.store.inventories import advisory_databases
 from sidelight.store.inventories.package_sets import load_set
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
 
-    from sidelight.matching import Unmatched
-    from sidelight.model import OperatingSystem
+    from sidelight.completeness import Assessment
+    from sidelight.model import Package
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
-    from sidelight.store.inventories.advisory_databases import AdvisoryMatcher
+    from sidelight.store.inventories.advisory_databases import AdvisoryDigests
 
 _AT_ONCE = 500  # instances in one transaction
 
 
 class Reevaluation:
-    """Re-evaluates all findings with a new database, in parts of one transaction each."""
+    """The databases that findings were evaluated with, and the instances that are still to do."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    def register(self, advisories: AdvisoryMatcher, *, older: bool = True) -> int:
+    def register(self, advisories: AdvisoryDigests, *, older: bool = True) -> int:
         """Register this as the database for all findings; return its number.
 
         0 if it is older than the registered one and `older` does not allow that.
@@ -72,7 +70,7 @@ class Reevaluation:
         with self._database.write() as connection:
             return advisory_databases.register(connection, advisories, self._clock(), older=older)
 
-    def notice(self, advisories: AdvisoryMatcher) -> bool:
+    def notice(self, advisories: AdvisoryDigests) -> bool:
         """Register a worker's database unless it is older; return whether it is the newest now.
 
         A worker that still has an older file must not re-register it.
@@ -87,22 +85,14 @@ class Reevaluation:
                 return False
         return self.register(advisories, older=False) > 0
 
-    def step(self, advisories: AdvisoryMatcher) -> Reevaluated:
-        """Run the next part. Nothing is left if another database is the newest by now.
+    @contextmanager
+    def part(self, number: int) -> Iterator[ReevaluationPart]:
+        """Open a transaction that holds the next instances to bring to this database.
 
-        `left` stays true while other workers hold the last rows.
+        Instances of which no package changed are passed over once. What other workers hold is left
+        to them.
         """
         now = self._clock()
-        with self._database.read() as connection:
-            number = advisory_databases.newest(connection)
-            if not number or advisory_databases.number_of(connection, advisories.sha256) != number:
-                return Reevaluated(left=False)
-            stale = vulnerability_details.stale(connection, number)
-        if stale:
-            matched = vulnerability_details.match(stale, number, advisories, now)
-            with self._database.write() as connection:
-                vulnerability_details.write(connection, matched, advisories, now)
-            return Reevaluated(left=True, packages=len(stale))
         with self._database.write() as connection:
             passed = 0
             # Checked without and with the lock: one worker does it, and the others do not wait.
@@ -113,10 +103,7 @@ class Reevaluation:
                 passed = _pass_untouched(connection, number, now)
                 set_counter(connection, "passed", number)
             held = _pending(connection, number)
-            changes = _settle(connection, held, number, now)
-            _assess(connection, held, number, advisories, now)
-            left = bool(held) or _is_pending(connection, number)
-        return Reevaluated(left, 0, len(held), passed, changes)
+            yield ReevaluationPart(connection, number, now, held, passed)
 
     def pending(self) -> int:
         """Count the inventories that are not evaluated with the newest database yet."""
@@ -133,6 +120,73 @@ class Reevaluation:
                 query = query.where(_open(advisory_databases.newest(connection)))
             query = query.group_by(inventories.c.region).order_by(inventories.c.region)
             return {row.region: int(row[1]) for row in connection.execute(query)}
+
+
+class Unassessed(NamedTuple):
+    """A machine whose completeness must be assessed again.
+
+    `machine` is its inventory without packages; `content` is the id of its packages.
+    """
+
+    place: InstanceRef
+    content: int
+    machine: Inventory
+
+
+class ReevaluationPart:
+    """Some instances, locked in one transaction, and the number of those that were `passed` over.
+
+    Machines of one image follow each other.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        number: int,
+        now: datetime,
+        held: Sequence[Row[Any]],
+        passed: int,
+    ) -> None:
+        self.passed = passed
+        self.instances = len(held)
+        self._connection = connection
+        self._number = number
+        self._now = now
+        self._held = held
+
+    def reconcile(self) -> FindingChanges:
+        """Reconcile the findings of these instances, and mark them as evaluated."""
+        return _settle(self._connection, self._held, self._number, self._now)
+
+    def unassessed(self) -> Iterator[Unassessed]:
+        """Yield those of these instances whose last database covered other ecosystems."""
+        alike = {
+            older: advisory_databases.covers_alike(self._connection, older, self._number)
+            for older in {row.advisories for row in self._held}
+        }
+        for row in self._held:
+            if alike[row.advisories]:
+                continue
+            query = select(inventories.c.document).where(
+                inventories.c.account == row.account, inventories.c.instance == row.instance
+            )
+            document = self._connection.execute(query).scalar_one()
+            machine = documents.unpack(Inventory, document)
+            place = InstanceRef(row.account, row.region, row.instance)
+            yield Unassessed(place, row.content, machine)
+
+    def packages(self, content: int) -> tuple[Package, ...]:
+        """Return the packages of a set."""
+        return load_set(self._connection, content).packages
+
+    def cover(self, place: InstanceRef, assessment: Assessment) -> None:
+        """Write the assessment to the coverage of an instance whose last scan was successful."""
+        instance = (place.account, place.instance)
+        reassess(self._connection, instance, assessment.reason, assessment.detail, self._now)
+
+    def is_left(self) -> bool:
+        """Return whether instances remain, these or those that other workers hold."""
+        return bool(self._held) or _is_pending(self._connection, self._number)
 
 
 def _open(number: int) -> Any:
@@ -209,11 +263,11 @@ def _settle(
         if scope not in scopes:
             scopes[scope] = _scope(connection, *scope)
         details, keys = scopes[scope]
-        state = InstanceState(instance, details, keys)
+        state = InstanceState(Observation(instance, details, keys))
         if keys is None:
-            state.over = over(connection, row)
+            state.status, state.content = Status(row.status), row.content
         elif row.status != Status.COMPLETE.value:
-            state.keys = keys | _outdated(connection, instance)
+            state.observed.keys = keys | _outdated(connection, instance)
         by_account.setdefault(row.account, []).append(state)
     judge = judge_with(connection, now)
     changes = FindingChanges()
@@ -229,38 +283,6 @@ def _settle(
             .values(advisories=number, evaluated_at=now)
         )
     return changes
-
-
-def _assess(
-    connection: Connection,
-    held: Sequence[Row[Any]],
-    number: int,
-    advisories: AdvisoryMatcher,
-    now: datetime,
-) -> None:
-    """Write to coverage whether these are complete, if the database covers other ecosystems.
-
-    Machines of one image have the same packages: the unmatched ones are computed once.
-    """
-    alike = {
-        older: advisory_databases.covers_alike(connection, older, number)
-        for older in {row.advisories for row in held}
-    }
-    unmatched: dict[tuple[int, OperatingSystem], Sequence[Unmatched]] = {}
-    for row in held:
-        if alike[row.advisories]:
-            continue
-        query = select(inventories.c.document).where(
-            inventories.c.account == row.account, inventories.c.instance == row.instance
-        )
-        machine = documents.unpack(Inventory, connection.execute(query).scalar_one())
-        content = row.content, machine.os
-        if content not in unmatched:
-            packages = load_set(connection, row.content).packages
-            unmatched[content] = advisories.unmatched(replace(machine, packages=packages))
-        assessment = assess(machine, unmatched[content])
-        instance = (row.account, row.instance)
-        reassess(connection, instance, assessment.reason, assessment.detail, now)
 
 
 def _gone(connection: Connection, held: Sequence[Row[Any]]) -> set[InstanceRef]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from sidelight.findings import EventKind
 from sidelight.model import (
     Finding,
     FindingStatus,
@@ -31,7 +32,7 @@ from sidelight.store.base.schema import (
     inventories,
     suppression_rules,
 )
-from sidelight.store.findings.outbox import EventKind, announce, news_of
+from sidelight.store.findings.outbox import announce, change_of
 from sidelight.suppression import Criteria, Level, detail_values, instance_values, parse, row_values
 
 if TYPE_CHECKING:
@@ -236,6 +237,6 @@ def apply_rules(
             [{"row": row.id, "to_status": status.value} for row, status in changed],
         )
         announce(
-            connection, [news_of(EventKind.UPDATED, row, to.value) for row, to in changed], now
+            connection, [change_of(EventKind.UPDATED, row, to.value) for row, to in changed], now
         )
     return len(changed)

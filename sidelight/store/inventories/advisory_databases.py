@@ -26,17 +26,16 @@ from sidelight.store.base.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
-
-    from sidelight.matching import Unmatched
-    from sidelight.model import Finding, Inventory, OperatingSystem
 
 
 CLOCKS_DIFFER = timedelta(days=1)
 
 
-class AdvisoryMatcher(Protocol):
-    """An advisory database as the store uses it."""
+class AdvisoryDigests(Protocol):
+    """An advisory database as the store uses it: to compare it with the one before.
+
+    The store does not match: `sidelight.fleet.evaluation` does.
+    """
 
     @property
     def sha256(self) -> str:
@@ -49,15 +48,6 @@ class AdvisoryMatcher(Protocol):
     @property
     def ecosystems(self) -> frozenset[str]:
         """The ecosystems with advisories, on which a machine's completeness depends."""
-
-    def unmatched(self, inventory: Inventory) -> Sequence[Unmatched]:
-        """Return the packages that it cannot match; the same for the same `ecosystems`."""
-
-    def match(self, inventory: Inventory) -> Sequence[Finding]:
-        """Return the findings of packages; each package is matched independently."""
-
-    def discontinued(self, os: OperatingSystem, today: date) -> Sequence[Finding]:
-        """Return a finding if the system gets no updates any more on that day."""
 
     def package_digest(self, ecosystem: str, name: str) -> str:
         """Return a digest of a package's rows, equal for equal rows; "" for no rows."""
@@ -80,7 +70,7 @@ def number_of(connection: Connection, sha256: str) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
-def is_older(connection: Connection, advisories: AdvisoryMatcher, now: datetime) -> bool:
+def is_older(connection: Connection, advisories: AdvisoryDigests, now: datetime) -> bool:
     """Return whether the database is older than the newest registered one.
 
     A database that was the newest before is older. For a new one, the latest changes of the
@@ -106,7 +96,7 @@ def _moment(text: str, now: datetime) -> datetime | None:
 
 
 def register(
-    connection: Connection, advisories: AdvisoryMatcher, now: datetime, *, older: bool = True
+    connection: Connection, advisories: AdvisoryDigests, now: datetime, *, older: bool = True
 ) -> int:
     """Register it as the newest and mark changed software as stale; return its number.
 
@@ -143,7 +133,7 @@ def _covering(number: int) -> str:
     return f"ecosystems-{number}"
 
 
-def _compare_names(connection: Connection, advisories: AdvisoryMatcher) -> None:
+def _compare_names(connection: Connection, advisories: AdvisoryDigests) -> None:
     """Mark software as stale if a name's digest changed. Unmatched software has no digest yet."""
     changed = []
     for row in connection.execute(select(package_names)).all():
@@ -165,7 +155,7 @@ def _compare_names(connection: Connection, advisories: AdvisoryMatcher) -> None:
         connection.execute(update(software).where(software.c.id.in_(owners)).values(stale=True))
 
 
-def _compare_facts(connection: Connection, advisories: AdvisoryMatcher) -> None:
+def _compare_facts(connection: Connection, advisories: AdvisoryDigests) -> None:
     query = (
         select(finding_details.c.vulnerability, finding_details.c.facts)
         .where(finding_details.c.current)
@@ -185,7 +175,7 @@ def _compare_facts(connection: Connection, advisories: AdvisoryMatcher) -> None:
         connection.execute(update(software).where(software.c.id.in_(owners)).values(stale=True))
 
 
-def fill_names(connection: Connection, ids: Sequence[int], advisories: AdvisoryMatcher) -> None:
+def fill_names(connection: Connection, ids: Sequence[int], advisories: AdvisoryDigests) -> None:
     """Store digests for the names of software that was first matched, with the newest database."""
     rows: list[Row[Any]] = []
     for part in parts(list(ids)):

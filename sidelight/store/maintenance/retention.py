@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, or_, select
 
+from sidelight.findings import EVENTS_KEPT, KEPT_CLOSED
 from sidelight.model import State
 from sidelight.store.base.counters import increment
 from sidelight.store.base.dialect import PART, parts
@@ -30,7 +31,6 @@ from sidelight.store.base.schema import (
     software_names,
     stage_times,
 )
-from sidelight.store.findings.reconcile import KEPT_CLOSED
 from sidelight.store.inventories.package_sets import PACKAGES
 from sidelight.store.scans.costs import add_up
 
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 AT_ONCE = 1000
 COVERAGE_CHANGES_KEPT = timedelta(days=90)
 SETS_AT_ONCE = 20  # of some hundreds of packages each
-EVENTS_KEPT = KEPT_CLOSED
 TIMES_KEPT = timedelta(days=30)
 SCANS_KEPT = timedelta(days=30)  # with receipts and events; afterwards only their costs per day
 # Longer than the interval in which a use is recorded (software.USE_IS_NOTED), and far longer than
