@@ -15,7 +15,7 @@ JOBS ?= 2
 
 # What a target needs is made in the order given.
 .NOTPARALLEL:
-.PHONY: help install demo flower test quick lint unit real thorough coverage faults torture fuzz packages bench load \
+.PHONY: help install demo flower test quick lint types unit real thorough coverage faults torture fuzz packages bench load \
   compare structure clean docs lock deploy bare announce skipped
 
 help: ## list the commands
@@ -77,6 +77,9 @@ lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+types: $(STAMP) ## mypy --strict alone
+	$(BIN)/mypy
 
 quick: $(STAMP) ## ruff, the import contracts and the core's unit tests (half a minute)
 	$(BIN)/ruff format --check .

@@ -23,8 +23,8 @@ from sidelight.inventory.os.rpm import RpmBerkeley, RpmNdb, RpmSqlite
 from sidelight.inventory.os.sqlite_recovery import committed_frames, original_pages
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem, Package
-from tests.inventory.memory_file import MemoryFile
-from tests.inventory.os import rpm_stores
+from tests.fakes.memory_file import MemoryFile
+from tests.fixtures import rpm_databases as rpm_stores
 
 if TYPE_CHECKING:
     import random

@@ -12,8 +12,8 @@ from sidelight.filesystems.machine import fstab
 from sidelight.filesystems.machine.fstab import MAX_LINES
 from sidelight.filesystems.machine.mount_table import assemble
 from sidelight.filesystems.machine.systemd_units import LEAST, MOST_BYTES, escape, parse_mount
-from tests.images.disk.sources import MemorySource
-from tests.images.memory_filesystem import MemoryFilesystem
+from tests.fakes.memory_filesystem import MemoryFilesystem
+from tests.fakes.sources import MemorySource
 
 if TYPE_CHECKING:
     import random

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,3 +19,42 @@ def test_a_class_name_stands_once_in_the_tree() -> None:
                 if isinstance(node, ast.ClassDef):
                     places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+# Folders of tests that belong to no package: families of tests, and what tests are made of.
+FAMILIES = {
+    "benchmarks", "ci", "demo", "deploy", "docs", "end_to_end", "fakes", "faults", "fixtures",
+    "fuzz", "images", "torture", "worker_programs",
+}  # fmt: skip
+
+
+def _imports(path: Path) -> set[str]:
+    """Every dotted name that a module imports, or names in a text (`python -m …`)."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= set(re.findall(r"tests(?:\.\w+)+", node.value))
+    return names
+
+
+def test_no_module_imports_from_a_test_module_or_a_conftest() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for folder in ("tests", "benchmarks", "fuzz", "demo")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in sorted(_imports(path))
+        if re.match(r"tests\.(.*\.)?(test_\w+|conftest)(\.|\Z)", name)
+    ]
+    assert found == []
+
+
+def test_a_folder_of_tests_has_the_name_of_the_package_that_it_tests() -> None:
+    tests = ROOT / "tests"
+    listed = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    own = {path for path in listed if path.parts and path.parts[0] not in FAMILIES}
+    packages = [ROOT / "sidelight", ROOT]
+    assert [str(path) for path in own if not any((at / path).is_dir() for at in packages)] == []

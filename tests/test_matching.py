@@ -18,53 +18,20 @@ from sidelight.model import (
     FixAvailable,
     Inventory,
     OperatingSystem,
-    Package,
     Severity,
     Status,
 )
 from sidelight.store.base import documents
+from tests.fixtures.matches import BOOKWORM, JAMMY, found, osv, package
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-BOOKWORM = OperatingSystem(id="debian", version_id="12", pretty_name="Debian GNU/Linux 12")
-JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
+
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 MEDIUM = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"
 HIGH_V4 = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:H/VA:N/SC:N/SI:N/SA:N"
-
-
-def osv(
-    name: str, ecosystem: str, package: str, fixed: str = "", **more: object
-) -> dict[str, object]:
-    events = [{"introduced": "0"}, *([{"fixed": fixed}] if fixed else [])]
-    row: dict[str, object] = {
-        "package": {"ecosystem": ecosystem, "name": package},
-        "ranges": [{"type": "ECOSYSTEM", "events": events}],
-    }
-    if "urgency" in more:
-        row["ecosystem_specific"] = {"urgency": more.pop("urgency")}
-    if "vector" in more:
-        more["severity"] = [{"type": "CVSS", "score": more.pop("vector")}]
-    return {"id": name, "modified": "2024-01-01T00:00:00Z", "affected": [row], **more}
-
-
-def package(kind: str, name: str, version: str, **more: object) -> Package:
-    return replace(Package(kind, name, version, "/where", ""), **more)  # type: ignore[arg-type]
-
-
-def found(
-    folder: Path,
-    records: Sequence[Mapping[str, object]],
-    *packages: Package,
-    os: OperatingSystem = BOOKWORM,
-) -> list[Finding]:
-    feed = folder / "feed.jsonl"
-    feed.write_text("".join(json.dumps(record) + "\n" for record in records))
-    build([feed], folder / "db")
-    with AdvisoryDatabase.open(folder / "db") as database:
-        return match(Inventory(Status.COMPLETE, os, packages), database)
 
 
 def test_two_feeds_that_speak_of_one_cve_make_one_finding(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dispatcher.cli import scan
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.matching import questions, unmatched_ecosystems
 from sidelight.model import Inventory, OperatingSystem, Status
-from tests.test_matching import BOOKWORM, JAMMY, found, osv, package
+from tests.fixtures.matches import BOOKWORM, JAMMY, found, osv, package
 
 if TYPE_CHECKING:
     from pathlib import Path

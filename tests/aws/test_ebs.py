@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from sidelight.aws.ebs import THROTTLED_ATTEMPTS, EbsOptions, SnapshotBlocks, SnapshotSource
 from sidelight.aws.ebs_faults import KEY_REASONS
@@ -20,74 +19,16 @@ from sidelight.errors import (
     SnapshotNotReadyError,
     ThrottledError,
 )
-from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
-from sidelight.localcloud.server import LocalCloud
+from tests.fixtures.ebs_blocks import BLOCK, open_blocks
+from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from sidelight.localcloud.server import LocalCloud
+
 pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
-
-BLOCK = 512 << 10
-BLOCKS = 24
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 blocks of which every third was never written, and a last one that is cut."""
-    path: Path = tmp_path_factory.mktemp("images") / "disk.img"
-    with path.open("wb") as file:
-        for number in range(BLOCKS):
-            if number % 3 != 2:
-                file.seek(number * BLOCK)
-                file.write(hashlib.sha256(b"%d" % number).digest() * (BLOCK // 32))
-        file.seek(BLOCKS * BLOCK)
-        file.write(b"the end")
-    return path
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    # Kind: calls, pages and blocks are counted, and the plan's faults are to be the only ones.
-    directory = tmp_path_factory.mktemp("cloud")
-    with LocalCloud(directory, conditions=KIND, snapshot_seconds=60) as running:
-        yield running
-
-
-@pytest.fixture
-def clear(cloud: LocalCloud) -> Iterator[LocalCloud]:
-    cloud.plan = FaultPlan(())
-    yield cloud
-    cloud.plan = FaultPlan(())
-
-
-def client(cloud: LocalCloud, service: str) -> Any:
-    """A client of a test's own: EBS direct is asked once, others again after throttles."""
-    retries: Any = {"mode": "standard", "total_max_attempts": 1 if service == "ebs" else 8}
-    made: Any = boto3.client
-    return made(
-        service,
-        endpoint_url=cloud.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="123456789012",
-        aws_secret_access_key="secret",  # noqa: S106 -- the local cloud takes any
-        config=Config(retries=retries, max_pool_connections=32),
-    )
-
-
-@pytest.fixture(scope="module")
-def snapshot(cloud: LocalCloud, image: Path) -> str:
-    instance = cloud.add_instance("web", [image])
-    answer = client(cloud, "ec2").create_snapshots(InstanceSpecification={"InstanceId": instance})
-    made: str = answer["Snapshots"][0]["SnapshotId"]
-    cloud.clock.advance(61)
-    return made
-
-
-def open_blocks(cloud: LocalCloud, snapshot: str) -> SnapshotBlocks:
-    return SnapshotBlocks(snapshot, client(cloud, "ebs"), EbsOptions(sleep=lambda _: None))
 
 
 def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from sidelight.aws.block_list import BlockList, Shape
 from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
 from sidelight.blocks.disk_cache import DiskCache
-from tests.aws.test_ebs import BLOCK, clear, client, cloud, image, open_blocks, snapshot
+from tests.fixtures.ebs_blocks import BLOCK, open_blocks
+from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from sidelight.localcloud.server import LocalCloud
 
 pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
-__all__ = ["clear", "cloud", "image", "snapshot"]
 
 ALL = [index for index in range(24) if index % 3 != 2]
 

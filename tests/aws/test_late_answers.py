@@ -21,7 +21,7 @@ from sidelight.errors import (
 )
 from sidelight.localcloud.conditions import STRICT
 from sidelight.localcloud.server import LocalCloud
-from tests.aws.test_ebs import client
+from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

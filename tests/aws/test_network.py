@@ -18,7 +18,7 @@ from sidelight.localcloud.server import LocalCloud
 from sidelight.reachability.dump import load_dump
 from sidelight.reachability.dump_writer import folder_of, write_answers
 from sidelight.reachability.stems import STEMS
-from tests.aws.test_ebs import client
+from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

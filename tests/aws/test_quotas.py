@@ -11,7 +11,7 @@ from sidelight.aws.quotas import GET_PER_SECOND, LIST_PER_SECOND, PENDING_SNAPSH
 from sidelight.aws.session import Session
 from sidelight.errors import AccessDeniedError
 from sidelight.localcloud.server import LocalCloud
-from tests.aws.test_faults import ACCOUNT, REGION, Scripted, Sessions, refused
+from tests.fakes.scripted_aws import ACCOUNT, REGION, Scripted, Sessions, refused
 
 if TYPE_CHECKING:
     from pathlib import Path

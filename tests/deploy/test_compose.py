@@ -19,14 +19,11 @@ from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import State
 from sidelight.store import Store
-from tests.faults.test_killed_workers import advisories, image
-from tests.store.conftest import make_postgresql, postgresql
-from tests.workers.servers import client, free_port, server, wait_for
+from tests.fixtures.redis_servers import client, free_port, server, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["advisories", "image", "make_postgresql", "postgresql"]
 
 pytestmark = [pytest.mark.services, pytest.mark.images, pytest.mark.slow]
 

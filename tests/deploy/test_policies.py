@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from packaging.utils import canonicalize_name
 
 from sidelight.aws.network import permission
 from sidelight.reachability.stems import STEMS
-
-DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
+from tests.fixtures.iam_policies import DEPLOY, actions
 
 PAIRS = {
     "target-policy": ("target", "Scan"),
@@ -41,16 +39,6 @@ def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
 
 
 Template.add_multi_constructor("!", _short_form)
-
-
-def actions(name: str) -> set[str]:
-    policy = json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
-    found: set[str] = set()
-    for statement in policy["Statement"]:
-        if statement["Effect"] == "Allow":
-            action = statement["Action"]
-            found |= {action} if isinstance(action, str) else set(action)
-    return found
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -19,9 +19,9 @@ from sidelight.fleet.settings import Settings
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import Instance, State
 from sidelight.store import Store
-from tests.dispatcher.test_serve import served
-from tests.store.moving import advance
-from tests.workers.servers import client, free_port, server, wait_for
+from tests.fixtures.http_servers import served
+from tests.fixtures.redis_servers import client, free_port, server, wait_for
+from tests.fixtures.scan_states import advance
 from workers.app import make_app
 from workers.tasks import publish
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidelight.disk import gaps, volumes
 from sidelight.scan import inspect
-from tests.images.disk.sources import MemorySource, counted
+from tests.fakes.sources import MemorySource, counted
 
 if TYPE_CHECKING:
     from pathlib import Path

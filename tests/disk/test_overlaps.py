@@ -7,8 +7,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from sidelight.disk import volumes
-from tests.disk.test_hostile_tables import SECTORS, gpt_disk, resealed
-from tests.images.disk.sources import MemorySource
+from tests.fakes.sources import MemorySource
+from tests.fixtures.partition_tables import SECTORS, gpt_disk, resealed
 
 if TYPE_CHECKING:
     from sidelight.model import Problem

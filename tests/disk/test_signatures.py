@@ -12,7 +12,7 @@ import pytest
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.disk.signatures import identify, identify_end
-from tests.images.disk.sources import MemorySource
+from tests.fakes.sources import MemorySource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,11 @@ from sidelight.aws.ec2 import SnapshotInfo
 from sidelight.errors import BrokerError, CloudError
 from sidelight.fleet.snapshot_ownership import description, why_foreign
 from sidelight.model import Snapshot, State, Volume
-from tests.store.moving import advance
-from tests.workers.bench import ACCOUNT, HERE, REGION, START, World, quick_directory, sqlite_url
+from tests.fakes.clocks import START
+from tests.fakes.fake_ec2 import ACCOUNT, REGION
+from tests.fakes.fake_fleet import HERE, FakeFleet
+from tests.fixtures.scan_states import advance
+from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,57 +29,57 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def fake_fleet() -> Iterator[FakeFleet]:
     with quick_directory() as directory:
-        world = World(sqlite_url(directory), machines=3)
-        yield world
-        world.close()
+        fake_fleet = FakeFleet(sqlite_url(directory), machines=3)
+        yield fake_fleet
+        fake_fleet.close()
 
 
 def nowhere(_scan_id: str, _following: Next) -> None:
     raise BrokerError("the broker is away")
 
 
-def test_the_row_is_committed_before_its_message_is_sent(world: World) -> None:
+def test_the_row_is_committed_before_its_message_is_sent(fake_fleet: FakeFleet) -> None:
     seen: list[State] = []
     enqueue(
-        world.store,
-        lambda scan_id, _: seen.append(world.store.scans.get(scan_id).state),
-        world.instances,
+        fake_fleet.store,
+        lambda scan_id, _: seen.append(fake_fleet.store.scans.get(scan_id).state),
+        fake_fleet.instances,
         "here",
     )
     assert seen == [State.NEW] * 3
 
 
-def test_without_a_broker_nothing_is_lost(world: World) -> None:
-    made = enqueue(world.store, nowhere, world.instances, "here")
+def test_without_a_broker_nothing_is_lost(fake_fleet: FakeFleet) -> None:
+    made = enqueue(fake_fleet.store, nowhere, fake_fleet.instances, "here")
     assert len(made) == 3
-    assert tick(world.store, nowhere) == 0
+    assert tick(fake_fleet.store, nowhere) == 0
     sent: list[str] = []
-    assert tick(world.store, lambda scan_id, _: sent.append(scan_id)) == 3
+    assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 3
     assert sorted(sent) == sorted(scan.id for scan in made)
-    assert tick(world.store, lambda scan_id, _: sent.append(scan_id)) == 0
+    assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 0
 
 
-def test_a_second_dispatcher_makes_no_second_scan(world: World) -> None:
-    assert len(world.start()) == 3
-    assert world.start() == []
+def test_a_second_dispatcher_makes_no_second_scan(fake_fleet: FakeFleet) -> None:
+    assert len(fake_fleet.start()) == 3
+    assert fake_fleet.start() == []
 
 
-def test_a_tick_over_many_live_scans_publishes_only_what_is_due(world: World) -> None:
-    world.start()
-    world.run(rounds=3000)
-    assert tick(world.store, nowhere) == 0
+def test_a_tick_over_many_live_scans_publishes_only_what_is_due(fake_fleet: FakeFleet) -> None:
+    fake_fleet.start()
+    fake_fleet.run(rounds=3000)
+    assert tick(fake_fleet.store, nowhere) == 0
 
 
-def an_ended_scan(world: World) -> Scan:
+def an_ended_scan(fake_fleet: FakeFleet) -> Scan:
     """Of the last machine: it asked for snapshots, and its worker died for good."""
-    scan = world.start()[-1]
-    held = world.store.scans.claim(scan.id, {State.NEW}, 60)
+    scan = fake_fleet.start()[-1]
+    held = fake_fleet.store.scans.claim(scan.id, {State.NEW}, 60)
     assert held is not None
-    world.store.scans.intend(held, dict.fromkeys(world.ec2.volumes[scan.instance], 5))
+    fake_fleet.store.scans.intend(held, dict.fromkeys(fake_fleet.ec2.volumes[scan.instance], 5))
     held = replace(held, state=State.SNAPSHOTTING)
-    advance(world.store, held, State.FAILED)
+    advance(fake_fleet.store, held, State.FAILED)
     return scan
 
 
@@ -91,24 +94,24 @@ def snapshot(scan: Scan, name: str = "of-scan", volume: str = "", **changes: Any
     return replace(made, **changes)
 
 
-def put(world: World, *infos: SnapshotInfo) -> None:
-    world.ec2.snapshots |= {info.id: info for info in infos}
-    world.clock.advance(60)
+def put(fake_fleet: FakeFleet, *infos: SnapshotInfo) -> None:
+    fake_fleet.ec2.snapshots |= {info.id: info for info in infos}
+    fake_fleet.clock.advance(60)
 
 
-def test_an_orphan_is_deleted_and_a_live_scans_snapshot_is_not(world: World) -> None:
-    ended = an_ended_scan(world)
-    live = world.store.scans.select(live=True)[0]
-    held = world.store.scans.claim(live.id, {State.NEW}, 60)
+def test_an_orphan_is_deleted_and_a_live_scans_snapshot_is_not(fake_fleet: FakeFleet) -> None:
+    ended = an_ended_scan(fake_fleet)
+    live = fake_fleet.store.scans.select(live=True)[0]
+    held = fake_fleet.store.scans.claim(live.id, {State.NEW}, 60)
     assert held is not None
-    world.store.scans.intend(held, dict.fromkeys(world.ec2.volumes[live.instance], 5))
-    put(world, snapshot(live, "live"), snapshot(ended, "ended"))
-    swept = world.sweep()
+    fake_fleet.store.scans.intend(held, dict.fromkeys(fake_fleet.ec2.volumes[live.instance], 5))
+    put(fake_fleet, snapshot(live, "live"), snapshot(ended, "ended"))
+    swept = fake_fleet.sweep()
     assert swept.orphans == swept.deleted == ("snap-ended",)
     assert swept.live == ("snap-live",)
     assert not swept.left
-    assert set(world.ec2.snapshots) == {"snap-live"}
-    assert not world.sweep().orphans
+    assert set(fake_fleet.ec2.snapshots) == {"snap-live"}
+    assert not fake_fleet.sweep().orphans
 
 
 UNKNOWN = "0" * 32
@@ -169,20 +172,20 @@ def tagged(scan: Scan, **tags: str) -> SnapshotInfo:
 @pytest.mark.parametrize("filtered", [True, False], ids=["filters", "filters ignored"])
 @pytest.mark.parametrize("kind", STRANGERS)
 def test_a_snapshot_that_is_not_provably_ours_is_never_touched(
-    world: World, kind: str, *, filtered: bool
+    fake_fleet: FakeFleet, kind: str, *, filtered: bool
 ) -> None:
-    scan = an_ended_scan(world)
-    other = world.store.scans.select(live=True)[0]
+    scan = an_ended_scan(fake_fleet)
+    other = fake_fleet.store.scans.select(live=True)[0]
     stranger = STRANGERS[kind](scan, other)
-    put(world, stranger)
-    world.clock.advance(10 * 86400)
+    put(fake_fleet, stranger)
+    fake_fleet.clock.advance(10 * 86400)
     if not filtered:
-        everything: Any = world.ec2
-        everything.snapshots_by_tags = lambda _: list(world.ec2.snapshots.values())
-    swept = world.sweep()
+        everything: Any = fake_fleet.ec2
+        everything.snapshots_by_tags = lambda _: list(fake_fleet.ec2.snapshots.values())
+    swept = fake_fleet.sweep()
     assert not swept.orphans
     assert not swept.live
-    assert set(world.ec2.snapshots) == {stranger.id}
+    assert set(fake_fleet.ec2.snapshots) == {stranger.id}
     # EC2 lists no other deployment's; with both keys it is reported.
     if {key for key, _ in stranger.tags} == {"InspectorScan", "SidelightDeployment"} and (
         not filtered or kind in ("another text", "another owner", "a copy's volume")
@@ -190,16 +193,16 @@ def test_a_snapshot_that_is_not_provably_ours_is_never_touched(
         assert [one.id for one in swept.foreign] == [stranger.id]
 
 
-def test_a_foreign_snapshot_is_counted_and_noted_once(world: World) -> None:
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan, description="PRODUCTION BACKUP"))
+def test_a_foreign_snapshot_is_counted_and_noted_once(fake_fleet: FakeFleet) -> None:
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan, description="PRODUCTION BACKUP"))
     for _ in range(2):
-        swept = world.sweep()
-        record(world.store, ACCOUNT, REGION, swept)
+        swept = fake_fleet.sweep()
+        record(fake_fleet.store, ACCOUNT, REGION, swept)
     assert [one.id for one in swept.foreign] == ["snap-of-scan"]
-    (row,) = world.store.sweeps.all()
+    (row,) = fake_fleet.store.sweeps.all()
     assert (row.orphans, row.foreign_snapshots) == (0, 1)
-    notes = [e for e in world.store.scans.events(scan.id) if e.what == "foreign snapshot"]
+    notes = [e for e in fake_fleet.store.scans.events(scan.id) if e.what == "foreign snapshot"]
     assert len(notes) == 1
     assert "snap-of-scan: its description" in notes[0].detail
 
@@ -214,107 +217,109 @@ CHANGES: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_remembered_snapshot_whose_tags_were_changed_is_reported_until_they_are_put_back(
-    world: World, change: str
+    fake_fleet: FakeFleet, change: str
 ) -> None:
-    scan = an_ended_scan(world)
+    scan = an_ended_scan(fake_fleet)
     info = snapshot(scan)
-    row = Snapshot(info.id, scan.id, info.volume, 0, "completed", world.store.clock())
-    world.store.scans.receipted([row])
-    put(world, tagged(scan, **CHANGES[change]) if CHANGES[change] else replace(info, tags=()))
+    row = Snapshot(info.id, scan.id, info.volume, 0, "completed", fake_fleet.store.clock())
+    fake_fleet.store.scans.receipted([row])
+    put(fake_fleet, tagged(scan, **CHANGES[change]) if CHANGES[change] else replace(info, tags=()))
     for _ in range(2):
-        swept = world.sweep()
+        swept = fake_fleet.sweep()
         (foreign,) = swept.foreign
         assert (foreign.id, foreign.made_by) == (info.id, scan.id)
         assert not swept.orphans
-        assert set(world.ec2.snapshots) == {info.id}
-    notes = [e for e in world.store.scans.events(scan.id) if e.what == "foreign snapshot"]
+        assert set(fake_fleet.ec2.snapshots) == {info.id}
+    notes = [e for e in fake_fleet.store.scans.events(scan.id) if e.what == "foreign snapshot"]
     assert len(notes) == 1
-    put(world, info)
-    assert world.sweep().deleted == (info.id,)
-    world.sweep()
-    (receipt,) = (s for s in world.store.scans.snapshots(scan.id) if s.id == info.id)
+    put(fake_fleet, info)
+    assert fake_fleet.sweep().deleted == (info.id,)
+    fake_fleet.sweep()
+    (receipt,) = (s for s in fake_fleet.store.scans.snapshots(scan.id) if s.id == info.id)
     assert receipt.deleted_at
     assert "by id: not listed" in receipt.receipt
 
 
-def test_a_remembered_snapshot_that_is_gone_has_its_receipt_after_a_sweep(world: World) -> None:
-    scan = an_ended_scan(world)
-    row = Snapshot("snap-gone", scan.id, "vol", 0, "completed", world.store.clock())
-    world.store.scans.receipted([row])
-    sweep(world.store, world.ec2, HERE, dry_run=True)
-    assert world.store.origins.undeleted(ACCOUNT, REGION) == {"snap-gone": scan.id}
-    assert world.sweep().foreign == ()
-    assert world.store.origins.undeleted(ACCOUNT, REGION) == {}
+def test_a_remembered_snapshot_that_is_gone_has_its_receipt_after_a_sweep(
+    fake_fleet: FakeFleet,
+) -> None:
+    scan = an_ended_scan(fake_fleet)
+    row = Snapshot("snap-gone", scan.id, "vol", 0, "completed", fake_fleet.store.clock())
+    fake_fleet.store.scans.receipted([row])
+    sweep(fake_fleet.store, fake_fleet.ec2, HERE, dry_run=True)
+    assert fake_fleet.store.origins.undeleted(ACCOUNT, REGION) == {"snap-gone": scan.id}
+    assert fake_fleet.sweep().foreign == ()
+    assert fake_fleet.store.origins.undeleted(ACCOUNT, REGION) == {}
 
 
-def test_an_orphan_that_cannot_be_deleted_keeps_its_proof(world: World) -> None:
+def test_an_orphan_that_cannot_be_deleted_keeps_its_proof(fake_fleet: FakeFleet) -> None:
     """Its scan's row would go after a month, and it would be foreign for ever."""
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan))
-    world.ec2.undeletable = True
-    assert world.sweep().left == ("snap-of-scan",)
-    assert world.store.origins.undeleted(ACCOUNT, REGION) == {"snap-of-scan": scan.id}
-    world.store.instances.discovered(ACCOUNT, REGION, [])
-    world.clock.advance(400 * 86400)
-    world.store.retention.run()
-    world.ec2.undeletable = False
-    assert world.sweep().deleted == ("snap-of-scan",)
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan))
+    fake_fleet.ec2.undeletable = True
+    assert fake_fleet.sweep().left == ("snap-of-scan",)
+    assert fake_fleet.store.origins.undeleted(ACCOUNT, REGION) == {"snap-of-scan": scan.id}
+    fake_fleet.store.instances.discovered(ACCOUNT, REGION, [])
+    fake_fleet.clock.advance(400 * 86400)
+    fake_fleet.store.retention.run()
+    fake_fleet.ec2.undeletable = False
+    assert fake_fleet.sweep().deleted == ("snap-of-scan",)
 
 
-def test_a_copy_is_no_scans_even_where_its_volumes_are_not_known(world: World) -> None:
-    scan = an_ended_scan(world)
+def test_a_copy_is_no_scans_even_where_its_volumes_are_not_known(fake_fleet: FakeFleet) -> None:
+    scan = an_ended_scan(fake_fleet)
     info = snapshot(scan, volume="vol-ffffffff")
-    origin = replace(world.store.origins.of([scan.id])[scan.id], volumes=None)
+    origin = replace(fake_fleet.store.origins.of([scan.id])[scan.id], volumes=None)
     assert why_foreign(info, HERE, origin) == "its volume vol-ffffffff is not one of its scan's"
     assert not why_foreign(snapshot(scan), HERE, origin)
 
 
-def test_a_late_creation_of_a_frozen_worker_is_an_orphan(world: World) -> None:
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan, started_at=START + timedelta(hours=5)))
-    world.clock.advance(86400)
-    assert world.sweep().deleted == ("snap-of-scan",)
+def test_a_late_creation_of_a_frozen_worker_is_an_orphan(fake_fleet: FakeFleet) -> None:
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan, started_at=START + timedelta(hours=5)))
+    fake_fleet.clock.advance(86400)
+    assert fake_fleet.sweep().deleted == ("snap-of-scan",)
 
 
 def test_a_volume_that_was_attached_meanwhile_is_the_scans_after_the_next_discovery(
-    world: World,
+    fake_fleet: FakeFleet,
 ) -> None:
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan, volume="vol-new"))
-    assert [one.id for one in world.sweep().foreign] == ["snap-of-scan"]
-    machine = world.instances[-1]
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan, volume="vol-new"))
+    assert [one.id for one in fake_fleet.sweep().foreign] == ["snap-of-scan"]
+    machine = fake_fleet.instances[-1]
     grown = replace(machine, volumes=(*machine.volumes, Volume("vol-new", "/dev/sdz", 1)))
-    world.store.instances.discovered(ACCOUNT, REGION, [*world.instances[:-1], grown])
-    assert world.sweep().deleted == ("snap-of-scan",)
+    fake_fleet.store.instances.discovered(ACCOUNT, REGION, [*fake_fleet.instances[:-1], grown])
+    assert fake_fleet.sweep().deleted == ("snap-of-scan",)
 
 
-def test_a_volume_that_was_detached_meanwhile_is_the_scans_still(world: World) -> None:
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan))
-    bare = replace(world.instances[-1], volumes=())
-    world.store.instances.discovered(ACCOUNT, REGION, [*world.instances[:-1], bare])
-    assert world.sweep().deleted == ("snap-of-scan",)
+def test_a_volume_that_was_detached_meanwhile_is_the_scans_still(fake_fleet: FakeFleet) -> None:
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan))
+    bare = replace(fake_fleet.instances[-1], volumes=())
+    fake_fleet.store.instances.discovered(ACCOUNT, REGION, [*fake_fleet.instances[:-1], bare])
+    assert fake_fleet.sweep().deleted == ("snap-of-scan",)
 
 
-def test_a_dry_run_deletes_nothing(world: World) -> None:
-    put(world, snapshot(an_ended_scan(world)))
-    swept = sweep(world.store, world.ec2, HERE, dry_run=True)
+def test_a_dry_run_deletes_nothing(fake_fleet: FakeFleet) -> None:
+    put(fake_fleet, snapshot(an_ended_scan(fake_fleet)))
+    swept = sweep(fake_fleet.store, fake_fleet.ec2, HERE, dry_run=True)
     assert swept.orphans == swept.left == ("snap-of-scan",)
     assert not swept.deleted
 
 
-def test_one_that_cannot_be_deleted_is_reported_and_the_others_go_on(world: World) -> None:
-    scan = an_ended_scan(world)
-    put(world, snapshot(scan, "a"), snapshot(scan, "b"))
-    delete = world.ec2.delete_snapshot
+def test_one_that_cannot_be_deleted_is_reported_and_the_others_go_on(fake_fleet: FakeFleet) -> None:
+    scan = an_ended_scan(fake_fleet)
+    put(fake_fleet, snapshot(scan, "a"), snapshot(scan, "b"))
+    delete = fake_fleet.ec2.delete_snapshot
 
     def refuse(snapshot_id: str) -> bool:
         if snapshot_id == "snap-a":
             raise CloudError("in use", code="InvalidSnapshot.InUse")
         return delete(snapshot_id)
 
-    world.ec2.delete_snapshot = refuse  # type: ignore[method-assign] # for one of them
-    swept = world.sweep()
+    fake_fleet.ec2.delete_snapshot = refuse  # type: ignore[method-assign] # for one of them
+    swept = fake_fleet.sweep()
     assert (swept.failed, swept.deleted, swept.left) == (("snap-a",), ("snap-b",), ("snap-a",))
 
 
@@ -323,16 +328,19 @@ def lost(scan: Scan) -> Scan:
     return replace(scan, id=scan.id[::-1])
 
 
-def test_what_a_lost_store_left_is_deleted_when_it_is_named(world: World) -> None:
-    scan = lost(an_ended_scan(world))
+def test_what_a_lost_store_left_is_deleted_when_it_is_named(fake_fleet: FakeFleet) -> None:
+    scan = lost(an_ended_scan(fake_fleet))
     left = [snapshot(scan, "a"), snapshot(scan, "b")]
-    put(world, *left, snapshot(scan, "c", description="PRODUCTION BACKUP"))
-    assert world.sweep().deleted == ()
-    assert [one.id for one in adoptable(world.store, world.ec2, HERE)] == ["snap-a", "snap-b"]
-    assert set(world.ec2.snapshots) == {"snap-a", "snap-b", "snap-c"}, "listed alone"
-    done = adopt(world.store, world.ec2, HERE, ["snap-a", "snap-c", "snap-x"])
+    put(fake_fleet, *left, snapshot(scan, "c", description="PRODUCTION BACKUP"))
+    assert fake_fleet.sweep().deleted == ()
+    assert [one.id for one in adoptable(fake_fleet.store, fake_fleet.ec2, HERE)] == [
+        "snap-a",
+        "snap-b",
+    ]
+    assert set(fake_fleet.ec2.snapshots) == {"snap-a", "snap-b", "snap-c"}, "listed alone"
+    done = adopt(fake_fleet.store, fake_fleet.ec2, HERE, ["snap-a", "snap-c", "snap-x"])
     assert done == (["snap-a"], ["snap-c", "snap-x"])
-    assert set(world.ec2.snapshots) == {"snap-b", "snap-c"}
+    assert set(fake_fleet.ec2.snapshots) == {"snap-b", "snap-c"}
 
 
 # What only the store could tell: there a person decides.
@@ -343,39 +351,41 @@ UNPROVEN = {
 
 
 @pytest.mark.parametrize("kind", sorted(STRANGERS.keys() - UNPROVEN))
-def test_adoption_still_demands_tags_description_and_owner(world: World, kind: str) -> None:
-    scan = an_ended_scan(world)
-    other = world.store.scans.select(live=True)[0]
+def test_adoption_still_demands_tags_description_and_owner(
+    fake_fleet: FakeFleet, kind: str
+) -> None:
+    scan = an_ended_scan(fake_fleet)
+    other = fake_fleet.store.scans.select(live=True)[0]
     stranger = STRANGERS[kind](lost(scan), lost(other))
-    put(world, stranger)
-    everything: Any = world.ec2
-    everything.snapshots_by_tags = lambda _: list(world.ec2.snapshots.values())
-    assert adoptable(world.store, world.ec2, HERE) == []
-    assert adopt(world.store, world.ec2, HERE, [stranger.id]) == ([], [stranger.id])
-    assert stranger.id in world.ec2.snapshots
+    put(fake_fleet, stranger)
+    everything: Any = fake_fleet.ec2
+    everything.snapshots_by_tags = lambda _: list(fake_fleet.ec2.snapshots.values())
+    assert adoptable(fake_fleet.store, fake_fleet.ec2, HERE) == []
+    assert adopt(fake_fleet.store, fake_fleet.ec2, HERE, [stranger.id]) == ([], [stranger.id])
+    assert stranger.id in fake_fleet.ec2.snapshots
 
 
-def test_a_live_scans_snapshots_are_never_adopted(world: World) -> None:
-    scan = world.start()[0]
-    put(world, snapshot(scan))
-    assert adopt(world.store, world.ec2, HERE, ["snap-of-scan"]) == ([], ["snap-of-scan"])
+def test_a_live_scans_snapshots_are_never_adopted(fake_fleet: FakeFleet) -> None:
+    scan = fake_fleet.start()[0]
+    put(fake_fleet, snapshot(scan))
+    assert adopt(fake_fleet.store, fake_fleet.ec2, HERE, ["snap-of-scan"]) == ([], ["snap-of-scan"])
 
 
-def test_an_instance_that_is_gone_closes_its_findings(world: World) -> None:
-    world.start()
-    world.run()
-    gone = world.instances[0]
+def test_an_instance_that_is_gone_closes_its_findings(fake_fleet: FakeFleet) -> None:
+    fake_fleet.start()
+    fake_fleet.run()
+    gone = fake_fleet.instances[0]
 
     class Ec2:
         def instances(self) -> list[object]:
-            return list(world.instances[1:])
+            return list(fake_fleet.instances[1:])
 
     class Kms:
         def tagged(self, _keys: Iterable[str], _tag: str) -> frozenset[str]:
             return frozenset()
 
-    found = discover(world.store, Ec2(), Kms(), account=ACCOUNT, region=REGION, tag="t")  # type: ignore[arg-type] # instances as they are
+    found = discover(fake_fleet.store, Ec2(), Kms(), account=ACCOUNT, region=REGION, tag="t")  # type: ignore[arg-type] # instances as they are
     assert found.gone == [gone.id]
-    assert gone.id not in {row[0] for row in world.findings()}
-    reasons = {row.instance: row.reason for row in world.store.instances.coverage()}
+    assert gone.id not in {row[0] for row in fake_fleet.findings()}
+    reasons = {row.instance: row.reason for row in fake_fleet.store.instances.coverage()}
     assert reasons[gone.id] == "RESOURCE_TERMINATED"

@@ -17,8 +17,10 @@ from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.model import Keeper, ReadStats, Scan, State
 from sidelight.report.progress import LiveLine
 from sidelight.store.scans.scans import Scans
-from tests.workers.bench import KilledError, Mode, Tripwire, World, quick_directory, sqlite_url
-from tests.workers.test_lateness import refuse_reading
+from tests.fakes.fake_fleet import FakeFleet
+from tests.fakes.late_snapshots import refuse_reading
+from tests.fakes.tripwire import KilledError, Mode, Tripwire
+from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,32 +37,32 @@ def directory() -> Iterator[Path]:
         yield directory
 
 
-def world_at(directory: Path, name: object) -> World:
+def world_at(directory: Path, name: object) -> FakeFleet:
     place = directory / str(name)
     place.mkdir()
-    world = World(sqlite_url(place), lease_seconds=SECONDS)
-    world.ec2.pending_seconds = 3.0
-    return world
+    fake_fleet = FakeFleet(sqlite_url(place), lease_seconds=SECONDS)
+    fake_fleet.ec2.pending_seconds = 3.0
+    return fake_fleet
 
 
-def command(world: World, show: Callable[[Scan], None] = lambda _: None) -> Scan:
+def command(fake_fleet: FakeFleet, show: Callable[[Scan], None] = lambda _: None) -> Scan:
     """`sidelight scan i-…` without discovery: its row, and its walk."""
     keeper = Keeper.new(SECONDS)
     context = replace(
-        world.context,
+        fake_fleet.context,
         keeper=keeper,
-        settings=world.context.settings.replaced(advisories="asked for"),
+        settings=fake_fleet.context.settings.replaced(advisories="asked for"),
     )
-    live = world.store.scans.select(live=True)
-    made = live or enqueue(world.store, unsent, world.instances, "here", keeper=keeper)
-    return on_demand._walk(context, keeper, made[0].id, world.clock.advance, show)
+    live = fake_fleet.store.scans.select(live=True)
+    made = live or enqueue(fake_fleet.store, unsent, fake_fleet.instances, "here", keeper=keeper)
+    return on_demand._walk(context, keeper, made[0].id, fake_fleet.clock.advance, show)
 
 
 def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = world_at(directory, "late")
-    refuse_reading(world, SnapshotNotFoundError("The snapshot does not exist."), 60.0)
+    fake_fleet = world_at(directory, "late")
+    refuse_reading(fake_fleet, SnapshotNotFoundError("The snapshot does not exist."), 60.0)
     line = LiveLine("scanning i-1")
     shown: list[str] = []
 
@@ -69,7 +71,7 @@ def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(
             show(scan)
             shown.append(line.current())
 
-        scan = command(world, show=seen)
+        scan = command(fake_fleet, show=seen)
         assert scan.state is State.DONE
         return scan, ReadStats()
 
@@ -86,42 +88,42 @@ def unsent(scan_id: str, following: Next) -> None:
     """The command has no broker."""
 
 
-def fleet_tries(world: World) -> Callable[[int, str], None]:
+def fleet_tries(fake_fleet: FakeFleet) -> Callable[[int, str], None]:
     """At each point of the command's: all that a dispatcher and workers could do to its scan."""
 
     def tries(_number: int, _name: str) -> None:
-        world.trip.armed = False
-        (scan,) = world.store.scans.select()
-        assert tick(world.store, world._publish) == 0
+        fake_fleet.trip.armed = False
+        (scan,) = fake_fleet.store.scans.select()
+        assert tick(fake_fleet.store, fake_fleet._publish) == 0
         for step in STEPS.values():
-            assert step(world.context, scan.id) is None
-        assert look(world.context, scan.id) == []
-        assert not world.sweep().orphans
-        after = world.store.scans.get(scan.id)
+            assert step(fake_fleet.context, scan.id) is None
+        assert look(fake_fleet.context, scan.id) == []
+        assert not fake_fleet.sweep().orphans
+        after = fake_fleet.store.scans.get(scan.id)
         assert (after.state, after.lease) == (scan.state, scan.lease)
-        world.trip.armed = True
+        fake_fleet.trip.armed = True
 
     return tries
 
 
 def test_no_worker_has_a_scan_that_a_command_is_at(directory: Path) -> None:
-    world = world_at(directory, "one")
-    tries, points = fleet_tries(world), []
+    fake_fleet = world_at(directory, "one")
+    tries, points = fleet_tries(fake_fleet), []
 
     def decide(number: int, name: str) -> None:
         points.append(name)
-        if world.store.scans.select(live=True):
+        if fake_fleet.store.scans.select(live=True):
             tries(number, name)
 
-    world.trip.decide = decide
-    world.trip.armed = True
-    assert command(world).state is State.DONE
-    world.trip.armed = False
+    fake_fleet.trip.decide = decide
+    fake_fleet.trip.armed = True
+    assert command(fake_fleet).state is State.DONE
+    fake_fleet.trip.armed = False
     assert {"ec2.create_snapshots", "ebs.get_block", "ec2.delete_snapshot"} <= set(points)
-    assert world.ec2.created == 2
-    assert not world.ec2.snapshots
-    assert len(world.findings()) == 4
-    world.close()
+    assert fake_fleet.ec2.created == 2
+    assert not fake_fleet.ec2.snapshots
+    assert len(fake_fleet.findings()) == 4
+    fake_fleet.close()
 
 
 @pytest.fixture
@@ -131,20 +133,20 @@ def no_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def points_of_a_command(directory: Path) -> list[str]:
-    world = world_at(directory, "rehearsal")
-    world.trip.armed = True
-    command(world)
-    world.close()
-    return world.trip.seen
+    fake_fleet = world_at(directory, "rehearsal")
+    fake_fleet.trip.armed = True
+    command(fake_fleet)
+    fake_fleet.close()
+    return fake_fleet.trip.seen
 
 
-def kill(world: World, target: int, mode: Mode) -> None:
+def kill(fake_fleet: FakeFleet, target: int, mode: Mode) -> None:
     """The command is gone at this point."""
-    world.trip.decide = lambda number, _: mode if number == target else None
-    world.trip.armed = True
+    fake_fleet.trip.decide = lambda number, _: mode if number == target else None
+    fake_fleet.trip.armed = True
     with pytest.raises(KilledError):
-        command(world)
-    world.trip.armed = False
+        command(fake_fleet)
+    fake_fleet.trip.armed = False
 
 
 @pytest.mark.slow
@@ -159,45 +161,45 @@ def test_after_a_killed_command_another_goes_on(
     for target in range(0, len(points), every):
         name = points[target]
         at = f"{name} (point {target}) {mode.value}"
-        world = world_at(directory, target)
-        kill(world, target, mode)
+        fake_fleet = world_at(directory, target)
+        kill(fake_fleet, target, mode)
         if next_ == "a fleet":
-            world.run()
+            fake_fleet.run()
         else:
             # A new scan, where the first had no row yet, or was over.
-            command(world)
-        scans = world.store.scans.select()
+            command(fake_fleet)
+        scans = fake_fleet.store.scans.select()
         assert {scan.state for scan in scans} <= {State.DONE}, at
-        assert len(world.findings()) == (4 if scans else 0), at
-        assert world.ec2.created == 2 * len(scans), at
-        assert not world.ec2.snapshots, at
-        assert not world.sweep().orphans, at
-        world.close()
+        assert len(fake_fleet.findings()) == (4 if scans else 0), at
+        assert fake_fleet.ec2.created == 2 * len(scans), at
+        assert not fake_fleet.ec2.snapshots, at
+        assert not fake_fleet.sweep().orphans, at
+        fake_fleet.close()
 
 
 def test_a_command_that_is_interrupted_leaves_its_scan_to_the_fleet_at_once(
     directory: Path,
 ) -> None:
-    world = world_at(directory, "one")
-    world.trip = Tripwire()
-    world.inspect_error = KeyboardInterrupt()
+    fake_fleet = world_at(directory, "one")
+    fake_fleet.trip = Tripwire()
+    fake_fleet.inspect_error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        command(world)
-    world.inspect_error = None
-    assert tick(world.store, world._publish) == 1
-    world.run()
-    assert world.states() == {State.DONE}
-    assert world.ec2.created == 2
-    world.close()
+        command(fake_fleet)
+    fake_fleet.inspect_error = None
+    assert tick(fake_fleet.store, fake_fleet._publish) == 1
+    fake_fleet.run()
+    assert fake_fleet.states() == {State.DONE}
+    assert fake_fleet.ec2.created == 2
+    fake_fleet.close()
 
 
 def test_a_command_sees_the_outcome_of_a_scan_that_a_fleet_has(directory: Path) -> None:
     """The fleet's worker is at it whenever the command waits; the command gets what it left."""
-    world = world_at(directory, "one")
-    (scan,) = world.start()
-    assert world._work()
-    world.clock.advance(2)
-    held = world.store.scans.claim(scan.id, {State.SNAPSHOTS_PENDING}, SECONDS)
+    fake_fleet = world_at(directory, "one")
+    (scan,) = fake_fleet.start()
+    assert fake_fleet._work()
+    fake_fleet.clock.advance(2)
+    held = fake_fleet.store.scans.claim(scan.id, {State.SNAPSHOTS_PENDING}, SECONDS)
     assert held is not None
     waits = 0
 
@@ -205,13 +207,13 @@ def test_a_command_sees_the_outcome_of_a_scan_that_a_fleet_has(directory: Path) 
         nonlocal waits
         waits += 1
         if waits == 3:
-            world.store.scans.postpone(held, 0)
-            world.run()
-        world.clock.advance(seconds)
+            fake_fleet.store.scans.postpone(held, 0)
+            fake_fleet.run()
+        fake_fleet.clock.advance(seconds)
 
     keeper = Keeper.new(SECONDS)
-    context = replace(world.context, keeper=keeper)
+    context = replace(fake_fleet.context, keeper=keeper)
     assert on_demand._walk(context, keeper, scan.id, sleep).state is State.DONE
     assert waits == 3
-    assert world.ec2.created == 2
-    world.close()
+    assert fake_fleet.ec2.created == 2
+    fake_fleet.close()

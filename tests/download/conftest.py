@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.download.publisher import Publisher
+from tests.fakes.publisher import Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

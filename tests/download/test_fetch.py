@@ -24,7 +24,7 @@ from sidelight.download.http import Client
 from sidelight.download.resolvers import updateinfo
 from sidelight.errors import DownloadError, UsageError
 from tests.advisories.windows_documents import Fix, cvrf
-from tests.download.publisher import Publisher, cut, status
+from tests.fakes.publisher import Publisher, cut, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

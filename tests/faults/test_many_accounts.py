@@ -17,17 +17,7 @@ from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.snapshot_ownership import tags
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import TERMINAL
-from tests.dispatcher.test_accounts import (
-    HUB,
-    advisories,
-    coverage,
-    encrypted,
-    fleet,
-    image,
-    organization,
-    run_all,
-    settings,
-)
+from tests.fixtures.organizations import HUB, coverage, encrypted, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +25,8 @@ if TYPE_CHECKING:
 
     from dispatcher.discovery.accounts import UnreachableTarget
     from dispatcher.services.fleet_service import FleetService
-    from tests.dispatcher.test_accounts import Organization
+    from tests.fixtures.organizations import Organization
 
-__all__ = ["advisories", "fleet", "image", "organization", "settings"]
 pytestmark = [pytest.mark.services, pytest.mark.images]
 
 REGION = "us-east-1"
@@ -109,7 +98,7 @@ def look_up(
 @pytest.mark.parametrize(("call", "fault"), CASES)
 def test_a_fault_of_any_call_is_its_own_and_passes(
     organization: Organization,
-    fleet: Callable[..., FleetService],
+    make_control: Callable[..., FleetService],
     image: Path,
     call: str,
     fault: str,
@@ -118,7 +107,7 @@ def test_a_fault_of_any_call_is_its_own_and_passes(
     cloud = organization.cloud
     secret, _key = encrypted(organization, image, web)
     machines = {(web, secret), (payments, cloud.add_instance("plain", [image], account=payments))}
-    control = fleet(scanner_account=HUB, kms_grants=True)
+    control = make_control(scanner_account=HUB, kms_grants=True)
     rule = FAULTS[fault]
     before = cloud.calls(call)
     cloud.plan = FaultPlan(
@@ -171,12 +160,12 @@ def check(organization: Organization, control: FleetService) -> None:
 
 def test_the_catalogue_has_every_call_of_an_organization_that_shares(
     organization: Organization,
-    fleet: Callable[..., FleetService],
+    make_control: Callable[..., FleetService],
     image: Path,
 ) -> None:
     _, web, _ = organization.members
     encrypted(organization, image, web)
-    control = fleet(scanner_account=HUB, kms_grants=True)
+    control = make_control(scanner_account=HUB, kms_grants=True)
     organization.cloud.counters.reset()
     control.scans.start_everywhere(look_up(organization, control), Configuration(), on_demand=True)
     run_all(control)
@@ -186,10 +175,10 @@ def test_the_catalogue_has_every_call_of_an_organization_that_shares(
 
 def test_a_sweep_of_an_organization_lists_what_is_foreign_in_each_account(
     organization: Organization,
-    fleet: Callable[..., FleetService],
+    make_control: Callable[..., FleetService],
 ) -> None:
     _, web, _ = organization.members
-    control = fleet()
+    control = make_control()
     ec2 = organization.of("ec2", web)
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     backup = ec2.create_snapshot(VolumeId=volume, Description="PRODUCTION BACKUP")["SnapshotId"]

@@ -16,9 +16,9 @@ from dispatcher.planning.eligibility import Configuration
 from dispatcher.services.fleet_service import FleetService
 from sidelight.model import LIVE, State
 from sidelight.store import Store
-from tests.aws.test_ebs import client
-from tests.faults.test_killed_workers import advisories, cloud, image, impatient, scan_all
-from tests.workers.servers import wait_for
+from tests.fixtures.local_clouds import client
+from tests.fixtures.redis_servers import wait_for
+from tests.fixtures.worker_fleets import impatient, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from sidelight.localcloud.server import LocalCloud
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
-__all__ = ["advisories", "cloud", "image"]
 
 COMMAND = "from dispatcher.cli.root import main; main()"
 # The same, which ends itself by SIGKILL at a point.
-DYING = f"import tests.faults.dying_worker; {COMMAND}"
+DYING = f"import tests.worker_programs.dying_worker; {COMMAND}"
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.model import TERMINAL
-from tests.faults.test_every_point import start
-from tests.workers.bench import ALONE, World, quick_directory, sqlite_url
+from tests.fakes.fake_fleet import FakeFleet
+from tests.fakes.tripwire import ALONE
+from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,29 +21,29 @@ pytestmark = pytest.mark.slow
 
 def schedule(seed: int, url: str) -> None:
     """A fleet under faults, then without: nothing stuck, nothing left, the same findings."""
-    with closing(World(url, machines=4)) as world:
+    with closing(FakeFleet(url, machines=4)) as fake_fleet:
         dice = random.Random(seed)
         rate = dice.choice([0.02, 0.05, 0.15])
         modes = list(ALONE)
-        world.trip.decide = lambda _number, _name: (
+        fake_fleet.trip.decide = lambda _number, _name: (
             dice.choice(modes) if dice.random() < rate else None
         )
-        world.trip.armed = True
-        start(world)
-        world.run()
-        world.trip.armed = False
+        fake_fleet.trip.armed = True
+        fake_fleet.start_through_faults()
+        fake_fleet.run()
+        fake_fleet.trip.armed = False
         at = f"seed {seed}, rate {rate}"
-        assert world.states() <= TERMINAL, at
-        world.clock.advance(60)
-        swept = world.sweep()
+        assert fake_fleet.states() <= TERMINAL, at
+        fake_fleet.clock.advance(60)
+        swept = fake_fleet.sweep()
         assert not swept.live, at
         assert not swept.left, at
-        assert not world.ec2.snapshots, at
+        assert not fake_fleet.ec2.snapshots, at
         # The next day, undisturbed: every machine is scanned, every finding is there once.
-        world.start()
-        world.run()
-        assert not world.ec2.snapshots, at
-        found = world.findings()
+        fake_fleet.start()
+        fake_fleet.run()
+        assert not fake_fleet.ec2.snapshots, at
+        found = fake_fleet.findings()
         assert len(found) == len(set(found)) == 16, at
 
 

@@ -5,72 +5,29 @@ The command runs in the middle of a life, between two of its calls.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis
 from sqlalchemy import event
 
 from sidelight.errors import StoreError
 from sidelight.model import State
-from tests.faults.test_every_call import fleet, rehearsal
-from tests.faults.test_every_point import start
-from tests.faults.test_killed_workers import advisories, image
-from tests.store.conftest import _as_postgres, run
-from tests.workers.bench import World, quick_directory, sqlite_url
-from tests.workers.servers import client, free_port, server, wait_for
+from tests.fakes.fake_fleet import FakeFleet
+from tests.fixtures import service_faults
+from tests.fixtures.redis_servers import client, free_port, server
+from tests.fixtures.service_faults import end
+from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from tests.faults.fleet import Fleet, Found
-
-__all__ = ["advisories", "again", "fleet", "image", "rehearsal"]
-
-
-def again(url: str) -> None:
-    """What a life runs: PostgreSQL crashes and is started."""
-    data = Path(url.rpartition("host=")[2]) / "data"
-    initdb = shutil.which("initdb")
-    assert initdb is not None
-    control = Path(initdb).resolve().parent / "pg_ctl"
-    run(_as_postgres(), control, "-D", data, "-w", "-m", "immediate",
-        "-l", data.parent / "log", "restart")  # fmt: skip
-
-
-def restarted(directory: str, port: int) -> None:
-    """What a life runs: Redis is killed and another one started in its place."""
-    end(Path(directory))
-    program = shutil.which("redis-server")
-    assert program is not None
-    subprocess.Popen([program, f"{directory}/redis.conf"], stdout=subprocess.DEVNULL)
-    with closing(client(port)) as probe:
-        wait_for(lambda: answers(probe), "Redis's answer")
-
-
-def answers(probe: Any) -> bool:
-    """Whether it is there and has read its file."""
-    try:
-        return bool(probe.ping())
-    except redis.RedisError:
-        return False
-
-
-def end(directory: Path) -> None:
-    """Kill the Redis of this directory."""
-    pid = int((directory / "pid").read_text())
-    os.kill(pid, signal.SIGKILL)
-    process = Path(f"/proc/{pid}/cmdline")  # empty where nobody has waited for it yet
-    wait_for(lambda: not process.exists() or not process.read_bytes(), "Redis's end")
+    from tests.fixtures.fleet_lives import Fleet, Found
 
 
 @pytest.mark.services
@@ -163,7 +120,11 @@ def test_postgresql_killed_and_started_again_in_the_middle_of_a_scan(
     fleet: Fleet, rehearsal: tuple[list[str], Found], on_postgresql: str
 ) -> None:
     """It ends at once, without a word to its clients, and recovers from its log."""
-    outlives(fleet, rehearsal[1], f"from {__name__} import again; again({on_postgresql!r})")
+    outlives(
+        fleet,
+        rehearsal[1],
+        f"from {service_faults.__name__} import again; again({on_postgresql!r})",
+    )
 
 
 @pytest.mark.services
@@ -200,17 +161,17 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with quick_directory() as directory, closing(World(sqlite_url(directory))) as world:
-        yield world
+def fake_fleet() -> Iterator[FakeFleet]:
+    with quick_directory() as directory, closing(FakeFleet(sqlite_url(directory))) as fake_fleet:
+        yield fake_fleet
 
 
-def limit_pages(world: World, more: int) -> Callable[[], None]:
+def limit_pages(fake_fleet: FakeFleet, more: int) -> Callable[[], None]:
     """The store may grow by so many pages: beyond that SQLite says that the disk is full.
 
     What ends that.
     """
-    engine: Any = world.store._database.engine
+    engine: Any = fake_fleet.store._database.engine
     raw = engine.raw_connection()
     (now,) = raw.cursor().execute("PRAGMA page_count").fetchone()
     raw.close()
@@ -229,35 +190,35 @@ def limit_pages(world: World, more: int) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("more", [0, 1, 2, 3])
-def test_a_full_disk_costs_time_and_no_snapshot(world: World, more: int) -> None:
-    start(world)
-    unlimit = limit_pages(world, more)
+def test_a_full_disk_costs_time_and_no_snapshot(fake_fleet: FakeFleet, more: int) -> None:
+    fake_fleet.start_through_faults()
+    unlimit = limit_pages(fake_fleet, more)
     for _ in range(60):
         try:
-            world.run(rounds=1)
+            fake_fleet.run(rounds=1)
         except AssertionError:
             continue
     unlimit()
-    world.run()
-    world.clock.advance(60)
-    world.sweep()
-    assert not world.ec2.snapshots
-    if world.states() == {State.FAILED}:
-        world.start()
-        world.run()
-    assert State.DONE in world.states()
-    assert len(world.findings()) == 4
+    fake_fleet.run()
+    fake_fleet.clock.advance(60)
+    fake_fleet.sweep()
+    assert not fake_fleet.ec2.snapshots
+    if fake_fleet.states() == {State.FAILED}:
+        fake_fleet.start()
+        fake_fleet.run()
+    assert State.DONE in fake_fleet.states()
+    assert len(fake_fleet.findings()) == 4
 
 
-def test_a_locked_database_is_waited_for_and_harms_nothing(world: World) -> None:
-    start(world)
-    path = world.store.where.removeprefix("sqlite:///")
+def test_a_locked_database_is_waited_for_and_harms_nothing(fake_fleet: FakeFleet) -> None:
+    fake_fleet.start_through_faults()
+    path = fake_fleet.store.where.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
-            world.store.scans.claim(world.store.scans.select()[0].id, {State.NEW}, 60)
+            fake_fleet.store.scans.claim(fake_fleet.store.scans.select()[0].id, {State.NEW}, 60)
         other.execute("ROLLBACK")
-    world.run()
-    assert world.states() == {State.DONE}
-    assert len(world.findings()) == 4
-    assert not world.ec2.snapshots
+    fake_fleet.run()
+    assert fake_fleet.states() == {State.DONE}
+    assert len(fake_fleet.findings()) == 4
+    assert not fake_fleet.ec2.snapshots

@@ -10,7 +10,7 @@ from sidelight.errors import SidelightError, SourceError
 from sidelight.filesystems.open import open_filesystem
 from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.walk import walk
-from tests.images.disk.sources import MemorySource
+from tests.fakes.sources import MemorySource
 from tests.images.ext import tiny
 from tests.images.xfs import fixtures
 

@@ -11,7 +11,7 @@ from sidelight.filesystems import walk as walking
 from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.walk import walk
 from sidelight.model import Problem
-from tests.images.memory_filesystem import MemoryFilesystem
+from tests.fakes.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
     import pytest

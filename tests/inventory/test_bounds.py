@@ -29,9 +29,9 @@ from sidelight.inventory.ownership import Ownership
 from sidelight.inventory.protocol import Extraction, Machine, unfit
 from sidelight.inventory.treefile import Deadline
 from sidelight.model import OperatingSystem, Package
-from tests.inventory.compared import Compared
-from tests.inventory.memory_file import MemoryFile
-from tests.inventory.os import rpm_stores
+from tests.fakes.counted_text import Compared
+from tests.fakes.memory_file import MemoryFile
+from tests.fixtures import rpm_databases as rpm_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ from sidelight.inventory.collect import Collected, CollectOptions, collect
 from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
 from sidelight.inventory.registry import DATABASES, EXTRACTORS, OS_EXTRACTORS
 from sidelight.model import Package, Problem
-from tests.images.memory_filesystem import MemoryFilesystem
-from tests.inventory.host_directory import HostDirectory
+from tests.fakes.host_directory import HostDirectory
+from tests.fakes.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from sidelight.inventory.os.sqlite_recovery import committed_frames, original_pa
 from sidelight.inventory.protocol import Machine
 from sidelight.inventory.registry import OS_EXTRACTORS
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

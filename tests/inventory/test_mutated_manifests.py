@@ -12,8 +12,8 @@ from sidelight.errors import FormatError
 from sidelight.inventory.protocol import Machine
 from sidelight.inventory.registry import EXTRACTORS
 from sidelight.model import OperatingSystem
+from tests.fakes.memory_file import MemoryFile
 from tests.inventory.language.expected_of_manifests import FORMATS
-from tests.inventory.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

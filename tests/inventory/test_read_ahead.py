@@ -15,7 +15,7 @@ from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.inventory.collect import collect
 from sidelight.inventory.executables import HEAD, sections_of
 from sidelight.inventory.registry import EXTRACTORS
-from tests.images.disk.sources import CountingFetcher, counted
+from tests.fakes.sources import CountingFetcher, counted
 from tests.images.ext import recipes
 from tests.images.ext.recipes import Case
 

@@ -13,7 +13,7 @@ from packageurl import PackageURL
 
 from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.inventory.collect import Collected, collect
-from tests.inventory.host_directory import HostDirectory
+from tests.fakes.host_directory import HostDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import pytest
 
 from sidelight.filesystems.machine.mount_table import MachineTree
 from sidelight.inventory.collect import Collected, CollectOptions, collect
-from tests.images.memory_filesystem import MemoryFilesystem
+from tests.fakes.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

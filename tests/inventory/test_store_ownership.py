@@ -11,9 +11,9 @@ from sidelight.filesystems.machine.mount_table import MachineTree
 from sidelight.inventory import allowance
 from sidelight.inventory.collect import collect
 from sidelight.inventory.registry import OS_EXTRACTORS
-from tests.inventory.every import Every
-from tests.inventory.host_directory import HostDirectory
-from tests.inventory.os import rpm_stores
+from tests.fakes.host_directory import HostDirectory
+from tests.fakes.unowned_files import Every
+from tests.fixtures import rpm_databases as rpm_stores
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -11,6 +10,7 @@ from botocore.config import Config
 
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
+from tests.fixtures.local_clouds import ACCOUNT, Clients, noise, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
-
-BLOCK = 524288
-ACCOUNT = "123456789012"
-
-
-class Clients(Protocol):
-    """Makes boto3 clients that try once."""
-
-    def __call__(self, service: str, account: str = ACCOUNT, region: str = "us-east-1") -> Any: ...
 
 
 @pytest.fixture(scope="session")
@@ -103,29 +94,3 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "disk.img"
     write_blocks(path, (1 << 30) + 1000, {0: b"zero", 3: b"three", 4: noise(4), 2048: b"tail"})
     return path
-
-
-def noise(seed: int, size: int = BLOCK) -> bytes:
-    """Bytes that no compression takes away."""
-    return random.Random(seed).randbytes(size)
-
-
-def write_blocks(path: Path, size: int, blocks: dict[int, bytes]) -> None:
-    """A sparse file of `size` bytes with data at the beginnings of these blocks."""
-    with path.open("r+b" if path.exists() else "wb") as file:
-        file.truncate(size)
-        for index, data in blocks.items():
-            file.seek(index * BLOCK)
-            file.write(data)
-
-
-def take(ec2: EC2Client, cloud: LocalCloud, instance_id: str, device: str = "/dev/sda1") -> str:
-    """A snapshot of one of the instance's volumes; its id."""
-    volume = cloud.volumes(instance_id)[device]
-    return ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-
-
-def code_of(error: Any) -> tuple[str, str]:
-    """A ClientError's code and the EBS direct APIs' reason."""
-    response = error.value.response
-    return response["Error"]["Code"], response.get("Reason", "")

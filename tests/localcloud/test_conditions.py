@@ -18,14 +18,14 @@ from sidelight.localcloud.conditions import (
     Lag,
 )
 from sidelight.localcloud.refusals import TEXTS
-from tests.localcloud.conftest import ACCOUNT, code_of, take
+from tests.fixtures.local_clouds import ACCOUNT, code_of, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sidelight.localcloud.server import LocalCloud
-    from tests.localcloud.conftest import Clients
+    from tests.fixtures.local_clouds import Clients
 
 pytestmark = pytest.mark.services
 
@@ -510,7 +510,7 @@ def test_an_instance_without_ebs_volumes_is_refused_in_the_words_of_aws(
 def test_fewer_than_a_hundred_results_asked_for_are_a_hundred(
     cloud: LocalCloud, clients: Callable[[LocalCloud], Clients], image: Path
 ) -> None:
-    from tests.localcloud.test_ebs_direct import raw_get
+    from tests.fixtures.local_clouds import raw_get
 
     snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
     ebs = clients(cloud)("ebs")

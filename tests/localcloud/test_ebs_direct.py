@@ -16,7 +16,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.localcloud.conftest import BLOCK, code_of, noise, take, write_blocks
+from tests.fixtures.local_clouds import BLOCK, code_of, noise, raw_get, take, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
     from sidelight.localcloud.server import LocalCloud
-    from tests.localcloud.conftest import Clients
+    from tests.fixtures.local_clouds import Clients
 
 pytestmark = pytest.mark.services
 
@@ -146,25 +146,6 @@ def test_max_results_has_limits(
 ) -> None:
     status, body = raw_get(cloud, ebs, f"/snapshots/{snapshot}/blocks?maxResults={limit}")
     assert (status, body["Reason"]) == (400, "INVALID_PARAMETER_VALUE")
-
-
-def raw_get(cloud: LocalCloud, client: Any, path: str) -> tuple[int, dict[str, Any]]:
-    """A signed request that boto3's own checks would not let through."""
-    import json
-    import urllib.error
-    import urllib.request
-
-    scope = "AWS4-HMAC-SHA256 Credential=123456789012/20260101/us-east-1/ebs/aws4_request"
-    request = urllib.request.Request(  # noqa: S310 - loopback
-        cloud.endpoint + path, headers={"Authorization": scope}
-    )
-    assert client.meta.endpoint_url == cloud.endpoint
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-            return int(answer.status), json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
 
 
 @pytest.mark.parametrize("index", ["x", "-1", "99999999999", ""])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.conftest import ACCOUNT, BLOCK, code_of, take, write_blocks
+from tests.fixtures.local_clouds import ACCOUNT, BLOCK, code_of, take, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
     from sidelight.localcloud.server import LocalCloud
-    from tests.localcloud.conftest import Clients
+    from tests.fixtures.local_clouds import Clients
 
 pytestmark = pytest.mark.services
 

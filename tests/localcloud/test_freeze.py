@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidelight.localcloud.freeze import BLOCK, FrozenImage, freeze
-from tests.localcloud.conftest import write_blocks
+from tests.fixtures.local_clouds import write_blocks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from botocore.exceptions import (
 from sidelight.errors import UsageError
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
-from tests.localcloud.conftest import ACCOUNT, BLOCK, code_of, noise, take, write_blocks
+from tests.fixtures.local_clouds import ACCOUNT, BLOCK, code_of, noise, take, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
-    from tests.localcloud.conftest import Clients
+    from tests.fixtures.local_clouds import Clients
 
 pytestmark = pytest.mark.services
 

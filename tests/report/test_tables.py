@@ -25,7 +25,7 @@ from sidelight.model import (
 )
 from sidelight.report import as_json, as_table, logs, output, progress, tables
 from sidelight.report.escape import printable
-from tests.report.hostile import ONE_OF_EACH, TEXT, is_inert
+from tests.fixtures.hostile_text import ONE_OF_EACH, TEXT, is_inert
 
 if TYPE_CHECKING:
     from collections.abc import Callable

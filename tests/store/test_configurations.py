@@ -19,7 +19,7 @@ from sidelight.model import (
 
 if TYPE_CHECKING:
     from sidelight.store import Store
-    from tests.store.conftest import Clock
+    from tests.fakes.clocks import Clock
 
 A, B = "111111111111", "222222222222"
 FULL = AccountConfiguration(

@@ -9,7 +9,7 @@ from sidelight.model import Coverage, ScanType
 
 if TYPE_CHECKING:
     from sidelight.store import Store
-    from tests.store.conftest import Clock
+    from tests.fakes.clocks import Clock
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 GOOD = Coverage(ACCOUNT, REGION, "i-1", "web", "ACTIVE", "SUCCESSFUL")

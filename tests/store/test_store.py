@@ -16,8 +16,8 @@ from sidelight.errors import StoreError, UsageError
 from sidelight.model import LIVE, Coverage, Instance, State, Volume
 from sidelight.store import Store
 from sidelight.store.base.schema import metadata
-from tests.store.conftest import Clock
-from tests.store.moving import reach
+from tests.fakes.clocks import Clock
+from tests.fixtures.scan_states import reach
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import State
-from tests.report.hostile import is_inert
-from tests.workers.servers import client, free_port, server, wait_for
-from tests.workers.test_processes import cloud, fleet_on
+from tests.fixtures.hostile_text import is_inert
+from tests.fixtures.redis_servers import client, free_port, server, wait_for
+from tests.fixtures.worker_fleets import fleet_on
 from workers import message_check
 from workers.app import make_app
 from workers.message_check import BadMessageError, check
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sidelight.localcloud.server import LocalCloud
-
-__all__ = ["cloud"]
 
 
 def real(delay: float = 0.0, scan: str = "scan-1") -> dict[str, Any]:
@@ -271,7 +269,7 @@ def test_a_worker_on_redis_outlives_every_bad_message(tmp_path: Path, cloud: Loc
         publish(application, settings, "good-at-last", Next(State.NEW, region, 6))
         application.close()
         with fleet_on(
-            settings, tmp_path, application="tests.workers.recording_worker",
+            settings, tmp_path, application="tests.worker_programs.recording_worker",
             environment=os.environ | {"SIDELIGHT_TEST_ORDER": str(order)},
         ) as control:  # fmt: skip
             del control

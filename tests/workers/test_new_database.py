@@ -18,14 +18,12 @@ from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.settings import Settings
 from sidelight.model import State
 from sidelight.store import Store
-from tests.store.advising import inventory, kinds, package, scanned
-from tests.store.conftest import make_postgresql, postgresql
-from tests.workers.servers import wait_for
+from tests.fixtures.redis_servers import wait_for
+from tests.fixtures.stored_findings import inventory, kinds, package, scanned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["make_postgresql", "postgresql"]
 
 pytestmark = pytest.mark.services
 
@@ -79,7 +77,7 @@ def test_it_opens_and_closes_each_finding_once_though_a_worker_is_killed(
         settings = Settings.of(store_url=url, advisories=str(present))
         with Embedded(
             settings, directory=tmp_path / "logs", environment=environment, concurrency=1,
-            application="tests.workers.dying_reevaluation",
+            application="tests.worker_programs.dying_reevaluation",
         ) as own:  # fmt: skip
             control = FleetService(own.settings)
             schedule = DispatcherLoop(control, ScanScope(), Configuration())

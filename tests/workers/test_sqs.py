@@ -11,9 +11,8 @@ import pytest
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import STAGES
-from tests.faults.test_killed_workers import advisories, image
-from tests.workers.servers import client, free_port, server
-from tests.workers.test_processes import cloud, finish, fleet_on, started
+from tests.fixtures.redis_servers import client, free_port, server
+from tests.fixtures.worker_fleets import finish, fleet_on, started
 from workers.app import queues
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from sidelight.localcloud.server import LocalCloud
 
-__all__ = ["advisories", "cloud", "image"]
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 

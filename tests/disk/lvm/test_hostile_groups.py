@@ -17,8 +17,8 @@ from sidelight.disk.lvm import text as lvm_text
 from sidelight.disk.lvm.text import parse
 from sidelight.disk.lvm.thin import ThinPool, ThinSource
 from sidelight.errors import DamagedError, FormatError, LimitError, SidelightError
+from tests.fakes.sources import MemorySource
 from tests.images.disk.lvm_writer import physical_volume
-from tests.images.disk.sources import MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

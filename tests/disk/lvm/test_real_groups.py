@@ -12,9 +12,9 @@ import pytest
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.errors import SourceError
+from tests.fakes.sources import counted
 from tests.images.disk import lvm
 from tests.images.disk.lvm import EXTENT, PE_START, linear, volume
-from tests.images.disk.sources import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

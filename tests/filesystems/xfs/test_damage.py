@@ -12,7 +12,7 @@ from fuzz import xfs as fuzzing
 from sidelight.errors import SidelightError
 from sidelight.filesystems.xfs.extents import Remap, remap
 from sidelight.filesystems.xfs.reader import XfsFilesystem
-from tests.filesystems.xfs.test_log import directory_block, file_of, paths, place
+from tests.fixtures.xfs_images import directory_block, file_of, paths, place
 from tests.images.xfs import fixtures
 
 pytest.importorskip("zstandard")

@@ -8,6 +8,7 @@ import pytest
 
 from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.xfs.reader import XfsFilesystem
+from tests.fixtures.xfs_images import directory_block, file_of, paths, place
 from tests.images.xfs import fixtures, log_writer
 from tests.images.xfs.log_writer import LogWriter
 
@@ -23,21 +24,6 @@ def image() -> fixtures.SparseImage:
     return fixtures.load("tiny")
 
 
-def paths(filesystem: XfsFilesystem) -> dict[str, tuple[int, int]]:
-    entries = dict(filesystem.directories([filesystem.root]))[filesystem.root]
-    return {name.decode("latin-1"): (number, kind) for name, number, kind in entries}
-
-
-def place(image: fixtures.SparseImage, number: int) -> int:
-    """Bytes from the start to an inode."""
-    superblock = image.read_at(0, 512)
-    group_blocks = struct.unpack_from(">I", superblock, 84)[0]
-    size, log = superblock[122], superblock[123]
-    group = number >> (superblock[124] + log)
-    block = (number >> log) & ((1 << superblock[124]) - 1)
-    return int((group * group_blocks + block) * 4096 + ((number & ((1 << log) - 1)) << size))
-
-
 def changed_size(image: fixtures.SparseImage, number: int, size: int) -> list[bytes]:
     """An inode item that gives a file another size."""
     at = place(image, number)
@@ -48,10 +34,6 @@ def changed_size(image: fixtures.SparseImage, number: int, size: int) -> list[by
 
 def size_of(image: fixtures.SparseImage, number: int) -> int:
     return XfsFilesystem(image).inodes([number])[number].size
-
-
-def file_of(image: fixtures.SparseImage) -> int:
-    return paths(XfsFilesystem(image))["hard"][0]
 
 
 @pytest.mark.parametrize("start", [100, 3, 8000])
@@ -153,18 +135,6 @@ def test_an_inode_newer_on_the_disk_than_in_the_log_stays(image: fixtures.Sparse
     assert filesystem.inodes([number]) == {}
     assert [problem.what for problem in filesystem.problems] == ["bad checksum of the inode"]
     assert size_of(image, number) == before
-
-
-def directory_block(image: fixtures.SparseImage) -> tuple[int, bytes]:
-    """Address in basic blocks and bytes of the block of the directory `block`."""
-    number = paths(XfsFilesystem(image))["block"][0]
-    fork = image.read_at(place(image, number) + 176, 16)
-    block = struct.unpack(">QQ", fork)[1] >> 21
-    superblock = image.read_at(0, 512)
-    group_blocks = struct.unpack_from(">I", superblock, 84)[0]
-    log = superblock[124]
-    at = ((block >> log) * group_blocks + (block & ((1 << log) - 1))) * 4096
-    return at // 512, image.read_at(at, 4096)
 
 
 def names(image: fixtures.SparseImage) -> set[bytes]:

@@ -4,55 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from packageurl import PackageURL
 
-from sidelight.errors import LimitError
 from sidelight.inventory.language.public_registries import host
 from sidelight.inventory.protocol import Extraction, Extractor, Machine
 from sidelight.model import OperatingSystem, Package
+from tests.fakes.memory_file import MemoryFile
 
 Extract = Callable[..., Extraction]
 Facts = set[tuple[str, str]]
 
 _REVERSED = re.compile(r"\{((?:org|com|dev|io)(?:\.[a-z]+)+)\}")
-READ_LIMIT = 1 << 30  # bytes that one extraction may read, all calls together
-
-
-@dataclass
-class MemoryFile:
-    """A WantedFile over bytes; it counts what is read and refuses to be read for ever."""
-
-    path: str
-    data: bytes
-    siblings: Mapping[str, bytes] = field(default_factory=dict)
-    read_bytes: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read(self) -> bytes:
-        return self.read_at(0, len(self.data))
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        assert offset >= 0
-        assert length >= 0
-        piece = self.data[offset : offset + length]
-        self.read_bytes += len(piece)
-        if self.read_bytes > READ_LIMIT:
-            raise LimitError("this file's time is spent")
-        return piece
-
-    def check_time(self) -> None:
-        """Time is not measured here."""
-
-    def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
-        found = self.siblings.get(name)
-        return None if found is None or len(found) > limit else found
 
 
 def with_hosts(text: str) -> str:
@@ -76,7 +41,7 @@ def _extract(
     content = data.read_bytes() if isinstance(data, Path) else data
     content = with_hosts(content).encode() if isinstance(content, str) else content
     beside = {name: _filled(other) for name, other in (siblings or {}).items()}
-    file = MemoryFile(path, content, beside)
+    file = MemoryFile(content, path, beside)
     found = extractor.extract(file, Machine(OperatingSystem()))
     for package in found.packages:
         _check(package)

@@ -19,8 +19,8 @@ from sidelight.inventory.language import (
     pyinstaller,
 )
 from sidelight.inventory.language.executable import program
-from tests.inventory.compared import Compared
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.counted_text import Compared
+from tests.fakes.memory_file import MemoryFile
 
 
 @dataclass

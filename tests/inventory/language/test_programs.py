@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
 from sidelight.inventory.language import cargoauditable, executable, gobinary, version_strings
+from tests.fixtures.elf_files import BASE, elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,39 +31,6 @@ MODULES = (
     "dep\tgithub.com/old/name\tv1.0.0\n=>\tgithub.com/new/name\tv2.0.0\th1:y=\n"
     "dep\tgithub.com/local/name\tv1.0.0\n=>\t./local\t(devel)\n"
 )
-BASE = 0x400000
-
-
-def elf(sections: dict[str, bytes], *, headers: bool = True, wide: bool = True) -> bytes:
-    """A little-endian ELF program with these sections, all in one writable segment."""
-    word = "Q" if wide else "L"
-    header_size, entry_size, segment_size = (64, 64, 56) if wide else (52, 40, 32)
-    names = b"\0" + b"".join(name.encode() + b"\0" for name in (*sections, ".shstrtab"))
-    body, places = b"", []
-    start = header_size + segment_size
-    start += -start % 16
-    for name, data in (*sections.items(), (".shstrtab", names)):
-        body += b"\0" * (-len(body) % 16)
-        places.append((names.index(b"\0" + name.encode() + b"\0") + 1, len(body), len(data)))
-        body += data
-    table = b"\0" * entry_size
-    for name_at, offset, size in places:
-        fields = (name_at, 1, 3, BASE + start + offset, start + offset, size, 0, 0, 1, 0)
-        table += struct.pack(f"<2L{word}{word}{word}{word}2L{word}{word}", *fields)
-    at = start + len(body)
-    counts = (header_size, segment_size, 1, entry_size, len(places) + 1, len(places))
-    if not headers:
-        at, counts = 0, (header_size, segment_size, 1, 0, 0, 0)
-    ident = b"\x7fELF" + bytes([2 if wide else 1, 1, 1]) + b"\0" * 9
-    head = ident + struct.pack(
-        f"<2HL{word}{word}{word}L6H", 2, 62, 1, BASE, header_size, at, 0, *counts
-    )
-    total = start + len(body)
-    if wide:
-        segment = struct.pack("<2L6Q", 1, 6, 0, BASE, BASE, total, total, 4096)
-    else:
-        segment = struct.pack("<8L", 1, 0, BASE, BASE, total, total, 6, 4096)
-    return (head + segment).ljust(start, b"\0") + body + (table if headers else b"")
 
 
 def varint(value: int) -> bytes:

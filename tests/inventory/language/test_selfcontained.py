@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language import asar, dotnetbundle, pyinstaller, selfcontained, zipapp
-from tests.inventory.language.test_programs import elf
+from tests.fixtures.elf_files import elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 from sidelight.inventory.os.apk import ApkInstalled
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from sidelight.errors import DamagedError, LimitError
 from sidelight.inventory.os.bottlerocket import BottlerocketInventory
 from sidelight.inventory.protocol import Extraction, Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 
 def _extract(data: bytes) -> Extraction:

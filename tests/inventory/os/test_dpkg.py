@@ -13,7 +13,7 @@ import pytest
 from sidelight.inventory.os.dpkg import DpkgLists, DpkgStatus, OpkgStatus
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from sidelight.inventory.protocol import Extraction

@@ -10,7 +10,7 @@ from sidelight.errors import DamagedError, FormatError
 from sidelight.inventory.os.flatpak import FlatpakMetainfo
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import pytest
 from sidelight.inventory.os.moved_databases import MovedDatabases
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.language.conftest import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 
 def problems(path: str, text: str) -> list[str]:
-    found = MovedDatabases().extract(MemoryFile(path, text.encode()), Machine(OperatingSystem()))
+    found = MovedDatabases().extract(MemoryFile(text.encode(), path), Machine(OperatingSystem()))
     return [problem.what for problem in found.problems]
 
 

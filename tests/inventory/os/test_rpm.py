@@ -17,7 +17,7 @@ from sidelight.inventory.os.rpm import RpmBerkeley, RpmNdb, RpmSqlite, source_of
 from sidelight.inventory.os.rpm_manifest import RpmManifest
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import pytest
 from sidelight.filesystems.machine.mount_table import MachineTree
 from sidelight.inventory.collect import collect
 from sidelight.inventory.registry import OS_EXTRACTORS
-from tests.inventory.every import Every
-from tests.inventory.host_directory import HostDirectory
+from tests.fakes.host_directory import HostDirectory
+from tests.fakes.unowned_files import Every
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from sidelight.errors import DamagedError, LimitError
 from sidelight.inventory.os.snap import SnapState, SnapYaml, top_level
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
-from tests.inventory.memory_file import MemoryFile
+from tests.fakes.memory_file import MemoryFile
 
 if TYPE_CHECKING:
     from pathlib import Path

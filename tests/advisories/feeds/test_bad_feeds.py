@@ -1,0 +1,374 @@
+"""Every format of feed with every fault, through the command: it ends with 4 and names the place.
+
+What was built before stays. (`test_bad_input` has compressions, archives and limits.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from dispatcher.cli.root import main
+from sidelight.advisories import build
+from sidelight.advisories.feeds import formats, read
+from tests.fixtures.feed_records import (
+    ALAS,
+    CSAF,
+    EPSS,
+    KEV,
+    NVD,
+    OSV,
+    OVAL,
+    PHP,
+    ROCKY,
+    RUBYSEC,
+    SECDB,
+    TRACKER,
+    UBUNTU,
+    UPDATEINFO,
+    archived,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import FrameType
+
+ABSURD = "a" * 5000  # characters: no id, package or CVE is so long
+
+
+class Feed(NamedTuple):
+    """A file's name, its whole contents, the same cut off, and faults: what -> contents."""
+
+    name: str
+    whole: bytes
+    cut: bytes
+    faults: dict[str, bytes]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _lines(*values: object) -> bytes:
+    return b"\n".join(map(_json, values))
+
+
+def _yaml_archive(name: str, text: bytes, *faults: tuple[str, bytes]) -> Feed:
+    """An archive of one advisory, with a member's end where it is cut off."""
+    whole = archived(name, text)
+    cut = whole[: whole.index(text) + 512] if name.endswith(".tar") else whole[:-60]
+    return Feed(name, whole, cut, {what: archived(name, fault) for what, fault in faults})
+
+
+def _of_json(name: str, whole: Any, **faults: bytes) -> Feed:
+    data = _json(whole)
+    twice = data[:-1] + b", " + data[1:]  # every field again
+    return Feed(name, data, data[:-9], {"fields twice": twice, "nothing": b"[]", **faults})
+
+
+def _of_text(name: str, whole: bytes, **changes: tuple[str, str]) -> Feed:
+    faults = {}
+    for what, (old, new) in changes.items():
+        assert old.encode() in whole
+        faults[what] = whole.replace(old.encode(), new.encode())
+    return Feed(name, whole, whole[: len(whole) * 2 // 3], faults)
+
+
+def _osv(**change: object) -> dict[str, Any]:
+    row = {"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.0.0"]}
+    return OSV | {"affected": [row | change]}
+
+
+def _alas(version: str, name: str = "x") -> dict[str, Any]:
+    package = {"Name": name, "Epoch": "0", "Version": version, "Release": "1.amzn2"}
+    return ALAS | {"Pkglist": {"Collection": {"Package": [package]}}}
+
+
+def _rocky(version: str, name: str = "x") -> dict[str, Any]:
+    builds = [f"{name}-0:{version}-1.el9.x86_64.rpm"]
+    cves = [{"name": "CVE-2024-0001"}]
+    return ROCKY | {"cves": cves, "rpms": {"Rocky Linux 9": {"nvras": builds}}}
+
+
+def _ubuntu(note: str, name: str = "x") -> dict[str, Any]:
+    return UBUNTU | {"packages": {"jammy": {name: {"status": "released", "note": note}}}}
+
+
+def _tracker(status: str, name: str = "a") -> dict[str, Any]:
+    return {name: {"CVE-2024-0001": {"releases": {"bookworm": {"status": status}}}}}
+
+
+def _secdb(name: str, version: str = "1-r0") -> dict[str, Any]:
+    return {"pkg": {"name": name, "secfixes": {version: ["CVE-2024-0001"]}}}
+
+
+def _nvd(*entries: dict[str, Any]) -> bytes:
+    return _json(NVD | {"vulnerabilities": [{"cve": entry} for entry in entries]})
+
+
+def _updates(data: bytes, release: str) -> dict[str, tuple[str, str]]:
+    """What can be wrong with any one update: what -> (its text, another)."""
+    update = re.findall(rb"<update .*</update>", data, re.DOTALL)[0].decode()
+    again = update.replace('version="1"', 'version="2"')
+    return {
+        "version_missing": ('version="1"', ""), "release_missing": (f'release="{release}"', ""),
+        "type_missing": (' type="security"', ""), "schema": (update, "<erratum/>"),
+        "contradiction": (update, update + again),
+    }  # fmt: skip
+
+
+def _ruby(version: str) -> dict[str, Any]:
+    return {"gem": "a", "cve": "2024-0001", "title": "t", "patched_versions": [f">= {version}"]}
+
+
+def _php(version: str) -> dict[str, Any]:
+    return {"reference": "composer://a/b", "title": "t", "cve": "CVE-2024-0001",
+            "branches": {"1.x": {"versions": [f"<{version}"]}}}  # fmt: skip
+
+
+def _scored(vector: str, name: str = "CVE-2024-0001") -> dict[str, Any]:
+    said = {"source": "nvd@nist.gov", "cvssData": {"vectorString": vector}}
+    return {"id": name, "metrics": {"cvssMetricV31": [said]}}
+
+
+_NO_ID = {key: value for key, value in OSV.items() if key != "id"} | {"id": ""}
+_UPDATE = re.findall(rb"<update .*</update>", UPDATEINFO, re.DOTALL)[0].decode()
+_ELSA = re.findall(rb"<definition .*</definition>", OVAL, re.DOTALL)[0].decode()
+
+_HIGH = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+_LOW = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"
+_FEDORA = b"""<updates><update from="bodhi" type="security"><id>FEDORA-2024-1</id>
+<title>a-1-1.fc43</title><release>Fedora 43</release><references><reference type="bugzilla" id="1"
+title="CVE-2024-0001 a"/></references><pkglist><collection short="F43"><name>Fedora 43</name>
+<package name="a" version="1" release="1.fc43" epoch="0"/></collection></pkglist></update>
+</updates>"""
+_ALMA = b"""<updates><update from="packager@almalinux.org" type="security"><id>ALSA-2024:1</id>
+<title>Low: a</title><release>0</release><references><reference type="cve" id="CVE-2024-0001"/>
+</references><pkglist><collection short="baseos"><name>almalinux-9</name><package name="a"
+version="1" release="1.el9" epoch="0"/></collection></pkglist></update></updates>"""
+_NOTICE = b"""<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">
+<definitions><definition id="oval:com.ubuntu.jammy:def:1"><metadata><title>CVE-2024-0001 on Ubuntu
+</title></metadata><criteria><criterion test_ref="t:1" comment="a package in jammy"/></criteria>
+</definition></definitions><tests><textfilecontent54_test id="t:1" comment="Does the 'a' package
+ exist"><state state_ref="s:1"/></textfilecontent54_test></tests><states><textfilecontent54_state
+id="s:1"><subexpression operation="less than">0:1-1</subexpression></textfilecontent54_state>
+</states></oval_definitions>"""
+_UBUNTU_DEFINITION, _UBUNTU_STATE = (
+    re.findall(pattern, _NOTICE, re.DOTALL)[0].decode()
+    for pattern in (rb"<definition .*</definition>", rb"<textfilecontent54_state.*54_state>")
+)
+# As real files have their fields: what tells the database is last.
+_COMPOSER = b"""title: t
+link: https://x
+branches:
+    1.x: {time: 2024-01-01, versions: ['<1.2']}
+    1.1: {time: 2024-01-01, versions: ['<1.1.9']}
+reference: composer://a/b
+"""
+
+FEEDS: dict[str, Feed] = {
+    "OSV": _of_json(
+        "osv.json", OSV,
+        id_missing=_json(_NO_ID),
+        package_missing=_json(_osv(package={"ecosystem": "npm"})),
+        range_unknown=_json(_osv(ranges=[{"type": "FOO", "events": [{"introduced": "0"}]}])),
+        events_missing=_json(_osv(ranges=[{"type": "SEMVER"}])),
+        absurd=_json(_osv(package={"ecosystem": "npm", "name": ABSURD})),
+    ),
+    "OSV, lines": Feed(
+        "osv.jsonl", _lines(OSV), _lines(OSV, OSV)[:-9],
+        {"contradiction": _lines(OSV, OSV | {"summary": "another"}), "nothing": b"",
+         "absurd": _lines(OSV | {"id": ABSURD})},
+    ),
+    "ALAS": _of_json("alas.json", ALAS, absurd=_json(_alas("1", ABSURD)),
+                     schema=_json(ALAS | {"Pkglist": [1]})),
+    "ALAS, lines": Feed("alas.jsonl", _lines(_alas("1")), _lines(_alas("1"))[:-9],
+                        {"contradiction": _lines(_alas("1"), _alas("2"))}),
+    "Ubuntu": _of_json("ubuntu.json", UBUNTU, absurd=_json(_ubuntu("1", ABSURD)),
+                       schema=_json(UBUNTU | {"packages": [1]})),
+    "Ubuntu, lines": Feed("ubuntu.jsonl", _lines(_ubuntu("1")), _lines(_ubuntu("1"))[:-9],
+                          {"contradiction": _lines(_ubuntu("1"), _ubuntu("2"))}),
+    "Debian tracker": _of_json("tracker.json", TRACKER, absurd=_json(_tracker("open", ABSURD)),
+                               status_unknown=_json(_tracker("perhaps")),
+                               status_missing=_json(_tracker(""))),
+    "secdb": _of_json("secdb.json", SECDB, schema=_json(SECDB | {"packages": [{"name": "a"}]}),
+                      absurd=_json(SECDB | {"packages": [
+                          _secdb(ABSURD)]}),
+                      contradiction=_json(SECDB | {"packages": [_secdb("a"), _secdb("a", "2-r0")]}),
+                      **{f"named {name!r}": _json(SECDB | {"packages": [_secdb(name)]})
+                         for name in ("", "a b", "a\n", "../a", "a;b", "\ud800")}),
+    "secdb, lines": Feed("secdb.jsonl", _lines(SECDB), _lines(SECDB)[:-9], {
+        "contradiction": _lines(SECDB, SECDB | {"packages": [_secdb("a", "2-r0")]})}),
+    "NVD": _of_json(
+        "nvd.json", NVD,
+        schema=_json(NVD | {"vulnerabilities": [{"id": "CVE-2024-0001"}]}),
+        metrics=_nvd({"id": "CVE-2024-0001", "metrics": [1]}),
+        empty=_nvd(), absurd=_nvd(_scored(_HIGH, ABSURD)),
+        inner_fields_twice=_nvd(_scored(_HIGH)).replace(b'{"id":', b'{"id": "CVE-1", "id":'),
+        contradiction=_nvd(_scored(_HIGH), _scored(_LOW)),
+    ),
+    "Rocky errata": _of_json("rocky.json", _rocky("1"), absurd=_json(_rocky("1", ABSURD)),
+                             schema=_json(_rocky("1") | {"rpms": [1]}),
+                             id_missing=_json(_rocky("1") | {"name": ""})),
+    "Rocky errata, lines": Feed("rocky.jsonl", _lines(_rocky("1")), _lines(_rocky("1"))[:-9],
+                                {"contradiction": _lines(_rocky("1"), _rocky("2"))}),
+    "CSAF": _of_json("csaf.json", CSAF, schema=_json(CSAF | {"vulnerabilities": {"a": 1}}),
+                     id_missing=_json(CSAF | {"document": {"category": "csaf_vex"}})),
+    "KEV": _of_json(
+        "kev.json", KEV,
+        schema=_json(KEV | {"vulnerabilities": [{"cve": "CVE-2024-0001"}]}),
+        empty=_json(KEV | {"vulnerabilities": []}),
+        contradiction=_json(KEV | {"vulnerabilities": [
+            {"cveID": "CVE-2024-0001", "dateAdded": day} for day in ("2024-01-01", "2024-02-02")]}),
+        absurd=_json(KEV | {"vulnerabilities": [{"cveID": ABSURD}]}),
+    ),
+    "end of life": _of_json("ends.json", {"lastDays": {"Debian:12": "2028-06-30"}, "source": "me"},
+                            schema=_json({"lastDays": {"Debian:12": "soon"}, "source": "me"}),
+                            absurd=_json({"lastDays": {ABSURD: "2028-06-30"}, "source": "me"})),
+    "EPSS": _of_text("epss.csv", EPSS, schema=("epss,", "score,"), absurd=("CVE-2024-0001", ABSURD),
+                     contradiction=("0.5\n", "0.5\nCVE-2024-0001,0.2,0.5\n"),
+                     beyond=("0.1", "1.1"), other=("CVE-2024-0001", "a")),
+    "updateinfo": _of_text(
+        "updateinfo.xml", UPDATEINFO,
+        id_missing=("<id>ALAS2-2024-1</id>", ""), version_missing=(' version="1"', ""),
+        schema=(_UPDATE, "<advisory/>"), absurd=("ALAS2-2024-1", f"ALAS2-{ABSURD}"),
+        endless=("<title>t", "<title>" + "t" * (5 << 20)),
+        contradiction=(_UPDATE, _UPDATE + _UPDATE.replace('version="1"', 'version="2"')),
+    ),
+    "Fedora's updateinfo": _of_text(
+        "fedora.xml", _FEDORA, id_missing=("<id>FEDORA-2024-1</id>", ""),
+        system_missing=("Fedora 43", ""), absurd=("FEDORA-2024-1", f"FEDORA-{ABSURD}"),
+        endless=("<title>a", "<title>" + "t" * (5 << 20)), **_updates(_FEDORA, "1.fc43"),
+    ),
+    "AlmaLinux's updateinfo": _of_text(
+        "alma.xml", _ALMA, id_missing=("<id>ALSA-2024:1</id>", ""),
+        absurd=('name="a"', f'name="{ABSURD}"'),
+        endless=('name="a"', 'name="' + "a" * (5 << 20) + '"'), **_updates(_ALMA, "1.el9"),
+    ),
+    "Ubuntu's OVAL": _of_text(
+        "ubuntu.xml", _NOTICE, title_missing=("CVE-2024-0001 on", ""),
+        criteria_missing=("criteria>", "other>"), test_missing=('id="t:1"', 'id="t:2"'),
+        state_missing=('id="s:1"', 'id="s:2"'), absurd=("'a' package", f"'{ABSURD}' package"),
+        endless=("CVE-2024-0001 on", "CVE-" + "1" * (5 << 20)),
+        state_twice=(_UBUNTU_STATE, _UBUNTU_STATE + _UBUNTU_STATE.replace("0:1-1", "0:2-1")),
+        contradiction=(_UBUNTU_DEFINITION, _UBUNTU_DEFINITION
+                       + _UBUNTU_DEFINITION.replace("on Ubuntu", "on Ubuntu Pro FIPS")),
+    ),
+    "Oracle's OVAL": _of_text(
+        "oracle.xml", OVAL, title_missing=("ELSA-2024-1: a", ""),
+        absurd=("a is e", f"{ABSURD} is e"),
+        criteria_missing=("criteria>", "other>"),
+        contradiction=(_ELSA, _ELSA + _ELSA.replace("0:1-1", "0:2-1")),
+    ),
+    "RubySec": _of_text("rubysec.yml", RUBYSEC, schema=("  - '>= 1.2'", "  a: 1"),
+                        absurd=("gem: a", f"gem: {ABSURD}"), half=("'>= 1.2'", "'>= 1.2"),
+                        twice=("title: t", "title: t\ntitle: u"), id_missing=("cve: 2024-0001", ""),
+                        id_wrong=("2024-0001", "0001"), named=("gem: a", "gem: a b"),
+                        nameless=("gem: a", "gem: ''"), last_line=("1.2'\n", "1.2'")),
+    "RubySec, archive": _yaml_archive(
+        "rubysec.tar", RUBYSEC, ("cut within", RUBYSEC[:-4]), ("cut at a title", RUBYSEC[:-45]),
+        ("fields twice", RUBYSEC + b"gem: b\n"), ("schema", b"- gem\n"),
+        ("contradiction", RUBYSEC + b"---\n" + RUBYSEC),
+    ),
+    "RubySec, lines": Feed("rubysec.jsonl", _lines(_ruby("1")), _lines(_ruby("1"))[:-9],
+                           {"contradiction": _lines(_ruby("1"), _ruby("2"))}),
+    "FriendsOfPHP, archive": _yaml_archive(
+        "php.zip", _COMPOSER, ("cut within", _COMPOSER[:100]), ("cut at a line", _COMPOSER[:-27]),
+        ("branch twice", _COMPOSER.replace(b"1.1:", b"1.x:")), ("schema", b"- 1\n"),
+        ("version no text", _COMPOSER.replace(b"'<1.2'", b"1.10")),
+    ),
+    "FriendsOfPHP, lines": Feed("php.jsonl", _lines(_php("1")), _lines(_php("1"))[:-9],
+                                {"contradiction": _lines(_php("1"), _php("2"))}),
+    "FriendsOfPHP": _of_text("php.yaml", PHP, schema=("['<1.2']", "7"),
+                             absurd=("//a/b", f"//a/{ABSURD}"), half=("['<1.2']", "['<1.2'"),
+                             twice=("1.x:", "1.x: {versions: ['<1']}\n    1.x:"),
+                             named=("a/b", "b"), title_missing=("title: t", "title: ''"),
+                             id_wrong=("title: t", "title: t\ncve: '2024-1'"),
+                             anchor=("title: t", "title: &t t\ncve: *t")),
+}  # fmt: skip
+CASES = [(name, what) for name, feed in FEEDS.items() for what in ("cut", *feed.faults)]
+
+
+# The line of a YAML text that has a name again.
+LINES = {("RubySec", "twice"): "line 4", ("FriendsOfPHP", "twice"): "line 5",
+         ("FriendsOfPHP, archive", "branch twice"): "line 5",
+         ("RubySec, archive", "fields twice"): "line 6"}  # fmt: skip
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], tuple[object, str]]:
+    """Build beside an older database: the exit status, and what was said to stderr."""
+    before = tmp_path / "before" / "osv.json"
+    before.parent.mkdir()
+    before.write_bytes(_json(OSV))
+    database = tmp_path / "db"
+    build([before], database)
+    kept = database.read_bytes()
+
+    def run(feed: Path) -> tuple[object, str]:
+        argv = ["x", "advisories", "build", "--out", str(database), str(feed)]
+        monkeypatch.setattr("sys.argv", argv)
+        status: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+        assert status == 0 or database.read_bytes() == kept
+        assert not list(tmp_path.glob("*.part"))
+        return status, capsys.readouterr().err.replace("\n", "")
+
+    return run
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_the_whole_feed_is_taken(
+    tmp_path: Path, name: str, command: Callable[[Path], tuple[object, str]]
+) -> None:
+    feed = FEEDS[name]
+    (tmp_path / feed.name).write_bytes(feed.whole)
+    assert command(tmp_path / feed.name)[0] == 0
+
+
+@pytest.mark.parametrize(("name", "what"), CASES)
+def test_a_fault_ends_the_build_and_is_named_with_its_place(
+    tmp_path: Path, name: str, what: str, command: Callable[[Path], tuple[object, str]]
+) -> None:
+    feed = FEEDS[name]
+    (tmp_path / feed.name).write_bytes(feed.cut if what == "cut" else feed.faults[what])
+    status, said = command(tmp_path / feed.name)
+    assert status == 4
+    assert str(tmp_path / feed.name) in said
+    if what == "contradiction" and feed.name.endswith((".jsonl", ".xml")):
+        assert "record 2" in said
+    if feed.name.endswith((".tar", ".zip")) and what != "cut":
+        assert ": 1.y" in said
+    assert LINES.get((name, what), "") in said
+
+
+def test_every_format_has_its_row(tmp_path: Path) -> None:
+    """A module that parses a feed is one that the matrix's whole feeds are parsed by."""
+    modules = [import_module(f"{formats.__name__}.{item.name}")
+               for item in iter_modules(formats.__path__)]  # fmt: skip
+    entered: set[str] = set()
+
+    def note(frame: FrameType, _event: str, _what: object) -> None:
+        if frame.f_code.co_name.startswith("parse"):
+            entered.add(frame.f_globals["__name__"])
+
+    sys.setprofile(note)
+    try:
+        for feed in FEEDS.values():
+            (tmp_path / feed.name).write_bytes(feed.whole)
+            list(read.read(tmp_path / feed.name))
+    finally:
+        sys.setprofile(None)
+    assert {module.__name__ for module in modules if hasattr(module, "parse")} <= entered

@@ -1,0 +1,201 @@
+"""`sidelight fleet suppress|events|reevaluate|tidy`, on a store with a few findings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.cli.fleet.scan import fleet
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.errors import DatabaseError, UsageError
+from sidelight.model import FindingStatus, Severity
+from sidelight.store import Store
+from tests.fakes.clocks import Clock
+from tests.fixtures.stored_findings import Database as Fake
+from tests.fixtures.stored_findings import Said, inventory, package, scanned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = 86_400
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Two machines with `a` and `b`, which have a vulnerability each."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    database = Fake({"a": [Said("CVE-2026-1")], "b": [Said("CVE-2026-2", severity=Severity.LOW)]})
+    with Store(url) as store:
+        store.migrate()
+        for machine in ("i-1", "i-2"):
+            scanned(store, database, inventory(package("a"), package("b")), machine)
+    return url
+
+
+def run(url: str, *arguments: str) -> str:
+    done = CliRunner().invoke(fleet, [*arguments, "--store", url], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def read(url: str, *arguments: str) -> Any:
+    return json.loads(run(url, *arguments, "--format", "json"))
+
+
+def active(url: str) -> list[tuple[str, str]]:
+    rows = read(url, "findings")
+    return sorted((row["instance"], row["vulnerability"]) for row in rows)
+
+
+def events(url: str, *arguments: str) -> list[dict[str, Any]]:
+    lines = run(url, "events", "--format", "json", *arguments).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+ALL = [("i-1", "CVE-2026-1"), ("i-1", "CVE-2026-2"), ("i-2", "CVE-2026-1"), ("i-2", "CVE-2026-2")]
+
+
+def test_a_rule_suppresses_and_without_it_all_is_active_again(url: str) -> None:
+    assert active(url) == ALL
+    made = run(
+        url, "suppress", "add", "ours", "--equals", "vulnerabilityId=CVE-2026-1",
+        "--prefix", "resourceId=i-1", "--not-equals", "severity=LOW", "--description", "known",
+    )  # fmt: skip
+    assert made == "ours: 1 finding changed\n"
+    assert active(url) == [one for one in ALL if one != ("i-1", "CVE-2026-1")]
+    (suppressed,) = read(url, "findings", "--status", "SUPPRESSED")
+    assert (suppressed["instance"], suppressed["vulnerability"]) == ("i-1", "CVE-2026-1")
+    (rule,) = read(url, "suppress", "list")
+    assert (rule["name"], rule["description"]) == ("ours", "known")
+    assert rule["filterCriteria"] == {
+        "vulnerabilityId": [{"comparison": "EQUALS", "value": "CVE-2026-1"}],
+        "resourceId": [{"comparison": "PREFIX", "value": "i-1"}],
+        "severity": [{"comparison": "NOT_EQUALS", "value": "LOW"}],
+    }
+    assert "ours" in run(url, "suppress", "list")
+    run(url, "suppress", "remove", "ours")
+    assert read(url, "suppress", "list") == []
+    assert active(url) == ALL
+
+
+def test_a_rule_from_a_file_is_changed_by_its_name(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "criteria.json"
+    file.write_text(json.dumps({"resourceId": [{"comparison": "EQUALS", "value": "i-1"}]}))
+    assert "2 findings changed" in run(url, "suppress", "add", "x", "--criteria", str(file))
+    # A criterion of the same field is an alternative.
+    added = run(url, "suppress", "add", "x", "--criteria", str(file), "--equals", "resourceId=i-2")
+    assert "2 findings changed" in added
+    assert active(url) == []
+    assert len(read(url, "suppress", "list")) == 1
+    assert "4 findings changed" in run(url, "suppress", "add", "x", "--tag", "team=web")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("add", "x"), UsageError, "no criteria"),
+        (("add", "x", "--equals", "severity"), UsageError, "FIELD=VALUE"),
+        (("add", "x", "--equals", "weather=fine"), UsageError, "FIELD=VALUE"),
+        (("remove", "x"), UsageError, "no such rule"),
+    ],
+)
+def test_a_wrong_rule_is_refused(
+    url: str, arguments: tuple[str, ...], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        run(url, "suppress", *arguments)
+    assert active(url) == ALL
+
+
+def test_events_go_on_after_the_last_one_that_was_dealt_with(url: str) -> None:
+    told = events(url)
+    assert [event["id"] for event in told] == ["1", "2", "3", "4"]
+    assert {event["detail"]["status"] for event in told} == {"ACTIVE"}
+    assert [event["resources"] for event in told[:2]] == [["i-1"], ["i-1"]]
+    assert events(url, "--after", "3") == told[3:]
+    assert events(url, "--after", "4") == []
+    run(url, "suppress", "add", "x", "--equals", "resourceId=i-2")
+    assert {e["detail"]["status"] for e in events(url, "--after", "4")} == {"SUPPRESSED"}
+    lines = run(url, "events", "--after", "2").splitlines()
+    assert lines[0].split()[0] == "3"
+    assert "OPENED i-2" in lines[0]
+
+
+def built(folder: Path, *names: str, modified: str = "2099-01-01T00:00:00Z") -> Path:
+    """A real database that has a vulnerability for each name."""
+    rows = [
+        {
+            "id": f"CVE-2099-{number}",
+            "modified": modified,
+            "affected": [
+                {
+                    "package": {"ecosystem": "Debian:12", "name": name},
+                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+                }
+            ],
+        }
+        for number, name in enumerate(names, 1)
+    ]
+    feed = folder / "feed.jsonl"
+    feed.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    build([feed], folder / "advisories.db")
+    return folder / "advisories.db"
+
+
+def test_a_new_database_is_matched_with_what_is_stored(url: str, tmp_path: Path) -> None:
+    told = read(url, "reevaluate", "--advisories", str(built(tmp_path, "b", "z")))
+    changes = told["findings"]
+    assert (told["instances"], changes["opened"], changes["closed"]) == (2, 2, 4)
+    assert active(url) == [("i-1", "CVE-2099-1"), ("i-2", "CVE-2099-1")]
+    kinds = [event["detail"]["status"] for event in events(url, "--after", "4")]
+    assert sorted(kinds) == ["ACTIVE"] * 2 + ["CLOSED"] * 4
+    again = run(url, "reevaluate", "--advisories", str(tmp_path / "advisories.db"))
+    assert "0 instances re-evaluated" in again
+    assert "0 findings opened, 0 closed" in again
+
+
+def test_an_older_database_is_taken_by_the_operators_word_alone(url: str, tmp_path: Path) -> None:
+    path = str(built(tmp_path, "b", modified="2026-02-02T00:00:00Z"))
+    run(url, "reevaluate", "--advisories", path)
+    built(tmp_path, "a", modified="2026-02-01T00:00:00Z")
+    with pytest.raises(UsageError, match="--allow-older"):
+        run(url, "reevaluate", "--advisories", path)
+    assert {row["package"]["name"] for row in read(url, "findings")} == {"b"}
+    run(url, "reevaluate", "--advisories", path, "--allow-older")
+    assert {row["package"]["name"] for row in read(url, "findings")} == {"a"}
+
+
+def test_without_a_database_nothing_is_changed(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError):
+        run(url, "reevaluate", "--advisories", str(tmp_path / "nowhere.db"))
+    assert active(url) == ALL
+
+
+def test_tidying_deletes_what_was_closed_long_ago(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    clock = Clock()  # a year that is over: the command's own clock is today's
+    with Store(url, clock=clock) as store:
+        store.migrate()
+        database = Fake({"a": [Said("CVE-2026-1")]})
+        scanned(store, database, inventory(package("a"), package("b")))
+        clock.advance(DAY)
+        scanned(store, database, inventory(package("b")))
+    assert len(read(url, "findings", "--status", FindingStatus.CLOSED.value)) == 1
+    tidied = read(url, "tidy")
+    assert tidied["findings"] == 1
+    assert tidied["packages"] == 1, "`b` is on the machine still"
+    assert read(url, "findings", "--status", "ALL") == []
+    assert read(url, "tidy")["findings"] == 0
+    assert "findings" in run(url, "tidy")
+
+
+def test_the_newest_database_is_left_as_it_is(url: str, tmp_path: Path) -> None:
+    path = built(tmp_path, "a")
+    run(url, "reevaluate", "--advisories", str(path))
+    with AdvisoryDatabase.open(path) as database, Store(url) as store:
+        assert store.reevaluation.pending() == 0
+        number = len(list(store.findings.rows()))
+        assert number == 2, database.sha256

@@ -1,0 +1,258 @@
+"""Many accounts and regions, through a local cloud that keeps them apart and checks its roles."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.kms.models import kms_backends
+
+from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget
+from dispatcher.planning.eligibility import Configuration
+from sidelight.errors import AccessDeniedError, UsageError
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
+from tests.fixtures.iam_policies import actions
+from tests.fixtures.organizations import HUB, HUB_ROLE, Organization, coverage, encrypted, run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dispatcher.services.fleet_service import FleetService
+    from sidelight.fleet.settings import Settings
+    from sidelight.localcloud.server import LocalCloud
+
+
+pytestmark = [pytest.mark.services, pytest.mark.images]
+
+
+# What the tests themselves call.
+SETTING_UP = {
+    "iam:CreateRole", "kms:CreateKey", "kms:ListGrants", "organizations:CreateOrganization",
+    "organizations:CreateAccount", "organizations:CloseAccount",
+}  # fmt: skip
+
+
+def called(cloud: LocalCloud, account: str) -> set[str]:
+    """The operations that an account's credentials called, as IAM's actions."""
+    return {tally.operation for tally in cloud.counters.tallies(account=account)}
+
+
+def test_an_organization_is_its_active_accounts_in_their_enabled_regions(
+    organization: Organization, make_control: Callable[..., FleetService]
+) -> None:
+    found = make_control().look_up(ScanScope(organization=True, all_regions=True))
+    places = {(place.account, place.region) for place in found}
+    assert {account for account, _ in places} == {HUB, *organization.members[:2]}
+    regions = {region for account, region in places if account == HUB}
+    assert {"us-east-1", "eu-west-1"} <= regions
+    assert "eu-south-2" not in regions, "an opt-in region that nobody enabled"
+    (only,) = make_control().look_up(ScanScope(accounts=[HUB], regions=["eu-west-1"]))
+    assert only == AccountRegion(HUB, "eu-west-1")
+
+
+def test_an_organizational_unit_is_what_is_in_and_below_it(
+    organization: Organization, make_control: Callable[..., FleetService]
+) -> None:
+    client = organization.client
+    (root,) = client.list_roots()["Roots"]
+    above = client.create_organizational_unit(ParentId=root["Id"], Name="above")
+    above_id = above["OrganizationalUnit"]["Id"]
+    below = client.create_organizational_unit(ParentId=above_id, Name="below")
+    below_id = below["OrganizationalUnit"]["Id"]
+    payments, web, _ = organization.members
+    for account, unit in ((payments, above_id), (web, below_id)):
+        client.move_account(AccountId=account, SourceParentId=root["Id"], DestinationParentId=unit)
+    control = make_control()
+
+    def accounts(unit: str) -> set[str]:
+        return {place.account for place in control.look_up(ScanScope(units=[unit]))}
+
+    assert accounts(above_id) == {payments, web}
+    assert accounts(below_id) == {web}
+    assert accounts(root["Id"]) == {HUB, payments, web}
+    with pytest.raises(UsageError, match="not both"):
+        control.look_up(ScanScope(accounts=[web], units=[below_id]))
+
+
+def test_one_command_scans_an_organization(
+    organization: Organization, hub_settings: Settings, image: Path
+) -> None:
+    payments, web, _ = organization.members
+    cloud = organization.cloud
+    machines = {
+        cloud.add_instance("a", [image], account=payments, region="eu-west-1"),
+        cloud.add_instance("b", [image], account=web),
+    }
+    cloud.add_instance("not ours", [image], account="999999999999")
+    done = subprocess.run(
+        [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded", "--organization",
+         "--all-regions", "--format", "json"],
+        env=os.environ | cloud.environment() | hub_settings.as_environment(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["coverage"]
+    assert {row["instance"] for row in rows} == machines
+    assert {row["reason"] for row in rows} == {"SUCCESSFUL"}
+    assert cloud.snapshots() == []
+    # Each account's work was done by its own role, and the hub did none of it.
+    for account in (payments, web):
+        assert cloud.calls("CreateSnapshots", account) == 1
+        assert cloud.calls("GetSnapshotBlock", account) > 0
+    assert cloud.calls("CreateSnapshots", HUB) == cloud.calls("GetSnapshotBlock", HUB) == 0
+    assert cloud.calls("*", "999999999999") == 0
+    # Nothing was called that deploy/iam does not allow.
+    for account in (payments, web):
+        assert called(cloud, account) - SETTING_UP <= actions("target-policy")
+    allowed = actions("scanner-policy") | actions("target-policy") | {"sts:GetCallerIdentity"}
+    assert called(cloud, HUB) - SETTING_UP <= allowed
+
+
+def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    payments, web, _ = organization.members
+    cloud = organization.cloud
+    good = cloud.add_instance("good", [image], account=payments)
+    seen = cloud.add_instance("seen", [image], account=web)
+    control = make_control()
+    wanted = control.look_up(ScanScope(organization=True))
+    control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
+    run_all(control)
+    assert coverage(control)[web, seen][0] == "SUCCESSFUL"
+    # Later the account takes its permission back.
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ec2:*", account=web)])
+    started = control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
+    run_all(control)
+    told = coverage(control)
+    assert told[payments, good][0] == "SUCCESSFUL"
+    assert told[web, seen][0] == told[web, "us-east-1:*"][0] == "ACCESS_DENIED"
+    assert [(one.account, one.region) for one in started.unreachable] == [(web, "us-east-1")]
+    swept, closed = control.sweeper.sweep_everywhere(wanted)
+    assert len(swept) == 2
+    assert [one.account for one in closed] == [web]
+    # And gives it again.
+    cloud.plan = FaultPlan()
+    control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
+    run_all(control)
+    told = coverage(control)
+    assert told[web, seen][0] == "SUCCESSFUL"
+    assert (web, "us-east-1:*") not in told
+
+
+def test_a_role_that_trusts_another_id_denies_and_says_which_role(
+    organization: Organization, make_control: Callable[..., FleetService]
+) -> None:
+    control = make_control(external_id="somebody else's")
+    found = control.look_up(ScanScope(organization=True, all_regions=True))
+    assert found
+    for one in found:
+        assert isinstance(one, UnreachableTarget)
+        assert isinstance(one.error, AccessDeniedError)
+        assert f"arn:aws:iam::{one.account}:role/SidelightTarget" in str(one)
+        assert ("stack set" in str(one)) == (one.account == HUB)
+    started = control.scans.start_everywhere(found, Configuration(), on_demand=True)
+    assert not started.reached
+    assert {reason for reason, _ in coverage(control).values()} == {"ACCESS_DENIED"}
+    assert organization.cloud.calls("DescribeInstances") == 0
+
+
+def shared(organization: Organization, control: FleetService) -> dict[tuple[str, str], Any]:
+    """Scan the web account, its snapshots read in the hub's; the coverage."""
+    web = organization.members[1]
+    control.scans.start_everywhere(
+        control.look_up(ScanScope(accounts=[web])), Configuration(), on_demand=True
+    )
+    run_all(control)
+    assert organization.cloud.calls("GetSnapshotBlock", web) == 0
+    assert organization.cloud.snapshots() == []
+    return coverage(control)
+
+
+def test_shared_snapshots_are_read_by_the_scanners_own_account(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    plain = organization.cloud.add_instance("plain", [image], account=web)
+    told = shared(organization, make_control(scanner_account=HUB))
+    assert told[web, plain][0] == "SUCCESSFUL"
+    assert organization.cloud.calls("GetSnapshotBlock", HUB) > 0
+    # Once at each try to read it: the share itself is seen late.
+    assert organization.cloud.calls("ModifySnapshotAttribute", web) >= 1
+    assert called(organization.cloud, web) <= (
+        actions("target-policy") | actions("target-sharing-policy") | SETTING_UP
+    )
+    assert (
+        {"ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"}
+        == {call for call in called(organization.cloud, HUB) if call.startswith("ebs:")}
+        == {call for call in actions("scanner-sharing-policy") if call.startswith("ebs:")}
+    )
+
+
+def test_a_shared_snapshot_under_a_customer_key_needs_a_grant_and_says_so(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    secret, key = encrypted(organization, image, web)
+    reason, detail = shared(organization, make_control(scanner_account=HUB))[web, secret]
+    assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert "kms:Decrypt" in detail
+    for _ in range(2):
+        granted = make_control(scanner_account=HUB, kms_grants=True)
+        assert shared(organization, granted)[web, secret][0] == "SUCCESSFUL"
+    grants = organization.of("kms", web).list_grants(KeyId=key)["Grants"]
+    assert {grant["GranteePrincipal"] for grant in grants} == {HUB_ROLE}
+    assert {tuple(grant["Operations"]) for grant in grants} == {("Decrypt",)}
+
+
+def test_what_is_under_a_key_of_awss_own_is_not_snapshotted_to_be_shared(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    secret, key = encrypted(organization, image, web)
+    kms_backends[web]["us-east-1"].keys[key.rpartition("/")[2]].key_manager = "AWS"
+    reason, detail = shared(organization, make_control(scanner_account=HUB))[web, secret]
+    assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert key in detail
+    assert organization.cloud.calls("CreateSnapshots") == 0
+    # Read in place it is no problem: the account's own role may use the key.
+    control = make_control()
+    control.scans.start_everywhere(
+        [AccountRegion(web, "us-east-1")], Configuration(), on_demand=True
+    )
+    run_all(control)
+    assert coverage(control)[web, secret][0] == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize(
+    ("denied", "changes"),
+    [("kms:ListResourceTags", {}), ("kms:DescribeKey", {"scanner_account": HUB})],
+)
+def test_a_key_that_denies_a_look_at_it_holds_up_its_own_volumes_alone(
+    organization: Organization,
+    make_control: Callable[..., FleetService],
+    image: Path,
+    denied: str,
+    changes: dict[str, str],
+) -> None:
+    web = organization.members[1]
+    secret, key = encrypted(organization, image, web)
+    plain = organization.cloud.add_instance("plain", [image], account=web)
+    organization.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, denied)])
+    control = make_control(**changes)
+    started = control.scans.start_everywhere(
+        [AccountRegion(web, "us-east-1")], Configuration(), on_demand=True
+    )
+    assert started.reached
+    run_all(control)
+    told = coverage(control)
+    assert told[web, plain][0] == "SUCCESSFUL"
+    reason, detail = told[web, secret]
+    assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
+    assert key in detail or "kms:Decrypt" in detail
+    assert organization.cloud.snapshots() == []
