@@ -89,7 +89,7 @@ class DispatcherLoop:
         try:
             while not self._stop.is_set():
                 active = self._beat()
-                self._tell(active=active)
+                self._write_health(active=active)
                 wait(self._pace.tick)
         finally:
             for thread in (self._rounds, self._publisher):
@@ -112,7 +112,7 @@ class DispatcherLoop:
             self._control.scans.start_due(self._configuration)
             tick(store, self._control.queue.publish)
             self._reevaluate()
-            self._tell_events()
+            self._publish_new_events()
             if self._round_is_due():
                 # On a thread of its own: discovery of an organization takes minutes.
                 self._rounds = threading.Thread(target=self._round, name="round", daemon=True)
@@ -134,7 +134,7 @@ class DispatcherLoop:
             self._asked_at = now
             self._control.reevaluator.ask()
 
-    def _tell_events(self) -> None:
+    def _publish_new_events(self) -> None:
         """Publish events on a thread of its own: a re-evaluation may produce very many."""
         busy = self._publisher is not None and self._publisher.is_alive()
         if self._control.settings.findings.publish and not busy:
@@ -202,7 +202,7 @@ class DispatcherLoop:
             sum(len(result.orphans) for _, result in swept),
         )  # fmt: skip
 
-    def _tell(self, *, active: bool) -> None:
+    def _write_health(self, *, active: bool) -> None:
         if self._health is None:
             return
         now = self._control.store.clock().isoformat()

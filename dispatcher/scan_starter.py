@@ -147,7 +147,7 @@ class ScanStarter:
             self._store.clock(),
             replace(
                 configuration,
-                untold_keys=discovery.untold_keys,
+                unreadable_keys=discovery.unreadable_keys,
                 unshareable_keys=discovery.unshareable_keys,
             ),
             discovery.excluded_keys,

@@ -114,7 +114,7 @@ class Targets:
             raise AssertionError(f"{paths} paths of a dozen")
         for path in ("/link/link/var", "/data/log/link/../x", "/var/log/../../link"):
             with suppress(SidelightError):
-                tree.place(path)
+                tree.locate(path)
         return 2
 
     def units(self, chance: random.Random) -> int:

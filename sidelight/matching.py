@@ -24,7 +24,7 @@ from sidelight.model import (
     OperatingSystem,
     Package,
     Severity,
-    untold,
+    lazy_findings,
 )
 from sidelight.versions import sort_key
 from sidelight.versions.rpm import without_epoch
@@ -301,7 +301,7 @@ class Matcher:
         of_images = kernel_packages.of_images((package, answer.hits) for package, answer in answers)
         for package, answer in answers:
             hits = kernel_packages.not_the_images(package, answer.hits, of_images)
-            findings += untold(package, answer.tell, hits)
+            findings += lazy_findings(package, answer.members, hits)
         return [*discontinued(inventory.os, today, self._database), *findings]
 
     def _package(
@@ -346,7 +346,7 @@ class Matcher:
 
     def _hits(
         self, question: _Question, name: str, version: str, package: Package
-    ) -> list[streams.Told]:
+    ) -> list[streams.HitVulnerabilities]:
         database = self._database
         group = database.group(question.ecosystem, name)
         if group is None:

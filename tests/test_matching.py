@@ -88,7 +88,7 @@ def test_debians_backports_are_builds_of_the_release_they_come_from(tmp_path: Pa
     }
 
 
-def test_a_backport_of_a_release_without_advisories_is_told(tmp_path: Path) -> None:
+def test_a_backport_of_a_release_without_advisories_is_reported(tmp_path: Path) -> None:
     feed = tmp_path / "feed.json"
     feed.write_text(json.dumps(osv("CVE-2024-0001", "Debian:12", "x")))
     build([feed], tmp_path / "db")
@@ -131,7 +131,7 @@ def test_red_hats_family_matches_the_binary(tmp_path: Path) -> None:
     assert finding.remediation == "dnf upgrade --advisory ALSA-2024:1 openssl-libs"
 
 
-def test_an_epoch_counts_where_the_feed_tells_one_and_not_for_suse(tmp_path: Path) -> None:
+def test_an_epoch_counts_if_the_feed_has_one_and_not_for_suse(tmp_path: Path) -> None:
     alma = OperatingSystem(id="almalinux", version_id="9.3")
     rows = [osv("ALSA-1", "AlmaLinux:9", "bind", "32:9.16-1.el9")]
     assert found(tmp_path, rows, package("rpm", "bind", "9.17-1.el9"), os=alma)
@@ -219,7 +219,7 @@ def test_withdrawn_advisories_find_nothing(tmp_path: Path) -> None:
     assert found(tmp_path, records, package("npm", "a", "1.0.0")) == []
 
 
-def test_the_state_of_a_package_without_a_fix_is_told(tmp_path: Path) -> None:
+def test_the_state_of_a_package_without_a_fix_is_reported(tmp_path: Path) -> None:
     records = [osv("CVE-2024-0001", "Debian:12", "x", urgency="end-of-life")]
     (finding,) = found(tmp_path, records, package("deb", "x", "1-1"))
     assert (finding.state, finding.fix_available) == ("end-of-life", FixAvailable.NO)
@@ -323,7 +323,7 @@ def test_a_matcher_answers_the_same_the_second_time(tmp_path: Path) -> None:
         assert matcher.match(inventory) == matcher.match(inventory) == match(inventory, database)
 
 
-def test_what_the_database_cannot_tell_is_listed(tmp_path: Path) -> None:
+def test_what_the_database_cannot_decide_is_listed(tmp_path: Path) -> None:
     found(tmp_path, [osv("GHSA-1", "npm", "a")])
     packages = (
         package("npm", "a", "1.0.0"),

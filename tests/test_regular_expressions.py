@@ -185,5 +185,5 @@ def test_the_product_has_expressions() -> None:
         (b"linux-(?:[a-z0-9.-]*?-)?(?:objects-[a-z0-9-]+?)-([0-9]+)", False, "polynomial"),
     ],
 )
-def test_what_is_told_apart(pattern: str | bytes, search: bool, expected: str) -> None:
+def test_each_pattern_has_its_verdict(pattern: str | bytes, search: bool, expected: str) -> None:
     assert fault(pattern, search=search) == expected

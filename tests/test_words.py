@@ -5,6 +5,7 @@ The changelog's past entries keep their words.
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -20,6 +21,39 @@ BANNED = (
 # Words of names are parted by underscores; `org.apache.thrift` is a project's own name.
 _WORD = re.compile(rf"(?<![A-Za-z.])(?:{'|'.join(BANNED)})(?![A-Za-z])", re.IGNORECASE)
 NOT_OURS = ("tests/data/", "CHANGELOG.md", "LICENSE", "tests/test_words.py", "requirements.lock")
+
+
+# In the names of tests, and in public names of the packages: a test states what is "reported",
+# "listed" or "shown"; a function returns or reports. `tell` of a file is Python's own.
+BANNED_IN_NAMES = {"tell", "tells", "told", "untold", "tidy", "witness"}
+FILE_INTERFACE = {
+    "sidelight/filesystems/pyfilesystem/stream.py",
+    "sidelight/filesystems/foreign/base.py",
+}
+
+
+def _public_names(path: Path) -> list[tuple[int, str]]:
+    """Line and name of each public function, class and annotated attribute of a module."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append((node.lineno, node.name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append((node.lineno, node.target.id))
+    return [(line, name) for line, name in found if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("folder", ["sidelight", "workers", "dispatcher", "tests"])
+def test_no_public_name_and_no_test_name_has_a_private_word(folder: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in FILE_INTERFACE
+        for line, name in _public_names(path)
+        if BANNED_IN_NAMES & set(name.lower().split("_"))
+        and (folder != "tests" or name.startswith("test_"))
+    ]
+    assert found == []
 
 
 def _texts() -> list[Path]:

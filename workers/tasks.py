@@ -102,7 +102,7 @@ def take_snapshots(scan_id: str) -> None:
 @_task(AWAIT)
 def await_snapshots(scan_id: str) -> None:
     """Run the stage for SNAPSHOTS_PENDING: poll all pending scans of the account-region."""
-    _do(scan_id, poll_snapshots.look)
+    _do(scan_id, poll_snapshots.poll)
 
 
 @_task(INSPECT)

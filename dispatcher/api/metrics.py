@@ -154,9 +154,9 @@ class FleetCollector(Collector):
         )
         for limiter in met(self._settings):
             place = [limiter.account, limiter.region, limiter.budget]
-            waits.add_metric(place, limiter.told.waited)
-            refused.add_metric(place, limiter.told.refused)
-            throttles.add_metric(place, limiter.told.throttles)
+            waits.add_metric(place, limiter.stats.waited)
+            refused.add_metric(place, limiter.stats.refused)
+            throttles.add_metric(place, limiter.stats.throttles)
         yield from (waits, refused, throttles)
 
     def _sweeps(self) -> Iterator[Metric]:

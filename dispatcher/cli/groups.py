@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
@@ -30,6 +31,7 @@ class WrittenGroup(click.Group):
     """A group that has the commands of a table, in its order."""
 
     table: Mapping[str, CommandEntry]
+    renamed: Mapping[str, str] = MappingProxyType({})  # former name -> name: refused, with a hint
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
@@ -54,7 +56,9 @@ class WrittenGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def _refuse(self, ctx: click.Context, name: str) -> NoReturn:
-        near = get_close_matches(name, self.table, 1)
+        near = (
+            [self.renamed[name]] if name in self.renamed else get_close_matches(name, self.table, 1)
+        )
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
 
@@ -79,6 +83,7 @@ class WrittenGroup(click.Group):
 class FleetGroup(WrittenGroup):
     """The commands of `sidelight fleet`."""
 
+    renamed = MappingProxyType({"tidy": "prune"})
     table: Mapping[str, CommandEntry] = {
         "scan": CommandEntry("dispatcher.cli.fleet.commands", "scan_fleet",
                       "Discover instances, scan the eligible ones, and wait for the results"),
@@ -98,8 +103,8 @@ class FleetGroup(WrittenGroup):
                             "Match stored inventories with a new advisory database"),
         "sweep": CommandEntry("dispatcher.cli.fleet.commands", "sweep_fleet",
                        "Delete Sidelight's snapshots that no live scan needs"),
-        "tidy": CommandEntry("dispatcher.cli.fleet.finding_commands", "tidy",
-                      "Delete expired scans, closed findings and old events"),
+        "prune": CommandEntry("dispatcher.cli.fleet.finding_commands", "prune",
+                       "Delete expired scans, closed findings and old events"),
         "run": CommandEntry("dispatcher.cli.fleet.processes", "run",
                      "Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM"),
         "worker": CommandEntry("dispatcher.cli.fleet.processes", "worker",

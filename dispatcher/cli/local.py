@@ -22,7 +22,7 @@ import click
               help="Without AWS's limits and lags: snapshots are completed and visible at once, and"
               " nothing is throttled. For a quick look.")  # fmt: skip
 @click.option("--recorded", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Be as late, and in the same words, as this recording of `sidelight probe`.",
+              help="Use the lags and error texts of this recording of `sidelight probe`.",
               )  # fmt: skip
 @click.option("--lag-scale", type=click.FloatRange(0), default=1.0, show_default=True,
               help="Multiply the lags of AWS, in seconds, by this.")  # fmt: skip

@@ -34,7 +34,7 @@ DEPLOYMENT = "probe"
               " without EBS volumes. Repeatable.")  # fmt: skip
 @click.option("--limits", is_flag=True,
               help="Also make 101 volumes of 1 GiB and a snapshot of each, to meet the limit of 100"
-              " pending snapshots. Other tools of the account may be refused meanwhile.",
+              " pending snapshots. Other tools of the account may be refused during that time.",
               )  # fmt: skip
 @click.option("--reader-profile", default="", metavar="PROFILE",
               help="Also share a snapshot with the account of this AWS profile, and read it"
@@ -43,7 +43,7 @@ DEPLOYMENT = "probe"
               help="Also snapshot a volume under this KMS key, with a grant for the reader.",
               )  # fmt: skip
 @click.option("--patience", type=click.FloatRange(1, 240), default=20.0, show_default=True,
-              metavar="MINUTES", help="Wait so long for each thing at most.")  # fmt: skip
+              metavar="MINUTES", help="Longest wait for each measurement.")  # fmt: skip
 def probe(  # noqa: PLR0913, PLR0917 - an argument an option
     region: str,
     output: Path,
@@ -55,7 +55,7 @@ def probe(  # noqa: PLR0913, PLR0917 - an argument an option
     key: str,
     patience: float,
 ) -> None:
-    """Ask a real AWS account what only it can answer, and record it.
+    """Measure how a real AWS account behaves, and record it.
 
     The command makes a volume of 1 GiB and snapshots of it, looks at them each second, and deletes
     all of it, also after Ctrl-C. It prints the most that this costs, and asks before it begins.

@@ -42,7 +42,7 @@ class RootGroup(WrittenGroup):
         "serve": CommandEntry("dispatcher.cli.serve", "serve",
                        "Serve metrics for Prometheus, a JSON API and a web page"),
         "probe": CommandEntry("dispatcher.cli.probe", "probe",
-                       "Ask a real AWS account what only it can answer, and record it"),
+                       "Measure how a real AWS account behaves, and record it"),
         "local": CommandEntry("dispatcher.cli.groups", "local",
                        "Run a local cloud, to try Sidelight without an AWS account"),
     }  # fmt: skip

@@ -55,13 +55,13 @@ def targets_and_path(words: tuple[str, ...], default: str | None = ROOT) -> tupl
 def list_directory(words: tuple[str, ...], *, long: bool, **given: Any) -> None:
     """List a directory of a machine's disks.
 
-    PATH is a path on the machine, `/` if it is left out. Of a file it shows the file.
+    PATH is a path on the machine, `/` if it is left out. If it is a file, that file is listed.
     """
     from sidelight.filesystems.protocol import InodeKind
 
     given["targets"], path = targets_and_path(words)
     with machine_tree(given) as tree:
-        place = tree.place(path, follow=not long)
+        place = tree.locate(path, follow=not long)
         if place.kind == InodeKind.DIRECTORY:
             entries = sorted(tree.listdir(path))
         else:

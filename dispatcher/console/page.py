@@ -76,8 +76,8 @@ def page(store: Store, settings: Settings, sums: CachedValue[Sums]) -> str:
                [(item.stage, item.scans, *_spreads(item))
                 for item in store.stage_times.times(store.clock() - RECENT)]),
         _table("Budgets", ("Account", "Region", "Budget", "Waited s", "Handed back", "Throttles"),
-               [(item.account, item.region, item.budget, f"{item.told.waited:.1f}",
-                 item.told.refused, item.told.throttles) for item in met(settings)]),
+               [(item.account, item.region, item.budget, f"{item.stats.waited:.1f}",
+                 item.stats.refused, item.stats.throttles) for item in met(settings)]),
         _table("Costs by account and region", ("Account", "Region", *COSTS),
                [(r.account, r.region, *_cost(r)) for r in totals.costs]),
         _table("Costs by day", ("Day", *COSTS), [(r.day, *_cost(r)) for r in days]),

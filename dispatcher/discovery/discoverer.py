@@ -43,14 +43,14 @@ class Keys(Protocol):
 class Discovery:
     """The present instances, keys with the exclusion tag, and ids of terminated instances.
 
-    `untold_keys`: keys whose tags we may not read. `unshareable_keys`: AWS managed keys, where
+    `unreadable_keys`: keys whose tags we may not read. `unshareable_keys`: AWS managed keys, where
     snapshots have to be read in another account.
     """
 
     instances: Sequence[Instance]
     excluded_keys: frozenset[str]
     gone: Sequence[str]
-    untold_keys: frozenset[str] = frozenset()
+    unreadable_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
 
 
@@ -153,7 +153,7 @@ class Discoverer:
 
         At discovery, not when a snapshot is read: a new grant takes minutes to become visible.
         """
-        used = keys_of(discovery.instances) - discovery.excluded_keys - discovery.untold_keys
+        used = keys_of(discovery.instances) - discovery.excluded_keys - discovery.unreadable_keys
         aws_owned, unknown = _managed_by_aws(keys, used)
         if self._settings.aws.kms_grants:
             # Whether another account's key is excluded cannot be read from here.
@@ -165,7 +165,9 @@ class Discoverer:
                     # Its policy may allow us without a grant; if not, the scan reports the need.
                     log.warning("%s", error)
         return replace(
-            discovery, unshareable_keys=aws_owned, untold_keys=discovery.untold_keys | unknown
+            discovery,
+            unshareable_keys=aws_owned,
+            unreadable_keys=discovery.unreadable_keys | unknown,
         )
 
     def _principal(self) -> str:

@@ -41,7 +41,7 @@ CLOSING = frozenset(
     }
 )
 
-UNTOLD = "KMS does not show its tags (kms:ListResourceTags), so that it may be excluded"
+TAGS_UNREADABLE = "KMS does not show its tags (kms:ListResourceTags), so that it may be excluded"
 NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
 NO_WINDOWS = "Windows has no agentless scan: Sidelight does not read NTFS"
 NO_MACOS = "macOS has no agentless scan"
@@ -52,7 +52,7 @@ class Configuration:
     """The eligibility rules. Inspector's limits (7 volumes, 1200 GB) apply only if set; 0 is off.
 
     `states`: the instance states to scan; volumes of a stopped instance can be snapshotted too.
-    `untold_keys`: keys that may be excluded, because we may not read their tags.
+    `unreadable_keys`: keys that may be excluded, because we may not read their tags.
     `unshareable_keys`: where snapshots are read in another account, keys that forbid sharing.
     """
 
@@ -60,7 +60,7 @@ class Configuration:
     exclusion_tag: str = EXCLUSION_TAG
     most_volumes: int = 0
     most_gib: int = 0
-    untold_keys: frozenset[str] = frozenset()
+    unreadable_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
     account: AccountStatus = AccountStatus.ENABLED
     mode: Ec2ScanMode = Ec2ScanMode.HYBRID
@@ -154,7 +154,7 @@ def _exclusion(
 def _key_access(instance: Instance, configuration: Configuration) -> tuple[KeyAccess, str]:
     used = {volume.kms_key_id for volume in instance.volumes}
     for access, keys, why in (
-        (KeyAccess.TAGS_DENIED, configuration.untold_keys, UNTOLD),
+        (KeyAccess.TAGS_DENIED, configuration.unreadable_keys, TAGS_UNREADABLE),
         (KeyAccess.UNSHAREABLE, configuration.unshareable_keys, NOT_SHARED),
     ):
         if used & keys:

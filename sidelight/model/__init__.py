@@ -30,7 +30,7 @@ from sidelight.model.findings import (
     Reevaluated,
     SuppressionRule,
     finding_arn,
-    untold,
+    lazy_findings,
 )
 from sidelight.model.scans import (
     KEPT,
@@ -120,5 +120,5 @@ __all__ = [
     "Volume",
     "VulnerabilityFact",
     "finding_arn",
-    "untold",
+    "lazy_findings",
 ]

@@ -39,8 +39,8 @@ class Finding(_Untold):
     (`no-dsa`), or `module-stream-unknown` if no feed names the rpm module stream of the fix.
     `score` is Sidelight's own, `score_vector` its derivation (docs/score.md).
 
-    Matching creates thousands of findings at once with `untold`: such a finding loads its members
-    at the first access to one of them, and is an ordinary finding from then on.
+    Matching creates thousands of findings at once with `lazy_findings`: such a finding loads its
+    members at the first access to one of them, and is an ordinary finding from then on.
     """
 
     vulnerability: str
@@ -92,7 +92,7 @@ class Finding(_Untold):
             return object.__getattribute__(self, name)
 
 
-def untold(
+def lazy_findings(
     package: Package, tell: Callable[[Package, int], Iterable[Any]], numbers: Iterable[int]
 ) -> list[Finding]:
     """Create a package's findings lazily, one for each number.

@@ -83,7 +83,7 @@ def test_one_product_alone_and_releases_without_a_day(tmp_path: Path) -> None:
     assert not ended(path, "fedora", "99", date(2099, 1, 1))
 
 
-def test_a_changed_day_is_told_as_a_change(tmp_path: Path) -> None:
+def test_a_changed_last_day_is_listed_as_a_change(tmp_path: Path) -> None:
     older = built(tmp_path / "1", feed(product("ubuntu", _22_04="2027-06-01")))
     newer = built(tmp_path / "2", feed(product("ubuntu", _22_04="2027-07-01")))
     with AdvisoryDatabase.open(older) as one, AdvisoryDatabase.open(newer) as other:

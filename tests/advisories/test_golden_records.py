@@ -141,7 +141,7 @@ def test_a_real_record_finds_what_it_says(
         assert len(names) == len(set(names))  # one finding a CVE, from any publisher
 
 
-def test_all_who_tell_of_a_cve_are_named(shared_data: Path, tmp_path: Path) -> None:
+def test_all_sources_of_a_cve_are_named(shared_data: Path, tmp_path: Path) -> None:
     names = ("GO-2020-0001", "GHSA-6vm3-jj99-7229")
     feed = tmp_path / "feed.jsonl"
     with feed.open("w") as out:

@@ -175,7 +175,7 @@ class Asked:
 
 
 @pytest.mark.parametrize("reason", sorted(KEY_REASONS))
-def test_a_key_that_cannot_be_used_is_told_from_other_denials(
+def test_a_key_that_cannot_be_used_differs_from_other_denials(
     clear: LocalCloud, snapshot: str, reason: str
 ) -> None:
     rule = Rule(
@@ -214,7 +214,7 @@ def test_credentials_that_expire_while_reading_are_renewed_once_for_all_threads(
         blocks.fetch(0)
 
 
-def test_absent_denied_and_pending_snapshots_are_told_apart(
+def test_absent_denied_and_pending_snapshots_have_different_errors(
     clear: LocalCloud, snapshot: str, image: Path
 ) -> None:
     with pytest.raises(SnapshotNotFoundError, match="snap-00000000000000000"):

@@ -120,7 +120,7 @@ def test_an_error_keeps_its_code_and_its_place(cloud: LocalCloud, ec2: Ec2, code
     assert caught.value.where == expected
 
 
-def test_a_denied_call_is_told_apart(cloud: LocalCloud, ec2: Ec2) -> None:
+def test_a_denied_call_raises_access_denied(cloud: LocalCloud, ec2: Ec2) -> None:
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ec2:DescribeInstances")])
     with pytest.raises(AccessDeniedError, match="UnauthorizedOperation"):
         ec2.instances()

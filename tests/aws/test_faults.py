@@ -226,7 +226,7 @@ def test_requests_of_ebs_direct_are_cut_early(monkeypatch: pytest.MonkeyPatch) -
     ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "AuthFailure"],
 )
 @pytest.mark.parametrize(("ahead", "way"), [(900.0, "fast"), (-900.0, "slow")])
-def test_a_wrong_clock_is_told_by_awss_own_time(code: str, ahead: float, way: str) -> None:
+def test_a_wrong_clock_is_detected_by_awss_date_header(code: str, ahead: float, way: str) -> None:
     error = translate(refused(code, "not valid", status=403, ahead=ahead), where="here")
     assert isinstance(error, ClockSkewError)
     assert f"clock is wrong ({900:.0f} s {way})" in str(error).replace("901", "900").replace(
@@ -236,7 +236,7 @@ def test_a_wrong_clock_is_told_by_awss_own_time(code: str, ahead: float, way: st
     assert isinstance(right, AccessDeniedError)
 
 
-def test_a_wrong_clock_without_awss_time_is_told_by_the_manuals_words() -> None:
+def test_a_wrong_clock_without_a_date_header_is_detected_by_the_error_code() -> None:
     text = "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"
     error = refused("InvalidSignatureException", text, status=403, ahead=None)
     assert isinstance(translate(error, where=""), ClockSkewError)
@@ -377,7 +377,7 @@ def test_our_own_regions_sts_is_the_only_one_where_it_answers(
     assert asked == ["eu-south-1"]
 
 
-def test_a_region_that_is_disabled_everywhere_is_said_to_be(
+def test_a_region_that_is_disabled_everywhere_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session, _ = session_of(monkeypatch, eu_south_1=DISABLED, us_east_1=DISABLED)
@@ -402,7 +402,7 @@ def test_an_endpoint_out_of_reach_leaves_the_first_answer() -> None:
         sts_regions.ask(make, [REGION, "us-east-1"], lambda client: client.assume_role())
 
 
-def test_who_we_are_is_told_where_our_account_lacks_the_region(
+def test_the_callers_account_is_known_if_the_region_is_not_enabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session, asked = session_of(monkeypatch, af_south_1=UNKNOWN, us_east_1={"Account": ACCOUNT})
@@ -425,7 +425,7 @@ def test_the_default_region_is_the_partitions(
     assert sts_regions.candidates(region, partition) == expected
 
 
-def test_stss_regional_endpoints_are_asked_whatever_a_configuration_says(
+def test_sts_is_called_regionally_whatever_the_configuration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     credentials(monkeypatch)

@@ -113,7 +113,7 @@ OPT_IN = "me-south-1"
 
 
 @pytest.mark.parametrize("opted_in", [False, True])
-def test_a_region_that_is_not_enabled_is_told_from_a_token_of_the_global_endpoint(
+def test_a_region_that_is_not_enabled_differs_from_a_token_of_the_global_endpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opted_in: bool
 ) -> None:
     """Both are EC2's AuthFailure; what DescribeRegions of another Region says decides."""

@@ -48,7 +48,7 @@ def test_a_damaged_or_cut_file_is_never_given(
     assert kept.get(SNAP, "1") is None
 
 
-def test_a_block_in_anothers_place_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_cached_block_under_anothers_name_is_not_returned(tmp_path: Path) -> None:
     kept = DiskCache(tmp_path, 1 << 20)
     kept.put(SNAP, "1", b"one")
     kept.put(OTHER, "1", b"another snapshot's")
@@ -128,7 +128,7 @@ def test_an_item_larger_than_the_budget_is_not_kept(tmp_path: Path) -> None:
     assert kept.get(SNAP, "1") is None
 
 
-def test_a_full_or_absent_disk_is_said_once_and_harms_nothing(
+def test_a_full_or_absent_disk_is_reported_once_and_harms_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no directory")

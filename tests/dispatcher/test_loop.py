@@ -107,7 +107,7 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     assert control.store.leases.done_at(ROUND) is not None
 
 
-def test_a_place_whose_instances_cannot_be_listed_is_swept_all_the_same(
+def test_an_account_region_whose_instances_cannot_be_listed_is_still_swept(
     dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]], cloud: LocalCloud, clock: Clock
 ) -> None:
     schedule, control = dispatcher()

@@ -12,7 +12,7 @@ from dispatcher.cli import scan as scanning
 from dispatcher.enqueue import enqueue, tick
 from sidelight.errors import SnapshotNotFoundError
 from sidelight.fleet.settings import Settings
-from sidelight.fleet.stages.poll_snapshots import look
+from sidelight.fleet.stages.poll_snapshots import poll
 from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.model import Keeper, ReadStats, Scan, State
 from sidelight.report.progress import LiveLine
@@ -97,7 +97,7 @@ def fleet_tries(fake_fleet: FakeFleet) -> Callable[[int, str], None]:
         assert tick(fake_fleet.store, fake_fleet._publish) == 0
         for step in STEPS.values():
             assert step(fake_fleet.context, scan.id) is None
-        assert look(fake_fleet.context, scan.id) == []
+        assert poll(fake_fleet.context, scan.id) == []
         assert not fake_fleet.sweep().orphans
         after = fake_fleet.store.scans.get(scan.id)
         assert (after.state, after.lease) == (scan.state, scan.lease)

@@ -322,7 +322,7 @@ def test_two_runs_do_not_meet_in_one_directory(fleet: Fleet) -> None:
           mirrors={"osv-npm": fleet.publisher.base})  # fmt: skip
 
 
-def test_the_command_fetches_lists_and_tells_what_failed(fleet: Fleet) -> None:
+def test_fetch_downloads_lists_and_reports_failed_sources(fleet: Fleet) -> None:
     fleet.publisher.publish("/npm/all.zip", osv_zip(1))
     base = fleet.publisher.base
     command = ["fetch", "--into", str(fleet.folder), "osv-npm"]
@@ -404,7 +404,9 @@ def test_one_name_without_an_address_stops_no_other_source(fleet: Fleet) -> None
     assert not any(outcome.untried for outcome in outcomes)
 
 
-def test_offline_is_said_once_and_in_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_is_reported_once_and_in_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sidelight.download.cached_download._WAIT", 0.0)

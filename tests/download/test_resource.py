@@ -182,7 +182,7 @@ def test_googles_digest_header_is_believed(run: Run) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<!DOCTYPE html><title>Log in</title>", b"<html>", b"no JSON"])
-def test_a_login_page_in_the_place_of_a_feed_is_told(run: Run, body: bytes) -> None:
+def test_a_login_page_instead_of_a_feed_is_reported(run: Run, body: bytes) -> None:
     run.publisher.publish("/feed.json", FEED)
     run.keep()
     run.publisher.publish("/feed.json", body)

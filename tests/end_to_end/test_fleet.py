@@ -251,7 +251,7 @@ def test_no_snapshot_is_left_and_a_second_run_finds_the_same(fleet: Fleet) -> No
     assert fleet.snapshots() == []
 
 
-def test_coverage_tells_what_no_advisory_could(fleet: Fleet) -> None:
+def test_coverage_lists_packages_without_advisories(fleet: Fleet) -> None:
     document = json.loads(fleet.run("fleet", "coverage", "--format", "json"))
     rows = document["coverage"] if isinstance(document, dict) else document
     told = {row["name"]: row for row in rows}

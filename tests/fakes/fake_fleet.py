@@ -18,7 +18,7 @@ from sidelight.errors import CloudError, SidelightError, SnapshotNotFoundError, 
 from sidelight.fleet.context import Context
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.snapshot_ownership import Territory
-from sidelight.fleet.stages.poll_snapshots import look
+from sidelight.fleet.stages.poll_snapshots import poll
 from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.model import (
     TERMINAL,
@@ -196,7 +196,7 @@ class FakeFleet:
 
     def _stage(self, state: State, scan_id: str) -> list[tuple[str, Next]]:
         if state is State.SNAPSHOTS_PENDING:
-            return look(self.context, scan_id)
+            return poll(self.context, scan_id)
         following = STEPS[state](self.context, scan_id)
         return [] if following is None else [(scan_id, following)]
 

@@ -98,7 +98,7 @@ def test_a_walk_that_was_read_ahead_waits_for_no_call(name: str) -> None:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=8, max_size=60), st.booleans())
-def test_damage_is_told_of_as_without_it(changes: bytes, xfs: bool) -> None:
+def test_damage_is_reported_the_same_with_reading_ahead(changes: bytes, xfs: bool) -> None:
     data = bytes((changes[0], changes[1] & 1)) + changes[2:]
     mutate: Callable[[bytes], BlockSource] = xfs_images.mutate if xfs else ext_images.mutate
     results: list[object] = []

@@ -75,7 +75,7 @@ def test_threads_that_match_while_it_is_replaced_each_see_one_database(tmp_path:
     assert all(answer == ["1"] or len(answer) == 2 for answer in seen)
 
 
-def test_no_database_and_a_damaged_one_are_told_when_they_are_asked(tmp_path: Path) -> None:
+def test_no_database_and_a_damaged_one_are_reported_at_first_use(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         found(AdvisoryFile(Settings()))
     advisories = AdvisoryFile(Settings.of(advisories=str(tmp_path / "db")))

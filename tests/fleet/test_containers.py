@@ -46,7 +46,7 @@ def image(tmp_path: Path) -> Path:
     ("environment", "layers"),
     [({}, {"bash": ""}), ({"SIDELIGHT_CONTAINERS": "1"}, {"bash": "", "left-pad": "docker"})],
 )
-def test_a_worker_reads_them_as_it_is_told(
+def test_a_worker_reads_container_storage_if_the_settings_say_so(
     image: Path, tmp_path: Path, environment: dict[str, str], layers: dict[str, str]
 ) -> None:
     settings = Settings.from_environment(

@@ -219,7 +219,7 @@ def refused_world(make_fake_fleet: Any, machines: int = 20) -> FakeFleet:
     return fake_fleet
 
 
-def test_of_a_place_that_is_full_one_probe_at_a_time_asks_again_ever_more_rarely(
+def test_in_a_full_account_region_one_scan_at_a_time_retries_less_and_less_often(
     make_fake_fleet: Any,
 ) -> None:
     fake_fleet = refused_world(make_fake_fleet, machines=6)
@@ -247,7 +247,7 @@ def test_of_a_place_that_is_full_one_probe_at_a_time_asks_again_ever_more_rarely
     assert all(gap >= min(LONGEST_PROBE, FIRST_PROBE * 2**n) for n, gap in enumerate(refused))
 
 
-def test_a_refused_scan_loses_no_attempt_gives_its_place_back_and_says_why(
+def test_a_refused_scan_loses_no_attempt_frees_its_quota_and_says_why(
     make_fake_fleet: Any,
 ) -> None:
     fake_fleet = refused_world(make_fake_fleet, machines=1)
@@ -319,7 +319,7 @@ def test_calls_that_were_under_way_at_the_first_refusal_make_no_wait_longer(
     assert limits.refused(*HERE, probe=True) - first == timedelta(seconds=FIRST_PROBE)
 
 
-def test_another_place_is_not_held_up(make_fake_fleet: Any) -> None:
+def test_another_account_region_is_not_held_up(make_fake_fleet: Any) -> None:
     fake_fleet = refused_world(make_fake_fleet, machines=1)
     fake_fleet.store.account_limits.refused(*HERE)
     assert fake_fleet.store.account_limits.admit(ACCOUNT, "another-region-1") is None

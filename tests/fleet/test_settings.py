@@ -90,7 +90,9 @@ def test_options_win_over_the_environment_and_that_over_defaults() -> None:
     )
 
 
-def test_the_options_of_every_command_are_merged_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_merges_its_options_with_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SIDELIGHT_CACHE_MIB", "512")
     monkeypatch.setenv("SIDELIGHT_IN_FLIGHT", "8")
     monkeypatch.setenv("SIDELIGHT_CONTAINERS", "yes")

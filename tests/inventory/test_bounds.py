@@ -62,7 +62,7 @@ class _CountedKey(bytes):
     __hash__ = bytes.__hash__
 
 
-def test_forgetting_a_package_does_not_look_at_the_others() -> None:
+def test_deleting_a_package_does_not_read_the_others() -> None:
     packages = dpkg._Packages()
     for number in range(2000):
         packages.set((_CountedKey(b"%d" % number), b"amd64"), None)
@@ -98,7 +98,7 @@ def test_a_field_too_long_to_be_one_costs_its_package_alone(field: str) -> None:
     assert "5000 characters" in found.problems[0].what
 
 
-def test_updates_are_read_up_to_a_cap_and_the_rest_is_told() -> None:
+def test_updates_are_read_up_to_a_cap_and_the_rest_is_reported() -> None:
     updates = {f"updates/{number:04}": b"" for number in range(dpkg.MAX_UPDATES + 5)}
     file = MemoryFile(_stanza("a").encode(), "var/lib/dpkg/status", updates)
     found = DpkgStatus().extract(file, _MACHINE)
@@ -413,7 +413,7 @@ def test_the_release_of_a_debian_kernels_package(name: str, release: str) -> Non
     assert kernels._deb_release(name) == release
 
 
-def test_images_beyond_the_cap_are_told() -> None:
+def test_images_beyond_the_cap_are_reported() -> None:
     images = [f"boot/vmlinuz-1.0.{number}" for number in range(kernels.MAX_IMAGES + 9)]
     found, [problem] = kernels.built_by_hand([], images)
     assert len(found) == kernels.MAX_IMAGES
@@ -480,7 +480,7 @@ def test_a_part_of_the_work_ends_with_the_whole() -> None:
         (parse_installed, "P:a\nV:1\n\n" * 5000),
     ],
 )
-def test_text_databases_look_at_the_clock(parse: Callable[..., Extraction], text: str) -> None:
+def test_text_databases_check_the_time_limit(parse: Callable[..., Extraction], text: str) -> None:
     calls = 0
 
     def check() -> None:

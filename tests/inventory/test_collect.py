@@ -534,7 +534,7 @@ def test_boot_may_be_a_filesystem_of_its_own() -> None:
     ("cap", "what"),
     [("MAX_FILES", "wanted files"), ("MAX_CANDIDATES", "files that may be programs")],
 )
-def test_files_beyond_a_cap_are_told(
+def test_files_beyond_a_cap_are_reported(
     debian: Path, cap: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):

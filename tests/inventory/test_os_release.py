@@ -87,7 +87,7 @@ def test_etc_comes_before_usr_lib() -> None:
     assert identify(files).id == "derived"
 
 
-def test_unreleased_debian_is_told_by_its_codename() -> None:
+def test_unreleased_debian_is_identified_by_its_codename() -> None:
     files = {
         "etc/os-release": b'ID=debian\nPRETTY_NAME="Debian GNU/Linux trixie/sid"\n',
         "etc/debian_version": b"trixie/sid\n",

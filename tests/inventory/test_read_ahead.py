@@ -119,7 +119,7 @@ def test_a_program_that_the_system_owns_is_not_opened(
     source, fetcher = cache
     fs = ExtFilesystem(source)
     tree = MachineTree(fs)
-    place = tree.place(b"usr/bin/owned")
+    place = tree.locate(b"usr/bin/owned")
     size = fs.inodes([place.inode])[place.inode].size
     collect(tree)
     read = set(fetcher.fetched)

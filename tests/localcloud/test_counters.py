@@ -40,7 +40,7 @@ def test_the_rate_is_the_most_in_any_window_of_a_second() -> None:
 
 
 @given(st.permutations([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.4, 1.45, 2.5, 2.6, 3.45]))
-def test_the_rate_does_not_depend_on_the_order_in_which_calls_are_told_of(
+def test_the_rate_does_not_depend_on_the_order_in_which_calls_are_reported(
     moments: list[float],
 ) -> None:
     counters = Counters()

@@ -28,7 +28,7 @@ def test_the_caller_is_in_the_credential_scope() -> None:
         "AWS AKIA1:signature",
     ],
 )
-def test_anything_else_is_nobody(header: str) -> None:
+def test_any_other_authorization_has_no_caller(header: str) -> None:
     assert caller_of({"authorization": header}) is None
 
 

@@ -77,7 +77,7 @@ def test_an_affected_package_has_its_version_s_parts() -> None:
         ("swift", "/srv/x", ""),
     ],
 )
-def test_the_package_manager_is_told_by_file_and_type(kind: str, path: str, manager: str) -> None:
+def test_the_package_manager_follows_from_file_and_type(kind: str, path: str, manager: str) -> None:
     assert affected(finding(package(kind, path=path))).package_manager == manager
 
 
@@ -87,7 +87,9 @@ def _named(path: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.conformance
-def test_real_records_tell_nvd_and_vendor_apart(shared_data: Path, tmp_path: Path) -> None:
+def test_real_records_keep_nvds_and_the_vendors_values_apart(
+    shared_data: Path, tmp_path: Path
+) -> None:
     """Ubuntu's tracker passes NVD's vector on; GitHub gives versions 3.1 and 4.0 of its own."""
     feeds = shared_data / "advisories"
     tracker = feeds / "os-native" / "ubuntu-cve-tracker-focal-jammy-noble.jsonl.xz"

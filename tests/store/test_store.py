@@ -106,7 +106,7 @@ def test_discovery_says_who_is_gone_and_forgets_it_once(store: Store) -> None:
     assert [known.instance for known in store.instances.known()] == [instance(2)]
 
 
-def test_what_is_known_tells_the_last_scan_and_the_live_one(store: Store, clock: Clock) -> None:
+def test_a_known_instance_has_its_last_scan_and_its_live_one(store: Store, clock: Clock) -> None:
     place = ("123456789012", "eu-west-1")
     store.instances.discovered(*place, [instance(1)])
     first = store.scans.create([(*place, "i-1")], "here")[0]
@@ -170,7 +170,7 @@ def test_an_instance_that_comes_back_is_known_again(store: Store) -> None:
     assert [one.instance for one in store.instances.known()] == [instance(1)]
 
 
-def test_a_look_at_the_fleet_takes_no_longer_for_all_that_ever_was_scanned(tmp_path: Path) -> None:
+def test_an_overview_of_the_fleet_takes_no_longer_with_a_long_history(tmp_path: Path) -> None:
     place = ("123456789012", "eu-west-1")
     fleet = [instance(number) for number in range(20)]
     clock = Clock()

@@ -35,7 +35,7 @@ def build_database(**given: Any) -> None:
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Directory for the feeds. What is there is brought up to date.",
+    help="Directory for the feeds. Existing files are updated.",
 )
 @click.option(
     "--mirror",

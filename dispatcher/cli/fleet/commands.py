@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from dispatcher.cli.fleet.options import (
+    account_region_options,
     broker_option,
     eligibility_options,
     format_option,
-    place_options,
     store_option,
 )
 
@@ -23,7 +23,7 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 
 
 @click.command("scan")
-@place_options
+@account_region_options
 @store_option
 @format_option
 @broker_option
@@ -34,7 +34,7 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 @click.option("--advisories", metavar="FILE",
               help="The advisory database, for --embedded.  [SIDELIGHT_ADVISORIES]")  # fmt: skip
 @click.option("--embedded", is_flag=True,
-              help="Start a broker and workers for this scan; they end with it.")  # fmt: skip
+              help="Start a broker and workers for this scan; stop them at its end.")  # fmt: skip
 @click.option("--containers", is_flag=True,
               help="Also read container runtimes' storage, with --embedded."
               "  [SIDELIGHT_CONTAINERS]")  # fmt: skip
@@ -105,7 +105,7 @@ def fleet_costs(**given: Any) -> None:
 
 
 @click.command("sweep")
-@place_options
+@account_region_options
 @store_option
 @format_option
 @click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")

@@ -1,4 +1,4 @@
-"""Options of `sidelight fleet findings|events|reevaluate|tidy`.
+"""Options of `sidelight fleet findings|events|reevaluate|prune`.
 
 What the commands do is imported when they run: their help and completion need not wait for it.
 """
@@ -91,11 +91,11 @@ def reevaluate(**given: Any) -> None:
     fleet_findings.reevaluate(**given)
 
 
-@click.command("tidy")
+@click.command("prune")
 @store_option
 @format_option
-def tidy(**given: Any) -> None:
+def prune(**given: Any) -> None:
     """Delete expired scans, closed findings and old events."""
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.tidy(**given)
+    fleet_findings.prune(**given)

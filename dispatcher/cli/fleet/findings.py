@@ -1,4 +1,4 @@
-"""`sidelight fleet findings|events|reevaluate|tidy`: the fleet's findings and their events."""
+"""`sidelight fleet findings|events|reevaluate|prune`: the fleet's findings and their events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from dispatcher.cli.finding_options import Selection
 from dispatcher.cli.fleet import report
-from dispatcher.cli.fleet.options import opened_store, settings_of, tell_of_no_instance
+from dispatcher.cli.fleet.options import opened_store, report_no_instance, settings_of
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.events.publisher import Publisher, sink_of
 from sidelight.advisories import AdvisoryDatabase
@@ -56,7 +56,7 @@ def findings(form: str, store_url: str | None, criteria: Path | None, **given: A
         covered = store.instances.coverage()
         rows = [row for row in _rows(store, covered, criteria, given) if selection(row.finding)]
         if not rows:
-            tell_of_no_instance(store)
+            report_no_instance(store)
     rows.sort(key=ORDERS[given["order"]])
     if form == "json":
         write_json(dumps(report.findings_document(rows[: given["limit"]])))
@@ -184,15 +184,15 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
     return done
 
 
-def tidy(form: str, store_url: str | None) -> None:
-    """`sidelight fleet tidy`: its options are in dispatcher.cli.fleet.finding_commands."""
+def prune(form: str, store_url: str | None) -> None:
+    """`sidelight fleet prune`: its options are in dispatcher.cli.fleet.finding_commands."""
     with opened_store(store_url) as store:
         store.suppression_rules.judge()
-        tidied = asdict(store.retention.run())
+        deleted = asdict(store.retention.run())
     if form == "json":
-        write_json(dumps(tidied))
+        write_json(dumps(deleted))
         return
     rows = Table("Deleted", Column("Rows", right=True))
-    for name, count in tidied.items():
+    for name, count in deleted.items():
         rows.add_row(name.replace("_", " "), str(count))
     Report(sys.stdout).table(rows)

@@ -65,7 +65,7 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)  # fmt: skip
 
 
-def place_options(command: Callable[..., None]) -> Callable[..., None]:
+def account_region_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that select accounts and regions."""
     for option in (
         click.option("--all-regions", is_flag=True, help="Every region enabled in each account."),
@@ -143,7 +143,7 @@ def opened_store(
         yield store
 
 
-def tell_of_no_instance(store: Store) -> None:
+def report_no_instance(store: Store) -> None:
     """Report a store without instances on standard error: it must not look like "all clean"."""
     if not (store.scans.counts() or store.instances.coverage() or store.instances.known()):
         complain(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dispatcher.cli.fleet.options import (
+    account_region_options,
     broker_option,
     configuration_of,
     eligibility_options,
-    place_options,
     settings_of,
     store_option,
     wanted_of,
@@ -30,7 +30,7 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 
 
 @click.command()
-@place_options
+@account_region_options
 @eligibility_options
 @store_option
 @broker_option
@@ -75,9 +75,9 @@ def run(every: float, health: Path | None, **given: Any) -> None:
     help="Serve this region's queues, with SIDELIGHT_REGIONAL_QUEUES. Repeatable.",
 )
 @click.option("--stage", "stages", multiple=True, type=click.Choice(STAGES),
-              help="Run only this stage of its kind. Repeatable.")  # fmt: skip
+              help="Run only this stage. Repeatable.")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1),
-              help="Tasks at once.  [default: 32 threads, or a process a core]")  # fmt: skip
+              help="Tasks at once.  [default: 32 threads, or one process per core]")  # fmt: skip
 @click.option("--print", "printed", is_flag=True, help="Print Celery's command; do not run it.")
 def worker(
     kind: str,
@@ -88,7 +88,7 @@ def worker(
 ) -> None:
     """Run a worker process, until SIGTERM.
 
-    `waiting` waits for EC2, with threads; `computing` reads and matches, with a process a core.
+    `waiting` waits for EC2, with threads; `computing` reads and matches, with one process per core.
     After SIGTERM, stages that run have SIDELIGHT_SOFT_SHUTDOWN_SECONDS to finish; then another
     worker continues them.
     """

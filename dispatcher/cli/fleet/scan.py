@@ -12,8 +12,8 @@ from dispatcher.cli.fleet.costs import costs_table
 from dispatcher.cli.fleet.options import (
     configuration_of,
     opened_store,
+    report_no_instance,
     settings_of,
-    tell_of_no_instance,
     wanted_of,
 )
 from dispatcher.cli.groups import fleet
@@ -50,7 +50,7 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
         from dispatcher.cli.fleet.plan import show_plan
 
         planned = show_plan(settings, given)
-        _tell(planned)
+        _report_scans(planned)
         _exit((), planned.unreachable, partial=False)
         return
     from dispatcher.services.fleet_service import FleetService
@@ -85,7 +85,7 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
         try:
             _scan(control, configuration, own, given)
         except KeyboardInterrupt:
-            _tell_remaining(control, own)
+            _report_remaining(control, own)
             raise
 
 
@@ -98,7 +98,7 @@ def _scan(
         on_demand=not given["due"],
         only=given["instances"],
     )
-    _tell(started)
+    _report_scans(started)
     ids = [scan.id for scan in started.scans]
     if not ids and not control.store.instances.known():
         places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
@@ -119,7 +119,7 @@ def _scan(
         write_json(dumps(document))
     else:
         _print_outcome(control.store, scans, costs, report.swept_lines(swept))
-    _tell_unswept(unswept)
+    _report_unswept(unswept)
     _exit(scans, [*started.unreachable, *unswept], partial=_partial(control.store, scans))
 
 
@@ -175,7 +175,7 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
 def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order: str) -> None:
     """`sidelight fleet coverage`: its options are in dispatcher.cli.fleet.commands."""
     with opened_store(store_url) as store:
-        tell_of_no_instance(store)
+        report_no_instance(store)
         rows = report.coverage_rows(store, instances, order)
         if form == "json":
             write_json(dumps(report.coverage_document(store, rows)))
@@ -228,7 +228,7 @@ def _names(store: Store) -> dict[str, str]:
     return {row.instance: row.name for row in store.instances.coverage()}
 
 
-def _tell(started: Started) -> None:
+def _report_scans(started: Started) -> None:
     """Report unreachable targets; raise the first error if none was reached."""
     if started.unreachable and not started.reached:
         raise started.unreachable[0].error
@@ -236,12 +236,12 @@ def _tell(started: Started) -> None:
         complain(f"sidelight: not scanned: {target}")
 
 
-def _tell_unswept(closed: Sequence[UnreachableTarget]) -> None:
+def _report_unswept(closed: Sequence[UnreachableTarget]) -> None:
     for target in closed:
         complain(f"sidelight: not swept: {target}")
 
 
-def _tell_remaining(control: FleetService, own: Embedded | None) -> None:
+def _report_remaining(control: FleetService, own: Embedded | None) -> None:
     """Report the remaining snapshots of an interrupted scan, and who deletes them."""
     if own is not None:
         complain("sidelight: stopping the workers; Ctrl-C again quits at once")

@@ -33,9 +33,9 @@ _JSON = click.Path(exists=True, dir_okay=False, path_type=Path)
 def add(**given: Any) -> None:
     """Add or replace a suppression rule.
 
-    All findings are judged again. Criteria of one field are alternatives; of several fields, one
-    of each must match. Fields have Inspector's names: vulnerabilityId, severity, resourceId, title
-    and others (docs/cli.md).
+    It is applied to all findings at once. Criteria of one field are alternatives; of several
+    fields, one of each must match. Fields have Inspector's names: vulnerabilityId, severity,
+    resourceId, title and others (docs/cli.md).
     """
     from dispatcher.cli.fleet import suppression
 

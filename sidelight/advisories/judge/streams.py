@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 Label = tuple[str, str, str]  # stream, module, state
-Told: TypeAlias = "tuple[Hit, tuple[int, ...]]"  # with the numbers of vulnerabilities
+HitVulnerabilities: TypeAlias = "tuple[Hit, tuple[int, ...]]"  # with the numbers of vulnerabilities
 _RED_HAT = ("els:", "eus:", "aus:", "e4s:", "tus:")  # longer support for the same builds
 
 _MINOR = re.compile(r"\.el(\d+)_(\d+)")
@@ -134,7 +134,7 @@ class StreamCase:
         }
 
 
-def choose(hits: list[Hit], case: StreamCase) -> list[Told]:
+def choose(hits: list[Hit], case: StreamCase) -> list[HitVulnerabilities]:
     """Return the hits of the package's own stream, with their vulnerabilities.
 
     Rows that do not affect the version count too: they show that their stream has fixed it.
@@ -173,9 +173,11 @@ def _is_rebuild_of_fix(version: str, hit: Hit, case: StreamCase) -> bool:
     return sort_key(case.ecosystem, own) >= sort_key(case.ecosystem, fixed)
 
 
-def _but(entries: list[Told], decided: set[int], concerns: Callable[[Hit], bool]) -> list[Told]:
+def _but(
+    entries: list[HitVulnerabilities], decided: set[int], concerns: Callable[[Hit], bool]
+) -> list[HitVulnerabilities]:
     """Remove the decided vulnerabilities from the hits that `concerns` selects."""
-    kept: list[Told] = []
+    kept: list[HitVulnerabilities] = []
     for hit, about in entries:
         left = about
         if not decided.isdisjoint(about) and concerns(hit):
@@ -185,7 +187,9 @@ def _but(entries: list[Told], decided: set[int], concerns: Callable[[Hit], bool]
     return kept
 
 
-def _red_hat(entries: list[Told], minor: str, case: StreamCase) -> list[Told]:
+def _red_hat(
+    entries: list[HitVulnerabilities], minor: str, case: StreamCase
+) -> list[HitVulnerabilities]:
     def of_this_minor(stream: str) -> bool:
         return bool(minor) and is_extended(stream) == minor
 
@@ -230,7 +234,7 @@ def _is_plain(tag: str) -> bool:
     return tag.removeprefix("el").isdigit()
 
 
-def _ubuntu(entries: list[Told], case: StreamCase) -> list[Told]:
+def _ubuntu(entries: list[HitVulnerabilities], case: StreamCase) -> list[HitVulnerabilities]:
     source = case.package.source_name or case.package.name
     is_fips, is_esm = "fips" in f"{source} {case.version}".lower(), "esm" in case.version
     entries = [
@@ -255,7 +259,9 @@ def _ubuntu(entries: list[Told], case: StreamCase) -> list[Told]:
     return _but(entries, decided, lambda hit: _is_esm(case.stream(hit)))
 
 
-def _fixed(entries: list[Told], is_own: Callable[[str], bool], case: StreamCase) -> set[int]:
+def _fixed(
+    entries: list[HitVulnerabilities], is_own: Callable[[str], bool], case: StreamCase
+) -> set[int]:
     """Return vulnerabilities without a fix in some stream that the build's own line has fixed.
 
     ESM's kernels continue the archive's line of versions, without a mark.
@@ -286,7 +292,7 @@ def _is_esm(stream: str) -> bool:
     return stream.startswith(("esm", "pro", "ros-esm"))
 
 
-def _amazon(entries: list[Told], case: StreamCase) -> list[Told]:
+def _amazon(entries: list[HitVulnerabilities], case: StreamCase) -> list[HitVulnerabilities]:
     best: dict[str, int] = {}
     for stream, text in {(stream, text) for _advisory, stream, text in case.fixes}:
         best[stream] = max(best.get(stream, 0), shared_numbers(case.version, text))

@@ -124,7 +124,7 @@ class VersionHits(NamedTuple):
     ecosystem: str
     hits: dict[int, list[Hit]]
 
-    def tell(self, package: Package, number: int) -> tuple[Any, ...]:
+    def members(self, package: Package, number: int) -> tuple[Any, ...]:
         """Return the members of a Finding without its package, in their order."""
         verdict = self.judge.verdict(self.ecosystem, number, self.hits[number])
         return (

@@ -149,7 +149,7 @@ class UpdateHits(NamedTuple):
     names: tuple[str, ...]
     hits: dict[int, list[Hit]]
 
-    def tell(self, package: Package, number: int) -> tuple[Any, ...]:
+    def members(self, package: Package, number: int) -> tuple[Any, ...]:
         """Return the members of an update's Finding without its package, in their order.
 
         Severity, score and vectors are those of its worst vulnerability, EPSS is the highest.

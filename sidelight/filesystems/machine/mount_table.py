@@ -276,7 +276,7 @@ def _mount(
         return  # what cannot be read has its Problem already, or holds no files
     directory = chosen_directory(fs, line.options)
     if line.subdirectory:
-        place = MachineTree(fs, directory).place(line.subdirectory)
+        place = MachineTree(fs, directory).locate(line.subdirectory)
         directory = place.inode if place.kind == InodeKind.DIRECTORY else directory
     tree.mount(line.target, fs, directory)
 

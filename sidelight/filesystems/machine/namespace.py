@@ -97,7 +97,7 @@ class Namespace:
 
         Raises PathError where there is none, and FormatError (LimitError past MAX_MOUNTS).
         """
-        place = self.place(path)
+        place = self.locate(path)
         if place.kind != InodeKind.DIRECTORY:
             raise NotADirectoryInTreeError(
                 "a mount point must be a directory", where=shown_path(path)
@@ -111,7 +111,7 @@ class Namespace:
 
         Raises PathError, FormatError (LimitError past MAX_MOUNTS).
         """
-        origin, place = self.place(source), self.place(path)
+        origin, place = self.locate(source), self.locate(path)
         if origin.kind != InodeKind.DIRECTORY or place.kind != InodeKind.DIRECTORY:
             raise NotADirectoryInTreeError(
                 "only directories are bound to directories", where=shown_path(path)
@@ -129,7 +129,7 @@ class Namespace:
         for relative, other in copies:
             target = mount.path + b"/" + relative
             copy = Mount(other.fs, other.root, target, bind=True)
-            self._cover(self.place(target), copy)
+            self._cover(self.locate(target), copy)
         return mount
 
     def add_extra(self, name: bytes, fs: Filesystem, directory: int | None = None) -> None:
@@ -177,7 +177,7 @@ class Namespace:
                     self.add_extra(b"covered:" + path.replace(b"/", b":"), fs, place.inode)
         self._hidden.clear()
 
-    def place(self, path: bytes | str, *, follow: bool = True) -> ResolvedPath:
+    def locate(self, path: bytes | str, *, follow: bool = True) -> ResolvedPath:
         """Where a path leads, through symbolic links; the last one only if `follow`.
 
         Absolute links start at the machine's root (those in a filesystem that nothing mounts, at

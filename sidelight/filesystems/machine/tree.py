@@ -130,7 +130,7 @@ class MachineTree(Namespace):
             self._noted.append(Problem("/", what))
 
     def _top(self, path: bytes | str) -> tuple[bytes, Mount, int]:
-        place = self.place(path)
+        place = self.locate(path)
         if place.kind != InodeKind.DIRECTORY:
             raise NotADirectoryInTreeError("not a directory", where=shown_path(path))
         return as_bytes(path), place.mount, place.inode
@@ -203,7 +203,7 @@ class MachineTree(Namespace):
         self, path: bytes | str, *, follow: bool = True
     ) -> tuple[Filesystem, int, InodeKind]:
         """The filesystem, inode and kind of a path; see `place`."""
-        place = self.place(path, follow=follow)
+        place = self.locate(path, follow=follow)
         return place.mount.fs, place.inode, place.kind
 
     def find(self, path: bytes | str, *, follow: bool = True) -> ResolvedPath | None:
@@ -212,7 +212,7 @@ class MachineTree(Namespace):
         The Problem is one of the filesystem at `/`, since more than one tree is made of it.
         """
         try:
-            return self.place(path, follow=follow)
+            return self.locate(path, follow=follow)
         except PathError:
             return None
         except (FormatError, SourceError) as error:
@@ -223,7 +223,7 @@ class MachineTree(Namespace):
 
     def stat(self, path: bytes | str, *, follow: bool = True) -> Inode:
         """The inode's metadata. Raises as `place` does, and NoSuchPathError where it is damaged."""
-        place = self.place(path, follow=follow)
+        place = self.locate(path, follow=follow)
         inode = place.mount.fs.inodes([place.inode]).get(place.inode)
         if inode is None:
             raise NoSuchPathError(f"inode {place.inode} cannot be read", where=shown_path(path))
@@ -231,7 +231,7 @@ class MachineTree(Namespace):
 
     def listdir(self, path: bytes | str) -> list[Entry]:
         """A directory's entries; `/` also has the filesystems that nothing mounts."""
-        place = self.place(path)
+        place = self.locate(path)
         if place.kind != InodeKind.DIRECTORY:
             raise NotADirectoryInTreeError("not a directory", where=shown_path(path))
         fs, mount = place.mount.fs, place.mount
@@ -248,14 +248,14 @@ class MachineTree(Namespace):
 
     def readlink(self, path: bytes | str) -> bytes:
         """A symbolic link's target. Raises NoSuchPathError where the path is none."""
-        place = self.place(path, follow=False)
+        place = self.locate(path, follow=False)
         if place.kind != InodeKind.SYMLINK:
             raise NoSuchPathError("not a symbolic link", where=shown_path(path))
         return place.mount.fs.readlink(place.inode)
 
     def read(self, path: bytes | str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a regular file, short at its end; to its end where no length is given."""
-        place = self.place(path)
+        place = self.locate(path)
         if place.kind == InodeKind.DIRECTORY:
             raise IsADirectoryInTreeError("a directory", where=shown_path(path))
         if place.kind != InodeKind.REGULAR:

@@ -92,7 +92,7 @@ class MachineFS(FS):
         target = place
         if place.kind == InodeKind.SYMLINK:
             try:
-                target = self.machine.place(_raw(where))
+                target = self.machine.locate(_raw(where))
             except PathError:
                 target = place  # a dangling link is described as itself
             except SidelightError as error:
@@ -247,14 +247,14 @@ class MachineFS(FS):
 
     def _place(self, path: str, *, follow: bool) -> ResolvedPath:
         try:
-            return self.machine.place(_raw(self._checked(path)), follow=follow)
+            return self.machine.locate(_raw(self._checked(path)), follow=follow)
         except SidelightError as error:
             translate(error, path)
 
     def _kind(self, path: str, *, follow: bool = True) -> InodeKind | None:
         self.check()
         try:
-            return self.machine.place(_raw(self._checked(path)), follow=follow).kind
+            return self.machine.locate(_raw(self._checked(path)), follow=follow).kind
         except SidelightError:
             return None
 

@@ -119,9 +119,9 @@ class FallingBack:
             lambda: self._shared.load(key, ceiling), lambda: self._alone.load(key, ceiling * ALONE)
         )
 
-    def told(self, pattern: str) -> list[BucketStats]:
+    def stats(self, pattern: str) -> list[BucketStats]:
         """Return the buckets' statistics from Redis. Raises redis.RedisError."""
-        return self._shared.told(pattern)
+        return self._shared.stats(pattern)
 
     def _ask(self, shared: Callable[[], T], alone: Callable[[], T]) -> T:
         if self._monotonic() >= self._silent_until:
@@ -296,7 +296,7 @@ class LimiterStats:
     account: str
     region: str
     budget: str
-    told: BucketStats
+    stats: BucketStats
 
 
 def met(settings: Settings) -> list[LimiterStats]:
@@ -306,7 +306,7 @@ def met(settings: Settings) -> list[LimiterStats]:
         return []
     prefix = KEY.partition("{{")[0] + "{"
     try:
-        all_stats = rate.told(f"{prefix}*")
+        all_stats = rate.stats(f"{prefix}*")
     except redis.RedisError as error:
         log.warning("the shared budget does not answer: %s", error)
         return []

@@ -248,7 +248,7 @@ class RedisRate:
         rate, flows = self._run(key, "load", ceiling)
         return Load(rate, int(flows))
 
-    def told(self, pattern: str) -> list[BucketStats]:
+    def stats(self, pattern: str) -> list[BucketStats]:
         """Return statistics of the buckets whose keys match. Raises redis.RedisError."""
         keys = sorted(
             name

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 200  # scans in one snapshot poll; a call describes 200 of their snapshots
 
 
-def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
+def poll(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     """Poll the account-region of this scan; return the next messages by scan id.
 
     Raises StoreError where the store cannot be reached. SystemExit is raised again after all
@@ -44,7 +44,7 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     waiting = store.snapshot_polls.claim_waiting(polled.account, polled.region, lease, AT_ONCE)
     if waiting:
         with turn(store.clock()):
-            transitions = _look(context, waiting)
+            transitions = _poll_once(context, waiting)
         nexts = {scan.id: upcoming(context, scan, transitions.get(scan.id)) for scan in waiting}
         messages += [(name, after) for name, after in nexts.items() if after is not None]
     full = len(waiting) == AT_ONCE
@@ -57,7 +57,7 @@ def look(context: Context, scan_id: str) -> list[tuple[str, Next]]:
     return messages
 
 
-def _look(context: Context, waiting: Sequence[Scan]) -> dict[str, Transition | None]:
+def _poll_once(context: Context, waiting: Sequence[Scan]) -> dict[str, Transition | None]:
     """Describe the snapshots of all these scans, and store each scan's result.
 
     Returns the transitions by scan id; a scan whose lease was lost has none.

@@ -46,8 +46,8 @@ class BerkeleyPages:
         if head[24]:
             raise UnsupportedError("an encrypted BerkeleyDB database")
         last = struct.unpack_from(f"{self.order}I", head, 32)[0]
-        self.told = last + 1
-        self.count = min(self.told, self._chunks.size // self.size)
+        self.declared = last + 1
+        self.count = min(self.declared, self._chunks.size // self.size)
         self._used = bytearray(self.count)  # whether an overflow page is part of a value already
 
     def take(self, number: int) -> bytes:
@@ -81,8 +81,8 @@ def header_blobs(file: WantedFile) -> Iterator[bytes | SidelightError]:
     Raises NotRecognisedError, UnsupportedError and DamagedError where nothing can be read.
     """
     pages = BerkeleyPages(file)
-    if pages.count < pages.told:
-        what = f"the database has {pages.told} pages, the file {pages.count}"
+    if pages.count < pages.declared:
+        what = f"the database has {pages.declared} pages, the file {pages.count}"
         yield DamagedError(what)
     for number in range(1, pages.count):
         file.check_time()

@@ -69,7 +69,7 @@ BEFORE = [osv(1, "a"), osv(2, "b"), osv(3, "c")]
         ([*BEFORE[:2], osv(3, "c", modified="2")], set(), set()),
     ],
 )
-def test_a_change_is_told_of_its_package_and_its_vulnerability(
+def test_a_change_is_listed_for_its_package_and_its_vulnerability(
     tmp_path: Path, after: list[dict[str, Any]], packages: set[str], vulnerabilities: set[int]
 ) -> None:
     older, newer = built(tmp_path / "1", BEFORE), built(tmp_path / "2", after)
@@ -88,7 +88,7 @@ def test_equal_databases_and_another_order_of_feeds_change_nothing(tmp_path: Pat
     assert changed(older, built(tmp_path / "3", list(reversed(BEFORE)))) == NOTHING
 
 
-def test_epss_alone_is_told_apart_from_the_other_facts(tmp_path: Path) -> None:
+def test_a_change_of_epss_alone_differs_from_a_change_of_other_facts(tmp_path: Path) -> None:
     header = "cve,epss,percentile\n"
     older = built(tmp_path / "1", BEFORE, f"{header}CVE-2024-0001,0.1,0.5\nCVE-2024-0002,0.1,0.5\n")
     kev = {"cveID": "CVE-2024-0002", "dateAdded": "2024-03-01"}
@@ -109,7 +109,7 @@ def test_the_command_lists_what_changed(tmp_path: Path) -> None:
     assert (done.exit_code, done.output) == (0, "package npm c\nvulnerability CVE-2024-0003\n")
 
 
-def test_an_ecosystem_that_comes_or_goes_is_told(tmp_path: Path) -> None:
+def test_an_ecosystem_that_comes_or_goes_is_reported(tmp_path: Path) -> None:
     other = osv(9, "x")
     other["affected"][0]["package"]["ecosystem"] = "crates.io"
     told = changed(built(tmp_path / "1", BEFORE), built(tmp_path / "2", [*BEFORE, other]))
@@ -144,7 +144,7 @@ HOST = Inventory(
 
 @settings(max_examples=40)
 @given(before=_RECORDS, after=_RECORDS)
-def test_findings_differ_only_where_a_change_is_told(
+def test_findings_differ_only_where_a_change_is_listed(
     tmp_path_factory: pytest.TempPathFactory,
     before: list[dict[str, Any]],
     after: list[dict[str, Any]],

@@ -56,7 +56,7 @@ def test_lookup_answers_by_ecosystem_and_name(database: AdvisoryDatabase) -> Non
     assert database.lookup("PyPI", "a") == ()
 
 
-def test_info_tells_what_is_in_it(database: AdvisoryDatabase, tmp_path: Path) -> None:
+def test_info_lists_what_the_database_holds(database: AdvisoryDatabase, tmp_path: Path) -> None:
     info = database.info()
     assert (info.advisories, info.vulnerabilities, info.packages, info.rows) == (1, 1, 1, 1)
     assert info.ecosystems == (("npm", 1),)
@@ -85,7 +85,7 @@ def test_the_same_feeds_in_any_order_make_the_same_bytes(
     assert (tmp_path / "forth").read_bytes() == (tmp_path / "spilled").read_bytes()
 
 
-def test_progress_tells_files_and_steps(tmp_path: Path) -> None:
+def test_progress_shows_files_and_steps(tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
     build([feed(tmp_path, SIMPLE)], tmp_path / "db", lambda *args: told.append(args))
     assert ("feed.jsonl", 1) in told
@@ -121,7 +121,7 @@ def test_a_repeated_record_that_says_the_same_is_one(tmp_path: Path) -> None:
     assert (summary.advisories, summary.rows) == (1, 1)
 
 
-def test_an_absent_source_and_an_unwritable_place_are_told(tmp_path: Path) -> None:
+def test_an_absent_source_and_an_unwritable_output_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         build([tmp_path / "none"], tmp_path / "db")
     with pytest.raises(DatabaseError):
@@ -133,7 +133,7 @@ def test_withdrawn_advisories_are_counted_and_not_kept(tmp_path: Path) -> None:
     assert (summary.withdrawn, summary.advisories, summary.rows) == (1, 0, 0)
 
 
-def test_rows_without_an_order_are_told_with_their_place(tmp_path: Path) -> None:
+def test_rows_without_an_order_are_reported_with_their_place(tmp_path: Path) -> None:
     path = feed(tmp_path, record("GHSA-1", "a", {"introduced": "x"}))
     summary = build([path], tmp_path / "db")
     assert (summary.problem_count, summary.rows) == (1, 0)
@@ -202,7 +202,9 @@ def test_no_database_and_something_else_are_refused(tmp_path: Path) -> None:
         AdvisoryDatabase.open(tmp_path)
 
 
-def test_another_schema_is_told_to_be_built_again(tmp_path: Path) -> None:
+def test_a_database_of_another_schema_is_refused_with_the_command_that_builds_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "db"
     build([feed(tmp_path, SIMPLE)], path)
     data = bytearray(path.read_bytes())

@@ -59,7 +59,7 @@ def findings(folder: Path, version: str, stream: str, *records: dict[str, object
         return match(Inventory(Status.COMPLETE, ALMA, (package,)), database)
 
 
-def test_its_builds_tell_the_stream(tmp_path: Path) -> None:
+def test_a_stream_is_derived_from_its_builds(tmp_path: Path) -> None:
     old = findings(tmp_path, "2.5.9-2.module_el8.9+5+d", "ruby:2.5", OLD, NEW, UNNAMED)
     assert [(item.vulnerability, item.state) for item in old] == [("CVE-2024-1003", "")]
     other = findings(tmp_path, "2.4.0-2.module_el8.9+5+d", "ruby:3.1", OLD, NEW, UNNAMED)
@@ -82,7 +82,7 @@ def test_its_builds_tell_the_stream(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_decided_is_asked_and_told(
+def test_an_unknown_module_stream_is_asked_and_its_state_says_so(
     tmp_path: Path, told: tuple[dict[str, object], ...]
 ) -> None:
     found = findings(tmp_path, "2.5.9-2.module_el8.9+5+d", "ruby:9", *told, UNNAMED)
@@ -99,7 +99,7 @@ def test_a_build_of_no_module_is_never_asked(tmp_path: Path) -> None:
         assert match(Inventory(Status.COMPLETE, ALMA, (package,)), database) == []
 
 
-def test_an_erratum_that_tells_a_stream_changes_the_packages_of_one_that_does_not(
+def test_an_erratum_with_a_stream_changes_the_packages_of_one_without(
     tmp_path: Path,
 ) -> None:
     known = erratum(

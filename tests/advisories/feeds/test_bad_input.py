@@ -129,7 +129,9 @@ def test_each_whole_file_is_taken(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(WHOLE.keys() - CUT_WITHIN_IS_WHOLE))
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
-def test_a_file_that_is_cut_off_is_told(tmp_path: Path, kept: Path, name: str, part: float) -> None:
+def test_a_file_that_is_cut_off_is_reported(
+    tmp_path: Path, kept: Path, name: str, part: float
+) -> None:
     data = WHOLE[name]
     # A tar's end is padding, and a CSV is whole at a line's end.
     size = 600 if name == "osv.tar" else int(len(data) * part)
@@ -140,7 +142,7 @@ def test_a_file_that_is_cut_off_is_told(tmp_path: Path, kept: Path, name: str, p
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if not name.endswith((".json", "jsonl"))])
-def test_other_bytes_under_a_feeds_name_are_told(tmp_path: Path, kept: Path, name: str) -> None:
+def test_other_bytes_under_a_feeds_name_are_reported(tmp_path: Path, kept: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"<html><title>Service unavailable</title></html>")
     _refused(tmp_path / name, kept)
 
@@ -165,7 +167,7 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_another_schema_is_told(tmp_path: Path, kept: Path, name: str) -> None:
+def test_another_schema_is_reported(tmp_path: Path, kept: Path, name: str) -> None:
     feed = tmp_path / "wrong.json"
     feed.write_bytes(_json(WRONG[name]))
     _refused(feed, kept)
@@ -184,7 +186,7 @@ def test_the_record_is_named_in_every_kind_of_file(tmp_path: Path, kept: Path) -
     assert _refused(packed, kept) == f"{packed}: 1.json (GHSA-2)"
 
 
-def test_an_id_twice_with_other_contents_is_told_with_both_places(
+def test_an_id_twice_with_other_contents_is_reported_with_both_files(
     tmp_path: Path, kept: Path
 ) -> None:
     lines = tmp_path / "lines.jsonl"
@@ -246,7 +248,7 @@ def test_what_unpacks_to_too_much_is_stopped_there(
         ("digits.yml", b"gem: a\ntitle: b\nosvdb: " + b"9" * 100_000 + b"\n"),
     ],
 )
-def test_documents_made_to_hurt_their_reader_are_told(
+def test_documents_made_to_hurt_their_reader_are_reported(
     tmp_path: Path, kept: Path, name: str, data: bytes
 ) -> None:
     (tmp_path / name).write_bytes(data)
@@ -288,14 +290,14 @@ def test_very_many_small_values_do_not_reach_the_library(
         {"affected": [{"package": {"ecosystem": "npm", "name": "a" * 70_000}, "versions": ["1"]}]},
     ],
 )
-def test_names_of_absurd_size_are_told(
+def test_names_of_absurd_size_are_reported(
     tmp_path: Path, kept: Path, change: dict[str, object]
 ) -> None:
     (tmp_path / "absurd.json").write_bytes(_json(OSV | change))
     _refused(tmp_path / "absurd.json", kept)
 
 
-def test_a_version_of_absurd_size_loses_its_row_and_is_told(tmp_path: Path, kept: Path) -> None:
+def test_a_version_of_absurd_size_loses_its_row_and_is_reported(tmp_path: Path, kept: Path) -> None:
     span = {"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1" * 100_000}]}
     row = {"package": {"ecosystem": "npm", "name": "b"}, "ranges": [span]}
     (tmp_path / "absurd.json").write_bytes(_json(OSV | {"affected": [*OSV["affected"], row]}))
@@ -375,7 +377,7 @@ def test_a_record_at_the_bounds_takes_no_gigabyte(tmp_path: Path, name: str, dat
 
 
 @pytest.mark.parametrize("at", range(0, 400, 7))
-def test_a_document_of_records_that_is_cut_off_is_told(tmp_path: Path, at: int) -> None:
+def test_a_document_of_records_that_is_cut_off_is_reported(tmp_path: Path, at: int) -> None:
     for name, data in (
         ("list.json", b"[%s,%s]" % (_json(OSV), _json(OSV | {"id": "GHSA-2"}))),
         ("tracker.json", b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (2, 2))),
@@ -388,7 +390,7 @@ def test_a_document_of_records_that_is_cut_off_is_told(tmp_path: Path, at: int) 
             assert _peak(cut)[0] == -1
 
 
-def test_a_package_of_the_tracker_that_stands_twice_is_told(tmp_path: Path) -> None:
+def test_a_package_that_the_tracker_lists_twice_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "tracker.json"
     path.write_bytes(b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (1, 2)))
     with pytest.raises(DamagedError, match="'p1' stands twice"):

@@ -212,7 +212,7 @@ ALAS = {
 
 
 @pytest.mark.parametrize("repository", [{}, {"_repo": "2/extras/docker"}])
-def test_alas_tells_the_extras_repository_by_its_id_or_its_copy(repository: dict[str, str]) -> None:
+def test_alas_names_the_extras_repository_by_its_id_or_its_copy(repository: dict[str, str]) -> None:
     record = {**ALAS, **repository}
     assert alas.recognises(record)
     (advisory,) = alas.parse(record)
@@ -237,7 +237,7 @@ UPDATEINFO = b"""<?xml version="1.0"?><updates>
 <update type="security"><id>OTHER-1</id></update></updates>"""
 
 
-def test_updateinfo_tells_the_distribution_by_id_release_and_builds() -> None:
+def test_updateinfo_names_the_distribution_by_id_release_and_builds() -> None:
     fedora, alma, other = updateinfo.parse(io.BytesIO(UPDATEINFO))
     assert isinstance(fedora, Advisory)
     assert fedora.affected == (Affected("Fedora:39", "x", (Interval(end="1:2-1.fc39"),)),)
@@ -545,7 +545,7 @@ def test_rocky_errata_of_both_forms_name_their_builds() -> None:
         assert advisory.affected == (Affected("Rocky Linux:9", "x", (Interval(end="1:2-3.el9"),)),)
 
 
-def test_kev_tells_since_when_a_vulnerability_is_exploited() -> None:
+def test_kev_has_the_day_since_which_a_vulnerability_is_exploited() -> None:
     entry = {"cveID": "CVE-2021-0001", "dateAdded": "2021-11-03", "vulnerabilityName": "x"}
     record = {"catalogVersion": "1", "vulnerabilities": [entry]}
     assert kev.recognises(record)
@@ -624,7 +624,7 @@ def test_oracle_oval_nests_release_module_and_builds() -> None:
     )
 
 
-def test_oracle_oval_that_is_none_is_told() -> None:
+def test_a_document_that_is_not_oracle_oval_is_refused() -> None:
     with pytest.raises(UnsupportedError):
         list(oracle_oval.parse(io.BytesIO(_oracle("", title="Something else").encode())))
     with pytest.raises(DamagedError):
@@ -644,7 +644,7 @@ def test_updateinfo_of_bottlerocket_is_of_all_its_versions() -> None:
     assert advisory.affected == (Affected("Bottlerocket", "kernel", (Interval(end="0.3.3-b7d"),)),)
 
 
-def test_osv_github_tells_the_bound_of_an_unfixed_range_beside_its_events() -> None:
+def test_osv_github_gives_the_bound_of_an_unfixed_range_beside_its_events() -> None:
     for told, interval in (
         ("<= 1.5", Interval(end="1.5", end_included=True)),
         ("< 1.5", Interval(end="1.5")),
@@ -675,7 +675,7 @@ def _nvd(*entries: object, **more: object) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
-def test_nvd_tells_who_gave_each_vector() -> None:
+def test_nvd_names_the_source_of_each_vector() -> None:
     metrics = {
         "cvssMetricV40": [_metric("cna@example.com", FOUR)],
         "cvssMetricV31": [_metric("nvd@nist.gov", VECTOR), _metric("cna@example.com", VECTOR)],

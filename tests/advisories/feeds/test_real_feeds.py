@@ -85,9 +85,7 @@ def test_a_real_file_says_what_it_says(fixtures: Path, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", REFUSED)
-def test_what_is_damaged_or_of_another_form_is_told_with_its_path(
-    fixtures: Path, pattern: str
-) -> None:
+def test_a_damaged_or_unknown_file_is_reported_with_its_path(fixtures: Path, pattern: str) -> None:
     (path,) = fixtures.glob(pattern)
     with pytest.raises(REFUSED[pattern]) as caught:
         list(read.read(path))

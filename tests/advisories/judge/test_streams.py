@@ -185,7 +185,7 @@ def test_a_build_that_esm_itself_lists_as_affected_is_not_fixed(tmp_path: Path) 
     assert "CVE-2024-0001" in _found(tmp_path, [record], JAMMY, package)
 
 
-def test_a_marked_esm_build_tells_nothing_of_a_later_build_of_the_archives(tmp_path: Path) -> None:
+def test_an_esm_build_does_not_decide_about_a_later_build_of_the_archives(tmp_path: Path) -> None:
     rows = {"Ubuntu:22.04:LTS": "", "Ubuntu:Pro:22.04:LTS": "1.0-1ubuntu0.1~esm1"}
     records = [_osv("UBUNTU-CVE-2024-0001", "CVE-2024-0001", rows, "x")]
     found = _found(tmp_path, records, JAMMY, _deb("1.0-1ubuntu0.1"))

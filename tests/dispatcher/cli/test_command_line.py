@@ -301,7 +301,7 @@ def test_the_second_interrupt_ends_the_process_at_once(monkeypatch: pytest.Monke
 
 READING = [
     ("fleet", "findings"), ("fleet", "coverage"), ("fleet", "costs"), ("fleet", "status"),
-    ("fleet", "events"), ("fleet", "tidy"), ("fleet", "sweep"), ("fleet", "suppress", "list"),
+    ("fleet", "events"), ("fleet", "prune"), ("fleet", "sweep"), ("fleet", "suppress", "list"),
     ("fleet", "suppress", "remove", "x"), ("serve", "--port", "0"),
 ]  # fmt: skip
 

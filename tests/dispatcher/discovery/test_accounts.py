@@ -233,7 +233,7 @@ def test_what_is_under_a_key_of_awss_own_is_not_snapshotted_to_be_shared(
     ("denied", "changes"),
     [("kms:ListResourceTags", {}), ("kms:DescribeKey", {"scanner_account": HUB})],
 )
-def test_a_key_that_denies_a_look_at_it_holds_up_its_own_volumes_alone(
+def test_a_key_that_cannot_be_described_holds_up_only_its_own_volumes(
     organization: Organization,
     make_control: Callable[..., FleetService],
     image: Path,

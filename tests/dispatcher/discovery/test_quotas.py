@@ -87,7 +87,7 @@ def test_where_snapshots_are_read_elsewhere_the_readers_rates_are_its_own_accoun
     assert fake_fleet.store.account_limits.of(ACCOUNT, REGION).pending_quota == 500.0
 
 
-def test_a_place_whose_region_is_not_enabled_has_its_own_reason() -> None:
+def test_an_account_region_whose_region_is_not_enabled_has_its_own_reason() -> None:
     disabled = UnreachableTarget(ACCOUNT, REGION, RegionDisabledError("STS is not activated"))
     assert (disabled.denied, disabled.coverage().reason) == (True, "REGION_NOT_ENABLED")
     assert UnreachableTarget(ACCOUNT, REGION, CloudError("x")).coverage().reason == "INTERNAL_ERROR"

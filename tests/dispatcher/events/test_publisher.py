@@ -114,7 +114,7 @@ def test_one_that_is_behind_takes_no_other_back(store: Store) -> None:
     assert store.outbox.position("t") == 3
 
 
-def test_a_message_tells_where_what_and_how_grave(store: Store) -> None:
+def test_a_message_names_instance_vulnerability_and_severity(store: Store) -> None:
     machine = Instance("i-1", ACCOUNT, REGION, "running", (), (("team", "web"),))
     store.instances.discovered(ACCOUNT, REGION, [machine])
     layered = Package(
@@ -227,7 +227,7 @@ def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path)
     schedule = DispatcherLoop(in_process(settings, store=store), ScanScope(), Configuration())
 
     def told() -> None:
-        schedule._tell_events()
+        schedule._publish_new_events()
         assert schedule._publisher is not None
         schedule._publisher.join()
 

@@ -59,10 +59,10 @@ def test_one_volume_under_an_excluded_key_excludes_the_instance() -> None:
     assert judge(instance, Configuration(), {KEY + "2"}).eligible
 
 
-def test_one_volume_under_a_key_whose_tags_are_not_told_is_not_read() -> None:
+def test_a_volume_under_a_key_whose_tags_cannot_be_read_is_not_scanned() -> None:
     secret = replace(GOOD.volumes[1], encrypted=True, kms_key_id=KEY)
     instance = replace(GOOD, volumes=(GOOD.volumes[0], secret))
-    untold = Configuration(untold_keys=frozenset({KEY}))
+    untold = Configuration(unreadable_keys=frozenset({KEY}))
     verdict = judge(instance, untold)
     assert verdict.reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
     assert KEY in verdict.detail

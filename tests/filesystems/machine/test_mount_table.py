@@ -134,7 +134,7 @@ def test_what_is_not_mounted_at_boot_hides_nothing_and_is_scanned() -> None:
     assert "data/under" not in walked(lazily)
 
 
-def test_of_two_lines_for_a_place_systemd_takes_the_first() -> None:
+def test_of_two_lines_for_a_mount_point_systemd_takes_the_first() -> None:
     disks: dict[str, dict[str, object]] = {
         "root": {"data": {}}, "one": {"in-one": b""}, "two": {"in-two": b""},
     }  # fmt: skip
@@ -299,7 +299,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", "", "[x]"]), max_siz
 def test_any_links_lead_somewhere_or_raise_ours(tree: dict[str, object], path: str) -> None:
     machine = MachineTree(MemoryFilesystem(tree))
     try:
-        place = machine.place(path)
+        place = machine.locate(path)
     except SidelightError:
         return
     assert place.inode >= 2
@@ -338,7 +338,7 @@ class _DamagedLink(MemoryFilesystem):
         {"etc": {**OS, "systemd": "../units"}, "units": {"system": {}}, "usr": USR},
     ],
 )
-def test_what_cannot_be_looked_for_is_said(files: dict[str, object]) -> None:
+def test_what_cannot_be_looked_for_is_reported(files: dict[str, object]) -> None:
     fs = _DamagedLink(files, "disk0/p1")
     region = VolumeSlice(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
     tree = assemble([region], [(region, fs)])
@@ -359,7 +359,7 @@ def test_recursive_binds_that_double_the_mounts_meet_a_limit(
     assert any("more than 50 mounts" in problem.what for problem in tree.problems)
 
 
-def test_directories_that_mounts_show_again_are_bounded_and_said(
+def test_directories_that_mounts_show_again_are_bounded_and_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tree_module, "MAX_SHOWN_AGAIN", 10)

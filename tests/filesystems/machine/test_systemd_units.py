@@ -392,7 +392,7 @@ def test_very_many_directories_that_pull_units_in_are_a_problem() -> None:
     assert sum(what == "directory" for what, _ in tree.root.asked) < MOST_UNITS + 100
 
 
-def test_a_folder_of_very_many_drop_ins_is_read_in_part_and_said() -> None:
+def test_a_folder_of_very_many_drop_ins_is_read_in_part_and_reported() -> None:
     drop_ins = {f"{number:06}.conf": b"[Mount]\nWhat=LABEL=two\n" for number in range(100_000)}
     tree = machine({"data.mount": ONE, "data.mount.d": drop_ins, **PULLED}, {})
     assert at_data(tree) == ["in-two"]

@@ -77,7 +77,7 @@ def test_a_walk_breadth_first_reads_many_directories_at_once() -> None:
     assert len(memory.asked) == 3
 
 
-def test_namespaces_tell_what_the_inode_says(face: MachineFS) -> None:
+def test_namespaces_show_the_inodes_fields(face: MachineFS) -> None:
     info = face.getinfo("/top.txt", ["details", "access", "link", "stat"])
     assert (info.name, info.is_dir, info.is_file, info.size) == ("top.txt", False, True, 12)
     assert info.permissions is not None

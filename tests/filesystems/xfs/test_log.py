@@ -224,7 +224,7 @@ def test_a_promised_change_of_a_map_counts_unless_it_was_done(
         (struct.pack("<HHHHqI", 0x123C, 1, 0, 129, 800, 1) + bytes(4), "impossible buffer"),
     ],
 )
-def test_what_cannot_be_replayed_is_said(
+def test_what_cannot_be_replayed_is_reported(
     image: fixtures.SparseImage, item: bytes, what: str
 ) -> None:
     number = file_of(image)

@@ -341,7 +341,7 @@ def test_another_broker_has_a_redis_for_its_budgets_or_each_process_its_own() ->
         validate(alone.replaced(budgets_url="sentinel://here"))
 
 
-def test_a_stage_is_told_what_it_has_waited_for() -> None:
+def test_the_time_that_a_stage_waited_is_booked_to_it() -> None:
     made, slept = still(describe_per_second=10.0)
     with turn(datetime(2026, 1, 1, tzinfo=UTC)) as begun:
         pace = made.pace("1", "r")

@@ -57,7 +57,7 @@ def test_a_completed_snapshot_that_ebs_direct_refuses_is_read_minutes_later(
     assert fake_fleet.ec2.created == 2
 
 
-def test_no_worker_is_held_meanwhile_and_the_status_says_why(fake_fleet: FakeFleet) -> None:
+def test_no_worker_is_held_during_the_wait_and_the_status_says_why(fake_fleet: FakeFleet) -> None:
     refuse_reading(fake_fleet, SnapshotNotFoundError("does not exist"), 300.0)
     fake_fleet.start()
     while fake_fleet.only_scan().state is not State.READING:

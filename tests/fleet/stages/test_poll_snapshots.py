@@ -1,4 +1,4 @@
-"""One look at EC2 serves all scans that wait in a place, and one's trouble is not the others'."""
+"""One snapshot poll serves all scans that wait in an account and region, each by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.fleet.stages import take_snapshots
-from sidelight.fleet.stages.poll_snapshots import AT_ONCE, look
+from sidelight.fleet.stages.poll_snapshots import AT_ONCE, poll
 from sidelight.model import Scan, State
 from tests.fakes.tripwire import KilledError, Mode
 
@@ -37,9 +37,9 @@ def taken(fake_fleet: FakeFleet) -> FakeFleet:
 
 
 def looked(fake_fleet: FakeFleet) -> Counter[State]:
-    """What is to be published after a look, by state."""
+    """What is to be published after a snapshot poll, by state."""
     first = fake_fleet.store.scans.select()[0]
-    return Counter(following.state for _, following in look(fake_fleet.context, first.id))
+    return Counter(following.state for _, following in poll(fake_fleet.context, first.id))
 
 
 def test_one_describe_serves_all(fleet: FakeFleet) -> None:
@@ -53,14 +53,16 @@ def test_one_describe_serves_all(fleet: FakeFleet) -> None:
             for s in fleet.store.scans.snapshots(scan.id)} == {"completed"}  # fmt: skip
 
 
-def test_a_look_that_is_on_its_way_is_not_asked_for_again(fleet: FakeFleet) -> None:
+def test_a_snapshot_poll_that_is_scheduled_is_not_scheduled_again(fleet: FakeFleet) -> None:
     fleet.clock.advance(2)
     looked(fleet)
     assert looked(fleet) == {}, "nothing is due, and the next look has its message"
     assert fleet.trip.seen.count("ec2.describe_by_id") == 1
 
 
-def test_a_look_whose_message_was_lost_is_asked_for_by_the_next_scan(fleet: FakeFleet) -> None:
+def test_a_snapshot_poll_whose_message_was_lost_is_scheduled_by_the_next_scan(
+    fleet: FakeFleet,
+) -> None:
     fleet.clock.advance(2)
     looked(fleet)
     fleet.clock.advance(11)
@@ -99,7 +101,7 @@ def test_a_snapshot_in_error_is_its_own_scans_failure(fleet: FakeFleet) -> None:
     assert looked(fleet) == {State.READING: MACHINES - 1, State.DELETING: 1}
 
 
-def test_after_a_look_that_failed_each_is_looked_at_by_itself(fleet: FakeFleet) -> None:
+def test_after_a_failed_snapshot_poll_each_scan_is_polled_separately(fleet: FakeFleet) -> None:
     fleet.clock.advance(30)
     fleet.trip.decide = lambda number, name: (
         Mode.FAIL_BEFORE if name == "ec2.describe_by_id" and number < 8 else None
@@ -109,13 +111,15 @@ def test_after_a_look_that_failed_each_is_looked_at_by_itself(fleet: FakeFleet) 
     fleet.clock.advance(30)
     scans = fleet.store.scans.select()
     for scan in scans:
-        assert Counter(n.state for _, n in look(fleet.context, scan.id)) == {State.READING: 1}
+        assert Counter(n.state for _, n in poll(fleet.context, scan.id)) == {State.READING: 1}
     assert fleet.trip.seen.count("ec2.describe_by_id") == 1 + MACHINES
 
 
 @pytest.mark.parametrize("mode", [Mode.KILL_BEFORE, Mode.KILL_AFTER])
 @pytest.mark.parametrize("point", ["ec2.describe_by_id", "store.committed"])
-def test_a_worker_killed_at_a_look_costs_a_wait(fleet: FakeFleet, mode: Mode, point: str) -> None:
+def test_a_worker_killed_during_a_snapshot_poll_costs_only_a_delay(
+    fleet: FakeFleet, mode: Mode, point: str
+) -> None:
     fleet.clock.advance(30)
     fleet.trip.decide = lambda _, name: mode if name == point else None
     with pytest.raises(KilledError):
@@ -127,7 +131,7 @@ def test_a_worker_killed_at_a_look_costs_a_wait(fleet: FakeFleet, mode: Mode, po
     assert fleet.ec2.created == 2 * MACHINES
 
 
-def test_two_looks_at_once_share_the_scans(fleet: FakeFleet) -> None:
+def test_two_snapshot_polls_at_once_share_the_scans(fleet: FakeFleet) -> None:
     fleet.clock.advance(30)
     store, (first, *_) = fleet.store, fleet.store.scans.select()
     mine = store.snapshot_polls.claim_waiting(first.account, first.region, 60, 2)

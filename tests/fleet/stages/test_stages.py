@@ -163,7 +163,7 @@ def test_a_volume_that_stays_busy_ends_the_scan(make_fake_fleet: Callable[..., F
     assert fake_fleet.only_scan().state is State.FAILED
 
 
-def test_a_snapshot_in_error_is_deleted_and_said(fake_fleet: FakeFleet) -> None:
+def test_a_snapshot_in_error_is_deleted_and_reported(fake_fleet: FakeFleet) -> None:
     fake_fleet.ec2.broken = {"vol-0-1"}
     fake_fleet.start()
     fake_fleet.run()
@@ -238,7 +238,7 @@ def test_a_reader_keeps_nothing_that_is_read_when_another_deletes_the_snapshots(
     assert forgotten == sorted(fake_fleet.ec2.snapshots)
 
 
-def test_what_a_reader_paid_for_that_came_too_late_is_told_as_well(fake_fleet: FakeFleet) -> None:
+def test_the_cost_of_a_read_that_lost_its_lease_is_counted(fake_fleet: FakeFleet) -> None:
     fake_fleet.start()
     while fake_fleet.only_scan().state is not State.READING:
         fake_fleet._work()

@@ -58,7 +58,7 @@ def test_endless_recursion_is_a_limit(extract: Callable[..., Extraction]) -> Non
     assert extract(extractor_of(parse), "x", b"").problems[0].what == "nested too deeply"
 
 
-def test_one_package_told_twice_is_given_once(extract: Callable[..., Extraction]) -> None:
+def test_a_package_listed_twice_is_reported_once(extract: Callable[..., Extraction]) -> None:
     def parse(file: WantedFile) -> Iterator[Entry]:
         yield flat(file.path, "gem", "a", "1", PackageDetails(direct=False, dev=True))
         yield flat(file.path, "gem", "a", "1", PackageDetails(direct=True, dev=False))

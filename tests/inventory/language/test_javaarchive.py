@@ -88,7 +88,7 @@ def test_a_shaded_archive_names_all_that_it_carries_and_itself(
         ("caches/modules-2/files-2.1/org.z/tool/7/0a1b/tool-7.jar", {}, ("org.z:tool", "7")),
     ],
 )
-def test_the_manifest_and_the_name_tell_where_no_maven_file_does(
+def test_without_a_maven_file_manifest_and_name_identify_the_archive(
     extract: Callable[..., Extraction],
     path: str,
     attributes: dict[str, str],
@@ -147,7 +147,7 @@ def test_a_launcher_before_the_archive_does_not_matter(
     assert extract(EXTRACTOR, "c.jar", data).packages
 
 
-def test_nesting_beyond_the_limit_is_told(extract: Callable[..., Extraction]) -> None:
+def test_nesting_beyond_the_limit_is_reported(extract: Callable[..., Extraction]) -> None:
     data = jar(pom("a", "deepest", "1"))
     for _ in range(javaarchive.DEPTH_LIMIT + 1):
         data = jar({"n.jar": data, **pom("a", "level", "1")}, zipfile.ZIP_STORED)
@@ -187,12 +187,12 @@ def test_overlapping_archives_share_one_budget() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30, 60])
-def test_a_truncated_archive_is_told(extract: Callable[..., Extraction], cut: int) -> None:
+def test_a_truncated_archive_is_reported(extract: Callable[..., Extraction], cut: int) -> None:
     with pytest.raises(DamagedError):
         extract(EXTRACTOR, "c.jar", jar(pom("a", "c", "1"))[:-cut])
 
 
-def test_an_encrypted_member_is_told(extract: Callable[..., Extraction]) -> None:
+def test_an_encrypted_member_is_reported(extract: Callable[..., Extraction]) -> None:
     data = bytearray(jar({**manifest(), **pom("a", "c", "1")}))
     entry = data.find(b"PK\x01\x02")
     data[entry + 8] |= 1

@@ -76,7 +76,7 @@ def test_node_lock_files_agree(
         (yarnlock.EXTRACTOR, "yarn4/yarn.lock", {(None, None)}),
     ],
 )
-def test_without_package_json_what_is_not_told_is_none(
+def test_without_package_json_unknown_fields_are_empty(
     extract: Callable[..., Extraction],
     extractor: GeneratorExtractor,
     name: str,

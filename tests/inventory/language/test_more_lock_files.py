@@ -221,7 +221,7 @@ def test_a_deno_lock_lists_npm_and_jsr(
     }  # fmt: skip
 
 
-def test_an_sbt_lock_tells_what_is_only_for_tests(extract: Callable[..., Extraction]) -> None:
+def test_an_sbt_lock_marks_test_dependencies(extract: Callable[..., Extraction]) -> None:
     text = json.dumps(
         {
             "lockVersion": 1,

@@ -50,14 +50,16 @@ def test_deep_version_one_trees_do_not_recurse(extract: Callable[..., Extraction
     assert len(extract(packagelock.EXTRACTOR, "package-lock.json", text).packages) == 1
 
 
-def test_yarn_workspaces_tell_neither_direct_nor_dev(extract: Callable[..., Extraction]) -> None:
+def test_yarn_workspaces_mark_neither_direct_nor_development_dependencies(
+    extract: Callable[..., Extraction],
+) -> None:
     text = '# yarn lockfile v1\n\n"a@^1.0.0", a@^1.1.0:\n  version "1.2.0"\n'
     manifest = {"package.json": b'{"workspaces": ["p/*"], "dependencies": {"a": "^1.0.0"}}'}
     [package] = extract(yarnlock.EXTRACTOR, "yarn.lock", text, manifest).packages
     assert (package.direct, package.dev) == (None, None)
 
 
-def test_a_broken_package_json_beside_costs_only_what_it_tells(
+def test_a_broken_package_json_beside_a_lock_file_costs_only_what_it_holds(
     extract: Callable[..., Extraction],
 ) -> None:
     text = "# yarn lockfile v1\n\na@1:\n  version 1.0.0\n"

@@ -134,7 +134,9 @@ def test_a_registry_that_gives_what_public_packages_need_is_a_mirror(
     assert not others(found)
 
 
-def test_a_lock_file_of_version_1_tells_the_same(extract: Callable[..., Extraction]) -> None:
+def test_a_lock_file_of_version_1_gives_the_same_origins(
+    extract: Callable[..., Extraction],
+) -> None:
     entries = {
         "a": {"version": "1.0.0", "resolved": f"{NPM}/a/-/a-1.0.0.tgz"},
         "b": {"version": "git+https://github.com/x/b.git#abc", "from": "b@github:x/b"},
@@ -202,7 +204,7 @@ __metadata:
         (BERRY, {"a", "real", "b", "c", "p"}, {"b", "c"}),
     ],
 )
-def test_yarn_tells_where_its_packages_are_from(
+def test_yarn_records_the_origin_of_packages(
     extract: Callable[..., Extraction], text: str, names: set[str], foreign: set[str]
 ) -> None:
     found = extract(yarnlock.EXTRACTOR, "yarn.lock", text)
@@ -229,13 +231,13 @@ packages:
 """
 
 
-def test_pnpm_tells_where_its_packages_are_from(extract: Callable[..., Extraction]) -> None:
+def test_pnpm_records_the_origin_of_packages(extract: Callable[..., Extraction]) -> None:
     found = extract(pnpmlock.EXTRACTOR, "pnpm-lock.yaml", PNPM)
     assert {package.name for package in found.packages} == {"a", "b", "c", "e"}
     assert others(found).keys() == {"b", "c", "e"}
 
 
-def test_bun_tells_where_its_packages_are_from(extract: Callable[..., Extraction]) -> None:
+def test_bun_records_the_origin_of_packages(extract: Callable[..., Extraction]) -> None:
     packages = {
         "a": ["a@1.0.0", "", {}, "sha512-aa"],
         "b": ["b@github:x/b#abc", {}, "x-b-abc"],
@@ -248,7 +250,7 @@ def test_bun_tells_where_its_packages_are_from(extract: Callable[..., Extraction
     assert others(found).keys() == {"b", "c", "e"}
 
 
-def test_an_installed_package_tells_the_address_that_old_npm_wrote(
+def test_an_installed_package_has_the_address_that_old_npm_wrote(
     extract: Callable[..., Extraction],
 ) -> None:
     manifest = {"name": "b", "version": "1.0.0", "_resolved": "git://github.com/x/b.git#abc"}
@@ -300,7 +302,7 @@ METADATA = "Metadata-Version: 2.1\nName: tool\nVersion: 1.0\n"
         ([], "pip", False),
     ],
 )  # fmt: skip
-def test_an_installed_distribution_tells_its_direct_url(
+def test_an_installed_distribution_has_its_direct_url(
     extract: Callable[..., Extraction], record: object, installer: str, foreign: bool
 ) -> None:
     siblings = {
@@ -409,7 +411,7 @@ PIPFILE = json.dumps(
         (pipfilelock.EXTRACTOR, "Pipfile.lock", PIPFILE, {"b"}),
     ],
 )
-def test_python_lock_files_tell_where_their_packages_are_from(
+def test_python_lock_files_record_the_origin_of_packages(
     extract: Callable[..., Extraction],
     extractor: GeneratorExtractor,
     path: str,
@@ -458,7 +460,7 @@ DEPENDENCIES
 """
 
 
-def test_gems_tell_where_they_are_from(extract: Callable[..., Extraction]) -> None:
+def test_gems_have_their_origin(extract: Callable[..., Extraction]) -> None:
     found = extract(gemfilelock.EXTRACTOR, "Gemfile.lock", GEMS)
     assert others(found) == {
         "b": "vcs_url=git%2Bhttps://github.com/x/b.git%40abc",
@@ -490,7 +492,7 @@ def php(**more: object) -> dict[str, object]:
         ([php(name="x/a"), php(name="x/b")], set()),  # nothing is Packagist's: a mirror
     ],
 )
-def test_composer_tells_what_is_not_packagists(
+def test_composer_marks_packages_that_are_not_packagists(
     extract: Callable[..., Extraction], packages: list[Mapping[str, object]], foreign: set[str]
 ) -> None:
     text = json.dumps({"packages": packages})

@@ -420,7 +420,7 @@ def test_packages_config(extract: Callable[..., Extraction]) -> None:
         ),
     ],
 )
-def test_applications_tell_their_version(
+def test_applications_have_their_version(
     extract: Callable[..., Extraction],
     extractor: GeneratorExtractor,
     path: str,

@@ -226,7 +226,9 @@ def test_a_go_program_without_build_information_is_a_problem(
         gobinary.MAGIC + bytes([3, 0]) + b"\0" * 32,
     ],
 )
-def test_damaged_build_information_is_told(extract: Callable[..., Extraction], info: bytes) -> None:
+def test_damaged_build_information_is_reported(
+    extract: Callable[..., Extraction], info: bytes
+) -> None:
     with pytest.raises(FormatError):
         extract(gobinary.EXTRACTOR, "app", elf({".go.buildinfo": info}))
 
@@ -275,7 +277,7 @@ def test_crates_of_an_auditable_program(extract: Callable[..., Extraction]) -> N
         (zlib.compress(b'{"packages": [[]]}'), DamagedError),
     ],
 )
-def test_a_damaged_list_of_crates_is_told(
+def test_a_damaged_list_of_crates_is_reported(
     extract: Callable[..., Extraction], section: bytes, error: type[FormatError]
 ) -> None:
     with pytest.raises(error):
@@ -322,7 +324,7 @@ def test_a_damaged_list_of_crates_is_told(
         ),
     ],
 )
-def test_a_server_built_by_hand_tells_its_version(
+def test_a_server_built_by_hand_shows_its_version(
     extract: Callable[..., Extraction], path: str, text: bytes, expected: tuple[str, str]
 ) -> None:
     filler = b"\0" * (version_strings.CHUNK - 8)  # the string stands across two chunks

@@ -126,7 +126,7 @@ iniconfig = "*"
     ],
     ids=["lock version 1", "lock version 2.1", "beside pyproject.toml"],
 )
-def test_poetry_tells_what_is_for_development(
+def test_poetry_marks_development_dependencies(
     extract: Callable[..., Extraction], run: str, develop: str, siblings: dict[str, bytes]
 ) -> None:
     text = POETRY.format(run, develop)

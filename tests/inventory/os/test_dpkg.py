@@ -115,7 +115,7 @@ def test_distroless_files_count_without_a_status() -> None:
     assert _extract(b"Package: foo\nVersion: 1\n").packages == []
 
 
-def test_lists_and_checksums_tell_what_is_owned() -> None:
+def test_lists_and_checksums_show_owned_files() -> None:
     listed = DpkgLists().extract(MemoryFile(b"/.\n/usr\n/usr/bin/a\n/etc/\xff\n"), _MACHINE)
     assert {"usr/bin/a", "etc/\udcff"} <= listed.owned
     sums = _extract(b"0" * 32 + b"  usr/bin/a\n", "var/lib/dpkg/status.d/a.md5sums")

@@ -44,5 +44,5 @@ def test_another_place_is_named(path: str, text: str, place: str) -> None:
         ("etc/pacman.conf", "#RootDir = /\n#DBPath = /opt/\nDBPath = /var/lib/pacman/\n"),
     ],
 )
-def test_the_usual_places_are_no_problem(path: str, text: str) -> None:
+def test_the_default_paths_of_databases_are_no_problem(path: str, text: str) -> None:
     assert not problems(path, text)

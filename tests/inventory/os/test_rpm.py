@@ -302,7 +302,7 @@ def test_a_later_entry_replaces_an_earlier_one() -> None:
         (_header([(1001, 6, 0, 1)], b"1\0"), DamagedError),
     ],
 )
-def test_a_damaged_header_is_said_to_be(blob: bytes, error: type[SidelightError]) -> None:
+def test_a_damaged_header_is_reported(blob: bytes, error: type[SidelightError]) -> None:
     with pytest.raises(error):
         rpm_header.decode(blob)
 

@@ -78,7 +78,7 @@ def test_the_state_lists_revisions() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"data": {"snaps": []}}'])
-def test_a_damaged_state_is_said_to_be(data: bytes) -> None:
+def test_a_damaged_state_is_reported(data: bytes) -> None:
     with pytest.raises(DamagedError):
         SnapState().extract(MemoryFile(data), _MACHINE)
 

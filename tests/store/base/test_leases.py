@@ -40,7 +40,7 @@ def test_when_it_was_done_is_known_to_all(store: Store, clock: Clock) -> None:
         assert store.leases.done_at("x") == clock()
 
 
-def test_a_region_whose_scans_nobody_takes_is_told(store: Store, clock: Clock) -> None:
+def test_a_region_without_a_worker_is_reported(store: Store, clock: Clock) -> None:
     places = [("1" * 12, region, f"i-{n}{region}") for region in ("a", "b") for n in range(3)]
     for account, region, instance in places:
         store.instances.discovered(

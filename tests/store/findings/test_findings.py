@@ -147,7 +147,7 @@ def test_a_machine_read_in_part_closes_only_what_was_read_again(store: Store) ->
     assert open_names(store) == set()
 
 
-def test_a_changed_severity_is_shown_and_told(store: Store) -> None:
+def test_a_changed_severity_is_shown_and_makes_an_event(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
     graver = Database({"a": [Said("CVE-2026-1", severity=Severity.CRITICAL)]})
     reevaluated(store, graver)

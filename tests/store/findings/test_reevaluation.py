@@ -150,7 +150,7 @@ EARLY, LATE = "2025-12-30T23:30:00Z", "2025-12-31 00:45:00+00:00"
         ("2099-01-01T00:00:00Z", EARLY, True),  # what lies ahead would be the newest for ever
     ],
 )
-def test_what_the_advisories_last_tell_says_which_database_is_newer(
+def test_the_newest_advisory_decides_which_database_is_newer(
     store: Store, first: str, second: str, *, taken: bool
 ) -> None:
     two_machines(store, dated("a", first))
@@ -161,7 +161,7 @@ def test_what_the_advisories_last_tell_says_which_database_is_newer(
     assert open_names(store) == ({"b"} if taken else {"a"})
 
 
-def test_of_two_that_tell_the_same_the_one_that_came_last_stays(store: Store) -> None:
+def test_of_two_equal_databases_the_one_that_came_last_stays(store: Store) -> None:
     """Workers with either file neither take turns nor open and close for ever."""
     one, other = dated("a", LATE), dated("b", LATE)
     two_machines(store, one)
@@ -193,7 +193,7 @@ def test_back_on_purpose_stays_back(store: Store) -> None:
     assert store.reevaluation.notice(dated("c", "2026-01-01"))
 
 
-def test_a_changed_epss_changes_what_is_said_and_not_the_findings(store: Store) -> None:
+def test_a_changed_epss_changes_details_and_reopens_no_finding(store: Store) -> None:
     two_machines(store, Database({"b": [Said("CVE-2026-1", epss=0.1)]}))
     before = store.outbox.last()
     assert reevaluated(store, Database({"b": [Said("CVE-2026-1", epss=0.9)]})) == FindingChanges()

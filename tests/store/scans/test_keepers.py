@@ -93,7 +93,9 @@ def test_each_claim_has_a_token_of_its_own(store: Store) -> None:
     assert len(leases) == 2
 
 
-def test_no_look_at_its_place_is_its_keepers_to_bring(store: Store, clock: Clock) -> None:
+def test_a_keepers_scan_neither_schedules_nor_joins_a_workers_snapshot_poll(
+    store: Store, clock: Clock
+) -> None:
     """A worker's scan must not wait for a look that nobody brings, nor look at a keeper's."""
     mine = made(store)
     pend(store, claimed(store, mine.id, KEEPER))

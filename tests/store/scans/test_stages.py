@@ -46,7 +46,7 @@ def test_a_stage_has_waited_run_and_taken_its_time(store: Store, clock: Clock) -
     assert store.stage_times.times(clock.time.replace(hour=1)) == []
 
 
-def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -> None:
+def test_stages_are_listed_in_the_order_of_a_scan(store: Store, clock: Clock) -> None:
     scan = store.scans.create([("1", "r", "i-1")], "here")[0]
     begin = clock()
     for to in (*list(STAGE_OF)[2:], State.DONE):
@@ -59,7 +59,7 @@ def test_each_stage_is_told_in_the_order_of_a_scan(store: Store, clock: Clock) -
     assert {one.took.sum for one in told} == {1.0}
 
 
-def test_outside_of_a_turn_nothing_is_told(store: Store, clock: Clock) -> None:
+def test_without_a_turn_no_stage_time_is_recorded(store: Store, clock: Clock) -> None:
     scan = store.scans.create([("1", "r", "i-1")], "here")[0]
     advance(store, claimed(store, scan.id), State.DELETING)
     assert store.stage_times.times(clock()) == []

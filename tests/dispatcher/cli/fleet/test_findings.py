@@ -1,4 +1,4 @@
-"""`sidelight fleet suppress|events|reevaluate|tidy`, on a store with a few findings."""
+"""`sidelight fleet suppress|events|reevaluate|prune`, on a store with a few findings."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_without_a_database_nothing_is_changed(url: str, tmp_path: Path) -> None
     assert active(url) == ALL
 
 
-def test_tidying_deletes_what_was_closed_long_ago(tmp_path: Path) -> None:
+def test_prune_deletes_findings_closed_long_ago(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     clock = Clock()  # a year that is over: the command's own clock is today's
     with Store(url, clock=clock) as store:
@@ -184,12 +184,12 @@ def test_tidying_deletes_what_was_closed_long_ago(tmp_path: Path) -> None:
         clock.advance(DAY)
         scanned(store, database, inventory(package("b")))
     assert len(read(url, "findings", "--status", FindingStatus.CLOSED.value)) == 1
-    tidied = read(url, "tidy")
-    assert tidied["findings"] == 1
-    assert tidied["packages"] == 1, "`b` is on the machine still"
+    deleted = read(url, "prune")
+    assert deleted["findings"] == 1
+    assert deleted["packages"] == 1, "`b` is on the machine still"
     assert read(url, "findings", "--status", "ALL") == []
-    assert read(url, "tidy")["findings"] == 0
-    assert "findings" in run(url, "tidy")
+    assert read(url, "prune")["findings"] == 0
+    assert "findings" in run(url, "prune")
 
 
 def test_the_newest_database_is_left_as_it_is(url: str, tmp_path: Path) -> None:

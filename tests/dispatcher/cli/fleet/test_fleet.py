@@ -103,7 +103,7 @@ def test_a_fleet_is_scanned_to_its_end_and_says_what_it_saw(
         assert fleet(*command).returncode == 0
 
 
-def test_where_no_snapshots_can_be_listed_all_else_is_told(fleet: Fleet, image: Path) -> None:
+def test_without_a_snapshot_listing_coverage_is_still_printed(fleet: Fleet, image: Path) -> None:
     fleet.cloud.add_instance("private", [image], tags={"InspectorEc2Exclusion": ""})
     fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "DescribeSnapshots")])
     done = fleet("scan", "--broker", "memory://", "--format", "json")

@@ -76,7 +76,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 COMMANDS = [
     ("findings", "--status", "ALL"), ("coverage",), ("status", "--all"),
-    ("costs", "--by", "instance"), ("events",), ("suppress", "list"), ("tidy",),
+    ("costs", "--by", "instance"), ("events",), ("suppress", "list"), ("prune",),
 ]  # fmt: skip
 
 
@@ -190,14 +190,16 @@ def test_an_error_of_aws_is_one_inert_line(
     assert is_inert(error)
 
 
-def test_places_that_were_not_reached_are_told_inertly(capsys: pytest.CaptureFixture[str]) -> None:
-    from dispatcher.cli.fleet.scan import _tell_unswept
+def test_unreached_account_regions_are_printed_without_control_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from dispatcher.cli.fleet.scan import _report_unswept
 
-    _tell_unswept([UnreachableTarget(ACCOUNT, H, AccessDeniedError(H, where=H))])
+    _report_unswept([UnreachableTarget(ACCOUNT, H, AccessDeniedError(H, where=H))])
     assert is_inert(capsys.readouterr().err)
 
 
-def test_a_sweep_is_told_in_words_that_agree() -> None:
+def test_a_sweeps_summary_has_the_right_singular_and_plural() -> None:
     from dispatcher.sweep import Swept
 
     swept = Swept(live=(), orphans=("snap-1",), deleted=("snap-1",), failed=(), left=())
