@@ -13,7 +13,6 @@ from sidelight.reachability.walker import Walker
 
 if TYPE_CHECKING:
     from sidelight.reachability.filters import Filters
-    from sidelight.reachability.intervals import Intervals
     from sidelight.reachability.packets import PacketOutcome
     from sidelight.reachability.port_maps import PortMap
     from sidelight.reachability.routing import Routing
@@ -56,6 +55,11 @@ class Admissions:
         self._admissions: dict[tuple[object, ...], list[Admission]] = {}
         self.evaluations = 0
 
+    def forget(self) -> None:
+        """Free what was worked out."""
+        self._bundles.clear()
+        self._admissions.clear()
+
     def class_of(
         self, edge: NetworkEdge, subnet: str, family: int, protocol: int, number: int
     ) -> AddressClass:
@@ -84,9 +88,12 @@ class Admissions:
         found = self._admissions.get(key)
         if found is None:
             bundles = self._of(edge, subnet, family, protocol)
-            answered = intervals.of(
-                pair for index in of[1] for pair in bundles.answering[index].dst
-            )
+            answered: PortMap = port_maps.NOTHING
+            for index in of[1]:
+                answer = bundles.answering[index]
+                answered = port_maps.union(
+                    answered, port_maps.on_ports(answer.src_ports, answer.dst)
+                )
             found = self._admissions[key] = _joined(
                 [bundles.arriving[index] for index in of[0]], answered
             )
@@ -127,12 +134,15 @@ class Admissions:
         return _SubnetBundles(arriving, answering, uniform)
 
 
-def _joined(arriving: list[PacketOutcome], answered: Intervals) -> list[Admission]:
-    """The bundles that arrive and are answered, joined where they have come by the same way."""
+def _joined(arriving: list[PacketOutcome], answered: PortMap) -> list[Admission]:
+    """The bundles that arrive and are answered, joined where they have come by the same way.
+
+    `answered` has the (source address, port) pairs whose answers get back.
+    """
     joined: dict[tuple[object, ...], Admission] = {}
     for outcome in arriving:
-        src = intervals.intersection(outcome.bundle.src, answered)
-        ports = port_maps.on_ports(outcome.bundle.ports, src)
+        arrived = port_maps.on_ports(outcome.bundle.ports, outcome.bundle.src)
+        ports = port_maps.intersection(arrived, answered)
         trail = outcome.trail
         key = (trail.hops, trail.components, trail.notes, trail.origin)
         before = joined.get(key)

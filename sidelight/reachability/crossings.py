@@ -21,6 +21,7 @@ from sidelight.reachability.component_types import (
     VPC,
 )
 from sidelight.reachability.internet import INTERNET
+from sidelight.reachability.network_firewalls import passed
 from sidelight.reachability.packets import Bundle, PacketOutcome, Place, Trail, ended
 from sidelight.reachability.prefixes import IPV4, IPV6
 from sidelight.reachability.records import EGRESS, INGRESS
@@ -30,6 +31,7 @@ from sidelight.reachability.walker import STEP_LIMIT, Walker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sidelight.reachability.network_firewalls import FirewallPolicy
     from sidelight.reachability.records import AttachmentRecord, RouteRecord
 
     Crossing = Callable[[Walker, RouteRecord, Place, Bundle, Trail], Iterator[PacketOutcome]]
@@ -387,9 +389,28 @@ def _endpoint(
     trail = trail.through(acl, ACL).through(name, ENDPOINT)
     if walker.explain and bundle.without(permitted, by_source=True):
         yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, None))
+    policy = walker.topology.firewalls.by_endpoint.get(name)
+    if policy is None:
+        trail = trail.noting(f"not accounted for: what the appliance behind {name} filters")
     for part in bundle.coming_from(permitted):
-        way = trail.noting(f"not accounted for: what the appliance behind {name} filters")
-        yield from walker.leave_subnet(subnet, part, way)
+        if policy is None:
+            yield from walker.leave_subnet(subnet, part, trail)
+        else:
+            yield from _firewall(walker, policy, Place(name, subnet), part, trail)
+
+
+def _firewall(
+    walker: Walker, policy: FirewallPolicy, place: Place, bundle: Bundle, trail: Trail
+) -> Iterator[PacketOutcome]:
+    """Through a firewall; `place` has the endpoint and its subnet."""
+    through, whole = passed(policy, bundle, walker.family, walker.protocol, replies=walker.replies)
+    trail = trail.noting(*policy.notes)
+    if not whole:
+        trail = trail.noting(f"not accounted for: the last of the too many rules of {place.vpc}")
+    if not through and walker.explain:
+        yield ended(Verdict.DENIED_IN, bundle, trail, (place.vpc, ENDPOINT, None))
+    for part in through:
+        yield from walker.leave_subnet(place.subnet, part, trail)
 
 
 def _interface(

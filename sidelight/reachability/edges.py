@@ -11,6 +11,7 @@ from sidelight.reachability.crossings import enter_by_attachment, enter_by_gatew
 from sidelight.reachability.internet import INTERNET
 from sidelight.reachability.packets import Bundle, Trail
 from sidelight.reachability.prefixes import ALL, IPV4, IPV6
+from sidelight.reachability.replies import reply_ports
 from sidelight.reachability.results import EdgeKind
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ def _elsewhere(topology: Topology, vpc: str) -> dict[int, Intervals]:
 
 def enter(edge: NetworkEdge, walker: Walker, dst: Intervals) -> Iterator[PacketOutcome]:
     """All packets from beyond an edge to some addresses of its VPC."""
-    bundle = Bundle(edge.sources.get(walker.family, ()), dst, ((0, 65535),))
+    bundle = Bundle(
+        edge.sources.get(walker.family, ()), dst, ((0, 65535),), reply_ports(walker.protocol)
+    )
     if not bundle.src:
         return
     trail = Trail((edge.goal,), origin=edge.origin, notes=edge.notes)

@@ -8,7 +8,7 @@ from sidelight.reachability import intervals
 from sidelight.reachability.crossings import cross, enter_by_gateway, from_internet
 from sidelight.reachability.packets import Bundle, PacketOutcome, Trail, ended
 from sidelight.reachability.prefixes import texts_of
-from sidelight.reachability.replies import reply_to
+from sidelight.reachability.replies import reply_ports, reply_to
 from sidelight.reachability.results import Explanation
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walker import Walker
@@ -60,7 +60,8 @@ class Explainer:
         walker = Walker(
             self._topology, self._filters, self._routing, cross, target.family, protocol
         )
-        bundle = Bundle(source.addresses, ((target.number, target.number),), ((port, port),))
+        to = ((target.number, target.number),)
+        bundle = Bundle(source.addresses, to, ((port, port),), reply_ports(protocol))
         outcomes = list(self._start(walker, source, bundle))
         arrived = [outcome for outcome in outcomes if outcome.verdict in _ARRIVED]
         failed: PacketOutcome | None = None

@@ -37,6 +37,11 @@ class Filters:
         self._in_full: set[str] = set()
         self.evaluations = 0
 
+    def forget(self) -> None:
+        """Free the sets that were worked out."""
+        self._acls.clear()
+        self._groups.clear()
+
     def acl(self, acl: str, direction: str, family: int, protocol: int) -> PortMap:
         """What a network ACL lets through in a direction; everything if the ACL is unknown."""
         key = (acl, direction, family, protocol)

@@ -64,11 +64,25 @@ class FindingsBuilder:
         self._sources: dict[tuple[int, intervals.Intervals], tuple[str, ...]] = {}
 
     def findings(self) -> Iterator[ReachabilityFinding]:
-        """The findings of all instances, by instance, interface and edge."""
-        for instance in sorted(self._topology.interfaces_of):
+        """The findings of all instances, by VPC, instance, interface and edge.
+
+        What was worked out for a VPC is forgotten behind it: its interfaces are equal to no others.
+        """
+        interfaces = self._topology.interfaces
+        before = ""
+        of_all = self._topology.interfaces_of
+        for vpc, instance in sorted((interfaces[of_all[name][0]].vpc, name) for name in of_all):
+            if vpc != before:
+                self._forget()
+                before = vpc
             if self._topology.instance_states.get(instance, "") in _ANSWERING:
-                for name in self._topology.interfaces_of[instance]:
-                    yield from self._of_interface(self._topology.interfaces[name])
+                for name in of_all[instance]:
+                    yield from self._of_interface(interfaces[name])
+
+    def _forget(self) -> None:
+        self._paths.clear()
+        self._sources.clear()
+        self._open_ports.forget()
 
     def _of_interface(self, interface: InterfaceRecord) -> Iterator[ReachabilityFinding]:
         seen = set()

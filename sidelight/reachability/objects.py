@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sidelight.reachability import reading_filters, reading_objects
 from sidelight.reachability.collecting import Collector
 from sidelight.reachability.fields import Fields, inner, items, text, texts
+from sidelight.reachability.network_firewalls import NetworkFirewalls
 from sidelight.reachability.prefixes import Prefix, address, prefix
 from sidelight.reachability.transit_gateways import TransitGateways
 
@@ -44,6 +45,7 @@ class NetworkObjects:
         self._read_filters(collector)
         self._read_gateways(collector)
         self.transit = TransitGateways(collector, self.vpcs)
+        self.firewalls = NetworkFirewalls(collector, self.vpcs, self.prefix_lists)
         self.collector = collector
 
     def _read_objects(self, collector: Collector) -> None:

@@ -56,6 +56,13 @@ class OpenPorts:
         self._joined: dict[tuple[object, ...], tuple[OpenRange, ...]] = {}
         self.evaluations = 0
 
+    def forget(self) -> None:
+        """Free what was worked out; it is worked out again where it is asked for again."""
+        self._joined.clear()
+        self._edges.clear()
+        self.admissions.forget()
+        self._filters.forget()
+
     def edges(self, vpc: str) -> list[list[NetworkEdge]]:
         """The edges of a VPC, each as the ways through it."""
         found = self._edges.get(vpc)

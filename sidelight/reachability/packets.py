@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class Bundle(NamedTuple):
-    """All packets with a source, a destination and a destination port out of three sets."""
+    """All packets with source, destination, destination port and source port out of four sets."""
 
     src: Intervals
     dst: Intervals
     ports: Intervals
+    src_ports: Intervals = ((0, 65535),)
 
     def to(self, permitted: PortMap) -> Iterator[Bundle]:
         """The parts whose destination and port are in the set."""
@@ -27,7 +28,7 @@ class Bundle(NamedTuple):
             dst = intervals.intersection(self.dst, addresses)
             ports = intervals.intersection(self.ports, ((low, high),))
             if dst and ports:
-                yield Bundle(self.src, dst, ports)
+                yield Bundle(self.src, dst, ports, self.src_ports)
 
     def coming_from(self, permitted: PortMap) -> Iterator[Bundle]:
         """The parts whose source and destination port are in the set."""
@@ -35,7 +36,7 @@ class Bundle(NamedTuple):
             src = intervals.intersection(self.src, addresses)
             ports = intervals.intersection(self.ports, ((low, high),))
             if src and ports:
-                yield Bundle(src, self.dst, ports)
+                yield Bundle(src, self.dst, ports, self.src_ports)
 
     def without(self, permitted: PortMap, *, by_source: bool) -> PortMap:
         """The (peer address, port) pairs of the bundle that are not in the set."""

@@ -18,7 +18,7 @@ _WITH_PORTS: Final = (6, 17)
 
 def reply_to(bundle: Bundle, protocol: int) -> Bundle:
     """The answers to a bundle: one ephemeral port that gets back is enough for a client."""
-    return Bundle(bundle.dst, bundle.src, reply_ports(protocol))
+    return Bundle(bundle.dst, bundle.src, reply_ports(protocol), bundle.ports)
 
 
 def reply_ports(protocol: int) -> Intervals:

@@ -6,6 +6,7 @@ of SSH and HTTP are confirmed by published findings. A port of no service is INF
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sidelight.model.advisories import Severity
@@ -63,6 +64,7 @@ SERVICES: Final = (
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def severity(protocol: str, first: int, last: int, edge: EdgeKind) -> Severity:
     """The severity of a range of `TCP` or `UDP` ports: that of its most severe service."""
     found = Severity.INFORMATIONAL

@@ -1,0 +1,236 @@
+"""Firewalls and appliances on the way: ingress routes, more specific than local, inspection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidelight.reachability import Network
+from tests.reachability.drawing import OPEN, Drawing, entry, route, tcp
+
+
+def _inspected(policy: dict[str, Any] | None = None, *groups: dict[str, Any]) -> Drawing:
+    """A web server behind an endpoint: the internet gateway's own route table leads to it."""
+    drawing = Drawing()
+    drawing.vpc("vpc-1", "10.0.0.0/16")
+    drawing.internet_gateway("igw-1", "vpc-1")
+    drawing.subnet("subnet-fw", "vpc-1", "10.0.0.0/24")
+    drawing.subnet("subnet-web", "vpc-1", "10.0.1.0/24")
+    to_endpoint = route("10.0.1.0/24", "vpce-1")
+    drawing.table("rtb-in", "vpc-1", to_endpoint, gateways=("igw-1",))
+    drawing.table("rtb-fw", "vpc-1", route("0.0.0.0/0", "igw-1"), subnets=("subnet-fw",))
+    drawing.table("rtb-web", "vpc-1", route("0.0.0.0/0", "vpce-1"), subnets=("subnet-web",))
+    drawing.group("sg-1", "vpc-1", tcp(22, "0.0.0.0/0"), tcp(443, "0.0.0.0/0"))
+    drawing.instance("web", "subnet-web", "10.0.1.10", "sg-1", public="198.51.100.10")
+    drawing.lists["VpcEndpoints"].append(
+        {"VpcEndpointId": "vpce-1", "VpcEndpointType": "GatewayLoadBalancer", "VpcId": "vpc-1",
+         "State": "available", "SubnetIds": ["subnet-fw"]}
+    )  # fmt: skip
+    if policy is not None:
+        attachment = {"SubnetId": "subnet-fw", "EndpointId": "vpce-1", "Status": "READY"}
+        drawing.lists["NetworkFirewalls"].append(
+            {
+                "Firewall": {"FirewallName": "fw", "VpcId": "vpc-1", "FirewallPolicyArn": "policy"},
+                "FirewallStatus": {"SyncStates": {"eu-west-1a": {"Attachment": attachment}}},
+            }
+        )
+        stateless = [
+            _reference(one) for one in groups if one["RuleGroupResponse"]["Type"] == "STATELESS"
+        ]
+        stateful = [
+            _reference(one) for one in groups if one["RuleGroupResponse"]["Type"] == "STATEFUL"
+        ]
+        drawing.lists["FirewallPolicies"].append(
+            {
+                "FirewallPolicyResponse": {"FirewallPolicyArn": "policy"},
+                "FirewallPolicy": {
+                    "StatelessDefaultActions": ["aws:forward_to_sfe"],
+                    "StatelessRuleGroupReferences": stateless,
+                    "StatefulRuleGroupReferences": stateful,
+                    **policy,
+                },
+            }
+        )
+        drawing.lists["RuleGroups"].extend(groups)
+    return drawing
+
+
+def _reference(group: dict[str, Any]) -> dict[str, Any]:
+    arn = group["RuleGroupResponse"]["RuleGroupArn"]
+    return {"ResourceArn": arn, "Priority": int(arn.rpartition("-")[2])}
+
+
+def _stateless(number: int, *rules: tuple[int, str, dict[str, Any]]) -> dict[str, Any]:
+    listed = [
+        {"Priority": priority, "RuleDefinition": {"Actions": [action], "MatchAttributes": match}}
+        for priority, action, match in rules
+    ]
+    return {
+        "RuleGroupResponse": {"RuleGroupArn": f"group-{number}", "Type": "STATELESS"},
+        "RuleGroup": {
+            "RulesSource": {"StatelessRulesAndCustomActions": {"StatelessRules": listed}}
+        },
+    }
+
+
+def _stateful(number: int, *rules: tuple[str, str], **source: Any) -> dict[str, Any]:
+    """Rules as `ACTION`, `PROTOCOL SOURCE PORT DIRECTION DESTINATION PORT`."""
+    listed = []
+    for action, header in rules:
+        names = ("Protocol", "Source", "SourcePort", "Direction", "Destination", "DestinationPort")
+        fields = dict(zip(names, header.split(), strict=True))
+        listed.append({"Action": action, "Header": fields, "RuleOptions": [{"Keyword": "sid"}]})
+    return {
+        "RuleGroupResponse": {"RuleGroupArn": f"group-{number}", "Type": "STATEFUL"},
+        "RuleGroup": {"RulesSource": {"StatefulRules": listed, **source}},
+    }
+
+
+def _found(drawing: Drawing) -> dict[int, tuple[str, ...]]:
+    findings = Network.from_answers(drawing.answers()).findings()
+    return {finding.port_begin: finding.sources for finding in findings}
+
+
+def _notes(drawing: Drawing) -> set[str]:
+    findings = Network.from_answers(drawing.answers()).findings()
+    return {note for finding in findings for note in finding.notes}
+
+
+_EVERYONE = ("0.0.0.0/0",)
+
+
+def test_an_appliance_behind_an_endpoint_may_filter_and_the_finding_says_so() -> None:
+    drawing = _inspected()
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+    assert _notes(drawing) == {"not accounted for: what the appliance behind vpce-1 filters"}
+    findings = Network.from_answers(drawing.answers()).findings()
+    assert "vpce-1" in {step.id for step in next(findings).steps}
+
+
+def test_the_way_through_an_endpoint_needs_its_subnets_routes_and_network_acl() -> None:
+    drawing = _inspected()
+    drawing.lists["RouteTables"] = [
+        table for table in drawing.lists["RouteTables"] if table["RouteTableId"] != "rtb-fw"
+    ]
+    assert _found(drawing) == {}
+    drawing = _inspected()
+    entries = [entry(1, "deny", "203.0.113.0/24", (22, 22)), *OPEN]
+    drawing.acl("acl-fw", "vpc-1", *entries, subnets=("subnet-fw",))
+    assert _found(drawing)[443] == _EVERYONE
+    assert "203.0.113.0/24" not in _found(drawing)[22]
+    assert _found(drawing)[22] != _EVERYONE
+
+
+def test_answers_that_go_round_the_endpoint_get_out_too() -> None:
+    drawing = _inspected()
+    drawing.lists["RouteTables"][-1]["Routes"][-1] = route("0.0.0.0/0", "igw-1")
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+
+
+_TCP = {"Protocols": [6]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "default", "expected"),
+    [
+        ([], "aws:pass", {22, 443}),
+        ([], "aws:drop", set()),
+        (
+            [(1, "aws:drop", {**_TCP, "DestinationPorts": [{"FromPort": 0, "ToPort": 80}]})],
+            "aws:pass",
+            {443},
+        ),
+        (
+            [
+                (2, "aws:drop", {}),
+                (1, "aws:pass", {"DestinationPorts": [{"FromPort": 443, "ToPort": 443}]}),
+            ],
+            "aws:pass",
+            set(),  # the answers from port 443 meet the second rule
+        ),
+        (
+            [
+                (3, "aws:drop", {}),
+                (2, "aws:pass", {"SourcePorts": [{"FromPort": 443, "ToPort": 443}]}),
+                (1, "aws:pass", {"DestinationPorts": [{"FromPort": 443, "ToPort": 443}]}),
+            ],
+            "aws:pass",
+            {443},
+        ),
+        ([(1, "aws:drop", {"Protocols": [17]})], "aws:pass", {22, 443}),
+    ],
+    ids=["pass", "drop", "ports", "no-answer", "both-ways", "protocol"],
+)
+def test_stateless_rules_are_asked_both_ways_by_priority(
+    rules: list[tuple[int, str, dict[str, Any]]], default: str, expected: set[int]
+) -> None:
+    drawing = _inspected({"StatelessDefaultActions": [default]}, _stateless(1, *rules))
+    assert set(_found(drawing)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "rules", "expected"),
+    [
+        ({}, [("DROP", "TCP ANY ANY FORWARD ANY 22")], {443: _EVERYONE}),
+        ({}, [("DROP", "TCP ANY ANY FORWARD ANY 22"), ("PASS", "TCP ANY ANY FORWARD ANY ANY")],
+         {22: _EVERYONE, 443: _EVERYONE}),
+        ({"StatefulEngineOptions": {"RuleOrder": "STRICT_ORDER"}},
+         [("DROP", "TCP ANY ANY FORWARD ANY 22"), ("PASS", "TCP ANY ANY FORWARD ANY ANY")],
+         {443: _EVERYONE}),
+        ({"StatefulEngineOptions": {"RuleOrder": "STRICT_ORDER"},
+          "StatefulDefaultActions": ["aws:drop_strict"]},
+         [("PASS", "TCP 203.0.113.0/24 ANY FORWARD $HOME_NET 443")], {443: ("203.0.113.0/24",)}),
+        ({}, [("REJECT", "TCP ANY ANY FORWARD ANY [22,80:90]")], {443: _EVERYONE}),
+        ({}, [("DROP", "TCP ANY ANY FORWARD ANY !443")], {443: _EVERYONE}),
+        ({}, [("DROP", "UDP ANY ANY FORWARD ANY ANY")], {22: _EVERYONE, 443: _EVERYONE}),
+        ({}, [("ALERT", "IP ANY ANY FORWARD ANY ANY")], {22: _EVERYONE, 443: _EVERYONE}),
+        ({}, [("DROP", "TCP $HOME_NET ANY ANY ANY 22")], {22: _EVERYONE, 443: _EVERYONE}),
+        ({}, [("DROP", "TCP $HOME_NET 22 ANY ANY ANY")], {443: _EVERYONE}),
+    ],
+    ids=["drop", "pass-first", "strict", "drop-strict", "ports", "not", "udp", "alert", "outbound",
+         "any-direction"],
+)  # fmt: skip
+def test_stateful_rules_are_asked_of_the_first_packet(
+    options: dict[str, Any], rules: list[tuple[str, str]], expected: dict[int, tuple[str, ...]]
+) -> None:
+    drawing = _inspected(options, _stateful(1, *rules))
+    assert _found(drawing) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "note"),
+    [
+        (_stateful(1, RulesString="drop tcp any any -> any any (sid:1;)"), "by Suricata rules"),
+        (_stateful(1, RulesSourceList={"Targets": [".example.com"]}), "by a list of domains"),
+        (_stateful(1, ("DROP", "HTTP ANY ANY FORWARD ANY ANY")), "by a rule for HTTP"),
+    ],
+    ids=["suricata", "domains", "application"],
+)
+def test_other_rules_may_filter_and_the_finding_says_so(group: dict[str, Any], note: str) -> None:
+    drawing = _inspected({}, group)
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+    assert _notes(drawing) == {f"not accounted for: firewall fw may filter {note}"}
+
+
+def test_a_firewalls_missing_policy_is_not_accounted_for() -> None:
+    drawing = _inspected({}, _stateful(1, ("DROP", "TCP ANY ANY FORWARD ANY 22")))
+    drawing.lists["FirewallPolicies"].clear()
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+    assert _notes(drawing) == {
+        "not accounted for: the policy of firewall fw, which is not in the answers"
+    }
+
+
+def test_an_appliances_interface_is_where_the_known_way_ends() -> None:
+    drawing = _inspected()
+    drawing.lists["RouteTables"][-3]["Routes"][-1] = route("10.0.1.0/24", "eni-fw")
+    drawing.interface("fw", "subnet-fw", "10.0.0.9", SourceDestCheck=False)
+    assert _found(drawing) == {}
+    explained = Network.from_answers(drawing.answers()).explain("internet", "i-web", "tcp", 443)
+    assert explained.verdict == "EXITS_NETWORK"
+    assert explained.notes == ("not accounted for: what eni-fw forwards",)
+    drawing.lists["NetworkInterfaces"][-1]["SourceDestCheck"] = True
+    explained = Network.from_answers(drawing.answers()).explain("internet", "i-web", "tcp", 443)
+    assert explained.stopped_by is not None
+    assert (explained.verdict, explained.stopped_by.rule) == ("DENIED_IN", "SourceDestCheck")
