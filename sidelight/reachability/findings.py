@@ -31,6 +31,7 @@ EVERYWHERE: Final = {IPV4: ("0.0.0.0/0",), IPV6: ("::/0",)}
 _TO_ANYONE: Final = frozenset(
     {EdgeKind.INTERNET_GATEWAY, EdgeKind.VIRTUAL_GATEWAY, EdgeKind.DIRECT_CONNECT}
 )
+_RULES_SHOWN: Final = 100  # rules that open a range, in its full path
 # States of instances that answer. An instance whose state is in no answer counts too.
 _ANSWERING: Final = frozenset({"running", "pending", ""})
 _STEPS: Final = frozenset(
@@ -200,6 +201,8 @@ class FindingsBuilder:
                 ):
                     continue
                 opening.append(PathComponent(group, types.GROUP, rule.id))
+                if len(opening) >= _RULES_SHOWN:
+                    return opening
         return opening
 
 

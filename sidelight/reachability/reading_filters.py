@@ -85,7 +85,7 @@ def security_group(fields: Fields, report: Report) -> GroupRecord | None:
         found: list[FilterRule] = []
         for permission in items(fields, key):
             found.extend(_group_rules(name, direction, permission, report))
-        rules[direction] = tuple(found)
+        rules[direction] = tuple(sorted(found, key=lambda rule: rule.id))
     return GroupRecord(name, text(fields, "VpcId"), rules)
 
 
@@ -162,10 +162,15 @@ def network_acl(fields: Fields, report: Report) -> AclRecord | None:
         tuple(text(item, "SubnetId") for item in items(fields, "Associations")),
         flag(fields, "IsDefault"),
         {
-            direction: tuple(rule for _, rule in sorted(rules, key=lambda pair: pair[0]))
+            direction: tuple(rule for _, rule in sorted(rules, key=_order))
             for direction, rules in found.items()
         },
     )
+
+
+def _order(pair: tuple[int, FilterRule]) -> tuple[int, bool, str]:
+    """By number; of two with one number, which EC2 does not allow, the one that denies first."""
+    return pair[0], pair[1].allow, repr(pair[1])
 
 
 def _acl_rule(acl: str, direction: str, order: int | None, entry: Fields) -> FilterRule | None:

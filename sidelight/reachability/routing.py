@@ -36,7 +36,8 @@ class Routing:
         found = self._tables.get((name, family))
         if found is None:
             blocks = sorted(
-                self._blocks(name, family), key=lambda pair: (pair[1].rank, pair[1].id, pair[0])
+                self._blocks(name, family),
+                key=lambda pair: (pair[1].rank, pair[1].id, pair[1].target, pair[0]),
             )
             found = self._tables[name, family] = LongestPrefix(blocks)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import deepcopy
 from typing import Any
 
 from sidelight.reachability import Answers
@@ -128,7 +129,7 @@ class Drawing:
                 "VpcId": vpc,
                 "IsDefault": default,
                 "Associations": [{"SubnetId": one} for one in subnets],
-                "Entries": list(entries),
+                "Entries": deepcopy(list(entries)),
             }
         )
 
