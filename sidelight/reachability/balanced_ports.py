@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 from sidelight.reachability import component_types as types
 from sidelight.reachability import intervals, port_maps
 from sidelight.reachability.crossings import cross
+from sidelight.reachability.edges import NetworkEdge
 from sidelight.reachability.open_ports import OpenRange
 from sidelight.reachability.packets import Bundle, Trail
+from sidelight.reachability.prefixes import ALL, IPV4
 from sidelight.reachability.records import EGRESS, INGRESS, UDP
 from sidelight.reachability.replies import reply_ports, reply_to
+from sidelight.reachability.results import EdgeKind
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walker import Walker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.reachability.edges import NetworkEdge
     from sidelight.reachability.filters import Filters
     from sidelight.reachability.intervals import Intervals
     from sidelight.reachability.load_balancers import Balancing, LoadBalancers
-    from sidelight.reachability.open_ports import OpenPorts
+    from sidelight.reachability.open_ports import OpenPorts, Reached
     from sidelight.reachability.records import InterfaceRecord
     from sidelight.reachability.routing import Routing
     from sidelight.reachability.topology import Topology
@@ -56,7 +58,7 @@ class BalancedPorts:
                         one
                         for opened in ranges
                         if opened.first <= balancing.listener.port <= opened.last
-                        for one in self._behind(opened, balancing, node, family, protocol)
+                        for one in self._behind((edge, family, protocol), opened, balancing, node)
                     )
                     if found:
                         yield edge, family, protocol, found
@@ -71,22 +73,45 @@ class BalancedPorts:
         for edge, family, protocol, ranges in self._open_ports.of(node, filtered=filtered):
             if protocol in balancing.listener.protocols:
                 yield edge, family, protocol, ranges
+        for service in self._load_balancers.services.get(balancing.balancer.id, ()):
+            for protocol in balancing.listener.protocols:
+                yield self._by_private_link(service, node, balancing, protocol)
         if depth == 0:
             yield from self.of(node, depth + 1)
 
+    def _by_private_link(
+        self, service: str, node: InterfaceRecord, balancing: Balancing, protocol: int
+    ) -> Reached:
+        """From the endpoints of a PrivateLink service, wherever these are.
+
+        The load balancer's security groups see the address of the client before the endpoint,
+        unless they are switched off for PrivateLink. Targets see the load balancer's address.
+        """
+        edge = NetworkEdge(
+            EdgeKind.PRIVATE_LINK, service, types.ENDPOINT_SERVICE, node.vpc, service, dict(ALL)
+        )
+        opened = port_maps.everything(ALL[IPV4])
+        if balancing.balancer.groups and balancing.balancer.checks_private_link:
+            opened = self._filters.groups(node.groups, INGRESS, IPV4, protocol)
+        note = f"not accounted for: whose endpoints {service} accepts"
+        trail = Trail((service,), notes=(note,))
+        ranges = tuple(OpenRange(first, last, src, trail) for first, last, src in opened)
+        return edge, IPV4, protocol, ranges
+
     def _behind(
         self,
+        way: tuple[NetworkEdge, int, int],
         opened: OpenRange,
         balancing: Balancing,
         node: InterfaceRecord,
-        family: int,
-        protocol: int,
     ) -> Iterator[OpenRange]:
+        edge, family, protocol = way
         interface = self._topology.interfaces[balancing.interface]
         clients = intervals.intersection(opened.sources, balancing.forwarding.clients[family])
         if not clients:
             return
-        if self._keeps_client(balancing, protocol) and family == balancing.family:
+        keeps = edge.kind != EdgeKind.PRIVATE_LINK and self._keeps_client(balancing, protocol)
+        if keeps and family == balancing.family:
             clients = self._as_clients(clients, balancing, node, interface, protocol)
         elif not self._as_node(balancing, node, interface, protocol):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from sidelight.reachability import intervals
@@ -9,16 +10,18 @@ from sidelight.reachability.crossings import cross, enter_by_gateway, from_inter
 from sidelight.reachability.packets import Bundle, PacketOutcome, Trail, ended
 from sidelight.reachability.prefixes import texts_of
 from sidelight.reachability.replies import reply_ports, reply_to
-from sidelight.reachability.results import Explanation
+from sidelight.reachability.results import EdgeKind, Explanation
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walker import Walker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sidelight.reachability.balanced_ports import BalancedPorts
     from sidelight.reachability.filters import Filters
     from sidelight.reachability.intervals import Intervals
     from sidelight.reachability.questions import PacketSource, PacketTarget
+    from sidelight.reachability.records import InterfaceRecord
     from sidelight.reachability.routing import Routing
     from sidelight.reachability.topology import Topology
 
@@ -28,10 +31,17 @@ _ARRIVED = (Verdict.ACCEPTED, Verdict.EXITS_NETWORK)
 class Explainer:
     """Answers questions about one network."""
 
-    def __init__(self, topology: Topology, filters: Filters, routing: Routing) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        filters: Filters,
+        routing: Routing,
+        balanced_ports: BalancedPorts,
+    ) -> None:
         self._topology = topology
         self._filters = filters
         self._routing = routing
+        self._balanced_ports = balanced_ports
 
     def explain(
         self, sources: Iterable[PacketSource], targets: list[PacketTarget], protocol: int, port: int
@@ -53,6 +63,35 @@ class Explainer:
             note = "the source and the target have no addresses that could reach each other"
             return Explanation(False, Verdict.NULL_ROUTED, (), None, (note,))
         return best
+
+    def through_load_balancers(
+        self,
+        sources: Iterable[PacketSource],
+        interfaces: Iterable[InterfaceRecord],
+        protocol: int,
+        port: int,
+    ) -> Explanation | None:
+        """A path from the internet or a gateway by a load balancer to a port of an interface.
+
+        None if there is none. The port is the target's own, not the listener's.
+        """
+        wanted = list(sources)
+        for interface in interfaces:
+            for edge, family, number, ranges in self._balanced_ports.of(interface):
+                for source, found in product(wanted, ranges):
+                    from_it = source.id == edge.goal or (
+                        source.kind == "internet" and edge.kind == EdgeKind.INTERNET_GATEWAY
+                    )
+                    src = intervals.intersection(source.addresses, found.sources)
+                    fits = number == protocol and found.first <= port <= found.last
+                    if from_it and fits and src and source.family == family:
+                        start = () if source.id == edge.goal else ("internet",)
+                        hops = (*start, *found.trail.hops, interface.instance or interface.id)
+                        texts = texts_of(family, src)
+                        return Explanation(
+                            True, Verdict.ACCEPTED, hops, None, found.trail.notes, texts
+                        )
+        return None
 
     def _one(
         self, source: PacketSource, target: PacketTarget, protocol: int, port: int

@@ -29,7 +29,12 @@ REMEDIATION: Final = (
 # Edges beyond which any address may be: every one of them is written as this.
 EVERYWHERE: Final = {IPV4: ("0.0.0.0/0",), IPV6: ("::/0",)}
 _TO_ANYONE: Final = frozenset(
-    {EdgeKind.INTERNET_GATEWAY, EdgeKind.VIRTUAL_GATEWAY, EdgeKind.DIRECT_CONNECT}
+    {
+        EdgeKind.INTERNET_GATEWAY,
+        EdgeKind.VIRTUAL_GATEWAY,
+        EdgeKind.DIRECT_CONNECT,
+        EdgeKind.PRIVATE_LINK,
+    }
 )
 _RULES_SHOWN: Final = 100  # rules that open a range, in its full path
 # States of instances that answer. An instance whose state is in no answer counts too.
@@ -156,7 +161,7 @@ class FindingsBuilder:
         paths = self._paths.get(key)
         if paths is None:
             start = [PathComponent(edge.id, edge.type)]
-            if edge.goal != edge.id:
+            if edge.kind == EdgeKind.DIRECT_CONNECT:
                 start.append(PathComponent(edge.goal, types.VIRTUAL_GATEWAY))
             way = [
                 self._with_rule(component, family, protocol, found)

@@ -13,7 +13,7 @@ from sidelight.reachability.findings import FindingsBuilder
 from sidelight.reachability.load_balancers import LoadBalancers
 from sidelight.reachability.open_ports import OpenPorts
 from sidelight.reachability.port_maps import LAST_PORT
-from sidelight.reachability.questions import sources, targets
+from sidelight.reachability.questions import interfaces, sources, targets
 from sidelight.reachability.reading_filters import protocol_number
 from sidelight.reachability.routing import Routing
 from sidelight.reachability.topology import Topology
@@ -97,7 +97,8 @@ class Network:
         `source` is `internet`, an IP address, or the id of an instance, network interface, subnet,
         VPC or virtual private gateway; `target` an instance, network interface or IP address.
         `protocol` is `tcp`, `udp`, `icmp`, `icmpv6` or a number, `port` the destination port (for
-        ICMP the type); `family` 4 or 6, None for both. Raises UsageError for what does not exist.
+        ICMP the type); `family` 4 or 6, None for both. A target that only a load balancer reaches
+        is reachable, at the target's own port. Raises UsageError for what does not exist.
         """
         number = protocol_number(protocol)
         if number is None or number < 0:
@@ -106,5 +107,10 @@ class Network:
             raise UsageError(f"a port is 0 to {LAST_PORT}", where=str(port))
         found = targets(self._topology, target, family)
         asking = sources(self._topology, source, found)
-        explainer = Explainer(self._topology, self._filters, self._routing)
-        return explainer.explain(asking, found, number, port)
+        explainer = Explainer(self._topology, self._filters, self._routing, self._balanced_ports)
+        explanation = explainer.explain(asking, found, number, port)
+        if not explanation.reachable:
+            behind = interfaces(self._topology, target) or []
+            by_balancer = explainer.through_load_balancers(asking, behind, number, port)
+            return by_balancer or explanation
+        return explanation

@@ -223,6 +223,15 @@ def _targets_of(descriptions: list[Fields], port: int | None) -> Iterator[Balanc
             yield BalancedTarget(text(target, "Id"), found, zone, state)
 
 
+def endpoint_services(collector: Collector) -> Iterator[tuple[str, str]]:
+    """Each available PrivateLink service with each Network Load Balancer behind it."""
+    for fields, _, _ in collector.objects("VpcEndpointServiceConfigurations"):
+        name = text(fields, "ServiceId")
+        if name and text(fields, "ServiceState") in ("", "Available"):
+            for balancer in texts(fields, "NetworkLoadBalancerArns"):
+                yield name, balancer
+
+
 def classic(
     collector: Collector,
 ) -> Iterator[tuple[BalancerRecord, list[ListenerRecord], list[TargetGroupRecord]]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.errors import UsageError
 from sidelight.model.advisories import Severity
 from sidelight.reachability import EdgeKind, Network
 from tests.reachability.drawing import (
@@ -419,3 +420,92 @@ def test_a_classic_load_balancer_forwards_to_its_instances() -> None:
         }
     )
     assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+
+
+def test_an_explanation_finds_the_way_through_a_load_balancer() -> None:
+    network = _network(_balanced("application"))
+    explained = network.explain("internet", "i-a", "tcp", 8080)
+    assert explained.reachable
+    assert (explained.hops[0], explained.hops[1], explained.hops[-1]) == (
+        "internet",
+        "igw-1",
+        "i-a",
+    )
+    assert not network.explain("internet", "i-a", "tcp", 443).reachable
+    assert not network.explain("internet", "i-b", "tcp", 8080).reachable
+
+
+def test_a_private_link_service_is_an_edge_of_our_own() -> None:
+    drawing = _balanced("network")
+    for node in drawing.lists["NetworkInterfaces"]:
+        node.pop("Association", None)
+    assert _open(drawing) == {}
+    drawing.lists["VpcEndpointServiceConfigurations"].append(
+        {
+            "ServiceId": "vpce-svc-1",
+            "ServiceState": "Available",
+            "NetworkLoadBalancerArns": [drawing.lists["LoadBalancers"][0]["LoadBalancerArn"]],
+        }
+    )
+    finding = _findings(drawing)[0]
+    assert (finding.edge_kind, finding.edge_id) == (EdgeKind.PRIVATE_LINK, "vpce-svc-1")
+    assert (finding.port_begin, finding.sources) == (8080, ("0.0.0.0/0",))
+    assert finding.notes == ("not accounted for: whose endpoints vpce-svc-1 accepts",)
+
+
+def test_a_group_of_another_vpc_that_is_associated_counts() -> None:
+    drawing = public_network()
+    drawing.vpc("vpc-2", "10.2.0.0/16")
+    drawing.group("sg-2", "vpc-2", tcp(80, "0.0.0.0/0"))
+    drawing.lists["NetworkInterfaces"][0]["Groups"] = [{"GroupId": "sg-2"}]
+    drawing.lists["SecurityGroupVpcAssociations"].append(
+        {"GroupId": "sg-2", "VpcId": "vpc-1", "State": "associated"}
+    )
+    assert _open(drawing) == {("igw-1", 80, 80): ("0.0.0.0/0",)}
+
+
+def test_what_if_rules_or_objects_were_not_there() -> None:
+    network = _network(public_network())
+    assert (
+        not network.without(["sg-1/ingress/tcp/443-443/0.0.0.0/0"])
+        .explain("internet", "i-web", "tcp", 443)
+        .reachable
+    )
+    for ids in (["rtb-vpc-1/0.0.0.0/0"], ["igw-1"], ["acl-vpc-1/egress/100"]):
+        assert list(network.without(ids).findings()) == []
+    with pytest.raises(UsageError, match="no such rule"):
+        network.without(["sg-1/ingress/tcp/1-1/0.0.0.0/0"])
+
+
+def test_what_if_other_objects_were_there() -> None:
+    network = _network(public_network())
+    changed = Drawing()
+    changed.lists.clear()
+    changed.group("sg-1", "vpc-1", tcp(3389, "0.0.0.0/0"))
+    assert {one.port_begin for one in network.with_changes(changed.answers()).findings()} == {3389}
+    assert {one.port_begin for one in network.findings()} == {22, 443}
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict", "kind"),
+    [
+        ("sg-1/ingress/tcp/443-443/0.0.0.0/0", "DENIED_IN", "AWS::EC2::SecurityGroup"),
+        ("acl-vpc-1/ingress/100", "DENIED_IN", "AWS::EC2::NetworkAcl"),
+        ("acl-vpc-1/egress/100", "DENIED_OUT", "AWS::EC2::NetworkAcl"),
+        ("rtb-vpc-1/0.0.0.0/0", "NO_ROUTE", "AWS::EC2::RouteTable"),
+    ],
+)
+def test_an_explanation_names_the_control_that_stops_the_packet_or_its_answer(
+    rule: str, verdict: str, kind: str
+) -> None:
+    explained = _network(public_network()).without([rule]).explain("internet", "i-web", "tcp", 443)
+    assert explained.stopped_by is not None
+    assert (explained.verdict, explained.stopped_by.type) == (verdict, kind)
+    assert not explained.reachable
+
+
+def test_an_explanation_says_from_where_a_port_is_reached() -> None:
+    network = _network(public_network())
+    assert network.explain("internet", "i-web", "tcp", 22).sources == ("203.0.113.7/32",)
+    assert network.explain("203.0.113.7", "i-web", "tcp", 22).reachable
+    assert not network.explain("203.0.113.8", "i-web", "tcp", 22).reachable
