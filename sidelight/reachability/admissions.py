@@ -35,7 +35,7 @@ class Admission(NamedTuple):
 
 class _SubnetBundles(NamedTuple):
     arriving: list[PacketOutcome]
-    answering: list[Bundle]
+    answering: list[PacketOutcome]
     uniform: AddressClass | None  # the class of all addresses, if they are all of one
 
 
@@ -75,8 +75,8 @@ class Admissions:
             ),
             tuple(
                 index
-                for index, bundle in enumerate(found.answering)
-                if intervals.contains(bundle.src, number)
+                for index, outcome in enumerate(found.answering)
+                if intervals.contains(outcome.bundle.src, number)
             ),
         )
 
@@ -89,13 +89,15 @@ class Admissions:
         if found is None:
             bundles = self._of(edge, subnet, family, protocol)
             answered: PortMap = port_maps.NOTHING
+            notes: dict[str, None] = {}
             for index in of[1]:
-                answer = bundles.answering[index]
+                answer = bundles.answering[index].bundle
                 answered = port_maps.union(
                     answered, port_maps.on_ports(answer.src_ports, answer.dst)
                 )
+                notes.update(dict.fromkeys(bundles.answering[index].trail.notes))
             found = self._admissions[key] = _joined(
-                [bundles.arriving[index] for index in of[0]], answered
+                [bundles.arriving[index] for index in of[0]], answered, tuple(notes)
             )
         return found
 
@@ -122,28 +124,31 @@ class Admissions:
         outward = Walker(*parts, replies=True, goals=frozenset({edge.goal}), explain=False)
         answers = Bundle(own, sources, reply_ports(protocol))
         answering = [
-            outcome.bundle
+            outcome
             for outcome in outward.leave_subnet(subnet, answers, Trail())
             if outcome.at == edge.goal
         ]
         uniform: AddressClass | None = None
         if all(outcome.bundle.dst == own for outcome in arriving) and all(
-            bundle.src == own for bundle in answering
+            outcome.bundle.src == own for outcome in answering
         ):
             uniform = (tuple(range(len(arriving))), tuple(range(len(answering))))
         return _SubnetBundles(arriving, answering, uniform)
 
 
-def _joined(arriving: list[PacketOutcome], answered: PortMap) -> list[Admission]:
+def _joined(
+    arriving: list[PacketOutcome], answered: PortMap, notes: tuple[str, ...]
+) -> list[Admission]:
     """The bundles that arrive and are answered, joined where they have come by the same way.
 
-    `answered` has the (source address, port) pairs whose answers get back.
+    `answered` has the (source address, port) pairs whose answers get back, `notes` what is not
+    known of the answers' ways.
     """
     joined: dict[tuple[object, ...], Admission] = {}
     for outcome in arriving:
         arrived = port_maps.on_ports(outcome.bundle.ports, outcome.bundle.src)
         ports = port_maps.intersection(arrived, answered)
-        trail = outcome.trail
+        trail = outcome.trail.noting(*notes)
         key = (trail.hops, trail.components, trail.notes, trail.origin)
         before = joined.get(key)
         permitted = port_maps.union(before.permitted, ports) if before else ports

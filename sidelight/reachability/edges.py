@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sidelight.reachability.walker import Walker
 
 
+_BEHIND = "not accounted for: which addresses are behind {}"
+
+
 class NetworkEdge(NamedTuple):
     """An edge of a VPC, or one of the ways through it.
 
@@ -94,7 +97,15 @@ def _virtual_gateways(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
         links = topology.links_of(gateway.id)
         if any(link.kind == "vpn" for link in links):
             kind = EdgeKind.VIRTUAL_GATEWAY
-            yield NetworkEdge(kind, gateway.id, types.VIRTUAL_GATEWAY, vpc, gateway.id, sources)
+            yield NetworkEdge(
+                kind,
+                gateway.id,
+                types.VIRTUAL_GATEWAY,
+                vpc,
+                gateway.id,
+                sources,
+                notes=(_BEHIND.format(gateway.id),),
+            )
         for link in links:
             if link.kind != "vpn":
                 yield NetworkEdge(
@@ -106,6 +117,7 @@ def _virtual_gateways(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
                     vpc,
                     gateway.id,
                     sources,
+                    notes=(_BEHIND.format(gateway.id),),
                 )
 
 
@@ -144,7 +156,7 @@ def _beyond(
             through = intervals.intersection(intervals.of(answered.get(far.id, ())), behind)
             found.extend(through)
             if through and known is None:
-                notes.add(f"not accounted for: which addresses are behind {far.resource}")
+                notes.add(_BEHIND.format(far.resource))
         sources[family] = intervals.of(found)
     return sources, tuple(sorted(notes))
 

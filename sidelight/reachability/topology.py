@@ -38,6 +38,22 @@ class Topology(NetworkObjects):
         self._index_vpcs()
         self._index_associations()
         self._index_interfaces()
+        self._check_references()
+
+    def _check_references(self) -> None:
+        """Report objects that are referred to and in no answer: deleted between two calls."""
+        report = self.collector.report
+        for subnet in self.subnets:
+            if "RouteTables" not in self.absent and self.table_of_subnet(subnet) not in self.tables:
+                report(subnet, "no route table of this subnet is known: nothing gets back from it")
+            if "NetworkAcls" not in self.absent and self.acl_of_subnet(subnet) not in self.acls:
+                report(subnet, "no network ACL of this subnet is known: taken as open")
+        for interface in self.interfaces.values():
+            if interface.subnet not in self.subnets and interface.instance:
+                report(interface.id, "its subnet is in no answer: no findings")
+            for group in interface.groups:
+                if group not in self.groups and "SecurityGroups" not in self.absent:
+                    report(group, "this security group of an interface is in no answer")
 
     def _index_vpcs(self) -> None:
         self.subnets_of: dict[str, list[SubnetRecord]] = defaultdict(list)
