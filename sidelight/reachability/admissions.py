@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sidelight.model.software import Problem
 from sidelight.reachability import intervals, port_maps
 from sidelight.reachability.crossings import cross
 from sidelight.reachability.edges import NetworkEdge, enter
 from sidelight.reachability.packets import Bundle, Trail
 from sidelight.reachability.replies import reply_ports
-from sidelight.reachability.walker import Walker
+from sidelight.reachability.walker import BRANCH_LIMIT, Walker
 
 if TYPE_CHECKING:
     from sidelight.reachability.filters import Filters
@@ -53,6 +54,7 @@ class Admissions:
         self._routing = routing
         self._bundles: dict[tuple[object, str, int, int], _SubnetBundles] = {}
         self._admissions: dict[tuple[object, ...], list[Admission]] = {}
+        self.problems: set[Problem] = set()
         self.evaluations = 0
 
     def forget(self) -> None:
@@ -121,6 +123,7 @@ class Admissions:
             for outcome in enter(edge, inward, own)
             if outcome.at == subnet and outcome.bundle.src
         ]
+        self._note_limit(inward, subnet)
         outward = Walker(*parts, replies=True, goals=frozenset({edge.goal}), explain=False)
         answers = Bundle(own, sources, reply_ports(protocol))
         answering = [
@@ -128,12 +131,19 @@ class Admissions:
             for outcome in outward.leave_subnet(subnet, answers, Trail())
             if outcome.at == edge.goal
         ]
+        self._note_limit(outward, subnet)
         uniform: AddressClass | None = None
         if all(outcome.bundle.dst == own for outcome in arriving) and all(
             outcome.bundle.src == own for outcome in answering
         ):
             uniform = (tuple(range(len(arriving))), tuple(range(len(answering))))
         return _SubnetBundles(arriving, answering, uniform)
+
+    def _note_limit(self, walker: Walker, subnet: str) -> None:
+        if walker.branches[0] > BRANCH_LIMIT:
+            self.problems.add(
+                Problem(subnet, "too many paths to or from this subnet: not all asked")
+            )
 
 
 def _joined(

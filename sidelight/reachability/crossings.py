@@ -26,13 +26,13 @@ from sidelight.reachability.packets import Bundle, PacketOutcome, Place, Trail, 
 from sidelight.reachability.prefixes import IPV4, IPV6
 from sidelight.reachability.records import EGRESS, INGRESS
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
-from sidelight.reachability.walker import STEP_LIMIT, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sidelight.reachability.network_firewalls import FirewallPolicy
     from sidelight.reachability.records import AttachmentRecord, RouteRecord
+    from sidelight.reachability.walker import Walker
 
     Crossing = Callable[[Walker, RouteRecord, Place, Bundle, Trail], Iterator[PacketOutcome]]
 
@@ -47,7 +47,7 @@ def cross(
     `subnet` is where the packets are; empty for those that enter by a gateway's own route table.
     """
     trail = trail.noting(*walker.routing.notes(table))
-    if trail.steps > STEP_LIMIT:
+    if walker.exhausted(trail):
         yield walker.looped(table, bundle, trail)
         return
     for pair, route in walker.routing.table(table, walker.family).within(bundle.dst):
@@ -264,7 +264,7 @@ def by_transit_gateway(
 ) -> Iterator[PacketOutcome]:
     """From an attachment by its associated route table to other attachments."""
     transit = walker.topology.transit
-    if trail.steps > STEP_LIMIT:
+    if walker.exhausted(trail):
         yield walker.looped(attachment.gateway, bundle, trail)
         return
     routes = transit.table(attachment.table, walker.family)
@@ -319,17 +319,15 @@ def enter_by_attachment(
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (attachment.id, ATTACHMENT, None))
         return
     topology, vpc = walker.topology, attachment.resource
-    entries = sorted(
-        {
-            (topology.acl_of_subnet(name), topology.table_of_subnet(name))
-            for name in attachment.subnets
-            if name in topology.subnets
-        }
-    )
+    entries = {
+        (topology.acl_of_subnet(name), topology.table_of_subnet(name)): Place(vpc, name)
+        for name in sorted(attachment.subnets, reverse=True)
+        if name in topology.subnets
+    }
     if not entries:
         yield from walker.in_vpc(vpc, bundle, trail)
         return
-    for acl, table in entries:
+    for (acl, table), place in sorted(entries.items()):
         for pair, subnet in topology.subnet_blocks(vpc, walker.family).within(bundle.dst):
             part = bundle._replace(dst=(pair,))
             if subnet in attachment.subnets:
@@ -340,19 +338,19 @@ def enter_by_attachment(
                 if walker.explain and part.without(permitted, by_source=False):
                     yield ended(Verdict.DENIED_IN, part, trail, (acl, ACL, None))
             for one in parts:
-                yield from _by_table_of_attachment(walker, table, vpc, one, trail)
+                yield from _by_table_of_attachment(walker, table, place, one, trail)
 
 
 def _by_table_of_attachment(
-    walker: Walker, table: str, vpc: str, bundle: Bundle, trail: Trail
+    walker: Walker, table: str, place: Place, bundle: Bundle, trail: Trail
 ) -> Iterator[PacketOutcome]:
     """The hop of the VPC is in the trail already: local routes add it once."""
     for pair, route in walker.routing.table(table, walker.family).within(bundle.dst):
         part = bundle._replace(dst=(pair,))
         if route is None or route.kind == "local":
-            yield from walker.in_vpc(vpc, part, trail)
+            yield from walker.in_vpc(place.vpc, part, trail)
         else:
-            yield from cross(walker, table, Place(vpc, ""), part, trail)
+            yield from cross(walker, table, place, part, trail)
 
 
 def _virtual_gateway(

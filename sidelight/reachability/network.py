@@ -42,7 +42,7 @@ class Network:
         self._balanced_ports = BalancedPorts(
             self._topology, self._filters, self._routing, self._open_ports, load_balancers
         )
-        self._problems = tuple(sorted(set(self._topology.collector.problems)))
+        self._problems = frozenset(self._topology.collector.problems)
 
     @classmethod
     def from_answers(cls, answers: Answers) -> Network:
@@ -71,8 +71,11 @@ class Network:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What could not be read, with the account, Region and object."""
-        return self._problems
+        """What could not be read, with the account, Region and object.
+
+        Findings may add problems of networks with too many paths.
+        """
+        return tuple(sorted({*self._problems, *self._open_ports.admissions.problems}))
 
     def findings(self) -> Iterator[ReachabilityFinding]:
         """Each range of ports of each running instance that an edge of its VPC reaches."""

@@ -8,7 +8,7 @@ the rules with their sources.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability import intervals, port_maps
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sidelight.reachability.topology import Topology
 
 STEP_LIMIT: Final = 40  # hops of one path: 10 transit gateways; a longer one is a loop
+BRANCH_LIMIT: Final = 20_000  # times that one question's packets are routed
 
 Cross = Callable[["Walker", str, Place, Bundle, Trail], Iterator[PacketOutcome]]
 """Carries a bundle from a place to the targets of the routes of a table."""
@@ -51,6 +52,7 @@ class Walker:
     goals: frozenset[str] = frozenset()
     only_to_subnets: bool = False
     explain: bool = True
+    branches: list[int] = field(default_factory=lambda: [0])
 
     # From an interface outwards.
 
@@ -105,7 +107,7 @@ class Walker:
 
     def in_vpc(self, vpc: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Within a VPC, by its local routes: to the subnets that have the destinations."""
-        if trail.steps > STEP_LIMIT:
+        if self.exhausted(trail):
             yield self.looped(vpc, bundle, trail)
             return
         for pair, subnet in self.topology.subnet_blocks(vpc, self.family).within(bundle.dst):
@@ -183,9 +185,19 @@ class Walker:
 
     # What steps share.
 
+    def exhausted(self, trail: Trail) -> bool:
+        """Whether a path is too long, or a question has too many; counts the question's steps."""
+        self.branches[0] += 1
+        return trail.steps > STEP_LIMIT or self.branches[0] > BRANCH_LIMIT
+
     def looped(self, id_: str, bundle: Bundle, trail: Trail) -> PacketOutcome:
-        """The outcome of a path that is too long to be one."""
-        trail = trail.noting(f"not accounted for: the path goes on after {STEP_LIMIT} hops")
+        """The outcome of a path that is too long to be one, or one too many."""
+        what = (
+            f"the path goes on after {STEP_LIMIT} hops"
+            if trail.steps > STEP_LIMIT
+            else f"paths beyond the first {BRANCH_LIMIT} steps"
+        )
+        trail = trail.noting(f"not accounted for: {what}")
         return ended(Verdict.NULL_ROUTED, bundle, trail, (id_, VPC, None))
 
     def _noted(self, trail: Trail, interface: InterfaceRecord, direction: str) -> Trail:

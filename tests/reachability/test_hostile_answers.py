@@ -278,3 +278,32 @@ def test_problems_name_the_account_region_and_kind() -> None:
         Problem(where, "an entry that is no object"),
         Problem("sg-1", "a rule with no CIDR block that can be read"),
     }
+
+
+def test_paths_that_branch_without_end_are_a_problem() -> None:
+    """Attachments in many subnets, each of whose route tables sends everything back."""
+    drawing = public_network()
+    zones = [f"subnet-z{number}" for number in range(12)]
+    for number, name in enumerate(zones):
+        drawing.subnet(name, "vpc-1", f"10.0.{100 + number}.0/24")
+        everywhere = [route("0.0.0.0/0", "tgw-1"), route("10.0.1.0/24", "tgw-1")]
+        drawing.table(f"rtb-{name}", "vpc-1", *everywhere, subnets=(name,))
+    for number in (1, 2):
+        ids = {"TransitGatewayAttachmentId": f"att-{number}", "TransitGatewayId": "tgw-1"}
+        drawing.lists["TransitGatewayAttachments"].append(
+            {**ids, "ResourceType": "vpc", "ResourceId": f"vpc-{number}", "State": "available",
+             "Association": {"TransitGatewayRouteTableId": "tgw-rtb-1", "State": "associated"}}
+        )  # fmt: skip
+        subnets = zones if number == 1 else []
+        drawing.lists["TransitGatewayVpcAttachments"].append(
+            {**ids, "VpcId": f"vpc-{number}", "State": "available", "SubnetIds": subnets}
+        )
+    drawing.vpc("vpc-2", "10.2.0.0/16")
+    drawing.lists["TransitGatewayStaticRoutes"].append(
+        {"TransitGatewayRouteTableId": "tgw-rtb-1",
+         "Routes": [{"DestinationCidrBlock": cidr, "State": "active", "Type": "static",
+                     "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": name}]}
+                    for cidr, name in (("10.0.0.0/16", "att-1"), ("10.2.0.0/16", "att-2"))]}
+    )  # fmt: skip
+    network = _asked(drawing.answers())
+    assert "subnet-1" in {problem.where for problem in network.problems}
