@@ -55,11 +55,18 @@ class Collector:
                     self.report(_where(account, region, stem), "an entry that is no object")
 
     def by_id(
-        self, stem: str, read: Callable[[Fields, str, str], T | None], key: Callable[[T], Any]
+        self,
+        stem: str,
+        read: Callable[[Fields, str, str], T | None],
+        key: Callable[[T], Any],
+        rank: Callable[[T], Any] | None = None,
     ) -> dict[Any, T]:
-        """The objects of the stem, read, by key; the owner's answer counts."""
+        """The objects of the stem, read, by key.
+
+        Of several the owner's answer counts, else the one with the lowest rank.
+        """
         found: dict[Any, T] = {}
-        foreign: dict[Any, bool] = {}
+        order: dict[Any, tuple[Any, ...]] = {}
         for fields, account, region in self.objects(stem):
             record = read(fields, account, region)
             if record is None:
@@ -67,8 +74,14 @@ class Collector:
                 continue
             name = key(record)
             not_owned = bool(account) and text(fields, "OwnerId") not in ("", account)
-            if name not in found or (not_owned, repr(record)) < (foreign[name], repr(found[name])):
-                found[name], foreign[name] = record, not_owned
+            mine = (not_owned, rank(record) if rank else 0)
+            theirs = order.get(name)
+            if (
+                theirs is None
+                or mine < theirs
+                or (mine == theirs and repr(record) < repr(found[name]))
+            ):
+                found[name], order[name] = record, mine
         return found
 
 

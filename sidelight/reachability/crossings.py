@@ -78,6 +78,9 @@ def _internet_gateway(
         return
     trail = trail.over(place.vpc, gateway)._replace(origin=())
     topology = walker.topology
+    if not topology.attached(gateway, place.vpc):
+        yield ended(Verdict.NULL_ROUTED, bundle, trail, (gateway, INTERNET_GATEWAY, None))
+        return
     mode = topology.blocked(place.subnet)
     if mode == "block-bidirectional":
         stop = (gateway, INTERNET_GATEWAY, "BlockPublicAccess")
@@ -361,7 +364,7 @@ def _virtual_gateway(
         yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, name)
         return
     trail = trail.over(place.vpc, name)._replace(origin=())
-    if walker.topology.links_of(name):
+    if walker.topology.links_of(name) and walker.topology.attached(name, place.vpc):
         note = f"not accounted for: routes that {name} learns from the other side"
         yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail.noting(note), name)
     else:
@@ -384,7 +387,9 @@ def _endpoint(
         return
     acl = walker.topology.acl_of_subnet(subnet)
     permitted = walker.filters.acl(acl, INGRESS, walker.family, walker.protocol)
-    trail = trail.through(acl, ACL).through(name, ENDPOINT)
+    # A group's members are not known by their group behind an appliance [VPC guide, "Security group
+    # referencing"].
+    trail = trail.through(acl, ACL).through(name, ENDPOINT)._replace(origin=())
     if walker.explain and bundle.without(permitted, by_source=True):
         yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, None))
     policy = walker.topology.firewalls.by_endpoint.get(name)

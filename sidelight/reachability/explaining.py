@@ -60,7 +60,7 @@ class Explainer:
                 if best is None or len(found.hops) > len(best.hops):
                     best = found
         if best is None:
-            note = "the source and the target have no addresses that could reach each other"
+            note = "the target has no address that the source could send to"
             return Explanation(False, Verdict.NULL_ROUTED, (), None, (note,))
         return best
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
 from sidelight.reachability.balanced_ports import BalancedPorts
 from sidelight.reachability.changes import replaced, without
+from sidelight.reachability.component_types import INTERFACE
 from sidelight.reachability.explaining import Explainer
 from sidelight.reachability.filters import Filters
 from sidelight.reachability.findings import FindingsBuilder
@@ -15,6 +17,7 @@ from sidelight.reachability.open_ports import OpenPorts
 from sidelight.reachability.port_maps import LAST_PORT
 from sidelight.reachability.questions import interfaces, sources, targets
 from sidelight.reachability.reading_filters import protocol_number
+from sidelight.reachability.results import Stop
 from sidelight.reachability.routing import Routing
 from sidelight.reachability.topology import Topology
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from sidelight.model.software import Problem
     from sidelight.reachability.answers import Answers
+    from sidelight.reachability.records import InterfaceRecord
     from sidelight.reachability.results import Explanation, ReachabilityFinding
 
 
@@ -115,5 +119,15 @@ class Network:
         if not explanation.reachable:
             behind = interfaces(self._topology, target) or []
             by_balancer = explainer.through_load_balancers(asking, behind, number, port)
-            return by_balancer or explanation
+            return by_balancer or (
+                explanation if explanation.hops else _without_address(explanation, source, behind)
+            )
         return explanation
+
+
+def _without_address(
+    explanation: Explanation, source: str, interfaces: list[InterfaceRecord]
+) -> Explanation:
+    """What stops packets for a target that has no address: its interface."""
+    stop = Stop(interfaces[0].id, INTERFACE, None) if interfaces else None
+    return replace(explanation, hops=(source,), stopped_by=stop)

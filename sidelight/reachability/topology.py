@@ -225,6 +225,11 @@ class Topology(NetworkObjects):
                 return gateway.id
         return None
 
+    def attached(self, gateway: str, vpc: str) -> bool:
+        """Whether a gateway is attached to a VPC; one that is in no answer counts as attached."""
+        record = self.gateways.get(gateway)
+        return record is None or vpc in record.vpcs
+
     def vpc_blocks(self, side: PeerSide, family: int) -> Intervals:
         """The CIDR blocks of a peering's VPC: the VPC's own, or what the peering says of it."""
         vpc = self.vpcs.get(side.vpc)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability import reading_objects, rule_ids
-from sidelight.reachability.fields import inner, items, text
+from sidelight.reachability.fields import flag, inner, items, text
 from sidelight.reachability.prefixes import LongestPrefix, prefix, summarised
 from sidelight.reachability.records import AttachmentRecord, TransitRoute
 
@@ -39,6 +39,8 @@ class TransitGateways:
             "TransitGatewayAttachments",
             lambda fields, _account, _region: reading_objects.attachment(fields),
             lambda found: (found.gateway, found.id),
+            # Each account sees an attachment; not each its association.
+            rank=lambda found: not found.table,
         )
         self._read_vpc_attachments(collector)
         self._read_references(collector)
@@ -100,6 +102,10 @@ class TransitGateways:
     def _read_routes(self, collector: Collector, vpcs: Mapping[str, VpcRecord]) -> None:
         for fields, _, _ in collector.objects("TransitGatewayStaticRoutes"):
             table = text(fields, "TransitGatewayRouteTableId")
+            if flag(fields, "AdditionalRoutesAvailable"):
+                collector.report(
+                    table, "AWS lists 1,000 routes of a table: the others are not known"
+                )
             for item in items(fields, "Routes"):
                 self._add_route(table, item, collector)
         by_attachment = {found.id: found for found in self.attachments.values()}

@@ -509,3 +509,41 @@ def test_an_explanation_says_from_where_a_port_is_reached() -> None:
     assert network.explain("internet", "i-web", "tcp", 22).sources == ("203.0.113.7/32",)
     assert network.explain("203.0.113.7", "i-web", "tcp", 22).reachable
     assert not network.explain("203.0.113.8", "i-web", "tcp", 22).reachable
+
+
+def test_a_target_without_a_public_address_is_not_reached_from_the_internet() -> None:
+    drawing = public_network()
+    drawing.instance("inner", "subnet-1", "10.0.1.30", "sg-1")
+    explained = _network(drawing).explain("internet", "i-inner", "tcp", 443)
+    assert (explained.verdict, explained.hops) == ("NULL_ROUTED", ("internet",))
+    assert explained.stopped_by is not None
+    assert explained.stopped_by.id == "eni-inner"
+
+
+def test_a_gateway_that_is_not_attached_carries_nothing_out() -> None:
+    drawing = public_network()
+    drawing.lists["InternetGateways"][0]["Attachments"] = []
+    explained = _network(drawing).explain("i-web", "8.8.8.8", "tcp", 443)
+    assert (explained.reachable, explained.verdict) == (False, "NULL_ROUTED")
+
+
+def test_a_groups_members_are_unknown_behind_an_endpoint() -> None:
+    drawing = public_network()
+    drawing.subnet("subnet-2", "vpc-1", "10.0.2.0/24")
+    drawing.subnet("subnet-fw", "vpc-1", "10.0.3.0/24")
+    drawing.group("sg-2", "vpc-1", tcp(80, "sg-1"), tcp(81, "10.0.1.0/24"))
+    drawing.instance("two", "subnet-2", "10.0.2.10", "sg-2")
+    assert _network(drawing).explain("i-web", "i-two", "tcp", 80).reachable
+    drawing.lists["VpcEndpoints"].append(
+        {
+            "VpcEndpointId": "vpce-1",
+            "VpcEndpointType": "GatewayLoadBalancer",
+            "VpcId": "vpc-1",
+            "State": "available",
+            "SubnetIds": ["subnet-fw"],
+        }
+    )
+    drawing.table("rtb-1", "vpc-1", route("10.0.2.0/24", "vpce-1"), subnets=("subnet-1",))
+    drawing.table("rtb-2", "vpc-1", route("10.0.1.0/24", "vpce-1"), subnets=("subnet-2",))
+    assert not _network(drawing).explain("i-web", "i-two", "tcp", 80).reachable
+    assert _network(drawing).explain("i-web", "i-two", "tcp", 81).reachable
