@@ -167,7 +167,8 @@ class Explainer:
         if arrived.verdict != Verdict.ACCEPTED or interface is None:
             return arrived.bundle.src, []
         answers = reply_to(arrived.bundle, walker.protocol)
-        goals = frozenset(arrived.trail.hops) | {source.id}
+        # The gateway by which the packets came: from the internet it is the first hop behind it.
+        goal = arrived.trail.hops[1] if source.kind == "internet" else source.id
         back = Walker(
             self._topology,
             self._filters,
@@ -176,14 +177,24 @@ class Explainer:
             walker.family,
             walker.protocol,
             replies=True,
-            goals=goals if source.kind in ("internet", "gateway") else frozenset(),
+            goals=frozenset({goal}) if source.kind in ("internet", "gateway") else frozenset(),
             only_to_subnets=source.kind in ("vpc", "subnet"),
         )
         outcomes = list(back.leave_interface(interface, answers, Trail()))
         if source.kind in ("vpc", "subnet"):
             return self._past_own_acl(arrived, outcomes), outcomes
-        returned = [outcome for outcome in outcomes if outcome.verdict == Verdict.ACCEPTED]
+        returned = [
+            outcome
+            for outcome in outcomes
+            if outcome.verdict == Verdict.ACCEPTED
+            and (outcome.at == goal or self._is_nat(outcome.at))
+        ]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
+
+    def _is_nat(self, name: str) -> bool:
+        """Whether an answer ends at a NAT gateway, which has the session that it belongs to."""
+        interface = self._topology.interfaces.get(name)
+        return interface is not None and interface.kind == "nat_gateway"
 
     def _past_own_acl(self, arrived: PacketOutcome, outcomes: list[PacketOutcome]) -> Intervals:
         """From a router: answers need only leave the target's own subnet."""

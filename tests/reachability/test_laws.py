@@ -245,6 +245,28 @@ def test_a_finding_is_what_the_explanation_of_its_sources_says(drawing: Drawing)
                 )
 
 
+@_FEW
+@given(_drawings())
+def test_an_edges_explanation_has_the_same_sources_as_its_findings(drawing: Drawing) -> None:
+    network = Network.from_answers(drawing.answers())
+    findings = list(network.findings())
+    for source, edges in (("internet", ("igw-1", "igw-2")), ("vgw-1", ("vgw-1",))):
+        for target in ("i-1", "i-2"):
+            for port in (22, 443, 5000):
+                found = [
+                    one
+                    for one in findings
+                    if one.instance_id == target
+                    and one.edge_id in edges
+                    and one.protocol == "TCP"
+                    and one.port_begin <= port <= one.port_end
+                ]
+                explained = network.explain(source, target, "tcp", port)
+                assert explained.reachable == bool(found)
+                if found and not found[0].anywhere:
+                    assert explained.sources == found[0].sources
+
+
 def _has(sources: tuple[str, ...], address: str) -> bool:
     return any(ip_address(address) in ip_network(source) for source in sources)
 
