@@ -31,6 +31,7 @@ class LocalMachine:
 
     `immutable` promises that nobody writes to the images, so that a snapshot costs nothing.
     `ssm`: members of SSM's InstanceInformation; an empty one makes a managed instance too.
+    `inventory`: what its agent finds on it, entries by type (`AWS:Application`).
     """
 
     name: str
@@ -51,6 +52,7 @@ class LocalMachine:
     subnet_id: str = ""
     security_group_ids: tuple[str, ...] = ()
     ssm: dict[str, Any] | None = None
+    inventory: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be."""

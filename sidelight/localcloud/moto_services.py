@@ -34,6 +34,8 @@ from sidelight.localcloud.kms import KeyCalls, grants
 from sidelight.localcloud.messages import AwsError, Reply
 from sidelight.localcloud.refusals import text as refusal_text
 from sidelight.localcloud.snapshot_store import VolumeImage
+from sidelight.localcloud.ssm.agents import LocalAgent
+from sidelight.localcloud.ssm.calls import AgentPlaces, ManagedInstanceCalls
 from sidelight.localcloud.sts import RoleCalls, is_version_1
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ SERVICES = {
     "directconnect": "sidelight.localcloud.network_services:DirectConnectCalls.dispatch",
     "iam": "moto.iam.responses:IamResponse.dispatch",
     "network-firewall": "sidelight.localcloud.network_services:FirewallCalls.dispatch",
-    "organizations": "moto.organizations.responses:OrganizationsResponse.dispatch",
+    "organizations": "sidelight.localcloud.organizations:dispatch",
     "servicequotas": "sidelight.localcloud.quotas:QuotaCalls.dispatch",
+    "s3": "sidelight.localcloud.s3:dispatch",
     "sqs": "moto.sqs.responses:SQSResponse.dispatch",
     "elasticloadbalancing": "moto.elb.urls:api_version_elb_backend",
 }
@@ -69,7 +72,7 @@ class ControlPlane:
         self._shelf = shelf
         self._sessions = sessions
         self._lock = threading.RLock()
-        self._managed: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self.agents = AgentPlaces(shelf.clock)
         self._services: dict[str, Callable[..., Any]] = {
             "ec2": MotoSnapshots.bind(shelf).dispatch,
             "kms": KeyCalls.bind(shelf.conditions).dispatch,
@@ -207,23 +210,21 @@ class ControlPlane:
             backend.terminate_instances([instance.id])
             self._shelf.lags.note_end(str(instance.id))
         if machine.ssm is not None:
-            here = self._managed.setdefault((machine.account, machine.region), {})
-            here[instance.id] = {
-                "InstanceId": instance.id,
+            information = {
                 "PingStatus": "Online",
-                "LastPingDateTime": self._shelf.clock.now(),
                 "AgentVersion": "3.3.0.0",
                 "PlatformType": "Linux",
                 "ResourceType": "EC2Instance",
                 **machine.ssm,
             }
+            software = {name: [*entries] for name, entries in machine.inventory.items()}
+            place = self.agents[machine.account, machine.region]
+            place.agents[instance.id] = LocalAgent(str(instance.id), information, software)
 
     def _service(self, name: str) -> Callable[..., Any]:
         if name not in self._services:
             if name == "ssm":
-                from sidelight.localcloud.ssm import ManagedInstanceCalls
-
-                self._services[name] = ManagedInstanceCalls.bind(self._managed).dispatch
+                self._services[name] = ManagedInstanceCalls.bind(self.agents).dispatch
             elif name in SERVICES:
                 module, _, path = SERVICES[name].partition(":")
                 found: Any = importlib.import_module(module)

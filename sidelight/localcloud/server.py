@@ -4,7 +4,7 @@
         cloud.add_instance("web", [Path("disk.img")])
         ec2 = boto3.client("ec2", endpoint_url=cloud.endpoint, ...)
 
-It speaks EC2, STS, KMS, SSM, Organizations, IAM and ELB by moto, and the EBS direct APIs by
+It speaks EC2, STS, KMS, SSM, S3, Organizations, IAM and ELB by moto, and the EBS direct APIs by
 itself, from the bytes of image files. An access key id of 12 digits is the account of that number;
 one that STS gave is the role's; any other is 123456789012. Signatures are not checked.
 """
@@ -192,6 +192,21 @@ class LocalCloud:
     def volumes(self, instance_id: str) -> dict[str, str]:
         """Volume ids by device, of an instance that `add_instance` made."""
         return dict(self._volumes[instance_id])
+
+    def stop_agent(self, instance_id: str) -> None:
+        """Let an instance's SSM agent ping no more: after 5 minutes its connection is lost."""
+        if self._control_plane is not None:
+            self._control_plane.agents.stop_agent(instance_id)
+
+    def start_agent(self, instance_id: str) -> None:
+        """Let a stopped agent ping again."""
+        if self._control_plane is not None:
+            self._control_plane.agents.start_agent(instance_id)
+
+    def install(self, instance_id: str, type_name: str, entries: list[dict[str, str]]) -> None:
+        """Change what an instance's agent finds of one inventory type, from its next run on."""
+        if self._control_plane is not None:
+            self._control_plane.agents.install(instance_id, type_name, entries)
 
     def break_volume(self, volume_id: str, why: str) -> None:
         """Let its snapshots end in state error from now on; with an empty `why`, no more."""
