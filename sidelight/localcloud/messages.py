@@ -85,6 +85,7 @@ PROTOCOLS = {
     "kms": "json",
     "ssm": "json",
     "organizations": "json",
+    "s3": "rest-xml",
 }
 
 
@@ -121,6 +122,12 @@ def render(error: AwsError, service: str) -> Reply:
             "</ErrorResponse>"
         )
         return Reply(error.status, {"Content-Type": "text/xml"}, text.encode())
+    if protocol == "rest-xml":
+        text = (
+            f"<Error><Code>{code}</Code><Message>{message}</Message>"
+            f"<RequestId>{request_id}</RequestId></Error>"
+        )
+        return Reply(error.status, {"Content-Type": "application/xml"}, text.encode())
     headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.code}
     if protocol == "rest-json":
         body = {"Message": error.message}

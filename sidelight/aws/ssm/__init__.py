@@ -1,0 +1,1 @@
+"""Systems Manager: managed instances, their inventories, associations and data syncs."""

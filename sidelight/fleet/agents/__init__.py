@@ -1,0 +1,1 @@
+"""The agent-based method: associations that collect inventories, and their evaluation."""

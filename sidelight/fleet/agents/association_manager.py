@@ -1,0 +1,133 @@
+"""Makes, verifies and removes what agent-based scanning needs in an account and Region.
+
+Called when scanning is enabled, at every interval, and when it is disabled. Each call compares
+what is there with what is needed, so a second call changes nothing and a deleted association is
+made again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.fleet.agents.associations_plan import PARAMETERS, plan, removal, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sidelight.aws.ssm.associations import AssociationInfo, AssociationSpec, DataSyncInfo
+    from sidelight.fleet.agents.associations_plan import AssociationsPlan, SyncTarget
+
+NO_SYNC: Final = "EC2_SSM_RESOURCE_DATA_SYNC_LIMIT_EXCEEDED"
+NO_SYNC_REMEDY: Final = (
+    "the account has as many resource data syncs in this Region as AWS allows (5): delete one, or"
+    " ask for a higher quota; until then inventories are read by ListInventoryEntries, 50 entries a"
+    " call"
+)
+NO_BUCKET: Final = (
+    "no bucket for resource data syncs is set: inventories are read by ListInventoryEntries"
+)
+
+
+class AssociationCalls(Protocol):
+    """The calls that the manager makes (sidelight.aws.ssm.associations.StateManager)."""
+
+    def associations(self) -> list[AssociationInfo]: ...  # noqa: D102 - StateManager's
+    def create(self, spec: AssociationSpec) -> str: ...  # noqa: D102
+    def update(self, association_id: str, spec: AssociationSpec) -> None: ...  # noqa: D102
+    def parameters(self, association_id: str) -> dict[str, list[str]]: ...  # noqa: D102
+    def delete(self, association_id: str) -> None: ...  # noqa: D102
+    def data_syncs(self) -> list[DataSyncInfo]: ...  # noqa: D102
+    def create_data_sync(  # noqa: D102
+        self, name: str, bucket: str, bucket_region: str, prefix: str
+    ) -> bool: ...
+    def delete_data_sync(self, name: str) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationReport:
+    """The result for one account and Region.
+
+    `made` and `deleted` name associations and data syncs. `reason` is a coverage reason where
+    something is missing, `detail` says what to do about it. `adopted`: the account's own
+    association. `has_sync`: whether inventories are in the bucket.
+    """
+
+    made: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    adopted: str = ""
+    has_sync: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+def ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
+    """Make what is missing. A refusal is a report with the reason ACCESS_DENIED, not an error.
+
+    Raises CloudError for every other failure: the next interval tries again.
+    """
+    try:
+        return _ensure(calls, target)
+    except AccessDeniedError as error:
+        return AssociationReport(reason="ACCESS_DENIED", detail=str(error))
+
+
+def preview(calls: AssociationCalls, target: SyncTarget) -> AssociationsPlan:
+    """Return what `ensure` would do, without a change."""
+    return plan(calls.associations(), calls.data_syncs(), target)
+
+
+def _ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
+    wanted = preview(calls, target)
+    made: list[str] = []
+    deleted: list[str] = []
+    if wanted.create is not None:
+        calls.create(wanted.create)
+        made.append(wanted.create.name)
+    elif wanted.own and _is_changed(calls.parameters(wanted.own)):
+        calls.update(wanted.own, spec(wanted.prefix))
+        made.append(spec(wanted.prefix).name)
+    for association in wanted.obsolete:
+        calls.delete(association)
+        deleted.append(association)
+    reason, detail, has_sync = "", "", bool(target.bucket)
+    if not target.bucket:
+        detail = NO_BUCKET
+    elif wanted.sync:
+        has_sync = calls.create_data_sync(wanted.sync, target.bucket, target.region, target.prefix)
+        if has_sync:
+            made.append(wanted.sync)
+        else:
+            reason, detail = NO_SYNC, NO_SYNC_REMEDY
+    return AssociationReport(tuple(made), tuple(deleted), wanted.adopted, has_sync, reason, detail)
+
+
+def _is_changed(parameters: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether somebody changed what our association collects."""
+    return any(
+        tuple(parameters.get(name, ())) != values
+        for name, values in PARAMETERS.items()
+        if values != ("Disabled",)
+    )
+
+
+def remove(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
+    """Delete what Sidelight made; what it adopted stays.
+
+    Every deletion is tried, and the first failure is raised at the end (CloudError).
+    """
+    ids, syncs = removal(calls.associations(), calls.data_syncs(), target)
+    deleted: list[str] = []
+    failure: CloudError | AccessDeniedError | None = None
+    for delete, names in ((calls.delete, ids), (calls.delete_data_sync, syncs)):
+        for name in names:
+            try:
+                delete(name)
+            except (CloudError, AccessDeniedError) as error:
+                failure = failure or error
+            else:
+                deleted.append(name)
+    if failure is not None:
+        raise failure
+    return AssociationReport(deleted=tuple(deleted))

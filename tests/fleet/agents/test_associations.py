@@ -1,0 +1,267 @@
+"""What agent-based scanning makes in an account: made once, verified, adopted, removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidelight.aws.session import Session
+from sidelight.aws.ssm.associations import AssociationInfo, DataSyncInfo, StateManager
+from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.fleet.agents.association_manager import NO_SYNC, ensure, preview, remove
+from sidelight.fleet.agents.associations_plan import (
+    COLLECTION,
+    DATA_SYNC,
+    DOCUMENT,
+    INSPECTOR,
+    OWN,
+    PARAMETERS,
+    SyncTarget,
+)
+from sidelight.localcloud.server import LocalCloud
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.aws.ssm.associations import AssociationSpec
+
+TARGET = SyncTarget("the-fleets-bucket", "us-east-1", "sidelight")
+INSPECTORS_SYNC = DataSyncInfo(INSPECTOR + DATA_SYNC, "inspectors-own-bucket")
+
+
+@dataclass
+class Account:
+    """Associations and data syncs of an account and Region, in memory."""
+
+    known: dict[str, AssociationInfo] = field(default_factory=dict)
+    syncs: dict[str, DataSyncInfo] = field(default_factory=dict)
+    kept: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    quota: int = 5
+    made: int = 0
+    denied: str = ""
+
+    def _check(self, call: str) -> None:
+        if call == self.denied:
+            raise AccessDeniedError("AccessDenied", where=f"ssm {call}")
+
+    def associations(self) -> list[AssociationInfo]:
+        self._check("associations")
+        return list(self.known.values())
+
+    def create(self, spec: AssociationSpec) -> str:
+        self._check("create")
+        self.made += 1
+        number = f"a-{self.made}"
+        self.known[number] = AssociationInfo(number, spec.document, spec.name, ("*",))
+        self.kept[number] = {name: list(values) for name, values in spec.parameters.items()}
+        return number
+
+    def update(self, association_id: str, spec: AssociationSpec) -> None:
+        self.kept[association_id] = {name: list(v) for name, v in spec.parameters.items()}
+
+    def parameters(self, association_id: str) -> dict[str, list[str]]:
+        return self.kept.get(association_id, {})
+
+    def delete(self, association_id: str) -> None:
+        self._check("delete")
+        self.known.pop(association_id, None)
+
+    def data_syncs(self) -> list[DataSyncInfo]:
+        return list(self.syncs.values())
+
+    def create_data_sync(self, name: str, bucket: str, bucket_region: str, prefix: str) -> bool:
+        assert bucket_region
+        if len(self.syncs) >= self.quota:
+            return False
+        self.syncs[name] = DataSyncInfo(name, bucket, prefix)
+        return True
+
+    def delete_data_sync(self, name: str) -> None:
+        self.syncs.pop(name, None)
+
+
+def gathering(number: str, name: str = "", *instances: str) -> AssociationInfo:
+    return AssociationInfo(number, DOCUMENT, name, instances or ("*",))
+
+
+def test_an_account_without_anything_gets_inspectors_names() -> None:
+    account = Account()
+
+    report = ensure(account, TARGET)
+
+    assert report.made == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
+    assert (report.has_sync, report.reason) == (True, "")
+    assert account.kept["a-1"]["windowsRegistry"][0].count("UBR") == 1
+
+
+def test_a_second_call_changes_nothing_and_a_deleted_association_is_made_again() -> None:
+    account = Account()
+    ensure(account, TARGET)
+    assert ensure(account, TARGET).made == ()
+
+    account.known.clear()
+
+    assert ensure(account, TARGET).made == (INSPECTOR + COLLECTION,)
+
+
+def test_an_association_that_somebody_changed_collects_again_what_is_needed() -> None:
+    account = Account()
+    ensure(account, TARGET)
+    account.kept["a-1"]["applications"] = ["Disabled"]
+
+    report = ensure(account, TARGET)
+
+    assert report.made == (INSPECTOR + COLLECTION,)
+    assert account.kept["a-1"]["applications"] == list(PARAMETERS["applications"])
+
+
+def test_the_accounts_own_association_on_all_instances_is_adopted_and_stays() -> None:
+    account = Account({"theirs": gathering("theirs", "corporate-inventory")})
+
+    report = ensure(account, TARGET)
+    removed = remove(account, TARGET)
+
+    assert report.adopted == "theirs"
+    assert report.made == (INSPECTOR + DATA_SYNC,)
+    assert removed.deleted == (INSPECTOR + DATA_SYNC,)
+    assert account.known.keys() == {"theirs"}
+
+
+def test_an_association_on_some_instances_is_not_adopted() -> None:
+    account = Account({"some": gathering("some", "corporate-inventory", "i-1", "i-2")})
+
+    assert ensure(account, TARGET).made[0] == INSPECTOR + COLLECTION
+
+
+def test_where_inspector_scans_its_names_are_never_touched() -> None:
+    theirs = gathering("theirs", INSPECTOR + COLLECTION)
+    account = Account({"theirs": theirs}, {INSPECTORS_SYNC.name: INSPECTORS_SYNC})
+
+    report = ensure(account, TARGET)
+    remove(account, TARGET)
+
+    assert report.adopted == "theirs"
+    assert report.made == (OWN + DATA_SYNC,)
+    assert account.known == {"theirs": theirs}
+    assert account.syncs == {INSPECTORS_SYNC.name: INSPECTORS_SYNC}
+
+
+def test_a_full_quota_of_data_syncs_is_a_reason_with_a_remedy() -> None:
+    others = {f"s{n}": DataSyncInfo(f"s{n}", "elsewhere") for n in range(5)}
+    account = Account(syncs=others)
+
+    report = ensure(account, TARGET)
+
+    assert (report.reason, report.has_sync) == (NO_SYNC, False)
+    assert "delete one" in report.detail
+    assert report.made == (INSPECTOR + COLLECTION,)
+
+
+def test_without_a_bucket_no_data_sync_is_made() -> None:
+    report = ensure(Account(), SyncTarget("", ""))
+
+    assert report.made == (INSPECTOR + COLLECTION,)
+    assert "ListInventoryEntries" in report.detail
+
+
+@pytest.mark.parametrize("call", ["associations", "create"])
+def test_a_denied_call_is_a_reason_that_names_it(call: str) -> None:
+    report = ensure(Account(denied=call), TARGET)
+
+    assert report.reason == "ACCESS_DENIED"
+    assert call in report.detail
+
+
+def test_removal_goes_on_after_a_failure_and_reports_it() -> None:
+    account = Account()
+    ensure(account, TARGET)
+    account.denied = "delete"
+
+    with pytest.raises(AccessDeniedError):
+        remove(account, TARGET)
+
+    assert not account.syncs
+
+
+def test_a_preview_changes_nothing() -> None:
+    account = Account()
+
+    wanted = preview(account, TARGET)
+
+    assert wanted.changes
+    assert wanted.create is not None
+    assert not account.known
+    assert not account.syncs
+
+
+names = st.sampled_from(["", "corporate", INSPECTOR + COLLECTION, OWN + COLLECTION])
+infos = st.builds(
+    AssociationInfo,
+    id=st.uuids().map(str),
+    document=st.sampled_from([DOCUMENT, "AWS-RunPatchBaseline"]),
+    name=names,
+    instances=st.sampled_from([("*",), ("i-1",), ()]),
+)
+syncs = st.builds(
+    DataSyncInfo,
+    name=st.sampled_from([INSPECTOR + DATA_SYNC, OWN + DATA_SYNC, "corporate"]),
+    bucket=st.sampled_from([TARGET.bucket, "elsewhere"]),
+)
+
+
+@given(st.lists(infos, max_size=5), st.lists(syncs, max_size=3))
+def test_whatever_is_there_one_call_suffices_and_removal_leaves_what_is_others(
+    before: list[AssociationInfo], before_syncs: list[DataSyncInfo]
+) -> None:
+    account = Account(
+        {item.id: item for item in before}, {item.name: item for item in before_syncs}
+    )
+    others = {
+        item.id for item in before if item.name not in {INSPECTOR + COLLECTION, OWN + COLLECTION}
+    }
+
+    ensure(account, TARGET)
+
+    assert not replace(preview(account, TARGET), sync="").changes
+    assert any(
+        item.document == DOCUMENT and "*" in item.instances for item in account.associations()
+    )
+    remove(account, TARGET)
+    assert others <= account.known.keys()
+    assert not any(
+        sync.bucket == TARGET.bucket and sync.name != "corporate" for sync in account.data_syncs()
+    )
+
+
+@pytest.mark.services
+def test_nothing_is_left_in_a_real_account_after_removal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalCloud(tmp_path / "cloud") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        Session().client("s3").create_bucket(Bucket=TARGET.bucket)
+        calls = StateManager(Session(), "123456789012", "us-east-1")
+
+        report = ensure(calls, TARGET)
+        again = ensure(calls, TARGET)
+        removed = remove(calls, TARGET)
+
+        assert report.made == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
+        assert again.made == ()
+        assert len(removed.deleted) == 2
+        assert calls.associations() == []
+        assert calls.data_syncs() == []
+
+
+def test_a_failed_call_is_raised_and_tried_at_the_next_interval() -> None:
+    class Failing(Account):
+        def create(self, spec: AssociationSpec) -> str:
+            raise CloudError("InternalServerError", where=spec.name)
+
+    with pytest.raises(CloudError):
+        ensure(Failing(), TARGET)
