@@ -19,6 +19,7 @@ from sidelight.inventory.ssm.items import InventoryItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from sidelight.aws.session import Session
 
@@ -44,15 +45,26 @@ class DataSyncObjects:
         """Return a text for each instance with software that changes with any of its objects."""
         found: dict[str, list[str]] = {}
         for name in items.WANTED_TYPES:
-            for instance_id, etag in self._etags(name):
+            for instance_id, etag, _at in self._listed(name):
                 if name == items.APPLICATION:
                     found[instance_id] = [etag]
                 elif instance_id in found:
                     found[instance_id].append(etag)
         return {instance_id: ",".join(etags) for instance_id, etags in found.items()}
 
-    def _etags(self, type_name: str) -> Iterator[tuple[str, str]]:
-        """Yield (instance, ETag) of all objects of a type. Needs s3:ListBucket.
+    def times(self) -> dict[str, datetime]:
+        """Return when the bucket got each instance's last AWS:Application.
+
+        That is some minutes at most after its capture.
+        """
+        return {
+            instance_id: at
+            for instance_id, _etag, at in self._listed(items.APPLICATION)
+            if at is not None
+        }
+
+    def _listed(self, type_name: str) -> Iterator[tuple[str, str, datetime | None]]:
+        """Yield instance, ETag and time of all objects of a type. Needs s3:ListBucket.
 
         Raises AccessDeniedError, CloudError; LimitError for more than MOST_KEYS keys.
         """
@@ -67,7 +79,8 @@ class DataSyncObjects:
                 count += 1
                 match = _KEY.search(str(item.get("Key") or ""))
                 if match:
-                    yield match[1], str(item.get("ETag") or "").strip('"')
+                    etag = str(item.get("ETag") or "").strip('"')
+                    yield match[1], etag, item.get("LastModified")
             if count > MOST_KEYS:
                 raise LimitError(f"more than {MOST_KEYS} objects", where=where)
             token = answer.get("NextContinuationToken")

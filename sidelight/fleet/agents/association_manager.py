@@ -112,22 +112,31 @@ def _is_changed(parameters: Mapping[str, Sequence[str]]) -> bool:
     )
 
 
+def removable(calls: AssociationCalls, target: SyncTarget) -> tuple[str, ...]:
+    """Return the names of what `remove` would delete."""
+    known = calls.associations()
+    ids, syncs = removal(known, calls.data_syncs(), target)
+    return (*(item.name for item in known if item.id in ids), *syncs)
+
+
 def remove(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
     """Delete what Sidelight made; what it adopted stays.
 
     Every deletion is tried, and the first failure is raised at the end (CloudError).
     """
-    ids, syncs = removal(calls.associations(), calls.data_syncs(), target)
+    known = calls.associations()
+    ids, syncs = removal(known, calls.data_syncs(), target)
+    names = {item.id: item.name for item in known}
     deleted: list[str] = []
     failure: CloudError | AccessDeniedError | None = None
-    for delete, names in ((calls.delete, ids), (calls.delete_data_sync, syncs)):
-        for name in names:
+    for delete, keys in ((calls.delete, ids), (calls.delete_data_sync, syncs)):
+        for key in keys:
             try:
-                delete(name)
+                delete(key)
             except (CloudError, AccessDeniedError) as error:
                 failure = failure or error
             else:
-                deleted.append(name)
+                deleted.append(names.get(key, key))
     if failure is not None:
         raise failure
     return AssociationReport(deleted=tuple(deleted))
