@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sidelight.matching import Unmatched
-    from sidelight.model import Finding, OperatingSystem, Package, Scan
+    from sidelight.model import (
+        Finding,
+        FindingChanges,
+        InstanceRef,
+        OperatingSystem,
+        Package,
+        Scan,
+    )
     from sidelight.store import Evaluated, ReevaluationPart, Store, UnmatchedSoftware
 
 
@@ -45,6 +52,16 @@ def evaluate(store: Store, scan: Scan, advisories: AdvisoryMatcher) -> Evaluated
     matches = match(work, advisories, store.clock().date())
     store.vulnerability_details.write(matches, advisories)
     return store.findings.evaluate(scan, work.number)
+
+
+def evaluate_agent_inventory(
+    store: Store, place: InstanceRef, advisories: AdvisoryMatcher
+) -> FindingChanges:
+    """Open, keep and close the findings of an inventory that an instance's agent sent."""
+    work = store.vulnerability_details.unmatched_of(place, advisories.sha256)
+    matches = match(work, advisories, store.clock().date())
+    store.vulnerability_details.write(matches, advisories)
+    return store.findings.evaluate_agent_inventory(place, work.number)
 
 
 def reevaluate(store: Store, advisories: AdvisoryMatcher) -> Reevaluated:

@@ -60,7 +60,13 @@ from sidelight.model.software import (
     Problem,
     Status,
 )
-from sidelight.model.ssm import ManagedInstance, PingStatus, PlatformType, SsmState
+from sidelight.model.ssm import (
+    ManagedInstance,
+    PingStatus,
+    PlatformType,
+    SeenInventory,
+    SsmState,
+)
 
 __all__ = [
     "KEPT",
@@ -109,6 +115,7 @@ __all__ = [
     "Scan",
     "ScanMode",
     "ScanType",
+    "SeenInventory",
     "Severity",
     "Snapshot",
     "SsmState",

@@ -61,3 +61,16 @@ class ManagedInstance:
     association_status: str = ""
     association_at: datetime | None = None
     inventory_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenInventory:
+    """What is known of an instance's last inventory over SSM.
+
+    `version` is the data sync's (DataSyncObjects.versions), empty if it was read by the API.
+    `digest` is that of its content, without capture times.
+    """
+
+    version: str = ""
+    digest: str = ""
+    captured_at: datetime | None = None

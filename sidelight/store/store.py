@@ -21,6 +21,7 @@ from sidelight.store.findings.vulnerability_details import VulnerabilityDetails
 from sidelight.store.instances.coverage_rows import CoverageHistory
 from sidelight.store.instances.instances import FleetInstances
 from sidelight.store.instances.origins import Origins
+from sidelight.store.inventories.agent_inventories import AgentInventories
 from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
 from sidelight.store.migrate import is_made, migrate
@@ -64,6 +65,7 @@ class Store:
         self.findings = Findings(self._database, clock)
         self.instances = FleetInstances(self._database, clock)
         self.coverage_history = CoverageHistory(self._database)
+        self.agent_inventories = AgentInventories(self._database, clock)
         self.configurations = Configurations(self._database, clock)
         self.costs = Costs(self._database)
         self.snapshot_polls = SnapshotPolls(self._database, clock)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from sidelight.errors import SidelightError
 from sidelight.inventory.ssm.parse import read
 from sidelight.inventory.ssm.platforms import Platform
+from sidelight.model import SeenInventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from sidelight.inventory.ssm.known_sources import KnownSources
     from sidelight.inventory.ssm.parse import SsmReading
     from sidelight.model import ManagedInstance
-
-
-@dataclass(frozen=True, slots=True)
-class SeenInventory:
-    """What is stored of an instance's last inventory.
-
-    `version` is the data sync's (DataSyncObjects.versions), empty if it was read by the API.
-    """
-
-    version: str = ""
-    digest: str = ""
-    captured_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,19 @@ package_sets = Table(
 )
 
 # One package as it is matched with advisories, once for all machines.
+# What is known of the inventories that agents sent, so that unchanged ones are not parsed again.
+agent_inventories = Table(
+    "agent_inventories",
+    metadata,
+    _id("account", primary_key=True),
+    _id("instance", primary_key=True),
+    _id("region"),
+    Column("version", AnyText, nullable=False),  # of the data sync's objects
+    _id("digest"),  # of the content
+    _when("captured_at", nullable=True),
+    _when("seen_at"),
+    Index(None, "account", "region"),
+)
 software = Table(
     "software",
     metadata,

@@ -32,11 +32,14 @@ from sidelight.store.base.schema import finding_details, findings, inventories, 
 from sidelight.store.findings import outbox, reconcile
 from sidelight.store.findings.reconcile import InstanceState
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.inventories.agent_inventories import note_seen
 from sidelight.store.inventories.inventories import (
+    InventoryOrigin,
     hold,
     is_gone,
     load_inventory,
     note_evaluated,
+    of_scan,
     store_inventory,
 )
 from sidelight.store.scans.costs import add_cost
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
 
+    from sidelight.model import SeenInventory
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
 
@@ -72,7 +76,7 @@ class Findings:
         now = self._clock()
         with self._database.write() as connection:
             transition = release(connection, scan, now, now, State.EVALUATING)
-            store_inventory(connection, scan, inventory, now)
+            store_inventory(connection, of_scan(scan), inventory, now)
             add_cost(connection, cost)
         return transition
 
@@ -87,24 +91,33 @@ class Findings:
         The machine's packages are matched with the database of this number already. Raises
         LeaseLostError; then the findings are unchanged.
         """
+        place = InstanceRef(scan.account, scan.region, scan.instance)
         now = self._clock()
         with self._database.write() as connection:
             transition = release(connection, scan, now, now, State.DELETING)
-            row = hold(connection, scan.account, scan.instance)
-            if row is None:
-                raise StoreError("has no inventory yet", where=scan.instance)
-            if row.retired_at is not None:
-                return Evaluated(transition, FindingChanges())
-            place = InstanceRef(scan.account, scan.region, scan.instance)
-            if is_gone(connection, scan.account, scan.instance):
-                changes = FindingChanges(closed=retire(connection, place, now))
-                return Evaluated(transition, changes)
-            observed = Observation(place, wanted(connection, row.content))
-            state = InstanceState(observed, Status(row.status), row.content)
-            judge = judge_with(connection, now)
-            changes = reconcile.settle(connection, [state], judge, now, observed=True)
-            note_evaluated(connection, scan.account, scan.instance, number, now)
-            return Evaluated(transition, changes)
+            return Evaluated(transition, _settle(connection, place, number, now))
+
+    def save_agent_inventory(
+        self, place: InstanceRef, inventory: Inventory, seen: SeenInventory
+    ) -> None:
+        """Replace an instance's inventory with one that its agent sent, in one transaction."""
+        now = self._clock()
+        origin = InventoryOrigin(
+            place.account, place.region, place.instance, "", seen.captured_at or now
+        )
+        with self._database.write() as connection:
+            store_inventory(connection, origin, inventory, now)
+            note_seen(connection, place, seen, now)
+
+    def evaluate_agent_inventory(self, place: InstanceRef, number: int) -> FindingChanges:
+        """Open, keep and close the findings of an inventory that an agent sent.
+
+        The machine's packages are matched with the database of this number already. Raises
+        StoreError if the instance has no inventory.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            return _settle(connection, place, number, now)
 
     def rows(
         self,
@@ -174,6 +187,25 @@ _COLUMNS = [
         "updated_at", "closed_at",
     )
 ]  # fmt: skip
+
+
+def _settle(
+    connection: Connection, place: InstanceRef, number: int, now: datetime
+) -> FindingChanges:
+    """Reconcile an instance's findings with its inventory, which is matched."""
+    row = hold(connection, place.account, place.instance)
+    if row is None:
+        raise StoreError("has no inventory yet", where=place.instance)
+    if row.retired_at is not None:
+        return FindingChanges()
+    if is_gone(connection, place.account, place.instance):
+        return FindingChanges(closed=retire(connection, place, now))
+    observed = Observation(place, wanted(connection, row.content))
+    state = InstanceState(observed, Status(row.status), row.content)
+    judge = judge_with(connection, now)
+    changes = reconcile.settle(connection, [state], judge, now, observed=True)
+    note_evaluated(connection, place.account, place.instance, number, now)
+    return changes
 
 
 def row_of(row: Any) -> FindingRow:

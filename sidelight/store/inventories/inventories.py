@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -20,18 +20,33 @@ if TYPE_CHECKING:
     from sidelight.model import Scan
 
 
+class InventoryOrigin(NamedTuple):
+    """The instance of an inventory, and where it is from: a scan's id, or "" for its agent."""
+
+    account: str
+    region: str
+    instance: str
+    scan: str
+    taken_at: datetime
+
+
+def of_scan(scan: Scan) -> InventoryOrigin:
+    """Return the origin of an inventory that a scan read."""
+    return InventoryOrigin(scan.account, scan.region, scan.instance, scan.id, scan.created_at)
+
+
 def store_inventory(
-    connection: Connection, scan: Scan, inventory: Inventory, now: datetime
+    connection: Connection, origin: InventoryOrigin, inventory: Inventory, now: datetime
 ) -> None:
     """Replace an instance's inventory, which is not evaluated with any database yet."""
     values = {
-        "account": scan.account,
-        "instance": scan.instance,
-        "region": scan.region,
-        "scan": scan.id,
+        "account": origin.account,
+        "instance": origin.instance,
+        "region": origin.region,
+        "scan": origin.scan,
         "status": inventory.status.value,
         "packages": len(inventory.packages),
-        "taken_at": scan.created_at,
+        "taken_at": origin.taken_at,
         "evaluated_at": None,
         "retired_at": None,
         "content": store_set(connection, inventory, now),

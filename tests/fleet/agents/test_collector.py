@@ -13,10 +13,9 @@ from sidelight.fleet.agents.collector import (
     ByEntries,
     CollectionCounts,
     InventoryCollector,
-    SeenInventory,
 )
 from sidelight.inventory.ssm.items import APPLICATION, InventoryItem
-from sidelight.model import ManagedInstance, PingStatus, PlatformType, Status
+from sidelight.model import ManagedInstance, PingStatus, PlatformType, SeenInventory, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,103 @@
+"""What is known of the inventories that SSM's agents sent: their versions, digests and times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, and_, select
+
+from sidelight.model import SeenInventory
+from sidelight.store.base.dialect import insert, once
+from sidelight.store.base.schema import agent_inventories, inventories
+from sidelight.store.inventories.package_sets import load_set
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sidelight.model import InstanceRef, Package
+    from sidelight.store.base.clock import Clock
+    from sidelight.store.base.engine import Database
+
+MOST_SETS: Final = 50  # sets of packages whose sources are looked at
+
+
+class AgentInventories:
+    """Inventories over SSM by account and Region."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def seen(self, account: str, region: str) -> dict[str, SeenInventory]:
+        """Return what is known by instance, of those whose present inventory is their agent's.
+
+        An instance that was read by a snapshot since is not among them, so that its agent's
+        inventory is evaluated again.
+        """
+        table = agent_inventories
+        same = and_(
+            inventories.c.account == table.c.account,
+            inventories.c.instance == table.c.instance,
+            inventories.c.scan == "",
+        )
+        query = (
+            select(table)
+            .join(inventories, same)
+            .where(table.c.account == account, table.c.region == region)
+        )
+        with self._database.read() as connection:
+            return {
+                row.instance: SeenInventory(row.version, row.digest, row.captured_at)
+                for row in connection.execute(query)
+            }
+
+    def note(self, place: InstanceRef, seen: SeenInventory) -> None:
+        """Record that an instance's agent sent the same content again."""
+        with self._database.write() as connection:
+            note_seen(connection, place, seen, self._clock())
+
+    def packages_of_disks(self, os_id: str, version_id: str) -> list[Package]:
+        """Return packages of machines of one release whose disks were read, the newest first.
+
+        Of MOST_SETS sets of packages at most: machines of one image share theirs.
+        """
+        query = (
+            select(inventories.c.content)
+            .where(inventories.c.scan != "")
+            .group_by(inventories.c.content)
+            .order_by(inventories.c.content.desc())
+            .limit(MOST_SETS)
+        )
+        found: list[Package] = []
+        with self._database.read() as connection:
+            for content in connection.execute(query).scalars().all():
+                known = load_set(connection, content)
+                if (known.os.id, known.os.version_id) == (os_id, version_id):
+                    found += known.packages
+        return found
+
+
+def note_seen(
+    connection: Connection, place: InstanceRef, seen: SeenInventory, now: datetime
+) -> None:
+    """Record what is known of an instance's inventory."""
+    connection.execute(
+        _noting(connection),
+        {
+            "account": place.account,
+            "instance": place.instance,
+            "region": place.region,
+            "version": seen.version,
+            "digest": seen.digest,
+            "captured_at": seen.captured_at,
+            "seen_at": now,
+        },
+    )
+
+
+@once
+def _noting(connection: Connection) -> Any:
+    adding = insert(connection, agent_inventories)
+    keys = ("account", "instance")
+    changed = {c.name: adding.excluded[c.name] for c in agent_inventories.c if c.name not in keys}
+    return adding.on_conflict_do_update(index_elements=keys, set_=changed)

@@ -1,0 +1,151 @@
+"""Rounds of the agent-based method on a local cloud: findings follow what agents send."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.aws.session import Session
+from sidelight.fleet.advisory_file import Opened
+from sidelight.fleet.agents.associations_plan import SyncTarget
+from sidelight.fleet.agents.cycle import AgentCycle
+from sidelight.fleet.agents.ssm_resources import SsmResources
+from sidelight.inventory.ssm.items import APPLICATION
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
+from sidelight.localcloud.server import LocalCloud
+from sidelight.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sidelight.fleet.agents.cycle import CycleResult
+
+pytestmark = pytest.mark.services
+BUCKET = "inventories-of-the-fleet"
+HALF_AN_HOUR = 1800
+
+
+class Place(NamedTuple):
+    account: str = "123456789012"
+    region: str = "us-east-1"
+
+
+HERE = Place()
+
+
+def bash(version: str) -> dict[str, str]:
+    source = f"bash-{version}-1.amzn2023.src.rpm"
+    return {"Name": "bash", "Version": version, "Release": "1.amzn2023", "Architecture": "x86_64",
+            "Publisher": "Amazon Linux", "PackageId": source}  # fmt: skip
+
+
+class Rounds:
+    """A local cloud with a fleet's store, and the rounds that are run on it."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path, bucket: str) -> None:
+        self.cloud = cloud
+        self.image = folder / "disk.img"
+        self.image.write_bytes(bytes(1 << 20))
+        record = {
+            "id": "ALAS2023-2026-001", "modified": "2026-01-01T00:00:00Z",
+            "aliases": ["CVE-2026-0001"],
+            "affected": [{
+                "package": {"ecosystem": "Amazon Linux:2023", "name": "bash"},
+                "ranges": [{"type": "ECOSYSTEM",
+                            "events": [{"introduced": "0"}, {"fixed": "5.2.20-1.amzn2023"}]}],
+            }],
+        }  # fmt: skip
+        (folder / "feed.json").write_text(json.dumps(record))
+        build([folder / "feed.json"], folder / "advisories.db")
+        self.advisories = Opened(AdvisoryDatabase.open(folder / "advisories.db"))
+        self.store = Store(f"sqlite:///{folder}/fleet.db")
+        self.store.migrate()
+        self.store.reevaluation.notice(self.advisories)
+        self.session = Session()
+        self.session.client("s3").create_bucket(Bucket=BUCKET)
+        target = SyncTarget(bucket, "us-east-1")
+        self.resources = SsmResources(self.session, target)
+        self.cycle = AgentCycle(self.store, self.session, target)
+
+    def add(self, version: str) -> str:
+        return self.cloud.add_instance(
+            "web",
+            [self.image],
+            ssm={"PlatformName": "Amazon Linux", "PlatformVersion": "2023"},
+            inventory={APPLICATION: [bash(version)]},
+        )
+
+    def run(self) -> CycleResult:
+        self.resources.ensure(HERE)
+        managed = self.resources.managed(HERE).values()
+        has_sync = self.resources.reports[HERE.account, HERE.region].has_sync
+        return self.cycle.run(HERE, managed, self.advisories, has_sync=has_sync)
+
+    def open(self) -> set[tuple[str, str]]:
+        return {(row.instance, row.finding.vulnerability) for row in self.store.findings.rows()}
+
+
+@pytest.fixture(params=[BUCKET, ""], ids=["by the bucket", "by the API"])
+def rounds(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rounds]:
+    with LocalCloud(tmp_path / "cloud") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        made = Rounds(cloud, tmp_path, request.param)
+        yield made
+        made.store.close()
+
+
+def test_findings_follow_what_an_agent_sends(rounds: Rounds) -> None:
+    old, new = rounds.add("5.2.15"), rounds.add("5.2.20")
+
+    first = rounds.run()
+
+    assert sorted(first.evaluated) == sorted([old, new])
+    assert rounds.open() == {(old, "CVE-2026-0001")}
+    rounds.cloud.install(old, APPLICATION, [bash("5.2.21")])
+    rounds.cloud.clock.advance(HALF_AN_HOUR)
+    second = rounds.run()
+    assert second.evaluated == (old,)
+    assert (second.counts.parsed, second.findings.closed) == (1, 1)
+    assert rounds.open() == set()
+
+
+def test_an_unchanged_fleet_is_not_parsed_again(rounds: Rounds) -> None:
+    for _ in range(5):
+        rounds.add("5.2.15")
+    assert rounds.run().counts.parsed == 5
+
+    at_once = rounds.run()
+    rounds.cloud.clock.advance(HALF_AN_HOUR)
+    after_the_next_run = rounds.run()
+
+    assert (at_once.counts.fetched, at_once.counts.parsed) == (0, 0)
+    assert (after_the_next_run.counts.fetched, after_the_next_run.counts.parsed) == (5, 0)
+    assert len(rounds.open()) == 5
+
+
+@pytest.mark.parametrize("rounds", [""], indirect=True)
+def test_one_instances_refusal_leaves_the_others_evaluated(rounds: Rounds) -> None:
+    first, second = rounds.add("5.2.15"), rounds.add("5.2.15")
+    rounds.run()
+    rounds.cloud.install(first, APPLICATION, [bash("5.2.21")])
+    rounds.cloud.install(second, APPLICATION, [bash("5.2.21")])
+    rounds.cloud.clock.advance(HALF_AN_HOUR)
+    rule = Rule(FaultKind.ACCESS_DENIED, "ssm:ListInventoryEntries", nth=(1,))
+    rounds.cloud.plan = FaultPlan([rule])
+
+    result = rounds.run()
+
+    ((failed, why),) = result.failures
+    assert "list_inventory_entries" in why
+    assert {failed, *result.evaluated} == {first, second}
+    assert rounds.open() == {(failed, "CVE-2026-0001")}
+    again = rounds.run()
+    assert again.evaluated == (failed,)
+    assert rounds.open() == set()
