@@ -6,9 +6,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from sidelight.reachability import intervals
+from sidelight.reachability.component_types import ACL
 from sidelight.reachability.crossings import cross, enter_by_gateway, from_internet
 from sidelight.reachability.packets import Bundle, PacketOutcome, Trail, ended
 from sidelight.reachability.prefixes import texts_of
+from sidelight.reachability.records import EGRESS
 from sidelight.reachability.replies import reply_ports, reply_to
 from sidelight.reachability.results import EdgeKind, Explanation
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
@@ -178,11 +180,13 @@ class Explainer:
             walker.protocol,
             replies=True,
             goals=frozenset({goal}) if source.kind in ("internet", "gateway") else frozenset(),
-            only_to_subnets=source.kind in ("vpc", "subnet"),
+            only_to_subnets=source.kind == "subnet",
         )
+        if source.kind == "vpc":
+            return self._past_own_acl(interface, answers, walker)
+        if source.id == interface.subnet:
+            return arrived.bundle.src, []
         outcomes = list(back.leave_interface(interface, answers, Trail()))
-        if source.kind in ("vpc", "subnet"):
-            return self._past_own_acl(arrived, outcomes), outcomes
         returned = [
             outcome
             for outcome in outcomes
@@ -196,14 +200,15 @@ class Explainer:
         interface = self._topology.interfaces.get(name)
         return interface is not None and interface.kind == "nat_gateway"
 
-    def _past_own_acl(self, arrived: PacketOutcome, outcomes: list[PacketOutcome]) -> Intervals:
-        """From a router: answers need only leave the target's own subnet."""
-        stopped = [
-            outcome
-            for outcome in outcomes
-            if outcome.verdict == Verdict.DENIED_OUT and len(outcomes) == 1
-        ]
-        return () if stopped else arrived.bundle.src
+    def _past_own_acl(
+        self, interface: InterfaceRecord, answers: Bundle, walker: Walker
+    ) -> tuple[Intervals, list[PacketOutcome]]:
+        """From a VPC's router: answers need only leave the target's own subnet."""
+        acl = self._topology.acl_of_subnet(interface.subnet)
+        permitted = self._filters.acl(acl, EGRESS, walker.family, walker.protocol)
+        back = intervals.of(pair for part in answers.to(permitted) for pair in part.dst)
+        trail = Trail((interface.instance or interface.id, interface.subnet))
+        return back, [ended(Verdict.DENIED_OUT, answers, trail, (acl, ACL, None))]
 
 
 def _unanswered(arrived: PacketOutcome, lost: list[PacketOutcome]) -> PacketOutcome:

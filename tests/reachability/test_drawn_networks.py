@@ -547,3 +547,18 @@ def test_a_groups_members_are_unknown_behind_an_endpoint() -> None:
     drawing.table("rtb-2", "vpc-1", route("10.0.1.0/24", "vpce-1"), subnets=("subnet-2",))
     assert not _network(drawing).explain("i-web", "i-two", "tcp", 80).reachable
     assert _network(drawing).explain("i-web", "i-two", "tcp", 81).reachable
+
+
+def test_a_subnets_router_is_answered_where_it_is() -> None:
+    drawing = public_network()
+    drawing.subnet("subnet-2", "vpc-1", "10.0.2.0/24")
+    drawing.lists["SecurityGroups"][0]["IpPermissions"].append(tcp(80, "10.0.2.0/25"))
+    network = _network(drawing)
+    for source in ("subnet-2", "vpc-1", "10.0.2.77"):
+        assert network.explain(source, "i-web", "tcp", 80).reachable, source
+    assert network.explain("subnet-2", "i-web", "tcp", 80).sources == ("10.0.2.0/25",)
+    assert not network.explain("10.0.2.200", "i-web", "tcp", 80).reachable
+    drawing.acl("acl-1", "vpc-1", entry(1, "allow", "0.0.0.0/0"), subnets=("subnet-1",))
+    for source in ("subnet-2", "vpc-1", "10.0.2.77"):
+        explained = _network(drawing).explain(source, "i-web", "tcp", 80)
+        assert (explained.reachable, explained.verdict) == (False, "DENIED_OUT"), source
