@@ -130,6 +130,9 @@ class BalancedPorts:
             acl = self._topology.acl_of_subnet(interface.subnet)
             trail = trail.through(interface.subnet, types.SUBNET).through(acl, types.ACL)
             trail = trail.over(balancing.balancer.id)
+            if balancing.forwarding.authenticated:
+                what = f"that {balancing.listener.id} authenticates clients"
+                trail = trail.noting(f"not accounted for: {what}")
             yield OpenRange(balancing.port, balancing.port, clients, trail)
 
     def _keeps_client(self, balancing: Balancing, protocol: int) -> bool:

@@ -47,11 +47,12 @@ class TargetGroupRecord(NamedTuple):
 
 
 class Forwarding(NamedTuple):
-    """Client addresses that a listener's rule may forward to a target group."""
+    """Client addresses that a listener's rule may forward, some only after authentication."""
 
     target_group: str
     clients: Blocks
     rule: str
+    authenticated: bool = False
 
 
 class ListenerRecord(NamedTuple):
@@ -132,13 +133,14 @@ def _forwardings(listener: Fields, rules: list[Fields]) -> Iterator[Forwarding]:
         clients, always = _clients(rule)
         reached = {family: intervals.intersection(left[family], clients[family]) for family in left}
         for group in _targets(items(rule, "Actions")):
-            yield Forwarding(group, reached, text(rule, "RuleArn"))
+            name = text(rule, "RuleArn")
+            yield Forwarding(group, reached, name, _authenticates(items(rule, "Actions")))
         if always:
             left = {family: intervals.difference(left[family], clients[family]) for family in left}
     default = next((rule for rule in rules if flag(rule, "IsDefault")), None)
     actions = items(default, "Actions") if default else items(listener, "DefaultActions")
     for group in _targets(actions):
-        yield Forwarding(group, left, arn)
+        yield Forwarding(group, left, arn, _authenticates(actions))
 
 
 def _priority(rule: Fields) -> int:
@@ -166,6 +168,12 @@ def _clients(rule: Fields) -> tuple[Blocks, bool]:
             )
             always = always and field == "path-pattern" and bool(_ANY_PATH.intersection(values))
     return clients, always
+
+
+def _authenticates(actions: list[Fields]) -> bool:
+    """Whether a client is authenticated before it is forwarded."""
+    kinds = {text(action, "Type") for action in actions}
+    return any(kind.startswith(("authenticate-", "jwt-")) for kind in kinds)
 
 
 def _targets(actions: list[Fields]) -> Iterator[str]:

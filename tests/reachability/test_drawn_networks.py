@@ -562,3 +562,12 @@ def test_a_subnets_router_is_answered_where_it_is() -> None:
     for source in ("subnet-2", "vpc-1", "10.0.2.77"):
         explained = _network(drawing).explain(source, "i-web", "tcp", 80)
         assert (explained.reachable, explained.verdict) == (False, "DENIED_OUT"), source
+
+
+def test_a_listener_that_authenticates_is_noted() -> None:
+    drawing = _balanced("application")
+    listener = drawing.lists["LoadBalancerListeners"][0]["Listeners"][0]
+    listener["DefaultActions"].insert(0, {"Type": "authenticate-oidc", "Order": 1})
+    assert _findings(drawing)[0].notes == (
+        "not accounted for: that listener-lb-443 authenticates clients",
+    )
