@@ -7,7 +7,6 @@ code, or an AccessDeniedError; `where` names the call and its object.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,22 @@ from botocore.exceptions import (
 
 from sidelight.aws import send_hook
 from sidelight.aws.answers import member
+from sidelight.aws.ec2_codes import (
+    BUSY,
+    GONE,
+    INSTANCE_DOUBTS,
+    PENDING_LIMIT,
+    STRANGER,
+)
+from sidelight.aws.ec2_records import (
+    ENDED,
+    InstanceStatus,
+    SnapshotInfo,
+    instance_of,
+    snapshot_of,
+    state_of,
+    volume_ids,
+)
 from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, status_of, translate
 from sidelight.aws.rate_limit import KINDS, RateLimiter, Unlimited
 from sidelight.backoff import delay
@@ -29,42 +44,24 @@ from sidelight.errors import (
     KeyUnusableError,
     RegionDisabledError,
 )
-from sidelight.model import Instance, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sidelight.aws.session import Session
+    from sidelight.model import Instance
 
-GONE = "InvalidSnapshot.NotFound"
-# All tools together have as many pending snapshots in the account-region as AWS allows.
-PENDING_LIMIT = "PendingSnapshotLimitExceeded"
-# Transient capacity errors: retry later.
-BUSY = frozenset(
-    {
-        "ConcurrentSnapshotLimitExceeded",
-        "SnapshotCreationPerVolumeRateExceeded",
-        "SnapshotLimitExceeded",
-        PENDING_LIMIT,
-        "ResourceLimitExceeded",  # as CopySnapshot and the sharing of snapshots word it
-    }
-    | THROTTLES
-)
-# EC2 does not know the instance, or it or a volume is in the wrong state. Each error has transient
-# causes: DescribeInstances decides which it is.
-INSTANCE_DOUBTS = frozenset(
-    {
-        "InvalidInstanceID.NotFound",
-        "IncorrectInstanceState",
-        "IncorrectState",
-        # "There are no attached EBS-backed volumes", among others.
-        "InvalidParameterValue",
-        "InvalidParameterCombination",
-        "InvalidVolume.NotFound",
-    }
-)
-ENDED = ("terminated", "shutting-down")
+__all__ = [
+    "BUSY",
+    "ENDED",
+    "GONE",
+    "INSTANCE_DOUBTS",
+    "PENDING_LIMIT",
+    "Ec2",
+    "InstanceStatus",
+    "SnapshotInfo",
+]
+
 ALIVE = ("pending", "running", "stopping", "stopped")
 PAGE = 1000  # EC2's maximum page size; a describe without a page size has a tenth of the rate limit
 FILTERED_AT_ONCE = 200  # the most values of a filter that EC2 accepts
@@ -72,8 +69,6 @@ UNSHAREABLE = (
     "a snapshot under KMS's default key aws/ebs cannot be shared with another account: read it in "
     "place, or encrypt the volume with a customer key"
 )
-# EC2's code for credentials that are not valid in a Region (HTTP 401).
-STRANGER = "AuthFailure"
 OF_GLOBAL_ENDPOINT = (
     "the account has enabled this Region, and the same credentials are good in another one: a"
     " session token of STS's global endpoint is refused in opt-in Regions; get one from a regional"
@@ -83,39 +78,6 @@ OF_GLOBAL_ENDPOINT = (
 ATTEMPTS = 6
 FIRST_WAIT = 0.1  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotInfo:
-    """A snapshot as EC2 describes it. `state` is pending, completed, error or recoverable."""
-
-    id: str
-    volume: str
-    state: str
-    description: str = ""
-    started_at: datetime | None = None
-    tags: tuple[tuple[str, str], ...] = ()
-    size_gib: int = 0
-    message: str = ""  # why it is in `error`
-    owner: str = ""  # the account
-    completed_at: datetime | None = None
-
-    def tag(self, key: str) -> str:
-        """Return a tag's value; empty if the tag is missing."""
-        return dict(self.tags).get(key, "")
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceStatus:
-    """An instance's present state in EC2, and the number of EBS volumes mapped to it."""
-
-    state: str
-    volumes: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is terminated, or about to be."""
-        return self.state in ENDED
 
 
 class Ec2:
@@ -144,10 +106,10 @@ class Ec2:
     def instances(self) -> list[Instance]:
         """Return all instances that are not terminated, with their volumes."""
         described = self._instances([{"Name": "instance-state-name", "Values": list(ALIVE)}])
-        described = [i for i in described if _state(i) not in ENDED]
-        ids = sorted({volume for i in described for volume in _volume_ids(i).values()})
+        described = [i for i in described if state_of(i) not in ENDED]
+        ids = sorted({volume for i in described for volume in volume_ids(i).values()})
         volumes = self._volumes(ids)
-        return [_instance(i, volumes, self._account, self._region) for i in described]
+        return [instance_of(i, volumes, self._account, self._region) for i in described]
 
     def instance_status(self, instance_id: str) -> InstanceStatus | None:
         """Return an instance's status, also if terminated; None where EC2 does not list it (yet).
@@ -157,7 +119,7 @@ class Ec2:
         # A filter, not InstanceIds: so an id that does not exist is not an error.
         for described in self._instances([{"Name": "instance-id", "Values": [instance_id]}]):
             if described["InstanceId"] == instance_id:
-                return InstanceStatus(_state(described), len(_volume_ids(described)))
+                return InstanceStatus(state_of(described), len(volume_ids(described)))
         return None
 
     def regions(self) -> list[str]:
@@ -190,7 +152,7 @@ class Ec2:
                 }
             ],
         )
-        return [_snapshot(item) for item in answer.get("Snapshots", ())]
+        return [snapshot_of(item) for item in answer.get("Snapshots", ())]
 
     def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
         """Return these snapshots; those that do not exist are omitted without an error."""
@@ -212,7 +174,7 @@ class Ec2:
             if error.code == GONE:
                 return None
             raise
-        return next((_snapshot(item) for item in answer.get("Snapshots") or ()), None)
+        return next((snapshot_of(item) for item in answer.get("Snapshots") or ()), None)
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
         """Return our own account's snapshots with all these tags; None matches any value."""
@@ -258,7 +220,9 @@ class Ec2:
 
     def _described(self, filters: list[dict[str, Any]]) -> list[SnapshotInfo]:
         request = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
-        return [_snapshot(item) for item in self._pages("describe_snapshots", "Snapshots", request)]
+        return [
+            snapshot_of(item) for item in self._pages("describe_snapshots", "Snapshots", request)
+        ]
 
     def _volumes(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         volumes: dict[str, dict[str, Any]] = {}
@@ -353,79 +317,3 @@ def _may_pass(error: Exception, code: str) -> bool:
     if not isinstance(error, ClientError):
         return True
     return code in THROTTLES or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _state(described: Mapping[str, Any]) -> str:
-    return str(described.get("State", {}).get("Name", ""))
-
-
-def _volume_ids(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return device -> volume; the root device first, then by name, in the kernel's order."""
-    root = described.get("RootDeviceName", "")
-    mapped = {
-        mapping.get("DeviceName", ""): mapping["Ebs"]["VolumeId"]
-        for mapping in described.get("BlockDeviceMappings", ())
-        if "VolumeId" in mapping.get("Ebs", {})
-    }
-    return dict(sorted(mapped.items(), key=lambda item: (item[0] != root, item[0])))
-
-
-def _instance(
-    described: Mapping[str, Any],
-    volumes: Mapping[str, Mapping[str, Any]],
-    account: str,
-    region: str,
-) -> Instance:
-    tags = _tags(described.get("Tags", ()))
-    return Instance(
-        id=member(described, "InstanceId", "describe_instances"),
-        account=account,
-        region=region,
-        state=_state(described),
-        volumes=tuple(
-            _volume(volumes[volume_id], device)
-            for device, volume_id in _volume_ids(described).items()
-            if volume_id in volumes
-        ),
-        tags=tags,
-        name=dict(tags).get("Name", ""),
-        root_device_type=described.get("RootDeviceType", "ebs"),
-        platform=described.get("Platform", ""),
-        launched_at=described.get("LaunchTime"),
-        type=described.get("InstanceType", ""),
-        image_id=described.get("ImageId", ""),
-        vpc_id=described.get("VpcId", ""),
-        subnet_id=described.get("SubnetId", ""),
-    )
-
-
-def _volume(described: Mapping[str, Any], device: str) -> Volume:
-    return Volume(
-        id=member(described, "VolumeId", "describe_volumes"),
-        device=device,
-        size_gib=described.get("Size", 0),
-        type=described.get("VolumeType", ""),
-        encrypted=bool(described.get("Encrypted", False)),
-        kms_key_id=described.get("KmsKeyId") or "",
-        tags=_tags(described.get("Tags", ())),
-    )
-
-
-def _snapshot(described: Mapping[str, Any]) -> SnapshotInfo:
-    return SnapshotInfo(
-        id=member(described, "SnapshotId", "describe_snapshots"),
-        volume=described.get("VolumeId", ""),
-        # moto's CreateSnapshots answers without a state; AWS's says pending.
-        state=described.get("State") or "pending",
-        description=described.get("Description", ""),
-        started_at=described.get("StartTime"),
-        tags=_tags(described.get("Tags", ())),
-        size_gib=described.get("VolumeSize", 0),
-        message=described.get("StateMessage", ""),
-        owner=described.get("OwnerId", ""),
-        completed_at=described.get("CompletionTime"),
-    )
-
-
-def _tags(described: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((tag.get("Key", ""), tag.get("Value", "")) for tag in described))

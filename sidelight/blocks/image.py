@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from sidelight.closing import Closing
 from sidelight.errors import OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
 # Bytes: what a disk reads ahead by itself.
 NEAR = 128 << 10
 
 
-class ImageFile:
+class ImageFile(Closing):
     """A raw disk image, read with pread: no shared position, no memory of its own."""
 
     def __init__(self, path: str, name: str = "") -> None:
@@ -67,14 +67,3 @@ class ImageFile:
     def close(self) -> None:
         """Close the file; reads after that fail."""
         os.close(self._fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -171,11 +171,10 @@ class CoverageChange:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of a scan's attempts. `bytes` as read, `usd` for the EBS direct APIs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostFigures:
+    """What reading has cost. `bytes` as read, `usd` for the EBS direct APIs."""
 
-    scan: str
     get_calls: int = 0
     list_calls: int = 0
     blocks: int = 0
@@ -186,7 +185,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class CostSum:
+class Cost(CostFigures):
+    """The cost of a scan's attempts."""
+
+    scan: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostSum(CostFigures):
     """The total cost of several scans. A key not summed by is empty; `day` is 2026-01-31.
 
     A scan belongs to the day (UTC) of its creation.
@@ -197,13 +203,6 @@ class CostSum:
     instance: str = ""
     day: str = ""
     scans: int = 0
-    get_calls: int = 0
-    list_calls: int = 0
-    blocks: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from sidelight.model import CostSum
 
+KEYS = ("account", "region", "instance", "day")
 FIGURES = ("scans", "get_calls", "list_calls", "blocks", "bytes", "seconds", "cpu_seconds", "usd")
 
 
@@ -29,6 +29,6 @@ def moment(text: str) -> datetime:
 def costs_document(sums: Sequence[CostSum], by: Collection[str]) -> list[dict[str, Any]]:
     """Return one object per sum: its keys, and the figures."""
     return [
-        {name: value for name, value in asdict(row).items() if name in FIGURES or name in by}
+        {name: getattr(row, name) for name in (*(key for key in KEYS if key in by), *FIGURES)}
         for row in sums
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from sidelight.closing import Closing
 from sidelight.errors import StoreError
 from sidelight.store.accounts.configurations import Configurations
 from sidelight.store.base.dialect import insert
@@ -35,14 +36,12 @@ from sidelight.store.scans.sweeps import Sweeps
 from sidelight.store.scans.unclaimed_scans import UnclaimedScans, unclaimed_scans
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from sidelight.store.base.clock import Clock
 
 DEPLOYMENT = "deployment"
 
 
-class Store:
+class Store(Closing):
     """One store, by URL: `sqlite:////path/to/file` or `postgresql://user@host/name`.
 
     Safe to share between threads; a forked process opens its own. Every method is one transaction
@@ -122,14 +121,3 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -16,13 +16,13 @@ from sidelight.advisories.database.package_rows import PackageRows
 from sidelight.advisories.database.records import Records
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.end_of_life import LAST_DAY
+from sidelight.closing import Closing
 from sidelight.errors import DatabaseError
 from sidelight.model import Affected, Interval, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from sidelight.advisories.database.package_rows import GroupRow
     from sidelight.advisories.database.records import AdvisoryRecord, VulnerabilityRecord
@@ -52,7 +52,7 @@ class DatabaseInfo:
     files: tuple[tuple[str, str], ...]
 
 
-class AdvisoryDatabase:
+class AdvisoryDatabase(Closing):
     """An open database. Safe to share between threads; immutable."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
@@ -104,17 +104,6 @@ class AdvisoryDatabase:
         The file stays mapped while any lazily loaded finding still refers to it.
         """
         vars(self).clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _view(self, name: str) -> memoryview:
         start, size = self._sections[name]

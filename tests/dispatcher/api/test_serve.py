@@ -57,7 +57,10 @@ def store(url: str) -> Iterator[Store]:
         for number, place in enumerate(places):
             (scan,) = store.scans.create([place], "here")
             if number < 2:
-                store.costs.add(Cost(scan.id, 100, 1, 90, 1 << 20, 2.5, 0.5, 0.0003))
+                store.costs.add(
+                    Cost(scan.id, get_calls=100, list_calls=1, blocks=90, bytes=1 << 20,
+                         seconds=2.5, cpu_seconds=0.5, usd=0.0003)
+                )  # fmt: skip
             clock.time += timedelta(hours=1)
         held = store.scans.claim(scan.id, [State.NEW], 60)
         assert held is not None

@@ -65,7 +65,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         (failed,) = store.scans.create([(ACCOUNT, REGION, "i-2")], "here")
         held = store.scans.claim(failed.id, [State.NEW], 60)
         assert held is not None
-        store.costs.add(Cost(failed.id, 1, 1, 1, 1, 1.0, 1.0, 0.1))
+        cost = Cost(failed.id, get_calls=1, list_calls=1, blocks=1, bytes=1, seconds=1.0, usd=0.1)
+        store.costs.add(cost)
         store.instances.cover([
             Coverage(ACCOUNT, REGION, STORABLE, H, "ACTIVE", "PARTIAL", f"partial: {H}"),
             Coverage(ACCOUNT, REGION, CLEAN, "web", "ACTIVE", "SUCCESSFUL"),

@@ -1,0 +1,199 @@
+"""Read wanted files of a machine, each once, in physical order, and give them to extractors.
+
+Whatever a file holds, the next one is read: a fault of a format, a crash of an extractor and a
+spent deadline are Problems with the path.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sidelight.errors import SidelightError
+from sidelight.inventory import read_ahead
+from sidelight.inventory.allowance import Allowance
+from sidelight.inventory.protocol import Machine
+from sidelight.inventory.registry import DATABASES
+from sidelight.inventory.treefile import Deadline, TreeFile, TreeRoot, WantedFileRef
+from sidelight.model import OperatingSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sidelight.inventory.ownership import Ownership
+    from sidelight.inventory.protocol import Extractor
+    from sidelight.inventory.treefile import Tree
+    from sidelight.model import Package, Problem
+
+# Bytes at an archive's end that hold its directory, of most archives wholly.
+_TAIL = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """How to collect. Times in seconds; `clock` is monotonic.
+
+    `include_containers`: also what container runtimes keep, each package labelled with its runtime.
+    """
+
+    include_containers: bool = False
+    file_seconds: float = 60.0
+    machine_seconds: float = 1800.0
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True)
+class Collected:
+    """The software of one machine.
+
+    `owned`: wanted files that were left out since a package of the distribution owns them, and
+    its advisories speak of them. `left_out`: container runtimes' directories that were not read.
+    """
+
+    os: OperatingSystem = field(default_factory=OperatingSystem)
+    packages: list[Package] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    owned: int = 0
+    files: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+class WantedFiles:
+    """The files of one machine that extractors read, and what was found in them."""
+
+    def __init__(
+        self, tree: Tree, options: CollectOptions, extractors: Sequence[Extractor]
+    ) -> None:
+        self.deadline = Deadline(options.clock, options.machine_seconds, "this machine")
+        self.collected = Collected()
+        self.allowance = Allowance()
+        self.machines: dict[TreeRoot, Machine] = {}
+        self.owned: dict[TreeRoot, Ownership] = {}
+        self.databases: dict[TreeRoot, WantedFileRef] = {}  # the first file of one
+        self._tree = tree
+        self._options = options
+        self._extractors = extractors
+
+    def extract_all(self, jobs: Sequence[tuple[WantedFileRef, int]]) -> None:
+        """Give every file to its extractor: whole files in physical order, then the others."""
+        ahead: dict[int, list[tuple[WantedFileRef, int]]] = {}
+        others = []
+        for job in jobs:
+            wants = self._extractors[job[1]].wants
+            if wants.random_access:
+                others.append(job)
+            else:
+                ahead.setdefault(wants.limit, []).append(job)
+        for limit, group in ahead.items():
+            wanted_by: dict[tuple[int, int, bytes, TreeRoot], list[int]] = {}
+            for place, index in group:
+                wanted_by.setdefault(_key(place), []).append(index)
+            places = {_key(place): place for place, _ in group}
+            for place, data in self.contents(list(places.values()), limit):
+                for index in wanted_by[_key(place)]:
+                    self._extract(place, index, data)
+        self.extract_at(others, lambda _, size: (max(0, size - _TAIL), min(size, _TAIL)))
+
+    def extract_at(
+        self,
+        jobs: Sequence[tuple[WantedFileRef, int]],
+        first: Callable[[WantedFileRef, int], tuple[int, int]],
+    ) -> None:
+        """Files that are read at offsets; `first(place, size)` is the part looked at first."""
+        sizes = read_ahead.sizes(place for place, _ in jobs)
+        wanted_by: dict[WantedFileRef, list[int]] = {}
+        for place, index in jobs:
+            if read_ahead.file_key(place) in sizes:
+                wanted_by.setdefault(place, []).append(index)
+
+        def part(place: WantedFileRef) -> tuple[int, int]:
+            return first(place, sizes[read_ahead.file_key(place)])
+
+        for place, _ in self.in_time(read_ahead.parts(self._tree, list(wanted_by), part)):
+            # What cannot be read is told by the extractor that needs it.
+            for index in wanted_by[place]:
+                self._extract(place, index, None, sizes[read_ahead.file_key(place)])
+
+    def _extract(
+        self, place: WantedFileRef, index: int, data: bytes | SidelightError | None, size: int = 0
+    ) -> None:
+        """Run one extractor over one file; whatever happens, the scan goes on."""
+        extractor = self._extractors[index]
+        if extractor.name in DATABASES:
+            self.databases.setdefault(place.root, place)
+        if isinstance(data, SidelightError):
+            self.problem(place, data.what)
+            return
+        limit = extractor.wants.limit
+        size = size if data is None else len(data)
+        if size > limit:
+            self.problem(place, f"{size} bytes; the limit of {extractor.name} is {limit}")
+            return
+        deadline = self.deadline.within(self._options.file_seconds, "this file")
+        file = TreeFile(self._tree, place, size=size, data=data, limit=limit, deadline=deadline)
+        self.collected.files += 1
+        try:
+            found = extractor.extract(file, self.machine(place.root))
+        except SidelightError as error:
+            self.problem(place, error.what)
+        except MemoryError:
+            raise  # the process's, not the file's: what is read next would fail as well
+        except Exception as error:  # noqa: BLE001 - one extractor's bug must not lose a machine
+            self.problem(place, f"{extractor.name} failed: {type(error).__name__}: {error}")
+        else:
+            self._take(place, found.packages, found.problems)
+            if (owned := self.owned.get(place.root)) is not None:
+                owned.take(found)
+            if deadline.passed:
+                self.problem(place, f"{extractor.name} took more than the time for one file")
+
+    def _take(
+        self, place: WantedFileRef, packages: Sequence[Package], problems: Sequence[Problem]
+    ) -> None:
+        root = place.root
+        if not root.layer:
+            self.collected.packages += self.allowance.packages(packages)
+            for problem in problems:
+                self.allowance.problem(problem.where, problem.what)
+            return
+        above = f"/{root.path.decode('utf-8', 'surrogateescape')}" if root.path else ""
+        self.collected.packages += self.allowance.packages(
+            replace(package, path=above + package.path, layer=root.layer) for package in packages
+        )
+        for problem in problems:
+            self.allowance.problem(above + problem.where, problem.what)
+
+    def contents(
+        self, places: Sequence[WantedFileRef], limit: int
+    ) -> Iterator[tuple[WantedFileRef, bytes | SidelightError]]:
+        """Each file's contents once, for every path that it has."""
+        return self.in_time(read_ahead.whole(self._tree, places, limit))
+
+    def in_time(
+        self, read: Iterator[tuple[WantedFileRef, bytes | SidelightError]]
+    ) -> Iterator[tuple[WantedFileRef, bytes | SidelightError]]:
+        """Yield what is read until the machine's time is spent, which is a Problem."""
+        for place, data in read:
+            if self._spent(place):
+                return
+            yield place, data
+
+    def _spent(self, place: WantedFileRef) -> bool:
+        if not self.deadline.passed:
+            return False
+        self.problem(place, "this file and those after it were not read: the time is spent")
+        return True
+
+    def problem(self, place: WantedFileRef, what: str) -> None:
+        """Add a problem of a file."""
+        self.allowance.problem(place.shown, what)
+
+    def machine(self, root: TreeRoot) -> Machine:
+        """Return who the machine below a root is; an unknown one before it is identified."""
+        found = self.machines.get(root)
+        return found if found is not None else Machine(OperatingSystem())
+
+
+def _key(place: WantedFileRef) -> tuple[int, int, bytes, TreeRoot]:
+    return id(place.fs), place.inode, place.path, place.root

@@ -1,0 +1,97 @@
+"""The store's own properties and counters; instances, their coverage, accounts' configurations."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
+
+from sidelight.store.base.column_types import AnyText
+from sidelight.store.base.tables.columns import identifier, instant, metadata, serial
+
+# Properties of the store itself: `deployment`, the id in our snapshots' tag.
+properties = Table(
+    "properties",
+    metadata,
+    identifier("name", primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("instance", primary_key=True),
+    identifier("region"),
+    identifier("state"),
+    Column("document", Text, nullable=False),  # model.Instance
+    instant("seen_at"),
+    instant("gone_at", nullable=True),
+)
+
+# Counters that are read and incremented within transactions: `events`, `rules`, `judged`,
+# `advisories`, `passed`, `packages`; and the position of each reader of the events.
+sequences = Table(
+    "sequences",
+    metadata,
+    identifier("name", primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("instance", primary_key=True),
+    identifier("region"),
+    Column("name", AnyText, nullable=False),
+    Column("scan_mode", String(32), nullable=False),
+    Column("status_code", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("detail", AnyText, nullable=False),
+    instant("updated_at"),
+    instant("scanned_at", nullable=True),
+    Column("scan_type", String(16), primary_key=True, server_default="PACKAGE"),
+)
+
+# Each change of an instance's status code, reason or scan mode.
+coverage_changes = Table(
+    "coverage_changes",
+    metadata,
+    serial("id"),
+    identifier("account"),
+    identifier("instance"),
+    identifier("region"),
+    Column("scan_type", String(16), nullable=False),
+    instant("at"),
+    Column("status_code", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("scan_mode", String(32), nullable=False),
+    Column("detail", AnyText, nullable=False),
+    Index(None, "account", "instance"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+# What was set for an account; NULL is not set. An account without a row was never configured.
+account_configurations = Table(
+    "account_configurations",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("organization"),
+    Column("status", String(16), nullable=False),
+    Column("mode", String(32), nullable=True),
+    Column("deep_inspection", Boolean, nullable=True),
+    Column("exclusion_tag", AnyText, nullable=True),
+    Column("package_paths", Text, nullable=False),  # a JSON list
+    instant("disabled_at", nullable=True),
+    instant("updated_at"),
+)
+
+organization_configurations = Table(
+    "organization_configurations",
+    metadata,
+    identifier("id", primary_key=True),
+    identifier("administrator"),
+    Column("auto_enable", Boolean, nullable=False),
+    Column("package_paths", Text, nullable=False),  # a JSON list
+    instant("updated_at"),
+)
