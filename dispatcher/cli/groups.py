@@ -127,6 +127,19 @@ class AdvisoriesGroup(WrittenGroup):
     }  # fmt: skip
 
 
+class NetworkGroup(WrittenGroup):
+    """The commands of `sidelight network`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "explain": CommandEntry("dispatcher.cli.network.commands", "explain",
+                         "Show the path of a packet hop by hop, or the control that stops it"),
+        "scan": CommandEntry("dispatcher.cli.network.commands", "scan",
+                      "List the ports of instances that can be reached from outside of their VPC"),
+        "dump": CommandEntry("dispatcher.cli.network.commands", "dump",
+                      "Save the describe answers of an account's network, for --from-dump"),
+    }  # fmt: skip
+
+
 class Suppress(WrittenGroup):
     """The commands of `sidelight fleet suppress`."""
 
@@ -165,6 +178,11 @@ def fleet() -> None:
 @click.group(cls=AdvisoriesGroup)
 def advisories() -> None:
     """Download feeds, and build and inspect the advisory database."""
+
+
+@click.group(cls=NetworkGroup)
+def network() -> None:
+    """Show which ports of which instances can be reached, from where, and why."""
 
 
 @click.group(cls=Suppress)

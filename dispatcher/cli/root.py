@@ -39,6 +39,8 @@ class RootGroup(WrittenGroup):
                             "Download feeds, and build and inspect the advisory database"),
         "fleet": CommandEntry("dispatcher.cli.groups", "fleet",
                        "Scan a fleet of EC2 instances, and show what was found"),
+        "network": CommandEntry("dispatcher.cli.groups", "network",
+                         "Show which ports of which instances can be reached, from where, and why"),
         "serve": CommandEntry("dispatcher.cli.serve", "serve",
                        "Serve metrics for Prometheus, a JSON API and a web page"),
         "probe": CommandEntry("dispatcher.cli.probe", "probe",

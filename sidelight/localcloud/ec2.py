@@ -61,6 +61,19 @@ class MotoSnapshots(EC2Response):
         self._sl_forget_ended()
         return super().describe_instances()
 
+    def describe_network_interfaces(self) -> ActionResult:
+        """DescribeNetworkInterfaces: as AWS, with the public address beside the private one too."""
+        found = self.ec2_backend.get_all_network_interfaces(
+            self._get_param("NetworkInterfaceIds", []), self._filters_from_querystring()
+        )
+        self.error_on_dryrun()
+        shown = []
+        for interface in found:
+            one = copy(interface)
+            one.private_ip_addresses = interface.instance_private_ip_address_list
+            shown.append(one)
+        return ActionResult({"NetworkInterfaces": shown})
+
     def describe_security_group_vpc_associations(self) -> ActionResult:
         """DescribeSecurityGroupVpcAssociations: none, since moto cannot associate a group."""
         return ActionResult({"SecurityGroupVpcAssociations": []})

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.reachability.packet_simulator.described import associations
-from tests.reachability.packet_simulator.packets import FromInterface, FromInternet, FromPremises
+from tests.reachability.packet_simulator.packets import (
+    FromInterface,
+    FromInternet,
+    FromPremises,
+)
 from tests.reachability.random_networks import blocks
 
 if TYPE_CHECKING:
@@ -17,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Question(NamedTuple):
-    """One packet: where it begins, and its addresses as texts."""
+    """One packet: where it may begin, and its addresses as texts."""
 
-    start: Start
+    starts: tuple[Start, ...]
     source: str
     target: str
     port: int
@@ -33,24 +37,32 @@ def questions_of(network: Described, random: Random, most: int) -> list[Question
 
 
 def _all(network: Described) -> Iterator[Question]:
-    for start, source in _starts(network):
-        for target in _targets(network, start):
+    for starts, source in _starts(network):
+        for target in _targets(network, starts[0]):
             if (":" in source) is (":" in target) and source != target:
                 for port in blocks.PORTS:
-                    yield Question(start, source, target, port, "tcp")
-                yield Question(start, source, target, blocks.PORTS[0], "udp")
+                    yield Question(starts, source, target, port, "tcp")
+                yield Question(starts, source, target, blocks.PORTS[0], "udp")
 
 
-def _starts(network: Described) -> Iterator[tuple[Start, str]]:
-    yield FromInternet(), blocks.INTERNET
-    yield FromInternet(), blocks.INTERNET_SIX
-    for gateway in network.all("VpnGateways"):
-        yield FromPremises(gateway["VpnGatewayId"]), blocks.PREMISES
+def _starts(network: Described) -> Iterator[tuple[tuple[Start, ...], str]]:
+    yield (FromInternet(),), blocks.INTERNET
+    yield (FromInternet(),), blocks.INTERNET_SIX
+    premises = tuple(_premises(network))
+    if premises:
+        yield premises, blocks.PREMISES
     for identity, item in network.interfaces.items():
         if _has_instance(item):
-            yield FromInterface(identity), item["PrivateIpAddress"]
+            yield (FromInterface(identity),), item["PrivateIpAddress"]
             for six in item["Ipv6Addresses"]:
-                yield FromInterface(identity), six["Ipv6Address"]
+                yield (FromInterface(identity),), six["Ipv6Address"]
+
+
+def _premises(network: Described) -> Iterator[Start]:
+    """Yield every virtual gateway by which a packet from another network may arrive."""
+    for gateway in network.all("VpnGateways"):
+        if network.has_premises(gateway["VpnGatewayId"]):
+            yield FromPremises(gateway["VpnGatewayId"])
 
 
 def _targets(network: Described, start: Start) -> Iterator[str]:
@@ -58,8 +70,8 @@ def _targets(network: Described, start: Start) -> Iterator[str]:
         if not isinstance(start, FromInternet):
             for address in item["PrivateIpAddresses"]:
                 yield address["PrivateIpAddress"]
-        for _, public in associations(item):
-            if not isinstance(start, FromPremises):
+        if not isinstance(start, FromPremises):
+            for _, public in associations(item):
                 yield public
         for six in item["Ipv6Addresses"]:
             yield six["Ipv6Address"]

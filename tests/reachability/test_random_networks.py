@@ -70,11 +70,11 @@ def test_many_random_networks_have_every_verdict_and_connections_of_every_kind()
         for question in questions_of(network, Random(seed), 20):
             found = best_connection(
                 network,
-                question.start,
+                question.starts[0],
                 packet(question.source, question.target, question.port, question.protocol),
                 ports,
             )
-            endings[type(question.start).__name__, found.there.verdict, found.established] += 1
+            endings[type(question.starts[0]).__name__, found.there.verdict, found.established] += 1
     verdicts = {verdict for _, verdict, _ in endings}
     assert verdicts == {
         "ACCEPTED",

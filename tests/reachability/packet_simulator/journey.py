@@ -1,8 +1,8 @@
 """The journey of one packet: every step looks at the object that holds it, and hands it on.
 
 A step returns the next step, or the outcome. The sources of each rule are AWS's pages, named beside
-the rule. The order of checks at a border is the packet's own: an interface's groups, the choice of
-a route, the subnet's ACL on the way out; the ACL, the address, the groups on the way in.
+the rule. The order of checks at a border is the packet's own: an interface's groups, the subnet's
+ACL, the choice of a route on the way out; the ACL, the address, the groups on the way in.
 """
 
 from __future__ import annotations
@@ -134,18 +134,18 @@ class Journey:
         return any(holds(block, self.packet.target) for block in self.network.subnet_blocks(subnet))
 
     def _leave_subnet(self, subnet: str, *, hop: bool = True) -> Step | Outcome:
-        """The subnet's route table chooses, then its ACL looks at the packet."""
+        """The subnet's ACL looks at the packet, then its route table chooses."""
         if hop:
             self.hops.append(subnet)
+        refused = refusing_acl(self.network, subnet, self.packet, egress=True)
+        if refused:
+            return self._stop(packets.DENIED_OUT, refused)
         table = self.network.table_of_subnet(subnet)
         route = table and vpc_route(self.network, table, self.packet.target)
         if not table or not route:
             return self._stop(packets.NO_ROUTE, _table_stopper(table))
         if not route.alive or not self._leads_somewhere(route, subnet):
             return self._stop(packets.NULL_ROUTED, _table_stopper(table, route))
-        refused = refusing_acl(self.network, subnet, self.packet, egress=True)
-        if refused:
-            return self._stop(packets.DENIED_OUT, refused)
         return partial(self._follow, route, self.network.subnets[subnet]["VpcId"], subnet)
 
     def _leads_somewhere(self, route: Route, subnet: str) -> bool:
@@ -163,7 +163,7 @@ class Journey:
         kind = target.partition("-")[0]
         if kind == "local":
             return partial(self._router, vpc)
-        self.hops.append(vpc)
+        self._pass(vpc)
         steps: dict[str, Step] = {
             "igw": partial(self._internet_gateway_out, target, vpc),
             "eigw": partial(self._egress_only_out, target),
@@ -175,6 +175,11 @@ class Journey:
             "eni": partial(self._middlebox, target),
         }
         return steps[kind]
+
+    def _pass(self, vpc: str) -> None:
+        """Note a VPC's router, once where the packet entered the VPC just now."""
+        if self.hops[-1:] != [vpc]:
+            self.hops.append(vpc)
 
     def _endpoint(self, endpoint: str) -> Step | Outcome:
         """Hand the packet to AWS's service behind a gateway endpoint."""
@@ -188,7 +193,7 @@ class Journey:
 
     def _router(self, vpc: str) -> Step | Outcome:
         """A VPC's router: to the subnet that has the address."""
-        self.hops.append(vpc)
+        self._pass(vpc)
         subnet = self.network.subnet_with(vpc, self.packet.target)
         if not subnet:
             return self._stop(packets.NULL_ROUTED, Stopper(vpc, "AWS::EC2::VPC"))
@@ -362,6 +367,7 @@ class Journey:
             return self._stop(packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::TransitGateway"))
         refused = refusing_acl(self.network, inner, self.packet, egress=False)
         if refused:
+            self.hops.remove(vpc)  # the packet does not get beyond the attachment's subnet
             return self._stop(packets.DENIED_IN, refused)
         if not self._references(gateway, attachment):
             self.sender = ""
@@ -391,6 +397,7 @@ class Journey:
             return self._peer_gateway(gateway, route.attachment, route.resource, stopper)
         if route.kind == "vpc":
             return self._leave_transit_gateway(gateway, route.attachment, stopper)
+        self.hops.append(route.resource)
         return self._stop(packets.EXITS_NETWORK, None, exit=route.attachment)
 
     def _associated_table(self, gateway: str, attachment: str) -> str:
@@ -451,12 +458,29 @@ class Journey:
         if goal == inner:
             self.hops.append(vpc)
             return partial(self._enter_subnet, vpc, goal, filtered=False)
-        return partial(self._leave_subnet, inner, hop=False)
+        self.hops.append(vpc)
+        return partial(self._onward, vpc, inner)
+
+    def _onward(self, vpc: str, inner: str) -> Step | Outcome:
+        """From an attachment's subnet to where its table says, but not out by another gateway.
+
+        A VPC does not carry traffic from one gateway to another (VPC peering guide, "Edge to edge
+        routing through a gateway or private connection").
+        """
+        refused = refusing_acl(self.network, inner, self.packet, egress=True)
+        if refused:
+            return self._stop(packets.DENIED_IN, refused)
+        table = self.network.table_of_subnet(inner)
+        route = table and vpc_route(self.network, table, self.packet.target)
+        kind = route.target.partition("-")[0] if route else ""
+        if not route or not route.alive or kind in {"pcx", "tgw", "vgw"}:
+            return self._stop(packets.NULL_ROUTED, Stopper(vpc, "AWS::EC2::VPC"))
+        return partial(self._follow, route, vpc, inner)
 
     def _virtual_gateway_out(self, gateway: str) -> Step | Outcome:
         self.hops.append(gateway)
         if not self.network.has_premises(gateway):
-            return self._stop(packets.NO_ROUTE, Stopper(gateway, "AWS::EC2::VPNGateway"))
+            return self._stop(packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::VPNGateway"))
         return self._stop(packets.EXITS_NETWORK, None, exit=gateway)
 
     def _virtual_gateway_in(self, gateway: str) -> Step | Outcome:

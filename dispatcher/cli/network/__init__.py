@@ -1,0 +1,1 @@
+"""`sidelight network`: which ports of which instances the world can reach, and why."""
