@@ -12,11 +12,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from sidelight.aws.network import permission
+from sidelight.fleet.agents.associations_plan import DATA_SYNC, DOCUMENT, INSPECTOR, OWN
 from sidelight.reachability.stems import STEMS
 from tests.fixtures.iam_policies import DEPLOY, actions
 
 PAIRS = {
     "target-policy": ("target", "Scan"),
+    "target-agents-policy": ("target", "ReadByAgents"),
     "target-network-policy": ("target", "Network"),
     "target-sharing-policy": ("target", "Share"),
     "scanner-policy": ("scanner", "Enter"),
@@ -24,6 +26,7 @@ PAIRS = {
     "scanner-bus-policy": ("scanner", "Bus"),
     "scanner-topic-policy": ("scanner", "Topic"),
     "scanner-queues-policy": ("scanner", "Queues"),
+    "scanner-inventories-policy": ("scanner", "Inventories"),
 }
 
 
@@ -50,7 +53,7 @@ def test_a_template_has_the_policy_of_its_file(name: str) -> None:
     assert written == json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
 
 
-def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
+def test_no_policy_writes_beyond_our_snapshots_events_and_associations() -> None:
     writes = {
         action
         for name in PAIRS
@@ -61,12 +64,23 @@ def test_no_policy_writes_beyond_our_snapshots_and_events() -> None:
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
         "ec2:ModifySnapshotAttribute", "events:PutEvents", "kms:CreateGrant", "kms:Decrypt",
         "sns:Publish", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
-        "sqs:SendMessage", "sts:AssumeRole", "sts:TagSession",
+        "sqs:SendMessage", "ssm:CreateAssociation", "ssm:CreateResourceDataSync",
+        "ssm:DeleteAssociation", "ssm:DeleteResourceDataSync", "ssm:UpdateAssociation",
+        "sts:AssumeRole", "sts:TagSession",
     }  # fmt: skip
 
 
 def test_the_network_policy_allows_the_calls_of_the_network_model_and_no_others() -> None:
     assert actions("target-network-policy") == {permission(stem) for stem in STEMS.values()}
+
+
+def test_data_syncs_and_associations_are_ours_by_name_or_document() -> None:
+    syncs = statement("target-agents-policy", "SendInventoriesToTheBucket")["Resource"]
+    made = statement("target-agents-policy", "CollectInventoriesByTheDocument")["Resource"]
+    assert {name.rpartition("/")[2] for name in syncs} == {INSPECTOR + DATA_SYNC, OWN + DATA_SYNC}
+    assert [name for name in made if ":document/" in name] == [
+        f"arn:${{AWS::Partition}}:ssm:*:*:document/{DOCUMENT}"
+    ]
 
 
 def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
