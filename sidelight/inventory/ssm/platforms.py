@@ -44,6 +44,8 @@ _LINUX: Final = (
     ("bottlerocket", BOTTLEROCKET),
     ("vmware photon", "photon"),
     ("raspbian", "raspbian"),
+    ("common base linux mariner", "mariner"),
+    ("microsoft azure linux", "azurelinux"),
 )
 _WINDOWS = re.compile(r"Windows (Server )?([0-9]{2}H[12]|[0-9]{2,4}(?: R2)?)", re.IGNORECASE)
 _NUMBERS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}")
