@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sidelight.reachability.network_firewalls import FirewallPolicy
-    from sidelight.reachability.records import AttachmentRecord, RouteRecord
+    from sidelight.reachability.records import AttachmentRecord, InterfaceRecord, RouteRecord
     from sidelight.reachability.walker import Walker
 
     Crossing = Callable[[Walker, RouteRecord, Place, Bundle, Trail], Iterator[PacketOutcome]]
@@ -82,7 +82,9 @@ def _internet_gateway(
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (gateway, INTERNET_GATEWAY, None))
         return
     mode = topology.blocked(place.subnet)
-    if mode == "block-bidirectional":
+    # In the mode block-ingress only NAT and egress-only gateways reach the internet.
+    by_nat = any(component.type == NAT for component in trail.components)
+    if mode == "block-bidirectional" or (mode and not by_nat):
         stop = (gateway, INTERNET_GATEWAY, "BlockPublicAccess")
         yield ended(Verdict.DENIED_IN, bundle, trail, stop)
         return
@@ -131,12 +133,20 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Pack
         gateway = topology.internet_gateway_of(interface.vpc)
         if gateway is None:
             yield ended(Verdict.NULL_ROUTED, part, trail, (interface.vpc, VPC, None))
-        elif topology.blocked(interface.subnet) or interface.closed_to_gateways:
+        elif _closed(walker, interface):
             stop = (gateway, INTERNET_GATEWAY, "BlockPublicAccess")
             yield ended(Verdict.DENIED_IN, part, trail.over(gateway), stop)
         else:
             way = trail.over(gateway).through(gateway, INTERNET_GATEWAY)
             yield from enter_by_gateway(walker, gateway, interface.vpc, part, way)
+
+
+def _closed(walker: Walker, interface: InterfaceRecord) -> bool:
+    """Whether nothing comes from the internet: by Block Public Access, or the interface's own."""
+    mode = walker.topology.blocked(interface.subnet)
+    if mode == "block-ingress" and walker.replies and interface.kind == "nat_gateway":
+        return False
+    return bool(mode) or interface.closed_to_gateways
 
 
 def enter_by_gateway(
@@ -157,7 +167,8 @@ def _egress_only(
     """Out to the internet over IPv6, and never in."""
     trail = trail.over(place.vpc, route.target)._replace(origin=())
     outside = intervals.intersection(bundle.dst, INTERNET[IPV6])
-    if walker.family == IPV6 and outside and not walker.replies:
+    open_ = walker.topology.blocked(place.subnet) != "block-bidirectional"
+    if walker.family == IPV6 and outside and open_ and not walker.replies:
         part = bundle._replace(dst=outside)
         yield PacketOutcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), route.target)
     else:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from sidelight.reachability import intervals
-from sidelight.reachability.component_types import ACL
+from sidelight.reachability.component_types import ACL, NAT
 from sidelight.reachability.crossings import cross, enter_by_gateway, from_internet
 from sidelight.reachability.packets import Bundle, PacketOutcome, Trail, ended
 from sidelight.reachability.prefixes import texts_of
-from sidelight.reachability.records import EGRESS
+from sidelight.reachability.records import EGRESS, GatewayRecord
 from sidelight.reachability.replies import reply_ports, reply_to
 from sidelight.reachability.results import EdgeKind, Explanation
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sidelight.reachability.routing import Routing
     from sidelight.reachability.topology import Topology
 
+_NO_GATEWAY = GatewayRecord("", "", ())
 _ARRIVED = (Verdict.ACCEPTED, Verdict.EXITS_NETWORK)
 
 
@@ -165,8 +167,10 @@ class Explainer:
         self, walker: Walker, source: PacketSource, arrived: PacketOutcome
     ) -> tuple[Intervals, list[PacketOutcome]]:
         """The source addresses that have their answers, and where other answers are lost."""
+        if arrived.verdict == Verdict.EXITS_NETWORK:
+            return self._answered_from_outside(walker, source, arrived)
         interface = self._topology.interfaces.get(arrived.at)
-        if arrived.verdict != Verdict.ACCEPTED or interface is None:
+        if interface is None:
             return arrived.bundle.src, []
         answers = reply_to(arrived.bundle, walker.protocol)
         # The gateway by which the packets came: from the internet it is the first hop behind it.
@@ -195,6 +199,50 @@ class Explainer:
         ]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
 
+    def _answered_from_outside(
+        self, walker: Walker, source: PacketSource, arrived: PacketOutcome
+    ) -> tuple[Intervals, list[PacketOutcome]]:
+        """Whether an interface's packets to the internet are answered, also through NAT.
+
+        Of other ways out nothing is known behind them.
+        """
+        itself = self._topology.interfaces.get(source.id)
+        if itself is None or arrived.trail.hops[-1] != "internet":
+            return arrived.bundle.src, []
+        back = replace(walker, replies=True, branches=[0])
+        answers = reply_to(arrived.bundle, walker.protocol)
+        nats = [one.id for one in arrived.trail.components if one.type == NAT]
+        if nats:
+            outcomes = list(self._through_nat(back, nats, answers, source, itself))
+        elif self._topology.gateways.get(arrived.at, _NO_GATEWAY).kind == "internet-gateway":
+            outcomes = list(from_internet(back, answers, Trail()))
+        else:
+            outcomes = list(back.in_vpc(itself.vpc, answers, Trail((itself.vpc,))))
+        back_again = any(
+            one.verdict == Verdict.ACCEPTED and one.at == source.id for one in outcomes
+        )
+        return arrived.bundle.src if back_again else (), outcomes
+
+    def _through_nat(
+        self,
+        back: Walker,
+        nats: list[str],
+        answers: Bundle,
+        source: PacketSource,
+        itself: InterfaceRecord,
+    ) -> Iterator[PacketOutcome]:
+        """Answers to the last NAT gateway, and if they get there from the first to the sender."""
+        to_nat = list(from_internet(back, answers, Trail()))
+        if not any(self._is_nat(one.at) and one.verdict == Verdict.ACCEPTED for one in to_nat):
+            yield from to_nat
+            return
+        subnet = self._topology.nats[nats[0]].subnet
+        to_sender = answers._replace(dst=source.addresses)
+        if subnet == itself.subnet:
+            yield from back.deliver(subnet, to_sender, Trail((nats[0],)))
+        else:
+            yield from back.leave_subnet(subnet, to_sender, Trail((nats[0],)))
+
     def _is_nat(self, name: str) -> bool:
         """Whether an answer ends at a NAT gateway, which has the session that it belongs to."""
         interface = self._topology.interfaces.get(name)
@@ -213,7 +261,8 @@ class Explainer:
 
 def _unanswered(arrived: PacketOutcome, lost: list[PacketOutcome]) -> PacketOutcome:
     """A packet that arrives and has no answer: stopped where the answer is."""
-    last = max(lost, key=lambda outcome: len(outcome.trail.hops), default=None)
+    stopped = [outcome for outcome in lost if outcome.stop is not None]
+    last = max(stopped, key=lambda outcome: len(outcome.trail.hops), default=None)
     note = "the packet arrives; its answer is stopped"
     if last is None:
         return arrived._replace(

@@ -571,3 +571,75 @@ def test_a_listener_that_authenticates_is_noted() -> None:
     assert _findings(drawing)[0].notes == (
         "not accounted for: that listener-lb-443 authenticates clients",
     )
+
+
+def _behind_nat() -> Drawing:
+    drawing = public_network()
+    drawing.subnet("subnet-p", "vpc-1", "10.0.2.0/24", ipv6="2a05:d018:1:2::/64")
+    drawing.table(
+        "rtb-p",
+        "vpc-1",
+        route("0.0.0.0/0", "nat-1"),
+        route("::/0", "eigw-1"),
+        subnets=("subnet-p",),
+    )
+    drawing.instance("inner", "subnet-p", "10.0.2.10", "sg-1", ipv6="2a05:d018:1:2::10")
+    drawing.interface(
+        "nat", "subnet-1", "10.0.1.50", public="198.51.100.50", InterfaceType="nat_gateway"
+    )
+    address = {"PrivateIp": "10.0.1.50", "PublicIp": "198.51.100.50"}
+    drawing.lists["NatGateways"].append(
+        {
+            "NatGatewayId": "nat-1",
+            "SubnetId": "subnet-1",
+            "VpcId": "vpc-1",
+            "State": "available",
+            "NatGatewayAddresses": [address],
+        }
+    )
+    return drawing
+
+
+@pytest.mark.parametrize(
+    ("subnet", "target", "reachable"),
+    [
+        ("", "8.8.8.8", True),
+        ("subnet-1", "8.8.8.8", False),
+        ("subnet-p", "8.8.8.8", False),
+        ("", "2606:4700::1111", True),
+        ("subnet-1", "2606:4700::1111", True),
+        ("subnet-p", "2606:4700::1111", False),
+    ],
+)
+def test_an_answer_from_the_internet_needs_every_network_acl_on_its_way(
+    subnet: str, target: str, reachable: bool
+) -> None:
+    drawing = _behind_nat()
+    if subnet:
+        entries = [
+            entry(1, "deny", "0.0.0.0/0", (1024, 65535)),
+            entry(2, "deny", "::/0", (1024, 65535)),
+            *OPEN,
+        ]
+        drawing.acl("acl-1", "vpc-1", *entries, subnets=(subnet,))
+    explained = _network(drawing).explain("i-inner", target, "tcp", 443)
+    assert explained.hops[-1] == "internet"
+    assert explained.reachable == reachable
+    assert (explained.stopped_by is None) == reachable
+
+
+@pytest.mark.parametrize(
+    ("mode", "source", "reachable"),
+    [
+        ("block-ingress", "i-inner", True),
+        ("block-ingress", "i-web", False),
+        ("block-bidirectional", "i-inner", False),
+    ],
+)
+def test_blocked_public_access_lets_nat_gateways_out_unless_it_is_bidirectional(
+    mode: str, source: str, reachable: bool
+) -> None:
+    drawing = _behind_nat()
+    for subnet in drawing.lists["Subnets"]:
+        subnet["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": mode}
+    assert _network(drawing).explain(source, "8.8.8.8", "tcp", 443).reachable == reachable
