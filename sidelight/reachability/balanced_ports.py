@@ -45,6 +45,7 @@ class BalancedPorts:
         self._routing = routing
         self._open_ports = open_ports
         self._load_balancers = load_balancers
+        self._taken: dict[tuple[str, str, int, int, int], bool] = {}
 
     def of(
         self, interface: InterfaceRecord, depth: int = 0
@@ -113,8 +114,12 @@ class BalancedPorts:
         keeps = edge.kind != EdgeKind.PRIVATE_LINK and self._keeps_client(balancing, protocol)
         if keeps and family == balancing.family:
             clients = self._as_clients(clients, balancing, node, interface, protocol)
-        elif not self._as_node(balancing, node, interface, protocol):
-            return
+        else:
+            key = (node.id, interface.id, balancing.number, balancing.port, protocol)
+            if key not in self._taken:
+                self._taken[key] = self._as_node(balancing, node, interface, protocol)
+            if not self._taken[key]:
+                return
         if clients:
             classic = balancing.balancer.kind == "classic"
             kind = types.CLASSIC_BALANCER if classic else types.BALANCER
