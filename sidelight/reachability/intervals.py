@@ -7,15 +7,13 @@ least one number between two pairs. Two sets are equal if and only if their tupl
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Interval = tuple[int, int]
 Intervals = tuple[Interval, ...]
-
-EMPTY: Final[Intervals] = ()
 
 
 def of(pairs: Iterable[Interval]) -> Intervals:

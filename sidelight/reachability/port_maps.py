@@ -74,27 +74,12 @@ def difference(left: PortMap, right: PortMap) -> PortMap:
     return _combined(left, right, intervals.difference) if left and right else left
 
 
-def of_addresses(ports: PortMap, addresses: Intervals) -> PortMap:
-    """The part of the set that has these addresses."""
-    pieces: list[tuple[int, int, Intervals]] = []
-    for low, high, found in ports:
-        _append(pieces, low, high, intervals.intersection(found, addresses))
-    return tuple(pieces)
-
-
 def at_port(ports: PortMap, port: int) -> Intervals:
     """The addresses that the set has at one port."""
     for low, high, found in ports:
         if low <= port <= high:
             return found
     return ()
-
-
-def addresses_of(ports: PortMap) -> Intervals:
-    """The addresses that the set has at any port."""
-    if len(ports) == 1:
-        return ports[0][2]
-    return intervals.of(pair for _, _, found in ports for pair in found)
 
 
 def cost(boxes: Sequence[Box]) -> int:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 IPV4: Final = 4
 IPV6: Final = 6
-BITS: Final = {IPV4: 32, IPV6: 128}
 ALL: Final[dict[int, Intervals]] = {
     IPV4: ((0, (1 << 32) - 1),),
     IPV6: ((0, (1 << 128) - 1),),

@@ -111,7 +111,8 @@ def interface(
 def _addresses(fields: Fields) -> Iterator[OwnAddress]:
     seen = set()
     own: Fields = {key: fields.get(key) for key in ("PrivateIpAddress", "Association")}
-    for item in (*items(fields, "PrivateIpAddresses"), own):
+    listed = sorted(items(fields, "PrivateIpAddresses"), key=lambda item: not flag(item, "Primary"))
+    for item in (*listed, own):
         private = address(text(item, "PrivateIpAddress"))
         if private is None or private in seen:
             continue

@@ -66,14 +66,6 @@ class Routing:
                     continue
                 yield block, route
 
-    def sent_to(self, name: str, family: int, target: str) -> Intervals:
-        """The destinations that a table sends to a target, and not into a blackhole."""
-        return intervals.of(
-            (cell.first, cell.last)
-            for cell in self.table(name, family).cells
-            if cell.value.target == target and not cell.value.blackhole
-        )
-
     def notes(self, name: str) -> tuple[str, ...]:
         """What the model does not know of a table."""
         record = self._topology.tables.get(name)

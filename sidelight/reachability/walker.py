@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sidelight.reachability import intervals, port_maps
+from sidelight.reachability import intervals
 from sidelight.reachability.component_types import ACL, GROUP, INTERFACE, NAT, SUBNET, VPC
 from sidelight.reachability.packets import Bundle, PacketOutcome, Place, Trail, ended
-from sidelight.reachability.prefixes import ALL
 from sidelight.reachability.records import EGRESS, INGRESS
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 
@@ -233,8 +232,3 @@ def first_rule(
         ):
             return rule
     return None
-
-
-def everything(family: int) -> Bundle:
-    """Every packet of a family."""
-    return Bundle(ALL[family], ALL[family], ((0, port_maps.LAST_PORT),))

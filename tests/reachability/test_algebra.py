@@ -109,24 +109,19 @@ def test_boxes_become_their_union_or_what_the_first_of_them_allows(boxes: list[B
     assert port_maps.cost(boxes) >= len(boxes)
 
 
-@given(_MAPS, _MAPS, _SETS)
+@given(_MAPS, _MAPS)
 def test_port_maps_are_sets_in_a_canonical_form(
-    left: port_maps.PortMap, right: port_maps.PortMap, addresses: intervals.Intervals
+    left: port_maps.PortMap, right: port_maps.PortMap
 ) -> None:
     ours, theirs = _cells(left), _cells(right)
     cases = [
         (port_maps.union(left, right), ours | theirs),
         (port_maps.intersection(left, right), ours & theirs),
         (port_maps.difference(left, right), ours - theirs),
-        (
-            port_maps.of_addresses(left, addresses),
-            {cell for cell in ours if intervals.contains(addresses, cell[1])},
-        ),
     ]
     for result, expected in cases:
         assert _is_canonical(result)
         assert _cells(result) == expected
-    assert _numbers(port_maps.addresses_of(left)) == {address for _, address in ours}
     assert _numbers(port_maps.at_port(left, 7)) == {address for port, address in ours if port == 7}
 
 

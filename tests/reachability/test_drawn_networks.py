@@ -643,3 +643,29 @@ def test_blocked_public_access_lets_nat_gateways_out_unless_it_is_bidirectional(
     for subnet in drawing.lists["Subnets"]:
         subnet["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": mode}
     assert _network(drawing).explain(source, "8.8.8.8", "tcp", 443).reachable == reachable
+
+
+def test_every_address_of_an_interface_counts_and_the_primary_one_is_a_target() -> None:
+    drawing = public_network()
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(8080, "0.0.0.0/0")]
+    web = drawing.lists["NetworkInterfaces"][0]
+    del web["Association"]
+    web["PrivateIpAddresses"] = [
+        {"PrivateIpAddress": "10.0.1.11", "Primary": False},
+        {"PrivateIpAddress": "10.0.1.10", "Primary": True},
+    ]
+    assert _findings(drawing) == []
+    drawing.lists["Addresses"].append(
+        {
+            "NetworkInterfaceId": "eni-web",
+            "PrivateIpAddress": "10.0.1.11",
+            "PublicIp": "198.51.100.77",
+        }
+    )
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+    assert _network(drawing).explain("internet", "198.51.100.77", "tcp", 8080).reachable
+    drawing.lists["Addresses"].clear()
+    drawing.target_group("tg-1", "vpc-1", 8080, {"i-web": "healthy"})
+    drawing.load_balancer("lb", "application", {80: "tg-1"}, {"subnet-1": "198.51.100.9"}, "sg-lb")
+    drawing.group("sg-lb", "vpc-1", tcp(80, "0.0.0.0/0"), egress=[tcp(8080, "10.0.1.10/32")])
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
