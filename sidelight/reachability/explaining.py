@@ -191,11 +191,13 @@ class Explainer:
         if source.id == interface.subnet:
             return arrived.bundle.src, []
         outcomes = list(back.leave_interface(interface, answers, Trail()))
+        # Behind NAT the answer's way ends at the NAT gateway, which has the session.
+        translated = any(one.type == NAT for one in arrived.trail.components)
         returned = [
             outcome
             for outcome in outcomes
             if outcome.verdict == Verdict.ACCEPTED
-            and (outcome.at == goal or self._is_nat(outcome.at))
+            and (outcome.at == goal or (translated and self._is_nat(outcome.at)))
         ]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
 

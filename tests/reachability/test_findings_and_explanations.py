@@ -1,0 +1,75 @@
+"""In random networks a port has a finding if and only if the explanation from its edge arrives.
+
+Findings are worked out from the edge inwards, for all interfaces of a subnet at once; explanations
+hop by hop, for one port of one interface. The two share routes and filters, but not the way.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sidelight.reachability import Answers, EdgeKind, Network
+from tests.reachability.random_networks.network import draw_network
+
+if TYPE_CHECKING:
+    from sidelight.reachability import ReachabilityFinding
+
+_PLACE = ("111111111111", "us-east-1")
+
+
+def _running(lists: dict[str, list[Any]]) -> set[str]:
+    return {
+        instance["InstanceId"]
+        for reservation in lists.get("Reservations", [])
+        for instance in reservation["Instances"]
+        if instance.get("State", {}).get("Name") in ("running", "pending")
+    }
+
+
+def _from(source: str, finding: ReachabilityFinding) -> bool:
+    """Whether a finding's edge is the source: the internet, or a virtual private gateway."""
+    if source == "internet":
+        return finding.edge_kind == EdgeKind.INTERNET_GATEWAY
+    return source in {step.id for step in finding.steps}
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_a_port_has_a_finding_if_its_explanation_arrives_and_only_then(part: int) -> None:
+    arrived = 0
+    for seed in range(part * 25, part * 25 + 25):
+        lists = draw_network(Random(seed))
+        running = _running(lists)
+        network = Network.from_answers(Answers({_PLACE: lists}))
+        findings = list(network.findings())
+        gateways = [gateway["VpnGatewayId"] for gateway in lists.get("VpnGateways", [])]
+        for interface in lists.get("NetworkInterfaces", []):
+            name = interface["NetworkInterfaceId"]
+            if interface.get("Attachment", {}).get("InstanceId") not in running:
+                continue
+            own = [finding for finding in findings if finding.interface_id == name]
+            for source in ("internet", *gateways):
+                for family, port in ((4, 22), (4, 8080), (6, 443), (4, 443)):
+                    found = [
+                        one
+                        for one in own
+                        if (one.protocol, one.family) == ("TCP", family)
+                        and one.port_begin <= port <= one.port_end
+                        and _from(source, one)
+                    ]
+                    explained = network.explain(source, name, "tcp", port, family=family)
+                    assert explained.reachable == bool(found), (seed, source, name, port, family)
+                    arrived += explained.reachable
+    assert arrived > 10
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_order_of_a_random_networks_answers_changes_no_finding(part: int) -> None:
+    for seed in range(part * 25, part * 25 + 25):
+        lists = draw_network(Random(seed))
+        before = list(Network.from_answers(Answers({_PLACE: lists})).findings())
+        chance = Random(seed)
+        shuffled = {stem: chance.sample(objects, len(objects)) for stem, objects in lists.items()}
+        assert list(Network.from_answers(Answers({_PLACE: shuffled})).findings()) == before
