@@ -120,7 +120,7 @@ def test_a_fault_of_any_call_is_its_own_and_passes(
         assert call in LOOKING_UP | {"sts:AssumeRole"}
     else:
         control.scans.start_everywhere(places, Configuration(), on_demand=True)
-        run_all(control)
+        run_all(control, organization.cloud)
         told = coverage(control)
         if call not in LOOKING_UP | {"sts:AssumeRole"}:
             assert told[payments, next(i for a, i in machines if a == payments)][0] == "SUCCESSFUL"
@@ -130,7 +130,7 @@ def test_a_fault_of_any_call_is_its_own_and_passes(
     control.store.clock.advance(86400)  # type: ignore[attr-defined] # the test's clock
     places = look_up(organization, control)
     control.scans.start_everywhere(places, Configuration(), on_demand=True)
-    run_all(control)
+    run_all(control, organization.cloud)
     check(organization, control)
     told = coverage(control)
     assert {told[machine][0] for machine in machines} == {"SUCCESSFUL"}
@@ -168,7 +168,7 @@ def test_the_catalogue_has_every_call_of_an_organization_that_shares(
     control = make_control(scanner_account=HUB, kms_grants=True)
     organization.cloud.counters.reset()
     control.scans.start_everywhere(look_up(organization, control), Configuration(), on_demand=True)
-    run_all(control)
+    run_all(control, organization.cloud)
     made = {one.operation for one in organization.cloud.counters.tallies()}
     assert made - {"organizations:ListRoots"} == set(CALLS)
 

@@ -123,12 +123,12 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     control = make_control()
     wanted = control.look_up(ScanScope(organization=True))
     control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
-    run_all(control)
+    run_all(control, organization.cloud)
     assert coverage(control)[web, seen][0] == "SUCCESSFUL"
     # Later the account takes its permission back.
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ec2:*", account=web)])
     started = control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
-    run_all(control)
+    run_all(control, organization.cloud)
     told = coverage(control)
     assert told[payments, good][0] == "SUCCESSFUL"
     assert told[web, seen][0] == told[web, "us-east-1:*"][0] == "ACCESS_DENIED"
@@ -139,7 +139,7 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     # And gives it again.
     cloud.plan = FaultPlan()
     control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
-    run_all(control)
+    run_all(control, organization.cloud)
     told = coverage(control)
     assert told[web, seen][0] == "SUCCESSFUL"
     assert (web, "us-east-1:*") not in told
@@ -168,7 +168,7 @@ def shared(organization: Organization, control: FleetService) -> dict[tuple[str,
     control.scans.start_everywhere(
         control.look_up(ScanScope(accounts=[web])), Configuration(), on_demand=True
     )
-    run_all(control)
+    run_all(control, organization.cloud)
     assert organization.cloud.calls("GetSnapshotBlock", web) == 0
     assert organization.cloud.snapshots() == []
     return coverage(control)
@@ -225,7 +225,7 @@ def test_what_is_under_a_key_of_awss_own_is_not_snapshotted_to_be_shared(
     control.scans.start_everywhere(
         [AccountRegion(web, "us-east-1")], Configuration(), on_demand=True
     )
-    run_all(control)
+    run_all(control, organization.cloud)
     assert coverage(control)[web, secret][0] == "SUCCESSFUL"
 
 
@@ -249,7 +249,7 @@ def test_a_key_that_cannot_be_described_holds_up_only_its_own_volumes(
         [AccountRegion(web, "us-east-1")], Configuration(), on_demand=True
     )
     assert started.reached
-    run_all(control)
+    run_all(control, organization.cloud)
     told = coverage(control)
     assert told[web, plain][0] == "SUCCESSFUL"
     reason, detail = told[web, secret]
