@@ -69,8 +69,9 @@ REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
 OFFLINE := --disable-socket --allow-unix-socket
 
-docs: $(STAMP) ## write docs/settings.md, which is made of the code
+docs: $(STAMP) ## write docs/settings.md and docs/schemas, which are made of the code
 	$(BIN)/python -m sidelight.fleet.settings.reference docs/settings.md
+	$(BIN)/python -m sidelight.documents docs/schemas
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check .

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dispatcher.discovery.accounts import ScanScope
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.services.fleet_service import FleetService
+    from sidelight.documents.fleet import HealthDocument
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,9 @@ class DispatcherLoop:
         if self._health is None:
             return
         now = self._control.store.clock().isoformat()
-        document = {"at": now, "active": active, "holder": self._me, "error": self._error}
+        document: HealthDocument = {
+            "at": now, "active": active, "holder": self._me, "error": self._error,
+        }  # fmt: skip
         draft = self._health.with_name(f"{self._health.name}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(document) + "\n")

@@ -35,13 +35,6 @@ class Assessment:
         """Return one sentence for each type."""
         return [sentence(item) for item in self.not_covered]
 
-    def not_covered_documents(self) -> list[dict[str, object]]:
-        """Return one object for each type."""
-        return [
-            {"type": item.ecosystem, "packages": item.packages, "why": item.why}
-            for item in self.not_covered
-        ]
-
     @property
     def reason(self) -> str:
         """The reason for coverage."""

@@ -139,8 +139,7 @@ def scan(fail_on: str | None, limit: int | None, **given: Any) -> None:
         with opened(given["output"]) as file:
             if given["form"] == "json":
                 shown = findings if limit is None else sorted(findings, key=worst_first)[:limit]
-                document = as_json.scan_document(machine, shown)
-                document["not_covered"] = assessment.not_covered_documents()
+                document = as_json.scan_document(machine, shown, assessment.not_covered)
                 file.write(as_json.dumps(document))
             else:
                 as_table.print_findings(name_of(given["targets"]), machine, findings, file, limit)

@@ -12,7 +12,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from sidelight.aws.events import MESSAGE_BYTES, EventBridge, Message, Sent, Topic
 from sidelight.errors import CloudError, UsageError
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from sidelight.aws.session import Session
+    from sidelight.documents.inspector2 import FindingEventDocument, InspectorFinding
     from sidelight.model import FindingEvent, Instance
     from sidelight.store import Store
 
 AT_ONCE = 200
 # Fields that are omitted, in this order, from a finding that is too long for a message.
-_LONG = ("referenceUrls", "relatedVulnerabilities", "cvss")
+_LONG: Final[tuple[Literal["referenceUrls", "relatedVulnerabilities", "cvss"], ...]] = (
+    "referenceUrls", "relatedVulnerabilities", "cvss",
+)  # fmt: skip
 
 
 class Sink(Protocol):
@@ -152,7 +155,7 @@ class Publisher:
         )  # fmt: skip
 
 
-def _fitting(document: dict[str, Any], detail: dict[str, Any]) -> str:
+def _fitting(document: FindingEventDocument | InspectorFinding, detail: InspectorFinding) -> str:
     """Return JSON that fits a message; `sidelight.leftOut` names the omitted fields."""
     about = detail["packageVulnerabilityDetails"]
     left_out: list[str] = []
@@ -171,7 +174,7 @@ def _fitting(document: dict[str, Any], detail: dict[str, Any]) -> str:
     return text
 
 
-def _cut(value: Any, most: int) -> Any:
+def _cut(value: object, most: int) -> object:
     if isinstance(value, dict):
         for name, item in value.items():
             value[name] = _cut(item, most)
@@ -182,7 +185,7 @@ def _cut(value: Any, most: int) -> Any:
     return value
 
 
-def _json(document: dict[str, Any]) -> str:
+def _json(document: FindingEventDocument | InspectorFinding) -> str:
     """Serialize; a byte of a name that is not UTF-8 becomes a `?`, as messages are UTF-8."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()

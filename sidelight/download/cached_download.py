@@ -14,7 +14,7 @@ import json
 import os
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.backoff import doubled
 from sidelight.download.http import InterruptedBodyError, UnreachableError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
+    from sidelight.documents.advisories import DownloadNote, PartialDownloadNote
     from sidelight.download.http import Client
 
 MAX_FILE = 8 << 30  # bytes of one feed, also after its transfer's own compression
@@ -128,7 +129,7 @@ class _PassingError(DownloadError):
 
 
 def _try(
-    client: Client, wanted: DownloadRequest, known: Mapping[str, Any], budget: DownloadBudget
+    client: Client, wanted: DownloadRequest, known: Mapping[str, object], budget: DownloadBudget
 ) -> bool:
     part = _Part(wanted)
     with client.get(wanted.url, _headers(wanted, known, part)) as response:
@@ -148,7 +149,7 @@ def _try(
     return True
 
 
-def _headers(wanted: DownloadRequest, known: Mapping[str, Any], part: _Part) -> dict[str, str]:
+def _headers(wanted: DownloadRequest, known: Mapping[str, object], part: _Part) -> dict[str, str]:
     # Compressed files are requested without further compression.
     plain = wanted.path.name.endswith(_COMPRESSED)
     headers = {"Accept-Encoding": "identity" if plain else "gzip"}
@@ -161,7 +162,7 @@ def _headers(wanted: DownloadRequest, known: Mapping[str, Any], part: _Part) -> 
     return headers
 
 
-def _known(wanted: DownloadRequest) -> dict[str, Any]:
+def _known(wanted: DownloadRequest) -> dict[str, object]:
     """Return the note on the file in place; empty if it is not the downloaded file."""
     note = _read_json(wanted.path.with_name(f".{wanted.path.name}.json"))
     try:
@@ -176,7 +177,7 @@ def _has(path: Path, digest: Digest) -> bool:
         return hashlib.file_digest(stream, digest.algorithm).hexdigest() == digest.hexadecimal
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -239,7 +240,7 @@ class _Part:
         strong = etag if etag and not etag.startswith("W/") else ""
         validator = strong or response.headers.get("Last-Modified", "")
         if validator and response.headers.get("Accept-Ranges", "bytes") != "none":
-            note = {"url": self._wanted.url, "validator": validator}
+            note: PartialDownloadNote = {"url": self._wanted.url, "validator": validator}
             self._note.write_text(json.dumps(note))
         return 0
 
@@ -261,7 +262,7 @@ class _Part:
         size = self._path.stat().st_size
         with self._path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        note = {
+        note: DownloadNote = {
             "url": self._wanted.url,
             "size": size,
             "sha256": digest,

@@ -1,52 +1,86 @@
-"""Inventories and findings as JSON, in the shapes that scripts rely on (see ARCHITECTURE.md)."""
+"""Inventories and findings as JSON, in the shapes that scripts rely on (docs/schemas)."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal
 
 from sidelight.report import inspector_terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sidelight.documents.machine import (
+        AffectedPackageDocument,
+        FindingDocument,
+        InventoryDocument,
+        MachineDocument,
+        PackageDocument,
+        ReadStatsDocument,
+        ScanDocument,
+    )
+    from sidelight.matching import Unmatched
     from sidelight.model import Finding, Inventory, Package, ReadStats
 
 _RAW = re.compile(r"[^\n -~]")
-# The fields of every package, in this order; other fields follow if they are set.
-PACKAGE_FIELDS = ("purl", "name", "version", "type", "path")
+# The fields that a package has only if they are set, in this order: texts, then flags.
+_TEXTS: Final[
+    tuple[
+        Literal[
+            "arch", "source_name", "source_version", "vendor", "modularity", "licence", "layer"
+        ],
+        ...,
+    ]
+] = ("arch", "source_name", "source_version", "vendor", "modularity", "licence", "layer")
+_FLAGS: Final[tuple[Literal["direct", "dev", "running_kernel"], ...]] = (
+    "direct", "dev", "running_kernel",
+)  # fmt: skip
 
 
-def inventory_document(inventory: Inventory) -> dict[str, Any]:
-    """Return `{"status", "os", "packages", "problems", "filesystems"}`, and `left_out` if set."""
-    left_out = {"left_out": list(inventory.left_out)} if inventory.left_out else {}
+def inventory_document(inventory: Inventory) -> InventoryDocument:
+    """Return the document of `sidelight inventory`."""
     return {
-        "status": inventory.status.value,
+        **_machine(inventory),
+        "packages": [package_document(package) for package in inventory.packages],
+    }
+
+
+def _machine(inventory: Inventory) -> MachineDocument:
+    document: MachineDocument = {
+        "status": inventory.status,
         "os": {
             "id": inventory.os.id,
             "version_id": inventory.os.version_id,
             "pretty_name": inventory.os.pretty_name,
         },
-        "packages": [package_document(package) for package in inventory.packages],
         "problems": [{"where": item.where, "what": item.what} for item in inventory.problems],
         "filesystems": [
             {"source": item.source, "type": item.type, "mount": item.mount, "journal": item.journal}
             for item in inventory.filesystems
         ],
-        **left_out,
     }
-
-
-def scan_document(inventory: Inventory, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the inventory's document with the number of packages, and `findings`."""
-    document = inventory_document(inventory)
-    document["packages"] = len(inventory.packages)
-    document["findings"] = [finding_document(finding) for finding in findings]
+    if inventory.left_out:
+        document["left_out"] = list(inventory.left_out)
     return document
 
 
-def finding_document(finding: Finding) -> dict[str, Any]:
+def scan_document(
+    inventory: Inventory, findings: Sequence[Finding], not_covered: Sequence[Unmatched] = ()
+) -> ScanDocument:
+    """Return the document of `sidelight scan`."""
+    return {
+        **_machine(inventory),
+        "packages": len(inventory.packages),
+        "findings": [finding_document(finding) for finding in findings],
+        "not_covered": [
+            {"type": item.ecosystem, "packages": item.packages, "why": item.why}
+            for item in not_covered
+        ],
+    }
+
+
+def finding_document(finding: Finding) -> FindingDocument:
     """Return one finding; its package under `package` is as in inventories.
 
     `affected_packages` has the same package in Inspector's form: epoch, version and release
@@ -54,22 +88,30 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     score and its source.
     """
     return {
-        "type": finding.type.value,
+        "type": finding.type,
         "vulnerability": finding.vulnerability,
-        "severity": finding.severity.value,
+        "severity": finding.severity,
         "severity_source": finding.severity_source,
         "headline": finding.headline,
         "title": finding.title,
         "cvss_score": finding.cvss_score,
         "cvss_vector": finding.cvss_vector,
-        "cvss_vectors": [cvss._asdict() for cvss in inspector_terms.scores(finding)],
+        "cvss_vectors": [
+            {
+                "source": cvss.source,
+                "version": cvss.version,
+                "vector": cvss.vector,
+                "base_score": cvss.base_score,
+            }
+            for cvss in inspector_terms.scores(finding)
+        ],
         "score": finding.score,
         "score_vector": finding.score_vector,
         "epss": finding.epss,
         "epss_percentile": finding.epss_percentile,
         "exploited_since": finding.exploited_since,
         "exploit_available": "YES" if finding.exploit_available else "NO",
-        "fix_available": finding.fix_available.value,
+        "fix_available": finding.fix_available,
         "fixed_version": finding.fixed_version,
         "remediation": finding.remediation,
         "state": finding.state,
@@ -77,21 +119,44 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "advisories": list(finding.advisories),
         "references": list(finding.references),
         "package": package_document(finding.package),
-        "affected_packages": [inspector_terms.affected(finding)._asdict()],
+        "affected_packages": [_affected(inspector_terms.affected(finding))],
     }
 
 
-def package_document(package: Package) -> dict[str, Any]:
+def _affected(package: inspector_terms.AffectedPackage) -> AffectedPackageDocument:
+    return {
+        "name": package.name,
+        "epoch": package.epoch,
+        "version": package.version,
+        "release": package.release,
+        "arch": package.arch,
+        "path": package.path,
+        "package_manager": package.package_manager,
+        "source_layer": package.source_layer,
+        "fixed_version": package.fixed_version,
+        "remediation": package.remediation,
+    }
+
+
+def package_document(package: Package) -> PackageDocument:
     """Return one package: the fields of all packages, then the other ones that are set."""
-    document: dict[str, Any] = {name: getattr(package, name) for name in PACKAGE_FIELDS}
-    for name in type(package).__dataclass_fields__:
-        value = getattr(package, name)
-        if name not in document and value not in {None, ""}:
-            document[name] = value
+    document: PackageDocument = {
+        "purl": package.purl,
+        "name": package.name,
+        "version": package.version,
+        "type": package.type,
+        "path": package.path,
+    }
+    for text in _TEXTS:
+        if value := getattr(package, text):
+            document[text] = value
+    for flag in _FLAGS:
+        if (value := getattr(package, flag)) is not None:
+            document[flag] = value
     return document
 
 
-def stats_document(stats: ReadStats) -> dict[str, Any]:
+def stats_document(stats: ReadStats) -> ReadStatsDocument:
     """Return the document that `--stats FILE` writes."""
     return {
         "get_calls": stats.get_calls,
@@ -104,7 +169,7 @@ def stats_document(stats: ReadStats) -> dict[str, Any]:
     }
 
 
-def dumps(document: Any) -> str:
+def dumps(document: object) -> str:
     """Return JSON text in ASCII, of several lines.
 
     All other characters are escaped, DEL too. Names that are not UTF-8 on disk are escaped
@@ -113,7 +178,7 @@ def dumps(document: Any) -> str:
     return escaped(json.dumps(document, indent=2, ensure_ascii=True)) + "\n"
 
 
-def line(document: Any) -> str:
+def line(document: object) -> str:
     """Return the same in one line, without a newline."""
     return escaped(json.dumps(document, ensure_ascii=True))
 

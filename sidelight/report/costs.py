@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal
 
 from sidelight.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sidelight.documents.fleet import CostSumDocument
     from sidelight.model import CostSum
 
-KEYS = ("account", "region", "instance", "day")
+KEYS: Final[tuple[Literal["account", "region", "instance", "day"], ...]] = (
+    "account", "region", "instance", "day",
+)  # fmt: skip
 FIGURES = ("scans", "get_calls", "list_calls", "blocks", "bytes", "seconds", "cpu_seconds", "usd")
 
 
@@ -26,9 +29,23 @@ def moment(text: str) -> datetime:
         raise UsageError(f"{text[:100]!r} is not a date like 2026-01-31") from error
 
 
-def costs_document(sums: Sequence[CostSum], by: Collection[str]) -> list[dict[str, Any]]:
+def costs_document(sums: Sequence[CostSum], by: Collection[str]) -> list[CostSumDocument]:
     """Return one object per sum: its keys, and the figures."""
-    return [
-        {name: getattr(row, name) for name in (*(key for key in KEYS if key in by), *FIGURES)}
-        for row in sums
-    ]
+    return [_document(row, by) for row in sums]
+
+
+def _document(row: CostSum, by: Collection[str]) -> CostSumDocument:
+    document: CostSumDocument = {
+        "scans": row.scans,
+        "get_calls": row.get_calls,
+        "list_calls": row.list_calls,
+        "blocks": row.blocks,
+        "bytes": row.bytes,
+        "seconds": row.seconds,
+        "cpu_seconds": row.cpu_seconds,
+        "usd": row.usd,
+    }
+    for key in KEYS:
+        if key in by:
+            document[key] = getattr(row, key)
+    return document

@@ -6,18 +6,32 @@ EventBridge schema for Amazon Inspector events". An event's ARN and source are S
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal
 
 from sidelight.advisories.rating import cvss
 from sidelight.report import inspector_terms
 
 if TYPE_CHECKING:
+    from sidelight.documents.inspector2 import (
+        AdjustedCvss,
+        Ec2InstanceDetails,
+        FindingEventDocument,
+        InspectorFinding,
+        InspectorResource,
+        VulnerabilityDetails,
+        VulnerablePackage,
+    )
     from sidelight.model import Finding, FindingEvent, FindingRow, Instance
+
+    _PackageMember = Literal[
+        "name", "version", "release", "arch", "filePath", "packageManager", "remediation",
+        "sourceLayer",
+    ]  # fmt: skip
 
 
 def event_document(
     event: FindingEvent, instance: Instance | None, deployment: str
-) -> dict[str, Any]:
+) -> FindingEventDocument:
     """Return an EventBridge event; `id` is the event's number in the store.
 
     EventBridge replaces an event's id, account and region with its own. So the original values are
@@ -43,56 +57,64 @@ def event_document(
     }
 
 
-def finding_document(row: FindingRow, instance: Instance | None) -> dict[str, Any]:
+def finding_document(row: FindingRow, instance: Instance | None) -> InspectorFinding:
     """Return Inspector's Finding; unknown fields are left out, times are ISO 8601."""
     finding = row.finding
-    document: dict[str, Any] = {
+    document: InspectorFinding = {
         "findingArn": row.arn,
         "awsAccountId": row.account,
-        "type": finding.type.value,
+        "type": finding.type,
         "title": finding.headline,
         "description": finding.title or finding.headline,
-        "severity": finding.severity.value,
-        "status": row.status.value,
+        "severity": finding.severity,
+        "status": row.status,
         "firstObservedAt": row.first_observed.isoformat(),
         "lastObservedAt": row.last_observed.isoformat(),
         "updatedAt": row.updated_at.isoformat(),
         "resources": [_resource(row, instance)],
         "packageVulnerabilityDetails": _details(finding),
         "remediation": {"recommendation": {"text": finding.remediation or "None Provided"}},
-        "fixAvailable": finding.fix_available.value,
+        "fixAvailable": finding.fix_available,
         "exploitAvailable": "YES" if finding.exploit_available else "NO",
     }
     if finding.score is not None:
         document["inspectorScore"] = finding.score
-        document["inspectorScoreDetails"] = {"adjustedCvss": _adjusted(finding)}
+        document["inspectorScoreDetails"] = {"adjustedCvss": _adjusted(finding, finding.score)}
     if finding.epss is not None:
         document["epss"] = {"score": finding.epss}
     return document
 
 
-def _resource(row: FindingRow, instance: Instance | None) -> dict[str, Any]:
-    resource: dict[str, Any] = {
+def _resource(row: FindingRow, instance: Instance | None) -> InspectorResource:
+    resource: InspectorResource = {
         "type": "AWS_EC2_INSTANCE",
         "id": row.instance,
         "partition": "aws",
         "region": row.region,
     }
     if instance is not None:
-        fields = {
-            "type": instance.type,
-            "imageId": instance.image_id,
-            "vpcId": instance.vpc_id,
-            "subnetId": instance.subnet_id,
-            "launchedAt": instance.launched_at.isoformat() if instance.launched_at else "",
-        }
         resource["tags"] = dict(instance.tags)
-        resource["details"] = {"awsEc2Instance": {k: v for k, v in fields.items() if v}}
+        resource["details"] = {"awsEc2Instance": _instance(instance)}
     return resource
 
 
-def _details(finding: Finding) -> dict[str, Any]:
-    return {
+def _instance(instance: Instance) -> Ec2InstanceDetails:
+    details: Ec2InstanceDetails = {}
+    if instance.type:
+        details["type"] = instance.type
+    if instance.image_id:
+        details["imageId"] = instance.image_id
+    if instance.vpc_id:
+        details["vpcId"] = instance.vpc_id
+    if instance.subnet_id:
+        details["subnetId"] = instance.subnet_id
+    if instance.launched_at:
+        details["launchedAt"] = instance.launched_at.isoformat()
+    return details
+
+
+def _details(finding: Finding) -> VulnerabilityDetails:
+    details: VulnerabilityDetails = {
         "vulnerabilityId": finding.vulnerability,
         "source": finding.source or "Sidelight",
         "vulnerablePackages": [_package(inspector_terms.affected(finding))],
@@ -109,34 +131,40 @@ def _details(finding: Finding) -> dict[str, Any]:
         "relatedVulnerabilities": [n for n in finding.advisories if n != finding.vulnerability],
         "vendorSeverity": finding.severity.value,
         "referenceUrls": list(finding.references),
-        **({"sourceUrl": finding.references[0]} if finding.references else {}),
     }
+    if finding.references:
+        details["sourceUrl"] = finding.references[0]
+    return details
 
 
-def _package(package: inspector_terms.AffectedPackage) -> dict[str, Any]:
-    fields = {
-        "name": package.name,
-        "version": package.version,
-        "release": package.release,
-        "arch": package.arch,
-        "filePath": package.path,
-        "packageManager": package.package_manager,
+# Members that are left out if they are empty, with their names in Inspector's terms.
+_OPTIONAL: Final[tuple[tuple[_PackageMember, str], ...]] = (
+    ("name", "name"), ("version", "version"), ("release", "release"), ("arch", "arch"),
+    ("filePath", "path"), ("packageManager", "package_manager"), ("remediation", "remediation"),
+    # Inspector's sourceLayerHash is an image layer's hash; here it is the container storage.
+    ("sourceLayer", "source_layer"),
+)  # fmt: skip
+
+
+def _package(package: inspector_terms.AffectedPackage) -> VulnerablePackage:
+    document: VulnerablePackage = {
+        "epoch": package.epoch,
         "fixedInVersion": package.fixed_version or "NotAvailable",
-        "remediation": package.remediation,
-        # Inspector's sourceLayerHash is an image layer's hash; here it is the container storage.
-        "sourceLayer": package.source_layer,
     }
-    return {"epoch": package.epoch} | {name: value for name, value in fields.items() if value}
+    for member, name in _OPTIONAL:
+        if value := getattr(package, name):
+            document[member] = value
+    return document
 
 
-def _adjusted(finding: Finding) -> dict[str, Any]:
+def _adjusted(finding: Finding, score: float) -> AdjustedCvss:
     metrics = {"E": "exploit maturity", "MAV": "network reachability"}
     words = dict(word.split(":", 1) for word in finding.score_vector.split("/"))
     return {
         "scoreSource": "Sidelight",
         "cvssSource": finding.cvss_vectors[0][0] if finding.cvss_vectors else "Sidelight",
         "version": cvss.version_of(finding.score_vector),
-        "score": finding.score,
+        "score": score,
         "scoringVector": finding.score_vector,
         "adjustments": [
             {"metric": name, "reason": f"{why}: {words[name]}"}

@@ -11,6 +11,7 @@ from sidelight.store.findings.vulnerability_details import (
     UnmatchedSoftware,
 )
 from sidelight.store.inventories.advisory_databases import AdvisoryDigests
+from sidelight.store.maintenance.retention import RetentionResult
 from sidelight.store.maintenance.totals import Covered
 from sidelight.store.scans.account_limits import AccountRegionLimits
 from sidelight.store.scans.costs import COST_KEYS
@@ -30,6 +31,7 @@ __all__ = [
     "PollResult",
     "QuotaExceeded",
     "ReevaluationPart",
+    "RetentionResult",
     "Spread",
     "StageTimes",
     "Store",

@@ -25,6 +25,7 @@ from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import State
 from sidelight.store import Store
+from tests.fixtures.document_schemas import conform
 from tests.fakes.clocks import Clock
 from tests.fixtures.local_messages import messages_of
 from tests.fixtures.scan_states import advance
@@ -258,7 +259,9 @@ def test_sigterm_ends_the_process_and_gives_its_lease_back(
         assert running.wait(60) == 0
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
-        assert json.loads(health.read_text())["active"] is True
+        document = json.loads(health.read_text())
+        conform("run-health", document)
+        assert document["active"] is True
         assert store.leases.hold(DISPATCHER, "the next", 60)
         assert {scan.instance for scan in store.scans.select()} == {
             instance.instance.id for instance in store.instances.known()

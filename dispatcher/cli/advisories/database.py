@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
 from dispatcher.cli.groups import advisories
@@ -25,6 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sidelight.advisories.database.reader import DatabaseInfo
+    from sidelight.documents.advisories import (
+        DatabaseInfoDocument,
+        FetchOutcomeDocument,
+        SourceDocument,
+    )
     from sidelight.download import FetchOutcome, Source
 
 
@@ -114,21 +118,22 @@ def _finish(outcomes: Sequence[FetchOutcome], form: str) -> None:
         sys.exit(FAILED if len(failed) == len(outcomes) else PARTIAL)
 
 
-def _outcome_document(outcome: FetchOutcome) -> dict[str, Any]:
-    document = asdict(outcome)
-    document["files"] = [str(path) for path in outcome.files]
-    return document
+def _outcome_document(outcome: FetchOutcome) -> FetchOutcomeDocument:
+    return {
+        "source": outcome.source,
+        "files": [str(path) for path in outcome.files],
+        "changed": outcome.changed,
+        "received": outcome.received,
+        "requests": outcome.requests,
+        "error": outcome.error,
+        "notes": list(outcome.notes),
+        "untried": outcome.untried,
+    }
 
 
 def _list_sources(sources: Sequence[Source], form: str) -> None:
     if form == "json":
-        write_json(dumps([
-            {
-                "name": item.name, "format": item.format, "address": f"{item.base}/{item.file}",
-                "checksum": item.checksum or "TLS", "licence": item.licence, "usual": item.usual,
-            }
-            for item in sources
-        ]))  # fmt: skip
+        write_json(dumps([_source_document(item) for item in sources]))
         return
     rows = Table(
         Column("Source"), Column("Format"), Column("Usual", rank=1), Column("Checked by", rank=3),
@@ -143,6 +148,17 @@ def _list_sources(sources: Sequence[Source], form: str) -> None:
     shown.table(rows)
     usual = sum(item.usual for item in sources)
     shown.line(f"{counted(len(sources), 'source')}, {usual} of them downloaded by default")
+
+
+def _source_document(source: Source) -> SourceDocument:
+    return {
+        "name": source.name,
+        "format": source.format,
+        "address": f"{source.base}/{source.file}",
+        "checksum": source.checksum or "TLS",
+        "licence": source.licence,
+        "usual": source.usual,
+    }
 
 
 def _mirror(text: str) -> tuple[str, str]:
@@ -180,12 +196,22 @@ def info(database: Path | None, form: str) -> None:
         _print_info(details)
 
 
-def _info_document(info: DatabaseInfo) -> dict[str, Any]:
-    document = asdict(info)
-    document["path"] = str(info.path)
-    document["ecosystems"] = dict(info.ecosystems)
-    document["files"] = [{"name": name, "sha256": digest} for name, digest in info.files]
-    return document
+def _info_document(info: DatabaseInfo) -> DatabaseInfoDocument:
+    return {
+        "path": str(info.path),
+        "size": info.size,
+        "sha256": info.sha256,
+        "schema": info.schema,
+        "advisories": info.advisories,
+        "vulnerabilities": info.vulnerabilities,
+        "packages": info.packages,
+        "rows": info.rows,
+        "withdrawn": info.withdrawn,
+        "problems": info.problems,
+        "newest": info.newest,
+        "ecosystems": dict(info.ecosystems),
+        "files": [{"name": name, "sha256": digest} for name, digest in info.files],
+    }
 
 
 def _print_info(info: DatabaseInfo) -> None:

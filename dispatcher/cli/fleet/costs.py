@@ -1,10 +1,9 @@
-"""The costs of scanning, as a document and as a table."""
+"""The costs of scanning, as a table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.report.costs import FIGURES
 from sidelight.report.tables import Column, Table
 from sidelight.store import COST_KEYS
 
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sidelight.model import CostSum
+
+_FIGURES = ("scans", "get_calls", "list_calls", "blocks", "bytes", "seconds", "cpu_seconds", "usd")
 
 
 def costs_table(sums: Sequence[CostSum], by: Collection[str]) -> Table:
@@ -36,7 +37,7 @@ def costs_table(sums: Sequence[CostSum], by: Collection[str]) -> Table:
 
 def _all(sums: Sequence[CostSum]) -> CostSum:
     kind = type(sums[0])
-    return kind(**{name: sum(getattr(row, name) for row in sums) for name in FIGURES})
+    return kind(**{name: sum(getattr(row, name) for row in sums) for name in _FIGURES})
 
 
 def _figures(row: CostSum) -> tuple[str, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dispatcher.cli.finding_options import Selection
-from dispatcher.cli.fleet import report
+from dispatcher.cli.fleet import documents, report
 from dispatcher.cli.fleet.options import opened_store, report_no_instance, settings_of
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.events.publisher import Publisher, sink_of
@@ -59,7 +58,7 @@ def findings(form: str, store_url: str | None, criteria: Path | None, **given: A
             report_no_instance(store)
     rows.sort(key=ORDERS[given["order"]])
     if form == "json":
-        write_json(dumps(report.findings_document(rows[: given["limit"]])))
+        write_json(dumps(documents.findings_document(rows[: given["limit"]])))
         return
     shown = Report(sys.stdout)
     listed = (
@@ -156,7 +155,7 @@ def reevaluate(
             done = run(store, Opened(database), older=allow_older)
         seconds = time.monotonic() - begun
     if form == "json":
-        write_json(dumps(asdict(done) | {"seconds": round(seconds, 3)}))
+        write_json(dumps(documents.reevaluation_document(done, seconds)))
         return
     changes = done.findings
     say(
@@ -188,7 +187,7 @@ def prune(form: str, store_url: str | None) -> None:
     """`sidelight fleet prune`: its options are in dispatcher.cli.fleet.finding_commands."""
     with opened_store(store_url) as store:
         store.suppression_rules.judge()
-        deleted = asdict(store.retention.run())
+        deleted = documents.prune_document(store.retention.run())
     if form == "json":
         write_json(dumps(deleted))
         return

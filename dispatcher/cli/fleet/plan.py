@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.fleet.options import configuration_of, wanted_of
@@ -22,9 +22,12 @@ from sidelight.report.tables import Column, Report, Table
 from sidelight.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.scan_starter import Started
     from dispatcher.services.fleet_service import FleetService
+    from sidelight.documents.fleet import FleetPlanDocument
     from sidelight.fleet.settings import Settings
     from sidelight.model import Coverage, Instance, Known
 
@@ -150,17 +153,7 @@ def _print(
 ) -> None:
     usd = sum(item.usd for item in planned)
     if as_json:
-        document = {
-            "scans": [asdict(item) for item in planned],
-            "skipped": [
-                {"account": row.account, "region": row.region, "instance": row.instance,
-                 "reason": row.reason, "detail": row.detail}
-                for row in skipped
-            ],
-            "usd": usd,
-            "recycle_bin": [asdict(item) for item in kept],
-        }  # fmt: skip
-        write_json(dumps(document))
+        write_json(dumps(_document(planned, skipped, kept)))
         return
     rows = Table(
         "Instance", "Name", Column("Account", rank=4), Column("Region", rank=3),
@@ -184,3 +177,43 @@ def _print(
         f"{counted(len(planned), 'scan')}, {snapshots}, about {usd:.4f} dollars of EBS direct API"
         " calls; nothing was created"
     )
+
+
+def _document(
+    planned: Sequence[Planned], skipped: Sequence[Coverage], kept: Sequence[RecycleBinNotice]
+) -> FleetPlanDocument:
+    """Return the plan and its estimated cost."""
+    return {
+        "scans": [
+            {
+                "account": scan.account,
+                "region": scan.region,
+                "instance": scan.instance,
+                "name": scan.name,
+                "snapshots": scan.snapshots,
+                "gib": scan.gib,
+                "usd": scan.usd,
+            }
+            for scan in planned
+        ],
+        "skipped": [
+            {
+                "account": row.account,
+                "region": row.region,
+                "instance": row.instance,
+                "reason": row.reason,
+                "detail": row.detail,
+            }
+            for row in skipped
+        ],
+        "usd": sum(scan.usd for scan in planned),
+        "recycle_bin": [
+            {
+                "account": place.account,
+                "region": place.region,
+                "days": place.days,
+                "detail": place.detail,
+            }
+            for place in kept
+        ],
+    }

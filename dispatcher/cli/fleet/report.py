@@ -1,15 +1,13 @@
-"""The fleet's tables and documents: coverage, status, findings, results of sweeps."""
+"""The fleet's tables: coverage, status, findings, results of sweeps."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
 from sidelight.model import STAGE_OF, Severity, State
-from sidelight.report import as_json
 from sidelight.report.as_table import FINDING_COLUMNS, counted, finding_cells, grouped, totals
 from sidelight.report.tables import Column, Table
 
@@ -24,16 +22,6 @@ if TYPE_CHECKING:
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")
 MOST_SEVERE_FIRST = sorted(Severity, key=lambda severity: -severity.rank)
-
-
-def coverage_document(store: Store, rows: Sequence[Coverage] | None = None) -> list[dict[str, Any]]:
-    """Return one object per instance; for all instances without `rows`."""
-    counts = store.findings.severities()
-    return [
-        _plain(asdict(row))
-        | {"findings": {s.value: n for s, n in counts.get((row.account, row.instance), {}).items()}}
-        for row in (coverage_rows(store) if rows is None else rows)
-    ]
 
 
 def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
@@ -98,14 +86,6 @@ def is_partial(row: Coverage) -> bool:
     return row.status_code == "ACTIVE" and row.reason == PARTIAL_SCAN
 
 
-def status_document(scans: Sequence[Scan], costs: dict[str, Cost]) -> list[dict[str, Any]]:
-    """Return one object per scan, with its cost."""
-    return [
-        _plain(asdict(scan)) | {"cost": asdict(costs[scan.id]) if scan.id in costs else None}
-        for scan in scans
-    ]
-
-
 def cost_table(scans: Sequence[Scan], costs: dict[str, Cost], names: dict[str, str]) -> Table:
     """Return a table of scans: state, calls, blocks, seconds and dollars."""
     table = Table(
@@ -128,25 +108,6 @@ def cost_table(scans: Sequence[Scan], costs: dict[str, Cost], names: dict[str, s
             scan.failure or scan.last_error,
         )  # fmt: skip
     return table
-
-
-def findings_document(rows: Iterable[FindingRow]) -> list[dict[str, Any]]:
-    """Return one object per finding."""
-    return [
-        as_json.finding_document(row.finding)
-        | {
-            "arn": row.arn,
-            "account": row.account,
-            "region": row.region,
-            "instance": row.instance,
-            "status": row.status.value,
-            "first_observed": row.first_observed.isoformat(),
-            "last_observed": row.last_observed.isoformat(),
-            "updated_at": row.updated_at.isoformat(),
-            "closed_at": row.closed_at.isoformat() if row.closed_at else None,
-        }
-        for row in rows
-    ]
 
 
 def findings_table(rows: Sequence[tuple[FindingRow, str]], names: dict[str, str]) -> Table:
@@ -201,11 +162,6 @@ def unseen_line(rows: Sequence[Coverage]) -> str:
     )
 
 
-def swept_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[dict[str, Any]]:
-    """Return one object per account-region."""
-    return [asdict(place) | asdict(result) for place, result in swept]
-
-
 def swept_lines(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[str]:
     """Return a line per account-region, which proves that no snapshot is left, and foreign ones."""
     lines = []
@@ -257,11 +213,3 @@ def progress_line(scans: Sequence[Scan]) -> str:
     counts = Counter(scan.state for scan in scans)
     stages = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return f"{counted(len(scans), 'scan')}{': ' if stages else ''}{stages}"
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in values.items()
-        if name != "lease"
-    }

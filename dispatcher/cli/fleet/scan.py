@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
-from dispatcher.cli.fleet import report
+from dispatcher.cli.fleet import documents, report
 from dispatcher.cli.fleet.costs import costs_table
 from dispatcher.cli.fleet.options import (
     configuration_of,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.scan_starter import Started
     from dispatcher.services.fleet_service import FleetService
+    from sidelight.documents.fleet import FleetScanDocument
     from sidelight.fleet.settings import Settings
     from sidelight.model import Cost, Scan
     from sidelight.store import Store
@@ -111,10 +112,10 @@ def _scan(
     scans = control.store.scans.select(ids)
     costs = control.store.costs.of(ids)
     if given["form"] == "json":
-        document = {
-            "coverage": report.coverage_document(control.store),
-            "scans": report.status_document(scans, costs),
-            "sweep": report.swept_document(swept),
+        document: FleetScanDocument = {
+            "coverage": documents.coverage_document(control.store),
+            "scans": documents.status_document(scans, costs),
+            "sweep": documents.sweep_document(swept),
         }
         write_json(dumps(document))
     else:
@@ -165,7 +166,7 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
         for line in report.unattended_lines(store.unclaimed_scans()):
             complain(line)
         if form == "json":
-            write_json(dumps(report.status_document(scans, costs)))
+            write_json(dumps(documents.status_document(scans, costs)))
             return
         shown = Report(sys.stdout)
         shown.table(report.cost_table(scans, costs, _names(store)))
@@ -178,7 +179,7 @@ def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order
         report_no_instance(store)
         rows = report.coverage_rows(store, instances, order)
         if form == "json":
-            write_json(dumps(report.coverage_document(store, rows)))
+            write_json(dumps(documents.coverage_document(store, rows)))
             return
         shown = Report(sys.stdout)
         shown.table(report.coverage_table(store, rows))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dispatcher.cli.fleet.documents import rules_document
 from dispatcher.cli.fleet.options import opened_store
 from sidelight.errors import FormatError, UsageError
 from sidelight.model import SuppressionRule
@@ -50,7 +51,7 @@ def show(form: str, store_url: str | None) -> None:
     with opened_store(store_url) as store:
         rules = store.suppression_rules.all()
     if form == "json":
-        write_json(dumps([_document(rule) for rule in rules]))
+        write_json(dumps(rules_document(rules)))
         return
     rows = Table(
         "Rule", Column("Criteria", rank=2, prose=True), Column("Description", rank=1, prose=True)
@@ -105,13 +106,3 @@ def _list(document: dict[str, Any], field: str) -> list[Any]:
     if not isinstance(found, list):
         raise UsageError("takes a list of tests", where=field)
     return found
-
-
-def _document(rule: SuppressionRule) -> dict[str, Any]:
-    return {
-        "name": rule.name,
-        "description": rule.description,
-        "filterCriteria": json.loads(rule.criteria),
-        "createdAt": rule.created_at.isoformat() if rule.created_at else None,
-        "updatedAt": rule.updated_at.isoformat() if rule.updated_at else None,
-    }

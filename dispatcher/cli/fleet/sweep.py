@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dispatcher.cli.exit_status import FAILED
-from dispatcher.cli.fleet import report
+from dispatcher.cli.fleet import documents, report
 from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget
 from sidelight.errors import UsageError
 from sidelight.report.as_json import dumps
@@ -34,7 +33,7 @@ def run_sweep(
     """Sweep these account-regions and print the results; exit with 4 where something failed."""
     swept, closed = control.sweeper.sweep_everywhere(places, dry_run=dry_run)
     if form == "json":
-        write_json(dumps(report.swept_document(swept)))
+        write_json(dumps(documents.sweep_document(swept)))
     else:
         for line in report.swept_lines(swept):
             say(line)
@@ -106,15 +105,7 @@ def _show(offered: Offer) -> None:
 
 def _show_outcome(offered: Offer, deleted: list[str], failed: list[str], form: str) -> None:
     if form == "json":
-        document = [
-            asdict(place)
-            | {
-                "adoptable": [asdict(one) for one in found],
-                "deleted": [one.id for one in found if one.id in deleted],
-            }
-            for place, found in offered
-        ]
-        write_json(dumps(document))
+        write_json(dumps(documents.adoption_document(offered, deleted)))
     elif deleted or failed:
         say(f"{len(deleted)} deleted")
     for name in failed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sidelight.aws.probe.recorder import Exchange
+    from sidelight.documents.probe import RecordedCall, RecordingHead
 
 FORMAT, VERSION = "sidelight-probe", 1
 # Members whose values do not identify an account.
@@ -75,9 +76,7 @@ class Anonymous:
         self._names: list[str] = []
         self._learn(names)
 
-    def lines(
-        self, exchanges: Iterable[Exchange], head: Mapping[str, Any], begun: float
-    ) -> list[str]:
+    def lines(self, exchanges: Iterable[Exchange], head: RecordingHead, begun: float) -> list[str]:
         """Return the recording, a JSON document per line. `begun`: seconds since the epoch.
 
         Raises UsageError where an original is still in it; then nothing may be written.
@@ -85,11 +84,10 @@ class Anonymous:
         exchanges = list(exchanges)
         for exchange in exchanges:  # names that a later message reveals are replaced earlier, too
             self._document(exchange, begun)
-        documents: list[dict[str, Any]] = [{"format": FORMAT, "version": VERSION, **head}]
-        documents += [self._document(exchange, begun) for exchange in exchanges]
-        for number, document in enumerate(documents[1:], 2):
+        documents = [self._document(exchange, begun) for exchange in exchanges]
+        for number, document in enumerate(documents, 2):
             self._check(document, number)
-        return [json.dumps(document, sort_keys=True) for document in documents]
+        return [json.dumps(document, sort_keys=True) for document in (head, *documents)]
 
     def text(self, text: str) -> str:
         """Return a message in which all names, and all texts like ids, are replaced."""
@@ -110,8 +108,8 @@ class Anonymous:
         fresh = {name for name in names if len(name) > 2 and name not in self._replaced.values()}
         self._names = sorted(fresh.union(self._names), key=len, reverse=True)
 
-    def _document(self, exchange: Exchange, begun: float) -> dict[str, Any]:
-        found: dict[str, Any] = {
+    def _document(self, exchange: Exchange, begun: float) -> RecordedCall:
+        found: RecordedCall = {
             "step": exchange.step,
             "at": round(exchange.at, 3),
             "took": round(exchange.took, 3),
@@ -128,8 +126,8 @@ class Anonymous:
                 found["error"]["reason"] = exchange.reason
         return found
 
-    def _members(self, given: Mapping[str, Any], begun: float) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _members(self, given: Mapping[str, object], begun: float) -> dict[str, object]:
+        found: dict[str, object] = {}
         for key, value in given.items():
             if key in KEPT:
                 found[key] = value if isinstance(value, (int, float)) else _short(value)
@@ -147,7 +145,7 @@ class Anonymous:
                 found[f"{key}Count"] = len(value)
         return found
 
-    def _ids(self, key: str, value: Any) -> Any:
+    def _ids(self, key: str, value: object) -> object:
         if isinstance(value, list):
             return [self._ids(key, item) for item in value]
         text = str(value)
@@ -172,19 +170,19 @@ class Anonymous:
             self._replaced[original] = _replacement(kind, number)
         return self._replaced[original]
 
-    def _check(self, document: Mapping[str, Any], number: int) -> None:
+    def _check(self, document: RecordedCall, number: int) -> None:
         """Raise UsageError where a string contains an original or a text of the same form."""
         replacements = set(self._replaced.values())
         originals = [*self._replaced, *self._names]
-        for text in _strings({key: document[key] for key in ("request", "answer", "error")
-                              if key in document}):  # fmt: skip
+        members = (document["request"], document.get("answer"), document.get("error"))
+        for text in (text for member in members for text in _strings(member)):
             bare = text
             for replacement in sorted(replacements, key=len, reverse=True):
                 bare = bare.replace(replacement, "")
             known = any(_within(original, bare) for original in originals)
             if known or any(pattern.search(bare) for pattern in _PATTERNS):
                 what = "the recording still names something of this account; it is not written"
-                raise UsageError(what, where=f"line {number}, {document.get('operation', '')}")
+                raise UsageError(what, where=f"line {number}, {document['operation']}")
 
 
 def _replacement(kind: str, number: int) -> str:
@@ -199,7 +197,7 @@ def _replacement(kind: str, number: int) -> str:
     return f"{kind}-{number:017x}"
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     if isinstance(value, list):
         return [_short(item) for item in value[:LONGEST_LIST]]
     return str(value)[:100]
@@ -209,7 +207,7 @@ def _within(original: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(original)}(?!\w)", text) is not None
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

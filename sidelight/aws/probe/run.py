@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sidelight.aws import sts
 from sidelight.aws.answers import member
 from sidelight.aws.probe import steps
-from sidelight.aws.probe.anonymous import Anonymous
+from sidelight.aws.probe.anonymous import FORMAT, VERSION, Anonymous
 from sidelight.aws.probe.cost import Estimate, estimate
 from sidelight.aws.probe.ground import Clearing, Ground, Reader
 from sidelight.aws.probe.measures import OTHER
@@ -21,6 +21,8 @@ from sidelight.errors import SidelightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sidelight.documents.probe import RecordingHead
 
 CONNECTIONS = 3
 
@@ -135,7 +137,10 @@ class Probe:
     def record(self, outcome: ProbeOutcome, version: str) -> None:
         """Write the anonymised recording to the outcome. Raises UsageError."""
         recorder = self.ground.recorder
-        head = {"sidelight": version, "region": self.ground.region}
+        head: RecordingHead = {
+            "format": FORMAT, "version": VERSION, "sidelight": version,
+            "region": self.ground.region,
+        }  # fmt: skip
         names = self._names | {self.ground.tags[self._options.mark]}
         outcome.lines = Anonymous(names).lines(recorder.exchanges, head, recorder.begun)
 

@@ -20,11 +20,14 @@ from sidelight.localcloud.conditions import STRICT, Conditions, Lag
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.recorded import conditions_of
 from sidelight.localcloud.server import LocalCloud
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.local_clouds import noise, write_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sidelight.documents.probe import RecordingHead
 
 pytestmark = pytest.mark.services
 
@@ -62,6 +65,8 @@ class World:
         probe.estimate()
         outcome = probe.run()
         probe.record(outcome, "0")
+        for line in outcome.lines:
+            conform("probe-recording", json.loads(line))
         return outcome
 
 
@@ -321,6 +326,11 @@ def test_a_rule_that_excludes_our_tags_keeps_nothing_of_ours(
     assert keeps(rule, OURS) is expected
 
 
+FIRST: RecordingHead = {
+    "format": "sidelight-probe", "version": 1, "sidelight": "1.0", "region": "eu-west-1",
+}  # fmt: skip
+
+
 def exchange(message: str, **members: Any) -> Exchange:
     return Exchange(
         step="s", at=1.0, took=0.1, source="ec2", operation="ec2:X", code="E", message=message,
@@ -347,7 +357,7 @@ def exchange(message: str, **members: Any) -> Exchange:
     ],
 )  # fmt: skip
 def test_messages_lose_what_names_anybody(message: str, expected: str) -> None:
-    lines = Anonymous(["Payroll"]).lines([exchange(message)], {}, 0.0)
+    lines = Anonymous(["Payroll"]).lines([exchange(message)], FIRST, 0.0)
     assert json.loads(lines[1])["error"]["message"] == expected
 
 
@@ -357,7 +367,7 @@ def test_a_recording_that_still_names_something_is_refused(
     monkeypatch.setattr(Anonymous, "text", lambda _, text: text)
     for message in ("111122223333", "snap-0123456789abcdef0", "10.1.2.3", "Payroll", "a@b.org"):
         with pytest.raises(UsageError, match="still names"):
-            Anonymous(["Payroll"]).lines([exchange(message)], {}, 0.0)
+            Anonymous(["Payroll"]).lines([exchange(message)], FIRST, 0.0)
 
 
 HEAD = '{"format": "sidelight-probe", "version": 1}'

@@ -18,6 +18,7 @@ from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import LIVE
 from sidelight.store import Store
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.processes import alive, descendants
 from tests.fixtures.redis_servers import wait_for
 
@@ -83,6 +84,7 @@ def test_a_fleet_is_scanned_to_its_end_and_says_what_it_saw(
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     document = json.loads(done.stdout)
+    conform("fleet-scan", document)
     coverage = {row["name"]: row for row in document["coverage"]}
     assert {name: row["reason"] for name, row in coverage.items()} == {
         "good": "SUCCESSFUL",

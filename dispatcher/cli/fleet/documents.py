@@ -1,0 +1,207 @@
+"""The JSON documents of `sidelight fleet` (docs/schemas)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from dispatcher.cli.fleet.report import coverage_rows
+from sidelight.report.as_json import finding_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from dispatcher.discovery.accounts import AccountRegion
+    from dispatcher.sweep import Adoptable, Swept
+    from sidelight.documents import fleet
+    from sidelight.model import (
+        Cost,
+        Coverage,
+        FindingRow,
+        Reevaluated,
+        Scan,
+        Severity,
+        SuppressionRule,
+    )
+    from sidelight.store import RetentionResult, Store
+
+
+def coverage_document(
+    store: Store, rows: Sequence[Coverage] | None = None
+) -> list[fleet.CoverageDocument]:
+    """Return one object per instance; for all instances without `rows`."""
+    counts = store.findings.severities()
+    return [
+        _coverage(row, counts.get((row.account, row.instance), {}))
+        for row in (coverage_rows(store) if rows is None else rows)
+    ]
+
+
+def _coverage(row: Coverage, findings: Mapping[Severity, int]) -> fleet.CoverageDocument:
+    return {
+        "account": row.account,
+        "region": row.region,
+        "instance": row.instance,
+        "name": row.name,
+        "status_code": row.status_code,
+        "reason": row.reason,
+        "detail": row.detail,
+        "scan_mode": row.scan_mode,
+        "updated_at": _time(row.updated_at),
+        "scanned_at": _time(row.scanned_at),
+        "findings": dict(findings),
+    }
+
+
+def status_document(
+    scans: Sequence[Scan], costs: Mapping[str, Cost]
+) -> list[fleet.ScanStatusDocument]:
+    """Return one object per scan, with its cost."""
+    return [
+        {
+            "id": scan.id,
+            "deployment": scan.deployment,
+            "account": scan.account,
+            "region": scan.region,
+            "instance": scan.instance,
+            "state": scan.state,
+            "created_at": scan.created_at.isoformat(),
+            "entered_at": scan.entered_at.isoformat(),
+            "next_at": scan.next_at.isoformat(),
+            "attempts": scan.attempts,
+            "lease_until": _time(scan.lease_until),
+            "failure": scan.failure,
+            "failure_code": scan.failure_code,
+            "last_error": scan.last_error,
+            "priority": scan.priority,
+            "finished_at": _time(scan.finished_at),
+            "late_since": _time(scan.late_since),
+            "cost": _cost(costs[scan.id]) if scan.id in costs else None,
+        }
+        for scan in scans
+    ]
+
+
+def _cost(cost: Cost) -> fleet.ScanCostDocument:
+    return {
+        "scan": cost.scan,
+        "get_calls": cost.get_calls,
+        "list_calls": cost.list_calls,
+        "blocks": cost.blocks,
+        "bytes": cost.bytes,
+        "seconds": cost.seconds,
+        "cpu_seconds": cost.cpu_seconds,
+        "usd": cost.usd,
+    }
+
+
+def findings_document(rows: Iterable[FindingRow]) -> list[fleet.FleetFindingDocument]:
+    """Return one object per finding."""
+    return [
+        {
+            **finding_document(row.finding),
+            "arn": row.arn,
+            "account": row.account,
+            "region": row.region,
+            "instance": row.instance,
+            "status": row.status,
+            "first_observed": row.first_observed.isoformat(),
+            "last_observed": row.last_observed.isoformat(),
+            "updated_at": row.updated_at.isoformat(),
+            "closed_at": _time(row.closed_at),
+        }
+        for row in rows
+    ]
+
+
+def sweep_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[fleet.SweepDocument]:
+    """Return one object per account-region."""
+    return [
+        {
+            "account": place.account,
+            "region": place.region,
+            "live": list(result.live),
+            "orphans": list(result.orphans),
+            "deleted": list(result.deleted),
+            "failed": list(result.failed),
+            "left": list(result.left),
+            "foreign": [
+                {"id": item.id, "why": item.why, "made_by": item.made_by} for item in result.foreign
+            ],
+        }
+        for place, result in swept
+    ]
+
+
+def adoption_document(
+    offered: Sequence[tuple[AccountRegion, Sequence[Adoptable]]], deleted: Sequence[str]
+) -> list[fleet.AdoptionDocument]:
+    """Return one object per account-region; `deleted` are ids of any of them."""
+    return [
+        {
+            "account": place.account,
+            "region": place.region,
+            "adoptable": [
+                {
+                    "id": snapshot.id,
+                    "volume": snapshot.volume,
+                    "started": snapshot.started,
+                    "size_gib": snapshot.size_gib,
+                    "description": snapshot.description,
+                }
+                for snapshot in found
+            ],
+            "deleted": [snapshot.id for snapshot in found if snapshot.id in deleted],
+        }
+        for place, found in offered
+    ]
+
+
+def reevaluation_document(done: Reevaluated, seconds: float) -> fleet.ReevaluationDocument:
+    """Return the numbers of a re-evaluation that took `seconds`."""
+    changes = done.findings
+    return {
+        "left": done.left,
+        "packages": done.packages,
+        "instances": done.instances,
+        "passed": done.passed,
+        "findings": {
+            "opened": changes.opened,
+            "kept": changes.kept,
+            "closed": changes.closed,
+        },
+        "seconds": round(seconds, 3),
+    }
+
+
+def prune_document(tidied: RetentionResult) -> fleet.PruneDocument:
+    """Return the numbers of deleted rows."""
+    return {
+        "findings": tidied.findings,
+        "events": tidied.events,
+        "inventories": tidied.inventories,
+        "package_sets": tidied.package_sets,
+        "packages": tidied.packages,
+        "details": tidied.details,
+        "stage_times": tidied.stage_times,
+        "scans": tidied.scans,
+    }
+
+
+def rules_document(rules: Iterable[SuppressionRule]) -> list[fleet.SuppressionRuleDocument]:
+    """Return one object per suppression rule."""
+    return [
+        {
+            "name": rule.name,
+            "description": rule.description,
+            "filterCriteria": json.loads(rule.criteria),
+            "createdAt": _time(rule.created_at),
+            "updatedAt": _time(rule.updated_at),
+        }
+        for rule in rules
+    ]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

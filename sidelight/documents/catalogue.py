@@ -1,0 +1,74 @@
+"""All documents by the name of their schema, and where each is printed or written."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from sidelight.documents import advisories, fleet, inspector2, machine, probe
+
+
+class CatalogueEntry(NamedTuple):
+    """A document: its type, and what prints or writes it."""
+
+    kind: object
+    source: str
+
+
+DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
+    "scan": CatalogueEntry(machine.ScanDocument, "sidelight scan --format json"),
+    "inventory": CatalogueEntry(machine.InventoryDocument, "sidelight inventory --format json"),
+    "read-stats": CatalogueEntry(
+        machine.ReadStatsDocument, "sidelight scan|inventory --stats FILE"
+    ),
+    "fleet-scan": CatalogueEntry(fleet.FleetScanDocument, "sidelight fleet scan --format json"),
+    "fleet-plan": CatalogueEntry(
+        fleet.FleetPlanDocument, "sidelight fleet scan --dry-run --format json"
+    ),
+    "fleet-status": CatalogueEntry(
+        list[fleet.ScanStatusDocument], "sidelight fleet status --format json"
+    ),
+    "fleet-coverage": CatalogueEntry(
+        list[fleet.CoverageDocument], "sidelight fleet coverage --format json"
+    ),
+    "fleet-costs": CatalogueEntry(
+        list[fleet.CostSumDocument], "sidelight fleet costs --format json"
+    ),
+    "fleet-findings": CatalogueEntry(
+        list[fleet.FleetFindingDocument], "sidelight fleet findings --format json"
+    ),
+    "fleet-reevaluation": CatalogueEntry(
+        fleet.ReevaluationDocument, "sidelight fleet reevaluate --format json"
+    ),
+    "fleet-prune": CatalogueEntry(fleet.PruneDocument, "sidelight fleet prune --format json"),
+    "fleet-sweep": CatalogueEntry(list[fleet.SweepDocument], "sidelight fleet sweep --format json"),
+    "fleet-adoption": CatalogueEntry(
+        list[fleet.AdoptionDocument], "sidelight fleet sweep --adopt --format json"
+    ),
+    "suppression-rules": CatalogueEntry(
+        list[fleet.SuppressionRuleDocument], "sidelight fleet suppress list --format json"
+    ),
+    "finding-event": CatalogueEntry(
+        inspector2.FindingEventDocument,
+        "sidelight fleet events --format json; --publish to SNS, a file or stdout",
+    ),
+    "inspector2-finding": CatalogueEntry(
+        inspector2.InspectorFinding, "the detail of events; --publish to EventBridge"
+    ),
+    "advisories-fetch": CatalogueEntry(
+        list[advisories.FetchOutcomeDocument], "sidelight advisories fetch --format json"
+    ),
+    "advisories-sources": CatalogueEntry(
+        list[advisories.SourceDocument], "sidelight advisories fetch --list --format json"
+    ),
+    "advisories-info": CatalogueEntry(
+        advisories.DatabaseInfoDocument, "sidelight advisories info --format json"
+    ),
+    "probe-recording": CatalogueEntry(
+        probe.RecordingLine, "sidelight probe --output FILE, each line"
+    ),
+    "run-health": CatalogueEntry(fleet.HealthDocument, "sidelight fleet run --health FILE"),
+    "download-note": CatalogueEntry(advisories.DownloadNote, ".NAME.json beside a downloaded feed"),
+    "partial-download-note": CatalogueEntry(
+        advisories.PartialDownloadNote, ".NAME.part.json beside an interrupted download"
+    ),
+}

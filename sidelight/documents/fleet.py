@@ -1,0 +1,236 @@
+"""Documents of `sidelight fleet`."""
+
+from typing import NotRequired, TypedDict
+
+from sidelight.documents.machine import FindingDocument
+from sidelight.documents.markers import CoverageStatus, Timestamp
+from sidelight.model import FindingStatus, Severity, State
+
+
+class CoverageDocument(TypedDict):
+    """Whether and how an instance is scanned, and the numbers of its active findings.
+
+    `reason` is one of docs/outcomes.md.
+    """
+
+    account: str
+    region: str
+    instance: str
+    name: str
+    status_code: CoverageStatus
+    reason: str
+    detail: str
+    scan_mode: str
+    updated_at: Timestamp | None
+    scanned_at: Timestamp | None
+    findings: dict[Severity, int]
+
+
+class ScanCostDocument(TypedDict):
+    """The cost of a scan. `bytes` are as read, `usd` is for the EBS direct APIs."""
+
+    scan: str
+    get_calls: int
+    list_calls: int
+    blocks: int
+    bytes: int
+    seconds: float
+    cpu_seconds: float
+    usd: float
+
+
+class ScanStatusDocument(TypedDict):
+    """A scan's state. `attempts` counts the claims of the present stage."""
+
+    id: str
+    deployment: str
+    account: str
+    region: str
+    instance: str
+    state: State
+    created_at: Timestamp
+    entered_at: Timestamp
+    next_at: Timestamp
+    attempts: int
+    lease_until: Timestamp | None
+    failure: str
+    failure_code: str
+    last_error: str
+    priority: int
+    finished_at: Timestamp | None
+    late_since: Timestamp | None
+    cost: ScanCostDocument | None
+
+
+class FleetFindingDocument(FindingDocument):
+    """A finding of an instance, with its history."""
+
+    arn: str
+    account: str
+    region: str
+    instance: str
+    status: FindingStatus
+    first_observed: Timestamp
+    last_observed: Timestamp
+    updated_at: Timestamp
+    closed_at: Timestamp | None
+
+
+class CostSumDocument(TypedDict):
+    """The cost of several scans; of the keys, those that `--by` names."""
+
+    account: NotRequired[str]
+    region: NotRequired[str]
+    instance: NotRequired[str]
+    day: NotRequired[str]
+    scans: int
+    get_calls: int
+    list_calls: int
+    blocks: int
+    bytes: int
+    seconds: float
+    cpu_seconds: float
+    usd: float
+
+
+class ForeignSnapshotDocument(TypedDict):
+    """A snapshot with our tags that is not ours. `made_by`: the scan that created it, if known."""
+
+    id: str
+    why: str
+    made_by: str
+
+
+class SweepDocument(TypedDict):
+    """The result of a sweep of an account-region, by snapshot id. `orphans` should be empty."""
+
+    account: str
+    region: str
+    live: list[str]
+    orphans: list[str]
+    deleted: list[str]
+    failed: list[str]
+    left: list[str]
+    foreign: list[ForeignSnapshotDocument]
+
+
+class AdoptableDocument(TypedDict):
+    """A snapshot without a scan, which EC2's own record shows to be of this deployment."""
+
+    id: str
+    volume: str
+    started: str
+    size_gib: int
+    description: str
+
+
+class AdoptionDocument(TypedDict):
+    """The adoptable snapshots of an account-region, and the ids of the deleted ones."""
+
+    account: str
+    region: str
+    adoptable: list[AdoptableDocument]
+    deleted: list[str]
+
+
+class FleetScanDocument(TypedDict):
+    """The result of `sidelight fleet scan`."""
+
+    coverage: list[CoverageDocument]
+    scans: list[ScanStatusDocument]
+    sweep: list[SweepDocument]
+
+
+class PlannedScanDocument(TypedDict):
+    """An instance that would be scanned. `usd` is an estimate."""
+
+    account: str
+    region: str
+    instance: str
+    name: str
+    snapshots: int
+    gib: int
+    usd: float
+
+
+class SkippedInstanceDocument(TypedDict):
+    """An instance that would not be scanned; `reason` is one of docs/outcomes.md."""
+
+    account: str
+    region: str
+    instance: str
+    reason: str
+    detail: str
+
+
+class RecycleBinDocument(TypedDict):
+    """The days that a Recycle Bin keeps deleted snapshots; null: unknown, see `detail`."""
+
+    account: str
+    region: str
+    days: int | None
+    detail: str
+
+
+class FleetPlanDocument(TypedDict):
+    """What `sidelight fleet scan` would do (`--dry-run`), and its estimated cost."""
+
+    scans: list[PlannedScanDocument]
+    skipped: list[SkippedInstanceDocument]
+    usd: float
+    recycle_bin: list[RecycleBinDocument]
+
+
+class FindingChangesDocument(TypedDict):
+    """The numbers of findings that a re-evaluation opened, kept and closed."""
+
+    opened: int
+    kept: int
+    closed: int
+
+
+class ReevaluationDocument(TypedDict):
+    """The result of `sidelight fleet reevaluate`.
+
+    Numbers: packages that were matched again, instances whose findings were reconciled, and
+    instances that passed without a comparison.
+    """
+
+    left: bool
+    packages: int
+    instances: int
+    passed: int
+    findings: FindingChangesDocument
+    seconds: float
+
+
+class PruneDocument(TypedDict):
+    """The numbers of deleted rows (`sidelight fleet prune`)."""
+
+    findings: int
+    events: int
+    inventories: int
+    package_sets: int
+    packages: int
+    details: int
+    stage_times: int
+    scans: int
+
+
+class SuppressionRuleDocument(TypedDict):
+    """A rule. `filterCriteria` has the shape of Inspector's FilterCriteria."""
+
+    name: str
+    description: str
+    filterCriteria: dict[str, object]
+    createdAt: Timestamp | None
+    updatedAt: Timestamp | None
+
+
+class HealthDocument(TypedDict):
+    """The health file of `sidelight fleet run`. `error`: of the last round, empty if it passed."""
+
+    at: Timestamp
+    active: bool
+    holder: str
+    error: str

@@ -1,0 +1,168 @@
+"""Findings and their events in the shapes of Amazon Inspector's API and EventBridge.
+
+Sources: botocore's service model `inspector2` (Finding), and Inspector's user guide, "Amazon
+EventBridge schema for Amazon Inspector events". Members that Inspector does not have: `sidelight`,
+`sourceLayer`.
+"""
+
+from typing import NotRequired, TypedDict
+
+from sidelight.documents.markers import EventType, Timestamp, YesNo
+from sidelight.model import FindingStatus, FindingType, FixAvailable, Severity
+
+
+class Ec2InstanceDetails(TypedDict, total=False):
+    """Inspector's AwsEc2InstanceDetails, as far as Sidelight knows them."""
+
+    type: str
+    imageId: str
+    vpcId: str
+    subnetId: str
+    launchedAt: Timestamp
+
+
+class ResourceDetails(TypedDict):
+    """Inspector's ResourceDetails."""
+
+    awsEc2Instance: Ec2InstanceDetails
+
+
+class InspectorResource(TypedDict):
+    """Inspector's Resource: the instance."""
+
+    type: str
+    id: str
+    partition: str
+    region: str
+    tags: NotRequired[dict[str, str]]
+    details: NotRequired[ResourceDetails]
+
+
+class VulnerablePackage(TypedDict):
+    """Inspector's VulnerablePackage. `sourceLayer` names the container storage that has it."""
+
+    name: NotRequired[str]
+    epoch: int
+    version: NotRequired[str]
+    release: NotRequired[str]
+    arch: NotRequired[str]
+    filePath: NotRequired[str]
+    packageManager: NotRequired[str]
+    fixedInVersion: str
+    remediation: NotRequired[str]
+    sourceLayer: NotRequired[str]
+
+
+class InspectorCvss(TypedDict):
+    """Inspector's CvssScore."""
+
+    source: str
+    scoringVector: str
+    version: str
+    baseScore: float
+
+
+class VulnerabilityDetails(TypedDict):
+    """Inspector's PackageVulnerabilityDetails."""
+
+    vulnerabilityId: str
+    source: str
+    vulnerablePackages: list[VulnerablePackage]
+    cvss: list[InspectorCvss]
+    relatedVulnerabilities: list[str]
+    vendorSeverity: str
+    referenceUrls: list[str]
+    sourceUrl: NotRequired[str]
+
+
+class ScoreAdjustment(TypedDict):
+    """Inspector's CvssScoreAdjustment."""
+
+    metric: str
+    reason: str
+
+
+class AdjustedCvss(TypedDict):
+    """Inspector's CvssScoreDetails."""
+
+    scoreSource: str
+    cvssSource: str
+    version: str
+    score: float
+    scoringVector: str
+    adjustments: list[ScoreAdjustment]
+
+
+class InspectorScoreDetails(TypedDict):
+    """Inspector's InspectorScoreDetails."""
+
+    adjustedCvss: AdjustedCvss
+
+
+class Recommendation(TypedDict):
+    """Inspector's Recommendation."""
+
+    text: str
+
+
+class Remediation(TypedDict):
+    """Inspector's Remediation."""
+
+    recommendation: Recommendation
+
+
+class EpssDetails(TypedDict):
+    """Inspector's EpssDetails: a probability from 0 to 1."""
+
+    score: float
+
+
+class EventOrigin(TypedDict):
+    """The event that a finding came with. `leftOut` names members that did not fit the message."""
+
+    eventId: str
+    sequence: int
+    event: EventType
+    region: str
+    leftOut: NotRequired[list[str]]
+
+
+class InspectorFinding(TypedDict):
+    """Inspector's Finding; unknown members are left out. `sidelight` is there in events."""
+
+    findingArn: str
+    awsAccountId: str
+    type: FindingType
+    title: str
+    description: str
+    severity: Severity
+    status: FindingStatus
+    firstObservedAt: Timestamp
+    lastObservedAt: Timestamp
+    updatedAt: Timestamp
+    resources: list[InspectorResource]
+    packageVulnerabilityDetails: VulnerabilityDetails
+    remediation: Remediation
+    fixAvailable: FixAvailable
+    exploitAvailable: YesNo
+    inspectorScore: NotRequired[float]
+    inspectorScoreDetails: NotRequired[InspectorScoreDetails]
+    epss: NotRequired[EpssDetails]
+    sidelight: NotRequired[EventOrigin]
+
+
+# A member's name with a hyphen needs the functional form.
+_DetailType = TypedDict("_DetailType", {"detail-type": str})
+
+
+class FindingEventDocument(_DetailType):
+    """An EventBridge event of a finding; `id` is its number in the store."""
+
+    version: str
+    id: str
+    source: str
+    account: str
+    time: Timestamp
+    region: str
+    resources: list[str]
+    detail: InspectorFinding
