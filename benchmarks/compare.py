@@ -206,8 +206,8 @@ def show(title: str, found: Found, owned: Callable[[str], bool]) -> int:
     for reason, count in sorted(verdicts.items()):
         if reason:
             print(f"  {title:15} {count:5}  {reason}")
-    for package, paths in left:
-        print(f"  {title:15} NO VERDICT  {' '.join(package)}  {paths}")
+    for package, shown in left:
+        print(f"  {title:15} NO VERDICT  {' '.join(package)}  {shown}")
     return len(left)
 
 

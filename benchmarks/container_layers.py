@@ -56,7 +56,7 @@ def machine(folder: Path, debian: Path, wheels: Path, images: int) -> Path:
             _unpack(debian, layers / f"base{number}" / "diff")
             site = layers / f"application{number}" / "diff" / SITE
             for wheel in sorted(wheels.glob("*.whl")):
-                unpack = [sys.executable, "-m", "zipfile", "-e", wheel, site]
+                unpack = [sys.executable, "-m", "zipfile", "-e", str(wheel), str(site)]
                 subprocess.run(unpack, check=True)
     return disk
 

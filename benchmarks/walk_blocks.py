@@ -12,9 +12,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from walks import images
-from walks.fetching import Counted, inventory_blocks, walk_blocks
-from walks.floor import floor
+from benchmarks.walks import images
+from benchmarks.walks.fetching import Counted, inventory_blocks, walk_blocks
+from benchmarks.walks.floor import floor
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ own, once listing only and once with every inode read, and prints a table for ea
 
 from __future__ import annotations
 
-from walks import images, table
+from benchmarks.walks import images, table
 
 READERS = ("sidelight", "ext4", "dissect.extfs", "ext2py", "libfsext", "pytsk3")
 

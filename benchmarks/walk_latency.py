@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from walks import images
-from walks.fetching import Counted, walk_blocks
+from benchmarks.walks import images
+from benchmarks.walks.fetching import Counted, walk_blocks
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from walks import images
-from walks.fetching import Counted, walk_blocks
+from benchmarks.walks import images
+from benchmarks.walks.fetching import Counted, walk_blocks
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def worst(findings: list[dict[str, Any]], width: int) -> Table:
     with_paths = width >= WIDTH_WITH_PATHS
     for name in [*columns, "path"] if with_paths else columns:
         table.add_column(name, overflow="fold")
-    seen = set()
+    seen: set[str] = set()
     for item in fixable:
         package = item["package"]
         if package["name"] in seen or len(seen) == MOST_SHOWN:

@@ -125,7 +125,7 @@ class Figures:
     def rate(self, operation: str) -> float:
         """Calls a second of the account that called most."""
         calls = [call["calls"] for call in self.calls if call["operation"] == operation]
-        return max(calls) / self.wall
+        return float(max(calls)) / self.wall
 
     def allowed(self, operation: str) -> float:
         """Calls in a second that the budget allows, or for blocks AWS, beside which it has room."""

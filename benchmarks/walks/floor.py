@@ -11,8 +11,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from walks.fetching import BLOCK
-
+from benchmarks.walks.fetching import BLOCK
 from tests.images.kernel import CLEAN_OPTIONS, mounted
 
 if TYPE_CHECKING:

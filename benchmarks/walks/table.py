@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from walks.images import BUILD, FILES, ROOT
+from benchmarks.walks.images import BUILD, FILES, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hosts import HOSTS, Host
-
+from benchmarks.comparisons.hosts import HOSTS, Host
 from sidelight.inventory.os.apk import parse_installed
 from sidelight.model import Package
 
