@@ -60,7 +60,7 @@ def answers(vpcs: int, interfaces: int, groups: int, seed: int = 1) -> Answers:
             "TransitGatewayAttachments", "TransitGatewayPropagations",
         )
     }  # fmt: skip
-    propagations = []
+    propagations: list[object] = []
     for number in range(vpcs):
         vpc, start = f"vpc-{number:04}", (10 << 24) + (number << 15)
         block = f"10.{start >> 16 & 255}.{start >> 8 & 255}.0/17"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from sidelight.model import Finding, FindingRow, Instance, Package
 
-    _Test = tuple[str, Any]  # the kind of comparison, and its operand
-    Values = Mapping[str, Sequence[Any]]
+    _Test = tuple[str, object]  # the kind of comparison, and its operand
+    Values = Mapping[str, Sequence[object]]
 
 
 class Level(Enum):
@@ -121,7 +121,7 @@ def parse(document: Any) -> Criteria:
     return Criteria(tuple(criteria))
 
 
-def _test(kind: str, item: Any, where: str) -> _Test:
+def _test(kind: str, item: object, where: str) -> _Test:
     if not isinstance(item, dict) or not item:
         raise FormatError("a test is an object", where=where)
     if kind == "string":
@@ -145,7 +145,7 @@ def _test(kind: str, item: Any, where: str) -> _Test:
     )
 
 
-def _comparison(item: dict[str, Any], where: str) -> _Test:
+def _comparison(item: dict[str, object], where: str) -> _Test:
     _only(item, {"comparison", "value"}, where)
     comparison = item.get("comparison")
     if comparison not in ("EQUALS", "PREFIX", "NOT_EQUALS"):
@@ -159,7 +159,7 @@ def _only(item: dict[str, Any], names: set[str], where: str) -> None:
         raise FormatError(f"takes {', '.join(sorted(names))}, not {unknown[0][:40]}", where=where)
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
         raise FormatError(f"takes a text of 1 to {_LONGEST} characters", where=where)
     return value
@@ -173,13 +173,13 @@ def _range(item: dict[str, Any], low: str, high: str, read: Any, where: str) -> 
     return begin, end
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise FormatError("takes a number", where=where)
     return float(value)
 
 
-def _date(value: Any, where: str) -> datetime:
+def _date(value: object, where: str) -> datetime:
     """Parse seconds since 1970, as in the service's JSON, or ISO 8601."""
     try:
         if isinstance(value, str):
@@ -190,7 +190,7 @@ def _date(value: Any, where: str) -> datetime:
         raise FormatError("takes a date", where=where) from error
 
 
-def _passes(kind: str, tests: Sequence[_Test], values: Sequence[Any]) -> bool:
+def _passes(kind: str, tests: Sequence[_Test], values: Sequence[object]) -> bool:
     for comparison, operand in tests:
         if comparison == "NOT_EQUALS" and operand in values:
             return False
@@ -216,7 +216,7 @@ def _says(kind: str, comparison: str, operand: Any, value: Any) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def detail_values(finding: Finding) -> dict[str, Sequence[Any]]:
+def detail_values(finding: Finding) -> dict[str, Sequence[object]]:
     """Return the values for criteria of Level.DETAIL."""
     related = [name for name in finding.advisories if name != finding.vulnerability]
     return {
@@ -235,7 +235,7 @@ def detail_values(finding: Finding) -> dict[str, Sequence[Any]]:
     }
 
 
-def _package_values(package: Package) -> dict[str, Sequence[Any]]:
+def _package_values(package: Package) -> dict[str, Sequence[object]]:
     parts = evr.split(package.type, package.version)
     return {
         "name": (package.name,),
@@ -249,9 +249,9 @@ def _package_values(package: Package) -> dict[str, Sequence[Any]]:
 
 def instance_values(
     account: str, region: str, instance_id: str, instance: Instance | None
-) -> dict[str, Sequence[Any]]:
+) -> dict[str, Sequence[object]]:
     """Return the values for criteria of Level.INSTANCE; `instance` as discovered, if it was."""
-    values: dict[str, Sequence[Any]] = {
+    values: dict[str, Sequence[object]] = {
         "awsAccountId": (account,),
         "resourceType": ("AWS_EC2_INSTANCE",),
         "resourceId": (instance_id,),
@@ -271,7 +271,7 @@ def instance_values(
 
 def row_values(
     arn: str, status: str, first: datetime, last: datetime, updated: datetime
-) -> dict[str, Sequence[Any]]:
+) -> dict[str, Sequence[object]]:
     """Return the values for criteria of Level.ROW."""
     return {
         "findingArn": (arn,),

@@ -89,8 +89,8 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def _redis(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _redis(settings: Settings) -> dict[str, object]:
+    options: dict[str, object] = {
         "visibility_timeout": settings.broker.visibility_seconds,
         "priority_steps": list(PRIORITIES),
         "queue_order_strategy": "priority",
@@ -108,8 +108,8 @@ def _redis(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _sqs(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {"visibility_timeout": int(settings.broker.visibility_seconds)}
+def _sqs(settings: Settings) -> dict[str, object]:
+    options: dict[str, object] = {"visibility_timeout": int(settings.broker.visibility_seconds)}
     if settings.broker.sqs_prefix:
         from sidelight.aws.session import known_regions
 

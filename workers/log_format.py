@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from celery.signals import after_setup_logger, after_setup_task_logger
 
@@ -20,6 +20,6 @@ def use() -> None:
     after_setup_task_logger.connect(_format)
 
 
-def _format(logger: logging.Logger, **_: Any) -> None:
+def _format(logger: logging.Logger, **_: object) -> None:
     for handler in logger.handlers:
         handler.setFormatter(LogFormatter(FORMAT))

@@ -73,11 +73,11 @@ def _require(holds: bool, what: str) -> None:
         raise BadMessageError(what)
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
 
 
@@ -97,7 +97,7 @@ def _checked_properties(properties: Any) -> Mapping[str, Any]:
     return checked
 
 
-def _checked_body(message: Mapping[str, Any], properties: Mapping[str, Any]) -> Any:
+def _checked_body(message: Mapping[str, object], properties: Mapping[str, object]) -> object:
     """Return the body's JSON."""
     _require(message.get("content-type") == "application/json", "is not of JSON by its type")
     _require(message.get("content-encoding") == "utf-8", "is not UTF-8 by its encoding")

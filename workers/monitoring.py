@@ -6,7 +6,7 @@ Flower lists the queues that the application names.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import kombu
 
@@ -15,8 +15,11 @@ from sidelight.fleet.settings import Settings
 from sidelight.model import STAGES
 from workers.app import make_app, queues
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 settings = Settings.from_environment()
 regions = known_regions() if settings.broker.regional_queues else [""]
 app = make_app(settings)
-make_queue: Any = kombu.Queue  # type: ignore[attr-defined] # kombu has no types
+make_queue: Callable[..., object] = kombu.Queue  # type: ignore[attr-defined] # kombu has no types
 app.conf.task_queues = [make_queue(name) for name in queues(STAGES, regions, settings)]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
+    from _typeshed import WriteableBuffer
+
     from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
@@ -127,7 +129,7 @@ class _Deadline(io.RawIOBase):
         """Return True: the stream is readable."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Raise TimeoutError at the deadline."""
         left = self.until - time.monotonic()
         if left <= 0:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dispatcher.cli.option_values import FindingValues, ReadValues
     from sidelight.model import Finding, Severity
 
 # As sidelight.model.Severity, which costs a tenth of a second to import: help doesn't.
@@ -40,9 +41,9 @@ class Selection:
     ignore_unfixed: bool = False
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> Selection:
+    def of(cls, given: FindingValues | ReadValues) -> Selection:
         """Take the options out of a command's arguments."""
-        return cls(given.pop("severity"), given.pop("ignore_unfixed"))
+        return cls(given["severity"], given["ignore_unfixed"])
 
     def __call__(self, finding: Finding) -> bool:
         """Whether a finding is selected."""

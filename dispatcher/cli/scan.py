@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -24,6 +24,7 @@ from sidelight.report.progress import live
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dispatcher.cli.option_values import ReadValues
     from sidelight.blocks.disk_cache import DiskCache
     from sidelight.model import Inventory, ReadStats, Scan
     from sidelight.report.progress import LiveLine
@@ -108,7 +109,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Exit 1 where a finding has this severity or a higher one.",
 )
 @finding_options
-def scan(fail_on: str | None, limit: int | None, **given: Any) -> None:
+def scan(fail_on: str | None, limit: int | None, **given: Unpack[ReadValues]) -> None:
     """List the vulnerable software of one machine.
 
     Exit status: 1 with --fail-on and such a finding, also where the machine was read in part; else
@@ -159,7 +160,7 @@ def scan(fail_on: str | None, limit: int | None, **given: Any) -> None:
 @reading_options
 @containers_option
 @output_options
-def inventory(**given: Any) -> None:
+def inventory(**given: Unpack[ReadValues]) -> None:
     """List the software of one machine, without matching it.
 
     Exit status: 3 where the machine was read in part, 4 where it could not be read.
@@ -175,7 +176,7 @@ def inventory(**given: Any) -> None:
     sys.exit(EXIT[machine.status])
 
 
-def read(given: dict[str, Any], settings: Settings) -> Inventory:
+def read(given: ReadValues, settings: Settings) -> Inventory:
     """Read the machine that the options name, and write its stats to the file of --stats."""
     from sidelight.report import as_json, as_table
 
@@ -201,7 +202,7 @@ def read(given: dict[str, Any], settings: Settings) -> Inventory:
 
 @contextmanager
 def opened_targets(
-    given: dict[str, Any], settings: Settings, show: Callable[[str], object] = lambda _: None
+    given: ReadValues, settings: Settings, show: Callable[[str], object] = lambda _: None
 ) -> Iterator[Targets]:
     """Open the disks that the options name. `show` gets the reason and the end of waits for AWS."""
     with Targets(
@@ -228,7 +229,7 @@ def _kept_blocks(settings: Settings) -> DiskCache | None:
 
 
 def _read_disks(
-    given: dict[str, Any], settings: Settings, line: LiveLine
+    given: ReadValues, settings: Settings, line: LiveLine
 ) -> tuple[Inventory, ReadStats]:
     from sidelight import scan as scanning
     from sidelight.disk.device_names import attachments_of
@@ -268,7 +269,7 @@ def _is_instance(targets: Sequence[str]) -> bool:
 
 
 def _read_instance(
-    given: dict[str, Any], settings: Settings, line: LiveLine
+    given: ReadValues, settings: Settings, line: LiveLine
 ) -> tuple[Inventory, ReadStats]:
     # Imported here: a scan of a file does not need the fleet's code.
     from dispatcher.on_demand import inspect_instance

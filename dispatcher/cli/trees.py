@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -21,6 +21,7 @@ from sidelight.report.output import complain, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dispatcher.cli.option_values import ReadValues
     from sidelight.filesystems.machine.mount_table import MachineTree
     from sidelight.filesystems.protocol import Entry
 
@@ -52,7 +53,7 @@ def targets_and_path(words: tuple[str, ...], default: str | None = ROOT) -> tupl
 @tree_arguments
 @reading_options
 @click.option("-l", "--long", "long", is_flag=True, help="Show mode, owner, size and time too.")
-def list_directory(words: tuple[str, ...], *, long: bool, **given: Any) -> None:
+def list_directory(words: tuple[str, ...], *, long: bool, **given: Unpack[ReadValues]) -> None:
     """List a directory of a machine's disks.
 
     PATH is a path on the machine, `/` if it is left out. If it is a file, that file is listed.
@@ -81,7 +82,7 @@ def list_directory(words: tuple[str, ...], *, long: bool, **given: Any) -> None:
 @click.command()
 @tree_arguments
 @reading_options
-def cat(words: tuple[str, ...], **given: Any) -> None:
+def cat(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
     """Write a file of a machine's disks to standard output.
 
     PATH is a path on the machine.
@@ -98,7 +99,7 @@ def cat(words: tuple[str, ...], **given: Any) -> None:
 @click.command()
 @tree_arguments
 @reading_options
-def tree(words: tuple[str, ...], **given: Any) -> None:
+def tree(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
     """List every path of a machine's disks.
 
     PATH is a path on the machine, `/` if it is left out: only paths below it are listed.
@@ -115,7 +116,7 @@ def tree(words: tuple[str, ...], **given: Any) -> None:
 
 
 @contextmanager
-def machine_tree(given: dict[str, Any]) -> Iterator[MachineTree]:
+def machine_tree(given: ReadValues) -> Iterator[MachineTree]:
     """Yield the machine's tree; report its Problems on stderr at the end, with exit status 3."""
     from sidelight.disk.device_names import attachments_of
     from sidelight.scan import ScanOptions, open_machine

@@ -61,7 +61,7 @@ class EbsOptions:
 
     pace: RateLimiter = field(default_factory=Unlimited)
     kept: DiskCache | None = None
-    renew: Callable[[], Any] | None = None
+    renew: Callable[[], object] | None = None
     late: LateAnswers | None = None
     sleep: Callable[[float], None] = time.sleep
 
@@ -216,7 +216,7 @@ class SnapshotBlocks:
             self._refused = time.monotonic() + FAILS_FOR, fault
         raise fault or SourceError("could not be read", where=where)
 
-    def _fault_of_get(self, error: ClientError, where: str, client: Any) -> Exception:
+    def _fault_of_get(self, error: ClientError, where: str, client: object) -> Exception:
         """Return the error for a refused block: AgainError if others have been read."""
         fault = self._fault(error, where, client, "get")
         if not _is_refusal(fault):
@@ -237,7 +237,7 @@ class SnapshotBlocks:
         self._refused = None
 
     def _fault(
-        self, error: Exception, where: str, client: Any, kind: str, *, first: bool = False
+        self, error: Exception, where: str, client: object, kind: str, *, first: bool = False
     ) -> Exception:
         """Return the error for a failed call; report throttles and renew expired credentials."""
         fault = fault_of(error, where=where, snapshot=self.name, first=first)
@@ -247,7 +247,7 @@ class SnapshotBlocks:
             return AgainError(AccessDeniedError(str(fault), where=where))
         return fault
 
-    def _renew(self, client: Any) -> bool:
+    def _renew(self, client: object) -> bool:
         """Replace a client whose credentials expired, once for all threads."""
         renew = self._options.renew
         if renew is None:
@@ -296,7 +296,7 @@ def _is_refusal(fault: Exception) -> TypeGuard[SourceError]:
     return isinstance(fault, SourceError) and is_late(fault)
 
 
-def _check(data: bytes, answer: Mapping[str, Any], where: str) -> None:
+def _check(data: bytes, answer: Mapping[str, object], where: str) -> None:
     """Raise AgainError unless the bytes have the announced length and SHA-256."""
     length = _member(answer, "DataLength", where)
     if len(data) != length:
@@ -329,7 +329,7 @@ class SnapshotSource(BlockCache):
 
 def open_snapshot(
     snapshot_id: str,
-    client: Any = None,
+    client: object = None,
     *,
     in_flight: int = DEFAULT_IN_FLIGHT,
     budget: int = DEFAULT_BUDGET,

@@ -265,7 +265,7 @@ class Ec2:
             client = self._session.client(
                 "ec2", account=self._account, region=self._region or None, attempts=1
             )
-            call: Callable[..., Any] = getattr(client, operation)
+            call: Callable[..., object] = getattr(client, operation)
             try:
                 with send_hook.waiting(turn):
                     return call(**request)

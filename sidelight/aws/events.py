@@ -125,7 +125,7 @@ class Topic(_Target):
             name: {"DataType": "String", "StringValue": value}
             for name, value in message.attributes.items()
         }
-        entry: dict[str, Any] = {"Message": message.text, "MessageAttributes": attributes}
+        entry: dict[str, object] = {"Message": message.text, "MessageAttributes": attributes}
         fifo = self._where.endswith(".fifo")
         if fifo:
             entry |= {"MessageGroupId": message.group, "MessageDeduplicationId": message.id}
@@ -144,12 +144,12 @@ class Topic(_Target):
 
 
 # The entry in the API's form, its bytes as the API counts them, and its group (one per call).
-_Entry = tuple[dict[str, Any], int, str]
+_Entry = tuple[dict[str, object], int, str]
 
 
 def _send(
     entries: Sequence[_Entry],
-    call: Callable[[Sequence[Any]], dict[int, str]],
+    call: Callable[[Sequence[object]], dict[int, str]],
     pause: Callable[[float], object],
 ) -> Sent:
     count = 0
@@ -169,8 +169,8 @@ def _send(
     return Sent(count)
 
 
-def _batches(entries: Sequence[_Entry]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
+def _batches(entries: Sequence[_Entry]) -> Iterator[list[dict[str, object]]]:
+    batch: list[dict[str, object]] = []
     size, groups = 0, set[str]()
     for entry, weight, group in entries:
         full = len(batch) == ENTRIES or size + weight > BYTES

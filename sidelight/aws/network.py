@@ -121,7 +121,7 @@ class NetworkCalls:
             raise first
         return answers
 
-    def _objects(self, stem: Stem, parents: list[Any]) -> Iterator[Any]:
+    def _objects(self, stem: Stem, parents: list[object]) -> Iterator[object]:
         if not stem.parent:
             yield from self._listed(stem, dict(stem.arguments))
             return
@@ -146,7 +146,7 @@ class NetworkCalls:
             return list(self._listed(stem, request))
         return answer.get(stem.list_key, [])
 
-    def _whole(self, stem: Stem, request: dict[str, Any]) -> dict[str, Any]:
+    def _whole(self, stem: Stem, request: dict[str, object]) -> dict[str, object]:
         answer = self._call(stem, request)
         return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
@@ -191,7 +191,7 @@ class NetworkCalls:
 
         while True:
             client = self._client(stem)
-            call: Callable[..., dict[str, Any]] = getattr(client, xform_name(stem.operation))
+            call: Callable[..., dict[str, object]] = getattr(client, xform_name(stem.operation))
             try:
                 with send_hook.waiting(turn):
                     return call(**request)

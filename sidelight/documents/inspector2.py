@@ -62,7 +62,7 @@ class InspectorCvss(TypedDict):
     baseScore: float
 
 
-class VulnerabilityDetails(TypedDict):
+class PackageVulnerabilityDetails(TypedDict):
     """Inspector's PackageVulnerabilityDetails."""
 
     vulnerabilityId: str
@@ -141,7 +141,7 @@ class InspectorFinding(TypedDict):
     lastObservedAt: Timestamp
     updatedAt: Timestamp
     resources: list[InspectorResource]
-    packageVulnerabilityDetails: VulnerabilityDetails
+    packageVulnerabilityDetails: PackageVulnerabilityDetails
     remediation: Remediation
     fixAvailable: FixAvailable
     exploitAvailable: YesNo

@@ -191,7 +191,7 @@ def opening(finding: NewFinding, now: datetime) -> dict[str, Any]:
     }
 
 
-def reopening(now: datetime, status: str) -> dict[str, Any]:
+def reopening(now: datetime, status: str) -> dict[str, object]:
     """Return the changed fields of a reopened finding. The first observation stays."""
     return {
         "status": status,
@@ -202,7 +202,7 @@ def reopening(now: datetime, status: str) -> dict[str, Any]:
     }
 
 
-def observing(now: datetime) -> dict[str, Any]:
+def observing(now: datetime) -> dict[str, object]:
     """Return the changed fields of a kept finding whose machine was read again."""
     return {"last_observed": now}
 

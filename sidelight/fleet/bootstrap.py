@@ -120,8 +120,8 @@ def kept_blocks(settings: Settings) -> DiskCache | None:
 
 
 def _renewal(
-    session: Session, account: str, first: Any, make: Callable[[], Any]
-) -> Callable[[], Any]:
+    session: Session, account: str, first: object, make: Callable[[], object]
+) -> Callable[[], object]:
     """Return a function that replaces the last client by one with new credentials."""
     last = [first]
 

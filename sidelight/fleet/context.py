@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sidelight.fleet.advisory_file import Unregistered
 from sidelight.fleet.dollar_budget import Spending
 from sidelight.fleet.snapshot_ownership import tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sidelight.aws.ec2 import InstanceStatus, SnapshotInfo
     from sidelight.blocks import BlockSource
@@ -57,7 +57,7 @@ class OpenSnapshot(Protocol):
     @property
     def size(self) -> int: ...  # noqa: D102 - as BlockSource
     def read_at(self, offset: int, length: int) -> bytes: ...  # noqa: D102 - as BlockSource
-    def prefetch(self, ranges: Any) -> None: ...  # noqa: D102 - as BlockSource
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None: ...  # noqa: D102 - as BlockSource
     def stats(self) -> ReadStats: ...  # noqa: D102 - calls, blocks, bytes, dollars
     def close(self) -> None: ...  # noqa: D102 - end its threads
 

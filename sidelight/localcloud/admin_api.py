@@ -77,7 +77,7 @@ def answer(cloud: Administered, request: Request) -> Reply:
         return _json(400, {"error": str(error)})
 
 
-def _body(request: Request) -> dict[str, Any]:
+def _body(request: Request) -> dict[str, object]:
     if request.method not in ("POST", "PUT"):
         return {}
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
@@ -94,16 +94,16 @@ def _add(cloud: Administered, body: dict[str, Any]) -> dict[str, Any]:
     return {"instance_id": instance_id, "volumes": cloud.volumes(instance_id)}
 
 
-def _calls(cloud: Administered, _: dict[str, Any]) -> dict[str, Any]:
+def _calls(cloud: Administered, _: dict[str, object]) -> dict[str, object]:
     return cloud.counters.as_json()
 
 
-def _forget(cloud: Administered, _: dict[str, Any]) -> dict[str, Any]:
+def _forget(cloud: Administered, _: dict[str, object]) -> dict[str, object]:
     cloud.counters.reset()
     return {}
 
 
-def _faults(cloud: Administered, _: dict[str, Any]) -> dict[str, Any]:
+def _faults(cloud: Administered, _: dict[str, object]) -> dict[str, object]:
     return cloud.plan.as_json()
 
 
@@ -122,11 +122,11 @@ def _clock(cloud: Administered, body: dict[str, Any]) -> dict[str, Any]:
     return {"now": cloud.clock.now()}
 
 
-def _snapshots(cloud: Administered, _: dict[str, Any]) -> dict[str, Any]:
+def _snapshots(cloud: Administered, _: dict[str, object]) -> dict[str, object]:
     return {"snapshots": cloud.snapshots()}
 
 
-ACTIONS: dict[tuple[str, str], Callable[[Administered, dict[str, Any]], dict[str, Any]]] = {
+ACTIONS: dict[tuple[str, str], Callable[[Administered, dict[str, object]], dict[str, object]]] = {
     ("POST", "instances"): _add,
     ("GET", "calls"): _calls,
     ("DELETE", "calls"): _forget,

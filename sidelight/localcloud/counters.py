@@ -6,7 +6,6 @@ import threading
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 WINDOW = 1.0
 KEPT = 10.0  # seconds: no call is told of so long after another that came later
@@ -106,7 +105,7 @@ class Counters:
             if tally.per_second > most
         ]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """All of it, as the control endpoint gives it."""
         found = [asdict(tally) for tally in self.tallies()]
         blocks = {snapshot: len(seen) for snapshot, seen in self._blocks.items()}

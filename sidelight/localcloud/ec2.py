@@ -280,7 +280,7 @@ class MotoSnapshots(EC2Response):
         mine = isinstance(snapshot, ShelfSnapshot)
         return not mine or self.shelf.lags.listed(snapshot, self._sl_connection())
 
-    def _sl_volume(self, volume_id: str | None) -> Any:
+    def _sl_volume(self, volume_id: str | None) -> object:
         volume = self.ec2_backend.volumes.get(_checked(volume_id or "", "vol"))
         if volume is None:
             raise InvalidVolumeIdError(volume_id)
@@ -294,7 +294,7 @@ class MotoSnapshots(EC2Response):
             kept = [one for one in reservation.instances if one.id not in ended]
             reservation.instances = kept
 
-    def _sl_instance(self, instance_id: str) -> Any:
+    def _sl_instance(self, instance_id: str) -> object:
         _checked(instance_id, "i")
         self._sl_forget_ended()
         for instance in self.ec2_backend.all_instances():
@@ -373,9 +373,9 @@ class MotoSnapshots(EC2Response):
         if isinstance(snapshot, ShelfSnapshot):
             self.shelf.delete(self.ec2_backend, snapshot)
 
-    def _sl_visible(self) -> dict[str, Any]:
+    def _sl_visible(self) -> dict[str, object]:
         self.shelf.finish_deletions()
-        own: dict[str, Any] = dict(self.ec2_backend.snapshots)
+        own: dict[str, object] = dict(self.ec2_backend.snapshots)
         here = (self.current_account, self.region, self._sl_connection())
         for snapshot in list(self.shelf.snapshots.values()):
             if self.shelf.find(snapshot.id, *here) is not None:

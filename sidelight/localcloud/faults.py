@@ -118,7 +118,7 @@ class FaultPlan:
             after=tuple(r for r in hits if r.kind in AFTER),
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The seed and what was injected."""
         with self._lock:
             return {

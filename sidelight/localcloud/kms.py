@@ -100,5 +100,5 @@ def _account_of(principal: str) -> str:
     return parts[4] if len(parts) > 4 else ""
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]

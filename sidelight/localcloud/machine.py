@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sidelight.errors import UsageError
 
@@ -51,7 +50,7 @@ class LocalMachine:
     platform: str = ""
     subnet_id: str = ""
     security_group_ids: tuple[str, ...] = ()
-    ssm: dict[str, Any] | None = None
+    ssm: dict[str, object] | None = None
     inventory: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def check(self) -> None:

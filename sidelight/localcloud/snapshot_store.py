@@ -199,7 +199,7 @@ class Shelf:
             self._count_pending(snapshot, volume.id)
             return self._put(backend, snapshot)
 
-    def copy(self, backend: Any, source: ShelfSnapshot, description: str) -> ShelfSnapshot:
+    def copy(self, backend: object, source: ShelfSnapshot, description: str) -> ShelfSnapshot:
         """A snapshot of the same blocks in the backend's account and region. Raises OSError."""
         with self._lock:
             image = source.image

@@ -163,5 +163,5 @@ class RoleCalls(TokenResponse):
         return False
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]

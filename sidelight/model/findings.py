@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.model.advisories import FixAvailable, Severity
 from sidelight.model.cloud import InstanceRef
@@ -83,7 +83,7 @@ class Finding(_Untold):
 
     if not TYPE_CHECKING:  # for the type checker every member exists
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> object:
             # Python calls this for a member that is not set: only a lazy finding has such members.
             if name not in _MEMBERS:
                 raise AttributeError(name)
@@ -93,7 +93,7 @@ class Finding(_Untold):
 
 
 def lazy_findings(
-    package: Package, tell: Callable[[Package, int], Iterable[Any]], numbers: Iterable[int]
+    package: Package, tell: Callable[[Package, int], Iterable[object]], numbers: Iterable[int]
 ) -> list[Finding]:
     """Create a package's findings lazily, one for each number.
 
@@ -109,8 +109,8 @@ def lazy_findings(
     return findings
 
 
-def _setter(kind: type, member: str) -> Callable[[Any, Any], None]:
-    put: Callable[[Any, Any], None] = vars(kind)[member].__set__  # bypasses the frozen check
+def _setter(kind: type, member: str) -> Callable[[object, object], None]:
+    put: Callable[[object, object], None] = vars(kind)[member].__set__  # bypasses the frozen check
     return put
 
 

@@ -125,7 +125,7 @@ def _permission(group: str, direction: str, permission: Fields, wanted: _Wanted)
     protocol, ports = reading_filters.protocol_and_ports(permission)
     if protocol is None or ports is None:
         return permission
-    trimmed: dict[str, Any] = dict(permission)
+    trimmed: dict[str, object] = dict(permission)
     for key, member in reading_filters.PEERS:
         trimmed[key] = [
             peer

@@ -65,8 +65,8 @@ class Collector:
 
         Of several the owner's answer counts, else the one with the lowest rank.
         """
-        found: dict[Any, T] = {}
-        order: dict[Any, tuple[Any, ...]] = {}
+        found: dict[object, T] = {}
+        order: dict[object, tuple[object, ...]] = {}
         for fields, account, region in self.objects(stem):
             record = read(fields, account, region)
             if record is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
 
@@ -22,7 +22,7 @@ def folder_of(root: Path, account: str, region: str) -> Path:
     return folder
 
 
-def write_answers(folder: Path, lists: Mapping[str, Sequence[Any]]) -> None:
+def write_answers(folder: Path, lists: Mapping[str, Sequence[object]]) -> None:
     """Write one file for each stem. Raises OSError, which names the file."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, objects in lists.items():

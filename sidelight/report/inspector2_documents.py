@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         FindingEventDocument,
         InspectorFinding,
         InspectorResource,
-        VulnerabilityDetails,
+        PackageVulnerabilityDetails,
         VulnerablePackage,
     )
     from sidelight.model import Finding, FindingEvent, FindingRow, Instance
@@ -113,8 +113,8 @@ def _instance(instance: Instance) -> Ec2InstanceDetails:
     return details
 
 
-def _details(finding: Finding) -> VulnerabilityDetails:
-    details: VulnerabilityDetails = {
+def _details(finding: Finding) -> PackageVulnerabilityDetails:
+    details: PackageVulnerabilityDetails = {
         "vulnerabilityId": finding.vulnerability,
         "source": finding.source or "Sidelight",
         "vulnerablePackages": [_package(inspector_terms.affected(finding))],

@@ -25,8 +25,8 @@ from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import State
 from sidelight.store import Store
-from tests.fixtures.document_schemas import conform
 from tests.fakes.clocks import Clock
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.local_messages import messages_of
 from tests.fixtures.scan_states import advance
 from workers.app import ON_DEMAND, SCHEDULED

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dispatcher.cli.option_values import ReadValues
     from sidelight.fleet.stages.stage_runner import Next
 
 SECONDS = 60.0
@@ -76,7 +77,7 @@ def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(
         return scan, ReadStats()
 
     monkeypatch.setattr(on_demand, "inspect_instance", inspect)
-    options = {"targets": ["i-1"], "reader": "own", "volumes": (), "region": None}
+    options: ReadValues = {"targets": ["i-1"], "reader": "own", "volumes": (), "region": None}
     scanning._read_instance(options, Settings(), line)
     (waits,) = {text.rpartition(",")[0] for text in shown if "waiting" in text}
     assert waits.startswith("scanning i-1: reading, waiting: AWS may not know it everywhere yet")

@@ -17,9 +17,9 @@ from dispatcher.events.publisher import JsonLinesSink, Publisher
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
-from tests.fixtures.document_schemas import conform
 from tests.fakes.publisher import Publisher as FeedPublisher
 from tests.fakes.publisher import cut
+from tests.fixtures.document_schemas import conform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,8 +6,6 @@ third of a task's cost beyond its stage. Flower also accepts lists of events.
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery.worker import consumer
 
 GATHER_SECONDS = 1.0
@@ -32,7 +30,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
         self._waiting = False
         self._flush_events()
 
-    def shutdown(self) -> Any:
+    def shutdown(self) -> object:
         """Send the buffered events before the connection is closed."""
         self._flush_events()
         return super().shutdown()

@@ -6,7 +6,6 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,14 +19,14 @@ from dispatcher.cli.fleet.options import format_option
               help="The database to write or replace.")  # fmt: skip
 @click.option("--skip-unknown", is_flag=True,
               help="Report broken and unknown documents, and build from the rest.")  # fmt: skip
-def build_database(**given: Any) -> None:
+def build_database(sources: tuple[Path, ...], out: Path, *, skip_unknown: bool) -> None:
     """Build the advisory database from feeds.
 
     A SOURCE is a directory of feeds, or a .zip, .json, .jsonl or .jsonl.xz file.
     """
     from dispatcher.cli.advisories import database
 
-    database.build_database(**given)
+    database.build_database(sources, out, skip_unknown=skip_unknown)
 
 
 @click.command("fetch")
@@ -48,7 +47,9 @@ def build_database(**given: Any) -> None:
 )
 @click.option("--list", "listed", is_flag=True, help="List the sources; download nothing.")
 @format_option
-def fetch_feeds(**given: Any) -> None:
+def fetch_feeds(
+    names: tuple[str, ...], into: Path | None, mirrors: tuple[str, ...], form: str, *, listed: bool
+) -> None:
     """Download feeds: the usual sources, or those named.
 
     Only changed files are downloaded. Exit status: 3 where some sources failed (their older files
@@ -56,27 +57,27 @@ def fetch_feeds(**given: Any) -> None:
     """
     from dispatcher.cli.advisories import database
 
-    database.fetch_feeds(**given)
+    database.fetch_feeds(names, into, mirrors, form, listed=listed)
 
 
 @click.command("info")
 @click.argument("database", type=click.Path(path_type=Path), required=False)
 @format_option
-def info(**given: Any) -> None:
+def info(database: Path | None, form: str) -> None:
     """Show what an advisory database contains.
 
     Without DATABASE, the one that SIDELIGHT_ADVISORIES names.
     """
-    from dispatcher.cli.advisories import database
+    from dispatcher.cli.advisories.database import info as show
 
-    database.info(**given)
+    show(database, form)
 
 
 @click.command("changes")
 @click.argument("older", type=click.Path(path_type=Path))
 @click.argument("newer", type=click.Path(path_type=Path))
-def changes(**given: Any) -> None:
+def changes(older: Path, newer: Path) -> None:
     """List the packages and vulnerabilities that a newer database changes."""
     from dispatcher.cli.advisories import database
 
-    database.changes(**given)
+    database.changes(older, newer)

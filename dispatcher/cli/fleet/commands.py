@@ -61,11 +61,11 @@ def scan_fleet(**given: Any) -> None:
 @store_option
 @format_option
 @click.option("--all", "everything", is_flag=True, help="List ended scans too.")
-def status(**given: Any) -> None:
+def status(form: str, store_url: str | None, *, everything: bool) -> None:
     """List scans: state, calls, blocks, seconds and dollars."""
     from dispatcher.cli.fleet import scan
 
-    scan.status(**given)
+    scan.status(form, store_url, everything)
 
 
 @click.command("coverage")
@@ -81,11 +81,11 @@ def status(**given: Any) -> None:
     show_default=True,
     help="By account, region and name; by number of findings; or by coverage.",
 )
-def coverage(**given: Any) -> None:
+def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order: str) -> None:
     """List instances: whether and how each is scanned, and why not."""
     from dispatcher.cli.fleet import scan
 
-    scan.coverage(**given)
+    scan.coverage(form, store_url, instances, order)
 
 
 @click.command("costs")
@@ -94,14 +94,14 @@ def coverage(**given: Any) -> None:
 @click.option("--by", "by", multiple=True, type=click.Choice(BY), default=["account"],
               show_default=True, help="Sum by this. Repeatable.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only scans created since, as 2026-01-31 (UTC).")
-def fleet_costs(**given: Any) -> None:
+def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
     """Sum what scanning cost: calls, bytes, seconds and dollars.
 
     Dollars are those of the EBS direct APIs' calls.
     """
     from dispatcher.cli.fleet import scan
 
-    scan.fleet_costs(**given)
+    scan.fleet_costs(form, store_url, by, since)
 
 
 @click.command("sweep")

@@ -59,7 +59,9 @@ def findings(**given: Any) -> None:
 @click.option("--follow", is_flag=True, help="Wait for more events, until interrupted.")
 @click.option("--publish", "target", metavar="TARGET",
               help="Send them to eventbridge:BUS, sns:ARN, file:PATH or stdout.")  # fmt: skip
-def events(**given: Any) -> None:
+def events(
+    form: str, store_url: str | None, after: int | None, target: str | None, *, follow: bool
+) -> None:
     """Print the events of findings in order, one line each.
 
     Each event has a number. JSON has the shape of Inspector's EventBridge events. A reader that
@@ -69,7 +71,7 @@ def events(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.events(**given)
+    fleet_findings.events(form, store_url, after, follow=follow, target=target)
 
 
 @click.command("reevaluate")
@@ -80,7 +82,9 @@ def events(**given: Any) -> None:
 @click.option(
     "--allow-older", is_flag=True, help="Allow re-evaluating with an older advisory database."
 )
-def reevaluate(**given: Any) -> None:
+def reevaluate(
+    form: str, store_url: str | None, advisories: Path | None, *, allow_older: bool
+) -> None:
     """Match stored inventories with a new advisory database.
 
     No snapshot is created. When interrupted, the next run continues; workers may share the work.
@@ -88,14 +92,14 @@ def reevaluate(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.reevaluate(**given)
+    fleet_findings.reevaluate(form, store_url, advisories, allow_older=allow_older)
 
 
 @click.command("prune")
 @store_option
 @format_option
-def prune(**given: Any) -> None:
+def prune(form: str, store_url: str | None) -> None:
     """Delete expired scans, closed findings and old events."""
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.prune(**given)
+    fleet_findings.prune(form, store_url)

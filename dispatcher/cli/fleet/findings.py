@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -31,6 +31,7 @@ from sidelight.suppression import filtered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from dispatcher.cli.option_values import FindingValues
     from sidelight.model import Coverage, FindingEvent, FindingRow
     from sidelight.store import Store
 
@@ -39,7 +40,7 @@ wait = time.sleep  # between looks
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-ORDERS: dict[str, Callable[[FindingRow], tuple[Any, ...]]] = {
+ORDERS: dict[str, Callable[[FindingRow], tuple[object, ...]]] = {
     "severity": lambda row: (-row.finding.severity.rank,),
     "score": lambda row: (-(row.finding.score or 0.0), -row.finding.severity.rank),
     "vulnerability": lambda row: (row.finding.vulnerability,),
@@ -48,7 +49,9 @@ ORDERS: dict[str, Callable[[FindingRow], tuple[Any, ...]]] = {
 }
 
 
-def findings(form: str, store_url: str | None, criteria: Path | None, **given: Any) -> None:
+def findings(
+    form: str, store_url: str | None, criteria: Path | None, **given: Unpack[FindingValues]
+) -> None:
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
     selection = Selection.of(given)
     with opened_store(store_url) as store:
@@ -77,7 +80,7 @@ def findings(form: str, store_url: str | None, criteria: Path | None, **given: A
 
 
 def _rows(
-    store: Store, covered: Sequence[Coverage], criteria: Path | None, given: dict[str, Any]
+    store: Store, covered: Sequence[Coverage], criteria: Path | None, given: FindingValues
 ) -> Iterable[FindingRow]:
     """Return the store's findings of an account, instance and status that match the criteria."""
     status = None if given["wanted"] == "ALL" else FindingStatus(given["wanted"])

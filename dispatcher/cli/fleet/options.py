@@ -14,8 +14,9 @@ from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.report.output import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from dispatcher.cli.option_values import FleetValues, PlaceValues
     from dispatcher.discovery.accounts import ScanScope
     from dispatcher.planning.eligibility import Configuration
     from sidelight.store import Store
@@ -29,7 +30,7 @@ EXCLUSION_TAG = "InspectorEc2Exclusion"  # as dispatcher.planning.eligibility
 _NAMES = {"cache": "cache_mib"}
 
 
-def settings_of(given: dict[str, Any]) -> Settings:
+def settings_of(given: Mapping[str, object]) -> Settings:
     """Return settings from options, then the environment, then defaults. Raises UsageError.
 
     A switch that is not set is None or False, and does not override the environment.
@@ -98,7 +99,7 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def configuration_of(given: dict[str, Any]) -> Configuration:
+def configuration_of(given: FleetValues) -> Configuration:
     """Return the eligibility rules of these options."""
     from dispatcher.planning.eligibility import Configuration
 
@@ -112,7 +113,7 @@ def configuration_of(given: dict[str, Any]) -> Configuration:
     return configuration
 
 
-def wanted_of(given: dict[str, Any]) -> ScanScope:
+def wanted_of(given: PlaceValues) -> ScanScope:
     """Return the accounts and regions of these options."""
     from dispatcher.discovery.accounts import ScanScope
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dispatcher.cli.fleet.options import configuration_of, wanted_of
 from dispatcher.discovery.accounts import UnreachableTarget, in_each
@@ -24,6 +24,7 @@ from sidelight.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dispatcher.cli.option_values import FleetValues
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.scan_starter import Started
     from dispatcher.services.fleet_service import FleetService
@@ -66,7 +67,7 @@ class Planned:
     usd: float
 
 
-def show_plan(settings: Settings, given: dict[str, Any]) -> Started:
+def show_plan(settings: Settings, given: FleetValues) -> Started:
     """Discover, plan and print; return the reached and unreachable targets.
 
     KMS grants change an account, so none are created. Raises UsageError, CloudError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -25,6 +25,8 @@ from sidelight.report.output import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dispatcher.cli.option_values import FleetValues
+
 EVERY = 3600.0  # seconds; as dispatcher.loop.Intervals
 STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 
@@ -41,7 +43,7 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
               "  [SIDELIGHT_PUBLISH]")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
               help="Write this file every 10 seconds.")  # fmt: skip
-def run(every: float, health: Path | None, **given: Any) -> None:
+def run(every: float, health: Path | None, **given: Unpack[FleetValues]) -> None:
     """Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM.
 
     Several may run: one is active, the others stand by.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
 from dispatcher.cli.fleet import documents, report
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dispatcher.cli.local_stack.embedded_stack import Embedded
+    from dispatcher.cli.option_values import FleetValues
     from dispatcher.discovery.accounts import UnreachableTarget
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.scan_starter import Started
@@ -43,11 +44,18 @@ if TYPE_CHECKING:
     from sidelight.store import Store
 
 
-def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any) -> None:
+def scan_fleet(
+    embedded: bool,
+    concurrency: int,
+    logs: Path | None,
+    *,
+    dry_run: bool,
+    **given: Unpack[FleetValues],
+) -> None:
     """`sidelight fleet scan`: its options are in dispatcher.cli.fleet.commands."""
     settings = settings_of(given)
     configuration = configuration_of(given)
-    if given["dry_run"]:
+    if dry_run:
         from dispatcher.cli.fleet.plan import show_plan
 
         planned = show_plan(settings, given)
@@ -91,7 +99,7 @@ def scan_fleet(embedded: bool, concurrency: int, logs: Path | None, **given: Any
 
 
 def _scan(
-    control: FleetService, configuration: Configuration, own: Embedded | None, given: dict[str, Any]
+    control: FleetService, configuration: Configuration, own: Embedded | None, given: FleetValues
 ) -> None:
     started = control.scans.start_everywhere(
         control.look_up(wanted_of(given)),
@@ -196,7 +204,7 @@ def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: st
         Report(sys.stdout).table(costs_table(sums, by))
 
 
-def sweep_fleet(dry_run: bool, adopt: bool, **given: Any) -> None:
+def sweep_fleet(dry_run: bool, adopt: bool, **given: Unpack[FleetValues]) -> None:
     """`sidelight fleet sweep`: its options are in dispatcher.cli.fleet.commands."""
     from dispatcher.cli.fleet.sweep import run_adoption, run_sweep
     from dispatcher.services.fleet_service import FleetService

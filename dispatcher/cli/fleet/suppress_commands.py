@@ -45,21 +45,21 @@ def add(**given: Any) -> None:
 @click.command("list")
 @store_option
 @format_option
-def show(**given: Any) -> None:
+def show(form: str, store_url: str | None) -> None:
     """List the suppression rules."""
     from dispatcher.cli.fleet import suppression
 
-    suppression.show(**given)
+    suppression.show(form, store_url)
 
 
 @click.command("remove")
 @store_option
 @click.argument("names", nargs=-1, required=True)
-def remove(**given: Any) -> None:
+def remove(names: tuple[str, ...], store_url: str | None) -> None:
     """Remove suppression rules.
 
     Findings that only these rules suppressed become active again.
     """
     from dispatcher.cli.fleet import suppression
 
-    suppression.remove(**given)
+    suppression.remove(names, store_url)

@@ -69,7 +69,7 @@ def remove(names: Sequence[str], store_url: str | None) -> None:
                 raise UsageError("there is no such rule", where=name)
 
 
-def read_criteria(file: Path) -> dict[str, Any]:
+def read_criteria(file: Path) -> dict[str, object]:
     """Read FilterCriteria from a file. Raises UsageError for a file that is not a JSON object."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def read_filter(file: Path) -> Criteria:
     return parsed(read_criteria(file), where=str(file))
 
 
-def parsed(document: dict[str, Any], *, where: str = "") -> Criteria:
+def parsed(document: dict[str, object], *, where: str = "") -> Criteria:
     """Parse a user's filter criteria. Raises UsageError, naming the criterion."""
     try:
         return parse(document)
@@ -101,7 +101,7 @@ def _pair(item: str) -> tuple[str, str]:
     return field, value
 
 
-def _list(document: dict[str, Any], field: str) -> list[Any]:
+def _list(document: dict[str, object], field: str) -> list[object]:
     found = document.setdefault(field, [])
     if not isinstance(found, list):
         raise UsageError("takes a list of tests", where=field)

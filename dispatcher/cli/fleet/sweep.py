@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from sidelight.report.output import complain, say, write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dispatcher.cli.option_values import FleetValues
     from dispatcher.services.fleet_service import FleetService
     from dispatcher.sweep import Adoptable
 
@@ -45,7 +46,7 @@ def run_sweep(
 def run_adoption(
     control: FleetService,
     places: Sequence[AccountRegion | UnreachableTarget],
-    given: dict[str, Any],
+    given: FleetValues,
     *,
     dry_run: bool,
 ) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from array import array
+from functools import reduce
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sidelight.advisories.build_marks import UNKNOWN
 from sidelight.advisories.database import digest
+from sidelight.advisories.database.build_records import (
+    AdvisoryRow,
+    AffectedRow,
+    FactRow,
+    JudgedFact,
+    ResolvedAdvisory,
+    pack,
+)
 from sidelight.advisories.database.version_spans import Span
 from sidelight.advisories.database.writer import Row
 from sidelight.advisories.rating.vectors import chosen
@@ -28,16 +36,11 @@ Places: TypeAlias = "dict[bytes, tuple[int, bytes]]"
 
 _FIRST = itemgetter(0)
 # Sources on a CVE in the order of precedence; then all others, by name.
-_SPEAKERS = ("NVD", "CVE", "Red Hat", "Ubuntu", "GitHub", "PyPA", "RustSec", "Go")
+_SOURCES = ("NVD", "CVE", "Red Hat", "Ubuntu", "GitHub", "PyPA", "RustSec", "Go")
+_PRECEDENCE = {source: number for number, source in enumerate(_SOURCES)}
 _REFERENCES = 16
 # Databases that judge independently: a rejected CVE does not withdraw their own advisory.
 _OWN_JUDGEMENT = ("GHSA-", "PYSEC-", "RUSTSEC-", "GO-", "MAL-")
-
-
-def pack(value: object) -> bytes:
-    """Return compact JSON; equal values have equal bytes. Unencodable characters become `?`."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
 
 
 def place_of(name: str, source: str) -> bytes:
@@ -48,12 +51,18 @@ def place_of(name: str, source: str) -> bytes:
 def put_fact(facts: Spill, fact: VulnerabilityFact, *, referenced: bool = False) -> None:
     """Store one source's facts of a vulnerability; `referenced` if an advisory is about it."""
     severity = None if fact.severity is None else fact.severity.rank
-    values = [fact.vectors, severity, fact.title, fact.epss, fact.epss_percentile]
-    speaker = _SPEAKERS.index(fact.source) if fact.source in _SPEAKERS else len(_SPEAKERS)
-    facts.put(
-        fact.id.encode(),
-        pack([speaker, fact.source, *values, fact.exploited_since, referenced]),
+    row = FactRow(
+        precedence=_PRECEDENCE.get(fact.source, len(_PRECEDENCE)),
+        source=fact.source,
+        vectors=list(fact.vectors),
+        severity=severity,
+        title=fact.title,
+        epss=fact.epss,
+        epss_percentile=fact.epss_percentile,
+        exploited_since=fact.exploited_since,
+        referenced=referenced,
     )
+    facts.put(fact.id.encode(), pack(row))
 
 
 class Refused(NamedTuple):
@@ -73,10 +82,10 @@ def resolve(
     for place, same in groupby(advisories, key=_FIRST):
         if place in refused.places:
             continue
-        merged = _merged([json.loads(value) for _place_again, value in same])
+        row = reduce(AdvisoryRow.merge, (AdvisoryRow.unpack(value) for _again, value in same))
         name, source = place.decode().split("\0")
-        names, known, severity, title, vectors = merged[:5]
-        about = _about(name, aliases.vulnerabilities(name, names, known), refused.cves)
+        known = aliases.vulnerabilities(name, row.aliases, row.vulnerabilities)
+        about = _about(name, known, refused.cves)
         if not about:
             continue
         # An erratum's overall severity does not apply to each of its CVEs.
@@ -85,14 +94,22 @@ def resolve(
             fact = VulnerabilityFact(
                 id=item,
                 source=source,
-                vectors=tuple(vectors) if alone else (),
-                title=title,
+                vectors=tuple(row.vectors) if alone else (),
+                title=row.title,
             )
             put_fact(facts, fact, referenced=True)
-        best = chosen(vectors)
-        score = None if best is None else best[1]
-        vectors = [best[0], *(v for v in vectors if v != best[0])] if best else vectors
-        resolved.put(place, pack([about, severity, title, score, vectors, *merged[5:]]))
+        best = chosen(row.vectors)
+        advisory = ResolvedAdvisory(
+            about=about,
+            severity=row.severity,
+            title=row.title,
+            score=None if best is None else best[1],
+            vectors=[best[0], *(v for v in row.vectors if v != best[0])] if best else row.vectors,
+            references=row.references,
+            published=row.published,
+            modified=row.modified,
+        )
+        resolved.put(place, pack(advisory))
 
 
 def _about(name: str, candidates: list[str], rejected: set[str]) -> list[str]:
@@ -101,25 +118,11 @@ def _about(name: str, candidates: list[str], rejected: set[str]) -> list[str]:
     return [name] if not remaining and name.startswith(_OWN_JUDGEMENT) else remaining
 
 
-def _merged(same: list[list[Any]]) -> list[Any]:
-    """Merge one advisory's records from several files: the first value, all items of lists."""
-    if len(same) == 1:
-        return same[0]
-    out = list(same[0])
-    for other in same[1:]:
-        for place, value in enumerate(other):
-            if isinstance(value, list):
-                out[place] = sorted({*out[place], *value})
-            elif not out[place]:
-                out[place] = value
-    return out
-
-
 def vulnerabilities(facts: Spill, numbers: dict[str, int], digests: bytearray) -> Iterator[bytes]:
     """Yield the fields of records.VulnerabilityRecord; fill `numbers` with each id's number."""
     for key, same in groupby(facts, key=_FIRST):
-        facts_of_one = sorted((json.loads(value) for _key, value in same), key=itemgetter(0, 1))
-        if not any(item[-1] for item in facts_of_one):
+        facts_of_one = sorted((FactRow.unpack(value) for _key, value in same), key=itemgetter(0, 1))
+        if not any(fact.referenced for fact in facts_of_one):
             continue  # no advisory is about it
         name = key.decode()
         numbers[name] = len(numbers)
@@ -128,44 +131,48 @@ def vulnerabilities(facts: Spill, numbers: dict[str, int], digests: bytearray) -
         yield pack([name, *judged])
 
 
-def _judged(facts: list[list[Any]]) -> list[Any]:
+def _judged(facts: list[FactRow]) -> JudgedFact:
+    """Judge by the facts in the order of precedence: the first source with a value decides."""
     vectors: dict[str, str] = {}
     severity, rated_by, score, first = None, "", None, ""
-    for _speaker, source, own, own_severity, *_more in facts:
-        best = chosen(own)
+    for fact in facts:
+        best = chosen(fact.vectors)
         if best is not None and score is None:
             first, score = best
-            rated_by, severity = source, None
-        if severity is None and score is None and own_severity is not None:
-            severity, rated_by = own_severity, source
-        for vector in own:
-            vectors.setdefault(vector, source)
+            rated_by, severity = fact.source, None
+        if severity is None and score is None and fact.severity is not None:
+            severity, rated_by = fact.severity, fact.source
+        for vector in fact.vectors:
+            vectors.setdefault(vector, fact.source)
     listed = sorted(vectors, key=lambda vector: vector != first)
-    titles = [item[4] for item in facts if item[4]]
-    best_title = next((item[4] for item in facts if item[1] == "GitHub" and item[4]), "")
-    return [
-        best_title or (titles[0] if titles else ""),
-        severity,
-        rated_by,
-        score,
-        [[vectors[vector], vector] for vector in listed],
-        next((item[5] for item in facts if item[5] is not None), None),
-        next((item[6] for item in facts if item[6] is not None), None),
-        next((item[7] for item in facts if item[7]), ""),
-    ]
+    titles = [fact.title for fact in facts if fact.title]
+    best_title = next((f.title for f in facts if f.source == "GitHub" and f.title), "")
+    return JudgedFact(
+        title=best_title or (titles[0] if titles else ""),
+        severity=severity,
+        rated_by=rated_by,
+        score=score,
+        vectors=[[vectors[vector], vector] for vector in listed],
+        epss=next((f.epss for f in facts if f.epss is not None), None),
+        epss_percentile=next(
+            (f.epss_percentile for f in facts if f.epss_percentile is not None), None
+        ),
+        exploited_since=next((f.exploited_since for f in facts if f.exploited_since), ""),
+    )
 
 
 def advisories(resolved: Spill, numbers: dict[str, int], places: Places) -> Iterator[bytes]:
     """Yield records of advisories in layout.py's format; fill `places` with number and digest."""
     for key, value in resolved:
         name, source = key.decode().split("\0")
-        about, severity, title, score, vectors, references, published, modified = json.loads(value)
-        references = references[:_REFERENCES]
-        shown = [name, source, about, severity, title, score, vectors, references]
-        places[key] = len(places), digest.of(shown)
-        about = array("I", [len(about), *(numbers[item] for item in about)])
-        details = [severity, title, score, vectors, references, published, modified]
-        yield about.tobytes() + pack([name, source, *details])
+        advisory = ResolvedAdvisory.unpack(value)
+        advisory = advisory._replace(references=advisory.references[:_REFERENCES])
+        *shown, _published, _modified = advisory
+        places[key] = len(places), digest.of([name, source, *shown])
+        _about_names, *details = advisory
+        vulnerability_numbers = [numbers[item] for item in advisory.about]
+        head = array("I", [len(vulnerability_numbers), *vulnerability_numbers])
+        yield head.tobytes() + pack([name, source, *details])
 
 
 class PackageGroups:
@@ -201,15 +208,17 @@ class PackageGroups:
 
     def _row(self, value: bytes, ecosystem: str) -> tuple[bytes, bytes, Row] | None:
         """Return the advisory's digest, the packed row, and the row; None for a skipped one."""
-        place, label, rank, packed = json.loads(value)
-        if place.encode() not in self._places:
+        row = AffectedRow.unpack(value)
+        place = row.advisory.encode()
+        if place not in self._places:
             return None
-        if label[1] == UNKNOWN:
-            label[1] = self._modules.of(place.encode(), ecosystem)
-            value = pack([place, label, rank, packed])
+        stream, module, state = row.label
+        if module == UNKNOWN:
+            module = self._modules.of(place, ecosystem)
+            value = pack(row._replace(label=[stream, module, state]))
         row_spans = tuple(
-            Span(bytes.fromhex(introduced), bytes.fromhex(end), flags, text, since)
-            for introduced, end, flags, text, since in packed
+            Span(bytes.fromhex(span.introduced), bytes.fromhex(span.end), *span[2:])
+            for span in row.spans
         )
-        number, advisory_digest = self._places[place.encode()]
-        return advisory_digest, value, Row(number, (label[0], label[1], label[2]), rank, row_spans)
+        number, advisory_digest = self._places[place]
+        return advisory_digest, value, Row(number, (stream, module, state), row.rank, row_spans)

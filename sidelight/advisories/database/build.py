@@ -7,11 +7,17 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.database import assemble
 from sidelight.advisories.database.aliases import Aliases
-from sidelight.advisories.database.assemble import pack, place_of
+from sidelight.advisories.database.assemble import place_of
+from sidelight.advisories.database.build_records import (
+    AdvisoryRow,
+    AffectedRow,
+    PackedSpan,
+    pack,
+)
 from sidelight.advisories.database.external_sort import Spill
 from sidelight.advisories.database.modules import Modules
 from sidelight.advisories.database.version_spans import spans
@@ -26,6 +32,8 @@ from sidelight.model import Advisory, Affected, Problem, VulnerabilityFact
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from sidelight.advisories.database.build_records import DatabaseContents
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 _PROBLEMS_KEPT = 100
@@ -268,16 +276,16 @@ def _take(where: str, advisory: Advisory, reading: _Pass) -> None:
     reading.advisories.put(
         name,
         pack(
-            [
-                advisory.aliases,
-                advisory.vulnerabilities,
+            AdvisoryRow(
+                list(advisory.aliases),
+                list(advisory.vulnerabilities),
                 severity,
                 advisory.title,
-                advisory.vectors,
-                advisory.references,
+                list(advisory.vectors),
+                list(advisory.references),
                 advisory.published,
                 advisory.modified,
-            ]
+            )
         ),
     )
 
@@ -315,16 +323,16 @@ def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:
         reading.modules.add(advisory, row)
     if row_spans:
         rank = 0 if row.severity is None else row.severity.rank + 1
-        packed = [[s.introduced.hex(), s.end.hex(), s.flags, s.text, s.since] for s in row_spans]
+        packed = [PackedSpan(s.introduced.hex(), s.end.hex(), *s[2:]) for s in row_spans]
         label = [row.stream, row.module, row.state]
         key = f"{row.ecosystem}\0{row.name}".encode()
-        value = pack([advisory.decode(), label, rank, packed])
+        value = pack(AffectedRow(advisory.decode(), label, rank, packed))
         reading.rows.put(key, value)
 
 
 def _info(
     reading: _Pass, counts: Counter[str], packages: int, vulnerabilities: int, advisories: int
-) -> dict[str, Any]:
+) -> DatabaseContents:
     return {
         "advisories": advisories,
         "ecosystems": dict(sorted(counts.items())),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from sidelight.advisories.database.build_records import JudgedFact
 
 SIZE = 8  # bytes; of a million packages, two collide by chance once in 30 million builds
 
@@ -22,14 +24,15 @@ def of(value: object) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=SIZE).digest()
 
 
-def of_vulnerability(name: str, judged: list[Any]) -> bytes:
-    """Return two digests: its facts without EPSS, and EPSS alone, which changes every day.
-
-    `judged` are the fields of VulnerabilityRecord after its id.
-    """
-    title, severity, rated_by, score, vectors, epss, percentile, exploited_since = judged
-    facts = of([name, title, severity, rated_by, score, vectors, exploited_since])
-    return facts + of([name, epss, percentile])
+def of_vulnerability(name: str, judged: JudgedFact) -> bytes:
+    """Return two digests: its facts without EPSS, and EPSS alone, which changes every day."""
+    facts = of(
+        [
+            name, judged.title, judged.severity, judged.rated_by, judged.score, judged.vectors,
+            judged.exploited_since,
+        ]
+    )  # fmt: skip
+    return facts + of([name, judged.epss, judged.epss_percentile])
 
 
 def of_group(key: bytes, rows: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from sidelight.advisories.database.build_records import DatabaseContents
     from sidelight.advisories.database.package_rows import GroupRow
     from sidelight.advisories.database.records import AdvisoryRecord, VulnerabilityRecord
 
@@ -76,7 +77,7 @@ class AdvisoryDatabase(Closing):
         self.labels: list[tuple[str, str, str]] = [
             (stream, module, state) for stream, module, state in self._json("labels")
         ]
-        self._info: dict[str, Any] = self._json("info")
+        self._info: DatabaseContents = self._json("info")
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -127,18 +128,13 @@ class AdvisoryDatabase(Closing):
             schema=layout.SCHEMA,
             ecosystems=tuple(sorted(self._info["ecosystems"].items())),
             files=tuple((name, digest) for name, digest in self._info["files"]),
-            **{
-                name: self._info[name]
-                for name in (
-                    "advisories",
-                    "vulnerabilities",
-                    "packages",
-                    "rows",
-                    "withdrawn",
-                    "problems",
-                    "newest",
-                )
-            },
+            advisories=self._info["advisories"],
+            vulnerabilities=self._info["vulnerabilities"],
+            packages=self._info["packages"],
+            rows=self._info["rows"],
+            withdrawn=self._info["withdrawn"],
+            problems=self._info["problems"],
+            newest=self._info["newest"],
         )
 
     @property
@@ -156,7 +152,7 @@ class AdvisoryDatabase(Closing):
 
         The source is a feed of the database's build, else the table included in Sidelight.
         """
-        last_days: dict[str, list[str]] = self._info["last_days"]
+        last_days = self._info["last_days"]
         for name in names:
             if name in last_days:
                 return date.fromisoformat(last_days[name][0])
@@ -166,8 +162,7 @@ class AdvisoryDatabase(Closing):
 
     def latest(self, ecosystem: str) -> str:
         """Return the day (`2026-01-31`) of an ecosystem's newest advisory, "" if it has none."""
-        day: str = self._info.get("latest", {}).get(ecosystem, "")
-        return day
+        return self._info.get("latest", {}).get(ecosystem, "")
 
     def verify(self) -> None:
         """Check every byte. Raises DatabaseError if the contents do not match the digest."""

@@ -9,7 +9,7 @@ import struct
 import zlib
 from array import array
 from itertools import groupby, starmap
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from sidelight.advisories.database import layout
 from sidelight.advisories.database.version_spans import Span, is_plain
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
+
+    from sidelight.advisories.database.build_records import DatabaseContents
 
 _SHORT = 0xFFFF
 
@@ -112,7 +114,7 @@ class Writer:
         self._sections[section] = (self._at, len(data))
         self._write(data)
 
-    def finish(self, labels: Labels, info: dict[str, Any]) -> tuple[int, str]:
+    def finish(self, labels: Labels, info: DatabaseContents) -> tuple[int, str]:
         """Write index and header, sync, and rename into place; return size and SHA-256."""
         index = hashlib.sha256()
         for name in ("vulnerabilities", "advisories", "groups"):
@@ -148,7 +150,7 @@ class Writer:
 
 
 def _json(value: object) -> bytes:
-    """As assemble.pack, with sorted names: unencodable characters become `?`."""
+    """As build_records.pack, with sorted names: unencodable characters become `?`."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.encode("utf-8", "replace")
 

@@ -10,7 +10,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 import zstandard
 
@@ -20,6 +20,8 @@ from sidelight.errors import DamagedError, LimitError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from _typeshed import WriteableBuffer
 
 MAX_RECORD = 64 << 20  # bytes of one line, or of one file of an archive
 MAX_STREAM = 4 << 30  # bytes of one XML or CSV document, or of NVD's, unpacked
@@ -155,9 +157,9 @@ class Capped(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Read as any raw stream. Raises LimitError."""
-        data = self._stream.read(len(buffer))
+        data = self._stream.read(memoryview(buffer).nbytes)
         self._left -= len(data)
         if self._left < 0:
             raise LimitError(f"unpacks to more than {MAX_STREAM >> 20} MiB")
@@ -166,5 +168,5 @@ class Capped(io.RawIOBase):
             self._run = self._run + len(data) if at < 0 else len(data) - at
             if self._run > MAX_TEXT:
                 raise LimitError(f"a text or a tag of more than {MAX_TEXT >> 20} MiB")
-        buffer[: len(data)] = data
+        memoryview(buffer).cast("B")[: len(data)] = data
         return len(data)

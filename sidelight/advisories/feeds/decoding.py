@@ -31,7 +31,7 @@ _STRING = "tag:yaml.org,2002:str"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
-def decoded(data: bytes, kind: str) -> Any:
+def decoded(data: bytes, kind: str) -> object:
     """Decode a `.json` or `.yml` document.
 
     Raises ValueError, with line and column, for an incomplete or ambiguous document, and LimitError
@@ -49,7 +49,7 @@ def decoded(data: bytes, kind: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def members(stream: IO[bytes], limit: int) -> Iterator[tuple[str, Any]]:
+def members(stream: IO[bytes], limit: int) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the members of a JSON list or object with their names, decoded one at a time.
 
     Each must be an object. Raises DamagedError, also for a duplicate name, and LimitError for more
@@ -151,7 +151,9 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, "an alias", place)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
         seen: set[str] = set()
         for key, _value in node.value:
             name = str(key.value)
@@ -162,7 +164,7 @@ class _Loader(yaml.SafeLoader):
             key.tag = _STRING
         return super().construct_mapping(node, deep=deep)
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
         if node.tag in _NUMBERS and len(str(node.value)) > MAX_NUMBER:
             what = f"a number of more than {MAX_NUMBER} characters"
             raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)

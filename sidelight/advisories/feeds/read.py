@@ -9,7 +9,7 @@ that of the document: OBJECTS and DOCUMENTS are the lists. Nothing here download
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
@@ -43,7 +43,7 @@ from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedE
 from sidelight.model import Advisory, Problem, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -64,8 +64,8 @@ class Format(NamedTuple):
     """
 
     name: str
-    recognises: Callable[[dict[str, Any]], bool]
-    parse: Callable[[dict[str, Any]], Iterator[Parsed]]
+    recognises: Callable[[Mapping[str, object]], bool]
+    parse: Callable[[Mapping[str, object]], Iterator[Parsed]]
     is_unique: bool = True
     ends_its_lines: bool = False
 
@@ -304,7 +304,7 @@ def _object(data: bytes, kind: str, where: str) -> Iterator[FeedItem]:
         yield from _said(value, where, is_closed=kind == ".json" or data.endswith(b"\n"))
 
 
-def _is_schema(value: dict[str, Any]) -> bool:
+def _is_schema(value: Mapping[str, object]) -> bool:
     """Return whether an object is a JSON Schema: it names the draft, and a type's properties."""
     return "json-schema.org" in str(value.get("$schema", "")) and "properties" in value
 

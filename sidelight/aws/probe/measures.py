@@ -68,7 +68,7 @@ class Measures:
     lists_deleted: bool | None = None
     recycle_days: int | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return a document for people and tests."""
         return asdict(self)
 
@@ -99,7 +99,7 @@ def _exchanges(lines: Iterable[str], where: str) -> Iterator[dict[str, Any]]:
             yield exchange
 
 
-def _exchange(line: str, number: int) -> dict[str, Any]:
+def _exchange(line: str, number: int) -> dict[str, object]:
     """Parse and check one line; empty for the first line, which declares the file's format."""
     if len(line) > LONGEST_LINE or number > MOST_LINES:
         raise ValueError("too long")

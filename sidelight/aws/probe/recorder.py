@@ -104,7 +104,7 @@ def error_of(exchange: Exchange) -> SidelightError:
     return translate(ClientError(response, exchange.operation), where=exchange.operation)
 
 
-def _plain(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(answer: Mapping[str, object]) -> dict[str, object]:
     return {
         key: value for key, value in answer.items() if key not in ("ResponseMetadata", "BlockData")
     }

@@ -139,7 +139,7 @@ def _item(type_name: str, data: bytes) -> InventoryItem:
 
 def _decoded(line: bytes) -> object:
     try:
-        value: Mapping[str, Any] | object = json.loads(line)
+        value: Mapping[str, object] | object = json.loads(line)
     except (ValueError, RecursionError):
         return line[:200].decode("utf-8", "replace")
     return value

@@ -62,7 +62,7 @@ def _managed(item: dict[str, Any]) -> ManagedInstance | None:
     )
 
 
-def _text(item: dict[str, Any], name: str) -> str:
+def _text(item: dict[str, object], name: str) -> str:
     return str(item.get(name) or "")[:_TEXT]
 
 

@@ -11,6 +11,8 @@ from sidelight.model import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from _typeshed import WriteableBuffer
+
     from sidelight.blocks import BlockSource
     from sidelight.filesystems.protocol import Entry, Inode, Piece
 
@@ -30,16 +32,16 @@ class Reference:
         self.problems: list[Problem] = []
         self._stream = io.BufferedReader(_Stream(source), 1 << 16)
 
-    def _inode(self, number: int) -> Any:
+    def _inode(self, number: int) -> object:
         raise NotImplementedError
 
-    def _entries(self, inode: Any) -> Iterator[Entry]:
+    def _entries(self, inode: object) -> Iterator[Entry]:
         raise NotImplementedError
 
-    def _describe(self, inode: Any, number: int) -> Inode:
+    def _describe(self, inode: object, number: int) -> Inode:
         raise NotImplementedError
 
-    def _target(self, inode: Any) -> bytes:
+    def _target(self, inode: object) -> bytes:
         raise NotImplementedError
 
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
@@ -163,7 +165,7 @@ class _Stream(io.RawIOBase):
         self._position = max(0, base + offset)
         return self._position
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         length = max(0, min(len(view), self._source.size - self._position))
         if length:

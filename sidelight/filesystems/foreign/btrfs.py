@@ -134,7 +134,7 @@ class BtrfsFilesystem(Reference):
             self.problems.append(Problem(self.source_name, what))
         return found
 
-    def _inode(self, number: int) -> Any:
+    def _inode(self, number: int) -> object:
         subvolume, inode = parts(number)
         return self._btrfs.open_subvolume(subvolume).inode(inode)
 

@@ -94,7 +94,7 @@ class ExtReference(Reference):
             self.journal = "unreplayed"
             self.problems.append(Problem(source.name, "the reference reader replays no journal"))
 
-    def _inode(self, number: int) -> Any:
+    def _inode(self, number: int) -> object:
         inode = self._volume.inodes[number]
         fast_link = stat.S_ISLNK(int(inode.i_mode)) and int(inode.i_size) < 60
         special = KINDS.get(stat.S_IFMT(int(inode.i_mode))) not in {
@@ -160,7 +160,7 @@ class XfsReference(Reference):
         if self.journal != "clean":
             self.problems.append(Problem(source.name, "the reference reader replays no journal"))
 
-    def _inode(self, number: int) -> Any:
+    def _inode(self, number: int) -> object:
         return self._xfs.get_inode(number)
 
     def _entries(self, inode: Any) -> Iterator[Entry]:
@@ -209,7 +209,7 @@ def why_not_ext4() -> str:
     )
 
 
-def _ext_time(inode: Any, name: str) -> int:
+def _ext_time(inode: object, name: str) -> int:
     """Nanoseconds: 32 signed bits of seconds, then two more and the nanoseconds in `extra`."""
     seconds = int(getattr(inode, f"i_{name}"))
     seconds -= (seconds & 0x80000000) << 1

@@ -6,7 +6,7 @@ Names that are not UTF-8 come as surrogates (as os.fsdecode gives them) and are 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
 from fs import errors
 from fs.base import FS
@@ -164,7 +164,7 @@ class MachineFS(FS):
         path: str,
         mode: str = "r",
         buffering: int = -1,
-        **options: Any,  # noqa: ARG002 -- the base class's signature
+        **options: object,  # noqa: ARG002 -- the base class's signature
     ) -> BinaryIO:
         """A regular file, seekable; buffered with READ_AHEAD bytes unless `buffering` is 0."""
         parsed = Mode(mode)
@@ -225,7 +225,7 @@ class MachineFS(FS):
         """Refused."""
         self._refuse(path)
 
-    def setinfo(self, path: str, info: Any) -> NoReturn:
+    def setinfo(self, path: str, info: object) -> NoReturn:
         """Refused."""
         del info
         self._refuse(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fs import errors
 
@@ -16,6 +16,8 @@ from sidelight.errors import (
 )
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
     from sidelight.filesystems.protocol import Filesystem
 
 
@@ -57,7 +59,7 @@ class FileStream(io.RawIOBase):
         self._position = position
         return position
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill `buffer` from the position on; 0 at the end."""
         data = self.pread(memoryview(buffer).nbytes, self.tell())
         memoryview(buffer).cast("B")[: len(data)] = data

@@ -58,7 +58,7 @@ KEY = "sidelight:budget:{{{account}:{region}:{kind}}}"
 ALONE = 0.1  # share of the rate that a process uses while Redis does not answer
 ASK_AGAIN = 5.0  # seconds until Redis is asked again after it did not answer
 # A lost connection is opened again once; after that there is no waiting. Timeouts in seconds.
-CLIENT: dict[str, Any] = {
+CLIENT: dict[str, object] = {
     "socket_timeout": 2,
     "socket_connect_timeout": 2,
     "retry": Retry(NoBackoff(), 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SentinelUrl:
     user: str | None
     password: str | None
     database: int
-    tls: Mapping[str, Any] = field(default_factory=dict)
+    tls: Mapping[str, object] = field(default_factory=dict)
 
 
 def parse(url: str) -> SentinelUrl:
@@ -44,7 +44,7 @@ def parse(url: str) -> SentinelUrl:
     )
 
 
-def _option(name: str, value: str) -> Any:
+def _option(name: str, value: str) -> object:
     if name == "ssl_check_hostname":
         return value.lower() != "false"
     return _CERTIFICATES.get(value, value) if name == "ssl_cert_reqs" else value

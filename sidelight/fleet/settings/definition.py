@@ -66,11 +66,11 @@ class Definition:
 
     variable: str
     kind: Kind
-    default: Any
+    default: object
     unit: str
     meaning: str
     readers: tuple[Process, ...]
-    words: Mapping[str, Any]
+    words: Mapping[str, object]
     positive: bool
     most: int
 
@@ -149,7 +149,7 @@ def setting(  # noqa: PLR0913 - all but two by keyword
     meaning: str,
     readers: tuple[Process, ...],
     kind: Kind | None = None,
-    words: Mapping[str, Any] | None = None,
+    words: Mapping[str, object] | None = None,
     positive: bool = False,
     most: int = MOST,
 ) -> Value:
@@ -164,7 +164,7 @@ def setting(  # noqa: PLR0913 - all but two by keyword
     return field(default=default, metadata={_METADATA: definition})
 
 
-def definition_of(member: Field[Any]) -> Definition:
+def definition_of(member: Field[object]) -> Definition:
     """Return the definition of a field that `setting` made."""
     found: Definition = member.metadata[_METADATA]
     return found

@@ -60,7 +60,7 @@ class Settings:
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str] | None = None, **options: Any
+        cls, environment: Mapping[str, str] | None = None, **options: object
     ) -> Settings:
         """Read settings from the environment; an option that is not None overrides its variable.
 
@@ -83,7 +83,7 @@ class Settings:
         """
         return cls().replaced(**values)
 
-    def replaced(self, **values: Any) -> Settings:
+    def replaced(self, **values: object) -> Settings:
         """Return a copy with these values, named as in `of`. Raises TypeError likewise."""
         if unknown := values.keys() - DEFINITIONS.keys():
             raise TypeError(f"no setting is called {sorted(unknown)}")

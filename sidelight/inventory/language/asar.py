@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, FormatError, LimitError
 from sidelight.inventory.language.extractor import GeneratorExtractor
@@ -55,7 +55,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             yield Problem("/" + where, error.what)
 
 
-def _files(tree: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _files(tree: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
     """(path, entry) of each file of the tree."""
     waiting = [("", tree)]
     count = 0

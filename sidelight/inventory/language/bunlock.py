@@ -6,7 +6,7 @@ Source: the lockfile page of Bun's documentation. The older bun.lockb is binary 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
@@ -51,7 +51,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     shipped = reachable(run, lambda key: _needs(packages, key))
     origins = LockfileOrigins(_drawn(packages))
     for key, value in packages.items():
-        located = text(value[0]) if isinstance(value, list) and value else ""
+        parts = [text(part) for part in value[:2]] if isinstance(value, list) else []
+        located = parts[0] if parts else ""
         name, at, version = located[1:].partition("@")
         name = located[:1] + name
         if not at:
@@ -59,7 +60,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             continue
         if version.startswith(_LOCAL) and not is_archive_file(version):
             continue
-        url = version if ":" in version else text(value[1] if len(value) > 1 else "")
+        url = version if ":" in version else (parts[1] if len(parts) > 1 else "")
         if ":" in version:  # what comes from git has its commit for a version
             version = version.partition("#")[2] or version_in(version)
         if version:
@@ -70,7 +71,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             yield npm(file.path, name, version, details)
 
 
-def _drawn(packages: dict[str, Any]) -> Iterator[Drawn]:
+def _drawn(packages: dict[str, object]) -> Iterator[Drawn]:
     """An entry's second part is its registry, empty for the default one."""
     for key, value in packages.items():
         parts = value if isinstance(value, list) else []
@@ -79,7 +80,7 @@ def _drawn(packages: dict[str, Any]) -> Iterator[Drawn]:
         yield from_registry(key.rpartition("/")[2], url or NPM_DEFAULT, needs)
 
 
-def _needs(packages: dict[str, Any], key: str) -> Iterator[str]:
+def _needs(packages: dict[str, object], key: str) -> Iterator[str]:
     value = packages.get(key)
     for part in value if isinstance(value, list) else ():
         if isinstance(part, dict):
@@ -87,7 +88,7 @@ def _needs(packages: dict[str, Any], key: str) -> Iterator[str]:
                 yield _nearest(packages, key, name)
 
 
-def _nearest(packages: dict[str, Any], key: str, name: str) -> str:
+def _nearest(packages: dict[str, object], key: str, name: str) -> str:
     """The key that `name` means within `key`: as in nested node_modules, the innermost one."""
     above = key if len(key) <= KEY_LIMIT else ""
     for _ in range(NESTING_LIMIT):

@@ -9,7 +9,7 @@ Source: Composer's documentation ("Basic usage", "Runtime"), and the files that 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language.extractor import GeneratorExtractor
@@ -48,11 +48,11 @@ def _parse_lock(file: WantedFile) -> Iterator[Entry]:
             yield _package(file.path, found, PackageDetails("", direct, dev, origin=source))
 
 
-def _is_packagists(found: dict[str, Any]) -> bool:
+def _is_packagists(found: dict[str, object]) -> bool:
     return host(text(found.get("notification-url"))) in PACKAGIST
 
 
-def _origin(found: dict[str, Any], *, mirrored: bool) -> Origin:
+def _origin(found: dict[str, object], *, mirrored: bool) -> Origin:
     dist = mapping(found.get("dist"), "dist")
     source = mapping(found.get("source"), "source")
     if dist.get("type") == "path":
@@ -95,7 +95,7 @@ def _parse_installed(file: WantedFile) -> Iterator[Entry]:
         yield _package(file.path, found, PackageDetails("", None, dev, origin=source))
 
 
-def _package(path: str, found: dict[str, Any], details: PackageDetails) -> Entry:
+def _package(path: str, found: dict[str, object], details: PackageDetails) -> Entry:
     licence = found.get("license")
     names = licence if isinstance(licence, list) else [licence]
     details = replace(details, licence=" OR ".join(filter(None, map(text, names))))

@@ -7,7 +7,7 @@ Source: Deno's documentation of its lock file, and the files that it writes.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -30,13 +30,13 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     asked = _asked(data)
     for kind in ("npm", "jsr"):
         found = mapping(data.get(kind) or packages.get(kind), kind)
-        if kind == "npm" and isinstance(found.get("packages"), dict):  # version 2
-            found = found["packages"]
+        if kind == "npm" and isinstance(inner := found.get("packages"), dict):  # version 2
+            found = inner
         for key, value in found.items():
             yield _package(file.path, kind, key, value, asked)
 
 
-def _package(path: str, kind: str, key: str, value: Any, asked: set[str]) -> Entry:
+def _package(path: str, kind: str, key: str, value: object, asked: set[str]) -> Entry:
     match = _KEY.fullmatch(key)
     if match is None:
         return Problem("/" + path, f"{key[:80]!r} names no package and version")
@@ -50,7 +50,7 @@ def _package(path: str, kind: str, key: str, value: Any, asked: set[str]) -> Ent
     )
 
 
-def _asked(data: dict[str, Any]) -> set[str]:
+def _asked(data: dict[str, object]) -> set[str]:
     """`npm:name` of what the workspace asks for."""
     workspace = mapping(data.get("workspace"), "workspace")
     parts = [workspace, *mapping(workspace.get("members"), "members").values()]

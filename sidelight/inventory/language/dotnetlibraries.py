@@ -5,7 +5,7 @@ Source: the .NET runtime's "Runtime configuration files" specification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
@@ -32,7 +32,7 @@ def libraries(path: str, document: bytes) -> Iterator[Entry]:
         yield flat(path, "nuget", name, version if slash else "", PackageDetails(direct=asked))
 
 
-def _asked(data: dict[str, Any], found: dict[str, Any]) -> set[str] | None:
+def _asked(data: dict[str, object], found: dict[str, object]) -> set[str] | None:
     """What the projects among the libraries depend on; None where there is no project."""
     projects = {
         key

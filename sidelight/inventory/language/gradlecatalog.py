@@ -5,7 +5,7 @@ Source: Gradle's user manual, "Version catalogs" (rich versions: strictly, requi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -28,7 +28,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             yield maven(file.path, group, artifact, version, PackageDetails(direct=True))
 
 
-def _library(value: Any, versions: dict[str, Any]) -> tuple[str, str, str]:
+def _library(value: object, versions: dict[str, object]) -> tuple[str, str, str]:
     if isinstance(value, str):
         group, _, rest = value.partition(":")
         artifact, _, version = rest.partition(":")
@@ -39,7 +39,7 @@ def _library(value: Any, versions: dict[str, Any]) -> tuple[str, str, str]:
     return group or text(found.get("group")), artifact or text(found.get("name")), version
 
 
-def _version(value: Any, versions: dict[str, Any]) -> str:
+def _version(value: object, versions: dict[str, object]) -> str:
     if isinstance(value, dict):
         if reference := text(value.get("ref")):
             named = versions.get(reference)

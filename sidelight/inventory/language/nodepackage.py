@@ -5,7 +5,7 @@ Source: the package.json page of npm's documentation; npm 5 and 6 added `_requir
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.inventory.language import origin
 from sidelight.inventory.language.npmorigin import LockfileOrigins
@@ -33,13 +33,13 @@ def installed_package(path: str, manifest: bytes) -> Iterator[Entry]:
     yield npm(path, name, version, details)
 
 
-def _origin(data: dict[str, Any]) -> origin.Origin:
+def _origin(data: dict[str, object]) -> origin.Origin:
     """The address that npm 5 and 6 wrote into the file; a file without it tells nothing."""
     url = text(data.get("_resolved"))
     return LockfileOrigins(()).of(url) if "://" in url or url.startswith("git") else origin.PUBLIC
 
 
-def _asked_for(data: dict[str, Any]) -> tuple[bool | None, bool | None]:
+def _asked_for(data: dict[str, object]) -> tuple[bool | None, bool | None]:
     required_by = data.get("_requiredBy")
     if not isinstance(required_by, list) or not required_by:
         return None, None
@@ -48,7 +48,7 @@ def _asked_for(data: dict[str, Any]) -> tuple[bool | None, bool | None]:
     return direct, all(item.startswith("#DEV:") for item in roots) if roots else None
 
 
-def _licence(data: dict[str, Any]) -> str:
+def _licence(data: dict[str, object]) -> str:
     found = data.get("license", data.get("licenses"))
     items = found if isinstance(found, list) else [found]
     names = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language.safe_parsers import parse_json, text
@@ -32,7 +32,7 @@ class PackageJsonRequirements:
         return name in self.run or name in self.develop
 
 
-def asked_by(manifest: dict[str, Any]) -> PackageJsonRequirements:
+def asked_by(manifest: dict[str, object]) -> PackageJsonRequirements:
     """The dependencies of one package.json, or of a lock file's copy of it."""
     return PackageJsonRequirements(
         run=_ranges(manifest, ("peerDependencies", "optionalDependencies", "dependencies")),
@@ -51,7 +51,7 @@ def asked_beside(file: WantedFile) -> PackageJsonRequirements | None:
     return asked_by(manifest) if isinstance(manifest, dict) else None
 
 
-def _ranges(manifest: dict[str, Any], kinds: Iterable[str]) -> dict[str, str]:
+def _ranges(manifest: dict[str, object], kinds: Iterable[str]) -> dict[str, str]:
     ranges: dict[str, str] = {}
     for kind in kinds:
         part = manifest.get(kind)

@@ -5,7 +5,7 @@ Source: the package-lock.json page of npm's documentation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -36,7 +36,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield from _required(file, mapping(data.get("dependencies"), "dependencies"))
 
 
-def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
+def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry]:
     """Versions 2 and 3: a flat mapping of places."""
     asked = asked_by(mapping(packages.get(""), "the root package"))
     origins = LockfileOrigins(
@@ -60,12 +60,12 @@ def _installed(file: WantedFile, packages: dict[str, Any]) -> Iterator[Entry]:
         yield npm(file.path, text(found.get("name")) or name, version, details)
 
 
-def _needs(found: dict[str, Any]) -> list[str]:
+def _needs(found: dict[str, object]) -> list[str]:
     kinds = (found.get("dependencies"), found.get("optionalDependencies"))
     return [name for kind in kinds if isinstance(kind, dict) for name in kind]
 
 
-def _required(file: WantedFile, dependencies: dict[str, Any]) -> Iterator[Entry]:
+def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Entry]:
     """Version 1: a tree; what is asked for stands in package.json alone."""
     asked = asked_beside(file)
     found = list(_flat(dependencies))
@@ -85,7 +85,7 @@ def _required(file: WantedFile, dependencies: dict[str, Any]) -> Iterator[Entry]
             yield npm(file.path, name, version, details)
 
 
-def _flat(dependencies: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], bool]]:
+def _flat(dependencies: dict[str, object]) -> Iterator[tuple[str, dict[str, object], bool]]:
     """(name, entry, whether it is of the first level) of a tree."""
     waiting = [(dependencies, True)]
     while waiting:

@@ -7,7 +7,7 @@ Source: the Swift Package Manager's documentation, the purl type `swift`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.origin import ADDRESS_LIMIT, registry
@@ -37,7 +37,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield _package(file.path, found, version)
 
 
-def _package(path: str, found: dict[str, Any], version: str) -> Entry:
+def _package(path: str, found: dict[str, object], version: str) -> Entry:
     if found.get("kind") == "registry":
         identity = text(found.get("identity"))
         return swift(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -33,7 +33,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield pypi(file.path, name, version, details)
 
 
-def _origin(found: dict[str, Any]) -> Origin:
+def _origin(found: dict[str, object]) -> Origin:
     if repository := text(found.get("git")):
         return git(repository, text(found.get("revision")))
     if url := text(found.get("url")) or text(found.get("path")):

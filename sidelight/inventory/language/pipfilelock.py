@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -39,7 +39,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             yield pypi(file.path, name, version, details)
 
 
-def _sources(meta: dict[str, Any]) -> dict[str, str]:
+def _sources(meta: dict[str, object]) -> dict[str, str]:
     """The addresses of the indexes by name, the default one first."""
     sources = [mapping(item, "a source") for item in sequence(meta.get("sources"), "sources")]
     return {text(found.get("name")): text(found.get("url")) for found in sources}

@@ -38,7 +38,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield from _document(file, mapping(document, "the lock file"))
 
 
-def _document(file: WantedFile, data: dict[str, Any]) -> Iterator[Entry]:
+def _document(file: WantedFile, data: dict[str, object]) -> Iterator[Entry]:
     importers = mapping(data.get("importers"), "importers") or {".": data}
     packages = mapping(data.get("packages"), "packages")
     snapshots = mapping(data.get("snapshots"), "snapshots")
@@ -62,7 +62,7 @@ def _document(file: WantedFile, data: dict[str, Any]) -> Iterator[Entry]:
         )
 
 
-def _named(key: str, found: dict[str, Any]) -> tuple[str, str]:
+def _named(key: str, found: dict[str, object]) -> tuple[str, str]:
     match = _WITH_AT.fullmatch(key) or _WITH_SLASH.fullmatch(key)
     name = text(found.get("name")) or (match[1] if match else key.rpartition("@")[0])
     version = text(found.get("version")) or (match[2] if match else "")
@@ -71,7 +71,7 @@ def _named(key: str, found: dict[str, Any]) -> tuple[str, str]:
     return name, version
 
 
-def _drawn(packages: dict[str, Any]) -> Iterator[Drawn]:
+def _drawn(packages: dict[str, object]) -> Iterator[Drawn]:
     """Only the archives of other registries have an address; a plain integrity is the default's."""
     for key, value in packages.items():
         found = value if isinstance(value, dict) else {}
@@ -83,7 +83,7 @@ def _drawn(packages: dict[str, Any]) -> Iterator[Drawn]:
         yield from_registry(_named(key, found)[0], url, needs)
 
 
-def _origin(origins: LockfileOrigins, key: str, resolution: dict[str, Any]) -> origin.Origin:
+def _origin(origins: LockfileOrigins, key: str, resolution: dict[str, object]) -> origin.Origin:
     if resolution.get("type") == "git":
         return origin.git(text(resolution.get("repo")), text(resolution.get("commit")))
     if host := _HOST.match(key):
@@ -108,13 +108,13 @@ def _roots(
     return run, develop
 
 
-def _key(known: dict[str, Any], name: str, version: str) -> str:
+def _key(known: dict[str, object], name: str, version: str) -> str:
     """The key of a dependency: the version alone is one where the name is an alias."""
     tried = (f"{name}@{version}", f"/{name}@{version}", f"/{name}/{version}", version)
     return next((key for key in tried if key in known), version)
 
 
-def _needs(snapshots: dict[str, Any], key: str) -> Iterator[str]:
+def _needs(snapshots: dict[str, object], key: str) -> Iterator[str]:
     found = snapshots.get(key)
     if isinstance(found, dict):
         for kind in _RUN:
@@ -127,7 +127,7 @@ def _plain(key: str) -> str:
     return key.partition("(")[0]
 
 
-def _flag(value: Any) -> bool | None:
+def _flag(value: object) -> bool | None:
     return None if value not in {"true", "false"} else value == "true"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
@@ -39,7 +39,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield pypi(file.path, name, text(found.get("version")), details)
 
 
-def _drawn(found: dict[str, Any]) -> Drawn:
+def _drawn(found: dict[str, object]) -> Drawn:
     """A package without a source is PyPI's; `legacy` is another index."""
     source = mapping(found.get("source"), "source")
     url = text(source.get("url")) if source else PYPI_DEFAULT
@@ -48,7 +48,7 @@ def _drawn(found: dict[str, Any]) -> Drawn:
     return Drawn(normal(text(found.get("name"))), host(url) if is_index else "", tuple(needs))
 
 
-def _origin(indexes: Indexes, source: dict[str, Any]) -> Origin | None:
+def _origin(indexes: Indexes, source: dict[str, object]) -> Origin | None:
     """None for a directory of the project's own."""
     kind, url = source.get("type"), text(source.get("url"))
     if kind == "directory":
@@ -58,7 +58,7 @@ def _origin(indexes: Indexes, source: dict[str, Any]) -> Origin | None:
     return archive(url) if kind in {"file", "url"} else indexes.of(url)
 
 
-def _dev(found: dict[str, Any], shipped: set[str] | None) -> bool | None:
+def _dev(found: dict[str, object], shipped: set[str] | None) -> bool | None:
     groups = found.get("groups")
     if isinstance(groups, list) and groups:  # since lock version 2.1
         return "main" not in groups
@@ -67,7 +67,7 @@ def _dev(found: dict[str, Any], shipped: set[str] | None) -> bool | None:
     return None if shipped is None else normal(text(found.get("name"))) not in shipped
 
 
-def _shipped(packages: list[dict[str, Any]], asked: PyprojectRequirements) -> set[str]:
+def _shipped(packages: list[dict[str, object]], asked: PyprojectRequirements) -> set[str]:
     needs = {
         normal(text(found.get("name"))): [
             normal(name) for name in mapping(found.get("dependencies"), "dependencies")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -47,12 +47,12 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield flat(file.path, "pub", name, text(found.get("version")), details)
 
 
-def _url(found: dict[str, Any]) -> str:
+def _url(found: dict[str, object]) -> str:
     described = found.get("description")
     return text(described.get("url")) if isinstance(described, dict) else ""
 
 
-def _origin(found: dict[str, Any], own: frozenset[str]) -> Origin:
+def _origin(found: dict[str, object], own: frozenset[str]) -> Origin:
     url = _url(found)
     if found.get("source") == "git":
         described = mapping(found.get("description"), "description")

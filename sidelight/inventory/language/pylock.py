@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
@@ -34,7 +34,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             yield pypi(file.path, text(found.get("name")), version, details)
 
 
-def _drawn(found: dict[str, Any]) -> Drawn:
+def _drawn(found: dict[str, object]) -> Drawn:
     needs = [
         text(mapping(item, "a dependency").get("name"))
         for item in sequence(found.get("dependencies"), "dependencies")
@@ -42,7 +42,7 @@ def _drawn(found: dict[str, Any]) -> Drawn:
     return Drawn(text(found.get("name")), host(text(found.get("index"))), tuple(needs))
 
 
-def _origin(indexes: Indexes, found: dict[str, Any]) -> Origin:
+def _origin(indexes: Indexes, found: dict[str, object]) -> Origin:
     vcs = mapping(found.get("vcs"), "vcs")
     if vcs:
         return git(text(vcs.get("url")) or text(vcs.get("path")), text(vcs.get("commit-id")))

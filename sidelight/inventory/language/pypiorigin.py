@@ -8,7 +8,7 @@ Source: the "recording the direct URL origin" specification (PEP 610), PEP 751.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language import origin
@@ -53,7 +53,7 @@ def installed(file: WantedFile) -> origin.Origin:
         return origin.PUBLIC  # an unreadable record says nothing of the origin
 
 
-def _direct(record: dict[str, Any], installer: bytes) -> origin.Origin:
+def _direct(record: dict[str, object], installer: bytes) -> origin.Origin:
     url = text(record.get("url"))
     vcs = mapping(record.get("vcs_info"), "vcs_info")
     if vcs:

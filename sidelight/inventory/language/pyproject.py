@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language.safe_parsers import parse_toml
@@ -60,12 +60,12 @@ def asked_beside(file: WantedFile) -> PyprojectRequirements | None:
     return PyprojectRequirements(frozenset(run), frozenset(develop))
 
 
-def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:
+def _table(parent: dict[str, object], key: str) -> dict[str, object]:
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: object) -> Iterator[str]:
     """Of requirement strings, or of Poetry's table of names."""
     for item in value if isinstance(value, (list, dict)) else ():
         match = _NAME.match(item) if isinstance(item, str) else None

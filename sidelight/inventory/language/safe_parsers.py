@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import ParseError, TreeBuilder
 
 import yaml
@@ -31,11 +31,7 @@ YAML_TAGS_LIMIT: Final = 16  # %TAG directives: the parser compares each with al
 
 _YAML_CLOSING: Final = frozenset({yaml.MappingEndEvent, yaml.SequenceEndEvent})
 _YAML_ENDS: Final = frozenset({yaml.DocumentEndEvent, yaml.StreamEndEvent})
-_YAML_VALUES: Final[dict[type, type]] = {
-    yaml.ScalarEvent: str,
-    yaml.MappingStartEvent: dict,
-    yaml.SequenceStartEvent: list,
-}
+_YAML_VALUES: Final = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent)
 
 _XML_HEAD: Final = 256  # bytes in which an XML declaration ends
 _XML_ENCODING = re.compile(
@@ -55,7 +51,7 @@ _XML_ENCODINGS: Final = frozenset(
 _YAML_TAGS: Final = (b"%TAG", b"%\0T\0A\0G")
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes) -> object:
     """A JSON text in UTF-8 (a byte order mark is allowed), UTF-16 or UTF-32.
 
     Raises DamagedError, or LimitError where it has too many nodes or is nested too deeply.
@@ -70,7 +66,7 @@ def parse_json(data: bytes) -> Any:
         raise DamagedError(f"no JSON: {_brief(error)}") from None
 
 
-def parse_toml(data: bytes) -> dict[str, Any]:
+def parse_toml(data: bytes) -> dict[str, object]:
     """A TOML document. Raises DamagedError or LimitError."""
     tomlbounds.check(data)
     try:
@@ -81,7 +77,7 @@ def parse_toml(data: bytes) -> dict[str, Any]:
         raise DamagedError(f"no TOML: {_brief(error)}") from None
 
 
-def parse_yaml(data: bytes) -> Any:
+def parse_yaml(data: bytes) -> object:
     """The first document of a YAML stream, every scalar as its text; None where it is empty.
 
     Raises as `yaml_documents` does.
@@ -89,7 +85,7 @@ def parse_yaml(data: bytes) -> Any:
     return next(yaml_documents(data), None)
 
 
-def yaml_documents(data: bytes) -> Iterator[Any]:
+def yaml_documents(data: bytes) -> Iterator[object]:
     """The documents of a YAML stream, none for an empty one; a scalar is its text.
 
     Built from the C parser's events, without recursion. Anchors and aliases, which no lock file
@@ -121,11 +117,11 @@ def check_yaml(data: bytes) -> None:
         raise LimitError(f"YAML of more than {YAML_TAGS_LIMIT} %TAG directives")
 
 
-def _yaml_document(events: yaml.CBaseLoader, nodes: int) -> tuple[Any, int]:
+def _yaml_document(events: yaml.CBaseLoader, nodes: int) -> tuple[object, int]:
     """The next document and the nodes of it and of those before, which count together."""
-    root: list[Any] = []
+    root: list[object] = []
     # Each open collection, with the key that waits for its value (never one in a list).
-    stack: list[tuple[dict[str, Any] | list[Any], list[str]]] = [(root, [])]
+    stack: list[tuple[dict[str, object] | list[object], list[str]]] = [(root, [])]
     while True:
         event = events.get_event()
         kind = type(event)
@@ -133,10 +129,13 @@ def _yaml_document(events: yaml.CBaseLoader, nodes: int) -> tuple[Any, int]:
             stack.pop()
         elif kind in _YAML_VALUES:
             nodes += 1
-            value: Any = _scalar(event) if kind is yaml.ScalarEvent else _YAML_VALUES[kind]()
-            _place(stack[-1], value)
-            if kind is not yaml.ScalarEvent:  # a collection is now open
-                stack.append((value, []))
+            if isinstance(event, yaml.ScalarEvent):
+                _place(stack[-1], _scalar(event))
+            else:
+                opened: dict[str, object] | list[object]
+                opened = {} if isinstance(event, yaml.MappingStartEvent) else []
+                _place(stack[-1], opened)
+                stack.append((opened, []))
             if nodes > YAML_NODE_LIMIT or len(stack) > YAML_DEPTH_LIMIT:
                 raise LimitError("YAML of too many nodes, or nested too deeply")
         elif kind is yaml.AliasEvent:
@@ -145,13 +144,13 @@ def _yaml_document(events: yaml.CBaseLoader, nodes: int) -> tuple[Any, int]:
             return (root[0] if root else None), nodes
 
 
-def _scalar(event: Any) -> str | None:
+def _scalar(event: yaml.ScalarEvent) -> str | None:
     """A scalar's text; None where nothing, `~` or `null` stands without quotes."""
     value: str = event.value
     return None if event.implicit[0] and value in {"", "~", "null"} else value
 
 
-def _place(top: tuple[dict[str, Any] | list[Any], list[str]], value: Any) -> None:
+def _place(top: tuple[dict[str, object] | list[object], list[str]], value: object) -> None:
     container, key = top
     if isinstance(container, list):
         container.append(value)
@@ -173,7 +172,7 @@ def parse_xml(data: bytes) -> Element:
     if data.count(b"<") > XML_NODE_LIMIT or data.count(b"=") > XML_NODE_LIMIT:
         raise LimitError(f"XML of more than {XML_NODE_LIMIT} tags or attributes")
     try:
-        parser = _XmlParser(target=TreeBuilder(), forbid_entities=True, forbid_external=True)
+        parser = _XmlParser()
         parser.feed(data)
         return parser.close()
     except DefusedXmlException as error:
@@ -189,8 +188,8 @@ class _XmlParser(DefusedXMLParser):
     element. Only the name of a document type, and where it is described, are harmless.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__(target=TreeBuilder(), forbid_entities=True, forbid_external=True)
         self.parser.StartDoctypeDeclHandler = _refuse_declarations
 
 
@@ -201,7 +200,7 @@ def _refuse_declarations(
         raise LimitError("XML with declarations of its own: attributes or entities")
 
 
-def mapping(value: Any, what: str) -> dict[str, Any]:
+def mapping(value: object, what: str) -> dict[str, object]:
     """`value` as a mapping; empty for None. Raises DamagedError for anything else."""
     if value is None:
         return {}
@@ -210,7 +209,7 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
     raise DamagedError(f"{what} is no mapping")
 
 
-def sequence(value: Any, what: str) -> list[Any]:
+def sequence(value: object, what: str) -> list[object]:
     """`value` as a list; empty for None. Raises DamagedError for anything else."""
     if value is None:
         return []
@@ -219,7 +218,7 @@ def sequence(value: Any, what: str) -> list[Any]:
     raise DamagedError(f"{what} is no list")
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """`value` if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 

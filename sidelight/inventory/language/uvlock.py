@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
@@ -42,12 +42,12 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield pypi(file.path, name, version, details)
 
 
-def _drawn(found: dict[str, Any]) -> Drawn:
+def _drawn(found: dict[str, object]) -> Drawn:
     url = text(mapping(found.get("source"), "source").get("registry"))
     return Drawn(text(found.get("name")), host(url), tuple(_runs(found)))
 
 
-def _origin(indexes: Indexes, found: dict[str, Any]) -> Origin:
+def _origin(indexes: Indexes, found: dict[str, object]) -> Origin:
     source = mapping(found.get("source"), "source")
     if repository := text(source.get("git")):
         return git(repository)
@@ -56,22 +56,22 @@ def _origin(indexes: Indexes, found: dict[str, Any]) -> Origin:
     return indexes.of(text(source.get("registry")))
 
 
-def _is_local(found: dict[str, Any]) -> bool:
+def _is_local(found: dict[str, object]) -> bool:
     source = mapping(found.get("source"), "source")
     return any(kind in source for kind in _LOCAL)
 
 
-def _runs(found: dict[str, Any]) -> Iterator[str]:
+def _runs(found: dict[str, object]) -> Iterator[str]:
     yield from _names(found.get("dependencies"))
     yield from _grouped(found, "optional-dependencies")
 
 
-def _grouped(found: dict[str, Any], key: str) -> Iterator[str]:
+def _grouped(found: dict[str, object], key: str) -> Iterator[str]:
     for group in mapping(found.get(key), key).values():
         yield from _names(group)
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: object) -> Iterator[str]:
     for item in sequence(value, "dependencies"):
         yield text(mapping(item, "a dependency").get("name"))
 

@@ -5,7 +5,7 @@ Source: Bottlerocket's documentation of its software inventory. The root holds n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError
 from sidelight.inventory.language.safe_parsers import parse_json
@@ -54,7 +54,7 @@ class BottlerocketInventory:
         return found
 
 
-def package_of(item: dict[str, Any], path: str, distro: str) -> Package | None:
+def package_of(item: dict[str, object], path: str, distro: str) -> Package | None:
     """Return an entry's package, None where it names none."""
     name, version, release, epoch, arch, vendor = (
         value if isinstance(value := item.get(key), str) else ""

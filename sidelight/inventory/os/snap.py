@@ -6,7 +6,7 @@ rest the list gives name and revision.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -65,7 +65,7 @@ class SnapState:
         """One package a snap; its version is `revision <number>`, since nothing else is known."""
         path = f"/{file.path}"
         document = parse_json(file.read())
-        snaps: Any = document.get("data", {}) if isinstance(document, dict) else {}
+        snaps: object = document.get("data", {}) if isinstance(document, dict) else {}
         snaps = snaps.get("snaps", {}) if isinstance(snaps, dict) else {}
         if not isinstance(snaps, dict):
             raise DamagedError("no table of snaps", where=path)

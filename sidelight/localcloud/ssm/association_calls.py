@@ -108,7 +108,7 @@ def start(place: AgentPlace, asked: dict[str, Any]) -> None:
         association.is_due = True
 
 
-def executions(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def executions(place: AgentPlace, asked: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutions, newest first."""
     association = _find(place, asked)
     version = association.description["AssociationVersion"]
@@ -127,7 +127,7 @@ def executions(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]
     ]
 
 
-def execution_targets(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def execution_targets(place: AgentPlace, asked: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutionTargets."""
     association = _find(place, asked)
     for number, at, ids in association.runs:
@@ -161,7 +161,7 @@ def _find(place: AgentPlace, asked: dict[str, Any]) -> Association:
     raise AwsError("AssociationDoesNotExist", "The specified association does not exist.")
 
 
-def _shown(association: Association) -> dict[str, Any]:
+def _shown(association: Association) -> dict[str, object]:
     shown = dict(association.description)
     if association.ran_at is not None:
         shown["LastExecutionDate"] = association.ran_at

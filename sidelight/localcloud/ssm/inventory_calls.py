@@ -57,7 +57,7 @@ def entities(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _document(name: str, item: StoredItem) -> dict[str, Any]:
+def _document(name: str, item: StoredItem) -> dict[str, object]:
     return {
         "TypeName": name,
         "SchemaVersion": item.schema_version,

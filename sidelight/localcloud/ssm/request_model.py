@@ -32,7 +32,7 @@ def service_model(service: str = "ssm") -> ServiceModel:
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
-def check(operation: str, asked: dict[str, Any]) -> None:
+def check(operation: str, asked: dict[str, object]) -> None:
     """Raise AwsError (ValidationException) for a request that the model does not allow."""
     shape = service_model().operation_model(operation).input_shape
     faults: list[str] = []
@@ -43,7 +43,7 @@ def check(operation: str, asked: dict[str, Any]) -> None:
         raise AwsError("ValidationException", count + "; ".join(faults[:10]))
 
 
-def _check(value: Any, shape: Shape, where: str, faults: list[str]) -> None:
+def _check(value: object, shape: Shape, where: str, faults: list[str]) -> None:
     kind = _KINDS.get(shape.type_name, object)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         faults.append(f"Value at '{where}' failed to satisfy constraint: must be {shape.type_name}")

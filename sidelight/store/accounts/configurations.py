@@ -136,7 +136,7 @@ def _organization(row: Row[Any]) -> OrganizationConfiguration:
     return OrganizationConfiguration(**values | {"package_paths": _paths(row)})
 
 
-def _paths(row: Row[Any]) -> tuple[str, ...]:
+def _paths(row: Row[object]) -> tuple[str, ...]:
     try:
         return tuple(json.loads(row.package_paths))
     except (ValueError, TypeError, RecursionError) as error:

@@ -88,8 +88,8 @@ def put_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]
 
 
 def _bound(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]
-) -> Iterator[tuple[Any, ...]]:
+    connection: Connection, columns: Sequence[Column[object]], rows: Sequence[dict[str, object]]
+) -> Iterator[tuple[object, ...]]:
     """Return the rows as the driver takes them; a value in many rows, as a time, is bound once."""
     taken = []
     for column in columns:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 MAX_DOCUMENT = 1 << 30
 
 
-def dump(value: Any) -> str:
+def dump(value: object) -> str:
     """Return a dataclass as JSON. Undecodable file names remain lone surrogates."""
     return _ENCODER.encode(value)
 

@@ -162,7 +162,7 @@ class FleetInstances:
         columns = [coverage.c[name] for name in Coverage.__dataclass_fields__]
         of_it = inventories.c.account == coverage.c.account
         of_it &= inventories.c.instance == coverage.c.instance
-        query: Select[Any] = (
+        query: Select[object] = (
             select(*columns, inventories.c.evaluated_at)
             .outerjoin(inventories, of_it & inventories.c.retired_at.is_(None))
             .order_by(
@@ -208,7 +208,7 @@ def _covered(row: Row[Any]) -> Coverage:
     return Coverage(**values)
 
 
-def _history() -> list[Label[Any]]:
+def _history() -> list[Label[object]]:
     """Select each instance's last DONE scan, last created scan, and live scan.
 
     Only the newest scans are read, so the time does not depend on the number of scans.
@@ -225,7 +225,7 @@ def _history() -> list[Label[Any]]:
 
 
 def _write_changed(
-    connection: Connection, account: str, rows: Sequence[dict[str, Any]], now: datetime
+    connection: Connection, account: str, rows: Sequence[dict[str, object]], now: datetime
 ) -> None:
     """Write new and changed instances; of unchanged ones write only the time they were seen."""
     here = instances.c.account == account
@@ -250,7 +250,7 @@ def _write_changed(
         connection.execute(seen.values(seen_at=now))
 
 
-def _row(instance: Instance, now: datetime) -> dict[str, Any]:
+def _row(instance: Instance, now: datetime) -> dict[str, object]:
     return {
         "account": instance.account,
         "instance": instance.id,

@@ -86,7 +86,7 @@ def _origin(row: Row[Any], volume_by_snapshot: dict[str, str]) -> Origin:
     )
 
 
-def _volumes(row: Row[Any], volume_by_snapshot: dict[str, str]) -> frozenset[str] | None:
+def _volumes(row: Row[object], volume_by_snapshot: dict[str, str]) -> frozenset[str] | None:
     """Return the volumes that its snapshots may be of; None if the store does not know them.
 
     A volume attached between the discovery and CreateSnapshots is in the next discovery.

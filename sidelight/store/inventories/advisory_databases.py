@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
@@ -177,7 +177,7 @@ def _compare_facts(connection: Connection, advisories: AdvisoryDigests) -> None:
 
 def fill_names(connection: Connection, ids: Sequence[int], advisories: AdvisoryDigests) -> None:
     """Store digests for the names of software that was first matched, with the newest database."""
-    rows: list[Row[Any]] = []
+    rows: list[Row[object]] = []
     for part in parts(list(ids)):
         query = (
             select(package_names)

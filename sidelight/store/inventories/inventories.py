@@ -76,7 +76,7 @@ def load_inventory(connection: Connection, account: str, instance: str) -> Inven
     return replace(inventory, packages=load_set(connection, row.content).packages)
 
 
-def hold(connection: Connection, account: str, instance: str) -> Row[Any] | None:
+def hold(connection: Connection, account: str, instance: str) -> Row[object] | None:
     """Lock an instance's inventory, as every change of its findings must do first."""
     query = select(inventories).where(
         inventories.c.account == account, inventories.c.instance == instance

@@ -7,7 +7,7 @@ lost, or whose worker died.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, Update, and_, case, func, or_, select, update
 
@@ -116,7 +116,7 @@ def _at_once(now: datetime) -> Update:
     )
 
 
-def _live_counts() -> Select[Any]:
+def _live_counts() -> Select[object]:
     query = select(scans.c.state, func.count().label("waiting"))
     return query.where(scans.c.state.in_(LIVE)).group_by(scans.c.state)
 

@@ -7,26 +7,26 @@ It has the same fields, with names in CamelCase; `_repo` is `2/core`, `2/extras/
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import Build, advisory, affected
 from sidelight.advisories.feeds.formats.shape import items, mapping, text
 from sidelight.advisories.rating import severity as severities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sidelight.model import Advisory
 
 _ID = re.compile(r"ALAS(2022|2023|2)?(.*?)-\d{4}-\d+")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is an ALAS advisory."""
     return str(record.get("ID", "")).startswith("ALAS") and "Pkglist" in record
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     """Yield one advisory. Raises DamagedError if a field does not have ALAS's shape."""
     name = text(record, "ID")
     release, stream = _place(name, text(record, "_repo"))

@@ -7,7 +7,7 @@ is the origin. Version "0" means that the distribution was never affected.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import CVE
 from sidelight.advisories.feeds.formats.shape import items, mapping, text, texts
@@ -15,17 +15,17 @@ from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a repository's secdb."""
     return "distroversion" in record and "packages" in record
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     """Yield one advisory per vulnerability. Raises DamagedError for another shape."""
     release = text(record, "distroversion")
     ecosystem = f"Alpine:{release if release.startswith('v') else release or 'edge'}"

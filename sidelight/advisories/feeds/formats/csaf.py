@@ -9,7 +9,7 @@ Pairs that are not of an rpm distribution (containers, middleware) are left out.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from sidelight.advisories.ecosystems import canonical
@@ -20,7 +20,7 @@ from sidelight.errors import DamagedError, LimitError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_DEPTH = 32  # levels of the product tree's branches
 _FIXED = ("fixed", "first_fixed", "recommended")
@@ -47,13 +47,13 @@ class _Products(NamedTuple):
     packages: dict[str, tuple[Build, bool]]
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a CSAF document."""
     document = record.get("document")
     return isinstance(document, dict) and str(document.get("category", "")).startswith("csaf")
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     """Yield a document's advisory with all its vulnerabilities. Raises DamagedError for bad shapes.
 
     A document that is withdrawn, or is about no supported package, yields nothing.
@@ -97,7 +97,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     )
 
 
-def _branches(node: dict[str, Any], products: _Products, source: str, depth: int) -> None:
+def _branches(node: Mapping[str, object], products: _Products, source: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise LimitError(f"a product tree deeper than {MAX_DEPTH}")
     for branch in items(node, "branches"):
@@ -106,7 +106,7 @@ def _branches(node: dict[str, Any], products: _Products, source: str, depth: int
         _branches(branch, products, source, depth + 1)
 
 
-def _product(branch: dict[str, Any], products: _Products, source: str) -> None:
+def _product(branch: Mapping[str, object], products: _Products, source: str) -> None:
     product = mapping(branch, "product")
     name, identity = text(product, "product_id"), mapping(product, "product_identification_helper")
     if text(branch, "category") == "product_name":
@@ -148,7 +148,7 @@ def _package(name: str, purl: str) -> tuple[Build, bool] | None:
     return None
 
 
-def _pairs(tree: dict[str, Any], products: _Products) -> dict[str, _Pair]:
+def _pairs(tree: Mapping[str, object], products: _Products) -> dict[str, _Pair]:
     pairs: dict[str, _Pair] = {}
     for item in items(tree, "relationships"):
         platform = products.platforms.get(text(item, "relates_to_product_reference"))
@@ -164,7 +164,7 @@ def _pairs(tree: dict[str, Any], products: _Products) -> dict[str, _Pair]:
     return pairs
 
 
-def _rows(vulnerability: dict[str, Any], pairs: dict[str, _Pair]) -> Iterator[Affected]:
+def _rows(vulnerability: Mapping[str, object], pairs: dict[str, _Pair]) -> Iterator[Affected]:
     status = mapping(vulnerability, "product_status")
     states = {
         product: _STATES.get(text(item, "category"), "")

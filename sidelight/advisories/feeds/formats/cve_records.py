@@ -7,7 +7,7 @@ do not name packages as a package manager does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats import windows_rows
 from sidelight.advisories.feeds.formats.errata import CVE
@@ -16,17 +16,17 @@ from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _METRICS = ("cvssV3_1", "cvssV3_0", "cvssV4_0", "cvssV2_0")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a CVE record."""
     return record.get("dataType") == "CVE_RECORD"
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield Microsoft's advisory, or another authority's fact. Raises DamagedError for bad shapes.
 
     A rejected record is a withdrawn advisory.
@@ -61,7 +61,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
     )
 
 
-def _rows(container: dict[str, Any]) -> Iterator[Affected]:
+def _rows(container: Mapping[str, object]) -> Iterator[Affected]:
     for item in items(container, "affected"):
         name = windows_rows.product(text(item, "product"))
         for version in items(item, "versions") if name else ():

@@ -10,7 +10,7 @@ that Debian's build does not expose: informational. `end-of-life` is affected wi
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.shape import is_rejected, mapping, text
 from sidelight.advisories.rating import severity as severities
@@ -18,7 +18,7 @@ from sidelight.errors import DamagedError, LimitError
 from sidelight.model import Advisory, Affected, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 HEAD = 4096  # bytes at the beginning of a document that identify the tracker
 # The real tracker has 300,000 rows of 60,000 vulnerabilities.
@@ -42,7 +42,7 @@ def begins(head: bytes) -> bool:
     return _BEGIN.match(head) is not None
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is the tracker's: it has only packages with vulnerabilities."""
     first = next(iter(record.values()), None)
     if not isinstance(first, dict):
@@ -51,12 +51,12 @@ def recognises(record: dict[str, Any]) -> bool:
     return isinstance(inner, dict) and isinstance(inner.get("releases"), dict)
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     """Yield one advisory per vulnerability. Raises DamagedError for another shape."""
     yield from parse_packages((package, mapping(record, package)) for package in record)
 
 
-def parse_packages(packages: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Advisory]:
+def parse_packages(packages: Iterable[tuple[str, dict[str, object]]]) -> Iterator[Advisory]:
     """Yield the same from packages one by one. Raises LimitError for too many rows."""
     rows: dict[str, list[Affected]] = {}
     titles: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _title(description: str) -> str:
     return description if len(description) <= 240 else description[:239] + "…"
 
 
-def _row(package: str, codename: str, release: dict[str, Any]) -> Affected | None:
+def _row(package: str, codename: str, release: Mapping[str, object]) -> Affected | None:
     status, fixed = text(release, "status"), text(release, "fixed_version")
     if status not in _STATUSES:
         raise DamagedError(f"the status of {package} in {codename} is {status[:40]!r}")

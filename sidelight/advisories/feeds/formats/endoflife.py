@@ -9,14 +9,14 @@ extended contract, or a date that the vendor moved, counts.
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.feeds.formats.shape import items, mapping, text
 from sidelight.errors import DamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _OWN, _FEED, _SECOND = range(3)
 # The ecosystem's prefix, the field with the end of free updates for all users, and the rank.
@@ -40,12 +40,12 @@ _PRODUCTS = {
 }
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is an answer of the API or a custom file."""
     return "lastDays" in record or {"schema_version", "result"} <= record.keys()
 
 
-def parse(record: dict[str, Any]) -> Iterator[LastDay]:
+def parse(record: Mapping[str, object]) -> Iterator[LastDay]:
     """Yield one day per release. Raises DamagedError for another shape, or an invalid day."""
     if "lastDays" in record:
         source = text(record, "source") or "a file of one's own"

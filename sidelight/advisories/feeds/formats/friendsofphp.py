@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import CVE
 from sidelight.advisories.feeds.formats.requirements import interval
@@ -18,19 +18,19 @@ from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PREFIX = "composer://"
 _FROM = re.compile(r">=\s*v?[0-9.]+")
 _PACKAGE = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether an object is an advisory of this database."""
     return "branches" in record and str(record.get("reference", "")).startswith(_PREFIX)
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     """Yield one advisory. Raises DamagedError for another shape."""
     package = text(record, "reference").removeprefix(_PREFIX).lower()
     title = text(record, "title")
@@ -62,8 +62,9 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory]:
     )
 
 
-def _digest(record: dict[str, Any], title: str) -> str:
+def _digest(record: Mapping[str, object], title: str) -> str:
     """Return a unique id for an advisory without a CVE: several of a package share a title."""
-    times = [mapping(record["branches"], name).get("time") for name in record["branches"]]
+    branches = mapping(record, "branches")
+    times = [mapping(branches, name).get("time") for name in branches]
     identity_text = f"{title}\0{record.get('link')}\0{times}"
     return hashlib.sha256(identity_text.encode(errors="replace")).hexdigest()[:12]

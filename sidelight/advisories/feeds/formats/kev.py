@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.shape import items, text
 from sidelight.errors import DamagedError
 from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is the catalogue."""
     return "catalogVersion" in record and "vulnerabilities" in record
 
 
-def parse(record: dict[str, Any]) -> Iterator[VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[VulnerabilityFact]:
     """Yield one fact per vulnerability.
 
     Raises DamagedError for another shape, an empty catalogue, and a duplicate name.

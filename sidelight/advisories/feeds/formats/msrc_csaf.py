@@ -8,7 +8,7 @@ Only Windows Server is read, as in msrc_cvrf.py.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats import csaf, windows_rows
 from sidelight.advisories.feeds.formats.shape import items, mapping, text, texts
@@ -16,7 +16,7 @@ from sidelight.errors import DamagedError, LimitError
 from sidelight.model import Advisory, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sidelight.model import Affected
 
@@ -25,16 +25,16 @@ _UPDATE = re.compile(r"(?:/help/|q=KB|/kb/)(\d{6,8})\b")
 _RANGE = re.compile(r"< ?([\d.]{1,40})")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a CSAF document of Microsoft's."""
     if not csaf.recognises(record):
         return False
-    publisher = record["document"].get("publisher")
+    publisher = mapping(record, "document").get("publisher")
     name = publisher.get("name") if isinstance(publisher, dict) else ""
     return isinstance(name, str) and name.startswith("Microsoft")
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield one advisory per vulnerability. Raises DamagedError for another shape."""
     tracking = mapping(mapping(record, "document"), "tracking")
     if not text(tracking, "id"):
@@ -66,7 +66,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
 
 
 def _branches(
-    node: dict[str, Any], product: str, affected: dict[str, tuple[str, str]], depth: int
+    node: Mapping[str, object], product: str, affected: dict[str, tuple[str, str]], depth: int
 ) -> None:
     """Collect the product and the first fixed build of each affected product id."""
     if depth > csaf.MAX_DEPTH:
@@ -82,7 +82,7 @@ def _branches(
 
 
 def _rows(
-    vulnerability: dict[str, Any], affected: dict[str, tuple[str, str]]
+    vulnerability: Mapping[str, object], affected: dict[str, tuple[str, str]]
 ) -> Iterator[Affected]:
     updates: dict[str, str] = {}
     for item in items(vulnerability, "remediations"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import CVE
 from sidelight.advisories.feeds.formats.shape import items, mapping, once, text
@@ -20,7 +20,7 @@ from sidelight.errors import DamagedError
 from sidelight.model import Advisory, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HEAD = 4096  # bytes at the beginning of a document that identify its format
 _FORMAT, _LIST = '"NVD_CVE"', '"vulnerabilities"'
@@ -67,7 +67,7 @@ def parse(stream: IO[bytes]) -> Iterator[Advisory | VulnerabilityFact]:
         lines.detach()
 
 
-def _entries(stream: io.TextIOBase) -> Iterator[dict[str, Any]]:
+def _entries(stream: io.TextIOBase) -> Iterator[dict[str, object]]:
     decoder = json.JSONDecoder(object_pairs_hook=once)
     head = stream.read(_CHUNK)
     start = head.find("[", head.find(_LIST)) if _LIST in head else -1
@@ -101,7 +101,7 @@ def _behind(buffer: str, stream: io.TextIOBase) -> str:
     return rest
 
 
-def _around(entries: str) -> dict[str, Any]:
+def _around(entries: str) -> dict[str, object]:
     """Decode the document without its entries: it must be valid JSON without them."""
     try:
         return dict(json.loads(entries, object_pairs_hook=once))
@@ -109,7 +109,7 @@ def _around(entries: str) -> dict[str, Any]:
         raise DamagedError(f"not JSON, or cut off: {error}") from error
 
 
-def _facts(cve: dict[str, Any]) -> Iterator[VulnerabilityFact]:
+def _facts(cve: Mapping[str, object]) -> Iterator[VulnerabilityFact]:
     metrics = mapping(cve, "metrics")
     vectors_by_source: dict[str, list[str]] = {}
     for name in _METRICS:

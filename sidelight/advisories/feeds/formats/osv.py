@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.feeds.formats.shape import is_rejected, items, text, texts
@@ -15,7 +15,7 @@ from sidelight.versions import pep440, sort_key
 from sidelight.versions.rpm import without_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sidelight.model import Severity
 
@@ -63,12 +63,12 @@ _UPPER = re.compile(r"<(=?) ?(\S+)")
 _MODULE = re.compile(r"(?<![\w.+-])([\w.+-]++):([\w.+-]++)(?=[\s/]|$)")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is an OSV record."""
     return "id" in record and "modified" in record and not {"document", "vulns"} & record.keys()
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | Problem]:
     """Yield a record's advisory (nothing if it is not about security), and its problems.
 
     A row of versions that its ecosystem refuses is a Problem. Raises DamagedError if a field does
@@ -110,7 +110,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | Problem]:
     )
 
 
-def _is_withdrawn(name: str, record: dict[str, Any]) -> bool:
+def _is_withdrawn(name: str, record: Mapping[str, object]) -> bool:
     """Return whether the text declares a withdrawal: that of a rejected CVE, and GitHub's.
 
     Some of GitHub's mirrors lose the field, and keep the text.
@@ -136,7 +136,7 @@ def _title(summary: str, details: str) -> str:
     return chosen if len(chosen) <= _TITLE else chosen[: _TITLE - 1].rstrip() + "…"
 
 
-def _severity(record: dict[str, Any], specific: object, summary: str) -> Severity | None:
+def _severity(record: Mapping[str, object], specific: object, summary: str) -> Severity | None:
     """Return the vendor's severity: GitHub's, Ubuntu's, or the first word of an erratum's title."""
     words: list[object] = [specific.get("severity")] if isinstance(specific, dict) else []
     words += [text(item, "score") for item in items(record, "severity")]
@@ -145,14 +145,16 @@ def _severity(record: dict[str, Any], specific: object, summary: str) -> Severit
     return next((severity for word in words if (severity := severities.of_word(word))), None)
 
 
-def _vectors(record: dict[str, Any]) -> tuple[str, ...]:
+def _vectors(record: Mapping[str, object]) -> tuple[str, ...]:
     scores = [text(item, "score") for item in items(record, "severity")]
     for row in items(record, "affected"):
         scores += [text(item, "score") for item in items(row, "severity")]
     return tuple(dict.fromkeys(item for item in scores if item.startswith(("CVSS:", "AV:"))))
 
 
-def _affected(record: dict[str, Any], summary: str, problems: list[Problem]) -> Iterator[Affected]:
+def _affected(
+    record: Mapping[str, object], summary: str, problems: list[Problem]
+) -> Iterator[Affected]:
     for row in items(record, "affected"):
         package = row.get("package")
         if not isinstance(package, dict) or not package.get("ecosystem"):
@@ -183,7 +185,7 @@ def _affected(record: dict[str, Any], summary: str, problems: list[Problem]) -> 
 
 
 def _packages(
-    row: dict[str, Any], name: str, ecosystem: str, specific: dict[str, Any]
+    row: Mapping[str, object], name: str, ecosystem: str, specific: dict[str, object]
 ) -> Iterator[tuple[str, tuple[Interval, ...]]]:
     """Yield the names of installed packages, with the affected versions of each.
 
@@ -214,7 +216,9 @@ def _packages(
         yield name, tuple(intervals)
 
 
-def _last_known(row: dict[str, Any], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _last_known(
+    row: Mapping[str, object], events: list[dict[str, object]]
+) -> list[dict[str, object]]:
     """Return GitHub's upper bound of an unfixed range, which is in a field outside the events."""
     specific = row.get("database_specific")
     upper_bound = (
@@ -226,7 +230,7 @@ def _last_known(row: dict[str, Any], events: list[dict[str, Any]]) -> list[dict[
     return [{"last_affected" if match[1] else "fixed": match[2]}]
 
 
-def intervals_of(events: list[dict[str, Any]], ecosystem: str) -> list[Interval]:
+def intervals_of(events: list[dict[str, object]], ecosystem: str) -> list[Interval]:
     """Return the intervals between a range's events, in the ecosystem's order of versions.
 
     Raises FormatError if a version cannot be ordered.

@@ -7,7 +7,7 @@ Both have the vector of each CVE.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import Build, advisory, affected, split_name
 from sidelight.advisories.feeds.formats.shape import items, mapping, text, texts
@@ -17,7 +17,7 @@ from sidelight.errors import DamagedError
 from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sidelight.model import Advisory
 
@@ -25,12 +25,12 @@ _SOURCE = "Rocky Linux"
 _PRODUCT = re.compile(r"Rocky Linux (\d+)")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is an erratum, or a page of them."""
     return "advisories" in record or ("name" in record and "affectedProducts" in record)
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield the advisories of a page, or of one erratum. Raises DamagedError for another shape."""
     for entry in items(record, "advisories") if "advisories" in record else [record]:
         cves = [text(item, "name") or text(item, "cve") for item in items(entry, "cves")]
@@ -59,7 +59,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
         yield from _vectors(entry)
 
 
-def _vectors(entry: dict[str, Any]) -> Iterator[VulnerabilityFact]:
+def _vectors(entry: Mapping[str, object]) -> Iterator[VulnerabilityFact]:
     for item in items(entry, "cves"):
         name = text(item, "name") or text(item, "cve")
         vector = text(item, "cvss3ScoringVector") or text(item, "cvss3_scoring_vector")
@@ -67,7 +67,7 @@ def _vectors(entry: dict[str, Any]) -> Iterator[VulnerabilityFact]:
             yield VulnerabilityFact(name, _SOURCE, vectors=(vector,))
 
 
-def _by_product(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:
+def _by_product(entry: Mapping[str, object]) -> Iterator[tuple[str, Build]]:
     products = mapping(entry, "rpms")
     for product in products:
         for name in texts(mapping(products, product), "nvras"):
@@ -76,7 +76,7 @@ def _by_product(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:
                 yield product.rpartition(" ")[2], parsed_name[0]
 
 
-def _by_package(entry: dict[str, Any]) -> Iterator[tuple[str, Build]]:
+def _by_package(entry: Mapping[str, object]) -> Iterator[tuple[str, Build]]:
     for package in items(entry, "packages"):
         parsed_name = split_name(text(package, "nevra"))
         match = _PRODUCT.match(text(package, "product_name"))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_ITEMS = 2_000_000  # items of one list in one record
 MAX_TEXT = 4 << 20  # characters of one field
@@ -23,7 +26,7 @@ def _wrong(field: str, value: object, want: str) -> DamagedError:
     return DamagedError(f"`{field}` is {type(value).__name__} where {want} belongs")
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object's fields. Raises ValueError for a duplicate name: its meaning is ambiguous.
 
     So it does for very many fields, which would take as much memory again.
@@ -39,7 +42,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def text(record: dict[str, Any], field: str) -> str:
+def text(record: Mapping[str, object], field: str) -> str:
     """Return a string field. Raises DamagedError for any other type."""
     value = record.get(field)
     if value is None:
@@ -56,7 +59,7 @@ def is_rejected(description: str) -> bool:
     return _REJECTED.match(description) is not None
 
 
-def texts(record: dict[str, Any], field: str) -> tuple[str, ...]:
+def texts(record: Mapping[str, object], field: str) -> tuple[str, ...]:
     """Return a list of strings. Raises DamagedError for any other type."""
     value = record.get(field)
     if value is None:
@@ -68,7 +71,7 @@ def texts(record: dict[str, Any], field: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def items(record: dict[str, Any], field: str) -> list[dict[str, Any]]:
+def items(record: Mapping[str, object], field: str) -> list[dict[str, object]]:
     """Return a list of objects. Raises DamagedError for any other type."""
     value = record.get(field)
     if value is None:
@@ -80,7 +83,7 @@ def items(record: dict[str, Any], field: str) -> list[dict[str, Any]]:
     return value
 
 
-def mapping(record: dict[str, Any], field: str) -> dict[str, Any]:
+def mapping(record: Mapping[str, object], field: str) -> dict[str, object]:
     """Return an object field. Raises DamagedError for any other type."""
     value = record.get(field)
     if value is None:

@@ -9,7 +9,7 @@ version fixes: releases of other major versions do not apply to it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.errata import CVE
 from sidelight.advisories.feeds.formats.shape import items, mapping, text, texts
@@ -17,18 +17,18 @@ from sidelight.errors import DamagedError
 from sidelight.model import Advisory, Affected, Interval, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ECOSYSTEM = "macOS"
 _VERSION = re.compile(r"([0-9]{1,3})(?:\.[0-9]{1,3}){0,3}(?: ?\([a-z]\))?")
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is SOFA's feed."""
     return "OSVersions" in record and "XProtectPayloads" in record
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield an advisory per release with its CVEs, and a fact per exploited CVE.
 
     Raises DamagedError for another shape, an empty feed, and a release without a version.

@@ -10,14 +10,14 @@ The tracker's `cvss` names the source of a vector: a vector from NVD is NVD's.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.advisories.feeds.formats.shape import is_rejected, items, mapping, text
 from sidelight.advisories.rating import severity as severities
 from sidelight.model import Advisory, Affected, Interval, VulnerabilityFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CODENAMES = {
     "precise": "12.04",
@@ -49,14 +49,14 @@ _VECTOR = re.compile(r"CVSS:[0-9.]+/\S+")
 _NVD = "nvd"  # among the sources of `cvss`
 
 
-def recognises(record: dict[str, Any]) -> bool:
+def recognises(record: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a page of the site, or one entry of the tracker."""
     if "cves" in record and "total_results" in record:
         return True
     return {"id", "priority", "packages"} <= record.keys()
 
 
-def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield the advisories of a page, or of one entry. Raises DamagedError for another shape."""
     if "cves" in record:
         for entry in items(record, "cves"):
@@ -66,7 +66,7 @@ def parse(record: dict[str, Any]) -> Iterator[Advisory | VulnerabilityFact]:
 
 
 def _said(
-    entry: dict[str, Any], rows: tuple[Affected, ...]
+    entry: Mapping[str, object], rows: tuple[Affected, ...]
 ) -> Iterator[Advisory | VulnerabilityFact]:
     if is_rejected(text(entry, "description")):
         yield Advisory(text(entry, "id"), "Ubuntu", withdrawn=True)
@@ -78,7 +78,7 @@ def _said(
         yield VulnerabilityFact(text(entry, "id"), "NVD", vectors=tuple(vectors))
 
 
-def _advisory(entry: dict[str, Any], rows: tuple[Affected, ...]) -> Advisory:
+def _advisory(entry: Mapping[str, object], rows: tuple[Affected, ...]) -> Advisory:
     name = text(entry, "id")
     scores = entry.get("cvss")
     vectors_text = ""
@@ -100,7 +100,7 @@ def _advisory(entry: dict[str, Any], rows: tuple[Affected, ...]) -> Advisory:
     )
 
 
-def _of_entry(entry: dict[str, Any]) -> Iterator[Affected]:
+def _of_entry(entry: Mapping[str, object]) -> Iterator[Affected]:
     releases = mapping(entry, "packages")
     for release in releases:
         stream, _slash, codename = release.rpartition("/")
@@ -117,7 +117,7 @@ def _of_entry(entry: dict[str, Any]) -> Iterator[Affected]:
             )
 
 
-def _of_page(entry: dict[str, Any]) -> Iterator[Affected]:
+def _of_page(entry: Mapping[str, object]) -> Iterator[Affected]:
     for package in items(entry, "packages"):
         for release_status in items(package, "statuses"):
             pocket = text(release_status, "pocket")

@@ -1,0 +1,72 @@
+"""The values of options that several functions use, as click passes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sidelight.model import Severity
+
+
+class FindingValues(TypedDict, total=False):
+    """The values of `finding_options`, and of `sidelight fleet findings`."""
+
+    severity: frozenset[Severity]
+    ignore_unfixed: bool
+    limit: int | None
+    order: str
+    wanted: str
+    instance: str
+    account: str
+
+
+class ReadValues(TypedDict, total=False):
+    """The values of the commands that read a machine's disks."""
+
+    targets: Sequence[str]
+    reader: str
+    volumes: tuple[str, ...]
+    in_flight: int | None
+    cache: int | None
+    block_cache: str | None
+    region: str | None
+    containers: bool
+    form: str
+    output: Path | None
+    stats: Path | None
+    severity: frozenset[Severity]
+    ignore_unfixed: bool
+    advisories: Path | None
+
+
+class PlaceValues(TypedDict, total=False):
+    """The values of `place_options`."""
+
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    organization: bool
+    units: tuple[str, ...]
+    all_regions: bool
+
+
+class FleetValues(PlaceValues, total=False):
+    """The values of `sidelight fleet scan`, `run` and `sweep`."""
+
+    exclusion_tag: str
+    max_volumes: int
+    max_gib: int
+    running_only: bool
+    form: str
+    store_url: str | None
+    broker_url: str | None
+    advisories: str | None
+    containers: bool
+    publish: str | None
+    instances: tuple[str, ...]
+    due: bool
+    wait: bool
+    snapshots: tuple[str, ...]
+    yes: bool
