@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from sidelight.documents import advisories, fleet, inspector2, machine, probe
+from sidelight.documents import advisories, fleet, inspector2, machine, network, probe
 
 
 class CatalogueEntry(NamedTuple):
@@ -62,6 +62,12 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     ),
     "advisories-info": CatalogueEntry(
         advisories.DatabaseInfoDocument, "sidelight advisories info --format json"
+    ),
+    "network-explanation": CatalogueEntry(
+        network.ExplanationDocument, "sidelight network explain --format json"
+    ),
+    "network-scan": CatalogueEntry(
+        network.NetworkScanDocument, "sidelight network scan --format json"
     ),
     "probe-recording": CatalogueEntry(
         probe.RecordingLine, "sidelight probe --output FILE, each line"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidelight.report.as_table import counted, severity_cell, totals
 from sidelight.report.tables import Cell, Column, Table
@@ -11,6 +11,13 @@ from sidelight.report.tables import Cell, Column, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sidelight.documents.network import (
+        ExplanationDocument,
+        NetworkScanDocument,
+        PathComponentDocument,
+        ReachabilityFindingDocument,
+        StopDocument,
+    )
     from sidelight.model.software import Problem
     from sidelight.reachability.results import (
         Explanation,
@@ -60,7 +67,7 @@ def kind_of(identity: str) -> str:
     return KINDS.get(identity) or KINDS.get(prefix) or KINDS.get(prefix.partition("-")[0], "")
 
 
-def explanation_document(explanation: Explanation) -> dict[str, Any]:
+def explanation_document(explanation: Explanation) -> ExplanationDocument:
     """Return `{"reachable", "verdict", "hops", "stopped_by": {"id", "type", "rule"} | null}`."""
     stop = explanation.stopped_by
     return {
@@ -71,7 +78,7 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _stop_document(stop: Stop) -> dict[str, Any]:
+def _stop_document(stop: Stop) -> StopDocument:
     return {"id": stop.id, "type": stop.type, "rule": stop.rule}
 
 
@@ -102,7 +109,7 @@ def _stopped(stop: Stop | None) -> str:
     return f", stopped by {kind} {stop.id}{rule}"
 
 
-def order(finding: ReachabilityFinding) -> tuple[Any, ...]:
+def order(finding: ReachabilityFinding) -> tuple[object, ...]:
     """Return the key by which findings are listed: most severe first, then by place and port."""
     return (
         -finding.severity.rank,
@@ -179,7 +186,7 @@ def _sources(sources: Sequence[str]) -> str:
 
 def findings_document(
     findings: Sequence[ReachabilityFinding], problems: Sequence[Problem]
-) -> dict[str, Any]:
+) -> NetworkScanDocument:
     """Return `{"findings": […], "problems": [{"where", "what"}]}`."""
     return {
         "findings": [finding_document(finding) for finding in findings],
@@ -187,10 +194,10 @@ def findings_document(
     }
 
 
-def finding_document(finding: ReachabilityFinding) -> dict[str, Any]:
+def finding_document(finding: ReachabilityFinding) -> ReachabilityFindingDocument:
     """Return one finding, its path in Inspector's members and in full."""
     return {
-        "severity": finding.severity.value,
+        "severity": finding.severity,
         "title": finding.title,
         "description": finding.description,
         "remediation": finding.remediation,
@@ -210,8 +217,12 @@ def finding_document(finding: ReachabilityFinding) -> dict[str, Any]:
     }
 
 
-def _components(components: Sequence[PathComponent]) -> list[dict[str, str]]:
-    return [
-        {"id": item.id, "type": item.type, **({"rule": item.rule} if item.rule else {})}
-        for item in components
-    ]
+def _components(components: Sequence[PathComponent]) -> list[PathComponentDocument]:
+    return [_component(item) for item in components]
+
+
+def _component(component: PathComponent) -> PathComponentDocument:
+    document: PathComponentDocument = {"id": component.id, "type": component.type}
+    if component.rule:
+        document["rule"] = component.rule
+    return document

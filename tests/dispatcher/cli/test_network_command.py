@@ -19,6 +19,7 @@ from sidelight.reachability.dump import load_dump
 from sidelight.reachability.network import Network
 from sidelight.reachability.results import EdgeKind
 from sidelight.report.tables import Report
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def test_an_explanation_in_json_has_the_four_members_alone(
 ) -> None:
     assert ask(dump, "--format", "json", port=80) == DONE
     found = json.loads(capsys.readouterr().out)
+    conform("network-explanation", found)
     assert found == {
         "reachable": False,
         "verdict": "DENIED_IN",
@@ -179,7 +181,9 @@ def test_a_scan_in_json_has_inspectors_steps_and_the_rules(
     dump: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert root.run(["network", "scan", "--from-dump", str(dump), "--format", "json"]) == DONE
-    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    document = json.loads(capsys.readouterr().out)
+    conform("network-scan", document)
+    (found,) = document["findings"]
     assert found["title"] == "Port 22 is reachable from an Internet Gateway - TCP"
     assert found["open_port_range"] == {"begin": 22, "end": 22}
     assert found["edge"] == {"id": "igw-1", "kind": "INTERNET_GATEWAY"}
@@ -298,7 +302,9 @@ def test_an_account_is_scanned_by_its_describe_calls(
 ) -> None:
     instance = _public_instance(cloud)
     assert root.run(["network", "scan", "--format", "json"]) == DONE
-    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    document = json.loads(capsys.readouterr().out)
+    conform("network-scan", document)
+    (found,) = document["findings"]
     assert (found["instance"], found["account"]) == (instance, "123456789012")
     assert found["open_port_range"] == {"begin": 22, "end": 22}
     words = ["--source", "internet", "--to", instance, "--port", "22", "--format", "json"]
