@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sidelight.reachability.topology import Topology
 
 
+_ALWAYS_KEPT = frozenset({"UDP", "TCP_UDP", "QUIC", "TCP_QUIC"})
+
+
 class BalancedPorts:
     """Carries packets over an edge to a load balancer's nodes, and from there to a target."""
 
@@ -141,12 +144,17 @@ class BalancedPorts:
             yield OpenRange(balancing.port, balancing.port, clients, trail)
 
     def _keeps_client(self, balancing: Balancing, protocol: int) -> bool:
-        """Whether targets see the client's address: Network Load Balancers may keep it."""
-        if balancing.balancer.kind != "network" or balancing.group.kind == "alb":
+        """Whether targets see the client's address: Network Load Balancers may keep it.
+
+        Always for UDP and for target groups of UDP, else as the attribute says; by default for all
+        targets but addresses [Network Load Balancer guide, "Client IP preservation"].
+        """
+        group = balancing.group
+        if balancing.balancer.kind != "network":
             return False
-        if protocol == UDP or balancing.group.keeps_client is None:
-            return protocol == UDP or balancing.group.kind == "instance"
-        return balancing.group.keeps_client
+        if protocol == UDP or group.protocol in _ALWAYS_KEPT:
+            return True
+        return group.kind != "ip" if group.keeps_client is None else group.keeps_client
 
     def _as_clients(
         self,

@@ -393,6 +393,16 @@ def test_a_network_load_balancer_may_stand_in_front_of_an_application_load_balan
     drawing.target_group("tg-2", "vpc-1", 443, {arn: "healthy"}, kind="alb")
     drawing.load_balancer("front", "network", {443: "tg-2"}, {"subnet-a": "198.51.100.99"})
     assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+    # The application load balancer sees the client's address.
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(443, "203.0.113.0/24")]
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("203.0.113.0/24",)}
+
+
+def test_a_target_group_of_both_protocols_always_keeps_the_clients_address() -> None:
+    drawing = _balanced("network", preserve_client_ip__enabled="false")
+    drawing.lists["SecurityGroups"][1]["IpPermissions"] = [tcp(8080, "203.0.113.0/24")]
+    drawing.lists["TargetGroups"][0]["Protocol"] = "TCP_UDP"
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("203.0.113.0/24",)}
 
 
 def test_a_classic_load_balancer_forwards_to_its_instances() -> None:
