@@ -171,6 +171,10 @@ class DispatcherLoop:
         control = self._control
         try:
             account_regions = control.look_up(self._wanted)
+            if self._wanted.organization:
+                control.join_members(account_regions)
+            for account in control.disabler.pending():
+                control.disabler.run(account)
             started = control.scans.start_everywhere(
                 account_regions,
                 self._configuration,

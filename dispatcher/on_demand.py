@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dispatcher.planning.eligibility import Configuration
+from dispatcher.services.account_disabling import AccountDisabler
 from dispatcher.services.fleet_service import FleetService
 from sidelight.errors import CloudError, UsageError
 from sidelight.fleet.bootstrap import make_context
@@ -27,6 +28,7 @@ from sidelight.model import TERMINAL, Keeper, ReadStats, Scan, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dispatcher.discovery.agents import AgentResources
     from sidelight.fleet.context import Context
     from sidelight.model import Inventory, Transition
     from sidelight.store import Store
@@ -65,13 +67,27 @@ def in_process(
     store: Store | None = None,
     queue: LocalQueue | None = None,
     keeper: Keeper | None = None,
+    agents: AgentResources | None = None,
 ) -> FleetService:
     """Return the control plane without a broker. Raises UsageError, StoreError."""
     # The rate limits are still shared with the fleet, if there is one.
     fleets = settings.broker.url if settings.broker.url != Settings().broker.url else ""
     budgets = settings.rates.url or fleets
     settings = settings.replaced(broker_url="memory://", budgets_url=budgets)
-    return FleetService(settings, store=store, queue=queue or LocalQueue(), keeper=keeper)
+    return FleetService(
+        settings, store=store, queue=queue or LocalQueue(), keeper=keeper, agents=agents
+    )
+
+
+def disabler_in_process(fleet: FleetService) -> AccountDisabler:
+    """Return the disabler that deletes scans' snapshots itself, without waiting for workers."""
+    context = make_context(fleet.settings, store=fleet.store)
+    return AccountDisabler(
+        fleet.store,
+        fleet.sweeper,
+        fleet.agents,
+        delete=lambda scan_id: run_stage(context, scan_id, State.DELETING),
+    )
 
 
 def inspect_instance(

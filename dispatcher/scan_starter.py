@@ -12,11 +12,13 @@ from dispatcher.discovery.accounts import (
     in_each,
     partition,
 )
+from dispatcher.discovery.configured import effective
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.planning import cadence
 from dispatcher.planning.cadence import Timetable
 from dispatcher.planning.eligibility import CLOSING
 from dispatcher.planning.plan import in_turns, plan
+from sidelight.model import AccountStatus
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dispatcher.enqueue import Publish
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.planning.plan import IsDue
-    from sidelight.model import Instance, Keeper, Scan
+    from sidelight.model import Coverage, Instance, Keeper, Scan
     from sidelight.store import Store
 
 
@@ -75,10 +77,16 @@ class ScanStarter:
         `is_due` as in `plan`. Raises StoreError.
         """
         open_, closed = partition(places)
+        self._cover_suspended(places)
+        rules = self._rules({place.account for place in open_}, configuration)
+        open_ = [place for place in open_ if place.account in rules]
+        self._timetables = {p: t for p, t in self._timetables.items() if p.account in rules}
         running: list[str] = []
         due: list[Sequence[Instance]] = []
         reached: list[AccountRegion] = []
-        discoveries = in_each(open_, lambda place: self._discoverer(place, configuration), stopped)
+        discoveries = in_each(
+            open_, lambda place: self._discoverer(place, rules[place.account]), stopped
+        )
         for place, discovery in discoveries:
             if isinstance(discovery, UnreachableTarget):
                 closed.append(discovery)
@@ -87,7 +95,12 @@ class ScanStarter:
             reached.append(place)
             self._timetables[place] = (discovery, Timetable(discovery.instances))
             live_scans, new = self._plan(
-                place, discovery, configuration, on_demand=on_demand, only=only, is_due=is_due
+                place,
+                discovery,
+                rules[place.account],
+                on_demand=on_demand,
+                only=only,
+                is_due=is_due,
             )
             running += live_scans
             due.append(new)
@@ -102,12 +115,18 @@ class ScanStarter:
         """
         now = self._store.clock()
         due: list[Sequence[Instance]] = []
+        rules = self._rules({place.account for place in self._timetables}, configuration)
         for place, (discovery, timetable) in list(self._timetables.items()):
             candidates = timetable.candidates(now)
-            if candidates:
+            if candidates and place.account in rules:
                 part = replace(discovery, instances=candidates)
                 _, new = self._plan(
-                    place, part, configuration, on_demand=False, only=(), is_due=cadence.is_due
+                    place,
+                    part,
+                    rules[place.account],
+                    on_demand=False,
+                    only=(),
+                    is_due=cadence.is_due,
                 )
                 due.append(new)
         return self._start([], in_turns(due), on_demand=False) if any(due) else []
@@ -122,11 +141,31 @@ class ScanStarter:
     ) -> list[Scan]:
         """Discover an account-region, plan, enqueue; `only` limits it to these instances.
 
-        Returns the new scans and those that were already running.
+        Returns the new scans and those that were already running; none in an account that is
+        disabled.
         """
-        discovery = self._discoverer(place, configuration)
-        running, due = self._plan(place, discovery, configuration, on_demand=on_demand, only=only)
+        rules = self._rules({place.account}, configuration).get(place.account)
+        if rules is None:
+            return []
+        discovery = self._discoverer(place, rules)
+        running, due = self._plan(place, discovery, rules, on_demand=on_demand, only=only)
         return self._start(running, due, on_demand=on_demand)
+
+    def _rules(
+        self, accounts: Collection[str], configuration: Configuration
+    ) -> dict[str, Configuration]:
+        """Return the eligibility rules of each enabled account."""
+        tag = configuration.exclusion_tag
+        return {
+            account: replace(
+                configuration,
+                exclusion_tag=held.exclusion_tag,
+                asks_agents=held.configured,
+                mode=held.mode,
+            )
+            for account, held in effective(self._store, accounts, default_tag=tag).items()
+            if held.status is AccountStatus.ENABLED
+        }
 
     def _plan(  # noqa: PLR0913 - where, and which, by keyword
         self,
@@ -151,6 +190,7 @@ class ScanStarter:
                 unshareable_keys=discovery.unshareable_keys,
             ),
             discovery.excluded_keys,
+            managed=discovery.managed,
             on_demand=on_demand,
             by=is_due,
         )
@@ -186,18 +226,22 @@ class ScanStarter:
             regions = [place.region for place in reached if place.account == account]
             self._store.instances.uncover(account, ["*", *map(all_of, regions)])
         for target in closed:
-            rows = [target.coverage()]
             # A denial is a fact about every known instance; a passing failure changes none.
-            affected = (
-                self._store.instances.known(account=target.account, region=target.region)
-                if target.denied
-                else ()
-            )
-            for known in affected:
-                instance = known.instance
-                rows.append(
-                    replace(
-                        rows[0], region=instance.region, instance=instance.id, name=instance.name
-                    )
-                )
-            self._store.instances.cover(rows)
+            rows = self._of_known(target) if target.denied else []
+            self._store.instances.cover([target.coverage(), *rows])
+
+    def _cover_suspended(self, targets: Sequence[AccountRegion | UnreachableTarget]) -> None:
+        """Write to the known instances of suspended accounts that nothing scans them."""
+        for target in targets:
+            if isinstance(target, UnreachableTarget) and target.suspended:
+                self._store.instances.cover(self._of_known(target))
+
+    def _of_known(self, target: UnreachableTarget) -> list[Coverage]:
+        """Return the target's coverage for each of its known instances."""
+        known = self._store.instances.known(account=target.account, region=target.region)
+        general = target.coverage()
+        return [
+            replace(general, region=row.instance.region, instance=row.instance.id,
+                    name=row.instance.name)
+            for row in known
+        ]  # fmt: skip

@@ -93,6 +93,14 @@ class FleetGroup(WrittenGroup):
                           "List findings, most severe first"),
         "status": CommandEntry("dispatcher.cli.fleet.commands", "status",
                         "List scans: state, calls, blocks, seconds and dollars"),
+        "enable": CommandEntry("dispatcher.cli.fleet.account_commands", "enable",
+                        "Enable scanning of accounts, and set how they are scanned"),
+        "disable": CommandEntry("dispatcher.cli.fleet.account_commands", "disable",
+                         "Disable scanning of accounts, and remove what was created in them"),
+        "configure": CommandEntry("dispatcher.cli.fleet.account_commands", "configure",
+                           "Set how accounts are scanned, without enabling or disabling them"),
+        "accounts": CommandEntry("dispatcher.cli.groups", "accounts",
+                          "List accounts, and configure an organization"),
         "costs": CommandEntry("dispatcher.cli.fleet.commands", "fleet_costs",
                        "Sum what scanning cost: calls, bytes, seconds and dollars"),
         "events": CommandEntry("dispatcher.cli.fleet.finding_commands", "events",
@@ -156,6 +164,25 @@ class Suppress(WrittenGroup):
     }
 
 
+class Accounts(WrittenGroup):
+    """The commands of `sidelight fleet accounts`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "list": CommandEntry(
+            "dispatcher.cli.fleet.account_commands", "show",
+            "List accounts: status, scan mode and what they inherit",
+        ),
+        "delegate": CommandEntry(
+            "dispatcher.cli.fleet.account_commands", "delegate",
+            "Configure an organization: administrator, auto-enable and paths",
+        ),
+        "release": CommandEntry(
+            "dispatcher.cli.fleet.account_commands", "release",
+            "Remove an organization's configuration; its members keep what was set for them",
+        ),
+    }  # fmt: skip
+
+
 class Local(WrittenGroup):
     """The commands of `sidelight local`."""
 
@@ -191,6 +218,11 @@ def suppress() -> None:
 
     A rule suppresses present and future findings. They still close when they are fixed.
     """
+
+
+@click.group(cls=Accounts)
+def accounts() -> None:
+    """List accounts, and configure an organization."""
 
 
 @click.group(cls=Local)

@@ -47,13 +47,17 @@ class AccountRegion:
 
 @dataclass(frozen=True, slots=True)
 class UnreachableTarget:
-    """An account-region that cannot be reached, and why; without a region, a whole account."""
+    """An account-region that cannot be reached, and why; without a region, a whole account.
+
+    A `suspended` account's instances are stopped by AWS: that is no failure of a scan.
+    """
 
     account: str
     region: str
     error: SidelightError
     name: str = ""
     hint: str = ""
+    suspended: bool = False
 
     def __str__(self) -> str:
         return f"{self.error}{self.hint}"
@@ -104,17 +108,21 @@ def all_of(region: str) -> str:
 def look_up(
     session: Session, wanted: ScanScope, units: organizations.Units | None = None
 ) -> list[AccountRegion | UnreachableTarget]:
-    """Return every account's regions, in the accounts' order. `units` caches the known OUs.
+    """Return every account's regions, in the accounts' order, then suspended accounts.
 
+    `units` caches the known OUs.
     Raises UsageError without a region, AccessDeniedError or CloudError where not even our own
     account or organization can be read.
     """
     chosen = list(wanted.regions) or ([session.region] if session.region else [])
     if not chosen and not wanted.all_regions:
         raise UsageError("no AWS region: set AWS_REGION or give --region")
-    owners = _accounts(session, wanted, chosen, units)
+    members = _accounts(session, wanted, chosen, units)
+    owners = [member for member in members if member.active]
+    suspended = [_suspended(member) for member in members if not member.active]
     if not wanted.all_regions:
-        return [AccountRegion(owner.id, region) for owner in owners for region in chosen]
+        here = [AccountRegion(owner.id, region) for owner in owners for region in chosen]
+        return [*here, *suspended]
     first = chosen[0] if chosen else "us-east-1"
 
     def regions(owner: organizations.Account) -> list[AccountRegion | UnreachableTarget]:
@@ -126,7 +134,15 @@ def look_up(
         return [AccountRegion(owner.id, region) for region in enabled]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [target for targets in pool.map(regions, owners) for target in targets]
+        found = [target for targets in pool.map(regions, owners) for target in targets]
+    return [*found, *suspended]
+
+
+def _suspended(member: organizations.Account) -> UnreachableTarget:
+    """Return the target of an account that answers no call, and whose instances are stopped."""
+    what = f"the account is {member.state or 'not active'} in its organization"
+    error = AccessDeniedError(what, where=member.id)
+    return UnreachableTarget(member.id, "", error, member.name, suspended=True)
 
 
 def _enabled(session: Session, account: str, first: str) -> list[str]:
@@ -170,12 +186,15 @@ def in_each(
 def partition(
     targets: Iterable[AccountRegion | UnreachableTarget],
 ) -> tuple[list[AccountRegion], list[UnreachableTarget]]:
-    """Return the account-regions to work on, and the targets that cannot be reached."""
+    """Return the account-regions to work on, and the targets that cannot be reached.
+
+    Suspended accounts are neither.
+    """
     open_: list[AccountRegion] = []
     closed: list[UnreachableTarget] = []
     for target in targets:
         if isinstance(target, UnreachableTarget):
-            closed.append(target)
+            closed += [] if target.suspended else [target]
         else:
             open_.append(target)
     return open_, closed
@@ -200,11 +219,10 @@ def in_all(
 def _accounts(
     session: Session, wanted: ScanScope, chosen: Sequence[str], units: organizations.Units | None
 ) -> list[organizations.Account]:
-    """Return active accounts: a suspended one answers no call, and its instances are stopped."""
+    """Return the accounts of the scope, suspended ones too."""
     if wanted.organization or wanted.units:
         if wanted.accounts:
             raise UsageError("give accounts or the organization, not both")
-        members = organizations.accounts(session, units=wanted.units, known=units)
-        return [member for member in members if member.active]
+        return organizations.accounts(session, units=wanted.units, known=units)
     own = wanted.accounts or [sts.account(session, region=chosen[0] if chosen else None)]
     return [organizations.Account(account, "", organizations.ACTIVE) for account in own]

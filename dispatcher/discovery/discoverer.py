@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 from sidelight.aws import quotas, sts
 from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, ClockSkewError, CloudError, SidelightError
-from sidelight.model import Coverage
+from sidelight.model import Coverage, Ec2ScanMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dispatcher.discovery.accounts import AccountRegion
+    from dispatcher.discovery.agents import AgentResources
     from dispatcher.planning.eligibility import Configuration
     from sidelight.aws.session import Session
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Instance
+    from sidelight.model import Instance, ManagedInstance
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Discovery:
     """The present instances, keys with the exclusion tag, and ids of terminated instances.
 
     `unreadable_keys`: keys whose tags we may not read. `unshareable_keys`: AWS managed keys, where
-    snapshots have to be read in another account.
+    snapshots have to be read in another account. `managed`: the instances that Systems Manager
+    lists, by id; None if it was not asked.
     """
 
     instances: Sequence[Instance]
@@ -52,6 +54,7 @@ class Discovery:
     gone: Sequence[str]
     unreadable_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
+    managed: Mapping[str, ManagedInstance] | None = None
 
 
 def keys_of(instances: Iterable[Instance]) -> frozenset[str]:
@@ -99,14 +102,18 @@ def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str],
 class Discoverer:
     """Discovers account-regions through AWS, and the keys that let us read their snapshots."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it works with
         self,
         store: Store,
         session: Session,
         ec2: Callable[[AccountRegion], Instances],
         settings: Settings,
         deployment: str,
+        *,
+        agents: AgentResources | None = None,
     ) -> None:
+        """`agents` asks Systems Manager in configured accounts; without it nothing does."""
+        self._agents = agents
         self._store = store
         self._session = session
         self._ec2 = ec2
@@ -124,12 +131,30 @@ class Discoverer:
             region=place.region,
             tag=configuration.exclusion_tag,
         )
+        discovery = replace(discovery, managed=self._managed(place, configuration))
         self._read_quotas(place.account, place.account, place.region)
         if self._settings.aws.scanner_account in ("", place.account):
             return discovery
         # Snapshots are pending in the instance's account, and read at the scanner account's rates.
         self._read_quotas(self._settings.aws.scanner_account, None, place.region)
         return self._read_elsewhere(discovery, keys)
+
+    def _managed(
+        self, place: AccountRegion, configuration: Configuration
+    ) -> Mapping[str, ManagedInstance] | None:
+        """Return what Systems Manager lists; None where it is not asked, or does not answer.
+
+        Raises CloudError, AccessDeniedError where the account is scanned by agents only.
+        """
+        if self._agents is None or not configuration.asks_agents:
+            return None
+        try:
+            return self._agents.managed(place)
+        except (AccessDeniedError, ClockSkewError, CloudError) as error:
+            if configuration.mode is Ec2ScanMode.AGENT_BASED:
+                raise
+            log.warning("%s: its instances are read by snapshots", error)
+            return None
 
     def _read_quotas(self, account: str, entered: str | None, region: str) -> None:
         """Read the account's own quotas once a day; a failure is logged and stops nothing.

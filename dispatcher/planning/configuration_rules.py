@@ -21,7 +21,7 @@ from sidelight.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 # Five by the model for an account and for the organization each.
@@ -53,8 +53,10 @@ def resolve(
     own: AccountConfiguration | None,
     administrator: AccountConfiguration | None = None,
     organization: OrganizationConfiguration | None = None,
+    *,
+    default_tag: str = EXCLUSION_TAG,
 ) -> EffectiveConfiguration:
-    """Return what holds for an account.
+    """Return what holds for an account; `default_tag` excludes where no tag is set.
 
     `administrator` and `organization` are those of the organization whose member it is, if any. An
     account that nobody configured is enabled, hybrid, with deep inspection.
@@ -68,7 +70,7 @@ def resolve(
     for name, default in (
         ("mode", Ec2ScanMode.HYBRID),
         ("deep_inspection", True),
-        ("exclusion_tag", EXCLUSION_TAG),
+        ("exclusion_tag", default_tag),
     ):
         given = (getattr(mine, name), getattr(theirs, name), default)
         values[name] = next(value for value in given if value is not None)
@@ -88,6 +90,48 @@ def resolve(
         inherited=frozenset(inherited),
         **values,
     )
+
+
+def resolve_all(
+    accounts: Iterable[str],
+    configured: Iterable[AccountConfiguration],
+    organizations: Iterable[OrganizationConfiguration],
+    *,
+    default_tag: str = EXCLUSION_TAG,
+) -> dict[str, EffectiveConfiguration]:
+    """Return what holds for each of these accounts, from all that was ever set."""
+    own = {row.account: row for row in configured}
+    by_id = {row.id: row for row in organizations}
+    effective = {}
+    for account in accounts:
+        mine = own.get(account)
+        organization = by_id.get(mine.organization) if mine else None
+        theirs = own.get(organization.administrator) if organization else None
+        effective[account] = resolve(account, mine, theirs, organization, default_tag=default_tag)
+    return effective
+
+
+def refusal(
+    actor: str,
+    account: str,
+    own: AccountConfiguration | None,
+    organization: OrganizationConfiguration | None,
+    *,
+    disables: bool = False,
+) -> str:
+    """Return why an account may not change another's configuration, or its own; empty if it may.
+
+    An empty `actor` is the operator of this deployment, who may change all. Inspector refuses a
+    member that disables itself, and anybody but the delegated administrator for another account.
+    """
+    is_member = own is not None and organization is not None and own.organization == organization.id
+    if not actor or (is_member and organization and organization.administrator == actor):
+        return ""
+    if actor != account:
+        return f"account {actor} is not the delegated administrator of account {account}"
+    if disables and is_member:
+        return f"member account {account} is not authorized to disable itself"
+    return ""
 
 
 def changed(

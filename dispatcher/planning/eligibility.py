@@ -54,6 +54,7 @@ class Configuration:
     `states`: the instance states to scan; volumes of a stopped instance can be snapshotted too.
     `unreadable_keys`: keys that may be excluded, because we may not read their tags.
     `unshareable_keys`: where snapshots are read in another account, keys that forbid sharing.
+    `asks_agents`: Systems Manager is asked which instances it manages.
     """
 
     states: frozenset[str] = frozenset({"running", "stopped", "stopping"})
@@ -62,6 +63,7 @@ class Configuration:
     most_gib: int = 0
     unreadable_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
+    asks_agents: bool = False
     account: AccountStatus = AccountStatus.ENABLED
     mode: Ec2ScanMode = Ec2ScanMode.HYBRID
 
@@ -121,7 +123,7 @@ def judge(
         "EC2_INSTANCE_STOPPED": f"is {instance.state}",
         "PENDING_INITIAL_SCAN": f"is {instance.state}",
         "UNSUPPORTED_OS": _unsupported(platform, managed, filesystem),
-        "UNMANAGED_EC2_INSTANCE": _unmanaged(managed),
+        "UNMANAGED_EC2_INSTANCE": _unmanaged(agent),
         "STALE_INVENTORY": _stale(managed),
     }
     return replace(verdict, detail=details.get(verdict.reason, ""))
@@ -198,7 +200,10 @@ def _unsupported(
     return f"the agent sends no package list for {name}" if name else ""
 
 
-def _unmanaged(managed: ManagedInstance | None) -> str:
+def _unmanaged(agent: AgentView | None) -> str:
+    if agent is None:
+        return "Systems Manager was not asked"
+    managed = agent.managed
     if managed is None:
         return "Systems Manager does not list it"
     last = f", last on {managed.last_ping:%Y-%m-%d %H:%M} UTC" if managed.last_ping else ""

@@ -7,15 +7,17 @@ from datetime import timedelta
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from dispatcher.planning.eligibility import Configuration, judge
+from dispatcher.planning.decisions import ACTIVE, INACTIVE, Method
+from dispatcher.planning.eligibility import AgentView, Configuration, judge
+from dispatcher.planning.facts import FilesystemSupport
 from sidelight.model import Coverage, ScanMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from dispatcher.planning.decisions import Eligibility
-    from sidelight.model import Instance, Known
+    from sidelight.model import Instance, Known, ManagedInstance
 
 T = TypeVar("T")
 # Whether an instance is due now, from its scan history.
@@ -23,6 +25,14 @@ IsDue: TypeAlias = "Callable[[Known, datetime], bool]"
 # For a caller without the loop, such as a daily job. A little less than a day: a job's scans
 # start some time after the job, and would otherwise be a day late every other day.
 INTERVAL = timedelta(hours=23, minutes=30)
+# Reasons that planning alone gives: an instance that is eligible again does not keep them.
+REVIVED = frozenset(
+    {
+        "EXCLUDED_BY_TAG", "EC2_INSTANCE_STOPPED", "UNMANAGED_EC2_INSTANCE", "NO_INVENTORY",
+        "STALE_INVENTORY", "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED", "PENDING_INITIAL_SCAN",
+        "PENDING_DISABLE",
+    }
+)  # fmt: skip
 # A failed scan is not repeated at every tick.
 RETRY_INTERVAL = timedelta(hours=1)
 
@@ -41,29 +51,64 @@ def plan(  # noqa: PLR0913 - values in, by keyword
     configuration: Configuration,
     excluded_keys: Collection[str] = (),
     *,
+    managed: Mapping[str, ManagedInstance] | None = None,
     on_demand: bool = False,
     by: IsDue | None = None,
 ) -> Plan:
     """Plan the eligible instances without a live scan that were never scanned, or not for a day.
 
     A failed scan is repeated after an hour. `on_demand` makes every eligible instance without a
-    live scan due. `by` replaces the age rule for instances whose last scan succeeded.
+    live scan due. `by` replaces the age rule for instances whose last scan succeeded. `managed` is
+    what Systems Manager lists; None if it was not asked. An instance that was not scanned before,
+    or by its agent, and is eligible now, is due at once.
     """
     due: list[tuple[bool, datetime, Instance]] = []
     coverage = []
     for history in known:
-        verdict = judge(history.instance, configuration, excluded_keys)
-        if not verdict.eligible:
-            coverage.append(_covered(history.instance, verdict))
+        unreadable = _is_unreadable(history)
+        verdict = judge(
+            history.instance,
+            configuration,
+            excluded_keys,
+            agent=None if managed is None else AgentView(managed.get(history.instance.id), now),
+            filesystem=FilesystemSupport.UNREADABLE if unreadable else FilesystemSupport.UNKNOWN,
+        )
+        turns = _turns(history, verdict)
+        if verdict.method is not Method.AGENTLESS:
+            if turns or verdict.reason:
+                coverage.append(_covered(history.instance, verdict))
             continue
         if history.live_scan:
             continue
-        if history.tried_at is None:
+        if turns and not unreadable:
             coverage.append(_covered(history.instance, verdict))
-        if on_demand or is_due(history, now, by=by or is_old):
+        if unreadable:
+            starts = on_demand or (by or is_old)(history, now)
+        else:
+            starts = on_demand or turns or is_due(history, now, by=by or is_old)
+        if starts:
             due.append((history.tried_at is not None, history.tried_at or now, history.instance))
     ordered = sorted(due, key=lambda item: (item[0], item[1], item[2].account, item[2].id))
     return Plan(tuple(instance for _, _, instance in ordered), tuple(coverage))
+
+
+def _turns(history: Known, verdict: Eligibility) -> bool:
+    """Whether an ACTIVE entry begins: a first one, another scan mode, or after an exclusion."""
+    entry = verdict.package
+    if entry.status_code != ACTIVE:
+        return False
+    if history.covered is None:
+        return True
+    status, reason, scan_mode = history.covered
+    return scan_mode != entry.scan_mode or (status != ACTIVE and reason in REVIVED)
+
+
+def _is_unreadable(history: Known) -> bool:
+    """Whether the last scan ended because it could read no filesystem."""
+    failed = history.tried_at is not None and (
+        history.scanned_at is None or history.scanned_at < history.tried_at
+    )
+    return failed and history.covered == (INACTIVE, "UNSUPPORTED_OS", ScanMode.AGENTLESS)
 
 
 def in_turns(parts: Sequence[Sequence[T]]) -> list[T]:

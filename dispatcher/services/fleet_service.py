@@ -15,6 +15,8 @@ from dispatcher.enqueue import tick
 from dispatcher.events.publisher import Publisher, sink_of
 from dispatcher.reevaluator import Reevaluator
 from dispatcher.scan_starter import ScanStarter
+from dispatcher.services.account_disabling import AccountDisabler
+from dispatcher.services.configuration import ConfigurationService
 from dispatcher.sweeper import Sweeper
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.organizations import Units
@@ -30,6 +32,7 @@ from workers.message_queue import CeleryQueue
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from dispatcher.discovery.agents import AgentResources
     from sidelight.fleet.settings import Settings
     from sidelight.model import Keeper
     from workers.message_queue import MessageQueue
@@ -48,10 +51,12 @@ class FleetService:
         store: Store | None = None,
         queue: MessageQueue | None = None,
         keeper: Keeper | None = None,
+        agents: AgentResources | None = None,
     ) -> None:
         """Open the store and migrate its tables. Raises UsageError, StoreError.
 
-        `queue` replaces the broker's queue; with a `keeper`, all new scans belong to it.
+        `queue` replaces the broker's queue; with a `keeper`, all new scans belong to it. `agents`
+        collects Systems Manager's inventories.
         """
         self.settings = settings
         # Check the settings first: a misspelt profile must not create a store.
@@ -67,12 +72,17 @@ class FleetService:
         rate = rate_for(settings, logging.INFO)
         self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
-        discoverer = Discoverer(self.store, self._session, self.ec2, settings, self.deployment)
+        discoverer = Discoverer(
+            self.store, self._session, self.ec2, settings, self.deployment, agents=agents
+        )
         self.scans = ScanStarter(
             store=self.store, discoverer=discoverer, publish=self.queue.publish,
             deployment=self.deployment, keeper=keeper,
         )  # fmt: skip
         self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
+        self.agents = agents
+        self.configuration = ConfigurationService(self.store, agent_based=agents is not None)
+        self.disabler = AccountDisabler(self.store, self.sweeper, agents)
         self.reevaluator = Reevaluator(self.store, settings, self.queue.publish_reevaluation)
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[AccountRegion]:
@@ -86,6 +96,16 @@ class FleetService:
     def look_up(self, wanted: ScanScope) -> list[AccountRegion | UnreachableTarget]:
         """Return the scope's account-regions. Raises UsageError, AccessDeniedError, CloudError."""
         return look_up(self._session, wanted, self._units)
+
+    def join_members(self, targets: Sequence[AccountRegion | UnreachableTarget]) -> list[str]:
+        """Make the looked-up accounts members of the organization, if one is configured.
+
+        Returns the new members. Raises UsageError, StoreError.
+        """
+        organizations = self.store.configurations.organizations()
+        if len(organizations) != 1:
+            return []
+        return self.configuration.join(organizations[0], (target.account for target in targets))
 
     def publish_events(self, stopped: Callable[[], bool] = lambda: False) -> int:
         """Send the findings' events to the target in the settings; return how many were sent.

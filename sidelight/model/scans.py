@@ -217,7 +217,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An instance as last discovered, and when it was last scanned."""
+    """An instance as last discovered, when it was last scanned, and its packages' coverage.
+
+    `covered` has the status code, reason and scan mode; None without coverage.
+    """
 
     instance: Instance
     seen_at: datetime
@@ -225,6 +228,7 @@ class Known:
     scanned_at: datetime | None = None
     tried_at: datetime | None = None
     live_scan: str = field(default="")
+    covered: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

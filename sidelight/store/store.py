@@ -27,6 +27,7 @@ from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
 from sidelight.store.migrate import is_made, migrate
 from sidelight.store.scans.account_limits import AccountLimits
+from sidelight.store.scans.account_scans import AccountScans
 from sidelight.store.scans.costs import Costs
 from sidelight.store.scans.due_messages import DueMessages
 from sidelight.store.scans.scans import Scans
@@ -65,6 +66,7 @@ class Store(Closing):
         self.instances = FleetInstances(self._database, clock)
         self.coverage_history = CoverageHistory(self._database)
         self.agent_inventories = AgentInventories(self._database, clock)
+        self.account_scans = AccountScans(self._database, clock)
         self.configurations = Configurations(self._database, clock)
         self.costs = Costs(self._database)
         self.snapshot_polls = SnapshotPolls(self._database, clock)

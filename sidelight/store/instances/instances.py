@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Label, Row, Select, delete, select, update
+from sqlalchemy import Connection, Label, Row, Select, delete, func, select, update
 
 from sidelight.model import (
     TERMINAL,
@@ -91,8 +91,10 @@ class FleetInstances:
 
         As `known`, for a caller that already has the instances: no document is read.
         """
-        history = select(instances.c.instance, *_history()).where(
-            instances.c.account == account, instances.c.region == region
+        history = (
+            select(instances.c.instance, *_history(), *_COVERED)
+            .outerjoin(coverage, _COVERS)
+            .where(instances.c.account == account, instances.c.region == region)
         )
         if len(found) <= PART:
             history = history.where(instances.c.instance.in_([item.id for item in found]))
@@ -102,14 +104,26 @@ class FleetInstances:
         return [
             Known(instance, now)
             if (row := rows.get(instance.id)) is None
-            else Known(instance, now, None, row.scanned_at, row.tried_at, row.live_scan or "")
+            else Known(
+                instance,
+                now,
+                None,
+                row.scanned_at,
+                row.tried_at,
+                row.live_scan or "",
+                _state(row),
+            )
             for instance in found
         ]
 
     def known(self, *, account: str = "", region: str = "") -> list[Known]:
         """Return all instances that are not gone, with the times of last scan and attempt."""
         query = (
-            select(instances.c.document, instances.c.seen_at, instances.c.gone_at, *_history())
+            select(
+                instances.c.document, instances.c.seen_at, instances.c.gone_at, *_history(),
+                *_COVERED,
+            )
+            .outerjoin(coverage, _COVERS)
             .where(instances.c.gone_at.is_(None))
             .order_by(instances.c.account, instances.c.region, instances.c.instance)
         )  # fmt: skip
@@ -121,7 +135,7 @@ class FleetInstances:
             return [
                 Known(
                     documents.load(Instance, row.document), row.seen_at, row.gone_at,
-                    row.scanned_at, row.tried_at, row.live_scan or "",
+                    row.scanned_at, row.tried_at, row.live_scan or "", _state(row),
                 )
                 for row in connection.execute(query)
             ]  # fmt: skip
@@ -152,6 +166,28 @@ class FleetInstances:
                     coverage.c.account == account, coverage.c.instance.in_(instances)
                 )
             )
+
+    def counts(self) -> dict[str, int]:
+        """Count the instances that are not gone, by account."""
+        query = (
+            select(instances.c.account, func.count().label("number"))
+            .where(instances.c.gone_at.is_(None))
+            .group_by(instances.c.account)
+        )
+        with self._database.read() as connection:
+            return {row.account: int(row.number) for row in connection.execute(query)}
+
+    def regions(self, account: str) -> list[str]:
+        """Return the regions in which the account has or had instances."""
+        query = select(instances.c.region).where(instances.c.account == account).distinct()
+        with self._database.read() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def uncover_account(self, account: str) -> int:
+        """Delete all coverage of an account; its history stays for its time."""
+        with self._database.write() as connection:
+            gone = connection.execute(delete(coverage).where(coverage.c.account == account))
+            return gone.rowcount
 
     def coverage(self, scan_type: ScanType | None = ScanType.PACKAGE) -> list[Coverage]:
         """Return all coverage of a scan type, or of all, by account, region and instance.
@@ -196,6 +232,19 @@ class FleetInstances:
             transition = release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
         return transition
+
+
+_COVERED = (coverage.c.status_code, coverage.c.reason, coverage.c.scan_mode)
+_COVERS = (
+    (coverage.c.account == instances.c.account)
+    & (coverage.c.instance == instances.c.instance)
+    & (coverage.c.scan_type == ScanType.PACKAGE.value)
+)
+
+
+def _state(row: Any) -> tuple[str, str, str] | None:
+    """Return the columns of _COVERED; None without coverage."""
+    return None if row.reason is None else (row.status_code, row.reason, row.scan_mode)
 
 
 def _covered(row: Row[Any]) -> Coverage:

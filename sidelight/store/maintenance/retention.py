@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, exists, or_, select, update
 
 from sidelight.findings import EVENTS_KEPT, KEPT_CLOSED
-from sidelight.model import State
+from sidelight.model import AccountStatus, State
 from sidelight.store.base.counters import increment
 from sidelight.store.base.dialect import PART, parts
 from sidelight.store.base.schema import (
+    account_configurations,
     coverage_changes,
     events,
     finding_details,
@@ -35,6 +36,7 @@ from sidelight.store.inventories.package_sets import PACKAGES
 from sidelight.store.scans.costs import add_up
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Table
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from sidelight.store.base.engine import Database
 
 AT_ONCE = 1000
+KEPT_OF_DISABLED = timedelta(hours=24)  # findings of a disabled account, as in Inspector
 COVERAGE_CHANGES_KEPT = timedelta(days=90)
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 TIMES_KEPT = timedelta(days=30)
@@ -77,8 +80,11 @@ class Retention:
     def run(self) -> RetentionResult:
         """Delete all expired rows; return their numbers."""
         now = self._clock()
+        disabled = self._disabled(now - KEPT_OF_DISABLED)
+        self._forget_instances(disabled, now)
+        expired = (findings.c.expires_at <= now) | findings.c.account.in_(disabled)
         return RetentionResult(
-            findings=self._delete(findings, findings.c.id, findings.c.expires_at <= now),
+            findings=self._delete(findings, findings.c.id, expired),
             events=self._delete(
                 finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
             ),
@@ -95,6 +101,24 @@ class Retention:
             ),
             **self._delete_sets(now - UNUSED_FOR),
         )
+
+    def _disabled(self, before: datetime) -> list[str]:
+        """Return the accounts that were disabled before then, and were not enabled since."""
+        table = account_configurations
+        query = select(table.c.account).where(
+            table.c.status != AccountStatus.ENABLED.value, table.c.disabled_at <= before
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(table.c.account)).scalars())
+
+    def _forget_instances(self, accounts: Sequence[str], now: datetime) -> None:
+        """Mark these accounts' instances as gone, and retire their inventories."""
+        for account in accounts:
+            with self._database.write() as connection:
+                known = instances.c.account == account, instances.c.gone_at.is_(None)
+                connection.execute(update(instances).where(*known).values(gone_at=now))
+                held = inventories.c.account == account, inventories.c.retired_at.is_(None)
+                connection.execute(update(inventories).where(*held).values(retired_at=now))
 
     def _delete(self, table: Table, key: Any, condition: Any) -> int:
         count = 0

@@ -42,10 +42,21 @@ def called(cloud: LocalCloud, account: str) -> set[str]:
     return {tally.operation for tally in cloud.counters.tallies(account=account)}
 
 
+def reachable(
+    targets: list[AccountRegion | UnreachableTarget],
+) -> list[AccountRegion | UnreachableTarget]:
+    """The targets without suspended accounts."""
+    return [one for one in targets if isinstance(one, AccountRegion) or not one.suspended]
+
+
 def test_an_organization_is_its_active_accounts_in_their_enabled_regions(
     organization: Organization, make_control: Callable[..., FleetService]
 ) -> None:
-    found = make_control().look_up(ScanScope(organization=True, all_regions=True))
+    targets = make_control().look_up(ScanScope(organization=True, all_regions=True))
+    found = reachable(targets)
+    (suspended,) = (target for target in targets if target not in found)
+    assert suspended.account == organization.members[2]
+    assert "SUSPENDED in its organization" in str(suspended)
     places = {(place.account, place.region) for place in found}
     assert {account for account, _ in places} == {HUB, *organization.members[:2]}
     regions = {region for account, region in places if account == HUB}
@@ -70,7 +81,8 @@ def test_an_organizational_unit_is_what_is_in_and_below_it(
     control = make_control()
 
     def accounts(unit: str) -> set[str]:
-        return {place.account for place in control.look_up(ScanScope(units=[unit]))}
+        found = control.look_up(ScanScope(units=[unit]))
+        return {place.account for place in reachable(found)}
 
     assert accounts(above_id) == {payments, web}
     assert accounts(below_id) == {web}
@@ -145,13 +157,32 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     assert (web, "us-east-1:*") not in told
 
 
+def test_a_suspended_account_s_coverage_says_so_and_is_no_failure(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    seen = organization.cloud.add_instance("seen", [image], account=web)
+    control = make_control()
+    wanted = ScanScope(organization=True)
+    control.scans.start_everywhere(control.look_up(wanted), Configuration(), on_demand=True)
+    run_all(control, organization.cloud)
+    assert coverage(control)[web, seen][0] == "SUCCESSFUL"
+    organization.client.close_account(AccountId=web)
+    started = control.scans.start_everywhere(
+        control.look_up(wanted), Configuration(), on_demand=True
+    )
+    assert started.unreachable == ()
+    assert {account for account, _ in coverage(control)} == {web}
+    reason, detail = coverage(control)[web, seen]
+    assert (reason, "SUSPENDED" in detail) == ("ACCESS_DENIED", True)
+
+
 def test_a_role_that_trusts_another_id_denies_and_says_which_role(
     organization: Organization, make_control: Callable[..., FleetService]
 ) -> None:
     control = make_control(external_id="somebody else's")
     found = control.look_up(ScanScope(organization=True, all_regions=True))
-    assert found
-    for one in found:
+    for one in reachable(found):
         assert isinstance(one, UnreachableTarget)
         assert isinstance(one.error, AccessDeniedError)
         assert f"arn:aws:iam::{one.account}:role/SidelightTarget" in str(one)

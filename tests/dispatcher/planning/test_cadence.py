@@ -54,7 +54,8 @@ class Fleet:
     def __init__(
         self, machines: Iterable[Instance], takes: timedelta = timedelta(minutes=7)
     ) -> None:
-        self.known = {one.id: Known(one, START) for one in machines}
+        covered = ("ACTIVE", "SUCCESSFUL", "EC2_AGENTLESS")
+        self.known = {one.id: Known(one, START, covered=covered) for one in machines}
         self.timetable = Timetable(one.instance for one in self.known.values())
         self.takes = takes
         self.begun: dict[str, list[datetime]] = {name: [] for name in self.known}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration
-from dispatcher.planning.plan import plan
-from sidelight.model import Instance, Known, Volume
+from dispatcher.planning.plan import Plan, plan
+from sidelight.model import Instance, Known, ManagedInstance, PingStatus, PlatformType, Volume
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,6 +30,7 @@ def known(
         scanned_at=None if scanned is None else NOW - scanned,
         tried_at=None if tried is None else NOW - tried,
         live_scan=live,
+        covered=None if tried is None else ("ACTIVE", "SUCCESSFUL", "EC2_AGENTLESS"),
     )
 
 
@@ -67,3 +69,58 @@ def test_the_excluded_are_covered_as_such_and_the_new_as_pending() -> None:
         ("a", "INACTIVE", "EXCLUDED_BY_TAG"),
         ("b", "ACTIVE", "PENDING_INITIAL_SCAN"),
     ]
+
+
+AGENT = ManagedInstance("a", PingStatus.ONLINE, NOW, PlatformType.LINUX, inventory_at=NOW)
+BY_SNAPSHOT, BY_AGENT = "EC2_AGENTLESS", "EC2_SSM_AGENT_BASED"
+
+
+def covered(history: Known, status: str, reason: str, scan_mode: str = BY_SNAPSHOT) -> Known:
+    return replace(history, covered=(status, reason, scan_mode))
+
+
+def states(planned: Plan) -> list[tuple[str, str, str]]:
+    return [(row.status_code, row.reason, row.scan_mode) for row in planned.coverage]
+
+
+def test_an_instance_that_leaves_systems_manager_is_due_at_once_and_back_it_is_the_agent_s() -> (
+    None
+):
+    recent = known("a", scanned=HOUR)
+    by_agent = covered(recent, "ACTIVE", "SUCCESSFUL", BY_AGENT)
+    left = plan([by_agent], NOW, Configuration(), managed={})
+    assert [item.id for item in left.due] == ["a"]
+    assert states(left) == [("ACTIVE", "PENDING_INITIAL_SCAN", BY_SNAPSHOT)]
+    by_snapshot = covered(recent, "ACTIVE", "SUCCESSFUL")
+    again = plan([by_snapshot], NOW, Configuration(), managed={})
+    assert (again.due, again.coverage) == ((), ()), "the result of its scan stays"
+    back = plan([by_snapshot], NOW, Configuration(), managed={"a": AGENT})
+    assert (back.due, states(back)) == ((), [("ACTIVE", "PENDING_INITIAL_SCAN", BY_AGENT)])
+    assert plan([by_agent], NOW, Configuration(), managed={"a": AGENT}).coverage == ()
+
+
+def test_an_instance_that_is_no_longer_excluded_is_due_at_once() -> None:
+    for reason in ("EXCLUDED_BY_TAG", "EC2_INSTANCE_STOPPED"):
+        planned = plan([covered(known("a", scanned=HOUR), "INACTIVE", reason)], NOW,
+                       Configuration())  # fmt: skip
+        assert len(planned.due) == 1
+        assert states(planned) == [("ACTIVE", "PENDING_INITIAL_SCAN", BY_SNAPSHOT)]
+
+
+def test_the_failure_of_a_scan_stays_in_coverage_until_the_next_one() -> None:
+    for reason in ("INTERNAL_ERROR", "ACCESS_DENIED_TO_ENCRYPTION_KEY"):
+        planned = plan([covered(known("a", tried=HOUR / 2), "INACTIVE", reason)], NOW,
+                       Configuration())  # fmt: skip
+        assert (planned.due, planned.coverage) == ((), ())
+
+
+def test_a_machine_without_a_readable_filesystem_is_read_again_a_day_later_not_each_hour() -> None:
+    for tried, count in ((2 * HOUR, 0), (24 * HOUR, 1)):
+        history = covered(known("a", tried=tried), "INACTIVE", "UNSUPPORTED_OS")
+        planned = plan([history], NOW, Configuration())
+        assert (len(planned.due), planned.coverage) == (count, ())
+
+
+def test_without_an_answer_of_systems_manager_all_are_read_by_snapshot() -> None:
+    planned = plan([known("a")], NOW, Configuration(), managed=None)
+    assert [item.id for item in planned.due] == ["a"]

@@ -1,0 +1,136 @@
+"""Options of `sidelight fleet enable|disable|configure|accounts`.
+
+What the commands do is imported when they run: their help and completion need not wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dispatcher.cli.fleet.options import format_option, store_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES = ("EC2_SSM_AGENT_BASED", "EC2_HYBRID")  # as sidelight.model.Ec2ScanMode
+
+
+def _target_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="List what would change; change nothing."),
+        click.option("--organization", metavar="ID",
+                     help="All members of this configured organization."),
+        click.argument("accounts", nargs=-1, metavar="[ACCOUNT]..."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--no-paths", is_flag=True, help="Remove the account's custom paths."),
+        click.option("--path", "paths", multiple=True, metavar="PATH",
+                     help="Inspect this directory too; replaces the account's paths. Repeatable,"
+                     " at most 5."),
+        click.option("--exclusion-tag", metavar="KEY",
+                     help="Do not scan instances, volumes and KMS keys with this tag."),
+        click.option("--deep-inspection/--no-deep-inspection", "deep_inspection", default=None,
+                     help="Collect language packages by agent."),
+        click.option("--mode", type=click.Choice(MODES), help="How instances are scanned."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command("enable")
+@store_option
+@format_option
+@_setting_options
+@_target_options
+def enable(**given: Any) -> None:
+    """Enable scanning of accounts, and set how they are scanned.
+
+    An account that nobody configured is enabled already, in mode EC2_HYBRID. Exit status 3 where an
+    account was refused, 4 where all were.
+    """
+    from dispatcher.cli.fleet import accounts
+
+    accounts.enable(**given)
+
+
+@click.command("disable")
+@store_option
+@format_option
+@_target_options
+def disable(**given: Any) -> None:
+    """Disable scanning of accounts, and remove what was created in them.
+
+    Running scans end and their snapshots are deleted. Findings are deleted after 24 hours unless
+    the account is enabled again. What could not be removed yet is tried again by the dispatcher, or
+    by this command; exit status 3 then.
+    """
+    from dispatcher.cli.fleet import accounts
+
+    accounts.disable(**given)
+
+
+@click.command("configure")
+@store_option
+@format_option
+@_setting_options
+@click.option("--reset", is_flag=True,
+              help="Inherit again what was set for these accounts; their paths stay.")  # fmt: skip
+@_target_options
+def configure(**given: Any) -> None:
+    """Set how accounts are scanned, without enabling or disabling them.
+
+    Members of an organization inherit what its administrator's account has set, until it is set for
+    the member itself.
+    """
+    from dispatcher.cli.fleet import accounts
+
+    accounts.configure(**given)
+
+
+@click.command("list")
+@store_option
+@format_option
+def show(**given: Any) -> None:
+    """List accounts: status, scan mode and what they inherit."""
+    from dispatcher.cli.fleet import accounts
+
+    accounts.show(**given)
+
+
+@click.command("delegate")
+@store_option
+@click.argument("organization", metavar="ORGANIZATION")
+@click.option("--administrator", default="", metavar="ACCOUNT",
+              help="The delegated administrator, whose settings members inherit.")  # fmt: skip
+@click.option("--auto-enable/--no-auto-enable", "auto_enable", default=None,
+              help="Enable accounts that join the organization.")  # fmt: skip
+@click.option("--path", "paths", multiple=True, metavar="PATH",
+              help="Inspect this directory in each member; replaces the present ones. Repeatable,"
+              " at most 5.")  # fmt: skip
+@click.option("--no-paths", is_flag=True, help="Remove the organization's custom paths.")
+def delegate(**given: Any) -> None:
+    """Configure an organization: administrator, auto-enable and paths.
+
+    Its accounts become members at the dispatcher's next discovery of the organization. An account
+    that was scanned before stays enabled; another one is enabled by --auto-enable only.
+    """
+    from dispatcher.cli.fleet import accounts
+
+    accounts.delegate(**given)
+
+
+@click.command("release")
+@store_option
+@click.argument("organization", metavar="ORGANIZATION")
+def release(**given: Any) -> None:
+    """Remove an organization's configuration; its members keep what was set for them."""
+    from dispatcher.cli.fleet import accounts
+
+    accounts.release(**given)

@@ -1,0 +1,232 @@
+"""`sidelight fleet enable|disable|configure|accounts`: accounts and how they are scanned."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dispatcher.cli.exit_status import FAILED, PARTIAL
+from dispatcher.cli.fleet.options import opened_store, settings_of
+from dispatcher.planning.configuration_rules import ConfigurationChange
+from dispatcher.services.configuration import ConfigurationService
+from sidelight.errors import UsageError
+from sidelight.model import Ec2ScanMode
+from sidelight.report.as_json import dumps
+from sidelight.report.as_table import counted
+from sidelight.report.output import complain, say, write_json
+from sidelight.report.tables import Column, Report, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dispatcher.services.account_disabling import DisablePlan, DisableResult
+    from dispatcher.services.configuration import ConfiguredAccounts
+    from sidelight.model import EffectiveConfiguration
+    from sidelight.store import Store
+
+# This version does not collect Systems Manager's inventories.
+AGENT_BASED = False
+
+
+def enable(**given: Any) -> None:
+    """`sidelight fleet enable`: its options are in account_commands.py."""
+    change = _change(given)
+    with opened_store(given["store_url"], create=True) as store:
+        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        chosen = _chosen(service, given)
+        if given["dry_run"]:
+            _would_set(service, chosen, change, given["form"], "enabled")
+            return
+        _print(service.enable(chosen, change), given["form"])
+
+
+def configure(**given: Any) -> None:
+    """`sidelight fleet configure`: its options are in account_commands.py."""
+    change = _change(given)
+    if change == ConfigurationChange() and not given["reset"]:
+        raise UsageError("nothing to set: name at least one option")
+    if change != ConfigurationChange() and given["reset"]:
+        raise UsageError("give --reset or other options, not both")
+    with opened_store(given["store_url"], create=True) as store:
+        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        chosen = _chosen(service, given)
+        if given["dry_run"]:
+            what = "reset to what they inherit" if given["reset"] else "configured"
+            _would_set(service, chosen, change, given["form"], what)
+            return
+        done = service.reset(chosen) if given["reset"] else service.configure(chosen, change)
+        _print(done, given["form"])
+
+
+def disable(**given: Any) -> None:
+    """`sidelight fleet disable`: its options are in account_commands.py."""
+    from dispatcher.on_demand import disabler_in_process, in_process
+
+    with opened_store(given["store_url"]):
+        pass  # a store that does not exist has no account to disable
+    fleet = in_process(settings_of({"store_url": given["store_url"]}))
+    try:
+        chosen = _chosen(fleet.configuration, given)
+        disabler = disabler_in_process(fleet)
+        if given["dry_run"]:
+            _print_plans([disabler.plan(account) for account in chosen], given["form"])
+            return
+        begun = fleet.configuration.begin_disable(chosen)
+        results = [disabler.run(held.account) for held in begun.accounts]
+        _print_results(results, given["form"])
+    finally:
+        fleet.close()
+    if not all(result.complete for result in results):
+        sys.exit(PARTIAL)
+
+
+def show(form: str, store_url: str | None) -> None:
+    """`sidelight fleet accounts list`: its options are in account_commands.py."""
+    with opened_store(store_url) as store:
+        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        held = service.effective(service.known_accounts())
+        if form == "json":
+            write_json(dumps([_document(item) for item in held]))
+            return
+        _table(store, held)
+
+
+def delegate(**given: Any) -> None:
+    """`sidelight fleet accounts delegate`: its options are in account_commands.py."""
+    with opened_store(given["store_url"], create=True) as store:
+        written = ConfigurationService(store, agent_based=AGENT_BASED).configure_organization(
+            given["organization"],
+            administrator=given["administrator"],
+            auto_enable=given["auto_enable"],
+            package_paths=_paths(given["paths"], no_paths=given["no_paths"]),
+        )
+    joining = "enabled" if written.auto_enable else "not enabled"
+    say(
+        f"{written.id}: administrator {written.administrator}; accounts that join are {joining}; "
+        f"{counted(len(written.package_paths), 'custom path')}"
+    )
+
+
+def release(store_url: str | None, organization: str) -> None:
+    """`sidelight fleet accounts release`: its options are in account_commands.py."""
+    with opened_store(store_url) as store:
+        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        service.remove_organization(organization)
+    say(f"{organization}: not configured any more")
+
+
+def _change(given: dict[str, Any]) -> ConfigurationChange:
+    change = ConfigurationChange(
+        mode=Ec2ScanMode(given["mode"]) if given["mode"] else None,
+        deep_inspection=given["deep_inspection"],
+        exclusion_tag=given["exclusion_tag"],
+        package_paths=_paths(given["paths"], no_paths=given["no_paths"]),
+    )
+    change.check()
+    return change
+
+
+def _paths(paths: tuple[str, ...], *, no_paths: bool) -> tuple[str, ...] | None:
+    if paths and no_paths:
+        raise UsageError("give --path or --no-paths, not both")
+    return () if no_paths else paths or None
+
+
+def _chosen(service: ConfigurationService, given: dict[str, Any]) -> list[str]:
+    if bool(given["accounts"]) == bool(given["organization"]):
+        raise UsageError("name accounts, or an organization with --organization")
+    if given["organization"]:
+        return service.members(given["organization"])
+    return list(given["accounts"])
+
+
+def _would_set(
+    service: ConfigurationService,
+    accounts: Sequence[str],
+    change: ConfigurationChange,
+    form: str,
+    what: str,
+) -> None:
+    service.check(accounts, change)
+    present = [_document(held) for held in service.effective(accounts)]
+    settings = {name: value for name, value in asdict(change).items() if value is not None}
+    if form == "json":
+        write_json(dumps({"accounts": present, "change": settings, "created": []}))
+        return
+    for held in present:
+        given = ", ".join(f"{name} {value}" for name, value in settings.items())
+        say(f"{held['account']} is {held['status']}, and would be {what}"
+            f"{': ' if given else ''}{given}")  # fmt: skip
+    say("nothing would be created in these accounts; nothing was changed")
+
+
+def _print(done: ConfiguredAccounts, form: str) -> None:
+    if form == "json":
+        document = {
+            "accounts": [_document(held) for held in done.accounts],
+            "failed": [asdict(item) for item in done.failed],
+        }
+        write_json(dumps(document))
+    else:
+        for held in done.accounts:
+            say(f"{held.account}: {held.status}, mode {held.mode}")
+        for item in done.failed:
+            complain(f"sidelight: {item.account}: {item.message} ({item.code})")
+    if done.failed:
+        sys.exit(PARTIAL if done.accounts else FAILED)
+
+
+def _print_plans(plans: Sequence[DisablePlan], form: str) -> None:
+    if form == "json":
+        write_json(dumps([asdict(plan) for plan in plans]))
+        return
+    for plan in plans:
+        say(f"{plan.account}: {counted(len(plan.scans), 'running scan')} would end, "
+            f"{counted(len(plan.snapshots), 'snapshot')} and "
+            f"{counted(len(plan.resources), 'resource')} would be removed; "
+            f"{counted(plan.instances, 'instance')}")  # fmt: skip
+        for name in (*plan.snapshots, *plan.resources):
+            say(f"  {name}")
+    say("nothing was changed")
+
+
+def _print_results(results: Sequence[DisableResult], form: str) -> None:
+    if form == "json":
+        write_json(dumps([asdict(result) for result in results]))
+        return
+    for result in results:
+        state = "disabled" if result.complete else "not disabled yet"
+        say(f"{result.account}: {state}; {counted(result.ended, 'scan')} ended, "
+            f"{counted(len(result.deleted), 'snapshot')} deleted, "
+            f"{len(result.left)} left")  # fmt: skip
+        for why in result.failures:
+            complain(f"sidelight: {result.account}: {why}")
+
+
+def _table(store: Store, held: Sequence[EffectiveConfiguration]) -> None:
+    counts = store.instances.counts()
+    rows = Table(
+        "Account", "Status", "Mode", Column("Deep inspection", rank=2),
+        Column("Exclusion tag", rank=4), Column("Instances", right=True),
+        Column("Inherited", rank=3), Column("Paths", rank=5, prose=True),
+    )  # fmt: skip
+    for item in held:
+        rows.add_row(
+            item.account, item.status, item.mode, "on" if item.deep_inspection else "off",
+            item.exclusion_tag, str(counts.get(item.account, 0)),
+            ", ".join(sorted(name.replace("_", " ") for name in item.inherited)),
+            ", ".join(item.package_paths),
+        )  # fmt: skip
+    shown = Report(sys.stdout)
+    shown.table(rows)
+    for organization in store.configurations.organizations():
+        joining = "are enabled" if organization.auto_enable else "are not enabled"
+        shown.line(
+            f"{organization.id}: administrator {organization.administrator}; accounts that join "
+            f"{joining}"
+        )
+
+
+def _document(held: EffectiveConfiguration) -> dict[str, Any]:
+    return asdict(held) | {"inherited": sorted(held.inherited)}

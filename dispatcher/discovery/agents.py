@@ -1,0 +1,33 @@
+"""The port to Systems Manager: what the agent-based method has in an account-region."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dispatcher.discovery.accounts import AccountRegion
+    from sidelight.model import EffectiveConfiguration, ManagedInstance
+
+
+class AgentResources(Protocol):
+    """Systems Manager's instances, and the resources that collect their inventories.
+
+    Each method raises AccessDeniedError or CloudError.
+    """
+
+    def managed(self, place: AccountRegion) -> Mapping[str, ManagedInstance]:
+        """Return the instances that Systems Manager lists, by id."""
+
+    def planned(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
+        """Return the names of what `ensure` would create."""
+
+    def ensure(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
+        """Create what is missing; return its names."""
+
+    def present(self, place: AccountRegion) -> Sequence[str]:
+        """Return the names of what `remove` would remove."""
+
+    def remove(self, place: AccountRegion) -> Sequence[str]:
+        """Remove everything that `ensure` created, where it is proven ours; return its names."""

@@ -1,0 +1,142 @@
+"""`sidelight fleet enable|disable|configure|accounts`, as a person and as a script use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from sidelight.model import AccountStatus, Ec2ScanMode, Instance, Volume
+from sidelight.store import Store
+from tests.fixtures.store_templates import lay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB, DATA, ADMINISTRATOR = "222222222222", "333333333333", "111111111111"
+ORGANIZATION = "o-exampleorgid"
+
+
+class Commands:
+    """The command line on a store of its own, without AWS."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = f"sqlite:///{directory}/store.db"
+        lay(self.url)
+        with Store(self.url) as store:
+            volumes = (Volume("vol-1", "/dev/sda1", 8),)
+            machine = Instance("i-1", WEB, "eu-west-1", "running", volumes)
+            store.instances.discovered(WEB, "eu-west-1", [machine])
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SIDELIGHT_", "AWS_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "dispatcher.cli", "fleet", *arguments, "--store", self.url],
+            env=clean | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def test_what_enable_and_configure_set_is_listed(fleet: Commands) -> None:
+    fleet.json("enable", WEB, "--mode", "EC2_HYBRID", "--path", "/opt/a", "--path", "/opt/b")
+    fleet.json("configure", WEB, "--exclusion-tag", "NoScan", "--no-deep-inspection")
+    (held,) = fleet.json("accounts", "list")
+    assert (held["mode"], held["exclusion_tag"]) == ("EC2_HYBRID", "NoScan")
+    assert (held["package_paths"], held["deep_inspection"]) == (["/opt/a", "/opt/b"], False)
+    fleet.json("configure", WEB, "--no-paths")
+    assert fleet.json("accounts", "list")[0]["package_paths"] == []
+    fleet.json("configure", WEB, "--reset")
+    assert fleet.json("accounts", "list")[0]["exclusion_tag"] == "InspectorEc2Exclusion"
+
+
+def test_a_dry_run_lists_what_would_change_and_changes_nothing(fleet: Commands) -> None:
+    before = fleet.json("accounts", "list")
+    shown = fleet("enable", WEB, "--exclusion-tag", "NoScan", "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "exclusion_tag NoScan" in shown.stdout
+    assert "nothing was changed" in shown.stdout
+    shown = fleet("disable", WEB, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "0 running scans would end, 0 snapshots" in shown.stdout
+    assert fleet.json("accounts", "list") == before
+
+
+def test_an_organization_s_members_can_be_named_together(fleet: Commands) -> None:
+    done = fleet("accounts", "delegate", ORGANIZATION, "--administrator", ADMINISTRATOR,
+                 "--auto-enable")  # fmt: skip
+    assert "accounts that join are enabled" in done.stdout
+    shown = fleet.json("configure", "--organization", ORGANIZATION, "--exclusion-tag", "NoScan")
+    assert [held["account"] for held in shown["accounts"]] == [ADMINISTRATOR]
+    assert fleet("accounts", "release", ORGANIZATION).returncode == 0
+    assert fleet("accounts", "release", ORGANIZATION).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("enable",), "name accounts"),
+        (("enable", "12"), "12 digits"),
+        (("configure", WEB), "nothing to set"),
+        (("configure", WEB, "--reset", "--mode", "EC2_HYBRID"), "not both"),
+        (("configure", WEB, "--path", "/a", "--no-paths"), "not both"),
+        (("configure", WEB, "--path", "/../etc"), "custom path"),
+        (("enable", WEB, "--mode", "EC2_SSM_AGENT_BASED"), "no instance would be scanned"),
+        (("enable", WEB, "--organization", ORGANIZATION), "name accounts"),
+        (("configure", "--organization", ORGANIZATION, "--mode", "EC2_HYBRID"), "no such"),
+        (("accounts", "delegate", "o-1"), "o-exampleorgid"),
+    ],
+)  # fmt: skip
+def test_a_request_that_cannot_be_is_one_line_and_changes_nothing(
+    fleet: Commands, arguments: tuple[str, ...], why: str
+) -> None:
+    done = fleet(*arguments)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    with Store(fleet.url) as store:
+        assert store.configurations.accounts() == []
+
+
+def test_an_account_that_is_being_disabled_is_refused(fleet: Commands) -> None:
+    with Store(fleet.url) as store:
+        from dispatcher.services.configuration import ConfigurationService
+
+        ConfigurationService(store, agent_based=False).begin_disable([WEB])
+        assert store.configurations.account(WEB).status is AccountStatus.PENDING_DISABLE  # type: ignore[union-attr]
+    refused = fleet("enable", WEB)
+    assert (refused.returncode, "DISABLE_IN_PROGRESS" in refused.stderr) == (4, True)
+    both = fleet("enable", WEB, DATA)
+    assert both.returncode == 3
+    assert f"{DATA}: ENABLED, mode {Ec2ScanMode.HYBRID}" in both.stdout
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_table_of_accounts_fits_its_terminal(fleet: Commands, width: int) -> None:
+    paths = [part for number in range(5) for part in ("--path", f"/opt/application-{number}/lib")]
+    fleet("accounts", "delegate", ORGANIZATION, "--administrator", ADMINISTRATOR, *paths)
+    fleet("configure", ADMINISTRATOR, "--exclusion-tag", "DoNotScanThisInstancePlease")
+    done = fleet("accounts", "list", COLUMNS=str(width), FORCE_COLOR="1", NO_COLOR="1",
+                 TERM="xterm")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plain = click.unstyle(done.stdout)
+    assert max(map(len, plain.splitlines())) <= width
+    text = " ".join(plain.split())
+    for shown in (WEB, ADMINISTRATOR, "ENABLED", "EC2_HYBRID", "DoNotScanThisInstancePlease"):
+        assert shown in text
