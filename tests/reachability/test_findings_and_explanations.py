@@ -73,3 +73,27 @@ def test_the_order_of_a_random_networks_answers_changes_no_finding(part: int) ->
         chance = Random(seed)
         shuffled = {stem: chance.sample(objects, len(objects)) for stem, objects in lists.items()}
         assert list(Network.from_answers(Answers({_PLACE: shuffled})).findings()) == before
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_without_the_rules_of_its_full_path_a_port_is_closed(part: int) -> None:
+    closed = 0
+    for seed in range(part * 15, part * 15 + 15):
+        network = Network.from_answers(Answers({_PLACE: draw_network(Random(seed))}))
+        for finding in list(network.findings())[:6]:
+            rules = {
+                step.rule
+                for step in finding.full_path
+                if step.type == "AWS::EC2::SecurityGroup" and step.rule
+            }
+            left = [
+                one
+                for one in network.without(rules).findings()
+                if (one.interface_id, one.edge_id, one.protocol, one.family)
+                == (finding.interface_id, finding.edge_id, finding.protocol, finding.family)
+                and one.port_begin <= finding.port_begin <= one.port_end
+                and set(one.sources) & set(finding.sources)
+            ]
+            assert left == [], (seed, finding)
+            closed += 1
+    assert closed > 10
