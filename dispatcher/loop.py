@@ -187,6 +187,8 @@ class DispatcherLoop:
             swept, unswept = control.sweeper.sweep_everywhere(
                 account_regions, stopped=self._stop.is_set
             )
+            if control.agent_scans is not None:
+                control.agent_scans.run(started.reached, self._stop.is_set)
             if self._stop.is_set():
                 return
             control.reevaluator.ask(everywhere=True)

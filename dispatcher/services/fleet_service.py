@@ -9,6 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from dispatcher.agent_scans import AgentScans
 from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget, look_up
 from dispatcher.discovery.discoverer import Discoverer
 from dispatcher.enqueue import tick
@@ -21,6 +22,9 @@ from dispatcher.sweeper import Sweeper
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.organizations import Units
 from sidelight.aws.recycle_bin import kept_days
+from sidelight.fleet.advisory_file import AdvisoryFile
+from sidelight.fleet.agents.associations_plan import SyncTarget
+from sidelight.fleet.agents.ssm_resources import SsmResources
 from sidelight.fleet.bootstrap import session_of
 from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
 from sidelight.fleet.snapshot_ownership import check_deployment, tags
@@ -56,7 +60,7 @@ class FleetService:
         """Open the store and migrate its tables. Raises UsageError, StoreError.
 
         `queue` replaces the broker's queue; with a `keeper`, all new scans belong to it. `agents`
-        collects Systems Manager's inventories.
+        replaces Systems Manager, which is asked where SIDELIGHT_AGENTS is set.
         """
         self.settings = settings
         # Check the settings first: a misspelt profile must not create a store.
@@ -72,6 +76,17 @@ class FleetService:
         rate = rate_for(settings, logging.INFO)
         self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
+        target = SyncTarget(
+            settings.agents.inventory_bucket,
+            settings.agents.inventory_region,
+            settings.agents.inventory_prefix,
+        )
+        self.agent_scans: AgentScans | None = None
+        if agents is None and settings.agents.agent_based:
+            agents = resources = SsmResources(self._session, target)
+            self.agent_scans = AgentScans(
+                self.store, self._session, resources, target, AdvisoryFile(settings)
+            )
         discoverer = Discoverer(
             self.store, self._session, self.ec2, settings, self.deployment, agents=agents
         )

@@ -27,6 +27,7 @@ TITLES: Final = {
     "budget": "Budget",
     "reading": "Reading",
     "findings": "Findings",
+    "agents": "Systems Manager's agents",
 }
 PROCESSES: Final = {
     Process.MACHINE: "`scan`, `inventory`, `ls`, `cat` and `tree` of images and snapshots",

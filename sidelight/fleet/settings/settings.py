@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import UsageError
+from sidelight.fleet.settings.agents import AgentSettings
 from sidelight.fleet.settings.cloud import (
     AwsSettings,
     BudgetSettings,
@@ -57,6 +58,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     findings: FindingSettings = field(default_factory=FindingSettings)
+    agents: AgentSettings = field(default_factory=AgentSettings)
 
     @classmethod
     def from_environment(

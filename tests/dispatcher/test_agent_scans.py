@@ -1,0 +1,181 @@
+"""Agent-based scans by the control plane, on a local cloud: findings and coverage follow agents."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dispatcher.discovery.accounts import AccountRegion
+from dispatcher.on_demand import in_process
+from dispatcher.planning.configuration_rules import ConfigurationChange
+from dispatcher.planning.eligibility import Configuration
+from sidelight.advisories import build
+from sidelight.aws.session import Session
+from sidelight.fleet.settings import Settings
+from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
+from sidelight.model import ScanMode
+from sidelight.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dispatcher.services.fleet_service import FleetService
+    from sidelight.localcloud.server import LocalCloud
+    from sidelight.model import Coverage
+
+pytestmark = [pytest.mark.services, pytest.mark.images]
+ACCOUNT, REGION = "123456789012", "us-east-1"
+BUCKET = "inventories-of-the-fleet"
+HALF_AN_HOUR = 1800
+HERE = AccountRegion(ACCOUNT, REGION)
+
+
+def bash(version: str) -> dict[str, str]:
+    source = f"bash-{version}-1.amzn2023.src.rpm"
+    return {"Name": "bash", "Version": version, "Release": "1.amzn2023", "Architecture": "x86_64",
+            "Publisher": "Amazon Linux", "PackageId": source}  # fmt: skip
+
+
+@pytest.fixture
+def control(tmp_path: Path, cloud: LocalCloud) -> Iterator[FleetService]:
+    assert cloud.endpoint
+    record = {
+        "id": "ALAS2023-2026-001", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-0001"],
+        "affected": [{
+            "package": {"ecosystem": "Amazon Linux:2023", "name": "bash"},
+            "ranges": [{"type": "ECOSYSTEM",
+                        "events": [{"introduced": "0"}, {"fixed": "5.2.20-1.amzn2023"}]}],
+        }],
+    }  # fmt: skip
+    (tmp_path / "feed.json").write_text(json.dumps(record))
+    build([tmp_path / "feed.json"], tmp_path / "advisories.db")
+    Session().client("s3").create_bucket(Bucket=BUCKET)
+    settings = Settings.of(
+        store_url=f"sqlite:///{tmp_path}/store.db", advisories=str(tmp_path / "advisories.db"),
+        agents=True, inventory_bucket=BUCKET,
+    )  # fmt: skip
+    store = Store(settings.store.url)
+    store.migrate()
+    control = in_process(settings, store=store)
+    control.configuration.enable([ACCOUNT], ConfigurationChange())
+    yield control
+    control.close()
+
+
+def add(cloud: LocalCloud, image: Path, version: str = "5.2.15", **options: Any) -> str:
+    return cloud.add_instance(
+        "web",
+        [image],
+        ssm={"PlatformName": "Amazon Linux", "PlatformVersion": "2023"},
+        inventory={"AWS:Application": [bash(version)]},
+        **options,
+    )
+
+
+def round_of(control: FleetService) -> int:
+    """A round of the dispatcher: discover, plan, then what is scanned by agents."""
+    assert control.agent_scans is not None
+    started = control.scans.start_everywhere([HERE], Configuration(), on_demand=False)
+    return control.agent_scans.run(started.reached)
+
+
+def covered(control: FleetService) -> dict[str, Coverage]:
+    return {row.instance: row for row in control.store.instances.coverage()}
+
+
+def test_an_instance_turns_agent_based_when_its_inventory_appears(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    assert round_of(control) == 0  # the association is made; nothing was sent before the discovery
+
+    assert round_of(control) == 1
+
+    entry = covered(control)[instance]
+    assert (entry.scan_mode, entry.reason) == (ScanMode.AGENT_BASED, "SUCCESSFUL")
+    assert entry.scanned_at is not None
+    findings = list(control.store.findings.rows(instance=instance))
+    assert [row.finding.vulnerability for row in findings] == ["CVE-2026-0001"]
+
+
+def test_an_update_closes_findings_and_an_unchanged_inventory_moves_the_last_scan(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    round_of(control)
+    before = covered(control)[instance].scanned_at
+    assert before is not None
+
+    assert round_of(control) == 0
+    after = covered(control)[instance].scanned_at
+    assert after is not None
+    assert after > before
+    cloud.install(instance, "AWS:Application", [bash("5.2.21")])
+    cloud.clock.advance(HALF_AN_HOUR)
+    assert round_of(control) in {0, 1}  # the agent runs at the first call of this round
+    round_of(control)
+
+    assert list(control.store.findings.rows(instance=instance)) == []
+
+
+def test_a_denied_account_region_says_so_and_the_agentless_scan_goes_on(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    add(cloud, image)
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ssm:*")])
+
+    started = control.scans.start_everywhere([HERE], Configuration(), on_demand=False)
+    assert control.agent_scans is not None
+    assert control.agent_scans.run(started.reached) == 0
+
+    entry = covered(control)[f"{REGION}:*"]
+    assert entry.reason == "ACCESS_DENIED"
+    assert "describe_instance_information: AccessDeniedException" in entry.detail
+    assert len(started.scans) == 1
+
+
+def test_a_full_quota_of_data_syncs_is_covered_and_inventories_are_read_by_the_api(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    ssm = Session().client("ssm", region=REGION)
+    Session().client("s3").create_bucket(Bucket="elsewhere")
+    for number in range(5):
+        destination = {"BucketName": "elsewhere", "SyncFormat": "JsonSerDe", "Region": REGION}
+        ssm.create_resource_data_sync(SyncName=f"s{number}", S3Destination=destination)
+    instance = add(cloud, image)
+    round_of(control)
+
+    assert round_of(control) == 1
+
+    entries = covered(control)
+    assert entries[f"{REGION}:*"].reason == "EC2_SSM_RESOURCE_DATA_SYNC_LIMIT_EXCEEDED"
+    assert "delete one" in entries[f"{REGION}:*"].detail
+    assert entries[instance].reason == "SUCCESSFUL"
+
+
+def test_an_account_that_is_not_configured_is_left_alone(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    add(cloud, image)
+    assert control.agent_scans is not None
+
+    assert control.agent_scans.run([AccountRegion("999999999999", REGION)]) == 0
+
+    assert cloud.calls("CreateAssociation") == 0
+
+
+def test_without_an_advisory_database_associations_are_kept_and_nothing_is_evaluated(
+    control: FleetService, cloud: LocalCloud, image: Path, tmp_path: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    (tmp_path / "advisories.db").write_bytes(b"damaged")
+
+    assert round_of(control) == 0
+
+    assert cloud.calls("CreateAssociation") == 1
+    assert covered(control)[instance].scanned_at is None
