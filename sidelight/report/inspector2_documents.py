@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         "sourceLayer",
     ]  # fmt: skip
 
+MOST_RELATED = 100  # by the service's model; a month's update of Windows may fix more
+
 
 def event_document(
     event: FindingEvent, instance: Instance | None, deployment: str
@@ -128,7 +130,9 @@ def _details(finding: Finding) -> PackageVulnerabilityDetails:
             for cvss_score in inspector_terms.scores(finding)
             if cvss_score.base_score is not None
         ],
-        "relatedVulnerabilities": [n for n in finding.advisories if n != finding.vulnerability],
+        "relatedVulnerabilities": [n for n in finding.advisories if n != finding.vulnerability][
+            :MOST_RELATED
+        ],
         "vendorSeverity": finding.severity.value,
         "referenceUrls": list(finding.references),
     }

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # purl type -> the PackageManager of an installed package.
 _MANAGERS = {
-    "deb": "OS", "rpm": "OS", "apk": "OS", "alpm": "OS", "os": "OS", "pypi": "PYTHONPKG",
+    "deb": "OS", "rpm": "OS", "apk": "OS", "alpm": "OS", "os": "OS", "windows": "OS", "macos": "OS",
+    "pypi": "PYTHONPKG",
     "npm": "NODEPKG", "golang": "GOBINARY", "cargo": "CARGO", "gem": "GEMSPEC",
     "composer": "COMPOSER", "nuget": "NUGET", "maven": "JAR",
 }  # fmt: skip

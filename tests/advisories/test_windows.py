@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,16 @@ from sidelight.inventory.ssm.items import InventoryItem
 from sidelight.inventory.ssm.parse import read
 from sidelight.inventory.ssm.platforms import Platform
 from sidelight.matching import asked, match, unmatched_ecosystems
-from sidelight.model import Advisory, Finding, Inventory, Severity, VulnerabilityFact
+from sidelight.model import (
+    Advisory,
+    Finding,
+    FindingRow,
+    FindingStatus,
+    Inventory,
+    Severity,
+    VulnerabilityFact,
+)
+from sidelight.report.inspector2_documents import finding_document
 from tests.advisories.windows_documents import Fix, csaf, cve_record, cvrf
 
 if TYPE_CHECKING:
@@ -98,6 +108,25 @@ def test_an_update_has_the_severity_of_its_worst_cve_and_any_exploit(
     assert finding.fixed_version == "10.0.17763.6189"
     assert finding.remediation == "Install KB5041578 or a later cumulative update"
     assert finding.references[0] == "https://support.microsoft.com/help/5041578"
+
+
+def test_inspectors_document_of_an_update_names_it_and_relates_its_cves(
+    months: AdvisoryDatabase,
+) -> None:
+    (finding,) = match(server(6100), months)
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    row = FindingRow(
+        1, "123456789012", "us-east-1", "i-1", FindingStatus.ACTIVE, now, now, finding, now
+    )
+
+    document = finding_document(row, None)
+
+    details = document["packageVulnerabilityDetails"]
+    assert document["title"] == "KB5041578 - Windows Server 2019"
+    assert details["vulnerabilityId"] == "KB5041578"
+    assert details["relatedVulnerabilities"] == ["CVE-2024-0003", "CVE-2024-38063"]
+    (package,) = details["vulnerablePackages"]
+    assert (package["packageManager"], package["fixedInVersion"]) == ("OS", "10.0.17763.6189")
 
 
 def test_without_a_revision_installed_updates_contain_what_they_supersede(
