@@ -17,6 +17,7 @@ from sidelight.store.base.counters import increment
 from sidelight.store.base.dialect import PART, parts
 from sidelight.store.base.schema import (
     account_configurations,
+    agent_inventories,
     coverage_changes,
     events,
     finding_details,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000
 KEPT_OF_DISABLED = timedelta(hours=24)  # findings of a disabled account, as in Inspector
+# What is known of an agent's inventory: without it, the inventory is evaluated once more.
+SEEN_KEPT = timedelta(days=30)
 COVERAGE_CHANGES_KEPT = timedelta(days=90)
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 TIMES_KEPT = timedelta(days=30)
@@ -68,6 +71,7 @@ class RetentionResult:
     stage_times: int = 0
     scans: int = 0
     coverage_changes: int = 0
+    agent_inventories: int = 0
 
 
 class Retention:
@@ -98,6 +102,11 @@ class Retention:
                 coverage_changes,
                 coverage_changes.c.id,
                 coverage_changes.c.at <= now - COVERAGE_CHANGES_KEPT,
+            ),
+            agent_inventories=self._delete(
+                agent_inventories,
+                agent_inventories.c.instance,
+                agent_inventories.c.seen_at <= now - SEEN_KEPT,
             ),
             **self._delete_sets(now - UNUSED_FOR),
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HERE = InstanceRef(ACCOUNT, REGION, "i-1")
 HALF_AN_HOUR = 1800.0
+DAY = 86400.0
 
 
 def sent(store: Store, database: Database, read: Inventory, digest: str = "a") -> FindingChanges:
@@ -87,6 +88,18 @@ def test_the_same_content_again_moves_only_its_version_and_time(store: Store, cl
     store.agent_inventories.note(HERE, later)
 
     assert store.agent_inventories.seen(ACCOUNT, REGION) == {"i-1": later}
+    assert open_names(store) == {"a"}
+
+
+def test_what_was_not_seen_for_a_month_is_deleted(store: Store, clock: Clock) -> None:
+    sent(store, says("a"), inventory(package("a")))
+    clock.advance(29 * DAY)
+    assert store.retention.run().agent_inventories == 0
+
+    clock.advance(DAY)
+
+    assert store.retention.run().agent_inventories == 1
+    assert store.agent_inventories.seen(ACCOUNT, REGION) == {}
     assert open_names(store) == {"a"}
 
 
