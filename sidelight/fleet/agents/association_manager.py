@@ -86,7 +86,7 @@ def _ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
         calls.create(wanted.create)
         made.append(wanted.create.name)
     elif wanted.own and _is_changed(calls.parameters(wanted.own)):
-        calls.update(wanted.own, spec(wanted.prefix))
+        calls.update(wanted.own, spec(wanted.prefix, wanted.own_schedule))
         made.append(spec(wanted.prefix).name)
     for association in wanted.obsolete:
         calls.delete(association)

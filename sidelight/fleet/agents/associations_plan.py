@@ -55,13 +55,15 @@ class SyncTarget:
 class AssociationsPlan:
     """What is to be done. `adopted` is the id of an association that the account had already.
 
-    `obsolete` are ids of our own second associations; `sync` is the name of the data sync to make.
+    `own` is the id of ours, which may have another schedule by now. `obsolete` are ids of our own
+    second associations; `sync` is the name of the data sync to make.
     """
 
     prefix: str
     create: AssociationSpec | None = None
     adopted: str = ""
     own: str = ""
+    own_schedule: str = ""
     obsolete: tuple[str, ...] = ()
     sync: str = ""
 
@@ -76,9 +78,9 @@ def inspector_scans(syncs: Sequence[DataSyncInfo], bucket: str) -> bool:
     return any(sync.name == INSPECTOR + DATA_SYNC and sync.bucket != bucket for sync in syncs)
 
 
-def spec(prefix: str) -> AssociationSpec:
-    """Return the inventory association under a prefix."""
-    return AssociationSpec(prefix + COLLECTION, DOCUMENT, SCHEDULE, PARAMETERS)
+def spec(prefix: str, schedule: str = "") -> AssociationSpec:
+    """Return the inventory association under a prefix, by default every 30 minutes."""
+    return AssociationSpec(prefix + COLLECTION, DOCUMENT, schedule or SCHEDULE, PARAMETERS)
 
 
 def plan(
@@ -94,7 +96,7 @@ def plan(
     gathering = [
         item for item in associations if item.document == DOCUMENT and "*" in item.instances
     ]
-    own = [item.id for item in gathering if item.name == name]
+    own = [item for item in gathering if item.name == name]
     others = [item.id for item in gathering if item.name not in {name, INSPECTOR + COLLECTION}]
     if prefix == OWN:
         # Inspector's own association collects for us as well.
@@ -105,8 +107,9 @@ def plan(
         prefix=prefix,
         create=None if own or adopted else spec(prefix),
         adopted=adopted,
-        own=own[0] if own else "",
-        obsolete=tuple(own[1:]),
+        own=own[0].id if own else "",
+        own_schedule=own[0].schedule if own else "",
+        obsolete=tuple(item.id for item in own[1:]),
         sync="" if has_sync or not target.bucket else prefix + DATA_SYNC,
     )
 

@@ -56,11 +56,14 @@ class Account:
         self._check("create")
         self.made += 1
         number = f"a-{self.made}"
-        self.known[number] = AssociationInfo(number, spec.document, spec.name, ("*",))
+        self.known[number] = AssociationInfo(
+            number, spec.document, spec.name, ("*",), spec.schedule
+        )
         self.kept[number] = {name: list(values) for name, values in spec.parameters.items()}
         return number
 
     def update(self, association_id: str, spec: AssociationSpec) -> None:
+        self.known[association_id] = replace(self.known[association_id], schedule=spec.schedule)
         self.kept[association_id] = {name: list(v) for name, v in spec.parameters.items()}
 
     def parameters(self, association_id: str) -> dict[str, list[str]]:
@@ -117,6 +120,17 @@ def test_an_association_that_somebody_changed_collects_again_what_is_needed() ->
 
     assert report.made == (INSPECTOR + COLLECTION,)
     assert account.kept["a-1"]["applications"] == list(PARAMETERS["applications"])
+
+
+def test_a_schedule_that_somebody_chose_is_kept() -> None:
+    account = Account()
+    ensure(account, TARGET)
+    account.known["a-1"] = replace(account.known["a-1"], schedule="cron(0 3 ? * * *)")
+    account.kept["a-1"]["applications"] = ["Disabled"]
+
+    ensure(account, TARGET)
+
+    assert account.known["a-1"].schedule == "cron(0 3 ? * * *)"
 
 
 def test_the_accounts_own_association_on_all_instances_is_adopted_and_stays() -> None:
