@@ -42,6 +42,11 @@ def last_time(now: datetime, of_day: timedelta) -> datetime:
     return now - (now - EPOCH - of_day) % DAY
 
 
+def next_time(account: str, instance: str, now: datetime) -> datetime:
+    """Return the instance's next time after now; a scan that is due earlier is a catch-up."""
+    return last_time(now, time_of_day(account, instance)) + DAY
+
+
 def is_due(known: Known, now: datetime) -> bool:
     """Whether a scan starts now: at the instance's time, or at a catch-up delay after it."""
     if known.tried_at is None:

@@ -30,6 +30,25 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     "fleet-coverage": CatalogueEntry(
         list[fleet.CoverageDocument], "sidelight fleet coverage --format json"
     ),
+    "fleet-coverage-history": CatalogueEntry(
+        list[fleet.CoverageChangeDocument], "sidelight fleet coverage --history --format json"
+    ),
+    "fleet-accounts": CatalogueEntry(
+        list[fleet.AccountDocument], "sidelight fleet accounts list --format json"
+    ),
+    "fleet-configured-accounts": CatalogueEntry(
+        fleet.ConfiguredAccountsDocument, "sidelight fleet enable|configure --format json"
+    ),
+    "fleet-configuration-plan": CatalogueEntry(
+        fleet.ConfigurationPlanDocument,
+        "sidelight fleet enable|configure --dry-run --format json",
+    ),
+    "fleet-disabled-accounts": CatalogueEntry(
+        list[fleet.DisabledAccountDocument], "sidelight fleet disable --format json"
+    ),
+    "fleet-disable-plan": CatalogueEntry(
+        list[fleet.DisablePlanDocument], "sidelight fleet disable --dry-run --format json"
+    ),
     "fleet-costs": CatalogueEntry(
         list[fleet.CostSumDocument], "sidelight fleet costs --format json"
     ),

@@ -10,7 +10,8 @@ from sidelight.model import FindingStatus, Severity, State
 class CoverageDocument(TypedDict):
     """Whether and how an instance is scanned, and the numbers of its active findings.
 
-    `reason` is one of docs/outcomes.md.
+    `reason` is one of docs/eligibility.md or docs/outcomes.md, `remedy` what to do about it.
+    `next_due_at` is the time of the next scan by snapshots, null where none is planned.
     """
 
     account: str
@@ -20,10 +21,87 @@ class CoverageDocument(TypedDict):
     status_code: CoverageStatus
     reason: str
     detail: str
+    scan_type: str
     scan_mode: str
     updated_at: Timestamp | None
     scanned_at: Timestamp | None
+    next_due_at: Timestamp | None
+    remedy: str
     findings: dict[Severity, int]
+
+
+class CoverageChangeDocument(TypedDict):
+    """One change of an instance's coverage: what holds from `at` on."""
+
+    account: str
+    region: str
+    instance: str
+    scan_type: str
+    at: Timestamp
+    status_code: CoverageStatus
+    reason: str
+    scan_mode: str
+    detail: str
+
+
+class AccountDocument(TypedDict):
+    """What holds for an account. `inherited` are the members that are its administrator's.
+
+    `configured` is false for an account that nobody configured.
+    """
+
+    account: str
+    status: str
+    mode: str
+    deep_inspection: bool
+    exclusion_tag: str
+    package_paths: list[str]
+    configured: bool
+    inherited: list[str]
+
+
+class FailedAccountDocument(TypedDict):
+    """An account that was not changed; `code` is one of Inspector's ErrorCode."""
+
+    account: str
+    code: str
+    message: str
+
+
+class ConfiguredAccountsDocument(TypedDict):
+    """The accounts as they are configured now, and those that were refused."""
+
+    accounts: list[AccountDocument]
+    failed: list[FailedAccountDocument]
+
+
+class ConfigurationPlanDocument(TypedDict):
+    """What `--dry-run` would set: the accounts as they are, and the names of what it would set."""
+
+    accounts: list[AccountDocument]
+    sets: list[str]
+
+
+class DisablePlanDocument(TypedDict):
+    """What disabling an account would end and remove."""
+
+    account: str
+    scans: list[str]
+    snapshots: list[str]
+    resources: list[str]
+    instances: int
+
+
+class DisabledAccountDocument(TypedDict):
+    """What disabling an account did. `left` are snapshots that are still there."""
+
+    account: str
+    ended: int
+    deleted: list[str]
+    removed: list[str]
+    left: list[str]
+    failures: list[str]
+    complete: bool
 
 
 class ScanCostDocument(TypedDict):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
+from dispatcher.cli.fleet.documents import account_document
 from dispatcher.cli.fleet.options import opened_store, settings_of
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.services.configuration import ConfigurationService
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from dispatcher.services.account_disabling import DisablePlan, DisableResult
     from dispatcher.services.configuration import ConfiguredAccounts
+    from sidelight.documents import fleet as fleet_documents
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
@@ -87,7 +89,7 @@ def show(form: str, store_url: str | None) -> None:
         service = ConfigurationService(store, agent_based=AGENT_BASED)
         held = service.effective(service.known_accounts())
         if form == "json":
-            write_json(dumps([_document(item) for item in held]))
+            write_json(dumps([account_document(item) for item in held]))
             return
         _table(store, held)
 
@@ -149,10 +151,12 @@ def _would_set(
     what: str,
 ) -> None:
     service.check(accounts, change)
-    present = [_document(held) for held in service.effective(accounts)]
+    present = [account_document(held) for held in service.effective(accounts)]
     settings = {name: value for name, value in asdict(change).items() if value is not None}
     if form == "json":
-        write_json(dumps({"accounts": present, "change": settings, "created": []}))
+        document: fleet_documents.ConfigurationPlanDocument
+        document = {"accounts": present, "sets": sorted(settings)}
+        write_json(dumps(document))
         return
     for held in present:
         given = ", ".join(f"{name} {value}" for name, value in settings.items())
@@ -164,7 +168,7 @@ def _would_set(
 def _print(done: ConfiguredAccounts, form: str) -> None:
     if form == "json":
         document = {
-            "accounts": [_document(held) for held in done.accounts],
+            "accounts": [account_document(held) for held in done.accounts],
             "failed": [asdict(item) for item in done.failed],
         }
         write_json(dumps(document))
@@ -226,7 +230,3 @@ def _table(store: Store, held: Sequence[EffectiveConfiguration]) -> None:
             f"{organization.id}: administrator {organization.administrator}; accounts that join "
             f"{joining}"
         )
-
-
-def _document(held: EffectiveConfiguration) -> dict[str, Any]:
-    return asdict(held) | {"inherited": sorted(held.inherited)}

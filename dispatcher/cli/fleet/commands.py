@@ -81,11 +81,15 @@ def status(form: str, store_url: str | None, *, everything: bool) -> None:
     show_default=True,
     help="By account, region and name; by number of findings; or by coverage.",
 )
-def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order: str) -> None:
+@click.option("--history", is_flag=True,
+              help="List the changes of the last 90 days, oldest first.")  # fmt: skip
+def coverage(
+    form: str, store_url: str | None, instances: tuple[str, ...], order: str, *, history: bool
+) -> None:
     """List instances: whether and how each is scanned, and why not."""
     from dispatcher.cli.fleet import scan
 
-    scan.coverage(form, store_url, instances, order)
+    scan.coverage(form, store_url, instances, order, history=history)
 
 
 @click.command("costs")

@@ -6,6 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from dispatcher.cli.fleet.report import coverage_rows
+from dispatcher.planning.cadence import next_time
+from dispatcher.planning.remedies import remedy
+from sidelight.model import ScanMode
 from sidelight.report.as_json import finding_document
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from sidelight.model import (
         Cost,
         Coverage,
+        CoverageChange,
+        EffectiveConfiguration,
         FindingRow,
         Reevaluated,
         Scan,
@@ -31,14 +36,49 @@ def coverage_document(
     store: Store, rows: Sequence[Coverage] | None = None
 ) -> list[fleet.CoverageDocument]:
     """Return one object per instance; for all instances without `rows`."""
-    counts = store.findings.severities()
+    counts, now = store.findings.severities(), store.clock()
     return [
-        _coverage(row, counts.get((row.account, row.instance), {}))
+        _coverage(row, counts.get((row.account, row.instance), {}), now)
         for row in (coverage_rows(store) if rows is None else rows)
     ]
 
 
-def _coverage(row: Coverage, findings: Mapping[Severity, int]) -> fleet.CoverageDocument:
+def history_document(changes: Sequence[CoverageChange]) -> list[fleet.CoverageChangeDocument]:
+    """Return one object per change of coverage."""
+    return [
+        {
+            "account": change.account,
+            "region": change.region,
+            "instance": change.instance,
+            "scan_type": change.scan_type,
+            "at": change.at.isoformat(),
+            "status_code": change.status_code,
+            "reason": change.reason,
+            "scan_mode": change.scan_mode,
+            "detail": change.detail,
+        }
+        for change in changes
+    ]
+
+
+def account_document(held: EffectiveConfiguration) -> fleet.AccountDocument:
+    """Return what holds for an account."""
+    return {
+        "account": held.account,
+        "status": held.status,
+        "mode": held.mode,
+        "deep_inspection": held.deep_inspection,
+        "exclusion_tag": held.exclusion_tag,
+        "package_paths": list(held.package_paths),
+        "configured": held.configured,
+        "inherited": sorted(held.inherited),
+    }
+
+
+def _coverage(
+    row: Coverage, findings: Mapping[Severity, int], now: datetime
+) -> fleet.CoverageDocument:
+    is_timed = row.status_code == "ACTIVE" and row.scan_mode == ScanMode.AGENTLESS
     return {
         "account": row.account,
         "region": row.region,
@@ -47,9 +87,12 @@ def _coverage(row: Coverage, findings: Mapping[Severity, int]) -> fleet.Coverage
         "status_code": row.status_code,
         "reason": row.reason,
         "detail": row.detail,
+        "scan_type": row.scan_type,
         "scan_mode": row.scan_mode,
         "updated_at": _time(row.updated_at),
         "scanned_at": _time(row.scanned_at),
+        "next_due_at": _time(next_time(row.account, row.instance, now)) if is_timed else None,
+        "remedy": remedy(row.reason, row.scan_mode),
         "findings": dict(findings),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dispatcher.planning.remedies import remedy
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
 from sidelight.model import STAGE_OF, Severity, State
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.sweep import Swept
     from sidelight.fleet.snapshot_ownership import Foreign
-    from sidelight.model import Cost, Coverage, FindingRow, Scan, Snapshot
+    from sidelight.model import Cost, Coverage, CoverageChange, FindingRow, Scan, Snapshot
     from sidelight.store import Store, UnclaimedScans
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")
@@ -32,7 +33,7 @@ def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
     table = Table(
         Column("Name"), Column("Instance"),
         Column("Account", rank=2, piped=one_place), Column("Region", rank=2, piped=one_place),
-        Column("Coverage", rank=1), Column("Reason", rank=1),
+        Column("Coverage", rank=1), Column("Reason", rank=1), Column("Scan mode", rank=8),
         *(Column(severity.value.capitalize(), rank=3 + place, right=True)
           for place, severity in enumerate(MOST_SEVERE_FIRST)),
         Column("Detail", rank=9, prose=True),
@@ -41,6 +42,7 @@ def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
         severities = counts.get((row.account, row.instance), {})
         table.add_row(
             row.name, row.instance, row.account, row.region, row.status_code, row.reason,
+            row.scan_mode,
             *(str(severities.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST), row.detail,
         )  # fmt: skip
     return table
@@ -70,6 +72,31 @@ def coverage_rows(
         return (row.status_code, row.reason, *name) if order == "coverage" else name
 
     return sorted(chosen, key=key)
+
+
+def remedy_lines(rows: Sequence[Coverage]) -> list[str]:
+    """Return what to do about each reason of instances that are not scanned, or in part."""
+    reasons = {
+        (row.reason, remedy(row.reason, row.scan_mode))
+        for row in rows
+        if row.status_code != "ACTIVE" or is_partial(row)
+    }
+    return [f"{reason}: {sentence}" for reason, sentence in sorted(reasons)]
+
+
+def history_table(changes: Sequence[CoverageChange]) -> Table:
+    """Return a table of the changes of coverage, by instance, oldest first."""
+    table = Table(
+        "Instance", "At", Column("Scan type", rank=3), "Coverage", "Reason",
+        Column("Scan mode", rank=2), Column("Account", rank=4), Column("Region", rank=4),
+        Column("Detail", rank=5, prose=True),
+    )  # fmt: skip
+    for change in changes:
+        table.add_row(
+            change.instance, f"{change.at:%Y-%m-%d %H:%M}", change.scan_type, change.status_code,
+            change.reason, change.scan_mode, change.account, change.region, change.detail,
+        )  # fmt: skip
+    return table
 
 
 def coverage_line(rows: Sequence[Coverage]) -> str:

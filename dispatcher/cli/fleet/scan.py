@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dispatcher.services.fleet_service import FleetService
     from sidelight.documents.fleet import FleetScanDocument
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Cost, Scan
+    from sidelight.model import Cost, Coverage, Scan
     from sidelight.store import Store
 
 
@@ -181,17 +181,32 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
         shown.line(report.progress_line(scans), style="bold")
 
 
-def coverage(form: str, store_url: str | None, instances: tuple[str, ...], order: str) -> None:
+def coverage(
+    form: str, store_url: str | None, instances: tuple[str, ...], order: str, *, history: bool
+) -> None:
     """`sidelight fleet coverage`: its options are in dispatcher.cli.fleet.commands."""
     with opened_store(store_url) as store:
         report_no_instance(store)
         rows = report.coverage_rows(store, instances, order)
+        if history:
+            _print_history(store, rows, form)
+            return
         if form == "json":
             write_json(dumps(documents.coverage_document(store, rows)))
             return
         shown = Report(sys.stdout)
         shown.table(report.coverage_table(store, rows))
         shown.line(report.coverage_line(rows), style="bold")
+        for line in report.remedy_lines(rows):
+            shown.line(line)
+
+
+def _print_history(store: Store, rows: Sequence[Coverage], form: str) -> None:
+    changes = store.coverage_history.of([(row.account, row.instance) for row in rows])
+    if form == "json":
+        write_json(dumps(documents.history_document(changes)))
+    else:
+        Report(sys.stdout).table(report.history_table(changes))
 
 
 def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:

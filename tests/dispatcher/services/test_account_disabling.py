@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,10 @@ from sidelight.fleet.bootstrap import make_context
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import AccountStatus, ManagedInstance, ScanType, State
+from sidelight.report.as_json import dumps
 from sidelight.store import Store
 from tests.fakes.clocks import Clock
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.local_messages import messages_of
 
 if TYPE_CHECKING:
@@ -124,6 +127,7 @@ def test_disabling_ends_scans_in_any_stage_and_leaves_nothing(
     assert disabler.pending() == [ACCOUNT]
     results = finish(control, disabler)
     assert results[-1].left == ()
+    conform("fleet-disabled-accounts", json.loads(dumps([asdict(item) for item in results])))
     assert results[0].removed == planned.resources
     assert {name for result in results for name in result.deleted} == set(planned.snapshots)
     assert cloud.snapshots() == []

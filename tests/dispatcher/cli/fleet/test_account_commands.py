@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 
-from sidelight.model import AccountStatus, Ec2ScanMode, Instance, Volume
+from sidelight.model import AccountStatus, Coverage, Ec2ScanMode, Instance, Volume
 from sidelight.store import Store
+from tests.fixtures.document_schemas import conform
 from tests.fixtures.store_templates import lay
 
 if TYPE_CHECKING:
@@ -55,9 +58,12 @@ def fleet(tmp_path: Path) -> Commands:
 
 
 def test_what_enable_and_configure_set_is_listed(fleet: Commands) -> None:
-    fleet.json("enable", WEB, "--mode", "EC2_HYBRID", "--path", "/opt/a", "--path", "/opt/b")
+    done = fleet.json("enable", WEB, "--mode", "EC2_HYBRID", "--path", "/opt/a", "--path", "/opt/b")
+    conform("fleet-configured-accounts", done)
     fleet.json("configure", WEB, "--exclusion-tag", "NoScan", "--no-deep-inspection")
-    (held,) = fleet.json("accounts", "list")
+    listed = fleet.json("accounts", "list")
+    conform("fleet-accounts", listed)
+    (held,) = listed
     assert (held["mode"], held["exclusion_tag"]) == ("EC2_HYBRID", "NoScan")
     assert (held["package_paths"], held["deep_inspection"]) == (["/opt/a", "/opt/b"], False)
     fleet.json("configure", WEB, "--no-paths")
@@ -68,6 +74,8 @@ def test_what_enable_and_configure_set_is_listed(fleet: Commands) -> None:
 
 def test_a_dry_run_lists_what_would_change_and_changes_nothing(fleet: Commands) -> None:
     before = fleet.json("accounts", "list")
+    conform("fleet-configuration-plan", fleet.json("enable", WEB, "--path", "/opt", "--dry-run"))
+    conform("fleet-disable-plan", fleet.json("disable", WEB, "--dry-run"))
     shown = fleet("enable", WEB, "--exclusion-tag", "NoScan", "--dry-run")
     assert shown.returncode == 0, shown.stderr
     assert "exclusion_tag NoScan" in shown.stdout
@@ -140,3 +148,41 @@ def test_the_table_of_accounts_fits_its_terminal(fleet: Commands, width: int) ->
     text = " ".join(plain.split())
     for shown in (WEB, ADMINISTRATOR, "ENABLED", "EC2_HYBRID", "DoNotScanThisInstancePlease"):
         assert shown in text
+
+
+def test_coverage_says_what_to_do_and_its_history_when_it_changed(fleet: Commands) -> None:
+    excluded = Coverage(WEB, "eu-west-1", "i-1", "web", "INACTIVE", "EXCLUDED_BY_TAG", "tag X")
+    with Store(fleet.url) as store:
+        store.instances.cover([excluded])
+        store.instances.cover([replace(excluded, status_code="ACTIVE", reason="SUCCESSFUL")])
+    rows = fleet.json("coverage")
+    conform("fleet-coverage", rows)
+    assert rows[0]["next_due_at"] > datetime.now(UTC).isoformat()
+    history = fleet.json("coverage", "--history", "--instance", "i-1")
+    conform("fleet-coverage-history", history)
+    assert [change["reason"] for change in history] == ["EXCLUDED_BY_TAG", "SUCCESSFUL"]
+    assert "EC2_AGENTLESS" in fleet("coverage", "--history").stdout
+    with Store(fleet.url) as store:
+        store.instances.cover([excluded])
+    (row,) = fleet.json("coverage")
+    assert row["next_due_at"] is None
+    assert row["remedy"] in fleet("coverage").stdout
+    assert "exclusion tag" in row["remedy"]
+
+
+@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("options", [(), ("--history",)])
+def test_the_tables_of_coverage_fit_their_terminal(
+    fleet: Commands, width: int, options: tuple[str, ...]
+) -> None:
+    why = "no EBS volume: an instance store leaves no snapshot"
+    row = Coverage(WEB, "eu-west-1", "i-0123456789abcdef0", "web", "INACTIVE", "NO_EBS_VOLUME", why)
+    with Store(fleet.url) as store:
+        store.instances.cover([row])
+    done = fleet("coverage", *options, COLUMNS=str(width), FORCE_COLOR="1", NO_COLOR="1",
+                 TERM="xterm")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plain = click.unstyle(done.stdout)
+    assert max(map(len, plain.splitlines())) <= width
+    for shown in (row.instance, row.reason, row.scan_mode, why):
+        assert shown in " ".join(plain.split())
