@@ -17,7 +17,7 @@ from sidelight.advisories.judge import kernel_packages, streams, windows_updates
 from sidelight.advisories.judge.verdicts import Judge, VersionHits
 from sidelight.errors import FormatError
 from sidelight.gc_pause import uncollected
-from sidelight.inventory.purl import is_of_public_registry
+from sidelight.inventory.purl import format_purl, is_of_public_registry
 from sidelight.model import (
     Exposure,
     Finding,
@@ -50,6 +50,11 @@ _BY_SOURCE = (
 # Rocky Linux's OSV always, with the source's own version, without an epoch.
 _ALSO_BY_SOURCE = ("Red Hat:", "Rocky Linux:")
 # Distributions whose feeds name source packages, binaries or both, without distinguishing them.
+# Where a system says who it is, if not in os-release.
+_RELEASE_FILES = {
+    "macos": "/System/Library/CoreServices/SystemVersion.plist",
+    "windows-server": r"C:\Windows\System32\ntoskrnl.exe",
+}
 _WITH_LONG_TERM = ("SUSE:", "SUSE Micro:")
 _BY_EITHER = ("Azure Linux:", "Mageia:", "Photon OS:", "openEuler:")
 
@@ -380,8 +385,8 @@ def discontinued(
         type="os",
         name=os.id,
         version=os.version_id,
-        path="/etc/os-release",
-        purl=f"pkg:generic/{os.id}@{os.version_id}",
+        path=_RELEASE_FILES.get(os.id, "/etc/os-release"),
+        purl=format_purl("generic", "", os.id, os.version_id),
     )
     name = os.pretty_name or f"{os.id} {os.version_id}"
     return [

@@ -61,6 +61,11 @@ def test_windows_server_and_macos_end_as_the_feed_says(tmp_path: Path) -> None:
 
     assert ended(known, "windows-server", "2012 R2", date(2023, 10, 11))
     assert not ended(known, "windows-server", "2022", date(2026, 11, 29))
+    with AdvisoryDatabase.open(known) as database:
+        system = Inventory(Status.COMPLETE, OperatingSystem("windows-server", "2012 R2"))
+        (finding,) = match(system, database, today=date(2026, 11, 29))
+    assert finding.package.purl == "pkg:generic/windows-server@2012%20R2"
+    assert finding.package.path.endswith("ntoskrnl.exe")
     assert ended(known, "macos", "13.7.8", date(2025, 9, 16))
     assert not ended(known, "macos", "26.1", date(2026, 11, 29))
 
