@@ -108,6 +108,25 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     assert control.store.leases.done_at(ROUND) is not None
 
 
+def test_a_round_ends_the_scans_of_a_disabled_account_and_starts_none(
+    dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]], cloud: LocalCloud, clock: Clock
+) -> None:
+    schedule, control = dispatcher()
+    turns(schedule, 1, lambda: None)
+    (place,) = control.places((), ())
+    assert len(control.store.account_scans.live(place.account)) == 2
+    control.configuration.begin_disable([place.account])
+    calls = cloud.calls("DescribeInstances")
+    schedule, control = dispatcher()
+    turns(schedule, 1, lambda: clock.advance(3600))
+    scans = control.store.scans.select()
+    assert {scan.state for scan in scans} == {State.DELETING}, "for the workers"
+    assert {scan.failure_code for scan in scans} == {"PENDING_DISABLE"}
+    assert {row.reason for row in control.store.instances.coverage()} == {"PENDING_DISABLE"}
+    assert cloud.calls("DescribeInstances") == calls
+    assert control.disabler.pending() == [place.account]
+
+
 def test_an_account_region_whose_instances_cannot_be_listed_is_still_swept(
     dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]], cloud: LocalCloud, clock: Clock
 ) -> None:

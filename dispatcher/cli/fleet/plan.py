@@ -76,6 +76,7 @@ def show_plan(settings: Settings, given: FleetValues) -> Started:
     with tempfile.TemporaryDirectory(prefix="sidelight-plan-") as directory:
         store = Store(f"sqlite:///{directory}/plan.db")
         store.migrate()
+        _copy_configurations(settings, store)
         control = in_process(settings.replaced(kms_grants=False), store=store)
         try:
             started = control.scans.start_everywhere(
@@ -113,6 +114,24 @@ def _kept(control: FleetService, started: Started, deployment: str) -> list[Recy
         else RecycleBinNotice(place.account, place.region, result)
         for place, result in in_each(started.reached, days, lambda: False)
     ]
+
+
+def _copy_configurations(settings: Settings, to: Store) -> None:
+    """Copy what was set for accounts and organizations: it decides what would be scanned."""
+    store = Store(settings.store.url)
+    try:
+        if store.missing():
+            return
+        store.migrate()
+        for account in store.configurations.accounts():
+            to.configurations.change(account.account, lambda _, row=account: row)  # type: ignore[misc]
+        for organization in store.configurations.organizations():
+            to.configurations.change_organization(
+                organization.id,
+                lambda _, row=organization: row,  # type: ignore[misc]
+            )
+    finally:
+        store.close()
 
 
 def _history(

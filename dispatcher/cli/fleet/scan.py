@@ -109,7 +109,9 @@ def _scan(
     )
     _report_scans(started)
     ids = [scan.id for scan in started.scans]
-    if not ids and not control.store.instances.known():
+    if not (started.reached or started.unreachable):
+        complain("sidelight: nothing to scan: these accounts are disabled (fleet accounts list)")
+    elif not ids and not control.store.instances.known():
         places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
         complain(f"sidelight: no instances in {places}")
     if not given["wait"] and own is None:

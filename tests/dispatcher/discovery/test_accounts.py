@@ -177,6 +177,27 @@ def test_a_suspended_account_s_coverage_says_so_and_is_no_failure(
     assert (reason, "SUSPENDED" in detail) == ("ACCESS_DENIED", True)
 
 
+def test_an_organization_s_accounts_join_it_and_a_new_one_is_enabled_by_auto_enable_only(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    payments, web, _ = organization.members
+    organization.cloud.add_instance("seen", [image], account=web)
+    control = make_control()
+    wanted = ScanScope(organization=True)
+    assert control.join_members(control.look_up(wanted)) == [], "none is configured"
+    control.scans.start_everywhere(control.look_up(wanted), Configuration(), on_demand=True)
+    control.configuration.configure_organization("o-exampleorgid", administrator=HUB)
+    joined = control.join_members(control.look_up(wanted))
+    assert set(joined) == set(organization.members)
+    held = {item.account: item.status for item in control.configuration.effective([payments, web])}
+    assert held == {payments: "DISABLED", web: "ENABLED"}
+    assert control.join_members(control.look_up(wanted)) == []
+    started = control.scans.start_everywhere(
+        control.look_up(wanted), Configuration(), on_demand=True
+    )
+    assert payments not in {place.account for place in started.reached}
+
+
 def test_a_role_that_trusts_another_id_denies_and_says_which_role(
     organization: Organization, make_control: Callable[..., FleetService]
 ) -> None:

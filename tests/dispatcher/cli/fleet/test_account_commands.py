@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
+from dispatcher.services.configuration import ConfigurationService
 from sidelight.model import AccountStatus, Coverage, Ec2ScanMode, Instance, Volume
 from sidelight.store import Store
 from tests.fixtures.document_schemas import conform
@@ -20,6 +21,8 @@ from tests.fixtures.store_templates import lay
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sidelight.localcloud.server import LocalCloud
 
 WEB, DATA, ADMINISTRATOR = "222222222222", "333333333333", "111111111111"
 ORGANIZATION = "o-exampleorgid"
@@ -86,6 +89,19 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(fleet: Commands) 
     assert fleet.json("accounts", "list") == before
 
 
+@pytest.mark.services
+def test_a_scan_of_a_disabled_account_says_so_also_as_a_dry_run(
+    fleet: Commands, cloud: LocalCloud
+) -> None:
+    with Store(fleet.url) as store:
+        ConfigurationService(store, agent_based=False).begin_disable(["123456789012"])
+    for options in (("--dry-run",), ("--no-wait",)):
+        done = fleet("scan", *options, SIDELIGHT_BROKER_URL="memory://", **cloud.environment())
+        assert done.returncode == 0, done.stderr
+    assert "disabled" in done.stderr
+    assert cloud.calls("DescribeInstances") == 0
+
+
 def test_an_organization_s_members_can_be_named_together(fleet: Commands) -> None:
     done = fleet("accounts", "delegate", ORGANIZATION, "--administrator", ADMINISTRATOR,
                  "--auto-enable")  # fmt: skip
@@ -124,8 +140,6 @@ def test_a_request_that_cannot_be_is_one_line_and_changes_nothing(
 
 def test_an_account_that_is_being_disabled_is_refused(fleet: Commands) -> None:
     with Store(fleet.url) as store:
-        from dispatcher.services.configuration import ConfigurationService
-
         ConfigurationService(store, agent_based=False).begin_disable([WEB])
         assert store.configurations.account(WEB).status is AccountStatus.PENDING_DISABLE  # type: ignore[union-attr]
     refused = fleet("enable", WEB)
