@@ -76,10 +76,11 @@ class ConfiguredAccountsDocument(TypedDict):
 
 
 class ConfigurationPlanDocument(TypedDict):
-    """What `--dry-run` would set: the accounts as they are, and the names of what it would set."""
+    """The accounts as they are, and what `--dry-run` would set and create in them."""
 
     accounts: list[AccountDocument]
     sets: list[str]
+    creates: list[str]
 
 
 class DisablePlanDocument(TypedDict):

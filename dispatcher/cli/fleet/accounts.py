@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dispatcher.cli.exit_status import FAILED, PARTIAL
 from dispatcher.cli.fleet.documents import account_document
 from dispatcher.cli.fleet.options import opened_store, settings_of
+from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.services.configuration import ConfigurationService
 from sidelight.errors import UsageError
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
-# This version does not collect Systems Manager's inventories.
-AGENT_BASED = False
-
 
 def enable(**given: Any) -> None:
     """`sidelight fleet enable`: its options are in account_commands.py."""
     change = _change(given)
     with opened_store(given["store_url"], create=True) as store:
-        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        service = _service(store)
         chosen = _chosen(service, given)
         if given["dry_run"]:
-            _would_set(service, chosen, change, given["form"], "enabled")
+            service.check(chosen, change)
+            held = service.effective(chosen)
+            creates = _creates(store, held, given["store_url"])
+            _would_set(held, change, given["form"], "enabled", creates)
             return
         _print(service.enable(chosen, change), given["form"])
 
@@ -51,11 +52,12 @@ def configure(**given: Any) -> None:
     if change != ConfigurationChange() and given["reset"]:
         raise UsageError("give --reset or other options, not both")
     with opened_store(given["store_url"], create=True) as store:
-        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        service = _service(store)
         chosen = _chosen(service, given)
         if given["dry_run"]:
             what = "reset to what they inherit" if given["reset"] else "configured"
-            _would_set(service, chosen, change, given["form"], what)
+            service.check(chosen, change)
+            _would_set(service.effective(chosen), change, given["form"], what, ())
             return
         done = service.reset(chosen) if given["reset"] else service.configure(chosen, change)
         _print(done, given["form"])
@@ -86,7 +88,7 @@ def disable(**given: Any) -> None:
 def show(form: str, store_url: str | None) -> None:
     """`sidelight fleet accounts list`: its options are in account_commands.py."""
     with opened_store(store_url) as store:
-        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        service = _service(store)
         held = service.effective(service.known_accounts())
         if form == "json":
             write_json(dumps([account_document(item) for item in held]))
@@ -97,7 +99,7 @@ def show(form: str, store_url: str | None) -> None:
 def delegate(**given: Any) -> None:
     """`sidelight fleet accounts delegate`: its options are in account_commands.py."""
     with opened_store(given["store_url"], create=True) as store:
-        written = ConfigurationService(store, agent_based=AGENT_BASED).configure_organization(
+        written = _service(store).configure_organization(
             given["organization"],
             administrator=given["administrator"],
             auto_enable=given["auto_enable"],
@@ -113,9 +115,36 @@ def delegate(**given: Any) -> None:
 def release(store_url: str | None, organization: str) -> None:
     """`sidelight fleet accounts release`: its options are in account_commands.py."""
     with opened_store(store_url) as store:
-        service = ConfigurationService(store, agent_based=AGENT_BASED)
+        service = _service(store)
         service.remove_organization(organization)
     say(f"{organization}: not configured any more")
+
+
+def _service(store: Store) -> ConfigurationService:
+    return ConfigurationService(store, agent_based=settings_of({}).agents.agent_based)
+
+
+def _creates(
+    store: Store, held: Sequence[EffectiveConfiguration], store_url: str | None
+) -> list[str]:
+    """Return what the agent-based method would create in the Regions with known instances."""
+    settings = settings_of({"store_url": store_url})
+    if not settings.agents.agent_based:
+        return []
+    from dispatcher.on_demand import in_process
+
+    fleet = in_process(settings)
+    names: list[str] = []
+    try:
+        for item in held:
+            for region in store.instances.regions(item.account):
+                place = AccountRegion(item.account, region)
+                if fleet.agents is not None:
+                    planned = fleet.agents.planned(place, item)
+                    names += [f"{item.account}/{region}: {name}" for name in planned]
+    finally:
+        fleet.close()
+    return names
 
 
 def _change(given: dict[str, Any]) -> ConfigurationChange:
@@ -144,25 +173,27 @@ def _chosen(service: ConfigurationService, given: dict[str, Any]) -> list[str]:
 
 
 def _would_set(
-    service: ConfigurationService,
-    accounts: Sequence[str],
+    held: Sequence[EffectiveConfiguration],
     change: ConfigurationChange,
     form: str,
     what: str,
+    creates: Sequence[str],
 ) -> None:
-    service.check(accounts, change)
-    present = [account_document(held) for held in service.effective(accounts)]
+    present = [account_document(item) for item in held]
     settings = {name: value for name, value in asdict(change).items() if value is not None}
     if form == "json":
         document: fleet_documents.ConfigurationPlanDocument
-        document = {"accounts": present, "sets": sorted(settings)}
+        document = {"accounts": present, "sets": sorted(settings), "creates": list(creates)}
         write_json(dumps(document))
         return
-    for held in present:
+    for account in present:
         given = ", ".join(f"{name} {value}" for name, value in settings.items())
-        say(f"{held['account']} is {held['status']}, and would be {what}"
+        say(f"{account['account']} is {account['status']}, and would be {what}"
             f"{': ' if given else ''}{given}")  # fmt: skip
-    say("nothing would be created in these accounts; nothing was changed")
+    for name in creates:
+        say(f"  would be created: {name}")
+    count = counted(len(creates), "resource")
+    say(f"{count} would be created in these accounts; nothing was changed")
 
 
 def _print(done: ConfiguredAccounts, form: str) -> None:

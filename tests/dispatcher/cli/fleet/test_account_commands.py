@@ -200,3 +200,22 @@ def test_the_tables_of_coverage_fit_their_terminal(
     assert max(map(len, plain.splitlines())) <= width
     for shown in (row.instance, row.reason, row.scan_mode, why):
         assert shown in " ".join(plain.split())
+
+
+@pytest.mark.services
+def test_a_dry_run_lists_what_the_agent_based_method_would_create(
+    fleet: Commands, cloud: LocalCloud
+) -> None:
+    account, region = "123456789012", "us-east-1"
+    machine = Instance("i-2", account, region, "running", ())
+    with Store(fleet.url) as store:
+        store.instances.discovered(account, region, [machine])
+    done = fleet("enable", account, "--mode", "EC2_SSM_AGENT_BASED", "--dry-run",
+                 SIDELIGHT_AGENTS="1", SIDELIGHT_INVENTORY_BUCKET="inventories",
+                 **cloud.environment())  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{account}/{region}: " in done.stdout
+    assert "InventoryCollection" in done.stdout
+    assert cloud.calls("CreateAssociation") == cloud.calls("CreateResourceDataSync") == 0
+    with Store(fleet.url) as store:
+        assert store.configurations.accounts() == []
