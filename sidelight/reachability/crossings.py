@@ -14,6 +14,7 @@ from sidelight.reachability.component_types import (
     INTERNET_GATEWAY,
     NAT,
     PEERING,
+    SUBNET,
     TABLE,
     TRANSIT,
     TRANSIT_TABLE,
@@ -166,11 +167,9 @@ def _egress_only(
 ) -> Iterator[PacketOutcome]:
     """Out to the internet over IPv6, and never in."""
     trail = trail.over(place.vpc, route.target)._replace(origin=())
-    outside = intervals.intersection(bundle.dst, INTERNET[IPV6])
     open_ = walker.topology.blocked(place.subnet) != "block-bidirectional"
-    if walker.family == IPV6 and outside and open_ and not walker.replies:
-        part = bundle._replace(dst=outside)
-        yield PacketOutcome(Verdict.EXITS_NETWORK, part, trail.over("internet"), route.target)
+    if walker.family == IPV6 and open_ and not walker.replies:
+        yield from _out(walker, route.target, bundle, trail)
     else:
         stop = (route.target, EGRESS_ONLY_GATEWAY, None)
         yield ended(Verdict.DENIED_IN, bundle, trail, stop)
@@ -201,7 +200,8 @@ def _nat(
         if not came:
             yield ended(Verdict.DENIED_IN, bundle, trail.over(nat.subnet), (acl, ACL, None))
         for part in came:
-            yield from walker.leave_subnet(nat.subnet, translated._replace(ports=part.ports), trail)
+            sent = translated._replace(ports=part.ports)
+            yield from walker.from_within(nat.subnet, sent, trail)
 
 
 def _peering(
@@ -256,7 +256,8 @@ def _transit(
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (attachment.id, ATTACHMENT, None))
         return
     parts = [bundle]
-    if entry and entry[0] != place.subnet:
+    if entry:
+        # Also where the sender is in that subnet itself [transit gateway guide, "Network ACLs"].
         acl = topology.acl_of_subnet(entry[0])
         permitted = walker.filters.acl(acl, INGRESS, walker.family, walker.protocol)
         parts = list(bundle.coming_from(permitted))
@@ -265,7 +266,7 @@ def _transit(
             yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, None))
     if not attachment.group_references:
         trail = trail._replace(origin=())
-    trail = trail.over(place.vpc, gateway).through(gateway, TRANSIT)
+    trail = trail.over(place.vpc, gateway).through(gateway, TRANSIT)._replace(zone=zone)
     for part in parts:
         if gateway in walker.goals:
             yield PacketOutcome(Verdict.ACCEPTED, part, trail, gateway)
@@ -327,32 +328,52 @@ def enter_by_attachment(
 ) -> Iterator[PacketOutcome]:
     """Into a VPC from a transit gateway's interfaces: by their subnets' ACLs and route tables.
 
-    Which of its zones the gateway uses depends on the sender; what one of them lets in counts.
+    The gateway keeps to the sender's zone if the attachment is in it. Where the zone is not known,
+    what one of the attachment's subnets lets in counts. No ACL sees what the gateway brings into
+    the subnet of its own interface [transit gateway guide, "Network ACLs"].
     """
     if walker.family == IPV6 and not attachment.ipv6:
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (attachment.id, ATTACHMENT, None))
         return
     topology, vpc = walker.topology, attachment.resource
-    entries = {
-        (topology.acl_of_subnet(name), topology.table_of_subnet(name)): Place(vpc, name)
-        for name in sorted(attachment.subnets, reverse=True)
-        if name in topology.subnets
-    }
-    if not entries:
+    known = [name for name in sorted(attachment.subnets) if name in topology.subnets]
+    if not known:
         yield from walker.in_vpc(vpc, bundle, trail)
         return
-    for (acl, table), place in sorted(entries.items()):
-        for pair, subnet in topology.subnet_blocks(vpc, walker.family).within(bundle.dst):
-            part = bundle._replace(dst=(pair,))
-            if subnet in attachment.subnets:
-                parts = [part]
+    for pair, subnet in topology.subnet_blocks(vpc, walker.family).within(bundle.dst):
+        part = bundle._replace(dst=(pair,))
+        for name in _entries(walker, known, subnet, trail.zone):
+            if name == subnet:
+                yield from walker.deliver(subnet, part, trail.over(subnet).through(subnet, SUBNET))
             else:
-                permitted = walker.filters.acl(acl, EGRESS, walker.family, walker.protocol)
-                parts = list(part.to(permitted))
-                if walker.explain and part.without(permitted, by_source=False):
-                    yield ended(Verdict.DENIED_IN, part, trail, (acl, ACL, None))
-            for one in parts:
-                yield from _by_table_of_attachment(walker, table, place, one, trail)
+                yield from _onward(walker, Place(vpc, name), part, trail)
+
+
+def _entries(walker: Walker, known: list[str], subnet: str | None, zone: str) -> list[str]:
+    """The attachment's subnets by which a sender's packets may enter: one of each kind."""
+    topology = walker.topology
+    zones = [zone] if not subnet else [zone, topology.zone_of(subnet)]
+    if zone:
+        for preferred in zones:
+            of_zone = [name for name in known if topology.zone_of(name) == preferred]
+            if of_zone:
+                return of_zone[:1]
+    kinds = {
+        (topology.acl_of_subnet(name), topology.table_of_subnet(name), name == subnet): name
+        for name in known
+    }
+    return sorted(kinds.values())
+
+
+def _onward(walker: Walker, place: Place, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
+    """From an attachment's subnet, by its ACL and its route table."""
+    acl = walker.topology.acl_of_subnet(place.subnet)
+    permitted = walker.filters.acl(acl, EGRESS, walker.family, walker.protocol)
+    if walker.explain and bundle.without(permitted, by_source=False):
+        yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, None))
+    table = walker.topology.table_of_subnet(place.subnet)
+    for part in bundle.to(permitted):
+        yield from _by_table_of_attachment(walker, table, place, part, trail)
 
 
 def _by_table_of_attachment(
@@ -363,6 +384,9 @@ def _by_table_of_attachment(
         part = bundle._replace(dst=(pair,))
         if route is None or route.kind == "local":
             yield from walker.in_vpc(place.vpc, part, trail)
+        elif route.kind == "virtual-gateway":
+            # Not edge to edge: a VPC carries nothing from one gateway to another of its gateways.
+            yield ended(Verdict.NULL_ROUTED, part, trail, (place.vpc, VPC, None))
         else:
             yield from cross(walker, table, place, part, trail)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.reachability import intervals, port_maps
@@ -55,7 +56,7 @@ class Trail(NamedTuple):
     """The way that a bundle has come.
 
     `origin` are the VPCs whose security group members the sources still are: none behind a gateway
-    that hides them.
+    that hides them. `zone` is the Availability Zone from which a transit gateway took the packets.
     """
 
     hops: tuple[str, ...] = ()
@@ -63,10 +64,13 @@ class Trail(NamedTuple):
     notes: tuple[str, ...] = ()
     origin: tuple[str, ...] = ()
     steps: int = 0
+    zone: str = ""
 
     def over(self, *hops: str) -> Trail:
-        """The trail with hops more."""
-        return self._replace(hops=(*self.hops, *hops), steps=self.steps + 1)
+        """The trail with hops more; one that the packets are at already is not repeated."""
+        ways = pairwise((*(self.hops[-1:] or ("",)), *hops))
+        new = [hop for last, hop in ways if hop != last]
+        return self._replace(hops=(*self.hops, *new), steps=self.steps + 1)
 
     def through(self, id_: str, kind: str, rule: str = "") -> Trail:
         """The trail with a component more."""

@@ -105,6 +105,7 @@ def interface(
         text(fields, "Description"),
         not flag(fields, "SourceDestCheck", default=True),
         flag(fields, "DenyAllIgwTraffic"),
+        text(fields, "Status") != "available",
     )
 
 

@@ -55,7 +55,7 @@ class OwnAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InterfaceRecord:
-    """A network interface. `kind` is EC2's InterfaceType."""
+    """A network interface. `kind` is EC2's InterfaceType; without `attached` it has no host."""
 
     id: str
     account: str
@@ -70,6 +70,7 @@ class InterfaceRecord:
     description: str
     forwards: bool
     closed_to_gateways: bool
+    attached: bool
 
 
 class FilterRule(NamedTuple):

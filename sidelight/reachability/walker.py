@@ -72,15 +72,19 @@ class Walker:
                 stop = (interface.groups[0], GROUP, None)
                 yield ended(Verdict.DENIED_OUT, bundle, self._noted(trail, interface, EGRESS), stop)
             trail = self._noted(trail, interface, EGRESS)
-        subnet = self.topology.subnets.get(interface.subnet)
-        near = subnet.blocks.get(self.family, ()) if subnet else ()
         for part in parts:
-            inside = intervals.intersection(part.dst, near)
-            if inside:
-                yield from self.deliver(interface.subnet, part._replace(dst=inside), trail)
-            outside = intervals.difference(part.dst, near)
-            if outside:
-                yield from self.leave_subnet(interface.subnet, part._replace(dst=outside), trail)
+            yield from self.from_within(interface.subnet, part, trail)
+
+    def from_within(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
+        """From a host of a subnet: within it straight, without a route or an ACL, or beyond it."""
+        record = self.topology.subnets.get(subnet)
+        near = record.blocks.get(self.family, ()) if record else ()
+        inside = intervals.intersection(bundle.dst, near)
+        if inside:
+            yield from self.deliver(subnet, bundle._replace(dst=inside), trail)
+        outside = intervals.difference(bundle.dst, near)
+        if outside:
+            yield from self.leave_subnet(subnet, bundle._replace(dst=outside), trail)
 
     def leave_subnet(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Out of a subnet: its network ACL's egress entries, then its route table."""
@@ -133,13 +137,13 @@ class Walker:
             rule = self._deciding(acl, INGRESS, denied)
             yield ended(Verdict.DENIED_IN, bundle, trail, (acl, ACL, rule))
         for part in bundle.coming_from(permitted):
-            if self.only_to_subnets:
-                yield PacketOutcome(Verdict.ACCEPTED, part, trail, subnet)
-            else:
-                yield from self.deliver(subnet, part, trail)
+            yield from self.deliver(subnet, part, trail)
 
     def deliver(self, subnet: str, bundle: Bundle, trail: Trail) -> Iterator[PacketOutcome]:
         """Within a subnet, to the interfaces that have the destinations."""
+        if self.only_to_subnets:
+            yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, subnet)
+            return
         record = self.topology.subnets.get(subnet)
         vpc = record.vpc if record else ""
         for first, last in bundle.dst:
@@ -149,7 +153,7 @@ class Walker:
                 return
             name = self.topology.interface_at(vpc, self.family, first)
             part = bundle._replace(dst=((first, first),))
-            if name is None:
+            if name is None or not self.topology.interfaces[name].attached:
                 if self.explain:
                     stop = (subnet, SUBNET, None)
                     yield ended(Verdict.NEIGHBOR_UNREACHABLE, part, trail, stop)

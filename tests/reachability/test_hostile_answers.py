@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidelight.errors import UsageError
 from sidelight.model.software import Problem
-from sidelight.reachability import Answers, Network
+from sidelight.reachability import Answers, Network, admissions, walker
 from sidelight.reachability.stems import STEMS
 from tests.reachability.drawing import (
     ACCOUNT,
@@ -280,7 +280,7 @@ def test_problems_name_the_account_region_and_kind() -> None:
     }
 
 
-def test_paths_that_branch_without_end_are_a_problem() -> None:
+def test_paths_that_branch_without_end_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attachments in many subnets, each of whose route tables sends everything back."""
     drawing = public_network()
     zones = [f"subnet-z{number}" for number in range(12)]
@@ -305,5 +305,7 @@ def test_paths_that_branch_without_end_are_a_problem() -> None:
                      "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": name}]}
                     for cidr, name in (("10.0.0.0/16", "att-1"), ("10.2.0.0/16", "att-2"))]}
     )  # fmt: skip
+    for module in (admissions, walker):
+        monkeypatch.setattr(module, "BRANCH_LIMIT", 20)
     network = _asked(drawing.answers())
     assert "subnet-1" in {problem.where for problem in network.problems}

@@ -35,14 +35,21 @@ class Connection:
 
 
 def connect(network: Described, start: Start, packet: Packet) -> Connection:
-    """Send a packet; if a host accepts it, send the reply, and look whether it arrives."""
+    """Send a packet; if a host accepts it, send the reply, and look whether it arrives.
+
+    A host of the internet answers, too; what lies behind other exits is not known.
+    """
     sessions = Sessions()
     there = Journey(network, sessions).run(start, packet)
-    if there.verdict != packets.ACCEPTED:
-        return Connection(there, None, established=False)
-    back = Journey(network, sessions, reply=True).run(
-        FromInterface(there.interface), there.packet.reply()
-    )
+    answering: Start
+    if there.verdict == packets.ACCEPTED:
+        answering = FromInterface(there.interface)
+    elif there.exit == "internet":
+        answering = FromInternet()
+    else:
+        established = there.verdict == packets.EXITS_NETWORK
+        return Connection(there, None, established=established)
+    back = Journey(network, sessions, reply=True).run(answering, there.packet.reply())
     return Connection(there, back, established=_arrives(start, packet, back))
 
 

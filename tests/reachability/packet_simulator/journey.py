@@ -43,9 +43,11 @@ NAT_PROTOCOLS = {"6", "17", "1"}
 
 @dataclass(slots=True)
 class Sessions:
-    """What NAT gateways remember of a connection's first packet: who the sender was."""
+    """What stateful gateways remember of a connection's first packet."""
 
     senders: dict[tuple[str, Address, int, int], Address] = field(default_factory=dict)
+    # IPv6 sender and target of what left by an egress-only gateway -> that gateway and its VPC.
+    outbound: dict[tuple[Address, Address], tuple[str, str]] = field(default_factory=dict)
 
 
 class Journey:
@@ -166,7 +168,7 @@ class Journey:
         self._pass(vpc)
         steps: dict[str, Step] = {
             "igw": partial(self._internet_gateway_out, target, vpc),
-            "eigw": partial(self._egress_only_out, target),
+            "eigw": partial(self._egress_only_out, target, vpc),
             "nat": partial(self._nat_gateway, target, subnet),
             "pcx": partial(self._peering, target, vpc),
             "tgw": partial(self._enter_transit_gateway, target, vpc, subnet),
@@ -241,7 +243,7 @@ class Journey:
             return self._stop(packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::InternetGateway"))
         return partial(self._backbone, gateway)
 
-    def _egress_only_out(self, gateway: str) -> Step | Outcome:
+    def _egress_only_out(self, gateway: str, vpc: str) -> Step | Outcome:
         """IPv6 that begins inside. It has no session of what came in by another gateway."""
         self.hops.append(gateway)
         if self.is_reply or self.packet.source.version != 6:
@@ -252,6 +254,7 @@ class Journey:
             return self._stop(
                 packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::EgressOnlyInternetGateway")
             )
+        self.sessions.outbound[self.packet.source, self.packet.target] = gateway, vpc
         return partial(self._backbone, gateway)
 
     def _backbone(self, gateway: str = "") -> Step | Outcome:
@@ -259,6 +262,10 @@ class Journey:
         if not gateway and is_private(self.packet.target):
             return self._stop(packets.NULL_ROUTED, Stopper("internet", "internet"))
         self.hops.append("aws-backbone")
+        session = self.sessions.outbound.get((self.packet.target, self.packet.source))
+        if session and self.is_reply:
+            self.hops.append(session[0])
+            return partial(self._router, session[1])
         found = self.network.public_owner(self.packet.target)
         if found is None:
             if not gateway:
@@ -329,6 +336,11 @@ class Journey:
         """Into the other VPC, if the address is the other VPC's own: peering is not transitive."""
         item = self.network.peerings.get(peering)
         if item is None or item["Status"]["Code"] != "active":
+            return self._stop(
+                packets.NULL_ROUTED, Stopper(peering, "AWS::EC2::VPCPeeringConnection")
+            )
+        if not any(holds(block, self.packet.source) for block in self.network.vpc_blocks(vpc)):
+            # What is not of this VPC itself does not pass.
             return self._stop(
                 packets.NULL_ROUTED, Stopper(peering, "AWS::EC2::VPCPeeringConnection")
             )
@@ -462,10 +474,10 @@ class Journey:
         return partial(self._onward, vpc, inner)
 
     def _onward(self, vpc: str, inner: str) -> Step | Outcome:
-        """From an attachment's subnet to where its table says, but not out by another gateway.
+        """From an attachment's subnet to where its table says, but not to a virtual gateway.
 
-        A VPC does not carry traffic from one gateway to another (VPC peering guide, "Edge to edge
-        routing through a gateway or private connection").
+        A VPC does not carry others' traffic to its virtual gateway (VPC peering guide, "Edge to
+        edge routing through a gateway or private connection").
         """
         refused = refusing_acl(self.network, inner, self.packet, egress=True)
         if refused:
@@ -473,7 +485,7 @@ class Journey:
         table = self.network.table_of_subnet(inner)
         route = table and vpc_route(self.network, table, self.packet.target)
         kind = route.target.partition("-")[0] if route else ""
-        if not route or not route.alive or kind in {"pcx", "tgw", "vgw"}:
+        if not route or not route.alive or kind == "vgw":
             return self._stop(packets.NULL_ROUTED, Stopper(vpc, "AWS::EC2::VPC"))
         return partial(self._follow, route, vpc, inner)
 
