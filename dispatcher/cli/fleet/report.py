@@ -33,17 +33,17 @@ def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
     table = Table(
         Column("Name"), Column("Instance"),
         Column("Account", rank=2, piped=one_place), Column("Region", rank=2, piped=one_place),
-        Column("Coverage", rank=1), Column("Reason", rank=1), Column("Scan mode", rank=8),
+        Column("Coverage", rank=1), Column("Reason", rank=1),
         *(Column(severity.value.capitalize(), rank=3 + place, right=True)
           for place, severity in enumerate(MOST_SEVERE_FIRST)),
-        Column("Detail", rank=9, prose=True),
+        Column("Scan mode", rank=8), Column("Detail", rank=9, prose=True),
     )  # fmt: skip
     for row in rows:
         severities = counts.get((row.account, row.instance), {})
         table.add_row(
             row.name, row.instance, row.account, row.region, row.status_code, row.reason,
-            row.scan_mode,
-            *(str(severities.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST), row.detail,
+            *(str(severities.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST),
+            row.scan_mode, row.detail,
         )  # fmt: skip
     return table
 
