@@ -97,6 +97,8 @@ def _add(table: Item, route: Item, taken: set[str]) -> None:
     destination = next(value for key, value in route.items() if key.startswith("Destination"))
     if destination in taken:
         return  # one static route a destination
+    if destination.startswith("pl-") and any(name.startswith("pl-") for name in taken):
+        return  # of two lists with the same block AWS takes either (VPC guide, "Route priority")
     taken.add(destination)
     table["Routes"] += [{"Origin": "CreateRoute", "State": "active", **route}]
 
