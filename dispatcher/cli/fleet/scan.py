@@ -198,9 +198,9 @@ def coverage(
             return
         shown = Report(sys.stdout)
         shown.table(report.coverage_table(store, rows))
-        shown.line(report.coverage_line(rows), style="bold")
         for line in report.remedy_lines(rows):
             shown.line(line)
+        shown.line(report.coverage_line(rows), style="bold")
 
 
 def _print_history(store: Store, rows: Sequence[Coverage], form: str) -> None:
