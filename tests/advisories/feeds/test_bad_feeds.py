@@ -173,6 +173,40 @@ branches:
 reference: composer://a/b
 """
 
+# Microsoft's months, notices and records, and SOFA's releases: each the least that says something.
+_CVRF = b"""<cvrfdoc xmlns="http://www.icasi.org/CVRF/schema/cvrf/1.1"><ProductTree>
+<FullProductName ProductID="1">Windows Server 2022</FullProductName></ProductTree>
+<Vulnerability><Title>t</Title><CVE>CVE-2024-0001</CVE><Remediations>
+<Remediation Type="Vendor Fix"><Description>5041160</Description><ProductID>1</ProductID>
+<FixedBuild>10.0.20348.2655</FixedBuild></Remediation></Remediations></Vulnerability></cvrfdoc>"""
+_VULNERABILITY = re.findall(rb"<Vulnerability>.*</Vulnerability>", _CVRF, re.DOTALL)[0].decode()
+
+
+def _msrc(build: str, name: str = "CVE-2024-0001") -> dict[str, Any]:
+    fixed = {"category": "product_version_range", "name": f"<{build}",
+             "product": {"product_id": "1"}}  # fmt: skip
+    product = {"category": "product_name", "name": "Windows Server 2022", "branches": [fixed]}
+    return CSAF | {
+        "document": {"category": "csaf_security_advisory", "publisher": {"name": "Microsoft"},
+                     "tracking": {"id": "msrc_CVE-2024-0001"}},
+        "product_tree": {"branches": [product]},
+        "vulnerabilities": [{"cve": name, "product_status": {"known_affected": ["1"]}}],
+    }  # fmt: skip
+
+
+def _record(build: str, name: str = "CVE-2024-0001") -> dict[str, Any]:
+    versions = [{"version": "10.0.0", "lessThan": build, "status": "affected"}]
+    cna = {"affected": [{"product": "Windows Server 2022", "versions": versions}]}
+    return {"dataType": "CVE_RECORD", "containers": {"cna": cna},
+            "cveMetadata": {"cveId": name, "assignerShortName": "microsoft"}}  # fmt: skip
+
+
+def _sofa(*versions: str, cve: str = "CVE-2024-0001") -> dict[str, Any]:
+    releases = [{"ProductVersion": version, "ReleaseDate": f"2024-01-0{day}", "CVEs": {cve: False}}
+                for day, version in enumerate(versions, 1)]  # fmt: skip
+    return {"XProtectPayloads": {}, "OSVersions": [{"SecurityReleases": releases}]}
+
+
 FEEDS: dict[str, Feed] = {
     "OSV": _of_json(
         "osv.json", OSV,
@@ -221,6 +255,31 @@ FEEDS: dict[str, Feed] = {
                                 {"contradiction": _lines(_rocky("1"), _rocky("2"))}),
     "CSAF": _of_json("csaf.json", CSAF, schema=_json(CSAF | {"vulnerabilities": {"a": 1}}),
                      id_missing=_json(CSAF | {"document": {"category": "csaf_vex"}})),
+    "Microsoft's CVRF": _of_text(
+        "cvrf.xml", _CVRF, id_missing=("<CVE>CVE-2024-0001</CVE>", ""),
+        products_missing=("FullProductName", "Other"), absurd=("CVE-2024-0001", f"CVE-{ABSURD}"),
+        endless=("<Title>t", "<Title>" + "t" * (5 << 20)),
+        contradiction=(_VULNERABILITY,
+                       _VULNERABILITY + _VULNERABILITY.replace(".2655", ".2656")),
+    ),
+    "Microsoft's CSAF": _of_json(
+        "msrc.json", _msrc("10.0.20348.2655"),
+        absurd=_json(_msrc("10.0.20348.2655", f"CVE-{ABSURD}")),
+        schema=_json(_msrc("10.0.20348.2655") | {"product_tree": [1]}),
+        id_missing=_json(_msrc("1.0") | {"document": {
+            "category": "csaf_security_advisory", "publisher": {"name": "Microsoft"}}})),
+    "CVE records": _of_json(
+        "record.json", _record("10.0.20348.2655"),
+        absurd=_json(_record("10.0.20348.2655", ABSURD)),
+        schema=_json(_record("10.0.20348.2655") | {"containers": [1]}),
+        id_missing=_json(_record("10.0.20348.2655", ""))),
+    "CVE records, lines": Feed(
+        "record.jsonl", _lines(_record("10.0.20348.1")), _lines(_record("10.0.20348.1"))[:-9],
+        {"contradiction": _lines(_record("10.0.20348.1"), _record("10.0.20348.2"))}),
+    "SOFA": _of_json("sofa.json", _sofa("14.1"), empty=_json(_sofa()),
+                     schema=_json(_sofa("14.1") | {"OSVersions": {"a": 1}}),
+                     version_missing=_json(_sofa("")), absurd=_json(_sofa(ABSURD)),
+                     contradiction=_json(_sofa("14.1", "14.1"))),
     "KEV": _of_json(
         "kev.json", KEV,
         schema=_json(KEV | {"vulnerabilities": [{"cve": "CVE-2024-0001"}]}),

@@ -15,7 +15,7 @@ from defusedxml.ElementTree import iterparse
 
 from sidelight.advisories.feeds.formats import windows_rows
 from sidelight.advisories.rating import severity as severities
-from sidelight.errors import DamagedError
+from sidelight.errors import DamagedError, LimitError
 from sidelight.model import Advisory, VulnerabilityFact
 
 if TYPE_CHECKING:
@@ -33,14 +33,17 @@ _URL = "https://msrc.microsoft.com/update-guide/vulnerability/"
 def parse(stream: IO[bytes]) -> Iterator[Advisory | VulnerabilityFact]:
     """Yield one advisory per vulnerability, and a fact for each that is exploited.
 
-    Raises DamagedError for an incomplete document, and one without products.
+    Raises DamagedError for an incomplete document and one without products, LimitError for more
+    than 50,000 of them.
     """
     products: dict[str, str] = {}
     changed = ""
     try:
         for _event, element in iterparse(stream, events=("end",), forbid_dtd=True):
             name = str(element.tag).rpartition("}")[2]
-            if name == "FullProductName" and len(products) < _MAX_PRODUCTS:
+            if name == "FullProductName":
+                if len(products) >= _MAX_PRODUCTS:
+                    raise LimitError(f"more than {_MAX_PRODUCTS} products")
                 products[element.get("ProductID", "")] = windows_rows.product(element.text or "")
             elif name == "CurrentReleaseDate":
                 changed = (element.text or "").strip()
