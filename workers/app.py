@@ -12,16 +12,11 @@ a scan, 64 block reads wait in parallel.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_process_init
 
-from sidelight.fleet import bootstrap
-from sidelight.fleet.settings import Settings
 from sidelight.fleet.settings.validation import HARD_LIMIT_AFTER, scheme, validate
-from sidelight.fleet.stages import stage_limits
 from sidelight.model import STAGES
 from workers import log_format
 from workers.celery_patches import redis_transport
@@ -40,12 +35,13 @@ from workers.queues import (
     queues,
 )
 
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
+
 __all__ = [
     "AWAIT", "COMPUTING", "DELETE", "EVALUATE", "INSPECT", "ON_DEMAND", "SCHEDULED",
-    "TAKE", "WAITING", "app", "make_app", "queue", "queues",
+    "TAKE", "WAITING", "make_app", "queue", "queues",
 ]  # fmt: skip
-
-app: Celery  # built from this process's environment: see __getattr__
 
 
 def make_app(settings: Settings) -> Celery:
@@ -119,34 +115,3 @@ def _sqs(settings: Settings) -> dict[str, object]:
             for name in queues(STAGES, regions, settings)
         }
     return options
-
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name):  # noqa: ANN001, ANN202 - a module's, seen at run time alone
-        """Create `app` at first access: by `celery -A workers.app`, or by the tasks.
-
-        A read-only command imports this module too, and its settings are not a worker's.
-        """
-        if name != "app":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()["app"] = application = make_app(Settings.from_environment(os.environ))
-        return application
-
-
-_processes: list[int] = []
-
-
-@celeryd_init.connect  # type: ignore[untyped-decorator] # Celery has no types
-def _starting(options: dict[str, Any] | None = None, **_: object) -> None:
-    # Before the fork: record how many processes share the memory.
-    _processes.append(int((options or {}).get("concurrency") or os.cpu_count() or 1))
-
-
-@worker_process_init.connect  # type: ignore[untyped-decorator] # Celery has no types
-def _forked(**_: object) -> None:
-    # A connection must not be shared with the parent: each process opens its own.
-    bootstrap.forget()
-    stage_limits.own_process()
-    processes = _processes[-1] if _processes else 1
-    stage_limits.limit_memory(Settings.from_environment().workers.memory_mib, processes)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import kombu
 
 from sidelight.aws.session import known_regions
-from sidelight.fleet.settings import Settings
+from sidelight.fleet.bootstrap import process_settings
 from sidelight.model import STAGES
 from workers.app import make_app, queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-settings = Settings.from_environment()
+settings = process_settings()
 regions = known_regions() if settings.broker.regional_queues else [""]
 app = make_app(settings)
 make_queue: Callable[..., object] = kombu.Queue  # type: ignore[attr-defined] # kombu has no types

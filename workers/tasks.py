@@ -14,7 +14,7 @@ from sidelight.fleet.stages import poll_snapshots
 from sidelight.fleet.stages import take_snapshots as steps
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import State
-from workers.app import app
+from workers.celery_main import app
 from workers.messages import NAME, REEVALUATE, publish, publish_reevaluation
 from workers.queues import AWAIT, DELETE, EVALUATE, INSPECT, TAKE
 

@@ -28,7 +28,7 @@ def worker_command(  # noqa: PLR0913 - all but one by keyword
     regions: Sequence[str] = ("",),
     stages: Sequence[str] = (),
     size: int,
-    application: str = "workers.app",
+    application: str = "workers.celery_main",
 ) -> list[str]:
     """Return the command of a `waiting` or `computing` worker; it needs ENVIRONMENT too.
 

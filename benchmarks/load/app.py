@@ -16,7 +16,8 @@ from botocore.client import BaseClient
 
 from sidelight.fleet.stages import poll_snapshots, take_snapshots
 from sidelight.store.base.engine import Database
-from workers.app import COMPUTING, app
+from workers.app import COMPUTING
+from workers.celery_main import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

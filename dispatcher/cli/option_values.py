@@ -29,11 +29,7 @@ class ReadValues(TypedDict, total=False):
     targets: Sequence[str]
     reader: str
     volumes: tuple[str, ...]
-    in_flight: int | None
-    cache: int | None
-    block_cache: str | None
     region: str | None
-    containers: bool
     form: str
     output: Path | None
     stats: Path | None
@@ -60,13 +56,15 @@ class FleetValues(PlaceValues, total=False):
     max_gib: int
     running_only: bool
     form: str
-    store_url: str | None
-    broker_url: str | None
-    advisories: str | None
-    containers: bool
-    publish: str | None
     instances: tuple[str, ...]
     due: bool
     wait: bool
     snapshots: tuple[str, ...]
     yes: bool
+
+
+class QueueValues(TypedDict):
+    """Which queues a worker serves."""
+
+    regions: tuple[str, ...]
+    stages: tuple[str, ...]

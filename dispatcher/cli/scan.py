@@ -14,11 +14,10 @@ import click
 
 from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL
 from dispatcher.cli.finding_options import SEVERITIES, Selection, finding_options
-from dispatcher.cli.fleet.options import settings_of
 from dispatcher.cli.output_file import check_writable, opened
+from dispatcher.cli.setting_options import ADVISORIES, CONTAINERS, READING, takes_settings
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
 from sidelight.errors import UsageError
-from sidelight.fleet.settings import NO_ADVISORIES, Settings
 from sidelight.report.progress import live
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from dispatcher.cli.option_values import ReadValues
     from sidelight.blocks.disk_cache import DiskCache
+    from sidelight.fleet.settings import Settings
     from sidelight.model import Inventory, ReadStats, Scan
     from sidelight.report.progress import LiveLine
 
@@ -34,8 +34,7 @@ EXIT = {"complete": DONE, "partial": PARTIAL, "failed": FAILED}
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of every command that reads a machine."""
-    defaults = Settings()
+    """Add the options of every command that reads a machine, but those of settings."""
     for option in reversed(
         (
             click.option("--reader", type=click.Choice(["own", "reference"]), default="own",
@@ -45,15 +44,6 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--volume", "volumes", multiple=True, metavar="VOLUME-ID",
                          help="The EBS volume of each TARGET in turn, for an fstab that names"
                          " volumes by id. Repeatable."),
-            click.option("--in-flight", type=click.IntRange(1, 1024),
-                         help="EBS direct calls at once.  [SIDELIGHT_IN_FLIGHT; default:"
-                         f" {defaults.reading.in_flight}]"),
-            click.option("--cache", type=click.IntRange(1), metavar="MIB",
-                         help="MiB of blocks kept in memory for each snapshot."
-                         f"  [SIDELIGHT_CACHE_MIB; default: {defaults.reading.cache_mib}]"),
-            click.option("--block-cache", metavar="DIR",
-                         help="Cache snapshot blocks on disk, so that a retry does not fetch them"
-                         " again.  [SIDELIGHT_BLOCK_CACHE]"),
             click.option("--region", help="AWS region.  [default: AWS_REGION]"),
         )
     ):  # fmt: skip
@@ -64,16 +54,6 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 def targets_argument(command: Callable[..., None]) -> Callable[..., None]:
     """Add the TARGET arguments."""
     return click.argument("targets", nargs=-1, required=True, metavar="TARGET...")(command)
-
-
-def containers_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --containers."""
-    return click.option(
-        "--containers",
-        is_flag=True,
-        help="Also read container runtimes' storage (/var/lib/docker and the like). Its packages"
-        " are labelled with the runtime.  [SIDELIGHT_CONTAINERS]",
-    )(command)
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -96,20 +76,17 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @targets_argument
 @reading_options
-@containers_option
+@takes_settings(*READING, CONTAINERS, ADVISORIES)
 @output_options
-@click.option(
-    "--advisories",
-    type=click.Path(path_type=Path),
-    help="The advisory database, made by `sidelight advisories build`.  [SIDELIGHT_ADVISORIES]",
-)
 @click.option(
     "--fail-on",
     type=click.Choice([item.lower() for item in SEVERITIES]),
     help="Exit 1 where a finding has this severity or a higher one.",
 )
 @finding_options
-def scan(fail_on: str | None, limit: int | None, **given: Unpack[ReadValues]) -> None:
+def scan(
+    fail_on: str | None, limit: int | None, settings: Settings, **given: Unpack[ReadValues]
+) -> None:
     """List the vulnerable software of one machine.
 
     Exit status: 1 with --fail-on and such a finding, also where the machine was read in part; else
@@ -125,9 +102,6 @@ def scan(fail_on: str | None, limit: int | None, **given: Unpack[ReadValues]) ->
 
     selection = Selection.of(given)
     check_targets(given["targets"])
-    settings = settings_of(given)
-    if not settings.findings.advisories:
-        raise UsageError(NO_ADVISORIES)
     with AdvisoryDatabase.open(settings.findings.advisories_path) as database:
         machine = read(given, settings)
         every = match(machine, database, today=datetime.now(UTC).date())
@@ -158,16 +132,16 @@ def scan(fail_on: str | None, limit: int | None, **given: Unpack[ReadValues]) ->
 @click.command()
 @targets_argument
 @reading_options
-@containers_option
+@takes_settings(*READING, CONTAINERS)
 @output_options
-def inventory(**given: Unpack[ReadValues]) -> None:
+def inventory(settings: Settings, **given: Unpack[ReadValues]) -> None:
     """List the software of one machine, without matching it.
 
     Exit status: 3 where the machine was read in part, 4 where it could not be read.
     """
     from sidelight.report import as_json, as_table
 
-    machine = read(given, settings_of(given))
+    machine = read(given, settings)
     with opened(given["output"]) as file:
         if given["form"] == "json":
             file.write(as_json.dumps(as_json.inventory_document(machine)))

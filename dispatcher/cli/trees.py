@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from dispatcher.cli.exit_status import PARTIAL
-from dispatcher.cli.fleet.options import settings_of
 from dispatcher.cli.scan import opened_targets, reading_options
+from dispatcher.cli.setting_options import READING, takes_settings
 from sidelight.errors import DamagedError, FormatError, PathError, SourceError
 from sidelight.report.escape import printable
 from sidelight.report.output import complain, say
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dispatcher.cli.option_values import ReadValues
     from sidelight.filesystems.machine.mount_table import MachineTree
     from sidelight.filesystems.protocol import Entry
+    from sidelight.fleet.settings import Settings
 
 PIECE = 4 << 20  # bytes of a file written at a time
 ROOT = "/"
@@ -52,8 +53,11 @@ def targets_and_path(words: tuple[str, ...], default: str | None = ROOT) -> tupl
 @click.command("ls")
 @tree_arguments
 @reading_options
+@takes_settings(*READING)
 @click.option("-l", "--long", "long", is_flag=True, help="Show mode, owner, size and time too.")
-def list_directory(words: tuple[str, ...], *, long: bool, **given: Unpack[ReadValues]) -> None:
+def list_directory(
+    words: tuple[str, ...], *, long: bool, settings: Settings, **given: Unpack[ReadValues]
+) -> None:
     """List a directory of a machine's disks.
 
     PATH is a path on the machine, `/` if it is left out. If it is a file, that file is listed.
@@ -61,7 +65,7 @@ def list_directory(words: tuple[str, ...], *, long: bool, **given: Unpack[ReadVa
     from sidelight.filesystems.protocol import InodeKind
 
     given["targets"], path = targets_and_path(words)
-    with machine_tree(given) as tree:
+    with machine_tree(settings, given) as tree:
         place = tree.locate(path, follow=not long)
         if place.kind == InodeKind.DIRECTORY:
             entries = sorted(tree.listdir(path))
@@ -82,13 +86,14 @@ def list_directory(words: tuple[str, ...], *, long: bool, **given: Unpack[ReadVa
 @click.command()
 @tree_arguments
 @reading_options
-def cat(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
+@takes_settings(*READING)
+def cat(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValues]) -> None:
     """Write a file of a machine's disks to standard output.
 
     PATH is a path on the machine.
     """
     given["targets"], path = targets_and_path(words, None)
-    with machine_tree(given) as tree:
+    with machine_tree(settings, given) as tree:
         offset = 0
         while piece := tree.read(path, offset, PIECE):
             sys.stdout.buffer.write(piece)
@@ -99,7 +104,8 @@ def cat(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
 @click.command()
 @tree_arguments
 @reading_options
-def tree(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
+@takes_settings(*READING)
+def tree(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValues]) -> None:
     """List every path of a machine's disks.
 
     PATH is a path on the machine, `/` if it is left out: only paths below it are listed.
@@ -107,7 +113,7 @@ def tree(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
     from sidelight.filesystems.protocol import InodeKind
 
     given["targets"], path = targets_and_path(words)
-    with machine_tree(given) as machine:
+    with machine_tree(settings, given) as machine:
         for level in machine.walk(top=path):
             for directory, _, _, entries in level:
                 for name, _, kind in sorted(entries):
@@ -116,12 +122,12 @@ def tree(words: tuple[str, ...], **given: Unpack[ReadValues]) -> None:
 
 
 @contextmanager
-def machine_tree(given: ReadValues) -> Iterator[MachineTree]:
+def machine_tree(settings: Settings, given: ReadValues) -> Iterator[MachineTree]:
     """Yield the machine's tree; report its Problems on stderr at the end, with exit status 3."""
     from sidelight.disk.device_names import attachments_of
     from sidelight.scan import ScanOptions, open_machine
 
-    with opened_targets(given, settings_of(given)) as targets:
+    with opened_targets(given, settings) as targets:
         options = ScanOptions(given["reader"], attachments_of(given["volumes"]))
         machine, problems = open_machine(targets.sources, options)
         if not machine.filesystems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,17 @@ _lock = threading.Lock()
 _contexts: list[Context] = []
 
 
+@functools.cache
+def process_settings() -> Settings:
+    """Return a worker's settings: its environment's, read once. Raises UsageError."""
+    return Settings.from_environment()
+
+
 def context() -> Context:
     """Return the context of this process, built from its environment at first use."""
     with _lock:
         if not _contexts:
-            _contexts.append(make_context(Settings.from_environment()))
+            _contexts.append(make_context(process_settings()))
         return _contexts[0]
 
 

@@ -64,7 +64,7 @@ def test_the_image_is_built_and_its_commands_are_there(run: Callable[..., str]) 
     assert run("id", "-u").strip() == "10001"
     assert "version" in run("sidelight", "--version")
     for kind in ("waiting", "computing"):
-        assert "workers.app worker" in run("sidelight", "fleet", "worker", kind, "--print")
+        assert "workers.celery_main worker" in run("sidelight", "fleet", "worker", kind, "--print")
     assert "monitoring" in run("celery", "-A", "workers.monitoring", "flower", "--help")
     assert "--health" in run("sidelight", "fleet", "run", "--help")
     assert "--host" in run("sidelight", "serve", "--help")

@@ -68,8 +68,8 @@ def killed(settings: Settings, instance: str, point: str, directory: Path) -> No
         settings, instance, DYING,
         SIDELIGHT_TEST_FAULT=point, SIDELIGHT_TEST_FAULT_DONE=str(directory / "killed"),
     )  # fmt: skip
-    command.communicate(timeout=120)
-    assert command.returncode == -signal.SIGKILL
+    _, error = command.communicate(timeout=120)
+    assert command.returncode == -signal.SIGKILL, error
     with Store(settings.store.url) as store:
         (scan,) = store.scans.select()
         assert scan.state in LIVE

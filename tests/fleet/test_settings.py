@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli.fleet.options import settings_of
 from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings, reference
 from sidelight.fleet.settings.definition import Definition, Kind
@@ -88,21 +87,6 @@ def test_options_win_over_the_environment_and_that_over_defaults() -> None:
         Settings.from_environment({}, in_flight=None).reading.in_flight
         == Settings().reading.in_flight
     )
-
-
-def test_every_command_merges_its_options_with_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("SIDELIGHT_CACHE_MIB", "512")
-    monkeypatch.setenv("SIDELIGHT_IN_FLIGHT", "8")
-    monkeypatch.setenv("SIDELIGHT_CONTAINERS", "yes")
-    given = {"cache": 999, "in_flight": None, "containers": False, "fail_on": "high"}
-    settings = settings_of(given)
-    assert (
-        settings.reading.cache_mib,
-        settings.reading.in_flight,
-        settings.reading.containers,
-    ) == (999, 8, True)
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", "0", "0.0"])

@@ -6,10 +6,10 @@ EC2 = ("create_snapshots", "snapshots_by_id", "delete_snapshot", "snapshots_by_t
 # Of the store, by its part.
 STORE = {
     "scans": ("claim", "intend", "receipted", "snapshots"),
-    "looks": ("pend", "claim_waiting", "settle", "schedule"),
+    "snapshot_polls": ("pend", "claim_waiting", "settle", "schedule"),
     "origins": ("of",),
     "findings": ("save_inventory", "evaluate"),
-    "fleet": ("finish",),
+    "instances": ("finish",),
 }
 CONTEXT = ("open_snapshot", "inspect")
 POINTS = (*EC2, *(name for names in STORE.values() for name in names), *CONTEXT, "match")

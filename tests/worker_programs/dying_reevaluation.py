@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sidelight.store.findings import outbox, reconcile, reevaluation
-from workers.app import app
+from workers.celery_main import app
 
 __all__ = ["app"]
 

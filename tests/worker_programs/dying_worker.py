@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.fleet import bootstrap
 from tests.worker_programs.dying_points import EC2, STORE
-from workers.app import app
+from workers.celery_main import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidelight.fleet import bootstrap
-from workers.app import app
+from workers.celery_main import app
 
 if TYPE_CHECKING:
     from sidelight.fleet.context import Context

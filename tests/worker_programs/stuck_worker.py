@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.fleet import bootstrap
 from sidelight.fleet.stages import stage_limits
-from workers.app import app
+from workers.celery_main import app
 
 if TYPE_CHECKING:
     from sidelight.fleet.context import Context

@@ -12,7 +12,8 @@ from sidelight.fleet.settings.validation import LONGEST_COUNTDOWN
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import LIVE, STAGE_OF, STAGES, State
 from workers import tasks
-from workers.app import COMPUTING, WAITING, app, make_app, queue
+from workers.app import COMPUTING, WAITING, make_app, queue
+from workers.celery_main import app
 from workers.worker_command import worker_command
 
 

@@ -6,10 +6,15 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dispatcher.cli.fleet.options import format_option
+from dispatcher.cli.setting_options import takes_settings
+
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
 
 
 @click.command("build")
@@ -61,16 +66,17 @@ def fetch_feeds(
 
 
 @click.command("info")
+@takes_settings()
 @click.argument("database", type=click.Path(path_type=Path), required=False)
 @format_option
-def info(database: Path | None, form: str) -> None:
+def info(settings: Settings, database: Path | None, form: str) -> None:
     """Show what an advisory database contains.
 
     Without DATABASE, the one that SIDELIGHT_ADVISORIES names.
     """
     from dispatcher.cli.advisories.database import info as show
 
-    show(database, form)
+    show(settings, database, form)
 
 
 @click.command("changes")

@@ -10,7 +10,6 @@ from dispatcher.cli.groups import advisories
 from sidelight.advisories import AdvisoryDatabase, between, build
 from sidelight.download import SOURCES, Progress, chosen, fetch, known_size
 from sidelight.errors import UsageError
-from sidelight.fleet.settings import Settings
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import counted
 from sidelight.report.output import complain, say, write_json
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         SourceDocument,
     )
     from sidelight.download import FetchOutcome, Source
+    from sidelight.fleet.settings import Settings
 
 
 def build_database(sources: tuple[Path, ...], out: Path, *, skip_unknown: bool) -> None:
@@ -185,9 +185,9 @@ def _print_outcome(outcome: FetchOutcome) -> None:
     say(f"{outcome.source}: {counted(len(outcome.files), 'file')}, {how}{again}")
 
 
-def info(database: Path | None, form: str) -> None:
+def info(settings: Settings, database: Path | None, form: str) -> None:
     """`sidelight advisories info`: its options are in dispatcher.cli.advisories.commands."""
-    path = database or Settings.from_environment().findings.advisories_path
+    path = database or settings.findings.advisories_path
     with AdvisoryDatabase.open(path) as opened:
         details = opened.info()
     if form == "json":

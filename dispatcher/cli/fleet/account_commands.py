@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dispatcher.cli.fleet.options import format_option, store_option
+from dispatcher.cli.fleet.options import format_option
+from dispatcher.cli.setting_options import STORE, takes_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("enable")
-@store_option
+@takes_settings(STORE)
 @format_option
 @_setting_options
 @_target_options
@@ -61,7 +62,7 @@ def enable(**given: Any) -> None:
 
 
 @click.command("disable")
-@store_option
+@takes_settings(STORE)
 @format_option
 @_target_options
 def disable(**given: Any) -> None:
@@ -77,7 +78,7 @@ def disable(**given: Any) -> None:
 
 
 @click.command("configure")
-@store_option
+@takes_settings(STORE)
 @format_option
 @_setting_options
 @click.option("--reset", is_flag=True,
@@ -95,7 +96,7 @@ def configure(**given: Any) -> None:
 
 
 @click.command("list")
-@store_option
+@takes_settings(STORE)
 @format_option
 def show(**given: Any) -> None:
     """List accounts: status, scan mode and what they inherit."""
@@ -105,7 +106,7 @@ def show(**given: Any) -> None:
 
 
 @click.command("delegate")
-@store_option
+@takes_settings(STORE)
 @click.argument("organization", metavar="ORGANIZATION")
 @click.option("--administrator", default="", metavar="ACCOUNT",
               help="The delegated administrator, whose settings members inherit.")  # fmt: skip
@@ -127,7 +128,7 @@ def delegate(**given: Any) -> None:
 
 
 @click.command("release")
-@store_option
+@takes_settings(STORE)
 @click.argument("organization", metavar="ORGANIZATION")
 def release(**given: Any) -> None:
     """Remove an organization's configuration; its members keep what was set for them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
 from dispatcher.cli.fleet.documents import account_document
-from dispatcher.cli.fleet.options import opened_store, settings_of
+from dispatcher.cli.fleet.options import opened_store
 from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.services.configuration import ConfigurationService
@@ -25,34 +25,35 @@ if TYPE_CHECKING:
     from dispatcher.services.account_disabling import DisablePlan, DisableResult
     from dispatcher.services.configuration import ConfiguredAccounts
     from sidelight.documents import fleet as fleet_documents
+    from sidelight.fleet.settings import Settings
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
 
-def enable(**given: Any) -> None:
+def enable(settings: Settings, **given: Any) -> None:
     """`sidelight fleet enable`: its options are in account_commands.py."""
     change = _change(given)
-    with opened_store(given["store_url"], create=True) as store:
-        service = _service(store)
+    with opened_store(settings, create=True) as store:
+        service = _service(store, settings)
         chosen = _chosen(service, given)
         if given["dry_run"]:
             service.check(chosen, change)
             held = service.effective(chosen)
-            creates = _creates(store, held, given["store_url"])
+            creates = _creates(store, held, settings)
             _would_set(held, change, given["form"], "enabled", creates)
             return
         _print(service.enable(chosen, change), given["form"])
 
 
-def configure(**given: Any) -> None:
+def configure(settings: Settings, **given: Any) -> None:
     """`sidelight fleet configure`: its options are in account_commands.py."""
     change = _change(given)
     if change == ConfigurationChange() and not given["reset"]:
         raise UsageError("nothing to set: name at least one option")
     if change != ConfigurationChange() and given["reset"]:
         raise UsageError("give --reset or other options, not both")
-    with opened_store(given["store_url"], create=True) as store:
-        service = _service(store)
+    with opened_store(settings, create=True) as store:
+        service = _service(store, settings)
         chosen = _chosen(service, given)
         if given["dry_run"]:
             what = "reset to what they inherit" if given["reset"] else "configured"
@@ -63,13 +64,13 @@ def configure(**given: Any) -> None:
         _print(done, given["form"])
 
 
-def disable(**given: Any) -> None:
+def disable(settings: Settings, **given: Any) -> None:
     """`sidelight fleet disable`: its options are in account_commands.py."""
     from dispatcher.on_demand import disabler_in_process, in_process
 
-    with opened_store(given["store_url"]):
+    with opened_store(settings):
         pass  # a store that does not exist has no account to disable
-    fleet = in_process(settings_of({"store_url": given["store_url"]}))
+    fleet = in_process(settings)
     try:
         chosen = _chosen(fleet.configuration, given)
         disabler = disabler_in_process(fleet)
@@ -85,10 +86,10 @@ def disable(**given: Any) -> None:
         sys.exit(PARTIAL)
 
 
-def show(form: str, store_url: str | None) -> None:
+def show(settings: Settings, form: str) -> None:
     """`sidelight fleet accounts list`: its options are in account_commands.py."""
-    with opened_store(store_url) as store:
-        service = _service(store)
+    with opened_store(settings) as store:
+        service = _service(store, settings)
         held = service.effective(service.known_accounts())
         if form == "json":
             write_json(dumps([account_document(item) for item in held]))
@@ -96,10 +97,10 @@ def show(form: str, store_url: str | None) -> None:
         _table(store, held)
 
 
-def delegate(**given: Any) -> None:
+def delegate(settings: Settings, **given: Any) -> None:
     """`sidelight fleet accounts delegate`: its options are in account_commands.py."""
-    with opened_store(given["store_url"], create=True) as store:
-        written = _service(store).configure_organization(
+    with opened_store(settings, create=True) as store:
+        written = _service(store, settings).configure_organization(
             given["organization"],
             administrator=given["administrator"],
             auto_enable=given["auto_enable"],
@@ -112,23 +113,20 @@ def delegate(**given: Any) -> None:
     )
 
 
-def release(store_url: str | None, organization: str) -> None:
+def release(settings: Settings, organization: str) -> None:
     """`sidelight fleet accounts release`: its options are in account_commands.py."""
-    with opened_store(store_url) as store:
-        service = _service(store)
+    with opened_store(settings) as store:
+        service = _service(store, settings)
         service.remove_organization(organization)
     say(f"{organization}: not configured any more")
 
 
-def _service(store: Store) -> ConfigurationService:
-    return ConfigurationService(store, agent_based=settings_of({}).agents.agent_based)
+def _service(store: Store, settings: Settings) -> ConfigurationService:
+    return ConfigurationService(store, agent_based=settings.agents.agent_based)
 
 
-def _creates(
-    store: Store, held: Sequence[EffectiveConfiguration], store_url: str | None
-) -> list[str]:
+def _creates(store: Store, held: Sequence[EffectiveConfiguration], settings: Settings) -> list[str]:
     """Return what the agent-based method would create in the Regions with known instances."""
-    settings = settings_of({"store_url": store_url})
     if not settings.agents.agent_based:
         return []
     from dispatcher.on_demand import in_process

@@ -6,38 +6,42 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dispatcher.cli.fleet.options import (
     account_region_options,
-    broker_option,
     eligibility_options,
     format_option,
-    store_option,
 )
+from dispatcher.cli.setting_options import BROKER, STORE, setting_option, takes_settings
+
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")  # as dispatcher.cli.fleet.report
+EMBEDDED_ADVISORIES = setting_option(
+    "--advisories", "SIDELIGHT_ADVISORIES", metavar="FILE", type=click.Path(),
+    text="The advisory database, for --embedded.",
+)  # fmt: skip
+EMBEDDED_CONTAINERS = setting_option(
+    "--containers/--no-containers", "SIDELIGHT_CONTAINERS",
+    text="Also read container runtimes' storage, with --embedded.",
+)  # fmt: skip
 BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 
 
 @click.command("scan")
 @account_region_options
-@store_option
+@takes_settings(STORE, BROKER, EMBEDDED_ADVISORIES, EMBEDDED_CONTAINERS)
 @format_option
-@broker_option
 @eligibility_options
 @click.option("--instance", "instances", multiple=True, metavar="ID",
               help="Scan only this instance. Repeatable.")  # fmt: skip
 @click.option("--due", is_flag=True, help="Scan only instances not scanned for 24 hours.")
-@click.option("--advisories", metavar="FILE",
-              help="The advisory database, for --embedded.  [SIDELIGHT_ADVISORIES]")  # fmt: skip
 @click.option("--embedded", is_flag=True,
               help="Start a broker and workers for this scan; stop them at its end.")  # fmt: skip
-@click.option("--containers", is_flag=True,
-              help="Also read container runtimes' storage, with --embedded."
-              "  [SIDELIGHT_CONTAINERS]")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True,
               help="Instances read at once, with --embedded.")  # fmt: skip
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path),
@@ -58,18 +62,18 @@ def scan_fleet(**given: Any) -> None:
 
 
 @click.command("status")
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option("--all", "everything", is_flag=True, help="List ended scans too.")
-def status(form: str, store_url: str | None, *, everything: bool) -> None:
+def status(form: str, settings: Settings, *, everything: bool) -> None:
     """List scans: state, calls, blocks, seconds and dollars."""
     from dispatcher.cli.fleet import scan
 
-    scan.status(form, store_url, everything)
+    scan.status(form, settings, everything)
 
 
 @click.command("coverage")
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option("--instance", "instances", multiple=True, metavar="ID|NAME",
               help="Only these instances.")  # fmt: skip
@@ -84,33 +88,33 @@ def status(form: str, store_url: str | None, *, everything: bool) -> None:
 @click.option("--history", is_flag=True,
               help="List the changes of the last 90 days, oldest first.")  # fmt: skip
 def coverage(
-    form: str, store_url: str | None, instances: tuple[str, ...], order: str, *, history: bool
+    form: str, settings: Settings, instances: tuple[str, ...], order: str, *, history: bool
 ) -> None:
     """List instances: whether and how each is scanned, and why not."""
     from dispatcher.cli.fleet import scan
 
-    scan.coverage(form, store_url, instances, order, history=history)
+    scan.coverage(form, settings, instances, order, history=history)
 
 
 @click.command("costs")
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option("--by", "by", multiple=True, type=click.Choice(BY), default=["account"],
               show_default=True, help="Sum by this. Repeatable.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only scans created since, as 2026-01-31 (UTC).")
-def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
+def fleet_costs(form: str, settings: Settings, by: tuple[str, ...], since: str | None) -> None:
     """Sum what scanning cost: calls, bytes, seconds and dollars.
 
     Dollars are those of the EBS direct APIs' calls.
     """
     from dispatcher.cli.fleet import scan
 
-    scan.fleet_costs(form, store_url, by, since)
+    scan.fleet_costs(form, settings, by, since)
 
 
 @click.command("sweep")
 @account_region_options
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
 @click.option(

@@ -6,12 +6,16 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dispatcher.cli.finding_options import finding_options
-from dispatcher.cli.fleet.options import format_option, store_option
+from dispatcher.cli.fleet.options import format_option
+from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
+
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
 
 STATUSES = ("ACTIVE", "SUPPRESSED", "CLOSED")  # as sidelight.store.FindingStatus
 ORDERS = (
@@ -25,7 +29,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("findings")
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option("--instance", default="", metavar="ID|NAME", help="Only of this instance.")
 @click.option("--account", default="", help="Only of this account.")
@@ -49,7 +53,7 @@ def findings(**given: Any) -> None:
 
 
 @click.command("events")
-@store_option
+@takes_settings(STORE)
 @format_option
 @click.option(
     "--after",
@@ -60,7 +64,7 @@ def findings(**given: Any) -> None:
 @click.option("--publish", "target", metavar="TARGET",
               help="Send them to eventbridge:BUS, sns:ARN, file:PATH or stdout.")  # fmt: skip
 def events(
-    form: str, store_url: str | None, after: int | None, target: str | None, *, follow: bool
+    form: str, settings: Settings, after: int | None, target: str | None, *, follow: bool
 ) -> None:
     """Print the events of findings in order, one line each.
 
@@ -71,20 +75,16 @@ def events(
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.events(form, store_url, after, follow=follow, target=target)
+    fleet_findings.events(form, settings, after, follow=follow, target=target)
 
 
 @click.command("reevaluate")
-@store_option
+@takes_settings(STORE, ADVISORIES)
 @format_option
-@click.option("--advisories", type=click.Path(path_type=Path),
-              help="The new advisory database.  [SIDELIGHT_ADVISORIES]")  # fmt: skip
 @click.option(
     "--allow-older", is_flag=True, help="Allow re-evaluating with an older advisory database."
 )
-def reevaluate(
-    form: str, store_url: str | None, advisories: Path | None, *, allow_older: bool
-) -> None:
+def reevaluate(form: str, settings: Settings, *, allow_older: bool) -> None:
     """Match stored inventories with a new advisory database.
 
     No snapshot is created. When interrupted, the next run continues; workers may share the work.
@@ -92,14 +92,14 @@ def reevaluate(
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.reevaluate(form, store_url, advisories, allow_older=allow_older)
+    fleet_findings.reevaluate(form, settings, allow_older=allow_older)
 
 
 @click.command("prune")
-@store_option
+@takes_settings(STORE)
 @format_option
-def prune(form: str, store_url: str | None) -> None:
+def prune(form: str, settings: Settings) -> None:
     """Delete expired scans, closed findings and old events."""
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.prune(form, store_url)
+    fleet_findings.prune(form, settings)

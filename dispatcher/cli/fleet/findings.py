@@ -11,7 +11,7 @@ import click
 
 from dispatcher.cli.finding_options import Selection
 from dispatcher.cli.fleet import documents, report
-from dispatcher.cli.fleet.options import opened_store, report_no_instance, settings_of
+from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.events.publisher import Publisher, sink_of
 from sidelight.advisories import AdvisoryDatabase
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from dispatcher.cli.option_values import FindingValues
+    from sidelight.fleet.settings import Settings
     from sidelight.model import Coverage, FindingEvent, FindingRow
     from sidelight.store import Store
 
@@ -50,11 +51,11 @@ ORDERS: dict[str, Callable[[FindingRow], tuple[object, ...]]] = {
 
 
 def findings(
-    form: str, store_url: str | None, criteria: Path | None, **given: Unpack[FindingValues]
+    form: str, settings: Settings, criteria: Path | None, **given: Unpack[FindingValues]
 ) -> None:
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
     selection = Selection.of(given)
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         covered = store.instances.coverage()
         rows = [row for row in _rows(store, covered, criteria, given) if selection(row.finding)]
         if not rows:
@@ -98,15 +99,14 @@ def _rows(
 
 
 def events(
-    form: str, store_url: str | None, after: int | None, *, follow: bool, target: str | None
+    form: str, settings: Settings, after: int | None, *, follow: bool, target: str | None
 ) -> None:
     """`sidelight fleet events`: its options are in dispatcher.cli.fleet.finding_commands."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         show: Callable[[], int]
         if target is None:
             show = _Shown(store, form, after or 0).run
         else:
-            settings = settings_of({})
             sink = sink_of(target, session_of(settings))
             show = Publisher(store, target, sink, after=after).run
         while True:
@@ -147,12 +147,10 @@ class _Shown:
         )
 
 
-def reevaluate(
-    form: str, store_url: str | None, advisories: Path | None, *, allow_older: bool
-) -> None:
+def reevaluate(form: str, settings: Settings, *, allow_older: bool) -> None:
     """`sidelight fleet reevaluate`: its options are in dispatcher.cli.fleet.finding_commands."""
-    path = settings_of({"advisories": advisories}).findings.advisories_path
-    with AdvisoryDatabase.open(path) as database, opened_store(store_url) as store:
+    path = settings.findings.advisories_path
+    with AdvisoryDatabase.open(path) as database, opened_store(settings) as store:
         begun = time.monotonic()
         with live("matching stored inventories with the database"):
             done = run(store, Opened(database), older=allow_older)
@@ -186,9 +184,9 @@ def run(store: Store, opened: Opened, *, older: bool) -> Reevaluated:
     return done
 
 
-def prune(form: str, store_url: str | None) -> None:
+def prune(form: str, settings: Settings) -> None:
     """`sidelight fleet prune`: its options are in dispatcher.cli.fleet.finding_commands."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         store.suppression_rules.judge()
         deleted = documents.prune_document(store.retention.run())
     if form == "json":

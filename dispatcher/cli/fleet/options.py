@@ -1,61 +1,25 @@
-"""The options that the fleet's commands share, and the settings derived from them."""
+"""The options that the fleet's commands share, and their store."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from sidelight.fleet.settings import Settings
-from sidelight.fleet.settings.definition import Kind
-from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.report.output import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from dispatcher.cli.option_values import FleetValues, PlaceValues
     from dispatcher.discovery.accounts import ScanScope
     from dispatcher.planning.eligibility import Configuration
+    from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
-STORE = (
-    "The fleet's store: sqlite:///FILE or postgresql://USER@HOST/NAME."
-    f"  [SIDELIGHT_STORE_URL; default: {Settings().store.url}]"
-)
 EXCLUSION_TAG = "InspectorEc2Exclusion"  # as dispatcher.planning.eligibility
-# Options whose setting has another name.
-_NAMES = {"cache": "cache_mib"}
-
-
-def settings_of(given: Mapping[str, object]) -> Settings:
-    """Return settings from options, then the environment, then defaults. Raises UsageError.
-
-    A switch that is not set is None or False, and does not override the environment.
-    """
-    options: dict[str, Any] = {}
-    for option, value in given.items():
-        name = _NAMES.get(option, option)
-        definition = DEFINITIONS.get(name)
-        if definition and value is not None and value is not False:
-            options[name] = str(value) if definition.kind is Kind.TEXT else value
-    return Settings.from_environment(**options)
-
-
-def store_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --store."""
-    return click.option("--store", "store_url", metavar="URL", help=STORE)(command)
-
-
-def broker_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --broker."""
-    return click.option(
-        "--broker", "broker_url", metavar="URL",
-        help="redis://HOST:6379/0, rediss://, sentinel:// or sqs:// (docs/brokers.md)."
-        f"  [SIDELIGHT_BROKER_URL; default: {Settings().broker.url}]",
-    )(command)  # fmt: skip
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,16 +92,16 @@ def wanted_of(given: PlaceValues) -> ScanScope:
 
 @contextmanager
 def opened_store(
-    url: str | None, *, create: bool = False, hint: str = "; the first scan creates it"
+    settings: Settings, *, create: bool = False, hint: str = "; the first scan creates it"
 ) -> Iterator[Store]:
-    """Yield the store, with migrated tables.
+    """Yield the store of the settings, with migrated tables.
 
     A missing store knows nothing of a fleet, which must not look like "no findings". Raises
     StoreError for it unless `create`, ending with `hint`, and UsageError for an invalid store URL.
     """
     from sidelight.store import Store
 
-    with Store(settings_of({"store_url": url}).store.url) as store:
+    with Store(settings.store.url) as store:
         if not create:
             store.require(hint)
         store.migrate()

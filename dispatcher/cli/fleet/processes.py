@@ -11,21 +11,18 @@ import click
 
 from dispatcher.cli.fleet.options import (
     account_region_options,
-    broker_option,
     configuration_of,
     eligibility_options,
-    settings_of,
-    store_option,
     wanted_of,
 )
 from dispatcher.cli.interrupts import stop_by
+from dispatcher.cli.setting_options import BROKER, PUBLISH, STORE, takes_settings
 from sidelight.report import logs
 from sidelight.report.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dispatcher.cli.option_values import FleetValues
+    from dispatcher.cli.option_values import FleetValues, QueueValues
+    from sidelight.fleet.settings import Settings
 
 EVERY = 3600.0  # seconds; as dispatcher.loop.Intervals
 STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
@@ -34,16 +31,14 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 @click.command()
 @account_region_options
 @eligibility_options
-@store_option
-@broker_option
+@takes_settings(STORE, BROKER, PUBLISH)
 @click.option("--every", type=click.FloatRange(0), default=EVERY, show_default=True,
               help="Seconds between discoveries.")  # fmt: skip
-@click.option("--publish", metavar="TARGET",
-              help="Send the events of findings to eventbridge:BUS, sns:ARN or file:PATH."
-              "  [SIDELIGHT_PUBLISH]")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
               help="Write this file every 10 seconds.")  # fmt: skip
-def run(every: float, health: Path | None, **given: Unpack[FleetValues]) -> None:
+def run(
+    settings: Settings, every: float, health: Path | None, **given: Unpack[FleetValues]
+) -> None:
     """Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM.
 
     Several may run: one is active, the others stand by.
@@ -52,7 +47,7 @@ def run(every: float, health: Path | None, **given: Unpack[FleetValues]) -> None
     from dispatcher.services.fleet_service import FleetService
 
     logs.configure()
-    control = FleetService(settings_of(given))
+    control = FleetService(settings)
     schedule = DispatcherLoop(
         control,
         wanted_of(given),
@@ -69,6 +64,7 @@ def run(every: float, health: Path | None, **given: Unpack[FleetValues]) -> None
 
 
 @click.command()
+@takes_settings()
 @click.argument("kind", type=click.Choice(["waiting", "computing"]))
 @click.option(
     "--region",
@@ -82,11 +78,12 @@ def run(every: float, health: Path | None, **given: Unpack[FleetValues]) -> None
               help="Tasks at once.  [default: 32 threads, or one process per core]")  # fmt: skip
 @click.option("--print", "printed", is_flag=True, help="Print Celery's command; do not run it.")
 def worker(
+    settings: Settings,
     kind: str,
-    regions: Sequence[str],
-    stages: Sequence[str],
     concurrency: int | None,
+    *,
     printed: bool,
+    **queues: Unpack[QueueValues],
 ) -> None:
     """Run a worker process, until SIGTERM.
 
@@ -99,10 +96,11 @@ def worker(
     from workers.broker import wait_for_broker
     from workers.worker_command import ENVIRONMENT, worker_command
 
-    settings = settings_of({})
     validate(settings)
     size = concurrency or (32 if kind == "waiting" else os.cpu_count() or 1)
-    command = worker_command(kind, settings, regions=regions or ("",), stages=stages, size=size)
+    command = worker_command(
+        kind, settings, regions=queues["regions"] or ("",), stages=queues["stages"], size=size
+    )
     if printed:
         say(" ".join(command))
         return

@@ -13,7 +13,6 @@ from dispatcher.cli.fleet.options import (
     configuration_of,
     opened_store,
     report_no_instance,
-    settings_of,
     wanted_of,
 )
 from dispatcher.cli.groups import fleet
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
 
 def scan_fleet(
+    settings: Settings,
     embedded: bool,
     concurrency: int,
     logs: Path | None,
@@ -53,7 +53,6 @@ def scan_fleet(
     **given: Unpack[FleetValues],
 ) -> None:
     """`sidelight fleet scan`: its options are in dispatcher.cli.fleet.commands."""
-    settings = settings_of(given)
     configuration = configuration_of(given)
     if dry_run:
         from dispatcher.cli.fleet.plan import show_plan
@@ -168,9 +167,9 @@ def _follow(control: FleetService, ids: Sequence[str], own: Embedded | None) -> 
         line.done(f"{reported}, in {line.seconds:.0f} s")
 
 
-def status(form: str, store_url: str | None, everything: bool) -> None:
+def status(form: str, settings: Settings, everything: bool) -> None:
     """`sidelight fleet status`: its options are in dispatcher.cli.fleet.commands."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         scans = store.scans.select(live=not everything)
         costs = store.costs.of([scan.id for scan in scans])
         for line in report.unattended_lines(store.unclaimed_scans()):
@@ -184,10 +183,10 @@ def status(form: str, store_url: str | None, everything: bool) -> None:
 
 
 def coverage(
-    form: str, store_url: str | None, instances: tuple[str, ...], order: str, *, history: bool
+    form: str, settings: Settings, instances: tuple[str, ...], order: str, *, history: bool
 ) -> None:
     """`sidelight fleet coverage`: its options are in dispatcher.cli.fleet.commands."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         report_no_instance(store)
         rows = report.coverage_rows(store, instances, order)
         if history:
@@ -211,9 +210,9 @@ def _print_history(store: Store, rows: Sequence[Coverage], form: str) -> None:
         Report(sys.stdout).table(report.history_table(changes))
 
 
-def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: str | None) -> None:
+def fleet_costs(form: str, settings: Settings, by: tuple[str, ...], since: str | None) -> None:
     """`sidelight fleet costs`: its options are in dispatcher.cli.fleet.commands."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         sums = store.costs.sums(by, moment(since) if since else None)
     if form == "json":
         write_json(dumps(costs_document(sums, by)))
@@ -221,7 +220,9 @@ def fleet_costs(form: str, store_url: str | None, by: tuple[str, ...], since: st
         Report(sys.stdout).table(costs_table(sums, by))
 
 
-def sweep_fleet(dry_run: bool, adopt: bool, **given: Unpack[FleetValues]) -> None:
+def sweep_fleet(
+    settings: Settings, dry_run: bool, adopt: bool, **given: Unpack[FleetValues]
+) -> None:
     """`sidelight fleet sweep`: its options are in dispatcher.cli.fleet.commands."""
     from dispatcher.cli.fleet.sweep import run_adoption, run_sweep
     from dispatcher.services.fleet_service import FleetService
@@ -231,9 +232,9 @@ def sweep_fleet(dry_run: bool, adopt: bool, **given: Unpack[FleetValues]) -> Non
     if not adopt:
         # A store that does not exist has no scans to compare with.
         hint = "; if the store is lost, --adopt lists what its scans left"
-        with opened_store(given["store_url"], hint=hint):
+        with opened_store(settings, hint=hint):
             pass
-    control = FleetService(settings_of(given))
+    control = FleetService(settings)
     try:
         places = control.look_up(wanted_of(given))
         if adopt:

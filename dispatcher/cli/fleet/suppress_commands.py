@@ -6,17 +6,21 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dispatcher.cli.fleet.options import format_option, store_option
+from dispatcher.cli.fleet.options import format_option
+from dispatcher.cli.setting_options import STORE, takes_settings
+
+if TYPE_CHECKING:
+    from sidelight.fleet.settings import Settings
 
 _JSON = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("add")
-@store_option
+@takes_settings(STORE)
 @click.argument("name")
 @click.option(
     "--criteria", "file", type=_JSON, help="A file with Inspector's FilterCriteria (JSON)."
@@ -43,23 +47,23 @@ def add(**given: Any) -> None:
 
 
 @click.command("list")
-@store_option
+@takes_settings(STORE)
 @format_option
-def show(form: str, store_url: str | None) -> None:
+def show(form: str, settings: Settings) -> None:
     """List the suppression rules."""
     from dispatcher.cli.fleet import suppression
 
-    suppression.show(form, store_url)
+    suppression.show(form, settings)
 
 
 @click.command("remove")
-@store_option
+@takes_settings(STORE)
 @click.argument("names", nargs=-1, required=True)
-def remove(names: tuple[str, ...], store_url: str | None) -> None:
+def remove(names: tuple[str, ...], settings: Settings) -> None:
     """Remove suppression rules.
 
     Findings that only these rules suppressed become active again.
     """
     from dispatcher.cli.fleet import suppression
 
-    suppression.remove(names, store_url)
+    suppression.remove(names, settings)

@@ -22,12 +22,12 @@ from sidelight.suppression import FIELDS, Criteria, parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sidelight.fleet.settings import Settings
+
 _JSON = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def add(
-    name: str, file: Path | None, description: str, store_url: str | None, **given: Any
-) -> None:
+def add(name: str, file: Path | None, description: str, settings: Settings, **given: Any) -> None:
     """`sidelight fleet suppress add`: its options are in suppress_commands.py."""
     document = read_criteria(file) if file else {}
     for comparison in ("equals", "prefix", "not_equals"):
@@ -39,16 +39,16 @@ def add(
         test = {"comparison": "EQUALS", "key": key} | ({"value": value} if equals else {})
         _list(document, "resourceTags").append(test)
     parsed(document, where=str(file or ""))
-    with opened_store(store_url, create=True) as store:
+    with opened_store(settings, create=True) as store:
         changed = store.suppression_rules.save(
             SuppressionRule(name, json.dumps(document), description)
         )
     say(f"{name}: {counted(changed, 'finding')} changed")
 
 
-def show(form: str, store_url: str | None) -> None:
+def show(form: str, settings: Settings) -> None:
     """`sidelight fleet suppress list`: its options are in suppress_commands.py."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         rules = store.suppression_rules.all()
     if form == "json":
         write_json(dumps(rules_document(rules)))
@@ -61,9 +61,9 @@ def show(form: str, store_url: str | None) -> None:
     Report(sys.stdout).table(rows)
 
 
-def remove(names: Sequence[str], store_url: str | None) -> None:
+def remove(names: Sequence[str], settings: Settings) -> None:
     """`sidelight fleet suppress remove`: its options are in suppress_commands.py."""
-    with opened_store(store_url) as store:
+    with opened_store(settings) as store:
         for name in names:
             if not store.suppression_rules.remove(name):
                 raise UsageError("there is no such rule", where=name)

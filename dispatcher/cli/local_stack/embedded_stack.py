@@ -48,7 +48,7 @@ class Embedded:
         regions: Sequence[str] = (),
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        application: str = "workers.app",
+        application: str = "workers.celery_main",
         broker: bool = True,
     ) -> None:
         """`concurrency`: processes that read and match. The workers' logs go to `directory`.

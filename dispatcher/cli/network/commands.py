@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dispatcher.cli.fleet.options import format_option
+from dispatcher.cli.setting_options import takes_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ def _source_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("explain")
+@takes_settings()
 @click.option("--source", required=True, metavar="SOURCE",
               help="internet, an instance, a network interface, or an address.")  # fmt: skip
 @click.option("--to", "target", required=True, metavar="TARGET",
@@ -64,6 +66,7 @@ def explain(**given: Any) -> None:
 
 
 @click.command("scan")
+@takes_settings()
 @_source_options
 @format_option
 def scan(**given: Any) -> None:
@@ -80,6 +83,7 @@ def scan(**given: Any) -> None:
 
 
 @click.command("dump")
+@takes_settings()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @_regions_option
 def dump(**given: Any) -> None:

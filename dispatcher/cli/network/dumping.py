@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sidelight.fleet.settings import Settings
 
-def dump(folder: Path, regions: Sequence[str]) -> None:
+
+def dump(settings: Settings, folder: Path, regions: Sequence[str]) -> None:
     """`sidelight network dump`: its options are in dispatcher.cli.network.commands."""
     problems = []
-    for account, region, calls in account_regions(regions):
+    for account, region, calls in account_regions(settings, regions):
         target = folder_of(folder, account, region)
         with live(f"reading the network of {account}/{region}"):
             answers = calls.collect()

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sidelight.fleet.settings import Settings
+
 
 def explain(  # noqa: PLR0913 - an argument an option
     *,
+    settings: Settings,
     source: str,
     target: str,
     protocol: str,
@@ -34,7 +37,7 @@ def explain(  # noqa: PLR0913 - an argument an option
     changes: Path | None,
 ) -> None:
     """`sidelight network explain`: its options are in dispatcher.cli.network.commands."""
-    answers = _answers(dump, regions)
+    answers = _answers(settings, dump, regions)
     network = _changed(answers, removed, changes)
     explanation = network.explain(source, target, protocol, port)
     if form == "json":
@@ -46,8 +49,9 @@ def explain(  # noqa: PLR0913 - an argument an option
     _end(answers)
 
 
-def scan(
+def scan(  # noqa: PLR0913 - an argument an option
     *,
+    settings: Settings,
     form: str,
     dump: Path | None,
     regions: Sequence[str],
@@ -55,7 +59,7 @@ def scan(
     changes: Path | None,
 ) -> None:
     """`sidelight network scan`: its options are in dispatcher.cli.network.commands."""
-    answers = _answers(dump, regions)
+    answers = _answers(settings, dump, regions)
     network = _changed(answers, removed, changes)
     findings = sorted(network.findings(), key=views.order)
     problems = network.problems
@@ -66,7 +70,7 @@ def scan(
     _end(answers)
 
 
-def _answers(dump: Path | None, regions: Sequence[str]) -> Answers:
+def _answers(settings: Settings, dump: Path | None, regions: Sequence[str]) -> Answers:
     if dump is not None:
         answers = load_dump(dump)
         if not answers:
@@ -74,7 +78,7 @@ def _answers(dump: Path | None, regions: Sequence[str]) -> Answers:
         return _chosen(answers, regions)
     from dispatcher.cli.network.collecting import collect
 
-    return collect(regions)
+    return collect(settings, regions)
 
 
 def _chosen(answers: Answers, regions: Sequence[str]) -> Answers:

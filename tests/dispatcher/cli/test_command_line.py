@@ -340,6 +340,6 @@ def test_settings_of_workers_do_not_matter_to_a_command_that_reads(
         store.migrate()
     monkeypatch.setenv("SIDELIGHT_BROKER_URL", "sqs://")
     monkeypatch.setenv("SIDELIGHT_VISIBILITY_SECONDS", "10")
-    for command in ("findings", "coverage", "status", "costs"):
-        assert root.run(["fleet", command, "--store", url]) == DONE
+    for command in ("findings", "coverage", "status", "costs", "events", "prune", "suppress list"):
+        assert root.run(["fleet", *command.split(), "--store", url]) == DONE
     assert "has no instance yet" in capsys.readouterr().err

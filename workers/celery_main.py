@@ -1,0 +1,33 @@
+"""A worker process: `celery -A workers.celery_main`.
+
+The import makes the application from the process's settings: only the tasks import this module.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from celery.signals import celeryd_init, worker_process_init
+
+from sidelight.fleet import bootstrap
+from sidelight.fleet.stages import stage_limits
+from workers.app import make_app
+
+app: Final = make_app(bootstrap.process_settings())
+_processes: list[int] = []
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _starting(options: dict[str, Any] | None = None, **_: object) -> None:
+    # Before the fork: record how many processes share the memory.
+    _processes.append(int((options or {}).get("concurrency") or os.cpu_count() or 1))
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _forked(**_: object) -> None:
+    # A connection must not be shared with the parent: each process opens its own.
+    bootstrap.forget()
+    stage_limits.own_process()
+    processes = _processes[-1] if _processes else 1
+    stage_limits.limit_memory(bootstrap.process_settings().workers.memory_mib, processes)
