@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 # The arguments that a command needs to be called.
 ARGUMENTS = {
+    "fleet accounts delegate": ["o-1"],
+    "fleet accounts release": ["o-1"],
     "scan": ["disk.img"],
     "inventory": ["disk.img"],
     "ls": ["disk.img"],
