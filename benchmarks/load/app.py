@@ -26,11 +26,11 @@ __all__ = ["app"]
 
 LOG = os.open(os.environ["SIDELIGHT_LOAD_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 STEPS: tuple[tuple[str, Any, str], ...] = (
-    ("take", take_snapshots, "take_snapshots"),
-    ("await", poll_snapshots, "look"),
-    ("inspect", take_snapshots, "inspect"),
-    ("evaluate", take_snapshots, "evaluate"),
-    ("delete", take_snapshots, "delete_snapshots"),
+    ("take", take_snapshots, take_snapshots.take_snapshots.__name__),
+    ("await", poll_snapshots, poll_snapshots.poll.__name__),
+    ("inspect", take_snapshots, take_snapshots.inspect.__name__),
+    ("evaluate", take_snapshots, take_snapshots.evaluate.__name__),
+    ("delete", take_snapshots, take_snapshots.delete_snapshots.__name__),
 )
 
 
