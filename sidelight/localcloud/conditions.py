@@ -70,7 +70,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class EbsAnswer:
-    """An error of EBS direct. `{snapshot}` and `{state}` in the message are replaced.
+    """An error of EBS direct. `{snapshot}`, `{state}` and `{account}` in the message are replaced.
 
     `since`: seconds from the snapshot's creation on; only recordings know such times.
     """

@@ -111,10 +111,10 @@ class EbsDirect:
         if snapshot.status != "completed":
             age = self._shelf.clock.now() - snapshot.started
             raise _written_out(
-                conditions.pending_answer(age, self._seed, snapshot.number), snapshot
+                conditions.pending_answer(age, self._seed, snapshot.number), snapshot, account
             )
         if not lags.readable(snapshot, connection):
-            raise _written_out(conditions.late_answer, snapshot)
+            raise _written_out(conditions.late_answer, snapshot, account)
         if tags_of(snapshot) and not lags.tagged(snapshot, connection):
             # A policy with a condition on the snapshot's tags does not let the caller in yet.
             raise self._denied(request, snapshot_id, account, region)
@@ -321,8 +321,9 @@ def _json(body: dict[str, object]) -> Reply:
     return Reply(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
 
-def _written_out(answer: EbsAnswer, snapshot: ShelfSnapshot) -> AwsError:
+def _written_out(answer: EbsAnswer, snapshot: ShelfSnapshot, account: str) -> AwsError:
     message = answer.message.replace("{snapshot}", snapshot.id).replace("{state}", snapshot.status)
+    message = message.replace("{account}", account)
     return AwsError(answer.code, message, status=answer.status, reason=answer.reason)
 
 

@@ -29,6 +29,7 @@ OTHER = "other"  # the source of what another account asked
 MOST_LINES = 200_000
 MOST_CREATIONS = 300  # a probe with --limits makes some 110
 _CODE = re.compile(r"[\w.]{0,128}")  # it becomes a header's value in a local cloud
+_CALLER = re.compile(r"(arn:aws[a-z-]{0,16}:(?:iam|sts)::)\d{12}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -245,8 +246,12 @@ def _said(exchange: Mapping[str, Any], created: float) -> Said:
 
 
 def _template(message: str, exchange: Mapping[str, Any]) -> str:
-    """A message with its snapshot's id replaced by `{snapshot}`."""
+    """A message with `{snapshot}` and `{account}` for its snapshot's id and its caller's account.
+
+    A recording is replayed in another account.
+    """
     name = str(exchange["request"].get("SnapshotId", ""))
+    message = _CALLER.sub(r"\1{account}", message)
     return message.replace(name, "{snapshot}") if name else message
 
 

@@ -127,6 +127,7 @@ def test_a_recording_replayed_is_recorded_again(
     assert max(first.absent) > 1
     assert max(first.denied) > 1
     assert {said.status for said in first.late} == {403, 404}
+    assert all("::{account}:" in said.message for said in first.late if said.status == 403)
     assert set(first.texts) == {"SnapshotCreationPerVolumeRateExceeded"}
     assert (first.lists_deleted, first.recycle_days) == (True, 7)
 
