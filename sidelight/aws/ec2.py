@@ -7,15 +7,9 @@ code, or an AccessDeniedError; `where` names the call and its object.
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sidelight.aws import send_hook
 from sidelight.aws.answers import member
@@ -35,7 +29,7 @@ from sidelight.aws.ec2_records import (
     state_of,
     volume_ids,
 )
-from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, status_of, translate
+from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, may_pass, translate
 from sidelight.aws.rate_limit import KINDS, RateLimiter, Unlimited
 from sidelight.backoff import delay
 from sidelight.errors import (
@@ -279,7 +273,7 @@ class Ec2:
                     if renewed:
                         continue
                 attempt += 1
-                if attempt >= attempts or not _may_pass(error, code):
+                if attempt >= attempts or not may_pass(error):
                     fault = translate(error, where=where)
                     # The caller of describe_regions asks other regions itself.
                     is_strange = code == STRANGER and operation != "describe_regions"
@@ -308,12 +302,3 @@ class Ec2:
                         f"{fault.what} ({OF_GLOBAL_ENDPOINT})", where=fault.where
                     )
         return fault
-
-
-def _may_pass(error: Exception, code: str) -> bool:
-    """Whether a retry of the call may succeed."""
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return False
-    if not isinstance(error, ClientError):
-        return True
-    return code in THROTTLES or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR

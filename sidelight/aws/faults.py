@@ -11,9 +11,15 @@ import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 from sidelight.aws.environment_errors import describe, environment_error
 from sidelight.errors import (
@@ -143,6 +149,18 @@ def status_of(error: ClientError) -> int:
     """Return the HTTP status; 0 if the answer has none."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return int(status or 0)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether a retry of a failed call may succeed: a throttle, AWS's own or the network's.
+
+    Missing credentials do not come by waiting.
+    """
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return False
+    if not isinstance(error, ClientError):
+        return True
+    return code_of(error) in THROTTLES or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def clock_offset(error: ClientError) -> float | None:

@@ -10,19 +10,13 @@ Sources: the API references of EC2, Elastic Load Balancing, Direct Connect and N
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore import xform_name
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sidelight.aws import send_hook
-from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, status_of, translate
+from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, may_pass, translate
 from sidelight.aws.rate_limit import RateLimiter, Unlimited
 from sidelight.backoff import delay
 from sidelight.errors import AccessDeniedError, CloudError, LimitError, SidelightError, UsageError
@@ -204,7 +198,7 @@ class NetworkCalls:
                     if renewed:
                         continue
                 attempt += 1
-                if attempt >= ATTEMPTS or not _may_pass(error, code):
+                if attempt >= ATTEMPTS or not may_pass(error):
                     raise translate(error, where=self._where(stem)) from error
             self._sleep(delay(FIRST_WAIT, attempt, LONGEST_WAIT))
 
@@ -216,15 +210,6 @@ def _parent_ids(stem: Stem, parents: list[Any]) -> Iterator[str]:
             identity = item.get(stem.parent_key)
             if identity:
                 yield str(identity)
-
-
-def _may_pass(error: Exception, code: str) -> bool:
-    """Whether a retry of the call may succeed."""
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return False
-    if not isinstance(error, ClientError):
-        return True
-    return code in THROTTLES or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _reason(stem: Stem, error: SidelightError) -> str:

@@ -218,17 +218,17 @@ def reevaluation_document(done: Reevaluated, seconds: float) -> fleet.Reevaluati
     }
 
 
-def prune_document(tidied: RetentionResult) -> fleet.PruneDocument:
+def prune_document(deleted: RetentionResult) -> fleet.PruneDocument:
     """Return the numbers of deleted rows."""
     return {
-        "findings": tidied.findings,
-        "events": tidied.events,
-        "inventories": tidied.inventories,
-        "package_sets": tidied.package_sets,
-        "packages": tidied.packages,
-        "details": tidied.details,
-        "stage_times": tidied.stage_times,
-        "scans": tidied.scans,
+        "findings": deleted.findings,
+        "events": deleted.events,
+        "inventories": deleted.inventories,
+        "package_sets": deleted.package_sets,
+        "packages": deleted.packages,
+        "details": deleted.details,
+        "stage_times": deleted.stage_times,
+        "scans": deleted.scans,
     }
 
 
