@@ -57,7 +57,7 @@ class Targets:
             raw[0xFC:0x100] = crc32c(bytes(raw)).to_bytes(4, "big")
         volume = ExtVolume(Blocks("j", self.base.size, BLOCK, {}), self.base.superblock, "j", [])
         with suppress(SidelightError):
-            log, fast = journal._log(volume, _Given(bytes(raw)))  # noqa: SLF001
+            log, fast = journal._log(volume, _BytesJournal(bytes(raw)))  # noqa: SLF001
             if log is not None and not log.first <= log.start < log.last <= 2048:
                 raise AssertionError("a log that starts outside of itself")
             if fast is not None and not 0 < fast.start <= fast.stop + 1:
@@ -120,11 +120,11 @@ class Targets:
     def fast_scans(self, chance: random.Random) -> int:
         """The area of fast commits as it lies in the log."""
         area = struct.pack("<HHII", layout.FAST_HEAD, 8, chance.choice((0, 0, 0, 1)), 7)
-        blocks, register, made = [], 0, 0
+        blocks, register, changes = [], 0, 0
         for _ in range(chance.randrange(1, 12)):
             tag = self._tag(chance)
             raw = struct.pack("<HH", tag.kind, len(tag.value)) + tag.value
-            made += 1
+            changes += 1
             if len(area) + len(raw) + 20 > BLOCK or chance.random() < 0.2:
                 tail = struct.pack("<HHI", layout.FAST_TAIL, BLOCK - len(area) - 4, 7)
                 register = crc32c(area + tail, register)
@@ -135,7 +135,7 @@ class Targets:
         blocks = [scramble(chance, b, 2) if chance.random() < 0.2 else b for b in blocks]
         with suppress(SidelightError):
             scan_fast_commits(range(len(blocks) + 1), lambda n: _block(blocks, n), 7, 256)
-        return made
+        return changes
 
     def fast_replays(self, chance: random.Random) -> int:
         """Changes applied, and everything read after them."""
@@ -161,7 +161,7 @@ def _block(blocks: list[bytes], number: int) -> bytes:
     return blocks[number]
 
 
-class _Given(journal._JournalFile):  # noqa: SLF001
+class _BytesJournal(journal._JournalFile):  # noqa: SLF001
     """A journal file of one block."""
 
     def __init__(self, raw: bytes) -> None:

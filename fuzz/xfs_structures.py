@@ -254,12 +254,12 @@ class Targets:
         """Items of a few transactions, as the log's records carry them."""
         one = self.log_base
         operations = []
-        made = 0
+        changes = 0
         for ident in range(1, 5):
             operations += [(ident, 1, b""), (ident, 0, struct.pack("<4sIII", b"NART", 1, 1, 1))]
             for _ in range(4):
                 operations += [(ident, 0, part) for part in self._item(chance, one) if part]
-                made += 1
+                changes += 1
             operations.append((ident, 2, b""))
         if chance.random() < 0.3:
             at = chance.randrange(len(operations))
@@ -274,10 +274,10 @@ class Targets:
         record = Record(8, 1 << 40, 8, len(operations), 2 + len(data) // 512, 64, data)
         volume = volume_of(one.image, one.superblock)
         with suppress(SidelightError):
-            source, replaced, _ = recover(volume, _Given([record]), Ends(9, 8, clean=False))
+            source, replaced, _ = recover(volume, _RecordsLog([record]), Ends(9, 8, clean=False))
             volume.source, volume.replayed = source, replaced
             check_names(read_directories(volume, one.directories[:4]))
-        return made
+        return changes
 
     def _item(self, chance: random.Random, one: Base) -> list[bytes]:
         """A log item, whole or not."""
@@ -344,14 +344,14 @@ class Targets:
         return 1
 
 
-class _Given(XfsLog):
+class _RecordsLog(XfsLog):
     """A log of these records."""
 
     def __init__(self, records: list[Record]) -> None:
-        self._given = records
+        self._all = records
 
     def records(self, ends: Ends) -> list[Record]:  # type: ignore[override] # noqa: ARG002
-        return self._given
+        return self._all
 
 
 def check_mappings(volume: XfsVolume, mapped: dict[int, bmap.ExtentMapping]) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sidelight.blocks.malloc_tuning import keep_blocks_apart
-from sidelight.errors import OutOfRangeError
+from sidelight.errors import OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
 # 288 blocks of a snapshot. Files that are read after a walk lie among the inodes that it read: of a
@@ -37,10 +38,85 @@ class BlockFetcher(Protocol):
         """Bytes of a block; the last one may reach past `size`."""
 
     def present(self, index: int) -> bool:
-        """Whether the block was ever written; if not, it is zeros and costs no call."""
+        """Whether the block was ever written; if not, it is zeros and costs no call.
+
+        Raises SourceError where that cannot be known.
+        """
 
     def fetch(self, index: int) -> bytes:
         """The block's bytes, checked. Raises SourceError."""
+
+
+@runtime_checkable
+class LocatesBlocks(Protocol):
+    """A BlockFetcher that finds out by calls which blocks are present."""
+
+    def locate(self, indices: Sequence[int]) -> None:
+        """Make these calls for many blocks together. Raises SourceError."""
+
+
+class BlockPool:
+    """The blocks that are kept and the calls under way, of all sources of one machine.
+
+    One budget and one number of calls, however many volumes it has. Its threads end with the last
+    source that is closed.
+    """
+
+    def __init__(self, budget: int = DEFAULT_BUDGET, in_flight: int = DEFAULT_IN_FLIGHT) -> None:
+        """`budget` in bytes, `in_flight` calls at once."""
+        self.budget = budget
+        self.in_flight = in_flight
+        self.lock = threading.Lock()
+        # By source and number, the longest unused first.
+        self._blocks: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._sources = 0  # that were opened
+        self._open = 0
+        self._threads: ThreadPoolExecutor | None = None
+
+    def enter(self) -> int:
+        """Count one more source; its number."""
+        with self.lock:
+            self._sources += 1
+            self._open += 1
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.in_flight, thread_name_prefix="block")
+            return self._sources
+
+    def leave(self, source: int, under_way: Iterable[Future[bytes]]) -> None:
+        """Let a source's blocks go, and wait for its calls; end the threads after the last one."""
+        wait([future for future in under_way if not future.cancel()])
+        with self.lock:
+            for key in [key for key in self._blocks if key[0] == source]:
+                self._bytes -= len(self._blocks.pop(key))
+            self._open -= 1
+            threads, self._threads = (None, self._threads) if self._open else (self._threads, None)
+        if threads is not None:
+            threads.shutdown(wait=True)
+
+    def submit(self, load: Callable[[int], bytes], index: int) -> Future[bytes]:
+        """Start a call on a thread."""
+        threads = self._threads
+        if threads is None:
+            raise RuntimeError("the sources of this pool are closed")
+        return threads.submit(load, index)
+
+    # With the lock held:
+
+    def get(self, key: tuple[int, int]) -> bytes | None:
+        """A kept block, which is the latest used now."""
+        data = self._blocks.get(key)
+        if data is not None:
+            self._blocks.move_to_end(key)
+        return data
+
+    def put(self, key: tuple[int, int], data: bytes) -> None:
+        """Keep a block, and let the longest unused go, but never this one."""
+        self._blocks[key] = data
+        self._bytes += len(data)
+        while self._bytes > self.budget and len(self._blocks) > 1:
+            _, oldest = self._blocks.popitem(last=False)
+            self._bytes -= len(oldest)
 
 
 class BlockCache:
@@ -55,22 +131,26 @@ class BlockCache:
         fetcher: BlockFetcher,
         budget: int = DEFAULT_BUDGET,
         in_flight: int = DEFAULT_IN_FLIGHT,
+        *,
+        pool: BlockPool | None = None,
     ) -> None:
-        """`budget` in bytes, `in_flight` calls at once."""
+        """`budget` in bytes, `in_flight` calls at once; those of `pool` where it is shared."""
         keep_blocks_apart()
         self._fetcher = fetcher
+        self._locator = fetcher if isinstance(fetcher, LocatesBlocks) else None
         self.name = fetcher.name
         self.size = fetcher.size
         self._block_size = fetcher.block_size
         # What comes at once, in bytes; a view keeps it only where its offsets are multiples of it.
         self.unit = fetcher.block_size
-        self._room = max(1, budget // fetcher.block_size)
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._pool = pool or BlockPool(budget, in_flight)
+        self._number = self._pool.enter()
+        self._room = max(1, self._pool.budget // fetcher.block_size)
+        self._in_flight = self._pool.in_flight
         self._under_way: dict[int, Future[bytes]] = {}
-        self._lock = threading.Lock()
-        self._in_flight = in_flight
-        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="block")
+        self._lock = self._pool.lock
         self._zeros = bytes(fetcher.block_size)
+        self._is_closed = False
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes from cached blocks; blocks that are not there yet are fetched together."""
@@ -103,7 +183,8 @@ class BlockCache:
         under way. At most the cache's budget: what would push out a block of this same call is left
         to the read that needs it, as is the error of one that fails.
         """
-        self._want(sorted(islice(self._indices(ranges), self._room)))
+        with contextlib.suppress(SourceError):
+            self._want(sorted(islice(self._indices(ranges), self._room)))
 
     def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Say that these ranges are needed again: what is cached of them goes last.
@@ -115,13 +196,15 @@ class BlockCache:
             return
         with self._lock:
             for index in indices:
-                if index in self._blocks:
-                    self._blocks.move_to_end(index)
+                self._pool.get((self._number, index))
 
     def close(self) -> None:
-        """End the threads and let the blocks go."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._blocks.clear()
+        """Wait for its calls and let its blocks go."""
+        if not self._is_closed:
+            self._is_closed = True
+            with self._lock:
+                under_way = list(self._under_way.values())
+            self._pool.leave(self._number, under_way)
 
     def _indices(self, ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
         """The blocks of these ranges, each once, cut to the source."""
@@ -139,12 +222,14 @@ class BlockCache:
     def _want(self, indices: Iterable[int]) -> list[Future[bytes]]:
         """Start a call for every present block that is neither cached nor under way."""
         futures = []
+        if self._locator is not None:
+            indices = list(indices)
+            self._locator.locate(indices)
         for index in indices:
             if not self._fetcher.present(index):
                 continue
             with self._lock:
-                if index in self._blocks:
-                    self._blocks.move_to_end(index)
+                if self._pool.get((self._number, index)) is not None:
                     continue
                 future = self._under_way.get(index)
                 if future is None:
@@ -162,9 +247,7 @@ class BlockCache:
             raise
         with self._lock:
             self._under_way.pop(index, None)
-            self._blocks[index] = data
-            while len(self._blocks) > self._room:
-                self._blocks.popitem(last=False)
+            self._pool.put((self._number, index), data)
         return data
 
     def _block(self, index: int) -> bytes:
@@ -172,9 +255,8 @@ class BlockCache:
             return self._zeros
         while True:
             with self._lock:
-                data = self._blocks.get(index)
+                data = self._pool.get((self._number, index))
                 if data is not None:
-                    self._blocks.move_to_end(index)
                     return data
             # Empty where another thread's call ended in between: then look again.
             for future in self._want((index,)):

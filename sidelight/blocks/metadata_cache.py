@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     # Of the bytes at an offset: the places, and lengths, of what a walk may need.
     Scan = Callable[[int, bytes], Iterable[tuple[int, int]]]
+    # Of a whole block: what is kept of it for good.
+    Sample = Callable[[bytes], bytes]
 
 # Bytes kept at most, with what Python's objects take.
 MOST_KEPT = 64 << 20
@@ -47,23 +49,30 @@ _Piece = bytes | tuple[bytes, bytes]
 class MetadataCache:
     """Gathers from a source, with whatever `scan` finds in the blocks that it touches."""
 
-    def __init__(self, source: BlockSource, scan: Scan, sample: slice | None = None) -> None:
-        """`sample` picks the bytes of each block that are kept for good, in `samples`."""
+    def __init__(self, source: BlockSource, scan: Scan, sample: Sample | None = None) -> None:
+        """`sample` makes the bytes of each block that are kept for good, in `samples`."""
         self.source = source
         self._scan = scan
         self._sample = sample
-        # By block: its picked bytes, a byte for each inode that could lie in it.
+        # By block: its sample, a byte for each inode that could lie in it.
         self.samples: dict[int, bytes] = {}
         # Of a file any bytes can be had again for little: then nothing is kept.
         self._unit: int = getattr(source, "unit", 0)
         self._kept: dict[int, _Piece] = {}
         self.kept_bytes = 0
         self._seen: set[int] = set()
+        self._is_read_ahead = False
 
     @property
     def apart(self) -> bool:
         """Whether the source's bytes come in blocks, each of which costs a call."""
         return self._unit > 0
+
+    def begin_read_ahead(self) -> bool:
+        """Whether to fetch ahead what a walk needs: the source has blocks, and nobody did yet."""
+        begins = self.apart and not self._is_read_ahead
+        self._is_read_ahead = True
+        return begins
 
     def gather(self, offsets: Offsets, size: int) -> tuple[bytes, dict[int, SourceError]]:
         """As gather.gather; what was kept is given once, and then let go."""
@@ -109,9 +118,9 @@ class MetadataCache:
         touched = np.unique(np.concatenate((offsets, offsets + (size - 1))) // unit).tolist()
         fresh = [number for number in touched if number not in self._seen]
         if fresh and self.kept_bytes <= MOST_KEPT:
-            asked = set(offsets.tolist())
+            requested = set(offsets.tolist())
             for number in fresh:
-                self._take_out(number, self._whole(number), asked)
+                self._take_out(number, self._whole(number), requested)
 
     def read_blocks(self, numbers: Sequence[int]) -> None:
         """Read whole blocks, many at once, for their samples; what a walk may need is kept."""
@@ -126,7 +135,7 @@ class MetadataCache:
 
     def _pick(self, number: int, data: bytes) -> None:
         if self._sample is not None and data and number not in self.samples:
-            self.samples[number] = data[self._sample]
+            self.samples[number] = self._sample(data)
 
     def read_ahead(
         self, ranges: Iterable[tuple[int, int]], needed: Sequence[tuple[int, int]] = ()
@@ -176,7 +185,7 @@ class MetadataCache:
         except SourceError:
             return b""
 
-    def _take_out(self, number: int, data: bytes, asked: AbstractSet[int]) -> bool:
+    def _take_out(self, number: int, data: bytes, requested: AbstractSet[int]) -> bool:
         """Keep what the scan finds in a block, without what is `asked` for now.
 
         Whether there is, or was, anything.
@@ -190,7 +199,7 @@ class MetadataCache:
         begin = number * self._unit
         before = len(self._kept)
         for at, length in self._scan(begin, data):
-            if begin + at not in asked and at + length <= len(data):
+            if begin + at not in requested and at + length <= len(data):
                 self.keep(begin + at, data[at : at + length])
         return len(self._kept) > before
 

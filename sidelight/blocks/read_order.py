@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from sidelight.errors import SourceError
@@ -42,6 +43,17 @@ def read_in_physical_order(
                 yield key, assemble(source, size, extents)
             except SourceError as error:
                 yield key, error
+
+
+def prefetch_in_physical_order(
+    source: BlockSource, files: Iterable[tuple[K, int, Sequence[Extent]]]
+) -> None:
+    """Begin to fetch the blocks of the files that the first window would read."""
+    ordered = sorted(files, key=lambda file: file[2][0][1] if file[2] else -1)
+    for batch in islice(_batches(ordered, DEFAULT_WINDOW), 1):
+        source.prefetch(
+            sorted((physical, length) for _, _, extents in batch for _, physical, length in extents)
+        )
 
 
 def assemble(source: BlockSource, size: int, extents: Sequence[Extent]) -> bytes:

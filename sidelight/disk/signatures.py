@@ -134,7 +134,7 @@ def _magic(head: bytes) -> Signature | None:
 
 
 def _verity(head: bytes) -> Signature | None:
-    # After the filesystems: ext leaves these bytes free, and such a one is no hash tree.
+    # After the filesystems: ext leaves these bytes free, and such a one is not a hash tree.
     return Signature("DM_verity_hash") if head.startswith(b"verity\0\0") else None
 
 

@@ -1,12 +1,15 @@
-"""The types of very many inodes, by one byte of each mode, kept from blocks that a walk reads.
+"""A byte of each of very many inodes, kept from the blocks that a walk reads.
 
 An entry of a directory says the type of its inode. The kernel does not believe it but reads the
-mode. To see what it sees, the types of all entries are compared with the modes: a byte each, taken
-out of a block when it is first read, so that no block is fetched for it a second time.
+mode. To see what it sees, the types of all entries are compared with the modes; and programs are
+found by their modes and sizes. Both look at every inode of a machine, after its blocks may have
+left the cache: so a byte of each is taken when a block is first read, and no block is fetched a
+second time for it.
 """
 
 from __future__ import annotations
 
+import stat
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sidelight.blocks.metadata_cache import MetadataCache
+    from sidelight.blocks.metadata_cache import MetadataCache, Sample
     from sidelight.filesystems.protocol import Entry
 
     Offsets = npt.NDArray[np.int64]
@@ -38,27 +41,52 @@ for _type, _kind in KINDS.items():
     _KINDS[_type >> 12] = int(_kind)
 
 
-class ModeSamples:
-    """Types of inodes by where they lie. Nothing is judged: a doubt is for the inode itself."""
+# Of a sample: its upper half is the mode's type, and this bit says that the kernel would run it.
+PROGRAM = 1
+_EXECUTABLE = 0o111
+_REGULAR = stat.S_IFREG
 
-    def __init__(self, harvest: MetadataCache, inode_size: int, at: int) -> None:
-        """`at` is the byte within an inode that holds the upper half of its mode."""
+
+def samples_of(modes: npt.NDArray[np.uint16], large: npt.NDArray[np.bool_]) -> bytes:
+    """Return the sample of each inode; `large`: which have PROGRAM_BYTES or more."""
+    programs = large & (modes & _EXECUTABLE != 0) & (modes & 0xF000 == _REGULAR)
+    samples: npt.NDArray[np.uint8] = ((modes >> 8 & 0xF0) | programs).astype(np.uint8)
+    return samples.tobytes()
+
+
+class ModeSamples:
+    """Samples of inodes by where they lie. Nothing is judged: a doubt is for the inode itself."""
+
+    def __init__(self, harvest: MetadataCache, inode_size: int, sample: Sample) -> None:
+        """`sample` makes of a run of whole inodes a byte for each, as the harvest's does."""
         self._harvest = harvest
         self._size = inode_size
-        self._at = at
+        self._sample = sample
         self._unit: int = getattr(harvest.source, "unit", 0)
         self._pieces: dict[int, bytes] = {}
 
     def kinds(self, offsets: Offsets) -> Kinds:
         """The types of the inodes at these offsets (bytes), UNKNOWN where no mode is there."""
+        kinds: Kinds = _KINDS[self._at(offsets) >> 4]
+        return kinds
+
+    def programs(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
+        """Which of these inodes may be programs; those too whose mode has no type."""
+        samples = self._at(offsets)
+        programs: npt.NDArray[np.bool_] = samples & PROGRAM != 0
+        programs |= _KINDS[samples >> 4] == InodeKind.UNKNOWN
+        return programs
+
+    def _at(self, offsets: Offsets) -> npt.NDArray[np.uint8]:
+        """The samples of the inodes at these offsets, 0 where none can be had."""
         piece = self._unit or PIECE
         numbers, rows = np.unique(offsets // piece, return_inverse=True)
-        samples = self._samples(numbers.tolist())
+        pieces = self._samples(numbers.tolist())
         room = piece // self._size
-        whole = np.frombuffer(b"".join(s.ljust(room, b"\0") for s in samples), np.uint8)
+        whole = np.frombuffer(b"".join(s.ljust(room, b"\0") for s in pieces), np.uint8)
         places = rows.reshape(-1) * room + (offsets % piece) // self._size
-        kinds: Kinds = _KINDS[whole[places] >> 4]
-        return kinds
+        samples: npt.NDArray[np.uint8] = whole[places]
+        return samples
 
     def _samples(self, numbers: list[int]) -> list[bytes]:
         if self._unit:
@@ -79,7 +107,7 @@ class ModeSamples:
             data = source.read_at(begin, min(PIECE, source.size - begin))
         except SourceError:
             return b""  # the read of the inode itself reports it
-        return data[self._at :: self._size]
+        return self._sample(data)
 
 
 def corrected(

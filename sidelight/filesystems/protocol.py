@@ -120,6 +120,22 @@ class Filesystem(Protocol):
         """A symbolic link's target."""
 
 
+# The least program that is looked for: Go's are ten times larger, and so are Rust's with a list of
+# their crates.
+PROGRAM_BYTES = 32 << 10
+
+
+@runtime_checkable
+class FindsPrograms(Protocol):
+    """A Filesystem that tells programs from other files without reading their inodes again."""
+
+    def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
+        """Those of these inodes that may be regular files which the kernel would run.
+
+        With an execute bit and PROGRAM_BYTES or more; in doubt, an inode is among them.
+        """
+
+
 @runtime_checkable
 class ReadsAhead(Protocol):
     """A Filesystem that can fetch what a walk of all of it needs at once, not level by level."""
@@ -128,7 +144,19 @@ class ReadsAhead(Protocol):
         """Say that the whole tree will be walked now. Changes nothing but the time that takes.
 
         Where blocks come by calls over a network, it waits for a few rounds of many calls. What is
-        wrong with what it reads is left for the walk to say.
+        wrong with what it reads is left for the walk to say. The second time it does nothing.
+        """
+
+    def read_inodes_ahead(self, most: int) -> bool:
+        """Fetch the inodes in use, where all of them take `most` bytes or less; whether they do.
+
+        Only where blocks come by calls; elsewhere it does nothing, and says no.
+        """
+
+    def prefetch(self, wanted: Sequence[Piece]) -> None:
+        """Begin to fetch these parts of files, which will be read soon, and wait for none of them.
+
+        Where blocks come by calls; of very much only the first in physical order.
         """
 
 

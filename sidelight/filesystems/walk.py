@@ -50,11 +50,11 @@ def walk(
     level: dict[int, bytes] = {first: b""}
     for depth in range(MAX_DEPTH + 1):
         below: dict[int, bytes] = {}
-        given: list[Directory] = []
+        batch: list[Directory] = []
         room = ENTRIES_AT_ONCE
         for number, entries in listing(fs, list(level), noted):
             path = level[number]
-            given.append((path, number, entries))
+            batch.append((path, number, entries))
             for child, where in subdirectories(fs, path, entries, noted):
                 if child in seen:
                     note(noted, _met_twice(fs, where, child))
@@ -63,10 +63,10 @@ def walk(
                     below[child] = where
             room -= len(entries) + 1
             if room <= 0:
-                yield given
-                given, room = [], ENTRIES_AT_ONCE
-        if given:
-            yield given
+                yield batch
+                batch, room = [], ENTRIES_AT_ONCE
+        if batch:
+            yield batch
         level = below
         if not level:
             return

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.blocks import BlockCache, OverlaySource, SliceSource, read_in_physical_order
+from sidelight.blocks import (
+    BlockCache,
+    BlockPool,
+    OverlaySource,
+    SliceSource,
+    read_in_physical_order,
+)
 from sidelight.blocks.read_order import within
 from sidelight.errors import BlockError, OutOfRangeError, SourceError
 
@@ -246,3 +252,42 @@ def test_a_part_of_a_file_is_a_part_of_its_extents() -> None:
     assert within(extents, 5, 10) == [(0, 1005, 5), (5, 500, 5)]
     assert within(extents, 20, 10) == []
     assert within(extents, 25, 100) == [(5, 700, 10)]
+
+
+def test_sources_of_one_machine_share_a_budget_and_its_calls() -> None:
+    pool = BlockPool(budget=6 * BLOCK, in_flight=2)
+    before = threading.active_count()
+    disks = [Disk(bytes([number + 1]) * BLOCK * 4) for number in range(28)]
+    caches = [BlockCache(disk, pool=pool) for disk in disks]
+    for cache in caches:
+        cache.prefetch([(0, 2 * BLOCK)])
+    for number, cache in enumerate(caches):
+        assert cache.read_at(0, 4 * BLOCK) == bytes([number + 1]) * BLOCK * 4
+    assert threading.active_count() - before <= 2
+    # The last source's blocks are there, the first one's are not.
+    disks[27].fetched.clear()
+    caches[27].read_at(0, 4 * BLOCK)
+    assert disks[27].fetched == []
+    disks[0].fetched.clear()
+    caches[0].read_at(0, BLOCK)
+    assert disks[0].fetched == [0]
+    for cache in caches:
+        cache.close()
+        cache.close()  # the second time it does nothing
+    assert threading.active_count() == before
+
+
+def test_a_source_that_is_closed_leaves_its_room_to_the_others() -> None:
+    pool = BlockPool(budget=4 * BLOCK, in_flight=2)
+    first, second = Disk(b"a" * 3 * BLOCK), Disk(b"b" * 4 * BLOCK)
+    one, two = BlockCache(first, pool=pool), BlockCache(second, pool=pool)
+    two.read_at(0, BLOCK)
+    one.read_at(0, 3 * BLOCK)
+    one.close()
+    two.read_at(0, 4 * BLOCK)
+    second.fetched.clear()
+    assert two.read_at(0, 4 * BLOCK) == second.data
+    assert second.fetched == []
+    two.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        two.read_at(0, 1 + 3 * BLOCK)

@@ -28,6 +28,7 @@ def _checksums_put_back() -> Iterator[None]:
     thin_layout.checksum, log_records._checksum_ok = kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_mutated_structures_raise_only_our_errors(name: str) -> None:
     decode = target(name)

@@ -75,7 +75,7 @@ def parse(data: bytes) -> Section:
             stack.pop()
             continue
         if word in {"{", "[", "]", "="} or word.startswith('"'):
-            raise DamagedError(f"{word[:20]!r} at {offset} is no name")
+            raise DamagedError(f"{word[:20]!r} at {offset} is not a name")
         at, sign = next(tokens, (offset, ""))
         if sign == "{":
             if len(stack) > MAX_DEPTH:

@@ -81,7 +81,7 @@ def _inode_places(
 
 
 def _looks_like_entries(volume: Geometry, blocks: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """By the first entry, which begins a block in every directory that is no hash tree's index."""
+    """By the first entry, which begins every block of directories but a hash tree's index."""
     head = blocks[:, 1]
     length, name = head & 0xFFFF, (head >> 16) & 0xFF
     likely: NDArray[np.bool_] = (length & 3 == 0) & (length >= name + 8) & (name > 0)

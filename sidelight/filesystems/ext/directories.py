@@ -73,10 +73,10 @@ class Directories:
         """Each number once, in physical order, with what could be read of it."""
         left = dict.fromkeys(numbers)
         if self.finished:
-            made = [number for number in left if number in self.finished]
-            for number in made:
+            rebuilt = [number for number in left if number in self.finished]
+            for number in rebuilt:
                 del left[number]
-            listings = [(number, list(self.finished[number])) for number in made]
+            listings = [(number, list(self.finished[number])) for number in rebuilt]
             yield from self._finished(listings, set(), plain=True)
         for ids, rows in self._inodes.rows(list(left)):
             for listing in self._chunk(ids, rows):

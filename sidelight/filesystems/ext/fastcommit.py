@@ -123,7 +123,7 @@ class FastReplay:
         self._mapper = mapper
         self._directories = directories
         self._listings: dict[int, dict[bytes, tuple[int, int]]] = {}
-        self._made: set[int] = set()  # directories
+        self._new_directories: set[int] = set()  # directories
 
     def apply(self, changes: Sequence[FastTag]) -> None:
         """All changes. Raises DamagedError or SourceError where the kernel's replay would stop."""
@@ -189,7 +189,7 @@ class FastReplay:
             if not self._exists(parent) or self._has_block(number):
                 return
             self._listings[number] = {}
-            self._made.add(number)
+            self._new_directories.add(number)
         self._add(parent, number, name)
         self._set_links(number, 1)
 
@@ -243,11 +243,11 @@ class FastReplay:
                 raw[:area] + EMPTY_EXTENTS + raw[area + len(EMPTY_EXTENTS) :]
             )
         self._mapper.changes.pop(number, None)
-        self._made.discard(number)
+        self._new_directories.discard(number)
 
     def _has_block(self, number: int) -> bool:
         """Whether a directory's first block is there."""
-        if number in self._made:
+        if number in self._new_directories:
             return True
         node = self._inodes.nodes((number,)).get(number)
         if node is None or node.flags & layout.FLAG_INLINE_DATA:

@@ -20,7 +20,7 @@ from sidelight.filesystems.protocol import KINDS, Inode, InodeKind
 from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,7 +58,7 @@ class Inodes:
         # What fast commits made of inodes: number -> the whole on-disk inode.
         self.replaced: dict[int, bytes] = {}
         size = volume.superblock.inode_size
-        self._samples = ModeSamples(volume.harvest, size, layout.INODE_MODE + 1)
+        self._samples = ModeSamples(volume.harvest, size, volume.sample)
 
     def raw(self, number: int) -> bytes | None:
         """One inode's bytes, sound or not; None where there are none. Raises SourceError."""
@@ -115,8 +115,24 @@ class Inodes:
 
     def sampled(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The types of many inodes by their modes alone, UNKNOWN where in doubt; no Problems."""
-        sb = self._volume.superblock
         kinds = np.zeros(len(numbers), dtype=np.uint8)
+        known, offsets = self._sampled_offsets(numbers)
+        kinds[known] = self._samples.kinds(offsets)
+        return kinds
+
+    def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
+        """Those that may be programs by their modes and sizes, and those in doubt; no Problems."""
+        every = np.array(numbers, dtype=np.uint64).view(np.int64)
+        wanted = np.ones(len(every), dtype=np.bool_)
+        known, offsets = self._sampled_offsets(every)
+        wanted[known] = self._samples.programs(offsets)
+        return [numbers[at] for at in np.flatnonzero(wanted).tolist()]
+
+    def _sampled_offsets(
+        self, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which inodes have a sample, and where these lie, in bytes."""
+        sb = self._volume.superblock
         known = (numbers >= 1) & (numbers <= sb.inodes)
         if self.replaced:
             known &= ~np.isin(numbers, list(self.replaced))
@@ -124,8 +140,7 @@ class Inodes:
         tables = self._volume.inode_tables(groups)
         offsets = tables * sb.block_size + rows * sb.inode_size
         known[known] = usable = tables > 0
-        kinds[known] = self._samples.kinds(offsets[usable])
-        return kinds
+        return known, offsets[usable]
 
     def inodes(self, numbers: Iterable[int]) -> dict[int, Inode]:
         """Metadata of many inodes."""
@@ -164,16 +179,16 @@ class Inodes:
     def rows(self, numbers: Iterable[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Sound inodes as (numbers, rows of inode_size bytes), in the order of the disk."""
         most = self._volume.superblock.inodes
-        asked = np.sort(np.array(list(numbers), dtype=np.int64))
-        asked = asked[np.diff(asked, prepend=asked[:1] - 1) != 0]
-        for number in asked[(asked < 1) | (asked > most)].tolist():
+        requested = np.sort(np.array(list(numbers), dtype=np.int64))
+        requested = requested[np.diff(requested, prepend=requested[:1] - 1) != 0]
+        for number in requested[(requested < 1) | (requested > most)].tolist():
             self._volume.report(f"there are only {most} inodes", f"inode {number}")
-        wanted = asked[(asked >= 1) & (asked <= most)]
+        wanted = requested[(requested >= 1) & (requested <= most)]
         if self.replaced:
-            ours = [number for number in wanted.tolist() if number in self.replaced]
-            if ours:
-                data = b"".join(map(self.replaced.__getitem__, ours))
-                ids = np.array(ours, dtype=np.int64)
+            replaced = [number for number in wanted.tolist() if number in self.replaced]
+            if replaced:
+                data = b"".join(map(self.replaced.__getitem__, replaced))
+                ids = np.array(replaced, dtype=np.int64)
                 yield self._sound(ids, data, replaced=True)
                 wanted = np.setdiff1d(wanted, ids)
         for at in range(0, len(wanted), CHUNK):

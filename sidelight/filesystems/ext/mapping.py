@@ -37,7 +37,7 @@ _POINTERS = layout.DIRECT_BLOCKS + 3  # of an inode's block map
 class BlockMapping:
     """One file's runs in the file's order, and what was wrong with its tree.
 
-    Unwritten extents and holes are no runs: they read as zeros.
+    Unwritten extents and holes are not runs: they read as zeros.
     """
 
     runs: list[Run] = field(default_factory=list)

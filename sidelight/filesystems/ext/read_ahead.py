@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def read_ahead(volume: ExtVolume) -> None:
     """Fetch the inode tables in use, then all blocks of the directories found in them."""
     harvest = volume.harvest
-    if not harvest.apart:
+    if not harvest.begin_read_ahead():
         return
     before, tables = harvest.read_before(), harvest.read_ahead(volume.tables_worth_reading())
     inodes, needed = [], []
@@ -41,6 +41,18 @@ def read_ahead(volume: ExtVolume) -> None:
                 place = trees.pop() - offset
                 if 0 <= place <= len(data) - size:
                     harvest.keep(offset + place, data[place : place + size])
+
+
+def read_inodes_ahead(volume: ExtVolume, most: int) -> bool:
+    """Fetch the inode tables in use, if they take `most` bytes or less; whether they do."""
+    if not volume.harvest.apart:
+        return False
+    tables = volume.tables_worth_reading()
+    if not tables or sum(length for _, length in tables) > most:
+        return False
+    for _ in volume.harvest.read_ahead(tables):
+        pass
+    return True
 
 
 class _Roots(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
-from sidelight.blocks.read_order import assemble, within
+from sidelight.blocks.read_order import assemble, prefetch_in_physical_order, within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -22,7 +22,7 @@ from sidelight.filesystems.ext.inline import inline_contents, inline_range
 from sidelight.filesystems.ext.inodes import InodeRecord, Inodes
 from sidelight.filesystems.ext.journal import open_journal
 from sidelight.filesystems.ext.mapping import Mapper
-from sidelight.filesystems.ext.read_ahead import read_ahead
+from sidelight.filesystems.ext.read_ahead import read_ahead, read_inodes_ahead
 from sidelight.filesystems.ext.superblock import find_superblock, uuid_text
 from sidelight.filesystems.ext.volume import ExtVolume
 from sidelight.filesystems.protocol import InodeKind
@@ -92,9 +92,17 @@ class ExtFilesystem:
         """See ReadsAhead."""
         read_ahead(self._volume_of)
 
+    def read_inodes_ahead(self, most: int) -> bool:
+        """See ReadsAhead."""
+        return read_inodes_ahead(self._volume_of, most)
+
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """See Filesystem.directories."""
         return self._directories.read(numbers)
+
+    def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
+        """See FindsPrograms."""
+        return self._inodes.may_be_programs(numbers)
 
     def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
         """See Filesystem.inodes."""
@@ -125,34 +133,52 @@ class ExtFilesystem:
                 files.append((node.number, node.size, self._extents(mapping.runs)))
         yield from read_in_physical_order(self._source, files)
 
+    def prefetch(self, wanted: Sequence[Piece]) -> None:
+        """See ReadsAhead."""
+        if self._volume_of.harvest.apart:
+            _, files = self._placed(wanted)
+            prefetch_in_physical_order(self._source, files)
+
     def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
         """See Filesystem.pieces."""
+        known, files = self._placed(wanted)
+        yield from known
+        yield from read_in_physical_order(self._source, files)
+
+    def _placed(
+        self, wanted: Sequence[Piece]
+    ) -> tuple[
+        list[tuple[Piece, bytes | SidelightError]], list[tuple[Piece, int, Sequence[Extent]]]
+    ]:
+        """What is known of pieces from their inodes alone; and of the others length and extents."""
         size = self.block_size
+        known: list[tuple[Piece, bytes | SidelightError]] = []
         nodes = self._inodes.nodes(dict.fromkeys(number for number, _, _ in wanted))
         mapped: list[tuple[Piece, InodeRecord, tuple[int, int]]] = []
         for piece in dict.fromkeys(wanted):
             number, offset, length = piece
             node = nodes.get(number)
             if node is None:
-                yield piece, DamagedError("the inode cannot be read", where=self._at(number))
+                lost = DamagedError("the inode cannot be read", where=self._at(number))
+                known.append((piece, lost))
                 continue
             part = self._unmapped(node, node.size, (offset, length))
             end = min(offset + length, node.size)
             if part is not None:
-                yield piece, part
+                known.append((piece, part))
             elif offset < 0 or end <= offset:
-                yield piece, b""
+                known.append((piece, b""))
             else:
                 mapped.append((piece, node, (offset // size, -(-end // size))))
         maps = self._mapper.map([node for _, node, _ in mapped], [span for _, _, span in mapped])
-        files = []
+        files: list[tuple[Piece, int, Sequence[Extent]]] = []
         for (piece, node, _), mapping in zip(mapped, maps, strict=True):
             if mapping.faults:
-                yield piece, self._fault(node, mapping)
+                known.append((piece, self._fault(node, mapping)))
             else:
                 length = min(piece[2], node.size - piece[1])
                 files.append((piece, length, within(self._extents(mapping.runs), *piece[1:])))
-        yield from read_in_physical_order(self._source, files)
+        return known, files
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         """See Filesystem.read. Raises FormatError, PathError or SourceError."""

@@ -15,6 +15,8 @@ from sidelight.filesystems.crc32c import advance, crc32c, crc32c_many
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.block_heuristics import scan
 from sidelight.filesystems.ext.crc16 import crc16_rows
+from sidelight.filesystems.mode_samples import samples_of
+from sidelight.filesystems.protocol import PROGRAM_BYTES
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
@@ -54,9 +56,16 @@ class ExtVolume:
         self.block_size = superblock.block_size
         self.problems = problems
         self._groups: dict[int, BlockGroups] = {}
-        # The upper byte of a mode, which is little-endian.
-        modes = slice(layout.INODE_MODE + 1, None, superblock.inode_size)
-        self.harvest = MetadataCache(source, partial(scan, self), modes)
+        self.harvest = MetadataCache(source, partial(scan, self), self.sample)
+
+    def sample(self, data: bytes) -> bytes:
+        """What ModeSamples keeps of inodes' bytes: a byte for each whole one."""
+        size = self.superblock.inode_size
+        rows = np.frombuffer(data, "<u2", len(data) // size * size // 2).reshape(-1, size // 2)
+        words = rows.view("<u4")
+        large = words[:, layout.INODE_SIZE // 4] >= PROGRAM_BYTES
+        large |= words[:, layout.INODE_SIZE_HIGH // 4] > 0
+        return samples_of(rows[:, layout.INODE_MODE // 2], large)
 
     def report(self, what: str, place: str = "") -> None:
         """One more Problem; past a cap only that there are more."""

@@ -202,8 +202,8 @@ def _mount_all(
     usr = [line for line in _lines(tree) if line.target == discoverable.USR and line.at_boot][:1]
     usr = usr or discoverable.discovered_usr(tree, root.region, regions)
     _perform(tree, usr, root, regions, opened)
-    said = _said(tree, root.region, regions)
-    later = [line for line in said if line.target != discoverable.USR or not usr]
+    mounts = _boot_mounts(tree, root.region, regions)
+    later = [line for line in mounts if line.target != discoverable.USR or not usr]
     _perform(tree, later, root, regions, opened)
 
 
@@ -228,7 +228,9 @@ def _perform(
                 tree.note(Problem(line.where, error.what))
 
 
-def _said(tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice]) -> list[fstab.Line]:
+def _boot_mounts(
+    tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice]
+) -> list[fstab.Line]:
     """All that is mounted at boot.
 
     A unit under /etc rules over fstab's line for its target, that over a vendor's unit, as in the
@@ -241,11 +243,11 @@ def _said(tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice]) 
     above, below = enabled_mounts(tree)
     in_fstab = {line.target for line in lines}
     units = {line.target: line for line in above if not line.dormant or line.target in in_fstab}
-    said = [line for line in lines if line.target not in units] + list(units.values())
-    taken = {line.target for line in said}
-    said += [line for line in below if line.target not in taken]
-    said += discoverable.discovered(tree, root, regions, {line.target for line in said})
-    return [line for line in said if line.at_boot]
+    mounts = [line for line in lines if line.target not in units] + list(units.values())
+    taken = {line.target for line in mounts}
+    mounts += [line for line in below if line.target not in taken]
+    mounts += discoverable.discovered(tree, root, regions, {line.target for line in mounts})
+    return [line for line in mounts if line.at_boot]
 
 
 def _mount(
@@ -287,7 +289,7 @@ def _certainly(device: str, root: VolumeSlice) -> bool:
 
 
 def _not_there(tree: MachineTree, line: fstab.Line) -> None:
-    """A device that is no region: a filesystem in a file of the machine, or one that is absent."""
+    """A device that is not a region: a file of the machine with a filesystem, or an absent one."""
     if not line.device.startswith("/dev/") and line.device.startswith("/"):
         place = tree.find(line.device.encode("utf-8", "surrogateescape"))
         if place is not None and place.kind == InodeKind.REGULAR:

@@ -154,7 +154,7 @@ class _Units:
         return line, path.startswith(ADMINISTRATOR)
 
     def _listed(self, path: bytes, matters: Callable[[bytes], bool]) -> dict[bytes, int]:
-        """Names that matter and their kinds; none where it is no directory, or cannot be read."""
+        """Names that matter and their kinds; none for a file, or what cannot be read."""
         place = self._tree.find(path)
         if place is None or place.kind != InodeKind.DIRECTORY:
             return {}

@@ -104,7 +104,7 @@ class MachineTree(Namespace):
         """Levels of `(path, filesystem, directory's inode, entries)`, over all that `top` is above.
 
         Paths begin with `top` as it is given, whatever links are in it. Raises PathError where it
-        is no directory.
+        is not a directory.
         Batched a filesystem and a level; a level of very many entries comes in several lists.
         What lies under a mount point is hidden, as in the kernel. A directory for which `skip`
         of its path, filesystem and inode is true is not entered. Each directory comes once for
@@ -153,11 +153,11 @@ class MachineTree(Namespace):
         places: dict[int, list[tuple[bytes, Mount]]] = {}
         for path, mount, number in group:
             places.setdefault(number, []).append((path, mount))
-        given: list[TreeDirectory] = []
+        batch: list[TreeDirectory] = []
         room = ENTRIES_AT_ONCE
         for number, entries in listing(fs, list(places), fs.problems):
             for path, mount in places[number]:
-                given.append((path, fs, number, entries))
+                batch.append((path, fs, number, entries))
                 room -= len(entries) + 1
                 for child, where in subdirectories(fs, path, entries, fs.problems):
                     inner, inode = self._uncover(mount, child)
@@ -170,10 +170,10 @@ class MachineTree(Namespace):
                     elif seen.enter(inner, inode):
                         below.append((where, inner, inode))
             if room <= 0:
-                yield given
-                given, room = [], ENTRIES_AT_ONCE
-        if given:
-            yield given
+                yield batch
+                batch, room = [], ENTRIES_AT_ONCE
+        if batch:
+            yield batch
 
     def contents(
         self, files: Iterable[tuple[Filesystem, int]], limit: int
@@ -196,6 +196,15 @@ class MachineTree(Namespace):
         for fs, pieces in groups.values():
             for piece, data in fs.pieces(pieces):
                 yield (fs, piece), data
+
+    def prefetch(self, wanted: Iterable[tuple[Filesystem, Piece]]) -> None:
+        """Begin to fetch parts of files that will be read soon (see ReadsAhead)."""
+        groups: dict[int, tuple[Filesystem, list[Piece]]] = {}
+        for fs, piece in wanted:
+            groups.setdefault(id(fs), (fs, []))[1].append(piece)
+        for fs, pieces in groups.values():
+            if isinstance(fs, ReadsAhead):
+                fs.prefetch(pieces)
 
     # --- one path ---
 

@@ -122,7 +122,7 @@ class MachineFS(FS):
     ) -> Iterator[Info]:
         """Infos of a directory's entries; inodes are read together, and only where needed.
 
-        A symbolic link is described as itself and is no directory, so that a walk of the tree
+        A symbolic link is described as itself and is not a directory, so that a walk of the tree
         ends; `getinfo`, `isdir` and all that opens follow it.
         """
         self.check()
@@ -191,7 +191,7 @@ class MachineFS(FS):
         return self._kind(path) == InodeKind.DIRECTORY
 
     def isfile(self, path: str) -> bool:
-        """Whether the path leads to anything that is no directory."""
+        """Whether the path leads to anything that is not a directory."""
         return self._kind(path) not in (None, InodeKind.DIRECTORY)
 
     def exists(self, path: str) -> bool:

@@ -84,8 +84,8 @@ class SourcesOpener(Opener):
 
 def _attachments(params: Mapping[str, str]) -> tuple[Attachment, ...]:
     """What a URL says of its disks' volumes. Raises UsageError."""
-    given = params.get("volumes", "")
-    return attachments_of(given.split(",")) if given else ()
+    volume_ids = params.get("volumes", "")
+    return attachments_of(volume_ids.split(",")) if volume_ids else ()
 
 
 class ImageOpener(SourcesOpener):

@@ -213,7 +213,7 @@ def _windows(volume: XfsVolume, sorted_out: _SortedOut, found: Found) -> Iterato
             fault = mapping.fault or fault
             for block in blocks:
                 if found.strikes[number] > STRIKES:
-                    fault = fault or "most of it is no directory"
+                    fault = fault or "most of it is not a directory"
                     break
                 if len(found.entries.get(number, ())) > protocol.MOST_ENTRIES:
                     fault = fault or protocol.TOO_MANY

@@ -15,7 +15,7 @@ from sidelight.filesystems.xfs.volume import column, same_uuid
 from sidelight.gc_pause import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -50,13 +50,13 @@ def locate(volume: XfsVolume, numbers: Iterable[int]) -> tuple[list[int], Offset
     """
     sb = volume.superblock
     top = sb.ag_count << (sb.ag_block_log + sb.inodes_per_block_log)
-    asked = list(numbers)
-    if asked and not (min(asked) > 0 and max(asked) < top):
-        for number in sorted(set(asked)):
+    requested = list(numbers)
+    if requested and not (min(requested) > 0 and max(requested) < top):
+        for number in sorted(set(requested)):
             if not 0 < number < top:
                 volume.problem(f"inode {number}", "no such inode can be")
-        asked = [number for number in asked if 0 < number < top]
-    array = np.sort(np.array(asked, np.int64))
+        requested = [number for number in requested if 0 < number < top]
+    array = np.sort(np.array(requested, np.int64))
     array = array[np.diff(array, prepend=-1) != 0]
     offsets, inside = _offsets(volume, array)
     if not inside.all():
@@ -77,14 +77,29 @@ def _offsets(volume: XfsVolume, numbers: Offsets) -> tuple[Offsets, npt.NDArray[
 
 def sampled_kinds(volume: XfsVolume, numbers: Offsets) -> npt.NDArray[np.uint8]:
     """The types of many inodes by their modes alone, UNKNOWN where in doubt; no Problems."""
-    sb = volume.superblock
     kinds = np.zeros(len(numbers), np.uint8)
+    known, offsets = _sampled_offsets(volume, numbers)
+    kinds[known] = volume.mode_samples.kinds(offsets)
+    return kinds
+
+
+def may_be_programs(volume: XfsVolume, numbers: Sequence[int]) -> list[int]:
+    """Those that may be programs by their modes and sizes, and those in doubt; no Problems."""
+    every = np.array(numbers, np.uint64).view(np.int64)
+    wanted = np.ones(len(every), np.bool_)
+    known, offsets = _sampled_offsets(volume, every)
+    wanted[known] = volume.mode_samples.programs(offsets)
+    return [numbers[at] for at in np.flatnonzero(wanted).tolist()]
+
+
+def _sampled_offsets(volume: XfsVolume, numbers: Offsets) -> tuple[npt.NDArray[np.bool_], Offsets]:
+    """Which inodes can be, and where these lie, in bytes."""
+    sb = volume.superblock
     top = sb.ag_count << (sb.ag_block_log + sb.inodes_per_block_log)
     possible = (numbers > 0) & (numbers < top)
     offsets, inside = _offsets(volume, numbers[possible])
     possible[possible] = inside
-    kinds[possible] = volume.mode_samples.kinds(offsets[inside])
-    return kinds
+    return possible, offsets[inside]
 
 
 def used_kinds(volume: XfsVolume, numbers: Iterable[int]) -> dict[int, int]:

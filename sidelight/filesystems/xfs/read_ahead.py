@@ -50,7 +50,7 @@ def heads(superblock: XfsSuperblock) -> Ranges:
 def read_ahead(volume: XfsVolume) -> None:
     """Fetch all chunks of inodes in use, then all blocks of the directories found in them."""
     harvest = volume.harvest
-    if not harvest.apart:
+    if not harvest.begin_read_ahead():
         return
     runs = [run for _, data in harvest.read_before() for run in _runs(volume, data)]
 
@@ -61,6 +61,25 @@ def read_ahead(volume: XfsVolume) -> None:
     fetch(list(_chunks(volume, fetch)))
     for _ in harvest.read_ahead(runs):
         pass
+
+
+def read_inodes_ahead(volume: XfsVolume, most: int) -> bool:
+    """Fetch the chunks of inodes in use, if they take `most` bytes or less; whether they do."""
+    harvest = volume.harvest
+    if not harvest.apart:
+        return False
+
+    def fetch(ranges: Ranges) -> None:
+        for _ in harvest.read_ahead(ranges):
+            pass
+
+    chunks: Ranges = []
+    for chunk in _chunks(volume, fetch):
+        chunks.append(chunk)
+        if len(chunks) * chunk[1] > most:
+            return False
+    fetch(chunks)
+    return bool(chunks)
 
 
 def _chunks(volume: XfsVolume, fetch: Callable[[Ranges], None]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
-from sidelight.blocks.read_order import within
+from sidelight.blocks.read_order import prefetch_in_physical_order, within
 from sidelight.errors import (
     DamagedError,
     FormatError,
@@ -20,7 +20,7 @@ from sidelight.filesystems.protocol import Entry, Inode, InodeKind, Piece
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs import read_ahead as ahead
 from sidelight.filesystems.xfs.directories import read_directories
-from sidelight.filesystems.xfs.inodes import RawInode, read_metadata, read_raw
+from sidelight.filesystems.xfs.inodes import RawInode, may_be_programs, read_metadata, read_raw
 from sidelight.filesystems.xfs.links import read_link
 from sidelight.filesystems.xfs.log_head_tail import XfsLog
 from sidelight.filesystems.xfs.recovery import recover
@@ -69,9 +69,17 @@ class XfsFilesystem:
         """See ReadsAhead."""
         ahead.read_ahead(self._volume)
 
+    def read_inodes_ahead(self, most: int) -> bool:
+        """Fetch inodes before a walk; see the protocol."""
+        return ahead.read_inodes_ahead(self._volume, most)
+
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Entries of many directories; see the protocol."""
         return read_directories(self._volume, numbers)
+
+    def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
+        """Inodes that may be programs; see the protocol."""
+        return may_be_programs(self._volume, numbers)
 
     def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
         """Metadata of many inodes; see the protocol."""
@@ -89,23 +97,40 @@ class XfsFilesystem:
                 files.append((number, found[0], _cut(found[1], found[0])))
         yield from read_in_physical_order(self._volume.source, files)
 
+    def prefetch(self, wanted: Sequence[Piece]) -> None:
+        """Begin to fetch parts of files; see the protocol."""
+        if self._volume.harvest.apart:
+            _, files = self._placed(wanted)
+            prefetch_in_physical_order(self._volume.source, files)
+
     def pieces(self, wanted: Sequence[Piece]) -> Iterator[tuple[Piece, bytes | SidelightError]]:
         """Parts of regular files; see the protocol."""
+        known, files = self._placed(wanted)
+        yield from known
+        yield from read_in_physical_order(self._volume.source, files)
+
+    def _placed(
+        self, wanted: Sequence[Piece]
+    ) -> tuple[
+        list[tuple[Piece, bytes | SidelightError]], list[tuple[Piece, int, Sequence[Extent]]]
+    ]:
+        """What is known of pieces from their inodes alone; and of the others length and extents."""
+        known: list[tuple[Piece, bytes | SidelightError]] = []
         by_number: dict[int, list[Piece]] = {}
         for piece in dict.fromkeys(wanted):
             by_number.setdefault(piece[0], []).append(piece)
-        files: list[tuple[Piece, int, list[Extent]]] = []
+        files: list[tuple[Piece, int, Sequence[Extent]]] = []
         for number, found in self._locate(list(by_number), (1 << 63) - 1):
             for piece in by_number[number]:
                 if isinstance(found, SidelightError):
-                    yield piece, found
+                    known.append((piece, found))
                     continue
                 length = min(piece[2], found[0] - piece[1])
                 if piece[1] < 0 or length <= 0:
-                    yield piece, b""
+                    known.append((piece, b""))
                 else:
                     files.append((piece, length, within(found[1], piece[1], length)))
-        yield from read_in_physical_order(self._volume.source, files)
+        return known, files
 
     def _locate(
         self, numbers: Sequence[int], limit: int
@@ -194,7 +219,7 @@ class XfsFilesystem:
         raise self._lost(number)
 
     def _lost(self, number: int) -> DamagedError:
-        """Why an inode is not to be had, as its Problem says."""
+        """Why an inode is not available, as its Problem says."""
         where = self._where(number)
         found = [problem.what for problem in self.problems if problem.where == where]
         return DamagedError(found[-1] if found else "cannot be read", where=where)

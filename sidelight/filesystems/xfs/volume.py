@@ -8,7 +8,8 @@ import numpy as np
 
 from sidelight.blocks.metadata_cache import MetadataCache
 from sidelight.filesystems.crc32c import advance, all_are, crc32c_pieces
-from sidelight.filesystems.mode_samples import ModeSamples
+from sidelight.filesystems.mode_samples import ModeSamples, samples_of
+from sidelight.filesystems.protocol import PROGRAM_BYTES
 from sidelight.filesystems.xfs import layout
 from sidelight.filesystems.xfs.layout import BASIC_BLOCK
 from sidelight.model import Problem
@@ -62,9 +63,8 @@ class XfsVolume:
 
     def _start_harvest(self) -> None:
         size = self.superblock.inode_size
-        modes = slice(layout.DI_MODE, None, size)
-        self._harvest = MetadataCache(self.source, lambda _, data: self._scan(data), modes)
-        self._mode_samples = ModeSamples(self._harvest, size, layout.DI_MODE)
+        self._harvest = MetadataCache(self.source, lambda _, data: self._scan(data), self._sample)
+        self._mode_samples = ModeSamples(self._harvest, size, self._sample)
 
     @property
     def harvest(self) -> MetadataCache:
@@ -79,6 +79,13 @@ class XfsVolume:
         if self._harvest.source is not self.source:
             self._start_harvest()
         return self._mode_samples
+
+    def _sample(self, data: bytes) -> bytes:
+        """What ModeSamples keeps of inodes' bytes: a byte for each whole one."""
+        size = self.superblock.inode_size
+        rows = np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)
+        modes = column(rows, layout.DI_MODE, ">u2").astype(np.uint16)
+        return samples_of(modes, column(rows, layout.DI_SIZE, ">u8") >= PROGRAM_BYTES)
 
     def _scan(self, data: bytes) -> Iterator[tuple[int, int]]:
         """(place in `data`, length) of directories' inodes and blocks: a guess that saves calls.

@@ -358,6 +358,7 @@ def test_a_list_of_millions_is_refused_at_its_first_thousands(
     assert taken < 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

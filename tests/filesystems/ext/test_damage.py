@@ -124,7 +124,7 @@ def test_encrypted_names_and_contents_are_reported_never_shown_as_plain() -> Non
         struct.pack_into(
             "<I", data, at, struct.unpack_from("<I", data, at)[0] | layout.FLAG_ENCRYPT
         )
-    # A ciphertext of no length, as damage has it, is no name.
+    # A ciphertext of no length, as damage has it, is not a name.
     place = _inode_at(whole, folder) + layout.INODE_BLOCK + layout.INLINE_PARENT
     data[place + 6] = 0
     fs = ExtFilesystem(_memory(data))
@@ -243,6 +243,7 @@ def test_many_blocks_in_lockstep_decode_as_one_by_one(data: bytes) -> None:
         assert faults.get(at, "") == fault
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny.NAMES)
 def test_an_image_cut_anywhere_raises_only_our_errors(name: str) -> None:
     data = tiny.load(name)
@@ -250,6 +251,7 @@ def test_an_image_cut_anywhere_raises_only_our_errors(name: str) -> None:
         fuzzing.use(fuzzing.Memory(name, data, size))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=8, max_size=200))
 # The journal replaces the superblock by one with smaller inodes than its fast commits have.

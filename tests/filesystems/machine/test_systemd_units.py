@@ -371,6 +371,7 @@ def test_a_mount_unit_among_many_others_is_found() -> None:
     assert tree.problems == []
 
 
+@pytest.mark.slow
 def test_of_very_many_units_some_are_read_and_the_rest_is_a_problem() -> None:
     many = {f"d{number}.mount": UNIT % (b"gone", b"d%d" % number) for number in range(100_000)}
     pulled = {name: f"../{name}" for name in many}

@@ -131,7 +131,7 @@ def test_a_directory_of_gigabytes_of_nothing_is_given_up_early(
     filesystem = XfsFilesystem(hostile)
     assert dict(filesystem.directories([number]))[number] == []
     assert len(filesystem.problems) < 210
-    assert filesystem.problems[-1].what == "most of it is no directory"
+    assert filesystem.problems[-1].what == "most of it is not a directory"
 
 
 def test_problems_of_a_hostile_image_are_bounded(image: fixtures.SparseImage) -> None:
@@ -141,6 +141,7 @@ def test_problems_of_a_hostile_image_are_bounded(image: fixtures.SparseImage) ->
     assert "more than" in filesystem.problems[-1].what
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=10, max_size=200))
 def test_any_change_raises_only_our_errors(data: bytes) -> None:

@@ -13,6 +13,7 @@ from tests.images.xfs import fixtures
 pytest.importorskip("zstandard")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "journal"),
     [
