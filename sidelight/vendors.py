@@ -72,14 +72,17 @@ _CODENAMES = (
     "|noble|oracular|plucky|questing|resolute"
 )
 _DEB_MARKS: Final = re.compile(
-    r"(?P<PostgreSQL>\.pgdg[0-9+.])|(?P<Sury>sury\.org|\+0~20[0-9]{6}\.)|(?P<PPA>[~+.]ppa[0-9.]*|ppa[0-9]+)"
+    r"(?=[.~+](?:[a-z+]|0~)|[psn][a-z])"  # where a mark may begin: cheaper than to try each one
+    r"(?:(?P<PostgreSQL>\.pgdg[0-9+.])|(?P<Sury>sury\.org|\+0~20[0-9]{6}\.)|(?P<PPA>[~+.]ppa[0-9.]*|ppa[0-9]+)"
     r"|(?P<NodeSource>nodesource)|(?P<MariaDB>[~+]maria)|(?P<Percona>percona)"
     r"|(?P<Raspberry_Pi>[+~]rp[ti][0-9])"
     r"|(?P<Docker>~(?:debian|ubuntu)\.[0-9])|(?P<LLVM>~\+\+[0-9]{8})"
-    rf"|(?P<another_vendor>[~.+](?:{_CODENAMES})[0-9]*$)"
+    rf"|(?P<another_vendor>[~.+](?:{_CODENAMES})[0-9]*$))"
 )
 
 VENDOR_LIMIT: Final = 256  # characters of a vendor's name that are looked at
+# Vendors whose answers are cached. A machine has thousands of packages, of some hundred vendors.
+_DISTINCT: Final = 1 << 12
 _ADDRESS: Final = re.compile(r"([^<]*)<([^<>@\s]+)@([^<>\s]+)>")
 _DEBIAN_DOMAIN: Final = re.compile(r"(?:.*\.)?(?:debian\.(?:org|net)|ubuntu\.com|canonical\.com)")
 _DEBIAN_NAME: Final = re.compile(r"\b(?:debian|ubuntu|canonical|kubuntu|xubuntu|lubuntu)\b")
@@ -117,7 +120,6 @@ _VENDORS: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=1 << 13)  # few are distinct
 def supplier(kind: str, vendor: str, version: str, os: OperatingSystem) -> str:
     """The vendor of a package that the machine's distribution does not ship, "" for one it does.
 
@@ -131,13 +133,13 @@ def supplier(kind: str, vendor: str, version: str, os: OperatingSystem) -> str:
     if kind == "deb":
         return _of_deb(vendor, version, os.id)
     if kind == "apk":
-        match = _ADDRESS.fullmatch(vendor.strip())
-        return _named(match[1], match[3]) if match and _VENDORS.fullmatch(match[3].lower()) else ""
+        return _apk_supplier(vendor)
     if kind == "alpm" and vendor.strip().lower() == "unknown packager":
         return "an unknown packager"
     return ""
 
 
+@lru_cache(maxsize=_DISTINCT)
 def builder(vendor: str) -> str:
     """The database's name of the rpm distribution that a Vendor stands for, else "".
 
@@ -154,35 +156,62 @@ def _bare(vendor: str) -> str:
     return _BEFORE_HOST.sub("", vendor.strip().lower())
 
 
+@lru_cache(maxsize=_DISTINCT)
+def _apk_supplier(vendor: str) -> str:
+    match = _ADDRESS.fullmatch(vendor.strip())
+    return _named(match[1], match[3]) if match and _VENDORS.fullmatch(match[3].lower()) else ""
+
+
 def _of_rpm(vendor: str, version: str, identity: str) -> str:
-    own = _OWN.get(identity)
-    if own is None and identity not in _ENTERPRISE:
+    if identity not in _OWN and identity not in _ENTERPRISE:
         return ""
-    mark = _RPM_MARKS.search(version.rpartition("-")[2])
-    if mark is not None:
-        return str(mark.lastgroup).replace("_", " ")
+    mark = _rpm_mark(version.rpartition("-")[2])
+    if mark:
+        return mark
+    is_for_fedora = ".fc" in version and _FOR_FEDORA.search(version) is not None
+    return _rpm_supplier(vendor, identity, is_for_fedora=is_for_fedora)
+
+
+@lru_cache(maxsize=_DISTINCT)
+def _rpm_mark(release: str) -> str:
+    mark = _RPM_MARKS.search(release)
+    return "" if mark is None else str(mark.lastgroup).replace("_", " ")
+
+
+@lru_cache(maxsize=_DISTINCT)
+def _rpm_supplier(vendor: str, identity: str, *, is_for_fedora: bool) -> str:
+    """Return the supplier of an rpm without a mark in its release."""
     lower = _bare(vendor)
     if not lower:
         return ""
     built_by = builder(vendor)
-    if built_by == "EPEL" and identity != "fedora" and _FOR_FEDORA.search(version):
+    if built_by == "EPEL" and identity != "fedora" and is_for_fedora:
         return "Fedora"  # EPEL's advisories are not about it
     has_advisories = built_by and (
         identity in _ENTERPRISE or (built_by == "EPEL" and identity == "amzn")
     )
+    own = _OWN.get(identity)
     is_own = own is not None and own.match(lower) and not _BY_USERS.search(lower)
     return "" if has_advisories or is_own else _shown(vendor)
 
 
 def _of_deb(vendor: str, version: str, identity: str) -> str:
-    if not vendor.strip():
+    if not vendor:
         return ""
     mark = _DEB_MARKS.search(version)
+    return _deb_supplier(vendor, "" if mark is None else str(mark.lastgroup), identity)
+
+
+@lru_cache(maxsize=_DISTINCT)
+def _deb_supplier(vendor: str, mark: str, identity: str) -> str:
+    """Return the supplier of a deb; `mark` is the name of the mark in its version, or ""."""
+    if not vendor.strip():
+        return ""
     match = _ADDRESS.search(vendor)
     if identity not in {"debian", "ubuntu"}:
         return _on_another_system(mark, match)
-    if mark is not None:
-        name = str(mark.lastgroup).replace("_", " ")
+    if mark:
+        name = mark.replace("_", " ")
         return name if name != "another vendor" or match is None else _named(match[1], match[3])
     if _DEBIAN_NAME.search(vendor.lower()):
         return ""
@@ -197,12 +226,11 @@ def _of_deb(vendor: str, version: str, identity: str) -> str:
     return "" if is_own else _named(name, domain)
 
 
-def _on_another_system(mark: re.Match[str] | None, match: re.Match[str] | None) -> str:
+def _on_another_system(mark: str, match: re.Match[str] | None) -> str:
     """A well-known vendor of a deb on a system whose own maintainers are not listed here."""
     if match is not None and _VENDORS.fullmatch(match[3].lower()):
         return _named(match[1], match[3])
-    name = str(mark.lastgroup) if mark is not None else ""
-    return "" if name in {"another_vendor", "Raspberry_Pi"} else name
+    return "" if mark in {"another_vendor", "Raspberry_Pi"} else mark
 
 
 def _is_a_person(name: str, local: str, domain: str) -> bool:

@@ -85,25 +85,41 @@ class _Collector:
         for problem in found.problems:
             self._allowance.problem(problem.where, problem.what)
         self._out.left_out = found.left_out
-        self._identify(found)
         jobs = [
             (place, index)
             for place, chosen in found.files
             for index in chosen
             if index < len(self._extractors)
         ]
-        self._ask_of_owners(found, [job[0] for job in jobs if not self._of_os(job[1])])
+        read_first = (self._release, self._boot)
+        self._files.expect(
+            [job for job in jobs if self._of_os(job[1])],
+            [
+                place
+                for place, chosen in found.files
+                if not (set(chosen).isdisjoint(read_first) or _in_boot(place))
+            ],
+        )
+        self._identify(found)
+        of_owners = [place for place, at in jobs if not (self._of_os(at) or self._of_listeners(at))]
+        self._ask_of_owners(found, of_owners)
         names = [extractor.name for extractor in self._extractors]
         of_os = (job for job in jobs if self._of_os(job[1]))
         self._files.extract_all(self._allowance.database_files(of_os, names))
         self._choose_rpm_stores()
         for owned in self._files.owned.values():
             owned.settle()
-        self._files.extract_all(
-            [job for job in jobs if not self._of_os(job[1]) and self._is_free(job[0])]
-        )
-        self._executables(found.candidates, table.executables)
-        self._check_databases()
+        jobs = [
+            job
+            for job in jobs
+            if not self._of_os(job[1]) and (self._of_listeners(job[1]) or self._is_free(job[0]))
+        ]
+        programs = [place for place in found.candidates if self._is_free(place)]
+        self._files.expect(jobs, heads=programs)
+        self._files.extract_all(jobs)
+        self._executables(programs, table.executables)
+        if self._options.whole_machine:
+            self._check_databases()
         release = self._kernel(found)
         packages = dict.fromkeys(self._out.packages)
         self._out.packages = kernels.mark(sorted(packages, key=_order), release)
@@ -180,13 +196,18 @@ class _Collector:
     def _of_os(self, index: int) -> bool:
         return self._extractors[index].name.startswith("os/")
 
+    def _of_listeners(self, index: int) -> bool:
+        """Whether it reads configurations: a package owns many of them, and each is read."""
+        return self._extractors[index].name.startswith("listeners/")
+
     def _ask_of_owners(self, found: Survey, places: Iterable[WantedFileRef]) -> None:
         """Prepare for each root to learn which of these files, and of programs, are owned."""
-        asked: dict[TreeRoot, list[str]] = {}
+        paths_by_root: dict[TreeRoot, list[str]] = {}
         for place in chain(places, found.candidates):
-            asked.setdefault(place.root, []).append(_text(place.path))
+            paths_by_root.setdefault(place.root, []).append(_text(place.path))
         self._files.owned = {
-            root: Ownership(found.merged.get(root, ()), paths) for root, paths in asked.items()
+            root: Ownership(found.merged.get(root, ()), paths)
+            for root, paths in paths_by_root.items()
         }
 
     def _is_free(self, place: WantedFileRef) -> bool:
@@ -196,9 +217,8 @@ class _Collector:
         self._out.owned += 1
         return False
 
-    def _executables(self, candidates: Sequence[WantedFileRef], wanted_by: Chosen) -> None:
-        """Give ELF files that no OS package owns to who wants executables."""
-        free = [place for place in candidates if self._is_free(place)]
+    def _executables(self, free: Sequence[WantedFileRef], wanted_by: Chosen) -> None:
+        """Give ELF files, of those that no OS package owns, to who wants executables."""
         heads: dict[WantedFileRef, bytes] = {}
         begin = (0, executables.HEAD)
         for place, head in self._files.in_time(read_ahead.parts(self._tree, free, lambda _: begin)):

@@ -1,7 +1,8 @@
 """Which files may be Go or Rust programs, found without reading whole files.
 
-Mode and size from the inodes, read in batches, as the kernel goes by: a program may be called
-`photo.png`. The magic number last, for what no OS package owns.
+By mode and size, as the kernel goes by, since a program may be called `photo.png`. A filesystem
+that has seen all inodes on its walk says which may be programs; only these are read. The magic
+number last, for what no OS package owns.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from sidelight.filesystems.protocol import InodeKind
+from sidelight.filesystems.protocol import PROGRAM_BYTES, FindsPrograms, InodeKind
 from sidelight.inventory.treefile import WantedFileRef
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 ELF = b"\x7fELF"
 HEAD = 64  # bytes of an ELF header
 _EXECUTABLE = 0o111
-# The least Go program is ten times larger, and so is a Rust one with its crates' list.
-MIN_SIZE = 32 << 10
 # Files that wait for a look at their inodes, some 150 bytes each. Inode numbers are in the order of
 # the disk, so with many the blocks of inode tables are swept once and not for each few directories.
 BATCH = 100_000
@@ -96,11 +95,15 @@ class Sieve:
 def _programs(fs: Filesystem, numbers: list[int]) -> set[int]:
     """Those of these inodes that the kernel would run and that are large enough."""
     numbers.sort()
+    if isinstance(fs, FindsPrograms):
+        numbers = fs.may_be_programs(numbers)
     return {
         number
         for begin in range(0, len(numbers), AT_ONCE)
         for number, inode in fs.inodes(numbers[begin : begin + AT_ONCE]).items()
-        if inode.mode & _EXECUTABLE and inode.size >= MIN_SIZE and inode.kind == InodeKind.REGULAR
+        if inode.mode & _EXECUTABLE
+        and inode.size >= PROGRAM_BYTES
+        and inode.kind == InodeKind.REGULAR
     }
 
 

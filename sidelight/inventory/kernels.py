@@ -284,8 +284,8 @@ def mark(packages: Sequence[Package], release: str) -> list[Package]:
     if True not in marks:
         return list(packages)
     return [
-        package if mine is None else replace(package, running_kernel=mine)
-        for package, mine in zip(packages, marks, strict=True)
+        package if mark is None else replace(package, running_kernel=mark)
+        for package, mark in zip(packages, marks, strict=True)
     ]
 
 

@@ -23,15 +23,15 @@ class Ownership:
     `settle` decides whose paths count.
     """
 
-    def __init__(self, merged: Sequence[tuple[str, str]], asked: Iterable[str]) -> None:
+    def __init__(self, merged: Sequence[tuple[str, str]], paths: Iterable[str]) -> None:
         """`merged`: (directory, the link that stands for it), both ending in a slash.
 
-        `asked`: the paths of the walk, without a leading slash, that will be looked up.
+        `paths`: those of the walk, without a leading slash, that will be looked up.
         """
         self._merged = merged
-        self._asked: set[str] = set()
-        for path in asked:
-            self._asked.update(self._names(path))
+        self._looked_up: set[str] = set()
+        for path in paths:
+            self._looked_up.update(self._names(path))
         self._owned: set[str] = set()
         self._claims: dict[str, set[str]] = {}
         self._installed: set[str] = set()
@@ -43,7 +43,7 @@ class Ownership:
         self._diverted.update(found.diverted)
         if not found.owned:
             return
-        owned = self._asked & found.owned
+        owned = self._looked_up & found.owned
         if not found.owner:
             self._owned |= owned
         elif owned:

@@ -10,7 +10,7 @@ from sidelight.model import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sidelight.model import OperatingSystem, Package
+    from sidelight.model import ConfiguredListener, OperatingSystem, Package
 
 # Far more than any real file gives; hostile ones are cut off there.
 MAX_PROBLEMS: Final = 100
@@ -107,6 +107,7 @@ class Extraction:
     owner: str = ""
     installed: set[str] = field(default_factory=set)
     diverted: dict[str, str] = field(default_factory=dict)
+    listeners: list[ConfiguredListener] = field(default_factory=list)
     _owned_text: int = 0
 
     def note(self, where: str, what: str) -> None:

@@ -81,7 +81,7 @@ def format_purl(
 
 def is_of_public_registry(purl: str) -> bool:
     """Whether no qualifier of a purl gives another origin than its type's public registry."""
-    return _ORIGIN(purl) is None
+    return "_url=" not in purl or _ORIGIN(purl) is None  # few purls need the expression
 
 
 def namespace_of(system: OperatingSystem, fallback: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractors import LANGUAGE_EXTRACTORS
+from sidelight.inventory.listeners.extractors import LISTENER_EXTRACTORS
 from sidelight.inventory.os import (
     apk,
     bottlerocket,
@@ -55,4 +56,6 @@ DATABASES: Final[frozenset[str]] = frozenset(
     )
 )
 
-EXTRACTORS: Final[tuple[Extractor, ...]] = (*OS_EXTRACTORS, *LANGUAGE_EXTRACTORS)
+EXTRACTORS: Final[tuple[Extractor, ...]] = (
+    *OS_EXTRACTORS, *LANGUAGE_EXTRACTORS, *LISTENER_EXTRACTORS,
+)  # fmt: skip

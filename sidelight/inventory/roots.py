@@ -167,7 +167,7 @@ class Roots:
         ]
 
     def settled(self, place: WantedFileRef, confirmed: set[TreeRoot]) -> WantedFileRef:
-        """A place, in the machine's own root or a container's where a candidate is no root."""
+        """A place, in the machine's own root or a container's where a candidate is not a root."""
         while place.root in self.nested and place.root not in confirmed:
             outer, inside = self._above(place.root.path)
             place = replace(place, root=outer, path=inside + b"/" + place.path)

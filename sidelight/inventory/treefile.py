@@ -36,6 +36,9 @@ class Tree(Protocol):
     ) -> Iterator[tuple[tuple[Filesystem, Piece], bytes | SidelightError]]:
         """Parts of files in physical order."""
 
+    def prefetch(self, wanted: Iterable[tuple[Filesystem, Piece]]) -> None:
+        """Begin to fetch parts of files that will be read soon, and wait for none of them."""
+
     def resolve(self, path: bytes, *, follow: bool = True) -> tuple[Filesystem, int, InodeKind]:
         """The inode at a path's end. Raises PathError, FormatError or SourceError."""
 

@@ -19,15 +19,16 @@ from sidelight.inventory.treefile import Deadline, TreeFile, TreeRoot, WantedFil
 from sidelight.model import OperatingSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sidelight.inventory.ownership import Ownership
     from sidelight.inventory.protocol import Extractor
     from sidelight.inventory.treefile import Tree
-    from sidelight.model import Package, Problem
+    from sidelight.model import ConfiguredListener, Package, Problem
 
 # Bytes at an archive's end that hold its directory, of most archives wholly.
 _TAIL = 64 << 10
+MAX_LISTENERS = 2_000  # of one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class CollectOptions:
     """How to collect. Times in seconds; `clock` is monotonic.
 
     `include_containers`: also what container runtimes keep, each package labelled with its runtime.
+    `whole_machine`: false where the tree is a part of a machine, without its package databases.
     """
 
     include_containers: bool = False
     file_seconds: float = 60.0
     machine_seconds: float = 1800.0
     clock: Callable[[], float] = time.monotonic
+    whole_machine: bool = True
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class Collected:
     owned: int = 0
     files: int = 0
     left_out: list[str] = field(default_factory=list)
+    listeners: list[ConfiguredListener] = field(default_factory=list)
 
 
 class WantedFiles:
@@ -93,7 +97,35 @@ class WantedFiles:
             for place, data in self.contents(list(places.values()), limit):
                 for index in wanted_by[_key(place)]:
                     self._extract(place, index, data)
-        self.extract_at(others, lambda _, size: (max(0, size - _TAIL), min(size, _TAIL)))
+        self.extract_at(others, _tail)
+
+    def expect(
+        self,
+        jobs: Iterable[tuple[WantedFileRef, int]],
+        whole: Iterable[WantedFileRef] = (),
+        heads: Iterable[WantedFileRef] = (),
+    ) -> None:
+        """Begin to fetch what `extract_all` of these jobs looks at first, and other files.
+
+        Of `heads` the first bytes. What comes one after the other for its meaning comes in one
+        round of calls then.
+        """
+        others, pieces = [], []
+        for place, index in jobs:
+            wants = self._extractors[index].wants
+            if wants.random_access:
+                others.append(place)
+            else:
+                pieces.append((place.fs, (place.inode, 0, wants.limit)))
+        sizes = read_ahead.sizes(others)
+        pieces += [
+            (place.fs, (place.inode, *_tail(place, sizes[key])))
+            for place in others
+            if (key := read_ahead.file_key(place)) in sizes
+        ]
+        pieces += [(place.fs, (place.inode, 0, _TAIL)) for place in whole]
+        pieces += [(place.fs, (place.inode, 0, 1)) for place in heads]
+        self._tree.prefetch(pieces)
 
     def extract_at(
         self,
@@ -143,10 +175,21 @@ class WantedFiles:
             self.problem(place, f"{extractor.name} failed: {type(error).__name__}: {error}")
         else:
             self._take(place, found.packages, found.problems)
+            self._listen(place, found.listeners)
             if (owned := self.owned.get(place.root)) is not None:
                 owned.take(found)
             if deadline.passed:
                 self.problem(place, f"{extractor.name} took more than the time for one file")
+
+    def _listen(self, place: WantedFileRef, listeners: Sequence[ConfiguredListener]) -> None:
+        """Keep the listeners of the machine's own root: another root's network is not known."""
+        if place.root.layer or place.root.path:
+            return
+        room = MAX_LISTENERS - len(self.collected.listeners)
+        self.collected.listeners += listeners[: max(0, room)]
+        if len(listeners) > max(0, room):
+            what = f"this machine has more than {MAX_LISTENERS} listeners: the rest is left out"
+            self.problem(place, what)
 
     def _take(
         self, place: WantedFileRef, packages: Sequence[Package], problems: Sequence[Problem]
@@ -193,6 +236,11 @@ class WantedFiles:
         """Return who the machine below a root is; an unknown one before it is identified."""
         found = self.machines.get(root)
         return found if found is not None else Machine(OperatingSystem())
+
+
+def _tail(_: WantedFileRef, size: int) -> tuple[int, int]:
+    """The part of a file that is looked at first where it is read at offsets: its end."""
+    return max(0, size - _TAIL), min(size, _TAIL)
 
 
 def _key(place: WantedFileRef) -> tuple[int, int, bytes, TreeRoot]:

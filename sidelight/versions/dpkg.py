@@ -18,6 +18,8 @@ from functools import lru_cache
 from sidelight.versions.encoding import checked, number, refused
 
 _RUNS = re.compile(r"([^0-9]*)([0-9]*)")
+# A rebuild without a change of the source: `1.2-3+b1` is built from 1.2-3 (deb-version(7)).
+_REBUILD = re.compile(r"\+b[0-9]{1,4}$")
 _EPOCH_LIMIT = 2**31 - 1  # dpkg keeps it in an int
 _RUN_END = _PART_END = b"\x02"
 
@@ -37,7 +39,7 @@ def key(version: str) -> bytes:
     """Bytes that order as dpkg orders versions.
 
     Characters that dpkg only warns about are accepted. Raises FormatError for what it refuses:
-    an empty version or revision, an epoch that is no number, blanks; and for anything but ASCII.
+    an empty version or revision, an epoch that is not a number, blanks; and for anything but ASCII.
     """
     text = checked(version, "dpkg version")
     if not text.isascii() or " " in text:
@@ -46,7 +48,7 @@ def key(version: str) -> bytes:
     if not colon:
         epoch, rest = "0", text
     elif not epoch.isdigit() or int(epoch) > _EPOCH_LIMIT:
-        raise refused(version, "dpkg version", "has an epoch that is no number")
+        raise refused(version, "dpkg version", "has an epoch that is not a number")
     if not rest:
         raise refused(version, "dpkg version", "has nothing after its epoch")
     upstream, hyphen, revision = rest.rpartition("-")
@@ -68,3 +70,8 @@ def _part(text: str) -> bytes:
 def _run(run: tuple[str, str]) -> bytes:
     letters, digits = run
     return letters.encode("ascii").translate(_WEIGHTS) + _RUN_END + number(digits)
+
+
+def without_rebuild(version: str) -> str:
+    """Return the version of the source from which a binary of this version was built."""
+    return _REBUILD.sub("", version)

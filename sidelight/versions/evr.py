@@ -21,7 +21,7 @@ def split(package_type: str, version: str) -> Evr:
     epoch = 0
     if package_type in _WITH_EPOCH:
         head, colon, rest = version.partition(":")
-        # Nine digits at most: what is longer is no epoch, whatever a hostile database says.
+        # Nine digits at most: what is longer is not an epoch, whatever a hostile database says.
         if colon and head.isascii() and head.isdigit() and len(head) < 10:
             epoch, version = int(head), rest
     if package_type in _WITH_RELEASE:

@@ -49,9 +49,9 @@ def last_build(version: str) -> bytes:
     PEP 440 ignores a candidate's local label where a specifier has none: `<= 2.0.1` and `== 2.0.1`
     have `2.0.1+cu118`, and `> 2.0.1` has not. Of a version with a label of its own, its key.
     """
-    made = key(version)
-    is_public = made[:1] == _REGULAR and "+" not in version
-    return made[: -len(_END)] + _AFTER_LOCAL if is_public else made
+    sort_key = key(version)
+    is_public = sort_key[:1] == _REGULAR and "+" not in version
+    return sort_key[: -len(_END)] + _AFTER_LOCAL if is_public else sort_key
 
 
 def regular_beginning(version: str) -> str:

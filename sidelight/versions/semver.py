@@ -27,11 +27,11 @@ _PRE, _RELEASE = b"\x01", b"\x02"
 
 
 def key(version: str) -> bytes:
-    """Bytes that order by precedence; raises FormatError for what is no semantic version."""
+    """Bytes that order by precedence; raises FormatError for what is not a semantic version."""
     text = checked(version, "semantic version")
     match = _VERSION.fullmatch(text)
     if match is None or not text.isascii():
-        raise refused(version, "semantic version", "is no semantic version")
+        raise refused(version, "semantic version", "is not a semantic version")
     out = b"".join(number(match[part] or "") for part in ("major", "minor", "patch"))
     return out + prerelease(match["pre"] or "")
 

@@ -480,7 +480,7 @@ def test_every_extractor_has_a_name_of_its_own_and_wants_something() -> None:
     names = [extractor.name for extractor in EXTRACTORS]
     assert len(set(names)) == len(names)
     assert set(names) >= DATABASES
-    assert all(name.startswith(("os/", "language/")) for name in names)
+    assert all(name.startswith(("os/", "language/", "listeners/")) for name in names)
     for extractor in EXTRACTORS:
         wants = extractor.wants
         assert (
@@ -559,3 +559,27 @@ def test_a_level_of_many_directories_ends_when_the_time_is_spent(debian: Path) -
     found = collect(MachineTree(HostDirectory(debian)), options)
     assert any("walk was cut short" in problem.what for problem in found.problems)
     assert now < 120
+
+
+def test_configured_ports_are_read_though_a_package_owns_the_files() -> None:
+    status = (
+        b"Package: openssh-server\nStatus: install ok installed\nVersion: 1\n"
+        b"Architecture: amd64\nMaintainer: Debian <a@debian.org>\n\n"
+    )
+    owned = {"openssh-server.list": b"/.\n/etc/ssh/sshd_config\n"}
+    chroot = {
+        "etc": {"os-release": b"ID=alpine\n", "ssh": {"sshd_config": b"Port 99\n"}},
+        "lib": {"apk": {"db": {"installed": b"P:musl\nV:1\n\n"}}},
+    }
+    release = b'ID=debian\nVERSION_ID="12"\n'
+    fs = MemoryFilesystem(
+        {
+            "etc": {"os-release": release, "ssh": {"sshd_config": b"Port 2222\n"}},
+            "var": {"lib": {"dpkg": {"status": status, "info": owned}}},
+            "srv": {"chroot": chroot},
+        }
+    )
+    found = collect(MachineTree(fs))
+    assert [(item.service, item.port, item.path, item.line) for item in found.listeners] == [
+        ("ssh", 2222, "/etc/ssh/sshd_config", 1)
+    ]

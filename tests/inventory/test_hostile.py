@@ -145,6 +145,7 @@ def _ndb(headers: Sequence[bytes]) -> bytes:
     return table + empty * ((4096 - len(table)) // 16) + blobs
 
 
+@pytest.mark.slow
 def test_mutated_sqlite(tmp_path: Path, headers: list[bytes]) -> None:
     data = _sqlite(tmp_path, headers)
     found = _BY_NAME["os/rpm-sqlite"].extract(MemoryFile(data), _MACHINE)

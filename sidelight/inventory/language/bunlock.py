@@ -18,7 +18,7 @@ from sidelight.inventory.language.npmorigin import (
     version_in,
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
-from sidelight.inventory.language.packagejson import asked_by
+from sidelight.inventory.language.packagejson import requested_by
 from sidelight.inventory.language.public_registries import NPM_DEFAULT
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -45,9 +45,9 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     run: set[str] = set()
     develop: set[str] = set()
     for workspace in mapping(data.get("workspaces"), "workspaces").values():
-        asked = asked_by(mapping(workspace, "a workspace"))
-        run.update(asked.run)
-        develop.update(asked.develop)
+        requested = requested_by(mapping(workspace, "a workspace"))
+        run.update(requested.run)
+        develop.update(requested.develop)
     shipped = reachable(run, lambda key: _needs(packages, key))
     origins = LockfileOrigins(_drawn(packages))
     for key, value in packages.items():
@@ -76,7 +76,9 @@ def _drawn(packages: dict[str, object]) -> Iterator[Drawn]:
     for key, value in packages.items():
         parts = value if isinstance(value, list) else []
         url = text(parts[1]) if len(parts) > 1 and isinstance(parts[1], str) else ""
-        needs = [name for part in parts if isinstance(part, dict) for name in asked_by(part).run]
+        needs = [
+            name for part in parts if isinstance(part, dict) for name in requested_by(part).run
+        ]
         yield from_registry(key.rpartition("/")[2], url or NPM_DEFAULT, needs)
 
 
@@ -84,7 +86,7 @@ def _needs(packages: dict[str, object], key: str) -> Iterator[str]:
     value = packages.get(key)
     for part in value if isinstance(value, list) else ():
         if isinstance(part, dict):
-            for name in asked_by(part).run:
+            for name in requested_by(part).run:
                 yield _nearest(packages, key, name)
 
 

@@ -55,7 +55,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     except struct.error:
         raise DamagedError("bun.lockb is cut short") from None
     run = {str(index) for index, dev in packages[0].needs if not dev} if packages else set()
-    asked = {index for index, _ in packages[0].needs} if packages else set()
+    requested = {index for index, _ in packages[0].needs} if packages else set()
     shipped = reachable(run, lambda key: _needs(packages, int(key)))
     origins = LockfileOrigins(
         from_registry(item.name, item.url, [packages[index].name for index, _ in item.needs])
@@ -70,7 +70,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
                 file.path,
                 item.name,
                 item.version,
-                PackageDetails("", index in asked, dev, origin=source),
+                PackageDetails("", index in requested, dev, origin=source),
             )
 
 
@@ -143,7 +143,7 @@ class _LockReader:
     def _needed(self, dependencies: int, resolutions: int) -> tuple[tuple[int, bool], ...]:
         first, count = _SLICE.unpack_from(self._data, dependencies)
         first_resolved, resolved = _SLICE.unpack_from(self._data, resolutions)
-        asked, found = self._arrays[3], self._arrays[2]
+        requested, found = self._arrays[3], self._arrays[2]
         needs = []
         self._needs_left -= min(count, resolved)
         if self._needs_left < 0:
@@ -151,11 +151,11 @@ class _LockReader:
         for step in range(min(count, resolved)):
             at = (first + step) * _DEPENDENCY + 16
             where = (first_resolved + step) * 4
-            if at >= len(asked) or where + 4 > len(found):
+            if at >= len(requested) or where + 4 > len(found):
                 break
             (index,) = struct.unpack_from("<L", found, where)
             if index < self._count:  # an optional one of another platform has none
-                needs.append((index, bool(asked[at] & _DEV)))
+                needs.append((index, bool(requested[at] & _DEV)))
         return tuple(needs)
 
     def _version(self, at: int) -> str:

@@ -61,8 +61,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     }
     for found in packages:
         name, version = text(found.get("name")), text(found.get("version"))
-        asked = (name in direct or f"{name} {version}" in direct) if local else None
-        details = PackageDetails(direct=asked, origin=crate_origin(text(found.get("source"))))
+        requested = (name in direct or f"{name} {version}" in direct) if local else None
+        details = PackageDetails(direct=requested, origin=crate_origin(text(found.get("source"))))
         yield flat(file.path, "cargo", name, version, details)
 
 

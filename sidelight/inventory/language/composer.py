@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def _parse_lock(file: WantedFile) -> Iterator[Entry]:
     data = mapping(parse_json(file.read()), "the lock file")
-    asked = _asked_beside(file)
+    requested = _requirements_beside(file)
     mirrored = not any(
         _is_packagists(mapping(item, "a package"))
         for key in ("packages", "packages-dev")
@@ -43,7 +43,7 @@ def _parse_lock(file: WantedFile) -> Iterator[Entry]:
     for key, dev in (("packages", False), ("packages-dev", True)):
         for item in sequence(data.get(key), key):
             found = mapping(item, "a package")
-            direct = None if asked is None else text(found.get("name")).lower() in asked
+            direct = None if requested is None else text(found.get("name")).lower() in requested
             source = _origin(found, mirrored=mirrored)
             yield _package(file.path, found, PackageDetails("", direct, dev, origin=source))
 
@@ -66,7 +66,7 @@ def _origin(found: dict[str, object], *, mirrored: bool) -> Origin:
     return download(url) if (url := text(dist.get("url"))) else PUBLIC
 
 
-def _asked_beside(file: WantedFile) -> set[str] | None:
+def _requirements_beside(file: WantedFile) -> set[str] | None:
     try:
         data = file.sibling("composer.json", 4 << 20)
         manifest = None if data is None else parse_json(data)

@@ -28,8 +28,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     build = text(data.get("build")) or text(data.get("build_string"))
     subdir = text(data.get("subdir"))
     channel = text(data.get("channel")).rstrip("/").removesuffix("/" + subdir)
-    asked = data.get("requested_spec")
-    direct = None if asked is None else asked not in {"", "None"}
+    requested = data.get("requested_spec")
+    direct = None if requested is None else requested not in {"", "None"}
     yield conda(
         file.path,
         text(data.get("name")),

@@ -27,20 +27,20 @@ _KEY: Final = re.compile(r"(@[^/@]+/[^/@]+|[^/@]+)@([^_]+)(?:_.*)?")
 def _parse(file: WantedFile) -> Iterator[Entry]:
     data = mapping(parse_json(file.read()), "the lock file")
     packages = mapping(data.get("packages"), "packages")  # version 3
-    asked = _asked(data)
+    requested = _requested(data)
     for kind in ("npm", "jsr"):
         found = mapping(data.get(kind) or packages.get(kind), kind)
         if kind == "npm" and isinstance(inner := found.get("packages"), dict):  # version 2
             found = inner
         for key, value in found.items():
-            yield _package(file.path, kind, key, value, asked)
+            yield _package(file.path, kind, key, value, requested)
 
 
-def _package(path: str, kind: str, key: str, value: object, asked: set[str]) -> Entry:
+def _package(path: str, kind: str, key: str, value: object, requested: set[str]) -> Entry:
     match = _KEY.fullmatch(key)
     if match is None:
         return Problem("/" + path, f"{key[:80]!r} names no package and version")
-    direct = f"{kind}:{match[1]}" in asked if asked else None
+    direct = f"{kind}:{match[1]}" in requested if requested else None
     if kind == "jsr":
         return jsr(path, match[1], match[2], PackageDetails(direct=direct))
     url = text(value.get("tarball")) if isinstance(value, dict) else ""
@@ -50,7 +50,7 @@ def _package(path: str, kind: str, key: str, value: object, asked: set[str]) -> 
     )
 
 
-def _asked(data: dict[str, object]) -> set[str]:
+def _requested(data: dict[str, object]) -> set[str]:
     """`npm:name` of what the workspace asks for."""
     workspace = mapping(data.get("workspace"), "workspace")
     parts = [workspace, *mapping(workspace.get("members"), "members").values()]

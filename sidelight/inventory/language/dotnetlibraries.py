@@ -21,18 +21,18 @@ def libraries(path: str, document: bytes) -> Iterator[Entry]:
     """The packages of a deps.json that is in the file `path`."""
     data = mapping(parse_json(document), "deps.json")
     found = mapping(data.get("libraries"), "libraries")
-    direct = _asked(data, found)
+    direct = _requested(data, found)
     for key, value in found.items():
         name, slash, version = key.partition("/")
         kind = text(mapping(value, "a library").get("type")).lower()
         if kind not in {"package", "runtimepack"}:
             continue  # `project` is the program itself, `reference` a file of nobody's
         name = name.removeprefix(_RUNTIME_PACK)
-        asked = None if direct is None else name in direct
-        yield flat(path, "nuget", name, version if slash else "", PackageDetails(direct=asked))
+        requested = None if direct is None else name in direct
+        yield flat(path, "nuget", name, version if slash else "", PackageDetails(direct=requested))
 
 
-def _asked(data: dict[str, object], found: dict[str, object]) -> set[str] | None:
+def _requested(data: dict[str, object], found: dict[str, object]) -> set[str] | None:
     """What the projects among the libraries depend on; None where there is no project."""
     projects = {
         key

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _SPEC: Final = re.compile(r" {4}(\S+) \(([^()\s-]+)(?:-[^()]*)?\)")
 _NEED: Final = re.compile(r" {6}([^\s!]+)")
 _FIELD: Final = re.compile(r" {2}(remote|revision): (\S+)")
-_ASKED: Final = re.compile(r" {2}([^\s!]+)!?(?: \(.*\))?")
+_REQUESTED: Final = re.compile(r" {2}([^\s!]+)!?(?: \(.*\))?")
 _FOREIGN: Final = frozenset({"GEM", "GIT", "PLUGIN SOURCE"})  # PATH is the project's own
 
 
@@ -50,7 +50,7 @@ class _Section:
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
-    sections, asked = _sections(file.read().decode("utf-8", "replace"))
+    sections, requested = _sections(file.read().decode("utf-8", "replace"))
     own = other_registries(
         (
             Drawn(name, host(section.url), tuple(needs))
@@ -67,7 +67,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         elif host(section.url) in own:
             source = registry(section.url)
         for name, version in section.specs:
-            direct = name in asked if asked else None
+            direct = name in requested if requested else None
             yield flat(
                 file.path, "gem", name, version, PackageDetails(direct=direct, origin=source)
             )
@@ -76,7 +76,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 def _sections(text: str) -> tuple[list[_Section], set[str]]:
     """The sections with gems of others' sources, and the names that the project asks for."""
     sections: list[_Section] = []
-    asked: set[str] = set()
+    requested: set[str] = set()
     section = ""
     needs: list[str] = []
     for line in text.splitlines():
@@ -94,9 +94,9 @@ def _sections(text: str) -> tuple[list[_Section], set[str]]:
                     sections[-1].remotes.append(match[2])
                 else:
                     sections[-1].revision = match[2]
-        elif section == "DEPENDENCIES" and (match := _ASKED.fullmatch(line.rstrip())):
-            asked.add(match[1])
-    return sections, asked
+        elif section == "DEPENDENCIES" and (match := _REQUESTED.fullmatch(line.rstrip())):
+            requested.add(match[1])
+    return sections, requested
 
 
 EXTRACTOR: Final = GeneratorExtractor(

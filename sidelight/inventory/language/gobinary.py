@@ -66,7 +66,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     if match := _VERSION.match(version):
         yield golang(file.path, "stdlib", _release(match[1]))
     else:
-        what = f"Go version {version[:40]!r} is no release: the standard library is not listed"
+        what = f"Go version {version[:40]!r} is not a release: the standard library is not listed"
         yield Problem("/" + file.path, what)
     yield from _modules(file.path, _framed(modules))
 

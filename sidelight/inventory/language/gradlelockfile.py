@@ -28,7 +28,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         coordinates, _, configurations = stripped.partition("=")
         parts = coordinates.split(":")
         if len(parts) != 3:
-            yield Problem("/" + file.path, f"{stripped[:80]!r} is no group:artifact:version")
+            yield Problem("/" + file.path, f"{stripped[:80]!r} is not a group:artifact:version")
             continue
         names = configurations.split(",")
         dev = all(name.startswith("test") for name in names) if configurations else None

@@ -101,7 +101,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     except NotRecognisedError:
         if file.size and file.read_at(0, 2) == b"PK":
             raise DamagedError("an archive without an end: it is cut short") from None
-        return  # many a file that is no archive has such a suffix
+        return  # many a file that is not an archive has such a suffix
     yield from _archive(reading, archive, [file.path], HELD_LIMIT)
 
 

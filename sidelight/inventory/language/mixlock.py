@@ -39,7 +39,7 @@ _REBAR_GIT: Final = re.compile(
 def _parse_mix(file: WantedFile) -> Iterator[Entry]:
     lines = file.read().decode("utf-8", "replace").splitlines()
     if lines and not lines[0].lstrip().startswith(("%{", "#")):
-        raise DamagedError("no mix.lock: it is no map")
+        raise DamagedError("no mix.lock: it is not a map")
     for line in lines:
         line = line[:LINE_LIMIT]  # noqa: PLW2901 - a longer line is cut
         if match := _HEX.match(line):

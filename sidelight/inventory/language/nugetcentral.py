@@ -43,7 +43,7 @@ def _parse_props(file: WantedFile) -> Iterator[Entry]:
         name = item.get("Include") or item.get("Update") or ""
         inner = next((child.text or "" for child in item if _tag(child) == "Version"), "")
         match = _EXACT.fullmatch(_filled((item.get("Version") or inner).strip(), values))
-        if name and match:  # a range, or what another file defines, is no version
+        if name and match:  # a range, or what another file defines, is not a version
             yield flat(file.path, "nuget", name, match[1], PackageDetails(direct=True))
 
 

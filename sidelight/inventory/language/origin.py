@@ -6,7 +6,7 @@ of the specification's qualifiers `vcs_url`, `download_url` and `repository_url`
 inventory, and matching passes it over (docs/decisions/0016-origins.md).
 
 Registries of npm, PyPI and RubyGems have mirrors, through which whole companies draw the public
-packages: `other_registries` says which registries of a lock file are no mirrors.
+packages: `other_registries` says which registries of a lock file are not mirrors.
 """
 
 from __future__ import annotations

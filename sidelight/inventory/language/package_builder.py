@@ -82,16 +82,16 @@ def _fault(name: str, version: str) -> str:
     if len(name) > NAME_LIMIT or len(version) > VERSION_LIMIT:
         return f"the name or version of package {name[:40]!r} is too long to be one"
     if _NO_NAME.search(name):
-        return f"{name[:80]!r} is no package name"
+        return f"{name[:80]!r} is not a package name"
     if not version:
         return f"package {name[:80]} has no version"
     if _UNPRINTABLE.search(version):
-        return f"package {name[:80]}: {version[:80]!r} is no version"
+        return f"package {name[:80]}: {version[:80]!r} is not a version"
     return ""
 
 
 def _no_name(path: str, name: str) -> Problem:
-    return Problem("/" + path, f"{name[:80]!r} is no package name")
+    return Problem("/" + path, f"{name[:80]!r} is not a package name")
 
 
 def _split(name: str) -> tuple[str, str]:

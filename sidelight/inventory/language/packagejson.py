@@ -32,7 +32,7 @@ class PackageJsonRequirements:
         return name in self.run or name in self.develop
 
 
-def asked_by(manifest: dict[str, object]) -> PackageJsonRequirements:
+def requested_by(manifest: dict[str, object]) -> PackageJsonRequirements:
     """The dependencies of one package.json, or of a lock file's copy of it."""
     return PackageJsonRequirements(
         run=_ranges(manifest, ("peerDependencies", "optionalDependencies", "dependencies")),
@@ -41,14 +41,14 @@ def asked_by(manifest: dict[str, object]) -> PackageJsonRequirements:
     )
 
 
-def asked_beside(file: WantedFile) -> PackageJsonRequirements | None:
+def requirements_beside(file: WantedFile) -> PackageJsonRequirements | None:
     """Those of the package.json in the same directory; None where there is none to be read."""
     try:
         data = file.sibling("package.json", 4 << 20)
         manifest = None if data is None else parse_json(data)
     except FormatError:
         return None  # the file itself is not what was asked for: it tells nothing then
-    return asked_by(manifest) if isinstance(manifest, dict) else None
+    return requested_by(manifest) if isinstance(manifest, dict) else None
 
 
 def _ranges(manifest: dict[str, object], kinds: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from sidelight.inventory.language.npmorigin import (
     version_in,
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
-from sidelight.inventory.language.packagejson import asked_beside, asked_by
+from sidelight.inventory.language.packagejson import requested_by, requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -38,7 +38,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry]:
     """Versions 2 and 3: a flat mapping of places."""
-    asked = asked_by(mapping(packages.get(""), "the root package"))
+    requested = requested_by(mapping(packages.get(""), "the root package"))
     origins = LockfileOrigins(
         from_registry(place.rpartition(_MODULES)[2], text(found.get("resolved")), _needs(found))
         for place, found in packages.items()
@@ -52,7 +52,7 @@ def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry]
         version = text(found.get("version"))
         if not version:
             continue  # an optional package of another platform, which was not resolved
-        direct = place == _MODULES + name and asked.direct(name) if asked.any else None
+        direct = place == _MODULES + name and requested.direct(name) if requested.any else None
         dev = bool(found.get("dev"))  # `devOptional` is an optional part of what is shipped too
         details = PackageDetails(
             text(found.get("license")), direct, dev, origin=origins.of(text(found.get("resolved")))
@@ -67,7 +67,7 @@ def _needs(found: dict[str, object]) -> list[str]:
 
 def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Entry]:
     """Version 1: a tree; what is asked for stands in package.json alone."""
-    asked = asked_beside(file)
+    requested = requirements_beside(file)
     found = list(_flat(dependencies))
     origins = LockfileOrigins(
         from_registry(key, text(value.get("resolved")), mapping(value.get("requires"), "requires"))
@@ -78,7 +78,7 @@ def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Ent
         wanted = text(value.get("version"))
         name, version = _resolved(key, wanted)
         if version:
-            direct = None if asked is None else top and asked.direct(key)
+            direct = None if requested is None else top and requested.direct(key)
             is_address = ":" in wanted and not wanted.startswith("npm:")
             url = wanted if is_address else text(value.get("resolved"))
             details = PackageDetails("", direct, bool(value.get("dev")), origin=origins.of(url))

@@ -9,7 +9,7 @@ from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import PUBLIC, Origin, git
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
 from sidelight.inventory.language.pypiorigin import archive
-from sidelight.inventory.language.pyproject import asked_beside, normal
+from sidelight.inventory.language.pyproject import normal, requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
-    asked = asked_beside(file)
+    requested = requirements_beside(file)
     for item in sequence(parse_toml(file.read()).get("package"), "package"):
         found = mapping(item, "a package")
         name, version = text(found.get("name")), text(found.get("version"))
@@ -27,8 +27,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         groups = sequence(found.get("groups"), "groups")
         dev = False if "default" in groups else True if "dev" in groups else None
         direct = None
-        if asked is not None:
-            direct = normal(name) in asked.run or normal(name) in asked.develop
+        if requested is not None:
+            direct = normal(name) in requested.run or normal(name) in requested.develop
         details = PackageDetails(direct=direct, dev=dev, origin=_origin(found))
         yield pypi(file.path, name, version, details)
 

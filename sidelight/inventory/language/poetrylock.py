@@ -11,7 +11,11 @@ from sidelight.inventory.language.origin import Drawn, Origin, git, host
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
 from sidelight.inventory.language.public_registries import PYPI_DEFAULT
 from sidelight.inventory.language.pypiorigin import Indexes, archive
-from sidelight.inventory.language.pyproject import PyprojectRequirements, asked_beside, normal
+from sidelight.inventory.language.pyproject import (
+    PyprojectRequirements,
+    normal,
+    requirements_beside,
+)
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -24,8 +28,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         mapping(item, "a package")
         for item in sequence(parse_toml(file.read()).get("package"), "package")
     ]
-    asked = asked_beside(file)
-    shipped = None if asked is None else _shipped(packages, asked)
+    requested = requirements_beside(file)
+    shipped = None if requested is None else _shipped(packages, requested)
     indexes = Indexes(map(_drawn, packages))
     for found in packages:
         name = text(found.get("name"))
@@ -33,8 +37,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if source is None:
             continue
         direct = None
-        if asked is not None:
-            direct = normal(name) in asked.run or normal(name) in asked.develop
+        if requested is not None:
+            direct = normal(name) in requested.run or normal(name) in requested.develop
         details = PackageDetails(direct=direct, dev=_dev(found, shipped), origin=source)
         yield pypi(file.path, name, text(found.get("version")), details)
 
@@ -67,14 +71,14 @@ def _dev(found: dict[str, object], shipped: set[str] | None) -> bool | None:
     return None if shipped is None else normal(text(found.get("name"))) not in shipped
 
 
-def _shipped(packages: list[dict[str, object]], asked: PyprojectRequirements) -> set[str]:
+def _shipped(packages: list[dict[str, object]], requested: PyprojectRequirements) -> set[str]:
     needs = {
         normal(text(found.get("name"))): [
             normal(name) for name in mapping(found.get("dependencies"), "dependencies")
         ]
         for found in packages
     }
-    return reachable(asked.run, lambda name: needs.get(name, ()))
+    return reachable(requested.run, lambda name: needs.get(name, ()))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

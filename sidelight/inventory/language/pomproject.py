@@ -25,7 +25,7 @@ def project(data: bytes) -> Element:
     """The root of a pom.xml. Raises DamagedError for another document, LimitError."""
     root = parse_xml(data)
     if tag(root) != "project":
-        raise DamagedError("no pom.xml: its root is no project")
+        raise DamagedError("no pom.xml: its root is not a project")
     return root
 
 

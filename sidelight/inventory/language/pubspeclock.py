@@ -38,10 +38,10 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     for name, found in packages.items():
         if found.get("source") in _LOCAL:
             continue
-        asked = text(found.get("dependency"))
+        requested = text(found.get("dependency"))
         details = PackageDetails(
-            direct=asked.startswith("direct"),
-            dev=True if asked == "direct dev" else None,
+            direct=requested.startswith("direct"),
+            dev=True if requested == "direct dev" else None,
             origin=_origin(found, own),
         )
         yield flat(file.path, "pub", name, text(found.get("version")), details)

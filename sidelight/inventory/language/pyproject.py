@@ -34,7 +34,7 @@ def normal(name: str) -> str:
     return _RUN.sub("-", name).lower()
 
 
-def asked_beside(file: WantedFile) -> PyprojectRequirements | None:
+def requirements_beside(file: WantedFile) -> PyprojectRequirements | None:
     """The requirements of the pyproject.toml in the same directory; None where there are none."""
     try:
         data = file.sibling("pyproject.toml", 1 << 20)

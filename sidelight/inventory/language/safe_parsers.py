@@ -206,7 +206,7 @@ def mapping(value: object, what: str) -> dict[str, object]:
         return {}
     if isinstance(value, dict):
         return value
-    raise DamagedError(f"{what} is no mapping")
+    raise DamagedError(f"{what} is not a mapping")
 
 
 def sequence(value: object, what: str) -> list[object]:
@@ -215,7 +215,7 @@ def sequence(value: object, what: str) -> list[object]:
         return []
     if isinstance(value, list):
         return value
-    raise DamagedError(f"{what} is no list")
+    raise DamagedError(f"{what} is not a list")
 
 
 def text(value: object) -> str:

@@ -76,6 +76,9 @@ _PROGRAMS: Final = (
     ),
 )
 
+# The base names of all of them.
+NAMES: Final = "|".join((_REDIS.pattern, *(item.names.pattern for item in _PROGRAMS)))
+
 
 def _parse(file: WantedFile) -> Iterator[Entry]:
     base = file.path.rpartition("/")[2]
@@ -94,7 +97,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 
 def _read_only(file: WantedFile) -> Iterator[bytes]:
-    """The read-only data in overlapping chunks; nothing for what is no program."""
+    """The read-only data in overlapping chunks; nothing for what is not a program."""
     try:
         region = program(file.read_at).section(READ_ONLY)
     except NotRecognisedError:

@@ -22,7 +22,7 @@ from sidelight.inventory.language.npmorigin import (
     name_in,
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
-from sidelight.inventory.language.packagejson import asked_beside
+from sidelight.inventory.language.packagejson import requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, text
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -80,13 +80,13 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 def _roots(file: WantedFile, locked: list[_Locked]) -> tuple[set[str], set[str]] | None:
     """Descriptors asked for to run and to develop; None where one package.json can't tell."""
-    asked = asked_beside(file)
-    if asked is None or asked.workspaces or sum(entry.workspace for entry in locked) > 1:
+    requested = requirements_beside(file)
+    if requested is None or requested.workspaces or sum(entry.workspace for entry in locked) > 1:
         return None
     berry = any(entry.workspace for entry in locked)
     return (
-        {_descriptor(name, wanted, berry) for name, wanted in asked.run.items()},
-        {_descriptor(name, wanted, berry) for name, wanted in asked.develop.items()},
+        {_descriptor(name, wanted, berry) for name, wanted in requested.run.items()},
+        {_descriptor(name, wanted, berry) for name, wanted in requested.develop.items()},
     )
 
 

@@ -245,6 +245,19 @@ def _fields(stanza: bytes, path: str, found: Extraction) -> dict[bytes, bytes]:
     return fields
 
 
+def removed(status: bytes) -> list[tuple[str, str, str]]:
+    """Name, version and architecture of packages that are removed with configuration files left."""
+    found = []
+    for stanza, _ in zip(_stanzas(status), range(MAX_STANZAS), strict=False):
+        fields = {key.lower(): value for key, value in _FIELD.findall(stanza[:MAX_STANZA])}
+        if fields.get(b"status", b"").split()[-1:] == [b"config-files"]:
+            name, version, arch = (
+                _text(fields.get(key, b"")) for key in (b"package", b"version", b"architecture")
+            )
+            found.append((name, version, arch))
+    return found
+
+
 class _Packages:
     """What the stanzas said last of each name and architecture."""
 

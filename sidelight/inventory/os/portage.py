@@ -42,7 +42,7 @@ class PortageDatabase:
         match = _NAME.fullmatch(text) if len(text) <= _MAX_NAME else None
         category = _PATH.fullmatch(file.path)
         if match is None or category is None:
-            raise DamagedError(f"{text[:80]!r} is no name and version")
+            raise DamagedError(f"{text[:80]!r} is not a name and version")
         name, version = match[1], match[2]
         package = Package(
             type="ebuild",

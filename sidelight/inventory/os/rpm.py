@@ -144,7 +144,7 @@ def _blob(blob: bytes | SidelightError) -> bytes:
 
 
 def package(header: RpmHeader, path: str, namespace: str, distro: str) -> Package:
-    """One header as a Package; epoch 0 is no epoch."""
+    """One header as a Package; epoch 0 is not an epoch."""
     release = f"{header.version}-{header.release}" if header.release else header.version
     epoch = str(header.epoch) if header.epoch else ""
     source_name, source_version = source_of(header.source_rpm)

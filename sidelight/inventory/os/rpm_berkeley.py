@@ -138,7 +138,7 @@ def _off_page(pages: BerkeleyPages, page: bytes, at: int) -> bytes:
         overflow = pages.take(number)
         used = pages.half(overflow, 22)
         if overflow[25] != _OVERFLOW or not 0 < used <= len(overflow) - _PAGE_HEAD:
-            raise DamagedError(f"BerkeleyDB page {number} is no page of a long value")
+            raise DamagedError(f"BerkeleyDB page {number} is not a page of a long value")
         parts.append(overflow[_PAGE_HEAD : _PAGE_HEAD + used])
         have += used
         number = pages.number(overflow, 16)

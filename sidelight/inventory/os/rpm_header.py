@@ -117,7 +117,7 @@ def _texts(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> list[
         return []
     kind, offset, count = entry
     if kind not in _TEXTS or count > end - offset:
-        raise DamagedError(f"rpm tag {tag} is no array of {count} strings")
+        raise DamagedError(f"rpm tag {tag} is not an array of {count} strings")
     if count > MAX_FILES:
         raise LimitError(f"rpm tag {tag} has {count} strings; the limit is {MAX_FILES}")
     parts = blob[offset:end].split(b"\0", count)
@@ -134,7 +134,7 @@ def _numbers(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> tup
         return ()
     kind, offset, count = entry
     if kind != _INT32 or offset + 4 * count > end:
-        raise DamagedError(f"rpm tag {tag} is no array of {count} numbers")
+        raise DamagedError(f"rpm tag {tag} is not an array of {count} numbers")
     if count > MAX_FILES:
         raise LimitError(f"rpm tag {tag} has {count} numbers; the limit is {MAX_FILES}")
     return struct.unpack_from(f">{count}I", blob, offset)
@@ -171,5 +171,5 @@ def _states(blob: bytes, entries: dict[int, _Entry], end: int) -> bytes:
         return b""
     kind, offset, count = entry
     if kind not in _BYTES or count > end - offset:
-        raise DamagedError(f"rpm tag {_FILE_STATES} is no array of {count} bytes")
+        raise DamagedError(f"rpm tag {_FILE_STATES} is not an array of {count} bytes")
     return blob[offset : offset + count]

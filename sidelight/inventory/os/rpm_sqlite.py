@@ -143,7 +143,7 @@ def records(pages: SqlitePages, root: int) -> Iterator[bytes | SidelightError]:
                     add_page(child, seen)
                 stack += reversed(fresh)
             else:
-                yield DamagedError(f"SQLite page {number} is no table page (type {kind})")
+                yield DamagedError(f"SQLite page {number} is not a table page (type {kind})")
         except SidelightError as error:
             yield error
             if isinstance(error, LimitError):

@@ -63,7 +63,7 @@ def _last_frames(
     """The last frame of each page, less those past the end that a later commit gave the database.
 
     From the last frame to the first, each is looked at once: a commit may shrink the database, and
-    what lay past its end then is no part of it, unless it was written again later.
+    what lay past its end then is not part of it, unless it was written again later.
     """
     pages: dict[int, memoryview] = {}
     end = 1 << 32

@@ -145,7 +145,8 @@ class _MachineReader:
             what = (
                 f"{count} packages whose source package is not known are matched by their own"
                 f" names ({shown}{', …' if count > _SHOWN else ''}): read the disk of one machine"
-                " of this release once"
+                " of this release once, or build the advisory database with a feed that lists"
+                " binaries"
             )
             self._reader.problem(items.APPLICATION, what)
 

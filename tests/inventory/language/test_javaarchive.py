@@ -373,6 +373,7 @@ def test_members_of_all_archives_of_one_file_have_a_limit(
     assert made[0].members_left >= -100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [b"\n", b"\r", b"\f", b"a=\n", b"version=1\n"])
 def test_texts_of_nothing_but_lines_are_given_up(
     extract: Callable[..., Extraction], text: bytes

@@ -435,6 +435,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     number=st.integers(0, len(PROGRAMS) - 1),

@@ -93,6 +93,7 @@ def _parsed_nothing(*_arguments: object) -> None:
     pytest.fail("the library was given what is past a bound")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -142,6 +142,7 @@ def _opened(database: Path) -> MemoryFile:
     return MemoryFile(siblings["rpmdb.sqlite"], _SQLITE, siblings)
 
 
+@pytest.mark.slow
 def test_equals_rpm_qa(rpms: list[Path], tmp_path: Path) -> None:
     _install(tmp_path, *rpms)
     file = _opened(tmp_path)
@@ -215,6 +216,7 @@ def _logged(directory: Path, rows: int) -> MemoryFile:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page_size", [512, 4096, 65536])
 def test_a_transaction_that_was_cut_short_is_taken_back(tmp_path: Path, page_size: int) -> None:
     connection = sqlite3.connect(tmp_path / "rpmdb.sqlite", isolation_level=None)
