@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from tests.fixtures.matches import BOOKWORM, JAMMY, found, osv, package
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import FrameType
 
 
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
@@ -321,6 +323,40 @@ def test_a_matcher_answers_the_same_the_second_time(tmp_path: Path) -> None:
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         matcher = Matcher(database)
         assert matcher.match(inventory) == matcher.match(inventory) == match(inventory, database)
+
+
+@pytest.mark.parametrize(
+    ("kind", "vendor", "os", "most"),
+    [
+        ("deb", "", BOOKWORM, 9),
+        ("deb", "Matthias Klose <doko@debian.org>", BOOKWORM, 11),
+        ("rpm", "AlmaLinux", OperatingSystem(id="almalinux", version_id="9.4"), 11),
+        ("npm", "", BOOKWORM, 9),
+    ],
+)
+def test_a_package_that_was_matched_before_takes_few_calls(
+    tmp_path: Path, kind: str, vendor: str, os: OperatingSystem, most: int
+) -> None:
+    """The rules of vendors, containers and names may cost a package no more than this."""
+    ecosystems = ("Debian:12", "AlmaLinux:9", "npm")
+    found(tmp_path, [osv(f"CVE-2024-000{n}", name, "a") for n, name in enumerate(ecosystems)])
+    packages = [package(kind, f"other{n}", f"1.{n}", vendor=vendor) for n in range(100)]
+    inventory = Inventory(Status.COMPLETE, os, tuple(packages))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        matcher = Matcher(database)
+        matcher.match(inventory)
+        sys.setprofile(count)
+        try:
+            matcher.match(inventory)
+        finally:
+            sys.setprofile(None)
+    assert calls / len(packages) < most
 
 
 def test_what_the_database_cannot_decide_is_listed(tmp_path: Path) -> None:

@@ -230,28 +230,28 @@ _MAJOR_VERSION = {
 
 def of_package(
     package_type: str,
-    os: OperatingSystem,
+    own: str,
     vendor: str = "",
     version: str = "",
 ) -> str:
     """Return the database's ecosystem of a package, or "" for a type that no feed covers.
 
+    `own` is the ecosystem of its operating system, by `of_machine`.
     A build of Red Hat's family is matched with its own builder's advisories: EPEL's packages with
     EPEL's, and on a converted machine the remaining old builds with those of the former
     distribution. A version backported to a release of Debian is of the next release. A build of
     EPEL names the release of Red Hat's distribution that it was built for (`.el9`).
     """
-    own = of_machine(os)
+    if package_type in LANGUAGES:
+        return LANGUAGES[package_type]
     if package_type not in OS_TYPES:
         # Windows for clients has no feed here, though it is of the same package type.
-        system = WHOLE_SYSTEMS.get(package_type, "")
-        return LANGUAGES.get(package_type, system if system == own else "")
-    name, _colon, major = own.partition(":")
-    backported_to = backport(version)[1] if name == "Debian" else ""
-    if backported_to:
-        return f"Debian:{int(backported_to) + 1}"
+        return own if own == WHOLE_SYSTEMS.get(package_type) else ""
     if package_type != "rpm":
-        return own
+        is_backport = "~bpo" in version and own.startswith("Debian:")
+        backported_to = backport(version)[1] if is_backport else ""
+        return f"Debian:{int(backported_to) + 1}" if backported_to else own
+    name, _colon, major = own.partition(":")
     builder = vendors.builder(vendor) if name in _BESIDE_EPEL else ""
     if builder == "EPEL":
         made_for = _MADE_FOR.search(version)
@@ -266,8 +266,10 @@ def backport(version: str) -> tuple[str, str]:
 
     `6.5.10-1~bpo12+1` is 6.5.10-1 for Debian 12; for any other version the release is "".
     """
-    built_from, mark, rest = version.partition("~bpo")
-    match = _BACKPORTED_TO.match(rest) if mark else None
+    if "~bpo" not in version:
+        return version, ""
+    built_from, _mark, rest = version.partition("~bpo")
+    match = _BACKPORTED_TO.match(rest)
     return (version, "") if match is None else (built_from, match[1])
 
 

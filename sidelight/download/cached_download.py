@@ -79,8 +79,8 @@ class DownloadBudget:
             raise error
         self.tries -= 1
         self.notes.append(str(error))
-        asked = float(retry_after) if retry_after.isdigit() else 0.0
-        self.sleep(min(max(doubled(_WAIT, attempt - 1, _LONGEST_WAIT), asked), _LONGEST_WAIT))
+        seconds = float(retry_after) if retry_after.isdigit() else 0.0
+        self.sleep(min(max(doubled(_WAIT, attempt - 1, _LONGEST_WAIT), seconds), _LONGEST_WAIT))
 
 
 def keep(client: Client, wanted: DownloadRequest, budget: DownloadBudget) -> bool:

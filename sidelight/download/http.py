@@ -26,6 +26,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from sidelight.download.deadlines import POOLS
 from sidelight.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Client:
         self._timeout = urllib3.Timeout(connect=connect, read=silence)
         self._context = ssl.create_default_context()
         self._direct = urllib3.PoolManager(ssl_context=self._context)
+        self._direct.pool_classes_by_scheme = POOLS
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
     def _manager(self, url: str) -> urllib3.PoolManager:
@@ -63,10 +65,24 @@ class Client:
         if not proxy or proxy_bypass(parts.netloc):
             return self._direct
         if proxy not in self._proxies:
-            self._proxies[proxy] = urllib3.ProxyManager(
+            manager = urllib3.ProxyManager(
                 proxy if "//" in proxy else f"http://{proxy}", ssl_context=self._context
             )
+            manager.pool_classes_by_scheme = POOLS
+            self._proxies[proxy] = manager
         return self._proxies[proxy]
+
+    def opened(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> BaseHTTPResponse:
+        """Return the answer to one request, with its body not read yet; the caller closes it.
+
+        Raises urllib3's errors: `explained` has ours.
+        """
+        return self._manager(url).request(
+            method, url, body=body, headers=headers, redirect=False, retries=False,
+            preload_content=False, decode_content=False, timeout=self._timeout,
+        )  # fmt: skip
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
@@ -80,10 +96,7 @@ class Client:
             response = self._followed(url, headers)
             yield response
         except HTTPError as error:
-            cause = _cause(error)
-            is_unreachable = isinstance(cause, (NewConnectionError, ConnectTimeoutError))
-            kind = UnreachableError if is_unreachable else InterruptedBodyError
-            raise kind(_reason(cause, url), where=url) from error
+            raise explained(error, url) from error
         finally:
             if response is not None:
                 response.close()  # the rest is not needed: the connection is closed
@@ -92,13 +105,9 @@ class Client:
         at = url
         for _redirect in range(_REDIRECTS + 1):
             try:
-                response = self._manager(at).request(
-                    "GET", at, headers={"User-Agent": AGENT, **headers}, redirect=False,
-                    retries=False, preload_content=False, decode_content=False,
-                    timeout=self._timeout,
-                )  # fmt: skip
+                response = self.opened("GET", at, {"User-Agent": AGENT, **headers})
             except LocationParseError as error:
-                raise DownloadError(f"{at!r} is no address", where=url) from error
+                raise DownloadError(f"{at!r} is not an address", where=url) from error
             target = response.headers.get("Location")
             if response.status not in _REDIRECTED or not target:
                 return response
@@ -108,6 +117,14 @@ class Client:
                 raise DownloadError(f"redirected to {further}, which is less safe", where=url)
             at = further
         raise DownloadError(f"redirected more than {_REDIRECTS} times", where=url)
+
+
+def explained(error: HTTPError, url: str) -> InterruptedBodyError:
+    """Return our error of one of urllib3's."""
+    cause = _cause(error)
+    is_unreachable = isinstance(cause, (NewConnectionError, ConnectTimeoutError))
+    kind = UnreachableError if is_unreachable else InterruptedBodyError
+    return kind(_reason(cause, url), where=url)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -70,6 +70,14 @@ SOURCES: tuple[Source, ...] = (
     _osv("packagist", "Packagist", "CC-BY-4.0"),
     Source("debian-tracker", "file", "https://security-tracker.debian.org", "tracker/data/json",
            "Debian tracker", "MIT"),
+    *(
+        Source(f"debian-packages-{suite}-{machine}", "file", "https://deb.debian.org",
+               f"{archive}/dists/{suite}/main/binary-{machine}/Packages.xz",
+               "Debian Packages", "unstated", usual=False)
+        for release in ("bullseye", "bookworm", "trixie")
+        for archive, suite in (("debian", release), ("debian-security", f"{release}-security"))
+        for machine in ("amd64", "arm64")
+    ),
     _amazon("amazon-1", "2018.03/updates/x86_64/mirror.list")._replace(
         base="https://packages.us-west-2.amazonaws.com", usual=False),
     _amazon("amazon-2", "2/core/latest/x86_64/mirror.list"),

@@ -120,10 +120,10 @@ def test_the_table_of_ends_uses_the_databases_names(name: str) -> None:
 
 
 def test_language_packages_need_no_operating_system() -> None:
-    nothing = OperatingSystem()
-    assert ecosystems.of_package("golang", nothing) == "Go"
-    assert ecosystems.of_package("deb", nothing) == ""
-    assert ecosystems.of_package("generic", nothing) == ""
+    unknown = ecosystems.of_machine(OperatingSystem())
+    assert ecosystems.of_package("golang", unknown) == "Go"
+    assert ecosystems.of_package("deb", unknown) == ""
+    assert ecosystems.of_package("generic", unknown) == ""
 
 
 def test_names_compare_as_their_ecosystem_compares_them() -> None:
@@ -147,8 +147,8 @@ def test_names_compare_as_their_ecosystem_compares_them() -> None:
 def test_fedoras_builds_are_of_the_distribution_that_they_were_made_for(
     identity: str, release: str, version: str, expected: str
 ) -> None:
-    system = OperatingSystem(id=identity, version_id=release)
-    assert ecosystems.of_package("rpm", system, "Fedora Project", version) == expected
+    own = ecosystems.of_machine(OperatingSystem(id=identity, version_id=release))
+    assert ecosystems.of_package("rpm", own, "Fedora Project", version) == expected
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_changed_last_day_is_listed_as_a_change(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("day", [1, "soon", "2026-13-01", True])
 def test_what_is_no_day_is_damage(tmp_path: Path, day: object) -> None:
-    with pytest.raises(DamagedError, match=r"0\.json.*is no day"):
+    with pytest.raises(DamagedError, match=r"0\.json.*is not a day"):
         built(tmp_path / "1", {"lastDays": {"Debian:12": day}})
 
 

@@ -16,7 +16,7 @@ from sidelight.errors import DamagedError
 from sidelight.inventory.ssm.items import InventoryItem
 from sidelight.inventory.ssm.parse import read
 from sidelight.inventory.ssm.platforms import Platform
-from sidelight.matching import asked, match, unmatched_ecosystems
+from sidelight.matching import MachineLookups, match, unmatched_ecosystems
 from sidelight.model import (
     Advisory,
     Finding,
@@ -190,7 +190,7 @@ def test_what_is_looked_up_names_the_product_and_the_installed_updates() -> None
     inventory = server(1, ["5012170"])
     (system,) = [package for package in inventory.packages if package.type == "windows"]
 
-    assert asked(system, inventory.os) == {
+    assert MachineLookups(inventory.os).names_of(system) == {
         ("Windows", "Windows Server 2019"),
         ("Windows", "KB5012170"),
     }

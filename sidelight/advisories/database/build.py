@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sidelight.advisories.database import assemble
 from sidelight.advisories.database.aliases import Aliases
 from sidelight.advisories.database.assemble import place_of
+from sidelight.advisories.database.binary_sources import TOO_MANY, BinarySourceTable
 from sidelight.advisories.database.build_records import (
     AdvisoryRow,
     AffectedRow,
@@ -26,6 +27,7 @@ from sidelight.advisories.ecosystems import is_looked_for
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.feeds import read
 from sidelight.advisories.feeds.read import UnknownFeedError
+from sidelight.advisories.source_builds import SourceBuild
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Problem, VulnerabilityFact
 
@@ -74,6 +76,7 @@ class _Pass:
     rows: Spill
     aliases: Aliases = field(default_factory=Aliases)
     modules: Modules = field(default_factory=Modules)
+    binary_sources: BinarySourceTable = field(default_factory=BinarySourceTable)
     withdrawn: int = 0
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -134,7 +137,10 @@ def build(
             writer.groups(iter(groups), labels)
             writer.plain("vulnerability_digests", digests)
             writer.plain("group_digests", groups.digests)
+            sections = reading.binary_sources.sections()
+            written = {name: writer.plain(f"binaries of {name}", data) for name, data in sections}
             info = _info(reading, counts, groups.count, len(numbers), len(places))
+            info["binary_sources"] = written
             size, digest = writer.finish(labels, info)
     return BuildSummary(
         path=out,
@@ -231,6 +237,10 @@ def _read(
         elif isinstance(item.parsed, LastDay):
             _named(item.where, item.parsed.ecosystem)
             reading.last_day(item.parsed)
+        elif isinstance(item.parsed, SourceBuild):
+            _named(item.where, *item.parsed[:2], *item.parsed.binaries)
+            if reading.binary_sources.add(item.parsed):
+                reading.problem(item.where, TOO_MANY)
         else:
             reading.problem(f"{item.where}: {item.parsed.where}", item.parsed.what)
         if count % _TICK == 0:
@@ -306,7 +316,8 @@ def _named(where: str, *names: str) -> None:
     """Raise DamagedError for a name that cannot be a key: too long, or not printable."""
     for name in names:
         if len(name) > _NAME or not name.isprintable():
-            raise DamagedError(f"{name[:40]!r} of {len(name)} characters is no name", where=where)
+            what = f"{name[:40]!r} of {len(name)} characters is not a name"
+            raise DamagedError(what, where=where)
 
 
 def _row(where: str, advisory: bytes, row: Affected, reading: _Pass) -> None:

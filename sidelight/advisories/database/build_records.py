@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, Self, TypedDict
+from typing import NamedTuple, NotRequired, Self, TypedDict
 
 
 def pack(value: object) -> bytes:
@@ -129,9 +129,12 @@ class DatabaseContents(TypedDict):
 
     `ecosystems`: numbers of affected ranges. `files`: [name, SHA-256] pairs. `latest`: the day of
     each ecosystem's newest advisory. `last_days`: by release, [day, source].
+    `binary_sources`: by ecosystem, [offset, size] of its section (binary_sources.py); databases
+    that were built before have none.
     """
 
     advisories: int
+    binary_sources: NotRequired[dict[str, tuple[int, int]]]
     ecosystems: dict[str, int]
     files: list[tuple[str, str]]
     latest: dict[str, str]

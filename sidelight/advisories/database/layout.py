@@ -5,10 +5,14 @@
     advisories      one record per advisory, sorted by id and source
     groups          one group for each (ecosystem, name), sorted
     digests         16 bytes per vulnerability, 8 per group, in their order (see digest.py)
+    binary sources  by ecosystem: JSON, [{binary: [source, ...]}, [binaries of other versions]]
     index           offsets of the above (u64, one more than records), hash table, labels, info
 
 An advisory's record: the number of its vulnerabilities and their numbers (u32 each), which is all
 that a match reads of it; then a JSON array of the rest.
+
+The sections of binary sources are not in the header: `info` has their offsets and sizes. So older
+databases without them are read, and older versions read a database with them.
 
 The header's `index_sha256` covers the header before it and the index: it is checked on open.
 `sha256`, after it, covers the whole file from the first section on: `Database.verify` checks it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
-from sidelight.advisories.database import digest, layout
+from sidelight.advisories.database import binary_sources, digest, layout
 from sidelight.advisories.database.package_rows import PackageRows
 from sidelight.advisories.database.records import Records
 from sidelight.advisories.ecosystems import canonical, normal_name
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from sidelight.advisories.database.binary_sources import BinarySources
     from sidelight.advisories.database.build_records import DatabaseContents
     from sidelight.advisories.database.package_rows import GroupRow
     from sidelight.advisories.database.records import AdvisoryRecord, VulnerabilityRecord
@@ -164,6 +165,17 @@ class AdvisoryDatabase(Closing):
         """Return the day (`2026-01-31`) of an ecosystem's newest advisory, "" if it has none."""
         return self._info.get("latest", {}).get(ecosystem, "")
 
+    def binary_sources(self, ecosystem: str) -> BinarySources | None:
+        """Return the source packages of a release's binaries; None if no feed lists them.
+
+        It is decoded at each call. Raises DatabaseError.
+        """
+        place = self._info.get("binary_sources", {}).get(ecosystem)
+        if place is None:
+            return None
+        start, size = place
+        return binary_sources.decoded(self._data[start : start + size], str(self._path))
+
     def verify(self) -> None:
         """Check every byte. Raises DatabaseError if the contents do not match the digest."""
         digest = hashlib.sha256()
@@ -190,6 +202,16 @@ class AdvisoryDatabase(Closing):
 
     def vulnerability_digest(self, vulnerability: str) -> str:
         """Return the digest of a vulnerability's facts including EPSS; "" for an unknown one."""
+        number = self._numbered(vulnerability)
+        return "" if number is None else self._digest("vulnerability_digests", number, 2)
+
+    def named_vulnerability(self, vulnerability: str) -> VulnerabilityRecord | None:
+        """Return a vulnerability by its id; None if no feed names it."""
+        number = self._numbered(vulnerability)
+        return None if number is None else self.vulnerability(number)
+
+    def _numbered(self, vulnerability: str) -> int | None:
+        """Return the number of a vulnerability, whose ids are sorted; None for an unknown one."""
         low, high = 0, int(self._info["vulnerabilities"])
         wanted = vulnerability.encode("utf-8", "replace")
         while low < high:
@@ -202,8 +224,8 @@ class AdvisoryDatabase(Closing):
             low == int(self._info["vulnerabilities"])
             or self.records.vulnerability_id(low) != wanted
         ):
-            return ""
-        return self._digest("vulnerability_digests", low, 2)
+            return None
+        return low
 
     def _digest(self, section: str, number: int, words: int) -> str:
         start, size = self._sections[section][0], words * digest.SIZE

@@ -108,11 +108,12 @@ class Writer:
 
         self.records("groups", encoded())
 
-    def plain(self, section: str, data: bytes | bytearray) -> None:
-        """Write a section without records."""
+    def plain(self, section: str, data: bytes | bytearray) -> tuple[int, int]:
+        """Write a section without records; return its offset and size."""
         self._pad()
-        self._sections[section] = (self._at, len(data))
+        place = self._sections[section] = (self._at, len(data))
         self._write(data)
+        return place
 
     def finish(self, labels: Labels, info: DatabaseContents) -> tuple[int, str]:
         """Write index and header, sync, and rename into place; return size and SHA-256."""

@@ -158,7 +158,7 @@ class _Loader(yaml.SafeLoader):
         for key, _value in node.value:
             name = str(key.value)
             if not isinstance(key, yaml.ScalarNode) or name == "<<" or name in seen:
-                what = f"{name[:40]!r} stands twice in one mapping, or is no name"
+                what = f"{name[:40]!r} is twice in one mapping, or is not a name"
                 raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
             seen.add(name)
             key.tag = _STRING

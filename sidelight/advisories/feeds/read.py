@@ -1,9 +1,10 @@
 """Read sources of advisories: the known formats, and the detection of a file's format.
 
 A source is a file or a directory of files. By ending: `.json`, `.jsonl` (an object per line),
-`.yml`, `.xml`, `.csv`, and `.zip` and `.tar` of JSON and YAML, each also compressed (`.gz`,
-`.bz2`, `.xz`, `.zst`). An object's fields identify its format, an XML document's first element
-that of the document: OBJECTS and DOCUMENTS are the lists. Nothing here downloads.
+`.yml`, `.xml`, `.csv`, and `.zip` and `.tar` of JSON and YAML; by name: `Packages`, an index of
+Debian's; each also compressed (`.gz`, `.bz2`, `.xz`, `.zst`). An object's fields identify its
+format, an XML document's first element that of the document: OBJECTS and DOCUMENTS are the lists.
+Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sidelight.advisories.feeds.formats import (
     alpine_secdb,
     csaf,
     cve_records,
+    debian_packages,
     debian_tracker,
     endoflife,
     epss,
@@ -39,6 +41,7 @@ from sidelight.advisories.feeds.formats import (
     ubuntu_oval,
     updateinfo,
 )
+from sidelight.advisories.source_builds import SourceBuild
 from sidelight.errors import DamagedError, FormatError, LimitError, UnsupportedError, UsageError
 from sidelight.model import Advisory, Problem, VulnerabilityFact
 
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | Problem
+Parsed: TypeAlias = Advisory | VulnerabilityFact | LastDay | SourceBuild | Problem
 
 MAX_DOCUMENT = 256 << 20  # bytes of one JSON document that is read record by record
 
@@ -95,6 +98,7 @@ DOCUMENTS: dict[str, Callable[[IO[bytes]], Iterator[Parsed]]] = {
     "oval:com.oracle.elsa:": oracle_oval.parse,
 }
 _OVAL = "oval_definitions"
+_INDEX = "packages"
 
 _KINDS = (".jsonl", ".ndjson", ".json", ".yml", ".yaml", ".xml", ".csv", ".zip", ".tar")
 
@@ -130,6 +134,8 @@ def _kind(name: str) -> str:
     stem = name.lower()
     for ending in archives.COMPRESSIONS:
         stem = stem.removesuffix(ending)
+    if debian_packages.is_index(stem):
+        return _INDEX
     return next((kind for kind in _KINDS if stem.endswith(kind)), "")
 
 
@@ -167,6 +173,8 @@ def _of_file(path: Path, kind: str) -> Iterator[FeedItem]:
     """Yield the records of a file that is not an archive."""
     if kind in {".jsonl", ".ndjson"}:
         yield from _lines(path)
+    elif kind == _INDEX:
+        yield from _indexed(path)
     elif kind in {".xml", ".csv"} or (kind == ".json" and _is_nvd(path)):
         yield from _streamed(path, kind)
     elif kind == ".json" and _head(path).lstrip().startswith(b"["):
@@ -222,7 +230,7 @@ def _listed(path: Path) -> Iterator[FeedItem]:
     number = 0
     with archives.unpacked(path) as stream, _at(f"{path}"):
         for _name, record in members(stream, MAX_DOCUMENT):
-            yield from _said(record, f"{path}[{number}]")
+            yield from _feed_items(record, f"{path}[{number}]")
             number += 1
         if not number:
             raise DamagedError("nothing in it")
@@ -233,6 +241,13 @@ def _tracked(path: Path) -> Iterator[FeedItem]:
     with archives.unpacked(path) as stream, _at(f"{path}"):
         for parsed in debian_tracker.parse_packages(members(stream, MAX_DOCUMENT)):
             yield FeedItem(str(path), parsed, is_unique=True)
+
+
+def _indexed(path: Path) -> Iterator[FeedItem]:
+    """Yield the binaries of an index of Debian's, with one at a time in memory."""
+    with _at(f"{path}"), archives.unpacked(path) as stream:
+        for parsed in debian_packages.parse(stream, debian_packages.ecosystem_of(str(path))):
+            yield FeedItem(str(path), parsed)
 
 
 @contextmanager
@@ -298,10 +313,10 @@ def _object(data: bytes, kind: str, where: str) -> Iterator[FeedItem]:
         raise DamagedError("nothing in it", where=where)
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _said(item, f"{where}[{number}]")
+            yield from _feed_items(item, f"{where}[{number}]")
     else:
         # YAML has no other sign that a text is complete.
-        yield from _said(value, where, is_closed=kind == ".json" or data.endswith(b"\n"))
+        yield from _feed_items(value, where, is_closed=kind == ".json" or data.endswith(b"\n"))
 
 
 def _is_schema(value: Mapping[str, object]) -> bool:
@@ -309,7 +324,7 @@ def _is_schema(value: Mapping[str, object]) -> bool:
     return "json-schema.org" in str(value.get("$schema", "")) and "properties" in value
 
 
-def _said(value: object, where: str, *, is_closed: bool = True) -> Iterator[FeedItem]:
+def _feed_items(value: object, where: str, *, is_closed: bool = True) -> Iterator[FeedItem]:
     if not isinstance(value, dict):
         raise DamagedError(f"{type(value).__name__} where an object belongs", where=where)
     if _is_schema(value):

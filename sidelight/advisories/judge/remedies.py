@@ -36,13 +36,13 @@ class Fixed(Protocol):
     def stream(self) -> str: ...  # noqa: D102 - the product's, empty where it has none
 
 
-def remedy(package: Package, ecosystem: str, said: Fixed) -> str:
+def remedy(package: Package, ecosystem: str, verdict: Fixed) -> str:
     """Return the command that fixes this package, "" if there is none."""
-    if not said.fixed:
+    if not verdict.fixed:
         return ""
-    if package.type == "deb" and said.stream.startswith(_BY_SUBSCRIPTION):
-        return f"pro fix {quote(said.vulnerability)}"
-    return command(package.type, package.name, ecosystem, said.fixed, said.advisories)
+    if package.type == "deb" and verdict.stream.startswith(_BY_SUBSCRIPTION):
+        return f"pro fix {quote(verdict.vulnerability)}"
+    return command(package.type, package.name, ecosystem, verdict.fixed, verdict.advisories)
 
 
 @lru_cache(maxsize=1 << 12)  # many vulnerabilities of a package have the same command

@@ -298,15 +298,15 @@ def _amazon(entries: list[HitVulnerabilities], case: StreamCase) -> list[HitVuln
         best[stream] = max(best.get(stream, 0), shared_numbers(case.version, text))
     longest = max(best.values(), default=0)
     own = {stream for stream, shared in best.items() if shared == longest}
-    spoken = {
+    named = {
         (stream, number)
         for advisory, stream, _text in case.fixes
         if stream in own
         for number in case.about(advisory)
     }
     affected = {(case.stream(hit), number) for hit, about in entries for number in about}
-    fixed = {number for _stream, number in spoken - affected}
-    decided = {number for _stream, number in spoken}
+    fixed = {number for _stream, number in named - affected}
+    decided = {number for _stream, number in named}
     entries = [item for item in entries if not case.stream(item[0]) or case.stream(item[0]) in own]
     entries = _but(entries, fixed, lambda hit: case.stream(hit) in own)
     return _but(entries, decided, lambda hit: case.stream(hit) not in own)

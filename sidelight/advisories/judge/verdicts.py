@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sidelight.advisories.judge.streams import Label
     from sidelight.model import Package
 
-    _Told = list[tuple[Hit, AdvisoryRecord]]
+    _Entries = list[tuple[Hit, AdvisoryRecord]]
     _Rating = tuple[int, str]  # minus the severity's rank, and its source
 
 _SEVERITIES = tuple(Severity)
@@ -136,7 +136,7 @@ class VersionHits(NamedTuple):
         )
 
 
-def _names(entries: _Told) -> tuple[str, ...]:
+def _names(entries: _Entries) -> tuple[str, ...]:
     if len(entries) == 1:
         return (entries[0][1].id,)
     return tuple(sorted({advisory.id for _hit, advisory in entries}))
@@ -152,7 +152,9 @@ def _availability(hits: list[Hit], fix: Hit, stream: str, state: str) -> FixAvai
     return FixAvailable.YES
 
 
-def _rating(entries: _Told, vulnerability: VulnerabilityRecord, ecosystem: str) -> _Rating | None:
+def _rating(
+    entries: _Entries, vulnerability: VulnerabilityRecord, ecosystem: str
+) -> _Rating | None:
     """Return the severity and its source: the best authority, of equal ones the most severe.
 
     First the distribution for this package, then an advisory about this CVE alone, then the CVE's
@@ -162,17 +164,17 @@ def _rating(entries: _Told, vulnerability: VulnerabilityRecord, ecosystem: str) 
     if graded:
         return 1 - graded, ecosystem.partition(":")[0]
     alone = [advisory for _hit, advisory in entries if len(advisory.vulnerabilities) == 1]
-    rating = _said(alone) if alone else None
+    rating = _highest_rating(alone) if alone else None
     if rating is not None:
         return rating
     if vulnerability.score is not None:
         return -of_score(vulnerability.score).rank, vulnerability.rated_by
     if vulnerability.severity is not None:
         return -vulnerability.severity, vulnerability.rated_by
-    return _said([advisory for _hit, advisory in entries if advisory not in alone])
+    return _highest_rating([advisory for _hit, advisory in entries if advisory not in alone])
 
 
-def _said(advisories: list[AdvisoryRecord]) -> _Rating | None:
+def _highest_rating(advisories: list[AdvisoryRecord]) -> _Rating | None:
     """Return the advisories' highest severity, else the severity of their highest score."""
     words = [(-item.severity, item.source) for item in advisories if item.severity is not None]
     if words:
@@ -182,7 +184,7 @@ def _said(advisories: list[AdvisoryRecord]) -> _Rating | None:
 
 
 def _scored(
-    entries: _Told, vulnerability: VulnerabilityRecord
+    entries: _Entries, vulnerability: VulnerabilityRecord
 ) -> tuple[float | None, tuple[tuple[str, str], ...]]:
     """Return the score, and all (source, vector) pairs, first the vector of the score.
 
@@ -214,7 +216,7 @@ def _last_fix(hits: list[Hit], ecosystem: str) -> Hit:
     return max(fixes, key=lambda hit: (sort_key(ecosystem, hit.fixed), hit.fixed))
 
 
-def _references(entries: _Told, vulnerability: str) -> tuple[str, ...]:
+def _references(entries: _Entries, vulnerability: str) -> tuple[str, ...]:
     urls = dict.fromkeys([url for _hit, advisory in entries for url in advisory.references])
     if vulnerability.startswith("CVE-"):
         urls[f"https://www.cve.org/CVERecord?id={vulnerability}"] = None

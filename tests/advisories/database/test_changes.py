@@ -142,6 +142,7 @@ HOST = Inventory(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(before=_RECORDS, after=_RECORDS)
 def test_findings_differ_only_where_a_change_is_listed(

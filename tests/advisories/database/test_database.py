@@ -214,6 +214,7 @@ def test_a_database_of_another_schema_is_refused_with_the_command_that_builds_it
         AdvisoryDatabase.open(path)
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_is_noticed_on_open_or_by_verify(tmp_path: Path) -> None:
     path = tmp_path / "db"
     build([feed(tmp_path, SIMPLE)], path)

@@ -25,6 +25,7 @@ from tests.fixtures.feed_records import (
     NVD,
     OSV,
     OVAL,
+    PACKAGES,
     PHP,
     ROCKY,
     RUBYSEC,
@@ -84,6 +85,14 @@ def _of_text(name: str, whole: bytes, **changes: tuple[str, str]) -> Feed:
 def _osv(**change: object) -> dict[str, Any]:
     row = {"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.0.0"]}
     return OSV | {"affected": [row | change]}
+
+
+def _listing(binaries: object) -> dict[str, Any]:
+    """A record of Ubuntu's, with the binaries of a source package."""
+    package = {"ecosystem": "Ubuntu:22.04:LTS", "name": "openssl"}
+    return OSV | {"id": "UBUNTU-CVE-2024-0001"} | {
+        "affected": [{"package": package, "versions": ["1"],
+                      "ecosystem_specific": {"binaries": binaries}}]}  # fmt: skip
 
 
 def _alas(version: str, name: str = "x") -> dict[str, Any]:
@@ -216,6 +225,15 @@ FEEDS: dict[str, Feed] = {
         events_missing=_json(_osv(ranges=[{"type": "SEMVER"}])),
         absurd=_json(_osv(package={"ecosystem": "npm", "name": ABSURD})),
     ),
+    "OSV of Ubuntu": _of_json(
+        "ubuntu-osv.json", _listing([{"binary_name": "libssl3", "binary_version": "1"}]),
+        binaries_no_list=_json(_listing("libssl3")),
+        binary_no_object=_json(_listing(["libssl3"])),
+        name_no_text=_json(_listing([{"binary_name": 3, "binary_version": "1"}])),
+        version_no_text=_json(_listing([{"binary_name": "libssl3", "binary_version": 1}])),
+        absurd=_json(_listing([{"binary_name": ABSURD, "binary_version": "1"}])),
+        unprintable=_json(_listing([{"lib\nssl3": "1"}])),
+    ),
     "OSV, lines": Feed(
         "osv.jsonl", _lines(OSV), _lines(OSV, OSV)[:-9],
         {"contradiction": _lines(OSV, OSV | {"summary": "another"}), "nothing": b"",
@@ -291,6 +309,13 @@ FEEDS: dict[str, Feed] = {
     "end of life": _of_json("ends.json", {"lastDays": {"Debian:12": "2028-06-30"}, "source": "me"},
                             schema=_json({"lastDays": {"Debian:12": "soon"}, "source": "me"}),
                             absurd=_json({"lastDays": {ABSURD: "2028-06-30"}, "source": "me"})),
+    "Debian Packages": _of_text(
+        "dists_bookworm_main_binary-amd64_Packages", PACKAGES,
+        schema=("Version: 5.2.15-2\n", ""), contradiction=("Version: 5", "Version: 1\nVersion: 5"),
+        absurd=("Package: jq", f"Package: {ABSURD}"),
+        endless=("Source: openssl", "Source: " + "a" * (2 << 20)),
+        other=("Package: ", "Name: "), text=("Version: 4", "Version 4"),
+    ),
     "EPSS": _of_text("epss.csv", EPSS, schema=("epss,", "score,"), absurd=("CVE-2024-0001", ABSURD),
                      contradiction=("0.5\n", "0.5\nCVE-2024-0001,0.2,0.5\n"),
                      beyond=("0.1", "1.1"), other=("CVE-2024-0001", "a")),

@@ -345,6 +345,7 @@ _BY_RECORD = {
 
 
 # The rows of the tracker's packages are kept until the last.
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "share"), [("list.json", 0.5), ("tracker.json", 6)])
 def test_documents_of_many_records_are_read_one_by_one(
     tmp_path: Path, name: str, share: float
@@ -359,6 +360,7 @@ def test_documents_of_many_records_are_read_one_by_one(
 _NODES = decoding.MAX_NODES - 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data"),
     [

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from sidelight.errors import SidelightError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 RECORDS: list[dict[str, Any]] = [
     {
@@ -144,6 +144,7 @@ def _replaced(record: dict[str, Any], path: tuple[Any, ...], value: object) -> d
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
 def test_a_record_with_any_field_replaced_is_taken_or_refused(

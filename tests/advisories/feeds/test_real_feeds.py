@@ -48,7 +48,7 @@ FILES: dict[str, tuple[int, int, str]] = {
     "suse/csaf/**/csaf.tar.bz2": (3, 78, "SUSE:12.1"),
     "suse/osv/**/osv.tar.bz2": (8, 662, "SUSE:12.0"),
     "ubuntu/cve/**/20_20.json": (1, 38, "Ubuntu:22.04"),
-    "ubuntu/osv/**/osv-all.tar.xz": (2, 7, "Ubuntu:20.04"),
+    "ubuntu/osv/**/osv-all.tar.xz": (9, 7, "Ubuntu:20.04"),
     "ubuntu/oval/**/oci.com.ubuntu.jammy.cve.oval.xml.bz2": (1, 2, "Ubuntu:22.04"),
     "ubuntu/oval/**/*fips-updates_jammy.cve.oval.xml.bz2": (1, 2, "Ubuntu:22.04"),
 }

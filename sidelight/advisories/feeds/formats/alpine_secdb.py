@@ -35,7 +35,7 @@ def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
         package = mapping(item, "pkg")
         origin = text(package, "name")
         if not _NAME.fullmatch(origin) or origin in origins or "secfixes" not in package:
-            raise DamagedError(f"the package {origin[:40]!r} is no name, again or no `secfixes`")
+            raise DamagedError(f"the package {origin[:40]!r} is not a name, again or no `secfixes`")
         origins.add(origin)
         fixes = mapping(package, "secfixes")
         for version in fixes:

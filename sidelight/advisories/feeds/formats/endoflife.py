@@ -71,4 +71,4 @@ def _day(value: object, name: str) -> str:
     try:
         return date.fromisoformat(value).isoformat()  # type: ignore[arg-type]  # a TypeError then
     except (TypeError, ValueError) as error:
-        raise DamagedError(f"{value!r:.40} is no day, at {name!r:.40}") from error
+        raise DamagedError(f"{value!r:.40} is not a day, at {name!r:.40}") from error

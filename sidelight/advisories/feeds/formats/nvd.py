@@ -85,7 +85,7 @@ def _entries(stream: io.TextIOBase) -> Iterator[dict[str, object]]:
             buffer += more
             continue
         if not isinstance(entry, dict):
-            raise DamagedError(f"vulnerability {number + 1} is no object")
+            raise DamagedError(f"vulnerability {number + 1} is not an object")
         yield entry
         number += 1
         buffer = _behind(buffer[end:], stream)

@@ -48,7 +48,7 @@ def _definition(element: Element) -> Advisory:
     title = " ".join((element.findtext("{*}metadata/{*}title") or "").split())
     match = _TITLE.fullmatch(title)
     if match is None:
-        raise UnsupportedError(f"an OVAL definition of {title[:40]!r}, which is no erratum")
+        raise UnsupportedError(f"an OVAL definition of {title[:40]!r}, which is not an erratum")
     if element.find("{*}criteria") is None:
         raise DamagedError(f"{match[1]} does not tell what it is of")
     details = element.find("{*}metadata/{*}advisory")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from sidelight.advisories.ecosystems import canonical, normal_name
 from sidelight.advisories.feeds.formats.shape import is_rejected, items, text, texts
 from sidelight.advisories.rating import severity as severities
+from sidelight.advisories.source_builds import SourceBuild
 from sidelight.errors import DamagedError, FormatError
 from sidelight.model import Advisory, Affected, Interval, Problem
 from sidelight.versions import pep440, sort_key
@@ -58,6 +60,7 @@ _OPENING = 400  # characters at the beginning of a text that may declare its wit
 _TITLE = 240  # characters
 _REFERENCES = 10
 _WORD = re.compile(r"(Critical|Important|Moderate|Low):\s")
+_LISTS_BINARIES = "Ubuntu:"  # the ecosystems whose records list what dpkg installs of a source
 _RANGES = frozenset({"SEMVER", "ECOSYSTEM", "GIT"})
 _UPPER = re.compile(r"<(=?) ?(\S+)")
 _MODULE = re.compile(r"(?<![\w.+-])([\w.+-]++):([\w.+-]++)(?=[\s/]|$)")
@@ -68,8 +71,10 @@ def recognises(record: Mapping[str, object]) -> bool:
     return "id" in record and "modified" in record and not {"document", "vulns"} & record.keys()
 
 
-def parse(record: Mapping[str, object]) -> Iterator[Advisory | Problem]:
+def parse(record: Mapping[str, object]) -> Iterator[Advisory | Problem | SourceBuild]:
     """Yield a record's advisory (nothing if it is not about security), and its problems.
+
+    Also the binaries that each affected source package of Ubuntu builds.
 
     A row of versions that its ecosystem refuses is a Problem. Raises DamagedError if a field does
     not have the schema's shape.
@@ -108,6 +113,45 @@ def parse(record: Mapping[str, object]) -> Iterator[Advisory | Problem]:
         modified=text(record, "modified"),
         affected=affected,
     )
+    yield from _source_builds(record)
+
+
+def _source_builds(record: Mapping[str, object]) -> Iterator[SourceBuild]:
+    """Yield the binaries of each source package: `{"binary_name", "binary_version"}` each.
+
+    Records before schema 1.6.3 have `{name: version, ...}` in their place.
+    """
+    for row in items(record, "affected"):
+        package, specific = row.get("package"), row.get("ecosystem_specific")
+        if not isinstance(package, dict) or not isinstance(specific, dict):
+            continue
+        ecosystem, _stream = canonical(text(package, "ecosystem"))
+        if not ecosystem.startswith(_LISTS_BINARIES) or not specific.get("binaries"):
+            continue
+        built = {
+            name: version
+            for item in items(specific, "binaries")
+            for name, version in _built(item).items()
+        }
+        own = _source_versions(row, text(package, "purl"))
+        others = frozenset(name for name, version in built.items() if version not in own)
+        yield SourceBuild(ecosystem, text(package, "name"), tuple(built), others)
+
+
+def _built(item: Mapping[str, object]) -> dict[str, str]:
+    if "binary_name" in item:
+        return {text(item, "binary_name"): text(item, "binary_version")}
+    return {name: text(item, name) for name in item}
+
+
+def _source_versions(row: Mapping[str, object], purl: str) -> set[str]:
+    """Return the versions of a source package that a row names: its newest, fixes, and all."""
+    versions = set(texts(row, "versions"))
+    versions.add(unquote(purl.partition("@")[2].partition("?")[0]))
+    for span in items(row, "ranges"):
+        versions.update(text(event, "fixed") for event in items(span, "events"))
+    versions.discard("")
+    return versions
 
 
 def _is_withdrawn(name: str, record: Mapping[str, object]) -> bool:

@@ -34,7 +34,7 @@ def interval(terms: Iterable[str], scheme: str) -> Interval | None:
     for term in terms:
         match = _TERM.fullmatch(term)
         if match is None:
-            raise DamagedError(f"{term!r} is no requirement")
+            raise DamagedError(f"{term!r} is not a requirement")
         operator, version = match[1] or "=", match[2]
         if operator in {">=", ">", "=", "==", "~>"}:
             low = _higher(low, _Edge(version, operator != ">"), scheme)

@@ -39,7 +39,7 @@ def parse(record: Mapping[str, object]) -> Iterator[Advisory]:
     names += [f"GHSA-{ghsa}"] if ghsa else []
     names += [f"OSVDB-{osvdb}"] if osvdb else []
     if not names or not all(_NAME.fullmatch(name) for name in names) or not _GEM.fullmatch(gem):
-        raise DamagedError(f"{', '.join(names)[:80]!r} of {gem[:40]!r} are no names")
+        raise DamagedError(f"{', '.join(names)[:80]!r} of {gem[:40]!r} are not names")
     for field in ("patched_versions", "unaffected_versions"):
         if field in record and record[field] is None:
             raise DamagedError(f"of {names[0]} nothing behind `{field}`: cut off")

@@ -60,12 +60,12 @@ def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact
     """Yield the advisories of a page, or of one entry. Raises DamagedError for another shape."""
     if "cves" in record:
         for entry in items(record, "cves"):
-            yield from _said(entry, tuple(_of_page(entry)))
+            yield from _records(entry, tuple(_of_page(entry)))
     else:
-        yield from _said(record, tuple(_of_entry(record)))
+        yield from _records(record, tuple(_of_entry(record)))
 
 
-def _said(
+def _records(
     entry: Mapping[str, object], rows: tuple[Affected, ...]
 ) -> Iterator[Advisory | VulnerabilityFact]:
     if is_rejected(text(entry, "description")):

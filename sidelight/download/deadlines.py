@@ -1,0 +1,106 @@
+"""A deadline for a whole request: connection, TLS, headers and body.
+
+urllib3's timeouts are for each read: a peer that sends a byte of a header now and then is never too
+slow for them. At the deadline the connections of the request are shut down, which ends any read.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_current: Final = threading.local()  # `deadline`: that of this thread's request
+
+
+class RequestDeadline:
+    """Shuts down what this thread connects to within the `with`, `seconds` after its begin."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self.is_over = False
+
+    def __enter__(self) -> Self:
+        _current.deadline = self
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _current.deadline = None
+        self._timer.cancel()
+        with self._lock:
+            for watched in self._sockets:
+                watched.close()
+            self._sockets.clear()
+
+    def watch(self, connected: socket.socket) -> None:
+        """End this socket's connection at the deadline.
+
+        A duplicate is kept: TLS takes the socket's descriptor away from its object.
+        """
+        copy = socket.fromfd(connected.fileno(), connected.family, connected.type)
+        with self._lock:
+            self._sockets.append(copy)
+            if self.is_over:
+                _shut(copy)
+
+    def _end(self) -> None:
+        with self._lock:
+            self.is_over = True
+            for watched in self._sockets:
+                _shut(watched)
+
+
+def _shut(watched: socket.socket) -> None:
+    with suppress(OSError):  # the peer ended it
+        watched.shutdown(socket.SHUT_RDWR)
+
+
+def _watch(connected: socket.socket | None) -> None:
+    deadline: RequestDeadline | None = getattr(_current, "deadline", None)
+    if deadline is not None and connected is not None:
+        deadline.watch(connected)
+
+
+class _Watched(HTTPConnection):
+    """Connections that the thread's deadline ends, also those of an earlier request."""
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        _watch(connected)
+        return connected
+
+    def putrequest(self, method: str, url: str, *flags: bool, **named: bool) -> None:
+        _watch(self.sock)
+        super().putrequest(method, url, *flags, **named)
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+# For `PoolManager.pool_classes_by_scheme`.
+POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
