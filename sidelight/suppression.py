@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import FormatError
+from sidelight.model import NetworkFinding
 from sidelight.versions import evr
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def parse(document: Any) -> Criteria:
     criteria = []
     for name, tests in document.items():
         if name not in FIELDS:
-            raise FormatError("is no criterion of Inspector's", where=str(name)[:100])
+            raise FormatError("is not a criterion of Inspector's", where=str(name)[:100])
         kind, level = FIELDS[name]
         if not isinstance(tests, list) or not 0 < len(tests) <= _MOST:
             raise FormatError(f"takes a list of 1 to {_MOST} tests", where=name)
@@ -216,16 +217,33 @@ def _says(kind: str, comparison: str, operand: Any, value: Any) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def detail_values(finding: Finding) -> dict[str, Sequence[object]]:
+def detail_values(finding: Finding | NetworkFinding) -> dict[str, Sequence[object]]:
     """Return the values for criteria of Level.DETAIL."""
-    related = [name for name in finding.advisories if name != finding.vulnerability]
-    return {
+    common: dict[str, Sequence[object]] = {
         "findingType": (finding.type.value,),
         "severity": (finding.severity.value,),
         "title": (finding.headline,),
+    }
+    if isinstance(finding, NetworkFinding):
+        return common | _network_values(finding)
+    return common | _package_finding_values(finding)
+
+
+def _network_values(finding: NetworkFinding) -> dict[str, Sequence[object]]:
+    return {
+        "networkProtocol": (finding.protocol,),
+        "portRange": ((finding.port_begin, finding.port_end),),
+        "componentId": tuple(step.id for step in finding.steps),
+        "componentType": tuple(step.type for step in finding.steps),
+    }
+
+
+def _package_finding_values(finding: Finding) -> dict[str, Sequence[object]]:
+    related = [name for name in finding.advisories if name != finding.vulnerability]
+    return {
         "vulnerabilityId": (finding.vulnerability,),
-        "vulnerabilitySource": _given(finding.source),
-        "vendorSeverity": _given(finding.severity_source and finding.severity.value),
+        "vulnerabilitySource": _text_values(finding.source),
+        "vendorSeverity": _text_values(finding.severity_source and finding.severity.value),
         "relatedVulnerabilities": related,
         "fixAvailable": (finding.fix_available.value,),
         "exploitAvailable": ("YES" if finding.exploit_available else "NO",),
@@ -241,9 +259,9 @@ def _package_values(package: Package) -> dict[str, Sequence[object]]:
         "name": (package.name,),
         "version": (parts.version,),
         "epoch": (parts.epoch,),
-        "release": _given(parts.release),
-        "architecture": _given(package.arch),
-        "filePath": _given(package.path),
+        "release": _text_values(parts.release),
+        "architecture": _text_values(package.arch),
+        "filePath": _text_values(package.path),
     }
 
 
@@ -262,9 +280,9 @@ def instance_values(
     if instance is not None:
         values |= {
             "resourceTags": instance.tags,
-            "ec2InstanceImageId": _given(instance.image_id),
-            "ec2InstanceVpcId": _given(instance.vpc_id),
-            "ec2InstanceSubnetId": _given(instance.subnet_id),
+            "ec2InstanceImageId": _text_values(instance.image_id),
+            "ec2InstanceVpcId": _text_values(instance.vpc_id),
+            "ec2InstanceSubnetId": _text_values(instance.subnet_id),
         }
     return values
 
@@ -272,9 +290,9 @@ def instance_values(
 def row_values(
     arn: str, status: str, first: datetime, last: datetime, updated: datetime
 ) -> dict[str, Sequence[object]]:
-    """Return the values for criteria of Level.ROW."""
+    """Return the values for criteria of Level.ROW; the API names another service in ARNs."""
     return {
-        "findingArn": (arn,),
+        "findingArn": (arn, api_arn(arn)),
         "findingStatus": (status,),
         "firstObservedAt": (first,),
         "lastObservedAt": (last,),
@@ -282,7 +300,12 @@ def row_values(
     }
 
 
-def _given(value: str) -> Sequence[str]:
+def api_arn(arn: str) -> str:
+    """Return a finding's ARN as the API has it: its model allows no service but Inspector's."""
+    return arn.replace(":sidelight:", ":inspector2:", 1)
+
+
+def _text_values(value: str) -> Sequence[str]:
     return (value,) if value else ()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime  # noqa: TC003 - a NamedTuple's
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from sidelight.model import FixAvailable, InstanceRef, Severity
+from sidelight.model import FixAvailable, InstanceRef, NetworkFinding, Severity
 
 if TYPE_CHECKING:
     from sidelight.findings.lifecycle import StoredFinding
@@ -51,10 +51,13 @@ class AnnouncedFields:
     fixed_version: str = ""
     fix_available: FixAvailable = FixAvailable.NO
     exploited_since: str = ""
+    sources: tuple[str, ...] = ()
 
 
-def announced(finding: Finding) -> AnnouncedFields:
+def announced(finding: Finding | NetworkFinding) -> AnnouncedFields:
     """Return the fields of a finding whose change is announced."""
+    if isinstance(finding, NetworkFinding):
+        return AnnouncedFields(finding.severity, sources=finding.sources)
     return AnnouncedFields(
         finding.severity, finding.fixed_version, finding.fix_available, finding.exploited_since
     )

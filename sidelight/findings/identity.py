@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from sidelight.model import FindingType
+from sidelight.model import FindingType, NetworkFinding
 
 if TYPE_CHECKING:
     from sidelight.model import Finding
@@ -22,7 +22,15 @@ def key(kind: FindingType, *words: str) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def key_of(finding: Finding) -> str:
-    """Return a package finding's key: of vulnerability, package with its version, and path."""
+def key_of(finding: Finding | NetworkFinding) -> str:
+    """Return a finding's key.
+
+    Of a package: vulnerability, package with its version, and path. Of a network: protocol, range
+    of ports, and the ids of the path's steps from the edge inwards.
+    """
+    if isinstance(finding, NetworkFinding):
+        ports = f"{finding.port_begin}-{finding.port_end}"
+        steps = (step.id for step in finding.steps)
+        return key(finding.type, finding.protocol, ports, finding.edge_id, *steps)
     package = finding.package
     return key(FindingType.PACKAGE_VULNERABILITY, finding.vulnerability, package.purl, package.path)

@@ -24,7 +24,10 @@ CLOSED = FindingStatus.CLOSED.value
 
 
 class StoredFinding(NamedTuple):
-    """A finding as stored. `type` and `status` are the values of FindingType and FindingStatus."""
+    """A finding as stored. `type` and `status` are the values of FindingType and FindingStatus.
+
+    One that `follows` was last observed with its instance's inventory, not at `last_observed`.
+    """
 
     id: int
     account: str
@@ -37,6 +40,7 @@ class StoredFinding(NamedTuple):
     last_observed: datetime
     closed_at: datetime | None = None
     type: str = FindingType.PACKAGE_VULNERABILITY.value
+    follows: bool = False
 
     @property
     def place(self) -> InstanceRef:
@@ -173,8 +177,8 @@ def closable(
     return [finding for finding in missing if packages[finding.detail] in read]
 
 
-def opening(finding: NewFinding, now: datetime) -> dict[str, Any]:
-    """Return the fields of a new finding."""
+def opening(finding: NewFinding, now: datetime, *, follows: bool = False) -> dict[str, Any]:
+    """Return the fields of a new finding; it `follows` the inventory that it is of."""
     return {
         "account": finding.place.account,
         "region": finding.place.region,
@@ -188,10 +192,11 @@ def opening(finding: NewFinding, now: datetime) -> dict[str, Any]:
         "updated_at": now,
         "closed_at": None,
         "expires_at": None,
+        "follows": follows,
     }
 
 
-def reopening(now: datetime, status: str) -> dict[str, object]:
+def reopening(now: datetime, status: str, *, follows: bool = False) -> dict[str, object]:
     """Return the changed fields of a reopened finding. The first observation stays."""
     return {
         "status": status,
@@ -199,14 +204,29 @@ def reopening(now: datetime, status: str) -> dict[str, object]:
         "last_observed": now,
         "closed_at": None,
         "expires_at": None,
+        "follows": follows,
     }
 
 
 def observing(now: datetime) -> dict[str, object]:
-    """Return the changed fields of a kept finding whose machine was read again."""
-    return {"last_observed": now}
+    """Return the changed fields of a kept finding whose machine was read again.
+
+    One that follows its inventory already has none.
+    """
+    return {"last_observed": now, "follows": True}
+
+
+def missing_from(observed: datetime) -> dict[str, object]:
+    """Return the changed fields of an open finding that the inventory does not have any more."""
+    return {"last_observed": observed, "follows": False}
 
 
 def closing(now: datetime, kept: timedelta) -> dict[str, Any]:
     """Return the changed fields of a closed finding; retention deletes it after `kept`."""
-    return {"status": CLOSED, "closed_at": now, "updated_at": now, "expires_at": now + kept}
+    return {
+        "status": CLOSED,
+        "closed_at": now,
+        "updated_at": now,
+        "expires_at": now + kept,
+        "follows": False,
+    }

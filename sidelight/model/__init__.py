@@ -1,6 +1,19 @@
 """Frozen values that pass between the layers."""
 
+from sidelight.model.access import (
+    CALL_OK,
+    CALL_STARTED,
+    AccessKey,
+    AccessKeyStatus,
+    AuditRecord,
+    ConsoleSession,
+    ConsoleUser,
+    Principal,
+    Role,
+    SavedView,
+)
 from sidelight.model.advisories import (
+    MOST_SEVERE_FIRST,
     Advisory,
     Affected,
     Exposure,
@@ -13,25 +26,32 @@ from sidelight.model.cloud import Instance, InstanceRef, Origin, ReadStats, Volu
 from sidelight.model.configurations import (
     AccountConfiguration,
     AccountStatus,
+    CreatedResource,
     Ec2ScanMode,
     EffectiveConfiguration,
     OrganizationConfiguration,
+    ResourceKind,
     ScanMode,
     ScanType,
 )
+from sidelight.model.finding_types import FindingType
 from sidelight.model.findings import (
+    NO_ACTION,
+    SUPPRESS,
     Finding,
     FindingChanges,
     FindingEvent,
     FindingRow,
     FindingStatus,
-    FindingType,
     Judged,
     Reevaluated,
     SuppressionRule,
     finding_arn,
     lazy_findings,
 )
+from sidelight.model.listeners import ConfiguredListener, in_effect
+from sidelight.model.network import NetworkFinding, NetworkStep
+from sidelight.model.platforms import platform_name
 from sidelight.model.scans import (
     KEPT,
     LIVE,
@@ -40,7 +60,6 @@ from sidelight.model.scans import (
     TERMINAL,
     TRANSITIONS,
     Cost,
-    CostFigures,
     CostSum,
     Coverage,
     CoverageChange,
@@ -62,6 +81,8 @@ from sidelight.model.software import (
     Status,
 )
 from sidelight.model.ssm import (
+    DEFAULT_PATHS,
+    DeepLimits,
     ManagedInstance,
     PingStatus,
     PlatformType,
@@ -70,21 +91,34 @@ from sidelight.model.ssm import (
 )
 
 __all__ = [
+    "CALL_OK",
+    "CALL_STARTED",
+    "DEFAULT_PATHS",
     "KEPT",
     "LIVE",
+    "MOST_SEVERE_FIRST",
+    "NO_ACTION",
     "STAGES",
     "STAGE_OF",
+    "SUPPRESS",
     "TERMINAL",
     "TRANSITIONS",
+    "AccessKey",
+    "AccessKeyStatus",
     "AccountConfiguration",
     "AccountStatus",
     "Advisory",
     "Affected",
+    "AuditRecord",
+    "ConfiguredListener",
+    "ConsoleSession",
+    "ConsoleUser",
     "Cost",
-    "CostFigures",
     "CostSum",
     "Coverage",
     "CoverageChange",
+    "CreatedResource",
+    "DeepLimits",
     "Ec2ScanMode",
     "EffectiveConfiguration",
     "Event",
@@ -105,15 +139,21 @@ __all__ = [
     "Keeper",
     "Known",
     "ManagedInstance",
+    "NetworkFinding",
+    "NetworkStep",
     "OperatingSystem",
     "OrganizationConfiguration",
     "Origin",
     "Package",
     "PingStatus",
     "PlatformType",
+    "Principal",
     "Problem",
     "ReadStats",
     "Reevaluated",
+    "ResourceKind",
+    "Role",
+    "SavedView",
     "Scan",
     "ScanMode",
     "ScanType",
@@ -129,5 +169,7 @@ __all__ = [
     "Volume",
     "VulnerabilityFact",
     "finding_arn",
+    "in_effect",
     "lazy_findings",
+    "platform_name",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Severity(StrEnum):
@@ -23,6 +24,7 @@ class Severity(StrEnum):
 
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+MOST_SEVERE_FIRST: Final = tuple(reversed(Severity))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,38 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStats:
-    """The cost of reading. `usd` is by the published prices of the EBS direct APIs."""
+    """The cost of reading. `blocks` counts each block once, `bytes` what was read.
+
+    `usd` is by the published prices of the EBS direct APIs.
+    """
 
     get_calls: int = 0
     list_calls: int = 0
-    distinct_blocks: int = 0
+    blocks: int = 0
     bytes: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     usd: float = 0.0
+
+    @classmethod
+    def total(cls, parts: Iterable[ReadStats]) -> ReadStats:
+        """Return the sum of several."""
+        added = list(parts)
+        return ReadStats(
+            get_calls=sum(part.get_calls for part in added),
+            list_calls=sum(part.list_calls for part in added),
+            blocks=sum(part.blocks for part in added),
+            bytes=sum(part.bytes for part in added),
+            seconds=sum(part.seconds for part in added),
+            cpu_seconds=sum(part.cpu_seconds for part in added),
+            usd=sum(part.usd for part in added),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,11 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An EC2 instance as discovered."""
+    """An EC2 instance as discovered.
+
+    Addresses are those of all its network interfaces, the primary one first. `architecture` is
+    EC2's word (`x86_64`, `arm64`).
+    """
 
     id: str
     account: str
@@ -54,6 +75,13 @@ class Instance:
     image_id: str = ""
     vpc_id: str = ""
     subnet_id: str = ""
+    public_ipv4: tuple[str, ...] = ()
+    private_ipv4: tuple[str, ...] = ()
+    ipv6_addresses: tuple[str, ...] = ()
+    key_name: str = ""
+    instance_profile: str = ""
+    security_groups: tuple[str, ...] = ()
+    architecture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

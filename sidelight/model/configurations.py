@@ -45,7 +45,9 @@ class AccountConfiguration:
 
     `organization` is the id of the organization whose member it is, empty for an account of its
     own. `package_paths` are the account's own; the organization's come in addition. `disabled_at`
-    is when its disabling began: its findings are deleted a day later.
+    is when its disabling began: its findings are deleted a day later. `vm_scanner` and
+    `ami_scanning` (JSON) are kept for clients of the API. `left_organization` is the organization
+    that it was disassociated from.
     """
 
     account: str
@@ -57,6 +59,9 @@ class AccountConfiguration:
     package_paths: tuple[str, ...] = ()
     disabled_at: datetime | None = None
     updated_at: datetime | None = None
+    vm_scanner: bool | None = None
+    ami_scanning: str | None = None
+    left_organization: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class OrganizationConfiguration:
 class EffectiveConfiguration:
     """What holds for one account, with inheritance and defaults applied.
 
+    `vm_scanner` and `ami_scanning` (JSON, empty if not set) are kept for clients of the API.
     `configured`: somebody configured the account, or its organization. `inherited` names the
     members that are the administrator's.
     """
@@ -90,3 +96,26 @@ class EffectiveConfiguration:
     package_paths: tuple[str, ...]
     configured: bool
     inherited: frozenset[str] = frozenset()
+    vm_scanner: bool = False
+    ami_scanning: str = ""
+
+
+class ResourceKind(StrEnum):
+    """What Sidelight creates in an account besides snapshots.
+
+    SYSTEMS_MANAGER: associations, a data sync, documents and parameters; the resource's name is
+    that of the bucket of the data sync. KMS_GRANT: grants on keys; without a name.
+    """
+
+    SYSTEMS_MANAGER = "SYSTEMS_MANAGER"
+    KMS_GRANT = "KMS_GRANT"
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedResource:
+    """A record that Sidelight may have created something in an account and Region."""
+
+    account: str
+    region: str
+    kind: ResourceKind
+    name: str = ""

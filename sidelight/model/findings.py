@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.model.advisories import FixAvailable, Severity
 from sidelight.model.cloud import InstanceRef
+from sidelight.model.finding_types import FindingType
 from sidelight.model.software import Package  # noqa: TC001 - the store resolves hints to load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-
-class FindingType(StrEnum):
-    """Inspector's types. Sidelight does not search for network paths yet."""
-
-    PACKAGE_VULNERABILITY = "PACKAGE_VULNERABILITY"
-    NETWORK_REACHABILITY = "NETWORK_REACHABILITY"
+    from sidelight.model.network import NetworkFinding
 
 
 class _Untold:
@@ -144,7 +140,10 @@ def finding_arn(place: InstanceRef, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """A finding of one instance with its present state. A store never reuses an `id`."""
+    """A finding of one instance with its present state. A store never reuses an `id`.
+
+    `finding` is a Finding of a package, or a NetworkFinding, by its `type`.
+    """
 
     id: int
     account: str
@@ -153,7 +152,7 @@ class FindingRow:
     status: FindingStatus
     first_observed: datetime
     last_observed: datetime
-    finding: Finding
+    finding: Finding | NetworkFinding
     updated_at: datetime
     closed_at: datetime | None = None
 
@@ -161,6 +160,13 @@ class FindingRow:
     def arn(self) -> str:
         """The finding's ARN."""
         return finding_arn(InstanceRef(self.account, self.region, self.instance), self.id)
+
+    @property
+    def package_finding(self) -> Finding:
+        """The finding of a package. Raises TypeError for one of another type."""
+        if not isinstance(self.finding, Finding):
+            raise TypeError(f"{self.finding.type} is not a finding of a package")
+        return self.finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +219,26 @@ class Reevaluated:
         )
 
 
+SUPPRESS, NO_ACTION = "SUPPRESS", "NONE"
+
+
 @dataclass(frozen=True, slots=True)
 class SuppressionRule:
-    """A rule that suppresses the findings that match all `criteria` (FilterCriteria as JSON)."""
+    """A filter of the findings that match all `criteria` (FilterCriteria as JSON).
+
+    The action SUPPRESS makes it a rule: it suppresses the findings of its `owner` and of the
+    members that this account administers; an empty owner is the whole fleet's. NONE only keeps it.
+    From `expires_at` on the action is NONE.
+    """
 
     name: str
     criteria: str
     description: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    id: str = ""
+    owner: str = ""
+    region: str = ""
+    action: str = SUPPRESS
+    reason: str = ""
+    expires_at: datetime | None = None

@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sidelight.model.cloud import ReadStats
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -171,28 +173,15 @@ class CoverageChange:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostFigures:
-    """What reading has cost. `bytes` as read, `usd` for the EBS direct APIs."""
-
-    get_calls: int = 0
-    list_calls: int = 0
-    blocks: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    usd: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
-class Cost(CostFigures):
+class Cost(ReadStats):
     """The cost of a scan's attempts."""
 
     scan: str
 
 
 @dataclass(frozen=True, slots=True)
-class CostSum(CostFigures):
+class CostSum(ReadStats):
     """The total cost of several scans. A key not summed by is empty; `day` is 2026-01-31.
 
     A scan belongs to the day (UTC) of its creation.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sidelight.model.listeners import ConfiguredListener  # noqa: TC001 - the store resolves hints to load
+
 
 class Status(StrEnum):
     """How much of a machine was read. `PARTIAL` and `FAILED` always come with Problems."""
@@ -83,6 +85,7 @@ class Inventory:
 
     `left_out` names the parts of its disks that are not read, since they are not the machine's own
     running software: container runtimes' directories, snapshots, deployments that do not boot.
+    `listeners` are the ports that configuration files say services listen on.
     """
 
     status: Status
@@ -91,3 +94,4 @@ class Inventory:
     problems: tuple[Problem, ...] = ()
     filesystems: tuple[FilesystemSummary, ...] = ()
     left_out: tuple[str, ...] = ()
+    listeners: tuple[ConfiguredListener, ...] = ()

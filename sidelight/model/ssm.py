@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,3 +74,23 @@ class SeenInventory:
     version: str = ""
     digest: str = ""
     captured_at: datetime | None = None
+
+
+# Inspector's for its plugin.
+DEFAULT_PATHS: Final = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
+
+
+@dataclass(frozen=True, slots=True)
+class DeepLimits:
+    """What a collector of deep inspection may take, and what of it counts. Inspector's by default.
+
+    `seconds` of one run; `files` and `size` (bytes before compression) that it sends; `packages` of
+    an instance; `day_bytes` of its outputs in a day; `paths` for every instance.
+    """
+
+    paths: tuple[str, ...] = DEFAULT_PATHS
+    seconds: int = 900
+    files: int = 20_000
+    size: int = 32 << 20
+    packages: int = 5_000
+    day_bytes: int = 128 << 20
