@@ -6,27 +6,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
-from sidelight.reachability.balanced_ports import BalancedPorts
-from sidelight.reachability.changes import replaced, without
-from sidelight.reachability.component_types import INTERFACE
-from sidelight.reachability.explaining import Explainer
-from sidelight.reachability.filters import Filters
-from sidelight.reachability.findings import FindingsBuilder
-from sidelight.reachability.load_balancers import LoadBalancers
-from sidelight.reachability.open_ports import OpenPorts
-from sidelight.reachability.port_maps import LAST_PORT
-from sidelight.reachability.questions import interfaces, sources, targets
-from sidelight.reachability.reading_filters import protocol_number
+from sidelight.reachability.addresses.port_maps import LAST_PORT
+from sidelight.reachability.components.changes import replaced, without
+from sidelight.reachability.components.component_types import INTERFACE
+from sidelight.reachability.components.reading_filters import protocol_number
+from sidelight.reachability.explain.explainer import Explainer
+from sidelight.reachability.explain.questions import interfaces, sources, targets
+from sidelight.reachability.findings.balanced_ports import BalancedPorts
+from sidelight.reachability.findings.findings_builder import FindingsBuilder
+from sidelight.reachability.findings.open_ports import OpenPorts
+from sidelight.reachability.graph.load_balancers import LoadBalancers
+from sidelight.reachability.graph.routing import Routing
+from sidelight.reachability.graph.topology import Topology
 from sidelight.reachability.results import Stop
-from sidelight.reachability.routing import Routing
-from sidelight.reachability.topology import Topology
+from sidelight.reachability.rules.filters import Filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sidelight.model.software import Problem
-    from sidelight.reachability.answers import Answers
-    from sidelight.reachability.records import InterfaceRecord
+    from sidelight.reachability.answers.answers import Answers
+    from sidelight.reachability.components.records import InterfaceRecord
     from sidelight.reachability.results import Explanation, ReachabilityFinding
 
 
@@ -75,21 +75,24 @@ class Network:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What could not be read, with the account, Region and object.
+        """The parts of answers that could not be read, with account, Region and object.
 
         Findings may add problems of networks with too many paths.
         """
         return tuple(sorted({*self._problems, *self._open_ports.admissions.problems}))
 
-    def findings(self) -> Iterator[ReachabilityFinding]:
-        """Each range of ports of each running instance that an edge of its VPC reaches."""
-        yield from FindingsBuilder(
-            self._topology, self._open_ports, self._balanced_ports
-        ).findings()
+    def findings(self, vpcs: Collection[str] | None = None) -> Iterator[ReachabilityFinding]:
+        """Each range of ports of each running instance that an edge of its VPC reaches.
+
+        Of these VPCs' instances, or of all.
+        """
+        yield from FindingsBuilder(self._topology, self._open_ports, self._balanced_ports).findings(
+            vpcs
+        )
 
     @property
     def evaluations(self) -> Mapping[str, int]:
-        """How often what was worked out so far: interface classes, walks, and filters."""
+        """The evaluations so far: interface classes, walks, and filters."""
         return {
             "interfaces": self._open_ports.evaluations,
             "subnets": self._open_ports.admissions.evaluations,
@@ -128,6 +131,6 @@ class Network:
 def _without_address(
     explanation: Explanation, source: str, interfaces: list[InterfaceRecord]
 ) -> Explanation:
-    """What stops packets for a target that has no address: its interface."""
+    """The stop of packets for a target that has no address: its interface."""
     stop = Stop(interfaces[0].id, INTERFACE, None) if interfaces else None
     return replace(explanation, hops=(source,), stopped_by=stop)

@@ -1,4 +1,4 @@
-"""What the network model answers: findings, and explanations of one question."""
+"""The network model's results: findings, and explanations of one question."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReachabilityVerdict(StrEnum):
 
 
 class EdgeKind(StrEnum):
-    """From where a path enters a VPC. The last two are not among Inspector's."""
+    """The edges at which a path enters a VPC. The last two are not among Inspector's."""
 
     INTERNET_GATEWAY = "INTERNET_GATEWAY"
     VPC_PEERING = "VPC_PEERING"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from sidelight.reachability.answers import Answers
+from sidelight.reachability.answers.answers import Answers
 from sidelight.reachability.network import Network
-from tests.reachability.packet_simulator.connection import best_connection, client_ports
+from tests.reachability.packet_simulator.connection import best_connection, client_ports, connect
 from tests.reachability.packet_simulator.described import Described
 from tests.reachability.packet_simulator.packets import (
     ACCEPTED,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.reachability.packet_simulator.connection import Connection
+    from tests.reachability.packet_simulator.packets import Packet
 
 PLACE = ("111111111111", "us-east-1")
 
@@ -40,10 +42,15 @@ def network_of(answers: dict[str, list[Any]]) -> Network:
     return Network.from_answers(Answers({PLACE: answers}))
 
 
-def differences(answers: dict[str, list[Any]], random: Random, most: int) -> Iterator[Difference]:
-    """Ask both some questions about a network; yield those that they answer differently."""
+def differences(
+    answers: dict[str, list[Any]], random: Random, most: int, model: Network | None = None
+) -> Iterator[Difference]:
+    """Ask both some questions about a network; yield those that they answer differently.
+
+    `model` is the network of the same answers, told apart by their accounts.
+    """
     network = Described(answers)
-    model = network_of(answers)
+    model = model or network_of(answers)
     ports = client_ports(network)
     for question in questions_of(network, random, most):
         found = difference(model, network, ports, question)
@@ -70,16 +77,28 @@ def difference(
     if _lost_behind_nat(walked):
         return None
     if mine[0] == theirs[0]:
-        if len(walks) > 1 or _reply_alone(walked):
+        if len(walks) > 1 or _reply_alone(walked) or _by_port(network, question, sent, theirs[1]):
             return None
         if mine == theirs and (_same_way(mine[0], *hops) or _is_loop(walked)):
             return None
     return Difference(question, theirs, mine, hops)
 
 
+def _by_port(network: Described, question: Question, sent: Packet, verdict: str) -> bool:
+    """Whether a firewall tells clients' ports apart, and one of them has the verdict.
+
+    Or with one of them the packet arrives and its reply alone is lost, which the model names.
+    """
+    if not network.all("RuleGroups"):
+        return False
+    tries = (replace(sent, source_port=port) for port in client_ports(network))
+    walks = (connect(network, question.starts[0], tried) for tried in tries)
+    return any(walked.there.verdict == verdict or _reply_alone(walked) for walked in walks)
+
+
 def _ids(hops: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hops that AWS has ids for, each once where it follows itself."""
-    named = [hop for hop in hops if hop not in {"internet", "aws-backbone", "on-prem"}]
+    """Return the hops but the customer's own routers, each once where it follows itself."""
+    named = [hop for hop in hops if hop != "on-prem" and not hop.startswith(("vpn-", "dxgw-"))]
     return tuple(hop for hop, _ in groupby(named))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.reachability.packet_simulator.described import associations
 from tests.reachability.packet_simulator.packets import (
+    FromAttachment,
     FromInterface,
     FromInternet,
     FromPremises,
@@ -59,10 +60,17 @@ def _starts(network: Described) -> Iterator[tuple[tuple[Start, ...], str]]:
 
 
 def _premises(network: Described) -> Iterator[Start]:
-    """Yield every virtual gateway by which a packet from another network may arrive."""
+    """Yield every gateway or attachment by which a packet from another network may arrive."""
     for gateway in network.all("VpnGateways"):
         if network.has_premises(gateway["VpnGatewayId"]):
             yield FromPremises(gateway["VpnGatewayId"])
+    for item in network.all("TransitGatewayAttachments"):
+        behind = item["ResourceType"] in {"vpn", "direct-connect-gateway"}
+        if behind and item["State"] == "available":
+            for zone in blocks.ZONES:
+                yield FromAttachment(
+                    item["TransitGatewayId"], item["TransitGatewayAttachmentId"], zone
+                )
 
 
 def _targets(network: Described, start: Start) -> Iterator[str]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.reachability import intervals, port_maps
-from sidelight.reachability.port_maps import Box
-from sidelight.reachability.prefixes import LongestPrefix, Prefix, prefix, texts_of
+from sidelight.reachability.addresses import intervals, port_maps
+from sidelight.reachability.addresses.port_maps import Box
+from sidelight.reachability.addresses.prefixes import LongestPrefix, Prefix, prefix, texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
 
 _PAIRS = st.lists(
     st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda pair: (pair[0], sum(pair))),
@@ -123,6 +128,29 @@ def test_port_maps_are_sets_in_a_canonical_form(
         assert _is_canonical(result)
         assert _cells(result) == expected
     assert _numbers(port_maps.at_port(left, 7)) == {address for port, address in ours if port == 7}
+
+
+@given(st.lists(_MAPS, max_size=9))
+def test_the_union_of_many_sets_is_that_of_all_their_pairs(maps: list[port_maps.PortMap]) -> None:
+    union = port_maps.union_all(maps)
+    assert _is_canonical(union)
+    assert _cells(union) == {cell for one in maps for cell in _cells(one)}
+
+
+def test_the_union_of_many_sets_takes_n_log_n_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    join = intervals.of
+
+    def counted(pairs: Iterable[intervals.Interval]) -> intervals.Intervals:
+        nonlocal steps
+        listed = list(pairs)
+        steps += len(listed)
+        return join(listed)
+
+    monkeypatch.setattr(intervals, "of", counted)
+    apart = [port_maps.on_ports(((22, 22),), ((2 * at, 2 * at),)) for at in range(4096)]
+    assert len(port_maps.union_all(apart)[0][2]) == 4096
+    assert steps == 4096 * 12
 
 
 _BLOCKS = st.lists(

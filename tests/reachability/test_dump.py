@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import NoSuchPathError
-from sidelight.reachability.dump import load_dump
+from sidelight.reachability.answers.dump import load_dump
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from sidelight.errors import UsageError
 from sidelight.model.software import Problem
-from sidelight.reachability import Answers, Network, admissions, walker
-from sidelight.reachability.stems import STEMS
+from sidelight.reachability import Answers, Network
+from sidelight.reachability.answers.stems import STEMS
+from sidelight.reachability.findings import admissions
+from sidelight.reachability.walk import walker
 from tests.reachability.drawing import (
     ACCOUNT,
     REGION,
@@ -75,6 +77,7 @@ def _full() -> Drawing:
     return drawing
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_member_of_another_shape_is_a_problem_and_no_error(data: st.DataObject) -> None:
@@ -202,6 +205,7 @@ def test_ten_thousand_rules_of_one_group_are_evaluated() -> None:
     assert "more ranges" in findings[0].sources[-1]
 
 
+@pytest.mark.slow
 def test_rules_that_would_cost_too_much_are_left_out_with_a_note() -> None:
     drawing = public_network()
     drawing.lists["SecurityGroups"][0]["IpPermissions"] = [
@@ -275,7 +279,7 @@ def test_problems_name_the_account_region_and_kind() -> None:
     where = f"{ACCOUNT}/{REGION}/SecurityGroups"
     assert set(problems) == {
         Problem(where, "an object without an id"),
-        Problem(where, "an entry that is no object"),
+        Problem(where, "an entry that is not an object"),
         Problem("sg-1", "a rule with no CIDR block that can be read"),
     }
 

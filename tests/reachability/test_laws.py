@@ -173,6 +173,7 @@ def test_a_route_that_becomes_a_blackhole_opens_nothing(
     assert _reached(Network.from_answers(drawing.answers())) <= before
 
 
+@pytest.mark.slow
 @_FEW
 @given(_drawings(), st.data())
 def test_removing_a_route_opens_nothing_unless_a_wider_one_takes_its_packets(

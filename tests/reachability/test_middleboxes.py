@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sidelight.reachability import Network
 from tests.reachability.drawing import OPEN, Drawing, entry, route, tcp
+
+if TYPE_CHECKING:
+    from sidelight.reachability import ReachabilityFinding
 
 
 def _inspected(policy: dict[str, Any] | None = None, *groups: dict[str, Any]) -> Drawing:
@@ -234,3 +238,55 @@ def test_an_appliances_interface_is_where_the_known_way_ends() -> None:
     explained = Network.from_answers(drawing.answers()).explain("internet", "i-web", "tcp", 443)
     assert explained.stopped_by is not None
     assert (explained.verdict, explained.stopped_by.rule) == ("DENIED_IN", "SourceDestCheck")
+
+
+def test_no_acl_is_met_between_an_endpoint_and_hosts_of_its_own_subnet() -> None:
+    drawing = _inspected()
+    # A server beside the endpoint: its packets out go through it, and what comes in goes on to it.
+    drawing.instance("near", "subnet-fw", "10.0.0.20", "sg-1", public="198.51.100.20")
+    drawing.lists["RouteTables"][-3]["Routes"].append(route("10.0.0.0/24", "vpce-1"))
+    server = {one.port_begin for one in _findings_of(drawing, "i-near")}
+    assert server == {22, 443}
+    closed = [
+        entry(1, "deny", "10.0.0.0/24"),
+        entry(1, "deny", "10.0.0.0/24", egress=True),
+        *OPEN,
+    ]
+    drawing.acl("acl-fw", "vpc-1", *closed, subnets=("subnet-fw",))
+    assert {one.port_begin for one in _findings_of(drawing, "i-near")} == server
+
+
+def _findings_of(drawing: Drawing, instance: str) -> list[ReachabilityFinding]:
+    findings = Network.from_answers(drawing.answers()).findings()
+    return [finding for finding in findings if finding.instance_id == instance]
+
+
+@pytest.mark.parametrize(
+    ("back", "reached"),
+    [((1024, 30000), True), ((30001, 65535), False)],
+    ids=["the-same-ports", "other-ports"],
+)
+def test_a_stateless_rule_for_clients_ports_lets_the_same_ports_back(
+    back: tuple[int, int], reached: bool
+) -> None:
+    there = {"SourcePorts": [{"FromPort": 1024, "ToPort": 30000}],
+             "DestinationPorts": [{"FromPort": 443, "ToPort": 443}]}  # fmt: skip
+    here = {"SourcePorts": [{"FromPort": 443, "ToPort": 443}],
+            "DestinationPorts": [{"FromPort": back[0], "ToPort": back[1]}]}  # fmt: skip
+    rules = [(1, "aws:pass", there), (2, "aws:pass", here)]
+    drawing = _inspected({"StatelessDefaultActions": ["aws:drop"]}, _stateless(1, *rules))
+    assert set(_found(drawing)) == ({443} if reached else set())
+    explained = Network.from_answers(drawing.answers()).explain("internet", "i-web", "tcp", 443)
+    assert explained.reachable == reached
+
+
+def test_rules_of_a_firewall_that_cost_too_much_are_not_accounted_for() -> None:
+    rules = [
+        ("DROP", f"TCP 11.{number >> 8}.{number & 255}.0/24 ANY FORWARD ANY {number}:{number + 9}")
+        for number in range(5_000)
+    ]
+    strict = {"StatefulEngineOptions": {"RuleOrder": "STRICT_ORDER"}}
+    drawing = _inspected(strict, _stateful(1, *rules))
+    began = time.process_time()
+    assert "not accounted for: the last of the too many rules of vpce-1" in _notes(drawing)
+    assert time.process_time() - began < 60

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-from ipaddress import ip_address, ip_network
+from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight.reachability.results import EdgeKind
+from sidelight.reachability import Answers, Network
 from tests.reachability.comparison import difference, differences, network_of
-from tests.reachability.packet_simulator.connection import best_connection, client_ports
-from tests.reachability.packet_simulator.described import Described, associations
-from tests.reachability.packet_simulator.packets import FromInternet, packet
-from tests.reachability.random_networks.blocks import INTERNET, INTERNET_SIX, PORTS
+from tests.reachability.found_ports import found_ports, walked_ports
+from tests.reachability.packet_simulator.connection import client_ports
+from tests.reachability.packet_simulator.described import Described
+from tests.reachability.random_networks.accounts import by_account, draw_blocked, draw_peered
 from tests.reachability.random_networks.network import draw_network
 from tests.reachability.shrinking import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sidelight.reachability import Network
     from tests.reachability.questions import Question
 
 COUNTER_EXAMPLES = sorted((Path(__file__).parent / "counter_examples").glob("*.json"))
@@ -55,12 +52,14 @@ def _compare(answers: dict[str, list[Any]], random: Random) -> None:
         pytest.fail(_small(answers, found.question))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.integers(0, 1 << 32))
 def test_the_model_answers_as_the_simulator_does(random: Random, seed: int) -> None:
     _compare(draw_network(random), Random(seed))
 
 
+@pytest.mark.slow
 def test_the_model_answers_as_the_simulator_does_in_hundreds_of_networks() -> None:
     for seed in range(400):
         _compare(draw_network(Random(seed)), Random(seed))
@@ -85,65 +84,37 @@ def test_what_once_differed_is_answered_as_documented(path: Path) -> None:
     assert (answer.reachable, answer.verdict.value) == (kept["reachable"], kept["verdict"])
 
 
-OpenPort: TypeAlias = tuple[str, str, int]  # instance, protocol, port
-
-
-def _found(model: Network, source: str) -> set[OpenPort]:
-    """Return the ports that the model's findings open to an address of the internet."""
-    return {
-        (finding.instance_id, finding.protocol, port)
-        for finding in model.findings()
-        if finding.edge_kind is EdgeKind.INTERNET_GATEWAY and _has(finding.sources, source)
-        for port in PORTS
-        if finding.port_begin <= port <= finding.port_end
-    }
-
-
-def _has(sources: tuple[str, ...], source: str) -> bool:
-    """Return whether an address is in one of these CIDR blocks or first-last ranges."""
-    address = ip_address(source)
-    for text in sources:
-        first, dash, last = text.partition("-")
-        if not dash:
-            block = ip_network(first)
-            first, last = str(block[0]), str(block[-1])
-        low, high = ip_address(first), ip_address(last)
-        if low.version == address.version and int(low) <= int(address) <= int(high):
-            return True
-    return False
-
-
-def _walked(answers: dict[str, list[Any]], source: str) -> set[OpenPort]:
-    """Return the ports at which the simulator's packets from an address reach an instance."""
-    network = Described(answers)
-    ports = client_ports(network)
-    return {
-        (instance, protocol.upper(), port)
-        for instance, target in _public(network, six=":" in source)
-        for protocol in ("tcp", "udp")
-        for port in PORTS
-        if best_connection(
-            network, FromInternet(), packet(source, target, port, protocol), ports
-        ).established
-    }
-
-
-def _public(network: Described, *, six: bool) -> Iterator[tuple[str, str]]:
-    """Yield instances with the addresses by which the internet may reach them."""
-    for item in network.interfaces.values():
-        instance = item.get("Attachment", {}).get("InstanceId")
-        if instance and six:
-            yield from ((instance, it["Ipv6Address"]) for it in item["Ipv6Addresses"])
-        elif instance:
-            yield from ((instance, public) for _, public in associations(item))
-
-
-@pytest.mark.parametrize("source", [INTERNET, INTERNET_SIX])
-def test_findings_are_the_ports_at_which_packets_from_the_internet_arrive(source: str) -> None:
-    opened = 0
-    for seed in range(300):
+@pytest.mark.slow
+def test_findings_are_the_ports_at_which_packets_arrive() -> None:
+    opened: Counter[str] = Counter()
+    for seed in range(200):
         answers = draw_network(Random(seed))
-        walked = _walked(answers, source)
-        assert _found(network_of(answers), source) == walked, seed
-        opened += len(walked)
-    assert opened > 30
+        walked = walked_ports(answers)
+        assert found_ports(answers) == walked, seed
+        opened.update(port.edge for port in walked)
+    assert set(opened) == {"internet", "peering", "premises", "service", "transit"}
+
+
+@pytest.mark.slow
+def test_blocked_public_access_is_as_the_simulator_has_it() -> None:
+    closed = 0
+    for seed in range(50):
+        answers = draw_blocked(Random(seed))
+        _compare(answers, Random(seed))
+        walked = walked_ports(answers)
+        assert found_ports(answers) == walked, seed
+        closed += len(walked_ports(draw_network(Random(seed))) - walked)
+    assert closed > 10
+
+
+@pytest.mark.slow
+def test_peered_vpcs_of_two_accounts_are_as_the_simulator_has_them() -> None:
+    opened: Counter[str] = Counter()
+    for seed in range(50):
+        answers = draw_peered(Random(seed))
+        model = Network.from_answers(Answers(by_account(answers)))
+        assert list(differences(answers, Random(seed), QUESTIONS, model)) == []
+        walked = walked_ports(answers)
+        assert found_ports(answers, model) == walked, seed
+        opened.update(port.edge for port in walked)
+    assert opened["peering"] > 100

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.reachability import Answers, Network
-from sidelight.reachability.stems import STEMS
+from sidelight.reachability.answers.stems import STEMS
 
 if TYPE_CHECKING:
     from pathlib import Path

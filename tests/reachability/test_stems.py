@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from sidelight.reachability.stems import STEMS, Stem
+from sidelight.reachability.answers.stems import STEMS, Stem
 
 _SESSION = botocore.session.get_session()
 

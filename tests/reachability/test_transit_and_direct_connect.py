@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -138,3 +139,22 @@ def test_a_direct_connect_gateway_is_an_edge_while_it_is_associated(
         assert (finding.edge_kind, finding.edge_id) == (EdgeKind.DIRECT_CONNECT, "dxgw-1")
         assert [step.id for step in finding.steps[:2]] == ["dxgw-1", "vgw-1"]
         assert finding.sources == ("172.16.9.0/24",)
+
+
+@pytest.mark.slow
+def test_thousands_of_attachments_with_a_table_each_are_evaluated() -> None:
+    drawing = _joined()
+    for number in range(2_000):
+        table = {"TransitGatewayRouteTableId": f"tgw-rtb-{number}", "State": "associated"}
+        drawing.lists["TransitGatewayAttachments"].append(
+            {"TransitGatewayAttachmentId": f"att-{number}", "TransitGatewayId": "tgw-1",
+             "ResourceType": "vpn", "ResourceId": f"vpn-{number}", "State": "available",
+             "Association": table}
+        )  # fmt: skip
+        _static(drawing, f"tgw-rtb-{number}", "10.2.0.0/16", "att-b")
+        block = f"10.{100 + (number >> 8)}.{number & 255}.0/24"
+        _static(drawing, "tgw-rtb-b", block, f"att-{number}")
+    began = time.process_time()
+    sources = _found(drawing, "i-b")["tgw-1", 80]
+    assert time.process_time() - began < 60
+    assert sources[:2] == ("10.1.0.0/16", "10.100.0.0/14")

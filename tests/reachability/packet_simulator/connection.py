@@ -11,15 +11,16 @@ from tests.reachability.packet_simulator.packets import (
     FromAttachment,
     FromInterface,
     FromInternet,
+    FromPeering,
     FromPremises,
     Outcome,
     Packet,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from tests.reachability.packet_simulator.described import Described
+    from tests.reachability.packet_simulator.described import Described, Item
     from tests.reachability.packet_simulator.packets import Start
 
 EPHEMERAL = range(1024, 65536)  # ports that clients use (VPC user guide, "Ephemeral ports")
@@ -32,6 +33,11 @@ class Connection:
     there: Outcome
     back: Outcome | None
     established: bool
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a host of the network itself took the packet, and the reply came back."""
+        return self.established and self.there.verdict == packets.ACCEPTED
 
 
 def connect(network: Described, start: Start, packet: Packet) -> Connection:
@@ -49,7 +55,8 @@ def connect(network: Described, start: Start, packet: Packet) -> Connection:
     else:
         established = there.verdict == packets.EXITS_NETWORK
         return Connection(there, None, established=established)
-    back = Journey(network, sessions, reply=True).run(answering, there.packet.reply())
+    goal = start.peering if isinstance(start, FromPeering) else ""
+    back = Journey(network, sessions, reply=True, goal=goal).run(answering, there.packet.reply())
     return Connection(there, back, established=_arrives(start, packet, back))
 
 
@@ -61,10 +68,12 @@ def _arrives(start: Start, packet: Packet, back: Outcome) -> bool:
             return back.verdict == packets.ACCEPTED and back.interface == interface
         case FromInternet():
             return back.verdict == packets.EXITS_NETWORK and back.exit == "internet"
-        case FromPremises(gateway):
-            return back.verdict == packets.EXITS_NETWORK and back.exit == gateway
-        case FromAttachment(_, attachment):
-            return back.verdict == packets.EXITS_NETWORK and back.exit == attachment
+        case (
+            FromPremises(gateway=exit_by)
+            | FromPeering(peering=exit_by)
+            | FromAttachment(attachment=exit_by)
+        ):
+            return back.verdict == packets.EXITS_NETWORK and back.exit == exit_by
         case _:
             return False
 
@@ -79,7 +88,7 @@ def best_connection(
         if tried.established:
             return tried
         first = first or tried
-        if tried.back is None:
+        if tried.back is None and not network.all("RuleGroups"):
             return first  # no ACL looks at a source port: other ports fare no better
     if first is None:
         raise ValueError("no client port given")
@@ -87,11 +96,27 @@ def best_connection(
 
 
 def client_ports(network: Described) -> list[int]:
-    """Return a client port of each range that some ACL entry makes a difference for."""
+    """Return a client port of each range that an ACL entry or a stateless rule tells apart."""
     edges = {EPHEMERAL.start}
     for acl in network.all("NetworkAcls"):
         for entry in acl["Entries"]:
             ports = entry.get("PortRange")
             if ports:
                 edges |= {int(ports["From"]), int(ports["To"]) + 1}
+    for group in network.all("RuleGroups"):
+        for first, last in _rule_ports(group["RuleGroup"]["RulesSource"]):
+            edges |= {first, last + 1}
     return sorted(edge for edge in edges if edge in EPHEMERAL)
+
+
+def _rule_ports(source: Item) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of ports that the rules of a firewall's group tell apart."""
+    for rule in source.get("StatelessRulesAndCustomActions", {}).get("StatelessRules", []):
+        match = rule["RuleDefinition"]["MatchAttributes"]
+        for pair in (*match.get("SourcePorts", []), *match.get("DestinationPorts", [])):
+            yield int(pair["FromPort"]), int(pair["ToPort"])
+    for rule in source.get("StatefulRules", []):
+        for ports in (rule["Header"]["SourcePort"], rule["Header"]["DestinationPort"]):
+            if ports != "ANY":  # a rule for any direction has the client's port at either end
+                first, _, last = ports.partition(":")
+                yield int(first), int(last or first)

@@ -44,6 +44,29 @@ class Described:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        self._opened: dict[str, Described] = {}
+
+    def with_open_interfaces(self, description: str) -> Described:
+        """Return the network with interfaces of a description that no group filters."""
+        if description not in self._opened:
+            opened = {"GroupId": f"open-{description}", "VpcId": ""}
+            everything = {
+                "IpProtocol": "-1",
+                "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+                "Ipv6Ranges": [{"CidrIpv6": "::/0"}],
+            }
+            group = {**opened, "IpPermissions": [everything], "IpPermissionsEgress": [everything]}
+            interfaces = [
+                {**item, "Groups": [opened]} if item["Description"] == description else item
+                for item in self.all("NetworkInterfaces")
+            ]
+            answers = {
+                **self._answers,
+                "NetworkInterfaces": interfaces,
+                "SecurityGroups": [*self.all("SecurityGroups"), group],
+            }
+            self._opened[description] = Described(answers)
+        return self._opened[description]
 
     def all(self, name: str) -> list[dict[str, Any]]:
         """Return the items of all answers of a name."""
@@ -98,6 +121,17 @@ class Described:
             blocks = [entry["Cidr"] for entry in item.get("Entries", [])]
             lists.setdefault(item["PrefixListId"], []).extend(blocks)
         return lists
+
+    def block_mode(self, subnet: str) -> str:
+        """Return how VPC Block Public Access treats a subnet: a mode, or empty where it is off."""
+        if not subnet:
+            return ""
+        item = self.subnets[subnet]
+        for described in (item, self.vpcs.get(item["VpcId"], {})):
+            mode = described.get("BlockPublicAccessStates", {}).get("InternetGatewayBlockMode", "")
+            if mode:
+                return "" if mode == "off" else str(mode)
+        return ""
 
     def subnet_blocks(self, subnet: str) -> Iterator[str]:
         """Yield a subnet's IPv4 and IPv6 blocks."""

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from tests.reachability.packet_simulator import packets
 from tests.reachability.packet_simulator.described import holds
 from tests.reachability.packet_simulator.filters import groups_allow, number, refusing_acl
+from tests.reachability.packet_simulator.firewalls import lets_through, policy_of
 from tests.reachability.packet_simulator.packets import (
     FromAttachment,
     FromInterface,
     FromInternet,
+    FromPeering,
     FromPremises,
     FromRouter,
     FromSubnet,
@@ -53,10 +55,15 @@ class Sessions:
 class Journey:
     """One packet's way through the network, or that of the reply to it."""
 
-    def __init__(self, network: Described, sessions: Sessions, *, reply: bool = False) -> None:
+    def __init__(
+        self, network: Described, sessions: Sessions, *, reply: bool = False, goal: str = ""
+    ) -> None:
+        """`goal` is the peering connection beyond which the one who asked is."""
         self.network = network
         self.sessions = sessions
         self.is_reply = reply
+        self.goal = goal
+        self.is_translated = False  # by a NAT gateway, on this way
         self.hops: list[str] = []
         self.sender = ""  # the interface that referenced groups are compared with
         self.zone = ""  # of the sender, while it is in a VPC
@@ -72,22 +79,27 @@ class Journey:
         return self._stop(packets.NULL_ROUTED, Stopper("", "loop"))
 
     def _begin(self, start: Start) -> Step | Outcome:
+        step: Step | Outcome
         match start:
             case FromInterface(interface):
-                return partial(self._send, interface)
+                step = partial(self._send, interface)
             case FromInternet():
                 self.hops.append("internet")
-                return self._backbone
+                step = self._backbone
             case FromPremises(gateway):
                 self.hops.append("on-prem")
-                return partial(self._virtual_gateway_in, gateway)
-            case FromAttachment(gateway, attachment):
+                step = partial(self._virtual_gateway_in, gateway)
+            case FromPeering(peering, vpc):
+                step = self._out_of_peering(peering, vpc)
+            case FromAttachment(gateway, attachment, zone):
                 self.hops.append("on-prem")
-                return partial(self._transit_gateway, gateway, attachment)
+                self.zone = zone
+                step = partial(self._transit_gateway, gateway, attachment)
             case FromRouter(vpc):
-                return partial(self._router, vpc)
+                step = partial(self._router, vpc)
             case FromSubnet(subnet):
-                return partial(self._leave_subnet, subnet)
+                step = partial(self._leave_subnet, subnet)
+        return step
 
     def _stop(self, verdict: str, stopper: Stopper | None, **more: str) -> Outcome:
         return Outcome(verdict, tuple(self.hops), self.packet, stopper, **more)
@@ -167,13 +179,13 @@ class Journey:
             return partial(self._router, vpc)
         self._pass(vpc)
         steps: dict[str, Step] = {
-            "igw": partial(self._internet_gateway_out, target, vpc),
-            "eigw": partial(self._egress_only_out, target, vpc),
+            "igw": partial(self._internet_gateway_out, target, vpc, subnet),
+            "eigw": partial(self._egress_only_out, target, vpc, subnet),
             "nat": partial(self._nat_gateway, target, subnet),
             "pcx": partial(self._peering, target, vpc),
             "tgw": partial(self._enter_transit_gateway, target, vpc, subnet),
             "vgw": partial(self._virtual_gateway_out, target),
-            "vpce": partial(self._endpoint, target),
+            "vpce": partial(self._endpoint, target, vpc, subnet),
             "eni": partial(self._middlebox, target),
         }
         return steps[kind]
@@ -183,10 +195,29 @@ class Journey:
         if self.hops[-1:] != [vpc]:
             self.hops.append(vpc)
 
-    def _endpoint(self, endpoint: str) -> Step | Outcome:
-        """Hand the packet to AWS's service behind a gateway endpoint."""
+    def _endpoint(self, endpoint: str, vpc: str, subnet: str) -> Step | Outcome:
+        """To AWS's service behind a gateway endpoint, or through an appliance and out again.
+
+        A Gateway Load Balancer's endpoint is an interface in a subnet; what has been inspected goes
+        on from there (Gateway Load Balancer guide, "Getting started": route tables).
+        """
         self.hops.append(endpoint)
-        return self._stop(packets.EXITS_NETWORK, None, exit=endpoint)
+        item = self.network.endpoints.get(endpoint)
+        if item is None or item["VpcEndpointType"] == "Gateway":
+            return self._stop(packets.EXITS_NETWORK, None, exit=endpoint)
+        inner = item["SubnetIds"][0]
+        if subnet != inner:
+            refused = refusing_acl(self.network, inner, self.packet, egress=False)
+            if refused:
+                return self._stop(packets.DENIED_IN, refused)
+        policy = policy_of(self.network, endpoint)
+        if policy and not lets_through(self.network, policy, self.packet, is_reply=self.is_reply):
+            return self._stop(packets.DENIED_IN, Stopper(endpoint, "AWS::EC2::VPCEndpoint"))
+        self.sender = ""
+        self.zone = self.network.subnets[inner]["AvailabilityZone"]
+        if self._in_subnet(inner):
+            return partial(self._deliver, vpc, inner)
+        return partial(self._leave_subnet, inner)
 
     def _middlebox(self, interface: str) -> Step | Outcome:
         """An interface that is not the target: its host is not known to forward the packet."""
@@ -231,9 +262,16 @@ class Journey:
 
     # Gateways to the internet
 
-    def _internet_gateway_out(self, gateway: str, vpc: str) -> Step | Outcome:
-        """Translate to the public address; without one the gateway drops the packet."""
+    def _internet_gateway_out(self, gateway: str, vpc: str, subnet: str) -> Step | Outcome:
+        """Translate to the public address; without one the gateway drops the packet.
+
+        VPC Block Public Access stops what leaves by it, in the mode block-ingress all but the
+        traffic of NAT gateways (VPC user guide, "Block public access to VPCs and subnets").
+        """
         self.hops.append(gateway)
+        mode = self.network.block_mode(subnet)
+        if mode == "block-bidirectional" or (mode == "block-ingress" and not self.is_translated):
+            return self._stop(packets.DENIED_IN, Stopper(gateway, "AWS::EC2::InternetGateway"))
         if self.packet.source.version == 4:
             public = self.network.public_of(vpc, self.packet.source)
             if public is None:
@@ -243,10 +281,11 @@ class Journey:
             return self._stop(packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::InternetGateway"))
         return partial(self._backbone, gateway)
 
-    def _egress_only_out(self, gateway: str, vpc: str) -> Step | Outcome:
+    def _egress_only_out(self, gateway: str, vpc: str, subnet: str) -> Step | Outcome:
         """IPv6 that begins inside. It has no session of what came in by another gateway."""
         self.hops.append(gateway)
-        if self.is_reply or self.packet.source.version != 6:
+        is_blocked = self.network.block_mode(subnet) == "block-bidirectional"
+        if self.is_reply or self.packet.source.version != 6 or is_blocked:
             return self._stop(
                 packets.DENIED_IN, Stopper(gateway, "AWS::EC2::EgressOnlyInternetGateway")
             )
@@ -267,20 +306,32 @@ class Journey:
             self.hops.append(session[0])
             return partial(self._router, session[1])
         found = self.network.public_owner(self.packet.target)
-        if found is None:
-            if not gateway:
-                return self._stop(packets.NULL_ROUTED, Stopper("aws-backbone", "internet"))
+        if found is None and gateway:
             self.hops.append("internet")
             return self._stop(packets.EXITS_NETWORK, None, exit="internet")
-        interface, private = found
+        if found is None:
+            return self._stop(packets.NULL_ROUTED, Stopper("aws-backbone", "internet"))
+        return self._from_backbone(*found)
+
+    def _from_backbone(self, interface: str, private: Address) -> Step | Outcome:
+        """Into the VPC that has the public address, by its internet gateway."""
         vpc = self.network.interfaces[interface]["VpcId"]
         inbound = self.network.internet_gateway_of(vpc)
         if not inbound:
             return self._stop(packets.NULL_ROUTED, Stopper("aws-backbone", "internet"))
         self.hops.append(inbound)
+        if self._is_blocked(interface):
+            return self._stop(packets.DENIED_IN, Stopper(inbound, "AWS::EC2::InternetGateway"))
         self.packet = replace(self.packet, target=private)
         self.sender, self.zone = "", ""
         return self._from_edge(inbound, vpc)
+
+    def _is_blocked(self, interface: str) -> bool:
+        """Public access from outside; the answers to a NAT gateway's senders may come in."""
+        mode = self.network.block_mode(self.network.interfaces[interface]["SubnetId"])
+        if mode == "block-ingress":
+            return not (self.is_reply and self.network.nat_of(interface))
+        return mode == "block-bidirectional"
 
     def _from_edge(self, gateway: str, vpc: str) -> Step | Outcome:
         """Enter a VPC: by the gateway's own route table, where it has one."""
@@ -324,6 +375,7 @@ class Journey:
             self.sessions.senders[key] = self.packet.source
             address = self.network.interfaces[interface]["PrivateIpAddress"]
             self.packet = replace(self.packet, source=ip_address(address))
+        self.is_translated = True
         self.sender = interface
         self.zone = self.network.subnets[its_subnet]["AvailabilityZone"]
         if self._in_subnet(its_subnet):
@@ -344,6 +396,8 @@ class Journey:
             return self._stop(
                 packets.NULL_ROUTED, Stopper(peering, "AWS::EC2::VPCPeeringConnection")
             )
+        if peering == self.goal:
+            return self._stop(packets.EXITS_NETWORK, None, exit=peering)
         ends = [item["RequesterVpcInfo"]["VpcId"], item["AccepterVpcInfo"]["VpcId"]]
         other = next(end for end in ends if end != vpc)
         if other not in self.network.vpcs:
@@ -353,6 +407,23 @@ class Journey:
             self.hops.append(other)
             return self._stop(packets.NULL_ROUTED, Stopper(other, "AWS::EC2::VPC"))
         return partial(self._router, other)
+
+    def _out_of_peering(self, peering: str, vpc: str) -> Step | Outcome:
+        """A packet that the other VPC has sent into the connection comes out of it in this one."""
+        self.hops.append(peering)
+        item = self.network.peerings[peering]
+        sides = [item["RequesterVpcInfo"], item["AccepterVpcInfo"]]
+        far = next(side["VpcId"] for side in sides if side["VpcId"] != vpc)
+        blocks = self.network.vpc_blocks(far)
+        if item["Status"]["Code"] != "active" or not any(
+            holds(block, self.packet.source) for block in blocks
+        ):
+            return self._stop(
+                packets.NULL_ROUTED, Stopper(peering, "AWS::EC2::VPCPeeringConnection")
+            )
+        # A group of the other VPC may be referenced within a Region.
+        self.sender = self.network.interface_with(far, self.packet.source) or ""
+        return partial(self._router, vpc)
 
     def _attachment_of(self, gateway: str, vpc: str) -> Item | None:
         for item in self.network.all("TransitGatewayVpcAttachments"):

@@ -104,11 +104,23 @@ class FromPremises:
 
 
 @dataclass(frozen=True, slots=True)
+class FromPeering:
+    """A packet that comes out of a peering connection into a VPC."""
+
+    peering: str
+    vpc: str
+
+
+@dataclass(frozen=True, slots=True)
 class FromAttachment:
-    """A packet from a VPN or Direct Connect that is attached to a transit gateway."""
+    """A packet from a VPN or Direct Connect that is attached to a transit gateway.
+
+    `zone` is the Availability Zone in which it comes to the gateway, which the gateway keeps to.
+    """
 
     gateway: str
     attachment: str
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +138,11 @@ class FromSubnet:
 
 
 Start: TypeAlias = (
-    FromInterface | FromInternet | FromPremises | FromAttachment | FromRouter | FromSubnet
+    FromInterface
+    | FromInternet
+    | FromPremises
+    | FromPeering
+    | FromAttachment
+    | FromRouter
+    | FromSubnet
 )

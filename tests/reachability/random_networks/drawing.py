@@ -30,6 +30,7 @@ class Vpc:
     transit_gateways: list[str] = field(default_factory=list)
     nats: list[str] = field(default_factory=list)
     interfaces: list[str] = field(default_factory=list)
+    endpoint: str = ""
 
 
 class Drawing:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.reachability.random_networks import blocks
+from tests.reachability.random_networks.balancing import draw_load_balancers
 from tests.reachability.random_networks.blocks import ZONES, chance
 from tests.reachability.random_networks.drawing import ACCOUNT, Drawing, Vpc
 from tests.reachability.random_networks.hosts import draw_interfaces, draw_nats
+from tests.reachability.random_networks.inspection import draw_endpoints
 from tests.reachability.random_networks.routes import draw_route_tables
 from tests.reachability.random_networks.rules import acl_entries, permissions, prefix_list
 from tests.reachability.random_networks.transit import draw_transit_gateways
@@ -44,6 +46,22 @@ STEMS = (
     "VpnConnections",
     "VpnGateways",
     "ManagedPrefixListEntries",
+    "LoadBalancers",
+    "LoadBalancerListeners",
+    "ListenerRules",
+    "LoadBalancerAttributes",
+    "TargetGroups",
+    "LoadBalancerTargetHealth",
+    "TargetGroupAttributes",
+    "LoadBalancersClassic",
+    "ClassicInstanceHealth",
+    "ClassicLoadBalancerAttributes",
+    "VpcEndpointServiceConfigurations",
+    "NetworkFirewalls",
+    "FirewallPolicies",
+    "RuleGroups",
+    "VirtualInterfaces",
+    "DirectConnectGatewayAssociations",
 )
 
 
@@ -53,20 +71,22 @@ def draw_network(random: Random) -> dict[str, list[Item]]:
     for name in STEMS:
         drawing.answers[name] = []
     for number in range(1 + random.choices(range(3), [5, 4, 2])[0]):
-        _draw_vpc(drawing, number)
-    _draw_peerings(drawing)
-    _draw_prefix_lists(drawing)
+        draw_vpc(drawing, number)
+    draw_peerings(drawing)
+    draw_prefix_lists(drawing)
     draw_transit_gateways(drawing)
-    _draw_filters(drawing)
+    draw_filters(drawing)
     for vpc in drawing.vpcs:
         draw_interfaces(drawing, vpc)
         draw_nats(drawing, vpc)
+        draw_endpoints(drawing, vpc)
+        draw_load_balancers(drawing, vpc)
     for vpc in drawing.vpcs:
         draw_route_tables(drawing, vpc)
     return drawing.answers
 
 
-def _draw_vpc(drawing: Drawing, number: int) -> None:
+def draw_vpc(drawing: Drawing, number: int) -> None:
     random = drawing.random
     vpc = Vpc(number, drawing.identity("vpc"), six=chance(random, 0.4))
     block = blocks.vpc_block(number)
@@ -155,7 +175,9 @@ def _draw_virtual_gateway(drawing: Drawing, vpc: Vpc) -> None:
             "VpcAttachments": [{"State": "attached", "VpcId": vpc.id}],
         },
     )
-    if not chance(drawing.random, 0.2):
+    if chance(drawing.random, 0.3):
+        _draw_direct_connect(drawing, vpc.virtual_gateway)
+    elif not chance(drawing.random, 0.2):
         drawing.add(
             "VpnConnections",
             {
@@ -171,7 +193,30 @@ def _draw_virtual_gateway(drawing: Drawing, vpc: Vpc) -> None:
         )
 
 
-def _draw_peerings(drawing: Drawing) -> None:
+def _draw_direct_connect(drawing: Drawing, gateway: str) -> None:
+    """A private virtual interface of the gateway's own, or a Direct Connect gateway's."""
+    random = drawing.random
+    circuit: Item = {
+        "virtualInterfaceId": drawing.identity("dxvif"),
+        "virtualInterfaceType": "private",
+        "virtualInterfaceState": random.choice(["available", "available", "deleted"]),
+    }
+    if chance(random, 0.5):
+        circuit["virtualGatewayId"] = gateway
+    else:
+        circuit["directConnectGatewayId"] = drawing.identity("dxgw")
+        drawing.add(
+            "DirectConnectGatewayAssociations",
+            {
+                "directConnectGatewayId": circuit["directConnectGatewayId"],
+                "associationState": random.choice(["associated", "associated", "disassociating"]),
+                "associatedGateway": {"id": gateway, "type": "virtualPrivateGateway"},
+            },
+        )
+    drawing.add("VirtualInterfaces", circuit)
+
+
+def draw_peerings(drawing: Drawing) -> None:
     for one, other in _pairs(drawing.vpcs):
         if not chance(drawing.random, 0.6):
             continue
@@ -212,7 +257,7 @@ def _pairs(vpcs: list[Vpc]) -> Iterator[tuple[Vpc, Vpc]]:
             yield one, other
 
 
-def _draw_prefix_lists(drawing: Drawing) -> None:
+def draw_prefix_lists(drawing: Drawing) -> None:
     for _ in range(drawing.random.randrange(3)):
         described, entries = prefix_list(drawing.random, drawing.number(), drawing.known())
         drawing.add("ManagedPrefixLists", described)
@@ -220,7 +265,7 @@ def _draw_prefix_lists(drawing: Drawing) -> None:
         drawing.lists.append(described["PrefixListId"])
 
 
-def _draw_filters(drawing: Drawing) -> None:
+def draw_filters(drawing: Drawing) -> None:
     random = drawing.random
     for vpc in drawing.vpcs:
         vpc.groups = [drawing.identity("sg") for _ in range(1 + random.randrange(3))]

@@ -29,10 +29,23 @@ def draw_route_tables(drawing: Drawing, vpc: Vpc) -> None:
             table["Associations"] += [
                 _association(drawing, table, Main=False, SubnetId=subnet["SubnetId"])
             ]
-    if vpc.internet_gateway and chance(drawing.random, 0.1):
+    if vpc.internet_gateway and chance(drawing.random, 0.5 if vpc.endpoint else 0.1):
         gateway = vpc.internet_gateway
         table = drawing.add("RouteTables", _empty(drawing, vpc))
+        if vpc.endpoint:
+            _inspect(drawing, vpc, table)
         table["Associations"] += [_association(drawing, table, Main=False, GatewayId=gateway)]
+
+
+def _inspect(drawing: Drawing, vpc: Vpc, table: Item) -> None:
+    """What comes for some subnets goes to the endpoint first."""
+    for part in drawing.random.sample(range(len(vpc.subnets)), 1):
+        route = {"GatewayId": vpc.endpoint, "Origin": "CreateRoute", "State": "active"}
+        block = blocks.subnet_block(vpc.number, part)
+        table["Routes"] += [{"DestinationCidrBlock": block, **route}]
+        if vpc.subnets[part]["Ipv6CidrBlockAssociationSet"]:
+            block = blocks.subnet_block_six(vpc.number, part)
+            table["Routes"] += [{"DestinationIpv6CidrBlock": block, **route}]
 
 
 def _association(drawing: Drawing, table: Item, **members: Any) -> Item:
@@ -117,6 +130,8 @@ def _usual(vpc: Vpc) -> Iterator[Item]:
             yield {"DestinationIpv6CidrBlock": block, "VpcPeeringConnectionId": pcx}
     for gateway in vpc.transit_gateways:
         yield {"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": gateway}
+        if not vpc.virtual_gateway:
+            yield {"DestinationCidrBlock": "192.168.0.0/16", "TransitGatewayId": gateway}
     if vpc.virtual_gateway:
         yield {"DestinationCidrBlock": "192.168.0.0/16", "GatewayId": vpc.virtual_gateway}
 
@@ -138,6 +153,8 @@ def _targets(vpc: Vpc) -> list[_Target]:
         found += [_Target("6", "EgressOnlyInternetGatewayId", vpc.egress_only)]
     if vpc.virtual_gateway:
         found += [_Target("46", "GatewayId", vpc.virtual_gateway)]
+    if vpc.endpoint:
+        found += [_Target("46", "GatewayId", vpc.endpoint)] * 4
     found += [_Target("4", "NatGatewayId", nat) for nat in vpc.nats]
     found += [_Target("46", "VpcPeeringConnectionId", pcx, peer) for pcx, peer in vpc.peerings]
     found += [_Target("46", "TransitGatewayId", gateway) for gateway in vpc.transit_gateways]

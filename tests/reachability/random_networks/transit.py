@@ -109,6 +109,8 @@ def _vpn(drawing: Drawing, gateway: str) -> Item:
         "TransitGatewayId": gateway,
         "State": "available",
     }
+    if chance(drawing.random, 0.3):
+        return _described(drawing, attachment, "direct-connect-gateway", drawing.identity("dxgw"))
     vpn = drawing.identity("vpn")
     drawing.add(
         "VpnConnections",

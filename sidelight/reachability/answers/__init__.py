@@ -1,0 +1,1 @@
+"""AWS's answers to describe calls: the requests, saved answers, and their members."""

@@ -1,0 +1,1 @@
+"""One question: the path of its packets, or the control that stops them."""

@@ -1,0 +1,1 @@
+"""The ports that edges reach, in Inspector's terms."""

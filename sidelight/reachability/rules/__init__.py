@@ -1,0 +1,1 @@
+"""The packets that rules permit, as sets: security groups, network ACLs, firewall policies."""
