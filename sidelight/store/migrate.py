@@ -56,6 +56,12 @@ def is_made(database: Database) -> bool:
         return _current(connection) is not None
 
 
+def revision(database: Database) -> str:
+    """Return the revision of the store's tables; empty if it has none. Raises StoreError."""
+    with database.read() as connection:
+        return _current(connection) or ""
+
+
 def _config() -> Config:
     from alembic.config import Config
 

@@ -9,27 +9,50 @@ from sqlalchemy import select
 
 from sidelight.closing import Closing
 from sidelight.errors import StoreError
+from sidelight.store.accounts.access_keys import AccessKeys
+from sidelight.store.accounts.api_state import EncryptionKeys, RequestTokens, ResourceTags
+from sidelight.store.accounts.audit_log import AuditLog
 from sidelight.store.accounts.configurations import Configurations
+from sidelight.store.accounts.console_users import ConsoleSessions, ConsoleUsers
+from sidelight.store.accounts.created_resources import CreatedResources
+from sidelight.store.accounts.saved_views import SavedViews
 from sidelight.store.base.dialect import insert
 from sidelight.store.base.engine import BUSY_SECONDS, Database
 from sidelight.store.base.leases import Leases
 from sidelight.store.base.schema import properties
+from sidelight.store.findings.aggregations import Aggregations
+from sidelight.store.findings.exposure import Exposures
 from sidelight.store.findings.findings import Findings
+from sidelight.store.findings.network_findings import NetworkFindings
 from sidelight.store.findings.outbox import Outbox
 from sidelight.store.findings.reevaluation import Reevaluation
+from sidelight.store.findings.remediations import Remediations
+from sidelight.store.findings.report_jobs import ReportJobs
+from sidelight.store.findings.search import FoundFindings
+from sidelight.store.findings.search_counts import FindingCounts
 from sidelight.store.findings.suppression_rules import SuppressionRules
 from sidelight.store.findings.vulnerability_details import VulnerabilityDetails
 from sidelight.store.instances.coverage_rows import CoverageHistory
+from sidelight.store.instances.coverage_search import FoundCoverage
 from sidelight.store.instances.instances import FleetInstances
+from sidelight.store.instances.network_evaluations import NetworkEvaluations
 from sidelight.store.instances.origins import Origins
+from sidelight.store.inventories.advisory_databases import RegisteredAdvisories
 from sidelight.store.inventories.agent_inventories import AgentInventories
+from sidelight.store.inventories.installed_packages import InstalledPackages
+from sidelight.store.inventories.taken_inventories import TakenInventories
+from sidelight.store.maintenance.fleet_counts import FleetCounts
+from sidelight.store.maintenance.fleet_overview import FleetOverview
+from sidelight.store.maintenance.kept_counts import KeptCounts
 from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
-from sidelight.store.migrate import is_made, migrate
+from sidelight.store.migrate import is_made, migrate, newest, revision
 from sidelight.store.scans.account_limits import AccountLimits
 from sidelight.store.scans.account_scans import AccountScans
 from sidelight.store.scans.costs import Costs
 from sidelight.store.scans.due_messages import DueMessages
+from sidelight.store.scans.scan_history import ScanHistory
+from sidelight.store.scans.scan_lists import ScanLists
 from sidelight.store.scans.scans import Scans
 from sidelight.store.scans.snapshot_polls import SnapshotPolls
 from sidelight.store.scans.stages import Stages
@@ -57,17 +80,35 @@ class Store(Closing):
         The default `clock` is common to all users of this store.
         """
         self._database = Database(url, busy_seconds=busy_seconds)
-        clock = clock or self._database.clock
-        self.clock = clock
+        self.clock = clock = clock or self._database.clock
         self.where = self._database.where
         self.scans = Scans(self._database, clock)
+        self.scan_lists = ScanLists(self._database, clock)
         self.due_messages = DueMessages(self._database, clock)
         self.findings = Findings(self._database, clock)
+        self.resource_tags = ResourceTags(self._database)
+        self.encryption_keys = EncryptionKeys(self._database)
+        self.request_tokens = RequestTokens(self._database, clock)
+        self.report_jobs = ReportJobs(self._database, clock)
+        self.aggregations = Aggregations(self._database)
+        self.network_findings = NetworkFindings(self._database, clock)
+        self.exposures = Exposures(self._database, clock)
+        self.found_findings = FoundFindings(self._database)
+        self.finding_counts = FindingCounts(self._database)
+        self.scan_history = ScanHistory(self._database)
         self.instances = FleetInstances(self._database, clock)
+        self.network_evaluations = NetworkEvaluations(self._database, clock)
         self.coverage_history = CoverageHistory(self._database)
+        self.found_coverage = FoundCoverage(self._database)
         self.agent_inventories = AgentInventories(self._database, clock)
+        self.taken_inventories = TakenInventories(self._database)
         self.account_scans = AccountScans(self._database, clock)
         self.configurations = Configurations(self._database, clock)
+        self.created_resources = CreatedResources(self._database, clock)
+        self.access_keys = AccessKeys(self._database, clock)
+        self.console_users = ConsoleUsers(self._database, clock)
+        self.console_sessions = ConsoleSessions(self._database, clock)
+        self.audit_log = AuditLog(self._database, clock)
         self.costs = Costs(self._database)
         self.snapshot_polls = SnapshotPolls(self._database, clock)
         self.account_limits = AccountLimits(self._database, clock)
@@ -76,11 +117,22 @@ class Store(Closing):
         self.sweeps = Sweeps(self._database, clock)
         self.leases = Leases(self._database, clock)
         self.totals = Totals(self._database, clock)
+        self.fleet_counts = FleetCounts(self._database, clock)
+        self.kept_counts = KeptCounts(self._database)
+        self.fleet_overview = FleetOverview(self._database, clock)
+        self.registered_advisories = RegisteredAdvisories(self._database)
+        self.installed_packages = InstalledPackages(self._database)
+        self.remediations = Remediations(self._database, clock)
         self.reevaluation = Reevaluation(self._database, clock)
         self.suppression_rules = SuppressionRules(self._database, clock)
         self.outbox = Outbox(self._database)
         self.vulnerability_details = VulnerabilityDetails(self._database, clock)
         self.retention = Retention(self._database, clock)
+
+    @property
+    def saved_views(self) -> SavedViews:
+        """The views of lists that people of the console save."""
+        return SavedViews(self._database, self.clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""
@@ -102,6 +154,23 @@ class Store(Closing):
                 f"SIDELIGHT_STORE_URL{hint}",
                 where=self.where,
             )
+
+    def revisions(self) -> tuple[str, str]:
+        """Return the revisions of the store's tables and of this version's; nothing is migrated.
+
+        The first is empty if there are no tables.
+        """
+        return revision(self._database), newest()
+
+    def is_encrypted(self) -> bool | None:
+        """Whether the connection to the server has TLS; None for a file."""
+        return self._database.is_encrypted()
+
+    def known_deployment(self) -> str:
+        """Return the id of `deployment` if it was generated, else an empty text."""
+        query = select(properties.c.value).where(properties.c.name == DEPLOYMENT)
+        with self._database.read() as connection:
+            return str(connection.execute(query).scalar_one_or_none() or "")
 
     def deployment(self) -> str:
         """Return the id that separates our snapshots from another Sidelight's in the same account.

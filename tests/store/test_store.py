@@ -36,6 +36,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.slow
 def test_several_processes_may_migrate_at_once(url: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
@@ -170,6 +171,7 @@ def test_an_instance_that_comes_back_is_known_again(store: Store) -> None:
     assert [one.instance for one in store.instances.known()] == [instance(1)]
 
 
+@pytest.mark.slow
 def test_an_overview_of_the_fleet_takes_no_longer_with_a_long_history(tmp_path: Path) -> None:
     place = ("123456789012", "eu-west-1")
     fleet = [instance(number) for number in range(20)]

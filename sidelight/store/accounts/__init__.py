@@ -1,1 +1,1 @@
-"""What was configured for accounts and organizations."""
+"""The configurations of accounts and organizations, and what the API keeps for them."""

@@ -1,4 +1,4 @@
-"""The configurations of accounts and organizations, as they were set.
+"""The accounts' and organizations' own configurations.
 
 A change reads the row, applies a function and writes the result in one transaction, with the row
 locked: two changes at once are applied one after the other, and what was set reads back at once.
@@ -25,7 +25,7 @@ from sidelight.store.base.schema import account_configurations, organization_con
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sqlalchemy import Connection, Row, Table
+    from sqlalchemy import Connection, RowMapping, Table
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
@@ -39,24 +39,24 @@ class Configurations:
         self._clock = clock
 
     def account(self, account: str) -> AccountConfiguration | None:
-        """Return what was set for an account; None if nothing ever was."""
+        """Return an account's own configuration; None if it never had one."""
         return next(iter(self.accounts([account])), None)
 
     def accounts(self, ids: Collection[str] | None = None) -> list[AccountConfiguration]:
-        """Return what was set for these accounts, or for all, by account."""
+        """Return the own configurations of these accounts, or of all, by account."""
         query = select(account_configurations).order_by(account_configurations.c.account)
         with self._database.read() as connection:
             if ids is None:
-                return [_account(row) for row in connection.execute(query)]
+                return [_account(row) for row in connection.execute(query).mappings()]
             column = account_configurations.c.account
             return [
                 _account(row)
                 for part in parts(sorted(ids))
-                for row in connection.execute(query.where(column.in_(part)))
+                for row in connection.execute(query.where(column.in_(part))).mappings()
             ]
 
     def organization(self, organization: str) -> OrganizationConfiguration | None:
-        """Return what was set for an organization; None if it is not configured."""
+        """Return an organization's configuration; None if it has none."""
         found = (item for item in self.organizations() if item.id == organization)
         return next(found, None)
 
@@ -64,7 +64,7 @@ class Configurations:
         """Return all configured organizations, by id."""
         query = select(organization_configurations).order_by(organization_configurations.c.id)
         with self._database.read() as connection:
-            return [_organization(row) for row in connection.execute(query)]
+            return [_organization(row) for row in connection.execute(query).mappings()]
 
     def change(
         self,
@@ -78,7 +78,7 @@ class Configurations:
         table = account_configurations
         query = select(table).where(table.c.account == account).with_for_update()
         with self._database.write() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(query).mappings().first()
             present = None if row is None else _account(row)
             wanted = apply(present)
             if wanted is None or wanted == present:
@@ -96,7 +96,7 @@ class Configurations:
         table = organization_configurations
         query = select(table).where(table.c.id == organization).with_for_update()
         with self._database.write() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(query).mappings().first()
             wanted = apply(None if row is None else _organization(row))
             wanted = replace(wanted, id=organization, updated_at=self._clock())
             _put(connection, table, "id", asdict(wanted))
@@ -120,24 +120,26 @@ def _put(connection: Connection, table: Table, key: str, values: dict[str, Any])
     connection.execute(adding.on_conflict_do_update(index_elements=[key], set_=changed), values)
 
 
-def _account(row: Row[Any]) -> AccountConfiguration:
-    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
+def _account(row: RowMapping) -> AccountConfiguration:
+    where, mode = row["account"], row["mode"]
     try:
-        mode = values["mode"]
-        values["mode"] = None if mode is None else Ec2ScanMode(mode)
-        values["status"] = AccountStatus(values["status"])
+        converted = {
+            "mode": None if mode is None else Ec2ScanMode(mode),
+            "status": AccountStatus(row["status"]),
+            "package_paths": _paths(row["package_paths"], where),
+        }
     except ValueError as error:
-        raise StoreError(f"not a stored configuration: {error}", where=row.account) from error
-    return AccountConfiguration(**values | {"package_paths": _paths(row)})
+        raise StoreError(f"not a stored configuration: {error}", where=where) from error
+    return AccountConfiguration(**{**row, **converted})
 
 
-def _organization(row: Row[Any]) -> OrganizationConfiguration:
-    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
-    return OrganizationConfiguration(**values | {"package_paths": _paths(row)})
+def _organization(row: RowMapping) -> OrganizationConfiguration:
+    paths = _paths(row["package_paths"], row["id"])
+    return OrganizationConfiguration(**{**row, "package_paths": paths})
 
 
-def _paths(row: Row[object]) -> tuple[str, ...]:
+def _paths(text: str, where: str) -> tuple[str, ...]:
     try:
-        return tuple(json.loads(row.package_paths))
+        return tuple(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"not a stored list of paths: {error}", where=str(row[0])) from error
+        raise StoreError(f"not a stored list of paths: {error}", where=where) from error

@@ -39,11 +39,11 @@ class ServerClock:
         with self._lock:
             at = self._monotonic()
             if self._known is None or at - self._known[0] >= ASK_EVERY:
-                self._known = self._asked(at)
+                self._known = self._server_time(at)
             since, then = self._known
             return then + timedelta(seconds=self._monotonic() - since)
 
-    def _asked(self, at: float) -> tuple[float, datetime]:
+    def _server_time(self, at: float) -> tuple[float, datetime]:
         try:
             server_time = self._ask()
         except StoreError:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Text, TypeDecorator
+from sqlalchemy.dialects.postgresql import TEXT
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
+    from sqlalchemy.types import TypeEngine
+
+# Columns and rows of any types: SQLAlchemy types a comparison by both operands.
+SqlColumn = Any
+SqlRow = Any
+SqlValue = Any
 
 
 class Instant(TypeDecorator[datetime]):
@@ -43,6 +50,17 @@ class AnyText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
         """Escape the text."""
         return None if value is None else storable(value)
+
+
+class OrderedText(AnyText):
+    """AnyText that is sorted by its bytes in every database, whatever its locale."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Return the type in this database: SQLite compares bytes anyway."""
+        text: TypeEngine[str] = Text() if dialect.name == "sqlite" else TEXT(collation="C")
+        return dialect.type_descriptor(text)
 
 
 def storable(value: str) -> str:

@@ -91,6 +91,14 @@ class Database:
             return "it is a directory"
         return "" if path.exists() else "no such file"
 
+    def is_encrypted(self) -> bool | None:
+        """Whether the connection to the server has TLS; None for a file. Raises StoreError."""
+        if self.engine.dialect.name == "sqlite":
+            return None
+        query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        with self.read() as connection:
+            return bool(connection.execute(text(query)).scalar_one_or_none())
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

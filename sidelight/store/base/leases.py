@@ -53,11 +53,12 @@ class Leases:
             value = _read(connection, DONE + name)
         return None if value is None else datetime.fromisoformat(value)
 
-    def done(self, name: str) -> None:
-        """Record that the work was done now."""
+    def done(self, name: str, at: datetime | None = None) -> None:
+        """Record that the work was done, at this time or now."""
+        moment = (at or self._clock()).isoformat()
         with self._database.write() as connection:
             before = _read(connection, DONE + name)
-            if not _swap(connection, DONE + name, before, self._clock().isoformat()):
+            if not _swap(connection, DONE + name, before, moment):
                 raise StoreError("was done by another meanwhile", where=name)
 
 

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from sidelight.store.base.tables.access import (
+    access_keys,
+    audit_records,
+    console_sessions,
+    console_users,
+    saved_views,
+)
 from sidelight.store.base.tables.columns import metadata
+from sidelight.store.base.tables.control import (
+    encryption_keys,
+    finding_filters,
+    report_jobs,
+    request_tokens,
+    resource_tags,
+)
+from sidelight.store.base.tables.counts import (
+    count_changes,
+    detail_counts,
+    instance_counts,
+)
 from sidelight.store.base.tables.findings import (
     OPEN_FINDING,
     finding_details,
     finding_events,
     findings,
-    suppression_rules,
+    unreached_details,
+    unreached_instances,
 )
 from sidelight.store.base.tables.fleet import (
     account_configurations,
     coverage,
     coverage_changes,
+    created_resources,
     instances,
+    network_evaluations,
     organization_configurations,
     properties,
     sequences,
@@ -29,6 +51,14 @@ from sidelight.store.base.tables.inventories import (
     software,
     software_names,
 )
+from sidelight.store.base.tables.overview import (
+    finding_days,
+    fleet_measures,
+    installed_names,
+    installed_versions,
+    remediation_actions,
+    set_versions,
+)
 from sidelight.store.base.tables.scans import (
     LIVE_SCAN,
     cost_days,
@@ -42,38 +72,72 @@ from sidelight.store.base.tables.scans import (
     stage_times,
     sweeps,
 )
+from sidelight.store.base.tables.search import (
+    finding_terms,
+    instance_addresses,
+    instance_platforms,
+    instance_tags,
+    instance_terms,
+)
 
 __all__ = [
     "LIVE_SCAN",
     "OPEN_FINDING",
+    "access_keys",
     "account_configurations",
     "advisory_databases",
     "agent_inventories",
+    "audit_records",
+    "console_sessions",
+    "console_users",
     "cost_days",
     "costs",
+    "count_changes",
     "coverage",
     "coverage_changes",
+    "created_resources",
+    "detail_counts",
+    "encryption_keys",
     "events",
+    "finding_days",
     "finding_details",
     "finding_events",
+    "finding_filters",
+    "finding_terms",
     "findings",
+    "fleet_measures",
+    "installed_names",
+    "installed_versions",
+    "instance_addresses",
+    "instance_counts",
+    "instance_platforms",
+    "instance_tags",
+    "instance_terms",
     "instances",
     "intents",
     "inventories",
     "looks",
     "metadata",
+    "network_evaluations",
     "organization_configurations",
     "package_names",
     "package_sets",
     "properties",
+    "remediation_actions",
+    "report_jobs",
+    "request_tokens",
+    "resource_tags",
+    "saved_views",
     "scans",
     "sequences",
     "set_software",
+    "set_versions",
     "snapshot_limits",
     "snapshots",
     "software",
     "software_names",
     "stage_times",
-    "suppression_rules",
     "sweeps",
+    "unreached_details",
+    "unreached_instances",
 ]

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from sidelight.completeness import COMPLETE_SCAN
 from sidelight.errors import StoreError
 from sidelight.findings import KEPT_OF_RETIRED, Observation
 from sidelight.model import (
     Cost,
-    Finding,
     FindingChanges,
     FindingRow,
     FindingStatus,
+    FindingType,
     InstanceRef,
     Inventory,
     Scan,
+    ScanType,
     Severity,
     State,
     Status,
@@ -28,8 +30,18 @@ from sidelight.model import (
 )
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import parts
-from sidelight.store.base.schema import finding_details, findings, inventories, set_software
+from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.schema import (
+    coverage,
+    finding_details,
+    findings,
+    inventories,
+    set_software,
+)
 from sidelight.store.findings import outbox, reconcile
+from sidelight.store.findings.exposure import expose
+from sidelight.store.findings.finding_documents import load_finding
+from sidelight.store.findings.observed_times import LAST_OBSERVED
 from sidelight.store.findings.reconcile import InstanceState
 from sidelight.store.findings.suppression_rules import judge_with
 from sidelight.store.inventories.agent_inventories import note_seen
@@ -46,11 +58,14 @@ from sidelight.store.scans.costs import add_cost
 from sidelight.store.scans.transitions import release
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sidelight.model import SeenInventory
+    from sqlalchemy import Label
+
+    from sidelight.model import ConfiguredListener, SeenInventory
     from sidelight.store.base.clock import Clock
+    from sidelight.store.base.column_types import SqlColumn
     from sidelight.store.base.engine import Database
 
 
@@ -125,11 +140,13 @@ class Findings:
         account: str = "",
         instance: str = "",
         status: FindingStatus | None = FindingStatus.ACTIVE,
+        kind: FindingType | None = None,
     ) -> Iterator[FindingRow]:
-        """Yield findings, the most severe first, of all instances or of one."""
+        """Yield findings, the most severe first, of all instances or of one; of one type or all."""
         query = (
-            select(*_COLUMNS, finding_details.c.document)
+            select(*_COLUMNS, *_DETAIL, observed_again())
             .join(finding_details, finding_details.c.id == findings.c.detail)
+            .outerjoin(coverage, OF_NETWORK)
             .order_by(findings.c.instance, findings.c.id)
         )
         if account:
@@ -138,12 +155,34 @@ class Findings:
             query = query.where(findings.c.instance == instance)
         if status is not None:
             query = query.where(findings.c.status == status.value)
+        if kind is not None:
+            query = query.where(findings.c.type == kind.value)
         with self._database.read() as connection:
             rows = [row_of(row) for row in connection.execute(query).all()]
         yield from sorted(rows, key=lambda row: -row.finding.severity.rank)
 
-    def severities(self) -> dict[tuple[str, str], dict[Severity, int]]:
-        """Count the active findings by (account, instance) and severity."""
+    def listeners(
+        self, instances: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[ConfiguredListener, ...]]:
+        """Return the listeners of the inventories of these instances (account, id)."""
+        wanted = set(instances)
+        found = {}
+        columns = inventories.c.account, inventories.c.instance, inventories.c.document
+        with self._database.read() as connection:
+            for part in parts(sorted({instance for _, instance in wanted})):
+                query = select(*columns).where(
+                    inventories.c.instance.in_(part), inventories.c.retired_at.is_(None)
+                )
+                for row in connection.execute(query):
+                    if (row.account, row.instance) in wanted:
+                        machine = codec.unpack(Inventory, row.document)
+                        found[row.account, row.instance] = machine.listeners
+        return found
+
+    def severities(
+        self, kind: FindingType | None = None
+    ) -> dict[tuple[str, str], dict[Severity, int]]:
+        """Count the active findings, of one type or all, by (account, instance) and severity."""
         severity = finding_details.c.severity
         query = (
             select(findings.c.account, findings.c.instance, severity, func.count())
@@ -151,42 +190,70 @@ class Findings:
             .where(findings.c.status == FindingStatus.ACTIVE.value)
             .group_by(findings.c.account, findings.c.instance, severity)
         )
+        if kind is not None:
+            query = query.where(findings.c.type == kind.value)
         counts: dict[tuple[str, str], dict[Severity, int]] = {}
         with self._database.read() as connection:
             for account, instance, grade, count in connection.execute(query):
                 counts.setdefault((account, instance), {})[Severity(grade)] = count
         return counts
 
-    def close_instances(self, account: str, instances: Collection[str]) -> int:
-        """Close all findings of instances that are gone or no longer scanned; return their number.
+    def close_instances(
+        self, account: str, instances: Collection[str], kind: FindingType | None = None
+    ) -> int:
+        """Close the findings of instances that are gone or no longer scanned; return their number.
 
-        Their inventories are not re-evaluated until the next scan.
+        Of all types, or of one. Without package findings, their inventories are not re-evaluated
+        until the next scan.
         """
         now = self._clock()
         count = 0
         for part in parts(sorted(instances)):
-            query = select(inventories.c.region, inventories.c.instance).where(
-                inventories.c.account == account,
-                inventories.c.instance.in_(part),
-                inventories.c.retired_at.is_(None),
-            )
             with self._database.read() as connection:
-                instance_refs = [InstanceRef(account, row.region, row.instance)
-                          for row in connection.execute(query)]  # fmt: skip
+                instance_refs = _to_close(connection, account, part, kind)
             for instance_ref in instance_refs:
                 with self._database.write() as connection:
                     hold(connection, account, instance_ref.instance)
-                    count += retire(connection, instance_ref, now)
+                    count += retire(connection, instance_ref, now, kind)
         return count
 
 
-_COLUMNS = [
-    findings.c[name]
-    for name in (
-        "id", "account", "region", "instance", "status", "first_observed", "last_observed",
-        "updated_at", "closed_at",
-    )
+_COLUMNS: list[SqlColumn] = [
+    *(
+        findings.c[name]
+        for name in (
+            "id", "account", "region", "instance", "status", "first_observed", "updated_at",
+            "closed_at",
+        )
+    ),
+    LAST_OBSERVED.label("last_observed"),
 ]  # fmt: skip
+
+
+_DETAIL = (finding_details.c.document, finding_details.c.type)
+
+
+def _to_close(
+    connection: Connection, account: str, instances: Sequence[str], kind: FindingType | None
+) -> list[InstanceRef]:
+    """Return those instances that have open findings, or an inventory that is re-evaluated."""
+    found: set[InstanceRef] = set()
+    if kind is not FindingType.NETWORK_REACHABILITY:
+        query = select(inventories.c.region, inventories.c.instance).where(
+            inventories.c.account == account,
+            inventories.c.instance.in_(instances),
+            inventories.c.retired_at.is_(None),
+        )
+        found |= {InstanceRef(account, *row) for row in connection.execute(query)}
+    is_open = [
+        findings.c.account == account,
+        findings.c.instance.in_(instances),
+        findings.c.status != FindingStatus.CLOSED.value,
+    ]
+    if kind is not None:
+        is_open.append(findings.c.type == kind.value)
+    query = select(findings.c.region, findings.c.instance).where(*is_open).distinct()
+    return sorted(found | {InstanceRef(account, *row) for row in connection.execute(query)})
 
 
 def _settle(
@@ -201,6 +268,7 @@ def _settle(
     if is_gone(connection, place.account, place.instance):
         return FindingChanges(closed=retire(connection, place, now))
     observed = Observation(place, wanted(connection, row.content))
+    expose(connection, [observed], now)
     state = InstanceState(observed, Status(row.status), row.content)
     judge = judge_with(connection, now)
     changes = reconcile.settle(connection, [state], judge, now, observed=True)
@@ -209,23 +277,65 @@ def _settle(
 
 
 def row_of(row: Any) -> FindingRow:
-    """Build a FindingRow from a finding's columns and its vulnerability details."""
+    """Build a FindingRow from a finding's columns and its details."""
     values = {column.name: getattr(row, column.name) for column in _COLUMNS}
     values["status"] = FindingStatus(row.status)
-    return FindingRow(finding=codec.load(Finding, row.document), **values)
+    if row.observed_again is not None and values["status"] is not FindingStatus.CLOSED:
+        values["last_observed"] = max(row.last_observed, row.observed_again)
+    return FindingRow(finding=load_finding(row.type, row.document), **values)
 
 
-def retire(connection: Connection, instance: InstanceRef, now: datetime) -> int:
-    """Close an instance's open findings, and exclude its inventory from re-evaluation."""
-    closed = reconcile.open_findings(connection, instance.account, instance.instance)
-    changes = reconcile.close(connection, closed, now, KEPT_OF_RETIRED)
-    connection.execute(
-        update(inventories)
-        .where(
-            inventories.c.account == instance.account, inventories.c.instance == instance.instance
-        )
-        .values(retired_at=now)
+# A network finding that stays is not written at every evaluation: the coverage of its instance has
+# the time of the last one.
+OF_NETWORK = (
+    same_instance(coverage, findings)
+    & (coverage.c.scan_type == ScanType.NETWORK.value)
+    & (coverage.c.reason == COMPLETE_SCAN)
+    & (findings.c.type == FindingType.NETWORK_REACHABILITY.value)
+)
+
+
+def observed_again() -> Label[datetime]:
+    """Select when a network finding was last observed; NULL for others. Join by OF_NETWORK."""
+    return coverage.c.scanned_at.label("observed_again")
+
+
+def rows_by_id(connection: Connection, ids: Collection[int]) -> dict[int, FindingRow]:
+    """Return findings by id, with their details; unknown ids are left out."""
+    query = (
+        select(*_COLUMNS, *_DETAIL, observed_again())
+        .join(finding_details, finding_details.c.id == findings.c.detail)
+        .outerjoin(coverage, OF_NETWORK)
     )
+    return {
+        row.id: row_of(row)
+        for part in parts(sorted(ids))
+        for row in connection.execute(query.where(findings.c.id.in_(part)))
+    }
+
+
+def retire(
+    connection: Connection, instance: InstanceRef, now: datetime, kind: FindingType | None = None
+) -> int:
+    """Close an instance's open findings, of all types or of one.
+
+    Without package findings its inventory is excluded from re-evaluation.
+    """
+    closed = [
+        finding
+        for finding in reconcile.open_findings(connection, instance.account, instance.instance)
+        if kind is None or finding.type == kind.value
+    ]
+    changes = reconcile.close(connection, closed, now, KEPT_OF_RETIRED)
+    if kind is not FindingType.NETWORK_REACHABILITY:
+        connection.execute(
+            update(inventories)
+            .where(
+                inventories.c.account == instance.account,
+                inventories.c.instance == instance.instance,
+            )
+            .values(retired_at=now)
+        )
     outbox.announce(connection, changes, now)
     return len(closed)
 

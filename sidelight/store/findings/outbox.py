@@ -8,16 +8,17 @@ at least once, also after a failure.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Select, select
 
 from sidelight.findings import EventKind, FindingChange
-from sidelight.model import Finding, FindingEvent, FindingRow, FindingStatus, InstanceRef
-from sidelight.store.base import documents
+from sidelight.model import FindingEvent, FindingRow, FindingStatus, InstanceRef
 from sidelight.store.base.counters import increment, read_counter
 from sidelight.store.base.dialect import insert, parts, put_rows
 from sidelight.store.base.schema import finding_details, finding_events, findings, sequences
+from sidelight.store.findings.finding_documents import load_finding
+from sidelight.store.findings.observed_times import LAST_OBSERVED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +27,39 @@ if TYPE_CHECKING:
     from sidelight.store.base.engine import Database
 
 
-def change_of(kind: EventKind, row: Row[Any], status: str) -> FindingChange:
+class OpenFinding(NamedTuple):
+    """An open finding's row, with the columns that judging and announcing it need."""
+
+    id: int
+    account: str
+    region: str
+    instance: str
+    detail: int
+    status: str
+    first_observed: datetime
+    last_observed: datetime
+    updated_at: datetime
+
+
+OPEN_FINDINGS: Final[Select[Any]] = select(
+    *(
+        LAST_OBSERVED.label(name) if name == "last_observed" else findings.c[name]
+        for name in OpenFinding._fields
+    )
+).where(findings.c.status != FindingStatus.CLOSED.value)
+
+
+def change_of(kind: EventKind, row: OpenFinding, status: str) -> FindingChange:
     """Build the change of a finding from its row and its new status."""
     instance = InstanceRef(row.account, row.region, row.instance)
     return FindingChange(
         kind, row.id, instance, row.detail, status, row.first_observed, row.last_observed
     )
+
+
+def open_findings(connection: Connection, query: Select[Any]) -> list[OpenFinding]:
+    """Return the rows of a query that begins with OPEN_FINDINGS."""
+    return [OpenFinding._make(row) for row in connection.execute(query)]
 
 
 def announce(connection: Connection, changes: Sequence[FindingChange], now: datetime) -> None:
@@ -67,18 +95,11 @@ def announce(connection: Connection, changes: Sequence[FindingChange], now: date
 
 def announce_details(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     """Write an UPDATED event for each open finding of these vulnerability details."""
-    columns = [findings.c[name] for name in (
-        "id", "account", "region", "instance", "detail", "status", "first_observed",
-        "last_observed",
-    )]  # fmt: skip
-    changes: list[FindingChange] = []
-    for part in parts(ids):
-        query = select(*columns).where(
-            findings.c.detail.in_(part), findings.c.status != FindingStatus.CLOSED.value
-        )
-        changes += [
-            change_of(EventKind.UPDATED, row, row.status) for row in connection.execute(query)
-        ]
+    changes = [
+        change_of(EventKind.UPDATED, finding, finding.status)
+        for part in parts(ids)
+        for finding in open_findings(connection, OPEN_FINDINGS.where(findings.c.detail.in_(part)))
+    ]
     announce(connection, changes, now)
 
 
@@ -120,14 +141,14 @@ class Outbox:
     def after(self, sequence: int, limit: int = 1000) -> list[FindingEvent]:
         """Return the next events in order, with the vulnerability details as they are now."""
         query = (
-            select(finding_events, finding_details.c.document)
+            select(*_EVENT_COLUMNS)
             .join(finding_details, finding_details.c.id == finding_events.c.detail)
             .where(finding_events.c.sequence > sequence)
             .order_by(finding_events.c.sequence)
             .limit(limit)
         )
         with self._database.read() as connection:
-            return [_event(row) for row in connection.execute(query)]
+            return [_event(_StoredEvent._make(row)) for row in connection.execute(query)]
 
 
 def _reader(name: str) -> str:
@@ -135,7 +156,30 @@ def _reader(name: str) -> str:
     return f"read {hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 
-def _event(row: Row[Any]) -> FindingEvent:
+class _StoredEvent(NamedTuple):
+    """An event's row, with its vulnerability details."""
+
+    sequence: int
+    at: datetime
+    kind: str
+    finding: int
+    account: str
+    region: str
+    instance: str
+    status: str
+    first_observed: datetime
+    last_observed: datetime
+    type: str
+    document: str
+
+
+_EVENT_COLUMNS: Final = tuple(
+    (finding_details if name in {"type", "document"} else finding_events).c[name]
+    for name in _StoredEvent._fields
+)
+
+
+def _event(row: _StoredEvent) -> FindingEvent:
     closed = row.status == FindingStatus.CLOSED.value
     return FindingEvent(
         row.sequence,
@@ -149,7 +193,7 @@ def _event(row: Row[Any]) -> FindingEvent:
             status=FindingStatus(row.status),
             first_observed=row.first_observed,
             last_observed=row.last_observed,
-            finding=documents.load(Finding, row.document),
+            finding=load_finding(row.type, row.document),
             updated_at=row.at,
             closed_at=row.at if closed else None,
         ),

@@ -24,13 +24,15 @@ from sidelight.findings import (
     StoredFinding,
     closable,
     closing,
+    missing_from,
     observing,
     opening,
     reopening,
 )
-from sidelight.model import FindingChanges, FindingStatus, Status
+from sidelight.model import Finding, FindingChanges, FindingStatus, Status
 from sidelight.store.base.dialect import new_ids, parts, put_rows
-from sidelight.store.base.schema import findings
+from sidelight.store.base.ordered_join import by_instance
+from sidelight.store.base.schema import findings, inventories
 from sidelight.store.findings.outbox import announce
 from sidelight.store.findings.suppression_rules import documents
 from sidelight.store.inventories.package_sets import load_set
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from sidelight.model import Judged
+    from sidelight.model import Judged, NetworkFinding
 
 # With more keys than this, all findings of an instance are read.
 _KEYS = 200
@@ -49,14 +51,16 @@ Key = TypeVar("Key", bound="Hashable")
 
 @dataclass(slots=True)
 class InstanceState:
-    """What is observed on an instance, and how completely.
+    """The observation of an instance, and how complete it is.
 
-    `status` and `content` (the id of its package set) decide which findings may be closed.
+    `status` and `content` (the id of its package set) decide which findings may be closed; those of
+    a network `closes` decides, by the finding.
     """
 
     observed: Observation
     status: Status = Status.COMPLETE
     content: int = 0
+    closes: Callable[[Finding | NetworkFinding], bool] | None = None
 
 
 _COLUMNS = [findings.c[name] for name in StoredFinding._fields]
@@ -77,12 +81,15 @@ def settle(
     known: dict[tuple[str, str], list[StoredFinding]] = {}
     for finding in _known(connection, states, now):
         known.setdefault((finding.account, finding.instance), []).append(finding)
-    plan = FindingPlan()
+    plan, missing = FindingPlan(), list[StoredFinding]()
     for state in states:
         place = state.observed.place
-        missing = plan.add(state.observed, known.get((place.account, place.instance), ()), now)
-        plan.closed += closable(missing, state.status, _evidence(connection, state, missing))
+        own = plan.add(state.observed, known.get((place.account, place.instance), ()), now)
+        plan.closed += _closable(connection, state, own)
+        missing += own
     plan.judge(judge, now)
+    if observed:
+        _keep(connection, plan, missing, now)
     _write(connection, plan, now, observed=observed)
     return plan.changes()
 
@@ -115,6 +122,15 @@ def _known(
             yield from map(StoredFinding._make, connection.execute(query).all())
 
 
+def _closable(
+    connection: Connection, state: InstanceState, missing: Sequence[StoredFinding]
+) -> Sequence[StoredFinding]:
+    if state.closes is None or not missing:
+        return closable(missing, state.status, _evidence(connection, state, missing))
+    details = documents(connection, [finding.detail for finding in missing])
+    return [finding for finding in missing if state.closes(details[finding.detail])]
+
+
 def _evidence(
     connection: Connection, state: InstanceState, missing: Sequence[StoredFinding]
 ) -> Callable[[], ReadAgain]:
@@ -127,28 +143,58 @@ def _evidence(
         packages = {
             detail: (finding.package.type, finding.package.name, finding.package.path)
             for detail, finding in details.items()
+            if isinstance(finding, Finding)
         }
         return ReadAgain(packages, read)
 
     return load
 
 
+def _keep(
+    connection: Connection, plan: FindingPlan, missing: Sequence[StoredFinding], now: datetime
+) -> None:
+    """Write who begins and who ceases to follow the inventory: of an unchanged machine nobody."""
+    _update(connection, [row.id for row in plan.kept if not row.follows], observing(now))
+    closed = {row.id for row in plan.closed}
+    stay = [row for row in missing if row.follows and row.id not in closed]
+    for last, ids in _grouped((row.last_observed, row.id) for row in dated(connection, stay)):
+        _update(connection, ids, missing_from(last))
+
+
+def dated(connection: Connection, rows: Sequence[StoredFinding]) -> list[StoredFinding]:
+    """Return findings with the time at which they were last observed."""
+    following = {(row.account, row.instance) for row in rows if row.follows}
+    times = {
+        (row.account, row.instance): row.observed_at
+        for row in by_instance(connection, inventories, "observed_at", following)
+        if row.observed_at is not None
+    }
+    return [
+        row._replace(last_observed=times.get((row.account, row.instance), row.last_observed))
+        if row.follows
+        else row
+        for row in rows
+    ]
+
+
 def _write(connection: Connection, plan: FindingPlan, now: datetime, *, observed: bool) -> None:
-    changes = _open(connection, plan.opened, now) + _reopen(connection, plan.reopened, now)
+    changes = _open(connection, plan.opened, now, observed=observed)
+    changes += _reopen(connection, plan.reopened, now, observed=observed)
     for detail, ids in _grouped((detail, row) for row, detail in plan.moved):
         _update(connection, ids, {"detail": detail})
-    if observed:
-        _update(connection, [finding.id for finding in plan.kept], observing(now))
     changes += close(connection, plan.closed, now, KEPT_CLOSED)
     announce(connection, changes, now)
 
 
-def _open(connection: Connection, new: Sequence[NewFinding], now: datetime) -> list[FindingChange]:
+def _open(
+    connection: Connection, new: Sequence[NewFinding], now: datetime, *, observed: bool
+) -> list[FindingChange]:
     if not new:
         return []
     ids = new_ids(connection, findings, len(new))
     rows = [
-        {"id": number} | opening(finding, now) for number, finding in zip(ids, new, strict=True)
+        {"id": number} | opening(finding, now, follows=observed)
+        for number, finding in zip(ids, new, strict=True)
     ]
     put_rows(connection, findings, rows)
     return [
@@ -160,10 +206,10 @@ def _open(connection: Connection, new: Sequence[NewFinding], now: datetime) -> l
 
 
 def _reopen(
-    connection: Connection, again: Sequence[Reopened], now: datetime
+    connection: Connection, again: Sequence[Reopened], now: datetime, *, observed: bool
 ) -> list[FindingChange]:
     for status, ids in _grouped((item.status, item.finding.id) for item in again):
-        _update(connection, ids, reopening(now, status))
+        _update(connection, ids, reopening(now, status, follows=observed))
     return [
         FindingChange(
             EventKind.REOPENED, item.finding.id, item.finding.place, item.detail, item.status,
@@ -190,7 +236,12 @@ def close(
     connection: Connection, closed: Sequence[StoredFinding], now: datetime, kept: timedelta
 ) -> list[FindingChange]:
     """Close findings; retention deletes them after `kept`."""
-    _update(connection, [finding.id for finding in closed], closing(now, kept))
+    closed = dated(connection, closed)
+    own = [finding.id for finding in closed if not finding.follows]
+    _update(connection, own, closing(now, kept))
+    following = ((row.last_observed, row.id) for row in closed if row.follows)
+    for last, ids in _grouped(following):
+        _update(connection, ids, closing(now, kept) | {"last_observed": last})
     return [
         FindingChange.of(EventKind.CLOSED, finding, FindingStatus.CLOSED.value)
         for finding in closed

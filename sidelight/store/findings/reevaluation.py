@@ -25,6 +25,7 @@ from sidelight.model import (
 )
 from sidelight.store.base import documents
 from sidelight.store.base.counters import increment, read_counter, set_counter
+from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import (
     finding_details,
     findings,
@@ -33,6 +34,7 @@ from sidelight.store.base.schema import (
     set_software,
     software,
 )
+from sidelight.store.findings.exposure import expose
 from sidelight.store.findings.findings import wanted
 from sidelight.store.findings.reconcile import InstanceState, settle
 from sidelight.store.findings.suppression_rules import judge_with
@@ -43,8 +45,6 @@ from sidelight.store.inventories.package_sets import load_set
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-
-    from sqlalchemy import Row
 
     from sidelight.completeness import Assessment
     from sidelight.model import Package
@@ -133,6 +133,17 @@ class Unassessed(NamedTuple):
     machine: Inventory
 
 
+class _Inventory(NamedTuple):
+    """An inventory's row. `advisories` is the number of the database it is evaluated with."""
+
+    account: str
+    region: str
+    instance: str
+    content: int
+    status: str
+    advisories: int
+
+
 class ReevaluationPart:
     """Some instances, locked in one transaction, and the number of those that were `passed` over.
 
@@ -144,7 +155,7 @@ class ReevaluationPart:
         connection: Connection,
         number: int,
         now: datetime,
-        held: Sequence[Row[Any]],
+        held: Sequence[_Inventory],
         passed: int,
     ) -> None:
         self.passed = passed
@@ -211,8 +222,7 @@ def _pass_untouched(connection: Connection, number: int, now: datetime) -> int:
         )
         # A finding kept because its part could not be read again is of no package of the set.
         outdated = exists().where(
-            findings.c.account == inventories.c.account,
-            findings.c.instance == inventories.c.instance,
+            same_instance(findings, inventories),
             findings.c.status != FindingStatus.CLOSED.value,
             findings.c.detail == finding_details.c.id,
             finding_details.c.current.is_(False),
@@ -234,23 +244,20 @@ def _pass_untouched(connection: Connection, number: int, now: datetime) -> int:
     return count
 
 
-def _pending(connection: Connection, number: int) -> Sequence[Row[Any]]:
+def _pending(connection: Connection, number: int) -> list[_Inventory]:
     """Lock the next instances to reconcile; machines of one image follow each other."""
-    columns = [inventories.c[name] for name in (
-        "account", "region", "instance", "content", "status", "advisories",
-    )]  # fmt: skip
     query = (
-        select(*columns)
+        select(*(inventories.c[name] for name in _Inventory._fields))
         .where(_open(number))
         .order_by(inventories.c.content, inventories.c.account, inventories.c.instance)
         .limit(_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    return connection.execute(query).all()
+    return [_Inventory._make(row) for row in connection.execute(query)]
 
 
 def _settle(
-    connection: Connection, held: Sequence[Row[Any]], number: int, now: datetime
+    connection: Connection, held: Sequence[_Inventory], number: int, now: datetime
 ) -> FindingChanges:
     scopes: dict[tuple[int, int], tuple[dict[str, int], frozenset[str] | None]] = {}
     by_account: dict[str, list[InstanceState]] = {}
@@ -269,6 +276,7 @@ def _settle(
         elif row.status != Status.COMPLETE.value:
             state.observed.keys = keys | _outdated(connection, instance)
         by_account.setdefault(row.account, []).append(state)
+    expose(connection, [state.observed for own in by_account.values() for state in own], now)
     judge = judge_with(connection, now)
     changes = FindingChanges()
     for states in by_account.values():
@@ -285,7 +293,7 @@ def _settle(
     return changes
 
 
-def _gone(connection: Connection, held: Sequence[Row[Any]]) -> set[InstanceRef]:
+def _gone(connection: Connection, held: Sequence[_Inventory]) -> set[InstanceRef]:
     """Return the instances among these that the last discovery did not find."""
     query = select(instances.c.account, instances.c.region, instances.c.instance).where(
         instances.c.instance.in_([row.instance for row in held]), instances.c.gone_at.is_not(None)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
-from sidelight.model import Coverage, CoverageChange, ScanType
+from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
 from sidelight.store.base.dialect import insert, once, parts
-from sidelight.store.base.schema import coverage, coverage_changes
+from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.schema import coverage, coverage_changes, inventories
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from sidelight.model import Scan
     from sidelight.store.base.engine import Database
 
 KEY = ("account", "instance", "scan_type")
+_COLUMNS = [coverage.c[name] for name in Coverage.__dataclass_fields__]
 _CHANGE = [coverage_changes.c[name] for name in CoverageChange.__dataclass_fields__]
 
 
@@ -47,6 +50,44 @@ class CoverageHistory:
         return changes
 
 
+def read_coverage(
+    connection: Connection, scan_type: ScanType | None, account: str = "", region: str = ""
+) -> list[Coverage]:
+    """Return the coverage of a scan type, or of all, by account, region and instance.
+
+    `scanned_at` of packages is that of the inventory's last evaluation, if it is later.
+    """
+    of_it = same_instance(inventories, coverage)
+    query = (
+        select(*_COLUMNS, inventories.c.evaluated_at)
+        .outerjoin(inventories, of_it & inventories.c.retired_at.is_(None))
+        .order_by(coverage.c.account, coverage.c.region, coverage.c.instance, coverage.c.scan_type)
+    )
+    if scan_type is not None:
+        query = query.where(coverage.c.scan_type == scan_type.value)
+    if account:
+        query = query.where(coverage.c.account == account)
+    if region:
+        query = query.where(coverage.c.region == region)
+    return [
+        _evaluated(Coverage(*columns), evaluated_at)
+        for *columns, evaluated_at in connection.execute(query)
+    ]
+
+
+def agent_coverage(connection: Connection, machine: Scan) -> Coverage | None:
+    """Return the entry of a scan's instance if it is scanned by its agent now."""
+    query = select(*_COLUMNS).where(
+        coverage.c.account == machine.account,
+        coverage.c.instance == machine.instance,
+        coverage.c.scan_type == ScanType.PACKAGE.value,
+        coverage.c.scan_mode == ScanMode.AGENT_BASED.value,
+        coverage.c.status_code == "ACTIVE",
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Coverage(*row)
+
+
 def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
     """Write instances' coverage, in order; a `scanned_at` of None keeps the stored value."""
     _note_changes(connection, rows, now)
@@ -67,7 +108,7 @@ def reassess(
     `key` is the account and the instance.
     """
     account, instance = key
-    query = select(*(coverage.c[name] for name in Coverage.__dataclass_fields__)).where(
+    query = select(*_COLUMNS).where(
         coverage.c.account == account,
         coverage.c.instance == instance,
         coverage.c.scan_type == ScanType.PACKAGE.value,
@@ -76,8 +117,7 @@ def reassess(
     )
     row = connection.execute(query).first()
     if row is not None:
-        present = Coverage(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
-        write_coverage(connection, [replace(present, reason=reason, detail=detail)], now)
+        write_coverage(connection, [replace(Coverage(*row), reason=reason, detail=detail)], now)
 
 
 def upsert(
@@ -85,6 +125,14 @@ def upsert(
 ) -> None:
     """Insert rows of the same columns, or update existing rows."""
     connection.execute(_upserting(connection, table, keys, tuple(rows[0])), rows)
+
+
+def _evaluated(row: Coverage, evaluated_at: datetime | None) -> Coverage:
+    """Return a row with the time of the evaluation of its inventory, if that is later."""
+    is_of_packages = row.scan_type == ScanType.PACKAGE.value
+    if evaluated_at is None or row.scanned_at is None or not is_of_packages:
+        return row
+    return replace(row, scanned_at=max(row.scanned_at, evaluated_at))
 
 
 def _note_changes(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Label, Row, Select, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 
 from sidelight.model import (
     TERMINAL,
@@ -13,18 +13,25 @@ from sidelight.model import (
     Instance,
     Known,
     Scan,
+    ScanMode,
     ScanType,
     State,
     Transition,
 )
 from sidelight.store.base import documents
-from sidelight.store.base.dialect import PART
-from sidelight.store.base.schema import LIVE_SCAN, coverage, instances, inventories, scans
-from sidelight.store.instances.coverage_rows import upsert, write_coverage
+from sidelight.store.base.dialect import parts
+from sidelight.store.base.schema import coverage, instances
+from sidelight.store.instances.coverage_rows import (
+    agent_coverage,
+    read_coverage,
+    write_coverage,
+)
+from sidelight.store.instances.discovered_rows import mark_gone, write_changed
+from sidelight.store.instances.known_instances import stored_with_history, with_history
 from sidelight.store.scans.transitions import release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sidelight.store.base.clock import Clock
@@ -41,33 +48,61 @@ class FleetInstances:
         self._database = database
         self._clock = clock
 
-    def discovered(self, account: str, region: str, found: Sequence[Instance]) -> list[str]:
+    def discovered(
+        self,
+        account: str,
+        region: str,
+        found: Sequence[Instance],
+        listed_at: datetime | None = None,
+    ) -> list[str]:
         """Write the instances that a discovery of this account-region found.
 
-        Return the ids of known instances that are missing from it and were not gone before.
+        Return the ids of known instances that are missing from it and were not gone before. One
+        that was seen after `listed_at`, when the discovery began to list, is not missing.
         """
         now = self._clock()
-        # In parts, so that the workers' short writes can run in between.
-        for begin in range(0, len(found), AT_ONCE):
-            part = [_row(instance, now) for instance in found[begin : begin + AT_ONCE]]
-            with self._database.write() as connection:
-                _write_changed(connection, account, part, now)
+        self._write(account, found, now)
         with self._database.write() as connection:
             known = connection.execute(
                 select(instances.c.instance).where(
                     instances.c.account == account,
                     instances.c.region == region,
                     instances.c.gone_at.is_(None),
+                    instances.c.seen_at <= (listed_at or now),
                 )
             ).scalars()
             gone = sorted(set(known) - {instance.id for instance in found})
-            for instance_id in gone:
-                connection.execute(
-                    update(instances)
-                    .where(instances.c.account == account, instances.c.instance == instance_id)
-                    .values(gone_at=now)
-                )
+            mark_gone(connection, account, gone, now)
         return gone
+
+    def looked_at(
+        self, account: str, found: Sequence[Instance], ended: Collection[str]
+    ) -> list[str]:
+        """Write some instances, and that others have ended.
+
+        Return the ids of the ended ones that were known and not gone before.
+        """
+        now = self._clock()
+        self._write(account, found, now)
+        gone: list[str] = []
+        with self._database.write() as connection:
+            for part in parts(sorted(ended)):
+                gone += connection.execute(
+                    select(instances.c.instance).where(
+                        instances.c.account == account,
+                        instances.c.instance.in_(part),
+                        instances.c.gone_at.is_(None),
+                    )
+                ).scalars()
+            mark_gone(connection, account, gone, now)
+        return gone
+
+    def _write(self, account: str, found: Sequence[Instance], now: datetime) -> None:
+        # In parts, so that the workers' short writes can run in between.
+        for begin in range(0, len(found), AT_ONCE):
+            part = found[begin : begin + AT_ONCE]
+            with self._database.write() as connection:
+                write_changed(connection, account, part, now)
 
     def instance(self, account: str, instance_id: str) -> Instance | None:
         """Return one instance as last discovered; None if unknown."""
@@ -91,54 +126,14 @@ class FleetInstances:
 
         As `known`, for a caller that already has the instances: no document is read.
         """
-        history = (
-            select(instances.c.instance, *_history(), *_COVERED)
-            .outerjoin(coverage, _COVERS)
-            .where(instances.c.account == account, instances.c.region == region)
-        )
-        if len(found) <= PART:
-            history = history.where(instances.c.instance.in_([item.id for item in found]))
         now = self._clock()
         with self._database.read() as connection:
-            rows = {row.instance: row for row in connection.execute(history)}
-        return [
-            Known(instance, now)
-            if (row := rows.get(instance.id)) is None
-            else Known(
-                instance,
-                now,
-                None,
-                row.scanned_at,
-                row.tried_at,
-                row.live_scan or "",
-                _state(row),
-            )
-            for instance in found
-        ]
+            return with_history(connection, account, region, found, now)
 
     def known(self, *, account: str = "", region: str = "") -> list[Known]:
         """Return all instances that are not gone, with the times of last scan and attempt."""
-        query = (
-            select(
-                instances.c.document, instances.c.seen_at, instances.c.gone_at, *_history(),
-                *_COVERED,
-            )
-            .outerjoin(coverage, _COVERS)
-            .where(instances.c.gone_at.is_(None))
-            .order_by(instances.c.account, instances.c.region, instances.c.instance)
-        )  # fmt: skip
-        if account:
-            query = query.where(instances.c.account == account)
-        if region:
-            query = query.where(instances.c.region == region)
         with self._database.read() as connection:
-            return [
-                Known(
-                    documents.load(Instance, row.document), row.seen_at, row.gone_at,
-                    row.scanned_at, row.tried_at, row.live_scan or "", _state(row),
-                )
-                for row in connection.execute(query)
-            ]  # fmt: skip
+            return stored_with_history(connection, account, region)
 
     def cover(self, rows: Sequence[Coverage]) -> None:
         """Write coverage rows. A `scanned_at` of None keeps the stored value."""
@@ -158,14 +153,40 @@ class FleetInstances:
         with self._database.write() as connection:
             connection.execute(update(coverage).where(*row).values(**values))
 
-    def uncover(self, account: str, instances: Sequence[str]) -> None:
-        """Delete the coverage of these instances, if they have any."""
+    def uncover(
+        self, account: str, instances: Sequence[str], scan_mode: ScanMode | None = None
+    ) -> None:
+        """Delete the coverage of these instances, if they have any, or only that of a scan mode."""
+        unwanted = delete(coverage).where(
+            coverage.c.account == account, coverage.c.instance.in_(instances)
+        )
+        if scan_mode is not None:
+            unwanted = unwanted.where(coverage.c.scan_mode == scan_mode.value)
         with self._database.write() as connection:
-            connection.execute(
-                delete(coverage).where(
-                    coverage.c.account == account, coverage.c.instance.in_(instances)
+            connection.execute(unwanted)
+
+    def network_states(self, account: str, region: str) -> dict[str, tuple[str, str]]:
+        """Return status code and reason of the network coverage of an account-region, by id."""
+        query = select(coverage.c.instance, coverage.c.status_code, coverage.c.reason).where(
+            coverage.c.account == account,
+            coverage.c.region == region,
+            coverage.c.scan_type == ScanType.NETWORK.value,
+        )
+        with self._database.read() as connection:
+            return {
+                row.instance: (row.status_code, row.reason) for row in connection.execute(query)
+            }
+
+    def names(self, account: str, ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of the covered instances among these, by id."""
+        found: dict[str, str] = {}
+        with self._database.read() as connection:
+            for part in parts(sorted(ids)):
+                query = select(coverage.c.instance, coverage.c.name).where(
+                    coverage.c.account == account, coverage.c.instance.in_(part)
                 )
-            )
+                found |= {row.instance: row.name for row in connection.execute(query) if row.name}
+        return found
 
     def counts(self) -> dict[str, int]:
         """Count the instances that are not gone, by account."""
@@ -189,34 +210,32 @@ class FleetInstances:
             gone = connection.execute(delete(coverage).where(coverage.c.account == account))
             return gone.rowcount
 
-    def coverage(self, scan_type: ScanType | None = ScanType.PACKAGE) -> list[Coverage]:
-        """Return all coverage of a scan type, or of all, by account, region and instance.
+    def coverage(
+        self,
+        scan_type: ScanType | None = ScanType.PACKAGE,
+        *,
+        account: str = "",
+        region: str = "",
+    ) -> list[Coverage]:
+        """Return the coverage of a scan type, or of all, by account, region and instance.
+
+        Of all accounts and Regions, or of these.
 
         A re-evaluation of a stored inventory updates `scanned_at` as well: as in Inspector, a scan
         is a comparison with the current advisories.
         """
-        columns = [coverage.c[name] for name in Coverage.__dataclass_fields__]
-        of_it = inventories.c.account == coverage.c.account
-        of_it &= inventories.c.instance == coverage.c.instance
-        query: Select[object] = (
-            select(*columns, inventories.c.evaluated_at)
-            .outerjoin(inventories, of_it & inventories.c.retired_at.is_(None))
-            .order_by(
-                coverage.c.account, coverage.c.region, coverage.c.instance, coverage.c.scan_type
-            )
-        )  # fmt: skip
-        if scan_type is not None:
-            query = query.where(coverage.c.scan_type == scan_type.value)
         with self._database.read() as connection:
-            return [_covered(row) for row in connection.execute(query)]
+            return read_coverage(connection, scan_type, account, region)
 
     def finish(self, scan: Scan, to: State, covered: Coverage) -> Transition:
         """DELETING to DONE or FAILED, with the instance's coverage, in one transaction.
 
         If the instance is gone, its coverage is RESOURCE_TERMINATED, whatever the scan's result.
+        If its agent took over while the scan ran, the agent's entry stays, and a read of the
+        snapshots moves its time.
         """
         if to not in TERMINAL:
-            raise ValueError(f"{to} is no end")
+            raise ValueError(f"{to} is not an end")
         now = self._clock()
         # Locked: a discovery without the instance writes its coverage either before or after this.
         gone = (
@@ -229,83 +248,8 @@ class FleetInstances:
                 covered = replace(
                     covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
                 )
+            elif (by_agent := agent_coverage(connection, scan)) is not None:
+                covered = replace(by_agent, scanned_at=covered.scanned_at)
             transition = release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
         return transition
-
-
-_COVERED = (coverage.c.status_code, coverage.c.reason, coverage.c.scan_mode)
-_COVERS = (
-    (coverage.c.account == instances.c.account)
-    & (coverage.c.instance == instances.c.instance)
-    & (coverage.c.scan_type == ScanType.PACKAGE.value)
-)
-
-
-def _state(row: Any) -> tuple[str, str, str] | None:
-    """Return the columns of _COVERED; None without coverage."""
-    return None if row.reason is None else (row.status_code, row.reason, row.scan_mode)
-
-
-def _covered(row: Row[Any]) -> Coverage:
-    """Build Coverage from a row, with the time of the inventory's last evaluation."""
-    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
-    evaluated, scanned = values.pop("evaluated_at"), values["scanned_at"]
-    is_of_packages = values["scan_type"] == ScanType.PACKAGE.value
-    if evaluated is not None and scanned is not None and is_of_packages:
-        values["scanned_at"] = max(scanned, evaluated)
-    return Coverage(**values)
-
-
-def _history() -> list[Label[object]]:
-    """Select each instance's last DONE scan, last created scan, and live scan.
-
-    Only the newest scans are read, so the time does not depend on the number of scans.
-    """
-    of_it = (scans.c.account == instances.c.account, scans.c.instance == instances.c.instance)
-    newest = scans.c.created_at.desc()
-    done = select(scans.c.finished_at).where(*of_it, scans.c.state == State.DONE.value)
-    tried = select(scans.c.created_at).where(*of_it)
-    live = select(scans.c.id).where(*of_it, LIVE_SCAN)
-    return [
-        query.order_by(newest).limit(1).scalar_subquery().label(name)
-        for query, name in ((done, "scanned_at"), (tried, "tried_at"), (live, "live_scan"))
-    ]
-
-
-def _write_changed(
-    connection: Connection, account: str, rows: Sequence[dict[str, object]], now: datetime
-) -> None:
-    """Write new and changed instances; of unchanged ones write only the time they were seen."""
-    here = instances.c.account == account
-    ids = [row["instance"] for row in rows]
-    query = select(instances.c.instance, instances.c.document, instances.c.region)
-    as_it_was = {
-        row.instance: (row.document, row.region)
-        for row in connection.execute(
-            query.where(here, instances.c.instance.in_(ids), instances.c.gone_at.is_(None))
-        )
-    }
-    changed, same = [], []
-    for row in rows:
-        if as_it_was.get(row["instance"]) == (row["document"], row["region"]):
-            same.append(row["instance"])
-        else:
-            changed.append(row)
-    if changed:
-        upsert(connection, instances, ("account", "instance"), changed)
-    if same:
-        seen = update(instances).where(here, instances.c.instance.in_(same))
-        connection.execute(seen.values(seen_at=now))
-
-
-def _row(instance: Instance, now: datetime) -> dict[str, object]:
-    return {
-        "account": instance.account,
-        "instance": instance.id,
-        "region": instance.region,
-        "state": instance.state,
-        "document": documents.dump(instance),
-        "seen_at": now,
-        "gone_at": None,
-    }

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from sidelight.model import LIVE, TERMINAL, Instance, Origin, State
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
+from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import instances, scans, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from sidelight.store.base.engine import Database
 
@@ -28,19 +30,15 @@ class Origins:
     def of(self, scan_ids: Collection[str]) -> dict[str, Origin]:
         """Return the known scans among these, by id."""
         origins: dict[str, Origin] = {}
-        query: Select[Any] = select(
-            scans.c.id, scans.c.deployment, scans.c.account, scans.c.region, scans.c.instance,
-            scans.c.state, scans.c.created_at, scans.c.finished_at, scans.c.volumes,
-            instances.c.document,
-        ).outerjoin(
-            instances,
-            (instances.c.account == scans.c.account) & (instances.c.instance == scans.c.instance),
-        )  # fmt: skip
+        query = select(
+            *(scans.c[name] for name in _StoredScan._fields[:-1]), instances.c.document
+        ).outerjoin(instances, same_instance(instances, scans))
         with self._database.read() as connection:
             for part in parts(sorted(scan_ids)):
-                snapshots_by_scan = _made(connection, part)
+                snapshots_by_scan = _stored_volumes(connection, part)
                 for row in connection.execute(query.where(scans.c.id.in_(part))):
-                    origins[row.id] = _origin(row, snapshots_by_scan.get(row.id, {}))
+                    scan = _StoredScan._make(row)
+                    origins[scan.id] = _origin(scan, snapshots_by_scan.get(scan.id, {}))
         return origins
 
     def undeleted(self, account: str, region: str) -> dict[str, str]:
@@ -62,7 +60,7 @@ class Origins:
             return {row.id: row.scan for row in connection.execute(query)}
 
 
-def _made(connection: Connection, scan_ids: Collection[str]) -> dict[str, dict[str, str]]:
+def _stored_volumes(connection: Connection, scan_ids: Collection[str]) -> dict[str, dict[str, str]]:
     """Return each scan's stored snapshots: volume ids by snapshot id."""
     query = select(snapshots.c.scan, snapshots.c.id, snapshots.c.volume)
     volumes: dict[str, dict[str, str]] = {}
@@ -71,32 +69,50 @@ def _made(connection: Connection, scan_ids: Collection[str]) -> dict[str, dict[s
     return volumes
 
 
-def _origin(row: Row[Any], volume_by_snapshot: dict[str, str]) -> Origin:
+class _StoredScan(NamedTuple):
+    """A scan's row, and the document of its instance if the instance is known.
+
+    `volumes` has ids with spaces between; None for a scan that was stored without them.
+    """
+
+    id: str
+    deployment: str
+    account: str
+    region: str
+    instance: str
+    state: str
+    created_at: datetime
+    finished_at: datetime | None
+    volumes: str | None
+    document: str | None
+
+
+def _origin(scan: _StoredScan, volume_by_snapshot: dict[str, str]) -> Origin:
     return Origin(
-        scan=row.id,
-        deployment=row.deployment,
-        account=row.account,
-        region=row.region,
-        instance=row.instance,
-        live=State(row.state) in LIVE,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
+        scan=scan.id,
+        deployment=scan.deployment,
+        account=scan.account,
+        region=scan.region,
+        instance=scan.instance,
+        live=State(scan.state) in LIVE,
+        created_at=scan.created_at,
+        finished_at=scan.finished_at,
         snapshots=volume_by_snapshot,
-        volumes=_volumes(row, volume_by_snapshot),
+        volumes=_volumes(scan, volume_by_snapshot),
     )
 
 
-def _volumes(row: Row[object], volume_by_snapshot: dict[str, str]) -> frozenset[str] | None:
+def _volumes(scan: _StoredScan, volume_by_snapshot: dict[str, str]) -> frozenset[str] | None:
     """Return the volumes that its snapshots may be of; None if the store does not know them.
 
     A volume attached between the discovery and CreateSnapshots is in the next discovery.
     """
-    if row.volumes is None:
+    if scan.volumes is None:
         return None
-    asked = frozenset(row.volumes.split())
-    if not asked and not volume_by_snapshot:
-        return asked
+    requested = frozenset(scan.volumes.split())
+    if not requested and not volume_by_snapshot:
+        return requested
     attached: set[str] = set()
-    if row.document is not None:
-        attached = {volume.id for volume in documents.load(Instance, row.document).volumes}
-    return asked | frozenset(volume_by_snapshot.values()) | attached
+    if scan.document is not None:
+        attached = {volume.id for volume in documents.load(Instance, scan.document).volumes}
+    return requested | frozenset(volume_by_snapshot.values()) | attached

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
@@ -26,6 +26,8 @@ from sidelight.store.base.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sidelight.store.base.engine import Database
 
 
 CLOCKS_DIFFER = timedelta(days=1)
@@ -54,6 +56,29 @@ class AdvisoryDigests(Protocol):
 
     def vulnerability_digest(self, vulnerability: str) -> str:
         """Return a digest of a vulnerability's facts, equal for equal facts."""
+
+
+class Registration(NamedTuple):
+    """A database when it became the newest. `newest` is the latest change of its advisories."""
+
+    number: int
+    sha256: str
+    registered_at: datetime
+    newest: str
+
+
+class RegisteredAdvisories:
+    """The databases that were registered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def latest(self, limit: int = 20) -> list[Registration]:
+        """Return the last registrations, the newest first."""
+        columns = [advisory_databases.c[name] for name in Registration._fields]
+        query = select(*columns).order_by(advisory_databases.c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [Registration(*row) for row in connection.execute(query)]
 
 
 def newest(connection: Connection) -> int:
@@ -158,7 +183,7 @@ def _compare_names(connection: Connection, advisories: AdvisoryDigests) -> None:
 def _compare_facts(connection: Connection, advisories: AdvisoryDigests) -> None:
     query = (
         select(finding_details.c.vulnerability, finding_details.c.facts)
-        .where(finding_details.c.current)
+        .where(finding_details.c.current, finding_details.c.software > 0)
         .distinct()
     )
     changed = sorted(

@@ -1,4 +1,4 @@
-"""What is known of the inventories that SSM's agents sent: their versions, digests and times."""
+"""The versions, digests and times of the inventories that SSM's agents sent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, select
 
 from sidelight.model import SeenInventory
 from sidelight.store.base.dialect import insert, once
+from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import agent_inventories, inventories
 from sidelight.store.inventories.package_sets import load_set
 
@@ -29,17 +30,13 @@ class AgentInventories:
         self._clock = clock
 
     def seen(self, account: str, region: str) -> dict[str, SeenInventory]:
-        """Return what is known by instance, of those whose present inventory is their agent's.
+        """Return the stored state by instance, of those whose present inventory is their agent's.
 
         An instance that was read by a snapshot since is not among them, so that its agent's
         inventory is evaluated again.
         """
         table = agent_inventories
-        same = and_(
-            inventories.c.account == table.c.account,
-            inventories.c.instance == table.c.instance,
-            inventories.c.scan == "",
-        )
+        same = and_(same_instance(inventories, table), inventories.c.scan == "")
         query = (
             select(table)
             .join(inventories, same)
@@ -59,7 +56,7 @@ class AgentInventories:
     def packages_of_disks(self, os_id: str, version_id: str) -> list[Package]:
         """Return packages of machines of one release whose disks were read, the newest first.
 
-        Of MOST_SETS sets of packages at most: machines of one image share theirs.
+        Of MOST_SETS sets of packages at most: machines of one image share a set.
         """
         query = (
             select(inventories.c.content)
@@ -80,7 +77,7 @@ class AgentInventories:
 def note_seen(
     connection: Connection, place: InstanceRef, seen: SeenInventory, now: datetime
 ) -> None:
-    """Record what is known of an instance's inventory."""
+    """Record the state of an instance's inventory."""
     connection.execute(
         _noting(connection),
         {

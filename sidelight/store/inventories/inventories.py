@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Row, select, update
 
 from sidelight.errors import StoreError
-from sidelight.model import Inventory
+from sidelight.model import Inventory, platform_name
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import insert, once
-from sidelight.store.base.schema import instances, inventories
+from sidelight.store.base.schema import instance_platforms, instances, inventories
 from sidelight.store.inventories.package_sets import load_set, store_set
 
 if TYPE_CHECKING:
@@ -54,14 +54,29 @@ def store_inventory(
         "document": documents.pack(replace(inventory, packages=())),
     }
     connection.execute(_storing(connection), values)
+    platform = {
+        "account": origin.account,
+        "instance": origin.instance,
+        "platform": platform_name(inventory.os),
+    }
+    connection.execute(_naming(connection), platform)
 
 
 @once
 def _storing(connection: Connection) -> Any:
     adding = insert(connection, inventories)
     keys = ("account", "instance")
-    changed = {c.name: adding.excluded[c.name] for c in inventories.c if c.name not in keys}
+    # Findings are still those of the inventory before, until this one is evaluated.
+    kept = (*keys, "observed_at")
+    changed = {c.name: adding.excluded[c.name] for c in inventories.c if c.name not in kept}
     return adding.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@once
+def _naming(connection: Connection) -> Any:
+    adding = insert(connection, instance_platforms)
+    changed = {"platform": adding.excluded.platform}
+    return adding.on_conflict_do_update(index_elements=("account", "instance"), set_=changed)
 
 
 def load_inventory(connection: Connection, account: str, instance: str) -> Inventory:
@@ -95,9 +110,9 @@ def is_gone(connection: Connection, account: str, instance: str) -> bool:
 def note_evaluated(
     connection: Connection, account: str, instance: str, number: int, now: datetime
 ) -> None:
-    """Record that the instance is evaluated with the database of this number."""
+    """Record that an instance's new inventory is evaluated with the database of this number."""
     connection.execute(
         update(inventories)
         .where(inventories.c.account == account, inventories.c.instance == instance)
-        .values(evaluated_at=now, advisories=number)
+        .values(evaluated_at=now, observed_at=now, advisories=number)
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
-from sidelight.matching import asked
+from sidelight.matching import MachineLookups
 from sidelight.model import OperatingSystem, Package
 from sidelight.store.base import documents
 from sidelight.store.base.column_types import storable
@@ -26,6 +26,7 @@ from sidelight.store.base.schema import (
     software,
     software_names,
 )
+from sidelight.store.inventories.package_index import index_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,6 +81,7 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
         insert(connection, set_software).on_conflict_do_nothing(),
         [{"content": content, "software": software_id} for software_id in sorted(ids)],
     )
+    index_set(connection, content, inventory.packages)
     return int(content)
 
 
@@ -104,8 +106,9 @@ def store_software(connection: Connection, inventory: Inventory) -> set[int]:
     system = replace(inventory.os, pretty_name="")
     if inventory.os.id:
         _add(candidates, Software(inventory.os, None), frozenset())
+    machine = MachineLookups(inventory.os)
     for package in inventory.packages:
-        names = asked(package, inventory.os)
+        names = machine.names_of(package)
         if names:
             of_system = package.type in ecosystems.OS_TYPES
             _add(candidates, Software(system if of_system else _NO_OS, package), names)

@@ -15,13 +15,16 @@ from sidelight.findings import EVENTS_KEPT, KEPT_CLOSED
 from sidelight.model import AccountStatus, State
 from sidelight.store.base.counters import increment
 from sidelight.store.base.dialect import PART, parts
+from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import (
     account_configurations,
     agent_inventories,
+    audit_records,
     coverage_changes,
     events,
     finding_details,
     finding_events,
+    finding_terms,
     findings,
     instances,
     inventories,
@@ -32,7 +35,9 @@ from sidelight.store.base.schema import (
     software,
     software_names,
     stage_times,
+    unreached_details,
 )
+from sidelight.store.inventories.package_index import remove_sets
 from sidelight.store.inventories.package_sets import PACKAGES
 from sidelight.store.scans.costs import add_up
 
@@ -49,6 +54,7 @@ AT_ONCE = 1000
 KEPT_OF_DISABLED = timedelta(hours=24)  # findings of a disabled account, as in Inspector
 # What is known of an agent's inventory: without it, the inventory is evaluated once more.
 SEEN_KEPT = timedelta(days=30)
+AUDIT_KEPT = timedelta(days=400)
 COVERAGE_CHANGES_KEPT = timedelta(days=90)
 SETS_AT_ONCE = 20  # of some hundreds of packages each
 TIMES_KEPT = timedelta(days=30)
@@ -72,6 +78,7 @@ class RetentionResult:
     scans: int = 0
     coverage_changes: int = 0
     agent_inventories: int = 0
+    audit_records: int = 0
 
 
 class Retention:
@@ -87,7 +94,8 @@ class Retention:
         disabled = self._disabled(now - KEPT_OF_DISABLED)
         self._forget_instances(disabled, now)
         expired = (findings.c.expires_at <= now) | findings.c.account.in_(disabled)
-        return RetentionResult(
+        self._delete(unreached_details, unreached_details.c.first, _UNUSED_PAIR)
+        result = RetentionResult(
             findings=self._delete(findings, findings.c.id, expired),
             events=self._delete(
                 finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
@@ -108,8 +116,13 @@ class Retention:
                 agent_inventories.c.instance,
                 agent_inventories.c.seen_at <= now - SEEN_KEPT,
             ),
+            audit_records=self._delete(
+                audit_records, audit_records.c.id, audit_records.c.at <= now - AUDIT_KEPT
+            ),
             **self._delete_sets(now - UNUSED_FOR),
         )
+        self._delete(finding_terms, finding_terms.c.detail, _UNUSED_TERMS)
+        return result
 
     def _disabled(self, before: datetime) -> list[str]:
         """Return the accounts that were disabled before then, and were not enabled since."""
@@ -189,6 +202,7 @@ class Retention:
                 candidates = list(connection.execute(query).scalars())
                 done = delete(package_sets).where(package_sets.c.id.in_(candidates), condition)
                 gone = list(connection.execute(done.returning(package_sets.c.id)).scalars())
+                remove_sets(connection, gone)
                 sets += len(gone)
                 packages += _delete_software(connection, gone)
             if len(candidates) < SETS_AT_ONCE:
@@ -197,17 +211,12 @@ class Retention:
 
 # A superseded scan: its instance has a later scan, or is gone.
 _LATER = scans.alias("later")
-_OF_IT = (
-    _LATER.c.account == scans.c.account,
-    _LATER.c.instance == scans.c.instance,
-    _LATER.c.created_at > scans.c.created_at,
-)
+_OF_IT = (same_instance(_LATER, scans), _LATER.c.created_at > scans.c.created_at)
 _OUTLIVED = or_(
     exists().where(*_OF_IT, _LATER.c.state == State.DONE.value),
     exists().where(*_OF_IT) & (scans.c.state != State.DONE.value),
     exists().where(
-        instances.c.account == scans.c.account,
-        instances.c.instance == scans.c.instance,
+        same_instance(instances, scans),
         instances.c.gone_at.is_not(None),
     ),
 )
@@ -219,7 +228,21 @@ _UNUSED_DETAIL = (
     ~exists().where(software.c.id == finding_details.c.software)
     & ~exists().where(findings.c.detail == finding_details.c.id)
     & ~exists().where(finding_events.c.detail == finding_details.c.id)
+    & ~exists().where(unreached_details.c.first == finding_details.c.id)
+    & ~exists().where(unreached_details.c.detail == finding_details.c.id)
 )
+
+# The two rows belong together as long as one of them is used.
+_UNUSED_PAIR = (
+    ~exists().where(
+        finding_details.c.id == unreached_details.c.first,
+        software.c.id == finding_details.c.software,
+    )
+    & ~exists().where(findings.c.detail == unreached_details.c.first)
+    & ~exists().where(findings.c.detail == unreached_details.c.detail)
+)
+
+_UNUSED_TERMS = ~exists().where(finding_details.c.id == finding_terms.c.detail)
 
 
 def _delete_software(connection: Connection, sets: list[int]) -> int:

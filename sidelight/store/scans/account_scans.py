@@ -18,7 +18,7 @@ _RUNNING = [state.value for state in sorted(LIVE - {State.DELETING})]
 
 
 class AccountScans:
-    """Ends an account's live scans, and says what of them is left."""
+    """Ends an account's live scans, and counts those that remain."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -63,7 +63,7 @@ class DueMessages:
                 return []
             query = select(*SCAN_COLUMNS).where(or_(*states))
             query = query.order_by(scans.c.priority, scans.c.publish_at).limit(limit)
-            return [scan_of(row) for row in connection.execute(query)]
+            return [scan_of(row) for row in connection.execute(query).mappings()]
 
     def published(self, scan_ids: Sequence[str]) -> None:
         """Record that these scans' messages were sent; the next are due after the grace period."""

@@ -84,7 +84,8 @@ class Scans:
     def get(self, scan_id: str) -> Scan:
         """Return one scan. Raises StoreError if it does not exist."""
         with self._database.read() as connection:
-            row = connection.execute(select(*SCAN_COLUMNS).where(scans.c.id == scan_id)).first()
+            query = select(*SCAN_COLUMNS).where(scans.c.id == scan_id)
+            row = connection.execute(query).mappings().first()
         if row is None:
             raise StoreError("no such scan", where=scan_id)
         return scan_of(row)
@@ -96,10 +97,11 @@ class Scans:
             query = query.where(scans.c.state.in_(LIVE))
         with self._database.read() as connection:
             if ids is None:
-                return [scan_of(row) for row in connection.execute(query)]
+                return [scan_of(row) for row in connection.execute(query).mappings()]
             selected: list[Scan] = []
             for part in parts(list(ids)):
-                selected += map(scan_of, connection.execute(query.where(scans.c.id.in_(part))))
+                rows = connection.execute(query.where(scans.c.id.in_(part))).mappings()
+                selected += map(scan_of, rows)
         return sorted(selected, key=lambda scan: (scan.created_at, scan.id))
 
     def counts(self) -> dict[State, int]:
@@ -124,7 +126,7 @@ class Scans:
         wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now + EARLY
         statement = claiming(now, seconds, *wanted, keeper=keeper)
         with self._database.write() as connection:
-            row = connection.execute(statement).first()
+            row = connection.execute(statement).mappings().first()
         return None if row is None else scan_of(row)
 
     def renew(self, scan: Scan, seconds: float) -> bool:
@@ -144,9 +146,9 @@ class Scans:
         self._kept(scan_id, keeper, lease="", lease_until=None, publish_at=self._clock())
 
     def _kept(self, scan_id: str, keeper: Keeper, **values: Any) -> None:
-        mine = scans.c.id == scan_id, scans.c.state.in_(LIVE), by(keeper)
+        kept_scan = scans.c.id == scan_id, scans.c.state.in_(LIVE), by(keeper)
         with self._database.write() as connection:
-            connection.execute(update(scans).where(*mine).values(**values))
+            connection.execute(update(scans).where(*kept_scan).values(**values))
 
     def intend(
         self,
@@ -189,12 +191,12 @@ class Scans:
             return release(connection, scan, now, due, State.NEW, paced=delay, last_error=text)
 
     def advance(
-        self, scan: Scan, to: State, *, delay: float = 0.0, made: Sequence[Snapshot] = ()
+        self, scan: Scan, to: State, *, delay: float = 0.0, created: Sequence[Snapshot] = ()
     ) -> Transition:
         """Move the scan to the next state and give the lease back; store the snapshots `made`."""
         now = self._clock()
         with self._database.write() as connection:
-            remember(connection, made)
+            remember(connection, created)
             return release(connection, scan, now, now + timedelta(seconds=delay), to)
 
     def postpone(  # noqa: PLR0913 - a row, a time, and why, by keyword
@@ -245,12 +247,12 @@ class Scans:
             rows = connection.execute(query.order_by(snapshots.c.position, snapshots.c.id)).all()
         return [Snapshot(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way
 
-    def receipted(self, made: Sequence[Snapshot]) -> None:
+    def receipted(self, created: Sequence[Snapshot]) -> None:
         """Insert or update these snapshot rows: deleted, or discovered by tag."""
-        if not made:
+        if not created:
             return
         with self._database.write() as connection:
-            remember(connection, made)
+            remember(connection, created)
 
     def seen_gone(self, snapshot_ids: Collection[str], receipt: str) -> None:
         """Mark stored snapshots that EC2 no longer lists as deleted; `receipt` is the evidence."""

@@ -53,7 +53,7 @@ class SnapshotPolls:
         self._clock = clock
 
     def pend(
-        self, scan: Scan, made: Sequence[Snapshot], *, first: float, every: float
+        self, scan: Scan, created: Sequence[Snapshot], *, first: float, every: float
     ) -> Transition:
         """Move the scan to SNAPSHOTS_PENDING and store its new snapshots.
 
@@ -63,7 +63,7 @@ class SnapshotPolls:
         now = self._clock()
         due = now + timedelta(seconds=first)
         with self._database.write() as connection:
-            remember(connection, made)
+            remember(connection, created)
             latest = now + timedelta(seconds=every)
             own = scan.kept or _schedule(connection, scan, now, due, latest)
             return release(connection, scan, now, due, State.SNAPSHOTS_PENDING, own_message=own)
@@ -85,7 +85,7 @@ class SnapshotPolls:
         first = oldest.limit(limit).scalar_subquery()
         statement = claiming(now, seconds, scans.c.id.in_(first), due)
         with self._database.write() as connection:
-            return [scan_of(row) for row in connection.execute(statement)]
+            return [scan_of(row) for row in connection.execute(statement).mappings()]
 
     def snapshots(self, scan_ids: Sequence[str]) -> dict[str, list[Snapshot]]:
         """Return the snapshots of these scans, by scan id, in the order of their disks."""

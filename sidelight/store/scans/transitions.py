@@ -29,6 +29,7 @@ from sidelight.model import (
     State,
     Transition,
 )
+from sidelight.store.base import row_leases
 from sidelight.store.base.dialect import insert, once
 from sidelight.store.base.schema import events, intents, scans, snapshots
 from sidelight.store.scans.stages import end_turn
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, RowMapping
     from sqlalchemy.sql.dml import ReturningUpdate
 
 # A message that no worker picked up is published again after this.
@@ -57,16 +58,14 @@ SCAN_COLUMNS = [
 ]  # fmt: skip
 
 
-def scan_of(row: Row[Any]) -> Scan:
+def scan_of(row: RowMapping) -> Scan:
     """Build a Scan from a row of SCAN_COLUMNS."""
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way
-    values["state"] = State(values["state"])
-    return Scan(**values)
+    return Scan(**{**row, "state": State(row["state"])})
 
 
 def free(now: datetime) -> ColumnElement[bool]:
     """Match scans without a lease, or with an expired one."""
-    return or_(scans.c.lease_until.is_(None), scans.c.lease_until <= now)
+    return row_leases.free(scans, now)
 
 
 def kept() -> ColumnElement[bool]:
@@ -156,11 +155,11 @@ def release(  # noqa: PLR0913 - a row, a moment, and where it goes
     return Transition(to, due, own_message)
 
 
-def remember(connection: Connection, made: Sequence[Snapshot]) -> None:
+def remember(connection: Connection, created: Sequence[Snapshot]) -> None:
     """Insert or update snapshot rows."""
-    if not made:
+    if not created:
         return
-    for snapshot in made:
+    for snapshot in created:
         values = {column.name: getattr(snapshot, column.name) for column in snapshots.c}
         connection.execute(_remembering(connection), values)
 

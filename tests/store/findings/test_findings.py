@@ -100,7 +100,7 @@ def test_closed_findings_are_deleted_after_thirty_days_and_not_before(
     assert store.retention.run().findings == 0
     clock.advance(1)
     assert store.retention.run().findings == 1
-    assert [row.finding.package.name for row in store.findings.rows(status=None)] == ["b"]
+    assert [row.package_finding.package.name for row in store.findings.rows(status=None)] == ["b"]
 
 
 def test_those_of_an_instance_that_is_gone_are_closed_at_once_and_deleted_after_three_days(
@@ -163,14 +163,14 @@ def test_a_system_past_its_last_day_is_a_critical_finding(store: Store, clock: C
     assert scanned(store, database, inventory(package("a"))) == FindingChanges(1, 0, 0)
     assert scanned(store, database, inventory(package("a"))) == FindingChanges(0, 1, 0)
     (row,) = store.findings.rows()
-    assert (row.finding.severity, row.finding.package.type) == (Severity.CRITICAL, "os")
+    assert (row.finding.severity, row.package_finding.package.type) == (Severity.CRITICAL, "os")
 
 
 def test_names_that_are_not_utf8_and_hold_nul_are_kept(store: Store) -> None:
     odd = package("a\0b", path="/var/\udcff" + "x" * 5000)
     database = says("a\0b")
     scanned(store, database, inventory(odd))
-    assert next(store.findings.rows()).finding.package == odd
+    assert next(store.findings.rows()).package_finding.package == odd
     assert scanned(store, database, inventory(odd)) == FindingChanges(0, 1, 0)
 
 
@@ -229,6 +229,7 @@ def test_what_nobody_has_any_more_is_deleted(store: Store, clock: Clock) -> None
     assert scanned(store, says("a"), inventory(package("a"))) == FindingChanges(1, 0, 0)
 
 
+@pytest.mark.slow
 def test_many_workers_make_no_duplicate_and_lose_nothing(url: str, clock: Clock) -> None:
     """Scans and re-evaluations of the same machines at the same time, as fast as they can."""
     names = [f"p{number}" for number in range(12)]
@@ -258,14 +259,16 @@ def test_many_workers_make_no_duplicate_and_lose_nothing(url: str, clock: Clock)
             one.result()
     with Store(url, clock=clock) as store:
         reevaluated(store, databases[-1])
-        found = Counter((row.instance, row.finding.package.name) for row in store.findings.rows())
+        found = Counter(
+            (row.instance, row.package_finding.package.name) for row in store.findings.rows()
+        )
         assert found == {(machine, name): 1 for machine in machines for name in names}
         events = store.outbox.after(0, 100_000)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         standing = Counter[tuple[str, str]]()
         for event in events:
             change = {"OPENED": 1, "REOPENED": 1, "CLOSED": -1}.get(event.kind, 0)
-            standing[event.row.instance, event.row.finding.package.name] += change
+            standing[event.row.instance, event.row.package_finding.package.name] += change
         assert standing == found
 
 

@@ -136,6 +136,7 @@ def dated(name: str, newest: str) -> Database:
 EARLY, LATE = "2025-12-30T23:30:00Z", "2025-12-31 00:45:00+00:00"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "taken"),
     [
@@ -197,7 +198,7 @@ def test_a_changed_epss_changes_details_and_reopens_no_finding(store: Store) -> 
     two_machines(store, Database({"b": [Said("CVE-2026-1", epss=0.1)]}))
     before = store.outbox.last()
     assert reevaluated(store, Database({"b": [Said("CVE-2026-1", epss=0.9)]})) == FindingChanges()
-    assert [row.finding.epss for row in store.findings.rows()] == [0.9, 0.9]
+    assert [row.package_finding.epss for row in store.findings.rows()] == [0.9, 0.9]
     assert store.outbox.last() == before
 
 
@@ -210,6 +211,7 @@ def test_a_scan_and_a_reevaluation_of_one_instance_agree(store: Store) -> None:
     assert open_names(store) == {"b"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, 6))
 def test_a_part_that_was_killed_is_done_by_the_next(store: Store, number: int) -> None:
     two_machines(store, says("a", "b"))
@@ -242,7 +244,7 @@ def rule(name: str, criteria: dict[str, Any]) -> SuppressionRule:
 
 
 def status_of(store: Store, name: str) -> FindingStatus:
-    (row,) = [r for r in store.findings.rows(status=None) if r.finding.package.name == name]
+    (row,) = [r for r in store.findings.rows(status=None) if r.package_finding.package.name == name]
     return row.status
 
 

@@ -82,10 +82,10 @@ def test_of_many_workers_one_gets_the_scan(store: Store) -> None:
 def test_a_stage_cannot_be_left_twice(store: Store) -> None:
     held = claimed(store, new(store).id)
     made = [Snapshot("snap-1", held.id, "vol-1", 0, "pending", store.clock())]
-    advance(store, held, State.SNAPSHOTS_PENDING, made=made)
+    advance(store, held, State.SNAPSHOTS_PENDING, created=made)
     again = [Snapshot("snap-2", held.id, "vol-1", 0, "pending", store.clock())]
     with pytest.raises(LeaseLostError):
-        advance(store, held, State.SNAPSHOTS_PENDING, made=again)
+        advance(store, held, State.SNAPSHOTS_PENDING, created=again)
     assert [snapshot.id for snapshot in store.scans.snapshots(held.id)] == ["snap-1"]
 
 
@@ -316,6 +316,7 @@ def test_the_last_room_is_given_once(url: str, store: Store) -> None:
     assert store.scans.counts() == {State.NEW: 5, State.SNAPSHOTTING: 3}
 
 
+@pytest.mark.slow
 def test_of_many_in_one_state_none_is_published_again_so_soon(store: Store, clock: Clock) -> None:
     """What waits in a long queue has its message there."""
     many = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(300)], "here")

@@ -1,4 +1,4 @@
-"""Vulnerability details, findings, their events, and suppression rules."""
+"""Vulnerability details, findings, and their events."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -20,13 +21,15 @@ from sidelight.store.base.column_types import AnyText
 from sidelight.store.base.tables.columns import identifier, instant, metadata, serial
 
 # Vulnerability details, the same on all machines with a package: EPSS changes only one row.
+# Details of a network finding are of one instance: `software` is 0, and `vulnerability` the SHA-256
+# of account, instance and key.
 finding_details = Table(
     "finding_details",
     metadata,
     serial("id"),
     Column("software", BigInteger, nullable=False),
     Column("vulnerability", AnyText, nullable=False),
-    # SHA-256 of vulnerability, purl and path: a path may be too long for an index.
+    # sidelight.findings.key_of: SHA-256, because a path may be too long for an index.
     identifier("key"),
     Column("severity", String(16), nullable=False),
     Column("score", Float, nullable=True),
@@ -35,7 +38,8 @@ finding_details = Table(
     Column("touched", Integer, nullable=False),
     identifier("facts"),  # the digest of the vulnerability's facts in the database of the match
     identifier("digest"),  # of the document
-    Column("document", Text, nullable=False),  # model.Finding
+    Column("document", Text, nullable=False),  # model.Finding or NetworkFinding, by `type`
+    Column("type", String(32), nullable=False, server_default="PACKAGE_VULNERABILITY"),
     UniqueConstraint("software", "vulnerability"),
     sqlite_autoincrement=True,
 )
@@ -57,12 +61,37 @@ findings = Table(
     instant("expires_at", nullable=True),
     # model.FindingType; a key is of one type.
     Column("type", String(32), nullable=False, server_default="PACKAGE_VULNERABILITY"),
-    Index("ix_findings_instance", "account", "instance", "key"),
-    Index(None, "detail"),
-    Index("ix_findings_status", "status"),
-    Index(None, "expires_at"),
+    # Last observed at inventories.observed_at of its instance, and not at `last_observed`: a scan
+    # that finds it again does not write it.
+    Column("follows", Boolean, nullable=False, server_default=false()),
+    # Lookups name account and instance, or the instance alone.
+    Index(
+        "ix_findings_resource", "instance", "account", "key",
+        postgresql_ops={"instance": "text_pattern_ops"},  # for prefixes too
+    ),
+    # With the id, so that the rows of a page are read in their order.
+    Index("ix_findings_detail", "detail", "id"),
+    Index("ix_findings_status", "status", "id"),
+    Index("ix_findings_account_detail", "account", "detail", "id"),
+    # All that counts by severity need, and the findings of each detail in their order.
+    Index("ix_findings_status_detail", "status", "detail", "id", "account", "instance"),
+    Index("ix_findings_region", "region", "id"),
+    Index("ix_findings_first_observed", "first_observed", "id"),
+    Index(
+        "ix_findings_observed", "last_observed", "id",
+        sqlite_where=text("NOT follows"),
+        postgresql_where=text("NOT follows"),
+    ),
+    Index("ix_findings_updated_at", "updated_at", "id"),
+    Index("ix_findings_type", "type", "status"),
+    # Nearly all findings are open, and have no end.
+    Index(
+        "ix_findings_expiry", "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL"),
+        postgresql_where=text("expires_at IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,  # an id is never reused
-)
+)  # fmt: skip
 # One open finding per key, even if two processes evaluate an instance at the same time.
 OPEN_FINDING = text("status <> 'CLOSED'")
 Index(
@@ -73,6 +102,24 @@ Index(
     unique=True,
     sqlite_where=OPEN_FINDING,
     postgresql_where=OPEN_FINDING,
+)
+
+# Details of findings on machines that nothing outside of their network reaches: `detail` is a row
+# of finding_details with a lower score than that of `first`, or `first` where it has no influence.
+unreached_details = Table(
+    "unreached_details",
+    metadata,
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("detail", BigInteger, nullable=False),
+    Index(None, "detail"),
+)
+
+# The instances whose findings have these details.
+unreached_instances = Table(
+    "unreached_instances",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("instance", primary_key=True),
 )
 
 # The outbox: numbers without gaps, in the order of the commits (see sequences).
@@ -92,14 +139,4 @@ finding_events = Table(
     instant("last_observed"),
     Index(None, "at"),
     Index(None, "detail"),
-)
-
-suppression_rules = Table(
-    "suppression_rules",
-    metadata,
-    Column("name", String(128), primary_key=True),
-    Column("description", AnyText, nullable=False),
-    Column("criteria", Text, nullable=False),  # Inspector's FilterCriteria
-    instant("created_at"),
-    instant("updated_at"),
 )

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from sidelight.store.base.column_types import AnyText
 from sidelight.store.base.tables.columns import identifier, instant, metadata, serial
@@ -84,6 +94,9 @@ account_configurations = Table(
     Column("package_paths", Text, nullable=False),  # a JSON list
     instant("disabled_at", nullable=True),
     instant("updated_at"),
+    Column("vm_scanner", Boolean, nullable=True),
+    Column("ami_scanning", Text, nullable=True),  # JSON
+    identifier("left_organization", server_default=""),
 )
 
 organization_configurations = Table(
@@ -94,4 +107,35 @@ organization_configurations = Table(
     Column("auto_enable", Boolean, nullable=False),
     Column("package_paths", Text, nullable=False),  # a JSON list
     instant("updated_at"),
+)
+
+# When the network of an account-region is evaluated, and its describe answers of the last time.
+network_evaluations = Table(
+    "network_evaluations",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("region", primary_key=True),
+    instant("due_at"),
+    instant("publish_at"),  # the time at which the dispatcher may publish it again
+    Column("requests", BigInteger, nullable=False),  # how often an evaluation was asked for
+    Column("lease", String(64), nullable=False),
+    instant("lease_until", nullable=True),
+    Column("attempts", Integer, nullable=False),  # since the last evaluation
+    instant("evaluated_at", nullable=True),
+    Column("detail", AnyText, nullable=False),  # what could not be read, empty for nothing
+    Column("answers", LargeBinary, nullable=True),  # compressed; of one that a peer may need
+    instant("whole_at", nullable=True),  # when the whole network is due; before it, what changed
+    Column("changed", Text, nullable=False, server_default="[]"),  # a JSON list of ids
+    Index("ix_network_evaluations_due", "due_at"),
+)
+
+# What Sidelight creates in accounts besides snapshots, recorded before it is created.
+created_resources = Table(
+    "created_resources",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("region", primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(512), primary_key=True),
+    instant("recorded_at"),
 )

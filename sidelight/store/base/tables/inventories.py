@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -30,6 +31,7 @@ inventories = Table(
     Column("packages", Integer, nullable=False),
     instant("taken_at"),
     instant("evaluated_at", nullable=True),
+    instant("observed_at", nullable=True),  # the last scan that was evaluated
     instant("retired_at", nullable=True),  # its instance is gone, or is no longer scanned
     Column("content", BigInteger, nullable=False),  # package_sets.id
     # The number of the advisory database of its findings; 0 for an unregistered one.
@@ -37,6 +39,7 @@ inventories = Table(
     Column("document", LargeBinary, nullable=False),  # model.Inventory without packages, compressed
     Index(None, "content"),
     Index("ix_inventories_pending", "advisories", "content"),
+    Index("ix_inventories_observed", "observed_at", "account", "instance"),
 )
 
 # Machines of one image have the same packages: they are stored once, by their digest.
@@ -49,6 +52,14 @@ package_sets = Table(
     Column(
         "document", LargeBinary, nullable=False
     ),  # the packages of a model.Inventory, compressed
+    # Whether set_versions has its packages.
+    Column("indexed", Boolean, nullable=False, server_default=false()),
+    Index(
+        "ix_package_sets_unindexed",
+        "id",
+        sqlite_where=text("NOT indexed"),
+        postgresql_where=text("NOT indexed"),
+    ),
     sqlite_autoincrement=True,
 )
 

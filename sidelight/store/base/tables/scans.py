@@ -39,6 +39,8 @@ scans = Table(
     Index("ix_scans_publish", "state", "publish_at"),
     Index("ix_scans_history", "account", "instance", "created_at"),
     Index("ix_scans_ended", "account", "finished_at"),
+    Index("ix_scans_created", "created_at"),
+    Index("ix_scans_finished", "state", "finished_at"),
 )
 # Two dispatchers that plan the same instance at the same time create one scan.
 LIVE_SCAN = text("state NOT IN ('DONE', 'FAILED')")

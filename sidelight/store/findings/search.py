@@ -1,0 +1,365 @@
+"""Findings by Inspector's criteria, sorted by its SortFields, a page at a time.
+
+A page continues after the sort key and the id of the last finding of the page before: findings that
+are opened or deleted meanwhile move no other one. Only a finding whose own sort key changes may be
+listed at its new place. Without a sort field the order is by id, which never changes.
+
+The plan is fixed here, because both databases misjudge such queries. If one kind of condition
+leaves few findings, these are read and sorted. Else findings are read in the order of an index, and
+tested one by one until the page is full.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import and_, func, literal, not_, or_, select, true, tuple_
+
+from sidelight.model import Instance
+from sidelight.store.base import documents
+from sidelight.store.base.ordered_join import (
+    fix_plan,
+    ordered_join,
+    same_instance,
+    values_by_instance,
+)
+from sidelight.store.base.positions import key_values
+from sidelight.store.base.schema import (
+    finding_terms,
+    findings,
+    instance_platforms,
+    instance_tags,
+    instance_terms,
+    instances,
+)
+from sidelight.store.findings.criteria_sql import OF_INSTANCE, SearchConditions, conditions_of
+from sidelight.store.findings.findings import rows_by_id
+from sidelight.store.findings.observed_order import ObservedOrder
+from sidelight.store.findings.observed_times import LAST_OBSERVED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy.sql.selectable import FromClause
+
+    from sidelight.model import FindingRow
+    from sidelight.store.base.column_types import SqlColumn, SqlRow
+    from sidelight.store.base.engine import Database
+    from sidelight.suppression import Criteria
+
+# Findings that are read and sorted for one page, at most. Of fewer findings in all, fewer: else
+# reading in the order of an index finds a page sooner.
+FEW: Final = 20_000
+# How many times more of a range of times, in the order of last observations: times are related, and
+# a day's findings may be at the far end of that order.
+_RELATED: Final = 5
+_PAGE: Final = 50  # what a page of findings costs more than the sorting of one
+_DETAILS: Final = 1000  # that are named one by one
+# SortField -> the column, of a finding or of its terms. The others are the same for all findings.
+_SORT_FINDING: Final = {
+    "AWS_ACCOUNT_ID": findings.c.account,
+    "FINDING_STATUS": findings.c.status,
+    "FIRST_OBSERVED_AT": findings.c.first_observed,
+    "LAST_OBSERVED_AT": LAST_OBSERVED,
+}
+_SORT_TERMS: Final = {
+    "FINDING_TYPE": finding_terms.c.type,
+    "SEVERITY": finding_terms.c.severity_rank,
+    "NETWORK_PROTOCOL": finding_terms.c.protocol,
+    "VULNERABILITY_ID": finding_terms.c.vulnerability,
+    "VULNERABILITY_SOURCE": finding_terms.c.source,
+    "INSPECTOR_SCORE": finding_terms.c.score,
+    "VENDOR_SEVERITY": finding_terms.c.vendor_severity,
+    "EPSS_SCORE": finding_terms.c.epss,
+}
+_SORT_SAME: Final = (
+    "RESOURCE_TYPE", "ECR_IMAGE_PUSHED_AT", "ECR_IMAGE_REPOSITORY_NAME", "ECR_IMAGE_REGISTRY",
+    "COMPONENT_TYPE",
+)  # fmt: skip
+SORT_FIELDS: Final = frozenset({*_SORT_FINDING, *_SORT_TERMS, *_SORT_SAME})
+_OF_TERMS: Final = finding_terms.c.detail == findings.c.detail
+
+
+@dataclass(frozen=True, slots=True)
+class FindingSearch:
+    """The findings to list: of `accounts`, None for all; `sort` is one of SORT_FIELDS."""
+
+    criteria: Criteria | None = None
+    accounts: Collection[str] | None = None
+    sort: str = ""
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """A page of findings; their instances and names of operating systems by (account, id).
+
+    `position` is that of the last finding, a JSON object, if there are more; None if not.
+    """
+
+    rows: Sequence[FindingRow]
+    instances: Mapping[tuple[str, str], Instance]
+    platforms: Mapping[tuple[str, str], str]
+    position: Mapping[str, object] | None = None
+
+
+class FoundFindings:
+    """Searches findings."""
+
+    def __init__(self, database: Database, few: int | None = None) -> None:
+        """`few` overrides how many findings are read and sorted."""
+        self._database = database
+        self.few = few
+
+    def page(
+        self, search: FindingSearch, size: int, after: Mapping[str, object] | None = None
+    ) -> FindingPage:
+        """Return up to `size` findings after a position.
+
+        Raises StoreError, and ValueError for a position of another search.
+        """
+        query = _Query(search, after)
+        with self._database.read() as connection:
+            few = _few(connection) if self.few is None else self.few
+            found = query.run(connection, size + 1, few)
+            ids = [row[-1] for row in found[:size]]
+            rows = rows_by_id(connection, ids)
+            page = [rows[number] for number in ids if number in rows]
+            known = instances_of(connection, page)
+            platforms = platforms_of(connection, {(row.account, row.instance) for row in page})
+        position = query.position(found[size - 1]) if len(found) > size else None
+        return FindingPage(page, known, platforms, position)
+
+    def by_id(
+        self, ids: Collection[int], accounts: Collection[str] | None
+    ) -> dict[int, FindingRow]:
+        """Return findings of these accounts by id; unknown ones are left out."""
+        with self._database.read() as connection:
+            rows = rows_by_id(connection, ids)
+        return {
+            number: row
+            for number, row in rows.items()
+            if accounts is None or row.account in accounts
+        }
+
+
+def _few(connection: Connection) -> int:
+    """Return up to how many of all findings are better sorted than found in an index's order."""
+    last = connection.execute(select(func.max(findings.c.id))).scalar_one() or 0
+    return min(FEW, math.isqrt(_PAGE * last))
+
+
+def instances_of(
+    connection: Connection, rows: Sequence[FindingRow]
+) -> dict[tuple[str, str], Instance]:
+    """Return the instances of findings by account and id, as far as they were discovered."""
+    pairs = {(row.account, row.instance) for row in rows}
+    found = values_by_instance(connection, instances, "document", pairs)
+    return {pair: documents.load(Instance, document) for pair, document in found.items()}
+
+
+def platforms_of(
+    connection: Connection, pairs: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return the operating systems' names of instances (account, id), of those that are known."""
+    found = values_by_instance(connection, instance_platforms, "platform", pairs)
+    return {pair: platform for pair, platform in found.items() if platform}
+
+
+class _Query:
+    """One search after one position."""
+
+    def __init__(self, search: FindingSearch, after: Mapping[str, object] | None) -> None:
+        self.conditions = conditions_of(search.criteria, search.accounts)
+        self._descending = search.descending
+        self.by_terms = search.sort in _SORT_TERMS
+        column: SqlColumn = _SORT_TERMS.get(search.sort)
+        if column is None:
+            column = _SORT_FINDING.get(search.sort)
+        self._keys: list[SqlColumn] = [] if column is None else [column]
+        if self.by_terms:
+            self._keys.append(finding_terms.c.detail)
+        elif column is findings.c.account:
+            self._keys.append(findings.c.detail)  # as in the index
+        self._keys.append(findings.c.id)
+        self._after = None if after is None else self._key(after)
+
+    def _key(self, after: Mapping[str, object]) -> list[SqlColumn]:
+        values = key_values(after, self._keys)
+        return [
+            literal(value, column.type) for column, value in zip(self._keys, values, strict=True)
+        ]
+
+    def position(self, row: SqlRow) -> dict[str, object]:
+        """Return the position of a found row."""
+        return {
+            "key": [value.isoformat() if isinstance(value, datetime) else value for value in row]
+        }
+
+    def run(self, connection: Connection, size: int, few: int) -> Sequence[SqlRow]:
+        """Return the sort keys of the first findings after the position."""
+        begin = self._beginning(connection, few)
+        fix_plan(connection, sorts=begin is not None)
+        if begin is None and self._keys[0] is LAST_OBSERVED:
+            order = ObservedOrder(self.conditions, self._after, self._descending)
+            return order.first(connection, size)
+        if connection.dialect.name == "postgresql":
+            if begin is None and self.by_terms:
+                return connection.execute(self._by_details(size)).all()
+            if begin is not None:
+                return connection.execute(self._sorted(begin, size)).all()
+        return connection.execute(self._select(begin).limit(size)).all()
+
+    def _sorted(self, begin: _Start, size: int) -> Select[SqlRow]:
+        """Build the query from a start: PostgreSQL would rather read an index in its order."""
+        names = [f"key_{number}" for number in range(len(self._keys))]
+        keys = [key.label(name) for key, name in zip(self._keys, names, strict=True)]
+        all_of_it = self._select(begin).order_by(None).with_only_columns(*keys)
+        found = all_of_it.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+        columns = [found.c[name] for name in names]
+        order = [column.desc() if self._descending else column.asc() for column in columns]
+        return select(*columns).order_by(*order).limit(size)
+
+    def _by_details(self, size: int) -> Select[SqlRow]:
+        """Build the query in the order of details, of each a page of findings at most.
+
+        Without that, PostgreSQL would sort all findings of a vulnerability that is everywhere.
+        """
+        of_one = [
+            _OF_TERMS,
+            *self.conditions.equal,
+            *self.conditions.finding,
+            *self.conditions.instance,
+        ]
+        continuing = self._continuing()
+        number = findings.c.id.desc() if self._descending else findings.c.id.asc()
+        table: FromClause = findings
+        if self.conditions.instance:
+            table = findings.outerjoin(instance_terms, OF_INSTANCE)
+        found = (
+            select(findings.c.id)
+            .select_from(table)
+            .where(*of_one, *continuing[1:])
+            .order_by(number)
+            .limit(size)
+            .lateral("found")
+        )
+        keys = [*self._keys[:2], found.c.id]
+        query = select(*keys).select_from(finding_terms.join(found, true()))
+        query = query.where(*self.conditions.terms, *continuing[:1])
+        order = [key.desc() if self._descending else key.asc() for key in keys]
+        return query.order_by(*order).limit(size)
+
+    def _beginning(self, connection: Connection, few: int) -> _Start | None:
+        """Return the start that leaves few findings; None if none does."""
+        fix_plan(connection, sorts=True)
+        if self._keys[0] is LAST_OBSERVED and self.conditions.dated:
+            few *= _RELATED
+        for start in starts(self.conditions, _details(connection, self.conditions)):
+            counted = select(func.count()).select_from(start.first(few).subquery())
+            if connection.execute(counted).scalar_one() <= few:
+                return start
+        return None
+
+    def _select(self, begin: _Start | None) -> Select[SqlRow]:
+        """Build the query from a start, or in the order of the sort's index."""
+        needs_terms = self.by_terms or bool(self.conditions.terms)
+        if begin is not None:
+            table, has_terms, has_instance = begin.table, begin.has_terms, begin.has_instance
+        elif self.by_terms:
+            table = ordered_join(finding_terms, findings, _OF_TERMS)
+            has_terms, has_instance = True, False
+        else:
+            table, has_terms, has_instance = findings, False, False
+        if needs_terms and not has_terms:
+            table = ordered_join(table, finding_terms, _OF_TERMS)
+        if self.conditions.instance and not has_instance:
+            table = table.outerjoin(instance_terms, OF_INSTANCE)
+        where = [*self.conditions.finding, *self.conditions.terms, *self.conditions.instance]
+        if begin is not None:
+            where += begin.lookups
+        elif self.by_terms:
+            where += self.conditions.equal
+        query = select(*self._keys).select_from(table).where(*where, *self._continuing())
+        order = [key.desc() if self._descending else key.asc() for key in self._keys]
+        return query.order_by(*order)
+
+    def _continuing(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of the rows after the position.
+
+        The first uses the index of the sort; it is of one table, and includes too much.
+        """
+        if self._after is None:
+            return []
+        keys, after = self._keys, self._after
+        if not self.by_terms:
+            return [_beyond(keys, after, descending=self._descending)]
+        of_terms = [_beyond(keys[:2], after[:2], descending=self._descending, included=True)]
+        same = and_(*(key == value for key, value in zip(keys[:2], after[:2], strict=True)))
+        behind = keys[2] < after[2] if self._descending else keys[2] > after[2]
+        return [*of_terms, or_(not_(same), behind)]
+
+
+def _beyond(
+    keys: Sequence[SqlColumn],
+    after: Sequence[SqlColumn],
+    *,
+    descending: bool,
+    included: bool = False,
+) -> ColumnElement[bool]:
+    if len(keys) == 1:
+        return keys[0] < after[0] if descending else keys[0] > after[0]  # type: ignore[no-any-return]
+    row, bound = tuple_(*keys), tuple_(*after)
+    if included:
+        return row <= bound if descending else row >= bound
+    return row < bound if descending else row > bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The tables that a query begins with, and the conditions on them."""
+
+    table: FromClause
+    lookups: Sequence[ColumnElement[bool]]
+    has_terms: bool = False
+    has_instance: bool = False
+
+    def first(self, few: int) -> Select[SqlRow]:
+        """Select a little more than a few of the findings that it leaves."""
+        query = select(findings.c.id).select_from(self.table).where(*self.lookups)
+        return query.limit(few + 1)
+
+
+def _details(connection: Connection, conditions: SearchConditions) -> list[int] | None:
+    """Return the details that match; None if these are many, or all."""
+    if not conditions.terms:
+        return None
+    query = select(finding_terms.c.detail).where(*conditions.terms).limit(_DETAILS + 1)
+    found = list(connection.execute(query).scalars())
+    return found if len(found) <= _DETAILS else None
+
+
+def starts(conditions: SearchConditions, details: Collection[int] | None) -> Iterator[_Start]:
+    """Yield the starts by which a search may begin, the cheapest to count first."""
+    if details is not None:
+        yield _Start(findings, [findings.c.detail.in_(details)])
+    for lookup in conditions.lookups:
+        yield _Start(findings, [lookup])
+    if conditions.terms and details is None:
+        table = ordered_join(finding_terms, findings, _OF_TERMS)
+        yield _Start(table, conditions.terms, has_terms=True)
+    if conditions.tags:
+        tagged = (
+            select(instance_tags.c.account, instance_tags.c.instance)
+            .where(*conditions.tags)
+            .distinct()
+            .subquery("tagged")
+        )
+        yield _Start(ordered_join(tagged, findings, same_instance(tagged, findings)), [])
+    elif conditions.needs_instance:
+        table = ordered_join(instance_terms, findings, OF_INSTANCE)
+        yield _Start(table, conditions.instance, has_instance=True)
