@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
 from sidelight.errors import CloudError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+T = TypeVar("T")
 
 
-def member(answer: Mapping[str, Any], name: str, where: str) -> Any:
-    """Return a required member. Raises CloudError where AWS left it out."""
-    value = answer.get(name)
+def required(value: T | None, name: str, where: str) -> T:
+    """Return the value of a required member. Raises CloudError where AWS left it out."""
     if value is None:
         raise CloudError(f"AWS's answer has no {name}", where=where)
     return value

@@ -11,24 +11,26 @@ import hashlib
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from botocore.exceptions import ClientError
 
-from sidelight.aws.block_list import BlockList, Shape
+from sidelight.aws.answers import required
+from sidelight.aws.block_list import END, BlockList, Shape
 from sidelight.aws.ebs_faults import CONNECTION, AgainError, fault_of, is_late, reason_of
 from sidelight.aws.faults import EXPIRED, code_of
 from sidelight.aws.rate_limit import RateLimiter, Unlimited
 from sidelight.aws.session import Session
 from sidelight.backoff import delay
-from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT, BlockCache
-from sidelight.errors import AccessDeniedError, BlockError, SourceError, ThrottledError
+from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT, BlockCache, BlockPool
+from sidelight.errors import AccessDeniedError, BlockError, CloudError, SourceError, ThrottledError
 from sidelight.model import ReadStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sidelight.aws.late_answers import LateAnswers
     from sidelight.blocks.disk_cache import DiskCache
@@ -46,6 +48,7 @@ ATTEMPTS = 8
 THROTTLED_ATTEMPTS = 30
 FIRST_WAIT = 0.05  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 10.0
+LISTS_AT_ONCE = 8  # calls of ListSnapshotBlocks
 LIST = "list"  # the cache key of a list; blocks have their numbers as keys
 FAILS_FOR = 30.0  # seconds before a refused snapshot is requested again
 EXPIRES_SOON = 3600.0  # seconds: a cached list whose tokens expire within this time is read again
@@ -76,7 +79,7 @@ class SnapshotBlocks:
     """
 
     def __init__(self, snapshot_id: str, client: Any, options: EbsOptions | None = None) -> None:
-        """List the snapshot's blocks. `client` is a boto3 `ebs` client.
+        """List the snapshot's first blocks. `client` is a boto3 `ebs` client.
 
         Raises SnapshotNotFoundError, SnapshotNotReadyError, AccessDeniedError, ThrottledError.
         """
@@ -88,15 +91,37 @@ class SnapshotBlocks:
         self._get_calls = self._list_calls = self._bytes = 0
         self._fetched: set[int] = set()
         self._blocks = BlockList()
+        self._expires = math.inf  # epoch seconds at which the first token does
         self._refused: tuple[float, SourceError] | None = None  # until when, and with what
         self.size = 0
         self.block_size = 0
         if not self._recall():
-            self._keep(self._list(first=True))
+            self._list(0, first=True)
 
     def present(self, index: int) -> bool:
-        """Whether the snapshot has this block; a block that was never written is zeros."""
-        return self._blocks.find(index) >= 0
+        """Whether the snapshot has this block; a block that was never written is zeros.
+
+        Raises SourceError where the list of blocks cannot be read.
+        """
+        position = self._blocks.find(index)
+        while position is None:
+            self._list(index)
+            position = self._blocks.find(index)
+        return position >= 0
+
+    def locate(self, indices: Sequence[int]) -> None:
+        """Read the pages of the list that these blocks are on, many at once. Raises SourceError."""
+        while missing := sorted(index for index in indices if self._blocks.find(index) is None):
+            # A page has so many blocks at most: what lies further on is on another.
+            starts = missing[:1]
+            for index in missing[1:]:
+                if index >= starts[-1] + PAGE:
+                    starts.append(index)
+            if len(starts) == 1:
+                self._list(starts[0])
+                continue
+            with ThreadPoolExecutor(LISTS_AT_ONCE, thread_name_prefix="list") as pool:
+                list(pool.map(self._list, starts))
 
     def fetch(self, index: int) -> bytes:
         """Return the block's bytes, checked against their SHA-256. Raises SourceError."""
@@ -117,13 +142,15 @@ class SnapshotBlocks:
             return ReadStats(
                 get_calls=self._get_calls,
                 list_calls=self._list_calls,
-                distinct_blocks=len(self._fetched),
+                blocks=len(self._fetched),
                 bytes=self._bytes,
                 usd=self._get_calls * USD_PER_GET + self._list_calls * USD_PER_LIST,
             )
 
     def _get(self, index: int, where: str) -> bytes:
         self._check_refused()
+        if self._blocks.find(index) is None:
+            self._list(index)
         token = self._blocks.token(index)
         self._count("get")
         client = self._client
@@ -135,7 +162,7 @@ class SnapshotBlocks:
         except ClientError as error:
             if reason_of(error) == "INVALID_BLOCK_TOKEN":
                 # Tokens live for seven days: a scan that is resumed later requests new tokens.
-                self._list(start=index, pages=1)
+                self._list(index)
             raise self._fault_of_get(error, where, client) from error
         except CONNECTION as error:
             raise self._fault(error, where, client, "get") from error
@@ -145,32 +172,36 @@ class SnapshotBlocks:
             self._fetched.add(index)
         return data.ljust(self.block_size, b"\0")
 
-    def _list(self, start: int = 0, pages: int | None = None, *, first: bool = False) -> float:
-        """Read the list of blocks from `start` on, to its end or for some pages.
+    def _list(self, start: int, *, first: bool = False) -> None:
+        """Read the page of the list that begins with block `start`, or the next that was written.
 
-        `first`: nothing of the snapshot was read before. Returns the epoch seconds at which the
-        first token expires.
+        `first`: nothing of the snapshot was read before.
         """
+        self._check_refused()
         request: dict[str, Any] = {"SnapshotId": self.name, "MaxResults": PAGE}
         if start:
             request["StartingBlockIndex"] = start
-        expires = math.inf
-        while True:
+        blocks: Sequence[Mapping[str, Any]] = ()
+        following = None
+        while not blocks:
             answer = self._repeat(partial(self._list_page, request, first=first), self.name)
             first = False
+            blocks, following = answer.get("Blocks") or (), answer.get("NextToken")
+            if not following:
+                break
+            # An empty page may have a NextToken: only its absence ends the list.
+            request["NextToken"] = following
+        end = max(block["BlockIndex"] for block in blocks) + 1 if following else END
+        if end <= start:
+            raise BlockError(f"a list from block {start} ends before it", where=self.name)
+        with self._lock:
             self.block_size = answer["BlockSize"]
             self.size = answer["VolumeSize"] * GIB
             if answer.get("ExpiryTime") is not None:
-                expires = min(expires, answer["ExpiryTime"].timestamp())
-            self._blocks.add(
-                (block["BlockIndex"], block["BlockToken"]) for block in answer.get("Blocks") or ()
-            )
-            following = answer.get("NextToken")
-            pages = None if pages is None else pages - 1
-            # An empty page may have a NextToken: only its absence ends the list.
-            if not following or pages == 0:
-                return expires
-            request["NextToken"] = following
+                self._expires = min(self._expires, answer["ExpiryTime"].timestamp())
+        pairs = sorted((block["BlockIndex"], block["BlockToken"]) for block in blocks)
+        self._blocks.add(start, pairs, end)
+        self._keep()
 
     def _list_page(self, request: dict[str, Any], *, first: bool) -> dict[str, Any]:
         self._count("list")
@@ -179,9 +210,8 @@ class SnapshotBlocks:
             page: dict[str, Any] = client.list_snapshot_blocks(**request)
         except (ClientError, *CONNECTION) as error:
             if isinstance(error, ClientError) and reason_of(error) == "INVALID_PAGE_TOKEN":
-                # A page token lives for an hour: continue without one, after the last known block.
+                # A page token lives for an hour: begin again without one.
                 request.pop("NextToken", None)
-                request["StartingBlockIndex"] = self._blocks.last + 1
             fault = self._fault(error, self.name, client, "list", first=first)
             # A snapshot that was listed before exists; the caller judges the first answer.
             raise (AgainError(fault) if not first and _is_refusal(fault) else fault) from error
@@ -272,10 +302,11 @@ class SnapshotBlocks:
         self._blocks, self.size, self.block_size = blocks, shape.size, shape.block_size
         return True
 
-    def _keep(self, expires: float) -> None:
+    def _keep(self) -> None:
+        """Cache the list, once all of it is known."""
         kept = self._options.kept
-        if kept is not None and math.isfinite(expires):
-            shape = Shape(self.size, self.block_size, expires)
+        if kept is not None and math.isfinite(self._expires) and self._blocks.is_complete:
+            shape = Shape(self.size, self.block_size, self._expires)
             kept.put(self.name, LIST, self._blocks.dump(shape))
 
     def _count(self, call: str) -> None:
@@ -308,18 +339,25 @@ def _check(data: bytes, answer: Mapping[str, object], where: str) -> None:
 
 def _member(answer: Mapping[str, Any], name: str, where: str) -> Any:
     """Return a required member that the model declares optional. Raises AgainError without it."""
-    value = answer.get(name)
-    if value is None:
-        raise AgainError(BlockError(f"the answer has no {name}", where=where))
-    return value
+    try:
+        return required(answer.get(name), name, where)
+    except CloudError as error:
+        raise AgainError(BlockError(error.what, where=where)) from error
 
 
 class SnapshotSource(BlockCache):
     """A snapshot as a BlockSource."""
 
-    def __init__(self, blocks: SnapshotBlocks, *, budget: int, in_flight: int) -> None:
-        """`budget` in bytes; `in_flight` concurrent calls."""
-        super().__init__(blocks, budget, in_flight)
+    def __init__(
+        self,
+        blocks: SnapshotBlocks,
+        *,
+        budget: int,
+        in_flight: int,
+        pool: BlockPool | None = None,
+    ) -> None:
+        """`budget` in bytes; `in_flight` concurrent calls; `pool` shared with other snapshots."""
+        super().__init__(blocks, budget, in_flight, pool=pool)
         self._blocks_of_snapshot = blocks
 
     def stats(self) -> ReadStats:
@@ -327,19 +365,21 @@ class SnapshotSource(BlockCache):
         return self._blocks_of_snapshot.stats()
 
 
-def open_snapshot(
+def open_snapshot(  # noqa: PLR0913 - all but two by keyword
     snapshot_id: str,
     client: object = None,
     *,
     in_flight: int = DEFAULT_IN_FLIGHT,
     budget: int = DEFAULT_BUDGET,
     options: EbsOptions | None = None,
+    pool: BlockPool | None = None,
 ) -> SnapshotSource:
     """Open a completed snapshot for reading; needs ListSnapshotBlocks and GetSnapshotBlock only.
 
-    `client` is a boto3 `ebs` client, by default of the environment's account and region.
+    `client` is a boto3 `ebs` client, by default of the environment's account and region. Snapshots
+    of one machine share a `pool`, which has the budget and the number of calls then.
     """
     if client is None:
         client = Session(pool=in_flight).client("ebs")
     blocks = SnapshotBlocks(snapshot_id, client, options)
-    return SnapshotSource(blocks, budget=budget, in_flight=in_flight)
+    return SnapshotSource(blocks, budget=budget, in_flight=in_flight, pool=pool)

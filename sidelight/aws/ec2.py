@@ -7,12 +7,10 @@ code, or an AccessDeniedError; `where` names the call and its object.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sidelight.aws import send_hook
-from sidelight.aws.answers import member
+from sidelight.aws.answers import required
 from sidelight.aws.ec2_codes import (
     BUSY,
     GONE,
@@ -29,19 +27,23 @@ from sidelight.aws.ec2_records import (
     state_of,
     volume_ids,
 )
-from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, may_pass, translate
-from sidelight.aws.rate_limit import KINDS, RateLimiter, Unlimited
-from sidelight.backoff import delay
+from sidelight.aws.paced_calls import PacedCalls
+from sidelight.aws.pages import pages
 from sidelight.errors import (
     AccessDeniedError,
     CloudError,
     KeyUnusableError,
     RegionDisabledError,
+    SidelightError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, VolumeTypeDef
+
+    from sidelight.aws.rate_limit import RateLimiter
     from sidelight.aws.session import Session
     from sidelight.model import Instance
 
@@ -69,9 +71,6 @@ OF_GLOBAL_ENDPOINT = (
     " endpoint (sts_regional_endpoints = regional), or set the account's global endpoint tokens to"
     " be valid in all Regions"
 )
-ATTEMPTS = 6
-FIRST_WAIT = 0.1  # seconds; doubles with each attempt, with full jitter
-LONGEST_WAIT = 5.0
 
 
 class Ec2:
@@ -93,14 +92,48 @@ class Ec2:
         self._session = session
         self._account = account
         self._region = region
-        self._pace = pace or Unlimited()
-        self._sleep = sleep
-        self.calls = 0
+        self._pace = pace
+        self._ec2 = PacedCalls(
+            session,
+            partial(self._client, region),
+            account,
+            pace=pace,
+            sleep=sleep,
+            explain=self._explain,
+        )
+
+    def _client(self, region: str) -> EC2Client:
+        return self._session.client("ec2", account=self._account, region=region or None, attempts=1)
+
+    @property
+    def calls(self) -> int:
+        """How many calls were sent."""
+        return self._ec2.calls
 
     def instances(self) -> list[Instance]:
         """Return all instances that are not terminated, with their volumes."""
         described = self._instances([{"Name": "instance-state-name", "Values": list(ALIVE)}])
-        described = [i for i in described if state_of(i) not in ENDED]
+        return self._with_volumes([i for i in described if state_of(i) not in ENDED])
+
+    def instances_by_id(self, ids: Sequence[str]) -> tuple[list[Instance], list[str]]:
+        """Return those of these instances that are not terminated, and the ids of those that are.
+
+        Instances that EC2 does not list (yet, or any more) are in neither.
+        """
+        described: list[InstanceTypeDef] = []
+        for begin in range(0, len(ids), FILTERED_AT_ONCE):
+            # A filter, not InstanceIds: one unknown id would fail the call for all.
+            part = list(ids[begin : begin + FILTERED_AT_ONCE])
+            described += self._instances([{"Name": "instance-id", "Values": part}])
+        found = [i for i in described if state_of(i) not in ENDED]
+        ended = [
+            required(i.get("InstanceId"), "InstanceId", "describe_instances")
+            for i in described
+            if state_of(i) in ENDED
+        ]
+        return self._with_volumes(found), ended
+
+    def _with_volumes(self, described: Sequence[InstanceTypeDef]) -> list[Instance]:
         ids = sorted({volume for i in described for volume in volume_ids(i).values()})
         volumes = self._volumes(ids)
         return [instance_of(i, volumes, self._account, self._region) for i in described]
@@ -118,10 +151,15 @@ class Ec2:
 
     def regions(self) -> list[str]:
         """Return the regions that the account has enabled, sorted by name."""
-        answer = self._call("describe_regions", "", AllRegions=False)
+        operation = "describe_regions"
+        answer = self._ec2.call(
+            lambda ec2: ec2.describe_regions(AllRegions=False),
+            self._where(operation),
+            explained=False,  # the caller asks other Regions itself
+        )
         return sorted(
-            member(region, "RegionName", "describe_regions")
-            for region in member(answer, "Regions", "describe_regions")
+            required(region.get("RegionName"), "RegionName", operation)
+            for region in required(answer.get("Regions"), "Regions", operation)
             if region.get("OptInStatus") != "not-opted-in"
         )
 
@@ -133,18 +171,20 @@ class Ec2:
         CreateSnapshots takes no client token, so it is tried once: after a lost answer, only a
         listing by tags shows whether the call was executed.
         """
-        answer = self._call(
-            "create_snapshots",
-            instance_id,
+        answer = self._ec2.call(
+            lambda ec2: ec2.create_snapshots(
+                InstanceSpecification={"InstanceId": instance_id},
+                Description=description,
+                TagSpecifications=[
+                    {
+                        "ResourceType": "snapshot",
+                        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+                    }
+                ],
+            ),
+            self._where("create_snapshots", instance_id),
+            kind="create",
             attempts=1,
-            InstanceSpecification={"InstanceId": instance_id},
-            Description=description,
-            TagSpecifications=[
-                {
-                    "ResourceType": "snapshot",
-                    "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-                }
-            ],
         )
         return [snapshot_of(item) for item in answer.get("Snapshots", ())]
 
@@ -163,7 +203,10 @@ class Ec2:
         Raises CloudError, AccessDeniedError.
         """
         try:
-            answer = self._call("describe_snapshots", snapshot_id, SnapshotIds=[snapshot_id])
+            answer = self._ec2.call(
+                lambda ec2: ec2.describe_snapshots(SnapshotIds=[snapshot_id]),
+                self._where("describe_snapshots", snapshot_id),
+            )
         except CloudError as error:
             if error.code == GONE:
                 return None
@@ -172,7 +215,7 @@ class Ec2:
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
         """Return our own account's snapshots with all these tags; None matches any value."""
-        filters: list[dict[str, Any]] = [
+        filters: list[FilterTypeDef] = [
             {"Name": "tag-key", "Values": [key]}
             if value is None
             else {"Name": f"tag:{key}", "Values": [value]}
@@ -190,12 +233,14 @@ class Ec2:
         Raises KeyUnusableError for a snapshot under an AWS managed key, which cannot be shared.
         """
         try:
-            self._call(
-                "modify_snapshot_attribute",
-                snapshot_id,
-                SnapshotId=snapshot_id,
-                Attribute="createVolumePermission",
-                CreateVolumePermission={"Add": [{"UserId": account}]},
+            self._ec2.call(
+                lambda ec2: ec2.modify_snapshot_attribute(
+                    SnapshotId=snapshot_id,
+                    Attribute="createVolumePermission",
+                    CreateVolumePermission={"Add": [{"UserId": account}]},
+                ),
+                self._where("modify_snapshot_attribute", snapshot_id),
+                kind="delete",
             )
         except CloudError as error:
             if error.code != "OperationNotPermitted":
@@ -205,94 +250,90 @@ class Ec2:
     def delete_snapshot(self, snapshot_id: str) -> bool:
         """Delete a snapshot; return False where it does not exist, which is equally good."""
         try:
-            self._call("delete_snapshot", snapshot_id, SnapshotId=snapshot_id)
+            self._ec2.call(
+                lambda ec2: ec2.delete_snapshot(SnapshotId=snapshot_id),
+                self._where("delete_snapshot", snapshot_id),
+                kind="delete",
+            )
         except CloudError as error:
             if error.code == GONE:
                 return False
             raise
         return True
 
-    def _described(self, filters: list[dict[str, Any]]) -> list[SnapshotInfo]:
-        request = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
-        return [
-            snapshot_of(item) for item in self._pages("describe_snapshots", "Snapshots", request)
-        ]
+    def _described(self, filters: Sequence[FilterTypeDef]) -> list[SnapshotInfo]:
+        where = self._where("describe_snapshots")
+        answers = pages(
+            lambda following: self._ec2.call(
+                lambda ec2: ec2.describe_snapshots(
+                    OwnerIds=["self"], Filters=filters, MaxResults=PAGE, **following
+                ),
+                where,
+            ),
+            where,
+        )
+        return [snapshot_of(item) for answer in answers for item in answer.get("Snapshots") or ()]
 
-    def _volumes(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        volumes: dict[str, dict[str, Any]] = {}
+    def _volumes(self, ids: Sequence[str]) -> dict[str, VolumeTypeDef]:
+        volumes: dict[str, VolumeTypeDef] = {}
         for begin in range(0, len(ids), FILTERED_AT_ONCE):
-            # A filter: a volume may have been deleted since the instances were described.
-            named = {"Name": "volume-id", "Values": list(ids[begin : begin + FILTERED_AT_ONCE])}
-            part = {"Filters": [named], "MaxResults": PAGE}
-            for volume in self._pages("describe_volumes", "Volumes", part):
-                volumes[member(volume, "VolumeId", "describe_volumes")] = volume
+            for volume in self._volumes_of(ids[begin : begin + FILTERED_AT_ONCE]):
+                volume_id = required(volume.get("VolumeId"), "VolumeId", "describe_volumes")
+                volumes[volume_id] = volume
         return volumes
 
-    def _instances(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        request = {"Filters": filters, "MaxResults": PAGE}
-        reservations = self._pages("describe_instances", "Reservations", request)
-        return [item for each in reservations for item in each.get("Instances") or ()]
+    def _volumes_of(self, ids: Sequence[str]) -> Iterator[VolumeTypeDef]:
+        where = self._where("describe_volumes")
+        # A filter: a volume may have been deleted since the instances were described.
+        filters: list[FilterTypeDef] = [{"Name": "volume-id", "Values": list(ids)}]
+        answers = pages(
+            lambda following: self._ec2.call(
+                lambda ec2: ec2.describe_volumes(Filters=filters, MaxResults=PAGE, **following),
+                where,
+            ),
+            where,
+        )
+        return (volume for answer in answers for volume in answer.get("Volumes") or ())
 
-    def _pages(self, operation: str, items: str, request: dict[str, Any]) -> Iterator[Any]:
-        token = ""
-        while True:
-            if token:
-                request = {**request, "NextToken": token}
-            answer = self._call(operation, "", **request)
-            yield from answer.get(items) or ()
-            token = answer.get("NextToken") or ""
-            if not token:
-                return
+    def _instances(self, filters: Sequence[FilterTypeDef]) -> list[InstanceTypeDef]:
+        where = self._where("describe_instances")
+        answers = pages(
+            lambda following: self._ec2.call(
+                lambda ec2: ec2.describe_instances(Filters=filters, MaxResults=PAGE, **following),
+                where,
+            ),
+            where,
+        )
+        return [
+            instance
+            for answer in answers
+            for reservation in answer.get("Reservations") or ()
+            for instance in reservation.get("Instances") or ()
+        ]
 
-    def _call(self, operation: str, what: str, *, attempts: int = ATTEMPTS, **request: Any) -> Any:
+    def _where(self, operation: str, what: str = "") -> str:
         place = "/".join(filter(None, (self._account, self._region)))
-        where = ": ".join(filter(None, (f"{place} {operation}".lstrip(), what)))
-        kind = KINDS.get(operation, "describe")
-        attempt, renewed = 0, False
+        return ": ".join(filter(None, (f"{place} {operation}".lstrip(), what)))
 
-        def turn() -> None:
-            self._pace.before(kind)
-            self.calls += 1
-
-        while True:
-            # botocore tries once: its own retries would be calls that are not counted.
-            client = self._session.client(
-                "ec2", account=self._account, region=self._region or None, attempts=1
-            )
-            call: Callable[..., object] = getattr(client, operation)
-            try:
-                with send_hook.waiting(turn):
-                    return call(**request)
-            except (ClientError, BotoCoreError, OSError) as error:
-                code = code_of(error)
-                if code in THROTTLES:
-                    self._pace.throttled(kind)
-                if code in EXPIRED and not renewed:
-                    # AWS refused it before doing anything: not an attempt, even of a creation.
-                    renewed = self._session.renew(self._account, client)
-                    if renewed:
-                        continue
-                attempt += 1
-                if attempt >= attempts or not may_pass(error):
-                    fault = translate(error, where=where)
-                    # The caller of describe_regions asks other regions itself.
-                    is_strange = code == STRANGER and operation != "describe_regions"
-                    if is_strange and isinstance(fault, AccessDeniedError):
-                        fault = self._stranger(fault)
-                    raise fault from error
-            self._sleep(delay(FIRST_WAIT, attempt, LONGEST_WAIT))
-
-    def _stranger(self, fault: AccessDeniedError) -> AccessDeniedError:
+    def _explain(self, code: str, fault: SidelightError) -> SidelightError:
         """Return why the Region refuses our credentials, by asking the partition's first Region."""
+        if code != STRANGER or not isinstance(fault, AccessDeniedError):
+            return fault
         others = self._session.regions_to_ask(self._region)[1:]
         for other in others:
-            client = self._session.client("ec2", account=self._account, region=other, attempts=1)
-            self._pace.before("describe")
-            self.calls += 1
+            elsewhere = PacedCalls(
+                self._session, partial(self._client, other), self._account, pace=self._pace
+            )
             try:
-                answer = client.describe_regions(RegionNames=[self._region], AllRegions=True)
-            except (ClientError, BotoCoreError, OSError):
+                answer = elsewhere.call(
+                    lambda ec2: ec2.describe_regions(RegionNames=[self._region], AllRegions=True),
+                    fault.where,
+                    attempts=1,
+                )
+            except SidelightError:
                 continue  # the credentials are wrong there as well
+            finally:
+                self._ec2.calls += elsewhere.calls
             for region in answer.get("Regions") or ():
                 if region.get("OptInStatus") == "not-opted-in":
                     what = f"the account has not enabled {self._region}: {fault.what}"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from sidelight.aws.answers import member
+from sidelight.aws.answers import required
 from sidelight.model import Instance, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+
+    from mypy_boto3_ec2.type_defs import (
+        InstanceTypeDef,
+        SnapshotInfoTypeDef,
+        SnapshotTypeDef,
+        TagTypeDef,
+        VolumeTypeDef,
+    )
 
 ENDED = ("terminated", "shutting-down")
 
@@ -48,12 +56,12 @@ class InstanceStatus:
         return self.state in ENDED
 
 
-def state_of(described: Mapping[str, Any]) -> str:
+def state_of(described: InstanceTypeDef) -> str:
     """Return an instance's state; empty where it is missing."""
     return str(described.get("State", {}).get("Name", ""))
 
 
-def volume_ids(described: Mapping[str, Any]) -> dict[str, str]:
+def volume_ids(described: InstanceTypeDef) -> dict[str, str]:
     """Return device -> volume; the root device first, then by name, in the kernel's order."""
     root = described.get("RootDeviceName", "")
     mapped = {
@@ -65,15 +73,15 @@ def volume_ids(described: Mapping[str, Any]) -> dict[str, str]:
 
 
 def instance_of(
-    described: Mapping[str, Any],
-    volumes: Mapping[str, Mapping[str, Any]],
+    described: InstanceTypeDef,
+    volumes: Mapping[str, VolumeTypeDef],
     account: str,
     region: str,
 ) -> Instance:
     """Return an Instance from a described one and its described volumes by id."""
     tags = _tags(described.get("Tags", ()))
     return Instance(
-        id=member(described, "InstanceId", "describe_instances"),
+        id=required(described.get("InstanceId"), "InstanceId", "describe_instances"),
         account=account,
         region=region,
         state=state_of(described),
@@ -91,12 +99,59 @@ def instance_of(
         image_id=described.get("ImageId", ""),
         vpc_id=described.get("VpcId", ""),
         subnet_id=described.get("SubnetId", ""),
+        public_ipv4=_public_ipv4(described),
+        private_ipv4=_private_ipv4(described),
+        ipv6_addresses=_ipv6_addresses(described),
+        key_name=described.get("KeyName", ""),
+        instance_profile=described.get("IamInstanceProfile", {}).get("Arn", ""),
+        security_groups=tuple(
+            sorted(group.get("GroupId", "") for group in described.get("SecurityGroups", ()))
+        ),
+        architecture=described.get("Architecture", ""),
     )
 
 
-def _volume(described: Mapping[str, Any], device: str) -> Volume:
+def _public_ipv4(described: InstanceTypeDef) -> tuple[str, ...]:
+    return _addresses(
+        described.get("PublicIpAddress", ""),
+        (
+            part.get("Association", {}).get("PublicIp", "")
+            for interface in described.get("NetworkInterfaces", ())
+            for part in (interface, *interface.get("PrivateIpAddresses", ()))
+        ),
+    )
+
+
+def _private_ipv4(described: InstanceTypeDef) -> tuple[str, ...]:
+    return _addresses(
+        described.get("PrivateIpAddress", ""),
+        (
+            address.get("PrivateIpAddress", "")
+            for interface in described.get("NetworkInterfaces", ())
+            for address in interface.get("PrivateIpAddresses", ())
+        ),
+    )
+
+
+def _ipv6_addresses(described: InstanceTypeDef) -> tuple[str, ...]:
+    return _addresses(
+        described.get("Ipv6Address", ""),
+        (
+            address.get("Ipv6Address", "")
+            for interface in described.get("NetworkInterfaces", ())
+            for address in interface.get("Ipv6Addresses", ())
+        ),
+    )
+
+
+def _addresses(primary: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Return the primary address, then the others sorted: the same in each answer of EC2."""
+    return tuple(dict.fromkeys(filter(None, (primary, *sorted(others)))))
+
+
+def _volume(described: VolumeTypeDef, device: str) -> Volume:
     return Volume(
-        id=member(described, "VolumeId", "describe_volumes"),
+        id=required(described.get("VolumeId"), "VolumeId", "describe_volumes"),
         device=device,
         size_gib=described.get("Size", 0),
         type=described.get("VolumeType", ""),
@@ -106,10 +161,11 @@ def _volume(described: Mapping[str, Any], device: str) -> Volume:
     )
 
 
-def snapshot_of(described: Mapping[str, Any]) -> SnapshotInfo:
-    """Return a SnapshotInfo from a described snapshot."""
+def snapshot_of(described: SnapshotTypeDef | SnapshotInfoTypeDef) -> SnapshotInfo:
+    """Return a SnapshotInfo from a described snapshot, or from one of CreateSnapshots."""
+    described = cast("SnapshotTypeDef", described)  # which has all members of the other
     return SnapshotInfo(
-        id=member(described, "SnapshotId", "describe_snapshots"),
+        id=required(described.get("SnapshotId"), "SnapshotId", "describe_snapshots"),
         volume=described.get("VolumeId", ""),
         # moto's CreateSnapshots answers without a state; AWS's says pending.
         state=described.get("State") or "pending",
@@ -123,5 +179,5 @@ def snapshot_of(described: Mapping[str, Any]) -> SnapshotInfo:
     )
 
 
-def _tags(described: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+def _tags(described: Iterable[TagTypeDef]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((tag.get("Key", ""), tag.get("Value", "")) for tag in described))

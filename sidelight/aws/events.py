@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sidelight.aws.answers import member
+from sidelight.aws.answers import required
 from sidelight.aws.faults import translated
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class EventBridge(_Target):
         answer = client.put_events(Entries=list(entries))
         return {
             number: f"{item['ErrorCode']}: {item.get('ErrorMessage', '')}"
-            for number, item in enumerate(member(answer, "Entries", self._where))
+            for number, item in enumerate(required(answer.get("Entries"), "Entries", self._where))
             if item.get("ErrorCode")
         }
 
@@ -137,7 +137,7 @@ class Topic(_Target):
         answer = client.publish_batch(TopicArn=self._where, PublishBatchRequestEntries=numbered)
         return {
             int(
-                member(item, "Id", self._where)
+                required(item.get("Id"), "Id", self._where)
             ): f"{item.get('Code', '')}: {item.get('Message', '')}"
             for item in answer.get("Failed", ())
         }

@@ -14,12 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sidelight.aws.environment_errors import describe, environment_error
 from sidelight.errors import (
@@ -154,9 +149,9 @@ def status_of(error: ClientError) -> int:
 def may_pass(error: Exception) -> bool:
     """Return whether a retry of a failed call may succeed: a throttle, AWS's own or the network's.
 
-    Missing credentials do not come by waiting.
+    Credentials and configuration do not come by waiting.
     """
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if environment_error(error) is not None:
         return False
     if not isinstance(error, ClientError):
         return True

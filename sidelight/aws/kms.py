@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sidelight.aws.answers import member
+from sidelight.aws.answers import required
 from sidelight.aws.faults import translate, translated
 from sidelight.errors import AccessDeniedError, CloudError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mypy_boto3_kms.type_defs import (
+        ListResourceTagsRequestTypeDef,
+        ListRetirableGrantsRequestTypeDef,
+    )
+
     from sidelight.aws.session import Session
+
+MOST_PAGES: Final = 1_000  # of 100 grants
 
 
 class Kms:
@@ -21,8 +28,8 @@ class Kms:
 
     def __init__(self, session: Session, account: str, region: str) -> None:
         self._session = session
-        self._account = account
-        self._region = region
+        self.account = account
+        self.region = region
 
     def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:
         """Return those of these keys that carry the tag, with any value.
@@ -44,22 +51,24 @@ class Kms:
 
     def is_own(self, key_id: str) -> bool:
         """Whether the key is this account's: KMS shows its tags to no other account."""
-        return _owner(key_id) in ("", self._account)
+        return _owner(key_id) in ("", self.account)
 
     def let_decrypt(self, key_id: str, principal: str, name: str) -> None:
         """Let a role (its ARN) decrypt data under a customer's key, by a grant of this name.
 
         KMS creates no second grant of the same name and contents, so the call is idempotent. A new
-        grant can take minutes to be visible everywhere. Raises AccessDeniedError, CloudError.
+        grant can take minutes to be visible everywhere. The role may retire the grant, without any
+        permission in the key's account. Raises AccessDeniedError, CloudError.
         """
-        client = self._session.client("kms", account=self._account, region=self._region)
+        client = self._session.client("kms", account=self.account, region=self.region)
         with translated(f"{key_id}: create_grant"):
             client.create_grant(
-                KeyId=key_id, GranteePrincipal=principal, Operations=["Decrypt"], Name=name
-            )
+                KeyId=key_id, GranteePrincipal=principal, RetiringPrincipal=principal,
+                Operations=["Decrypt"], Name=name,
+            )  # fmt: skip
 
     def _manager(self, key_id: str) -> str:
-        client = self._session.client("kms", account=self._account, region=self._region)
+        client = self._session.client("kms", account=self.account, region=self.region)
         try:
             answer = client.describe_key(KeyId=key_id)
             return str(answer.get("KeyMetadata", {}).get("KeyManager", ""))
@@ -77,8 +86,8 @@ class Kms:
             return False
 
     def _has(self, key_id: str, tag: str) -> bool:
-        client = self._session.client("kms", account=self._account, region=self._region)
-        request: dict[str, Any] = {"KeyId": key_id}
+        client = self._session.client("kms", account=self.account, region=self.region)
+        request: ListResourceTagsRequestTypeDef = {"KeyId": key_id}
         while True:
             try:
                 answer = client.list_resource_tags(**request)
@@ -94,7 +103,49 @@ class Kms:
                 return True
             if not answer.get("Truncated"):
                 return False
-            request["Marker"] = member(answer, "NextMarker", f"{key_id}: list_resource_tags")
+            request["Marker"] = required(
+                answer.get("NextMarker"), "NextMarker", f"{key_id}: list_resource_tags"
+            )
+
+
+class RetirableGrants:
+    """The grants of one Region that our own identity may retire: those that we created.
+
+    Called with our own credentials, for keys of all accounts.
+    """
+
+    def __init__(self, session: Session, region: str) -> None:
+        self._client = session.client("kms", region=region)
+        self._region = region
+
+    def of(self, principal: str, account: str, name: str) -> list[tuple[str, str]]:
+        """Return (key, grant) of each grant of this name under the account's keys.
+
+        Needs kms:ListRetirableGrants. Raises AccessDeniedError, CloudError.
+        """
+        found: list[tuple[str, str]] = []
+        request: ListRetirableGrantsRequestTypeDef = {"RetiringPrincipal": principal, "Limit": 100}
+        where = f"{self._region} list_retirable_grants"
+        for _page in range(MOST_PAGES):
+            with translated(where):
+                answer = self._client.list_retirable_grants(**request)
+            for item in answer.get("Grants") or ():
+                key = str(item.get("KeyId") or "")
+                if item.get("Name") == name and _owner(key) == account:
+                    found.append((key, required(item.get("GrantId"), "GrantId", where)))
+            if not answer.get("Truncated"):
+                return found
+            request["Marker"] = required(answer.get("NextMarker"), "NextMarker", where)
+        raise CloudError(f"more than {MOST_PAGES} pages", where=where)
+
+    def retire(self, key_id: str, grant_id: str) -> None:
+        """Retire a grant; one that is gone is no error. Raises AccessDeniedError, CloudError."""
+        try:
+            with translated(f"{key_id}: retire_grant"):
+                self._client.retire_grant(KeyId=key_id, GrantId=grant_id)
+        except CloudError as error:
+            if error.code != "NotFoundException":
+                raise
 
 
 def _owner(key_id: str) -> str:

@@ -1,8 +1,8 @@
 """The describe calls of an account-region that the network model reads (sidelight.reachability).
 
-Each stem of `sidelight.reachability.stems` is one call, in pages of the largest size that AWS
-allows, or one call for each object of another stem. A refused or failed call costs its own answer:
-it is a Problem that names the missing permission, and the other calls go on.
+Each stem of `sidelight.reachability.answers.stems` is one call, in pages of the largest size that
+AWS allows, or one call for each object of another stem. A refused or failed call costs its own
+answer: it is a Problem that names the missing permission, and the other calls go on.
 
 Sources: the API references of EC2, Elastic Load Balancing, Direct Connect and Network Firewall.
 """
@@ -10,28 +10,26 @@ Sources: the API references of EC2, Elastic Load Balancing, Direct Connect and N
 from __future__ import annotations
 
 import time
+from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
 
-from sidelight.aws import send_hook
-from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, may_pass, translate
-from sidelight.aws.rate_limit import RateLimiter, Unlimited
-from sidelight.backoff import delay
-from sidelight.errors import AccessDeniedError, CloudError, LimitError, SidelightError, UsageError
+from sidelight.aws.paced_calls import PacedCalls
+from sidelight.aws.pages import NextPage, pages
+from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 from sidelight.model.software import Problem
-from sidelight.reachability.stems import STEMS
+from sidelight.reachability.answers.stems import STEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sidelight.aws.rate_limit import RateLimiter
     from sidelight.aws.session import Session
-    from sidelight.reachability.stems import Stem
+    from sidelight.reachability.answers.stems import Stem
 
-ATTEMPTS = 6
-FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds; doubles with each attempt, with full jitter
-MOST_PAGES = 20_000  # of one call: a token that leads in a circle ends there
+MOST_REFUSED = 3  # objects that a call is refused about, before it is taken as refused for all
 PAGE = 1000  # the most objects a page where botocore's model of a call states no maximum
 # IAM's prefix of a service's actions, where it is not the service's own name.
 IAM_PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
@@ -89,10 +87,16 @@ class NetworkCalls:
         self._session = session
         self._account = account
         self._region = region
-        self._pace = pace or Unlimited()
+        self._pace = pace
         self._sleep = sleep
-        self.calls = 0
+        self._clients: dict[str, PacedCalls[Any]] = {}  # by service
         self.problems: list[Problem] = []
+        self.refused: list[tuple[str, str]] = []  # (stem, object) of refused calls about one object
+
+    @property
+    def calls(self) -> int:
+        """How many calls were sent."""
+        return sum(client.calls for client in self._clients.values())
 
     def collect(self) -> dict[str, list[Any]]:
         """Return the answers by stem; stems whose call failed are absent.
@@ -119,19 +123,31 @@ class NetworkCalls:
         if not stem.parent:
             yield from self._listed(stem, dict(stem.arguments))
             return
+        answers, refused = 0, 0
         for identity in _parent_ids(stem, parents):
-            request = {**stem.arguments, stem.argument: identity}
             try:
-                if not stem.list_key:
-                    yield {stem.parent_key: identity, **self._whole(stem, request)}
-                elif stem.flat:
-                    yield from self._listed(stem, request)
-                else:
-                    found = self._kept(stem, request)
-                    yield {stem.parent_key: identity, stem.list_key: found}
+                yield from self._about(stem, identity)
+                answers += 1
+            except AccessDeniedError as error:
+                refused += 1
+                # A policy may refuse some objects; one that refuses them all refuses the call.
+                if not answers and refused >= MOST_REFUSED:
+                    raise
+                self.refused.append((stem.name, identity))
+                self.problems.append(Problem(error.where, f"{_reason(stem, error)} of {identity}"))
             except CloudError as error:
                 if error.code not in GONE:
                     raise
+
+    def _about(self, stem: Stem, identity: str) -> Iterator[object]:
+        """Yield what one object's call answers."""
+        request = {**stem.arguments, stem.argument: identity}
+        if not stem.list_key:
+            yield {stem.parent_key: identity, **self._whole(stem, request)}
+        elif stem.flat:
+            yield from self._listed(stem, request)
+        else:
+            yield {stem.parent_key: identity, stem.list_key: self._kept(stem, request)}
 
     def _kept(self, stem: Stem, request: dict[str, Any]) -> Any:
         """Return an answer's member: its list over all pages, or the structure that it is."""
@@ -145,19 +161,18 @@ class NetworkCalls:
         return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
     def _listed(self, stem: Stem, request: dict[str, Any]) -> Iterator[Any]:
+        if stem.pages == "none":
+            yield from self._call(stem, request).get(stem.list_key) or ()
+            return
         members = PAGES[stem.service]
-        if stem.pages != "none":
-            request = {**request, members.size: self._page_size(stem, members)}
-        for _ in range(MOST_PAGES):
-            answer = self._call(stem, request)
+        sized = {**request, members.size: self._page_size(stem, members)}
+
+        def page(following: NextPage) -> dict[str, Any]:
+            token = following.get("NextToken")
+            return self._call(stem, {**sized, members.token: token} if token else sized)
+
+        for answer in pages(page, self._where(stem), member=members.next):
             yield from answer.get(stem.list_key) or ()
-            token = answer.get(members.next) if stem.pages != "none" else None
-            if not token:
-                return
-            if token == request.get(members.token):
-                raise LimitError("AWS returned the same page token twice", where=self._where(stem))
-            request = {**request, members.token: token}
-        raise LimitError(f"more than {MOST_PAGES} pages", where=self._where(stem))
 
     def _page_size(self, stem: Stem, members: PageMembers) -> int:
         client = self._client(stem)
@@ -166,7 +181,6 @@ class NetworkCalls:
         return min(int(most), PAGE)
 
     def _client(self, stem: Stem) -> Any:
-        # botocore tries once: its own retries would be calls that the limiter does not count.
         return self._session.client(
             stem.service, account=self._account or None, region=self._region, attempts=1
         )
@@ -177,30 +191,17 @@ class NetworkCalls:
 
     def _call(self, stem: Stem, request: dict[str, Any]) -> dict[str, Any]:
         """Call once, or again after a throttle or a server's error. Raises SidelightError."""
-        attempt, renewed = 0, False
-
-        def turn() -> None:
-            self._pace.before("describe")
-            self.calls += 1
-
-        while True:
-            client = self._client(stem)
-            call: Callable[..., dict[str, object]] = getattr(client, xform_name(stem.operation))
-            try:
-                with send_hook.waiting(turn):
-                    return call(**request)
-            except (ClientError, BotoCoreError, OSError) as error:
-                code = code_of(error)
-                if code in THROTTLES:
-                    self._pace.throttled("describe")
-                if code in EXPIRED and not renewed:
-                    renewed = self._session.renew(self._account or None, client)
-                    if renewed:
-                        continue
-                attempt += 1
-                if attempt >= ATTEMPTS or not may_pass(error):
-                    raise translate(error, where=self._where(stem)) from error
-            self._sleep(delay(FIRST_WAIT, attempt, LONGEST_WAIT))
+        client = self._clients.get(stem.service)
+        if client is None:
+            client = self._clients[stem.service] = PacedCalls(
+                self._session,
+                partial(self._client, stem),
+                self._account,
+                pace=self._pace,
+                sleep=self._sleep,
+            )
+        operation = methodcaller(xform_name(stem.operation), **request)
+        return client.call(operation, self._where(stem))
 
 
 def _parent_ids(stem: Stem, parents: list[Any]) -> Iterator[str]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-# Kinds of calls: `get` and `list` of EBS direct; `create`, `delete` (and other changes of a
-# snapshot) and `describe` of EC2.
-KINDS = {
-    "create_snapshots": "create",
-    "delete_snapshot": "delete",
-    "modify_snapshot_attribute": "delete",
-}
-
 
 class RateLimiter(Protocol):
-    """A limiter that may wait before a call, and to which throttles are reported."""
+    """A limiter that may wait before a call, and to which throttles are reported.
+
+    Kinds of calls: `get` and `list` of EBS direct; `create`, `delete` (and other changes of a
+    snapshot) and `describe` of EC2. Those of Systems Manager are in `sidelight.aws.ssm.calls`.
+    """
 
     def before(self, kind: str) -> None:
         """Wait for a slot of this kind. Its errors are raised to the caller."""

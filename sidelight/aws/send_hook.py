@@ -34,7 +34,7 @@ def waiting(turn: Callable[[], None]) -> Iterator[None]:
         _own.turn = None
 
 
-def _wait(**_given: object) -> None:
+def _wait(**_arguments: object) -> None:
     turn: Callable[[], None] | None = getattr(_own, "turn", None)
     if turn is not None:
         turn()

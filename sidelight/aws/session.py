@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 import boto3
 import botocore.session
@@ -12,13 +13,27 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
-from sidelight.aws import answers, send_hook, sts_regions
+from sidelight.aws import send_hook, sts_regions
+from sidelight.aws.answers import required
 from sidelight.aws.environment_errors import check_region, environment_error
 from sidelight.aws.faults import translated
 from sidelight.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Literal, Unpack
+
+    from mypy_boto3_ebs import EBSClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_organizations import OrganizationsClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+    from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
+
+    from sidelight.aws.rate_limit import RateLimiter
+
+T = TypeVar("T")
 
 # EBS direct never answers some requests. AWS's own reader of snapshots (awslabs/coldsnap) has the
 # same timeout in seconds.
@@ -26,6 +41,14 @@ EBS_READ_SECONDS = 12
 READ_SECONDS = 60
 # A client takes about a megabyte, and an organization has thousands of account-regions.
 MOST_CLIENTS = 96
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of Session.client."""
+
+    account: str | None
+    region: str | None
+    attempts: int
 
 
 class Session:
@@ -77,6 +100,38 @@ class Session:
         self._lock = threading.RLock()
         self._sessions: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[str, str, str, int], Any] = {}
+        self._pace: Callable[[str, str], RateLimiter] | None = None
+
+    def paced(self, pace: Callable[[str, str], RateLimiter]) -> Session:
+        """Return this session with Systems Manager's calls at the rates of `pace`.
+
+        `pace(account, region)` is their limiter. Clients and credentials are shared.
+        """
+        twin = copy(self)
+        twin._pace = pace  # noqa: SLF001 - of its own class
+        return twin
+
+    def limiter(self, account: str, region: str) -> RateLimiter | None:
+        """Return the limiter of Systems Manager's calls, None for a session without `paced`."""
+        return self._pace(account, region or self.region) if self._pace is not None else None
+
+    # Typed for services with few calls that many parts make; others return Any.
+    @overload
+    def client(self, service: Literal["ebs"], **options: Unpack[ClientOptions]) -> EBSClient: ...
+    @overload
+    def client(self, service: Literal["ec2"], **options: Unpack[ClientOptions]) -> EC2Client: ...
+    @overload
+    def client(self, service: Literal["kms"], **options: Unpack[ClientOptions]) -> KMSClient: ...
+    @overload
+    def client(
+        self, service: Literal["organizations"], **options: Unpack[ClientOptions]
+    ) -> OrganizationsClient: ...
+    @overload
+    def client(self, service: Literal["ssm"], **options: Unpack[ClientOptions]) -> SSMClient: ...
+    @overload
+    def client(self, service: Literal["sts"], **options: Unpack[ClientOptions]) -> STSClient: ...
+    @overload
+    def client(self, service: str, **options: Unpack[ClientOptions]) -> Any: ...
 
     def client(
         self,
@@ -107,9 +162,9 @@ class Session:
             # Drop the least recently used client; its present users keep their reference.
             while len(self._clients) > MOST_CLIENTS:
                 del self._clients[next(iter(self._clients))]
-            return client
+        return client
 
-    def renew(self, account: str | None, client: Any) -> bool:
+    def renew(self, account: str | None, client: object) -> bool:
         """Drop a client whose credentials have expired; False where they cannot be renewed.
 
         Its role is assumed again for the next client. Only the environment itself can renew its
@@ -125,7 +180,7 @@ class Session:
                 self._sessions.pop(account or "", None)
         return bool(account or self._hub)
 
-    def ask_sts(self, region: str | None, call: Callable[[Any], Any]) -> Any:
+    def ask_sts(self, region: str | None, call: Callable[[STSClient], T]) -> T:
         """Return the result of `call` for an STS client of the region, or of one that knows us.
 
         Raises botocore's errors, and those of `client`.
@@ -173,38 +228,40 @@ class Session:
         self, source: boto3.Session, arn: str, region: str, *, member: bool
     ) -> boto3.Session:
         """Return a session of the role; it is assumed now, and again before it expires."""
-        request: dict[str, Any] = {"RoleArn": arn, "RoleSessionName": "sidelight"}
+        request: AssumeRoleRequestTypeDef = {"RoleArn": arn, "RoleSessionName": "sidelight"}
         if member and self._external_id:
             request["ExternalId"] = self._external_id
         if member and self._tags:
             request["Tags"] = [{"Key": key, "Value": self._tags[key]} for key in sorted(self._tags)]
         # In our own region: STS of a region that only the other account has enabled refuses us.
         regions = self.regions_to_ask(self.region or region)
-        clients: dict[str, Any] = {}
+        clients: dict[str, STSClient] = {}
 
-        def sts(region: str) -> Any:
+        def sts(region: str) -> STSClient:
             if region not in clients:
                 clients[region] = self._make(source, "sts", region or None, 6)
             return clients[region]
 
         def fetch() -> dict[str, str]:
             answer = sts_regions.ask(sts, regions, lambda one: one.assume_role(**request))
-            answer = answers.member(answer, "Credentials", arn)
+            credentials = required(answer.get("Credentials"), "Credentials", arn)
             return {
-                "access_key": answers.member(answer, "AccessKeyId", arn),
-                "secret_key": answers.member(answer, "SecretAccessKey", arn),
-                "token": answers.member(answer, "SessionToken", arn),
-                "expiry_time": answers.member(answer, "Expiration", arn).isoformat(),
+                "access_key": required(credentials.get("AccessKeyId"), "AccessKeyId", arn),
+                "secret_key": required(credentials.get("SecretAccessKey"), "SecretAccessKey", arn),
+                "token": required(credentials.get("SessionToken"), "SessionToken", arn),
+                "expiry_time": required(
+                    credentials.get("Expiration"), "Expiration", arn
+                ).isoformat(),
             }
 
-        credentials = DeferredRefreshableCredentials(fetch, "sidelight-assume-role")
+        renewed = DeferredRefreshableCredentials(fetch, "sidelight-assume-role")
         with translated(arn):
             # Now, so that a denial is reported for the role and not for the first call with it.
-            credentials.get_frozen_credentials()
+            renewed.get_frozen_credentials()
         core = _core()
         core.register_component("data_loader", self._models)
         resolver = core.get_component("credential_provider")
-        resolver.insert_before("env", _Given(credentials))
+        resolver.insert_before("env", _ExistingCredentials(renewed))
         return boto3.Session(botocore_session=core, region_name=self._own.region_name)
 
 
@@ -218,7 +275,7 @@ def _core() -> Any:
     return core
 
 
-class _Given(CredentialProvider):
+class _ExistingCredentials(CredentialProvider):
     """A provider of existing credentials for botocore's chain of providers."""
 
     METHOD = CANONICAL_NAME = "sidelight-assume-role"

@@ -7,7 +7,7 @@ Region that is enabled by default. Source: the IAM manual, "Manage AWS STS in an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,6 +15,8 @@ from sidelight.aws.faults import REGION_DISABLED, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mypy_boto3_sts import STSClient
 
 T = TypeVar("T")
 
@@ -36,7 +38,9 @@ def candidates(region: str, partition: str) -> list[str]:
     return [region] if first == region else [region, first]
 
 
-def ask(make: Callable[[str], Any], regions: Sequence[str], call: Callable[[Any], T]) -> T:
+def ask(
+    make: Callable[[str], STSClient], regions: Sequence[str], call: Callable[[STSClient], T]
+) -> T:
     """Return the result of `call` for the first of these Regions that knows our account.
 
     `make` returns an STS client. Raises botocore's error: the first Region's, if no other Region

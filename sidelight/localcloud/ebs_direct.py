@@ -16,7 +16,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidelight.localcloud.ec2_listing import tags_of
+from sidelight.localcloud.ec2.listing import tags_of
 from sidelight.localcloud.freeze import BLOCK
 from sidelight.localcloud.kms import readable, usable
 from sidelight.localcloud.messages import AwsError, Reply

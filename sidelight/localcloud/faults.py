@@ -84,7 +84,7 @@ class FaultPlan:
         self.rules = tuple(rules)
         self.seed = seed
         self._lock = threading.Lock()
-        self._asked: Counter[tuple[int, str, str, str]] = Counter()
+        self._call_counts: Counter[tuple[int, str, str, str]] = Counter()
         self._matched: Counter[int] = Counter()
         self._done: Counter[int] = Counter()
         self.injected: Counter[tuple[str, str]] = Counter()
@@ -139,15 +139,17 @@ class FaultPlan:
             return False
         self._matched[place] += 1
         # Snapshots' ids differ from run to run: the draw goes by the block within.
-        asked = (place, operation, account, resource)
-        self._asked[asked] += 1
+        call_key = (place, operation, account, resource)
+        self._call_counts[call_key] += 1
         if rule.nth and self._matched[place] not in rule.nth:
             return False
         if rule.times is not None and self._done[place] >= rule.times:
             return False
         if rule.probability < 1.0:
             block = resource.partition("/")[2]
-            name = f"{self.seed} {place} {operation} {account} {block} {self._asked[asked]}"
+            name = (
+                f"{self.seed} {place} {operation} {account} {block} {self._call_counts[call_key]}"
+            )
             if random.Random(name).random() >= rule.probability:  # noqa: S311 - seeded on purpose
                 return False
         self._done[place] += 1

@@ -45,9 +45,9 @@ class Arrivals(io.RawIOBase):
             self.at = time.monotonic()
             return count
         room = socket.CMSG_SPACE(TIMESPEC.size)
-        count, told, _, _ = self._connection.recvmsg_into([buffer], room)
+        count, ancillary, _, _ = self._connection.recvmsg_into([buffer], room)
         self.at = time.monotonic()
-        for level, kind, value in told:
+        for level, kind, value in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                 seconds, nanoseconds = TIMESPEC.unpack(value)
                 self.at -= max(0.0, time.time() - seconds - nanoseconds / 1e9)

@@ -34,6 +34,38 @@ class KeyCalls(KmsResponse):
             key.key_manager = known["KeyManager"] = "AWS"
         return json.dumps(document)
 
+    def create_grant(self) -> str:
+        """CreateGrant: a second one of the same name and contents is the first."""
+        key = self.kms_backend.describe_key(str(self._get_param("KeyId")))
+        members = ("Name", "GranteePrincipal", "RetiringPrincipal", "Operations")
+        parameters = [self._get_param(name) for name in members]
+        for grant in key.grants.values():
+            known = [grant.to_json()[name] for name in members]
+            if parameters[0] and known == parameters:
+                return json.dumps({"GrantId": grant.id, "GrantToken": grant.token})
+        return str(super().create_grant())
+
+    def list_retirable_grants(self) -> str:
+        """ListRetirableGrants: those under keys of all accounts in the Region."""
+        principal = self._get_param("RetiringPrincipal")
+        found = [
+            grant.to_json() | {"KeyId": key.arn}
+            for backends in list(kms_backends.values())
+            for key in list(backends[self.region].keys.values())
+            for grant in key.list_retirable_grants(principal)
+        ]
+        return json.dumps({"Grants": found, "Truncated": False})
+
+    def retire_grant(self) -> str:
+        """RetireGrant, by its retiring principal, in any account."""
+        arn, grant = str(self._get_param("KeyId")), self._get_param("GrantId")
+        owner = arn.split(":")[4] if arn.count(":") >= 5 else self.current_account
+        key = kms_backends[owner][self.region].describe_key(arn)
+        if grant not in key.grants:
+            raise AwsError("NotFoundException", f"Grant ID {grant} not found")
+        key.retire_grant(grant)
+        return "{}"
+
     def list_resource_tags(self) -> str:
         """ListResourceTags; denied for a key that AWS manages, unless that is aws/ebs."""
         backend = self.kms_backend

@@ -95,9 +95,9 @@ class Lags:
 
     def granted(self, grant: str, connection: int) -> bool:
         """Whether a grant counts yet."""
-        number, made = self._granted.get(grant, (0, 0.0))
+        number, granted_at = self._granted.get(grant, (0, 0.0))
         lag = self._conditions.grant_lag.drawn(self._seed, "grant", number, connection)
-        return self._clock.now() >= made + lag
+        return self._clock.now() >= granted_at + lag
 
     def note_role(self, arn: str, trust: str) -> None:
         """Remember when a role, or what it trusts, was last changed."""

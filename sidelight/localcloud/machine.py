@@ -62,9 +62,9 @@ class LocalMachine:
         for device, path in self.images.items():
             if not path.is_file():
                 raise UsageError("no image file", where=str(path))
-            asked = self.volume_sizes.get(device)
-            if asked is not None and asked < _ceil_gib(path):
-                raise UsageError(f"larger than its volume of {asked} GiB", where=str(path))
+            requested = self.volume_sizes.get(device)
+            if requested is not None and requested < _ceil_gib(path):
+                raise UsageError(f"larger than its volume of {requested} GiB", where=str(path))
 
     def size_gib(self, device: str) -> int:
         """The volume's size: as asked, else the image's, rounded up."""

@@ -23,13 +23,9 @@ from moto.iam.models import get_account_id_from, iam_backends
 from werkzeug.exceptions import HTTPException
 
 from sidelight.errors import UsageError
-from sidelight.localcloud.ec2 import (
-    CONNECTION,
-    NOT_OPTED_IN,
-    OPTED_IN,
-    MotoSnapshots,
-    opt_in_status,
-)
+from sidelight.localcloud.ec2.base import CONNECTION
+from sidelight.localcloud.ec2.regions import NOT_OPTED_IN, OPTED_IN, opt_in_status
+from sidelight.localcloud.ec2.snapshots import MotoSnapshots
 from sidelight.localcloud.kms import KeyCalls, grants
 from sidelight.localcloud.messages import AwsError, Reply
 from sidelight.localcloud.refusals import text as refusal_text
@@ -114,9 +110,9 @@ class ControlPlane:
         body = _short_poll(request.body) if caller.service == "sqs" else request.body
         with self._lock:
             dispatch = self._service(caller.service)
-            asked = MotoRequest.from_primitives(request.method, url, headers, body)
+            moto_request = MotoRequest.from_primitives(request.method, url, headers, body)
             try:
-                status, answered, text = dispatch(asked, url, asked.headers)
+                status, reply_headers, text = dispatch(moto_request, url, moto_request.headers)
             except HTTPException as error:
                 code = int(error.code or 400)
                 page = error.get_body()
@@ -128,7 +124,7 @@ class ControlPlane:
             self._note(caller, account)
         kept = {
             str(name): str(value)
-            for name, value in answered.items()
+            for name, value in reply_headers.items()
             if str(name).lower() not in ("status", "content-length", "connection")
         }
         return Reply(int(status), kept, text if isinstance(text, bytes) else str(text).encode())
@@ -241,9 +237,9 @@ class ControlPlane:
 def _short_poll(body: bytes) -> bytes:
     """A request without its wait for messages: moto would sleep while all others wait for it."""
     try:
-        asked = json.loads(body)
+        parameters = json.loads(body)
     except ValueError:
         return body
-    if not isinstance(asked, dict) or "WaitTimeSeconds" not in asked:
+    if not isinstance(parameters, dict) or "WaitTimeSeconds" not in parameters:
         return body
-    return json.dumps({**asked, "WaitTimeSeconds": 0}).encode()
+    return json.dumps({**parameters, "WaitTimeSeconds": 0}).encode()

@@ -21,18 +21,18 @@ class QuotaCalls(ServiceQuotasResponse):
 
     def get_service_quota(self) -> str:
         """A quota of the account in the Region."""
-        asked: dict[str, Any] = json.loads(self.body or "{}")
-        name, value = EBS_QUOTAS.get(str(asked.get("QuotaCode")), ("", 0.0))
-        if asked.get("ServiceCode") != "ebs" or not name:
+        request: dict[str, Any] = json.loads(self.body or "{}")
+        name, value = EBS_QUOTAS.get(str(request.get("QuotaCode")), ("", 0.0))
+        if request.get("ServiceCode") != "ebs" or not name:
             return str(super().get_service_quota())
         quota = {
             "ServiceCode": "ebs",
             "ServiceName": "Amazon Elastic Block Store (Amazon EBS)",
-            "QuotaCode": asked["QuotaCode"],
+            "QuotaCode": request["QuotaCode"],
             "QuotaName": name,
             "Value": value,
             "Unit": "None",
-            "Adjustable": asked["QuotaCode"] == "L-C125AE42",
+            "Adjustable": request["QuotaCode"] == "L-C125AE42",
             "GlobalQuota": False,
         }
         return json.dumps({"Quota": quota})

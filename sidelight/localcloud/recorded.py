@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sidelight.aws.probe.measures import Said
+    from sidelight.aws.probe.measures import EbsRefusal
 
 
 def conditions_of(path: Path, base: Conditions = STRICT) -> Conditions:
@@ -41,7 +41,7 @@ def conditions_of(path: Path, base: Conditions = STRICT) -> Conditions:
         changed["snapshot_seconds"] = found.completion[0]
     if found.pending:
         changed["pending_answers"] = _answers(found.pending)
-    missing = [said for said in found.late if said.status == 404]
+    missing = [refusal for refusal in found.late if refusal.status == 404]
     if missing:
         changed["late_answer"] = _answers(missing[:1])[0]
     if found.lists_deleted is not None:
@@ -51,7 +51,8 @@ def conditions_of(path: Path, base: Conditions = STRICT) -> Conditions:
     return replace(base, texts={**base.texts, **found.texts}, **changed)
 
 
-def _answers(found: Sequence[Said]) -> tuple[EbsAnswer, ...]:
+def _answers(found: Sequence[EbsRefusal]) -> tuple[EbsAnswer, ...]:
     return tuple(
-        EbsAnswer(said.code, said.message, said.status, said.reason, said.since) for said in found
+        EbsAnswer(refusal.code, refusal.message, refusal.status, refusal.reason, refusal.since)
+        for refusal in found
     )

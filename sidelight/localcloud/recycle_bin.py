@@ -23,15 +23,15 @@ def action(request: Request) -> str:
 def answer(request: Request, recycle_days: int) -> Reply:
     """The reply. Raises AwsError."""
     try:
-        asked = json.loads(request.body or b"{}")
+        members = json.loads(request.body or b"{}")
     except ValueError as error:
         raise AwsError("ValidationException", "The request is not JSON.") from error
-    if not action(request) or not isinstance(asked, dict):
+    if not action(request) or not isinstance(members, dict):
         raise AwsError("ValidationException", "Only reading rules is in the local cloud.")
     period = {"RetentionPeriodValue": recycle_days, "RetentionPeriodUnit": "DAYS"}
     rule = {"Identifier": RULE, "RetentionPeriod": period, "LockState": "unlocked"}
     document: dict[str, object] = {**rule, "ResourceType": "EBS_SNAPSHOT", "Status": "available"}
     if action(request) == "ListRules":
-        known = recycle_days and asked.get("ResourceType") == "EBS_SNAPSHOT"
+        known = recycle_days and members.get("ResourceType") == "EBS_SNAPSHOT"
         document = {"Rules": [rule] if known else []}
     return Reply(200, {"Content-Type": "application/json"}, json.dumps(document).encode())

@@ -77,14 +77,16 @@ class LocalCloud:
         self.counters = Counters()
         self._directory = directory
         self._address = (host, port)
-        given = {
+        overrides = {
             "snapshot_seconds": snapshot_seconds,
             "snapshot_interval": snapshot_interval,
             "snapshot_limit": snapshot_limit,
             "empty_pages": empty_pages,
             "strict_roles": strict_roles,
         }
-        changed: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        changed: dict[str, Any] = {
+            key: value for key, value in overrides.items() if value is not None
+        }
         self.conditions = replace(conditions or DEFAULT, **changed)
         self._plan = plan or FaultPlan()
         self._latency = latency
@@ -207,6 +209,17 @@ class LocalCloud:
         """Change what an instance's agent finds of one inventory type, from its next run on."""
         if self._control_plane is not None:
             self._control_plane.agents.install(instance_id, type_name, entries)
+
+    def set_commands(
+        self, instance_id: str, *, root: Path | None = None, output: bytes | None = None
+    ) -> None:
+        """Let an instance's agent run documents' commands on a directory, or print `output`.
+
+        Without both it prints what a collector finds where there is nothing. Commands find the
+        directory in SIDELIGHT_ROOT.
+        """
+        if self._control_plane is not None:
+            self._control_plane.agents.set_commands(instance_id, root, output)
 
     def break_volume(self, volume_id: str, why: str) -> None:
         """Let its snapshots end in state error from now on; with an empty `why`, no more."""

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
-from sidelight.localcloud.ec2 import CONNECTION, NOT_OPTED_IN, opt_in_status
+from sidelight.localcloud.ec2.base import CONNECTION
+from sidelight.localcloud.ec2.regions import NOT_OPTED_IN, opt_in_status
 from sidelight.localcloud.messages import AwsError
 from sidelight.localcloud.refusals import text
 
@@ -101,14 +102,14 @@ class RoleCalls(TokenResponse):
                 "ValidationError",
                 "DurationSeconds is more than the hour that role chaining allows.",
             )
-        answered = super().assume_role()
-        given: Any = answered.result
-        role = given["Credentials"]
+        response = super().assume_role()
+        result: Any = response.result
+        role = result["Credentials"]
         role.session_token = VERSION_2 + role.session_token[len(VERSION_2) :]
         role.expiration = self.sessions.begin(
             role.access_key_id, min(seconds, self.sessions.seconds)
         )
-        return answered
+        return response
 
     def _sl_check(self, arn: str, caller: str) -> None:
         """Raise unless the role exists and trusts the caller with what it gives."""

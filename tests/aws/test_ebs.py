@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from sidelight.aws.ebs import THROTTLED_ATTEMPTS, EbsOptions, SnapshotBlocks, SnapshotSource
 from sidelight.aws.ebs_faults import KEY_REASONS
@@ -17,6 +18,7 @@ from sidelight.errors import (
     KeyDeniedError,
     SnapshotNotFoundError,
     SnapshotNotReadyError,
+    SourceError,
     ThrottledError,
 )
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
@@ -24,6 +26,7 @@ from tests.fixtures.ebs_blocks import BLOCK, open_blocks
 from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sidelight.localcloud.server import LocalCloud
@@ -40,7 +43,7 @@ def test_a_snapshot_reads_as_its_image(clear: LocalCloud, snapshot: str, image: 
     assert source.read_at(0, length) == image.read_bytes()
     assert source.read_at(length, 100) == bytes(100)
     stats = source.stats()
-    assert (stats.get_calls, stats.distinct_blocks, stats.list_calls) == (17, 17, 1)
+    assert (stats.get_calls, stats.blocks, stats.list_calls) == (17, 17, 1)
     assert stats.bytes == 17 * BLOCK
     assert stats.usd == pytest.approx(17 * 0.003 / 1000 + 0.0006 / 1000)
     source.close()
@@ -64,7 +67,7 @@ def test_a_faulty_call_is_repeated_and_counted(
     clear.plan = FaultPlan([Rule(kind, operation="GetSnapshotBlock", times=2)], seed=1)
     assert blocks.fetch(0)[:32] == hashlib.sha256(b"0").digest()
     assert blocks.stats().get_calls == 3
-    assert blocks.stats().distinct_blocks == 1
+    assert blocks.stats().blocks == 1
 
 
 def test_endless_throttling_ends_in_an_error_with_its_coordinates(
@@ -91,7 +94,7 @@ def test_of_a_storm_that_refuses_every_second_call_no_block_is_lost(
         for index in (0, 1, 3, 4):
             assert blocks.fetch(index)[:32] == hashlib.sha256(b"%d" % index).digest()
     stats = blocks.stats()
-    assert stats.distinct_blocks == 4
+    assert stats.blocks == 4
     assert pace.kinds.count("get") == stats.get_calls
     assert pace.slowed == ["get"] * (stats.get_calls - 80)
 
@@ -110,36 +113,83 @@ def test_expired_block_tokens_are_renewed(clear: LocalCloud, snapshot: str) -> N
     assert blocks.stats().list_calls == 2
 
 
-def test_a_page_token_that_expired_costs_the_pages_it_stood_for_and_no_more(
-    clear: LocalCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Listing:
+    """A client that notes where each page begins and how many blocks it has."""
+
+    def __init__(self, ebs: Any) -> None:
+        self._ebs = ebs
+        self.pages: list[tuple[int, int]] = []
+
+    def list_snapshot_blocks(self, **request: Any) -> Any:
+        answer = self._ebs.list_snapshot_blocks(**request)
+        self.pages.append((request.get("StartingBlockIndex", 0), len(answer["Blocks"])))
+        return answer
+
+    def get_snapshot_block(self, **request: Any) -> Any:
+        return self._ebs.get_snapshot_block(**request)
+
+
+@pytest.fixture
+def wide(clear: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Listing]]:
+    """A snapshot of 250 blocks, listed by pages of 100."""
     monkeypatch.setattr("sidelight.aws.ebs.PAGE", 100)
-    wide = clear.add_instance("wide", [wide_image(clear)])
+    instance = clear.add_instance("wide", [wide_image(clear)])
     ec2 = client(clear, "ec2")
-    made = ec2.create_snapshots(InstanceSpecification={"InstanceId": wide})["Snapshots"][0]
+    created = ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})["Snapshots"][0]
     clear.clock.advance(61)
-    ebs = client(clear, "ebs")
-    pages: list[int] = []
+    yield created["SnapshotId"], Listing(client(clear, "ebs"))
+    ec2.delete_snapshot(SnapshotId=created["SnapshotId"])
 
-    class Slow:
-        """Two hours go by after the first page."""
 
-        def list_snapshot_blocks(self, **request: Any) -> Any:
-            answer = ebs.list_snapshot_blocks(**request)
-            pages.append(len(answer["Blocks"]))
-            if len(pages) == 1:
-                clear.clock.advance(2 * 3600)
-            return answer
-
-        def get_snapshot_block(self, **request: Any) -> Any:
-            return ebs.get_snapshot_block(**request)
-
-    blocks = SnapshotBlocks(made["SnapshotId"], Slow(), EbsOptions(sleep=lambda _: None))
-    assert pages == [100, 100, 50]
-    assert blocks.stats().list_calls == 4, "three pages and the one that was refused"
-    assert all(blocks.present(index) for index in range(250))
+def test_only_those_pages_of_a_list_are_read_that_wanted_blocks_are_on(
+    wide: tuple[str, Listing],
+) -> None:
+    name, listing = wide
+    blocks = SnapshotBlocks(name, listing)
+    assert listing.pages == [(0, 100)]
+    blocks.locate([5, 99, 205, 249])
+    assert listing.pages[1:] == [(205, 45)]
+    assert blocks.present(249)
     assert not blocks.present(250)
-    ec2.delete_snapshot(SnapshotId=made["SnapshotId"])
+    assert not blocks.present(2000)
+    assert len(blocks.fetch(230)) == blocks.block_size
+    assert len(listing.pages) == 2
+    assert blocks.present(150)
+    assert blocks.present(204)
+    assert listing.pages[2:] == [(150, 100)]
+    blocks.locate([100, 120, 149])
+    assert listing.pages[3:] == [(100, 100)]
+    assert [index for index in range(2048) if blocks.present(index)] == list(range(250))
+    assert blocks.stats().list_calls == 4
+
+
+def test_pages_that_lie_apart_are_read_together(wide: tuple[str, Listing]) -> None:
+    name, listing = wide
+    blocks = SnapshotBlocks(name, listing)
+    blocks.locate([249, 120])
+    assert sorted(listing.pages[1:]) == [(120, 100), (249, 1)]
+
+
+def test_a_list_that_cannot_be_read_is_no_block_of_zeros(wide: tuple[str, Listing]) -> None:
+    name, listing = wide
+    blocks = SnapshotBlocks(name, listing, EbsOptions(sleep=lambda _: None))
+    refused = ClientError({"Error": {"Code": "InternalServerException"}}, "ListSnapshotBlocks")
+    calls = 0
+
+    def refuse(**_: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise refused
+
+    listing.list_snapshot_blocks = refuse  # type: ignore[method-assign]
+    source = SnapshotSource(blocks, budget=64 << 20, in_flight=4)
+    begin = 200 * blocks.block_size
+    source.prefetch([(begin, 1)])  # what cannot be read is for the read to say
+    assert calls
+    with pytest.raises(SourceError):
+        source.read_at(begin, 1)
+    assert source.read_at(0, 1)
+    source.close()
 
 
 def wide_image(cloud: LocalCloud) -> Path:
@@ -189,12 +239,12 @@ def test_a_key_that_cannot_be_used_differs_from_other_denials(
 def test_credentials_that_expire_while_reading_are_renewed_once_for_all_threads(
     clear: LocalCloud, snapshot: str
 ) -> None:
-    made: list[Any] = []
+    clients: list[Any] = []
 
     def renew() -> Any:
         clear.plan = FaultPlan(())
-        made.append(client(clear, "ebs"))
-        return made[-1]
+        clients.append(client(clear, "ebs"))
+        return clients[-1]
 
     options = EbsOptions(renew=renew, sleep=lambda _: None)
     blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), options)
@@ -207,7 +257,7 @@ def test_credentials_that_expire_while_reading_are_renewed_once_for_all_threads(
     assert [data[:32] for data in read] == [
         hashlib.sha256(b"%d" % index).digest() for index in (0, 1, 3, 4, 6, 7, 9, 10)
     ]
-    assert len(made) == 1
+    assert len(clients) == 1
     blocks = open_blocks(clear, snapshot)
     clear.plan = FaultPlan([expired], seed=1)
     with pytest.raises(AccessDeniedError, match="ExpiredToken"):
@@ -225,9 +275,9 @@ def test_absent_denied_and_pending_snapshots_have_different_errors(
     clear.plan = FaultPlan(())
     instance = clear.add_instance("slow", [image])
     answer = client(clear, "ec2").create_snapshots(InstanceSpecification={"InstanceId": instance})
-    made = answer["Snapshots"][0]["SnapshotId"]
-    with pytest.raises(SnapshotNotReadyError, match=made):
-        open_blocks(clear, made)
+    snapshot_id = answer["Snapshots"][0]["SnapshotId"]
+    with pytest.raises(SnapshotNotReadyError, match=snapshot_id):
+        open_blocks(clear, snapshot_id)
 
 
 def test_missing_credentials_are_one_clear_error(

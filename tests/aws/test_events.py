@@ -161,6 +161,7 @@ def bodies(sqs: Any, url: str) -> list[Any]:
 MESSAGES: Sequence[Message] = [message(n) for n in range(12)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws")
 def test_a_rule_on_the_bus_gets_the_events() -> None:
     sqs, url, arn = queue()

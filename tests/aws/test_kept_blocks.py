@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sidelight.aws.block_list import BlockList, Shape
+from sidelight.aws.block_list import END, BlockList, Shape
 from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
 from sidelight.blocks.disk_cache import DiskCache
 from tests.fixtures.ebs_blocks import BLOCK, open_blocks
@@ -116,13 +118,52 @@ def test_what_is_no_list_is_refused(text: bytes) -> None:
 
 
 def test_a_list_comes_back_as_it_was() -> None:
-    made = BlockList()
-    made.add((index, f"token{index}" * (index % 5)) for index in range(0, 900, 3))
+    block_list = BlockList()
+    block_list.add(0, ((index, f"token{index}" * (index % 5)) for index in range(0, 900, 3)))
     shape = Shape(7 << 30, BLOCK, 1234.5)
-    data = made.dump(shape)
+    data = block_list.dump(shape)
     again, known = BlockList.load(data)
     assert known == shape
-    assert [again.token(i) for i in range(0, 900, 3)] == [made.token(i) for i in range(0, 900, 3)]
+    assert [again.token(i) for i in range(0, 900, 3)] == [
+        block_list.token(i) for i in range(0, 900, 3)
+    ]
     assert again.find(1) == -1
     with pytest.raises(ValueError, match="cut"):
         BlockList.load(data[:-1])
+
+
+def test_a_list_of_which_a_part_is_unknown_is_not_dumped() -> None:
+    block_list = BlockList()
+    block_list.add(0, [(3, "a")], 10)
+    block_list.add(20, [(25, "b")])
+    with pytest.raises(ValueError, match="not known"):
+        block_list.dump(Shape(7 << 30, BLOCK, 1.0))
+    block_list.add(10, [(12, "c"), (22, "d")], 23)
+    assert block_list.is_complete
+    assert block_list.find(22) == -1, "of two pages the first is believed"
+
+
+_WRITTEN = st.sets(st.integers(0, 60), max_size=40)
+
+
+@given(_WRITTEN, st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=20))
+def test_block_list_pages_in_any_order_know_written_blocks(
+    written: set[int], pages: list[tuple[int, int]]
+) -> None:
+    block_list = BlockList()
+    known: set[int] = set()
+    for start, most in pages:
+        listed = [index for index in sorted(written) if index >= start][: most + 1]
+        end = listed.pop() if len(listed) > most else END
+        block_list.add(start, ((index, f"t{index}") for index in listed), end)
+        known |= set(range(start, min(end, 100)))
+        assert block_list.find(start) is not None
+    for index in range(100):
+        found = block_list.find(index)
+        if found is None:
+            assert not block_list.is_complete
+            continue
+        assert index in known
+        assert (found >= 0) == (index in written)
+        if found >= 0:
+            assert block_list.token(index) == f"t{index}"

@@ -194,6 +194,7 @@ def answers_of(case: Case) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_optional_member_an_answer_lacks_the_error_is_ours_or_there_is_none(
     name: str,
@@ -214,6 +215,7 @@ def test_whatever_optional_member_an_answer_lacks_the_error_is_ours_or_there_is_
             pytest.fail(f"{key} without {path}: {error!r}")
 
 
+@pytest.mark.slow
 def test_an_answer_without_credentials_is_an_error_of_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

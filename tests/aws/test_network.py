@@ -15,9 +15,9 @@ from sidelight.errors import AccessDeniedError, UsageError
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
-from sidelight.reachability.dump import load_dump
-from sidelight.reachability.dump_writer import folder_of, write_answers
-from sidelight.reachability.stems import STEMS
+from sidelight.reachability.answers.dump import load_dump
+from sidelight.reachability.answers.dump_writer import folder_of, write_answers
+from sidelight.reachability.answers.stems import STEMS
 from tests.fixtures.local_clouds import client
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def test_a_page_token_that_is_returned_twice_ends_the_listing_with_a_problem(
     answers = calls.collect()
     assert "Subnets" not in answers
     assert [problem.what for problem in calls.problems] == [
-        "Subnets is not known: AWS returned the same page token twice"
+        "Subnets is not known: AWS repeats the token of a page"
     ]
 
 

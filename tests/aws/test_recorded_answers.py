@@ -126,6 +126,7 @@ def assumed(path: Path) -> Any:
     return session.client("ec2", account=ACCOUNT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*PLACEBO, *XML], ids=lambda path: path.stem)
 def test_every_recorded_answer_is_read_and_every_recorded_refusal_is_a_typed_error(
     path: Path,
@@ -156,6 +157,16 @@ def test_a_raw_answer_gives_the_instance_with_its_volumes_root_first() -> None:
         ("/dev/sdf", "vol-0acad09812d803c09", 1),
     ]
     assert [volume.encrypted for volume in found.volumes] == [False, True]
+
+
+def test_a_recorded_instance_has_its_addresses_key_profile_and_groups() -> None:
+    name = RECORDED / "xml" / "vpc_vm_with_public_ip_and_template"
+    volumes = name.with_name(f"{name.name}.DescribeVolumes.xml")
+    (found,) = ec2_of(name.with_name(f"{name.name}.DescribeInstances.xml"), volumes).instances()
+    assert (found.public_ipv4, found.private_ipv4) == (("203.0.113.10",), ("10.0.0.122",))
+    assert found.key_name == "key-pair-1"
+    assert found.security_groups == ("sg-80f755ef",)
+    assert found.architecture == "x86_64"
 
 
 def test_terminated_instances_of_recordings_are_left_out_and_stopped_ones_kept() -> None:

@@ -13,8 +13,7 @@ from sidelight.aws.ssm.capture import captured, digest_of
 from sidelight.aws.ssm.data_sync_objects import DataSyncObjects
 from sidelight.aws.ssm.instances import managed_instances
 from sidelight.aws.ssm.inventory_entries import InventoryEntries
-from sidelight.aws.ssm.pages import MOST_PAGES, pages
-from sidelight.errors import AccessDeniedError, CloudError, LimitError
+from sidelight.errors import AccessDeniedError, LimitError
 from sidelight.inventory.ssm.items import APPLICATION, InventoryItem
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
@@ -214,18 +213,6 @@ def test_deleting_what_is_gone_is_no_error(cloud: LocalCloud) -> None:
     assert cloud
     state_manager().delete("00000000-0000-0000-0000-000000000000")
     state_manager().delete_data_sync("gone")
-
-
-def test_a_listing_that_repeats_its_token_ends() -> None:
-    with pytest.raises(CloudError, match="repeats the token"):
-        list(pages(lambda **_asked: {"NextToken": "a"}, "here"))
-
-
-def test_a_listing_without_an_end_is_cut_off() -> None:
-    numbers = iter(range(MOST_PAGES + 10))
-
-    with pytest.raises(CloudError, match=f"more than {MOST_PAGES} pages"):
-        list(pages(lambda **_asked: {"NextToken": str(next(numbers))}, "here"))
 
 
 def test_a_digest_is_of_the_content_and_not_of_the_time_or_the_order() -> None:

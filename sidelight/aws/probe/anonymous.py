@@ -126,9 +126,9 @@ class Anonymous:
                 found["error"]["reason"] = exchange.reason
         return found
 
-    def _members(self, given: Mapping[str, object], begun: float) -> dict[str, object]:
+    def _members(self, members: Mapping[str, object], begun: float) -> dict[str, object]:
         found: dict[str, object] = {}
-        for key, value in given.items():
+        for key, value in members.items():
             if key in KEPT:
                 found[key] = value if isinstance(value, (int, float)) else _short(value)
             elif key in IDS:

@@ -28,7 +28,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ProbeResource:
     """A resource that the probe created. `at`: seconds by the probe's clock."""
 
     kind: str  # "snapshot", "volume" or "grant"
@@ -56,7 +56,7 @@ class Ground:
     sleep: Callable[[float], None]
     kms: Any = None
     call_id: str = field(default_factory=lambda: secrets.token_hex(8))
-    made: list[Made] = field(default_factory=list)
+    created: list[ProbeResource] = field(default_factory=list)
     last_creation: float = 0.0
 
     @property
@@ -91,7 +91,7 @@ class Ground:
             **options,
         )
         volume_id = str(answer["VolumeId"])
-        self.made.append(Made("volume", volume_id, self.clock()))
+        self.created.append(ProbeResource("volume", volume_id, self.clock()))
         wanted = [{"Name": "volume-id", "Values": [volume_id]}]
         for _ in range(60):
             found = self.ask("describe_volumes", Filters=wanted).answer.get("Volumes", ())
@@ -111,7 +111,7 @@ class Ground:
         )
         snapshot_id = str(exchange.answer.get("SnapshotId", ""))
         if snapshot_id:
-            self.made.append(Made("snapshot", snapshot_id, self.clock()))
+            self.created.append(ProbeResource("snapshot", snapshot_id, self.clock()))
         return snapshot_id, exchange
 
     def snapshots(self, instance_id: str) -> tuple[list[str], Exchange]:
@@ -124,7 +124,7 @@ class Ground:
             TagSpecifications=self._specification("snapshot"),
         )
         ids = [str(item["SnapshotId"]) for item in exchange.answer.get("Snapshots", ())]
-        self.made += [Made("snapshot", name, self.clock()) for name in ids]
+        self.created += [ProbeResource("snapshot", name, self.clock()) for name in ids]
         return ids, exchange
 
     def filters(self) -> list[dict[str, Any]]:
@@ -161,11 +161,11 @@ class Clearing:
 
     def _round(self) -> list[str]:
         ground = self._ground
-        for item in ground.made:
+        for item in ground.created:
             if item.kind == "grant" and item.id not in self._gone:
                 self._revoke(item)
-        snapshots = {item.id for item in ground.made if item.kind == "snapshot"}
-        volumes = {item.id for item in ground.made if item.kind == "volume"}
+        snapshots = {item.id for item in ground.created if item.kind == "snapshot"}
+        volumes = {item.id for item in ground.created if item.kind == "volume"}
         listed_snapshots = self._listed_snapshots()
         listed_volumes = self._listed_volumes()
         for name in sorted((snapshots - self._gone) | listed_snapshots):
@@ -173,7 +173,7 @@ class Clearing:
         for name in sorted((volumes - self._gone) | listed_volumes):
             self._delete("volume", name, listed=name in listed_volumes)
         known = snapshots | volumes | listed_snapshots | listed_volumes
-        grants = {item.id for item in ground.made if item.kind == "grant"}
+        grants = {item.id for item in ground.created if item.kind == "grant"}
         return sorted((known | grants) - self._gone)
 
     def _listed_snapshots(self) -> set[str]:
@@ -207,11 +207,11 @@ class Clearing:
         if exchange.ok:
             self._accepted.add(name)
         elif exchange.code.endswith(".NotFound"):
-            made_at = next((item.at for item in ground.made if item.id == name), 0.0)
+            made_at = next((item.at for item in ground.created if item.id == name), 0.0)
             if ground.clock() - made_at >= YOUNG_SECONDS and not listed:
                 self._gone.add(name)
 
-    def _revoke(self, item: Made) -> None:
+    def _revoke(self, item: ProbeResource) -> None:
         ground = self._ground
         exchange = ground.recorder.call(
             "kms", ground.kms, "revoke_grant", KeyId=item.key, GrantId=item.id

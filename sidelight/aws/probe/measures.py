@@ -33,7 +33,7 @@ _CALLER = re.compile(r"(arn:aws[a-z-]{0,16}:(?:iam|sts)::)\d{12}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Said:
+class EbsRefusal:
     """An error in AWS's words. `since`: seconds after the snapshot's creation, rounded down."""
 
     since: float
@@ -63,8 +63,8 @@ class Measures:
     absent: list[float] = field(default_factory=list)
     denied: list[float] = field(default_factory=list)
     shared: list[float] = field(default_factory=list)
-    pending: list[Said] = field(default_factory=list)
-    late: list[Said] = field(default_factory=list)
+    pending: list[EbsRefusal] = field(default_factory=list)
+    late: list[EbsRefusal] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     lists_deleted: bool | None = None
     recycle_days: int | None = None
@@ -177,10 +177,10 @@ def _measure_snapshot(
     found.completion.append(_lag(completed, created["done"]))
     reads = [e for e in about if e["operation"].startswith("ebs:")]
     own_reads = [e for e in reads if e["source"] != OTHER]
-    for said in (_said(e, created["done"]) for e in own_reads if _is_refusal(e)):
-        into = found.pending if said.since + created["done"] < completed else found.late
-        if said.kind not in [known.kind for known in into]:
-            into.append(said)
+    for refusal in (_refusal(e, created["done"]) for e in own_reads if _is_refusal(e)):
+        into = found.pending if refusal.since + created["done"] < completed else found.late
+        if refusal.kind not in [known.kind for known in into]:
+            into.append(refusal)
     for source in sorted({e["source"] for e in reads}):
         own = [e for e in reads if e["source"] == source and e["at"] >= completed]
         if source == OTHER:
@@ -191,12 +191,12 @@ def _measure_snapshot(
 
 def _measure_reader(found: Measures, reads: Iterable[Mapping[str, Any]], completed: float) -> None:
     """Add the lags of one connection."""
-    asked = [e for e in reads if not _is_throttle(e)]
-    visible = next((e["at"] for e in asked if e["status"] != 404), None)
+    unthrottled = [e for e in reads if not _is_throttle(e)]
+    visible = next((e["at"] for e in unthrottled if e["status"] != 404), None)
     if visible is None:
         return
-    found.absent.append(_lag(visible, completed) if visible != asked[0]["at"] else 0.0)
-    read = next((e["at"] for e in asked if not e["error"]), None)
+    found.absent.append(_lag(visible, completed) if visible != unthrottled[0]["at"] else 0.0)
+    read = next((e["at"] for e in unthrottled if not e["error"]), None)
     if read is not None:
         found.denied.append(_lag(read, visible) if read != visible else 0.0)
 
@@ -234,9 +234,9 @@ def _measure_texts(found: Measures, exchange: Mapping[str, Any]) -> None:
         )
 
 
-def _said(exchange: Mapping[str, Any], created: float) -> Said:
+def _refusal(exchange: Mapping[str, Any], created: float) -> EbsRefusal:
     error = exchange["error"]
-    return Said(
+    return EbsRefusal(
         since=max(0.0, float(int(exchange["at"] - created))),
         code=str(error.get("code", "")),
         status=exchange["status"],

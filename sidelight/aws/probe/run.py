@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidelight.aws import sts
-from sidelight.aws.answers import member
+from sidelight.aws.answers import required
 from sidelight.aws.probe import steps
 from sidelight.aws.probe.anonymous import FORMAT, VERSION, Anonymous
 from sidelight.aws.probe.cost import Estimate, estimate
@@ -131,7 +131,7 @@ class Probe:
         try:
             outcome.left = Clearing(self.ground).run()
         except SidelightError as error:
-            outcome.left = [item.id for item in self.ground.made]
+            outcome.left = [item.id for item in self.ground.created]
             outcome.failures.append(f"clear: {error}")
 
     def record(self, outcome: ProbeOutcome, version: str) -> None:
@@ -154,7 +154,7 @@ class Probe:
             snapshot = steps.visibility(ground, zone, options.patience)
 
         self._step("visibility", visibility, outcome)
-        volume = next((item.id for item in ground.made if item.kind == "volume"), "")
+        volume = next((item.id for item in ground.created if item.kind == "volume"), "")
         if volume:
             self._step("pace", lambda: steps.pace(ground, volume), outcome)
             self._step(
@@ -194,7 +194,9 @@ class Probe:
 
     def _zone(self) -> str:
         answer = self.ground.need("describe_availability_zones")
-        zones = member(answer, "AvailabilityZones", "describe_availability_zones")
+        zones = required(
+            answer.get("AvailabilityZones"), "AvailabilityZones", "describe_availability_zones"
+        )
         # A Local Zone stores its snapshots elsewhere.
         names = [z["ZoneName"] for z in zones if z.get("ZoneType", "") in ("", "availability-zone")]
         return str(min(names))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sidelight.aws.probe.ground import Made
+from sidelight.aws.probe.ground import ProbeResource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,8 +131,10 @@ def key(ground: Ground, zone: str, key_id: str, grantee: str, patience: float) -
             Operations=["Decrypt"],
         )
         if granted.ok:
-            grant = Made("grant", str(granted.answer["GrantId"]), ground.clock(), key=key_id)
-            ground.made.append(grant)
+            grant = ProbeResource(
+                "grant", str(granted.answer["GrantId"]), ground.clock(), key=key_id
+            )
+            ground.created.append(grant)
     return snapshot
 
 
@@ -175,7 +177,7 @@ def _read(ground: Ground, reader: Reader, snapshot: str) -> bool:
     blocks = listed.answer.get("Blocks") or ()
     if not listed.ok or not blocks:
         return listed.ok
-    got = ground.recorder.call(
+    block = ground.recorder.call(
         reader.name,
         reader.client,
         "get_snapshot_block",
@@ -183,4 +185,4 @@ def _read(ground: Ground, reader: Reader, snapshot: str) -> bool:
         BlockIndex=blocks[0]["BlockIndex"],
         BlockToken=blocks[0]["BlockToken"],
     )
-    return got.ok
+    return block.ok

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
-from sidelight.aws.faults import translated
-from sidelight.aws.ssm.pages import pages
+from sidelight.aws.answers import required
+from sidelight.aws.ssm.calls import PAGE, SsmCalls
 from sidelight.errors import CloudError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mypy_boto3_ssm.type_defs import (
+        AssociationTypeDef,
+        InstanceAssociationOutputLocationTypeDef,
+        ResourceDataSyncItemTypeDef,
+        ResourceDataSyncS3DestinationTypeDef,
+        TargetTypeDef,
+    )
+
     from sidelight.aws.session import Session
 
-PAGE: Final = 50
 GONE: Final = frozenset({"AssociationDoesNotExist", "ResourceDataSyncNotFoundException"})
 QUOTA: Final = "ResourceDataSyncCountExceededException"
 EXISTS: Final = "ResourceDataSyncAlreadyExistsException"
+_DESCRIBED: Final = "AssociationDescription"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,15 @@ class AssociationInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputPlace:
+    """Where agents write a run's output: below a prefix in a bucket."""
+
+    bucket: str
+    region: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationSpec:
     """An association to make, for all managed instances."""
 
@@ -40,6 +57,15 @@ class AssociationSpec:
     document: str
     schedule: str
     parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    output: OutputPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationDetails:
+    """What ListAssociations does not show of an association."""
+
+    parameters: Mapping[str, Sequence[str]]
+    output: OutputPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +83,14 @@ class StateManager:
     """The calls for one account and Region. Each raises AccessDeniedError, CloudError."""
 
     def __init__(self, session: Session, account: str, region: str) -> None:
-        self._client = session.client("ssm", account=account, region=region)
-        self._where = f"{account}/{region}"
+        self._ssm = SsmCalls(session, account, region)
 
     def associations(self) -> list[AssociationInfo]:
         """Return all associations. Needs ssm:ListAssociations."""
-        listing = self._client.list_associations
-        where = f"{self._where} list_associations"
+        listing = self._ssm.pages(
+            "list_associations",
+            lambda ssm, following: ssm.list_associations(MaxResults=PAGE, **following),
+        )
         return [
             AssociationInfo(
                 id=str(item.get("AssociationId") or ""),
@@ -73,75 +100,87 @@ class StateManager:
                 schedule=str(item.get("ScheduleExpression") or ""),
                 status=str((item.get("Overview") or {}).get("Status") or ""),
             )
-            for page in pages(listing, where, MaxResults=PAGE)
+            for page in listing
             for item in page.get("Associations") or ()
         ]
 
     def create(self, spec: AssociationSpec) -> str:
         """Create an association for all managed instances; return its id."""
-        with translated(f"{self._where} create_association: {spec.name}"):
-            answer = self._client.create_association(
-                AssociationName=spec.name,
-                Name=spec.document,
-                Targets=[{"Key": "InstanceIds", "Values": ["*"]}],
-                ScheduleExpression=spec.schedule,
-                Parameters={name: list(values) for name, values in spec.parameters.items()},
-            )
-        return str(answer["AssociationDescription"]["AssociationId"])
+        operation = "create_association"
+        # SSM takes no client token, and makes a second association of the same name.
+        answer = self._ssm.call(
+            operation,
+            lambda ssm: ssm.create_association(Name=spec.document, **_members(spec)),
+            spec.name,
+            repeatable=False,
+        )
+        where = self._ssm.where(operation, spec.name)
+        described = required(answer.get(_DESCRIBED), _DESCRIBED, where)
+        return required(described.get("AssociationId"), "AssociationId", where)
 
-    def parameters(self, association_id: str) -> dict[str, list[str]]:
+    def details(self, association_id: str) -> AssociationDetails:
+        """Return an association's parameters and output. Needs ssm:DescribeAssociation."""
+        operation = "describe_association"
+        answer = self._ssm.call(
+            operation,
+            lambda ssm: ssm.describe_association(AssociationId=association_id),
+            association_id,
+        )
+        where = self._ssm.where(operation, association_id)
+        described = required(answer.get(_DESCRIBED), _DESCRIBED, where)
+        return AssociationDetails(
+            described.get("Parameters") or {}, _output(described.get("OutputLocation"))
+        )
+
+    def parameters(self, association_id: str) -> Mapping[str, Sequence[str]]:
         """Return an association's parameters. Needs ssm:DescribeAssociation."""
-        with translated(f"{self._where} describe_association: {association_id}"):
-            answer = self._client.describe_association(AssociationId=association_id)
-        found: dict[str, list[str]] = answer["AssociationDescription"].get("Parameters") or {}
-        return found
+        return self.details(association_id).parameters
 
     def update(self, association_id: str, spec: AssociationSpec) -> None:
         """Give an association the schedule and the parameters of `spec`."""
-        with translated(f"{self._where} update_association: {spec.name}"):
-            self._client.update_association(
-                AssociationId=association_id,
-                AssociationName=spec.name,
-                ScheduleExpression=spec.schedule,
-                Parameters={name: list(values) for name, values in spec.parameters.items()},
-                Targets=[{"Key": "InstanceIds", "Values": ["*"]}],
-            )
+        self._ssm.call(
+            "update_association",
+            lambda ssm: ssm.update_association(AssociationId=association_id, **_members(spec)),
+            spec.name,
+        )
 
     def delete(self, association_id: str) -> None:
-        """Delete an association. One that is gone is no error."""
+        """Delete an association. One that does not exist is not an error."""
         try:
-            with translated(f"{self._where} delete_association: {association_id}"):
-                self._client.delete_association(AssociationId=association_id)
+            self._ssm.call(
+                "delete_association",
+                lambda ssm: ssm.delete_association(AssociationId=association_id),
+                association_id,
+            )
         except CloudError as error:
             if error.code not in GONE:
                 raise
 
     def data_syncs(self) -> list[DataSyncInfo]:
         """Return all data syncs. Needs ssm:ListResourceDataSync."""
-        listing = self._client.list_resource_data_sync
-        found = []
-        for page in pages(listing, f"{self._where} list_resource_data_sync", MaxResults=PAGE):
-            for item in page.get("ResourceDataSyncItems") or ():
-                destination = item.get("S3Destination") or {}
-                found.append(
-                    DataSyncInfo(
-                        name=str(item.get("SyncName") or ""),
-                        bucket=str(destination.get("BucketName") or ""),
-                        prefix=str(destination.get("Prefix") or ""),
-                        status=str(item.get("LastStatus") or ""),
-                        message=str(item.get("LastSyncStatusMessage") or ""),
-                    )
-                )
-        return found
+        listing = self._ssm.pages(
+            "list_resource_data_sync",
+            lambda ssm, following: ssm.list_resource_data_sync(MaxResults=PAGE, **following),
+        )
+        return [
+            _data_sync(item) for page in listing for item in page.get("ResourceDataSyncItems") or ()
+        ]
 
     def create_data_sync(self, name: str, bucket: str, bucket_region: str, prefix: str) -> bool:
         """Create a data sync to the bucket; False where the account's quota of them is full."""
-        destination = {"BucketName": bucket, "Region": bucket_region, "SyncFormat": "JsonSerDe"}
+        destination: ResourceDataSyncS3DestinationTypeDef = {
+            "BucketName": bucket,
+            "Region": bucket_region,
+            "SyncFormat": "JsonSerDe",
+        }
         if prefix:
             destination["Prefix"] = prefix
         try:
-            with translated(f"{self._where} create_resource_data_sync: {name}"):
-                self._client.create_resource_data_sync(SyncName=name, S3Destination=destination)
+            self._ssm.call(
+                "create_resource_data_sync",
+                lambda ssm: ssm.create_resource_data_sync(SyncName=name, S3Destination=destination),
+                name,
+            )
         except CloudError as error:
             if error.code == QUOTA:
                 return False
@@ -150,21 +189,76 @@ class StateManager:
         return True
 
     def delete_data_sync(self, name: str) -> None:
-        """Delete a data sync. One that is gone is no error."""
+        """Delete a data sync. One that does not exist is not an error."""
         try:
-            with translated(f"{self._where} delete_resource_data_sync: {name}"):
-                self._client.delete_resource_data_sync(SyncName=name)
+            self._ssm.call(
+                "delete_resource_data_sync",
+                lambda ssm: ssm.delete_resource_data_sync(SyncName=name),
+                name,
+            )
         except CloudError as error:
             if error.code not in GONE:
                 raise
 
 
-def _instances(item: dict[str, Any]) -> tuple[str, ...]:
+class _Members(TypedDict):
+    """The members that requests to create and to update an association share."""
+
+    AssociationName: str
+    ScheduleExpression: str
+    Parameters: dict[str, list[str]]
+    Targets: list[TargetTypeDef]
+    OutputLocation: NotRequired[InstanceAssociationOutputLocationTypeDef]
+
+
+def _members(spec: AssociationSpec) -> _Members:
+    members = _Members(
+        AssociationName=spec.name,
+        ScheduleExpression=spec.schedule,
+        Parameters={name: list(values) for name, values in spec.parameters.items()},
+        Targets=[{"Key": "InstanceIds", "Values": ["*"]}],
+    )
+    if spec.output is not None:
+        members["OutputLocation"] = {
+            "S3Location": {
+                "OutputS3Region": spec.output.region,
+                "OutputS3BucketName": spec.output.bucket,
+                "OutputS3KeyPrefix": spec.output.prefix,
+            }
+        }
+    return members
+
+
+def _output(location: InstanceAssociationOutputLocationTypeDef | None) -> OutputPlace | None:
+    """Return where an association's output goes, None where it goes nowhere."""
+    place = location.get("S3Location") if location else None
+    if not place:
+        return None
+    return OutputPlace(
+        place.get("OutputS3BucketName") or "",
+        place.get("OutputS3Region") or "",
+        place.get("OutputS3KeyPrefix") or "",
+    )
+
+
+def _data_sync(item: ResourceDataSyncItemTypeDef) -> DataSyncInfo:
+    destination = item.get("S3Destination")
+    return DataSyncInfo(
+        name=item.get("SyncName") or "",
+        bucket=(destination.get("BucketName") if destination else "") or "",
+        prefix=(destination.get("Prefix") if destination else "") or "",
+        status=item.get("LastStatus") or "",
+        message=item.get("LastSyncStatusMessage") or "",
+    )
+
+
+def _instances(item: AssociationTypeDef) -> tuple[str, ...]:
     """Return the instances of an association: its one, or those of its targets (`*` for all)."""
-    if item.get("InstanceId"):
-        return (str(item["InstanceId"]),)
+    instance_id = item.get("InstanceId")
+    if instance_id:
+        return (instance_id,)
     return tuple(
-        str(value)
+        value
         for target in item.get("Targets") or ()
         if target.get("Key") == "InstanceIds"
         for value in target.get("Values") or ()

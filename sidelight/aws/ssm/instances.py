@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sidelight.aws.ssm.pages import pages
+from sidelight.aws.ssm.calls import PAGE, SsmCalls
 from sidelight.model import ManagedInstance, PingStatus, PlatformType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+
+    from mypy_boto3_ssm.type_defs import InstanceInformationTypeDef
 
     from sidelight.aws.session import Session
 
-PAGE: Final = 50  # the most that SSM gives in a page
 _TEXT: Final = 256  # characters of an agent's text that are kept
 
 
@@ -23,11 +23,13 @@ def managed_instances(session: Session, account: str, region: str) -> Iterator[M
     `inventory_at` is not known here. Raises AccessDeniedError, CloudError. Needs
     ssm:DescribeInstanceInformation.
     """
-    client = session.client("ssm", account=account, region=region)
-    where = f"{account}/{region} describe_instance_information"
-    filters = [{"Key": "ResourceType", "Values": ["EC2Instance"]}]
-    for page in pages(
-        client.describe_instance_information, where, MaxResults=PAGE, Filters=filters
+    for page in SsmCalls(session, account, region).pages(
+        "describe_instance_information",
+        lambda ssm, following: ssm.describe_instance_information(
+            Filters=[{"Key": "ResourceType", "Values": ["EC2Instance"]}],
+            MaxResults=PAGE,
+            **following,
+        ),
     ):
         for item in page.get("InstanceInformationList") or ():
             found = _managed(item)
@@ -35,7 +37,7 @@ def managed_instances(session: Session, account: str, region: str) -> Iterator[M
                 yield found
 
 
-def _managed(item: dict[str, Any]) -> ManagedInstance | None:
+def _managed(item: InstanceInformationTypeDef) -> ManagedInstance | None:
     """Return the instance; one without an id, or of another kind, is not an instance."""
     instance_id = str(item.get("InstanceId") or "")
     if not instance_id.startswith("i-"):
@@ -52,20 +54,15 @@ def _managed(item: dict[str, Any]) -> ManagedInstance | None:
     return ManagedInstance(
         instance_id=instance_id,
         ping_status=ping,
-        last_ping=_moment(item, "LastPingDateTime"),
+        last_ping=item.get("LastPingDateTime"),
         platform_type=platform,
-        platform_name=_text(item, "PlatformName"),
-        platform_version=_text(item, "PlatformVersion"),
-        agent_version=_text(item, "AgentVersion"),
-        association_status=_text(item, "AssociationStatus"),
-        association_at=_moment(item, "LastAssociationExecutionDate"),
+        platform_name=_text(item.get("PlatformName")),
+        platform_version=_text(item.get("PlatformVersion")),
+        agent_version=_text(item.get("AgentVersion")),
+        association_status=_text(item.get("AssociationStatus")),
+        association_at=item.get("LastAssociationExecutionDate"),
     )
 
 
-def _text(item: dict[str, object], name: str) -> str:
-    return str(item.get(name) or "")[:_TEXT]
-
-
-def _moment(item: dict[str, Any], name: str) -> datetime | None:
-    moment: datetime | None = item.get(name)
-    return moment
+def _text(value: str | None) -> str:
+    return (value or "")[:_TEXT]

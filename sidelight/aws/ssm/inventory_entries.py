@@ -7,32 +7,24 @@ that was not captured again costs one call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
+from sidelight.aws.ssm.calls import PAGE, SsmCalls
 from sidelight.aws.ssm.capture import Capture, captured, digest_of
-from sidelight.aws.ssm.pages import pages
 from sidelight.inventory.ssm import items
 from sidelight.inventory.ssm.items import InventoryItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from sidelight.aws.session import Session
-
-PAGE: Final = 50
 
 
 class InventoryEntries:
     """Reads inventories of one account and Region by SSM's API."""
 
-    def __init__(
-        self, session: Session, account: str, region: str, pace: Callable[[], None] | None = None
-    ) -> None:
-        """`pace` is called before each call, and waits as long as the account's rate demands."""
-        self._client = session.client("ssm", account=account, region=region)
-        self._where = f"{account}/{region} list_inventory_entries"
-        self._pace = pace or (lambda: None)
+    def __init__(self, session: Session, account: str, region: str) -> None:
+        self._ssm = SsmCalls(session, account, region)
 
     def read(self, instance_id: str, since: datetime | None = None) -> Capture | None:
         """Return the inventory; None where AWS:Application was not captured after `since`.
@@ -54,11 +46,15 @@ class InventoryEntries:
         self, instance_id: str, type_name: str, since: datetime | None = None
     ) -> tuple[InventoryItem | None, datetime | None]:
         """Return an item and its capture time; no item where it is not newer than `since`."""
-        entries: list[Any] = []
+        entries: list[object] = []
         text = ""
-        asked = {"InstanceId": instance_id, "TypeName": type_name, "MaxResults": PAGE}
-        where = f"{self._where}: {instance_id} {type_name}"
-        for page in pages(self._call, where, **asked):
+        for page in self._ssm.pages(
+            "list_inventory_entries",
+            lambda ssm, following: ssm.list_inventory_entries(
+                InstanceId=instance_id, TypeName=type_name, MaxResults=PAGE, **following
+            ),
+            f"{instance_id} {type_name}",
+        ):
             text = str(page.get("CaptureTime") or "")
             at = captured(text)
             if since is not None and at is not None and at <= since:
@@ -69,7 +65,3 @@ class InventoryEntries:
         if not text:
             return None, None
         return InventoryItem(type_name, entries, text), captured(text)
-
-    def _call(self, **asked: Any) -> Any:
-        self._pace()
-        return self._client.list_inventory_entries(**asked)

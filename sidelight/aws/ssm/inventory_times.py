@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from sidelight.aws.ssm.calls import PAGE, SsmCalls
 from sidelight.aws.ssm.capture import captured
-from sidelight.aws.ssm.pages import pages
 from sidelight.inventory.ssm.items import APPLICATION
 
 if TYPE_CHECKING:
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
     from sidelight.aws.session import Session
 
-PAGE: Final = 50
-
 
 def inventory_times(session: Session, account: str, region: str) -> dict[str, datetime]:
     """Return the capture time of AWS:Application by instance; without those that have none.
 
     Needs ssm:GetInventory. Raises AccessDeniedError, CloudError.
     """
-    client = session.client("ssm", account=account, region=region)
-    wanted = [{"TypeName": APPLICATION}]
     found: dict[str, datetime] = {}
-    where = f"{account}/{region} get_inventory"
-    for page in pages(client.get_inventory, where, ResultAttributes=wanted, MaxResults=PAGE):
+    for page in SsmCalls(session, account, region).pages(
+        "get_inventory",
+        lambda ssm, following: ssm.get_inventory(
+            ResultAttributes=[{"TypeName": APPLICATION}], MaxResults=PAGE, **following
+        ),
+    ):
         for entity in page.get("Entities") or ():
-            item = (entity.get("Data") or {}).get(APPLICATION) or {}
-            at = captured(str(item.get("CaptureTime") or ""))
+            item = (entity.get("Data") or {}).get(APPLICATION)
+            at = captured(str(item.get("CaptureTime") or "")) if item else None
             if at is not None:
                 found[str(entity.get("Id") or "")] = at
     return found

@@ -18,6 +18,7 @@ from sidelight.localcloud.ssm.schedules import seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from sidelight.localcloud.clock import Clock
 
@@ -55,13 +56,20 @@ class StoredItem:
 
 @dataclass(slots=True)
 class LocalAgent:
-    """An instance's agent. `information` has members of SSM's InstanceInformation."""
+    """An instance's agent. `information` has members of SSM's InstanceInformation.
+
+    `root` is the directory that stands for its machine where commands are really run; without one
+    each command prints `output`, by default what a collector of deep inspection prints on a machine
+    without language packages.
+    """
 
     instance_id: str
     information: dict[str, Any]
     software: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     stopped_at: float | None = None
     inventory: dict[str, StoredItem] = field(default_factory=dict)
+    root: Path | None = None
+    output: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +98,7 @@ class AgentPlace:
         self.associations: dict[str, Association] = {}
         self.syncs: dict[str, dict[str, Any]] = {}
         self.on_inventory: Callable[[AgentPlace, LocalAgent, Iterable[str]], None] = _nothing
+        self.on_command: Callable[[AgentPlace, LocalAgent, Association, str], None] = _nothing
         self._clock = clock
 
     @property
@@ -150,6 +159,9 @@ class AgentPlace:
                 self._send(agent, wanted)
         execution = hashlib.sha256(f"{association.id}{self.now}".encode()).hexdigest()
         number = "-".join((execution[:8], execution[8:12], execution[12:16], execution[16:20]))
+        if association.description["Name"] != GATHER:
+            for agent in online:
+                self.on_command(self, agent, association, number)
         ids = [agent.instance_id for agent in online]
         association.runs.append((f"{number}-{execution[20:32]}", self.now, ids))
         del association.runs[:-50]

@@ -30,20 +30,20 @@ _FILTERS: Final = {
 }  # fmt: skip
 
 
-def create(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
+def create(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     """CreateAssociation. An association for one instance exists once for a document."""
-    _check_schedule(asked)
+    _check_schedule(request)
     if len(place.associations) >= MAX_ASSOCIATIONS:
         raise AwsError("AssociationLimitExceeded", "You can have at most 2,000 associations.")
-    if asked.get("InstanceId"):
+    if request.get("InstanceId"):
         for known in place.associations.values():
             names = ("InstanceId", "Name")
-            if all(known.description.get(name) == asked.get(name) for name in names):
+            if all(known.description.get(name) == request.get(name) for name in names):
                 raise AwsError("AssociationAlreadyExists", "The association exists already.")
-    elif not asked.get("Targets"):
+    elif not request.get("Targets"):
         raise AwsError("InvalidTarget", "An association needs an instance or targets.")
     number = str(uuid.uuid4())
-    own = {name: asked[name] for name in _KEPT if name in asked}
+    own = {name: request[name] for name in _KEPT if name in request}
     description = {
         "DocumentVersion": "$DEFAULT",
         **own,
@@ -57,10 +57,10 @@ def create(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
     return describe(place, {"AssociationId": number})
 
 
-def update(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
+def update(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     """UpdateAssociation: members that are not named are reset, as at AWS, but for the name."""
-    association = _find(place, asked)
-    _check_schedule(asked)
+    association = _find(place, request)
+    _check_schedule(request)
     version = int(association.description["AssociationVersion"]) + 1
     if version > MAX_VERSIONS:
         raise AwsError("AssociationVersionLimitExceeded", "You have reached the maximum number.")
@@ -69,7 +69,7 @@ def update(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
     association.description = {
         "DocumentVersion": "$DEFAULT",
         **{name: known[name] for name in fixed if name in known},
-        **{name: asked[name] for name in _KEPT if name in asked},
+        **{name: request[name] for name in _KEPT if name in request},
         "AssociationVersion": str(version),
         "LastUpdateAssociationDate": place.now,
         "Overview": {"Status": "Pending", "DetailedStatus": "Updating"},
@@ -78,39 +78,39 @@ def update(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
     return describe(place, {"AssociationId": association.id})
 
 
-def delete(place: AgentPlace, asked: dict[str, Any]) -> None:
+def delete(place: AgentPlace, request: dict[str, Any]) -> None:
     """DeleteAssociation."""
-    del place.associations[_find(place, asked).id]
+    del place.associations[_find(place, request).id]
 
 
-def describe(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
+def describe(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     """The association's description, with its last run."""
-    return _shown(_find(place, asked))
+    return _shown(_find(place, request))
 
 
-def listed(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def listed(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
     """ListAssociations."""
     found = []
     for association in place.associations.values():
         shown = _shown(association)
         if all(
             shown.get(_FILTERS.get(item["key"], item["key"])) == item["value"]
-            for item in asked.get("AssociationFilterList", [])
+            for item in request.get("AssociationFilterList", [])
         ):
             found.append({name: shown[name] for name in _LISTED if name in shown})
     return found
 
 
-def start(place: AgentPlace, asked: dict[str, Any]) -> None:
+def start(place: AgentPlace, request: dict[str, Any]) -> None:
     """StartAssociationsOnce."""
-    chosen = [_find(place, {"AssociationId": number}) for number in asked["AssociationIds"]]
+    chosen = [_find(place, {"AssociationId": number}) for number in request["AssociationIds"]]
     for association in chosen:
         association.is_due = True
 
 
-def executions(place: AgentPlace, asked: dict[str, object]) -> list[dict[str, object]]:
+def executions(place: AgentPlace, request: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutions, newest first."""
-    association = _find(place, asked)
+    association = _find(place, request)
     version = association.description["AssociationVersion"]
     return [
         {
@@ -127,11 +127,11 @@ def executions(place: AgentPlace, asked: dict[str, object]) -> list[dict[str, ob
     ]
 
 
-def execution_targets(place: AgentPlace, asked: dict[str, object]) -> list[dict[str, object]]:
+def execution_targets(place: AgentPlace, request: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutionTargets."""
-    association = _find(place, asked)
+    association = _find(place, request)
     for number, at, ids in association.runs:
-        if number == asked["ExecutionId"]:
+        if number == request["ExecutionId"]:
             return [
                 {
                     "AssociationId": association.id,
@@ -148,14 +148,14 @@ def execution_targets(place: AgentPlace, asked: dict[str, object]) -> list[dict[
     raise AwsError("AssociationExecutionDoesNotExist", "There is no such execution.")
 
 
-def _find(place: AgentPlace, asked: dict[str, Any]) -> Association:
-    number = asked.get("AssociationId")
+def _find(place: AgentPlace, request: dict[str, Any]) -> Association:
+    number = request.get("AssociationId")
     for association in place.associations.values():
         own = association.description
         if number and association.id == number:
             return association
         if not number and (own.get("Name"), own.get("InstanceId")) == (
-            asked.get("Name"), asked.get("InstanceId")
+            request.get("Name"), request.get("InstanceId")
         ):  # fmt: skip
             return association
     raise AwsError("AssociationDoesNotExist", "The specified association does not exist.")
@@ -171,6 +171,6 @@ def _shown(association: Association) -> dict[str, object]:
     return shown
 
 
-def _check_schedule(asked: dict[str, Any]) -> None:
-    if not is_valid(asked.get("ScheduleExpression", "")):
+def _check_schedule(request: dict[str, Any]) -> None:
+    if not is_valid(request.get("ScheduleExpression", "")):
         raise AwsError("InvalidSchedule", "The schedule is not valid: at least 30 minutes.")

@@ -28,26 +28,26 @@ def _checked(type_name: str) -> str:
     return type_name
 
 
-def entries(place: AgentPlace, asked: dict[str, Any]) -> dict[str, Any]:
+def entries(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     """ListInventoryEntries, all entries; the caller pages them."""
-    agent, name = _of(place, asked["InstanceId"]), _checked(asked["TypeName"])
+    agent, name = _of(place, request["InstanceId"]), _checked(request["TypeName"])
     answer: dict[str, Any] = {"TypeName": name, "InstanceId": agent.instance_id, "Entries": []}
     item = agent.inventory.get(name)
     if item is not None:
         answer |= {"SchemaVersion": item.schema_version, "CaptureTime": item.capture_time}
         answer["Entries"] = [
-            entry for entry in item.entries if _passes(entry, asked.get("Filters", []))
+            entry for entry in item.entries if _passes(entry, request.get("Filters", []))
         ]
     return answer
 
 
-def entities(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def entities(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
     """GetInventory: an entity an instance, with the types of the result attributes."""
-    wanted = [item["TypeName"] for item in asked.get("ResultAttributes", [])]
+    wanted = [item["TypeName"] for item in request.get("ResultAttributes", [])]
     names = [_checked(name) for name in wanted] or ["AWS:InstanceInformation"]
     found = []
     for agent in sorted(place.agents.values(), key=lambda agent: agent.instance_id):
-        if agent.inventory and _fits(agent, asked.get("Filters", [])):
+        if agent.inventory and _fits(agent, request.get("Filters", [])):
             data = {
                 name: _document(name, agent.inventory[name])
                 for name in names
@@ -67,12 +67,12 @@ def _document(name: str, item: StoredItem) -> dict[str, object]:
     }
 
 
-def schemas(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def schemas(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
     """GetInventorySchema: the attributes of each type that an agent sent."""
     found: dict[str, dict[str, Any]] = {}
     for agent in place.agents.values():
         for name, item in agent.inventory.items():
-            if name.startswith(asked.get("TypeName", "")):
+            if name.startswith(request.get("TypeName", "")):
                 known = found.setdefault(name, {"TypeName": name, "Version": item.schema_version})
                 keys = {key for entry in item.entries for key in entry}
                 keys |= {one["Name"] for one in known.get("Attributes", [])}
@@ -82,11 +82,11 @@ def schemas(place: AgentPlace, asked: dict[str, Any]) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def put(place: AgentPlace, asked: dict[str, Any]) -> None:
+def put(place: AgentPlace, request: dict[str, Any]) -> None:
     """PutInventory: what an agent, or a script on the machine, sends."""
-    agent = _of(place, asked["InstanceId"])
+    agent = _of(place, request["InstanceId"])
     names = []
-    for item in asked["Items"]:
+    for item in request["Items"]:
         name = _checked(item["TypeName"])
         content = item.get("Content")
         known = agent.inventory.get(name)

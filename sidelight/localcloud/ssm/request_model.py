@@ -32,12 +32,12 @@ def service_model(service: str = "ssm") -> ServiceModel:
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
-def check(operation: str, asked: dict[str, object]) -> None:
+def check(operation: str, request: dict[str, object]) -> None:
     """Raise AwsError (ValidationException) for a request that the model does not allow."""
     shape = service_model().operation_model(operation).input_shape
     faults: list[str] = []
     if shape is not None:
-        _check(asked, shape, "", faults)
+        _check(request, shape, "", faults)
     if faults:
         count = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
         raise AwsError("ValidationException", count + "; ".join(faults[:10]))

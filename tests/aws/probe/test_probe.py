@@ -160,7 +160,7 @@ def test_nothing_in_the_recording_names_the_account(
     outcome = probe.run()
     probe.record(outcome, "0")
     text = "\n".join(outcome.lines)
-    made = [item.id for item in probe.ground.made]
+    made = [item.id for item in probe.ground.created]
     assert made
     originals = [ACCOUNT, web, probe.ground.tags[MARK], "payroll", *made]
     originals += world.cloud.volumes(web).values()
