@@ -1,0 +1,266 @@
+"""A caged read gives what a read in this process gives, with as many calls and the same errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidelight import errors, scan
+from sidelight.cage import CagedReading, caged_reading, reader_cpu_seconds
+from sidelight.disk import Attachment
+from sidelight.errors import AccessDeniedError, KeyDeniedError, SourceError, ThrottledError
+from sidelight.fleet.dollar_budget import MoneySpentError
+from sidelight.fleet.error_recording_source import ErrorRecordingSource
+from sidelight.fleet.rate_limit.limiter import RateLimitedError
+from sidelight.inventory.collect import CollectOptions
+from tests.fakes.sources import CountingFetcher, MemorySource, RoundsCache
+from tests.images.ext import tiny
+from tests.images.xfs import fixtures
+
+if TYPE_CHECKING:
+    from sidelight.model import Inventory
+
+pytestmark = [pytest.mark.images, pytest.mark.slow]
+
+LATIN = (
+    "<project><groupId>g</groupId><artifactId>a</artifactId><version>1</version><dependencies>"
+    "<dependency><groupId>g</groupId><artifactId>caf\xe9</artifactId><version>1</version>"
+    "</dependency></dependencies></project>"
+)
+
+
+def machine(folder: Path) -> Path:
+    """The tree of a Debian machine with packages of several kinds, and one that is damaged."""
+    files: dict[str, bytes] = {
+        "etc/os-release": b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n',
+        "etc/ssh/sshd_config": b"Port 2222\n",
+        "var/lib/dpkg/status": b"".join(
+            b"Package: p%d\nStatus: install ok installed\nVersion: 5.2-%d\nArchitecture: amd64\n\n"
+            % (number, number)
+            for number in range(1000)
+        ),
+        "srv/app/package-lock.json": json.dumps(
+            {
+                "name": "app",
+                "lockfileVersion": 3,
+                "packages": {"node_modules/left-pad": {"version": "1.3.0"}},
+            }
+        ).encode(),
+        "srv/bad/package-lock.json": b'{"name": ',
+        "srv/java/pom.xml": b"<?xml version='1.0' encoding='cp1252'?>" + LATIN.encode("cp1252"),
+        "srv/names/caf\udce9/package.json": b"{}",
+        "var/lib/containers/storage/overlay/x/diff/etc/os-release": b"ID=alpine\n",
+    }
+    chance = random.Random(7)
+    for number in range(300):
+        files[f"usr/share/d{number % 40}/f{number}"] = bytes(chance.choice([10, 5_000, 60_000]))
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("mke2fs") is None:
+        pytest.skip("needs mke2fs")
+    folder = tmp_path_factory.mktemp("caged")
+    path = folder / "disk.img"
+    with path.open("wb") as file:
+        file.truncate(128 << 20)
+    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-d", str(machine(folder / "tree")), str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+def _with_rounds(image: Path, *, caged: bool) -> tuple[Inventory, list[int], int]:
+    fetcher = CountingFetcher(str(image), "snapshot")
+    cache = RoundsCache(fetcher)
+    found = CagedReading().inspect([cache]) if caged else scan.inspect([cache])
+    cache.close()
+    fetcher.close()
+    return found, sorted(fetcher.fetched), cache.rounds
+
+
+def test_a_caged_machine_is_the_same_with_the_same_calls_in_as_few_rounds(image: Path) -> None:
+    own, blocks, rounds = _with_rounds(image, caged=False)
+    caged, caged_blocks, caged_rounds = _with_rounds(image, caged=True)
+    assert caged == own
+    assert len(own.packages) > 1000
+    assert own.problems
+    assert own.listeners
+    assert own.left_out
+    assert caged_blocks == blocks
+    assert caged_rounds == rounds
+
+
+def test_the_options_of_a_read_reach_the_cage(image: Path) -> None:
+    data = image.read_bytes()
+    attachments = (Attachment("/dev/xvda", "vol-1"),)
+    options = scan.ScanOptions(
+        attachments=attachments,
+        collecting=CollectOptions(include_containers=True, machine_seconds=0.0),
+    )
+    own = scan.inspect([MemorySource(data, "a"), MemorySource(bytes(1 << 20), "b")], options)
+    reading = CagedReading(include_containers=True, machine_seconds=0.0)
+    caged = reading.inspect(
+        [MemorySource(data, "a"), MemorySource(bytes(1 << 20), "b")], attachments
+    )
+    assert caged == own
+
+
+@pytest.mark.parametrize("name", tiny.NAMES)
+def test_the_images_of_ext_are_read_alike(name: str) -> None:
+    source = MemorySource(tiny.load(name), name)
+    assert CagedReading().inspect([source]) == scan.inspect([source])
+
+
+@pytest.mark.parametrize("name", [*fixtures.NAMES, *fixtures.NEWER])
+def test_the_images_of_xfs_are_read_alike(name: str) -> None:
+    source = fixtures.load(name)
+    assert CagedReading().inspect([source]) == scan.inspect([source])
+
+
+# --- errors of the parent ---
+
+
+class Refusing(MemorySource):
+    """A disk of which nothing can be read from an offset on."""
+
+    def __init__(self, data: bytes, error: BaseException, since: int) -> None:
+        super().__init__(data, "snap-1")
+        self._error = error
+        self._since = since
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset >= self._since:
+            raise self._error
+        return super().read_at(offset, length)
+
+
+@pytest.mark.parametrize("since", [0, 8192, 1 << 20])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ThrottledError("throttled", where="snap-1: block 7"),
+        KeyDeniedError("no key", where="snap-1"),
+        AccessDeniedError("no", where="snap-1"),
+        MoneySpentError("spent", where="1"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_block_is_the_same_problem_and_is_recorded(
+    image: Path, error: SourceError, since: int
+) -> None:
+    data = image.read_bytes()
+    own, caged = (ErrorRecordingSource(Refusing(data, error, since)) for _ in range(2))
+    assert CagedReading().inspect([caged]) == scan.inspect([own])
+    assert caged.error is error
+    assert own.error is error
+
+
+@pytest.mark.parametrize(
+    "error", [RateLimitedError("wait", where="1", delay=1.0), KeyboardInterrupt(), SystemExit(0)]
+)
+def test_what_a_reader_must_not_see_ends_the_read(image: Path, error: BaseException) -> None:
+    data = image.read_bytes()
+    with pytest.raises(type(error)) as caught:
+        CagedReading().inspect([Refusing(data, error, 8192)])
+    assert caught.value is error
+    assert CagedReading().inspect([MemorySource(data)]).packages
+
+
+def test_every_error_of_a_source_crosses_as_itself() -> None:
+    from sidelight.cage import source_errors
+
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, SourceError)
+    ]
+    assert len(kinds) > 8
+    for kind in kinds:
+        loaded = source_errors.load(source_errors.dump(kind("what \udcff", where="here")))
+        assert (type(loaded), loaded.what, loaded.where) == (kind, "what \udcff", "here")
+
+
+# --- kernels, costs, processes ---
+
+
+def test_a_kernel_without_seccomp_and_landlock_is_reported_once(
+    image: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reading = CagedReading(program=("-m", "tests.worker_programs.bare_reader"))
+    source = MemorySource(image.read_bytes())
+    with caplog.at_level(logging.WARNING):
+        found = [reading.inspect([source]) for _ in range(2)]
+    assert found[0] == found[1] == scan.inspect([source])
+    for name in ("seccomp", "Landlock"):
+        lines = [record.message for record in caplog.records if name in record.message]
+        assert lines == [f"readers of disks run without {name}: Function not implemented"]
+
+
+def test_the_cpu_of_readers_is_counted(image: Path) -> None:
+    before = reader_cpu_seconds()
+    CagedReading().inspect([MemorySource(image.read_bytes())])
+    assert 0.01 < reader_cpu_seconds() - before < 60
+
+
+def test_no_more_processes_are_kept_than_are_useful() -> None:
+    for _ in range(3):
+        CagedReading().inspect([MemorySource(bytes(4096))])
+    assert len(caged_reading._idle) <= 2
+
+
+def test_the_numbers_of_system_calls_are_the_kernels() -> None:
+    from sidelight.cage.system_calls import ALLOWED, ARCHITECTURES, DEADLY
+
+    headers = {
+        "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+        "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+    }
+    seen = 0
+    for machine_name, path in headers.items():
+        if not path.exists():
+            continue
+        text = path.read_text()
+        known = {
+            name: int(number) for name, number in re.findall(r"#define __NR_(\w+)\s+(\d+)", text)
+        }
+        # asm-generic's names for calls whose argument has another width on 32 bits.
+        for name, number in re.findall(r"#define __NR3264_(\w+)\s+(\d+)", text):
+            known.setdefault(name, int(number))
+        numbers = ARCHITECTURES[machine_name].numbers
+        assert {name: known.get(name) for name in numbers} == numbers
+        assert set(numbers) == {name for name in (*ALLOWED, *DEADLY) if name in known}
+        seen += 1
+    if not seen:
+        pytest.skip("needs the kernel's headers")
+
+
+def test_records_are_bounded_frames_and_bear_every_name() -> None:
+    from sidelight.cage.frames import MOST_TEXT
+    from sidelight.cage.inventory_records import InventoryDecoder, records
+    from sidelight.model import Inventory, OperatingSystem, Package, Problem, Status
+
+    packages = tuple(
+        Package("deb", f"n{number}", "1", "/x\udcff" + "y" * 4096, "pkg:deb/x", direct=True)
+        for number in range(5000)
+    )
+    problems = tuple(Problem("\udc80" * 60_000, "w" * 60_000) for _ in range(300))
+    inventory = Inventory(Status.PARTIAL, OperatingSystem("debian"), packages, problems)
+    parts = list(records(inventory))
+    assert max(map(len, parts)) <= MOST_TEXT
+    decoder = InventoryDecoder()
+    for part in parts[:-1]:
+        decoder.add(part)
+    assert decoder.done(parts[-1]) == inventory
+    assert json.loads(parts[-1])[2]["packages"] == 5000
