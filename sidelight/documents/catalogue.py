@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from sidelight.documents import advisories, fleet, inspector2, machine, network, probe
+from sidelight.documents import (
+    access,
+    advisories,
+    doctor,
+    fleet,
+    inspector2,
+    machine,
+    network,
+    probe,
+    remediation,
+)
 
 
 class CatalogueEntry(NamedTuple):
@@ -53,7 +63,17 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
         list[fleet.CostSumDocument], "sidelight fleet costs --format json"
     ),
     "fleet-findings": CatalogueEntry(
-        list[fleet.FleetFindingDocument], "sidelight fleet findings --format json"
+        list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument],
+        "sidelight fleet findings --format json",
+    ),
+    "fleet-upgrades": CatalogueEntry(
+        list[remediation.UpgradeDocument], "sidelight fleet plan --format json"
+    ),
+    "fleet-attack-paths": CatalogueEntry(
+        list[network.AttackPathDocument], "sidelight fleet attack-paths --format json"
+    ),
+    "fleet-network": CatalogueEntry(
+        list[network.NetworkEvaluationDocument], "sidelight fleet network --format json"
     ),
     "fleet-reevaluation": CatalogueEntry(
         fleet.ReevaluationDocument, "sidelight fleet reevaluate --format json"
@@ -65,6 +85,16 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     ),
     "suppression-rules": CatalogueEntry(
         list[fleet.SuppressionRuleDocument], "sidelight fleet suppress list --format json"
+    ),
+    "access-key": CatalogueEntry(access.IssuedKeyDocument, "sidelight access create --format json"),
+    "access-keys": CatalogueEntry(
+        list[access.AccessKeyDocument], "sidelight access list --format json"
+    ),
+    "access-users": CatalogueEntry(
+        list[access.ConsoleUserDocument], "sidelight access user list --format json"
+    ),
+    "access-audit": CatalogueEntry(
+        list[access.AuditRecordDocument], "sidelight access audit --format json"
     ),
     "finding-event": CatalogueEntry(
         inspector2.FindingEventDocument,
@@ -91,6 +121,7 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     "probe-recording": CatalogueEntry(
         probe.RecordingLine, "sidelight probe --output FILE, each line"
     ),
+    "doctor": CatalogueEntry(doctor.DoctorDocument, "sidelight doctor --format json"),
     "run-health": CatalogueEntry(fleet.HealthDocument, "sidelight fleet run --health FILE"),
     "download-note": CatalogueEntry(advisories.DownloadNote, ".NAME.json beside a downloaded feed"),
     "partial-download-note": CatalogueEntry(

@@ -4,6 +4,7 @@ from typing import NotRequired, TypedDict
 
 from sidelight.documents.machine import FindingDocument
 from sidelight.documents.markers import CoverageStatus, Timestamp
+from sidelight.documents.network import ReachedByDocument
 from sidelight.model import FindingStatus, Severity, State
 
 
@@ -11,7 +12,8 @@ class CoverageDocument(TypedDict):
     """Whether and how an instance is scanned, and the numbers of its active findings.
 
     `reason` is one of docs/eligibility.md or docs/outcomes.md, `remedy` what to do about it.
-    `next_due_at` is the time of the next scan by snapshots, null where none is planned.
+    `next_due_at` is the time of the next scan by snapshots, or of the network's next evaluation;
+    null where none is planned.
     """
 
     account: str
@@ -142,8 +144,12 @@ class ScanStatusDocument(TypedDict):
 
 
 class FleetFindingDocument(FindingDocument):
-    """A finding of an instance, with its history."""
+    """A finding of an instance, with its history.
 
+    `reached_by` are the open ports and the services that lead to the package.
+    """
+
+    reached_by: list[ReachedByDocument]
     arn: str
     account: str
     region: str
@@ -252,11 +258,21 @@ class RecycleBinDocument(TypedDict):
 
 
 class FleetPlanDocument(TypedDict):
-    """What `sidelight fleet scan` would do (`--dry-run`), and its estimated cost."""
+    """What `sidelight fleet scan` would do (`--dry-run`), and its estimated cost.
+
+    `by_agents` are scanned over Systems Manager, without a snapshot. `gib` is the size of the
+    volumes, `calls` estimated numbers by operation, `usd` the dollars of the EBS direct calls, and
+    `storage_usd` at most those of the snapshots' storage.
+    """
 
     scans: list[PlannedScanDocument]
     skipped: list[SkippedInstanceDocument]
+    by_agents: list[SkippedInstanceDocument]
+    snapshots: int
+    gib: int
+    calls: dict[str, int]
     usd: float
+    storage_usd: float
     recycle_bin: list[RecycleBinDocument]
 
 

@@ -19,6 +19,10 @@ class Ec2InstanceDetails(TypedDict, total=False):
     vpcId: str
     subnetId: str
     launchedAt: Timestamp
+    ipV4Addresses: list[str]
+    ipV6Addresses: list[str]
+    keyName: str
+    iamInstanceProfileArn: str
 
 
 class ResourceDetails(TypedDict):
@@ -75,6 +79,35 @@ class PackageVulnerabilityDetails(TypedDict):
     sourceUrl: NotRequired[str]
 
 
+class OpenPortRange(TypedDict):
+    """Inspector's PortRange, both ends included."""
+
+    begin: int
+    end: int
+
+
+class NetworkPathStep(TypedDict):
+    """Inspector's Step. `componentType` is a CloudFormation type."""
+
+    componentId: str
+    componentType: str
+    componentArn: NotRequired[str]
+
+
+class NetworkPathDocument(TypedDict):
+    """Inspector's NetworkPath: at most 30 steps, from the edge inwards."""
+
+    steps: list[NetworkPathStep]
+
+
+class NetworkReachabilityDetails(TypedDict):
+    """Inspector's NetworkReachabilityDetails."""
+
+    protocol: str
+    openPortRange: OpenPortRange
+    networkPath: NetworkPathDocument
+
+
 class ScoreAdjustment(TypedDict):
     """Inspector's CvssScoreAdjustment."""
 
@@ -128,7 +161,10 @@ class EventOrigin(TypedDict):
 
 
 class InspectorFinding(TypedDict):
-    """Inspector's Finding; unknown members are left out. `sidelight` is there in events."""
+    """Inspector's Finding; unknown members are left out. `sidelight` is there in events.
+
+    A finding has the details of its `type`. A network finding has neither fix, exploit nor score.
+    """
 
     findingArn: str
     awsAccountId: str
@@ -141,10 +177,11 @@ class InspectorFinding(TypedDict):
     lastObservedAt: Timestamp
     updatedAt: Timestamp
     resources: list[InspectorResource]
-    packageVulnerabilityDetails: PackageVulnerabilityDetails
     remediation: Remediation
-    fixAvailable: FixAvailable
-    exploitAvailable: YesNo
+    packageVulnerabilityDetails: NotRequired[PackageVulnerabilityDetails]
+    networkReachabilityDetails: NotRequired[NetworkReachabilityDetails]
+    fixAvailable: NotRequired[FixAvailable]
+    exploitAvailable: NotRequired[YesNo]
     inspectorScore: NotRequired[float]
     inspectorScoreDetails: NotRequired[InspectorScoreDetails]
     epss: NotRequired[EpssDetails]

@@ -56,6 +56,20 @@ class OsDocument(TypedDict):
     pretty_name: str
 
 
+class ListenerDocument(TypedDict):
+    """A port that a configuration says a service listens on.
+
+    `address` is empty for every address, `line` null for a service's default.
+    """
+
+    service: str
+    protocol: str
+    port: int
+    address: str
+    file: str
+    line: int | None
+
+
 class MachineDocument(TypedDict):
     """What inventories and scans have in common.
 
@@ -67,6 +81,7 @@ class MachineDocument(TypedDict):
     problems: list[ProblemDocument]
     filesystems: list[FilesystemDocument]
     left_out: NotRequired[list[str]]
+    listeners: NotRequired[list[ListenerDocument]]
 
 
 class InventoryDocument(MachineDocument):

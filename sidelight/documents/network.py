@@ -2,9 +2,9 @@
 
 from typing import Annotated, NotRequired, TypedDict
 
-from sidelight.documents.machine import ProblemDocument
-from sidelight.documents.markers import OneOf
-from sidelight.model import Severity
+from sidelight.documents.machine import ListenerDocument, ProblemDocument
+from sidelight.documents.markers import OneOf, Timestamp
+from sidelight.model import FindingStatus, FindingType, Severity
 
 # As sidelight.reachability.results, which is above this folder.
 EdgeName = Annotated[
@@ -96,3 +96,95 @@ class NetworkScanDocument(TypedDict):
 
     findings: list[ReachabilityFindingDocument]
     problems: list[ProblemDocument]
+
+
+class FleetNetworkFindingDocument(TypedDict):
+    """A network finding of an instance, with its history.
+
+    `sources` are the CIDRs that get through, `anywhere` is true if these are all beyond the edge;
+    `families` are 4, 6 or both. `steps` are Inspector's path.
+    """
+
+    type: FindingType
+    severity: Severity
+    headline: str
+    title: str
+    description: str
+    remediation: str
+    protocol: str
+    open_port_range: PortRangeDocument
+    families: list[int]
+    interface: str
+    edge: NetworkEdgeDocument
+    sources: list[str]
+    anywhere: bool
+    steps: list[PathComponentDocument]
+    full_path: list[PathComponentDocument]
+    notes: list[str]
+    arn: str
+    account: str
+    region: str
+    instance: str
+    status: FindingStatus
+    first_observed: Timestamp
+    last_observed: Timestamp
+    updated_at: Timestamp
+    closed_at: Timestamp | None
+
+
+class NetworkChangesDocument(TypedDict):
+    """The numbers of findings that an evaluation opened, kept and closed."""
+
+    opened: int
+    kept: int
+    closed: int
+
+
+class NetworkEvaluationDocument(TypedDict):
+    """The evaluation of an account-region's network (`sidelight fleet network`).
+
+    `instances` is the number that was evaluated, `failure` is empty unless nothing was.
+    """
+
+    account: str
+    region: str
+    instances: int
+    findings: NetworkChangesDocument
+    problems: list[ProblemDocument]
+    failure: str
+
+
+class ReachedByDocument(TypedDict):
+    """How a vulnerable package is reached: the open port, and the service that listens there."""
+
+    network_finding: str
+    edge: NetworkEdgeDocument
+    anywhere: bool
+    listener: ListenerDocument
+
+
+class AttackPathDocument(TypedDict):
+    """Edge, open port, listening service, vulnerable package (`sidelight fleet attack-paths`).
+
+    `network_finding` and `package_finding` are ARNs, `rules` the ids of the rules that open the
+    port, `path` the file that names the package.
+    """
+
+    account: str
+    region: str
+    instance: str
+    edge: NetworkEdgeDocument
+    sources: list[str]
+    anywhere: bool
+    network_finding: str
+    rules: list[str]
+    listener: ListenerDocument
+    package_finding: str
+    package: str
+    version: str
+    path: str
+    vulnerability: str
+    severity: Severity
+    score: float | None
+    exploited_since: str
+    fixed_version: str

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
         AffectedPackageDocument,
         FindingDocument,
         InventoryDocument,
+        ListenerDocument,
         MachineDocument,
         PackageDocument,
         ReadStatsDocument,
         ScanDocument,
     )
     from sidelight.matching import Unmatched
-    from sidelight.model import Finding, Inventory, Package, ReadStats
+    from sidelight.model import ConfiguredListener, Finding, Inventory, Package, ReadStats
 
 _RAW = re.compile(r"[^\n -~]")
 # The fields that a package has only if they are set, in this order: texts, then flags.
@@ -62,7 +63,21 @@ def _machine(inventory: Inventory) -> MachineDocument:
     }
     if inventory.left_out:
         document["left_out"] = list(inventory.left_out)
+    if inventory.listeners:
+        document["listeners"] = [listener_document(item) for item in inventory.listeners]
     return document
+
+
+def listener_document(listener: ConfiguredListener) -> ListenerDocument:
+    """Return one listener with the line that names it, null for a service's default."""
+    return {
+        "service": listener.service,
+        "protocol": listener.protocol,
+        "port": listener.port,
+        "address": listener.address,
+        "file": listener.path,
+        "line": listener.line or None,
+    }
 
 
 def scan_document(
@@ -161,7 +176,7 @@ def stats_document(stats: ReadStats) -> ReadStatsDocument:
     return {
         "get_calls": stats.get_calls,
         "list_calls": stats.list_calls,
-        "distinct_blocks": stats.distinct_blocks,
+        "distinct_blocks": stats.blocks,
         "bytes": stats.bytes,
         "seconds": round(stats.seconds, 3),
         "cpu_seconds": round(stats.cpu_seconds, 3),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
-    from sidelight.model import Finding, Inventory
+    from sidelight.model import Finding, Inventory, NetworkFinding
 
 __all__ = ["print_findings", "print_inventory", "printable"]
 
@@ -78,6 +78,17 @@ def finding_cells(finding: Finding, path: str) -> list[str | Cell]:
         severity_cell(finding.severity), score_text(finding), finding.vulnerability, package.name,
         package.version, finding.fixed_version or "-", path, finding.title,
         url_of(finding),
+    ]  # fmt: skip
+
+
+def network_cells(finding: NetworkFinding) -> list[str | Cell]:
+    """Return the cells of FINDING_COLUMNS for a network finding.
+
+    Where a package is named stands the edge; the path is the interface.
+    """
+    return [
+        severity_cell(finding.severity), "-", f"{finding.protocol} {finding.ports}",
+        finding.edge_id, "-", "-", finding.interface, finding.title, "",
     ]  # fmt: skip
 
 

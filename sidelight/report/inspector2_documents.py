@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from sidelight.advisories.rating import cvss
+from sidelight.model import NetworkFinding
 from sidelight.report import inspector_terms
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         "sourceLayer",
     ]  # fmt: skip
 
+MOST_STEPS = 30  # of a network path, by the service's model
+MOST_TEXT = 1024  # characters of a description, by the service's model
 MOST_RELATED = 100  # by the service's model; a month's update of Windows may fix more
 
 
@@ -62,25 +65,59 @@ def event_document(
 def finding_document(row: FindingRow, instance: Instance | None) -> InspectorFinding:
     """Return Inspector's Finding; unknown fields are left out, times are ISO 8601."""
     finding = row.finding
-    document: InspectorFinding = {
+    if isinstance(finding, NetworkFinding):
+        return _network_document(row, finding, instance)
+    return _package_document(row, finding, instance)
+
+
+def _common(
+    row: FindingRow, instance: Instance | None, description: str, remediation: str
+) -> InspectorFinding:
+    """Return the members of every type of finding."""
+    finding = row.finding
+    return {
         "findingArn": row.arn,
         "awsAccountId": row.account,
         "type": finding.type,
         "title": finding.headline,
-        "description": finding.title or finding.headline,
+        "description": description[:MOST_TEXT],
         "severity": finding.severity,
         "status": row.status,
         "firstObservedAt": row.first_observed.isoformat(),
         "lastObservedAt": row.last_observed.isoformat(),
         "updatedAt": row.updated_at.isoformat(),
         "resources": [_resource(row, instance)],
-        "packageVulnerabilityDetails": _details(finding),
-        "remediation": {"recommendation": {"text": finding.remediation or "None Provided"}},
-        "fixAvailable": finding.fix_available,
-        "exploitAvailable": "YES" if finding.exploit_available else "NO",
+        "remediation": {"recommendation": {"text": remediation or "None Provided"}},
     }
+
+
+def _network_document(
+    row: FindingRow, finding: NetworkFinding, instance: Instance | None
+) -> InspectorFinding:
+    document = _common(row, instance, finding.description, finding.remediation)
+    document["networkReachabilityDetails"] = {
+        "protocol": finding.protocol,
+        "openPortRange": {"begin": finding.port_begin, "end": finding.port_end},
+        "networkPath": {
+            "steps": [
+                {"componentId": step.id, "componentType": step.type}
+                for step in finding.steps[:MOST_STEPS]
+            ]
+        },
+    }
+    return document
+
+
+def _package_document(
+    row: FindingRow, finding: Finding, instance: Instance | None
+) -> InspectorFinding:
+    document = _common(row, instance, finding.title or finding.headline, finding.remediation)
+    document["packageVulnerabilityDetails"] = _details(finding)
+    document["fixAvailable"] = finding.fix_available
+    document["exploitAvailable"] = "YES" if finding.exploit_available else "NO"
     if finding.score is not None:
         document["inspectorScore"] = finding.score
+    if finding.score is not None and finding.score_vector:
         document["inspectorScoreDetails"] = {"adjustedCvss": _adjusted(finding, finding.score)}
     if finding.epss is not None:
         document["epss"] = {"score": finding.epss}
@@ -101,7 +138,11 @@ def _resource(row: FindingRow, instance: Instance | None) -> InspectorResource:
 
 
 def _instance(instance: Instance) -> Ec2InstanceDetails:
-    details: Ec2InstanceDetails = {}
+    details: Ec2InstanceDetails = {
+        # Inspector has these two also where they are empty.
+        "ipV4Addresses": [*instance.public_ipv4, *instance.private_ipv4],
+        "ipV6Addresses": list(instance.ipv6_addresses),
+    }
     if instance.type:
         details["type"] = instance.type
     if instance.image_id:
@@ -110,6 +151,10 @@ def _instance(instance: Instance) -> Ec2InstanceDetails:
         details["vpcId"] = instance.vpc_id
     if instance.subnet_id:
         details["subnetId"] = instance.subnet_id
+    if instance.key_name:
+        details["keyName"] = instance.key_name
+    if instance.instance_profile:
+        details["iamInstanceProfileArn"] = instance.instance_profile
     if instance.launched_at:
         details["launchedAt"] = instance.launched_at.isoformat()
     return details

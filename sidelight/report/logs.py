@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_RECORD = 8192  # characters of a record's line
 MAX_TRACEBACK = 200  # lines of a traceback; the end is kept, since it names the error
 DEBUG = "SIDELIGHT_DEBUG"
-OURS = ("sidelight", "workers", "dispatcher")
+PACKAGES = ("sidelight", "workers", "dispatcher")
 
 
 class LogFormatter(logging.Formatter):
@@ -60,7 +60,7 @@ def configure(form: str = "%(asctime)s %(levelname)s %(message)s") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in OURS:
+    for name in PACKAGES:
         logging.getLogger(name).setLevel(logging.INFO)
 
 

@@ -16,9 +16,11 @@ from dispatcher.cli.root import sidelight
 from dispatcher.events.publisher import JsonLinesSink, Publisher
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
+from sidelight.model import AuditRecord
 from sidelight.store import Store
 from tests.fakes.publisher import Publisher as FeedPublisher
 from tests.fakes.publisher import cut
+from tests.fixtures.api_requests import SEAL_TEXT
 from tests.fixtures.document_schemas import conform
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class World:
             "SIDELIGHT_BROKER_URL": "memory://",
             "SIDELIGHT_ADVISORIES": str(self.database),
             "SIDELIGHT_POLL_SECONDS": "0.1",
+            "SIDELIGHT_ACCESS_SEAL": SEAL_TEXT,
         }
         self.instance = ""
         self.image = directory / "web-1.img"
@@ -100,6 +103,7 @@ def test_what_the_fleet_s_lists_print(world: World) -> None:
     listed(world.conforms("fleet-status", "fleet", "status", "--all"))
     listed(world.conforms("fleet-coverage", "fleet", "coverage"))
     listed(world.conforms("fleet-findings", "fleet", "findings"))
+    listed(world.conforms("fleet-upgrades", "fleet", "plan"))
     for by in ("account", "region", "instance", "day"):
         listed(world.conforms("fleet-costs", "fleet", "costs", "--by", by))
 
@@ -128,6 +132,21 @@ def test_what_changes_of_the_store_print(world: World) -> None:
     world.text("fleet", "suppress", "remove", "known")
     world.conforms("fleet-reevaluation", "fleet", "reevaluate")
     world.conforms("fleet-prune", "fleet", "prune")
+
+
+def test_what_access_prints(world: World) -> None:
+    issued = world.conforms("access-key", "access", "create", "alice", "--account", "1" * 12)
+    assert isinstance(issued, dict)
+    listed(world.conforms("access-keys", "access", "list"))
+    with Store(world.url) as store:
+        store.audit_log.add(
+            AuditRecord(
+                store.clock(), "alice", issued["AccessKeyId"], "1" * 12, "eu-west-1", "Enable",
+                "id", "127.0.0.1", "OK",
+            )
+        )  # fmt: skip
+    listed(world.conforms("access-audit", "access", "audit"))
+    assert "1 key revoked" in world.text("access", "revoke", issued["AccessKeyId"])
 
 
 def test_events_as_printed_and_as_published(world: World, tmp_path: Path) -> None:

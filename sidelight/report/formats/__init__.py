@@ -1,0 +1,1 @@
+"""One machine's findings for other programs: SARIF, JUnit XML, GitLab's report, OCSF, HTML."""

@@ -1,0 +1,12 @@
+"""The names of the formats, as `--format` takes them. They import nothing, for `--help`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SARIF: Final = "sarif"
+JUNIT: Final = "junit"
+GITLAB: Final = "gitlab"
+OCSF: Final = "ocsf"
+HTML: Final = "html"
+FINDING_FORMATS: Final = (SARIF, JUNIT, GITLAB, OCSF, HTML)

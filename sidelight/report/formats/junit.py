@@ -1,0 +1,67 @@
+"""JUnit XML: a failed test case a finding, and an error for what could not be read.
+
+Source: the schema of Jenkins' xUnit plugin, which GitLab, Azure and others take as well. A suite of
+a machine without a finding has one case that passed, so that it differs from one that did not run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from sidelight.model import Status
+from sidelight.report.escape import printable
+from sidelight.report.formats.scanned_machine import (
+    links_of,
+    problem_lines,
+    remedy_of,
+    sentence_of,
+    title_of,
+)
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from sidelight.model import Finding
+    from sidelight.report.formats.scanned_machine import ScannedMachine
+
+
+def write_junit(machine: ScannedMachine, file: TextIO) -> None:
+    """Write one suite for the machine."""
+    cases = [_case(finding) for finding in machine.findings]
+    errors = [_error(line) for line in problem_lines(machine)]
+    if machine.inventory.status is not Status.COMPLETE and not errors:
+        errors.append(_error(f"the machine's status is {machine.inventory.status}"))
+    if not cases and not errors:
+        name = f"{len(machine.inventory.packages)} packages without a finding"
+        cases.append(ET.Element("testcase", classname="sidelight", name=name))
+    suite = ET.Element(
+        "testsuite",
+        name=printable(machine.name),
+        tests=str(len(cases) + len(errors)),
+        failures=str(len(machine.findings)),
+        errors=str(len(errors)),
+        timestamp=machine.at.strftime("%Y-%m-%dT%H:%M:%S"),
+    )
+    suite.extend([*cases, *errors])
+    suites = ET.Element("testsuites", name="Sidelight")
+    suites.append(suite)
+    ET.indent(suites, " ")
+    file.write('<?xml version="1.0" encoding="UTF-8"?>\n')
+    file.write(ET.tostring(suites, encoding="unicode") + "\n")
+
+
+def _case(finding: Finding) -> ET.Element:
+    package = finding.package
+    name = printable(f"{finding.vulnerability} {package.name} {package.version}")
+    case = ET.Element("testcase", classname=printable(f"{package.type}.{package.name}"), name=name)
+    failure = ET.SubElement(case, "failure", type=finding.severity, message=title_of(finding))
+    lines = [sentence_of(finding), printable(package.path), remedy_of(finding), *links_of(finding)]
+    failure.text = "\n".join(line for line in lines if line)
+    return case
+
+
+def _error(what: str) -> ET.Element:
+    case = ET.Element("testcase", classname="sidelight", name="the machine was read completely")
+    ET.SubElement(case, "error", type="problem", message=what)
+    return case

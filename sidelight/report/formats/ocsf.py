@@ -1,0 +1,159 @@
+"""OCSF 1.5 events as JSON Lines: a Scan Activity, then a Vulnerability Finding for each finding.
+
+Source: schema.ocsf.io, classes 6007 and 2002. Times are milliseconds since 1970. The first event
+states what could not be read: a machine without findings, and one that was not read, differ in it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from sidelight.model import FixAvailable, Severity, Status
+from sidelight.report.escape import printable
+from sidelight.report.formats.scanned_machine import (
+    MAX_PROBLEMS,
+    identity_of,
+    links_of,
+    remedy_of,
+    sentence_of,
+    title_of,
+)
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from sidelight.model import Finding
+    from sidelight.report.formats.scanned_machine import ScannedMachine
+
+VERSION: Final = "1.5.0"
+_SEVERITIES: Final = {
+    Severity.CRITICAL: (5, "Critical"),
+    Severity.HIGH: (4, "High"),
+    Severity.MEDIUM: (3, "Medium"),
+    Severity.LOW: (2, "Low"),
+    Severity.INFORMATIONAL: (1, "Informational"),
+    Severity.UNTRIAGED: (0, "Unknown"),
+}
+_SCAN, _FINDING = 6007, 2002
+_COMPLETED, _ERROR, _CREATE = 2, 6, 1  # activities
+_SUCCESS, _FAILURE, _NEW = 1, 2, 1  # statuses
+
+
+def write_ocsf(machine: ScannedMachine, file: TextIO) -> None:
+    """Write the events of one machine, one line each."""
+    for event in (_scan(machine), *(_finding(machine, item) for item in machine.findings)):
+        json.dump(event, file, separators=(",", ":"))
+        file.write("\n")
+
+
+def _base(machine: ScannedMachine, kind: int, activity: int) -> dict[str, object]:
+    return {
+        "metadata": {
+            "version": VERSION,
+            "product": {
+                "name": "Sidelight", "vendor_name": "Sidelight", "version": machine.version
+            },
+        },
+        "time": int(machine.at.timestamp() * 1000),
+        "class_uid": kind,
+        "category_uid": kind // 1000,
+        "activity_id": activity,
+        "type_uid": kind * 100 + activity,
+    }  # fmt: skip
+
+
+def _scan(machine: ScannedMachine) -> dict[str, object]:
+    status, problems = machine.inventory.status, machine.inventory.problems
+    is_failed = status is Status.FAILED
+    return {
+        **_base(machine, _SCAN, _ERROR if is_failed else _COMPLETED),
+        "severity_id": 1,
+        "status_id": _SUCCESS if status is Status.COMPLETE else _FAILURE,
+        "status": status.value,
+        "status_detail": f"{len(problems)} problems" if problems else "",
+        "scan": {"name": printable(machine.name), "type_id": 1},
+        "total": len(machine.inventory.packages),
+        "num_detections": len(machine.findings),
+        "unmapped": {
+            "problems": [
+                {"where": printable(item.where), "what": printable(item.what)}
+                for item in problems[:MAX_PROBLEMS]
+            ],
+        },
+    }
+
+
+def _finding(machine: ScannedMachine, finding: Finding) -> dict[str, object]:
+    severity, caption = _SEVERITIES[finding.severity]
+    return {
+        **_base(machine, _FINDING, _CREATE),
+        "severity_id": severity,
+        "severity": caption,
+        "status_id": _NEW,
+        "message": sentence_of(finding),
+        "finding_info": {
+            "uid": identity_of(machine.name, finding),
+            "title": title_of(finding),
+            "types": [finding.type.value],
+        },
+        "resources": [{"name": printable(machine.name), "type": "machine"}],
+        "vulnerabilities": [_vulnerability(finding)],
+    }
+
+
+def _vulnerability(finding: Finding) -> dict[str, object]:
+    name, remedy = printable(finding.vulnerability), remedy_of(finding)
+    found: dict[str, object] = {
+        "title": title_of(finding),
+        "severity": finding.severity.value,
+        "affected_packages": [_package(finding, remedy)],
+        "references": links_of(finding),
+        "is_exploit_available": finding.exploit_available,
+        "is_fix_available": finding.fix_available is not FixAvailable.NO,
+    }
+    if finding.source:
+        found["vendor_name"] = printable(finding.source)
+    if remedy:
+        found["remediation"] = {"desc": remedy}
+    if name.startswith("CVE-"):
+        found["cve"] = _cve(name, finding)
+    else:
+        found["advisory"] = {"uid": name}
+    return found
+
+
+def _cve(name: str, finding: Finding) -> dict[str, object]:
+    cve: dict[str, object] = {"uid": name}
+    if finding.cvss_score is not None:
+        vector = printable(finding.cvss_vector)
+        prefix = vector.partition("/")[0]
+        # CVSS 2 is the only version whose vectors have no prefix.
+        version = prefix.removeprefix("CVSS:") if prefix.startswith("CVSS:") else "2.0"
+        cve["cvss"] = [
+            {"base_score": finding.cvss_score, "vector_string": vector, "version": version}
+        ]
+    if finding.epss is not None:
+        epss: dict[str, object] = {"score": str(finding.epss)}
+        if finding.epss_percentile is not None:
+            epss["percentile"] = finding.epss_percentile
+        cve["epss"] = epss
+    return cve
+
+
+def _package(finding: Finding, remedy: str) -> dict[str, object]:
+    package = finding.package
+    document: dict[str, object] = {
+        "name": printable(package.name) or "unknown",
+        "version": printable(package.version) or "unknown",
+        "package_manager": printable(package.type),
+        "path": printable(package.path),
+        "purl": printable(package.purl),
+    }
+    if package.arch:
+        document["architecture"] = printable(package.arch)
+    if finding.fixed_version:
+        document["fixed_in_version"] = printable(finding.fixed_version)
+    if remedy:
+        document["remediation"] = {"desc": remedy}
+    return document

@@ -1,0 +1,139 @@
+"""SARIF 2.1.0: a run with a rule a vulnerability and a result a finding.
+
+Source: the OASIS standard, and what GitHub's code scanning takes of it (`security-severity`, at
+most 5,000 results are shown). What could not be read is a notification, and a machine of which
+nothing could be read is an execution that failed: an empty list of results is not a clean machine.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from sidelight.model import Severity, Status
+from sidelight.report.escape import printable
+from sidelight.report.formats.scanned_machine import (
+    identity_of,
+    links_of,
+    path_of,
+    problem_lines,
+    remedy_of,
+    sentence_of,
+    title_of,
+)
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from sidelight.model import Finding
+    from sidelight.report.formats.scanned_machine import ScannedMachine
+
+SCHEMA: Final = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+_LEVELS: Final = {
+    Severity.CRITICAL: "error",
+    Severity.HIGH: "error",
+    Severity.MEDIUM: "warning",
+    Severity.LOW: "note",
+    Severity.INFORMATIONAL: "note",
+    Severity.UNTRIAGED: "warning",
+}
+# Where a feed has a severity and no score: the least score of that severity in CVSS 3.
+_SCORES: Final = {
+    Severity.CRITICAL: 9.0,
+    Severity.HIGH: 7.0,
+    Severity.MEDIUM: 4.0,
+    Severity.LOW: 0.1,
+}
+
+
+def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
+    """Write the document of one machine."""
+    numbers: dict[str, int] = {}
+    rules: list[dict[str, object]] = []
+    results: list[dict[str, object]] = []
+    for finding in machine.findings:
+        number = numbers.setdefault(finding.vulnerability, len(numbers))
+        if number == len(rules):
+            rules.append(_rule(finding))
+        results.append(_result(machine, finding, number))
+    driver = {
+        "name": "Sidelight",
+        "version": machine.version,
+        "rules": rules,
+    }
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": f"sidelight/{printable(machine.name)}/"},
+        "invocations": [_invocation(machine)],
+        "originalUriBaseIds": {"ROOT": {"description": {"text": "The machine's root directory"}}},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    json.dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, file, indent=1)
+    file.write("\n")
+
+
+def _rule(finding: Finding) -> dict[str, object]:
+    links = links_of(finding)
+    score = finding.cvss_score
+    if score is None:
+        score = _SCORES.get(finding.severity)
+    tags = ["security", "vulnerability", finding.severity.lower()]
+    properties: dict[str, object] = {"tags": tags, "precision": "high"}
+    if score is not None:
+        properties["security-severity"] = f"{score:.1f}"
+    rule: dict[str, object] = {
+        "id": printable(finding.vulnerability),
+        "shortDescription": {"text": title_of(finding)},
+        "defaultConfiguration": {"level": _LEVELS[finding.severity]},
+        "help": {"text": "\n".join(links) or finding.vulnerability},
+        "properties": properties,
+    }
+    if links:
+        rule["helpUri"] = links[0]
+    return rule
+
+
+def _result(machine: ScannedMachine, finding: Finding, rule: int) -> dict[str, object]:
+    package = finding.package
+    remedy = remedy_of(finding)
+    location = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": path_of(finding), "uriBaseId": "ROOT"},
+            "region": {"startLine": 1},
+        },
+        "logicalLocations": [
+            {
+                "fullyQualifiedName": printable(f"{package.name}@{package.version}"),
+                "kind": "package",
+            }
+        ],
+    }
+    return {
+        "ruleId": printable(finding.vulnerability),
+        "ruleIndex": rule,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{sentence_of(finding)} {remedy}".rstrip()},
+        "locations": [location],
+        "partialFingerprints": {"sidelightFinding/v1": identity_of(machine.name, finding)},
+        "properties": {
+            "severity": finding.severity,
+            "fixedVersion": printable(finding.fixed_version),
+            "fixAvailable": finding.fix_available,
+            "epss": finding.epss,
+            "exploited": finding.exploit_available,
+            "score": finding.score,
+        },
+    }
+
+
+def _invocation(machine: ScannedMachine) -> dict[str, object]:
+    notes = [{"level": "warning", "message": {"text": line}} for line in problem_lines(machine)]
+    return {
+        "executionSuccessful": machine.inventory.status is not Status.FAILED,
+        "endTimeUtc": machine.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "toolExecutionNotifications": notes,
+        "properties": {"status": machine.inventory.status},
+    }

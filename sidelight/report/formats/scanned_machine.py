@@ -1,0 +1,90 @@
+"""What the formats say of a machine and its findings, each in its own words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from sidelight.report import inspector_terms
+from sidelight.report.escape import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sidelight.model import Finding, Inventory
+
+MAX_TEXT: Final = 1000  # characters of a title
+MAX_PROBLEMS: Final = 1000  # that a document lists one by one
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedMachine:
+    """A machine by its name, what was read of it, and its findings, the worst first."""
+
+    name: str
+    inventory: Inventory
+    findings: Sequence[Finding]
+    at: datetime
+    version: str  # of Sidelight
+
+
+def problem_lines(machine: ScannedMachine) -> list[str]:
+    """Return what could not be read, a line each: MAX_PROBLEMS lines, and one for all others."""
+    problems = machine.inventory.problems
+    lines = [printable(f"{item.where}: {item.what}") for item in problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"{len(problems) - MAX_PROBLEMS} more problems")
+    return lines
+
+
+def title_of(finding: Finding) -> str:
+    """Return what a finding is about, on one line."""
+    return printable(finding.title or finding.headline, MAX_TEXT)
+
+
+def sentence_of(finding: Finding) -> str:
+    """Return package, version, vulnerability and fix in one sentence."""
+    package = finding.package
+    what = f"{package.name} {package.version} has {finding.vulnerability}"
+    fix = f"fixed in {finding.fixed_version}" if finding.fixed_version else "no fix is known"
+    return printable(f"{what}; {fix}.", MAX_TEXT)
+
+
+def remedy_of(finding: Finding) -> str:
+    """Return the command or the version that closes a finding, "" where none is known."""
+    command = inspector_terms.affected(finding).remediation
+    if command:
+        return printable(command, MAX_TEXT)
+    name = finding.package.name
+    version = finding.fixed_version
+    return printable(f"Upgrade {name} to {version}.", MAX_TEXT) if version else ""
+
+
+def path_of(finding: Finding) -> str:
+    """Return the file that names the package, as a relative URI reference."""
+    return quote(_encoded(finding.package.path.lstrip("/")), safe="/") or "."
+
+
+def identity_of(machine: str, finding: Finding) -> str:
+    """Return 64 hexadecimal digits that are the same for the same finding of a later scan."""
+    package = finding.package
+    parts = (machine, finding.vulnerability, package.type, package.name, package.arch, package.path)
+    text = "\0".join((*parts, package.layer))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def links_of(finding: Finding, most: int = 20) -> list[str]:
+    """Return the web addresses among a finding's references."""
+    web = (item for item in finding.references if item.startswith(("https://", "http://")))
+    return [quote(_encoded(item), safe=":/?#[]@!$&'()*+,;=%~") for item in web][:most]
+
+
+def _encoded(text: str) -> bytes:
+    """Return the bytes of a path on a disk; of text with other surrogates, some bytes for it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

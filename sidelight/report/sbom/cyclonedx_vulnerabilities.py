@@ -1,0 +1,138 @@
+"""A machine's findings as CycloneDX's vulnerabilities: one for each, with all its packages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sidelight.report import inspector_terms
+from sidelight.report.escape import printable
+from sidelight.report.sbom.machine_boms import components, named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sidelight.model import Finding, Package
+    from sidelight.report.sbom.machine_boms import MachineBom
+
+_SEVERITIES: Final = {
+    "CRITICAL": "critical", "HIGH": "high", "MEDIUM": "medium", "LOW": "low",
+    "INFORMATIONAL": "info",
+}  # fmt: skip
+_METHODS: Final = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31"}
+_URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,2000}")
+_CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
+_PAGES: Final = {
+    "NVD": "https://nvd.nist.gov/vuln/detail/",
+    "GHSA": "https://github.com/advisories/",
+}  # by the kind of id
+MOST_REFERENCES: Final = 50
+MOST_REMEDIES: Final = 20
+
+
+def vulnerabilities(bom: MachineBom, version: str) -> Iterator[dict[str, object]]:
+    """Yield an element for each vulnerability, in the order of its first finding."""
+    references = _references(bom)
+    grouped = _by_name(bom.findings or ())
+    for number, findings in enumerate(grouped.values(), 1):
+        yield {"bom-ref": f"vulnerability-{number}", **_element(findings, references, version)}
+
+
+def web_address(text: str) -> str:
+    """Return a web address; empty for any other text."""
+    return text if _URL.fullmatch(text) else ""
+
+
+def _references(bom: MachineBom) -> dict[Package, str]:
+    """Return the references of packages with findings, of equal ones the first."""
+    wanted = {finding.package for finding in bom.findings or ()}
+    found: dict[Package, str] = {}
+    for item in components(bom.inventory):
+        if item.package in wanted:
+            found.setdefault(item.package, item.reference)
+    return found
+
+
+def _by_name(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    grouped: dict[str, list[Finding]] = {}
+    for finding in findings:
+        grouped.setdefault(finding.vulnerability, []).append(finding)
+    return grouped
+
+
+def _element(
+    findings: list[Finding], references: dict[Package, str], version: str
+) -> dict[str, object]:
+    worst = max(findings, key=lambda finding: finding.severity.rank)
+    urls = [url for url in map(web_address, worst.references) if url][:MOST_REFERENCES]
+    element: dict[str, object] = {
+        "id": named(worst.vulnerability),
+        "source": _source(worst),
+        "ratings": _ratings(worst, version),
+        "description": printable(worst.title or worst.headline),
+    }
+    remedies = list(dict.fromkeys(item.remediation for item in findings if item.remediation))
+    if remedies:
+        element["recommendation"] = printable("; ".join(remedies[:MOST_REMEDIES]))
+    if urls:
+        element["advisories"] = [{"url": url} for url in dict.fromkeys(urls)]
+    element["affects"] = _affected(findings, references)
+    element["properties"] = [
+        {"name": name, "value": printable(value)} for name, value in _properties(findings, worst)
+    ]
+    return element
+
+
+def _source(finding: Finding) -> dict[str, object]:
+    name = finding.vulnerability
+    source: dict[str, object] = {"name": named(finding.source, "Sidelight")}
+    if _CVE.fullmatch(name):
+        source = {"name": "NVD", "url": _PAGES["NVD"] + name}
+    elif name.startswith("GHSA-") and web_address(_PAGES["GHSA"] + name):
+        source = {"name": "GHSA", "url": _PAGES["GHSA"] + name}
+    return source
+
+
+def _ratings(finding: Finding, version: str) -> list[dict[str, object]]:
+    """Return the severity by its source first, then each vector with its base score."""
+    severity = _SEVERITIES.get(finding.severity.value, "unknown")
+    first: dict[str, object] = {
+        "source": {"name": named(finding.severity_source, "Sidelight")},
+        "severity": severity,
+    }
+    ratings = [first]
+    for score in inspector_terms.scores(finding):
+        rating: dict[str, object] = {"source": {"name": named(score.source, "Sidelight")}}
+        if score.base_score is not None:
+            rating["score"] = score.base_score
+        is_four = score.version.startswith("4") and version != "1.4"
+        rating["method"] = "CVSSv4" if is_four else _METHODS.get(score.version, "other")
+        rating["vector"] = printable(score.vector)
+        ratings.append(rating)
+    return ratings
+
+
+def _affected(findings: list[Finding], references: dict[Package, str]) -> list[dict[str, object]]:
+    """Return the packages; a finding of the system itself affects the machine."""
+    targets: dict[str, dict[str, object]] = {}
+    for finding in findings:
+        reference = references.get(finding.package, "machine")
+        status = {"version": named(finding.package.version), "status": "affected"}
+        targets.setdefault(reference, {"ref": reference, "versions": [status]})
+    return list(targets.values())
+
+
+def _properties(findings: list[Finding], worst: Finding) -> Iterator[tuple[str, str]]:
+    for text in dict.fromkeys(
+        f"{item.package.name} {item.fixed_version}" for item in findings if item.fixed_version
+    ):
+        yield "sidelight:fixed_version", text
+    yield "sidelight:fix_available", worst.fix_available.value
+    pairs = (
+        ("score", "" if worst.score is None else str(worst.score)),
+        ("epss", "" if worst.epss is None else str(worst.epss)),
+        ("exploited_since", worst.exploited_since),
+        ("state", worst.state),
+        ("advisories", ", ".join(worst.advisories)),
+    )
+    yield from ((f"sidelight:{name}", value) for name, value in pairs if value)
