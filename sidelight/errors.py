@@ -23,8 +23,10 @@
     │   ├── NotADirectoryInTreeError
     │   ├── IsADirectoryInTreeError
     │   └── LinkLoopError
+    ├── CageError               the process that reads disks was stopped, or crashed
     ├── DatabaseError           the advisory database is absent, old or corrupt
     ├── DownloadError           a feed could not be had from its publisher
+    ├── IdentityError           an identity provider's answer does not sign a person in
     ├── StoreError              the fleet's store
     │   └── LeaseLostError      another worker holds the scan now
     ├── BrokerError             the queue's broker does not answer
@@ -141,12 +143,28 @@ class LinkLoopError(PathError):
     """More symbolic links than the kernel follows (40)."""
 
 
+class CageError(SidelightError):
+    """The caged process that reads a machine's disks was stopped, crashed, or broke its rules.
+
+    `limit` is the bound that it met, `time` or `memory`: another attempt would meet it too. Else it
+    is empty.
+    """
+
+    def __init__(self, what: str, *, where: str = "", limit: str = "") -> None:
+        super().__init__(what, where=where)
+        self.limit = limit
+
+
 class DatabaseError(SidelightError):
     """The advisory database is absent, of another version, or corrupt."""
 
 
 class DownloadError(SidelightError):
     """A feed could not be had from its publisher, or is not what the publisher says it is."""
+
+
+class IdentityError(SidelightError):
+    """An identity provider's answer does not sign a person in: `what` says why, to that person."""
 
 
 class StoreError(SidelightError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sidelight.disk import volumes
 from sidelight.filesystems.machine.mount_table import MachineTree, assemble, open_regions
 from sidelight.inventory import collect
+from sidelight.inventory.early_reads import read_ahead_early
 from sidelight.model import Inventory, Problem, Status
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from sidelight.blocks import BlockSource
     from sidelight.disk import Attachment, VolumeSlice
+    from sidelight.model import ConfiguredListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +32,23 @@ DEFAULT = ScanOptions()
 
 
 def open_machine(
-    sources: Sequence[BlockSource], options: ScanOptions = DEFAULT
+    sources: Sequence[BlockSource], options: ScanOptions = DEFAULT, *, walks_all: bool = False
 ) -> tuple[MachineTree, list[Problem]]:
     """One machine's tree from all of its disks, and what could not be read on the way.
 
+    With `walks_all` what a walk of all of it needs is fetched first, in few rounds of calls.
     Raises UsageError for an unknown reader; what is on the disks is never an error, but a Problem.
     """
     problems: list[Problem] = []
     regions = volumes(sources, problems, options.attachments)
     opened = open_regions(regions, problems, options.reader)
+    if walks_all:
+        read_ahead_early(
+            (fs for _, fs in opened), include_containers=options.collecting.include_containers
+        )
     tree = assemble(regions, opened)
     if not opened and not problems:
-        # Nothing at all was recognised: that is no clean machine.
+        # Nothing at all was recognised: that is not a clean machine.
         problems += [_without_filesystem(source.name, regions) for source in sources]
     return tree, problems
 
@@ -54,13 +61,17 @@ def _without_filesystem(name: str, regions: Sequence[VolumeSlice]) -> Problem:
     return Problem(name, what)
 
 
+def _by_port(listener: ConfiguredListener) -> tuple[str, int, str, int]:
+    return listener.service, listener.port, listener.path, listener.line
+
+
 def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> Inventory:
     """Read one machine: its disks' filesystems, assembled, and the software on them.
 
     The status is COMPLETE without a Problem, FAILED where no filesystem could be read or nothing
     on them tells of an operating system or a package, and PARTIAL else.
     """
-    tree, problems = open_machine(sources, options)
+    tree, problems = open_machine(sources, options, walks_all=True)
     collected = collect.collect(tree, options.collecting)
     found = tuple(dict.fromkeys([*problems, *collected.problems, *tree.problems]))
     filesystems = tuple(tree.filesystems)
@@ -75,4 +86,5 @@ def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> I
         problems=found,
         filesystems=filesystems,
         left_out=(*tree.left_out, *collected.left_out),
+        listeners=tuple(sorted(collected.listeners, key=_by_port)),
     )

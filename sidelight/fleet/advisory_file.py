@@ -6,7 +6,9 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sidelight.advisories import ecosystems
 from sidelight.advisories.database.reader import AdvisoryDatabase
+from sidelight.inventory.ssm.known_sources import of_lists
 from sidelight.matching import Matcher, discontinued, unmatched_ecosystems
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sidelight.fleet.settings import Settings
+    from sidelight.inventory.ssm.known_sources import KnownSources
     from sidelight.matching import Unmatched
     from sidelight.model import Finding, Inventory, OperatingSystem
 
 
+_RELEASES = 16  # releases whose lists of binaries are kept in memory
 # Names of findings about updates of Windows (advisories/judge/windows_updates.py).
 _UPDATES = ("KB", "Windows-")
 
@@ -34,6 +38,7 @@ class Opened:
         self._vulnerability_digest = lru_cache(1 << 16)(database.vulnerability_digest)
         self.ecosystems = frozenset(database.ecosystems)
         self._matcher = Matcher(database)
+        self._sources = lru_cache(_RELEASES)(self._listed_sources)
 
     def match(self, inventory: Inventory) -> Sequence[Finding]:
         """Return its findings; the store adds those of discontinued operating systems."""
@@ -47,6 +52,17 @@ class Opened:
         if vulnerability.startswith(_UPDATES):
             return self.sha256
         return self._vulnerability_digest(vulnerability)
+
+    def known_sources(self, os: OperatingSystem) -> KnownSources | None:
+        """Return the sources of a release's binaries by its feeds. Raises DatabaseError."""
+        return self._sources(ecosystems.of_machine(os))
+
+    def _listed_sources(self, ecosystem: str) -> KnownSources | None:
+        lists = self.database.binary_sources(ecosystem)
+        if lists is None:
+            return None
+        certain = lists.certain()
+        return of_lists(certain, lists.sources.keys() - certain.keys())
 
     def unmatched(self, inventory: Inventory) -> Sequence[Unmatched]:
         """Return the packages that the database does not cover."""
@@ -76,6 +92,10 @@ class Unregistered:
         """Return no packages: a function names no ecosystems."""
         del inventory
         return ()
+
+    def known_sources(self, os: OperatingSystem) -> None:
+        """Return no sources: a function has no feeds."""
+        del os
 
     def package_digest(self, ecosystem: str, name: str) -> str:
         """Return the empty digest."""

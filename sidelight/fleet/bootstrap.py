@@ -6,12 +6,15 @@ import functools
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-from sidelight import scan
 from sidelight.aws.ebs import EbsOptions, open_snapshot
 from sidelight.aws.ec2 import Ec2
+from sidelight.aws.network import NetworkCalls
 from sidelight.aws.session import Session
+from sidelight.blocks import BlockPool
 from sidelight.blocks.disk_cache import DiskCache
+from sidelight.cage import CagedReading
 from sidelight.fleet.advisory_file import AdvisoryFile
 from sidelight.fleet.context import Context
 from sidelight.fleet.dollar_budget import Spending, on_bill
@@ -19,7 +22,6 @@ from sidelight.fleet.own_snapshots import require_own
 from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.snapshot_ownership import check_deployment
-from sidelight.inventory import collect
 from sidelight.store import Store
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from sidelight.disk import Attachment
     from sidelight.fleet.context import OpenSnapshot
     from sidelight.model import Inventory, Scan
+
+PATIENCE = 600.0  # seconds that a call of a network's collection waits for its slot
 
 _lock = threading.Lock()
 _contexts: list[Context] = []
@@ -64,6 +68,24 @@ def session_of(settings: Settings) -> Session:
     )
 
 
+class _Pools:
+    """A pool of blocks for each scan, which lives as long as a snapshot of it is open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings.reading
+        self._pools: WeakValueDictionary[str, BlockPool] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, scan: str) -> BlockPool:
+        """Return the pool of the scan."""
+        with self._lock:
+            pool = self._pools.get(scan)
+            if pool is None:
+                pool = BlockPool(self._settings.cache_mib << 20, self._settings.in_flight)
+                self._pools[scan] = pool
+            return pool
+
+
 def make_context(settings: Settings, *, store: Store | None = None) -> Context:
     """Build the context from the settings. Raises UsageError, StoreError."""
     if store is None:
@@ -74,6 +96,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
     check_deployment(deployment)
     budget = RateLimits(settings, rate_for(settings), quotas=store.account_limits.of)
     kept = kept_blocks(settings)
+    pools = _Pools(settings)
 
     def ec2(account: str, region: str) -> Ec2:
         return Ec2(session, account, region, pace=budget.pace(account, region))
@@ -98,10 +121,19 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         return open_snapshot(
             snapshot_id,
             first,
-            in_flight=settings.reading.in_flight,
-            budget=settings.reading.cache_mib << 20,
             options=options,
+            pool=pools.of(scan_row.id),
         )
+
+    # Nobody else would retry one of a network's calls: they wait for their slots.
+    patient = RateLimits(
+        settings.replaced(patience_seconds=PATIENCE),
+        rate_for(settings),
+        quotas=store.account_limits.of,
+    )
+
+    def networks(account: str, region: str) -> NetworkCalls:
+        return NetworkCalls(session, account, region, pace=patient.pace(account, region))
 
     advisories = AdvisoryFile(settings)
     return Context(
@@ -115,6 +147,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         unmatched=advisories.unmatched,
         opened=advisories.opened,
         spending=Spending(store, settings),
+        networks=networks,
         forget=kept.forget if kept is not None else lambda _: None,
     )
 
@@ -143,6 +176,15 @@ def _renewal(
 def _inspecting(
     settings: Settings,
 ) -> Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]:
+    if settings.reading.cage:
+        return CagedReading(
+            include_containers=settings.reading.containers,
+            seconds=settings.workers.stage_seconds,
+        ).inspect
+    # Imported here: a worker with a cage does not need the parsers.
+    from sidelight import scan
+    from sidelight.inventory import collect
+
     collecting = collect.CollectOptions(include_containers=settings.reading.containers)
 
     def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from sidelight.fleet.evaluation import AdvisoryMatcher
     from sidelight.fleet.settings import Settings
     from sidelight.matching import Unmatched
-    from sidelight.model import Finding, Inventory, Keeper, ReadStats, Scan
+    from sidelight.model import Finding, Inventory, Keeper, Problem, ReadStats, Scan
     from sidelight.store import Store
 
 
 class SnapshotCalls(Protocol):
     """The part of `sidelight.aws.ec2.Ec2` that the stages and the sweep use."""
 
-    calls: int
+    @property
+    def calls(self) -> int:
+        """How many calls were sent."""
 
     def create_snapshots(
         self, instance_id: str, tags: Mapping[str, str], description: str
@@ -62,6 +64,16 @@ class OpenSnapshot(Protocol):
     def close(self) -> None: ...  # noqa: D102 - end its threads
 
 
+class NetworkCollector(Protocol):
+    """The part of `sidelight.aws.network.NetworkCalls` that an evaluation uses."""
+
+    problems: list[Problem]
+    refused: list[tuple[str, str]]
+
+    def collect(self) -> Mapping[str, Sequence[object]]:
+        """Return the answers by stem. Raises SidelightError if no call succeeds."""
+
+
 @dataclass(frozen=True)
 class Context:
     """All external dependencies of the stages.
@@ -70,6 +82,7 @@ class Context:
     `match(inventory)`; `unmatched(inventory)` lists the packages that no advisory covers;
     `forget(snapshot id)` drops a snapshot's cached blocks.
     `opened()` returns the database that `match` uses, if it uses one.
+    `networks(account, region)` collects what describes a network.
     `jitter()` is from 0 to 1. A `keeper` runs all stages of its scans; no worker claims them.
     """
 
@@ -86,6 +99,7 @@ class Context:
     jitter: Callable[[], float] = field(default=random.random)
     keeper: Keeper | None = None
     spending: Spending | None = None
+    networks: Callable[[str, str], NetworkCollector] | None = None
 
     def money(self) -> Spending:
         """Return the accounts' dollar budgets: the process's cached ones, else fresh ones."""

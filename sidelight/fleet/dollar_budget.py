@@ -108,7 +108,7 @@ class Bill:
         self.refused: MoneySpentError | None = None
 
     def pay(self, kind: str) -> None:
-        """Count a call before it is made. Raises MoneySpentError if it must not be made."""
+        """Count a call before it is sent. Raises MoneySpentError if it must not be sent."""
         price = PRICES.get(kind, 0.0)
         with self._lock:
             if self.refused is None and self._open + price > self._step:

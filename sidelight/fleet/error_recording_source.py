@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sidelight.blocks.source import touch
 from sidelight.errors import OutOfRangeError, SourceError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class ErrorRecordingSource:
         self._source = source
         self.name = source.name
         self.size = source.size
+        self.unit: int = getattr(source, "unit", 0)  # bytes, 0 for none
         self.error: SourceError | None = None
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -39,3 +41,7 @@ class ErrorRecordingSource:
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Prefetch from the source."""
         self._source.prefetch(ranges)
+
+    def touch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Pass on."""
+        touch(self._source, ranges)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from sidelight.inventory.ssm.known_sources import KnownSources
     from sidelight.matching import Unmatched
     from sidelight.model import (
         Finding,
@@ -37,6 +38,9 @@ class AdvisoryMatcher(AdvisoryDigests, Protocol):
 
     def match(self, inventory: Inventory) -> Sequence[Finding]:
         """Return the findings of packages; each package is matched independently."""
+
+    def known_sources(self, os: OperatingSystem) -> KnownSources | None:
+        """Return the source packages that its feeds list for dpkg's binaries of a release."""
 
     def discontinued(self, os: OperatingSystem, today: date) -> Sequence[Finding]:
         """Return a finding if the system gets no updates any more on that day."""

@@ -49,7 +49,7 @@ def pending_cap(context: Context, scan: Scan) -> int | None:
 def share(quota: int, others: int) -> int:
     """Return our part of the quota that others leave free.
 
-    A single free snapshot is ours: a fleet must progress even if a tool uses all the others.
+    A single free snapshot may be used: a fleet must progress even if a tool uses all the others.
     """
     free = max(0, quota - others)
     return max(1, free // SHARE) if free else 0

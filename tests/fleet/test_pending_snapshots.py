@@ -219,6 +219,7 @@ def refused_world(make_fake_fleet: Any, machines: int = 20) -> FakeFleet:
     return fake_fleet
 
 
+@pytest.mark.slow
 def test_in_a_full_account_region_one_scan_at_a_time_retries_less_and_less_often(
     make_fake_fleet: Any,
 ) -> None:

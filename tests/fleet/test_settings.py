@@ -11,6 +11,7 @@ from sidelight.fleet.settings import Settings, reference
 from sidelight.fleet.settings.definition import Definition, Kind
 from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.fleet.settings.validation import validate
+from sidelight.model import DEFAULT_PATHS
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -139,3 +140,7 @@ def test_a_setting_has_a_meaning_a_reader_and_a_default_that_can_be_written(
 def test_advisories_have_to_be_named() -> None:
     with pytest.raises(UsageError, match="SIDELIGHT_ADVISORIES"):
         _ = Settings().findings.advisories_path
+
+
+def test_the_default_paths_of_deep_inspection_are_the_model_s() -> None:
+    assert Settings.of().agents.deep_limits.paths == DEFAULT_PATHS

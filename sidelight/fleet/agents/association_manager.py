@@ -1,4 +1,4 @@
-"""Makes, verifies and removes what agent-based scanning needs in an account and Region.
+"""Creates, verifies and removes the resources of agent-based scanning in an account and Region.
 
 Called when scanning is enabled, at every interval, and when it is disabled. Each call compares
 what is there with what is needed, so a second call changes nothing and a deleted association is
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ssm.associations import AssociationInfo, AssociationSpec, DataSyncInfo
     from sidelight.fleet.agents.associations_plan import AssociationsPlan, SyncTarget
 
+DENIED: Final = "ACCESS_DENIED"
 NO_SYNC: Final = "EC2_SSM_RESOURCE_DATA_SYNC_LIMIT_EXCEEDED"
 NO_SYNC_REMEDY: Final = (
     "the account has as many resource data syncs in this Region as AWS allows (5): delete one, or"
@@ -36,7 +37,7 @@ class AssociationCalls(Protocol):
     def associations(self) -> list[AssociationInfo]: ...  # noqa: D102 - StateManager's
     def create(self, spec: AssociationSpec) -> str: ...  # noqa: D102
     def update(self, association_id: str, spec: AssociationSpec) -> None: ...  # noqa: D102
-    def parameters(self, association_id: str) -> dict[str, list[str]]: ...  # noqa: D102
+    def parameters(self, association_id: str) -> Mapping[str, Sequence[str]]: ...  # noqa: D102
     def delete(self, association_id: str) -> None: ...  # noqa: D102
     def data_syncs(self) -> list[DataSyncInfo]: ...  # noqa: D102
     def create_data_sync(  # noqa: D102
@@ -54,7 +55,7 @@ class AssociationReport:
     association. `has_sync`: whether inventories are in the bucket.
     """
 
-    made: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     adopted: str = ""
     has_sync: bool = False
@@ -63,31 +64,31 @@ class AssociationReport:
 
 
 def ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
-    """Make what is missing. A refusal is a report with the reason ACCESS_DENIED, not an error.
+    """Create what is missing. A refusal is a report with the reason ACCESS_DENIED, not an error.
 
     Raises CloudError for every other failure: the next interval tries again.
     """
     try:
         return _ensure(calls, target)
     except AccessDeniedError as error:
-        return AssociationReport(reason="ACCESS_DENIED", detail=str(error))
+        return AssociationReport(reason=DENIED, detail=str(error))
 
 
 def preview(calls: AssociationCalls, target: SyncTarget) -> AssociationsPlan:
-    """Return what `ensure` would do, without a change."""
+    """Return the plan of `ensure`, without a change."""
     return plan(calls.associations(), calls.data_syncs(), target)
 
 
 def _ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
     wanted = preview(calls, target)
-    made: list[str] = []
+    created: list[str] = []
     deleted: list[str] = []
     if wanted.create is not None:
         calls.create(wanted.create)
-        made.append(wanted.create.name)
+        created.append(wanted.create.name)
     elif wanted.own and _is_changed(calls.parameters(wanted.own)):
         calls.update(wanted.own, spec(wanted.prefix, wanted.own_schedule))
-        made.append(spec(wanted.prefix).name)
+        created.append(spec(wanted.prefix).name)
     for association in wanted.obsolete:
         calls.delete(association)
         deleted.append(association)
@@ -97,14 +98,16 @@ def _ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
     elif wanted.sync:
         has_sync = calls.create_data_sync(wanted.sync, target.bucket, target.region, target.prefix)
         if has_sync:
-            made.append(wanted.sync)
+            created.append(wanted.sync)
         else:
             reason, detail = NO_SYNC, NO_SYNC_REMEDY
-    return AssociationReport(tuple(made), tuple(deleted), wanted.adopted, has_sync, reason, detail)
+    return AssociationReport(
+        tuple(created), tuple(deleted), wanted.adopted, has_sync, reason, detail
+    )
 
 
 def _is_changed(parameters: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether somebody changed what our association collects."""
+    """Return whether somebody changed the parameters of our association."""
     return any(
         tuple(parameters.get(name, ())) != values
         for name, values in PARAMETERS.items()
@@ -113,14 +116,14 @@ def _is_changed(parameters: Mapping[str, Sequence[str]]) -> bool:
 
 
 def removable(calls: AssociationCalls, target: SyncTarget) -> tuple[str, ...]:
-    """Return the names of what `remove` would delete."""
+    """Return the names of the resources that `remove` would delete."""
     known = calls.associations()
     ids, syncs = removal(known, calls.data_syncs(), target)
     return (*(item.name for item in known if item.id in ids), *syncs)
 
 
 def remove(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
-    """Delete what Sidelight made; what it adopted stays.
+    """Delete what Sidelight created, without what it adopted.
 
     Every deletion is tried, and the first failure is raised at the end (CloudError).
     """

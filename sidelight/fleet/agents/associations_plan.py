@@ -1,4 +1,4 @@
-"""What an account and Region needs for agent-based scanning, and what is to be changed. PURE.
+"""The resources of agent-based scanning in an account and Region, and their changes. PURE.
 
 Names are Amazon Inspector's, so that what knows them keeps working. Where Amazon Inspector itself
 scans the account, they are its own: Sidelight then uses its own prefix, and never changes or
@@ -53,7 +53,7 @@ class SyncTarget:
 
 @dataclass(frozen=True, slots=True)
 class AssociationsPlan:
-    """What is to be done. `adopted` is the id of an association that the account had already.
+    """The changes to make. `adopted` is the id of an association that the account had already.
 
     `own` is the id of ours, which may have another schedule by now. `obsolete` are ids of our own
     second associations; `sync` is the name of the data sync to make.
@@ -69,7 +69,7 @@ class AssociationsPlan:
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be made or deleted."""
+        """Whether there is anything to create or delete."""
         return bool(self.create or self.obsolete or self.sync)
 
 
@@ -88,7 +88,7 @@ def plan(
 ) -> AssociationsPlan:
     """Return what is missing for scanning.
 
-    An inventory association on all instances that is not ours is adopted: nothing is made beside
+    An inventory association on all instances that is not ours is adopted: nothing is created beside
     it, since an agent runs one AWS-GatherSoftwareInventory of all instances at a time.
     """
     prefix = OWN if inspector_scans(syncs, target.bucket) else INSPECTOR

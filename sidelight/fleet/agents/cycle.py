@@ -7,68 +7,98 @@ early loses nothing: what was stored is known, and the next round goes on with t
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sidelight.aws.ssm.collected_objects import CollectedObjects
 from sidelight.aws.ssm.data_sync_objects import DataSyncObjects
 from sidelight.aws.ssm.inventory_entries import InventoryEntries
 from sidelight.fleet.agents.collector import ByDataSync, ByEntries, InventoryCollector
-from sidelight.fleet.agents.source_packages import StoredSources
+from sidelight.fleet.agents.deep_inspection.captures import DeepCaptures
+from sidelight.fleet.agents.source_packages import ReleaseSources, StoredSources
 from sidelight.fleet.evaluation import evaluate_agent_inventory
-from sidelight.model import FindingChanges, InstanceRef
+from sidelight.model import DeepLimits, FindingChanges, InstanceRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from sidelight.aws.session import Session
     from sidelight.fleet.agents.associations_plan import SyncTarget
     from sidelight.fleet.agents.collector import CollectionCounts
+    from sidelight.fleet.agents.deep_inspection.captures import DeepNote
+    from sidelight.fleet.agents.deep_inspection.resources import DeepReport
     from sidelight.fleet.agents.ssm_resources import InAccountRegion
     from sidelight.fleet.evaluation import AdvisoryMatcher
     from sidelight.model import ManagedInstance
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
+DEFAULT_LIMITS = DeepLimits()
+# Instances whose objects are fetched at once in an account and Region: fewer than connections.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class CycleResult:
     """The result of a round. `failures` are why, by instance; `evaluated` has all others.
 
-    An instance whose inventory is unchanged is in neither.
+    An instance whose inventory is unchanged is in neither. `deep` is why deep inspection of an
+    instance is incomplete, by instance: of those that were evaluated, and of all whose output is
+    missing or too much.
     """
 
     counts: CollectionCounts
     findings: FindingChanges = field(default_factory=FindingChanges)
     evaluated: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
+    deep: Mapping[str, DeepNote] = field(default_factory=dict)
 
 
 class AgentCycle:
-    """Runs rounds for account-regions."""
+    """Runs rounds for account-regions, several at once: one evaluates while others read."""
 
-    def __init__(self, store: Store, session: Session, target: SyncTarget) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        target: SyncTarget,
+        limits: DeepLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._limits = limits
         self._store = store
         self._session = session
         self._target = target
         self._sources = StoredSources(store)
+        self._evaluating = threading.Lock()
 
-    def run(
+    def run(  # noqa: PLR0913 - one account-region, by keyword
         self,
         place: InAccountRegion,
         managed: Iterable[ManagedInstance],
         advisories: AdvisoryMatcher,
         *,
         has_sync: bool,
+        new: Collection[str] = (),
+        deep: DeepReport | None = None,
     ) -> CycleResult:
-        """Evaluate the instances whose inventory changed.
+        """Evaluate the instances whose inventory changed, and those that are `new`.
+
+        A new one was scanned by no agent since its coverage began: what is known of its inventory
+        may be older than findings that were closed since.
 
         `managed`: those that are scanned by their agents. `has_sync`: whether inventories are in
-        the bucket. Raises AccessDeniedError or CloudError where the bucket cannot be listed, and
+        the bucket. `deep`: what deep inspection has there, None where it is
+        off. Raises AccessDeniedError or CloudError where the bucket cannot be listed, and
         StoreError.
         """
-        collector = self._collector(place, has_sync=has_sync)
-        seen = self._store.agent_inventories.seen(place.account, place.region)
+        managed = list(managed)
+        sources = ReleaseSources(self._sources, advisories)
+        collector = self._collector(place, sources, has_sync=has_sync)
+        collector.deep = None if deep is None else self._captures(place, deep.detail)
+        notes: dict[str, DeepNote] = {}
+        known = self._store.agent_inventories.seen(place.account, place.region)
+        seen = {name: value for name, value in known.items() if name not in new}
         findings = FindingChanges()
         evaluated: list[str] = []
         failures: list[tuple[str, str]] = []
@@ -81,15 +111,36 @@ class AgentCycle:
                 self._store.agent_inventories.note(machine, result.seen)
             else:
                 inventory = result.reading.inventory
-                self._store.findings.save_agent_inventory(machine, inventory, result.seen)
-                findings += evaluate_agent_inventory(self._store, machine, advisories)
+                with self._evaluating:
+                    self._store.findings.save_agent_inventory(machine, inventory, result.seen)
+                    findings += evaluate_agent_inventory(self._store, machine, advisories)
                 evaluated.append(result.instance_id)
-        return CycleResult(collector.counts, findings, tuple(evaluated), tuple(failures))
+                if result.deep is not None:
+                    notes[result.instance_id] = result.deep
+        if collector.deep is not None:
+            for instance in managed:
+                note = collector.deep.note(instance)
+                if note is not None:
+                    notes[instance.instance_id] = note
+        return CycleResult(collector.counts, findings, tuple(evaluated), tuple(failures), notes)
 
-    def _collector(self, place: InAccountRegion, *, has_sync: bool) -> InventoryCollector:
+    def _captures(self, place: InAccountRegion, why: str) -> DeepCaptures:
+        objects = CollectedObjects(
+            self._session,
+            self._target.bucket,
+            place.account,
+            place.region,
+            self._target.prefix,
+        )
+        newest = objects.newest(self._store.clock()) if self._target.bucket else {}
+        return DeepCaptures(objects, newest, self._limits, why)
+
+    def _collector(
+        self, place: InAccountRegion, sources: ReleaseSources, *, has_sync: bool
+    ) -> InventoryCollector:
         if not has_sync:
             entries = InventoryEntries(self._session, place.account, place.region)
-            return InventoryCollector(ByEntries(entries), self._sources)
+            return InventoryCollector(ByEntries(entries), sources)
         objects = DataSyncObjects(
             self._session,
             self._target.bucket,
@@ -97,4 +148,5 @@ class AgentCycle:
             place.region,
             self._target.prefix,
         )
-        return InventoryCollector(ByDataSync(objects), self._sources, objects.versions())
+        versions = objects.versions()
+        return InventoryCollector(ByDataSync(objects), sources, versions, at_once=AT_ONCE)

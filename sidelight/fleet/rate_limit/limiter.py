@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from sidelight.aws.ssm.calls import CHANGE, READ
 from sidelight.errors import SidelightError, StoreError
 from sidelight.fleet.rate_limit.sentinel_url import parse
 from sidelight.fleet.rate_limit.slots import (
@@ -91,9 +92,14 @@ class FallingBack:
         client: Any,
         monotonic: Callable[[], float] = time.monotonic,
         level: int = logging.WARNING,
+        share: float = ALONE,
     ) -> None:
-        """`client` is redis-py's. `level` is the log level where Redis does not answer."""
+        """`client` is redis-py's. `level` is the log level where Redis does not answer.
+
+        `share` is the share of the rate that this process then uses.
+        """
         self._level = level
+        self._share = share
         self._shared = RedisRate(client)
         self._alone = LocalRate(monotonic)
         self._monotonic = monotonic
@@ -103,20 +109,21 @@ class FallingBack:
         """Book the next slot."""
         return self._ask(
             lambda: self._shared.book(key, ceiling, flow, patience),
-            lambda: self._alone.book(key, ceiling * ALONE, flow, patience),
+            lambda: self._alone.book(key, ceiling * self._share, flow, patience),
         )
 
     def throttled(self, key: str, ceiling: float) -> float:
         """Halve the rate."""
         return self._ask(
             lambda: self._shared.throttled(key, ceiling),
-            lambda: self._alone.throttled(key, ceiling * ALONE),
+            lambda: self._alone.throttled(key, ceiling * self._share),
         )
 
     def load(self, key: str, ceiling: float) -> Load:
         """Return the present load."""
         return self._ask(
-            lambda: self._shared.load(key, ceiling), lambda: self._alone.load(key, ceiling * ALONE)
+            lambda: self._shared.load(key, ceiling),
+            lambda: self._alone.load(key, ceiling * self._share),
         )
 
     def stats(self, pattern: str) -> list[BucketStats]:
@@ -166,6 +173,8 @@ class RateLimits:
             "create": settings.rates.create_per_second,
             "describe": settings.rates.describe_per_second,
             "delete": settings.rates.delete_per_second,
+            READ: settings.rates.ssm_read_per_second,
+            CHANGE: settings.rates.ssm_change_per_second,
         }
         self._quotas = quotas
         self._of_places: dict[tuple[str, str], tuple[float, dict[str, float]]] = {}
@@ -235,17 +244,17 @@ class AccountLimiter:
                 self._sleep(slot.wait)
             return
         for _ in range(TRIES):
-            asked = self._budget.monotonic()
+            started = self._budget.monotonic()
             slot = self._budget.rate.book(key, ceiling, "", self._budget.patience)
             if not slot.booked:
                 raise RateLimitedError(
                     f"no {kind} calls are left for {slot.wait:.0f} s", where=key, delay=slot.wait
                 )
-            usual = self._budget.usual(self._budget.monotonic() - asked)
+            usual = self._budget.usual(self._budget.monotonic() - started)
             if slot.wait > 0:
                 self._sleep(slot.wait)
             # Not since the answer: in a busy process the answer may have waited for long.
-            if self._budget.monotonic() - asked <= usual + slot.wait + LATE:
+            if self._budget.monotonic() - started <= usual + slot.wait + LATE:
                 return
             # This call is so late that it would coincide with the next slot's call.
 
@@ -278,14 +287,17 @@ class AccountLimiter:
         return KEY.format(account=self._account, region=self._region, kind=kind)
 
 
-def rate_for(settings: Settings, level: int = logging.WARNING) -> SharedRate:
-    """Return the rate in the Redis that the settings name, else in the broker if it is a Redis."""
+def rate_for(settings: Settings, level: int = logging.WARNING, share: float = ALONE) -> SharedRate:
+    """Return the rate in the Redis that the settings name, else in the broker if it is a Redis.
+
+    Without a Redis it is this process's own. `level` and `share` as for FallingBack.
+    """
     url = settings.rates.url or settings.broker.url
     kind = scheme(url)
     if kind == "sentinel":
-        return FallingBack(_client_of_master(url, settings), level=level)
+        return FallingBack(_client_of_master(url, settings), level=level, share=share)
     if kind in SHARING:
-        return FallingBack(_client(url), level=level)
+        return FallingBack(_client(url), level=level, share=share)
     return LocalRate()
 
 

@@ -255,10 +255,10 @@ class RedisRate:
             for name in map(bytes.decode, self._client.scan_iter(match=pattern, count=1000))
             if not name.endswith(FLOWS)
         )
-        with self._client.pipeline(transaction=False) as asked:
+        with self._client.pipeline(transaction=False) as pipeline:
             for key in keys:
-                asked.hmget(key, "waited", "refused", "throttles")
-            answers = asked.execute()
+                pipeline.hmget(key, "waited", "refused", "throttles")
+            answers = pipeline.execute()
         return [
             BucketStats(key, float(waited or 0), int(float(refused or 0)), int(throttles or 0))
             for key, (waited, refused, throttles) in zip(keys, answers, strict=True)

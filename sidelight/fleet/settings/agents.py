@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sidelight.fleet.settings.definition import Process, setting
+
+if TYPE_CHECKING:
+    from sidelight.model import DeepLimits
+
+# As sidelight.model.DEFAULT_PATHS: the help of commands does not import the model.
+_PATHS = "/usr/lib:/usr/lib64:/usr/local/lib:/usr/local/lib64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +36,53 @@ class AgentSettings:
         "SIDELIGHT_INVENTORY_PREFIX", "", unit="text", readers=(Process.FLEET, Process.DISPATCHER),
         meaning="What the keys of inventories begin with in this bucket",
     )  # fmt: skip
+    deep_paths: str = setting(
+        "SIDELIGHT_DEEP_PATHS", _PATHS, unit="paths",
+        readers=(Process.FLEET, Process.DISPATCHER),
+        meaning="Directories, separated by colons, in which deep inspection looks for language"
+        " packages on every instance, besides an account's custom paths",
+    )  # fmt: skip
+    deep_seconds: int = setting(
+        "SIDELIGHT_DEEP_SECONDS", 900, unit="s", readers=(Process.FLEET, Process.DISPATCHER),
+        positive=True, meaning="How long deep inspection's collector may run on an instance",
+    )  # fmt: skip
+    deep_files: int = setting(
+        "SIDELIGHT_DEEP_FILES", 20_000, unit="files", readers=(Process.FLEET, Process.DISPATCHER),
+        positive=True, meaning="Files that a collector may send at a time",
+    )  # fmt: skip
+    deep_mib: int = setting(
+        "SIDELIGHT_DEEP_MIB", 32, unit="MiB", readers=(Process.FLEET, Process.DISPATCHER),
+        positive=True, meaning="MiB that a collector may send at a time, before compression",
+    )  # fmt: skip
+    deep_packages: int = setting(
+        "SIDELIGHT_DEEP_PACKAGES", 5_000, unit="packages",
+        readers=(Process.FLEET, Process.DISPATCHER), positive=True,
+        meaning="Language packages of an instance that deep inspection evaluates",
+    )  # fmt: skip
+    deep_daily_mib: int = setting(
+        "SIDELIGHT_DEEP_DAILY_MIB", 128, unit="MiB", readers=(Process.FLEET, Process.DISPATCHER),
+        positive=True, meaning="MiB of outputs of one instance in 24 hours beyond which no more"
+        " is read",
+    )  # fmt: skip
+
+    # Inspector's text allows a delegated administrator 10, its API's model 5.
+    organization_paths: int = setting(
+        "SIDELIGHT_ORGANIZATION_PATHS", 5, unit="count", most=10,
+        readers=(Process.FLEET, Process.DISPATCHER),
+        meaning="Custom paths for deep inspection that an organization may have, in addition to 5"
+        " of an account",
+    )  # fmt: skip
+
+    @property
+    def deep_limits(self) -> DeepLimits:
+        """Deep inspection's limits."""
+        from sidelight.model import DeepLimits
+
+        return DeepLimits(
+            paths=tuple(self.deep_paths.split(":")),
+            seconds=self.deep_seconds,
+            files=self.deep_files,
+            size=self.deep_mib << 20,
+            packages=self.deep_packages,
+            day_bytes=self.deep_daily_mib << 20,
+        )

@@ -1,4 +1,4 @@
-"""The settings of what is used in AWS: roles, snapshots, calls and dollars."""
+"""The settings for AWS: roles, snapshots, calls and dollars."""
 
 from __future__ import annotations
 
@@ -155,6 +155,15 @@ class RateSettings:
     delete_per_second: float = setting(
         "SIDELIGHT_DELETE_PER_SECOND", 2.5, unit="calls/s", readers=CALLERS,
         meaning="DeleteSnapshot and ModifySnapshotAttribute; half of 5/s",
+    )  # fmt: skip
+    # Systems Manager's quotas of calls that read or change associations are 1 to 4 a second.
+    ssm_read_per_second: float = setting(
+        "SIDELIGHT_SSM_READ_PER_SECOND", 5.0, unit="calls/s", readers=CALLERS,
+        meaning="Systems Manager's listings of instances, inventories and data syncs",
+    )  # fmt: skip
+    ssm_change_per_second: float = setting(
+        "SIDELIGHT_SSM_CHANGE_PER_SECOND", 1.0, unit="calls/s", readers=CALLERS,
+        meaning="Systems Manager's calls for associations, documents, parameters and commands",
     )  # fmt: skip
     url: str = setting(
         "SIDELIGHT_BUDGETS_URL", "", unit="URL", readers=QUEUES,

@@ -1,4 +1,4 @@
-"""What a setting is: its variable, unit, bounds and meaning, and how its text becomes a value."""
+"""The definition of a setting: variable, unit, bounds, meaning, and its text as a value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class Process(Enum):
-    """What reads settings. The value is how docs/settings.md names it."""
+    """The readers of settings. The value is how docs/settings.md names it."""
 
     MACHINE = "machine commands"  # scan, inventory, ls, cat, tree
     INSTANCE = "instance scans"  # scan i-…, inventory i-…
@@ -59,7 +59,7 @@ class Unchosen(float):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A setting. `words` stand for values that are no usual number (`off`, `auto`).
+    """A setting. `words` are texts for values that are not usual numbers (`off`, `auto`).
 
     Numbers are 0 or more, `positive` ones above 0, and `most` at most.
     """
@@ -165,7 +165,7 @@ def setting(  # noqa: PLR0913 - all but two by keyword
 
 
 def definition_of(member: Field[object]) -> Definition:
-    """Return the definition of a field that `setting` made."""
+    """Return the definition of a field of `setting`."""
     found: Definition = member.metadata[_METADATA]
     return found
 

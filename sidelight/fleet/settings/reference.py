@@ -1,4 +1,4 @@
-"""docs/settings.md, made of the definitions of all settings: `make docs`."""
+"""docs/settings.md, written from the definitions of all settings: `make docs`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ TITLES: Final = {
     "reading": "Reading",
     "findings": "Findings",
     "agents": "Systems Manager's agents",
+    "changes": "Changes in accounts",
+    "api": "API and server",
+    "oidc": "Sign-in by OIDC",
+    "networks": "Networks",
 }
 PROCESSES: Final = {
     Process.MACHINE: "`scan`, `inventory`, `ls`, `cat` and `tree` of images and snapshots",
@@ -58,7 +62,7 @@ def page() -> str:
     """Return the page, in Markdown."""
     parts = [
         "# Settings",
-        "<!-- Made by `make docs` from sidelight/fleet/settings: edit it there. -->",
+        "<!-- Written by `make docs` from sidelight/fleet/settings: edit it there. -->",
         *_paragraphs(INTRODUCTION),
         "What reads a setting:",
         _table(["name", "process"], ([process.value, PROCESSES[process]] for process in Process)),

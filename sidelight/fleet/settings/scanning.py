@@ -28,12 +28,18 @@ class ReadingSettings:
     # are paid for twice.
     cache_mib: int = setting(
         "SIDELIGHT_CACHE_MIB", 144, unit="MiB", positive=True, readers=(Process.MACHINE, *STAGES),
-        meaning="Blocks kept in memory for each snapshot that is read",
+        meaning="Blocks kept in memory for each machine that is read",
     )  # fmt: skip
     # It costs the blocks of these files, some blocks a layer (docs/cost-model.md).
     containers: bool = setting(
         "SIDELIGHT_CONTAINERS", False, readers=(Process.MACHINE, *STAGES),
         meaning="Also read container runtimes' storage (/var/lib/docker and the like)",
+    )  # fmt: skip
+    # docs/threat-model.md has what this holds against whom.
+    cage: bool = setting(
+        "SIDELIGHT_CAGE", False, readers=(Process.MACHINE, *STAGES),
+        meaning="Read disks in a process without credentials, network and files; without it,"
+        " a fault in a parser opens this process and its credentials to the disk's owner",
     )  # fmt: skip
     # The blocks are the instances' data. If a worker dies and no other continues its scan on this
     # machine, they stay until newer blocks replace them.
@@ -55,7 +61,7 @@ class ReadingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingSettings:
-    """What findings are based on, and where their events go."""
+    """The advisories that findings are based on, and the target of their events."""
 
     advisories: str = setting(
         "SIDELIGHT_ADVISORIES", "", unit="path",

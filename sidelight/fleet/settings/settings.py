@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import UsageError
 from sidelight.fleet.settings.agents import AgentSettings
+from sidelight.fleet.settings.api import ApiSettings
+from sidelight.fleet.settings.changes import ChangeSettings
 from sidelight.fleet.settings.cloud import (
     AwsSettings,
     BudgetSettings,
@@ -25,7 +27,9 @@ from sidelight.fleet.settings.infrastructure import (
     StoreSettings,
     WorkerSettings,
 )
+from sidelight.fleet.settings.networks import NetworkSettings
 from sidelight.fleet.settings.scanning import FindingSettings, ReadingSettings
+from sidelight.fleet.settings.sign_in import OidcSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +39,9 @@ OTHERS: Final = {
     "SIDELIGHT_MIRRORS": "`advisories fetch`: `SOURCE=URL` pairs, separated by blanks",
     "SIDELIGHT_DEBUG": "every command: print the traceback of an error",
     "SIDELIGHT_IMAGE": "deploy/compose.yaml",
+    "SIDELIGHT_CONSOLE_URL": "the demo: where its console is",
+    "SIDELIGHT_CONSOLE_USER": "the demo: who may sign in to its console",
+    "SIDELIGHT_CONSOLE_PASSWORD": "the demo: that user's password",
     "SIDELIGHT_SHARED_DATA": "the tests",
     "SIDELIGHT_LOAD_LOG": "the load proof",
 }
@@ -59,6 +66,10 @@ class Settings:
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     findings: FindingSettings = field(default_factory=FindingSettings)
     agents: AgentSettings = field(default_factory=AgentSettings)
+    changes: ChangeSettings = field(default_factory=ChangeSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
 
     @classmethod
     def from_environment(

@@ -45,7 +45,7 @@ def check_url(url: str, schemes: frozenset[str], where: str) -> None:
 
 
 def _why_not(url: str, schemes: frozenset[str]) -> str:
-    """Return what is wrong with one URL; empty if it is valid."""
+    """Return the fault of one URL; empty if it is valid."""
     kind, mark, _rest = url.partition("://")
     if not mark or kind not in schemes:
         return f"the scheme {kind!r} is unknown" if mark else "it has no scheme"

@@ -62,7 +62,7 @@ def delete(context: Context, scan: Scan) -> Transition:
 def _why_not_yet(
     context: Context, scan: Scan, left: Collection[SnapshotInfo], unknown: Sequence[Snapshot]
 ) -> str:
-    """Return why EC2 has to be asked again later; empty where its answer is final.
+    """Return why EC2 must be called again later; empty where its answer is final.
 
     `left`: snapshots that are listed after their deletion. The deletion of a pending snapshot takes
     effect when it is completed. `unknown`: snapshots that EC2 did not find; it may not list a

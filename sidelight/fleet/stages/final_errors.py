@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ec2 import SnapshotInfo
 
 PENDING, COMPLETED = "pending", "completed"
+TIME_LIMIT = "AGENTLESS_INSTANCE_COLLECTION_TIME_LIMIT_EXCEEDED"
 # Coverage reasons that Inspector does not have.
 REGION_NOT_ENABLED = "REGION_NOT_ENABLED"
 NO_EBS_VOLUME = "NO_EBS_VOLUME"

@@ -50,7 +50,7 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
 
 
 def _assessment(context: Context, scan: Scan) -> Assessment:
-    """Return what a completed scan could not cover: gaps must not look like a clean result."""
+    """Return the gaps of a completed scan: they must not look like a clean result."""
     inventory = context.store.findings.inventory(scan.account, scan.instance)
     return assess(
         inventory, context.unmatched(inventory) if context.settings.findings.advisories else ()

@@ -6,18 +6,19 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from sidelight.cage import reader_cpu_seconds
 from sidelight.disk import Attachment
-from sidelight.errors import LeaseLostError, SnapshotNotFoundError
+from sidelight.errors import CageError, LeaseLostError, SnapshotNotFoundError
 from sidelight.fleet.dollar_budget import Bill, billed
 from sidelight.fleet.error_recording_source import ErrorRecordingSource
-from sidelight.fleet.stages.final_errors import GiveUpError
-from sidelight.model import Cost, Status
+from sidelight.fleet.stages.final_errors import TIME_LIMIT, GiveUpError
+from sidelight.model import Cost, ReadStats, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.fleet.context import Context, OpenSnapshot
-    from sidelight.model import Instance, Scan, Transition
+    from sidelight.model import Instance, Inventory, Scan, Transition
 
 
 def read(context: Context, scan: Scan, instance: Instance) -> Transition:
@@ -30,7 +31,7 @@ def read(context: Context, scan: Scan, instance: Instance) -> Transition:
     if not snapshots:
         raise SnapshotNotFoundError("has no snapshots", where=scan.id)
     bill = Bill(context.money(), scan, context.store.costs.add)
-    started, cpu = time.perf_counter(), time.thread_time()
+    started, cpu = time.perf_counter(), _cpu_seconds()
     opened: list[OpenSnapshot] = []
     try:
         with ExitStack() as stack, billed(bill):
@@ -43,7 +44,7 @@ def read(context: Context, scan: Scan, instance: Instance) -> Transition:
                 for snapshot in snapshots
             )
             recorders = [ErrorRecordingSource(source) for source in opened]
-            inventory = context.inspect(recorders, attachments)
+            inventory = _inspected(context, recorders, attachments)
             _check_paid(context, scan, bill)
             _check_complete(context, scan, recorders)
     except BaseException:
@@ -65,6 +66,26 @@ def read(context: Context, scan: Scan, instance: Instance) -> Transition:
         # Another worker has read it as well: the calls were paid for twice.
         context.store.costs.add(cost)
         raise
+
+
+def _inspected(
+    context: Context,
+    recorders: Sequence[ErrorRecordingSource],
+    attachments: tuple[Attachment, ...],
+) -> Inventory:
+    """Read the machine. Raises GiveUpError where its reader met a limit, as it would again."""
+    try:
+        return context.inspect(recorders, attachments)
+    except CageError as error:
+        if not error.limit:
+            raise
+        code = TIME_LIMIT if error.limit == "time" else "INTERNAL_ERROR"
+        raise GiveUpError(error.what, where=error.where, code=code) from error
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this thread and of the readers that it ran."""
+    return time.thread_time() + reader_cpu_seconds()
 
 
 def _check_paid(context: Context, scan: Scan, bill: Bill) -> None:
@@ -92,14 +113,14 @@ def _check_complete(
 
 
 def _cost(scan: Scan, opened: Sequence[OpenSnapshot], started: float, cpu: float) -> Cost:
-    stats = [source.stats() for source in opened]
+    stats = ReadStats.total(source.stats() for source in opened)
     return Cost(
         scan.id,
-        get_calls=sum(source_stats.get_calls for source_stats in stats),
-        list_calls=sum(source_stats.list_calls for source_stats in stats),
-        blocks=sum(source_stats.distinct_blocks for source_stats in stats),
-        bytes=sum(source_stats.bytes for source_stats in stats),
+        get_calls=stats.get_calls,
+        list_calls=stats.list_calls,
+        blocks=stats.blocks,
+        bytes=stats.bytes,
         seconds=time.perf_counter() - started,
-        cpu_seconds=time.thread_time() - cpu,
-        usd=sum(source_stats.usd for source_stats in stats),
+        cpu_seconds=_cpu_seconds() - cpu,
+        usd=stats.usd,
     )

@@ -25,7 +25,7 @@ from sidelight.errors import (
 )
 from sidelight.fleet.dollar_budget import MoneySpentError
 from sidelight.fleet.rate_limit.limiter import RateLimitedError
-from sidelight.fleet.stages.final_errors import GiveUpError, code_of
+from sidelight.fleet.stages.final_errors import TIME_LIMIT, GiveUpError, code_of
 from sidelight.fleet.stages.late_answers import Wait, judge
 from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse, stage_time
 from sidelight.model import LIVE, State
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TIME_LIMIT = "AGENTLESS_INSTANCE_COLLECTION_TIME_LIMIT_EXCEEDED"
 BUSY_ATTEMPT = 4  # the retry delay while waiting for capacity is that after the 4th failure
 
 

@@ -96,7 +96,7 @@ def test_an_account_without_anything_gets_inspectors_names() -> None:
 
     report = ensure(account, TARGET)
 
-    assert report.made == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
+    assert report.created == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
     assert (report.has_sync, report.reason) == (True, "")
     assert account.kept["a-1"]["windowsRegistry"][0].count("UBR") == 1
 
@@ -104,11 +104,11 @@ def test_an_account_without_anything_gets_inspectors_names() -> None:
 def test_a_second_call_changes_nothing_and_a_deleted_association_is_made_again() -> None:
     account = Account()
     ensure(account, TARGET)
-    assert ensure(account, TARGET).made == ()
+    assert ensure(account, TARGET).created == ()
 
     account.known.clear()
 
-    assert ensure(account, TARGET).made == (INSPECTOR + COLLECTION,)
+    assert ensure(account, TARGET).created == (INSPECTOR + COLLECTION,)
 
 
 def test_an_association_that_somebody_changed_collects_again_what_is_needed() -> None:
@@ -118,7 +118,7 @@ def test_an_association_that_somebody_changed_collects_again_what_is_needed() ->
 
     report = ensure(account, TARGET)
 
-    assert report.made == (INSPECTOR + COLLECTION,)
+    assert report.created == (INSPECTOR + COLLECTION,)
     assert account.kept["a-1"]["applications"] == list(PARAMETERS["applications"])
 
 
@@ -140,7 +140,7 @@ def test_the_accounts_own_association_on_all_instances_is_adopted_and_stays() ->
     removed = remove(account, TARGET)
 
     assert report.adopted == "theirs"
-    assert report.made == (INSPECTOR + DATA_SYNC,)
+    assert report.created == (INSPECTOR + DATA_SYNC,)
     assert removed.deleted == (INSPECTOR + DATA_SYNC,)
     assert account.known.keys() == {"theirs"}
 
@@ -148,7 +148,7 @@ def test_the_accounts_own_association_on_all_instances_is_adopted_and_stays() ->
 def test_an_association_on_some_instances_is_not_adopted() -> None:
     account = Account({"some": gathering("some", "corporate-inventory", "i-1", "i-2")})
 
-    assert ensure(account, TARGET).made[0] == INSPECTOR + COLLECTION
+    assert ensure(account, TARGET).created[0] == INSPECTOR + COLLECTION
 
 
 def test_where_inspector_scans_its_names_are_never_touched() -> None:
@@ -159,7 +159,7 @@ def test_where_inspector_scans_its_names_are_never_touched() -> None:
     remove(account, TARGET)
 
     assert report.adopted == "theirs"
-    assert report.made == (OWN + DATA_SYNC,)
+    assert report.created == (OWN + DATA_SYNC,)
     assert account.known == {"theirs": theirs}
     assert account.syncs == {INSPECTORS_SYNC.name: INSPECTORS_SYNC}
 
@@ -172,13 +172,13 @@ def test_a_full_quota_of_data_syncs_is_a_reason_with_a_remedy() -> None:
 
     assert (report.reason, report.has_sync) == (NO_SYNC, False)
     assert "delete one" in report.detail
-    assert report.made == (INSPECTOR + COLLECTION,)
+    assert report.created == (INSPECTOR + COLLECTION,)
 
 
 def test_without_a_bucket_no_data_sync_is_made() -> None:
     report = ensure(Account(), SyncTarget("", ""))
 
-    assert report.made == (INSPECTOR + COLLECTION,)
+    assert report.created == (INSPECTOR + COLLECTION,)
     assert "ListInventoryEntries" in report.detail
 
 
@@ -265,8 +265,8 @@ def test_nothing_is_left_in_a_real_account_after_removal(
         again = ensure(calls, TARGET)
         removed = remove(calls, TARGET)
 
-        assert report.made == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
-        assert again.made == ()
+        assert report.created == (INSPECTOR + COLLECTION, INSPECTOR + DATA_SYNC)
+        assert again.created == ()
         assert len(removed.deleted) == 2
         assert calls.associations() == []
         assert calls.data_syncs() == []

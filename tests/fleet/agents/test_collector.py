@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -149,3 +150,32 @@ def test_by_the_api_an_inventory_that_was_not_captured_again_is_not_read() -> No
     assert list(collector.collect([instance(0)], seen)) == []
     assert asked == [AT]
     assert collector.counts == CollectionCounts(listed=1)
+
+
+def test_objects_are_fetched_at_once_up_to_a_bound_and_stay_in_order() -> None:
+    bucket = Bucket()
+    for number in range(60):
+        bucket.put(number, f"package{number}")
+    bucket.denied = {instance(7).instance_id}
+    together = threading.Barrier(6)
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    class Waiting:
+        def read(self, instance_id: str) -> Capture:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            together.wait(20.0)
+            with lock:
+                running -= 1
+            return bucket.read(instance_id)
+
+    collector = InventoryCollector(ByDataSync(Waiting()), versions=bucket.versions(), at_once=6)
+    found = list(collector.collect(map(instance, range(60)), {}))
+
+    assert most == 6
+    assert [item.instance_id for item in found] == [instance(n).instance_id for n in range(60)]
+    assert [item.instance_id for item in found if item.error] == [instance(7).instance_id]
+    assert collector.counts == CollectionCounts(listed=60, fetched=59, parsed=59, failed=1)

@@ -86,7 +86,9 @@ class Rounds:
         return self.cycle.run(HERE, managed, self.advisories, has_sync=has_sync)
 
     def open(self) -> set[tuple[str, str]]:
-        return {(row.instance, row.finding.vulnerability) for row in self.store.findings.rows()}
+        return {
+            (row.instance, row.package_finding.vulnerability) for row in self.store.findings.rows()
+        }
 
 
 @pytest.fixture(params=[BUCKET, ""], ids=["by the bucket", "by the API"])

@@ -43,6 +43,7 @@ LATE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", LATE, ids=lambda error: type(error).__name__)
 def test_a_completed_snapshot_that_ebs_direct_refuses_is_read_minutes_later(
     fake_fleet: FakeFleet, error: SidelightError

@@ -83,6 +83,7 @@ def claimed(fake_fleet: FakeFleet, scan_id: str) -> Scan:
     return scan
 
 
+@pytest.mark.slow
 def test_an_id_that_vanished_holds_nobody_up(fleet: FakeFleet) -> None:
     fleet.clock.advance(30)
     fleet.ec2.snapshots.popitem()
@@ -115,6 +116,7 @@ def test_after_a_failed_snapshot_poll_each_scan_is_polled_separately(fleet: Fake
     assert fleet.trip.seen.count("ec2.describe_by_id") == 1 + MACHINES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [Mode.KILL_BEFORE, Mode.KILL_AFTER])
 @pytest.mark.parametrize("point", ["ec2.describe_by_id", "store.committed"])
 def test_a_worker_killed_during_a_snapshot_poll_costs_only_a_delay(

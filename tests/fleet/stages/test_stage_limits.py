@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sidelight.errors import CageError
 from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.stages import stage_limits
@@ -89,6 +90,7 @@ def swallowed_once() -> None:
 
 # The limit may strike within a callback of the garbage collector's, Hypothesis's for one, which
 # drops it with this warning; it strikes again.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "work",
@@ -118,6 +120,25 @@ def test_nothing_that_reads_outlasts_the_time_of_its_stage(
     assert not fake_fleet.ec2.snapshots
     begun = [e for e in fake_fleet.store.scans.events(scan.id) if e.what == "READING: given up"]
     assert len(begun) == 1, "a machine that holds a process once does not hold it again"
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "attempts"),
+    [("time", TIME_LIMIT, 1), ("memory", "INTERNAL_ERROR", 1), ("", "INTERNAL_ERROR", 5)],
+)
+def test_a_reader_that_ended_fails_its_scan_and_is_tried_again_only_after_a_crash(
+    make_fake_fleet: Callable[..., FakeFleet], limit: str, code: str, attempts: int
+) -> None:
+    fake_fleet = make_fake_fleet()
+    fake_fleet.inspect_error = CageError("the reader is no more", where="snap-1", limit=limit)
+    fake_fleet.start()
+    fake_fleet.run()
+    (scan,) = fake_fleet.store.scans.select()
+    assert (scan.state, scan.failure_code) == (State.FAILED, code)
+    assert "the reader is no more" in scan.failure
+    opened = [source.name for source in fake_fleet.sources]
+    assert len(opened) == attempts * len(set(opened))
+    assert not fake_fleet.ec2.snapshots
 
 
 def test_an_extractor_does_not_swallow_the_end_of_its_time_or_memory(tmp_path: Path) -> None:
@@ -176,6 +197,7 @@ def broad_handlers(path: Path) -> list[tuple[int, bool]]:
     return found
 
 
+@pytest.mark.slow
 def test_no_broad_handler_of_the_readers_takes_memory_for_damage() -> None:
     for path in sorted((ROOT / "sidelight").rglob("*.py")):
         if {"fleet", "localcloud", "report"} & {*path.parts}:
@@ -184,6 +206,7 @@ def test_no_broad_handler_of_the_readers_takes_memory_for_damage() -> None:
             assert lets_by, f"{path}:{line}"
 
 
+@pytest.mark.slow
 def test_no_handler_but_the_holders_names_the_end_of_time() -> None:
     for package in ("sidelight", "workers", "dispatcher"):
         for path in (ROOT / package).rglob("*.py"):

@@ -1,0 +1,1 @@
+"""Deep inspection: the collector that runs on instances, and the document that runs it."""
