@@ -20,7 +20,7 @@ from sidelight.model import AccountStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dispatcher.discovery.agents import AgentResources
+    from dispatcher.services.created_resources import CreatedResourceRemover
     from dispatcher.sweeper import Sweeper
     from sidelight.store import Store
 
@@ -31,7 +31,7 @@ WHY = "scanning of the account was disabled"
 
 @dataclass(frozen=True, slots=True)
 class DisablePlan:
-    """What disabling an account removes: live scans, snapshots, and resources by region."""
+    """The objects that a disabling removes: live scans, snapshots, and resources by region."""
 
     account: str
     scans: tuple[str, ...]
@@ -42,7 +42,7 @@ class DisablePlan:
 
 @dataclass(frozen=True, slots=True)
 class DisableResult:
-    """What a run did. `left` are snapshots that are still there, `failures` say why.
+    """The result of a run. `left` are snapshots that are still there, `failures` say why.
 
     `complete`: nothing is left, and the account is disabled.
     """
@@ -63,13 +63,13 @@ class AccountDisabler:
         self,
         store: Store,
         sweeper: Sweeper,
-        agents: AgentResources | None = None,
+        resources: CreatedResourceRemover,
         delete: Callable[[str], object] | None = None,
     ) -> None:
         """`delete` runs the last stage of a scan by id; without it the workers do."""
         self._store = store
         self._sweeper = sweeper
-        self._agents = agents
+        self._resources = resources
         self._delete = delete
 
     def pending(self) -> list[str]:
@@ -78,11 +78,10 @@ class AccountDisabler:
         return [row.account for row in rows if row.status is AccountStatus.PENDING_DISABLE]
 
     def plan(self, account: str) -> DisablePlan:
-        """Return what `run` would end and remove; changes nothing. Raises CloudError."""
+        """Return what `run` would remove, without a change. Raises CloudError."""
         resources = []
         for place in self._places(account):
-            if self._agents is not None:
-                resources += [f"{place.region}: {name}" for name in self._agents.present(place)]
+            resources += [f"{place.region}: {name}" for name in self._resources.present(place)]
         return DisablePlan(
             account,
             tuple(self._store.account_scans.live(account)),
@@ -92,7 +91,7 @@ class AccountDisabler:
         )
 
     def run(self, account: str) -> DisableResult:
-        """End and remove what is there. Raises StoreError; what AWS refuses is in the result."""
+        """End the scans and remove the resources. Raises StoreError; refusals are in the result."""
         scans = self._store.account_scans
         before = set(scans.undeleted(account))
         ended = scans.end(account, WHY, REASON)
@@ -108,8 +107,11 @@ class AccountDisabler:
                 result = self._sweeper.sweep(place)
                 swept |= set(result.deleted)
                 failures += [f"{name} could not be deleted" for name in result.failed]
-                if self._agents is not None:
-                    removed += [f"{place.region}: {name}" for name in self._agents.remove(place)]
+            except SidelightError as error:
+                log.warning("disabling %s: %s", account, error)
+                failures.append(str(error))
+            try:
+                removed += [f"{place.region}: {name}" for name in self._resources.remove(place)]
             except SidelightError as error:
                 log.warning("disabling %s: %s", account, error)
                 failures.append(str(error))
@@ -130,6 +132,7 @@ class AccountDisabler:
         """Return the account's regions in which something may have been created."""
         instances, scans = self._store.instances, self._store.account_scans
         regions = {*instances.regions(account), *scans.regions(account)}
+        regions |= self._resources.regions(account)
         return [AccountRegion(account, region) for region in sorted(regions)]
 
     def _cover(self, account: str) -> None:

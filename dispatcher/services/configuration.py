@@ -65,13 +65,19 @@ class ConfigurationService:
     An `actor` is the account that asks; empty is the operator, who may change every account.
     """
 
-    def __init__(self, store: Store, *, agent_based: bool) -> None:
-        """`agent_based`: this deployment collects Systems Manager's inventories."""
+    def __init__(
+        self, store: Store, *, agent_based: bool, organization_paths: int = rules.MOST_PATHS
+    ) -> None:
+        """`agent_based`: this deployment collects Systems Manager's inventories.
+
+        `organization_paths`: how many custom paths an organization may have.
+        """
+        self._organization_paths = organization_paths
         self._store = store
         self._agent_based = agent_based
 
     def effective(self, accounts: Iterable[str]) -> list[EffectiveConfiguration]:
-        """Return what holds for these accounts."""
+        """Return the effective configurations of these accounts."""
         return list(effective(self._store, accounts).values())
 
     def known_accounts(self) -> list[str]:
@@ -123,7 +129,7 @@ class ConfigurationService:
         return self._each(accounts, lambda a, own: rules.changed(a, own, change), actor)
 
     def reset(self, accounts: Sequence[str], *, actor: str = "") -> ConfiguredAccounts:
-        """Let these accounts inherit again what was set individually. Raises UsageError."""
+        """Let these accounts inherit all values again. Raises UsageError."""
         self.check(accounts)
         return self._each(
             accounts, lambda a, own: rules.reset(own or AccountConfiguration(a)), actor
@@ -145,7 +151,7 @@ class ConfigurationService:
             rules.check_account(administrator)
         check_organization(organization)
         if package_paths is not None:
-            rules.check_paths(package_paths)
+            rules.check_paths(package_paths, self._organization_paths)
 
         def apply(present: OrganizationConfiguration | None) -> OrganizationConfiguration:
             if present is None and not administrator:
@@ -188,6 +194,27 @@ class ConfigurationService:
                 ),
             )
         return new
+
+    def associate(self, organization: OrganizationConfiguration, account: str) -> None:
+        """Make an account a member, also one that was disassociated before.
+
+        Its administrator's filters suppress its findings from now on. Raises UsageError.
+        """
+        rules.check_account(account)
+        self._store.configurations.change(account, rules.associated)
+        if self.join(organization, [account]):
+            self._store.suppression_rules.reconsider()
+
+    def disassociate(self, organization: OrganizationConfiguration, account: str) -> bool:
+        """Make an account no member any more; False if it is none. It keeps its configuration."""
+        own = self._store.configurations.account(account)
+        if own is None or own.organization != organization.id:
+            return False
+        self._store.configurations.change(
+            account, lambda present: rules.disassociated(present, organization)
+        )
+        self._store.suppression_rules.reconsider()
+        return True
 
     def check(self, accounts: Sequence[str], change: ConfigurationChange | None = None) -> None:
         """Raise UsageError for a request that is not valid as a whole."""

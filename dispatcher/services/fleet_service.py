@@ -14,12 +14,16 @@ from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableT
 from dispatcher.discovery.discoverer import Discoverer
 from dispatcher.enqueue import tick
 from dispatcher.events.publisher import Publisher, sink_of
+from dispatcher.network_scheduler import NetworkScheduler
 from dispatcher.reevaluator import Reevaluator
 from dispatcher.scan_starter import ScanStarter
 from dispatcher.services.account_disabling import AccountDisabler
 from dispatcher.services.configuration import ConfigurationService
+from dispatcher.services.created_resources import CreatedResourceRemover
+from dispatcher.services.report_writer import ReportWriter
 from dispatcher.sweeper import Sweeper
 from sidelight.aws.ec2 import Ec2
+from sidelight.aws.event_queue import EventQueue
 from sidelight.aws.organizations import Units
 from sidelight.aws.recycle_bin import kept_days
 from sidelight.fleet.advisory_file import AdvisoryFile
@@ -76,28 +80,44 @@ class FleetService:
         rate = rate_for(settings, logging.INFO)
         self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
+        self.event_queue: EventQueue | None = None
+        if settings.changes.queue:
+            self.event_queue = EventQueue(self._session, settings.changes.queue)
         target = SyncTarget(
             settings.agents.inventory_bucket,
             settings.agents.inventory_region,
             settings.agents.inventory_prefix,
         )
         self.agent_scans: AgentScans | None = None
+        paced = self._session.paced(self._limits.pace)
         if agents is None and settings.agents.agent_based:
-            agents = resources = SsmResources(self._session, target)
+            agents = systems_manager = SsmResources(
+                paced, target, self.store.created_resources.record, settings.agents.deep_limits
+            )
             self.agent_scans = AgentScans(
-                self.store, self._session, resources, target, AdvisoryFile(settings)
+                self.store, paced, systems_manager, target, AdvisoryFile(settings)
             )
         discoverer = Discoverer(
             self.store, self._session, self.ec2, settings, self.deployment, agents=agents
         )
         self.scans = ScanStarter(
             store=self.store, discoverer=discoverer, publish=self.queue.publish,
-            deployment=self.deployment, keeper=keeper,
+            deployment=self.deployment, keeper=keeper, agents=self.agent_scans is not None,
+            networks=settings.networks.interval > 0,
         )  # fmt: skip
         self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
         self.agents = agents
-        self.configuration = ConfigurationService(self.store, agent_based=agents is not None)
-        self.disabler = AccountDisabler(self.store, self.sweeper, agents)
+        self.configuration = ConfigurationService(
+            self.store,
+            agent_based=agents is not None,
+            organization_paths=settings.agents.organization_paths,
+        )
+        self.resources = CreatedResourceRemover(
+            self.store, paced, settings, self.deployment, agents
+        )
+        self.disabler = AccountDisabler(self.store, self.sweeper, self.resources)
+        self.reports = ReportWriter(self.store, self._session)
+        self.networks = NetworkScheduler(self.store, settings, self.queue.publish_network)
         self.reevaluator = Reevaluator(self.store, settings, self.queue.publish_reevaluation)
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[AccountRegion]:

@@ -1,0 +1,1 @@
+"""Sign-in by an OpenID Connect provider: authorization code with PKCE, and verified ID tokens."""
