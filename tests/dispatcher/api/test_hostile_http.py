@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
-import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.api import http_server
-from dispatcher.api.http_server import PATHS, RequestHandler, Server
+from dispatcher.api.pages import PAGES
+from dispatcher.api.protocol.requests import BODY_LIMIT
 from sidelight.fleet.settings import Settings
 from sidelight.model import Coverage
 from sidelight.store import Store
+from tests.fixtures.http_servers import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from dispatcher.api.server import ApiServer
 
 pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
 
@@ -26,46 +31,43 @@ HOSTILE = 'x\x1b]0;t\x07\u202e\u2066\u200b\u2028\udcff\x9b2J\n"\\<b>'
 REASON = HOSTILE.replace("\udcff", "")  # a code of our own: the store takes text that is UTF-8
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("store")
-    nowhere = Settings.of(broker_url="redis://127.0.0.1:1/0")
+@contextmanager
+def running(folder: Path, **values: object) -> Iterator[ApiServer]:
+    nowhere = Settings.of(broker_url="redis://127.0.0.1:1/0", **values)
     with Store(f"sqlite:///{folder}/store.db") as store:
         store.migrate()
         store.instances.cover([Coverage("1" * 12, "eu-west-1", "i-1", HOSTILE, "ACTIVE", REASON)])
         store.sweeps.record(REASON[:9], REASON[:9], orphans=1, remaining=1)
-        with Server(store, nowhere, "127.0.0.1", 0) as server:
+        with served(store, nowhere) as server:
             yield server
 
 
-def answered(server: Server, request: bytes) -> bytes:
-    """What the handler sends back, in this thread: an exception of its would come out."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setblocking(True)
-        sender = threading.Thread(target=lambda: _send(ours, request))
-        sender.start()
-        came = bytearray()
-        reader = threading.Thread(target=lambda: _drain(ours, came))
-        reader.start()
-        RequestHandler(theirs, ("127.0.0.1", 1), server)
-        theirs.shutdown(socket.SHUT_RDWR)
-        sender.join()
-        reader.join()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with running(tmp_path_factory.mktemp("store")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A server that cuts clients off after a fifth of a second."""
+    with running(tmp_path_factory.mktemp("store"), api_request_seconds=0.2) as server:
+        yield server
+
+
+def answered(server: ApiServer, request: bytes) -> bytes:
+    """All that the server sends back until it ends the connection."""
+    came = bytearray()
+    address = "127.0.0.1", server.server_address[1]
+    # The server may end the connection before it has read all.
+    with socket.create_connection(address, timeout=30) as ours, suppress(OSError):
+        ours.sendall(request)
+        while data := ours.recv(65536):
+            came += data
     return bytes(came)
 
 
-def _send(connection: socket.socket, request: bytes) -> None:
-    connection.sendall(request)
-    connection.shutdown(socket.SHUT_WR)
-
-
-def _drain(connection: socket.socket, came: bytearray) -> None:
-    while data := connection.recv(65536):
-        came += data
-
-
-def status(server: Server, target: str, *headers: str, host: str = "localhost") -> int:
+def status(server: ApiServer, target: str, *headers: str, host: str = "localhost") -> int:
     lines = [f"GET {target} HTTP/1.1", f"Host: {host}", *headers, "Connection: close", "", ""]
     return int(answered(server, "\r\n".join(lines).encode("latin-1")).split()[1])
 
@@ -76,11 +78,11 @@ def status(server: Server, target: str, *headers: str, host: str = "localhost") 
      "a@localhost", "localhost/",
      "\x85", "[fe80::1%25\x00]", "xn--", "\xe9", "1" * 5000, "127.0.0.1.", "[1.2.3.4]"],
 )  # fmt: skip
-def test_an_odd_host_is_refused(server: Server, host: str) -> None:
+def test_an_odd_host_is_refused(server: ApiServer, host: str) -> None:
     assert status(server, "/healthz", host=host) in {400, 421}
 
 
-def test_two_hosts_are_refused(server: Server) -> None:
+def test_two_hosts_are_refused(server: ApiServer) -> None:
     assert status(server, "/healthz", "Host: localhost") == 400
 
 
@@ -88,7 +90,7 @@ def test_two_hosts_are_refused(server: Server) -> None:
     "target",
     ["//[", "//[::", "http://[::", "/healthz#\x85", "*", "http://localhost:x/healthz", "//a@[b/"],
 )
-def test_an_odd_target_is_answered(server: Server, target: str) -> None:
+def test_an_odd_target_is_answered(server: ApiServer, target: str) -> None:
     assert status(server, target) in {200, 400, 404}
 
 
@@ -98,13 +100,13 @@ def test_an_odd_target_is_answered(server: Server, target: str) -> None:
      "since=%00", "since=2026-W54", "since=2026-01-01T24:61", "by=tag", "by=", "by=%ff&by=%00",
      "&".join(f"a{n}=1" for n in range(30)), "since=" + "9" * 5000, "since=10000-01-01"],
 )  # fmt: skip
-def test_a_query_that_means_nothing_is_a_bad_request(server: Server, query: str) -> None:
+def test_a_query_that_means_nothing_is_a_bad_request(server: ApiServer, query: str) -> None:
     expected = {200, 400} if query in {"by=", "since="} else {400}
     assert status(server, f"/api/v1/costs?{query}") in expected
 
 
 @pytest.mark.parametrize("since", ["0001-01-01", "9999-12-31", "0001-01-01T00:00:00-23:59"])
-def test_the_ends_of_the_calendar_are_times(server: Server, since: str) -> None:
+def test_the_ends_of_the_calendar_are_times(server: ApiServer, since: str) -> None:
     assert status(server, f"/api/v1/costs?since={since}") == 200
 
 
@@ -113,12 +115,12 @@ TOKENS = st.sampled_from([
     "HTTP/9.9", "HTTP/1.1.1", "Host", "localhost", "[::", "Content-Length", "-1", "99999999999",
     "Transfer-Encoding", "chunked", "Expect", "100-continue", "Connection", "keep-alive", "%00",
     "%ff", "?", "&", "=", "since", "by", "0001-01-01T00:00:00+23:59", "\x00", "\xff", "\x85", "/",
-    "//", "\x1b[2J", *PATHS,
+    "//", "\x1b[2J", *PAGES,
 ])  # fmt: skip
 RAW = st.one_of(
     st.binary(max_size=400),
     st.lists(TOKENS, max_size=30).map(lambda words: "".join(words).encode("latin-1")),
-    st.tuples(st.sampled_from(sorted(PATHS)), st.text(max_size=30), st.text(max_size=30)).map(
+    st.tuples(st.sampled_from(sorted(PAGES)), st.text(max_size=30), st.text(max_size=30)).map(
         lambda one: f"GET {one[0]}?{one[1]} HTTP/1.1\r\nHost: {one[2]}\r\n\r\n".encode(
             "utf-8", "replace"
         )
@@ -126,28 +128,30 @@ RAW = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(RAW)
-def test_whatever_is_sent_nothing_is_raised(server: Server, raw: bytes) -> None:
-    answer = answered(server, raw)
+def test_whatever_is_sent_nothing_is_raised(hasty: ApiServer, raw: bytes) -> None:
+    answer = answered(hasty, raw)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 ", b"<", b"{", b"#"))
     assert b" 500 " not in answer.split(b"\r\n")[0]
 
 
-def test_what_a_client_sent_is_not_sent_back(server: Server) -> None:
+def test_what_a_client_sent_is_not_sent_back(server: ApiServer) -> None:
     assert b"evil" not in answered(server, b"evil evil evil evil evil\r\n\r\n")
     assert b"evil" not in answered(server, b"evil / HTTP/1.1\r\n\r\n")
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/coverage", "/api/v1/costs"])
-def test_nothing_hostile_is_in_any_answer(server: Server, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/login?next=<b>", "/metrics", "/api/v1/coverage", "/api/v1/costs"]
+)
+def test_nothing_hostile_is_in_any_answer(server: ApiServer, path: str) -> None:
     request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
     text = answered(server, request).partition(b"\r\n\r\n")[2].decode("utf-8")
     assert all(character.isprintable() or character == "\n" for character in text)
-    assert "<b>" not in text or path != "/"
+    assert "<b>" not in text or "login" not in path
 
 
-def test_hostile_labels_are_what_prometheus_reads(server: Server) -> None:
+def test_hostile_labels_are_what_prometheus_reads(server: ApiServer) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     request = b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n"
@@ -162,46 +166,61 @@ def test_hostile_labels_are_what_prometheus_reads(server: Server) -> None:
     assert reason.startswith("x\\x1b]0;t\\x07\\u202e")
 
 
-def test_connections_beyond_the_cap_are_closed(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "_free", threading.BoundedSemaphore(2))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        address = "127.0.0.1", int(server.server_address[1])
+def test_connections_beyond_the_cap_are_refused(tmp_path: Path) -> None:
+    with running(tmp_path, api_connections=2) as server:
+        address = "127.0.0.1", server.server_address[1]
         held = [socket.create_connection(address) for _ in range(2)]
-        for one in held:  # an answer shows that it has its thread
-            one.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert one.recv(9) == b"HTTP/1.1 "
-        with socket.create_connection(address) as third:
-            assert third.recv(1) == b"", "closed at once"
-        held.pop().close()
+        assert b" 503 " in answered(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for one in held:
             one.close()
-    finally:
-        server.shutdown()
-        thread.join()
 
 
-def test_a_request_that_comes_slowly_ends_at_its_deadline(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+def test_a_head_that_comes_slowly_is_cut_off(hasty: ApiServer) -> None:
+    assert answered(hasty, b"GET / HTTP/1.1\r\nHost: loc") == b"", "and never the rest"
+
+
+def test_a_body_that_comes_slowly_is_answered_and_cut_off(hasty: ApiServer) -> None:
+    head = b"POST /findings/list HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12"
+    answer = answered(hasty, head)
+    assert b" 408 " in answer.split(b"\r\n")[0]
+    assert b"RequestTimeoutException" in answer
+
+
+def test_a_client_that_takes_no_answer_is_cut_off(hasty: ApiServer) -> None:
+    hasty._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with socket.socket() as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        ours.connect(("127.0.0.1", hasty.server_address[1]))
+        ours.settimeout(30)
+        # Answers of half a megabyte, none of which is read: the connection ends all the same.
+        with suppress(OSError):
+            ours.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+        ended = select.poll()
+        ended.register(ours, 0)  # a reset is reported in any case
+        assert ended.poll(30_000)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [f"Content-Length: {BODY_LIMIT + 1}", "Content-Length: 99999999999999999999999",
+     "Transfer-Encoding: chunked"],
+)  # fmt: skip
+def test_a_body_without_bounds_is_refused_before_it_is_read(
+    server: ApiServer, headers: str
 ) -> None:
-    now = [0.0]
+    head = f"POST /findings/list HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode()
+    answer = answered(server, head)
+    assert answer.split()[1] in {b"413", b"400"}
+    assert b"connection: close" in answer.lower()
 
-    def later() -> float:
-        now[0] += http_server.REQUEST_SECONDS / 2
-        return now[0]
 
-    monkeypatch.setattr("dispatcher.api.http_server.time.monotonic", later)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.sendall(b"GET / HTTP/1.1\r\nHost: loc")  # and never the rest
-        RequestHandler(theirs, ("127.0.0.1", 1), server)
+def test_a_page_is_read_only(server: ApiServer) -> None:
+    head = b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert answered(server, head).split()[1] == b"405"
 
 
 def test_what_a_client_sends_is_bounded_and_escaped_in_the_log(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: ApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         status(server, "/" + "\x1b[2J" + "x" * 5000)

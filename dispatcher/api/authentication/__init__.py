@@ -1,0 +1,1 @@
+"""Who calls: signatures, access keys, rate limits, and the audit log."""

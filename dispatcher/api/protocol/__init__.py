@@ -1,0 +1,1 @@
+"""AWS's rest-json protocol, by the `inspector2` service model of the installed botocore."""
