@@ -1,0 +1,194 @@
+"""Findings: the list with facets, groups and bulk suppression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dispatcher.console.criteria import finding_filter
+from dispatcher.console.finding_rows import COLUMNS, SORTS, finding_reader, vulnerability_link
+from dispatcher.console.lists import ListColumn, Listing, ListRow
+from dispatcher.console.page import ConsolePage, TemplateAnswer
+from dispatcher.console.pages.views import FINDINGS, views_data
+from sidelight.model import Severity
+from sidelight.store import GROUPINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dispatcher.console.criteria import FindingFilter
+    from dispatcher.console.lists import Position
+    from dispatcher.console.page import DownloadAnswer, PageRequest
+    from sidelight.store import FindingFacets, SearchGroup
+
+_FACETS: Final = {
+    "severity": "Severity",
+    "exploit": "Exploited",
+    "fix": "Fix available",
+    "type": "Type",
+    "account": "Account",
+    "region": "Region",
+}
+_SHOWN: Final = 8  # values of a facet
+# By: label, what a group's key filters by.
+_GROUPS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "vulnerability": ("Vulnerability", ("vulnerability",)),
+    "package": ("Package", ("package",)),
+    "fix": ("Fix", ("package", "")),
+    "instance": ("Instance", ("", "instance")),
+    "account": ("Account", ("account",)),
+    "region": ("Region", ("account", "region")),
+}
+_PARTS: Final = {name: fields for name, (_, fields) in _GROUPS.items()}
+_GROUP_COLUMNS: Final = (
+    ListColumn("group", "Group"),
+    ListColumn("then", "Within it"),
+    ListColumn("severities", "By severity", "severities"),
+    ListColumn("findings", "Findings", "number"),
+    ListColumn("instances", "Instances", "number"),
+)
+
+
+def findings(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
+    """List findings by the filters of the URL, or groups of them."""
+    wanted = finding_filter(request)
+    by = request.value("group")
+    if by in _GROUPS and by in GROUPINGS:
+        then = request.value("then")
+        is_other = then in _GROUPS and then in GROUPINGS and then != by
+        return _grouped(request, wanted, by, then if is_other else "")
+    listing = Listing(request, "Findings", COLUMNS, sort="-severity")
+    search = wanted.search(request, SORTS[listing.sort], descending=listing.descending)
+    read = finding_reader(request, search)
+    if listing.format:
+        return listing.download(read, "findings")
+    rows, position = read(listing.after, listing.size)
+    facets = request.store.finding_counts.facets(search)
+    page = listing.page(rows, position, facets.total, at_least=facets.is_part)
+    return TemplateAnswer(
+        "findings.html",
+        {**_frame(request, wanted, ""), "t": page, "facets": _facets(request, facets),
+         "counted": facets},
+        fact=_fact(facets),
+    )  # fmt: skip
+
+
+def _grouped(
+    request: PageRequest, wanted: FindingFilter, by: str, then: str
+) -> TemplateAnswer | DownloadAnswer:
+    caption = f"By {_GROUPS[by][0].lower()}"
+    caption += f", then by {_GROUPS[then][0].lower()}" if then else ""
+    columns = [column for column in _GROUP_COLUMNS if then or column.name != "then"]
+    listing = Listing(request, caption, columns)
+    search, counts = wanted.search(request), request.store.finding_counts
+
+    def read(after: Position, size: int) -> tuple[Sequence[ListRow], Position]:
+        offset = after.get("offset") if after else 0
+        begin = offset if isinstance(offset, int) and 0 <= offset < 10**9 else 0
+        groups, more = counts.groups(search, by, size, begin, then=then)
+        rows = [_group_row(request, by, then, group) for group in groups]
+        return rows, {"offset": begin + size} if more else None
+
+    if listing.format:
+        return listing.download(read, f"findings-by-{by}")
+    rows, position = read(listing.after, listing.size)
+    facets = counts.facets(search)
+    data = {**_frame(request, wanted, by, then), "t": listing.page(rows, position),
+            "facets": _facets(request, facets), "counted": facets}  # fmt: skip
+    return TemplateAnswer("findings.html", data, fact=_fact(facets))
+
+
+def _frame(
+    request: PageRequest, wanted: FindingFilter, by: str, then: str = ""
+) -> dict[str, object]:
+    groups = [("List", request.here(group=None, then=None, sort=None), not by, None)]
+    groups += [(label, request.here(group=name, then=None, sort=None), by == name, None)
+               for name, (label, _) in _GROUPS.items()]  # fmt: skip
+    thens = [("Nothing", request.here(then=None), not then, None)]
+    thens += [(label, request.here(then=name), then == name, None)
+              for name, (label, _) in _GROUPS.items() if name != by]  # fmt: skip
+    status = request.value("status", "ACTIVE")
+    states = [
+        (label, request.here(status=value), status == (value or "ACTIVE"), None)
+        for label, value in (("Active", None), ("Suppressed", "SUPPRESSED"), ("Closed", "CLOSED"),
+                             ("All", "any"))
+    ]  # fmt: skip
+    return {
+        "chips": [chip for chip in wanted.chips if chip[0] != "Status"],
+        "clear": request.link("/findings"),
+        "groups": groups,
+        "thens": thens if by else [],
+        **views_data(request, FINDINGS),
+        "states": states,
+        "by": by,
+        "bulk": "" if by or status != "ACTIVE" or not request.may("operator") else "bulk",
+    }
+
+
+def _fact(facets: FindingFacets) -> str:
+    if facets.is_part:
+        return (
+            f"More than {facets.total:,} findings match; counts are of the first {facets.total:,}."
+        )
+    severities = facets.values["severity"]
+    urgent = severities.get("CRITICAL", 0) + severities.get("HIGH", 0)
+    noun = "finding matches" if facets.total == 1 else "findings match"
+    return f"{facets.total:,} {noun}; {urgent:,} are critical or high."
+
+
+def _facets(
+    request: PageRequest, facets: FindingFacets
+) -> list[tuple[str, list[tuple[str, str, int, bool]]]]:
+    """Return facets: their label and values with URL, count and whether each is chosen."""
+    order = {grade.value: -grade.rank for grade in Severity}
+    shown = []
+    for name, label in _FACETS.items():
+        chosen = request.fields.get(name, [])
+        counts = [(value, count) for value, count in facets.values[name].items() if value]
+        counts.sort(key=lambda pair: (order.get(pair[0], 0), -pair[1], pair[0]))
+        if len(counts) < 2 and not chosen:
+            continue
+        values = []
+        for value, count in counts[:_SHOWN]:
+            is_chosen = value in chosen
+            rest = [other for other in chosen if other != value]
+            single = name in ("account", "region")
+            changed = rest if is_chosen else [value] if single else [*chosen, value]
+            values.append((value, request.here(**{name: changed}), count, is_chosen))
+        shown.append((label, values))
+    return shown
+
+
+def _group_row(request: PageRequest, by: str, then: str, group: SearchGroup) -> ListRow:
+    width = len(_PARTS[by])
+    first, second = group.key[:width], group.key[width:]
+    title, note = _named(by, first)
+    cells: dict[str, object] = {
+        "group": title, "severities": group.severities, "findings": group.findings,
+        "instances": group.instances,
+    }  # fmt: skip
+    notes, parts = {"group": note}, _filters(by, first)
+    if then:
+        cells["then"], notes["then"] = _named(then, second)
+        parts |= _filters(then, second)
+    changes = {"group": None, "then": None, "sort": None, "columns": None, **parts}
+    href = request.here(**changes) if parts else ""
+    if by == "vulnerability" and group.key[0] and not then:
+        href = vulnerability_link(request, group.key[0])
+    return ListRow(cells, href=href, notes=notes)
+
+
+def _named(by: str, key: Sequence[str]) -> tuple[str, str]:
+    """Return a group's name and the small text below it."""
+    if by in {"instance", "region"}:
+        return key[1], key[0]
+    if by == "fix":
+        return key[0] or "none", f"upgrade to {key[1]}" if key[1] else "no fixed version"
+    return key[0] or "none", ""
+
+
+def _filters(by: str, key: Sequence[str]) -> dict[str, object]:
+    """Return the fields of the URL that choose a group's findings."""
+    return {name: value for name, value in zip(_PARTS[by], key, strict=True) if name and value}
+
+
+PAGES = (ConsolePage("/findings", "Findings", findings),)

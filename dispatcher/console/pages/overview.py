@@ -1,0 +1,227 @@
+"""The fleet at a glance: kept counts, what to do first, and the scans under way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from dispatcher.console.charts import (
+    BarPart,
+    ChartDay,
+    ChartSeries,
+    columns_by_day,
+    segmented_bar,
+    sparkline,
+    table_rows,
+)
+from dispatcher.console.page import ConsolePage, TemplateAnswer
+from dispatcher.console.pages.instances import sentence
+from dispatcher.console.pages.network import evaluated_networks
+from dispatcher.console.pages.plan import action_view
+from dispatcher.console.pages.scans import live_view
+from dispatcher.planning.remedies import remedy
+from sidelight.model import MOST_SEVERE_FIRST, Severity
+from sidelight.store import measures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dispatcher.console.page import PageRequest
+    from sidelight.store import DayCounts, MeasureSums
+
+DAYS: Final = 90
+FIRST_ACTIONS: Final = 5
+# The lowest part of a column is the most severe.
+SERIES: Final = [
+    ChartSeries(grade.value, grade.value.capitalize(), grade.value.lower())
+    for grade in MOST_SEVERE_FIRST
+]
+FIXES: Final = [
+    ChartSeries("opened", "Opened", "opened"),
+    ChartSeries("closed", "Closed", "closed"),
+]
+_SERIOUS: Final = (Severity.CRITICAL, Severity.HIGH)
+_MEASURES: Final = (
+    measures.COVERAGE, measures.STALE, measures.EXPOSED, measures.COST,
+)  # fmt: skip
+
+
+def overview(request: PageRequest) -> TemplateAnswer:
+    """Show the fleet, or the accounts and the Region of the scope."""
+    accounts, region = request.scope.accounts, request.scope.region
+    kept = request.store.fleet_overview
+    days = kept.days(accounts, DAYS, region=region)
+    sums = kept.sums(_MEASURES, accounts, region=region)
+    plan = request.store.remediations.kept(accounts, FIRST_ACTIONS)
+    coverage = sums[measures.COVERAGE]
+    scanned, stale = _scanned(coverage, sums[measures.STALE])
+    data = {
+        "counted_at": kept.counted_at(),
+        "tiles": _tiles(request, days, sums),
+        "actions": [action_view(request, action) for action in plan.actions],
+        "trend": columns_by_day(
+            _trend(days), SERIES, "Active findings by severity, 90 days", name="trend"
+        ),
+        "trend_rows": table_rows(_trend(days), SERIES),
+        "trend_head": ["Day", *(item.label for item in SERIES)],
+        "others": sum(days[-1].other.values()),
+        "fixes": columns_by_day(
+            _weeks(days), FIXES, "Findings opened and closed a week", name="fixes", stacked=False
+        ),
+        "fix_rows": table_rows(_weeks(days), FIXES),
+        "fix_head": ["Week from", *(item.label for item in FIXES)],
+        "coverage": segmented_bar(_segments(request, coverage), "Coverage by reason"),
+        "covered": bool(coverage.values),
+        **live_view(request),
+    }
+    fact = ""
+    if coverage.values:
+        fact = f"{scanned:,} instances scanned in the last 24 h, {stale:,} not."
+    return TemplateAnswer("overview.html", data, fact=fact)
+
+
+def _scanned(coverage: MeasureSums, stale: MeasureSums) -> tuple[int, int]:
+    eligible = sum(value for item, value in coverage.values.items() if item.startswith("ACTIVE "))
+    return int(max(eligible - stale.total, 0)), int(stale.total)
+
+
+def _tiles(
+    request: PageRequest, days: Sequence[DayCounts], sums: dict[str, MeasureSums]
+) -> list[dict[str, object]]:
+    """Return the tiles; leaked snapshots are first where there are any."""
+    today = days[-1]
+    new = sum(day.opened.get(grade, 0) for day in days[-2:] for grade in _SERIOUS)
+    serious = today.active(*_SERIOUS)
+    month = request.now.strftime("%Y-%m-")
+    costs = [sums[measures.COST].values.get(day.day.isoformat(), 0.0) for day in days[-30:]]
+    cost = sum(
+        value for item, value in sums[measures.COST].values.items() if item.startswith(month)
+    )
+    stale = int(sums[measures.STALE].total)
+    exposed = int(sums[measures.EXPOSED].total)
+    link = request.link
+    # What was not counted is unknown; and without a machine that is scanned, 0 is not good.
+    codes = sums[measures.COVERAGE].values
+    is_counted, is_scanned = today.counted, any(code.startswith("ACTIVE ") for code in codes)
+    is_evaluated = bool(exposed or evaluated_networks(request))
+    good, unknown = "good" if is_scanned else "", "no instance is scanned"
+    if not codes:
+        unknown = "not counted yet"
+    tiles: list[dict[str, object]] = [
+        {
+            "label": "Critical and high, open",
+            "value": f"{serious:,}" if is_counted else "?",
+            "href": link("/findings", severity=["CRITICAL", "HIGH"]),
+            "note": f"{new:,} new since yesterday" if is_counted else "not counted yet",
+            "spark": sparkline(
+                [day.active(*_SERIOUS) if day.counted else None for day in days[-30:]],
+                "Critical and high findings, 30 days",
+            ),
+        },
+        {
+            "label": "Exploited now (KEV)",
+            "value": "?" if today.exploited is None or not is_counted else f"{today.exploited:,}",
+            "href": link("/findings", exploit="YES"),
+            "note": "findings with a known exploit",
+            "tone": "bad" if today.exploited else good,
+        },
+        {
+            "label": "Reachable and vulnerable",
+            "value": f"{exposed:,}" if is_counted and is_evaluated else "?",
+            "href": link("/network"),
+            "note": "instances open to the internet, critical or high"
+            if is_evaluated
+            else "no network was evaluated yet",
+            "tone": "bad" if exposed else good if is_evaluated else "warn",
+        },
+        {
+            "label": "Not scanned in 24 h",
+            "value": f"{stale:,}" if is_scanned or stale else "?",
+            "href": link("/coverage"),
+            "note": "instances that should be" if is_scanned or stale else unknown,
+            "tone": "bad" if stale else good or "warn",
+        },
+        {
+            "label": "Cost this month",
+            "value": f"${cost:,.2f}" if cost >= 0.005 or not cost else "<$0.01",
+            "href": "",
+            "note": "EBS direct API calls",
+            "spark": sparkline(costs, "Dollars a day, 30 days"),
+        },
+    ]
+    return _with_leaks(request, tiles)
+
+
+def _with_leaks(request: PageRequest, tiles: list[dict[str, object]]) -> list[dict[str, object]]:
+    accounts = request.scope.accounts
+    sweeps = [
+        item
+        for item in request.store.sweeps.all()
+        if (accounts is None or item.account in accounts)
+        and (not request.scope.region or item.region == request.scope.region)
+    ]
+    left = sum(item.remaining for item in sweeps)
+    foreign = sum(item.foreign_snapshots for item in sweeps)
+    note = "swept after every round" if sweeps else "no sweep has run yet"
+    if foreign:
+        note = f"{foreign:,} foreign snapshots carry our tags"
+    tile: dict[str, object] = {
+        "label": "Snapshots left behind",
+        "value": f"{left:,}" if sweeps else "?",
+        "href": request.link("/scans"),
+        "note": note,
+        "tone": "bad" if left else "good" if sweeps and not foreign else "warn",
+    }
+    return [tile, *tiles] if left else [*tiles, tile]
+
+
+def _trend(days: Sequence[DayCounts]) -> list[ChartDay]:
+    return [
+        ChartDay(
+            f"{day.day:%-d %b}",
+            {grade.value: day.running.get(grade, 0) for grade in Severity},
+            known=day.counted,
+        )
+        for day in days
+    ]
+
+
+def _weeks(days: Sequence[DayCounts]) -> list[ChartDay]:
+    """Sum days to weeks, from Monday; the first one only if it is whole."""
+    weeks: dict[object, list[DayCounts]] = {}
+    for day in days:
+        monday = day.day - timedelta(days=day.day.weekday())
+        weeks.setdefault(monday, []).append(day)
+    whole = [some for some in weeks.values() if some[0].day.weekday() == 0]
+    return [
+        ChartDay(
+            f"{some[0].day:%-d %b}",
+            {
+                "opened": sum(sum(day.opened.values()) for day in some),
+                "closed": sum(sum(day.closed.values()) for day in some),
+            },
+            known=any(day.counted for day in some),
+        )
+        for some in whole
+    ]
+
+
+def _segments(request: PageRequest, coverage: MeasureSums) -> list[BarPart]:
+    """Return coverage by reason: scanned ones first, then what needs something done."""
+    found = []
+    for item, value in coverage.values.items():
+        code, _, reason = item.partition(" ")
+        state = "scanning" if code == "ACTIVE" else "not-scanning"
+        href = request.link("/instances", reason=reason, state=state)
+        found.append(BarPart(sentence(reason or code), value, _tone(code, reason), href))
+    order = {"good": 0, "warn": 1, "": 2, "bad": 3}
+    return sorted(found, key=lambda part: (order[part.tone], -part.value))
+
+
+def _tone(code: str, reason: str) -> str:
+    if code == "ACTIVE":
+        return "good" if reason == "SUCCESSFUL" else "warn"
+    return "" if remedy(reason).startswith("Nothing") or reason == "EXCLUDED_BY_TAG" else "bad"
+
+
+PAGES = (ConsolePage("/", "Overview", overview),)

@@ -1,0 +1,129 @@
+// Progressive enhancement: every page works without this.
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const html = document.documentElement;
+  html.classList.remove("no-script");
+
+  // Theme: kept in a cookie, so that the server renders it and nothing flashes.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-theme-choice]");
+    if (!button) return;
+    const theme = button.dataset.themeChoice;
+    const seconds = theme ? 31536000 : 0;
+    document.cookie = `sidelight_theme=${theme}; Path=/; SameSite=Lax; Max-Age=${seconds}`;
+    if (theme) html.dataset.theme = theme; else delete html.dataset.theme;
+    all("[data-theme-choice]").forEach((item) => item.setAttribute("aria-pressed", String(item === button)));
+  });
+
+  // Filters are closed where they would stand before the list.
+  if (matchMedia("(max-width: 1099px)").matches) all("[data-wide-open]").forEach((item) => { item.open = false; });
+
+  // Copy buttons.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button.copy");
+    if (!button) return;
+    event.preventDefault();
+    const source = button.dataset.copy ?? button.parentElement.querySelector("code")?.textContent ?? "";
+    try {
+      await navigator.clipboard.writeText(source);
+      button.classList.add("done");
+      say("Copied");
+      setTimeout(() => button.classList.remove("done"), 1500);
+    } catch { say("The browser does not allow copying"); }
+  });
+
+  const live = document.getElementById("live");
+  function say(text) { if (live) live.textContent = text; }
+
+  // Menus close on Escape and on a click elsewhere; one is open at a time.
+  document.addEventListener("click", (event) => {
+    all("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    all("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
+  });
+
+  // Bulk selection.
+  const selected = () => all("tbody input[type=checkbox][data-row]:checked");
+  function count() {
+    const number = selected().length;
+    all("[data-selected]").forEach((item) => { item.textContent = number; });
+    all("[data-needs-selection]").forEach((item) => { item.disabled = number === 0; });
+    const whole = document.querySelector("input[data-all]");
+    if (whole) {
+      const rows = all("tbody input[type=checkbox][data-row]").length;
+      whole.checked = number > 0 && number === rows;
+      whole.indeterminate = number > 0 && number < rows;
+    }
+  }
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[data-all]")) {
+      all("tbody input[type=checkbox][data-row]").forEach((box) => { box.checked = event.target.checked; });
+    }
+    if (event.target.matches("input[type=checkbox]")) count();
+    if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
+  });
+  count();
+
+  // Empty fields of filter forms do not get into the URL.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "get") return;
+    all("input, select", event.target).forEach((field) => { if (field.value === "") field.disabled = true; });
+  });
+
+  // Keyboard: / search, j k rows, o open, x select, ? help.
+  let at = -1;
+  const rows = () => all("main table tbody tr");
+  function go(step) {
+    const items = rows();
+    if (!items.length) return;
+    items[at]?.classList.remove("at");
+    at = Math.min(items.length - 1, Math.max(0, at + step));
+    items[at].classList.add("at");
+    items[at].scrollIntoView({ block: "nearest" });
+    items[at].querySelector("a.row")?.focus({ preventScroll: true });
+  }
+  const help = document.getElementById("keys");
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]") && event.target.type !== "checkbox") return;
+    const row = rows()[at];
+    const keys = {
+      "/": () => document.getElementById("q")?.focus(),
+      j: () => go(1),
+      k: () => go(-1),
+      o: () => row?.querySelector("a.row")?.click(),
+      x: () => row?.querySelector("input[data-row]")?.click(),
+      "?": () => help?.showModal(),
+    };
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  document.querySelector("[data-show-keys]")?.addEventListener("click", () => help?.showModal());
+
+  // Notices leave after a while; those with something to undo stay until they are closed.
+  const toast = document.querySelector(".toast");
+  if (toast && !toast.querySelector("form")) setTimeout(() => toast.remove(), 8000);
+  toast?.querySelector("[data-close]")?.addEventListener("click", () => toast.remove());
+
+  // Live parts: `data-events` is a URL of server-sent events, whose data is HTML of this console
+  // by the id of the element that it replaces, as JSON.
+  all("[data-events]").forEach((part) => {
+    const source = new EventSource(part.dataset.events);
+    source.onmessage = (event) => {
+      for (const [id, text] of Object.entries(JSON.parse(event.data))) {
+        const old = document.getElementById(id);
+        if (!old || old.contains(document.activeElement)) continue;
+        const made = new DOMParser().parseFromString(text, "text/html").body;
+        if (old.innerHTML === made.innerHTML) continue;
+        old.replaceChildren(...made.childNodes);
+        old.classList.remove("changed");
+        requestAnimationFrame(() => old.classList.add("changed"));
+      }
+    };
+    addEventListener("pagehide", () => source.close());
+  });
+})();

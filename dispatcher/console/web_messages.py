@@ -1,0 +1,108 @@
+"""Requests and answers of the console. The API's server converts its own from and to these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+METHODS: Final = ("GET", "HEAD", "POST")
+MOST_FIELDS: Final = 400  # of a query or form: a bulk selection has a page's rows
+BODY_LIMIT: Final = 256 << 10  # bytes of a form
+MOST_ID: Final = (1 << 63) - 1  # of a row of the store
+MOST_PORT: Final = 65_535
+
+
+class WebError(Exception):
+    """An answer that is an error page: `status`, what happened, and what to do."""
+
+    def __init__(self, status: int, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+        self.hint = hint
+
+
+Fields = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """A request. `path` and `query` are as sent, still encoded; headers' names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    source: str
+    secure: bool = False
+
+    def header(self, name: str) -> str:
+        """Return a header's value, the first; empty if there is none."""
+        return next((value for key, value in self.headers if key == name), "")
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie's value; empty if there is none or more than one."""
+        pairs = (part.strip().partition("=")
+                 for key, value in self.headers if key == "cookie"
+                 for part in value.split(";"))  # fmt: skip
+        values = [value for key, _, value in pairs if key == name]
+        return values[0] if len(values) == 1 else ""
+
+    def fields(self) -> Fields:
+        """Return the query's fields. Raises WebError."""
+        return _fields(self.query)
+
+    def form(self) -> Fields:
+        """Return the fields of a form. Raises WebError."""
+        kind = self.header("content-type").partition(";")[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded" or len(self.body) > BODY_LIMIT:
+            raise WebError(400, "The request has no form that the console accepts.")
+        try:
+            return _fields(self.body.decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise WebError(400, "The form is not encoded as a browser does it.") from error
+
+
+def _fields(text: str) -> Fields:
+    try:
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS,
+                          errors="replace")  # fmt: skip
+    except ValueError as error:
+        raise WebError(400, f"More than {MOST_FIELDS} fields.") from error
+    return {name: [storable(value) for value in values] for name, values in fields.items()}
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """Return a whole number from 0 to `most`; None for any other text."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        return None
+    return number if (number := int(text)) <= most else None
+
+
+def storable(text: str) -> str:
+    """Return text without NUL, which PostgreSQL has in no text."""
+    return text.replace("\x00", "\ufffd")
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Server-sent events: `read` is called every `seconds`, and a changed result is sent."""
+
+    read: Callable[[], str]
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """An answer: a body, or `chunks` that are sent as they are made, or the events of a `poll`."""
+
+    status: int
+    headers: Sequence[tuple[str, str]] = field(default=())
+    body: bytes = b""
+    chunks: Iterator[bytes] | None = None
+    poll: Poll | None = None

@@ -1,0 +1,193 @@
+"""The console in Chromium: accessible in light and dark, by keyboard, without errors."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dispatcher.console.pages import PAGES
+from dispatcher.services.console_users import ConsoleUserService
+from sidelight.fleet.settings import Settings
+from tests.fixtures.console_fleet import OWN, ConsoleFleet
+from tests.fixtures.console_rig import person
+from tests.fixtures.http_servers import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from sidelight.store import Store
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.browser,
+    pytest.mark.enable_socket,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+NAME = 'web "><b>1</b>\u202egnp'
+NOT_PAGES = ("/search", "/scans/events")
+# Rows of lists that a phone cuts at its right edge.
+CUT = """[...document.querySelectorAll('.list .sheet')]
+  .filter((sheet) => sheet.scrollWidth > sheet.clientWidth + 1)
+  .map((sheet) => sheet.getAttribute('aria-label'))"""
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+class Visit:
+    """A signed-in page, with what the browser complained of."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url.rstrip("/")
+        self.complaints: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(f"{self.url}/login")
+        page.fill("[name=name]", "alice")
+        page.fill("[name=password]", PASSWORD)
+        page.click("button.primary")
+        page.wait_for_url(f"{self.url}/")
+
+    def _note(self, message: object) -> None:
+        if getattr(message, "type", "") in {"error", "warning"}:
+            self.complaints.append(str(getattr(message, "text", "")))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[ConsoleFleet]:
+    from sidelight.store import Store
+
+    with Store(f"sqlite:///{tmp_path}/store.db") as store:
+        store.migrate()
+        yield ConsoleFleet(store, NAME)
+
+
+@pytest.fixture
+def visit(browser: Browser, fleet: ConsoleFleet) -> Iterator[Visit]:
+    store: Store = fleet.store
+    ConsoleUserService(store).create(person(), PASSWORD)
+    with served(store, Settings.of()) as server:
+        context = browser.new_context()
+        yield Visit(context.new_page(), server.url)
+        context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_page_is_accessible_and_without_errors(visit: Visit, fleet: ConsoleFleet) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    urls = [url for url in fleet.urls(OWN) if "format=" not in url and url not in NOT_PAGES]
+    assert len(urls) >= len([page for page in PAGES if page.method == "GET"]) - len(NOT_PAGES)
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        # Contrast is measured at rest, not during the fade of a live part.
+        visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for url in urls:
+            answer = visit.page.goto(f"{visit.url}{url}")
+            assert answer is not None
+            if answer.status != 200 or "text/html" not in answer.headers["content-type"]:
+                found.append(f"{url}: {answer.status}")
+                continue
+            results = axe.run(visit.page, options={"runOnly": {"type": "tag", "values": RULES}})
+            for violation in results.response["violations"]:
+                node = violation["nodes"][0]
+                found.append(f"{scheme} {url}: {violation['id']}: {node['html'][:200]}")
+            for width in (390, 800, 1280):
+                visit.page.set_viewport_size({"width": width, "height": 844})
+                wide = visit.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+                if wide:
+                    found.append(f"{url}: wider than {width} px")
+                if width == 390:
+                    hidden = visit.page.evaluate(CUT)
+                    found.extend(f"{url}: cut at {width} px: {text}" for text in hidden)
+    assert not found, "\n".join(found[:40])
+    assert visit.complaints == []
+
+
+def test_a_run_by_keyboard_finds_opens_and_suppresses(visit: Visit, fleet: ConsoleFleet) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/findings")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type(fleet.vulnerability)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/vulnerabilities/{fleet.vulnerability}")
+    page.goto(f"{visit.url}/findings")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    assert page.locator("tbody input:checked").count() == 1
+    page.keyboard.press("o")
+    page.wait_for_url("**/findings/*")
+    page.locator("textarea[name=reason]").focus()
+    page.keyboard.type("accepted")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast")
+    assert "suppressed" in page.inner_text(".toast")
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    assert visit.complaints == []
+    assert fleet.store.suppression_rules.all("")
+
+
+def test_a_suppression_is_undone_from_its_notice(visit: Visit, fleet: ConsoleFleet) -> None:
+    before = len(fleet.store.suppression_rules.all(""))
+    page = visit.page
+    page.goto(f"{visit.url}/findings/{fleet.rows(OWN)[0].id}")
+    page.fill("textarea[name=reason]", "accepted")
+    page.locator("form:has(textarea[name=reason]) button").first.click()
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_selector(".toast:has-text('removed')")
+    assert len(fleet.store.suppression_rules.all("")) == before
+    assert visit.complaints == []
+
+
+def test_a_phone_has_the_pages_in_a_sheet(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{visit.url}/")
+    assert not page.locator("#rail").is_visible()
+    page.locator(".menu-button").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#rail").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("#rail").is_visible()
+    page.click(".menu-button")
+    page.click("#rail a:has-text('Findings')")
+    page.wait_for_url("**/findings")
+    assert visit.complaints == []
+
+
+def test_pages_work_without_script(browser: Browser, fleet: ConsoleFleet) -> None:
+    ConsoleUserService(fleet.store).create(person(), PASSWORD)
+    with served(fleet.store, Settings.of()) as server:
+        context = browser.new_context(java_script_enabled=False)
+        page = Visit(context.new_page(), server.url).page
+        page.goto(f"{server.url}findings")
+        page.fill("form [name=package]", "openssl")
+        page.click("aside button")
+        assert "package=openssl" in page.url
+        assert page.locator("tbody tr").count() >= 1
+        page.click("tbody a.row >> nth=0")
+        assert "/findings/" in page.url
+        context.close()
