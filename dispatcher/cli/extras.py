@@ -19,6 +19,9 @@ EXTRAS = {
     "dissect": "reference",
     "ext4": "reference",
     "prometheus_client": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "cryptography": "serve",
     "psycopg": "postgres",
     "psycopg2": "postgres",
     "pycurl": "sqs",
@@ -26,7 +29,7 @@ EXTRAS = {
 
 
 def missing_extra(error: BaseException) -> str:
-    """Return what to install for an error due to a missing optional module; else empty."""
+    """Return the extra to install for an error due to a missing optional module; else empty."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

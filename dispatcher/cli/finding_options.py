@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dispatcher.cli.option_values import FindingValues, ReadValues
-    from sidelight.model import Finding, Severity
+    from sidelight.model import Finding, NetworkFinding, Severity
 
 # As sidelight.model.Severity, which costs a tenth of a second to import: help doesn't.
 SEVERITIES = ("UNTRIAGED", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -41,11 +41,11 @@ class Selection:
     ignore_unfixed: bool = False
 
     @classmethod
-    def of(cls, given: FindingValues | ReadValues) -> Selection:
+    def of(cls, options: FindingValues | ReadValues) -> Selection:
         """Take the options out of a command's arguments."""
-        return cls(given["severity"], given["ignore_unfixed"])
+        return cls(options["severity"], options["ignore_unfixed"])
 
-    def __call__(self, finding: Finding) -> bool:
+    def __call__(self, finding: Finding | NetworkFinding) -> bool:
         """Whether a finding is selected."""
         from sidelight.model import FixAvailable
 

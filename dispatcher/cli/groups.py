@@ -91,6 +91,12 @@ class FleetGroup(WrittenGroup):
                           "List instances: whether and how each is scanned, and why not"),
         "findings": CommandEntry("dispatcher.cli.fleet.finding_commands", "findings",
                           "List findings, most severe first"),
+        "sbom": CommandEntry("dispatcher.cli.fleet.finding_commands", "sbom",
+                      "Write a bill of materials of each scanned instance"),
+        "attack-paths": CommandEntry("dispatcher.cli.fleet.finding_commands", "attack_paths",
+                              "List ways from an edge to a vulnerable package"),
+        "plan": CommandEntry("dispatcher.cli.fleet.remediation_commands", "plan",
+                      "List upgrades, those that close most first, with their commands"),
         "status": CommandEntry("dispatcher.cli.fleet.commands", "status",
                         "List scans: state, calls, blocks, seconds and dollars"),
         "enable": CommandEntry("dispatcher.cli.fleet.account_commands", "enable",
@@ -109,10 +115,14 @@ class FleetGroup(WrittenGroup):
                           "List, add and remove suppression rules"),
         "reevaluate": CommandEntry("dispatcher.cli.fleet.finding_commands", "reevaluate",
                             "Match stored inventories with a new advisory database"),
+        "network": CommandEntry("dispatcher.cli.fleet.commands", "fleet_network",
+                         "Evaluate the fleet's networks now, and store what can be reached"),
         "sweep": CommandEntry("dispatcher.cli.fleet.commands", "sweep_fleet",
                        "Delete Sidelight's snapshots that no live scan needs"),
         "prune": CommandEntry("dispatcher.cli.fleet.finding_commands", "prune",
                        "Delete expired scans, closed findings and old events"),
+        "recount": CommandEntry("dispatcher.cli.fleet.remediation_commands", "recount",
+                         "Count again what overviews show, from the stored findings"),
         "run": CommandEntry("dispatcher.cli.fleet.processes", "run",
                      "Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM"),
         "worker": CommandEntry("dispatcher.cli.fleet.processes", "worker",
@@ -183,6 +193,48 @@ class Accounts(WrittenGroup):
     }  # fmt: skip
 
 
+class Access(WrittenGroup):
+    """The commands of `sidelight access`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "create": CommandEntry(
+            "dispatcher.cli.access.commands", "create",
+            "Issue an access key to a principal, and show its secret once",
+        ),
+        "list": CommandEntry(
+            "dispatcher.cli.access.commands", "show",
+            "List the access keys: principal, role, scope and last use",
+        ),
+        "revoke": CommandEntry(
+            "dispatcher.cli.access.commands", "revoke",
+            "Revoke access keys, from the next request on",
+        ),
+        "audit": CommandEntry(
+            "dispatcher.cli.access.commands", "audit",
+            "List who changed what over the API, and what was refused",
+        ),
+        "user": CommandEntry("dispatcher.cli.groups", "user",
+            "Create, list and revoke the people who sign in to the console"),
+    }  # fmt: skip
+
+
+class AccessUser(WrittenGroup):
+    """The commands of `sidelight access user`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "create": CommandEntry("dispatcher.cli.access.user_commands", "create",
+            "Create a user of the console"),
+        "list": CommandEntry("dispatcher.cli.access.user_commands", "show",
+            "List the users of the console: role, scope and last sign-in"),
+        "password": CommandEntry("dispatcher.cli.access.user_commands", "password",
+            "Set a user's password, read as in `create`, and end the user's sessions"),
+        "revoke": CommandEntry("dispatcher.cli.access.user_commands", "revoke",
+            "Revoke a user of the console, and end the user's sessions"),
+        "reactivate": CommandEntry("dispatcher.cli.access.user_commands", "reactivate",
+            "Take back the revocation of a user of the console"),
+    }  # fmt: skip
+
+
 class Local(WrittenGroup):
     """The commands of `sidelight local`."""
 
@@ -223,6 +275,16 @@ def suppress() -> None:
 @click.group(cls=Accounts)
 def accounts() -> None:
     """List accounts, and configure an organization."""
+
+
+@click.group(cls=Access)
+def access() -> None:
+    """Issue, list and revoke the API's access keys, and show its audit log."""
+
+
+@click.group(cls=AccessUser)
+def user() -> None:
+    """Create, list and revoke the people who sign in to the console."""
 
 
 @click.group(cls=Local)

@@ -19,6 +19,7 @@ class FindingValues(TypedDict, total=False):
     limit: int | None
     order: str
     wanted: str
+    kind: str
     instance: str
     account: str
 
@@ -57,6 +58,8 @@ class FleetValues(PlaceValues, total=False):
     running_only: bool
     form: str
     instances: tuple[str, ...]
+    tags: tuple[str, ...]
+    vpcs: tuple[str, ...]
     due: bool
     wait: bool
     snapshots: tuple[str, ...]
@@ -64,7 +67,7 @@ class FleetValues(PlaceValues, total=False):
 
 
 class QueueValues(TypedDict):
-    """Which queues a worker serves."""
+    """The queues that a worker serves."""
 
     regions: tuple[str, ...]
     stages: tuple[str, ...]

@@ -67,7 +67,7 @@ def probe(  # noqa: PLR0913, PLR0917 - an argument an option
     from sidelight.fleet.snapshot_ownership import DEPLOYMENT_TAG, SCAN_TAG
 
     check_writable(output)
-    asked = Probe(
+    aws_probe = Probe(
         ProbeOptions(
             region=region,
             tags={DEPLOYMENT_TAG: DEPLOYMENT},
@@ -81,26 +81,27 @@ def probe(  # noqa: PLR0913, PLR0917 - an argument an option
         ),
         say=lambda text: complain(f"probe: {text}"),
     )
-    _agree(asked, region, yes=yes)
-    forget = interrupts.at_once(lambda: complain(f"not everything is deleted: {asked.trace}"))
-    outcome = asked.run()
+    _agree(aws_probe, region, yes=yes)
+    forget = interrupts.at_once(lambda: complain(f"not everything is deleted: {aws_probe.trace}"))
+    outcome = aws_probe.run()
     forget()
     for item in outcome.left:
-        complain(f"left in account {asked.account}, {region}: {item}")
+        complain(f"left in account {aws_probe.account}, {region}: {item}")
     say("Nothing that was made is left." if not outcome.left else "Not everything was deleted.")
-    asked.record(outcome, __version__)
+    aws_probe.record(outcome, __version__)
     output.write_text("".join(f"{line}\n" for line in outcome.lines), encoding="utf-8")
     say(f"{output}: {len(outcome.lines)} lines")
     _summarise(outcome)
     sys.exit(_status(outcome))
 
 
-def _agree(asked: Probe, region: str, *, yes: bool) -> None:
+def _agree(aws_probe: Probe, region: str, *, yes: bool) -> None:
     """Print the planned resources and their cost; ask for a typed "yes". Raises UsageError."""
     from sidelight.aws.probe import MOST_DOLLARS
 
-    estimate = asked.estimate()
-    say(f"Account {asked.account}, Region {region}: {_made(estimate)}, all deleted in the end.")
+    estimate = aws_probe.estimate()
+    resources = _resources(estimate)
+    say(f"Account {aws_probe.account}, Region {region}: {resources}, all deleted in the end.")
     say(f"Cost: at most ${estimate.usd:.2f}.")
     if estimate.kept_usd:
         say(
@@ -120,7 +121,7 @@ def _agree(asked: Probe, region: str, *, yes: bool) -> None:
         raise click.Abort
 
 
-def _made(estimate: Estimate) -> str:
+def _resources(estimate: Estimate) -> str:
     volumes = "a volume" if estimate.volumes == 1 else f"{estimate.volumes} volumes"
     return f"{volumes} of 1 GiB and snapshots of {estimate.snapshot_gib} GiB at most"
 

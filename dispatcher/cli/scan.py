@@ -18,17 +18,27 @@ from dispatcher.cli.output_file import check_writable, opened
 from dispatcher.cli.setting_options import ADVISORIES, CONTAINERS, READING, takes_settings
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
 from sidelight.errors import UsageError
+from sidelight.report.formats.format_names import FINDING_FORMATS
 from sidelight.report.progress import live
+from sidelight.report.sbom.format_names import SBOM_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
 
     from dispatcher.cli.option_values import ReadValues
+    from sidelight.blocks import BlockSource
     from sidelight.blocks.disk_cache import DiskCache
+    from sidelight.disk import Attachment
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Inventory, ReadStats, Scan
+    from sidelight.model import Finding, Inventory, ReadStats, Scan
     from sidelight.report.progress import LiveLine
 
+    Inspect = Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]
+
+_BOMS = (
+    "or an SBOM: cyclonedx-json, cyclonedx-xml (1.6; @1.5, @1.4: of this version), spdx-json (2.3)."
+)
 # By the value of sidelight.model.Status.
 EXIT = {"complete": DONE, "partial": PARTIAL, "failed": FAILED}
 
@@ -57,11 +67,9 @@ def targets_argument(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --format, --output and --stats."""
+    """Add --output and --stats."""
     for option in reversed(
         (
-            click.option("--format", "form", type=click.Choice(["table", "json"]), default="table",
-                         show_default=True, help="Output format."),
             click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
                          help="Write to this file instead of standard output."),
             click.option("--stats", type=click.Path(dir_okay=False, path_type=Path),
@@ -77,6 +85,15 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 @targets_argument
 @reading_options
 @takes_settings(*READING, CONTAINERS, ADVISORIES)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", *FINDING_FORMATS, *SBOM_FORMATS]),
+    default="table",
+    show_default=True,
+    metavar="FORMAT",
+    help="table; json; a report: sarif (2.1.0), junit, gitlab, ocsf (1.5), html; " + _BOMS,
+)
 @output_options
 @click.option(
     "--fail-on",
@@ -85,7 +102,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @finding_options
 def scan(
-    fail_on: str | None, limit: int | None, settings: Settings, **given: Unpack[ReadValues]
+    fail_on: str | None, limit: int | None, settings: Settings, **options: Unpack[ReadValues]
 ) -> None:
     """List the vulnerable software of one machine.
 
@@ -100,10 +117,10 @@ def scan(
     from sidelight.report.as_table import worst_first
     from sidelight.report.tables import Report
 
-    selection = Selection.of(given)
-    check_targets(given["targets"])
+    selection = Selection.of(options)
+    check_targets(options["targets"])
     with AdvisoryDatabase.open(settings.findings.advisories_path) as database:
-        machine = read(given, settings)
+        machine = read(options, settings)
         every = match(machine, database, today=datetime.now(UTC).date())
         findings = [finding for finding in every if selection(finding)]
         assessment = assess(machine, unmatched_ecosystems(machine, database))
@@ -111,13 +128,18 @@ def scan(
     worst = max((item.severity.rank for item in findings), default=-1)
     failing = bool(fail_on) and worst >= Severity(str(fail_on).upper()).rank
     try:
-        with opened(given["output"]) as file:
-            if given["form"] == "json":
+        with opened(options["output"]) as file:
+            if options["form"] == "json":
                 shown = findings if limit is None else sorted(findings, key=worst_first)[:limit]
                 document = as_json.scan_document(machine, shown, assessment.not_covered)
                 file.write(as_json.dumps(document))
+            elif options["form"] in SBOM_FORMATS:
+                shown = findings if limit is None else sorted(findings, key=worst_first)[:limit]
+                _write_bom(options, machine, shown, file)
+            elif options["form"] in FINDING_FORMATS:
+                _write_findings(options, machine, sorted(findings, key=worst_first)[:limit], file)
             else:
-                as_table.print_findings(name_of(given["targets"]), machine, findings, file, limit)
+                as_table.print_findings(name_of(options["targets"]), machine, findings, file, limit)
                 shown_lines = Report(file)
                 for line in assessment.not_covered_lines():
                     shown_lines.line(f"not covered: {line}")
@@ -133,57 +155,105 @@ def scan(
 @targets_argument
 @reading_options
 @takes_settings(*READING, CONTAINERS)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", *SBOM_FORMATS]),
+    default="table",
+    show_default=True,
+    metavar="FORMAT",
+    help="table; json; " + _BOMS,
+)
 @output_options
-def inventory(settings: Settings, **given: Unpack[ReadValues]) -> None:
+def inventory(settings: Settings, **options: Unpack[ReadValues]) -> None:
     """List the software of one machine, without matching it.
 
     Exit status: 3 where the machine was read in part, 4 where it could not be read.
     """
     from sidelight.report import as_json, as_table
 
-    machine = read(given, settings)
-    with opened(given["output"]) as file:
-        if given["form"] == "json":
+    machine = read(options, settings)
+    with opened(options["output"]) as file:
+        if options["form"] == "json":
             file.write(as_json.dumps(as_json.inventory_document(machine)))
+        elif options["form"] in SBOM_FORMATS:
+            _write_bom(options, machine, None, file)
         else:
-            as_table.print_inventory(name_of(given["targets"]), machine, file)
+            as_table.print_inventory(name_of(options["targets"]), machine, file)
     sys.exit(EXIT[machine.status])
 
 
-def read(given: ReadValues, settings: Settings) -> Inventory:
+def _write_bom(
+    options: ReadValues, machine: Inventory, findings: Sequence[Finding] | None, file: TextIO
+) -> None:
+    from sidelight.model import platform_name
+    from sidelight.report.sbom import documents
+    from sidelight.report.sbom.machine_boms import MachineBom
+
+    name = name_of(options["targets"])
+    is_instance = _is_instance(options["targets"])
+    bom = MachineBom(
+        name,
+        machine,
+        datetime.now(UTC),
+        findings,
+        region=options["region"] or "" if is_instance else "",
+        instance=name if is_instance else "",
+        platform=platform_name(machine.os),
+    )
+    documents.write(options["form"], bom, file)
+
+
+def _write_findings(
+    options: ReadValues, machine: Inventory, findings: Sequence[Finding], file: TextIO
+) -> None:
+    from sidelight import __version__
+    from sidelight.report.formats import documents
+    from sidelight.report.formats.scanned_machine import ScannedMachine
+
+    name, now = name_of(options["targets"]), datetime.now(UTC)
+    documents.write(
+        options["form"], ScannedMachine(name, machine, findings, now, __version__), file
+    )
+
+
+def read(options: ReadValues, settings: Settings) -> Inventory:
     """Read the machine that the options name, and write its stats to the file of --stats."""
+    from sidelight.cage import reader_cpu_seconds
     from sidelight.report import as_json, as_table
 
-    for path in (given["output"], given["stats"]):
+    for path in (options["output"], options["stats"]):
         check_writable(path)
-    begun, begun_cpu = time.monotonic(), time.process_time()
-    name = name_of(given["targets"])
-    is_instance = _is_instance(given["targets"])
+    begun, begun_cpu = time.monotonic(), time.process_time() + reader_cpu_seconds()
+    name = name_of(options["targets"])
+    is_instance = _is_instance(options["targets"])
     with live(f"{'scanning' if is_instance else 'reading'} {name}") as line:
         read_machine = _read_instance if is_instance else _read_disks
-        machine, stats = read_machine(given, settings, line)
+        machine, stats = read_machine(options, settings, line)
     line.done(
         f"{name}: {as_table.counted(len(machine.packages), 'package')} read in {line.seconds:.1f} s"
     )
     stats = replace(
-        stats, seconds=time.monotonic() - begun, cpu_seconds=time.process_time() - begun_cpu
+        stats,
+        seconds=time.monotonic() - begun,
+        cpu_seconds=time.process_time() + reader_cpu_seconds() - begun_cpu,
     )
-    if given["stats"] is not None:
-        with opened(given["stats"]) as file:
+    if options["stats"] is not None:
+        with opened(options["stats"]) as file:
             file.write(as_json.dumps(as_json.stats_document(stats)))
     return machine
 
 
 @contextmanager
 def opened_targets(
-    given: ReadValues, settings: Settings, show: Callable[[str], object] = lambda _: None
+    options: ReadValues, settings: Settings, show: Callable[[str], object] = lambda _: None
 ) -> Iterator[Targets]:
     """Open the disks that the options name. `show` gets the reason and the end of waits for AWS."""
     with Targets(
-        given["targets"],
+        options["targets"],
         in_flight=settings.reading.in_flight,
         budget=settings.reading.cache_mib << 20,
-        region=given["region"],
+        region=options["region"],
         kept=_kept_blocks(settings),
         waiting={
             "late_seconds": settings.snapshots.late_seconds,
@@ -203,25 +273,59 @@ def _kept_blocks(settings: Settings) -> DiskCache | None:
 
 
 def _read_disks(
-    given: ReadValues, settings: Settings, line: LiveLine
+    options: ReadValues, settings: Settings, line: LiveLine
 ) -> tuple[Inventory, ReadStats]:
-    from sidelight import scan as scanning
     from sidelight.disk.device_names import attachments_of
-    from sidelight.inventory import collect
 
+    inspect = _inspecting(options, settings)
     reading = line.text
 
     def waits(text: str) -> None:
         line.text = f"{reading}: {text}"
 
-    with opened_targets(given, settings, waits) as targets:
-        collecting = collect.CollectOptions(include_containers=settings.reading.containers)
-        attachments = attachments_of(given["volumes"])
-        options = scanning.ScanOptions(given["reader"], attachments, collecting)
+    with opened_targets(options, settings, waits) as targets:
+        attachments = attachments_of(options["volumes"])
         line.detail = lambda: _blocks_so_far(targets)
         line.text = reading
-        machine = scanning.inspect(targets.sources, options)
-        return machine, targets.stats()
+        return inspect(targets.sources, attachments), targets.stats()
+
+
+def _inspecting(options: ReadValues, settings: Settings) -> Inspect:
+    """Return what reads disks: in a cage, but for the second-opinion readers."""
+    if settings.reading.cage and options["reader"] == "own":
+        return _in_a_cage(settings)
+    from sidelight import scan as scanning
+    from sidelight.inventory import collect
+
+    collecting = collect.CollectOptions(include_containers=settings.reading.containers)
+
+    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
+        return scanning.inspect(
+            sources, scanning.ScanOptions(options["reader"], attachments, collecting)
+        )
+
+    return inspect
+
+
+def _in_a_cage(settings: Settings) -> Inspect:
+    from sidelight.cage import CagedReading
+    from sidelight.errors import CageError
+    from sidelight.model import Inventory, OperatingSystem, Problem, Status
+
+    reading = CagedReading(
+        include_containers=settings.reading.containers, seconds=settings.workers.stage_seconds
+    )
+    # Its imports go on while the disks are opened.
+    reading.warm_up()
+
+    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
+        try:
+            return reading.inspect(sources, attachments)
+        except CageError as error:
+            problem = Problem(error.where, error.what)
+            return Inventory(Status.FAILED, OperatingSystem(), problems=(problem,))
+
+    return inspect
 
 
 def _blocks_so_far(targets: Targets) -> str:
@@ -243,15 +347,15 @@ def _is_instance(targets: Sequence[str]) -> bool:
 
 
 def _read_instance(
-    given: ReadValues, settings: Settings, line: LiveLine
+    options: ReadValues, settings: Settings, line: LiveLine
 ) -> tuple[Inventory, ReadStats]:
     # Imported here: a scan of a file does not need the fleet's code.
     from dispatcher.on_demand import inspect_instance
 
-    if given["reader"] != "own" or given["volumes"]:
+    if options["reader"] != "own" or options["volumes"]:
         what = "--reader and --volume are for images and snapshots"
-        raise UsageError(what, where=given["targets"][0])
-    name = given["targets"][0]
+        raise UsageError(what, where=options["targets"][0])
+    name = options["targets"][0]
 
     def show(scan: Scan) -> None:
         line.text = f"scanning {name}: {scan.state.value.lower().replace('_', ' ')}"
@@ -259,7 +363,7 @@ def _read_instance(
         reason = scan.last_error if scan.late_since is not None else ""
         line.detail = lambda: reason
 
-    return inspect_instance(name, settings, region=given["region"], show=show)
+    return inspect_instance(name, settings, region=options["region"], show=show)
 
 
 def name_of(targets: Sequence[str]) -> str:

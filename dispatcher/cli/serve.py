@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-import threading
 from typing import TYPE_CHECKING
 
 import click
 
-from dispatcher.cli.fleet.options import opened_store
+from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.interrupts import stop_by
 from dispatcher.cli.setting_options import STORE, takes_settings
+from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.report import logs
 from sidelight.report.output import say
 
@@ -20,24 +20,30 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True,
-              help="Address to bind. There is no authentication; keep it on loopback.")  # fmt: skip
+              help="Address to bind; beyond loopback only with SIDELIGHT_ACCESS_SEAL.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=8417, show_default=True,
               help="Port to bind; 0: any free one.")  # fmt: skip
 @takes_settings(STORE)
 def serve(host: str, port: int, settings: Settings) -> None:
-    """Serve metrics for Prometheus, a JSON API and a web page.
+    """Serve Inspector's API, metrics for Prometheus, and a web page.
 
-    Until SIGTERM or Ctrl-C. Needs the extra `serve`.
+    Until SIGTERM or Ctrl-C. A store that --store or SIDELIGHT_STORE_URL names is created if it
+    does not exist. AWS's own clients work with `--endpoint-url` and a key of `sidelight
+    access create` (docs/api.md). Needs the extra `serve`.
     """
-    from dispatcher.api.http_server import Server
+    from dispatcher.api.server import ApiServer
 
     logs.configure()
+    # Accounts can be enabled in an empty store. It is not created in any folder by the default
+    # alone: a server of the wrong store would look like a fleet without findings.
+    is_named = settings.store.url != DEFINITIONS["store_url"].default
     with (
-        opened_store(settings) as store,
-        Server(store, settings, host, port) as server,
+        opened_store(settings, create=is_named, hint="; a store that is named is created") as store,
+        ApiServer(store, settings, host, port) as server,
     ):
-        stop = stop_by(lambda: threading.Thread(target=server.shutdown).start())
+        report_no_instance(store)
+        stop = stop_by(server.shutdown)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         say(server.url)
-        server.serve_forever(poll_interval=0.2)
+        server.serve_forever()

@@ -60,11 +60,11 @@ def takes_settings(
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def read(**given: Any) -> None:
+        def read(**arguments: Any) -> None:
             params = click.get_current_context().command.params
             keys = [option.name for option in params if isinstance(option, SettingOption)]
-            values = {key: given.pop(key) for key in keys if key}
-            command(settings=Settings.from_environment(**values), **given)
+            values = {key: arguments.pop(key) for key in keys if key}
+            command(settings=Settings.from_environment(**values), **arguments)
 
         decorated: Callable[..., None] = read
         for option in reversed(options):

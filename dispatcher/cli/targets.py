@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sidelight.aws.ebs import SnapshotSource
     from sidelight.aws.session import Session
-    from sidelight.blocks import BlockSource
+    from sidelight.blocks import BlockPool, BlockSource
     from sidelight.blocks.disk_cache import DiskCache
     from sidelight.model import ReadStats
 
@@ -44,7 +44,7 @@ class Targets:
         kept: DiskCache | None = None,
         waiting: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open every target. `in_flight`: concurrent calls; `budget`: cache bytes per snapshot.
+        """Open every target. `in_flight`: concurrent calls; `budget`: cache bytes of all snapshots.
 
         `kept`: a cache of snapshot blocks for the next command. `waiting`: options of
         `sidelight.aws.late_answers.LateAnswers`.
@@ -55,13 +55,14 @@ class Targets:
         self._snapshots: list[SnapshotSource] = []
         self._stack = ExitStack()
         session: Session | None = None
+        pool: BlockPool | None = None
         check_targets(targets)
-        from sidelight.blocks import ImageFile
+        from sidelight import blocks
 
         try:
             for target in targets:
                 if not target.startswith(SNAPSHOT):
-                    self.sources.append(self._stack.enter_context(ImageFile(target)))
+                    self.sources.append(self._stack.enter_context(blocks.ImageFile(target)))
                     continue
                 name = snapshot_name(target)
                 # boto3 takes half a second to import, and an image file needs none of it.
@@ -70,13 +71,13 @@ class Targets:
                 from sidelight.aws.ec2 import Ec2
                 from sidelight.aws.late_answers import LateAnswers
 
+                pool = pool or blocks.BlockPool(budget, in_flight)
                 session = session or aws.Session(region=region, pool=in_flight)
                 ec2 = Ec2(session, "", session.region)
                 source = ebs.open_snapshot(
                     name,
                     session.client("ebs"),
-                    in_flight=in_flight,
-                    budget=budget,
+                    pool=pool,
                     options=ebs.EbsOptions(kept=kept, late=LateAnswers(ec2, **(waiting or {}))),
                 )
                 self._stack.callback(source.close)
@@ -90,14 +91,7 @@ class Targets:
         """Return the sums of the snapshots' calls, blocks, bytes and dollars, without times."""
         from sidelight.model import ReadStats
 
-        each = [snapshot.stats() for snapshot in self._snapshots]
-        return ReadStats(
-            get_calls=sum(item.get_calls for item in each),
-            list_calls=sum(item.list_calls for item in each),
-            distinct_blocks=sum(item.distinct_blocks for item in each),
-            bytes=sum(item.bytes for item in each),
-            usd=sum(item.usd for item in each),
-        )
+        return ReadStats.total(snapshot.stats() for snapshot in self._snapshots)
 
     def __enter__(self) -> Self:
         return self

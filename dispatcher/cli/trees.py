@@ -56,7 +56,7 @@ def targets_and_path(words: tuple[str, ...], default: str | None = ROOT) -> tupl
 @takes_settings(*READING)
 @click.option("-l", "--long", "long", is_flag=True, help="Show mode, owner, size and time too.")
 def list_directory(
-    words: tuple[str, ...], *, long: bool, settings: Settings, **given: Unpack[ReadValues]
+    words: tuple[str, ...], *, long: bool, settings: Settings, **options: Unpack[ReadValues]
 ) -> None:
     """List a directory of a machine's disks.
 
@@ -64,8 +64,8 @@ def list_directory(
     """
     from sidelight.filesystems.protocol import InodeKind
 
-    given["targets"], path = targets_and_path(words)
-    with machine_tree(settings, given) as tree:
+    options["targets"], path = targets_and_path(words)
+    with machine_tree(settings, options) as tree:
         place = tree.locate(path, follow=not long)
         if place.kind == InodeKind.DIRECTORY:
             entries = sorted(tree.listdir(path))
@@ -87,13 +87,13 @@ def list_directory(
 @tree_arguments
 @reading_options
 @takes_settings(*READING)
-def cat(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValues]) -> None:
+def cat(words: tuple[str, ...], *, settings: Settings, **options: Unpack[ReadValues]) -> None:
     """Write a file of a machine's disks to standard output.
 
     PATH is a path on the machine.
     """
-    given["targets"], path = targets_and_path(words, None)
-    with machine_tree(settings, given) as tree:
+    options["targets"], path = targets_and_path(words, None)
+    with machine_tree(settings, options) as tree:
         offset = 0
         while piece := tree.read(path, offset, PIECE):
             sys.stdout.buffer.write(piece)
@@ -105,15 +105,15 @@ def cat(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValue
 @tree_arguments
 @reading_options
 @takes_settings(*READING)
-def tree(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValues]) -> None:
+def tree(words: tuple[str, ...], *, settings: Settings, **options: Unpack[ReadValues]) -> None:
     """List every path of a machine's disks.
 
     PATH is a path on the machine, `/` if it is left out: only paths below it are listed.
     """
     from sidelight.filesystems.protocol import InodeKind
 
-    given["targets"], path = targets_and_path(words)
-    with machine_tree(settings, given) as machine:
+    options["targets"], path = targets_and_path(words)
+    with machine_tree(settings, options) as machine:
         for level in machine.walk(top=path):
             for directory, _, _, entries in level:
                 for name, _, kind in sorted(entries):
@@ -122,19 +122,19 @@ def tree(words: tuple[str, ...], *, settings: Settings, **given: Unpack[ReadValu
 
 
 @contextmanager
-def machine_tree(settings: Settings, given: ReadValues) -> Iterator[MachineTree]:
+def machine_tree(settings: Settings, options: ReadValues) -> Iterator[MachineTree]:
     """Yield the machine's tree; report its Problems on stderr at the end, with exit status 3."""
     from sidelight.disk.device_names import attachments_of
     from sidelight.scan import ScanOptions, open_machine
 
-    with opened_targets(given, settings) as targets:
-        options = ScanOptions(given["reader"], attachments_of(given["volumes"]))
-        machine, problems = open_machine(targets.sources, options)
+    with opened_targets(options, settings) as targets:
+        scan_options = ScanOptions(options["reader"], attachments_of(options["volumes"]))
+        machine, problems = open_machine(targets.sources, scan_options)
         if not machine.filesystems:
             first = next(iter([*problems, *machine.problems]), None)
             raise DamagedError(
                 first.what if first else "no filesystem was found",
-                where=first.where if first else ", ".join(given["targets"]),
+                where=first.where if first else ", ".join(options["targets"]),
             )
         yield machine
         all_problems = list(dict.fromkeys([*problems, *machine.problems]))

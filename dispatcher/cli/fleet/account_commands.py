@@ -50,7 +50,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 @format_option
 @_setting_options
 @_target_options
-def enable(**given: Any) -> None:
+def enable(**options: Any) -> None:
     """Enable scanning of accounts, and set how they are scanned.
 
     An account that nobody configured is enabled already, in mode EC2_HYBRID. Exit status 3 where an
@@ -58,14 +58,14 @@ def enable(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import accounts
 
-    accounts.enable(**given)
+    accounts.enable(**options)
 
 
 @click.command("disable")
 @takes_settings(STORE)
 @format_option
 @_target_options
-def disable(**given: Any) -> None:
+def disable(**options: Any) -> None:
     """Disable scanning of accounts, and remove what was created in them.
 
     Running scans end and their snapshots are deleted. Findings are deleted after 24 hours unless
@@ -74,7 +74,7 @@ def disable(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import accounts
 
-    accounts.disable(**given)
+    accounts.disable(**options)
 
 
 @click.command("configure")
@@ -84,7 +84,7 @@ def disable(**given: Any) -> None:
 @click.option("--reset", is_flag=True,
               help="Inherit again what was set for these accounts; their paths stay.")  # fmt: skip
 @_target_options
-def configure(**given: Any) -> None:
+def configure(**options: Any) -> None:
     """Set how accounts are scanned, without enabling or disabling them.
 
     Members of an organization inherit what its administrator's account has set, until it is set for
@@ -92,17 +92,17 @@ def configure(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import accounts
 
-    accounts.configure(**given)
+    accounts.configure(**options)
 
 
 @click.command("list")
 @takes_settings(STORE)
 @format_option
-def show(**given: Any) -> None:
+def show(**options: Any) -> None:
     """List accounts: status, scan mode and what they inherit."""
     from dispatcher.cli.fleet import accounts
 
-    accounts.show(**given)
+    accounts.show(**options)
 
 
 @click.command("delegate")
@@ -116,7 +116,7 @@ def show(**given: Any) -> None:
               help="Inspect this directory in each member; replaces the present ones. Repeatable,"
               " at most 5.")  # fmt: skip
 @click.option("--no-paths", is_flag=True, help="Remove the organization's custom paths.")
-def delegate(**given: Any) -> None:
+def delegate(**options: Any) -> None:
     """Configure an organization: administrator, auto-enable and paths.
 
     Its accounts become members at the dispatcher's next discovery of the organization. An account
@@ -124,14 +124,14 @@ def delegate(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import accounts
 
-    accounts.delegate(**given)
+    accounts.delegate(**options)
 
 
 @click.command("release")
 @takes_settings(STORE)
 @click.argument("organization", metavar="ORGANIZATION")
-def release(**given: Any) -> None:
+def release(**options: Any) -> None:
     """Remove an organization's configuration; its members keep what was set for them."""
     from dispatcher.cli.fleet import accounts
 
-    accounts.release(**given)
+    accounts.release(**options)

@@ -30,41 +30,41 @@ if TYPE_CHECKING:
     from sidelight.store import Store
 
 
-def enable(settings: Settings, **given: Any) -> None:
+def enable(settings: Settings, **options: Any) -> None:
     """`sidelight fleet enable`: its options are in account_commands.py."""
-    change = _change(given)
+    change = _change(options)
     with opened_store(settings, create=True) as store:
         service = _service(store, settings)
-        chosen = _chosen(service, given)
-        if given["dry_run"]:
+        chosen = _chosen(service, options)
+        if options["dry_run"]:
             service.check(chosen, change)
             held = service.effective(chosen)
             creates = _creates(store, held, settings)
-            _would_set(held, change, given["form"], "enabled", creates)
+            _would_set(held, change, options["form"], "enabled", creates)
             return
-        _print(service.enable(chosen, change), given["form"])
+        _print(service.enable(chosen, change), options["form"])
 
 
-def configure(settings: Settings, **given: Any) -> None:
+def configure(settings: Settings, **options: Any) -> None:
     """`sidelight fleet configure`: its options are in account_commands.py."""
-    change = _change(given)
-    if change == ConfigurationChange() and not given["reset"]:
+    change = _change(options)
+    if change == ConfigurationChange() and not options["reset"]:
         raise UsageError("nothing to set: name at least one option")
-    if change != ConfigurationChange() and given["reset"]:
+    if change != ConfigurationChange() and options["reset"]:
         raise UsageError("give --reset or other options, not both")
     with opened_store(settings, create=True) as store:
         service = _service(store, settings)
-        chosen = _chosen(service, given)
-        if given["dry_run"]:
-            what = "reset to what they inherit" if given["reset"] else "configured"
+        chosen = _chosen(service, options)
+        if options["dry_run"]:
+            what = "reset to what they inherit" if options["reset"] else "configured"
             service.check(chosen, change)
-            _would_set(service.effective(chosen), change, given["form"], what, ())
+            _would_set(service.effective(chosen), change, options["form"], what, ())
             return
-        done = service.reset(chosen) if given["reset"] else service.configure(chosen, change)
-        _print(done, given["form"])
+        done = service.reset(chosen) if options["reset"] else service.configure(chosen, change)
+        _print(done, options["form"])
 
 
-def disable(settings: Settings, **given: Any) -> None:
+def disable(settings: Settings, **options: Any) -> None:
     """`sidelight fleet disable`: its options are in account_commands.py."""
     from dispatcher.on_demand import disabler_in_process, in_process
 
@@ -72,14 +72,14 @@ def disable(settings: Settings, **given: Any) -> None:
         pass  # a store that does not exist has no account to disable
     fleet = in_process(settings)
     try:
-        chosen = _chosen(fleet.configuration, given)
+        chosen = _chosen(fleet.configuration, options)
         disabler = disabler_in_process(fleet)
-        if given["dry_run"]:
-            _print_plans([disabler.plan(account) for account in chosen], given["form"])
+        if options["dry_run"]:
+            _print_plans([disabler.plan(account) for account in chosen], options["form"])
             return
         begun = fleet.configuration.begin_disable(chosen)
         results = [disabler.run(held.account) for held in begun.accounts]
-        _print_results(results, given["form"])
+        _print_results(results, options["form"])
     finally:
         fleet.close()
     if not all(result.complete for result in results):
@@ -97,14 +97,14 @@ def show(settings: Settings, form: str) -> None:
         _table(store, held)
 
 
-def delegate(settings: Settings, **given: Any) -> None:
+def delegate(settings: Settings, **options: Any) -> None:
     """`sidelight fleet accounts delegate`: its options are in account_commands.py."""
     with opened_store(settings, create=True) as store:
         written = _service(store, settings).configure_organization(
-            given["organization"],
-            administrator=given["administrator"],
-            auto_enable=given["auto_enable"],
-            package_paths=_paths(given["paths"], no_paths=given["no_paths"]),
+            options["organization"],
+            administrator=options["administrator"],
+            auto_enable=options["auto_enable"],
+            package_paths=_paths(options["paths"], no_paths=options["no_paths"]),
         )
     joining = "enabled" if written.auto_enable else "not enabled"
     say(
@@ -122,11 +122,15 @@ def release(settings: Settings, organization: str) -> None:
 
 
 def _service(store: Store, settings: Settings) -> ConfigurationService:
-    return ConfigurationService(store, agent_based=settings.agents.agent_based)
+    return ConfigurationService(
+        store,
+        agent_based=settings.agents.agent_based,
+        organization_paths=settings.agents.organization_paths,
+    )
 
 
 def _creates(store: Store, held: Sequence[EffectiveConfiguration], settings: Settings) -> list[str]:
-    """Return what the agent-based method would create in the Regions with known instances."""
+    """Return the resources that agents would need in the Regions with known instances."""
     if not settings.agents.agent_based:
         return []
     from dispatcher.on_demand import in_process
@@ -145,12 +149,12 @@ def _creates(store: Store, held: Sequence[EffectiveConfiguration], settings: Set
     return names
 
 
-def _change(given: dict[str, Any]) -> ConfigurationChange:
+def _change(options: dict[str, Any]) -> ConfigurationChange:
     change = ConfigurationChange(
-        mode=Ec2ScanMode(given["mode"]) if given["mode"] else None,
-        deep_inspection=given["deep_inspection"],
-        exclusion_tag=given["exclusion_tag"],
-        package_paths=_paths(given["paths"], no_paths=given["no_paths"]),
+        mode=Ec2ScanMode(options["mode"]) if options["mode"] else None,
+        deep_inspection=options["deep_inspection"],
+        exclusion_tag=options["exclusion_tag"],
+        package_paths=_paths(options["paths"], no_paths=options["no_paths"]),
     )
     change.check()
     return change
@@ -162,12 +166,12 @@ def _paths(paths: tuple[str, ...], *, no_paths: bool) -> tuple[str, ...] | None:
     return () if no_paths else paths or None
 
 
-def _chosen(service: ConfigurationService, given: dict[str, Any]) -> list[str]:
-    if bool(given["accounts"]) == bool(given["organization"]):
+def _chosen(service: ConfigurationService, options: dict[str, Any]) -> list[str]:
+    if bool(options["accounts"]) == bool(options["organization"]):
         raise UsageError("name accounts, or an organization with --organization")
-    if given["organization"]:
-        return service.members(given["organization"])
-    return list(given["accounts"])
+    if options["organization"]:
+        return service.members(options["organization"])
+    return list(options["accounts"])
 
 
 def _would_set(
@@ -177,6 +181,9 @@ def _would_set(
     what: str,
     creates: Sequence[str],
 ) -> None:
+    from sidelight.fleet.agents.deep_inspection.resources import NAMES as INVOCATIONS
+    from sidelight.fleet.agents.deep_inspection.resources import NOT_NEEDED
+
     present = [account_document(item) for item in held]
     settings = {name: value for name, value in asdict(change).items() if value is not None}
     if form == "json":
@@ -185,11 +192,13 @@ def _would_set(
         write_json(dumps(document))
         return
     for account in present:
-        given = ", ".join(f"{name} {value}" for name, value in settings.items())
+        changes = ", ".join(f"{name} {value}" for name, value in settings.items())
         say(f"{account['account']} is {account['status']}, and would be {what}"
-            f"{': ' if given else ''}{given}")  # fmt: skip
+            f"{': ' if changes else ''}{changes}")  # fmt: skip
     for name in creates:
         say(f"  would be created: {name}")
+    if any(name.endswith(INVOCATIONS) for name in creates):
+        say(f"  not needed, and not created: {', '.join(NOT_NEEDED)}")
     count = counted(len(creates), "resource")
     say(f"{count} would be created in these accounts; nothing was changed")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dispatcher.cli.fleet.options import (
+    EXCLUSION_TAG,
     account_region_options,
     eligibility_options,
     format_option,
@@ -39,6 +40,11 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 @eligibility_options
 @click.option("--instance", "instances", multiple=True, metavar="ID",
               help="Scan only this instance. Repeatable.")  # fmt: skip
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE",
+              help="Scan only instances with this tag. Repeatable: values of one key are"
+              " alternatives, every key has to be met.")  # fmt: skip
+@click.option("--vpc", "vpcs", multiple=True, metavar="ID",
+              help="Scan only instances in this VPC. Repeatable.")  # fmt: skip
 @click.option("--due", is_flag=True, help="Scan only instances not scanned for 24 hours.")
 @click.option("--embedded", is_flag=True,
               help="Start a broker and workers for this scan; stop them at its end.")  # fmt: skip
@@ -48,9 +54,12 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
               help="Directory for the embedded workers' logs.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
               help="List what would be scanned and what it may cost; create nothing.")  # fmt: skip
+@click.option("--yes", is_flag=True,
+              help="Do not ask before the first snapshots; without a terminal nothing is asked.",
+              )  # fmt: skip
 @click.option("--wait/--no-wait", default=True, show_default=True,
               help="Wait until all scans have ended.")  # fmt: skip
-def scan_fleet(**given: Any) -> None:
+def scan_fleet(**options: Any) -> None:
     """Discover instances, scan the eligible ones, and wait for the results.
 
     Exit status: 3 where a scan failed, a machine was read in part, or an account or region could
@@ -58,7 +67,7 @@ def scan_fleet(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import scan
 
-    scan.scan_fleet(**given)
+    scan.scan_fleet(**options)
 
 
 @click.command("status")
@@ -87,13 +96,22 @@ def status(form: str, settings: Settings, *, everything: bool) -> None:
 )
 @click.option("--history", is_flag=True,
               help="List the changes of the last 90 days, oldest first.")  # fmt: skip
-def coverage(
-    form: str, settings: Settings, instances: tuple[str, ...], order: str, *, history: bool
+@click.option("--scan-type", default="PACKAGE", show_default=True,
+              type=click.Choice(["PACKAGE", "NETWORK", "ALL"]),
+              help="Coverage of packages, of networks, or both.")  # fmt: skip
+def coverage(  # noqa: PLR0913 - click passes each option
+    form: str,
+    settings: Settings,
+    instances: tuple[str, ...],
+    order: str,
+    *,
+    history: bool,
+    scan_type: str,
 ) -> None:
     """List instances: whether and how each is scanned, and why not."""
     from dispatcher.cli.fleet import scan
 
-    scan.coverage(form, settings, instances, order, history=history)
+    scan.coverage(form, settings, instances, order, history=history, scan_type=scan_type)
 
 
 @click.command("costs")
@@ -110,6 +128,24 @@ def fleet_costs(form: str, settings: Settings, by: tuple[str, ...], since: str |
     from dispatcher.cli.fleet import scan
 
     scan.fleet_costs(form, settings, by, since)
+
+
+@click.command("network")
+@account_region_options
+@takes_settings(STORE)
+@format_option
+@click.option("--exclusion-tag", default=EXCLUSION_TAG, show_default=True, metavar="KEY",
+              help="Do not evaluate instances with this tag.")  # fmt: skip
+def fleet_network(**options: Any) -> None:
+    """Evaluate the fleet's networks now, and store what can be reached.
+
+    Findings are opened, kept, closed and reopened as those of packages. The dispatcher does the
+    same every SIDELIGHT_NETWORK_HOURS; an evaluation that a worker is doing is left to it. What
+    could not be read closes nothing. Exit status 3 where a network was evaluated in part.
+    """
+    from dispatcher.cli.fleet import networks
+
+    networks.evaluate_fleet(**options)
 
 
 @click.command("sweep")
@@ -130,7 +166,7 @@ def fleet_costs(form: str, settings: Settings, by: tuple[str, ...], since: str |
     help="With --adopt: only this snapshot. Repeatable.",
 )
 @click.option("--yes", is_flag=True, help="With --adopt and --snapshot: do not ask.")
-def sweep_fleet(**given: Any) -> None:
+def sweep_fleet(**options: Any) -> None:
     """Delete Sidelight's snapshots that no live scan needs.
 
     No other snapshot is touched: it is Sidelight's if its tags, description and owner agree with a
@@ -139,4 +175,4 @@ def sweep_fleet(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import scan
 
-    scan.sweep_fleet(**given)
+    scan.sweep_fleet(**options)

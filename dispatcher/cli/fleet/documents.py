@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dispatcher.cli.fleet.report import coverage_rows
+from dispatcher.cli.fleet.report import coverage_rows, severities
 from dispatcher.planning.cadence import next_time
 from dispatcher.planning.remedies import remedy
-from sidelight.model import ScanMode
+from sidelight.model import NetworkFinding, ScanMode, ScanType
 from sidelight.report.as_json import finding_document
+from sidelight.report.network_json import network_finding_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,28 +18,34 @@ if TYPE_CHECKING:
 
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.sweep import Adoptable, Swept
-    from sidelight.documents import fleet
+    from sidelight.documents import fleet, network
     from sidelight.model import (
         Cost,
         Coverage,
         CoverageChange,
         EffectiveConfiguration,
+        Finding,
         FindingRow,
         Reevaluated,
         Scan,
         Severity,
         SuppressionRule,
     )
-    from sidelight.store import RetentionResult, Store
+    from sidelight.store import NetworkTime, RetentionResult, Store
 
 
 def coverage_document(
     store: Store, rows: Sequence[Coverage] | None = None
 ) -> list[fleet.CoverageDocument]:
     """Return one object per instance; for all instances without `rows`."""
-    counts, now = store.findings.severities(), store.clock()
+    counts, now = severities(store), store.clock()
+    networks = store.network_evaluations.times()
     return [
-        _coverage(row, counts.get((row.account, row.instance), {}), now)
+        _coverage(
+            row,
+            counts.get((row.account, row.instance, row.scan_type), {}),
+            _next_due(row, networks, now),
+        )
         for row in (coverage_rows(store) if rows is None else rows)
     ]
 
@@ -62,7 +69,7 @@ def history_document(changes: Sequence[CoverageChange]) -> list[fleet.CoverageCh
 
 
 def account_document(held: EffectiveConfiguration) -> fleet.AccountDocument:
-    """Return what holds for an account."""
+    """Return the effective configuration of an account."""
     return {
         "account": held.account,
         "status": held.status,
@@ -75,10 +82,22 @@ def account_document(held: EffectiveConfiguration) -> fleet.AccountDocument:
     }
 
 
+def _next_due(
+    row: Coverage, networks: Mapping[tuple[str, str], NetworkTime], now: datetime
+) -> datetime | None:
+    """Return when the next scan by snapshots, or of the network, is planned; None for none."""
+    if row.scan_type == ScanType.NETWORK:
+        of_network = networks.get((row.account, row.region))
+        is_evaluated = row.status_code == "ACTIVE" or row.reason == "ACCESS_DENIED"
+        return of_network.due_at if of_network and is_evaluated else None
+    if row.status_code == "ACTIVE" and row.scan_mode == ScanMode.AGENTLESS:
+        return next_time(row.account, row.instance, now)
+    return None
+
+
 def _coverage(
-    row: Coverage, findings: Mapping[Severity, int], now: datetime
+    row: Coverage, findings: Mapping[Severity, int], next_due: datetime | None
 ) -> fleet.CoverageDocument:
-    is_timed = row.status_code == "ACTIVE" and row.scan_mode == ScanMode.AGENTLESS
     return {
         "account": row.account,
         "region": row.region,
@@ -91,7 +110,7 @@ def _coverage(
         "scan_mode": row.scan_mode,
         "updated_at": _time(row.updated_at),
         "scanned_at": _time(row.scanned_at),
-        "next_due_at": _time(next_time(row.account, row.instance, now)) if is_timed else None,
+        "next_due_at": _time(next_due),
         "remedy": remedy(row.reason, row.scan_mode),
         "findings": dict(findings),
     }
@@ -139,23 +158,37 @@ def _cost(cost: Cost) -> fleet.ScanCostDocument:
     }
 
 
-def findings_document(rows: Iterable[FindingRow]) -> list[fleet.FleetFindingDocument]:
-    """Return one object per finding."""
+def findings_document(
+    rows: Iterable[FindingRow], reached: Mapping[str, list[network.ReachedByDocument]] | None = None
+) -> list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument]:
+    """Return one object per finding, with the members of its type.
+
+    `reached` are the ways to package findings, by their ARN.
+    """
     return [
-        {
-            **finding_document(row.finding),
-            "arn": row.arn,
-            "account": row.account,
-            "region": row.region,
-            "instance": row.instance,
-            "status": row.status,
-            "first_observed": row.first_observed.isoformat(),
-            "last_observed": row.last_observed.isoformat(),
-            "updated_at": row.updated_at.isoformat(),
-            "closed_at": _time(row.closed_at),
-        }
+        network_finding_document(row, row.finding)
+        if isinstance(row.finding, NetworkFinding)
+        else _package_finding(row, row.finding, (reached or {}).get(row.arn))
         for row in rows
     ]
+
+
+def _package_finding(
+    row: FindingRow, finding: Finding, reached: list[network.ReachedByDocument] | None
+) -> fleet.FleetFindingDocument:
+    return {
+        **finding_document(finding),
+        "arn": row.arn,
+        "account": row.account,
+        "region": row.region,
+        "instance": row.instance,
+        "status": row.status,
+        "first_observed": row.first_observed.isoformat(),
+        "last_observed": row.last_observed.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+        "closed_at": _time(row.closed_at),
+        "reached_by": reached or [],
+    }
 
 
 def sweep_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[fleet.SweepDocument]:

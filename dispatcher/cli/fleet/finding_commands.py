@@ -1,4 +1,4 @@
-"""Options of `sidelight fleet findings|events|reevaluate|prune`.
+"""Options of `sidelight fleet findings|sbom|events|reevaluate|prune`.
 
 What the commands do is imported when they run: their help and completion need not wait for it.
 """
@@ -13,11 +13,13 @@ import click
 from dispatcher.cli.finding_options import finding_options
 from dispatcher.cli.fleet.options import format_option
 from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
+from sidelight.report.sbom.format_names import CYCLONEDX_JSON, SBOM_FORMATS
 
 if TYPE_CHECKING:
     from sidelight.fleet.settings import Settings
 
 STATUSES = ("ACTIVE", "SUPPRESSED", "CLOSED")  # as sidelight.store.FindingStatus
+TYPES = ("PACKAGE_VULNERABILITY", "NETWORK_REACHABILITY")  # as sidelight.model.FindingType
 ORDERS = (
     "severity",
     "score",
@@ -36,6 +38,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--status", "wanted", default="ACTIVE", show_default=True,
               type=click.Choice([*STATUSES, "ALL"]),
               help="Only findings in this state.")  # fmt: skip
+@click.option("--type", "kind", default="ALL", show_default=True,
+              type=click.Choice([*TYPES, "ALL"]),
+              help="Only findings of this type.")  # fmt: skip
 @finding_options
 @click.option("--sort", "order", default="severity", show_default=True,
               type=click.Choice(ORDERS), help="Order; then by severity.")  # fmt: skip
@@ -45,11 +50,57 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     help="Only findings that match Inspector's FilterCriteria (JSON).",
 )
-def findings(**given: Any) -> None:
+def findings(**options: Any) -> None:
     """List findings, most severe first."""
     from dispatcher.cli.fleet import findings as fleet_findings
 
-    fleet_findings.findings(**given)
+    fleet_findings.findings(**options)
+
+
+@click.command("sbom")
+@takes_settings(STORE)
+@click.option("--format", "form", type=click.Choice(SBOM_FORMATS), default=CYCLONEDX_JSON,
+              show_default=True, metavar="FORMAT",
+              help="cyclonedx-json, cyclonedx-xml (1.6; @1.5, @1.4: of this version) or spdx-json"
+              " (2.3).")  # fmt: skip
+@click.option("--into", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="Directory for ACCOUNT/INSTANCE files.")  # fmt: skip
+@click.option("--account", "accounts", multiple=True, metavar="ID",
+              help="Only of this account. Repeatable.")  # fmt: skip
+@click.option("--instance", "instances", multiple=True, metavar="ID",
+              help="Only of this instance. Repeatable.")  # fmt: skip
+def sbom(
+    form: str,
+    settings: Settings,
+    into: Path,
+    accounts: tuple[str, ...],
+    instances: tuple[str, ...],
+) -> None:
+    """Write a bill of materials of each scanned instance.
+
+    Each has the newest inventory and the active findings of packages. Exit status 3 where an
+    instance has no inventory.
+    """
+    from dispatcher.cli.fleet import sbom as fleet_sbom
+
+    fleet_sbom.write_fleet(form, settings, into, accounts, instances)
+
+
+@click.command("attack-paths")
+@takes_settings(STORE)
+@format_option
+@click.option("--instance", default="", metavar="ID", help="Only of this instance.")
+@click.option("--account", default="", help="Only of this account.")
+@finding_options
+def attack_paths(**options: Any) -> None:
+    """List ways from an edge to a vulnerable package.
+
+    Each joins an open port (a network finding), a service that is configured to listen there, and a
+    vulnerable package of that service. That a service is configured does not say that it runs.
+    """
+    from dispatcher.cli.fleet import attack_paths as fleet_attack_paths
+
+    fleet_attack_paths.attack_paths(**options)
 
 
 @click.command("events")

@@ -11,6 +11,7 @@ import click
 
 from dispatcher.cli.finding_options import Selection
 from dispatcher.cli.fleet import documents, report
+from dispatcher.cli.fleet.attack_path_documents import paths_of, reached_by
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.events.publisher import Publisher, sink_of
@@ -19,7 +20,7 @@ from sidelight.errors import UsageError
 from sidelight.fleet import evaluation
 from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.bootstrap import session_of
-from sidelight.model import FindingStatus, Reevaluated
+from sidelight.model import FindingStatus, FindingType, NetworkFinding, Reevaluated
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
 from sidelight.report.inspector2_documents import event_document
@@ -29,11 +30,12 @@ from sidelight.report.tables import Column, Report, Table
 from sidelight.suppression import filtered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dispatcher.cli.option_values import FindingValues
+    from sidelight.documents.network import ReachedByDocument
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Coverage, FindingEvent, FindingRow
+    from sidelight.model import Coverage, Finding, FindingEvent, FindingRow
     from sidelight.store import Store
 
 BETWEEN_LOOKS = 1.0
@@ -44,33 +46,49 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ORDERS: dict[str, Callable[[FindingRow], tuple[object, ...]]] = {
     "severity": lambda row: (-row.finding.severity.rank,),
     "score": lambda row: (-(row.finding.score or 0.0), -row.finding.severity.rank),
-    "vulnerability": lambda row: (row.finding.vulnerability,),
-    "package": lambda row: (row.finding.package.name, row.finding.package.version),
+    "vulnerability": lambda row: (_name(row.finding),),
+    "package": lambda row: _package(row.finding),
     "instance": lambda row: (row.account, row.instance, -row.finding.severity.rank),
 }
 
 
+def _name(finding: Finding | NetworkFinding) -> str:
+    return finding.title if isinstance(finding, NetworkFinding) else finding.vulnerability
+
+
+def _package(finding: Finding | NetworkFinding) -> tuple[str, str]:
+    """Return a package's name and version; network findings come behind all packages."""
+    if isinstance(finding, NetworkFinding):
+        return ("\U0010ffff", finding.title)
+    return finding.package.name, finding.package.version
+
+
+def _path(finding: Finding | NetworkFinding) -> str:
+    return finding.interface if isinstance(finding, NetworkFinding) else finding.package.path
+
+
 def findings(
-    form: str, settings: Settings, criteria: Path | None, **given: Unpack[FindingValues]
+    form: str, settings: Settings, criteria: Path | None, **options: Unpack[FindingValues]
 ) -> None:
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
-    selection = Selection.of(given)
+    selection = Selection.of(options)
     with opened_store(settings) as store:
         covered = store.instances.coverage()
-        rows = [row for row in _rows(store, covered, criteria, given) if selection(row.finding)]
+        rows = [row for row in _rows(store, covered, criteria, options) if selection(row.finding)]
+        reached = _reached(store, rows) if form == "json" else {}
         if not rows:
             report_no_instance(store)
-    rows.sort(key=ORDERS[given["order"]])
+    rows.sort(key=ORDERS[options["order"]])
     if form == "json":
-        write_json(dumps(documents.findings_document(rows[: given["limit"]])))
+        write_json(dumps(documents.findings_document(rows[: options["limit"]], reached)))
         return
     shown = Report(sys.stdout)
     listed = (
         report.grouped_rows(rows)
         if shown.is_terminal
-        else [(row, row.finding.package.path) for row in rows]
+        else [(row, _path(row.finding)) for row in rows]
     )
-    limit = given["limit"] or len(listed)
+    limit = options["limit"] or len(listed)
     names = {row.instance: row.name for row in covered}
     shown.table(report.findings_table(listed[:limit], names))
     if limit < len(listed):
@@ -80,18 +98,37 @@ def findings(
     shown.line(report.findings_line(rows), style="bold")
 
 
+def _reached(store: Store, rows: Sequence[FindingRow]) -> Mapping[str, list[ReachedByDocument]]:
+    """Return how the active package findings among these are reached, by their ARN."""
+    wanted = {(row.account, row.instance) for row in rows if row.status is FindingStatus.ACTIVE}
+    opening = [
+        row
+        for row in store.findings.rows(kind=FindingType.NETWORK_REACHABILITY)
+        if (row.account, row.instance) in wanted
+    ]
+    vulnerable = [
+        row
+        for row in rows
+        if row.status is FindingStatus.ACTIVE and not isinstance(row.finding, NetworkFinding)
+    ]
+    return reached_by(paths_of(store, [*opening, *vulnerable]))
+
+
 def _rows(
-    store: Store, covered: Sequence[Coverage], criteria: Path | None, given: FindingValues
+    store: Store, covered: Sequence[Coverage], criteria: Path | None, options: FindingValues
 ) -> Iterable[FindingRow]:
     """Return the store's findings of an account, instance and status that match the criteria."""
-    status = None if given["wanted"] == "ALL" else FindingStatus(given["wanted"])
+    status = None if options["wanted"] == "ALL" else FindingStatus(options["wanted"])
+    kind = None if options["kind"] == "ALL" else FindingType(options["kind"])
     filter_ = read_filter(criteria) if criteria else None
-    named = given["instance"]
+    named = options["instance"]
     # Several instances may share a name. An id without coverage may have old findings.
     ids = [row.instance for row in covered if named and row.name == named] or [named]
     rows: list[FindingRow] = []
     for instance in dict.fromkeys(ids):
-        rows += store.findings.rows(account=given["account"], instance=instance, status=status)
+        rows += store.findings.rows(
+            account=options["account"], instance=instance, status=status, kind=kind
+        )
     known = {row.instance for row in covered} | {row.name for row in covered}
     if named and not rows and named not in known:
         raise UsageError("no such instance in the store", where=named)

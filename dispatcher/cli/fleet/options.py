@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from sidelight.errors import UsageError
 from sidelight.report.output import complain
 
 if TYPE_CHECKING:
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from dispatcher.cli.option_values import FleetValues, PlaceValues
     from dispatcher.discovery.accounts import ScanScope
     from dispatcher.planning.eligibility import Configuration
+    from dispatcher.planning.selection import InstanceSelection
     from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 EXCLUSION_TAG = "InspectorEc2Exclusion"  # as dispatcher.planning.eligibility
 
 
@@ -31,8 +35,10 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def account_region_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select accounts and regions."""
+    """Add the options that select accounts, regions and the AWS profile."""
     for option in (
+        click.option("--profile", metavar="NAME", expose_value=False, callback=_use_profile,
+                     help="AWS profile for all calls.  [default: AWS_PROFILE]"),
         click.option("--all-regions", is_flag=True, help="Every region enabled in each account."),
         click.option("--ou", "units", multiple=True, metavar="OU",
                      help="Every active account in and below an organizational unit. Repeatable."),
@@ -45,6 +51,26 @@ def account_region_options(command: Callable[..., None]) -> Callable[..., None]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def _use_profile(context: click.Context, _: click.Parameter, profile: str | None) -> None:
+    """Name the profile to AWS's clients in this process and in its workers, for this command.
+
+    Keys in the environment would win over a profile that the environment names.
+    """
+    if profile is None:
+        return
+    before = {name: os.environ.pop(name, None) for name in (*_KEYS, "AWS_PROFILE")}
+    os.environ["AWS_PROFILE"] = profile
+
+    def restore() -> None:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    context.call_on_close(restore)
 
 
 def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,30 +89,45 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def configuration_of(given: FleetValues) -> Configuration:
+def configuration_of(options: FleetValues) -> Configuration:
     """Return the eligibility rules of these options."""
     from dispatcher.planning.eligibility import Configuration
 
     configuration = Configuration(
-        exclusion_tag=given["exclusion_tag"],
-        most_volumes=given["max_volumes"],
-        most_gib=given["max_gib"],
+        exclusion_tag=options["exclusion_tag"],
+        most_volumes=options["max_volumes"],
+        most_gib=options["max_gib"],
     )
-    if given["running_only"]:
+    if options["running_only"]:
         configuration = replace(configuration, states=frozenset({"running"}))
     return configuration
 
 
-def wanted_of(given: PlaceValues) -> ScanScope:
+def wanted_of(options: PlaceValues) -> ScanScope:
     """Return the accounts and regions of these options."""
     from dispatcher.discovery.accounts import ScanScope
 
     return ScanScope(
-        accounts=given["accounts"],
-        regions=given["regions"],
-        organization=given["organization"],
-        units=given["units"],
-        all_regions=given["all_regions"],
+        accounts=options["accounts"],
+        regions=options["regions"],
+        organization=options["organization"],
+        units=options["units"],
+        all_regions=options["all_regions"],
+    )
+
+
+def selection_of(options: FleetValues) -> InstanceSelection:
+    """Return the instances that these options select. Raises UsageError for a tag without "="."""
+    from dispatcher.planning.selection import InstanceSelection
+
+    pairs = [text.partition("=") for text in options["tags"]]
+    for key, equals, _ in pairs:
+        if not (key and equals):
+            raise UsageError(f"--tag takes KEY=VALUE, not {key!r}")
+    return InstanceSelection(
+        instances=frozenset(options["instances"]),
+        tags=frozenset((key, value) for key, _, value in pairs),
+        vpcs=frozenset(options["vpcs"]),
     )
 
 

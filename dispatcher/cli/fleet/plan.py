@@ -6,33 +6,40 @@ fleet's store is read if it exists: for due instances, and for the costs of past
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dispatcher.cli.fleet.options import configuration_of, wanted_of
+import click
+
+from dispatcher.cli.fleet.options import configuration_of, selection_of, wanted_of
 from dispatcher.discovery.accounts import UnreachableTarget, in_each
 from dispatcher.on_demand import in_process
 from dispatcher.planning.plan import is_due, is_old
+from sidelight.aws.ebs import USD_PER_GET, USD_PER_LIST
+from sidelight.model import ScanMode
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import counted
-from sidelight.report.output import write_json
+from sidelight.report.output import complain, write_json
 from sidelight.report.tables import Column, Report, Table
 from sidelight.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dispatcher.cli.option_values import FleetValues
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.scan_starter import Started
     from dispatcher.services.fleet_service import FleetService
-    from sidelight.documents.fleet import FleetPlanDocument
+    from sidelight.documents.fleet import FleetPlanDocument, SkippedInstanceDocument
     from sidelight.fleet.settings import Settings
     from sidelight.model import Coverage, Instance, Known
 
 USUAL_USD = 0.0008  # a Debian of 86,000 paths, 259 blocks: README
+# docs/cost-model.md: prices of us-east-1; how long a snapshot exists; calls a scan.
+GIB_MONTH_USD = 0.05
+STORED_MINUTES, MONTH_MINUTES = 10.0, 730 * 60.0
+DESCRIBES, LISTS = 2.2, 3.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,90 @@ class Planned:
     usd: float
 
 
-def show_plan(settings: Settings, given: FleetValues) -> Started:
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """The planned scans; instances not scanned, or scanned by their agents; Recycle Bins."""
+
+    scans: list[Planned]
+    skipped: list[Coverage]
+    by_agents: list[Coverage]
+    kept: list[RecycleBinNotice]
+    started: Started
+
+    @property
+    def snapshots(self) -> int:
+        """The number of snapshots."""
+        return sum(scan.snapshots for scan in self.scans)
+
+    @property
+    def gib(self) -> int:
+        """The size of the volumes, which the snapshots' data does not exceed."""
+        return sum(scan.gib for scan in self.scans)
+
+    @property
+    def usd(self) -> float:
+        """Dollars of the EBS direct calls."""
+        return sum(scan.usd for scan in self.scans)
+
+    @property
+    def storage_usd(self) -> float:
+        """The most dollars of the snapshots' storage: of full volumes, by docs/cost-model.md."""
+        return self.gib * GIB_MONTH_USD * STORED_MINUTES / MONTH_MINUTES
+
+    def calls(self) -> dict[str, int]:
+        """Return the estimated number of calls of each kind (docs/cost-model.md)."""
+        number = len(self.scans)
+        return {
+            "CreateSnapshots": number,
+            "DescribeSnapshots": math.ceil(number * DESCRIBES),
+            "ListSnapshotBlocks": math.ceil(number * LISTS),
+            "GetSnapshotBlock": math.ceil(max(0.0, self.usd - number * LISTS * USD_PER_LIST)
+                                          / USD_PER_GET),
+            "DeleteSnapshot": self.snapshots,
+        }  # fmt: skip
+
+    def summary(self) -> str:
+        """Return the snapshots, their size and the dollars."""
+        return (
+            f"{counted(len(self.scans), 'scan')}, {counted(self.snapshots, 'snapshot')} of"
+            f" {self.gib} GiB of volumes, about {self.usd:.4f} dollars of EBS direct API calls and"
+            f" at most {self.storage_usd:.4f} of storage"
+        )
+
+
+def show_plan(settings: Settings, options: FleetValues) -> Started:
     """Discover, plan and print; return the reached and unreachable targets.
+
+    Raises UsageError, CloudError.
+    """
+    plan = make_plan(settings, options)
+    if options["form"] == "json":
+        write_json(dumps(_document(plan)))
+    else:
+        _print(plan)
+    return plan.started
+
+
+def confirm(settings: Settings, options: FleetValues) -> None:
+    """Print what a scan would create and cost, and ask. Raises click.Abort for any other answer.
+
+    Nothing is asked where nothing would be created.
+    """
+    plan = make_plan(settings, options)
+    if not plan.scans:
+        return
+    complain(f"{plan.summary()}; the snapshots are deleted afterwards")
+    for notice in plan.kept:
+        if notice.days:
+            complain(str(notice))
+    cap = settings.budget.usd_per_day
+    complain(f"Spend cap: {cap:g} dollars a day and account." if cap else "Spend cap: none.")
+    if not click.confirm("Create them?", err=True):
+        raise click.Abort
+
+
+def make_plan(settings: Settings, options: FleetValues) -> ScanPlan:
+    """Discover and plan, on a temporary store.
 
     KMS grants change an account, so none are created. Raises UsageError, CloudError.
     """
@@ -80,13 +169,13 @@ def show_plan(settings: Settings, given: FleetValues) -> Started:
         control = in_process(settings.replaced(kms_grants=False), store=store)
         try:
             started = control.scans.start_everywhere(
-                control.look_up(wanted_of(given)),
-                configuration_of(given),
+                control.look_up(wanted_of(options)),
+                configuration_of(options),
                 on_demand=True,
-                only=given["instances"],
+                only=selection_of(options),
             )
             due = {(scan.account, scan.instance) for scan in started.scans}
-            if given["due"]:
+            if options["due"]:
                 now = store.clock()
                 due -= {key for key, row in history.items() if not is_due(row, now, by=is_old)}
             planned = [
@@ -94,12 +183,16 @@ def show_plan(settings: Settings, given: FleetValues) -> Started:
                 for known in store.instances.known()
                 if (known.instance.account, known.instance.id) in due
             ]
-            skipped = [row for row in store.instances.coverage() if row.status_code == "INACTIVE"]
+            rows = store.instances.coverage()
+            skipped = [row for row in rows if row.status_code == "INACTIVE"]
+            by_agents = [
+                row for row in rows
+                if row.status_code == "ACTIVE" and row.scan_mode is ScanMode.AGENT_BASED
+            ]  # fmt: skip
             kept = _kept(control, started, deployment)
         finally:
             control.close()
-    _print(planned, skipped, kept, as_json=given["form"] == "json")
-    return started
+    return ScanPlan(planned, skipped, by_agents, kept, started)
 
 
 def _kept(control: FleetService, started: Started, deployment: str) -> list[RecycleBinNotice]:
@@ -117,7 +210,7 @@ def _kept(control: FleetService, started: Started, deployment: str) -> list[Recy
 
 
 def _copy_configurations(settings: Settings, to: Store) -> None:
-    """Copy what was set for accounts and organizations: it decides what would be scanned."""
+    """Copy the configurations of accounts and organizations: they decide what is scanned."""
     store = Store(settings.store.url)
     try:
         if store.missing():
@@ -168,40 +261,32 @@ def _planned(instance: Instance, costs: dict[str, float]) -> Planned:
     )
 
 
-def _print(
-    planned: list[Planned], skipped: list[Coverage], kept: list[RecycleBinNotice], *, as_json: bool
-) -> None:
-    usd = sum(item.usd for item in planned)
-    if as_json:
-        write_json(dumps(_document(planned, skipped, kept)))
-        return
+def _print(plan: ScanPlan) -> None:
     rows = Table(
         "Instance", "Name", Column("Account", rank=4), Column("Region", rank=3),
         Column("Snapshots", right=True), Column("GiB", rank=2, right=True),
         Column("USD, estimated", rank=1, right=True),
     )  # fmt: skip
-    for item in planned:
+    for item in plan.scans:
         rows.add_row(
             item.instance, item.name, item.account, item.region, str(item.snapshots), str(item.gib),
             f"{item.usd:.4f}",
         )  # fmt: skip
     shown = Report(sys.stdout)
     shown.table(rows)
-    for row in skipped:
+    for row in plan.by_agents:
+        shown.line(f"scanned by its agent, without a snapshot: {row.instance}")
+    for row in plan.skipped:
         shown.line(f"not scanned: {row.instance} ({row.reason}) {row.detail}".rstrip())
-    for place in kept:
+    for place in plan.kept:
         if place.days != 0:
             shown.line(str(place))
-    snapshots = counted(sum(item.snapshots for item in planned), "snapshot")
-    shown.line(
-        f"{counted(len(planned), 'scan')}, {snapshots}, about {usd:.4f} dollars of EBS direct API"
-        " calls; nothing was created"
-    )
+    calls = ", ".join(f"{number} {name}" for name, number in plan.calls().items())
+    shown.line(f"calls, estimated: {calls}")
+    shown.line(f"{plan.summary()}; nothing was created")
 
 
-def _document(
-    planned: Sequence[Planned], skipped: Sequence[Coverage], kept: Sequence[RecycleBinNotice]
-) -> FleetPlanDocument:
+def _document(plan: ScanPlan) -> FleetPlanDocument:
     """Return the plan and its estimated cost."""
     return {
         "scans": [
@@ -214,19 +299,15 @@ def _document(
                 "gib": scan.gib,
                 "usd": scan.usd,
             }
-            for scan in planned
+            for scan in plan.scans
         ],
-        "skipped": [
-            {
-                "account": row.account,
-                "region": row.region,
-                "instance": row.instance,
-                "reason": row.reason,
-                "detail": row.detail,
-            }
-            for row in skipped
-        ],
-        "usd": sum(scan.usd for scan in planned),
+        "skipped": list(map(_skipped, plan.skipped)),
+        "by_agents": list(map(_skipped, plan.by_agents)),
+        "snapshots": plan.snapshots,
+        "gib": plan.gib,
+        "calls": plan.calls(),
+        "usd": plan.usd,
+        "storage_usd": plan.storage_usd,
         "recycle_bin": [
             {
                 "account": place.account,
@@ -234,6 +315,16 @@ def _document(
                 "days": place.days,
                 "detail": place.detail,
             }
-            for place in kept
+            for place in plan.kept
         ],
+    }
+
+
+def _skipped(row: Coverage) -> SkippedInstanceDocument:
+    return {
+        "account": row.account,
+        "region": row.region,
+        "instance": row.instance,
+        "reason": row.reason,
+        "detail": row.detail,
     }

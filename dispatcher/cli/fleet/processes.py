@@ -37,7 +37,7 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
               help="Write this file every 10 seconds.")  # fmt: skip
 def run(
-    settings: Settings, every: float, health: Path | None, **given: Unpack[FleetValues]
+    settings: Settings, every: float, health: Path | None, **options: Unpack[FleetValues]
 ) -> None:
     """Run the dispatcher: discover, schedule, publish and sweep, until SIGTERM.
 
@@ -50,8 +50,8 @@ def run(
     control = FleetService(settings)
     schedule = DispatcherLoop(
         control,
-        wanted_of(given),
-        configuration_of(given),
+        wanted_of(options),
+        configuration_of(options),
         pace=Intervals(round=every),
         health=health,
     )

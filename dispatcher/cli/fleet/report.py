@@ -8,8 +8,23 @@ from typing import TYPE_CHECKING
 from dispatcher.planning.remedies import remedy
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
-from sidelight.model import STAGE_OF, Severity, State
-from sidelight.report.as_table import FINDING_COLUMNS, counted, finding_cells, grouped, totals
+from sidelight.model import (
+    MOST_SEVERE_FIRST,
+    STAGE_OF,
+    FindingType,
+    NetworkFinding,
+    ScanType,
+    Severity,
+    State,
+)
+from sidelight.report.as_table import (
+    FINDING_COLUMNS,
+    counted,
+    finding_cells,
+    grouped,
+    network_cells,
+    totals,
+)
 from sidelight.report.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -22,12 +37,17 @@ if TYPE_CHECKING:
     from sidelight.store import Store, UnclaimedScans
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")
-MOST_SEVERE_FIRST = sorted(Severity, key=lambda severity: -severity.rank)
+
+# The findings that coverage of a scan type counts.
+FINDINGS_OF = {
+    ScanType.PACKAGE: FindingType.PACKAGE_VULNERABILITY,
+    ScanType.NETWORK: FindingType.NETWORK_REACHABILITY,
+}
 
 
 def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
     """Return a table of one row per instance: whether it is scanned, and why not."""
-    counts = store.findings.severities()
+    counts = severities(store)
     # With a single account-region, a terminal needs no columns for it.
     one_place = len({(row.account, row.region) for row in rows}) < 2
     table = Table(
@@ -39,27 +59,39 @@ def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
         Column("Scan mode", rank=8), Column("Detail", rank=9, prose=True),
     )  # fmt: skip
     for row in rows:
-        severities = counts.get((row.account, row.instance), {})
+        own = counts.get((row.account, row.instance, row.scan_type), {})
         table.add_row(
             row.name, row.instance, row.account, row.region, row.status_code, row.reason,
-            *(str(severities.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST),
-            row.scan_mode, row.detail,
+            *(str(own.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST),
+            row.scan_mode or row.scan_type, row.detail,
         )  # fmt: skip
     return table
 
 
+def severities(store: Store) -> dict[tuple[str, str, str], dict[Severity, int]]:
+    """Count the active findings by account, instance and scan type, and by severity."""
+    return {
+        (*place, scan_type.value): counts
+        for scan_type, kind in FINDINGS_OF.items()
+        for place, counts in store.findings.severities(kind).items()
+    }
+
+
 def coverage_rows(
-    store: Store, instances: Collection[str] = (), order: str = "name"
+    store: Store,
+    instances: Collection[str] = (),
+    order: str = "name",
+    scan_type: ScanType | None = ScanType.PACKAGE,
 ) -> list[Coverage]:
     """Return coverage of all or these instances (id or name), ordered by one of COVERAGE_ORDERS.
 
     Raises UsageError for an unknown instance.
     """
-    rows = store.instances.coverage()
+    rows = store.instances.coverage(scan_type)
     known = {row.instance for row in rows} | {row.name for row in rows}
     if unknown := sorted(set(instances) - known):
         raise UsageError("no such instance in the store", where=unknown[0])
-    counts = store.findings.severities()
+    counts = severities(store)
     chosen = [
         row for row in rows if not instances or row.instance in instances or row.name in instances
     ]
@@ -67,15 +99,15 @@ def coverage_rows(
     def key(row: Coverage) -> tuple[object, ...]:
         name = (row.account, row.region, row.name, row.instance)
         if order == "findings":
-            severities = counts.get((row.account, row.instance), {})
-            return (*(-severities.get(severity, 0) for severity in MOST_SEVERE_FIRST), *name)
+            own = counts.get((row.account, row.instance, row.scan_type), {})
+            return (*(-own.get(severity, 0) for severity in MOST_SEVERE_FIRST), *name)
         return (row.status_code, row.reason, *name) if order == "coverage" else name
 
     return sorted(chosen, key=key)
 
 
 def remedy_lines(rows: Sequence[Coverage]) -> list[str]:
-    """Return what to do about each reason of instances that are not scanned, or in part."""
+    """Return the remedy of each reason of instances that are not scanned, or in part."""
     reasons = {
         (row.reason, remedy(row.reason, row.scan_mode))
         for row in rows
@@ -145,7 +177,12 @@ def findings_table(rows: Sequence[tuple[FindingRow, str]], names: dict[str, str]
         Column("Account", piped=True), Column("Region", piped=True), Column("Status", piped=True),
     )  # fmt: skip
     for row, path in rows:
-        level, figure, name, *cells = finding_cells(row.finding, path)
+        finding = row.finding
+        level, figure, name, *cells = (
+            network_cells(finding)
+            if isinstance(finding, NetworkFinding)
+            else finding_cells(finding, path)
+        )
         table.add_row(
             level, figure, name, names.get(row.instance, ""), row.instance, *cells,
             row.account, row.region, row.status.value,
@@ -157,12 +194,15 @@ def grouped_rows(rows: Iterable[FindingRow]) -> list[tuple[FindingRow, str]]:
     """Merge rows of an instance that differ only in their path."""
     by_instance: dict[tuple[str, str, str], list[FindingRow]] = {}
     order: list[FindingRow] = list(rows)
-    for row in order:
-        by_instance.setdefault((row.account, row.instance, row.status.value), []).append(row)
     texts: dict[str, str] = {}
-    for mine in by_instance.values():
-        row_of = {id(row.finding): row for row in mine}
-        for finding, path in grouped(row.finding for row in mine):
+    for row in order:
+        if isinstance(row.finding, NetworkFinding):
+            texts[row.arn] = row.finding.interface
+        else:
+            by_instance.setdefault((row.account, row.instance, row.status.value), []).append(row)
+    for rows_of_one in by_instance.values():
+        row_of = {id(row.finding): row for row in rows_of_one}
+        for finding, path in grouped(row.package_finding for row in rows_of_one):
             texts[row_of[id(finding)].arn] = path
     return [(row, texts[row.arn]) for row in order if row.arn in texts]
 
@@ -206,7 +246,7 @@ def swept_lines(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[str]:
 def _foreign(snapshot: Foreign) -> str:
     if snapshot.made_by:
         maker = snapshot.made_by
-        return f"{snapshot.id} was made by scan {maker} and is not provably ours: {snapshot.why}"
+        return f"{snapshot.id} was created by scan {maker} and is not provably ours: {snapshot.why}"
     return f"{snapshot.id} carries our tags and is not ours: {snapshot.why}"
 
 

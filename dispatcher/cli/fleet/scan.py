@@ -13,12 +13,14 @@ from dispatcher.cli.fleet.options import (
     configuration_of,
     opened_store,
     report_no_instance,
+    selection_of,
     wanted_of,
 )
 from dispatcher.cli.groups import fleet
+from dispatcher.fleet_counter import FleetCounter
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
-from sidelight.model import TERMINAL, State
+from sidelight.model import TERMINAL, ScanType, State
 from sidelight.report.as_json import dumps
 from sidelight.report.costs import costs_document, moment
 from sidelight.report.output import complain, write_json
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from dispatcher.cli.local_stack.embedded_stack import Embedded
     from dispatcher.cli.option_values import FleetValues
-    from dispatcher.discovery.accounts import UnreachableTarget
+    from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.scan_starter import Started
     from dispatcher.services.fleet_service import FleetService
@@ -50,17 +52,19 @@ def scan_fleet(
     logs: Path | None,
     *,
     dry_run: bool,
-    **given: Unpack[FleetValues],
+    **options: Unpack[FleetValues],
 ) -> None:
     """`sidelight fleet scan`: its options are in dispatcher.cli.fleet.commands."""
-    configuration = configuration_of(given)
+    configuration = configuration_of(options)
+    selection_of(options)  # refused before anything is called
     if dry_run:
         from dispatcher.cli.fleet.plan import show_plan
 
-        planned = show_plan(settings, given)
+        planned = show_plan(settings, options)
         _report_scans(planned)
         _exit((), planned.unreachable, partial=False)
         return
+    from dispatcher.cli.fleet.plan import confirm
     from dispatcher.services.fleet_service import FleetService
 
     if embedded:
@@ -73,6 +77,8 @@ def scan_fleet(
         from workers.broker import wait_for_broker
 
         wait_for_broker(settings)
+    if not options["yes"] and sys.stdin.isatty() and sys.stderr.isatty():
+        confirm(settings, options)
     with ExitStack() as stack:
         # First: the tables have to exist before a worker starts.
         FleetService(settings).close()
@@ -82,7 +88,7 @@ def scan_fleet(
 
             own = stack.enter_context(
                 Embedded(
-                    settings, concurrency=concurrency, regions=given["regions"], directory=logs
+                    settings, concurrency=concurrency, regions=options["regions"], directory=logs
                 )
             )
             settings = own.settings
@@ -91,36 +97,48 @@ def scan_fleet(
         if own is not None:
             control.store.due_messages.expedite()
         try:
-            _scan(control, configuration, own, given)
+            _scan(control, configuration, own, options)
         except KeyboardInterrupt:
             _report_remaining(control, own)
             raise
 
 
 def _scan(
-    control: FleetService, configuration: Configuration, own: Embedded | None, given: FleetValues
+    control: FleetService, configuration: Configuration, own: Embedded | None, options: FleetValues
 ) -> None:
+    selected = selection_of(options)
     started = control.scans.start_everywhere(
-        control.look_up(wanted_of(given)),
+        control.look_up(wanted_of(options)),
         configuration,
-        on_demand=not given["due"],
-        only=given["instances"],
+        on_demand=not options["due"],
+        only=selected,
     )
     _report_scans(started)
+    # The workers evaluate the networks meanwhile.
+    control.networks.keep(started.reached)
+    if not options["due"] and not selected:
+        control.networks.request(started.reached)
+    control.networks.tick()
     ids = [scan.id for scan in started.scans]
     if not (started.reached or started.unreachable):
         complain("sidelight: nothing to scan: these accounts are disabled (fleet accounts list)")
     elif not ids and not control.store.instances.known():
         places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
         complain(f"sidelight: no instances in {places}")
-    if not given["wait"] and own is None:
+    elif not ids and selected:
+        complain("sidelight: no instance that can be scanned has the tag, VPC or id")
+    if not options["wait"] and own is None:
         complain(report.progress_line(started.scans))
         return
     _follow(control, ids, own)
+    if own is not None:
+        _follow_networks(control, started.reached, own)
     swept, unswept = control.sweeper.sweep_everywhere(started.reached)
+    if own is not None:  # no dispatcher counts what overviews show
+        FleetCounter(control.store).run()
     scans = control.store.scans.select(ids)
     costs = control.store.costs.of(ids)
-    if given["form"] == "json":
+    if options["form"] == "json":
         document: FleetScanDocument = {
             "coverage": documents.coverage_document(control.store),
             "scans": documents.status_document(scans, costs),
@@ -167,6 +185,13 @@ def _follow(control: FleetService, ids: Sequence[str], own: Embedded | None) -> 
         line.done(f"{reported}, in {line.seconds:.0f} s")
 
 
+def _follow_networks(control: FleetService, places: Sequence[AccountRegion], own: Embedded) -> None:
+    """Wait until the networks are evaluated: the workers end with this command."""
+    with live("evaluating networks"):
+        for _pending in control.networks.wait(places):
+            own.revive()
+
+
 def status(form: str, settings: Settings, everything: bool) -> None:
     """`sidelight fleet status`: its options are in dispatcher.cli.fleet.commands."""
     with opened_store(settings) as store:
@@ -182,13 +207,20 @@ def status(form: str, settings: Settings, everything: bool) -> None:
         shown.line(report.progress_line(scans), style="bold")
 
 
-def coverage(
-    form: str, settings: Settings, instances: tuple[str, ...], order: str, *, history: bool
+def coverage(  # noqa: PLR0913 - the command's options
+    form: str,
+    settings: Settings,
+    instances: tuple[str, ...],
+    order: str,
+    *,
+    history: bool,
+    scan_type: str,
 ) -> None:
     """`sidelight fleet coverage`: its options are in dispatcher.cli.fleet.commands."""
+    wanted = None if scan_type == "ALL" else ScanType(scan_type)
     with opened_store(settings) as store:
         report_no_instance(store)
-        rows = report.coverage_rows(store, instances, order)
+        rows = report.coverage_rows(store, instances, order, wanted)
         if history:
             _print_history(store, rows, form)
             return
@@ -221,13 +253,13 @@ def fleet_costs(form: str, settings: Settings, by: tuple[str, ...], since: str |
 
 
 def sweep_fleet(
-    settings: Settings, dry_run: bool, adopt: bool, **given: Unpack[FleetValues]
+    settings: Settings, dry_run: bool, adopt: bool, **options: Unpack[FleetValues]
 ) -> None:
     """`sidelight fleet sweep`: its options are in dispatcher.cli.fleet.commands."""
     from dispatcher.cli.fleet.sweep import run_adoption, run_sweep
     from dispatcher.services.fleet_service import FleetService
 
-    if (given["snapshots"] or given["yes"]) and not adopt:
+    if (options["snapshots"] or options["yes"]) and not adopt:
         raise UsageError("--snapshot and --yes go with --adopt")
     if not adopt:
         # A store that does not exist has no scans to compare with.
@@ -236,11 +268,11 @@ def sweep_fleet(
             pass
     control = FleetService(settings)
     try:
-        places = control.look_up(wanted_of(given))
+        places = control.look_up(wanted_of(options))
         if adopt:
-            run_adoption(control, places, given, dry_run=dry_run)
+            run_adoption(control, places, options, dry_run=dry_run)
         else:
-            run_sweep(control, places, given["form"], dry_run=dry_run)
+            run_sweep(control, places, options["form"], dry_run=dry_run)
     finally:
         control.close()
 

@@ -34,7 +34,7 @@ _JSON = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tag", multiple=True, metavar="KEY[=VALUE]",
               help="The instance has this tag. Repeatable.")  # fmt: skip
 @click.option("--description", default="", help="What the rule is for.")
-def add(**given: Any) -> None:
+def add(**options: Any) -> None:
     """Add or replace a suppression rule.
 
     It is applied to all findings at once. Criteria of one field are alternatives; of several
@@ -43,7 +43,7 @@ def add(**given: Any) -> None:
     """
     from dispatcher.cli.fleet import suppression
 
-    suppression.add(**given)
+    suppression.add(**options)
 
 
 @click.command("list")

@@ -11,6 +11,7 @@ import click
 
 from dispatcher.cli.fleet.documents import rules_document
 from dispatcher.cli.fleet.options import opened_store
+from dispatcher.services.finding_filters import FilterService
 from sidelight.errors import FormatError, UsageError
 from sidelight.model import SuppressionRule
 from sidelight.report.as_json import dumps
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
 _JSON = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def add(name: str, file: Path | None, description: str, settings: Settings, **given: Any) -> None:
+def add(name: str, file: Path | None, description: str, settings: Settings, **options: Any) -> None:
     """`sidelight fleet suppress add`: its options are in suppress_commands.py."""
     document = read_criteria(file) if file else {}
     for comparison in ("equals", "prefix", "not_equals"):
-        for item in given[comparison]:
+        for item in options[comparison]:
             field, value = _pair(item)
             _list(document, field).append({"comparison": comparison.upper(), "value": value})
-    for item in given["tag"]:
+    for item in options["tag"]:
         key, equals, value = item.partition("=")
         test = {"comparison": "EQUALS", "key": key} | ({"value": value} if equals else {})
         _list(document, "resourceTags").append(test)
     parsed(document, where=str(file or ""))
     with opened_store(settings, create=True) as store:
-        changed = store.suppression_rules.save(
+        changed = FilterService(store).save(
             SuppressionRule(name, json.dumps(document), description)
         )
     say(f"{name}: {counted(changed, 'finding')} changed")
@@ -49,7 +50,7 @@ def add(name: str, file: Path | None, description: str, settings: Settings, **gi
 def show(form: str, settings: Settings) -> None:
     """`sidelight fleet suppress list`: its options are in suppress_commands.py."""
     with opened_store(settings) as store:
-        rules = store.suppression_rules.all()
+        rules = store.suppression_rules.all("")
     if form == "json":
         write_json(dumps(rules_document(rules)))
         return
@@ -65,7 +66,7 @@ def remove(names: Sequence[str], settings: Settings) -> None:
     """`sidelight fleet suppress remove`: its options are in suppress_commands.py."""
     with opened_store(settings) as store:
         for name in names:
-            if not store.suppression_rules.remove(name):
+            if not FilterService(store).remove(name):
                 raise UsageError("there is no such rule", where=name)
 
 

@@ -46,7 +46,7 @@ def run_sweep(
 def run_adoption(
     control: FleetService,
     places: Sequence[AccountRegion | UnreachableTarget],
-    given: FleetValues,
+    options: FleetValues,
     *,
     dry_run: bool,
 ) -> None:
@@ -54,8 +54,8 @@ def run_adoption(
 
     Raises UsageError where the deletion is not confirmed.
     """
-    form, ids = given["form"], tuple(given["snapshots"])
-    if given["yes"] and not ids:
+    form, ids = options["form"], tuple(options["snapshots"])
+    if options["yes"] and not ids:
         raise UsageError("--yes needs the ids: give --snapshot for each")
     offered, closed = control.sweeper.adoptable_everywhere(places)
     _show_closed(closed)
@@ -66,7 +66,7 @@ def run_adoption(
     unknown = sorted(set(ids) - set(all_ids))
     deleted: list[str] = []
     failed: list[str] = []
-    if not dry_run and chosen and _is_confirmed(len(chosen), form, yes=given["yes"]):
+    if not dry_run and chosen and _is_confirmed(len(chosen), form, yes=options["yes"]):
         for place, found in offered:
             here = [one.id for one in found if one.id in chosen]
             done, refused = control.sweeper.adopt(place, here)

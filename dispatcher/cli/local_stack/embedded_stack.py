@@ -56,7 +56,7 @@ class Embedded:
         `application` is the module that the workers load. Without `broker`, only workers are
         started, on the settings' broker.
         """
-        self._given = settings
+        self._initial_settings = settings
         self.settings = settings
         self._concurrency = concurrency
         self._regions = regions or ("",)
@@ -80,7 +80,7 @@ class Embedded:
         try:
             if self._broker:
                 self._server = Valkey(self._directory)
-                self.settings = self._given.replaced(broker_url=f"{self._server.url}/0")
+                self.settings = self._initial_settings.replaced(broker_url=f"{self._server.url}/0")
             self._start_workers(self._directory)
         except BaseException:
             self.stop()

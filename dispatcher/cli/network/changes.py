@@ -1,4 +1,4 @@
-"""The file of `--with`: objects that a network gets before a question is asked."""
+"""The file of `--with`: objects that are added to a network before it is evaluated."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import UsageError
-from sidelight.reachability.answers import Answers
-from sidelight.reachability.changes import IDS
-from sidelight.reachability.stems import STEMS
+from sidelight.reachability.answers.answers import Answers
+from sidelight.reachability.answers.stems import STEMS
+from sidelight.reachability.components.changes import IDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sidelight.reachability.answers import AccountRegion
+    from sidelight.reachability.answers.answers import AccountRegion
 
 MOST_BYTES = 64 << 20
 

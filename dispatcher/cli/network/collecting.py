@@ -12,7 +12,7 @@ from sidelight.fleet.bootstrap import session_of
 from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
 from sidelight.fleet.rate_limit.slots import LocalRate
 from sidelight.fleet.settings import Settings
-from sidelight.reachability.answers import Answers
+from sidelight.reachability.answers.answers import Answers
 from sidelight.report.progress import live
 
 if TYPE_CHECKING:

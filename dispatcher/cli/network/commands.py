@@ -52,7 +52,7 @@ def _source_options(command: Callable[..., None]) -> Callable[..., None]:
               help="The destination port.")  # fmt: skip
 @_source_options
 @format_option
-def explain(**given: Any) -> None:
+def explain(**options: Any) -> None:
     """Show the path of a packet hop by hop, or the control that stops it.
 
     Without --from-dump the command reads the network from AWS (docs/network.md lists the
@@ -62,14 +62,14 @@ def explain(**given: Any) -> None:
     """
     from dispatcher.cli.network import questions
 
-    questions.explain(**given)
+    questions.explain(**options)
 
 
 @click.command("scan")
 @takes_settings()
 @_source_options
 @format_option
-def scan(**given: Any) -> None:
+def scan(**options: Any) -> None:
     """List the ports of instances that can be reached from outside of their VPC.
 
     Without --from-dump the command reads the network from AWS (docs/network.md lists the
@@ -79,14 +79,14 @@ def scan(**given: Any) -> None:
     """
     from dispatcher.cli.network import questions
 
-    questions.scan(**given)
+    questions.scan(**options)
 
 
 @click.command("dump")
 @takes_settings()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @_regions_option
-def dump(**given: Any) -> None:
+def dump(**options: Any) -> None:
     """Save the describe answers of an account's network, for --from-dump.
 
     Each answer is one file, aws_configs/accounts/ACCOUNT/REGION/NAME.json in DIR. They have tags,
@@ -96,4 +96,4 @@ def dump(**given: Any) -> None:
     """
     from dispatcher.cli.network import dumping
 
-    dumping.dump(**given)
+    dumping.dump(**options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dispatcher.cli.exit_status import DONE, PARTIAL
 from dispatcher.cli.network.collecting import account_regions
-from sidelight.reachability.dump_writer import folder_of, write_answers
+from sidelight.reachability.answers.dump_writer import folder_of, write_answers
 from sidelight.report.as_table import counted
 from sidelight.report.output import complain, say
 from sidelight.report.progress import live

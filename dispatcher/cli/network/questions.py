@@ -9,8 +9,8 @@ from dispatcher.cli.exit_status import DONE, PARTIAL
 from dispatcher.cli.network import views
 from dispatcher.cli.network.changes import read_changes
 from sidelight.errors import DamagedError, UsageError
-from sidelight.reachability.answers import Answers
-from sidelight.reachability.dump import load_dump
+from sidelight.reachability.answers.answers import Answers
+from sidelight.reachability.answers.dump import load_dump
 from sidelight.reachability.network import Network
 from sidelight.report.as_json import dumps
 from sidelight.report.output import complain, write_json

@@ -62,7 +62,7 @@ EDGES = {
 
 
 def kind_of(identity: str) -> str:
-    """Return what an id's prefix names: `igw-0a1` is an internet gateway."""
+    """Return the kind that an id's prefix names: `igw-0a1` is an internet gateway."""
     prefix = identity.rpartition("-")[0]
     return KINDS.get(identity) or KINDS.get(prefix) or KINDS.get(prefix.partition("-")[0], "")
 

@@ -68,6 +68,24 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_cage_gives_the_same_document(web: Path) -> None:
+    found = [
+        run("inventory", web, "--format", "json", SIDELIGHT_CAGE=cage).stdout for cage in ("0", "1")
+    ]
+    assert found[0] == found[1]
+    assert json.loads(found[0])["packages"]
+
+
+def test_a_reader_that_was_stopped_is_a_problem_and_no_clean_machine(edge: Path) -> None:
+    done = run(
+        "inventory", edge, "--format", "json", SIDELIGHT_CAGE="1", SIDELIGHT_STAGE_SECONDS="0.001"
+    )
+    assert done.returncode == 4
+    document = json.loads(done.stdout)
+    assert document["status"] == "failed"
+    assert "took more than 0.001 s" in document["problems"][0]["what"]
+
+
 def test_inventory_as_json_has_the_contract_s_shape(edge: Path, tmp_path: Path) -> None:
     out, stats = tmp_path / "out.json", tmp_path / "stats.json"
     done = run("inventory", edge, "--format", "json", "--output", out, "--stats", stats)

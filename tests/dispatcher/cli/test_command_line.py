@@ -54,7 +54,7 @@ def test_every_option_has_a_help_text_and_none_is_cut(
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{parameter.opts} of {command.name}"
     shown = CliRunner().invoke(command, ["--help"]).output
-    repeatable = re.compile(r"(TARGET|SOURCE|NAMES|\[ARGS\]|\[ACCOUNT\])\.\.\.")
+    repeatable = re.compile(r"(TARGET|SOURCE|NAMES|\[ARGS\]|\[ACCOUNT\]|KEY)\.\.\.")
     assert "..." not in repeatable.sub("", shown)
 
 
@@ -75,6 +75,7 @@ def loaded(*arguments: str, **environment: str) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("--help",), ("--version",), ("scna",), *((*path, "--help") for path, _, _ in ALL)],
@@ -87,6 +88,7 @@ def test_help_imports_no_library(arguments: tuple[str, ...]) -> None:
     assert "sidelight.model" not in modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     ["sidelight ", "sidelight fleet ", *(f"sidelight {' '.join(path)} --" for path, _, _ in ALL)],
@@ -113,7 +115,7 @@ def test_choices_that_are_written_for_cheap_help_are_those_of_the_code() -> None
 def test_completion_offers_the_commands_with_their_texts() -> None:
     complete = ShellComplete(root.sidelight, {}, "sidelight", "_SIDELIGHT_COMPLETE")
     found = {item.value: item.help for item in complete.get_completions(["fleet"], "s")}
-    assert list(found) == ["scan", "status", "suppress", "sweep"]
+    assert list(found) == ["scan", "sbom", "status", "suppress", "sweep"]
     assert all(found.values())
 
 
@@ -243,6 +245,7 @@ def run_closed(redirection: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- 2>&-"])
 def test_a_closed_descriptor_is_no_internal_error(closed: str, tmp_path: Path) -> None:
     (tmp_path / "empty.img").touch()
@@ -255,6 +258,7 @@ def test_all_descriptors_closed_is_not_status_1_which_means_findings() -> None:
     assert run_closed("<&- >&- 2>&-", "cat", "/nonexistent.img", "/x")[0] == FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refusing", [">&-", "> /dev/full"])
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("--version",), ("advisories", "fetch", "--list")], ids=str
@@ -268,6 +272,7 @@ def test_an_output_that_cannot_be_written_is_one_line_and_status_4(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_command_that_writes_to_a_file_works_with_standard_output_closed(tmp_path: Path) -> None:
     """And what it opens does not become its standard output."""
     written = tmp_path / "a.db"
@@ -318,6 +323,27 @@ def test_reading_a_store_that_does_not_exist_fails_and_creates_nothing(
     assert root.run(list(arguments)) == FAILED
     assert "sqlite:///sidelight.db: there is no store here" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def ended_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends before its first request."""
+    from dispatcher.api import server
+
+    monkeypatch.setattr(server.ApiServer, "serve_forever", lambda _server: None)
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("ended_server")
+def test_serving_a_named_store_that_does_not_exist_creates_it_and_says_that_it_is_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/named.db"
+    assert root.run(["serve", "--port", "0", "--store", url]) == DONE
+    captured = capsys.readouterr()
+    assert captured.out.startswith("http://127.0.0.1:")
+    assert f"{url} has no instance yet" in captured.err
+    assert (tmp_path / "named.db").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0 but not really"])

@@ -15,7 +15,7 @@ from dispatcher.cli.network import views
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
-from sidelight.reachability.dump import load_dump
+from sidelight.reachability.answers.dump import load_dump
 from sidelight.reachability.network import Network
 from sidelight.reachability.results import EdgeKind
 from sidelight.report.tables import Report
@@ -97,7 +97,7 @@ def test_an_explanation_in_json_has_the_four_members_alone(
     assert found == {
         "reachable": False,
         "verdict": "DENIED_IN",
-        "hops": ["internet", "igw-1", VPC, SUBNET, INSTANCE],
+        "hops": ["internet", "aws-backbone", "igw-1", VPC, SUBNET, INSTANCE],
         "stopped_by": {"id": GROUP, "type": "AWS::EC2::SecurityGroup", "rule": None},
     }
     assert ask(dump, "--format", "json") == DONE
@@ -110,7 +110,7 @@ def test_an_explanation_for_people_lists_the_hops_and_what_stops_the_packet(
     assert ask(dump, port=80) == DONE
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "Hop\tId\tKind"
-    assert shown[2] == "2\tigw-1\tinternet gateway"
+    assert shown[2:4] == ["2\taws-backbone\tAWS's network", "3\tigw-1\tinternet gateway"]
     assert shown[-1] == f"# Not reachable: DENIED_IN, no rule of security group {GROUP} allows it"
 
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 # The arguments that a command needs to be called.
 ARGUMENTS = {
+    "access create": ["alice", "--account", "1" * 12],
+    "access revoke": ["SLKAEXAMPLE"],
+    "access user create": ["alice", "--account", "1" * 12],
+    "access user password": ["alice"],
+    "access user revoke": ["alice"],
+    "access user reactivate": ["alice"],
     "fleet accounts delegate": ["o-1"],
     "fleet accounts release": ["o-1"],
+    "fleet sbom": ["--into", "documents"],
     "scan": ["disk.img"],
     "inventory": ["disk.img"],
     "ls": ["disk.img"],
@@ -35,7 +42,7 @@ ARGUMENTS = {
 # What `fleet scan` has and `fleet run` has not: how one run of a command waits, and what is for the
 # workers, which read their own settings.
 ONE_RUN = {"--format", "--instance", "--due", "--dry-run", "--wait", "--logs", "--embedded",
-           "--concurrency", "--advisories", "--containers"}  # fmt: skip
+           "--concurrency", "--advisories", "--containers", "--tag", "--vpc", "--yes"}  # fmt: skip
 
 
 class SettingsRead(Exception):  # noqa: N818 - ends a command where it has read its settings
@@ -179,6 +186,7 @@ def options_of(command: click.Command) -> dict[str, click.Parameter]:
     return {name: option for option in command.params for name in option.opts}
 
 
+@pytest.mark.slow
 def test_settings_are_read_in_one_place_of_a_process() -> None:
     readers = {
         str(path.relative_to(ROOT))

@@ -60,6 +60,7 @@ def fleet(tmp_path: Path) -> Commands:
     return Commands(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_enable_and_configure_set_is_listed(fleet: Commands) -> None:
     done = fleet.json("enable", WEB, "--mode", "EC2_HYBRID", "--path", "/opt/a", "--path", "/opt/b")
     conform("fleet-configured-accounts", done)
@@ -75,6 +76,7 @@ def test_what_enable_and_configure_set_is_listed(fleet: Commands) -> None:
     assert fleet.json("accounts", "list")[0]["exclusion_tag"] == "InspectorEc2Exclusion"
 
 
+@pytest.mark.slow
 def test_a_dry_run_lists_what_would_change_and_changes_nothing(fleet: Commands) -> None:
     before = fleet.json("accounts", "list")
     conform("fleet-configuration-plan", fleet.json("enable", WEB, "--path", "/opt", "--dry-run"))
@@ -102,6 +104,7 @@ def test_a_scan_of_a_disabled_account_says_so_also_as_a_dry_run(
     assert cloud.calls("DescribeInstances") == 0
 
 
+@pytest.mark.slow
 def test_an_organization_s_members_can_be_named_together(fleet: Commands) -> None:
     done = fleet("accounts", "delegate", ORGANIZATION, "--administrator", ADMINISTRATOR,
                  "--auto-enable")  # fmt: skip
@@ -112,6 +115,7 @@ def test_an_organization_s_members_can_be_named_together(fleet: Commands) -> Non
     assert fleet("accounts", "release", ORGANIZATION).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -138,6 +142,7 @@ def test_a_request_that_cannot_be_is_one_line_and_changes_nothing(
         assert store.configurations.accounts() == []
 
 
+@pytest.mark.slow
 def test_an_account_that_is_being_disabled_is_refused(fleet: Commands) -> None:
     with Store(fleet.url) as store:
         ConfigurationService(store, agent_based=False).begin_disable([WEB])
@@ -149,6 +154,7 @@ def test_an_account_that_is_being_disabled_is_refused(fleet: Commands) -> None:
     assert f"{DATA}: ENABLED, mode {Ec2ScanMode.HYBRID}" in both.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_table_of_accounts_fits_its_terminal(fleet: Commands, width: int) -> None:
     paths = [part for number in range(5) for part in ("--path", f"/opt/application-{number}/lib")]
@@ -164,6 +170,7 @@ def test_the_table_of_accounts_fits_its_terminal(fleet: Commands, width: int) ->
         assert shown in text
 
 
+@pytest.mark.slow
 def test_coverage_says_what_to_do_and_its_history_when_it_changed(fleet: Commands) -> None:
     excluded = Coverage(WEB, "eu-west-1", "i-1", "web", "INACTIVE", "EXCLUDED_BY_TAG", "tag X")
     with Store(fleet.url) as store:
@@ -184,6 +191,7 @@ def test_coverage_says_what_to_do_and_its_history_when_it_changed(fleet: Command
     assert "exclusion tag" in row["remedy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 160])
 @pytest.mark.parametrize("options", [(), ("--history",)])
 def test_the_tables_of_coverage_fit_their_terminal(
@@ -216,6 +224,8 @@ def test_a_dry_run_lists_what_the_agent_based_method_would_create(
     assert done.returncode == 0, done.stderr
     assert f"{account}/{region}: " in done.stdout
     assert "InventoryCollection" in done.stdout
+    assert "would be created: " + f"{account}/{region}: Sidelight-DeepInspection" in done.stdout
+    assert "not created: InspectorDistributor-do-not-delete" in done.stdout
     assert cloud.calls("CreateAssociation") == cloud.calls("CreateResourceDataSync") == 0
     with Store(fleet.url) as store:
         assert store.configurations.accounts() == []

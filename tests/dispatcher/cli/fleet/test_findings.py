@@ -93,6 +93,7 @@ def test_a_rule_from_a_file_is_changed_by_its_name(url: str, tmp_path: Path) -> 
     assert "4 findings changed" in run(url, "suppress", "add", "x", "--tag", "team=web")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -282,6 +284,59 @@ def test_a_dry_run_lists_what_would_be_scanned_and_creates_nothing(
     assert fleet("scan", "--embedded").returncode == 0
     assert [row["instance"] for row in fleet.json("scan", "--dry-run")["scans"]] == [one]
     assert fleet.json("scan", "--dry-run", "--due")["scans"] == []
+
+
+def test_a_dry_run_counts_snapshots_calls_and_dollars_of_the_selected_instances(
+    fleet: Fleet, image: Path
+) -> None:
+    web = fleet.cloud.add_instance("web", [image], tags={"team": "web"})
+    fleet.cloud.add_instance("db", [image], tags={"team": "db"})
+    document = fleet.json("scan", "--dry-run", "--tag", "team=web")
+    assert [row["instance"] for row in document["scans"]] == [web]
+    assert document["skipped"] == [], "what is not selected is not excluded"
+    assert (document["snapshots"], document["calls"]["CreateSnapshots"]) == (1, 1)
+    assert document["calls"]["GetSnapshotBlock"] > 200
+    assert document["gib"] == document["scans"][0]["gib"]
+    assert document["storage_usd"] == pytest.approx(document["gib"] * 0.05 / 4380)
+    assert (
+        len(fleet.json("scan", "--dry-run", "--tag", "team=web", "--tag", "team=db")["scans"]) == 2
+    )
+    assert fleet.json("scan", "--dry-run", "--vpc", "vpc-0")["scans"] == []
+    assert fleet("scan", "--dry-run", "--tag", "team").returncode == 2
+
+
+def test_a_selection_scans_its_instances_and_leaves_the_coverage_of_others(
+    fleet: Fleet, image: Path
+) -> None:
+    web = fleet.cloud.add_instance("web", [image], tags={"team": "web"})
+    fleet.cloud.add_instance("db", [image], tags={"team": "db"})
+    assert fleet("scan", "--embedded", "--tag", "team=web").returncode == 0
+    assert [row["instance"] for row in fleet.json("status", "--all")] == [web]
+    assert [row["instance"] for row in fleet.json("coverage")] == [web]
+    assert fleet.cloud.calls("CreateSnapshots") == 1
+
+
+@pytest.mark.parametrize(("answer", "snapshots", "status"), [("n", 0, 130), ("y", 1, 0)])
+def test_on_a_terminal_the_first_snapshots_are_confirmed(
+    fleet: Fleet, image: Path, answer: str, snapshots: int, status: int
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    command = [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded"]
+    terminal, side = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    with subprocess.Popen(
+        command, env=fleet.environment, stdin=side, stderr=side, stdout=subprocess.DEVNULL
+    ) as running:
+        os.close(side)
+        shown = b""
+        with suppress(OSError):  # Linux's answer where the other side is closed
+            while part := os.read(terminal, 4096):
+                shown += part
+    os.close(terminal)
+    assert running.returncode == status, shown
+    assert b"1 snapshot of" in shown
+    assert b"Spend cap: 25 dollars a day" in shown
+    assert fleet.cloud.calls("CreateSnapshots") == snapshots
 
 
 def test_a_dry_run_says_where_the_recycle_bin_keeps_what_a_scan_deletes(

@@ -1,0 +1,1 @@
+"""`sidelight access`: the API's access keys, and its audit log."""

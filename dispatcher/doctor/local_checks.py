@@ -1,0 +1,192 @@
+"""Checks of this machine and of files: settings, store, advisory database, disk, kernel."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from dispatcher.doctor.results import fault, ok, unchecked, warning
+from dispatcher.services.host_names import is_loopback
+from sidelight.advisories import AdvisoryDatabase
+from sidelight.errors import DatabaseError, StoreError, UsageError
+from sidelight.fleet.settings.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dispatcher.doctor.results import Check
+    from sidelight.fleet.settings import Settings
+    from sidelight.store import Store
+
+DAY: Final = 86_400.0  # seconds
+OLD_DAYS: Final = 7  # days after which an advisory database is reported as old
+LEAST_FREE: Final = 1 << 30  # bytes for a store, or for temporary files
+MAKE_ADVISORIES: Final = (
+    "sidelight advisories fetch --into feeds; sidelight advisories build --out FILE feeds;"
+    " set SIDELIGHT_ADVISORIES"
+)
+
+
+def check_settings(settings: Settings) -> Iterator[Check]:
+    """Yield the settings that contradict each other, or have no effect."""
+    group = "settings"
+    try:
+        validate(settings)
+    except UsageError as error:
+        yield fault(group, error.where or "settings", error.what, "see docs/settings.md")
+    else:
+        yield ok(group, "consistency", "no setting contradicts another")
+    aws = settings.aws
+    if (aws.external_id or aws.session_tags) and not aws.role_name:
+        yield warning(
+            group, "SIDELIGHT_ROLE_NAME",
+            "an external id or session tags are set, and no role that they are for",
+            "set SIDELIGHT_ROLE_NAME, or unset the others",
+        )  # fmt: skip
+    if settings.agents.inventory_bucket and not settings.agents.agent_based:
+        yield warning(group, "SIDELIGHT_INVENTORY_BUCKET", "has no effect without SIDELIGHT_AGENTS",
+                      "set SIDELIGHT_AGENTS=1, or unset the bucket")  # fmt: skip
+    if not settings.budget.usd_per_day:
+        yield warning(group, "SIDELIGHT_USD_PER_DAY", "the daily cap on dollars is off",
+                      "unset it: the default is 25 dollars for each account")  # fmt: skip
+
+
+def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
+    """Yield the store's state. Nothing is created or migrated.
+
+    `store` is None where the URL is not a store's.
+    """
+    group = "store"
+    if store is None:
+        yield fault(group, "SIDELIGHT_STORE_URL", "is not a store's URL",
+                    "write sqlite:///FILE or postgresql://USER@HOST/NAME")  # fmt: skip
+        return
+    try:
+        missing = store.missing()
+        revision, newest = store.revisions() if not missing else ("", "")
+        encrypted = store.is_encrypted()
+    except StoreError as error:
+        yield fault(group, "reachable", str(error),
+                    "start the database, or correct SIDELIGHT_STORE_URL")  # fmt: skip
+        return
+    if missing:
+        yield warning(group, "exists", f"{store.where}: {missing}",
+                      "`sidelight fleet scan` creates it; another one: --store")  # fmt: skip
+        return
+    yield ok(group, "reachable", store.where)
+    if revision == newest:
+        yield ok(group, "version", f"tables of revision {revision}, this version's")
+    elif revision < newest:
+        yield warning(group, "version", f"tables of revision {revision}; this version's: {newest}",
+                      "back the store up; the next `fleet scan`, `fleet run` or worker migrates it",
+                      )  # fmt: skip
+    else:
+        yield fault(group, "version", f"tables of revision {revision}, of a newer Sidelight",
+                    f"update this Sidelight, which knows revisions up to {newest}")  # fmt: skip
+    host = urlsplit(settings.store.url).hostname or ""
+    if encrypted is not None:
+        local = not host or is_loopback(host)
+        if encrypted or local:
+            yield ok(group, "TLS", "the connection is encrypted" if encrypted else "on this host")
+        else:
+            yield warning(group, "TLS", f"the connection to {host} is not encrypted",
+                          "add ?sslmode=verify-full to SIDELIGHT_STORE_URL")  # fmt: skip
+
+
+def check_advisories(settings: Settings) -> Iterator[Check]:
+    """Yield whether the advisory database can be opened, and its age."""
+    group = "advisories"
+    if not settings.findings.advisories:
+        yield fault(group, "SIDELIGHT_ADVISORIES", "no advisory database is named: packages are"
+                    " listed, and no finding is made", MAKE_ADVISORIES)  # fmt: skip
+        return
+    path = settings.findings.advisories_path
+    try:
+        with AdvisoryDatabase.open(path) as opened:
+            info = opened.info()
+        built = path.stat().st_mtime
+    except (DatabaseError, OSError) as error:
+        yield fault(group, "database", str(error), MAKE_ADVISORIES)
+        return
+    yield ok(group, "database", f"{path}: {info.advisories} advisories in"
+             f" {len(info.ecosystems)} ecosystems, from {len(info.files)} files")  # fmt: skip
+    remedy = "sidelight advisories fetch --into feeds; sidelight advisories build --out FILE feeds"
+    days = (time.time() - built) / DAY
+    old = days > OLD_DAYS
+    text = f"built {days:.1f} days ago"
+    yield warning(group, "age", text, remedy) if old else ok(group, "age", text)
+    newest = _days_since(info.newest)
+    if newest is None:
+        yield unchecked(group, "feeds", "no advisory of it has a date")
+    elif newest > OLD_DAYS:
+        yield warning(group, "feeds", f"the newest advisory is {newest} days old", remedy)
+    else:
+        yield ok(group, "feeds", f"the newest advisory is of {info.newest[:10]}")
+
+
+def _days_since(day: str) -> int | None:
+    try:
+        return (datetime.now(UTC).date() - date.fromisoformat(day[:10])).days
+    except ValueError:
+        return None
+
+
+def check_disk(settings: Settings) -> Iterator[Check]:
+    """Yield the free space for the block cache and for a store in a file."""
+    reading = settings.reading
+    if reading.block_cache:
+        yield _space("block cache", Path(reading.block_cache), reading.block_cache_bytes,
+                     "free some space, or lower SIDELIGHT_BLOCK_CACHE_GIB")  # fmt: skip
+    if settings.store.url.startswith("sqlite:///"):
+        path = Path(settings.store.url.removeprefix("sqlite:///").partition("?")[0] or ".")
+        yield _space("store", path.absolute().parent, LEAST_FREE, "free some space")
+
+
+def _space(name: str, directory: Path, least: int, remedy: str) -> Check:
+    group = "disk"
+    try:
+        present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        free = shutil.disk_usage(present).free
+    except OSError as error:
+        return fault(group, name, f"{directory}: {error.strerror}", "name another directory")
+    if not os.access(present, os.W_OK | os.X_OK):
+        return fault(group, name, f"{directory} is not writable", "change its owner or mode")
+    text = f"{directory}: {free / 2**30:.1f} GiB free"
+    if free < least:
+        return warning(group, name, f"{text}, of {least / 2**30:.1f} that may be needed", remedy)
+    return ok(group, name, text)
+
+
+def check_kernel() -> Iterator[Check]:
+    """Yield what the kernel offers to the processes that read disks."""
+    group = "kernel"
+    if sys.platform != "linux":
+        yield fault(group, "Linux", f"this is {platform.system()}", "run Sidelight on Linux")
+        return
+    yield ok(group, "Linux", platform.release())
+    modules = _text(Path("/sys/kernel/security/lsm"))
+    for name, present in (
+        ("seccomp", "Seccomp:" in _text(Path("/proc/self/status"))),
+        ("Landlock", "landlock" in modules.split(",") if modules else None),
+    ):
+        if present is None:
+            yield unchecked(group, name, "/sys/kernel/security/lsm cannot be read")
+        elif present:
+            yield ok(group, name, "available")
+        else:
+            yield warning(group, name, "this kernel does not have it: a process cannot be confined"
+                          " by it", "use a kernel of 5.13 or later with it enabled")  # fmt: skip
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,120 @@
+"""Checks without AWS: settings, store, advisory database, disk."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dispatcher.doctor.local_checks import (
+    check_advisories,
+    check_disk,
+    check_kernel,
+    check_settings,
+    check_store,
+)
+from dispatcher.doctor.results import Check, CheckStatus
+from sidelight.advisories import build
+from sidelight.fleet.settings import Settings
+from sidelight.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def statuses(checks: Iterable[Check]) -> dict[str, CheckStatus]:
+    return {check.name: check.status for check in checks}
+
+
+def test_settings_that_contradict_each_other_are_an_error_that_names_the_setting() -> None:
+    settings = Settings.of(kms_grants=True)
+    assert statuses(check_settings(settings))["SIDELIGHT_KMS_GRANTS"] is CheckStatus.ERROR
+    assert statuses(check_settings(Settings())) == {"consistency": CheckStatus.OK}
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"external_id": "secret"}, "SIDELIGHT_ROLE_NAME"),
+        ({"inventory_bucket": "bucket"}, "SIDELIGHT_INVENTORY_BUCKET"),
+        ({"usd_per_day": 0.0}, "SIDELIGHT_USD_PER_DAY"),
+    ],
+)
+def test_a_setting_without_effect_or_cap_is_a_warning(values: dict[str, object], name: str) -> None:
+    assert statuses(check_settings(Settings.of(**values)))[name] is CheckStatus.WARNING
+
+
+def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    settings = Settings.of(store_url=f"sqlite:///{path}")
+    with Store(settings.store.url) as store:
+        assert statuses(check_store(settings, store)) == {"exists": CheckStatus.WARNING}
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("revision", "status"),
+    [("", CheckStatus.OK), ("0001", CheckStatus.WARNING), ("9999", CheckStatus.ERROR)],
+)
+def test_a_store_of_another_version_is_reported_and_not_migrated(
+    tmp_path: Path, revision: str, status: CheckStatus
+) -> None:
+    path = tmp_path / "fleet.db"
+    settings = Settings.of(store_url=f"sqlite:///{path}")
+    with Store(settings.store.url) as store:
+        store.migrate()
+        if revision:
+            with sqlite3.connect(path) as connection:
+                connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        found = statuses(check_store(settings, store))
+        assert found["reachable"] is CheckStatus.OK
+        assert found["version"] is status
+        assert store.revisions()[0] == (revision or store.revisions()[1])
+
+
+def test_a_store_that_is_not_one_is_an_error() -> None:
+    checks = statuses(check_store(Settings(), None))
+    assert checks == {"SIDELIGHT_STORE_URL": CheckStatus.ERROR}
+
+
+def test_an_advisory_database_is_reported_with_its_age(tmp_path: Path) -> None:
+    path = tmp_path / "advisories.db"
+    feed = tmp_path / "feed.json"
+    feed.write_text(
+        '{"id": "DSA-1-1", "modified": "2020-01-31T00:00:00Z", "affected": [{"package": '
+        '{"ecosystem": "Debian:12", "name": "bash"}, "ranges": [{"type": "ECOSYSTEM", "events": '
+        '[{"introduced": "0"}, {"fixed": "2"}]}]}]}'
+    )
+    build([feed], path)
+    settings = Settings.of(advisories=str(path))
+    assert statuses(check_advisories(settings)) == {
+        "database": CheckStatus.OK,
+        "age": CheckStatus.OK,
+        "feeds": CheckStatus.WARNING,
+    }
+    month = time.time() - 30 * 86_400
+    os.utime(path, (month, month))
+    assert statuses(check_advisories(settings))["age"] is CheckStatus.WARNING
+
+
+def test_no_advisory_database_is_an_error_with_the_commands_that_make_one(tmp_path: Path) -> None:
+    for settings in (Settings(), Settings.of(advisories=str(tmp_path / "absent"))):
+        (check,) = check_advisories(settings)
+        assert check.status is CheckStatus.ERROR
+        assert "sidelight advisories build" in check.remedy
+
+
+def test_too_little_space_for_the_block_cache_is_a_warning(tmp_path: Path) -> None:
+    settings = Settings.of(block_cache=str(tmp_path / "cache"), block_cache_gib=1e9)
+    assert statuses(check_disk(settings))["block cache"] is CheckStatus.WARNING
+    assert not (tmp_path / "cache").exists()
+    settings = settings.replaced(block_cache_gib=0.001)
+    assert statuses(check_disk(settings))["block cache"] is CheckStatus.OK
+
+
+def test_the_kernel_is_reported() -> None:
+    assert statuses(check_kernel())["Linux"] is CheckStatus.OK
