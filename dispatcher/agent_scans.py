@@ -1,7 +1,7 @@
 """Agent-based scans: in each account-region keep the association, collect, evaluate, cover.
 
-One account-region's refusal stops no other. Coverage says what is missing, and when an instance's
-inventory was evaluated last.
+Account-regions run in parallel, and one's refusal stops no other. Coverage says what is missing,
+and when an instance's inventory was evaluated last.
 """
 
 from __future__ import annotations
@@ -10,17 +10,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dispatcher.discovery.accounts import all_of
+from dispatcher.discovery.accounts import UnreachableTarget, all_of, in_each
 from dispatcher.discovery.configured import effective
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN, assess
-from sidelight.errors import (
-    AccessDeniedError,
-    ClockSkewError,
-    CloudError,
-    DatabaseError,
-    UsageError,
-)
+from sidelight.errors import DatabaseError, SidelightError, StoreError, UsageError
 from sidelight.fleet.agents.cycle import AgentCycle
+from sidelight.fleet.agents.deep_inspection import captures as deep_inspection
 from sidelight.model import AccountStatus, Coverage, ScanMode
 
 if TYPE_CHECKING:
@@ -32,10 +27,17 @@ if TYPE_CHECKING:
     from sidelight.fleet.agents.associations_plan import SyncTarget
     from sidelight.fleet.agents.cycle import CycleResult
     from sidelight.fleet.agents.ssm_resources import SsmResources
+    from sidelight.model import EffectiveConfiguration, ManagedInstance
     from sidelight.store import Store
+
+    Replan = Callable[[AccountRegion, Mapping[str, ManagedInstance]], object]
 
 log = logging.getLogger(__name__)
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
+PENDING = "PENDING_INITIAL_SCAN"
+_SCANNED = (COMPLETE_SCAN, PARTIAL_SCAN, *deep_inspection.REASONS)
+# What a listing of outputs shows: it ends without an evaluation.
+_BY_LISTING = (deep_inspection.NO_INVENTORY, deep_inspection.TOO_MUCH)
 
 
 class AgentScans:
@@ -53,40 +55,64 @@ class AgentScans:
         self._store = store
         self._agents = agents
         self._advisories = advisories
-        self._cycle = AgentCycle(store, session, target)
+        self._cycle = AgentCycle(store, session, target, agents.limits)
 
     def run(
-        self, places: Sequence[AccountRegion], stopped: Callable[[], bool] = lambda: False
+        self,
+        places: Sequence[AccountRegion],
+        stopped: Callable[[], bool] = lambda: False,
+        replan: Replan = lambda _place, _managed: None,
     ) -> int:
         """Run a round in each account-region of an enabled account; return the evaluations.
 
-        Without an advisory database associations are kept, and nothing is evaluated. Raises
-        StoreError.
+        `replan` decides again by which method each instance is scanned, from what Systems Manager
+        lists now. Without an advisory database associations are kept, and nothing is evaluated.
+        Raises StoreError.
         """
         rules = effective(self._store, {place.account for place in places})
-        entries = self._entries()
+        enabled = [
+            place
+            for place in places
+            if (held := rules[place.account]).configured and held.status is AccountStatus.ENABLED
+        ]
+
+        def attempt(place: AccountRegion) -> int | UnreachableTarget:
+            return self._attempt(place, rules[place.account], replan)
+
         evaluated = 0
-        for place in places:
-            held = rules[place.account]
-            if stopped():
-                break
-            if not held.configured or held.status is not AccountStatus.ENABLED:
-                continue
-            try:
-                evaluated += self._run(place, entries.get((place.account, place.region), {}))
-            except (AccessDeniedError, ClockSkewError, CloudError) as error:
-                log.warning("%s/%s: agents: %s", place.account, place.region, error)
-                denied = isinstance(error, AccessDeniedError)
-                reason = "ACCESS_DENIED" if denied else "INTERNAL_ERROR"
-                self._cover_place(place, reason, str(error))
+        # Parallel: an organization's account-regions take longer than the interval one by one.
+        for place, result in in_each(enabled, attempt, stopped):
+            if isinstance(result, UnreachableTarget):
+                log.warning("%s/%s: agents: %s", place.account, place.region, result)
+                reason = "ACCESS_DENIED" if result.denied else "INTERNAL_ERROR"
+                self._cover_place(place, reason, str(result))
+            else:
+                evaluated += result
         return evaluated
 
-    def _run(self, place: AccountRegion, entries: Mapping[str, Coverage]) -> int:
-        self._agents.ensure(place)
+    def _attempt(
+        self, place: AccountRegion, held: EffectiveConfiguration, replan: Replan
+    ) -> int | UnreachableTarget:
+        """Run one account-region; whatever fails there stops no other. Raises StoreError."""
+        try:
+            return self._run(place, held, replan)
+        except StoreError:
+            raise
+        except SidelightError as error:
+            return UnreachableTarget(place.account, place.region, error)
+
+    def _run(self, place: AccountRegion, held: EffectiveConfiguration, replan: Replan) -> int:
+        self._agents.ensure(place, held)
         report = self._agents.reports[place.account, place.region]
+        managed = self._agents.managed(place)
+        replan(place, managed)
         if report.reason:
             self._cover_place(place, report.reason, report.detail)
-        managed = self._agents.managed(place)
+        else:
+            self._store.instances.uncover(
+                place.account, [all_of(place.region)], ScanMode.AGENT_BASED
+            )
+        entries = self._entries(place)
         own = [managed[name] for name in entries if name in managed]
         if not own:
             return 0
@@ -95,17 +121,22 @@ class AgentScans:
         except (UsageError, DatabaseError) as error:
             log.warning("%s/%s: agents: %s", place.account, place.region, error)
             return 0
-        result = self._cycle.run(place, own, advisories, has_sync=report.has_sync)
+        new = {name for name, entry in entries.items() if entry.reason == PENDING}
+        deep = self._agents.deep_reports.get((place.account, place.region))
+        result = self._cycle.run(
+            place, own, advisories, has_sync=report.has_sync, new=new, deep=deep
+        )
         self._cover(entries, result, advisories)
         return len(result.evaluated)
 
-    def _entries(self) -> dict[tuple[str, str], dict[str, Coverage]]:
-        """Return the coverage of instances that are scanned by agents, by account and Region."""
-        found: dict[tuple[str, str], dict[str, Coverage]] = {}
-        for row in self._store.instances.coverage():
-            if row.scan_mode == ScanMode.AGENT_BASED and row.status_code == ACTIVE:
-                found.setdefault((row.account, row.region), {})[row.instance] = row
-        return found
+    def _entries(self, place: AccountRegion) -> dict[str, Coverage]:
+        """Return the coverage of instances that are scanned by their agents."""
+        rows = self._store.instances.coverage(account=place.account, region=place.region)
+        return {
+            row.instance: row
+            for row in rows
+            if row.scan_mode == ScanMode.AGENT_BASED and row.status_code == ACTIVE
+        }
 
     def _cover(
         self, entries: Mapping[str, Coverage], result: CycleResult, advisories: Opened
@@ -113,21 +144,27 @@ class AgentScans:
         """Write when each instance was evaluated, and what its inventory could not cover.
 
         An unchanged inventory keeps its result, and its last scan moves. An instance that failed
-        keeps both; the log has the reason.
+        keeps both; the log has the reason. A complete scan without its language packages has the
+        reason of deep inspection: the system's packages go on being evaluated.
         """
         now = self._store.clock()
         failed = dict(result.failures)
         evaluated = set(result.evaluated)
         rows = []
         for name, entry in entries.items():
-            if name in evaluated:
+            note = result.deep.get(name)
+            is_kept = name not in failed and entry.reason in _SCANNED
+            if name not in evaluated and not is_kept:
+                continue
+            if note is not None:
+                reason, detail = note.reason, note.detail
+            elif name in evaluated or entry.reason in _BY_LISTING:
                 inventory = self._store.findings.inventory(entry.account, name)
                 found = assess(inventory, advisories.unmatched(inventory))
-                rows.append(
-                    replace(entry, reason=found.reason, detail=found.detail, scanned_at=now)
-                )
-            elif name not in failed and entry.reason in (COMPLETE_SCAN, PARTIAL_SCAN):
-                rows.append(replace(entry, scanned_at=now))
+                reason, detail = found.reason, found.detail
+            else:
+                reason, detail = entry.reason, entry.detail
+            rows.append(replace(entry, reason=reason, detail=detail, scanned_at=now))
         self._store.instances.cover(rows)
 
     def _cover_place(self, place: AccountRegion, reason: str, detail: str) -> None:

@@ -1,5 +1,8 @@
 """The dispatcher loop: discover instances every hour, start due scans at every tick.
 
+Discovery and the agent-based method run at fixed times (`dispatcher.planning.schedules`), each on a
+thread of its own, so that neither waits for the other.
+
 Each instance is scanned again at its own time of day (`dispatcher.planning.cadence`). A tick also
 publishes lost messages again. A dispatcher that takes over discovers at once, because only
 discovery shows which instances are due.
@@ -22,17 +25,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dispatcher.changes import instance_states, network_changes
+from dispatcher.changes.event_receiver import EventReceiver
+from dispatcher.changes.instance_states import InstanceStateHandler
+from dispatcher.changes.network_changes import NetworkChangeHandler
 from dispatcher.enqueue import tick
+from dispatcher.fleet_counter import FleetCounter
+from dispatcher.network_scheduler import network_changed
+from dispatcher.periodic import PeriodicWork
 from dispatcher.planning import cadence
+from dispatcher.planning.schedules import schedule_of
 from sidelight.errors import SidelightError
 from sidelight.report.logs import is_debugging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from pathlib import Path
 
-    from dispatcher.discovery.accounts import ScanScope
+    from dispatcher.changes.event_receiver import EventHandler
+    from dispatcher.discovery.accounts import AccountRegion, ScanScope
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.services.fleet_service import FleetService
     from sidelight.documents.fleet import HealthDocument
@@ -40,14 +52,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REEVALUATION_ASKED_EVERY = timedelta(seconds=60)
-DISPATCHER, ROUND = "dispatcher", "round"
+DISPATCHER, ROUND, AGENTS, COUNTS = "dispatcher", "round", "agents", "counts"
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds: between discoveries, between ticks, length of the lease, wait after a failure."""
+    """Seconds: between discoveries, agents' rounds, counts, and ticks; lease, retry."""
 
     round: float = 3600.0
+    agents: float = 1800.0
+    counts: float = 60.0
     tick: float = 10.0
     lease: float = 60.0
     retry: float = 60.0
@@ -73,10 +87,25 @@ class DispatcherLoop:
         self._health = health
         self._me = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
-        self._rounds: threading.Thread | None = None
         self._publisher: threading.Thread | None = None
+        self._reporter: threading.Thread | None = None
         self._discovered = False
-        self._failed_at: datetime | None = None
+        self._rounds = self._periodic(ROUND, self._pace.round, self._round)
+        self._agents: PeriodicWork | None = None
+        if control.agent_scans is not None:
+            self._agents = self._periodic(AGENTS, self._pace.agents, self._agent_round)
+        counter = FleetCounter(control.store)
+        self._counts = self._periodic(
+            COUNTS, self._pace.counts, lambda: counter.run(self._stop.is_set)
+        )
+        self._receiver: EventReceiver | None = None
+        if control.event_queue is not None:
+            self._receiver = EventReceiver(
+                control.event_queue, self._handlers(), control.scans.is_discovered
+            )
+        self._receiving: threading.Thread | None = None
+        self._active = False
+        self._held_at: datetime | None = None
         self._asked_at: datetime | None = None
         self._error = ""
 
@@ -89,17 +118,19 @@ class DispatcherLoop:
         wait = wait or self._stop.wait
         try:
             while not self._stop.is_set():
-                active = self._beat()
-                self._write_health(active=active)
+                self._active = self._beat()
+                self._write_health(active=self._active)
                 wait(self._pace.tick)
         finally:
-            for thread in (self._rounds, self._publisher):
+            for work in self._works():
+                work.join()
+            for thread in (self._publisher, self._receiving, self._reporter):
                 if thread is not None:
                     thread.join()
             try:
                 self._control.store.leases.release(DISPATCHER, self._me)
             except SidelightError as error:
-                log.warning("the dispatcher's lease is left to end by itself: %s", error)
+                log.warning("the dispatcher's lease is not ended and expires: %s", error)
 
     def _beat(self) -> bool:
         """Run one tick if we hold the lease: publish due messages, start a round if it is due.
@@ -108,21 +139,42 @@ class DispatcherLoop:
         """
         store = self._control.store
         try:
+            for work in self._works():
+                work.renew()
             if not store.leases.hold(DISPATCHER, self._me, self._pace.lease):
+                self._forget()
                 return False
+            now = store.clock()
+            if self._held_at is None or now - self._held_at > timedelta(seconds=self._pace.lease):
+                self._forget()
+            self._held_at = now
             self._control.scans.start_due(self._configuration)
             tick(store, self._control.queue.publish)
             self._reevaluate()
             self._publish_new_events()
-            if self._round_is_due():
-                # On a thread of its own: discovery of an organization takes minutes.
-                self._rounds = threading.Thread(target=self._round, name="round", daemon=True)
-                self._rounds.start()
+            self._write_new_reports()
+            # Only discovery shows which instances are due: a dispatcher that takes over begins
+            # with it.
+            self._rounds.beat(at_once=not self._discovered)
+            if self._discovered:
+                self._counts.beat()
+            if self._agents is not None and self._discovered:
+                self._agents.beat()
+            self._receive_events()
         except SidelightError as error:
             self._error = str(error)
             log.error("dispatcher: %s", error, exc_info=is_debugging())  # noqa: TRY400 - as below
             return False
         return True
+
+    def _forget(self) -> None:
+        """Forget the discovery, which got old while this process did not hold the lease.
+
+        It may not have noticed: it was suspended, or cut off from the store.
+        """
+        if not self._rounds.is_running:
+            self._discovered = False
+            self._control.scans.forget()
 
     def _reevaluate(self) -> None:
         """Request re-evaluation at once for a new advisory database, then at intervals.
@@ -152,69 +204,125 @@ class DispatcherLoop:
             self._error = str(error)
             log.warning("events: %s", error)
 
-    def _round_is_due(self) -> bool:
-        if self._rounds is not None and self._rounds.is_alive():
-            return False
-        store = self._control.store
-        last = store.leases.done_at(ROUND)
-        now = store.clock()
-        if self._failed_at is not None and now - self._failed_at < timedelta(
-            seconds=self._pace.retry
-        ):
-            return False
-        if last is None or not self._discovered:
-            return True
-        return now - last >= timedelta(seconds=self._pace.round)
+    def _write_new_reports(self) -> None:
+        """Write requested reports on a thread of its own: one of a fleet takes minutes."""
+        if self._reporter is None or not self._reporter.is_alive():
+            self._reporter = threading.Thread(
+                target=self._write_reports, name="reports", daemon=True
+            )
+            self._reporter.start()
 
-    def _round(self) -> None:
+    def _write_reports(self) -> None:
+        try:
+            self._control.reports.run(self._stop.is_set)
+        except SidelightError as error:
+            # The store has the reports: the next tick goes on with them.
+            self._error = str(error)
+            log.warning("reports: %s", error)
+
+    def _handlers(self) -> dict[tuple[str, str], EventHandler]:
+        """Return the handlers of events in accounts, by source and detail-type."""
+
+        def look(place: AccountRegion, ids: Collection[str], ended: Collection[str]) -> list[str]:
+            return self._control.scans.look(place, ids, ended, self._configuration)
+
+        def changed(place: AccountRegion, ids: Collection[str]) -> None:
+            network_changed(self._control.store, place.account, place.region, ids)
+
+        handlers: dict[tuple[str, str], EventHandler] = {
+            instance_states.KIND: InstanceStateHandler(look)
+        }
+        if self._control.networks.enabled:
+            handler = NetworkChangeHandler(changed)
+            handlers |= dict.fromkeys(network_changes.KINDS, handler)
+        return handlers
+
+    def _receive_events(self) -> None:
+        """Receive events on a thread of its own, which waits for them, from the discovery on."""
+        busy = self._receiving is not None and self._receiving.is_alive()
+        receiver = self._receiver
+        if receiver is None or busy or not self._discovered or self._rounds.is_running:
+            return
+        self._receiving = threading.Thread(
+            target=lambda: receiver.run(
+                lambda: self._stop.is_set() or not self._active, self._stop.wait
+            ),
+            name="changes",
+            daemon=True,
+        )
+        self._active = True
+        self._receiving.start()
+
+    def _works(self) -> list[PeriodicWork]:
+        return [self._rounds, self._counts, *([] if self._agents is None else [self._agents])]
+
+    def _periodic(self, name: str, seconds: float, run: Callable[[], bool]) -> PeriodicWork:
+        schedule = schedule_of(self._control.deployment, name, timedelta(seconds=seconds))
+        return PeriodicWork(
+            self._control.store, name, self._me, schedule, run,
+            lease=self._pace.lease, retry=self._pace.retry,
+        )  # fmt: skip
+
+    def _round(self) -> bool:
         """Discover, plan, enqueue and sweep all account-regions; apply rules and retention."""
         control = self._control
-        try:
-            account_regions = control.look_up(self._wanted)
-            if self._wanted.organization:
-                control.join_members(account_regions)
-            for account in control.disabler.pending():
-                control.disabler.run(account)
-            started = control.scans.start_everywhere(
-                account_regions,
-                self._configuration,
-                on_demand=False,
-                is_due=cadence.is_due,
-                stopped=self._stop.is_set,
-            )
-            self._discovered = True
-            # Also account-regions whose discovery failed: a snapshot there costs the same.
-            swept, unswept = control.sweeper.sweep_everywhere(
-                account_regions, stopped=self._stop.is_set
-            )
-            if control.agent_scans is not None:
-                control.agent_scans.run(started.reached, self._stop.is_set)
-            if self._stop.is_set():
-                return
-            control.reevaluator.ask(everywhere=True)
-            control.store.suppression_rules.judge()
-            control.store.retention.run()
-            control.store.leases.done(ROUND)
-        except SidelightError as error:
-            self._failed_at = control.store.clock()
-            self._error = str(error)
-            # Denied, throttled or unreachable: the text states it, a traceback adds nothing.
-            log.error("round: %s", error, exc_info=is_debugging())  # noqa: TRY400
-            return
-        self._failed_at, self._error = None, ""
+        account_regions = control.look_up(self._wanted)
+        if self._wanted.organization:
+            control.join_members(account_regions)
+        for account in control.disabler.pending():
+            control.disabler.run(account)
+        started = control.scans.start_everywhere(
+            account_regions,
+            self._configuration,
+            on_demand=False,
+            is_due=cadence.is_due,
+            stopped=self._stop.is_set,
+        )
+        self._discovered = True
+        control.networks.keep(started.reached)
+        # Also account-regions whose discovery failed: a snapshot there costs the same.
+        swept, unswept = control.sweeper.sweep_everywhere(
+            account_regions, stopped=self._stop.is_set
+        )
+        if self._stop.is_set():
+            return False
+        control.reevaluator.ask(everywhere=True)
+        control.store.exposures.lapse()
+        control.store.suppression_rules.judge()
+        control.store.retention.run()
+        self._error = ""
         closed = {(target.account, target.region) for target in (*started.unreachable, *unswept)}
         log.info(
             "round: %d places, %d live scans, %d places closed, %d orphans",
             len(started.reached), len(started.scans), len(closed),
             sum(len(result.orphans) for _, result in swept),
         )  # fmt: skip
+        return True
+
+    def _agent_round(self) -> bool:
+        """Run the agent-based method in the account-regions that were discovered."""
+        control = self._control
+        if control.agent_scans is None:
+            return True
+        control.agent_scans.run(
+            control.scans.discovered(),
+            self._stop.is_set,
+            lambda place, managed: control.scans.agents_changed(
+                place, managed, self._configuration
+            ),
+        )
+        return not self._stop.is_set()
 
     def _write_health(self, *, active: bool) -> None:
         if self._health is None:
             return
         now = self._control.store.clock().isoformat()
+        errors = [self._error, *(work.error for work in self._works())]
+        if self._receiver is not None:
+            errors.append(self._receiver.error)
         document: HealthDocument = {
-            "at": now, "active": active, "holder": self._me, "error": self._error,
+            "at": now, "active": active, "holder": self._me,
+            "error": "; ".join(filter(None, errors)),
         }  # fmt: skip
         draft = self._health.with_name(f"{self._health.name}.{os.getpid()}")
         try:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dispatcher.planning.eligibility import Configuration
+from dispatcher.planning.selection import of_instances
 from dispatcher.services.account_disabling import AccountDisabler
 from dispatcher.services.fleet_service import FleetService
 from sidelight.errors import CloudError, UsageError
@@ -53,6 +54,9 @@ class LocalQueue:
         """Keep the region."""
         self.reevaluations.append(region)
 
+    def publish_network(self, account: str, region: str) -> None:
+        """Drop it: a scan of one instance evaluates no network."""
+
     def check(self) -> bool:
         """Return True: this queue takes every message."""
         return True
@@ -85,7 +89,7 @@ def disabler_in_process(fleet: FleetService) -> AccountDisabler:
     return AccountDisabler(
         fleet.store,
         fleet.sweeper,
-        fleet.agents,
+        fleet.resources,
         delete=lambda scan_id: run_stage(context, scan_id, State.DELETING),
     )
 
@@ -115,16 +119,9 @@ def inspect_instance(
         ended = _walk(context, keeper, scan_id, sleep, show)
         if ended.state is not State.DONE:
             raise CloudError(ended.failure or ended.last_error, where=instance)
-        cost = fleet.store.costs.of([ended.id]).get(ended.id)
-        stats = ReadStats()
-        if cost is not None:
-            stats = ReadStats(
-                get_calls=cost.get_calls,
-                list_calls=cost.list_calls,
-                distinct_blocks=cost.blocks,
-                bytes=cost.bytes,
-                usd=cost.usd,
-            )
+        cost = fleet.store.costs.of([ended.id]).get(ended.id, ReadStats())
+        # The command measures its own times, those of the stages too.
+        stats = replace(ReadStats.total([cost]), seconds=0.0, cpu_seconds=0.0)
         return fleet.store.findings.inventory(ended.account, instance), stats
     finally:
         fleet.close()
@@ -133,7 +130,9 @@ def inspect_instance(
 def _started(fleet: FleetService, instance: str, region: str | None) -> str:
     """Return the id of a new scan, or of the running one."""
     (place,) = fleet.places((), (region,) if region else ())
-    scans = fleet.scans.start_scans(place, Configuration(), on_demand=True, only=[instance])
+    scans = fleet.scans.start_scans(
+        place, Configuration(), on_demand=True, only=of_instances([instance])
+    )
     # Between our read of the store and our insert, another process may have created a scan.
     live = [scan.id for scan in scans] or [
         known.live_scan

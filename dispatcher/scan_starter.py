@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,20 @@ from dispatcher.enqueue import enqueue, tick
 from dispatcher.planning import cadence
 from dispatcher.planning.cadence import Timetable
 from dispatcher.planning.eligibility import CLOSING
-from dispatcher.planning.plan import in_turns, plan
-from sidelight.model import AccountStatus
+from dispatcher.planning.plan import NETWORK_CLOSING, in_turns, network_turns, plan
+from dispatcher.planning.selection import EVERYTHING
+from sidelight.model import AccountStatus, FindingType, PingStatus, ScanMode
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.planning.plan import IsDue
-    from sidelight.model import Coverage, Instance, Keeper, Scan
+    from dispatcher.planning.selection import InstanceSelection
+    from sidelight.model import Coverage, Instance, Keeper, ManagedInstance, Scan
     from sidelight.store import Store
 
 
@@ -44,7 +47,7 @@ class Started:
 class ScanStarter:
     """Starts scans of the instances that are due or requested."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword
         self,
         *,
         store: Store,
@@ -52,13 +55,22 @@ class ScanStarter:
         publish: Publish,
         deployment: str,
         keeper: Keeper | None = None,
+        agents: bool = False,
+        networks: bool = False,
     ) -> None:
-        """With a `keeper`, the scans belong to it from creation; no worker can claim them."""
+        """With a `keeper`, the scans belong to it from creation; no worker can claim them.
+
+        `agents`: the agent-based method runs in this deployment. `networks`: networks are
+        evaluated.
+        """
+        self._networks = networks
+        self._agents = agents
         self._store = store
         self._discoverer = discoverer
         self._publish = publish
         self._deployment = deployment
         self._keeper = keeper
+        self._changing = threading.Lock()  # of an entry, by discovery and by later events
         self._timetables: dict[AccountRegion, tuple[Discovery, Timetable]] = {}
 
     def start_everywhere(  # noqa: PLR0913 - where, and which, by keyword
@@ -67,7 +79,7 @@ class ScanStarter:
         configuration: Configuration,
         *,
         on_demand: bool,
-        only: Collection[str] = (),
+        only: InstanceSelection = EVERYTHING,
         is_due: IsDue | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Started:
@@ -93,7 +105,8 @@ class ScanStarter:
                 self._timetables.pop(place, None)
                 continue
             reached.append(place)
-            self._timetables[place] = (discovery, Timetable(discovery.instances))
+            with self._changing:
+                self._timetables[place] = (discovery, Timetable(discovery.instances))
             live_scans, new = self._plan(
                 place,
                 discovery,
@@ -107,6 +120,27 @@ class ScanStarter:
         self._cover(reached, closed)
         scans = self._start(running, in_turns(due), on_demand=on_demand)
         return Started(tuple(scans), tuple(reached), tuple(closed))
+
+    def discover_everywhere(
+        self, places: Sequence[AccountRegion | UnreachableTarget], configuration: Configuration
+    ) -> Started:
+        """Discover these account-regions and write coverage, without starting a scan."""
+        open_, closed = partition(places)
+        rules = self._rules({place.account for place in open_}, configuration)
+        reached = []
+        discoveries = in_each(
+            [place for place in open_ if place.account in rules],
+            lambda place: self._discoverer(place, rules[place.account]),
+            lambda: False,
+        )
+        for place, discovery in discoveries:
+            if isinstance(discovery, UnreachableTarget):
+                closed.append(discovery)
+            else:
+                self._plan(place, discovery, rules[place.account], on_demand=False, only=EVERYTHING)
+                reached.append(place)
+        self._cover(reached, closed)
+        return Started((), tuple(reached), tuple(closed))
 
     def start_due(self, configuration: Configuration) -> list[Scan]:
         """Start scans of the instances that are due now, from the last discovery.
@@ -125,11 +159,90 @@ class ScanStarter:
                     part,
                     rules[place.account],
                     on_demand=False,
-                    only=(),
+                    only=EVERYTHING,
                     is_due=cadence.is_due,
                 )
                 due.append(new)
         return self._start([], in_turns(due), on_demand=False) if any(due) else []
+
+    def discovered(self) -> list[AccountRegion]:
+        """Return the account-regions that this process discovered last."""
+        return list(self._timetables)
+
+    def forget(self) -> None:
+        """Forget the discovered instances: nothing is started before the next discovery."""
+        with self._changing:
+            self._timetables = {}
+
+    def is_discovered(self, place: AccountRegion) -> bool:
+        """Whether this is one of them."""
+        return place in self._timetables
+
+    def agents_changed(
+        self,
+        place: AccountRegion,
+        managed: Mapping[str, ManagedInstance],
+        configuration: Configuration,
+    ) -> list[Scan]:
+        """Plan an account-region again by Systems Manager's present listing.
+
+        An instance that left it is read by snapshots from now on, and by its agent once it is
+        back, without waiting for the next discovery. Raises StoreError.
+        """
+        held = self._timetables.get(place)
+        rules = self._rules({place.account}, configuration).get(place.account)
+        if held is None or rules is None:
+            return []
+        # One that answers no more may be stopped or terminated: EC2 says so, not the discovery.
+        if left := _left(held[0], managed):
+            self._look(place, left, left, rules)
+        with self._changing:
+            known, timetable = self._timetables.get(place, held)
+            discovery = replace(known, managed=managed)
+            self._timetables[place] = (discovery, timetable)
+        _, due = self._plan(
+            place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
+        )
+        return self._start([], due, on_demand=False)
+
+    def look(
+        self,
+        place: AccountRegion,
+        ids: Collection[str],
+        ended: Collection[str],
+        configuration: Configuration,
+    ) -> list[str]:
+        """Discover some instances of a discovered account-region, and start their due scans.
+
+        Returns the ids that EC2 does not list, without the `ended` ones, which are gone then.
+        Raises CloudError, AccessDeniedError, RateLimitedError, StoreError.
+        """
+        held = self._timetables.get(place)
+        rules = self._rules({place.account}, configuration).get(place.account)
+        if held is None or rules is None:
+            return []
+        found, missing = self._look(place, ids, ended, rules)
+        _, due = self._plan(
+            place, found, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
+        )
+        self._start([], due, on_demand=False)
+        return missing
+
+    def _look(
+        self,
+        place: AccountRegion,
+        ids: Collection[str],
+        ended: Collection[str],
+        rules: Configuration,
+    ) -> tuple[Discovery, list[str]]:
+        """Discover these instances; return them, and those that EC2 does not list, as `look`."""
+        found, missing = self._discoverer.look(place, rules, ids, ended)
+        with self._changing:
+            known, _ = self._timetables[place]
+            found = replace(found, managed=known.managed)
+            merged = _merged(known, found, ids)
+            self._timetables[place] = (merged, Timetable(merged.instances))
+        return found, missing
 
     def start_scans(
         self,
@@ -137,7 +250,7 @@ class ScanStarter:
         configuration: Configuration,
         *,
         on_demand: bool,
-        only: Collection[str] = (),
+        only: InstanceSelection = EVERYTHING,
     ) -> list[Scan]:
         """Discover an account-region, plan, enqueue; `only` limits it to these instances.
 
@@ -174,13 +287,13 @@ class ScanStarter:
         configuration: Configuration,
         *,
         on_demand: bool,
-        only: Collection[str],
+        only: InstanceSelection,
         is_due: IsDue | None = None,
     ) -> tuple[list[str], Sequence[Instance]]:
         """Return the ids of running scans and the instances that are due; write coverage."""
         known = self._store.instances.with_history(place.account, place.region, discovery.instances)
         if only:
-            known = [row for row in known if row.instance.id in only]
+            known = [row for row in known if only.includes(row.instance)]
         planned = plan(
             known,
             self._store.clock(),
@@ -196,8 +309,24 @@ class ScanStarter:
         )
         self._store.instances.cover(planned.coverage)
         ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
-        self._store.findings.close_instances(place.account, ineligible)
+        self._store.findings.close_instances(
+            place.account, ineligible, FindingType.PACKAGE_VULNERABILITY
+        )
+        if self._networks:
+            self._plan_networks(place, planned.networks)
         return [row.live_scan for row in known if row.live_scan], planned.due
+
+    def _plan_networks(self, place: AccountRegion, rows: Sequence[Coverage]) -> None:
+        """Write network coverage; close ended evaluations, request new ones."""
+        states = self._store.instances.network_states(place.account, place.region)
+        written, begun = network_turns(rows, states)
+        self._store.instances.cover(written)
+        closing = [row.instance for row in written if row.reason in NETWORK_CLOSING]
+        self._store.findings.close_instances(
+            place.account, closing, FindingType.NETWORK_REACHABILITY
+        )
+        if begun:
+            self._store.network_evaluations.request([(place.account, place.region)])
 
     def _start(
         self, running: Sequence[str], due: Sequence[Instance], *, on_demand: bool
@@ -224,7 +353,9 @@ class ScanStarter:
         """Record why each account or region is unreachable; clear it once it is reachable."""
         for account in sorted({place.account for place in reached}):
             regions = [place.region for place in reached if place.account == account]
-            self._store.instances.uncover(account, ["*", *map(all_of, regions)])
+            # What the agent-based method lacks there is its own to clear.
+            mode = ScanMode.AGENTLESS if self._agents else None
+            self._store.instances.uncover(account, ["*", *map(all_of, regions)], mode)
         for target in closed:
             # A denial is a fact about every known instance; a passing failure changes none.
             rows = self._of_known(target) if target.denied else []
@@ -245,3 +376,25 @@ class ScanStarter:
                     name=row.instance.name)
             for row in known
         ]  # fmt: skip
+
+
+def _merged(known: Discovery, found: Discovery, ids: Collection[str]) -> Discovery:
+    """Return a discovery in which these instances are as they were found now."""
+    others = [instance for instance in known.instances if instance.id not in ids]
+    return replace(
+        known,
+        instances=[*others, *found.instances],
+        excluded_keys=known.excluded_keys | found.excluded_keys,
+        unreadable_keys=known.unreadable_keys | found.unreadable_keys,
+        unshareable_keys=known.unshareable_keys | found.unshareable_keys,
+    )
+
+
+def _left(known: Discovery, managed: Mapping[str, ManagedInstance]) -> set[str]:
+    """Return the instances whose agents answered when they were listed last, and not now."""
+
+    def answering(listed: Mapping[str, ManagedInstance]) -> set[str]:
+        return {name for name, one in listed.items() if one.ping_status is PingStatus.ONLINE}
+
+    present = {instance.id for instance in known.instances}
+    return (answering(known.managed or {}) - answering(managed)) & present

@@ -72,6 +72,15 @@ def try_broker(settings: Settings) -> None:
         app.close()
 
 
+def reach_broker(settings: Settings) -> None:
+    """Connect once. Raises BrokerError, UsageError, ImportError where SQS's client is missing."""
+    try:
+        try_broker(settings)
+    except (OperationalError, OSError) as error:
+        what = f"does not answer: {str(error).rstrip('.')}"
+        raise BrokerError(what, where=masked(settings.broker.url)) from error
+
+
 def unanswered(settings: Settings, error: Exception) -> BrokerError:
     """Return the error for a broker that does not answer, with the remedies."""
     why = str(error).rstrip(".")

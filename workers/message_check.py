@@ -27,7 +27,7 @@ MAX_TEXT = 500  # characters of an id, a name or an argument
 MAX_TAG = 4096  # characters; SQS's receipt handles are long
 MAX_SHOWN = 300  # characters of a bad message in the log
 MAX_DELAY = timedelta(days=1)  # of an eta; a countdown of ours is one minute at most
-TASKS = frozenset(f"sidelight.{name}" for name in (*STAGES, "reevaluate"))
+TASKS = frozenset(f"sidelight.{name}" for name in (*STAGES, "reevaluate", "network"))
 
 # The errors that kombu's and Celery's decoders raise for damaged input. The errors of a lost
 # connection and Empty are not among them.

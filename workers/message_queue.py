@@ -11,7 +11,7 @@ from kombu.exceptions import ChannelError, OperationalError
 from sidelight.errors import BrokerError
 from workers.app import make_app
 from workers.broker import unanswered
-from workers.messages import publish, publish_reevaluation
+from workers.messages import publish, publish_network, publish_reevaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,9 @@ class MessageQueue(Protocol):
 
     def publish_reevaluation(self, region: str) -> None:
         """Ask one worker to continue a re-evaluation. Raises BrokerError."""
+
+    def publish_network(self, account: str, region: str) -> None:
+        """Ask one worker to evaluate an account-region's network. Raises BrokerError."""
 
     def check(self) -> bool:
         """Whether the last message was sent. Raises BrokerError after failures for too long."""
@@ -63,6 +66,13 @@ class CeleryQueue:
         """Ask a worker. Raises BrokerError where the broker does not answer."""
         try:
             publish_reevaluation(self._app, self._settings, region)
+        except (OperationalError, OSError) as error:
+            raise BrokerError(f"the broker does not answer: {error}") from error
+
+    def publish_network(self, account: str, region: str) -> None:
+        """Ask a worker. Raises BrokerError where the broker does not answer."""
+        try:
+            publish_network(self._app, self._settings, account, region)
         except (OperationalError, OSError) as error:
             raise BrokerError(f"the broker does not answer: {error}") from error
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "sidelight.{}"
 REEVALUATE = "reevaluate"  # in the queue of EVALUATE
+NETWORK = "network"  # in the queue of EVALUATE: it computes
 # A worker's own limits apply. Celery 5.7 would write the sender's limits into a task's messages.
 NO_LIMITS: Mapping[str, None] = {"time_limit": None, "soft_time_limit": None}
 
@@ -40,6 +41,18 @@ def publish_reevaluation(application: Celery, settings: Settings, region: str) -
     application.send_task(
         NAME.format(REEVALUATE),
         args=[region],
+        queue=queue(EVALUATE, region, settings),
+        priority=6,
+        ignore_result=True,
+        **NO_LIMITS,
+    )
+
+
+def publish_network(application: Celery, settings: Settings, account: str, region: str) -> None:
+    """Ask a worker to evaluate an account-region's network, if it is due."""
+    application.send_task(
+        NAME.format(NETWORK),
+        args=[f"{account}/{region}"],
         queue=queue(EVALUATE, region, settings),
         priority=6,
         ignore_result=True,

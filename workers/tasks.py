@@ -9,13 +9,14 @@ from kombu.exceptions import OperationalError
 
 from sidelight.errors import SidelightError, StoreError
 from sidelight.fleet import bootstrap
+from sidelight.fleet.networks import evaluation as networks
 from sidelight.fleet.settings.validation import LONGEST_COUNTDOWN
 from sidelight.fleet.stages import poll_snapshots
 from sidelight.fleet.stages import take_snapshots as steps
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import State
 from workers.celery_main import app
-from workers.messages import NAME, REEVALUATE, publish, publish_reevaluation
+from workers.messages import NAME, NETWORK, REEVALUATE, publish, publish_reevaluation
 from workers.queues import AWAIT, DELETE, EVALUATE, INSPECT, TAKE
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from sidelight.fleet.context import Context
 
 __all__ = [
-    "NAME", "REEVALUATE", "await_snapshots", "delete_snapshots", "evaluate", "inspect", "publish",
-    "publish_reevaluation", "reevaluate", "take_snapshots",
+    "NAME", "NETWORK", "REEVALUATE", "await_snapshots", "delete_snapshots", "evaluate",
+    "evaluate_network", "inspect", "publish", "publish_reevaluation", "reevaluate",
+    "take_snapshots",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -135,3 +137,14 @@ def reevaluate(region: str) -> None:
         log.exception("re-evaluation")
     except (OperationalError, OSError) as error:
         log.warning("re-evaluation: the broker does not answer: %s", error)
+
+
+@_task(NETWORK)
+def evaluate_network(place: str) -> None:
+    """Evaluate the network of `ACCOUNT/REGION`, if it is due and no other worker does."""
+    account, _, region = place.partition("/")
+    try:
+        networks.evaluate(networks.of_context(bootstrap.context()), account, region)
+    except SidelightError:
+        # The claim's lease ends, and the dispatcher sends the message again.
+        log.exception("network of %s", place)

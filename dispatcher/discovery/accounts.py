@@ -49,7 +49,7 @@ class AccountRegion:
 class UnreachableTarget:
     """An account-region that cannot be reached, and why; without a region, a whole account.
 
-    A `suspended` account's instances are stopped by AWS: that is no failure of a scan.
+    A `suspended` account's instances are stopped by AWS: that is not a failure of a scan.
     """
 
     account: str

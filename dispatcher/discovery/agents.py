@@ -1,4 +1,4 @@
-"""The port to Systems Manager: what the agent-based method has in an account-region."""
+"""The port to Systems Manager: the resources of agents in an account-region."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class AgentResources(Protocol):
         """Return the instances that Systems Manager lists, by id."""
 
     def planned(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
-        """Return the names of what `ensure` would create."""
+        """Return the names of the resources that `ensure` would create."""
 
     def ensure(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
         """Create what is missing; return its names."""
 
     def present(self, place: AccountRegion) -> Sequence[str]:
-        """Return the names of what `remove` would remove."""
+        """Return the names of the resources that `remove` would remove."""
 
     def remove(self, place: AccountRegion) -> Sequence[str]:
         """Remove everything that `ensure` created, where it is proven ours; return its names."""

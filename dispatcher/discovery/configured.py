@@ -1,4 +1,4 @@
-"""What holds for the accounts of a fleet, from the store."""
+"""The effective configurations of a fleet's accounts, from the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def effective(
     store: Store, accounts: Iterable[str], *, default_tag: str = EXCLUSION_TAG
 ) -> dict[str, EffectiveConfiguration]:
-    """Return what holds for each of these accounts now. Raises StoreError."""
+    """Return the present effective configuration of each of these accounts. Raises StoreError."""
     return resolve_all(
         accounts,
         store.configurations.accounts(),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from sidelight.aws import quotas, sts
 from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, ClockSkewError, CloudError, SidelightError
-from sidelight.model import Coverage, Ec2ScanMode
+from sidelight.model import Coverage, CreatedResource, Ec2ScanMode, ResourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.discovery.agents import AgentResources
@@ -31,6 +31,9 @@ class Instances(Protocol):
 
     def instances(self) -> list[Instance]:
         """Return the instances that are not terminated."""
+
+    def instances_by_id(self, ids: Sequence[str]) -> tuple[list[Instance], list[str]]:
+        """Return those of these that are not terminated, and the ids of those that are."""
 
 
 class Keys(Protocol):
@@ -70,9 +73,16 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
 
     Raises CloudError, AccessDeniedError, StoreError.
     """
+    listed_at = store.clock()
     instances = ec2.instances()
     excluded, unreadable = _excluded(kms, keys_of(instances), tag)
-    gone = store.instances.discovered(account, region, instances)
+    gone = store.instances.discovered(account, region, instances, listed_at)
+    _end(store, account, region, gone)
+    return Discovery(instances, excluded, gone, unreadable)
+
+
+def _end(store: Store, account: str, region: str, gone: Sequence[str]) -> None:
+    """Close the findings of terminated instances, and say so in coverage."""
     store.findings.close_instances(account, gone)
     store.instances.cover(
         [
@@ -80,7 +90,6 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
             for instance_id in gone
         ]
     )
-    return Discovery(instances, excluded, gone, unreadable)
 
 
 def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -112,7 +121,7 @@ class Discoverer:
         *,
         agents: AgentResources | None = None,
     ) -> None:
-        """`agents` asks Systems Manager in configured accounts; without it nothing does."""
+        """`agents` calls Systems Manager in configured accounts; without it nothing does."""
         self._agents = agents
         self._store = store
         self._session = session
@@ -139,10 +148,36 @@ class Discoverer:
         self._read_quotas(self._settings.aws.scanner_account, None, place.region)
         return self._read_elsewhere(discovery, keys)
 
+    def look(
+        self,
+        place: AccountRegion,
+        configuration: Configuration,
+        ids: Collection[str],
+        ended: Collection[str],
+    ) -> tuple[Discovery, list[str]]:
+        """Discover some instances of an account-region, and return the ids that EC2 does not list.
+
+        Of these, the `ended` ones are gone, and are not returned. Systems Manager is not asked.
+        Raises as `__call__`.
+        """
+        instances, terminated = self._ec2(place).instances_by_id(sorted(ids))
+        keys = Kms(self._session, place.account, place.region)
+        excluded, unreadable = _excluded(keys, keys_of(instances), configuration.exclusion_tag)
+        listed = {instance.id for instance in instances} | set(terminated)
+        missing = set(ids) - listed
+        gone = self._store.instances.looked_at(
+            place.account, instances, {*terminated, *(missing & set(ended))}
+        )
+        _end(self._store, place.account, place.region, gone)
+        discovery = Discovery(instances, excluded, gone, unreadable)
+        if self._settings.aws.scanner_account not in ("", place.account):
+            discovery = self._read_elsewhere(discovery, keys)
+        return discovery, sorted(missing - set(ended))
+
     def _managed(
         self, place: AccountRegion, configuration: Configuration
     ) -> Mapping[str, ManagedInstance] | None:
-        """Return what Systems Manager lists; None where it is not asked, or does not answer.
+        """Return the instances of Systems Manager; None where it is not called, or does not answer.
 
         Raises CloudError, AccessDeniedError where the account is scanned by agents only.
         """
@@ -183,9 +218,14 @@ class Discoverer:
         if self._settings.aws.kms_grants:
             # Whether another account's key is excluded cannot be read from here.
             own = {key for key in used - aws_owned - unknown if keys.is_own(key)}
+            if own:
+                principal = own_principal(self._settings, self._session)
+                self._store.created_resources.record(
+                    CreatedResource(keys.account, keys.region, ResourceKind.KMS_GRANT)
+                )
             for key in sorted(own):
                 try:
-                    keys.let_decrypt(key, self._principal(), f"sidelight-{self._deployment}")
+                    keys.let_decrypt(key, principal, grant_name(self._deployment))
                 except (AccessDeniedError, ClockSkewError, CloudError) as error:
                     # Its policy may allow us without a grant; if not, the scan reports the need.
                     log.warning("%s", error)
@@ -195,9 +235,15 @@ class Discoverer:
             unreadable_keys=discovery.unreadable_keys | unknown,
         )
 
-    def _principal(self) -> str:
-        """Return the grantee for keys: the hub's role, or the environment's own identity."""
-        return self._settings.aws.hub_role or sts.principal(self._session)
+
+def grant_name(deployment: str) -> str:
+    """Return the name of all grants of a deployment."""
+    return f"sidelight-{deployment}"
+
+
+def own_principal(settings: Settings, session: Session) -> str:
+    """Return the grantee for keys: the hub's role, or the environment's own identity."""
+    return settings.aws.hub_role or sts.principal(session)
 
 
 def _managed_by_aws(keys: Kms, used: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:

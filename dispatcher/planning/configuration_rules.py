@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_PATHS: Final = 5
 LONGEST_PATH: Final = 512  # characters
 LONGEST_TAG: Final = 128  # characters of a tag's key in EC2
-INHERITED: Final = ("mode", "deep_inspection", "exclusion_tag")
+INHERITED: Final = ("mode", "deep_inspection", "exclusion_tag", "vm_scanner", "ami_scanning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class ConfigurationChange:
     deep_inspection: bool | None = None
     exclusion_tag: str | None = None
     package_paths: tuple[str, ...] | None = None
+    vm_scanner: bool | None = None
+    ami_scanning: str | None = None
 
     def check(self) -> None:
         """Raise UsageError for a value that Inspector would refuse."""
@@ -56,35 +58,37 @@ def resolve(
     *,
     default_tag: str = EXCLUSION_TAG,
 ) -> EffectiveConfiguration:
-    """Return what holds for an account; `default_tag` excludes where no tag is set.
+    """Return an account's effective configuration; `default_tag` excludes where no tag is set.
 
     `administrator` and `organization` are those of the organization whose member it is, if any. An
     account that nobody configured is enabled, hybrid, with deep inspection.
     """
-    mine = own or AccountConfiguration(account)
-    theirs = administrator or AccountConfiguration(account)
-    if organization is None or mine.organization != organization.id:
-        theirs = AccountConfiguration(account)
+    own_values = own or AccountConfiguration(account)
+    inherited_values = administrator or AccountConfiguration(account)
+    if organization is None or own_values.organization != organization.id:
+        inherited_values = AccountConfiguration(account)
         organization = None
     values: dict[str, Any] = {}
     for name, default in (
         ("mode", Ec2ScanMode.HYBRID),
         ("deep_inspection", True),
         ("exclusion_tag", default_tag),
+        ("vm_scanner", False),
+        ("ami_scanning", ""),
     ):
-        given = (getattr(mine, name), getattr(theirs, name), default)
-        values[name] = next(value for value in given if value is not None)
+        candidates = (getattr(own_values, name), getattr(inherited_values, name), default)
+        values[name] = next(value for value in candidates if value is not None)
     inherited = {
         name
         for name in INHERITED
-        if getattr(mine, name) is None and getattr(theirs, name) is not None
+        if getattr(own_values, name) is None and getattr(inherited_values, name) is not None
     }
     if organization and organization.administrator == account:
         inherited.clear()
-    paths = (*mine.package_paths, *(organization.package_paths if organization else ()))
+    paths = (*own_values.package_paths, *(organization.package_paths if organization else ()))
     return EffectiveConfiguration(
         account=account,
-        status=mine.status,
+        status=own_values.status,
         package_paths=tuple(dict.fromkeys(paths)),
         configured=own is not None,
         inherited=frozenset(inherited),
@@ -99,15 +103,17 @@ def resolve_all(
     *,
     default_tag: str = EXCLUSION_TAG,
 ) -> dict[str, EffectiveConfiguration]:
-    """Return what holds for each of these accounts, from all that was ever set."""
+    """Return the effective configuration of each of these accounts, from all that are stored."""
     own = {row.account: row for row in configured}
     by_id = {row.id: row for row in organizations}
     effective = {}
     for account in accounts:
-        mine = own.get(account)
-        organization = by_id.get(mine.organization) if mine else None
-        theirs = own.get(organization.administrator) if organization else None
-        effective[account] = resolve(account, mine, theirs, organization, default_tag=default_tag)
+        own_values = own.get(account)
+        organization = by_id.get(own_values.organization) if own_values else None
+        inherited_values = own.get(organization.administrator) if organization else None
+        effective[account] = resolve(
+            account, own_values, inherited_values, organization, default_tag=default_tag
+        )
     return effective
 
 
@@ -148,11 +154,13 @@ def changed(
 
 
 def reset(own: AccountConfiguration) -> AccountConfiguration:
-    """Return the configuration without what was set individually: all of it is inherited again.
+    """Return the configuration without own values: all of it is inherited again.
 
     Its own paths stay: they are in addition to the organization's.
     """
-    return replace(own, mode=None, deep_inspection=None, exclusion_tag=None)
+    return replace(
+        own, mode=None, deep_inspection=None, exclusion_tag=None, vm_scanner=None, ami_scanning=None
+    )
 
 
 def enabled(account: str, own: AccountConfiguration | None) -> AccountConfiguration:
@@ -189,8 +197,11 @@ def joined(
     """Return the configuration of an account that is a member now; None if that is not new.
 
     A new account is enabled by `auto_enable`, or if it was `scanned` before the organization was
-    configured. One that was configured before keeps what it has.
+    configured. One that was configured before keeps what it has. One that was disassociated stays
+    so, until it is associated by name.
     """
+    if own is not None and own.left_organization == organization.id:
+        return None
     if own is not None:
         is_member = own.organization == organization.id
         return None if is_member else replace(own, organization=organization.id)
@@ -198,6 +209,20 @@ def joined(
     if organization.auto_enable or scanned or account == organization.administrator:
         return member
     return replace(member, status=AccountStatus.DISABLED, disabled_at=now)
+
+
+def associated(own: AccountConfiguration | None) -> AccountConfiguration | None:
+    """Return the configuration of an account that may join again; None if it never left."""
+    return replace(own, left_organization="") if own and own.left_organization else None
+
+
+def disassociated(
+    own: AccountConfiguration | None, organization: OrganizationConfiguration
+) -> AccountConfiguration | None:
+    """Return the configuration of an account that has left; None if it is not a member."""
+    if own is None or own.organization != organization.id:
+        return None
+    return replace(own, organization="", left_organization=organization.id)
 
 
 def check_account(account: str) -> str:
@@ -216,10 +241,10 @@ def check_tag(tag: str) -> None:
         )
 
 
-def check_paths(paths: Sequence[str]) -> None:
-    """Raise UsageError for more than MOST_PATHS custom paths, or for one that is not valid."""
-    if len(paths) > MOST_PATHS:
-        raise UsageError(f"{len(paths)} paths, and at most {MOST_PATHS} can be set")
+def check_paths(paths: Sequence[str], most: int = MOST_PATHS) -> None:
+    """Raise UsageError for more than so many custom paths, or for one that is not valid."""
+    if len(paths) > most:
+        raise UsageError(f"{len(paths)} paths, and at most {most} can be set")
     for path in paths:
         if len(path) > LONGEST_PATH or not (_is_posix(path) or _is_windows(path)):
             raise UsageError(

@@ -70,7 +70,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """What Systems Manager lists of an instance, at a time; `managed` is None if it lists none."""
+    """An instance as Systems Manager lists it, at a time; `managed` is None if it lists none."""
 
     managed: ManagedInstance | None
     now: datetime
@@ -141,7 +141,7 @@ def _lifecycle(instance: Instance, configuration: Configuration) -> Lifecycle:
 def _exclusion(
     instance: Instance, tag: str, excluded_keys: Collection[str]
 ) -> tuple[Exclusion, str]:
-    """Return what carries the tag, and a text that names it."""
+    """Return the object that carries the tag, and a text that names it."""
     if any(key == tag for key, _ in instance.tags):
         return Exclusion.INSTANCE, f"tag {tag}"
     volumes = [v.id for v in instance.volumes if any(key == tag for key, _ in v.tags)]

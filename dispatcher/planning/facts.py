@@ -19,7 +19,7 @@ class Lifecycle(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """What carries the exclusion tag. A tag on the instance counts before all others."""
+    """The objects that carry the exclusion tag. A tag on the instance counts before all others."""
 
     NONE = "NONE"
     INSTANCE = "INSTANCE"

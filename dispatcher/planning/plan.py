@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from dispatcher.planning.decisions import ACTIVE, INACTIVE, Method
 from dispatcher.planning.eligibility import AgentView, Configuration, judge
 from dispatcher.planning.facts import FilesystemSupport
-from sidelight.model import Coverage, ScanMode
+from sidelight.model import Coverage, ScanMode, ScanType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from dispatcher.planning.decisions import Eligibility
+    from dispatcher.planning.decisions import Eligibility, Outcome
     from sidelight.model import Instance, Known, ManagedInstance
 
 T = TypeVar("T")
@@ -33,16 +33,29 @@ REVIVED = frozenset(
         "PENDING_DISABLE",
     }
 )  # fmt: skip
+# Network coverage after which an instance begins to be evaluated; a refused call ends without help.
+NETWORK_REVIVED = frozenset(
+    {
+        "EXCLUDED_BY_TAG", "EC2_INSTANCE_STOPPED", "RESOURCE_TERMINATED", "PENDING_DISABLE",
+        "PENDING_INITIAL_SCAN",
+    }
+)  # fmt: skip
+# Reasons that close network findings: of a stopped instance they stay.
+NETWORK_CLOSING = frozenset({"RESOURCE_TERMINATED", "EXCLUDED_BY_TAG"})
 # A failed scan is not repeated at every tick.
 RETRY_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`due`: instances, the longest unscanned first; `coverage` of those that are not scanned."""
+    """`due`: instances, the longest unscanned first; `coverage` of those that are not scanned.
+
+    `networks`: the network coverage of every instance, as far as the planner decides on it.
+    """
 
     due: tuple[Instance, ...]
     coverage: tuple[Coverage, ...]
+    networks: tuple[Coverage, ...] = ()
 
 
 def plan(  # noqa: PLR0913 - values in, by keyword
@@ -63,7 +76,7 @@ def plan(  # noqa: PLR0913 - values in, by keyword
     or by its agent, and is eligible now, is due at once.
     """
     due: list[tuple[bool, datetime, Instance]] = []
-    coverage = []
+    coverage, networks = [], []
     for history in known:
         unreadable = _is_unreadable(history)
         verdict = judge(
@@ -73,6 +86,7 @@ def plan(  # noqa: PLR0913 - values in, by keyword
             agent=None if managed is None else AgentView(managed.get(history.instance.id), now),
             filesystem=FilesystemSupport.UNREADABLE if unreadable else FilesystemSupport.UNKNOWN,
         )
+        networks.append(_network_coverage(history.instance, verdict))
         turns = _turns(history, verdict)
         if verdict.method is not Method.AGENTLESS:
             if turns or verdict.reason:
@@ -89,7 +103,31 @@ def plan(  # noqa: PLR0913 - values in, by keyword
         if starts:
             due.append((history.tried_at is not None, history.tried_at or now, history.instance))
     ordered = sorted(due, key=lambda item: (item[0], item[1], item[2].account, item[2].id))
-    return Plan(tuple(instance for _, _, instance in ordered), tuple(coverage))
+    return Plan(
+        tuple(instance for _, _, instance in ordered),
+        tuple(coverage),
+        tuple(row for row in networks if row.reason),
+    )
+
+
+def network_turns(
+    rows: Iterable[Coverage], states: Mapping[str, tuple[str, str]]
+) -> tuple[list[Coverage], list[Coverage]]:
+    """Return the network coverage to write, and those of it that begin to be evaluated.
+
+    `states` are status code and reason as stored, by instance. What an evaluation wrote of an
+    instance that still is evaluated stays.
+    """
+    written, begun = [], []
+    for row in rows:
+        stored = states.get(row.instance)
+        if row.status_code == ACTIVE:
+            if stored is None or (stored[0] != ACTIVE and stored[1] in NETWORK_REVIVED):
+                written.append(row)
+                begun.append(row)
+        elif stored != (row.status_code, row.reason):
+            written.append(row)
+    return written, begun
 
 
 def _turns(history: Known, verdict: Eligibility) -> bool:
@@ -135,8 +173,21 @@ def is_old(one: Known, now: datetime) -> bool:
     return one.tried_at is None or now - one.tried_at >= INTERVAL
 
 
+def _network_coverage(instance: Instance, verdict: Eligibility) -> Coverage:
+    entry = verdict.network
+    detail = "" if entry.status_code == ACTIVE else verdict.detail
+    return _coverage(instance, entry, detail, "", ScanType.NETWORK)
+
+
 def _covered(instance: Instance, verdict: Eligibility) -> Coverage:
     entry = verdict.package
+    scan_mode = entry.scan_mode or ScanMode.AGENTLESS
+    return _coverage(instance, entry, verdict.detail, scan_mode, ScanType.PACKAGE)
+
+
+def _coverage(
+    instance: Instance, entry: Outcome, detail: str, scan_mode: str, scan_type: ScanType
+) -> Coverage:
     return Coverage(
         account=instance.account,
         region=instance.region,
@@ -144,6 +195,7 @@ def _covered(instance: Instance, verdict: Eligibility) -> Coverage:
         name=instance.name,
         status_code=entry.status_code,
         reason=entry.reason,
-        detail=verdict.detail,
-        scan_mode=entry.scan_mode or ScanMode.AGENTLESS,
+        detail=detail,
+        scan_mode=scan_mode,
+        scan_type=scan_type.value,
     )

@@ -1,4 +1,4 @@
-"""What a person does about an instance's coverage reason, in a sentence. PURE."""
+"""The remedy of each coverage reason, in a sentence. PURE."""
 
 from __future__ import annotations
 
@@ -43,6 +43,21 @@ _REMEDIES: Final = {
     "AGENTLESS_INSTANCE_COLLECTION_TIME_LIMIT_EXCEEDED": (
         "Raise SIDELIGHT_STAGE_SECONDS, or let Systems Manager manage the instance."
     ),
+    "DEEP_INSPECTION_NO_INVENTORY": (
+        "Check that the deep inspection association succeeds on the instance, that its role may put"
+        " objects into the bucket, and what the detail says; packages of the system are evaluated."
+    ),
+    "DEEP_INSPECTION_PACKAGE_COLLECTION_LIMIT_EXCEEDED": (
+        "Raise SIDELIGHT_DEEP_PACKAGES, SIDELIGHT_DEEP_FILES or SIDELIGHT_DEEP_MIB, as the detail"
+        " says, or name fewer custom paths."
+    ),
+    "DEEP_INSPECTION_COLLECTION_TIME_LIMIT_EXCEEDED": (
+        "Raise SIDELIGHT_DEEP_SECONDS, or name fewer custom paths."
+    ),
+    "DEEP_INSPECTION_DAILY_SSM_INVENTORY_LIMIT_EXCEEDED": (
+        "Raise SIDELIGHT_DEEP_DAILY_MIB, or let the association run less often; the last result"
+        " that was read is kept."
+    ),
     "ACCESS_DENIED": "Allow the role the permission that the detail names.",
     "ACCESS_DENIED_TO_ENCRYPTION_KEY": (
         "Let the key's policy allow the role what the detail names, or encrypt the volumes with a"
@@ -63,7 +78,7 @@ _OF_MODE: Final = {
 
 
 def remedy(reason: str, scan_mode: str = "") -> str:
-    """Return what to do about a coverage reason, for an instance of this scan mode."""
+    """Return the remedy of a coverage reason, for an instance of this scan mode."""
     for (of_reason, of_mode), sentence in _OF_MODE.items():
         if reason == of_reason and scan_mode == of_mode:
             return sentence

@@ -1,4 +1,4 @@
-"""The state of an instance in Systems Manager, from what SSM lists. PURE."""
+"""The state of an instance in Systems Manager, from SSM's listing. PURE."""
 
 from __future__ import annotations
 

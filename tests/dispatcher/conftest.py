@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.fixtures.debian_machine import advisories, image
 from tests.fixtures.local_clouds import cloud
 from tests.fixtures.organizations import hub_settings, make_control, organization
-from tests.fixtures.stores import clock, make_postgresql, postgresql, url
+from tests.fixtures.stores import clock, make_postgresql, postgresql, store, url
 
 __all__ = [
     "advisories",
@@ -17,5 +17,6 @@ __all__ = [
     "make_postgresql",
     "organization",
     "postgresql",
+    "store",
     "url",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,18 +14,21 @@ from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.planning.eligibility import Configuration
 from sidelight.advisories import build
 from sidelight.aws.session import Session
+from sidelight.errors import LimitError
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
-from sidelight.model import ScanMode
+from sidelight.model import Coverage, ScanMode, State
 from sidelight.store import Store
+from tests.fixtures.scan_states import advance, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mypy_boto3_ec2.type_defs import TagTypeDef
+
     from dispatcher.services.fleet_service import FleetService
     from sidelight.localcloud.server import LocalCloud
-    from sidelight.model import Coverage
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -82,6 +86,15 @@ def round_of(control: FleetService) -> int:
     return control.agent_scans.run(started.reached)
 
 
+def agents_only(control: FleetService) -> int:
+    """A round of the agent-based method between two discoveries."""
+    assert control.agent_scans is not None
+    return control.agent_scans.run(
+        control.scans.discovered(),
+        replan=lambda place, managed: control.scans.agents_changed(place, managed, Configuration()),
+    )
+
+
 def covered(control: FleetService) -> dict[str, Coverage]:
     return {row.instance: row for row in control.store.instances.coverage()}
 
@@ -98,7 +111,7 @@ def test_an_instance_turns_agent_based_when_its_inventory_appears(
     assert (entry.scan_mode, entry.reason) == (ScanMode.AGENT_BASED, "SUCCESSFUL")
     assert entry.scanned_at is not None
     findings = list(control.store.findings.rows(instance=instance))
-    assert [row.finding.vulnerability for row in findings] == ["CVE-2026-0001"]
+    assert [row.package_finding.vulnerability for row in findings] == ["CVE-2026-0001"]
 
 
 def test_an_update_closes_findings_and_an_unchanged_inventory_moves_the_last_scan(
@@ -120,6 +133,130 @@ def test_an_update_closes_findings_and_an_unchanged_inventory_moves_the_last_sca
     round_of(control)
 
     assert list(control.store.findings.rows(instance=instance)) == []
+
+
+def test_an_instance_that_leaves_systems_manager_turns_agentless_before_the_next_discovery(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    (first,) = control.store.scans.select()  # before its agent sent anything
+    held = control.store.scans.claim(first.id, {State.NEW}, 60)
+    assert held is not None
+    advance(control.store, held, State.FAILED)
+    agents_only(control)
+    assert covered(control)[instance].reason == "SUCCESSFUL"
+    asked = cloud.calls("DescribeInstances")
+
+    cloud.stop_agent(instance)
+    cloud.clock.advance(HALF_AN_HOUR)
+    agents_only(control)
+
+    entry = covered(control)[instance]
+    assert (entry.scan_mode, entry.reason) == (ScanMode.AGENTLESS, "PENDING_INITIAL_SCAN")
+    assert [scan.instance for scan in control.store.scans.select(live=True)] == [instance]
+    cloud.start_agent(instance)
+    agents_only(control)
+    entry = covered(control)[instance]
+    assert (entry.scan_mode, entry.reason) == (ScanMode.AGENT_BASED, "SUCCESSFUL")
+    assert cloud.calls("DescribeInstances") == asked + 1, "of the one that left"
+
+
+def test_an_instance_that_was_terminated_is_not_read_by_snapshots_instead(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    agents_only(control)
+    live = len(control.store.scans.select(live=True))
+    Session().client("ec2", region=REGION).terminate_instances(InstanceIds=[instance])
+    cloud.stop_agent(instance)
+    cloud.clock.advance(HALF_AN_HOUR)
+
+    agents_only(control)
+
+    assert covered(control)[instance].reason == "RESOURCE_TERMINATED"
+    assert len(control.store.scans.select(live=True)) == live
+    assert control.store.instances.is_gone(ACCOUNT, instance)
+
+
+def test_a_scan_that_ends_after_the_agent_took_over_leaves_the_agents_entry(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    (scan,) = control.store.scans.select()  # begun before the agent sent its first inventory
+    agents_only(control)
+    before = covered(control)[instance]
+    assert (before.scan_mode, before.reason) == (ScanMode.AGENT_BASED, "SUCCESSFUL")
+    held = control.store.scans.claim(scan.id, {State.NEW}, 60)
+    assert held is not None
+
+    deleting = reach(control.store, held, State.DELETING)
+    read_at = control.store.clock() + timedelta(seconds=1)
+    result = Coverage(ACCOUNT, REGION, instance, "web", "ACTIVE", "PARTIAL", scanned_at=read_at)
+    control.store.instances.finish(deleting, State.DONE, result)
+
+    after = covered(control)[instance]
+    assert (after.scan_mode, after.reason) == (before.scan_mode, before.reason)
+    assert after.scanned_at == read_at, "a read of a snapshot moves it"
+
+
+def test_an_instance_that_was_excluded_for_a_while_gets_its_findings_back(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    round_of(control)
+    ec2 = Session().client("ec2", region=REGION)
+    tag: TagTypeDef = {"Key": "InspectorEc2Exclusion", "Value": ""}
+    ec2.create_tags(Resources=[instance], Tags=[tag])
+    round_of(control)
+    assert covered(control)[instance].reason == "EXCLUDED_BY_TAG"
+    assert list(control.store.findings.rows(instance=instance)) == []
+
+    ec2.delete_tags(Resources=[instance], Tags=[tag])
+    assert round_of(control) == 1, "its inventory is unchanged, and evaluated all the same"
+
+    assert covered(control)[instance].reason == "SUCCESSFUL"
+    assert len(list(control.store.findings.rows(instance=instance))) == 1
+
+
+def test_a_denial_stays_in_coverage_until_the_next_round_succeeds(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    add(cloud, image)
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ssm:*")])
+    round_of(control)
+    control.scans.start_everywhere([HERE], Configuration(), on_demand=False)
+    assert covered(control)[f"{REGION}:*"].reason == "ACCESS_DENIED", "a discovery keeps it"
+
+    cloud.plan = FaultPlan([])
+    agents_only(control)
+
+    assert f"{REGION}:*" not in covered(control)
+
+
+def test_one_account_regions_failure_of_any_kind_stops_no_other(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    add(cloud, image)
+    there = add(cloud, image, region="eu-west-1")
+    places = [HERE, AccountRegion(ACCOUNT, "eu-west-1")]
+    assert control.agent_scans is not None
+    control.scans.start_everywhere(places, Configuration(), on_demand=False)
+    real = control.agent_scans._agents.ensure
+
+    def ensure(place: AccountRegion, wanted: object) -> object:
+        if place == HERE:
+            raise LimitError("more than 1000000 objects", where="s3://bucket")
+        return real(place, wanted)  # type: ignore[arg-type]
+
+    control.agent_scans._agents.ensure = ensure  # type: ignore[method-assign,assignment]
+    agents_only(control)
+
+    assert covered(control)[f"{REGION}:*"].reason == "INTERNAL_ERROR"
+    assert covered(control)[there].reason == "SUCCESSFUL"
 
 
 def test_a_denied_account_region_says_so_and_the_agentless_scan_goes_on(
@@ -144,8 +281,10 @@ def test_a_full_quota_of_data_syncs_is_covered_and_inventories_are_read_by_the_a
     ssm = Session().client("ssm", region=REGION)
     Session().client("s3").create_bucket(Bucket="elsewhere")
     for number in range(5):
-        destination = {"BucketName": "elsewhere", "SyncFormat": "JsonSerDe", "Region": REGION}
-        ssm.create_resource_data_sync(SyncName=f"s{number}", S3Destination=destination)
+        ssm.create_resource_data_sync(
+            SyncName=f"s{number}",
+            S3Destination={"BucketName": "elsewhere", "SyncFormat": "JsonSerDe", "Region": REGION},
+        )
     instance = add(cloud, image)
     round_of(control)
 
@@ -177,5 +316,5 @@ def test_without_an_advisory_database_associations_are_kept_and_nothing_is_evalu
 
     assert round_of(control) == 0
 
-    assert cloud.calls("CreateAssociation") == 1
+    assert cloud.calls("CreateAssociation") == 2  # the inventory's, and deep inspection's
     assert covered(control)[instance].scanned_at is None

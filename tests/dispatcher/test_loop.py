@@ -19,6 +19,8 @@ from dispatcher.loop import DISPATCHER, ROUND, DispatcherLoop, Intervals
 from dispatcher.on_demand import in_process
 from dispatcher.planning.cadence import DAY, last_time, time_of_day
 from dispatcher.planning.eligibility import Configuration
+from dispatcher.planning.schedules import Schedule
+from dispatcher.planning.selection import EVERYTHING, of_instances
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.snapshot_ownership import description, tags
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dispatcher.services.fleet_service import FleetService
+    from sidelight.model import Scan
 
 pytestmark = pytest.mark.services
 
@@ -85,9 +88,7 @@ def turns(schedule: DispatcherLoop, number: int, between: Callable[[], object]) 
     left = [number]
 
     def wait(_seconds: float) -> None:
-        rounds = schedule._rounds
-        if rounds is not None:
-            rounds.join()
+        schedule._rounds.join()
         between()
         left[0] -= 1
         if not left[0]:
@@ -100,6 +101,7 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]], cloud: LocalCloud, clock: Clock
 ) -> None:
     schedule, control = dispatcher()
+    schedule._pace = Intervals(lease=7200)  # it is not suspended between its turns
     turns(schedule, 3, lambda: clock.advance(1800))
     assert cloud.calls("DescribeInstances") == 2, "at once, and after an hour"
     assert len(control.store.scans.select()) == 2, "a live scan is not made twice"
@@ -163,7 +165,7 @@ def test_what_is_asked_for_on_demand_leaves_its_place_in_the_queue(
     messages_of(control).clear()
     (place,) = control.places((), ())
     asked = control.scans.start_scans(
-        place, Configuration(), on_demand=True, only=[second.instance]
+        place, Configuration(), on_demand=True, only=of_instances([second.instance])
     )
     assert [scan.id for scan in asked] == [second.id]
     assert [(one, following.priority) for one, following in messages_of(control)] == [
@@ -178,7 +180,6 @@ def test_the_second_dispatcher_stands_by_and_goes_on_where_the_first_died(
     first, control = dispatcher()
     second, _ = dispatcher()
     assert first._beat()
-    assert first._rounds is not None
     first._rounds.join()
     assert not second._beat()
     clock.advance(Intervals().lease / 2)
@@ -189,7 +190,6 @@ def test_the_second_dispatcher_stands_by_and_goes_on_where_the_first_died(
     clock.advance(Intervals().lease)
     assert second._beat()
     assert not first._beat()
-    assert second._rounds is not None
     second._rounds.join()
     assert cloud.calls("DescribeInstances") == 2, "what is due is known by discovery"
     assert len(control.store.scans.select()) == 2
@@ -225,7 +225,9 @@ def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(
         advance(control.store, held, State.DONE)
     of_day = time_of_day(place.account, first.instance)
     due = last_time(clock() + 2 * DAY, of_day)
-    # A round is done just before, and no other is due for an hour.
+    # A round is done just before, and no other is due.
+    schedule._rounds.schedule = Schedule(1000 * DAY)
+    schedule._pace = Intervals(lease=10 * DAY.total_seconds())
     clock.time = due - timedelta(minutes=1)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
@@ -248,7 +250,7 @@ def test_two_dispatchers_at_once_make_one_scan_an_instance(
     planned = []
     for starter in (one.scans, other.scans):
         found = starter._discoverer(place, Configuration())
-        _, due = starter._plan(place, found, Configuration(), on_demand=False, only=())
+        _, due = starter._plan(place, found, Configuration(), on_demand=False, only=EVERYTHING)
         planned.append(due)
     one.scans._start([], planned[0], on_demand=False)
     other.scans._start([], planned[1], on_demand=False)
@@ -285,3 +287,27 @@ def test_sigterm_ends_the_process_and_gives_its_lease_back(
         assert {scan.instance for scan in store.scans.select()} == {
             instance.instance.id for instance in store.instances.known()
         }
+
+
+def test_a_dispatcher_that_was_suspended_starts_nothing_by_its_old_discovery(
+    dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]], cloud: LocalCloud, clock: Clock
+) -> None:
+    schedule, control = dispatcher()
+    assert schedule._beat()
+    schedule._rounds.join()
+    (place,) = control.scans.discovered()
+    seen: list[bool] = []
+    real = control.scans.start_due
+
+    def start_due(configuration: Configuration) -> list[Scan]:
+        seen.append(control.scans.is_discovered(place))
+        return real(configuration)
+
+    control.scans.start_due = start_due  # type: ignore[method-assign]
+    assert schedule._beat()
+    clock.advance(20 * 3600)
+    calls = cloud.calls("DescribeInstances")
+    assert schedule._beat()
+    schedule._rounds.join()
+    assert seen == [True, False]
+    assert cloud.calls("DescribeInstances") == calls + 1, "it discovers again at once"

@@ -83,6 +83,7 @@ def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(
     assert waits.startswith("scanning i-1: reading, waiting: AWS may not know it everywhere yet")
     assert " UTC: " in waits
     assert "waiting" not in shown[-1]
+    fake_fleet.close()
 
 
 def unsent(scan_id: str, following: Next) -> None:

@@ -41,10 +41,10 @@ def _die() -> None:
 def deadly(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     """`work`, and the end before or after it."""
 
-    def call(*given: Any, **named: Any) -> Any:
+    def call(*options: Any, **named: Any) -> Any:
         if name == POINT and WHEN == "before":
             _die()
-        result = work(*given, **named)
+        result = work(*options, **named)
         if name == POINT and WHEN == "after":
             _die()
         return result
@@ -58,9 +58,9 @@ def _deadly_ec2(ec2: Any) -> Any:
     return ec2
 
 
-def make_context(settings: Settings, **given: Any) -> Context:
+def make_context(settings: Settings, **options: Any) -> Context:
     """The real context, deadly at one place."""
-    context = _make(settings, **given)
+    context = _make(settings, **options)
     for part, names in STORE.items():
         owner: Any = getattr(context.store, part)
         for name in names:

@@ -42,9 +42,9 @@ def _for_memory() -> None:
 STUCK = {"python": _in_python, "c": _in_c, "memory": _for_memory}
 
 
-def make_context(settings: Settings, **given: Any) -> Context:
+def make_context(settings: Settings, **options: Any) -> Context:
     """The real context, stuck at one machine."""
-    context = _make(settings, **given)
+    context = _make(settings, **options)
 
     def inspect(sources: Any, attachments: Any) -> Any:
         if os.environ["SIDELIGHT_TEST_STUCK_VOLUME"] in {one.volume for one in attachments}:

@@ -43,7 +43,8 @@ def test_every_live_state_has_a_stage_and_every_stage_a_pool() -> None:
 
 def test_tasks_are_registered_by_the_names_that_are_sent() -> None:
     registered = {name for name in app.tasks if name.startswith("sidelight.")}
-    assert registered == {tasks.NAME.format(name) for name in (*STAGES, tasks.REEVALUATE)}
+    more = (tasks.NETWORK, tasks.REEVALUATE)
+    assert registered == {tasks.NAME.format(name) for name in (*STAGES, *more)}
 
 
 def test_queues_are_by_region_where_asked() -> None:

@@ -100,7 +100,7 @@ def test_it_opens_and_closes_each_finding_once_though_a_worker_is_killed(
             [("CLOSED", machine, "CVE-2026-1") for machine in MACHINES]
             + [("OPENED", machine, "CVE-2026-2") for machine in MACHINES]
         )
-        rows = [(row.instance, row.finding.vulnerability) for row in store.findings.rows()]
+        rows = [(row.instance, row.package_finding.vulnerability) for row in store.findings.rows()]
         assert sorted(rows) == [(machine, "CVE-2026-2") for machine in sorted(MACHINES)]
         # No scan was made for it: those there are are the first ones, and have no snapshot.
         scans = store.scans.select()

@@ -119,9 +119,10 @@ def test_one_command_scans_an_organization(
     assert cloud.calls("CreateSnapshots", HUB) == cloud.calls("GetSnapshotBlock", HUB) == 0
     assert cloud.calls("*", "999999999999") == 0
     # Nothing was called that deploy/iam does not allow.
+    in_target = actions("target-policy") | actions("target-network-policy")
     for account in (payments, web):
-        assert called(cloud, account) - SETTING_UP <= actions("target-policy")
-    allowed = actions("scanner-policy") | actions("target-policy") | {"sts:GetCallerIdentity"}
+        assert called(cloud, account) - SETTING_UP <= in_target
+    allowed = actions("scanner-policy") | in_target | {"sts:GetCallerIdentity"}
     assert called(cloud, HUB) - SETTING_UP <= allowed
 
 

@@ -17,7 +17,7 @@ from tests.fakes.scripted_aws import Scripted, Sessions, refused
 from tests.fixtures.store_urls import sqlite_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sidelight.model import Instance
@@ -28,6 +28,10 @@ SCANNER = "111111111111"
 class NoInstances:
     def instances(self) -> list[Instance]:
         return []
+
+    def instances_by_id(self, ids: Sequence[str]) -> tuple[list[Instance], list[str]]:
+        del ids
+        return [], []
 
 
 @pytest.fixture

@@ -145,6 +145,7 @@ def bare_packages(message: Message) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_event_that_is_too_long_says_what_it_left_out(store: Store, *, whole: bool) -> None:
     long = Package("npm", "n" * 400_000, "1", "/x/" + "\udcff" * 9, "pkg:npm/n@1")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ class Fleet:
         ]
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(takes=st.integers(0, 50))
 def test_each_instance_is_scanned_once_in_24_hours_give_or_take_a_tick(takes: int) -> None:
@@ -128,6 +130,7 @@ def test_a_fleet_is_spread_evenly_over_the_day() -> None:
     assert min(hours.values()) > 1000 * 0.85
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(hours=st.integers(1, 120))
 def test_no_outage_is_followed_by_a_burst(hours: int) -> None:

@@ -134,6 +134,7 @@ def package(facts: Facts) -> tuple[Method, str, str]:  # noqa: PLR0911 - a table
     return (Method.AGENTLESS if only_the_filesystem else Method.NONE), "INACTIVE", snapshot
 
 
+@pytest.mark.slow
 def test_every_combination_of_facts_gets_the_decision_that_the_methods_needs_imply() -> None:
     differing: list[object] = []
     counts: Counter[tuple[str, str]] = Counter()
@@ -152,6 +153,7 @@ def test_every_combination_of_facts_gets_the_decision_that_the_methods_needs_imp
     assert {reason for _, reason in counts} == REASONS | {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [PACKAGE_RULES, NETWORK_RULES])
 def test_no_rule_is_unreachable(rules: tuple[DecisionRule, ...]) -> None:
     left = set(range(len(rules)))
@@ -168,6 +170,7 @@ def verdicts() -> set[tuple[Ec2ScanMode, Eligibility]]:
     return {(facts.mode, decide(facts)) for facts in every_combination()}
 
 
+@pytest.mark.slow
 def test_every_reason_has_a_remedy(verdicts: set[tuple[Ec2ScanMode, Eligibility]]) -> None:
     for _, verdict in verdicts:
         if verdict.package.reason:

@@ -149,3 +149,16 @@ def test_an_organization_s_id_is_checked(service: ConfigurationService, name: st
 def test_an_organization_needs_an_administrator_first(service: ConfigurationService) -> None:
     with pytest.raises(UsageError, match="administrator"):
         service.configure_organization(ORGANIZATION, auto_enable=True)
+
+
+def test_an_organization_has_more_paths_where_the_deployment_allows_it(store: Store) -> None:
+    paths = tuple(f"/opt/{number}" for number in range(10))
+    with pytest.raises(UsageError, match="10 paths, and at most 5"):
+        ConfigurationService(store, agent_based=True).configure_organization(
+            ORGANIZATION, administrator=ADMINISTRATOR, package_paths=paths
+        )
+    service = ConfigurationService(store, agent_based=True, organization_paths=10)
+    written = service.configure_organization(
+        ORGANIZATION, administrator=ADMINISTRATOR, package_paths=paths
+    )
+    assert written.package_paths == paths

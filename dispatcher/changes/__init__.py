@@ -1,0 +1,1 @@
+"""Changes in accounts as EventBridge reports them: received from a queue, validated, handled."""

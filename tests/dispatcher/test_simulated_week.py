@@ -1,0 +1,483 @@
+"""A week of an organization: 5 accounts, 3 Regions, 500 instances in every state.
+
+The dispatcher's loop, planning, the stages and the store are real, on a clock by hand; AWS is
+`FakeOrganization`. Each instance's coverage history is compared with the table `EXPECTED`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dispatcher.agent_scans import AgentScans
+from dispatcher.discovery.accounts import AccountRegion, ScanScope
+from dispatcher.discovery.discoverer import Discoverer
+from dispatcher.loop import DispatcherLoop, Intervals
+from dispatcher.on_demand import in_process
+from dispatcher.planning.cadence import DAY, last_time, time_of_day
+from dispatcher.planning.configuration_rules import ConfigurationChange
+from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration
+from dispatcher.scan_starter import ScanStarter
+from dispatcher.services.account_disabling import AccountDisabler
+from dispatcher.services.configuration import ConfigurationService
+from dispatcher.services.created_resources import CreatedResourceRemover
+from dispatcher.sweeper import Sweeper
+from sidelight.fleet.advisory_file import Unregistered
+from sidelight.fleet.agents.associations_plan import SyncTarget
+from sidelight.fleet.agents.collector import InventoryCollector
+from sidelight.fleet.agents.cycle import AgentCycle
+from sidelight.fleet.context import Context
+from sidelight.fleet.settings import Settings
+from sidelight.fleet.stages.poll_snapshots import poll
+from sidelight.fleet.stages.take_snapshots import STEPS
+from sidelight.model import (
+    AccountStatus,
+    Ec2ScanMode,
+    Finding,
+    Inventory,
+    OperatingSystem,
+    Package,
+    Severity,
+    State,
+    Status,
+)
+from sidelight.store import Store
+from tests.fakes.clocks import Clock
+from tests.fakes.fake_ec2 import FakeSource
+from tests.fakes.fake_organization import FakeOrganization, MachineScript, MachineState
+from tests.fakes.tripwire import Tripwire
+from tests.fixtures.local_messages import messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dispatcher.services.fleet_service import FleetService
+    from sidelight.errors import SidelightError
+    from sidelight.fleet.agents.source_packages import ReleaseSources
+    from sidelight.model import Scan
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+START = datetime(2026, 3, 2, 7, 13, tzinfo=UTC)
+HOURS = 7 * 24
+TICK = 110.0  # seconds; shorter than cadence's window of two minutes
+HYBRID, BY_AGENTS, DENIED, SUSPENDED, DISABLED = (f"{n}" * 12 for n in range(1, 6))
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+INSTANCES = 500
+# When, in hours from the start, something happens to an account.
+DENIED_FROM, DENIED_UNTIL, SUSPENDED_AT, DISABLED_AT = 60.1, 80.1, 100.1, 120.1
+TAG = ((EXCLUSION_TAG, ""),)
+
+AGENT = MachineState(agent=True)
+PLAIN = MachineState()
+
+# What happens to the instances of a kind: from which hour on in which state.
+SCRIPTS: dict[str, Sequence[tuple[float, MachineState | None]]] = {
+    "managed": [(0, AGENT)],
+    "plain": [(0, PLAIN)],
+    "updated": [(0, AGENT), (40.2, replace(AGENT, version="5.2.21"))],
+    "leaves and comes back": [
+        (0, AGENT), (30.2, replace(AGENT, online=False)), (54.2, AGENT),
+    ],
+    "agent removed": [(0, AGENT), (30.2, PLAIN)],
+    "agent installed": [(0, PLAIN), (30.2, AGENT)],
+    "goes stale": [(0, replace(AGENT, frozen=True, inventory=5 * 24.0))],
+    "no inventory": [(0, replace(AGENT, inventory=None))],
+    "excluded for a while": [(0, AGENT), (20.2, replace(AGENT, tags=TAG)), (40.2, AGENT)],
+    "volume excluded": [(0, replace(PLAIN, volume_tags=TAG))],
+    "stopped": [(0, PLAIN), (10.2, replace(PLAIN, state="stopped")), (34.2, PLAIN)],
+    "managed, stopped": [(0, AGENT), (10.2, replace(AGENT, state="stopped")), (34.2, AGENT)],
+    "launched": [(0, None), (25.2, PLAIN)],
+    # For more than an hour: the time of discoveries in it depends on the deployment's id.
+    "seen while it starts": [(0, None), (25.2, replace(PLAIN, state="pending")), (27.4, PLAIN)],
+    "terminated": [(0, PLAIN), (50.2, None)],
+    "managed, terminated": [(0, AGENT), (50.2, None)],
+    "instance store": [(0, replace(PLAIN, volumes=0))],
+    "instance store, managed": [(0, replace(AGENT, volumes=0))],
+    "windows": [(0, replace(PLAIN, platform="windows"))],
+    "windows, managed": [(0, replace(AGENT, platform="windows"))],
+}  # fmt: skip
+
+A, AL, N = "EC2_SSM_AGENT_BASED", "EC2_AGENTLESS", ""
+BEGUN_A, DONE_A = ("ACTIVE", "PENDING_INITIAL_SCAN", A), ("ACTIVE", "SUCCESSFUL", A)
+BEGUN, DONE = ("ACTIVE", "PENDING_INITIAL_SCAN", AL), ("ACTIVE", "SUCCESSFUL", AL)
+ENDED = ("INACTIVE", "RESOURCE_TERMINATED", AL)
+
+
+def off(reason: str, mode: str) -> tuple[str, str, str]:
+    return ("INACTIVE", reason, mode)
+
+
+# The coverage history of each kind in an account in mode EC2_HYBRID.
+IN_HYBRID = {
+    "managed": [BEGUN_A, DONE_A],
+    "plain": [BEGUN, DONE],
+    "updated": [BEGUN_A, DONE_A],
+    "leaves and comes back": [BEGUN_A, DONE_A, BEGUN, DONE, BEGUN_A, DONE_A],
+    "agent removed": [BEGUN_A, DONE_A, BEGUN, DONE],
+    "agent installed": [BEGUN, DONE, BEGUN_A, DONE_A],
+    "goes stale": [BEGUN_A, DONE_A, BEGUN, DONE],
+    "no inventory": [BEGUN, DONE],
+    "excluded for a while": [BEGUN_A, DONE_A, off("EXCLUDED_BY_TAG", AL), BEGUN_A, DONE_A],
+    "volume excluded": [off("EXCLUDED_BY_TAG", AL)],
+    "stopped": [BEGUN, DONE],
+    "managed, stopped": [BEGUN_A, DONE_A, BEGUN, DONE, BEGUN_A, DONE_A],
+    "launched": [BEGUN, DONE],
+    "seen while it starts": [off("PENDING_INITIAL_SCAN", AL), BEGUN, DONE],
+    "terminated": [BEGUN, DONE, ENDED],
+    "managed, terminated": [BEGUN_A, DONE_A, ENDED],
+    "instance store": [off("NO_EBS_VOLUME", AL)],
+    "instance store, managed": [BEGUN_A, DONE_A],
+    "windows": [off("UNSUPPORTED_OS", AL)],
+    "windows, managed": [BEGUN_A, ("ACTIVE", "PARTIAL", A)],
+}
+UNMANAGED, STOPPED = off("UNMANAGED_EC2_INSTANCE", A), off("EC2_INSTANCE_STOPPED", A)
+# And in mode EC2_SSM_AGENT_BASED.
+IN_AGENT_BASED = IN_HYBRID | {
+    "plain": [UNMANAGED],
+    "leaves and comes back": [BEGUN_A, DONE_A, UNMANAGED, BEGUN_A, DONE_A],
+    "agent removed": [BEGUN_A, DONE_A, UNMANAGED],
+    "agent installed": [UNMANAGED, BEGUN_A, DONE_A],
+    "goes stale": [BEGUN_A, DONE_A, off("STALE_INVENTORY", A)],
+    "no inventory": [off("NO_INVENTORY", A)],
+    "excluded for a while": [BEGUN_A, DONE_A, off("EXCLUDED_BY_TAG", A), BEGUN_A, DONE_A],
+    "volume excluded": [UNMANAGED],
+    "stopped": [UNMANAGED, STOPPED, UNMANAGED],
+    "managed, stopped": [BEGUN_A, DONE_A, STOPPED, BEGUN_A, DONE_A],
+    "launched": [UNMANAGED],
+    "seen while it starts": [off("PENDING_INITIAL_SCAN", A), UNMANAGED],
+    "terminated": [UNMANAGED, ENDED],
+    "instance store": [UNMANAGED],
+    "windows": [UNMANAGED],
+}
+PLACES = [
+    AccountRegion(account, region)
+    for account in (HYBRID, BY_AGENTS, DENIED, SUSPENDED, DISABLED)
+    for region in REGIONS
+]
+
+
+def machines() -> list[MachineScript]:
+    """500 instances, of each kind in each account-region."""
+    kinds = list(SCRIPTS)
+    found = []
+    for number in range(INSTANCES):
+        place = PLACES[number % len(PLACES)]
+        kind = kinds[(number // len(PLACES)) % len(kinds)]
+        found.append(MachineScript(f"i-{number:017x}", place, kind, SCRIPTS[kind]))
+    return found
+
+
+class OrganizationCycle(AgentCycle):
+    """The round over the organization's inventories."""
+
+    def __init__(self, store: Store, world: FakeOrganization) -> None:
+        super().__init__(store, None, SyncTarget("", ""))  # type: ignore[arg-type]
+        self._world = world
+
+    def _collector(
+        self, place: Any, sources: ReleaseSources, *, has_sync: bool
+    ) -> InventoryCollector:
+        del sources
+        assert has_sync
+        captures, versions = self._world.captures(place)
+        return InventoryCollector(captures, None, versions)
+
+
+class OrganizationDiscoverer(Discoverer):
+    """The discovery without quotas, which AWS alone knows."""
+
+    def _read_quotas(self, account: str, entered: str | None, region: str) -> None:
+        """Nothing."""
+
+
+class Advisories:
+    """An advisory file of one vulnerability of bash."""
+
+    def opened(self) -> Unregistered:
+        return Unregistered(vulnerable)
+
+
+def vulnerable(inventory: Inventory) -> list[Finding]:
+    return [
+        Finding("CVE-2026-1", Severity.HIGH, package, "5.2.20-1", ("ALAS-1",))
+        for package in inventory.packages
+        if package.version.startswith("5.2.15")
+    ]
+
+
+@dataclass
+class Simulation:
+    """Two dispatchers and a worker over the organization, on one clock."""
+
+    clock: Clock
+    world: FakeOrganization
+    store: Store
+    services: list[FleetService]
+    loops: list[DispatcherLoop]
+    context: Context
+    messages: list[tuple[datetime, int, str, State]] = field(default_factory=list)
+    rounds: dict[str, list[datetime]] = field(default_factory=dict)
+    _numbers: Any = field(default_factory=count)
+    _ticks: Any = field(default_factory=count)
+
+    def run(self, until: float, *, dead: Sequence[int] = ()) -> None:
+        """Go on until an hour. Of the dispatchers, those that are dead do nothing."""
+        while self.world.hour < until:
+            ticks = next(self._ticks)
+            for number, loop in enumerate(self.loops):
+                # A standby's ticks cost time here and change nothing: every third is enough.
+                if number not in dead and (loop._active or ticks % 3 == 0):
+                    self._beat(loop)
+            for service in self.services:
+                self._take(service)
+            self._work()
+            self.clock.advance(TICK)
+
+    def _beat(self, loop: DispatcherLoop) -> None:
+        loop._active = loop._beat()
+        for work in loop._works():
+            work.join()
+
+    def _take(self, service: FleetService) -> None:
+        while messages_of(service):
+            scan, following = messages_of(service).popleft()
+            self._put(scan, following.state, following.delay)
+
+    def _put(self, scan: str, state: State, delay: float) -> None:
+        due = self.clock() + timedelta(seconds=delay)
+        heapq.heappush(self.messages, (due, next(self._numbers), scan, state))
+
+    def _work(self) -> None:
+        while self.messages and self.messages[0][0] <= self.clock():
+            _, _, scan, state = heapq.heappop(self.messages)
+            if state is State.SNAPSHOTS_PENDING:
+                for one, following in poll(self.context, scan):
+                    self._put(one, following.state, following.delay)
+            else:
+                following_ = STEPS[state](self.context, scan)
+                if following_ is not None:
+                    self._put(scan, following_.state, following_.delay)
+
+
+def service_of(
+    store: Store, world: FakeOrganization, simulated: dict[str, list[datetime]]
+) -> FleetService:
+    """A control plane over the organization; its rounds are noted in `simulated`."""
+    settings = Settings.of(store_url="sqlite://")
+    service: Any = in_process(settings, store=store, agents=world)
+    session: Any = None
+    discoverer = OrganizationDiscoverer(
+        store, session, lambda place: world.clouds[place], settings, service.deployment,
+        agents=world,
+    )  # fmt: skip
+    service.look_up = world.look_up
+    service.scans = ScanStarter(
+        store=store, discoverer=discoverer, publish=service.queue.publish,
+        deployment=service.deployment, agents=True,
+    )  # fmt: skip
+    ec2: Any = world.clouds.__getitem__
+    service.sweeper = Sweeper(store, ec2, service.deployment)
+    agents: Any = world
+    advisories: Any = Advisories()
+    scans = AgentScans(store, session, agents, SyncTarget("", ""), advisories)
+    scans._cycle = OrganizationCycle(store, world)
+    service.agent_scans = scans
+    service.configuration = ConfigurationService(store, agent_based=True)
+    resources = CreatedResourceRemover(store, session, settings, service.deployment, world)
+    service.disabler = AccountDisabler(store, service.sweeper, resources)
+
+    def noted(name: str, work: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
+            simulated.setdefault(name, []).append(world.clock())
+            return work(*arguments, **options)
+
+        return run
+
+    scans.run = noted("agents", scans.run)  # type: ignore[method-assign]
+    service.scans.start_everywhere = noted("round", service.scans.start_everywhere)
+    fleet_service: FleetService = service
+    return fleet_service
+
+
+@pytest.fixture
+def simulation(tmp_path: Path) -> Iterator[Simulation]:
+    clock = Clock()
+    clock.time = START
+    world = FakeOrganization(clock, machines(), PLACES, START)
+    store = Store(f"sqlite:///{tmp_path}/store.db", clock=clock)
+    store.migrate()
+    rounds: dict[str, list[datetime]] = {}
+    services = [service_of(store, world, rounds) for _ in range(2)]
+    trip = Tripwire(armed=False)
+
+    def opened(scan: Scan, snapshot: str) -> FakeSource:
+        error: type[SidelightError] = RuntimeError  # type: ignore[assignment]
+        assert (
+            snapshot in world.clouds[AccountRegion(scan.account, scan.region)].snapshots.snapshots
+        )
+        return FakeSource(snapshot, "bash", trip, error)
+
+    def inspect(_sources: object, _attachments: object) -> Inventory:
+        bash = Package("rpm", "bash", "5.2.15-1.amzn2023", "rpmdb", "pkg:rpm/amzn/bash@5.2.15")
+        return Inventory(Status.COMPLETE, OperatingSystem("amzn", "2023"), (bash,))
+
+    context = Context(
+        store=store, settings=Settings.of(poll_seconds=30.0), deployment=services[0].deployment,
+        ec2=lambda account, region: world.clouds[AccountRegion(account, region)],
+        open_snapshot=opened, inspect=inspect, match=vulnerable, jitter=lambda: 1.0,
+    )  # fmt: skip
+    pace = Intervals(lease=4 * TICK)
+    loops = [DispatcherLoop(one, ScanScope(), Configuration(), pace=pace) for one in services]
+    configuration = services[0].configuration
+    configuration.enable([HYBRID, DENIED, SUSPENDED, DISABLED], ConfigurationChange())
+    configuration.enable([BY_AGENTS], ConfigurationChange(mode=Ec2ScanMode.AGENT_BASED))
+    yield Simulation(clock, world, store, services, loops, context, rounds=rounds)
+    for service in services:
+        service.close()
+
+
+def histories(simulation: Simulation) -> dict[str, list[tuple[datetime, tuple[str, str, str]]]]:
+    """Each instance's changes of coverage of packages, oldest first."""
+    keys = [(one.place.account, one.id) for one in simulation.world.machines]
+    found: dict[str, list[tuple[datetime, tuple[str, str, str]]]] = {
+        one.id: [] for one in simulation.world.machines
+    }
+    for row in simulation.store.coverage_history.of(keys):
+        if row.scan_type == "PACKAGE":
+            found[row.instance].append((row.at, (row.status_code, row.reason, row.scan_mode)))
+    return found
+
+
+def expected(machine: MachineScript) -> list[tuple[str, str, str]]:
+    """The written history of an instance, with what happens to its account."""
+    account, table = machine.place.account, IN_HYBRID
+    if account == BY_AGENTS:
+        table = IN_AGENT_BASED
+    history = list(table[machine.kind])
+    last = history[-1]
+    if account == DENIED and last[2] == A and machine.at(DENIED_FROM) and last[0] == "ACTIVE":
+        # Nobody knows who is managed: hybrid reads snapshots where it can.
+        state = machine.at(DENIED_FROM)
+        assert state is not None
+        if not state[1].volumes:
+            history += [off("NO_EBS_VOLUME", AL), BEGUN_A, last]
+        elif state[1].platform:
+            history += [off("UNSUPPORTED_OS", AL), BEGUN_A, last]
+        else:
+            history += [BEGUN, DONE, BEGUN_A, last]
+    if account == SUSPENDED and machine.at(SUSPENDED_AT) is not None:
+        history.append(off("ACCESS_DENIED", AL))
+    if account == DISABLED:
+        history.append(off("PENDING_DISABLE", last[2]))
+    return history
+
+
+def test_a_week_goes_as_the_table_says(simulation: Simulation) -> None:
+    world, store = simulation.world, simulation.store
+    simulation.run(DENIED_FROM)
+    world.denied |= {place for place in PLACES if place.account == DENIED}
+    simulation.run(70)
+    simulation.run(DENIED_UNTIL, dead=(0,))  # the first was killed; the second takes over
+    world.denied.clear()
+    simulation.run(90, dead=(0,))
+    simulation.run(SUSPENDED_AT)
+    world.suspended.add(SUSPENDED)
+    simulation.run(DISABLED_AT)
+    simulation.services[0].configuration.begin_disable([DISABLED])
+    simulation.run(HOURS)
+
+    found = histories(simulation)
+    wrong = {
+        f"{one.kind} in {one.place.account}": ([state for _, state in found[one.id]], expected(one))
+        for one in world.machines
+        if [state for _, state in found[one.id]] != expected(one)
+    }
+    assert not wrong, "\n".join(
+        f"{kind}:\n  {got}\n  {want}" for kind, (got, want) in wrong.items()
+    )
+    _check_times(simulation, found)
+    _check_rounds(simulation)
+    _check_scans(simulation)
+    _check_end(simulation)
+    assert store.scans.select(live=True) == []
+
+
+def _check_times(
+    simulation: Simulation, found: dict[str, list[tuple[datetime, tuple[str, str, str]]]]
+) -> None:
+    """What changes is seen within half an hour by Systems Manager, and an hour by EC2."""
+    bounds = {
+        "leaves and comes back": (30.2, 0.6), "agent removed": (30.2, 0.6),
+        "agent installed": (30.2, 0.6), "excluded for a while": (20.2, 1.1),
+        "terminated": (50.2, 1.1), "launched": (25.2, 1.1), "goes stale": (48.0, 0.6),
+    }  # fmt: skip
+    for machine in simulation.world.machines:
+        if machine.kind not in bounds or machine.place.account == BY_AGENTS:
+            continue
+        hour, within = bounds[machine.kind]
+        since, until = START + timedelta(hours=hour), START + timedelta(hours=hour + within)
+        seen = [at for at, _ in found[machine.id] if since <= at <= until]
+        assert seen, f"{machine.kind}: {found[machine.id]}"
+
+
+def _check_rounds(simulation: Simulation) -> None:
+    """Rounds begin at their fixed times, each once, over the whole week and two dispatchers."""
+    for name, interval, works in (
+        ("agents", timedelta(minutes=30), [loop._agents for loop in simulation.loops]),
+        ("round", timedelta(hours=1), [loop._rounds for loop in simulation.loops]),
+    ):
+        (schedule,) = {work.schedule for work in works if work is not None}
+        times = simulation.rounds[name]
+        slots = Counter(schedule.latest(at) for at in times)
+        begin, end = schedule.latest(START), schedule.latest(simulation.clock())
+        wanted = int((end - begin) / interval) + 1
+        # A dispatcher that takes over discovers at once: at the start, and after a death.
+        extra = 2 if name == "round" else 0
+        assert len(slots) >= wanted - 1, f"{name}: {wanted - len(slots)} were left out"
+        assert sum(slots.values()) - len(slots) <= extra, f"{name}: {slots.most_common(3)}"
+        lates = [at - schedule.latest(at) for at in times]
+        assert sorted(lates)[len(lates) * 9 // 10] <= timedelta(seconds=2 * TICK), name
+
+
+def _check_scans(simulation: Simulation) -> None:
+    """An instance that is read by snapshots all week is scanned daily at its time of day."""
+    scans: dict[str, list[Scan]] = {}
+    for scan in simulation.store.scans.select():
+        scans.setdefault(scan.instance, []).append(scan)
+    plain = [one for one in simulation.world.machines
+             if one.kind in ("plain", "stopped") and one.place.account == HYBRID]  # fmt: skip
+    assert plain
+    for machine in plain:
+        times = sorted(scan.created_at for scan in scans[machine.id])
+        of_day = time_of_day(machine.place.account, machine.id)
+        late = [at - last_time(at, of_day) for at in times[1:]]
+        # A catch-up follows where the dispatcher was dead at the time.
+        assert all(one <= timedelta(hours=1, seconds=2 * TICK) for one in late), (machine.id, late)
+        assert len(times) in {7, 8}, (machine.id, times)
+        between = [later - earlier for earlier, later in pairwise(times[1:])]
+        assert all(abs(one - DAY) <= timedelta(hours=1, seconds=3 * TICK) for one in between)
+
+
+def _check_end(simulation: Simulation) -> None:
+    """Nothing is left in the disabled account, and no snapshot anywhere."""
+    world, store = simulation.world, simulation.store
+    for place, cloud in world.clouds.items():
+        if place.account not in world.suspended:
+            assert cloud.snapshots.snapshots == {}, place
+        else:
+            assert cloud.snapshots.pending() == 0
+    assert not {place for place in world.associations if place.account == DISABLED}
+    assert store.created_resources.of(DISABLED) == []
+    assert store.findings.rows(account=DISABLED) is not None
+    assert list(store.findings.rows(account=DISABLED)) == [], "they go after 24 hours"
+    assert [row for row in store.instances.coverage() if row.account == DISABLED] == []
+    (held,) = simulation.services[0].configuration.effective([DISABLED])
+    assert held.status is AccountStatus.DISABLED
