@@ -7,10 +7,12 @@ boto3 and the EBS direct protocol. What is started here is ended here, also on C
 from __future__ import annotations
 
 import argparse
+import base64
 import fcntl
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
 import sys
@@ -35,7 +37,9 @@ from processes import (
 from show import Show
 
 from dispatcher.cli.local_stack.embedded_stack import Embedded
+from dispatcher.services.console_users import ConsoleUserService
 from sidelight.fleet.settings import Settings
+from sidelight.model import Principal, Role
 from sidelight.store import Store
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ HERE = Path(__file__).resolve().parent
 SNAPSHOT_SECONDS = 2
 EXPORTED = 5  # lines of `sidelight local up`
 FLOWER_PORT, CONSOLE_PORT = 5555, 8417
+CONSOLE_USER = "demo"
 INTERRUPTED = 130
 # The demo's cloud is on loopback, wherever the user's own settings point to.
 NOT_THE_USERS = ("AWS_", "SIDELIGHT_", "CELERY_", "FLOWER_")
@@ -187,25 +192,67 @@ def hold(show: Show, home: Home, environment: dict[str, str], *, with_flower: bo
         )  # fmt: skip
         with Store(settings.store.url) as store:
             store.migrate()  # the console refuses a store that does not exist
-        full = {**environment, "SIDELIGHT_BROKER_URL": embedded.settings.broker.url}
+            password = console_user(store, environment["AWS_ACCESS_KEY_ID"])
+        full = {
+            **environment, "SIDELIGHT_BROKER_URL": embedded.settings.broker.url,
+            "SIDELIGHT_ACCESS_SEAL": base64.b64encode(secrets.token_bytes(32)).decode(),
+        }  # fmt: skip
         addresses = {"CONSOLE_URL": stack.enter_context(console(home, full))}
+        shared = {
+            **full, **api_environment(show, full, addresses["CONSOLE_URL"]),
+            "SIDELIGHT_CONSOLE_USER": CONSOLE_USER, "SIDELIGHT_CONSOLE_PASSWORD": password,
+        }  # fmt: skip
         if with_flower:
             addresses["FLOWER_URL"] = stack.enter_context(flower(home, full))
         for name, address in addresses.items():
             show.step(f"{name.removesuffix('_URL').capitalize()}: {address}")
         stack.callback(home.environment.unlink, missing_ok=True)
-        write_environment(home.environment, full, addresses)
+        write_environment(home.environment, shared, addresses)
         scan(show, full)
+        # A dispatcher counts every minute; none runs here, and the console shows its counts.
+        show.sidelight("fleet", "recount", environment=full, quiet=True)
         try:
             show.step("Everything runs until Ctrl-C. In another shell, in this directory:")
             show.line(f"   . {relative(home.environment)}; sidelight fleet findings")
+            show.line("   " + list_findings(home, addresses["CONSOLE_URL"]))
             for name, address in addresses.items():
                 show.line(f"   {name.removesuffix('_URL').capitalize()}: {address}")
+            show.line(f"   Sign in to the console as {CONSOLE_USER} with {password}")
             while True:
                 embedded.revive()
                 time.sleep(1)
         except KeyboardInterrupt:
             show.line("\nEnding the workers, the broker and the local cloud.")
+
+
+def console_user(store: Store, account: str) -> str:
+    """Create the demo's user of the console, an administrator; its password, another each time."""
+    password = secrets.token_urlsafe(12)
+    who = Principal(CONSOLE_USER, Role.ADMINISTRATOR, account, None)
+    ConsoleUserService(store).create(who, password)
+    return password
+
+
+def api_environment(show: Show, environment: dict[str, str], url: str) -> dict[str, str]:
+    """An administrator's key of the demo's API, and where it is.
+
+    The local cloud takes this key, too, as one of its own account: it checks no signatures.
+    """
+    words = ("access", "create", "demo", "--account", environment["AWS_ACCESS_KEY_ID"],
+             "--role", "administrator", "--fleet", "--format", "json")  # fmt: skip
+    key = json.loads(show.sidelight(*words, environment=environment, quiet=True))
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        "AWS_ENDPOINT_URL_INSPECTOR2": url.rstrip("/"),
+        "SIDELIGHT_CONSOLE_URL": url,
+    }
+
+
+def list_findings(home: Home, url: str) -> str:
+    """A line for another shell: the AWS CLI lists the findings."""
+    command = f"aws inspector2 list-findings --endpoint-url {url.rstrip('/')}"
+    return f". {relative(home.environment)}; {command}"
 
 
 @contextmanager
@@ -241,6 +288,9 @@ def write_environment(path: Path, environment: dict[str, str], addresses: dict[s
     lines = [f"export {name}={shlex.quote(environment[name])}" for name in sorted(names)]
     lines += [f"export DEMO_{name}={shlex.quote(value)}" for name, value in addresses.items()]
     programs = shlex.quote(str(Path(sys.executable).parent))
+    # It holds an administrator's key: for its owner alone, from the moment that it exists.
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
     path.write_text("\n".join([*lines, f"export PATH={programs}:$PATH", ""]))
 
 
@@ -271,6 +321,10 @@ def run(arguments: argparse.Namespace) -> None:
             return
         scan(show, environment, "--embedded", "--logs", relative(home.logs))
         show.step("Next: `make demo HOLD=1` keeps it running; `make flower` shows the queues.")
+        show.line(
+            f"   The console is then on http://{LOOPBACK}:{CONSOLE_PORT}/; sign in as printed"
+            " and as in .demo/env."
+        )
     if arguments.svg is not None:
         picture(show, arguments.svg)
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -107,8 +108,30 @@ def check_another_shell(environment: Path) -> None:
         assert b"sidelight" in answer.read()
     lines = environment.read_text()
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                 "AWS_REGION", "SIDELIGHT_STORE_URL", "SIDELIGHT_BROKER_URL"):  # fmt: skip
+                 "AWS_REGION", "SIDELIGHT_STORE_URL", "SIDELIGHT_BROKER_URL",
+                 "AWS_ENDPOINT_URL_INSPECTOR2", "SIDELIGHT_CONSOLE_URL"):  # fmt: skip
         assert f"export {name}=" in lines
+    check_aws_clients(environment)
+
+
+def check_aws_clients(environment: Path) -> None:
+    """The file's key is an administrator of the API, and of the local cloud's account."""
+    program = (
+        "import boto3; from botocore.exceptions import ClientError\n"
+        "print(boto3.client('sts').get_caller_identity()['Account'])\n"
+        "try: print(len(boto3.client('inspector2').list_findings()['findings']))\n"
+        "except ClientError as error: print(error.response['Error']['Message'])\n"
+        "print(len(boto3.client('ec2').describe_instances()['Reservations']))\n"
+    )
+    script = f". {environment}; {sys.executable} -c '{program.replace(chr(39), chr(34))}'"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    account, answer, machines = done.stdout.splitlines()
+    assert account == "123456789012"
+    assert int(answer) > 0
+    assert int(machines) >= 4
 
 
 def read_terminal(terminal: int, text: bytes | None = None) -> bytes:
@@ -228,6 +251,14 @@ def test_the_environments_file_is_read_by_a_shell(tmp_path: Path) -> None:
         ["sh", "-c", script], env={"PATH": "/bin"}, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [hostile, "http://x/", ""]
+
+
+def test_the_environments_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("an earlier demo's")
+    path.chmod(0o644)
+    demonstration.write_environment(path, {"AWS_SECRET_ACCESS_KEY": "secret"}, {})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_findings_come_with_or_without_an_object_around_them() -> None:

@@ -19,6 +19,7 @@ from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import State
 from sidelight.store import Store
+from tests.fixtures.api_requests import SEAL_TEXT
 from tests.fixtures.redis_servers import client, free_port, server, wait_for
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def test_workers_come_and_go_while_a_fleet_is_scanned(
             cloud.add_instance(f"m{number}", [image], immutable=True)
         variables = cloud.environment() | {
             "REDIS_PASSWORD": "secret", "POSTGRES_PASSWORD": "secret", "SIDELIGHT_DEPLOYMENT": "t",
+            "SIDELIGHT_ACCESS_SEAL": SEAL_TEXT,
         }  # fmt: skip
         compose = Compose(
             variables,
@@ -157,7 +159,7 @@ def test_workers_come_and_go_while_a_fleet_is_scanned(
             time.sleep(0.1)
         assert cloud.calls("CreateSnapshots") == MACHINES
         assert store.scans.counts() == {State.DONE: MACHINES}
-        found = [(row.instance, row.finding.vulnerability) for row in store.findings.rows()]
+        found = [(row.instance, row.package_finding.vulnerability) for row in store.findings.rows()]
         assert len(found) == len(set(found)) == MACHINES
         assert {scan.last_error for scan in store.scans.select()} == {""}
         # Each machine's few blocks were read once: nobody began again.

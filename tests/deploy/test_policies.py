@@ -11,15 +11,20 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dispatcher.changes import instance_states
+from dispatcher.changes.event_receiver import MOST_RECEIVES
 from sidelight.aws.network import permission
 from sidelight.fleet.agents.associations_plan import DATA_SYNC, DOCUMENT, INSPECTOR, OWN
-from sidelight.reachability.stems import STEMS
+from sidelight.fleet.agents.deep_inspection.document import DOCUMENT_NAME
+from sidelight.reachability.answers.stems import STEMS
 from tests.fixtures.iam_policies import DEPLOY, actions
 
 PAIRS = {
     "target-policy": ("target", "Scan"),
     "target-agents-policy": ("target", "ReadByAgents"),
+    "target-deep-inspection-policy": ("target", "CollectByAgents"),
     "target-network-policy": ("target", "Network"),
+    "target-reports-policy": ("target", "Reports"),
     "target-sharing-policy": ("target", "Share"),
     "scanner-policy": ("scanner", "Enter"),
     "scanner-sharing-policy": ("scanner", "Read"),
@@ -27,6 +32,7 @@ PAIRS = {
     "scanner-topic-policy": ("scanner", "Topic"),
     "scanner-queues-policy": ("scanner", "Queues"),
     "scanner-inventories-policy": ("scanner", "Inventories"),
+    "scanner-changes-policy": ("scanner", "Changes"),
 }
 
 
@@ -63,10 +69,12 @@ def test_no_policy_writes_beyond_our_snapshots_events_and_associations() -> None
     assert writes == {
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
         "ec2:ModifySnapshotAttribute", "events:PutEvents", "kms:CreateGrant", "kms:Decrypt",
-        "sns:Publish", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
-        "sqs:SendMessage", "ssm:CreateAssociation", "ssm:CreateResourceDataSync",
-        "ssm:DeleteAssociation", "ssm:DeleteResourceDataSync", "ssm:UpdateAssociation",
-        "sts:AssumeRole", "sts:TagSession",
+        "kms:GenerateDataKey", "s3:AbortMultipartUpload", "s3:PutObject", "sns:Publish",
+        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
+        "sqs:SendMessage", "ssm:CreateAssociation", "ssm:CreateDocument",
+        "ssm:CreateResourceDataSync", "ssm:DeleteAssociation", "ssm:DeleteDocument",
+        "ssm:DeleteResourceDataSync", "ssm:UpdateAssociation", "ssm:UpdateDocument",
+        "ssm:UpdateDocumentDefaultVersion", "sts:AssumeRole", "sts:TagSession",
     }  # fmt: skip
 
 
@@ -81,6 +89,13 @@ def test_data_syncs_and_associations_are_ours_by_name_or_document() -> None:
     assert [name for name in made if ":document/" in name] == [
         f"arn:${{AWS::Partition}}:ssm:*:*:document/{DOCUMENT}"
     ]
+
+
+def test_the_collectors_document_is_the_only_one_that_may_be_written_or_run_with_it() -> None:
+    for one in statements("target-deep-inspection-policy"):
+        named = one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]]
+        documents = [name for name in named if ":document/" in name]
+        assert documents == [f"arn:${{AWS::Partition}}:ssm:*:*:document/{DOCUMENT_NAME}"]
 
 
 def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
@@ -192,3 +207,30 @@ def test_what_sqs_needs_can_be_given_to_what_is_deployed() -> None:
         assert wanted <= environment.keys()
         assert environment["SIDELIGHT_BROKER_URL"].startswith("${SIDELIGHT_BROKER_URL:-redis://")
     assert wanted <= chart["settings"].keys()
+
+
+@pytest.mark.parametrize("name", ["changes", "changes-source"])
+def test_changes_are_sent_by_eventbridge_alone_and_are_of_the_kinds_that_are_handled(
+    name: str,
+) -> None:
+    text = (DEPLOY / "cloudformation" / f"{name}.yaml").read_text()
+    resources = yaml.load(text, Loader=Template)["Resources"]  # noqa: S506 - a SafeLoader's child
+    kinds = {
+        (source, kind)
+        for one in resources.values()
+        if one["Type"] == "AWS::Events::Rule"
+        for source in one["Properties"]["EventPattern"]["source"]
+        for kind in one["Properties"]["EventPattern"]["detail-type"]
+    }
+    assert instance_states.KIND in kinds
+    if name == "changes":
+        (sending,) = resources["QueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        assert sending["Principal"] == {"Service": "events.amazonaws.com"}
+        assert "aws:SourceArn" in sending["Condition"]["ArnEquals"]
+        bus = resources["BusPolicy"]["Properties"]["Statement"]["Condition"]["StringEquals"]
+        assert "aws:PrincipalOrgID" in bus
+        redrive = resources["Queue"]["Properties"]["RedrivePolicy"]
+        assert redrive["maxReceiveCount"] == MOST_RECEIVES
+    else:
+        states = resources["Instances"]["Properties"]["EventPattern"]["detail"]["state"]
+        assert set(states) == {"running", "stopped", "shutting-down", "terminated"}

@@ -135,7 +135,7 @@ def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
             # Its absence is zero, not an error that KEDA would scale by its fallback for.
             assert asked(url, query(workers[0] | {"queues": "nobodys"})) == 0.0
             # Where the store is away nobody knows: no pool is scaled in under its scans.
-            serving.store = Store(f"sqlite:///{tmp_path}/away/store.db")
+            serving.context.store = Store(f"sqlite:///{tmp_path}/away/store.db")
             wait_for(lambda: asked(url, "sum(up)") == 0.0, "a scrape that fails")
             assert [asked(url, query(worker)) for worker in workers] == [None] * len(workers)
     if regional:
