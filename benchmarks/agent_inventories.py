@@ -1,21 +1,36 @@
 """Inventories over Systems Manager: CPU of parsing, of comparing, and of an unchanged fleet.
 
 The figures of docs/ssm.md. `INSTANCES=100000` machines whose objects have known ETags, and 20
-machines of 600 packages whose content is parsed.
+machines of 600 packages whose content is parsed. Of a round of the dispatcher also what the store
+and planning take: who is scanned how, and when each was scanned last.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from dataclasses import replace
 from typing import NoReturn
 
+from dispatcher.planning import cadence
+from dispatcher.planning.eligibility import Configuration
+from dispatcher.planning.plan import plan
 from sidelight.aws.ssm.capture import digest_of
 from sidelight.fleet.agents.collector import InventoryCollector
 from sidelight.inventory.ssm.items import APPLICATION, InventoryItem
 from sidelight.inventory.ssm.parse import read
 from sidelight.inventory.ssm.platforms import Platform
-from sidelight.model import ManagedInstance, PingStatus, SeenInventory
+from sidelight.model import (
+    Coverage,
+    Instance,
+    ManagedInstance,
+    PingStatus,
+    PlatformType,
+    SeenInventory,
+    Volume,
+)
+from sidelight.store import Store
 
 INSTANCES = int(os.environ.get("INSTANCES", "100000"))
 MACHINES, PACKAGES = 20, 600
@@ -48,6 +63,38 @@ def item(machine: int) -> InventoryItem:
     return InventoryItem(APPLICATION, entries, "2026-11-29T12:00:00Z")
 
 
+def planned() -> float:
+    """Return the CPU seconds of planning a fleet, and of moving the time of each last scan."""
+    account, region = "123456789012", "us-east-1"
+    volumes = (Volume("vol-1", "/dev/sda", 8),)
+    instances = [
+        Instance(f"i-{n:017x}", account, region, "running", volumes) for n in range(INSTANCES)
+    ]
+    with tempfile.TemporaryDirectory() as folder, Store(f"sqlite:///{folder}/store.db") as store:
+        store.migrate()
+        store.instances.discovered(account, region, instances)
+        now = store.clock()
+        store.instances.cover(
+            [
+                Coverage(account, region, one.id, "", "ACTIVE", "SUCCESSFUL", "",
+                         "EC2_SSM_AGENT_BASED", scanned_at=now)
+                for one in instances
+            ]
+        )  # fmt: skip
+        managed = {
+            one.id: ManagedInstance(one.id, PingStatus.ONLINE, inventory_at=now,
+                                    platform_type=PlatformType.LINUX, platform_name="Debian")
+            for one in instances
+        }  # fmt: skip
+        started = time.process_time()
+        known = store.instances.with_history(account, region, instances)
+        rules = Configuration(asks_agents=True)
+        assert not plan(known, now, rules, managed=managed, by=cadence.is_due).due
+        rows = store.instances.coverage(account=account, region=region)
+        store.instances.cover([replace(row, scanned_at=now) for row in rows])
+        return time.process_time() - started
+
+
 def main() -> None:
     """Print the figures."""
     items = [item(machine) for machine in range(MACHINES)]
@@ -68,7 +115,9 @@ def main() -> None:
     assert not changed
     print(f"parse {PACKAGES} packages: {parsing * 1e3:.1f} ms; compare: {comparing * 1e3:.1f} ms")
     print(f"{INSTANCES} unchanged instances: {unchanged:.2f} CPU seconds")
-    whole = INSTANCES * (parsing + comparing) + unchanged
+    planning = planned()
+    print(f"plan them and move their last scans: {planning:.2f} CPU seconds")
+    whole = INSTANCES * (parsing + comparing) + unchanged + planning
     cores = whole / CYCLE
     print(f"{INSTANCES} changed instances: {whole:.0f} CPU seconds, {cores:.2f} cores of a cycle")
 

@@ -167,19 +167,19 @@ def _apk_paths(text: str) -> Iterator[str]:
 
 def compare(name: str, tree: Path, image: Path, bin_: Path) -> int:
     """Print one tree's differences by type and verdict; how many have none."""
-    ours = by_sidelight(image)
-    theirs = {
+    own = by_sidelight(image)
+    by_tool = {
         "trivy": by_trivy(str(bin_ / "trivy"), "rootfs", tree),
         "syft": by_syft(str(bin_ / "syft"), tree),
     }
     if name == "languages":
         for package, paths in by_trivy(str(bin_ / "trivy"), "fs", tree).items():
-            theirs["trivy"].setdefault(package, set()).update(paths)
-    print(f"\n== {name}: Sidelight {len(ours)}, Trivy {len(theirs['trivy'])}, "
-          f"Syft {len(theirs['syft'])}")  # fmt: skip
-    for kind in sorted({package.type for found in (ours, *theirs.values()) for package in found}):
+            by_tool["trivy"].setdefault(package, set()).update(paths)
+    print(f"\n== {name}: Sidelight {len(own)}, Trivy {len(by_tool['trivy'])}, "
+          f"Syft {len(by_tool['syft'])}")  # fmt: skip
+    for kind in sorted({package.type for found in (own, *by_tool.values()) for package in found}):
         counts = [sum(package.type == kind for package in found)
-                  for found in (ours, *theirs.values())]  # fmt: skip
+                  for found in (own, *by_tool.values())]  # fmt: skip
         print(f"  {kind:10} Sidelight {counts[0]:5}  Trivy {counts[1]:5}  Syft {counts[2]:5}")
     left = 0
     paths = owned_paths(tree)
@@ -188,10 +188,10 @@ def compare(name: str, tree: Path, image: Path, bin_: Path) -> int:
         # The tree has merged directories: packages may name a file without its usr/.
         return path in paths or path.removeprefix("usr/") in paths
 
-    others = {package for found in theirs.values() for package in found}
-    for who, found in theirs.items():
-        left += show(f"only {who}", {k: v for k, v in found.items() if k not in ours}, owned)
-    return left + show("only Sidelight", {k: v for k, v in ours.items() if k not in others}, owned)
+    others = {package for found in by_tool.values() for package in found}
+    for who, found in by_tool.items():
+        left += show(f"only {who}", {k: v for k, v in found.items() if k not in own}, owned)
+    return left + show("only Sidelight", {k: v for k, v in own.items() if k not in others}, owned)
 
 
 def show(title: str, found: Found, owned: Callable[[str], bool]) -> int:

@@ -71,7 +71,7 @@ LANGUAGES = {"npm": "npm", "PyPI": "pip", "Maven": "maven"}
 Key = tuple[str, str, str]  # package, version, vulnerability
 
 
-class Run(NamedTuple):
+class MatchingRun(NamedTuple):
     """What one scanner found, and what it took in CPU seconds."""
 
     found: set[Key]
@@ -90,9 +90,9 @@ def trivy_program() -> str:
 
 def bucket_of(ecosystem: str) -> str:
     """Trivy's bucket of a system or a language, "" for one that is not compared."""
-    for own, theirs in SYSTEMS.items():
+    for own, prefix in SYSTEMS.items():
         if ecosystem.startswith(own):
-            return theirs + ecosystem.removeprefix(own)
+            return prefix + ecosystem.removeprefix(own)
     name = LANGUAGES.get(ecosystem, "")
     return f"{name}::GitHub Security Advisory {name}" if name else ""
 
@@ -109,7 +109,7 @@ def trivy_database(folder: Path) -> None:
     sources: bolt.Bucket = {}
     for bucket, packages in tree.items():
         root[bucket.encode()] = {
-            name.encode(): {cve.encode(): _json(told) for cve, told in by_cve.items()}
+            name.encode(): {cve.encode(): _json(record) for cve, record in by_cve.items()}
             for name, by_cve in packages.items()
         }
         source = "ghsa" if "::" in bucket else bucket.split()[0]
@@ -170,15 +170,15 @@ def _system(bucket: dict[str, Any], name: str, row: Affected, advisory: str) -> 
 
 def _language(package: dict[str, Any], name: str, row: Affected) -> None:
     """Ranges, as GitHub's advisories have them in Trivy's database."""
-    told = package.setdefault(name, {"PatchedVersions": [], "VulnerableVersions": []})
+    record = package.setdefault(name, {"PatchedVersions": [], "VulnerableVersions": []})
     for span in row.intervals:
         low = f"{'>' if span.introduced_excluded else '>='}{span.introduced}"
         high = f"{'<=' if span.end_included else '<'}{span.end}"
         bounds = [low] * bool(span.introduced) + [high] * bool(span.end)
-        told["VulnerableVersions"].append(", ".join(bounds) or ">=0")
+        record["VulnerableVersions"].append(", ".join(bounds) or ">=0")
         if span.end and not span.end_included:
-            told["PatchedVersions"].append(span.end)
-    told["VulnerableVersions"] += [f"={version}" for version in row.versions]
+            record["PatchedVersions"].append(span.end)
+    record["VulnerableVersions"] += [f"={version}" for version in row.versions]
 
 
 def cyclonedx(host: Host, packages: Iterable[Package]) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def cyclonedx(host: Host, packages: Iterable[Package]) -> dict[str, Any]:
     for number, package in enumerate(packages):
         epoch, upstream, release = _parts(package.version, host.kind)
         source = _parts(package.source_version or package.version, host.kind)
-        told = {
+        record = {
             "PkgType": host.trivy,
             "SrcName": package.source_name or package.name,
             "SrcEpoch": source[0],
@@ -207,7 +207,7 @@ def cyclonedx(host: Host, packages: Iterable[Package]) -> dict[str, Any]:
             "version": package.version,
             "properties": [
                 {"name": f"aquasecurity:trivy:{name}", "value": value}
-                for name, value in told.items() if value and value != "0"
+                for name, value in record.items() if value and value != "0"
             ],
         })  # fmt: skip
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
@@ -225,7 +225,7 @@ def _parts(version: str, kind: str) -> tuple[str, str, str]:
     return epoch or "0", upstream or rest, release if upstream else ""
 
 
-def by_trivy(command: list[str], cache: Path) -> Run:
+def by_trivy(command: list[str], cache: Path) -> MatchingRun:
     """What Trivy finds offline."""
     out = cache / "result.json"
     base = ["--cache-dir", str(cache), "--skip-db-update", "--skip-java-db-update",
@@ -239,10 +239,10 @@ def by_trivy(command: list[str], cache: Path) -> Run:
     for result in json.loads(out.read_bytes()).get("Results", ()):
         for item in result.get("Vulnerabilities") or ():
             found.add((item["PkgName"], item["InstalledVersion"], item["VulnerabilityID"]))
-    return Run(found, cpu)
+    return MatchingRun(found, cpu)
 
 
-def by_sidelight(database: Path, inventory: Inventory) -> tuple[Run, list[Finding]]:
+def by_sidelight(database: Path, inventory: Inventory) -> tuple[MatchingRun, list[Finding]]:
     """What Sidelight finds, with a database that nobody has asked yet."""
     sort_key.cache_clear()
     with AdvisoryDatabase.open(database) as opened:
@@ -250,10 +250,10 @@ def by_sidelight(database: Path, inventory: Inventory) -> tuple[Run, list[Findin
         findings = match(inventory, opened)
         cpu = time.process_time() - begun
     found = {(f.package.name, f.package.version, f.vulnerability) for f in findings}
-    return Run(found, cpu), findings
+    return MatchingRun(found, cpu), findings
 
 
-def _shown(host: Host | None, run: Run) -> Run:
+def _shown(host: Host | None, run: MatchingRun) -> MatchingRun:
     """Keys that compare: epoch 0 is none, names are as the ecosystem compares them."""
     ecosystem = host.ecosystem if host else ""
     found = {
@@ -261,14 +261,14 @@ def _shown(host: Host | None, run: Run) -> Run:
          re.sub(r"^0:", "", version), vulnerability)
         for name, version, vulnerability in run.found
     }  # fmt: skip
-    return Run(found, run.cpu)
+    return MatchingRun(found, run.cpu)
 
 
-def kind_of(key: Key, side: str, host: Host, told: dict[str, list[Advisory]]) -> str:
+def kind_of(key: Key, side: str, host: Host, advisories: dict[str, list[Advisory]]) -> str:
     """Of which kind a difference is; the kinds are explained in docs/compare-matching.md."""
     name, version, vulnerability = key
     rows = [
-        (row, advisory.id) for advisory in told.get(vulnerability, ())
+        (row, advisory.id) for advisory in advisories.get(vulnerability, ())
         for row in advisory.affected if row.ecosystem == host.ecosystem
         and normal_name(row.ecosystem, name) in {row.name, row.name.removeprefix("src:")}
     ]  # fmt: skip
@@ -287,19 +287,21 @@ def kind_of(key: Key, side: str, host: Host, told: dict[str, list[Advisory]]) ->
     return "order" if side else ""
 
 
-def compare(host: Host, runs: tuple[Run, Run], told: dict[str, Any], show: str) -> None:
+def compare(
+    host: Host, runs: tuple[MatchingRun, MatchingRun], advisories: dict[str, Any], show: str
+) -> None:
     """Print the counts, the ratio of CPU, and a few of each kind of difference."""
-    ours, theirs = _shown(host, runs[0]), _shown(host, runs[1])
-    both = len(ours.found & theirs.found)
-    alone = len(ours.found) - both, len(theirs.found) - both
+    own, trivy = _shown(host, runs[0]), _shown(host, runs[1])
+    both = len(own.found & trivy.found)
+    alone = len(own.found) - both, len(trivy.found) - both
     print(
         f"{host.ecosystem}: both {both}, only ours {alone[0]}, only theirs {alone[1]}; CPU"
-        f" {ours.cpu * 1000:.0f} and {theirs.cpu * 1000:.0f} ms, {theirs.cpu / ours.cpu:.0f} times"
+        f" {own.cpu * 1000:.0f} and {trivy.cpu * 1000:.0f} ms, {trivy.cpu / own.cpu:.0f} times"
     )
-    for side, more, less in (("ours", ours, theirs), ("theirs", theirs, ours)):
+    for side, more, less in (("ours", own, trivy), ("theirs", trivy, own)):
         kinds: dict[str, list[Key]] = defaultdict(list)
         for key in sorted(more.found - less.found):
-            kinds[kind_of(key, side, host, told)].append(key)
+            kinds[kind_of(key, side, host, advisories)].append(key)
         for kind, keys in sorted(kinds.items()):
             shown = len(keys) if show == kind else 3
             listed = "; ".join(" ".join(key) for key in keys[:shown])
@@ -319,7 +321,7 @@ def assembled(
         yield "assembled", host, packages[host]
 
 
-def found_by_trivy(host: Host, packages: list[Package]) -> Run:
+def found_by_trivy(host: Host, packages: list[Package]) -> MatchingRun:
     """What Trivy finds: in a lock file, or in a bill of materials of a system."""
     if host.kind in lockfiles.WRITERS:
         folder = BUILD / "lock" / host.kind
@@ -337,7 +339,7 @@ def main() -> None:
     parser.add_argument("--debian", type=Path)
     parser.add_argument("--show", default="")
     parser.add_argument("--seed", type=int, default=11)
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.environ["XDG_CONFIG_HOME"] = str(BUILD)
     BUILD.mkdir(parents=True, exist_ok=True)
     database = BUILD / "sidelight.db"
@@ -345,20 +347,20 @@ def main() -> None:
     begun = time.perf_counter()
     trivy_database(BUILD / "cache")
     print(f"a Trivy database in {time.perf_counter() - begun:.0f} s")
-    told: dict[str, list[Advisory]] = defaultdict(list)
+    advisories: dict[str, list[Advisory]] = defaultdict(list)
     for feed in FEEDS:
         for item in read.read(DATA / feed):
             if isinstance(item.parsed, Advisory):
                 for name in item.parsed.vulnerabilities or (item.parsed.id,):
-                    told[name].append(item.parsed)
-    asked = recorded.inventories(SHARED)
-    if not given.recorded:
-        asked = chain(asked, assembled(database, given.debian, given.seed))
-    for name, host, packages in asked:
+                    advisories[name].append(item.parsed)
+    hosts = recorded.inventories(SHARED)
+    if not options.recorded:
+        hosts = chain(hosts, assembled(database, options.debian, options.seed))
+    for name, host, packages in hosts:
         inventory = Inventory(Status.COMPLETE, host.os, tuple(packages))
-        ours, _findings = by_sidelight(database, inventory)
+        own_run, _findings = by_sidelight(database, inventory)
         print(f"{name}, {len(packages)} packages of ", end="")
-        compare(host, (ours, found_by_trivy(host, packages)), told, given.show)
+        compare(host, (own_run, found_by_trivy(host, packages)), advisories, options.show)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.model import DAYS, USD_GET, USD_LIST
-from benchmarks.walks.fetching import BLOCK, Counted
+from benchmarks.model import DAYS
+from benchmarks.walks.counted import BLOCK, Counted
 from sidelight import scan
+from sidelight.aws.ebs import USD_PER_GET, USD_PER_LIST
 from sidelight.blocks import BlockCache
 from sidelight.inventory import collect
 
@@ -77,7 +78,7 @@ def measure(disk: Path, images: int, *, containers: bool) -> None:
     finally:
         cache.close()
     lists = -(-listed // LISTED_AT_ONCE)
-    usd = sum(fetcher.calls.values()) * USD_GET + lists * USD_LIST
+    usd = sum(fetcher.calls.values()) * USD_PER_GET + lists * USD_PER_LIST
     of_layers = sum(bool(package.layer) for package in inventory.packages)
     print(
         f"| {images} | {'yes' if containers else 'no'} | {len(inventory.packages)} | {of_layers}"

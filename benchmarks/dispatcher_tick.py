@@ -105,13 +105,13 @@ def dispatch(store: Store, fleet: list[Instance]) -> list[Scan]:
     store.instances.cover(planned.coverage[:share])
     report(f"coverage of {share} written", started)
     started = now()
-    made = enqueue(store, silent, planned.due[:share], "here")
-    report(f"enqueue of {len(made)}", started, len(made))
+    created = enqueue(store, silent, planned.due[:share], "here")
+    report(f"enqueue of {len(created)}", started, len(created))
     started = now()
     tick(store, silent)
-    store.origins.of([scan.id for scan in made])
-    report(f"look for what is due, and the sweep's question, with {len(made)} live", started)
-    return made
+    store.origins.of([scan.id for scan in created])
+    report(f"look for what is due, and the sweep's question, with {len(created)} live", started)
+    return created
 
 
 def look(store: Store) -> None:
@@ -142,5 +142,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("instances", type=int, nargs="?", default=100_000)
     parser.add_argument("--postgres", action="store_true")
-    given = parser.parse_args()
-    main(given.instances, postgres=given.postgres)
+    options = parser.parse_args()
+    main(options.instances, postgres=options.postgres)

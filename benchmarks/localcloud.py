@@ -79,8 +79,8 @@ def measure(ebs: Any, snapshot: str, threads: int, seconds: float) -> tuple[int,
 
 def rows(endpoint: str, pid: int, image: Path, seconds: float) -> None:
     """Print the table."""
-    made = control(endpoint, "POST", "instances", {"name": "bench", "images": [str(image)]})
-    volume = made["volumes"]["/dev/sda1"]
+    instance = control(endpoint, "POST", "instances", {"name": "bench", "images": [str(image)]})
+    volume = instance["volumes"]["/dev/sda1"]
     snapshot = client("ec2", endpoint).create_snapshot(VolumeId=volume)["SnapshotId"]
     ebs = client("ebs", endpoint)
     print("  ms  threads   Get/s   MB/s  server CPU ms a Get  client CPU ms a Get")

@@ -11,11 +11,12 @@ import argparse
 from dataclasses import dataclass, fields
 from math import ceil
 
+from sidelight.aws.ebs import USD_PER_GET, USD_PER_LIST
 from sidelight.fleet.rate_limit.slots import SECOND, SLACK, is_few
 from sidelight.fleet.stages.take_snapshots import LONGEST_LOOK
 
 DAY, DAYS = 86_400.0, 30.4  # seconds in a day, days in a month
-USD_GET, USD_LIST, USD_GB_MONTH, USD_ENDPOINT_GB = 0.003e-3, 0.0006e-3, 0.05, 0.01
+USD_GB_MONTH, USD_ENDPOINT_GB = 0.05, 0.01
 BLOCK_GB = 524_288 / 1e9
 DESCRIBED_AT_ONCE = 200  # values of a filter, the most that EC2 takes
 INSPECTOR_USD, TARGET_USD = 1.75, 0.15  # an instance-month
@@ -48,20 +49,20 @@ class Inputs:
     in_flight_budget: float = 1000.0
 
 
-def polls(given: Inputs) -> int:
+def polls(inputs: Inputs) -> int:
     """Looks at a pending snapshot: after a second, then every tenth to every thirtieth second."""
     age, count = 1.0, 1
-    while age < 60 * given.pending_minutes:
-        age += max(given.poll_seconds, min(LONGEST_LOOK, age / 5))
+    while age < 60 * inputs.pending_minutes:
+        age += max(inputs.poll_seconds, min(LONGEST_LOOK, age / 5))
         count += 1
     return count
 
 
-def looks(given: Inputs) -> float:
+def looks(inputs: Inputs) -> float:
     """DescribeSnapshots calls a scan for what is pending: a place's are looked at together."""
-    a_second = given.instances / DAY / given.places
-    snapshots = a_second * given.poll_seconds * polls(given) * given.volumes
-    return max(1, ceil(snapshots / DESCRIBED_AT_ONCE)) / given.poll_seconds / a_second
+    a_second = inputs.instances / DAY / inputs.places
+    snapshots = a_second * inputs.poll_seconds * polls(inputs) * inputs.volumes
+    return max(1, ceil(snapshots / DESCRIBED_AT_ONCE)) / inputs.poll_seconds / a_second
 
 
 def sustained(budget: float) -> float:
@@ -69,43 +70,43 @@ def sustained(budget: float) -> float:
     return budget / (1 + is_few(budget) * SLACK / SECOND)
 
 
-def table(given: Inputs) -> list[str]:
+def table(inputs: Inputs) -> list[str]:
     """The model as Markdown."""
-    a_second = given.instances / DAY
-    lists = given.volumes * max(1.0, given.gb / given.volumes / BLOCK_GB / 10_000)
-    describes = looks(given) + 2  # deletion looks once by tag and once by id
-    fees = given.blocks * USD_GET + lists * USD_LIST
-    minutes = given.pending_minutes + given.other_minutes
-    storage = given.gb * USD_GB_MONTH * minutes / (DAY * DAYS / 60)
-    by_the_hour = given.gb * USD_GB_MONTH * max(1.0, minutes / 60) / (24 * DAYS)
-    cpu = given.read_cpu + given.stages_cpu + given.queue_cpu
-    cores = a_second * cpu / given.busy
-    compute = cpu / given.busy / 3600 * given.usd_core_hour
-    endpoint = given.blocks * BLOCK_GB * USD_ENDPOINT_GB
+    a_second = inputs.instances / DAY
+    lists = inputs.volumes * max(1.0, inputs.gb / inputs.volumes / BLOCK_GB / 10_000)
+    describes = looks(inputs) + 2  # deletion looks once by tag and once by id
+    fees = inputs.blocks * USD_PER_GET + lists * USD_PER_LIST
+    minutes = inputs.pending_minutes + inputs.other_minutes
+    storage = inputs.gb * USD_GB_MONTH * minutes / (DAY * DAYS / 60)
+    by_the_hour = inputs.gb * USD_GB_MONTH * max(1.0, minutes / 60) / (24 * DAYS)
+    cpu = inputs.read_cpu + inputs.stages_cpu + inputs.queue_cpu
+    cores = a_second * cpu / inputs.busy
+    compute = cpu / inputs.busy / 3600 * inputs.usd_core_hour
+    endpoint = inputs.blocks * BLOCK_GB * USD_ENDPOINT_GB
     rates = [
-        ("GetSnapshotBlock", given.blocks, given.get_budget),
-        ("ListSnapshotBlocks", lists, given.list_budget),
-        ("CreateSnapshots", 1.0, given.create_budget),
-        ("DescribeSnapshots", describes, given.describe_budget),
-        ("DeleteSnapshot", given.volumes, given.delete_budget),
+        ("GetSnapshotBlock", inputs.blocks, inputs.get_budget),
+        ("ListSnapshotBlocks", lists, inputs.list_budget),
+        ("CreateSnapshots", 1.0, inputs.create_budget),
+        ("DescribeSnapshots", describes, inputs.describe_budget),
+        ("DeleteSnapshot", inputs.volumes, inputs.delete_budget),
     ]
     rates = [(name, calls, sustained(budget)) for name, calls, budget in rates]
-    each = a_second * 60 * given.volumes / given.places
+    each = a_second * 60 * inputs.volumes / inputs.places
     at_once = [
-        ("snapshots pending at once", each * given.pending_minutes, given.pending_budget),
-        ("snapshots that exist at once", each * minutes, given.in_flight_budget),
+        ("snapshots pending at once", each * inputs.pending_minutes, inputs.pending_budget),
+        ("snapshots that exist at once", each * minutes, inputs.in_flight_budget),
     ]
     lines = [
-        f"{given.instances:,.0f} instances a day are {a_second:.2f} a second.",
+        f"{inputs.instances:,.0f} instances a day are {a_second:.2f} a second.",
         "",
-        f"| each of {given.places:.0f} place(s) | a scan | a second | our budget | used |",
+        f"| each of {inputs.places:.0f} place(s) | a scan | a second | our budget | used |",
         "|---|---|---|---|---|",
     ]
     for name, calls, budget in rates:
-        rate = calls * a_second / given.places
+        rate = calls * a_second / inputs.places
         lines.append(f"| {name} | {calls:.1f} | {rate:.1f} | {budget:.3g} | {rate / budget:.0%} |")
     lines += [
-        f"| {name} | {given.volumes:.1f} | {count:.0f} | {most:.0f} | {count / most:.0%} |"
+        f"| {name} | {inputs.volumes:.1f} | {count:.0f} | {most:.0f} | {count / most:.0%} |"
         for name, count, most in at_once
     ]
     lines += [
@@ -113,31 +114,31 @@ def table(given: Inputs) -> list[str]:
         "| workers | |",
         "|---|---|",
         (
-            f"| CPU of a scan | {cpu:.2f} s: reading {given.read_cpu:.2f}, other stages and store "
-            f"{given.stages_cpu:.2f}, queue {given.queue_cpu:.3f} |"
+            f"| CPU of a scan | {cpu:.2f} s: reading {inputs.read_cpu:.2f}, other stages and store "
+            f"{inputs.stages_cpu:.2f}, queue {inputs.queue_cpu:.3f} |"
         ),
-        f"| cores, {given.busy:.0%} busy | {cores:.1f} |",
-        f"| read from snapshots | {a_second * given.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
+        f"| cores, {inputs.busy:.0%} busy | {cores:.1f} |",
+        f"| read from snapshots | {a_second * inputs.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
         (
             "| transactions of the store | "
-            f"{a_second * 11 + 3 * given.places / given.poll_seconds:.0f} a second |"
+            f"{a_second * 11 + 3 * inputs.places / inputs.poll_seconds:.0f} a second |"
         ),
         "",
         "| dollars | a scan | an instance-month |",
         "|---|---|---|",
         _money("API fees of the EBS direct calls", fees),
-        _money(f"snapshots' storage, {given.gb:.0f} GB for {minutes:.0f} minutes", storage),
+        _money(f"snapshots' storage, {inputs.gb:.0f} GB for {minutes:.0f} minutes", storage),
         _money("the same if each begun hour were billed", by_the_hour),
         _money("workers", compute),
         _money("an interface endpoint, where the calls go through one", endpoint),
         f"| Inspector's agentless scanning, derived from published examples | | {INSPECTOR_USD} |",
         "",
     ]
-    over = [name for name, calls, budget in rates if calls * a_second / given.places > budget]
+    over = [name for name, calls, budget in rates if calls * a_second / inputs.places > budget]
     over += [name for name, count, most in at_once if count > most]
     least = max(
         [calls * a_second / budget for _, calls, budget in rates]
-        + [count * given.places / most for _, count, most in at_once]
+        + [count * inputs.places / most for _, count, most in at_once]
     )
     lines.append(
         f"Over budget: {', '.join(over) or 'nothing'}. As the inputs are, the fleet needs "
@@ -153,21 +154,21 @@ def table(given: Inputs) -> list[str]:
     return lines
 
 
-def capacity(given: Inputs, minutes: float, pending: float) -> float:
+def capacity(inputs: Inputs, minutes: float, pending: float) -> float:
     """Instances an hour that an account and Region can snapshot, by how long one is pending."""
-    at_a_time = max(1.0, pending / given.volumes)
-    return min(at_a_time * 60 / minutes, 3600 * sustained(given.create_budget))
+    at_a_time = max(1.0, pending / inputs.volumes)
+    return min(at_a_time * 60 / minutes, 3600 * sustained(inputs.create_budget))
 
 
-def capacities(given: Inputs) -> list[str]:
+def capacities(inputs: Inputs) -> list[str]:
     """What AWS's limit on pending snapshots lets through, as Markdown."""
-    half, whole = given.pending_budget, 2 * given.pending_budget
+    half, whole = inputs.pending_budget, 2 * inputs.pending_budget
     lines = [
         f"| pending for | {half:.0f} at once: instances an hour | a day | {whole:.0f} | a day |",
         "|---|---|---|---|---|",
     ]
     for minutes in PENDING_TIMES:
-        hours = [capacity(given, minutes, pending) for pending in (half, whole)]
+        hours = [capacity(inputs, minutes, pending) for pending in (half, whole)]
         cells = [f"{hour:,.0f} | {24 * hour:,.0f}" for hour in hours]
         lines.append(f"| {minutes:g} min | {' | '.join(cells)} |")
     return lines
@@ -184,8 +185,8 @@ def main() -> None:
         parser.add_argument(
             f"--{field.name.replace('_', '-')}", type=float, default=field.default, metavar="N"
         )
-    given = Inputs(**vars(parser.parse_args()))
-    print("\n".join([*table(given), "", *capacities(given)]))
+    inputs = Inputs(**vars(parser.parse_args()))
+    print("\n".join([*table(inputs), "", *capacities(inputs)]))
 
 
 if __name__ == "__main__":

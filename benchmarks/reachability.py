@@ -155,17 +155,18 @@ def _attach(
 
 def measure(vpcs: int, interfaces: int, groups: int) -> str:
     """One line of figures for a network of a size."""
-    given = answers(vpcs, interfaces, groups)
+    described = answers(vpcs, interfaces, groups)
     start = process_time()
-    network = Network.from_answers(given)
-    made = process_time() - start
+    network = Network.from_answers(described)
+    read_seconds = process_time() - start
     findings = sum(1 for _ in network.findings())
     total = process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     counts = " ".join(f"{key}={value}" for key, value in network.evaluations.items())
     return (
         f"{vpcs:4} VPCs {vpcs * interfaces:7} interfaces {vpcs * groups:6} groups: "
-        f"{made:6.2f} s to read, {total:6.2f} CPU s in all, {peak:5} MiB, {findings:8} findings, "
+        f"{read_seconds:6.2f} s to read, {total:6.2f} CPU s in all, {peak:5} MiB, "
+        f"{findings:8} findings, "
         f"{counts}"
     )
 

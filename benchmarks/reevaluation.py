@@ -52,7 +52,7 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advi
 FEED = DATA / "osv" / "debian-11-12-13.osv.jsonl.xz"
 ACCOUNT, REGION, SYSTEM = "123456789012", "eu-west-1", "Debian:12"
 SEED, NAMES, KERNEL, BEHIND = 7, 1000, "linux", 3
-BY_INSTANCE = "ix_findings_instance"
+BY_INSTANCE = "ix_findings_resource"
 ONLY_HERE = "only-here"  # a package of the first image
 EVERYTHING = 1000  # up to so many instances everything is closed and opened again
 
@@ -80,8 +80,8 @@ def chosen(folder: Path, changed: int, *, corpus: bool) -> Fleet:
         some, folder / "today.jsonl", folder / "tomorrow.jsonl",
         [path for path in others if path != FEED],
     )  # fmt: skip
-    for path, said in ((fleet.today, today), (fleet.tomorrow, tomorrow)):
-        path.write_text("".join(json.dumps(record) + "\n" for record in said))
+    for path, records in ((fleet.today, today), (fleet.tomorrow, tomorrow)):
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return fleet
 
 
@@ -128,7 +128,7 @@ def images(
     """
     chance = random.Random(SEED)  # noqa: S311 - seeded: two runs ask the same
     versions = {name: _last_versions(database, name) for name in names}
-    made = []
+    inventories = []
     for number in range(count):
         half = packages // 2
         own = [*names[:half], *chance.sample(names[half:], packages - half)]
@@ -140,8 +140,8 @@ def images(
         if number == 0:
             found.append(_package(ONLY_HERE, "1.0-1"))
         system = OperatingSystem("debian", "12", f"Debian 12, image {number}")
-        made.append(Inventory(Status.COMPLETE, system, tuple(found)))
-    return made
+        inventories.append(Inventory(Status.COMPLETE, system, tuple(found)))
+    return inventories
 
 
 def _last_versions(database: AdvisoryDatabase, name: str) -> list[str]:
@@ -297,37 +297,37 @@ def main() -> None:
     parser.add_argument("--corpus", action="store_true", help="build from all of the shared data")
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--work", nargs=2, metavar=("URL", "DATABASE"), help="be a worker")
-    given = parser.parse_args()
-    if given.work:
-        work(given.work[0], Path(given.work[1]))
+    options = parser.parse_args()
+    if options.work:
+        work(options.work[0], Path(options.work[1]))
         return
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sqlite = f"sqlite:///{place}/store.db"
-        url = stack.enter_context(postgresql()) if given.postgresql else sqlite
-        run(place, url, given)
+        url = stack.enter_context(postgresql()) if options.postgresql else sqlite
+        run(place, url, options)
 
 
-def run(place: Path, url: str, given: argparse.Namespace) -> None:
+def run(place: Path, url: str, options: argparse.Namespace) -> None:
     """Fill a store and measure."""
-    fleet = chosen(place, given.changed, corpus=given.corpus)
-    common, count = fleet.others, min(given.images, given.instances)
+    fleet = chosen(place, options.changed, corpus=options.corpus)
+    common, count = fleet.others, min(options.images, options.instances)
     build([fleet.today], place / "base.db")
     with AdvisoryDatabase.open(place / "base.db") as database, Store(url) as store:
         store.migrate()
-        fill(store, images(database, fleet.names, count, given.packages), count)
+        fill(store, images(database, fleet.names, count, options.packages), count)
     measure("a machine of each image, for the first time", url, [fleet.today, *common], 1)
     begun = time.perf_counter()
-    grow(url, count, given.instances)
+    grow(url, count, options.instances)
     with Store(url) as store:
         total = sum(sum(one.values()) for one in store.findings.severities().values())
     print(
-        f"{url.partition(':')[0]}: {given.instances} instances of {count} images,"
-        f" {given.packages} packages each, {total} findings, copied in"
+        f"{url.partition(':')[0]}: {options.instances} instances of {count} images,"
+        f" {options.packages} packages each, {total} findings, copied in"
         f" {time.perf_counter() - begun:.0f} s",
         flush=True,
     )
-    scenarios(place, url, fleet, small=given.instances <= EVERYTHING)
+    scenarios(place, url, fleet, small=options.instances <= EVERYTHING)
 
 
 def scenarios(place: Path, url: str, fleet: Fleet, *, small: bool) -> None:

@@ -127,5 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--findings", type=int, default=200, help="of an instance")
     parser.add_argument("--postgres", action="store_true")
-    given = parser.parse_args()
-    main(given.instances, given.days, given.findings, postgres=given.postgres)
+    options = parser.parse_args()
+    main(options.instances, options.days, options.findings, postgres=options.postgres)

@@ -28,7 +28,7 @@ SHOWN = 8
 
 
 @dataclass
-class Tree:
+class SourceTree:
     """The modules of a checkout by dotted name: their lines, functions, classes and imports."""
 
     lines: dict[str, int] = field(default_factory=dict)
@@ -37,9 +37,9 @@ class Tree:
     imports: dict[str, set[str]] = field(default_factory=dict)
 
 
-def read(root: Path) -> Tree:
+def read(root: Path) -> SourceTree:
     """Parse the three packages of a checkout."""
-    tree = Tree()
+    tree = SourceTree()
     sources: dict[str, tuple[ast.Module, bool]] = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
@@ -92,7 +92,7 @@ def _known(target: str, known: Collection[str]) -> Iterator[str]:
         target = target.rpartition(".")[0]
 
 
-def rooms(tree: Tree, parent: str = "") -> dict[str, set[str]]:
+def rooms(tree: SourceTree, parent: str = "") -> dict[str, set[str]]:
     """Return the rooms directly below a package, or of all three, with the rooms each imports."""
     parents = [parent] if parent else list(PACKAGES)
     arrows: dict[str, set[str]] = {}
@@ -156,7 +156,7 @@ def floors(arrows: dict[str, set[str]]) -> int:
     return max((visit(node, frozenset()) for node in sorted(arrows)), default=0)
 
 
-def upward(tree: Tree, root: Path) -> list[str]:
+def upward(tree: SourceTree, root: Path) -> list[str]:
     """Return the imports against the layers that the checkout's contracts declare."""
     config = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     contracts = config.get("tool", {}).get("importlinter", {}).get("contracts", [])
@@ -169,7 +169,7 @@ def upward(tree: Tree, root: Path) -> list[str]:
     return sorted(against)
 
 
-def _against(tree: Tree, container: str, layers: list[str]) -> Iterator[str]:
+def _against(tree: SourceTree, container: str, layers: list[str]) -> Iterator[str]:
     prefix = f"{container}." if container else ""
     floor = {
         f"{prefix}{name.strip(' ()')}": number

@@ -40,7 +40,7 @@ HEADING = "             ms/call  wall s  CPU s    MB   Gets distinct at once"
 
 
 @dataclass
-class Run:
+class ProcessRun:
     """What one process took, by the kernel's account."""
 
     seconds: float
@@ -48,7 +48,7 @@ class Run:
     peak_mb: float
 
 
-def run(command: Sequence[str], environment: dict[str, str]) -> Run:
+def run(command: Sequence[str], environment: dict[str, str]) -> ProcessRun:
     """Run to its end. Exits where it fails (3 is Sidelight's `partial`)."""
     begun = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -57,7 +57,7 @@ def run(command: Sequence[str], environment: dict[str, str]) -> Run:
     if process.returncode not in {0, 3}:
         sys.exit(f"{command[0]} ended with {process.returncode}")
     seconds = time.monotonic() - begun
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return ProcessRun(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 @contextmanager
@@ -71,11 +71,11 @@ def local_cloud(image: Path) -> Iterator[dict[str, str]]:
         )  # fmt: skip
         try:
             assert process.stdout is not None
-            given: dict[str, str] = {}
-            while len(given) < 5:
+            variables: dict[str, str] = {}
+            while len(variables) < 5:
                 name, _, value = process.stdout.readline().removeprefix("export ").partition("=")
-                given[name] = value.strip().strip("'\"")
-            yield {**os.environ, **given}
+                variables[name] = value.strip().strip("'\"")
+            yield {**os.environ, **variables}
         finally:
             process.terminate()
             process.wait()
@@ -145,15 +145,15 @@ def found_by_sidelight(path: Path) -> set[tuple[str, str, str]]:
     return found
 
 
-def compare(trivy: set[tuple[str, str, str]], ours: set[tuple[str, str, str]]) -> None:
+def compare(trivy: set[tuple[str, str, str]], own: set[tuple[str, str, str]]) -> None:
     """Print what each found, by type, and what Trivy lists and Sidelight does not."""
     trivy = {(k, n, v.partition(":")[2] or v if k == "deb" else v) for k, n, v in trivy}
-    plain = {(k, n) for k, n, _ in ours}
-    for kind in sorted({item[0] for item in trivy | ours}):
-        theirs = {item[:2] for item in trivy if item[0] == kind}
-        missing = sorted(theirs - plain)
-        counts = Counter(item[0] for item in ours)
-        print(f"  {kind:8} Trivy {len(theirs):5}  Sidelight {counts[kind]:5}  "
+    plain = {(k, n) for k, n, _ in own}
+    for kind in sorted({item[0] for item in trivy | own}):
+        of_kind = {item[:2] for item in trivy if item[0] == kind}
+        missing = sorted(of_kind - plain)
+        counts = Counter(item[0] for item in own)
+        print(f"  {kind:8} Trivy {len(of_kind):5}  Sidelight {counts[kind]:5}  "
               f"in Trivy's only {len(missing):4} {missing[:5] or ''}")  # fmt: skip
 
 
@@ -202,10 +202,11 @@ def main() -> None:
                     f"{figures.peak_mb:5.0f} {gets:6} {distinct:8} {at_once:7}",
                     flush=True,
                 )
-            theirs, ours = runs["Trivy 0.76"], runs["Sidelight"]
+            trivy_run, own_run = runs["Trivy 0.76"], runs["Sidelight"]
             print(
-                f"  ratio Trivy / Sidelight: wall {theirs.seconds / ours.seconds:.1f}, "
-                f"CPU {theirs.cpu / ours.cpu:.1f}, memory {theirs.peak_mb / ours.peak_mb:.1f}"
+                f"  ratio Trivy / Sidelight: wall {trivy_run.seconds / own_run.seconds:.1f}, "
+                f"CPU {trivy_run.cpu / own_run.cpu:.1f}, "
+                f"memory {trivy_run.peak_mb / own_run.peak_mb:.1f}"
             )
         compare(found_by_trivy(BUILD / "trivy.json"), found_by_sidelight(BUILD / "sidelight.json"))
 

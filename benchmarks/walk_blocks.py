@@ -13,7 +13,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.walks import images
-from benchmarks.walks.fetching import Counted, inventory_blocks, walk_blocks
+from benchmarks.walks.counted import Counted
+from benchmarks.walks.fetching import inventory_blocks, walk_blocks
 from benchmarks.walks.floor import floor
 
 if TYPE_CHECKING:

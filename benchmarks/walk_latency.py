@@ -11,7 +11,8 @@ import argparse
 import time
 
 from benchmarks.walks import images
-from benchmarks.walks.fetching import Counted, walk_blocks
+from benchmarks.walks.counted import Counted
+from benchmarks.walks.fetching import walk_blocks
 
 
 def main() -> None:

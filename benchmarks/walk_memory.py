@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from benchmarks.walks import images
-from benchmarks.walks.fetching import Counted, walk_blocks
+from benchmarks.walks.counted import Counted
+from benchmarks.walks.fetching import walk_blocks
 
 
 def main() -> None:

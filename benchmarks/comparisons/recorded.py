@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent / "inventories"
 ALPINE = Host("alpine", "3.18.0", "Alpine:v3.18", "apk", "alpine", "alpine")
-# (file, the ecosystem that is asked). No inventory of AlmaLinux 8 with modules is to be had: those
+# (file, the ecosystem that is asked). No inventory of AlmaLinux 8 with modules is available: those
 # of CentOS 8, of which AlmaLinux and Rocky Linux are rebuilds, are asked by both.
 RECORDED = (
     ("debian-11", "Debian:11"),

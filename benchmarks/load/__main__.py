@@ -56,9 +56,9 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     parser.add_argument("--logs", type=Path, help="keep the run's files there")
-    given = vars(parser.parse_args())
-    json_path, logs = given.pop("json"), given.pop("logs")
-    options = Options(**{**given, "machines": given["machines"].split(",")})
+    values = vars(parser.parse_args())
+    json_path, logs = values.pop("json"), values.pop("logs")
+    options = Options(**{**values, "machines": values["machines"].split(",")})
     # A run that is told to end still says what it came to.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="load-") as name:
@@ -137,13 +137,13 @@ def scan(options: Options, running: Rig) -> Figures:
 
 def follow(control: FleetService, ids: list[str], running: Rig, begin: float) -> bool:
     """Wait for the end of all, with a line now and then; False where Ctrl-C came first."""
-    said, every = 0.0, 10.0 if len(ids) < 2000 else 60.0
+    reported_at, every = 0.0, 10.0 if len(ids) < 2000 else 60.0
     try:
         for scans in control.wait(ids):
             running.workers.revive()
             passed = time.perf_counter() - begin
-            if passed - said >= every:
-                said = passed
+            if passed - reported_at >= every:
+                reported_at = passed
                 counts = Counter(str(scan.state) for scan in scans)
                 mib = [sum(map(memory, family(pid))) >> 20
                        for pid in (*running.workers.pids, running.cloud_pid)]  # fmt: skip
@@ -187,8 +187,8 @@ class Usage:
 def broker_seconds(url: str) -> float:
     """What the broker says that it has used."""
     with redis.Redis.from_url(url) as server:
-        told: Any = server.info("cpu")
-    return float(told["used_cpu_user"] + told["used_cpu_sys"])
+        usage: Any = server.info("cpu")
+    return float(usage["used_cpu_user"] + usage["used_cpu_sys"])
 
 
 def counts(store: Store) -> Counter[str]:

@@ -67,10 +67,10 @@ def _store(ways: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _aws(call: Callable[..., Any]) -> Callable[..., Any]:
-    def timed(self: BaseClient, *given: Any) -> Any:
+    def timed(self: BaseClient, *arguments: Any) -> Any:
         begin = time.thread_time()
         try:
-            return call(self, *given)
+            return call(self, *arguments)
         finally:
             took = time.thread_time() - begin
             if threading.current_thread().name.startswith("block"):

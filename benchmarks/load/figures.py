@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Run:
+class StageRun:
     """One run of a stage: seconds, and milliseconds of CPU."""
 
     stage: str
@@ -61,13 +61,13 @@ class Figures:
     processes: tuple[float, ...]
     recorded: list[StageTimes]
     interrupted: bool = False
-    runs: list[Run] = field(default_factory=list)
+    runs: list[StageRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Read the stages' log, which goes away with the run."""
         for line in self.log.read_text(encoding="ascii").splitlines():
             stage, *numbers = line.split()
-            self.runs.append(Run(stage, *map(float, numbers)))
+            self.runs.append(StageRun(stage, *map(float, numbers)))
 
     @cached_property
     def stages_cpu(self) -> float:
@@ -134,7 +134,7 @@ class Figures:
             return math.ceil(self.budget[operation])
         return ALLOWED[operation] * self.budget[operation] / SETTINGS[operation]
 
-    def of(self, stage: str) -> list[Run]:
+    def of(self, stage: str) -> list[StageRun]:
         """The runs of one stage."""
         return [run for run in self.runs if run.stage == stage]
 
@@ -207,7 +207,7 @@ def report(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def _stage_line(stage: str, runs: list[Run]) -> str:
+def _stage_line(stage: str, runs: list[StageRun]) -> str:
     seconds = sorted(run.seconds for run in runs)
     count = len(runs)
     return (

@@ -11,7 +11,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from benchmarks.walks.fetching import BLOCK
+from benchmarks.walks.counted import BLOCK
 from tests.images.kernel import CLEAN_OPTIONS, mounted
 
 if TYPE_CHECKING:
@@ -35,27 +35,27 @@ def _directories(top: bytes) -> Iterator[bytes]:
 
 
 def _ext(image: Path, numbers: list[int]) -> set[int]:
-    said = _run(
+    output = _run(
         ["debugfs", "-f", "-", str(image)],
         "stats -h\n" + "".join(f"imap <{number}>\nblocks <{number}>\n" for number in numbers),
     )
-    match = re.search(r"Block size:\s+(\d+)", said)
+    match = re.search(r"Block size:\s+(\d+)", output)
     assert match
     size = int(match[1])
     found = {0}
     for inode, blocks in re.findall(
-        r"located at block (\d+), offset.*\n(?:debugfs: blocks .*\n)?([\d ]+)\n", said
+        r"located at block (\d+), offset.*\n(?:debugfs: blocks .*\n)?([\d ]+)\n", output
     ):
         found.update(int(block) * size // BLOCK for block in (inode, *blocks.split()))
-    assert len(re.findall("located at block", said)) == len(numbers)
+    assert len(re.findall("located at block", output)) == len(numbers)
     return found
 
 
 def _xfs(image: Path, numbers: list[int]) -> tuple[set[int], set[int]]:
-    said = _run(
+    output = _run(
         ["xfs_db", "-r", str(image)], "sb 0\np blocksize agblocks logstart logblocks agblklog\n"
     )
-    sb = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", said)}
+    sb = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", output)}
     size = sb["blocksize"]
 
     def place(block: int) -> int:
@@ -64,13 +64,15 @@ def _xfs(image: Path, numbers: list[int]) -> tuple[set[int], set[int]]:
 
     start = place(sb["logstart"])
     log = set(range(start // BLOCK, (start + sb["logblocks"] * size - 1) // BLOCK + 1))
-    said = _run(
+    output = _run(
         ["xfs_db", "-r", str(image)], "".join(f"inode {n}\ndaddr\nbmap -d\n" for n in numbers)
     )
     found = {0}
-    found.update(int(daddr) * 512 // BLOCK for daddr in re.findall(r"current daddr is (\d+)", said))
+    found.update(
+        int(daddr) * 512 // BLOCK for daddr in re.findall(r"current daddr is (\d+)", output)
+    )
     for offset, block, count in re.findall(
-        r"data offset (\d+) startblock (\d+) \(\d+/\d+\) count (\d+)", said
+        r"data offset (\d+) startblock (\d+) \(\d+/\d+\) count (\d+)", output
     ):
         if int(offset) * size < LEAVES:
             begin = place(int(block))

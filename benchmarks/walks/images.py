@@ -77,22 +77,22 @@ def laid_out_by_mke2fs(count: int = FILES) -> Path:
 def fill(top: Path, count: int) -> None:
     """`count` files of up to 240 bytes, in directories of 1 to 5,000 entries, in one deep tree."""
     chance = random.Random(300)  # noqa: S311 - a recipe, not a secret
-    folders, made = [str(top)], 0
-    while made < count:
+    folders, written = [str(top)], 0
+    while written < count:
         folder = f"{chance.choice(folders[-2000:])}/dir-{len(folders)}"
         Path(folder).mkdir()
         folders.append(folder)
         entries = chance.choice([1, 3, 5, 8, 12, 20, 30, 60])
         if len(folders) % 1500 == 0:
             entries = 5000
-        for index in range(min(entries, count - made)):
+        for index in range(min(entries, count - written)):
             ending = chance.choice(["py", "txt", "so.6"])
             path = Path(f"{folder}/{'name' * chance.randrange(1, 5)}-{index}.{ending}")
             if chance.random() < 0.05:
                 path.symlink_to("../target")
             else:
                 path.write_bytes(b"x" * (index % 60 * 4))
-        made += entries
+        written += entries
 
 
 def _blank(image: Path, size: int) -> Path:

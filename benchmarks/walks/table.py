@@ -49,15 +49,15 @@ def show(image: Path, readers: Sequence[str]) -> None:
     print(f"{image.name}\n  reader          paths   first   least CPU s, times ours", flush=True)
     for mode, meaning in MODES.items():
         print(f"  -- {mode}: {meaning}")
-        ours: dict[str, Any] = {}
+        own: dict[str, Any] = {}
         for reader in readers:
             result = measured(reader, mode, image)
             if "fault" in result:
                 print(f"  {reader:14} failed: {result['fault']}", flush=True)
                 continue
-            ours = ours or result
-            note = "" if result["paths"] == ours["paths"] else "  LOSES OR INVENTS PATHS"
-            ratio = result["cpu"] / ours["cpu"]
+            own = own or result
+            note = "" if result["paths"] == own["paths"] else "  LOSES OR INVENTS PATHS"
+            ratio = result["cpu"] / own["cpu"]
             print(
                 f"  {reader:14} {result['paths']:7} {result['first']:7.2f} {result['cpu']:7.2f} "
                 f"{ratio:9.1f}{note}",

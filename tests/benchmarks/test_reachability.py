@@ -15,6 +15,7 @@ def _evaluations(vpcs: int, interfaces: int) -> dict[str, int]:
     return dict(network.evaluations)
 
 
+@pytest.mark.slow
 def test_more_vpcs_behind_a_transit_gateway_cost_no_more_each() -> None:
     few, many = _evaluations(4, 400), _evaluations(12, 400)
     assert few["subnets"] == 4 * 10 * 2 * 2  # subnets, edges, protocols

@@ -63,6 +63,7 @@ def test_an_import_of_a_higher_layer_or_of_a_neighbour_is_against_the_layers(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_this_tree_has_no_circle_and_no_import_against_its_layers() -> None:
     tree = structure.read(ROOT)
     assert structure.circles(tree.imports) == []

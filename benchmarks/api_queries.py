@@ -1,0 +1,313 @@
+"""How long the API's queries take: first pages by every filter and sort field, paging, counts.
+
+    python -m benchmarks.api_queries                                  # SQLite, 300,000 findings
+    python -m benchmarks.api_queries --postgresql --findings 5000000 --instances 100000 --plans
+
+An instance has the packages of one of 200 images, and some of its own: a few vulnerabilities are
+everywhere, most are rare. Prints milliseconds, the best of three runs, what each query reads (which
+does not vary with the machine's load), and with --plans the plans of those that read most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import text
+
+from benchmarks.postgresql import postgresql
+from benchmarks.query_costs import cost, plans
+from sidelight.model import Coverage, Finding, FixAvailable, Instance, Package, Severity
+from sidelight.store import (
+    AGGREGATION_KEYS,
+    SORT_FIELDS,
+    CoverageSearch,
+    FindingAggregation,
+    FindingSearch,
+    FoundFindings,
+    Store,
+)
+from sidelight.store.base import documents
+from sidelight.store.base.dialect import put_rows
+from sidelight.store.base.engine import Database
+from sidelight.store.base.schema import finding_details, findings
+from sidelight.store.findings.aggregations import Aggregations
+from sidelight.store.findings.finding_terms import write_terms
+from sidelight.suppression import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+IMAGES = 200
+T = TypeVar("T")
+PAGE = 100
+CLOCK = time.perf_counter
+AT_ONCE = 20_000
+REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-2")
+
+
+def equals(value: str, comparison: str = "EQUALS") -> list[dict[str, str]]:
+    """One StringFilter."""
+    return [{"comparison": comparison, "value": value}]
+
+
+FILTERS: dict[str, dict[str, object]] = {
+    "none": {},
+    "findingStatus ACTIVE": {"findingStatus": equals("ACTIVE")},
+    "findingStatus SUPPRESSED (rare)": {"findingStatus": equals("SUPPRESSED")},
+    "severity CRITICAL": {"severity": equals("CRITICAL")},
+    "severity UNTRIAGED (none)": {"severity": equals("UNTRIAGED")},
+    "severity not HIGH": {"severity": equals("HIGH", "NOT_EQUALS")},
+    "vulnerabilityId": {"vulnerabilityId": equals("CVE-2024-00007")},
+    "vulnerabilityId, rare": {"vulnerabilityId": equals("CVE-2024-19999")},
+    "vulnerabilityId prefix": {"vulnerabilityId": equals("CVE-2024-01", "PREFIX")},
+    "title": {"title": equals("CVE-2024-00007 - package-7")},
+    "relatedVulnerabilities": {"relatedVulnerabilities": equals("USN-7")},
+    "vulnerablePackages": {"vulnerablePackages": [{"name": equals("package-7")[0]}]},
+    "fixAvailable NO": {"fixAvailable": equals("NO")},
+    "exploitAvailable YES": {"exploitAvailable": equals("YES")},
+    "inspectorScore from 9": {"inspectorScore": [{"lowerInclusive": 9.0}]},
+    "epssScore from 0.9": {"epssScore": [{"lowerInclusive": 0.9}]},
+    "awsAccountId": {"awsAccountId": equals("100000000001")},
+    "resourceId": {"resourceId": equals(f"i-{77:017x}")},
+    "resourceId prefix": {"resourceId": equals("i-000000000000000", "PREFIX")},
+    "resourceTags env=prod": {"resourceTags": [{**equals("prod")[0], "key": "env"}]},
+    "resourceTags rare": {"resourceTags": [{**equals("7")[0], "key": "number"}]},
+    "ec2InstanceImageId": {"ec2InstanceImageId": equals(f"ami-{7:017x}")},
+    "ec2InstanceVpcId": {"ec2InstanceVpcId": equals("vpc-3")},
+    "cloudProviderRegion": {"cloudProviderRegion": equals("us-east-1")},
+    "firstObservedAt, an hour": {"firstObservedAt": [
+        {"startInclusive": START.timestamp(), "endInclusive": START.timestamp() + 3600}]},
+    "updatedAt, a day": {"updatedAt": [
+        {"startInclusive": START.timestamp(), "endInclusive": START.timestamp() + 86_400}]},
+    "lastObservedAt": {"lastObservedAt": [{"startInclusive": START.timestamp() + 86_400 * 20}]},
+    "networkProtocol (none)": {"networkProtocol": equals("TCP")},
+    "portRange (none)": {"portRange": [{"beginInclusive": 22, "endInclusive": 22}]},
+    "ecrImageTags (never)": {"ecrImageTags": equals("x")},
+    "tag, severity and account": {
+        "resourceTags": [{**equals("prod")[0], "key": "env"}], "severity": equals("CRITICAL"),
+        "awsAccountId": equals("100000000001")},
+}  # fmt: skip
+
+
+def fill(url: str, count: int, machines: int, details: int) -> None:
+    """Write instances, their coverage, details and findings."""
+    draw = random.Random(1)  # noqa: S311 - the same data each time
+    accounts = [f"{100_000_000_000 + number}" for number in range(max(machines // 100, 3))]
+    known = [_instance(draw, number, accounts) for number in range(machines)]
+    with Store(url) as store:
+        store.migrate()
+        for account in accounts:
+            for region in REGIONS:
+                here = [m for m in known if (m.account, m.region) == (account, region)]
+                store.instances.discovered(account, region, here)
+        store.instances.cover(
+            [
+                Coverage(m.account, m.region, m.id, "", "ACTIVE", "SUCCESSFUL", scanned_at=START)
+                for m in known
+            ]
+        )
+    database = Database(url)
+    vulnerabilities = [_finding(draw, number) for number in range(details)]
+    numbered = list(enumerate(vulnerabilities, 1))
+    with database.write() as connection:
+        for part in _parts(numbered):
+            put_rows(connection, finding_details, [_detail(number, item) for number, item in part])
+            write_terms(connection, dict(part), known=False)
+    per_image = [
+        [int(details * draw.random() ** 3) + 1 for _ in range(count // machines)]
+        for _ in range(IMAGES)
+    ]
+    rows = (
+        _row(draw, machine, detail)
+        for machine in known
+        for detail in {
+            *per_image[int(machine.image_id[4:], 16)],
+            *(draw.randrange(details) + 1 for _ in range(3)),
+        }
+    )
+    for batch in _parts(rows):
+        with database.write() as connection:
+            put_rows(connection, findings, batch)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("VACUUM ANALYZE"))
+    database.close()
+
+
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    part: list[T] = []
+    for item in items:
+        part.append(item)
+        if len(part) == AT_ONCE:
+            yield part
+            part = []
+    yield part
+
+
+def _instance(draw: random.Random, number: int, accounts: list[str]) -> Instance:
+    tags = (("env", draw.choice(("prod", "test", "dev"))), ("number", str(number)))
+    return Instance(
+        f"i-{number:017x}", draw.choice(accounts), draw.choice(REGIONS), "running", (), tags=tags,
+        image_id=f"ami-{draw.randrange(IMAGES):017x}", vpc_id=f"vpc-{draw.randrange(50)}",
+        subnet_id=f"subnet-{draw.randrange(200)}",
+    )  # fmt: skip
+
+
+def _finding(draw: random.Random, number: int) -> Finding:
+    package = Package(
+        "deb", f"package-{number % 3000}", "1.2-3", "/var/lib/dpkg/status", f"pkg:deb/{number}",
+        arch="amd64",
+    )  # fmt: skip
+    grades = (Severity.LOW, Severity.MEDIUM, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
+    return Finding(
+        f"CVE-2024-{number:05}", draw.choice(grades), package, "2",
+        tuple(f"USN-{draw.randrange(5000)}" for _ in range(2)), title="A buffer overflow. " * 10,
+        severity_source="Debian", epss=round(draw.random() ** 4, 5),
+        score=round(draw.random() * 10, 1), ecosystem="Debian:12",
+        exploited_since="2025-01-01" if number % 100 == 0 else "",
+        fix_available=draw.choice(list(FixAvailable)),
+    )  # fmt: skip
+
+
+def _detail(number: int, finding: Finding) -> dict[str, object]:
+    return {
+        "id": number, "software": number, "vulnerability": finding.vulnerability,
+        "key": f"{number}", "severity": finding.severity.value, "score": finding.score,
+        "current": True, "touched": 0, "facts": "", "digest": "",
+        "document": documents.dump(finding), "type": finding.type.value,
+    }  # fmt: skip
+
+
+def _row(draw: random.Random, machine: Instance, detail: int) -> dict[str, object]:
+    first = START + timedelta(seconds=draw.randrange(86_400 * 30))
+    status = (
+        "SUPPRESSED" if draw.random() < 0.0005 else "CLOSED" if draw.random() < 0.1 else "ACTIVE"
+    )
+    return {
+        "account": machine.account, "region": machine.region, "instance": machine.id,
+        "key": str(detail), "detail": detail, "status": status, "first_observed": first,
+        "last_observed": first + timedelta(days=draw.randrange(10)), "updated_at": first,
+        "type": "PACKAGE_VULNERABILITY",
+    }  # fmt: skip
+
+
+def best(run: Callable[[], object]) -> float:
+    """Milliseconds, the best of three."""
+    took = []
+    for _ in range(3):
+        begin = CLOCK()
+        run()
+        took.append(1000 * (CLOCK() - begin))
+    return min(took)
+
+
+def measure(url: str, *, explained: bool) -> None:
+    """Print the times."""
+    database = Database(url)
+    found = FoundFindings(database)
+    every: dict[str, FindingSearch] = {
+        f"sort {field} {'DESC' if descending else 'ASC'}": FindingSearch(
+            None, None, field, descending
+        )
+        for field in sorted(SORT_FIELDS)
+        for descending in (False, True)
+    }
+    for name, criteria in FILTERS.items():
+        for sort in ("", "SEVERITY", "LAST_OBSERVED_AT", "EPSS_SCORE"):
+            search = FindingSearch(parse(criteria) if criteria else None, None, sort, True)
+            every[f"{name}; sort {sort or 'none'}"] = search
+    one = ("100000000001",)
+    every["one account; sort SEVERITY"] = FindingSearch(None, one, "SEVERITY", True)
+    times = {name: best(partial(found.page, s, PAGE)) for name, s in every.items()}
+    costs = {name: cost(database, partial(found.page, s, PAGE)) for name, s in every.items()}
+    order = sorted(costs, key=lambda name: costs[name], reverse=True)
+    print(f"ListFindings, {len(times)} first pages of {PAGE}, those that read most: ms")
+    for name in order[:25]:
+        print(f"  {times[name]:8.1f}  {costs[name]}  {name}")
+    print(f"  median {sorted(times.values())[len(times) // 2]:.1f}, most {max(times.values()):.1f}")
+    print(f"  median {costs[order[len(order) // 2]]}")
+    if explained:
+        for name in order[:3]:
+            print(f"\n{name}")
+            explain(database, partial(found.page, every[name], PAGE))
+    database.close()
+    with Store(url) as store:
+        _measure_others(store)
+
+
+def _measure_others(store: Store) -> None:
+    database = Database(store.where)
+    counted = Aggregations(database)
+    print("ListFindingAggregations, first page of 100: ms")
+    for kind in AGGREGATION_KEYS:
+        count = partial(counted.page, FindingAggregation(kind), PAGE)
+        print(f"  {best(count):8.1f}  {cost(database, count)}  {kind}")
+    database.close()
+    begin, pages = CLOCK(), 0
+    after: Mapping[str, object] | None = None
+    while pages == 0 or after is not None:
+        page = store.found_coverage.page(CoverageSearch(), 200, after)
+        after, pages = page.position, pages + 1
+    took = CLOCK() - begin
+    print(f"ListCoverage of all: {took:.2f} s, {1000 * took / pages:.1f} ms a page of 200")
+    took = best(lambda: store.found_coverage.counts(CoverageSearch(), "SCAN_STATUS_REASON"))
+    print(f"ListCoverageStatistics: {took:.1f} ms")
+    search, after = FindingSearch(None, None, "SEVERITY", True), None
+    marks: list[float] = []
+    for _ in range(200):
+        begin = CLOCK()
+        listing = store.found_findings.page(search, PAGE, after)
+        marks.append(1000 * (CLOCK() - begin))
+        after = listing.position
+        if after is None:
+            break
+    first, last = marks[: len(marks) // 4], marks[-len(marks) // 4 :]
+    print(f"Paging by severity: {sum(first) / len(first):.1f} ms a page in the first quarter of"
+          f" {len(marks)}, {sum(last) / len(last):.1f} ms in the last")  # fmt: skip
+
+
+def explain(database: Database, run: Callable[[], object]) -> None:
+    """Print the plans of the statements that a call executes."""
+    lite = database.engine.dialect.name == "sqlite"
+    prefix = "EXPLAIN QUERY PLAN " if lite else "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "
+    for plan in plans(database, run, prefix):
+        print(*(f"    {line}" for line in plan), "", sep="\n")
+
+
+@contextmanager
+def place(*, server: bool) -> Iterator[str]:
+    """The URL of an empty store."""
+    if server:
+        with postgresql() as url:
+            yield url
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            yield f"sqlite:///{directory}/store.db"
+
+
+def main() -> None:
+    """Fill a store and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--findings", type=int, default=300_000)
+    parser.add_argument("--instances", type=int, default=6_000)
+    parser.add_argument("--details", type=int, default=20_000)
+    parser.add_argument("--plans", action="store_true")
+    options = parser.parse_args()
+    with place(server=options.postgresql) as url:
+        begin = CLOCK()
+        fill(url, options.findings, options.instances, options.details)
+        print(f"filled in {CLOCK() - begin:.0f} s")
+        measure(url, explained=options.plans)
+
+
+if __name__ == "__main__":
+    main()
