@@ -15,7 +15,7 @@ JOBS ?= 2
 
 # What a target needs is made in the order given.
 .NOTPARALLEL:
-.PHONY: help install demo flower test quick lint types unit real thorough coverage faults torture fuzz packages bench load \
+.PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
   compare structure clean docs lock deploy bare announce skipped
 
 help: ## list the commands
@@ -52,10 +52,10 @@ demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minut
 flower: $(STAMP) ## the demo, held until Ctrl-C, with Flower and the console on its queues
 	@exec $(BIN)/python demo/run.py --flower
 
-test: announce lint packages unit real skipped ## lint, types, contracts, unit tests, real disks and services (25 minutes)
+test: announce lint packages unit real skipped ## lint, types, contracts, unit tests, real disks and services (an hour)
 
 announce:
-	@echo "make test takes about 25 minutes on two cores; make quick takes half a minute"
+	@echo "make test takes about an hour on two cores; make quick takes half a minute"
 	@rm -rf $(SKIPS)
 
 skipped:
@@ -87,13 +87,18 @@ quick: $(STAMP) ## ruff, the import contracts and the core's unit tests (half a 
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --hypothesis-profile=quick $(addprefix tests/,$(QUICK))
-QUICK := blocks ci demo disk filesystems/ext inventory/os report test_matching.py test_skips.py versions
+# test_every_command.py and test_command_line.py start processes: those of their folders that do not.
+QUICK := blocks ci demo disk dispatcher/cli/test_setting_options.py dispatcher/cli/test_trees.py \
+  documents/test_schemas.py filesystems/ext inventory/os report test_matching.py test_skips.py versions
 
 unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
 	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
+test-ui: $(STAMP) packages ## the console in Chromium: every page, accessibility, keyboard (a part of `real`)
+	$(PYTEST) -m "services and browser" --skip-report=$(SKIPS)/ui tests/dispatcher/console
+
 real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
-	$(PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real
+	$(PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
 thorough: ## the unit tests with more generated examples, as CI runs them (three minutes)
 	@$(MAKE) --no-print-directory unit PROFILE=thorough
@@ -117,7 +122,7 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the readers, target after target (l
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),20000)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
-DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java
+DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java chromium
 packages: ## install the real tests' Debian packages (needs root; without it, some tests skip)
 	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \

@@ -13,7 +13,7 @@ PACKAGES = ("sidelight", "workers", "dispatcher")
 
 def test_a_class_name_stands_once_in_the_tree() -> None:
     places = defaultdict(list)
-    for package in PACKAGES:
+    for package in (*PACKAGES, "benchmarks", "demo"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.ClassDef):

@@ -25,8 +25,10 @@ UNLISTED_SECONDS = 1.0
 class FakeEc2:
     """One account and region."""
 
-    def __init__(self, clock: Clock, trip: Tripwire) -> None:
+    def __init__(self, clock: Clock, trip: Tripwire, owner: str = ACCOUNT, first: int = 1) -> None:
+        """`first` is the number of the first snapshot: ids are unique over all account-regions."""
         self.calls = 0
+        self.owner = owner
         self.snapshots: dict[str, SnapshotInfo] = {}
         self.volumes: dict[str, tuple[str, ...]] = {}
         self.broken: set[str] = set()  # volumes whose snapshots end in error
@@ -39,7 +41,7 @@ class FakeEc2:
         self.pending_seconds = PENDING_SECONDS
         self.created = 0
         self._clock, self._trip = clock, trip
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
 
     def create_snapshots(
         self, instance_id: str, tags: Mapping[str, str], description: str
@@ -119,7 +121,7 @@ class FakeEc2:
                 description=description,
                 started_at=self._clock(),
                 tags=tuple(sorted(tags.items())),
-                owner=ACCOUNT,
+                owner=self.owner,
             )
             for volume in self.volumes[instance_id]
         ]
@@ -153,7 +155,7 @@ class FakeSource:
         """Nothing."""
 
     def stats(self) -> ReadStats:
-        return ReadStats(get_calls=1, list_calls=1, distinct_blocks=1, bytes=512, usd=0.000004)
+        return ReadStats(get_calls=1, list_calls=1, blocks=1, bytes=512, usd=0.000004)
 
     def close(self) -> None:
         self.closed = True

@@ -124,8 +124,8 @@ class FakeFleet:
     def findings(self) -> list[tuple[str, str, str, str]]:
         """Active findings by instance, vulnerability, purl and path."""
         return sorted(
-            (row.instance, row.finding.vulnerability, row.finding.package.purl,
-             row.finding.package.path)
+            (row.instance, row.package_finding.vulnerability, row.package_finding.package.purl,
+             row.package_finding.package.path)
             for row in self.store.findings.rows(status=FindingStatus.ACTIVE)
         )  # fmt: skip
 

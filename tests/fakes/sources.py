@@ -10,6 +10,7 @@ from sidelight.errors import OutOfRangeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
 
 
 class MemorySource:
@@ -55,3 +56,32 @@ class CountingFetcher:
 def counted(path: str, name: str) -> tuple[BlockCache, CountingFetcher]:
     fetcher = CountingFetcher(path, name)
     return BlockCache(fetcher), fetcher
+
+
+class RoundsCache(BlockCache):
+    """A cache whose calls take one round each, however many are under way: `rounds` passed.
+
+    A call begins in the round in which it is asked for, and a reader of its block waits for its
+    end. So `rounds` times a call's latency is what a scan waits, without its own work.
+    """
+
+    def __init__(self, fetcher: CountingFetcher) -> None:
+        super().__init__(fetcher, in_flight=1)
+        self.rounds = 0
+        self._ends: dict[int, int] = {}
+
+    def _want(self, indices: Iterable[int]) -> list[Future[bytes]]:
+        futures = []
+        for index in indices:
+            calls = super()._want((index,))
+            if calls:
+                self._ends[index] = self.rounds + 1
+            for call in calls:
+                call.result()
+            futures += calls
+        return futures
+
+    def _block(self, index: int) -> bytes:
+        data = super()._block(index)
+        self.rounds = max(self.rounds, self._ends.get(index, 0))
+        return data

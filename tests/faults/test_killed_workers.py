@@ -49,7 +49,10 @@ def test_a_killed_worker_costs_time_and_nothing_else(
         control = scan_all(settings, own)
         assert done.exists(), "no worker was killed"
         assert {scan.state for scan in control.store.scans.select()} == {State.DONE}
-        found = [(row.instance, row.finding.vulnerability) for row in control.store.findings.rows()]
+        found = [
+            (row.instance, row.package_finding.vulnerability)
+            for row in control.store.findings.rows()
+        ]
         assert len(found) == len(set(found)) == 2
         assert {vulnerability for _, vulnerability in found} == {"CVE-2022-0001"}
         assert cloud.snapshots() == []

@@ -13,6 +13,7 @@ import pytest
 
 from dispatcher.cli.local_stack.embedded_stack import Embedded
 from dispatcher.planning.eligibility import Configuration
+from dispatcher.planning.selection import of_instances
 from dispatcher.services.fleet_service import FleetService
 from sidelight.model import LIVE, State
 from sidelight.store import Store
@@ -81,7 +82,7 @@ def check(cloud: LocalCloud, settings: Settings, scans: int) -> None:
     with Store(settings.store.url) as store:
         ended = store.scans.select()
         assert [scan.state for scan in ended] == [State.DONE] * scans
-        found = [(row.instance, row.finding.vulnerability) for row in store.findings.rows()]
+        found = [(row.instance, row.package_finding.vulnerability) for row in store.findings.rows()]
         assert len(found) == len(set(found)) == len({scan.instance for scan in ended})
     assert cloud.calls("CreateSnapshots") == scans
     assert cloud.snapshots() == []
@@ -142,7 +143,9 @@ def test_a_command_gets_the_outcome_of_the_scan_that_a_fleet_is_at(
     with Embedded(settings, directory=tmp_path / "logs", concurrency=1) as own:
         control = FleetService(own.settings.replaced(broker_url="memory://"))
         (place,) = control.places((), ())
-        (scan,) = control.scans.start_scans(place, Configuration(), on_demand=True, only=[first])
+        (scan,) = control.scans.start_scans(
+            place, Configuration(), on_demand=True, only=of_instances([first])
+        )
         held = control.store.scans.claim(scan.id, {State.NEW}, 60)
         assert held is not None
         command = started(settings, first)

@@ -389,17 +389,19 @@ def test_bad_blocks_and_storms_cost_time_and_no_finding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sidelight.aws.ebs.FIRST_WAIT", 0.0)
-    monkeypatch.setattr("sidelight.aws.ec2.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("sidelight.aws.paced_calls.delay", lambda *_, **__: 0.0)
     fleet = make_local_fleet()
     web = fleet.cloud.add_instance("web", [image])
     fleet.scan()
-    expected = {row.finding.vulnerability for row in fleet.control.store.findings.rows()}
+    expected = {row.package_finding.vulnerability for row in fleet.control.store.findings.rows()}
     operation = "*" if kind is FaultKind.THROTTLE else "GetSnapshotBlock"
     fleet.cloud.plan = FaultPlan([Rule(kind, operation, probability=0.5)], seed=7)
     scan = fleet.scan()[web]
     fleet.cloud.plan = FaultPlan()
     assert scan.state is State.DONE
-    assert {row.finding.vulnerability for row in fleet.control.store.findings.rows()} == expected
+    assert {
+        row.package_finding.vulnerability for row in fleet.control.store.findings.rows()
+    } == expected
     assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
 
 
