@@ -63,8 +63,9 @@ def sidelight() -> None:
     """Find vulnerable software on EC2 machines from their EBS snapshots, without touching them.
 
     A TARGET is a raw disk image, a block device, ebs:snap-ID, or an instance, i-ID (which is
-    snapshotted, read, and its snapshots deleted). Credentials, region and endpoint come from the
-    usual AWS environment. Several targets are the volumes of one machine.
+    snapshotted, read, and its snapshots deleted); for scan and inventory also an SBOM. Credentials,
+    region and endpoint come from the usual AWS environment. Several targets are the volumes of one
+    machine.
 
     Exit status: 0 done, 1 findings at or above --fail-on, 2 wrong usage, 3 partial, 4 failed.
     """

@@ -220,16 +220,23 @@ def _write_findings(
 def read(options: ReadValues, settings: Settings) -> Inventory:
     """Read the machine that the options name, and write its stats to the file of --stats."""
     from sidelight.cage import reader_cpu_seconds
+    from sidelight.model import ReadStats
     from sidelight.report import as_json, as_table
 
     for path in (options["output"], options["stats"]):
         check_writable(path)
+    sbom = _sbom_of(options)
     begun, begun_cpu = time.monotonic(), time.process_time() + reader_cpu_seconds()
     name = name_of(options["targets"])
     is_instance = _is_instance(options["targets"])
     with live(f"{'scanning' if is_instance else 'reading'} {name}") as line:
-        read_machine = _read_instance if is_instance else _read_disks
-        machine, stats = read_machine(options, settings, line)
+        if sbom is not None:
+            from sidelight.sbom_import.sbom_files import read_sbom
+
+            machine, stats = read_sbom(sbom), ReadStats()
+        else:
+            read_machine = _read_instance if is_instance else _read_disks
+            machine, stats = read_machine(options, settings, line)
     line.done(
         f"{name}: {as_table.counted(len(machine.packages), 'package')} read in {line.seconds:.1f} s"
     )
@@ -270,6 +277,21 @@ def _kept_blocks(settings: Settings) -> DiskCache | None:
     from sidelight.blocks.disk_cache import DiskCache
 
     return DiskCache(Path(settings.reading.block_cache), settings.reading.block_cache_bytes)
+
+
+def _sbom_of(options: ReadValues) -> Path | None:
+    """Return the bill of materials that is the target. Raises UsageError for one of several."""
+    from sidelight.sbom_import.sniffing import is_sbom
+
+    targets = options["targets"]
+    found = [target for target in targets if is_sbom(Path(target))]
+    if not found:
+        return None
+    if len(targets) > 1:
+        raise UsageError("an SBOM is of a whole machine: name it alone", where=found[0])
+    if options["reader"] != "own" or options["volumes"]:
+        raise UsageError("--reader and --volume are for images and snapshots", where=found[0])
+    return Path(found[0])
 
 
 def _read_disks(

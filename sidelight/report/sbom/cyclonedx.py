@@ -16,6 +16,7 @@ from sidelight.report.sbom.machine_boms import (
     components,
     named,
     package_properties,
+    system_properties,
     utc,
 )
 
@@ -83,6 +84,8 @@ def _system(system: OperatingSystem) -> Element:
         element["version"] = version
     if system.pretty_name:
         element["description"] = printable(system.pretty_name)
+    if pairs := list(system_properties(system)):
+        element["properties"] = _properties(pairs)
     return element
 
 
@@ -99,6 +102,8 @@ def _package(component: BomComponent, version: str) -> Element:
     if component.purl:
         element["purl"] = component.purl
     pairs = [*package_properties(package), *trivy_properties.of(package)]
+    if licence and package.licence not in {licence.identifier or licence.expression, licence.name}:
+        pairs.append(("sidelight:licence", package.licence))  # as the machine has it
     if package.vendor:
         element = {"type": element.pop("type"), "bom-ref": element.pop("bom-ref"),
                    "publisher": printable(package.vendor), **element}  # fmt: skip

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sidelight.model import Finding, Inventory, Package
+    from sidelight.model import Finding, Inventory, OperatingSystem, Package
 
 # The name space of serial numbers: one machine, scan and time have the same one everywhere.
 _SERIALS: Final = uuid.UUID("6d5f4d6e-7a1b-5c0e-9b3c-0d8c2f1e5a74")
@@ -144,6 +144,13 @@ def package_properties(package: Package) -> Iterator[tuple[str, str]]:
         if value is not None and value != "":
             text = value if isinstance(value, str) else str(value).lower()
             yield f"sidelight:{name}", text
+
+
+def system_properties(system: OperatingSystem) -> Iterator[tuple[str, str]]:
+    """Yield names and values of os-release that the formats have no member for."""
+    for name, value in (("codename", system.codename), ("id_like", system.id_like)):
+        if value:
+            yield f"sidelight:{name}", value
 
 
 def named(text: str, otherwise: str = "unnamed") -> str:

@@ -18,6 +18,7 @@ from sidelight.report.sbom.machine_boms import (
     components,
     named,
     package_properties,
+    system_properties,
     utc,
 )
 
@@ -124,6 +125,8 @@ def _system(bom: MachineBom) -> dict[str, object]:
         package["versionInfo"] = version
     if system.pretty_name:
         package["description"] = printable(system.pretty_name)
+    if pairs := [f"{name}={printable(value)}" for name, value in system_properties(system)]:
+        package["comment"] = "\n".join(pairs)
     return package
 
 
@@ -135,10 +138,14 @@ def _package(component: BomComponent, findings: list[Finding], texts: _Texts) ->
     if package.path:
         found = f"{component.technique}: {printable(package.path)}"
         document["sourceInfo"] = found
+    pairs = [f"{name}={printable(value)}" for name, value in package_properties(package)]
+    if package.vendor:
+        pairs.append(f"sidelight:vendor={printable(package.vendor)}")
     if licence := licence_of(package.licence):
         declared = licence.expression or texts.reference(licence.name)
         document["licenseDeclared"] = declared
-    pairs = [f"{name}={printable(value)}" for name, value in package_properties(package)]
+        if declared != package.licence:
+            pairs.append(f"sidelight:licence={printable(package.licence)}")
     if pairs:
         document["comment"] = "\n".join(pairs)
     if references := list(_references(component, findings)):
