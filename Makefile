@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
-  compare structure clean docs lock deploy bare announce skipped
+  compare structure clean docs iam lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,9 +69,12 @@ REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
 OFFLINE := --disable-socket --allow-unix-socket
 
-docs: $(STAMP) ## write docs/settings.md and docs/schemas, which are made of the code
+docs: $(STAMP) iam ## write docs/settings.md, docs/schemas and all of `make iam`, which are made of the code
 	$(BIN)/python -m sidelight.fleet.settings.reference docs/settings.md
 	$(BIN)/python -m sidelight.documents docs/schemas
+
+iam: $(STAMP) ## write the policies in deploy/ and docs/accounts.md from sidelight/aws/permissions
+	$(BIN)/python -m sidelight.aws.permissions .
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check .

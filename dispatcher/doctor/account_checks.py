@@ -20,6 +20,7 @@ from sidelight.errors import (
     SidelightError,
     UsageError,
 )
+from sidelight.fleet.bootstrap import session_of
 from sidelight.fleet.snapshot_ownership import tags
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sidelight.model import Instance
 
 TARGET: Final = "deploy/iam/target-policy.json"
+READER: Final = "deploy/iam/target-reader-policy.json"
 SHARING: Final = "deploy/iam/target-sharing-policy.json"
 SCANNER: Final = "deploy/iam/scanner-policy.json"
 READ_SHARED: Final = "deploy/iam/scanner-sharing-policy.json"
@@ -115,6 +117,13 @@ def _role_remedy() -> str:
     )
 
 
+def _reader_remedy() -> str:
+    return (
+        "set ReaderRoleName of deploy/cloudformation/target.yaml there and of scanner.yaml; compare"
+        " SIDELIGHT_READER_ROLE_NAME"
+    )
+
+
 def check_places(
     session: Session,
     settings: Settings,
@@ -177,7 +186,7 @@ class _PlaceChecks:
         self._each(self._tried.deletion(), TARGET)
         scanner = self._settings.aws.scanner_account
         if scanner in ("", self._place.account):
-            self._all(self._tried.reading(conditional=True), TARGET)
+            self._reading()
         else:
             self._each(self._tried.sharing(scanner), SHARING)
             hub = PermissionChecks(self._session, None, self._place.region)
@@ -185,6 +194,22 @@ class _PlaceChecks:
         self._keys(instances)
         self._optional()
         return self._checks
+
+    def _reading(self) -> None:
+        """Check the role that reads blocks in place: the target's, or the reader's."""
+        name = self._settings.aws.reader_role_name
+        if not name:
+            self._all(self._tried.reading(conditional=True), TARGET)
+            return
+        session = session_of(self._settings, name)
+        try:
+            session.client("ebs", account=self._place.account, region=self._place.region)
+        except SidelightError as error:
+            self._add(fault, f"sts:AssumeRole of {name}", str(error), _reader_remedy())
+            return
+        self._add(ok, f"sts:AssumeRole of {name}", f"the role {name} is assumed")
+        checks = PermissionChecks(session, self._place.account, self._place.region)
+        self._all(checks.reading(conditional=True), READER)
 
     def _add(self, make: Callable[..., Check], name: str, *texts: str) -> None:
         self._checks.append(make("permissions", name, *texts, place=self._place))

@@ -18,6 +18,7 @@ from botocore import xform_name
 
 from sidelight.aws.paced_calls import PacedCalls
 from sidelight.aws.pages import NextPage, pages
+from sidelight.aws.permissions.call_catalogue import action
 from sidelight.errors import AccessDeniedError, CloudError, SidelightError, UsageError
 from sidelight.model.software import Problem
 from sidelight.reachability.answers.stems import STEMS
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 MOST_REFUSED = 3  # objects that a call is refused about, before it is taken as refused for all
 PAGE = 1000  # the most objects a page where botocore's model of a call states no maximum
 # IAM's prefix of a service's actions, where it is not the service's own name.
-IAM_PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 # An object was deleted between the listing and the call about it: the listing is not wrong.
 GONE = frozenset(
     {
@@ -68,7 +68,7 @@ PAGES = {
 
 def permission(stem: Stem) -> str:
     """Return the IAM action that allows a stem's call."""
-    return f"{IAM_PREFIXES.get(stem.service, stem.service)}:{stem.operation}"
+    return action(stem.service, stem.operation)
 
 
 class NetworkCalls:

@@ -57,10 +57,13 @@ def forget() -> None:
     _contexts.clear()
 
 
-def session_of(settings: Settings) -> Session:
-    """Return the credentials of the settings: our own, the hub's, the roles in other accounts."""
+def session_of(settings: Settings, role_name: str = "") -> Session:
+    """Return the credentials of the settings: our own, the hub's, the roles in other accounts.
+
+    `role_name`: another role in the accounts than the settings' own.
+    """
     return Session(
-        role_name=settings.aws.role_name,
+        role_name=role_name or settings.aws.role_name,
         external_id=settings.aws.external_id,
         hub=settings.aws.hub_role,
         tags=settings.aws.tags_of_sessions,
@@ -92,6 +95,9 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         store = Store(settings.store.url)
         store.migrate()
     session = session_of(settings)
+    reader_role = settings.aws.reader_role_name
+    # The reader's role reads in place; shared snapshots are read with our own credentials.
+    reading = session_of(settings, reader_role) if reader_role else session
     deployment = settings.snapshots.deployment or store.deployment()
     check_deployment(deployment)
     budget = RateLimits(settings, rate_for(settings), quotas=store.account_limits.of)
@@ -114,10 +120,10 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         pace.admit()
 
         def client() -> Any:
-            return session.client("ebs", account=reader, region=scan_row.region)
+            return reading.client("ebs", account=reader, region=scan_row.region)
 
         first = client()
-        options = EbsOptions(on_bill(pace), kept, _renewal(session, reader, first, client))
+        options = EbsOptions(on_bill(pace), kept, _renewal(reading, reader, first, client))
         return open_snapshot(
             snapshot_id,
             first,

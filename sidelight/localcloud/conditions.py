@@ -23,6 +23,7 @@ it: snapshots are completed and visible at once. Seconds are those of the local 
 | " | v1 tokens are refused in opt-in Regions | IAM manual, "Manage AWS STS"; steampipe 75 |
 | shares_completed_only | IncorrectState for a pending snapshot | EC2 error codes: "any resource" |
 | checks_time | a signature is good for 5 minutes, at EC2 for 15 | IAM manual, "SigV4" |
+| checks_policies | a role's policies decide | IAM manual, "Policy evaluation logic" |
 | hides_aws_tags | ListResourceTags is denied for AWS-managed keys | prowler 2467 (aws/acm) |
 | ended_seconds | a terminated instance is listed for an hour | "Terminate EC2 instances" |
 
@@ -132,6 +133,7 @@ class Conditions:
     opt_in_regions: bool = False
     opted_in: frozenset[str] = frozenset()
     checks_time: bool = False
+    checks_policies: bool = False
     hides_aws_tags: bool = False
     ended_seconds: float = 0.0
     pending_answers: tuple[EbsAnswer, ...] = PENDING[:1]
@@ -186,6 +188,7 @@ STRICT = Conditions(
     strict_roles=True,
     opt_in_regions=True,
     checks_time=True,
+    checks_policies=True,
     hides_aws_tags=True,
     ended_seconds=3600.0,
     pending_answers=PENDING,

@@ -28,6 +28,8 @@ from sidelight.localcloud.ec2.regions import NOT_OPTED_IN, OPTED_IN, opt_in_stat
 from sidelight.localcloud.ec2.snapshots import MotoSnapshots
 from sidelight.localcloud.kms import KeyCalls, grants
 from sidelight.localcloud.messages import AwsError, Reply
+from sidelight.localcloud.policies import enforcement
+from sidelight.localcloud.policies.accesses import Accesses
 from sidelight.localcloud.refusals import text as refusal_text
 from sidelight.localcloud.snapshot_store import VolumeImage
 from sidelight.localcloud.ssm.agents import LocalAgent
@@ -94,6 +96,17 @@ class ControlPlane:
         if barred and caller.service != "sts":
             code, number = ("AuthFailure", 401) if caller.service == "ec2" else UNRECOGNIZED
             raise AwsError(code, refusal_text(code, {}), status=number)
+
+    def authorize(
+        self, request: Request, caller: Caller, account: str, operation: str, snapshot: str
+    ) -> None:
+        """Raise AwsError where the caller's role has policies that do not allow the request.
+
+        `snapshot`: the one that EBS direct is asked for.
+        """
+        with self._lock:
+            accesses = Accesses(self._shelf, account, caller.region)
+            enforcement.check(caller, account, lambda: accesses.of(operation, request, snapshot))
 
     def answer(self, request: Request, caller: Caller, account: str) -> Reply:
         """Let moto answer, one request at a time: it is not made for threads. Raises AwsError."""

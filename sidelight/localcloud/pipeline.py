@@ -50,6 +50,7 @@ class Front:
         self._weather = weather or FaultPlan()
         self.buckets: Buckets | None = None  # AWS's rates
         self.checks_time = False
+        self.checks_policies = False
         self.ahead = 0.0  # seconds by which AWS's clock is ahead of this machine's
 
     def __call__(self, request: Request) -> Reply:
@@ -97,18 +98,26 @@ class Front:
                 raise refusal
             if self.buckets is not None:
                 self.buckets.take(request, operation, account, caller.region)
-            reply = self._answer(request, caller, target, account)
+            reply = self._answer(request, caller, target, operation, account)
         except AwsError as error:
             reply = render(error, caller.service)
         reply.headers.setdefault("Date", formatdate(time.time() + self.ahead, usegmt=True))
         return spoil(verdict.after, reply)
 
     def _answer(
-        self, request: Request, caller: Caller, target: Target | None, account: str
+        self,
+        request: Request,
+        caller: Caller,
+        target: Target | None,
+        operation: str,
+        account: str,
     ) -> Reply:
         if self.checks_time:
             signing_time.check(request, caller.service, time.time() + self.ahead)
         self._control_plane.check(caller, request.headers.get("x-amz-security-token", ""))
+        if self.checks_policies:
+            snapshot = target.snapshot if target is not None else ""
+            self._control_plane.authorize(request, caller, account, operation, snapshot)
         if caller.service == "rbin":
             return recycle_bin.answer(request, self._ebs.recycle_days)
         if caller.service != "ebs":

@@ -126,6 +126,7 @@ class LocalCloud:
             front = Front(ebs, control_plane, self.counters, self._sleep, weather)
             front.buckets = Buckets(self.clock) if conditions.rates else None
             front.checks_time = conditions.checks_time
+            front.checks_policies = conditions.checks_policies
             front.plan, front.latency = self._plan, self._latency
             self._front = front
             self._shelf, self._control_plane = shelf, control_plane

@@ -14,26 +14,14 @@ from packaging.utils import canonicalize_name
 from dispatcher.changes import instance_states
 from dispatcher.changes.event_receiver import MOST_RECEIVES
 from sidelight.aws.network import permission
+from sidelight.aws.permissions.policy_files import POLICY_FILES, TEMPLATE_POLICIES, TemplatePolicy
+from sidelight.aws.permissions.rendering import document
 from sidelight.fleet.agents.associations_plan import DATA_SYNC, DOCUMENT, INSPECTOR, OWN
 from sidelight.fleet.agents.deep_inspection.document import DOCUMENT_NAME
 from sidelight.reachability.answers.stems import STEMS
 from tests.fixtures.iam_policies import DEPLOY, actions
 
-PAIRS = {
-    "target-policy": ("target", "Scan"),
-    "target-agents-policy": ("target", "ReadByAgents"),
-    "target-deep-inspection-policy": ("target", "CollectByAgents"),
-    "target-network-policy": ("target", "Network"),
-    "target-reports-policy": ("target", "Reports"),
-    "target-sharing-policy": ("target", "Share"),
-    "scanner-policy": ("scanner", "Enter"),
-    "scanner-sharing-policy": ("scanner", "Read"),
-    "scanner-bus-policy": ("scanner", "Bus"),
-    "scanner-topic-policy": ("scanner", "Topic"),
-    "scanner-queues-policy": ("scanner", "Queues"),
-    "scanner-inventories-policy": ("scanner", "Inventories"),
-    "scanner-changes-policy": ("scanner", "Changes"),
-}
+ALL = [file.name for file in POLICY_FILES if file.roles]
 
 
 class Template(yaml.SafeLoader):
@@ -50,19 +38,50 @@ def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
 Template.add_multi_constructor("!", _short_form)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_a_template_has_the_policy_of_its_file(name: str) -> None:
-    template, resource = PAIRS[name]
-    text = (DEPLOY / "cloudformation" / f"{template}.yaml").read_text()
-    made = yaml.load(text, Loader=Template)  # noqa: S506 - a SafeLoader's child
-    written = made["Resources"][resource]["Properties"]["PolicyDocument"]
-    assert written == json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
+@pytest.mark.parametrize("policy", TEMPLATE_POLICIES, ids=lambda one: one.resource)
+def test_a_template_has_the_policy_of_its_source(policy: TemplatePolicy) -> None:
+    text = (DEPLOY / "cloudformation" / f"{policy.template}.yaml").read_text()
+    resource = yaml.load(text, Loader=Template)["Resources"][policy.resource]  # noqa: S506 - safe
+    properties = resource["Properties"]
+    assert properties["PolicyDocument"] == document(policy.statements)
+    assert properties["PolicyName"] == policy.policy_name
+    assert resource.get("Condition", "") == policy.condition
+
+
+# A new resource of an old name: CloudFormation deletes the policy after it has written it.
+def test_deployed_stacks_keep_their_policies_and_parameters() -> None:
+    names = {(one.template, one.resource): one.policy_name for one in TEMPLATE_POLICIES}
+    deployed = {
+        "target": {
+            "Scan": "scan", "ReadByAgents": "agents", "CollectByAgents": "deep-inspection",
+            "Reports": "reports", "Network": "network", "Share": "share",
+        },
+        "scanner": {
+            "Enter": "enter", "Read": "read-shared", "Bus": "publish-to-bus",
+            "Inventories": "read-inventories", "Changes": "receive-changes",
+            "Topic": "publish-to-topic", "Queues": "use-queues",
+        },
+    }  # fmt: skip
+    for template, resources in deployed.items():
+        for resource, name in resources.items():
+            assert names[template, resource] == name
+    required = {"target": {"HubRoleArn", "ExternalId", "DeploymentId"}, "scanner": set()}
+    for template, expected in required.items():
+        text = (DEPLOY / "cloudformation" / f"{template}.yaml").read_text()
+        parameters = yaml.load(text, Loader=Template)["Parameters"]  # noqa: S506 - a SafeLoader
+        assert {name for name, one in parameters.items() if "Default" not in one} == expected
+
+
+def test_what_is_deployed_for_one_role_is_the_policy_for_one_role() -> None:
+    separate = statements("target-orchestrator-policy") + statements("target-reader-policy")
+    both = [one for one in separate if one["Sid"] != "ListSnapshots"]
+    assert statements("target-policy") == both
 
 
 def test_no_policy_writes_beyond_our_snapshots_events_and_associations() -> None:
     writes = {
         action
-        for name in PAIRS
+        for name in ALL
         for action in actions(name)
         if not action.split(":")[1].startswith(("Describe", "List", "Get", "Search"))
     }
@@ -102,7 +121,7 @@ def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
     for name in ("target-policy", "target-sharing-policy"):
         policy = json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
         for statement in policy["Statement"]:
-            if str(statement["Resource"]).endswith("snapshot/*"):
+            if statement["Effect"] == "Allow" and "snapshot/*" in str(statement["Resource"]):
                 asked = json.dumps(statement["Condition"])
                 assert "Tag/SidelightDeployment" in asked, statement["Sid"]
 
@@ -138,17 +157,20 @@ def test_what_is_deleted_or_shared_has_both_of_our_tags() -> None:
 def test_our_tags_are_written_at_the_creation_alone() -> None:
     (tagging,) = [one for one in statements("target-policy") if "ec2:CreateTags" in one["Action"]]
     assert tagging["Condition"]["StringEquals"]["ec2:CreateAction"] == "CreateSnapshots"
-    assert not any("ec2:DeleteTags" in actions(name) for name in PAIRS)
+    assert not any("ec2:DeleteTags" in actions(name) for name in ALL)
 
 
 def test_no_snapshot_can_be_made_public() -> None:
     share = statement("target-sharing-policy", "ShareOurSnapshotsWithTheScanner")
     assert share["Condition"]["Null"]["ec2:Add/group"] == "true"
+    denial = statement("target-sharing-policy", "AndNeverWithAll")
+    assert denial["Effect"] == "Deny"
+    assert denial["Condition"] == {"Null": {"ec2:Add/group": "false"}}
 
 
 def test_keys_decrypt_volumes_and_nothing_else() -> None:
     """Under a key that trusts IAM lie secrets as well: the call has to be EBS's, for a volume."""
-    names = ("target-policy", "scanner-sharing-policy", "key-policy")
+    names = ("target-policy", "target-reader-policy", "scanner-sharing-policy", "key-policy")
     allowed = [
         one for name in names for one in statements(name)
         if one["Effect"] == "Allow" and one["Action"] == "kms:Decrypt"

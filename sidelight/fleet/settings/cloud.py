@@ -32,6 +32,11 @@ class AwsSettings:
         "SIDELIGHT_ROLE_NAME", "", unit="name", readers=CALLERS,
         meaning="Role to assume in each account; empty: the environment's credentials",
     )  # fmt: skip
+    reader_role_name: str = setting(
+        "SIDELIGHT_READER_ROLE_NAME", "", unit="name", readers=CALLERS,
+        meaning="Role to assume in each account to read blocks, which can do nothing else; empty:"
+        " SIDELIGHT_ROLE_NAME's",
+    )  # fmt: skip
     external_id: str = setting(
         "SIDELIGHT_EXTERNAL_ID", "", unit="text", readers=CALLERS,
         meaning="External id for that role",

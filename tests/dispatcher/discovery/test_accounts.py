@@ -16,7 +16,15 @@ from dispatcher.planning.eligibility import Configuration
 from sidelight.errors import AccessDeniedError, UsageError
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from tests.fixtures.iam_policies import actions
-from tests.fixtures.organizations import HUB, HUB_ROLE, Organization, coverage, encrypted, run_all
+from tests.fixtures.organizations import (
+    HUB,
+    HUB_ROLE,
+    SECRET,
+    Organization,
+    coverage,
+    encrypted,
+    run_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +40,9 @@ pytestmark = [pytest.mark.services, pytest.mark.images]
 
 # What the tests themselves call.
 SETTING_UP = {
-    "iam:CreateRole", "kms:CreateKey", "kms:ListGrants", "organizations:CreateOrganization",
-    "organizations:CreateAccount", "organizations:CloseAccount",
+    "iam:CreateRole", "iam:ListRolePolicies", "iam:PutRolePolicy", "kms:CreateKey",
+    "kms:ListGrants", "organizations:CreateOrganization", "organizations:CreateAccount",
+    "organizations:CloseAccount",
 }  # fmt: skip
 
 
@@ -124,6 +133,23 @@ def test_one_command_scans_an_organization(
         assert called(cloud, account) - SETTING_UP <= in_target
     allowed = actions("scanner-policy") | in_target | {"sts:GetCallerIdentity"}
     assert called(cloud, HUB) - SETTING_UP <= allowed
+
+
+def test_a_role_apart_reads_what_the_other_role_snapshots(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    organization.attach(web, "SidelightTarget", ["target-orchestrator-policy"])
+    organization.role(web, "SidelightReader", HUB_ROLE, external_id=SECRET)
+    organization.attach(web, "SidelightReader", ["target-reader-policy"])
+    organization.attach(HUB, "hub", ["scanner-policy", "scanner-reader-policy"])
+    plain = organization.cloud.add_instance("plain", [image], account=web)
+    control = make_control(reader_role_name="SidelightReader")
+    wanted = control.look_up(ScanScope(accounts=[web]))
+    control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
+    run_all(control, organization.cloud)
+    assert coverage(control)[web, plain][0] == "SUCCESSFUL"
+    assert organization.cloud.snapshots() == []
 
 
 def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
