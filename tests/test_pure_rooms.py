@@ -21,6 +21,7 @@ PURE = (
     "sidelight/remediation",
     "sidelight/suppression.py",
     "sidelight/versions",
+    "sidelight/vex",
 )
 FORBIDDEN = frozenset(
     """

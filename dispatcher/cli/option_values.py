@@ -37,6 +37,8 @@ class ReadValues(TypedDict, total=False):
     severity: frozenset[Severity]
     ignore_unfixed: bool
     advisories: Path | None
+    vex: tuple[Path, ...]
+    ignore_file: Path | None
 
 
 class PlaceValues(TypedDict, total=False):

@@ -15,8 +15,10 @@ import click
 from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL
 from dispatcher.cli.finding_options import SEVERITIES, Selection, finding_options
 from dispatcher.cli.output_file import check_writable, opened
+from dispatcher.cli.scan_result import ScanResult, write_bom
 from dispatcher.cli.setting_options import ADVISORIES, CONTAINERS, READING, takes_settings
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
+from dispatcher.cli.vex_files import read_statements, report_unmatched, vex_options
 from sidelight.errors import UsageError
 from sidelight.report.formats.format_names import FINDING_FORMATS
 from sidelight.report.progress import live
@@ -24,14 +26,13 @@ from sidelight.report.sbom.format_names import SBOM_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import TextIO
 
     from dispatcher.cli.option_values import ReadValues
     from sidelight.blocks import BlockSource
     from sidelight.blocks.disk_cache import DiskCache
     from sidelight.disk import Attachment
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Finding, Inventory, ReadStats, Scan
+    from sidelight.model import Inventory, ReadStats, Scan
     from sidelight.report.progress import LiveLine
 
     Inspect = Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]
@@ -101,6 +102,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Exit 1 where a finding has this severity or a higher one.",
 )
 @finding_options
+@vex_options
 def scan(
     fail_on: str | None, limit: int | None, settings: Settings, **options: Unpack[ReadValues]
 ) -> None:
@@ -113,36 +115,27 @@ def scan(
     from sidelight.completeness import assess
     from sidelight.matching import match, unmatched_ecosystems
     from sidelight.model import Severity
-    from sidelight.report import as_json, as_table
-    from sidelight.report.as_table import worst_first
-    from sidelight.report.tables import Report
+    from sidelight.vex.statements import apply
 
     selection = Selection.of(options)
     check_targets(options["targets"])
+    today, name = datetime.now(UTC).date(), name_of(options["targets"])
+    statements = read_statements(options["vex"], options["ignore_file"], today)
     with AdvisoryDatabase.open(settings.findings.advisories_path) as database:
         machine = read(options, settings)
-        every = match(machine, database, today=datetime.now(UTC).date())
-        findings = [finding for finding in every if selection(finding)]
+        names = {name, *(Path(target).name for target in options["targets"])}
+        decided = apply(match(machine, database, today=today), statements, machine, names)
+        findings = [finding for finding in decided.active if selection(finding)]
+        suppressed = [item for item in decided.suppressed if selection(item.finding)]
         assessment = assess(machine, unmatched_ecosystems(machine, database))
+    report_unmatched(decided)
     machine = replace(machine, status=assessment.status, problems=assessment.problems)
     worst = max((item.severity.rank for item in findings), default=-1)
     failing = bool(fail_on) and worst >= Severity(str(fail_on).upper()).rank
+    result = ScanResult(name, machine, findings, suppressed, assessment, *_place_of(options))
     try:
         with opened(options["output"]) as file:
-            if options["form"] == "json":
-                shown = findings if limit is None else sorted(findings, key=worst_first)[:limit]
-                document = as_json.scan_document(machine, shown, assessment.not_covered)
-                file.write(as_json.dumps(document))
-            elif options["form"] in SBOM_FORMATS:
-                shown = findings if limit is None else sorted(findings, key=worst_first)[:limit]
-                _write_bom(options, machine, shown, file)
-            elif options["form"] in FINDING_FORMATS:
-                _write_findings(options, machine, sorted(findings, key=worst_first)[:limit], file)
-            else:
-                as_table.print_findings(name_of(options["targets"]), machine, findings, file, limit)
-                shown_lines = Report(file)
-                for line in assessment.not_covered_lines():
-                    shown_lines.line(f"not covered: {line}")
+            result.write(options["form"], file, limit)
             file.flush()
     except BrokenPipeError:
         # The reader closed the pipe; the exit status still reports the result of --fail-on.
@@ -170,6 +163,7 @@ def inventory(settings: Settings, **options: Unpack[ReadValues]) -> None:
 
     Exit status: 3 where the machine was read in part, 4 where it could not be read.
     """
+    from sidelight.completeness import Assessment
     from sidelight.report import as_json, as_table
 
     machine = read(options, settings)
@@ -177,44 +171,21 @@ def inventory(settings: Settings, **options: Unpack[ReadValues]) -> None:
         if options["form"] == "json":
             file.write(as_json.dumps(as_json.inventory_document(machine)))
         elif options["form"] in SBOM_FORMATS:
-            _write_bom(options, machine, None, file)
+            assessment = Assessment(machine.status, machine.problems, ())
+            result = ScanResult(
+                name_of(options["targets"]), machine, (), (), assessment, *_place_of(options)
+            )
+            write_bom(result, options["form"], None, file)
         else:
             as_table.print_inventory(name_of(options["targets"]), machine, file)
     sys.exit(EXIT[machine.status])
 
 
-def _write_bom(
-    options: ReadValues, machine: Inventory, findings: Sequence[Finding] | None, file: TextIO
-) -> None:
-    from sidelight.model import platform_name
-    from sidelight.report.sbom import documents
-    from sidelight.report.sbom.machine_boms import MachineBom
-
-    name = name_of(options["targets"])
-    is_instance = _is_instance(options["targets"])
-    bom = MachineBom(
-        name,
-        machine,
-        datetime.now(UTC),
-        findings,
-        region=options["region"] or "" if is_instance else "",
-        instance=name if is_instance else "",
-        platform=platform_name(machine.os),
-    )
-    documents.write(options["form"], bom, file)
-
-
-def _write_findings(
-    options: ReadValues, machine: Inventory, findings: Sequence[Finding], file: TextIO
-) -> None:
-    from sidelight import __version__
-    from sidelight.report.formats import documents
-    from sidelight.report.formats.scanned_machine import ScannedMachine
-
-    name, now = name_of(options["targets"]), datetime.now(UTC)
-    documents.write(
-        options["form"], ScannedMachine(name, machine, findings, now, __version__), file
-    )
+def _place_of(options: ReadValues) -> tuple[str, str]:
+    """Return the instance and its Region; empty for other targets."""
+    if not _is_instance(options["targets"]):
+        return "", ""
+    return name_of(options["targets"]), options["region"] or ""
 
 
 def read(options: ReadValues, settings: Settings) -> Inventory:

@@ -3,7 +3,7 @@
 from typing import NotRequired, TypedDict
 
 from sidelight.documents.markers import YesNo
-from sidelight.model import FindingType, FixAvailable, Severity, Status
+from sidelight.model import FindingType, FixAvailable, Severity, Status, VexStatus
 
 
 class PackageDocument(TypedDict):
@@ -158,11 +158,30 @@ class NotCoveredDocument(TypedDict):
     why: str
 
 
+class SuppressionDocument(TypedDict):
+    """Why a finding is suppressed: `justification` is one of OpenVEX's, or empty."""
+
+    status: VexStatus
+    justification: str
+    statement: str
+    source: str
+
+
+class SuppressedFindingDocument(FindingDocument):
+    """A finding that a VEX statement or the ignore file suppresses."""
+
+    suppression: SuppressionDocument
+
+
 class ScanDocument(MachineDocument):
-    """The findings of one machine (`sidelight scan --format json`); `packages` is their number."""
+    """The findings of one machine (`sidelight scan --format json`); `packages` is their number.
+
+    `suppressed` are findings that VEX documents or the ignore file suppress.
+    """
 
     packages: int
     findings: list[FindingDocument]
+    suppressed: list[SuppressedFindingDocument]
     not_covered: list[NotCoveredDocument]
 
 

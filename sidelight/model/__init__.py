@@ -89,6 +89,7 @@ from sidelight.model.ssm import (
     SeenInventory,
     SsmState,
 )
+from sidelight.model.suppressed import SuppressedFinding, VexStatus
 
 __all__ = [
     "CALL_OK",
@@ -163,9 +164,11 @@ __all__ = [
     "SsmState",
     "State",
     "Status",
+    "SuppressedFinding",
     "SuppressionRule",
     "Sweeping",
     "Transition",
+    "VexStatus",
     "Volume",
     "VulnerabilityFact",
     "finding_arn",

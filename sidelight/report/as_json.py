@@ -20,9 +20,17 @@ if TYPE_CHECKING:
         PackageDocument,
         ReadStatsDocument,
         ScanDocument,
+        SuppressedFindingDocument,
     )
     from sidelight.matching import Unmatched
-    from sidelight.model import ConfiguredListener, Finding, Inventory, Package, ReadStats
+    from sidelight.model import (
+        ConfiguredListener,
+        Finding,
+        Inventory,
+        Package,
+        ReadStats,
+        SuppressedFinding,
+    )
 
 _RAW = re.compile(r"[^\n -~]")
 # The fields that a package has only if they are set, in this order: texts, then flags.
@@ -81,17 +89,33 @@ def listener_document(listener: ConfiguredListener) -> ListenerDocument:
 
 
 def scan_document(
-    inventory: Inventory, findings: Sequence[Finding], not_covered: Sequence[Unmatched] = ()
+    inventory: Inventory,
+    findings: Sequence[Finding],
+    not_covered: Sequence[Unmatched] = (),
+    suppressed: Sequence[SuppressedFinding] = (),
 ) -> ScanDocument:
     """Return the document of `sidelight scan`."""
     return {
         **_machine(inventory),
         "packages": len(inventory.packages),
         "findings": [finding_document(finding) for finding in findings],
+        "suppressed": [_suppressed(item) for item in suppressed],
         "not_covered": [
             {"type": item.ecosystem, "packages": item.packages, "why": item.why}
             for item in not_covered
         ],
+    }
+
+
+def _suppressed(item: SuppressedFinding) -> SuppressedFindingDocument:
+    return {
+        **finding_document(item.finding),
+        "suppression": {
+            "status": item.status,
+            "justification": item.justification,
+            "statement": item.statement,
+            "source": item.source,
+        },
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
-    from sidelight.model import Finding, Inventory, NetworkFinding
+    from sidelight.model import Finding, Inventory, NetworkFinding, SuppressedFinding
 
 __all__ = ["print_findings", "print_inventory", "printable"]
 
@@ -146,6 +146,18 @@ def print_findings(
         report.line(f"The first {limit} of {len(rows)} rows are shown.")
     counts = Counter(item.severity for item in findings)
     report.line(f"{totals(counts, len(findings))}{_reading(inventory)}", style="bold")
+
+
+def print_suppressed(report: Report, suppressed: Sequence[SuppressedFinding]) -> None:
+    """Print each suppressed finding on a line, with the reason and the document."""
+    if not suppressed:
+        return
+    report.line(f"{counted(len(suppressed), 'finding')} suppressed:", style="bold")
+    for item in suppressed:
+        package = item.finding.package
+        what = f"{item.finding.vulnerability} {package.name} {package.version}"
+        reason = f"{item.status.value}, {item.reason}" if item.reason else item.status.value
+        report.line(f"  {what}: {reason} ({item.source})")
 
 
 def print_inventory(name: str, inventory: Inventory, file: TextIO) -> None:

@@ -7,7 +7,6 @@ is failed, not clean.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from sidelight.advisories import ecosystems
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError, SourceError
 from sidelight.inventory.allowance import Allowance
+from sidelight.json_texts import MARK, decode_json
 from sidelight.model import Inventory, OperatingSystem, Problem, Status
 from sidelight.sbom_import import cyclonedx, cyclonedx_xml, spdx
 from sidelight.sbom_import.packages import package_of
-from sidelight.sbom_import.sniffing import MARK
 from sidelight.sbom_import.systems import chosen, of_distro, system_of
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def inventory_of(data: bytes) -> Inventory:
 def _contents(data: bytes) -> BillContents:
     if data.lstrip()[:1] == b"<":
         return cyclonedx.contents_of(cyclonedx_xml.document_of(data))
-    document = _json(data)
+    document = decode_json(data, MAX_NODES)
     if isinstance(document, dict):
         if document.get("bomFormat") == "CycloneDX":
             return cyclonedx.contents_of(document)
@@ -95,25 +94,6 @@ def _contents(data: bytes) -> BillContents:
         if isinstance(document.get("@graph"), list):
             raise NotRecognisedError("SPDX 3: CycloneDX 1.4 to 1.7 and SPDX 2.3 are read")
     raise NotRecognisedError("JSON that is neither CycloneDX nor SPDX")
-
-
-def _json(data: bytes) -> object:
-    if data.count(b",") + data.count(b"{") + data.count(b"[") > MAX_NODES:
-        raise LimitError(f"JSON of more than {MAX_NODES} nodes")
-    try:
-        return json.loads(data, object_pairs_hook=_once)
-    except RecursionError:
-        raise LimitError("JSON nested too deeply") from None
-    except ValueError as error:
-        raise DamagedError(f"no JSON: {' '.join(str(error).split())[:200]}") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a member that occurs twice: readers differ in which of them counts."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise DamagedError("a member occurs twice in one object")
-    return found
 
 
 @dataclass(slots=True)

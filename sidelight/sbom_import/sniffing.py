@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sidelight.json_texts import MARK
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SNIFFED: Final = 4096  # bytes
-MARK: Final = b"\xef\xbb\xbf"  # of UTF-8
 
 
 def is_sbom(path: Path) -> bool:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 from sidelight.model import Severity, Status
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import (
+    MAX_PROBLEMS,
     identity_of,
     links_of,
     problem_lines,
     remedy_of,
     sentence_of,
+    suppression_of,
     title_of,
 )
 
@@ -49,6 +51,13 @@ def write_gitlab(machine: ScannedMachine, file: TextIO) -> None:
     }
     at = machine.at.strftime("%Y-%m-%dT%H:%M:%S")
     messages = [{"level": "warn", "value": line} for line in problem_lines(machine)]
+    messages += [
+        {
+            "level": "info",
+            "value": printable(f"suppressed: {item.finding.headline}: {suppression_of(item)}"),
+        }
+        for item in machine.suppressed[:MAX_PROBLEMS]
+    ]
     failed = machine.inventory.status is Status.FAILED
     document = {
         "version": VERSION,

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.model import Severity, Status
 from sidelight.report.escape import printable
-from sidelight.report.formats.scanned_machine import links_of, problem_lines, remedy_of, title_of
+from sidelight.report.formats.scanned_machine import (
+    links_of,
+    problem_lines,
+    remedy_of,
+    suppression_of,
+    title_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +82,7 @@ def _parts(machine: ScannedMachine) -> Iterator[str]:
     yield f"<p{warns}>{_STATES[inventory.status]}</p>"
     yield from _chart(machine)
     yield from _table(machine)
+    yield from _suppressed(machine)
     yield from _problems(machine)
     yield "</body></html>"
 
@@ -131,6 +138,16 @@ def _row(finding: Finding) -> str:
         _text(remedy_of(finding)),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _suppressed(machine: ScannedMachine) -> Iterator[str]:
+    if machine.suppressed:
+        yield "<h2>Suppressed findings</h2><ul>"
+        for item in machine.suppressed:
+            package = item.finding.package
+            what = f"{item.finding.vulnerability} {package.name} {package.version}"
+            yield f"<li>{_text(what)}: {escape(suppression_of(item))}</li>"
+        yield "</ul>"
 
 
 def _problems(machine: ScannedMachine) -> Iterator[str]:

@@ -16,34 +16,37 @@ from sidelight.report.formats.scanned_machine import (
     problem_lines,
     remedy_of,
     sentence_of,
+    suppression_of,
     title_of,
 )
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sidelight.model import Finding
+    from sidelight.model import Finding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
 
 
 def write_junit(machine: ScannedMachine, file: TextIO) -> None:
     """Write one suite for the machine."""
     cases = [_case(finding) for finding in machine.findings]
+    skipped = [_skipped(item) for item in machine.suppressed]
     errors = [_error(line) for line in problem_lines(machine)]
     if machine.inventory.status is not Status.COMPLETE and not errors:
         errors.append(_error(f"the machine's status is {machine.inventory.status}"))
-    if not cases and not errors:
+    if not cases and not errors and not skipped:
         name = f"{len(machine.inventory.packages)} packages without a finding"
         cases.append(ET.Element("testcase", classname="sidelight", name=name))
     suite = ET.Element(
         "testsuite",
         name=printable(machine.name),
-        tests=str(len(cases) + len(errors)),
+        tests=str(len(cases) + len(skipped) + len(errors)),
         failures=str(len(machine.findings)),
         errors=str(len(errors)),
+        skipped=str(len(skipped)),
         timestamp=machine.at.strftime("%Y-%m-%dT%H:%M:%S"),
     )
-    suite.extend([*cases, *errors])
+    suite.extend([*cases, *skipped, *errors])
     suites = ET.Element("testsuites", name="Sidelight")
     suites.append(suite)
     ET.indent(suites, " ")
@@ -51,13 +54,23 @@ def write_junit(machine: ScannedMachine, file: TextIO) -> None:
     file.write(ET.tostring(suites, encoding="unicode") + "\n")
 
 
-def _case(finding: Finding) -> ET.Element:
+def _named_case(finding: Finding) -> ET.Element:
     package = finding.package
     name = printable(f"{finding.vulnerability} {package.name} {package.version}")
-    case = ET.Element("testcase", classname=printable(f"{package.type}.{package.name}"), name=name)
+    return ET.Element("testcase", classname=printable(f"{package.type}.{package.name}"), name=name)
+
+
+def _case(finding: Finding) -> ET.Element:
+    package, case = finding.package, _named_case(finding)
     failure = ET.SubElement(case, "failure", type=finding.severity, message=title_of(finding))
     lines = [sentence_of(finding), printable(package.path), remedy_of(finding), *links_of(finding)]
     failure.text = "\n".join(line for line in lines if line)
+    return case
+
+
+def _skipped(item: SuppressedFinding) -> ET.Element:
+    case = _named_case(item.finding)
+    ET.SubElement(case, "skipped", message=suppression_of(item))
     return case
 
 

@@ -17,13 +17,14 @@ from sidelight.report.formats.scanned_machine import (
     links_of,
     remedy_of,
     sentence_of,
+    suppression_of,
     title_of,
 )
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sidelight.model import Finding
+    from sidelight.model import Finding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
 
 VERSION: Final = "1.5.0"
@@ -37,12 +38,14 @@ _SEVERITIES: Final = {
 }
 _SCAN, _FINDING = 6007, 2002
 _COMPLETED, _ERROR, _CREATE = 2, 6, 1  # activities
-_SUCCESS, _FAILURE, _NEW = 1, 2, 1  # statuses
+_SUCCESS, _FAILURE, _NEW, _SUPPRESSED = 1, 2, 1, 3  # statuses
 
 
 def write_ocsf(machine: ScannedMachine, file: TextIO) -> None:
     """Write the events of one machine, one line each."""
-    for event in (_scan(machine), *(_finding(machine, item) for item in machine.findings)):
+    active = (_finding(machine, item) for item in machine.findings)
+    suppressed = (_suppressed_finding(machine, item) for item in machine.suppressed)
+    for event in (_scan(machine), *active, *suppressed):
         json.dump(event, file, separators=(",", ":"))
         file.write("\n")
 
@@ -99,6 +102,14 @@ def _finding(machine: ScannedMachine, finding: Finding) -> dict[str, object]:
         },
         "resources": [{"name": printable(machine.name), "type": "machine"}],
         "vulnerabilities": [_vulnerability(finding)],
+    }
+
+
+def _suppressed_finding(machine: ScannedMachine, item: SuppressedFinding) -> dict[str, object]:
+    return {
+        **_finding(machine, item.finding),
+        "status_id": _SUPPRESSED,
+        "status_detail": suppression_of(item),
     }
 
 

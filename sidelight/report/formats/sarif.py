@@ -19,13 +19,14 @@ from sidelight.report.formats.scanned_machine import (
     problem_lines,
     remedy_of,
     sentence_of,
+    suppression_of,
     title_of,
 )
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sidelight.model import Finding
+    from sidelight.model import Finding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
 
 SCHEMA: Final = (
@@ -53,11 +54,18 @@ def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
     numbers: dict[str, int] = {}
     rules: list[dict[str, object]] = []
     results: list[dict[str, object]] = []
-    for finding in machine.findings:
+    every: list[tuple[Finding, SuppressedFinding | None]]
+    every = [*((item, None) for item in machine.findings),
+             *((item.finding, item) for item in machine.suppressed)]  # fmt: skip
+    for finding, suppressed in every:
         number = numbers.setdefault(finding.vulnerability, len(numbers))
         if number == len(rules):
             rules.append(_rule(finding))
-        results.append(_result(machine, finding, number))
+        result = _result(machine, finding, number)
+        # With one suppression in a run, results without it have an empty list (3.27.23).
+        if machine.suppressed:
+            result["suppressions"] = [] if suppressed is None else [_suppression(suppressed)]
+        results.append(result)
     driver = {
         "name": "Sidelight",
         "version": machine.version,
@@ -73,6 +81,10 @@ def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
     }
     json.dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, file, indent=1)
     file.write("\n")
+
+
+def _suppression(item: SuppressedFinding) -> dict[str, object]:
+    return {"kind": "external", "status": "accepted", "justification": suppression_of(item)}
 
 
 def _rule(finding: Finding) -> dict[str, object]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sidelight.model import Finding, Inventory
+    from sidelight.model import Finding, Inventory, SuppressedFinding
 
 MAX_TEXT: Final = 1000  # characters of a title
 MAX_PROBLEMS: Final = 1000  # that a document lists one by one
@@ -29,6 +29,7 @@ class ScannedMachine:
     findings: Sequence[Finding]
     at: datetime
     version: str  # of Sidelight
+    suppressed: Sequence[SuppressedFinding] = ()  # by VEX, or the ignore file
 
 
 def problem_lines(machine: ScannedMachine) -> list[str]:
@@ -38,6 +39,12 @@ def problem_lines(machine: ScannedMachine) -> list[str]:
     if len(problems) > MAX_PROBLEMS:
         lines.append(f"{len(problems) - MAX_PROBLEMS} more problems")
     return lines
+
+
+def suppression_of(item: SuppressedFinding) -> str:
+    """Return why a finding is suppressed, and by which document, on one line."""
+    reason = f"{item.status.value}: {item.reason}" if item.reason else item.status.value
+    return printable(f"{reason} ({item.source})", MAX_TEXT)
 
 
 def title_of(finding: Finding) -> str:

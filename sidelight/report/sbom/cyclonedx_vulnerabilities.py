@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from sidelight.model import VexStatus
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
 from sidelight.report.sbom.machine_boms import components, named
@@ -12,13 +13,26 @@ from sidelight.report.sbom.machine_boms import components, named
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sidelight.model import Finding, Package
+    from sidelight.model import Finding, Package, SuppressedFinding
     from sidelight.report.sbom.machine_boms import MachineBom
 
 _SEVERITIES: Final = {
     "CRITICAL": "critical", "HIGH": "high", "MEDIUM": "medium", "LOW": "low",
     "INFORMATIONAL": "info",
 }  # fmt: skip
+_STATES: Final = {
+    VexStatus.NOT_AFFECTED: "not_affected",
+    VexStatus.FIXED: "resolved",
+    VexStatus.IGNORED: "exploitable",
+}
+# OpenVEX's justification -> CycloneDX's.
+_JUSTIFICATIONS: Final = {
+    "component_not_present": "requires_dependency",
+    "vulnerable_code_not_present": "code_not_present",
+    "vulnerable_code_not_in_execute_path": "code_not_reachable",
+    "vulnerable_code_cannot_be_controlled_by_adversary": "requires_environment",
+    "inline_mitigations_already_exist": "protected_by_mitigating_control",
+}
 _METHODS: Final = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31"}
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,2000}")
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
@@ -36,6 +50,18 @@ def vulnerabilities(bom: MachineBom, version: str) -> Iterator[dict[str, object]
     grouped = _by_name(bom.findings or ())
     for number, findings in enumerate(grouped.values(), 1):
         yield {"bom-ref": f"vulnerability-{number}", **_element(findings, references, version)}
+    for number, items in enumerate(_by_reason(bom.suppressed), len(grouped) + 1):
+        element = _element([item.finding for item in items], references, version, items[0])
+        yield {"bom-ref": f"vulnerability-{number}", **element}
+
+
+def _by_reason(suppressed: Sequence[SuppressedFinding]) -> list[list[SuppressedFinding]]:
+    """Group suppressed findings of one vulnerability and reason: each has one analysis."""
+    grouped: dict[tuple[str, ...], list[SuppressedFinding]] = {}
+    for item in suppressed:
+        key = (item.finding.vulnerability, item.status, item.reason, item.source)
+        grouped.setdefault(key, []).append(item)
+    return list(grouped.values())
 
 
 def web_address(text: str) -> str:
@@ -46,6 +72,7 @@ def web_address(text: str) -> str:
 def _references(bom: MachineBom) -> dict[Package, str]:
     """Return the references of packages with findings, of equal ones the first."""
     wanted = {finding.package for finding in bom.findings or ()}
+    wanted |= {item.finding.package for item in bom.suppressed}
     found: dict[Package, str] = {}
     for item in components(bom.inventory):
         if item.package in wanted:
@@ -61,7 +88,10 @@ def _by_name(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def _element(
-    findings: list[Finding], references: dict[Package, str], version: str
+    findings: list[Finding],
+    references: dict[Package, str],
+    version: str,
+    suppressed: SuppressedFinding | None = None,
 ) -> dict[str, object]:
     worst = max(findings, key=lambda finding: finding.severity.rank)
     urls = [url for url in map(web_address, worst.references) if url][:MOST_REFERENCES]
@@ -76,11 +106,22 @@ def _element(
         element["recommendation"] = printable("; ".join(remedies[:MOST_REMEDIES]))
     if urls:
         element["advisories"] = [{"url": url} for url in dict.fromkeys(urls)]
+    if suppressed is not None:
+        element["analysis"] = analysis(suppressed)
     element["affects"] = _affected(findings, references)
     element["properties"] = [
         {"name": name, "value": printable(value)} for name, value in _properties(findings, worst)
     ]
     return element
+
+
+def analysis(item: SuppressedFinding) -> dict[str, object]:
+    """Return why a finding is suppressed. What the user ignores is not stated to be unaffected."""
+    document: dict[str, object] = {"state": _STATES[item.status]}
+    if item.status is VexStatus.NOT_AFFECTED and item.justification in _JUSTIFICATIONS:
+        document["justification"] = _JUSTIFICATIONS[item.justification]
+    document["detail"] = printable(": ".join(filter(None, (item.reason, item.source))))
+    return document
 
 
 def _source(finding: Finding) -> dict[str, object]:

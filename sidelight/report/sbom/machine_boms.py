@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sidelight.model import Finding, Inventory, OperatingSystem, Package
+    from sidelight.model import Finding, Inventory, OperatingSystem, Package, SuppressedFinding
 
 # The name space of serial numbers: one machine, scan and time have the same one everywhere.
 _SERIALS: Final = uuid.UUID("6d5f4d6e-7a1b-5c0e-9b3c-0d8c2f1e5a74")
@@ -37,7 +37,8 @@ MOST_PROBLEMS: Final = 100  # listed in a document; their number is always exact
 class MachineBom:
     """A machine, its software and its findings. `name` is its id, or the images' names.
 
-    `findings` is None where the software was not matched with advisories. `taken_at` is when the
+    `findings` is None where the software was not matched with advisories; `suppressed` are those
+    that VEX documents take out. `taken_at` is when the
     software was read, `created_at` when the document is. What is not known is empty or None.
     """
 
@@ -54,6 +55,7 @@ class MachineBom:
     scan: str = ""
     taken_at: datetime | None = None
     serial: uuid.UUID | None = None
+    suppressed: Sequence[SuppressedFinding] = ()
 
     @property
     def serial_number(self) -> uuid.UUID:

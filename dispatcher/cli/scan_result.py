@@ -1,0 +1,94 @@
+"""The result of `sidelight scan`, written in the format that was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sidelight.report.sbom.format_names import SBOM_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+    from sidelight.completeness import Assessment
+    from sidelight.model import Finding, Inventory, SuppressedFinding
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A machine by its name, with its selected findings and those that VEX suppresses.
+
+    `instance` and `region` are empty for a machine that is not an instance.
+    """
+
+    name: str
+    machine: Inventory
+    findings: Sequence[Finding]
+    suppressed: Sequence[SuppressedFinding]
+    assessment: Assessment
+    instance: str = ""
+    region: str = ""
+
+    def write(self, form: str, file: TextIO, limit: int | None) -> None:
+        """Write the document; `limit` is the most findings, the worst first."""
+        from sidelight.report import as_json
+        from sidelight.report.as_table import worst_first
+        from sidelight.report.formats.format_names import FINDING_FORMATS
+
+        ordered = sorted(self.findings, key=worst_first)
+        shown = self.findings if limit is None else ordered[:limit]
+        if form == "json":
+            document = as_json.scan_document(
+                self.machine, shown, self.assessment.not_covered, self.suppressed
+            )
+            file.write(as_json.dumps(document))
+        elif form in SBOM_FORMATS:
+            write_bom(self, form, shown, file)
+        elif form in FINDING_FORMATS:
+            self._write_report(form, ordered[:limit], file)
+        else:
+            self._write_table(file, limit)
+
+    def _write_table(self, file: TextIO, limit: int | None) -> None:
+        from sidelight.report import as_table
+        from sidelight.report.tables import Report
+
+        as_table.print_findings(self.name, self.machine, self.findings, file, limit)
+        report = Report(file)
+        as_table.print_suppressed(report, self.suppressed)
+        for line in self.assessment.not_covered_lines():
+            report.line(f"not covered: {line}")
+
+    def _write_report(self, form: str, findings: Sequence[Finding], file: TextIO) -> None:
+        from sidelight import __version__
+        from sidelight.report.formats import documents
+        from sidelight.report.formats.scanned_machine import ScannedMachine
+
+        now = datetime.now(UTC)
+        machine = ScannedMachine(
+            self.name, self.machine, findings, now, __version__, self.suppressed
+        )
+        documents.write(form, machine, file)
+
+
+def write_bom(
+    result: ScanResult, form: str, findings: Sequence[Finding] | None, file: TextIO
+) -> None:
+    """Write a bill of materials; `findings` is None where the software was not matched."""
+    from sidelight.model import platform_name
+    from sidelight.report.sbom import documents
+    from sidelight.report.sbom.machine_boms import MachineBom
+
+    bom = MachineBom(
+        result.name,
+        result.machine,
+        datetime.now(UTC),
+        findings,
+        region=result.region,
+        instance=result.instance,
+        platform=platform_name(result.machine.os),
+        suppressed=result.suppressed,
+    )
+    documents.write(form, bom, file)

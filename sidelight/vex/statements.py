@@ -1,0 +1,208 @@
+"""VEX statements, and which findings they suppress.
+
+A statement is about a finding if it names the vulnerability, by its id or an alias, and a product
+that is the package, by its purl. Of several the latest decides: `not_affected` and `fixed`
+suppress, `affected` and `under_investigation` do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from sidelight.errors import FormatError
+from sidelight.model import SuppressedFinding, VexStatus
+from sidelight.purls import PackageUrl, parse_purl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sidelight.model import Finding, Inventory, OperatingSystem
+
+SUPPRESSING: Final = frozenset({VexStatus.NOT_AFFECTED, VexStatus.FIXED, VexStatus.IGNORED})
+JUSTIFICATIONS: Final = (
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+)
+# (vendor, product) of a platform's CPE -> os-release's ID.
+_SYSTEMS: Final = {
+    ("redhat", "enterprise_linux"): "rhel", ("redhat", "rhel"): "rhel",
+    ("canonical", "ubuntu_linux"): "ubuntu", ("debian", "debian_linux"): "debian",
+    ("suse", "sles"): "sles", ("suse", "linux_enterprise_server"): "sles",
+    ("opensuse", "leap"): "opensuse-leap", ("almalinux", "almalinux"): "almalinux",
+    ("rocky", "rocky"): "rocky", ("oracle", "linux"): "ol", ("amazon", "linux"): "amzn",
+    ("fedoraproject", "fedora"): "fedora", ("alpinelinux", "alpine_linux"): "alpine",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VexProduct:
+    """A product: a package by its purl, or any package where that is None.
+
+    `versions` are exact ones, besides the purl's own; empty for all. `within` are the identifiers
+    of what the package has to be part of, of which one has to be the machine, its operating system
+    (a CPE) or a package on it; empty for anywhere.
+    """
+
+    purl: PackageUrl | None
+    versions: frozenset[str] = frozenset()
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VexStatement:
+    """One statement. `vulnerabilities` are the id and its aliases, in capitals.
+
+    `at` is a time in ISO 8601 (UTC), which orders statements; empty where none is written.
+    """
+
+    vulnerabilities: frozenset[str]
+    products: tuple[VexProduct, ...]
+    status: VexStatus
+    source: str
+    justification: str = ""
+    statement: str = ""
+    at: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The vulnerability and the first product, for a message."""
+        name = min(self.vulnerabilities, default="no vulnerability")
+        named = [item.purl for item in self.products if item.purl is not None]
+        more = f" ({named[0].full_name})" if named else ""
+        return f"{name}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class VexResult:
+    """Findings that stay, those that are suppressed, and statements about none of them."""
+
+    active: list[Finding] = field(default_factory=list)
+    suppressed: list[SuppressedFinding] = field(default_factory=list)
+    unmatched: list[VexStatement] = field(default_factory=list)
+
+
+def apply(
+    findings: Iterable[Finding],
+    statements: Sequence[VexStatement],
+    machine: Inventory,
+    names: Iterable[str],
+) -> VexResult:
+    """Decide on a machine's findings. `names` are its own: a statement may be about the machine."""
+    by_name: dict[str, list[int]] = {}
+    # The latest last; of equal times in the order of the documents.
+    ordered = sorted(statements, key=lambda item: item.at)
+    for number, statement in enumerate(ordered):
+        for name in statement.vulnerabilities:
+            by_name.setdefault(name, []).append(number)
+    place = _Place(machine, frozenset(names)) if ordered else None
+    result, used = VexResult(), set()
+    for finding in findings:
+        ids = {name.upper() for name in (finding.vulnerability, *finding.advisories)}
+        numbers = sorted({number for name in ids for number in by_name.get(name, ())})
+        if place is None or not numbers:
+            result.active.append(finding)
+            continue
+        about = [number for number in numbers if place.has(ordered[number], finding)]
+        used.update(about)
+        last = ordered[about[-1]] if about else None
+        if last is None or last.status not in SUPPRESSING:
+            result.active.append(finding)
+            continue
+        result.suppressed.append(
+            SuppressedFinding(finding, last.status, last.justification, last.statement, last.source)
+        )
+    result.unmatched.extend(item for n, item in enumerate(ordered) if n not in used)
+    return result
+
+
+class _Place:
+    """The machine: what a product may be part of."""
+
+    def __init__(self, machine: Inventory, names: frozenset[str]) -> None:
+        self._machine = machine
+        self._names = names
+        self._purls: list[PackageUrl] | None = None
+        self._parsed: dict[str, PackageUrl | None] = {}
+
+    def has(self, statement: VexStatement, finding: Finding) -> bool:
+        """Whether a product of a statement is a finding's package."""
+        package = self._purl(finding.package.purl)
+        version = finding.package.version
+        return any(
+            (item.purl is None or (package is not None and is_of(package, item.purl)))
+            and (not item.versions or version in item.versions)
+            and (not item.within or any(map(self._is_here, item.within)))
+            for item in statement.products
+        )
+
+    def _is_here(self, identifier: str) -> bool:
+        if identifier in self._names:
+            return True
+        if identifier.startswith("cpe:"):
+            return is_system(identifier, self._machine.os)
+        wanted = self._purl(identifier)
+        if wanted is None:
+            return False
+        if self._purls is None:
+            found = (self._purl(item.purl) for item in self._machine.packages)
+            self._purls = [item for item in found if item is not None]
+        return any(is_of(item, wanted) for item in self._purls)
+
+    def _purl(self, text: str) -> PackageUrl | None:
+        if text not in self._parsed:
+            try:
+                self._parsed[text] = parse_purl(text)
+            except FormatError:
+                self._parsed[text] = None
+        return self._parsed[text]
+
+
+def normal_time(text: str) -> str:
+    """Return a time of RFC 3339 as UTC, so that times have an order; "" for any other text."""
+    try:
+        time = datetime.fromisoformat(text)
+        aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+        return aware.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return ""
+
+
+def is_of(package: PackageUrl, product: PackageUrl) -> bool:
+    """Whether a package is a product: equal in all that the product's purl has.
+
+    A product without a version is each version; qualifiers that it does not have do not count. An
+    epoch may be in the version or a qualifier.
+    """
+    if package.type != product.type:
+        return False
+    names = (package.full_name, product.full_name)
+    if package.type == "golang":
+        names = (names[0].lower(), names[1].lower())
+    if names[0] != names[1]:
+        return False
+    if product.version and _full_version(package) != _full_version(product):
+        return False
+    own = dict(package.qualifiers)
+    return all(own.get(key) == value for key, value in product.qualifiers if key != "epoch")
+
+
+def _full_version(purl: PackageUrl) -> str:
+    epoch = purl.qualifier("epoch")
+    is_missing = epoch not in {"", "0"} and ":" not in purl.version
+    version = f"{epoch}:{purl.version}" if is_missing else purl.version
+    return version.removeprefix("0:")
+
+
+def is_system(cpe: str, system: OperatingSystem) -> bool:
+    """Whether a CPE (2.2 or 2.3) names an operating system of this version."""
+    parts = cpe.removeprefix("cpe:2.3:").removeprefix("cpe:/").split(":")
+    if len(parts) < 4 or parts[0] != "o" or _SYSTEMS.get((parts[1], parts[2])) != system.id:
+        return False
+    version = parts[3]
+    whole = system.version_id
+    return bool(version) and (whole == version or whole.startswith(f"{version}."))
