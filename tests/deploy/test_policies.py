@@ -198,7 +198,7 @@ def test_an_excluded_instance_is_not_snapshotted() -> None:
 def test_the_scanner_trusts_the_charts_service_account_by_its_whole_name() -> None:
     template = (DEPLOY / "cloudformation" / "scanner.yaml").read_text()
     begin = template.index("- !Sub |") + len("- !Sub |")
-    document = json.loads(template[begin : template.index("- Version:", begin)])
+    document = json.loads(template[begin : template.index("- !If", begin)])
     (trust,) = document["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert trust["Condition"] == {
@@ -206,6 +206,20 @@ def test_the_scanner_trusts_the_charts_service_account_by_its_whole_name() -> No
             "${OidcProvider}:aud": "sts.amazonaws.com",
             "${OidcProvider}:sub": "system:serviceaccount:${ServiceAccount}",
         }
+    }
+
+
+def test_the_scanner_trusts_pod_identity_for_the_charts_service_account_alone() -> None:
+    text = (DEPLOY / "cloudformation" / "scanner.yaml").read_text()
+    begin = text.index("          - ByPodIdentity\n") + len("          - ByPodIdentity\n")
+    end = text.index("          - Version", text.index("          - Version", begin) + 1)
+    (trust,) = yaml.load(text[begin:end], Loader=Template)[0]["Statement"]  # noqa: S506 - safe
+    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert trust["Condition"]["StringEquals"].keys() == {
+        "aws:SourceAccount",
+        "aws:RequestTag/kubernetes-namespace",
+        "aws:RequestTag/kubernetes-service-account",
     }
 
 

@@ -152,6 +152,27 @@ def test_a_role_apart_reads_what_the_other_role_snapshots(
     assert organization.cloud.snapshots() == []
 
 
+def test_computing_workers_can_run_as_a_hub_that_enters_as_the_reader_alone(
+    organization: Organization, make_control: Callable[..., FleetService], image: Path
+) -> None:
+    web = organization.members[1]
+    organization.role(HUB, "reader-hub", HUB)
+    organization.attach(HUB, "reader-hub", ["scanner-reader-policy"])
+    reader_hub = f"arn:aws:iam::{HUB}:role/reader-hub"
+    organization.role(web, "SidelightReader", reader_hub, external_id=SECRET)
+    organization.attach(web, "SidelightReader", ["target-reader-policy"])
+    organization.attach(web, "SidelightTarget", ["target-orchestrator-policy"])
+    organization.attach(HUB, "hub", ["scanner-policy"])
+    plain = organization.cloud.add_instance("plain", [image], account=web)
+    control = make_control()
+    wanted = control.look_up(ScanScope(accounts=[web]))
+    control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
+    computing = control.settings.replaced(hub_role=reader_hub, role_name="SidelightReader")
+    run_all(control, organization.cloud, computing)
+    assert coverage(control)[web, plain][0] == "SUCCESSFUL"
+    assert organization.cloud.snapshots() == []
+
+
 def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     organization: Organization, make_control: Callable[..., FleetService], image: Path
 ) -> None:
