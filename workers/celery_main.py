@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from celery.signals import celeryd_init, worker_process_init
+from celery.signals import celeryd_after_setup, celeryd_init, worker_process_init
 
-from sidelight.fleet import bootstrap
+from sidelight.fleet import bootstrap, disk_reading
 from sidelight.fleet.stages import stage_limits
 from workers.app import make_app
+from workers.queues import INSPECT, stage_of
 
+# A machine that must seal its readers, and cannot, has no worker.
+disk_reading.check_cage(bootstrap.process_settings())
 app: Final = make_app(bootstrap.process_settings())
 _processes: list[int] = []
 
@@ -22,6 +25,13 @@ _processes: list[int] = []
 def _starting(options: dict[str, Any] | None = None, **_: object) -> None:
     # Before the fork: record how many processes share the memory.
     _processes.append(int((options or {}).get("concurrency") or os.cpu_count() or 1))
+
+
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _set_up(instance: Any, **_: object) -> None:
+    # Before the fork, so that the worker's log has it once.
+    if INSPECT in map(stage_of, instance.app.amqp.queues.consume_from):
+        disk_reading.report_cage(bootstrap.process_settings())
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator] # Celery has no types

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import SidelightError
 from sidelight.model import STAGES
+from workers.queues import stage_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ class BadMessageError(SidelightError):
 
 def is_for_tasks(queue: str) -> bool:
     """Whether a queue belongs to a stage; the others carry events and remote control."""
-    return queue.replace("-", ".").partition(".")[0] in STAGES
+    return stage_of(queue) in STAGES
 
 
 def check(message: Any, queue: str) -> None:

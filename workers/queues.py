@@ -32,6 +32,11 @@ def queue(stage: str, region: str, settings: Settings, priority: int = SCHEDULED
     return name
 
 
+def stage_of(queue_name: str) -> str:
+    """Return the stage of a queue's name."""
+    return queue_name.replace("-", ".").partition(".")[0]
+
+
 def queues(stages: Collection[str], regions: Collection[str], settings: Settings) -> list[str]:
     """Return all queues of these stages and regions, for a worker."""
     return sorted(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dispatcher.cli.option_values import ReadValues
     from sidelight.blocks import BlockSource
     from sidelight.blocks.disk_cache import DiskCache
+    from sidelight.cage import CagedReading
     from sidelight.disk import Attachment
     from sidelight.fleet.settings import Settings
     from sidelight.model import Inventory, ReadStats, Scan
@@ -285,29 +286,21 @@ def _read_disks(
 
 def _inspecting(options: ReadValues, settings: Settings) -> Inspect:
     """Return what reads disks: in a cage, but for the second-opinion readers."""
-    if settings.reading.cage and options["reader"] == "own":
-        return _in_a_cage(settings)
-    from sidelight import scan as scanning
-    from sidelight.inventory import collect
+    from sidelight.fleet import disk_reading
 
-    collecting = collect.CollectOptions(include_containers=settings.reading.containers)
-
-    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
-        return scanning.inspect(
-            sources, scanning.ScanOptions(options["reader"], attachments, collecting)
-        )
-
-    return inspect
+    if options["reader"] != "own":
+        if settings.reading.cage_required:
+            what = f"--reader {options['reader']} reads outside of the cage"
+            raise UsageError(what, where="SIDELIGHT_CAGE_REQUIRED")
+        return disk_reading.in_this_process(settings, options["reader"])
+    caged = disk_reading.caged_reading(settings)
+    return disk_reading.in_this_process(settings) if caged is None else _in_a_cage(caged)
 
 
-def _in_a_cage(settings: Settings) -> Inspect:
-    from sidelight.cage import CagedReading
+def _in_a_cage(reading: CagedReading) -> Inspect:
     from sidelight.errors import CageError
     from sidelight.model import Inventory, OperatingSystem, Problem, Status
 
-    reading = CagedReading(
-        include_containers=settings.reading.containers, seconds=settings.workers.stage_seconds
-    )
     # Its imports go on while the disks are opened.
     reading.warm_up()
 

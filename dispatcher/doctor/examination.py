@@ -37,7 +37,7 @@ UNNAMED = "sidelight"  # a deployment whose store has no name yet
 def examine(settings: Settings, scope: ScanScope, exclusion_tag: str) -> Iterator[Check]:
     """Yield every check. Nothing is changed in an account, and no store is created or migrated."""
     yield from check_settings(settings)
-    yield from check_kernel()
+    yield from check_kernel(settings)
     yield from check_disk(settings)
     store: Store | None = None
     with suppress(UsageError):

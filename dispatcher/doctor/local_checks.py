@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from dispatcher.doctor.results import fault, ok, unchecked, warning
 from dispatcher.services.host_names import is_loopback
 from sidelight.advisories import AdvisoryDatabase
+from sidelight.cage import missing_protections
 from sidelight.errors import DatabaseError, StoreError, UsageError
 from sidelight.fleet.settings.validation import validate
 
@@ -164,29 +165,24 @@ def _space(name: str, directory: Path, least: int, remedy: str) -> Check:
     return ok(group, name, text)
 
 
-def check_kernel() -> Iterator[Check]:
-    """Yield what the kernel offers to the processes that read disks."""
+def check_kernel(settings: Settings) -> Iterator[Check]:
+    """Yield whether disks are read in a sealed process, and what this kernel lacks for one."""
     group = "kernel"
     if sys.platform != "linux":
         yield fault(group, "Linux", f"this is {platform.system()}", "run Sidelight on Linux")
         return
     yield ok(group, "Linux", platform.release())
-    modules = _text(Path("/sys/kernel/security/lsm"))
-    for name, present in (
-        ("seccomp", "Seccomp:" in _text(Path("/proc/self/status"))),
-        ("Landlock", "landlock" in modules.split(",") if modules else None),
-    ):
-        if present is None:
-            yield unchecked(group, name, "/sys/kernel/security/lsm cannot be read")
-        elif present:
-            yield ok(group, name, "available")
+    missing = missing_protections()
+    lacks = fault if settings.reading.cage_required else warning
+    for name in ("seccomp", "Landlock"):
+        if name in missing:
+            yield lacks(group, name, f"{missing[name]}: readers of disks are not sealed by it",
+                        "use a kernel of 5.13 or later with it enabled, and a container runtime"
+                        " whose profile allows its calls")  # fmt: skip
         else:
-            yield warning(group, name, "this kernel does not have it: a process cannot be confined"
-                          " by it", "use a kernel of 5.13 or later with it enabled")  # fmt: skip
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""
+            yield ok(group, name, "available")
+    if settings.reading.cage:
+        yield ok(group, "SIDELIGHT_CAGE", "disks are read in a process of their own")
+    else:
+        yield warning(group, "SIDELIGHT_CAGE", "is off: disks are parsed in the process that has"
+                      " the credentials", "unset it: the default is on")  # fmt: skip

@@ -12,7 +12,8 @@ worth stealing and can do nothing but compute and talk to its parent:
   is in it. It imports the readers once, and forks one process a machine.
 - The reader (`caged_reader`) seals itself before it gets a byte of a disk (`seal`): one open file
   descriptor, no user, limits on memory, CPU, processes and files, `no_new_privs`, Landlock,
-  seccomp. A kernel that lacks one of the last two is reported once in the log.
+  seccomp. A kernel that lacks one of the last two is reported once in the log, and refused where
+  it is required; `protections` asks the kernel before.
 - Blocks (`remote_source`, `block_server`): the reader asks, the parent reads from AWS or a file in
   the thread of the scan. Hints for prefetching cross as they are, so that rounds of calls stay as
   few. Errors of AWS arrive as the same classes (`source_errors`).
@@ -25,6 +26,9 @@ second-opinion readers (`--reader reference`), which a person starts on a disk o
 docs/threat-model.md has what is held against whom. Costs: `benchmarks/caged_reading.py`.
 """
 
-from sidelight.cage.caged_reading import CagedReading, reader_cpu_seconds
+from sidelight.cage.caged_reading import CagedReading, reader_cpu_seconds, report_missing
+from sidelight.cage.protections import can_seal, missing_protections
 
-__all__ = ["CagedReading", "reader_cpu_seconds"]
+__all__ = [
+    "CagedReading", "can_seal", "missing_protections", "reader_cpu_seconds", "report_missing",
+]  # fmt: skip

@@ -41,10 +41,16 @@ MOST_FRAMES: Final = 20_000_000
 _AT_ONCE: Final = 64 << 10  # bytes of one receive
 _LONGEST_STEP: Final = 1.0  # seconds until a wait looks at the deadline again
 _TIMEVAL: Final = struct.Struct("@ll")
+# A block and more, as far as the kernel lets: a send then does not wait for its reader.
+_SEND_BUFFER: Final = 1 << 20
 
 
 class DeadlineError(Exception):
     """The reader has not ended in time."""
+
+
+class NotSealedError(Exception):
+    """The reader lacks a protection that is required."""
 
 
 class ReaderFailedError(Exception):
@@ -74,10 +80,12 @@ class BlockServer:
         wait = _TIMEVAL.pack(int(step), int(step % 1 * 1_000_000))
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
-    def run(self, start: bytes) -> Inventory:
+    def run(self, start: bytes, *, is_required: bool = False) -> Inventory:
         """Start the reader and serve it until it gives an inventory.
 
+        With `is_required` a reader that lacks a protection does not get a byte: NotSealedError.
         Raises DeadlineError; EOFError where the reader has ended; FrameError where it breaks the
         protocol; ReaderFailedError; and what reading a source raises, but for a SourceError.
         """
@@ -85,6 +93,8 @@ class BlockServer:
         if kind != FrameKind.SEALED:
             raise FrameError(f"a frame of kind {kind} before the seal")
         self.missing = _texts(payload, None)
+        if is_required and self.missing:
+            raise NotSealedError(", ".join(self.missing))
         self._send(FrameKind.START, start)
         while True:
             kind, payload = self._next()

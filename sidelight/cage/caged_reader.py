@@ -9,7 +9,7 @@ import json
 import socket
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.cage.frames import FrameKind
 from sidelight.cage.inventory_records import records
@@ -72,7 +72,7 @@ def _fail(channel: ParentChannel, why: str, what: str, where: str = "", trace: s
 
 
 def _started(
-    channel: ParentChannel, start: dict[str, list[list[object]]]
+    channel: ParentChannel, start: dict[str, Any]
 ) -> tuple[list[RemoteSource], ScanOptions]:
     """The sources and options of a START frame, which the parent wrote."""
     sources = [
@@ -80,11 +80,4 @@ def _started(
         for number, (name, size, unit) in enumerate(start["sources"])
     ]
     attachments = tuple(Attachment(str(device), str(volume)) for device, volume in start["disks"])
-    ((reader, containers, file_seconds, machine_seconds, whole),) = start["options"]
-    collecting = CollectOptions(
-        include_containers=bool(containers),
-        file_seconds=float(str(file_seconds)),
-        machine_seconds=float(str(machine_seconds)),
-        whole_machine=bool(whole),
-    )
-    return sources, ScanOptions(str(reader), attachments, collecting)
+    return sources, ScanOptions("own", attachments, CollectOptions(**start["options"]))

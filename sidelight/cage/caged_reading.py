@@ -14,17 +14,24 @@ import signal
 import threading
 from atexit import register
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sidelight.cage.block_server import BlockServer, DeadlineError, ReaderFailedError
+from sidelight.cage.block_server import (
+    BlockServer,
+    DeadlineError,
+    NotSealedError,
+    ReaderFailedError,
+)
 from sidelight.cage.frames import MOST_SOURCES, FrameError
 from sidelight.cage.reader_process import PROGRAM, ReaderEnd, ReaderProcess
 from sidelight.cage.seal import Bounds
 from sidelight.errors import CageError, UsageError
+from sidelight.model import ReadingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sidelight.blocks import BlockSource
     from sidelight.disk import Attachment
@@ -33,25 +40,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_MEMORY: Final = 4 << 30  # bytes, where the process itself has no limit
+LEAST_MEMORY: Final = 256 << 20  # bytes: an ordinary machine is read with less
 DEFAULT_SECONDS: Final = 2700.0
 _ENDS_WITHIN: Final = 5.0  # seconds that a reader has after its last word
 _MOST_IDLE: Final = 2
+_DATA: Final = 5  # the column of /proc/self/statm that RLIMIT_DATA bounds, in pages
+_OPTIONS: Final = fields(ReadingOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CagedReading:
-    """How to read: the part of `scan.ScanOptions` that a caged reader has, and its bounds.
+    """How to read a machine, and the bounds of its reader.
 
-    `seconds` is the deadline of a whole machine. `memory` in bytes; 0 is this process's own limit,
-    or MOST_MEMORY. `program` are Python's arguments, the zygote's module.
+    `seconds` is the deadline of a whole machine. `memory` in bytes; 0 is what remains of this
+    process's own limit beyond what it uses and the `reserved` bytes that it will use, or
+    MOST_MEMORY. With `is_required` nothing is read where a protection is missing. `program` are
+    Python's arguments, the zygote's module.
     """
 
-    include_containers: bool = False
-    file_seconds: float = 60.0
-    machine_seconds: float = 1800.0
-    whole_machine: bool = True
+    options: ReadingOptions = field(default_factory=ReadingOptions)
     seconds: float = DEFAULT_SECONDS
     memory: int = 0
+    reserved: int = 0
+    is_required: bool = False
     program: Sequence[str] = field(default=PROGRAM)
 
     def inspect(
@@ -65,25 +76,29 @@ class CagedReading:
         if len(sources) > MOST_SOURCES:
             raise UsageError(f"{len(sources)} disks; a machine has {MOST_SOURCES} at most")
         where = ", ".join(source.name for source in sources[:3])
-        bounds = Bounds(self.memory or _own_memory(), self.seconds)
+        bounds = Bounds(self.memory or _remaining_memory(self.reserved), self.seconds)
         start = self._start(sources, attachments)
         with _reader(self.program) as process:
             try:
                 with process.start(bounds) as channel:
                     server = BlockServer(channel, sources, self.seconds)
-                    inventory = server.run(start)
-                    _report_missing(server.missing)
+                    inventory = server.run(start, is_required=self.is_required)
+                    report_missing(server.missing)
             except DeadlineError as error:
                 _count(process.end())
                 what = f"reading took more than {self.seconds:g} s: the reader was stopped"
                 raise CageError(what, where=where, limit="time") from error
+            except NotSealedError as error:
+                _count(process.end())
+                what = f"the reader was not sealed, and SIDELIGHT_CAGE_REQUIRED is set: {error}"
+                raise CageError(what, where=where) from error
             except FrameError as error:
                 _count(process.end())
                 what = f"the reader was stopped, since it broke its protocol: {error}"
                 raise CageError(what, where=where) from error
             except ReaderFailedError as error:
                 _count(process.end(within=_ENDS_WITHIN))
-                raise self._failure(error, where) from error
+                raise self._failure(error, where, bounds) from error
             except EOFError as error:
                 ended = process.end(within=_ENDS_WITHIN)
                 _count(ended)
@@ -100,21 +115,15 @@ class CagedReading:
         start = {
             "sources": [[s.name, s.size, getattr(s, "unit", 0)] for s in sources],
             "disks": [[item.device, item.volume] for item in attachments],
-            "options": [
-                [
-                    "own",
-                    self.include_containers,
-                    self.file_seconds,
-                    self.machine_seconds,
-                    self.whole_machine,
-                ]
-            ],
+            "options": {item.name: getattr(self.options, item.name) for item in _OPTIONS},
         }
         return json.dumps(start).encode()
 
-    def _failure(self, error: ReaderFailedError, where: str) -> Exception:
+    def _failure(self, error: ReaderFailedError, where: str, bounds: Bounds) -> Exception:
         if error.kind == "memory":
-            return CageError(self._too_much_memory(), where=where, limit="memory")
+            mib = bounds.memory >> 20
+            what = f"reading needs more than the {mib} MiB of memory that a reader has"
+            return CageError(what, where=where, limit="memory")
         if error.kind == "usage":
             return UsageError(error.what, where=error.where)
         log.error("%s: the reader failed:\n%s", where, error.trace)
@@ -136,10 +145,6 @@ class CagedReading:
         if ended.code < 0:
             return CageError(f"the reader crashed ({_name_of(-ended.code)})", where=where)
         return CageError(f"the reader ended early (exit status {ended.code})", where=where)
-
-    def _too_much_memory(self) -> str:
-        mib = (self.memory or _own_memory()) >> 20
-        return f"reading needs more than the {mib} MiB of memory that a reader has"
 
 
 def reader_cpu_seconds() -> float:
@@ -198,12 +203,12 @@ register(_close_idle)
 os.register_at_fork(after_in_child=_forget_idle)
 
 
-def _report_missing(missing: Sequence[str]) -> None:
-    """Log the protections that this kernel lacks, once a process."""
+def report_missing(missing: Iterable[str]) -> None:
+    """Log the protections that readers lack, as `NAME: REASON`, once in a process and its forks."""
     for text in missing:
         if text not in _reported and len(_reported) < 16:
             _reported.add(text)
-            log.warning("readers of disks run without %s", text)
+            log.warning("readers of disks run without %s (docs/threat-model.md)", text)
 
 
 def _count(ended: ReaderEnd | None) -> None:
@@ -211,9 +216,13 @@ def _count(ended: ReaderEnd | None) -> None:
         _used.seconds = reader_cpu_seconds() + ended.cpu_seconds
 
 
-def _own_memory() -> int:
+def _remaining_memory(reserved: int) -> int:
+    """Return what this process's limit leaves for a reader, so that both hold no more than it."""
     soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    return MOST_MEMORY if soft == resource.RLIM_INFINITY else soft
+    if soft == resource.RLIM_INFINITY:
+        return MOST_MEMORY
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[_DATA])
+    return max(LEAST_MEMORY, soft - pages * resource.getpagesize() - reserved)
 
 
 def _name_of(number: int) -> str:

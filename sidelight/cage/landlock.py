@@ -22,16 +22,26 @@ _SCOPES_SINCE: Final = 6
 _SOCKETS_AND_SIGNALS: Final = 3  # abstract Unix sockets, and signals to processes outside
 
 
+def version(libc: ctypes.CDLL) -> int:
+    """Return the kernel's version of Landlock; -1, with the reason as ctypes' errno, for none."""
+    return _call(libc, _CREATE_RULESET, None, 0, _VERSION_FLAG)
+
+
+def unavailable(libc: ctypes.CDLL) -> str:
+    """Return why this kernel has no Landlock, or an empty text. Nothing is restricted."""
+    return "" if version(libc) >= 1 else os.strerror(ctypes.get_errno())
+
+
 def restrict(libc: ctypes.CDLL) -> str:
     """Restrict this process; return why it cannot be, or an empty text. Needs `no_new_privs`."""
-    version = _call(libc, _CREATE_RULESET, None, 0, _VERSION_FLAG)
-    if version < 1:
+    known = version(libc)
+    if known < 1:
         return os.strerror(ctypes.get_errno())
-    files = (1 << _FILE_RIGHTS[min(version, len(_FILE_RIGHTS)) - 1]) - 1
+    files = (1 << _FILE_RIGHTS[min(known, len(_FILE_RIGHTS)) - 1]) - 1
     members = [files]
-    if version >= _NETWORK_SINCE:
+    if known >= _NETWORK_SINCE:
         members.append(_BIND_AND_CONNECT)
-    if version >= _SCOPES_SINCE:
+    if known >= _SCOPES_SINCE:
         members.append(_SOCKETS_AND_SIGNALS)
     attributes = struct.pack(f"={len(members)}Q", *members)
     ruleset = _call(libc, _CREATE_RULESET, attributes, len(attributes), 0)

@@ -28,10 +28,11 @@ _ERRNO: Final = 0x00050000
 _ALLOW: Final = 0x7FFF0000
 # BPF: load a word at an offset; jump if equal, if greater or equal, if a bit is set; return.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-# struct seccomp_data: the number, the architecture, and the low word of the third argument.
-_NUMBER, _ARCHITECTURE, _THIRD = 0, 4, 32
+# struct seccomp_data: the number, the architecture, the low words of the third and fourth argument.
+_NUMBER, _ARCHITECTURE, _THIRD, _FOURTH = 0, 4, 32, 40
 _X32: Final = 0x40000000  # calls of x86-64's other ABI have this bit
 _PROT_EXEC: Final = 4
+_MAP_SHARED: Final = 1  # RLIMIT_DATA does not count shared memory
 
 
 class _Program(ctypes.Structure):
@@ -60,15 +61,30 @@ def program(architecture: Architecture) -> bytes:
         if name in numbers:
             parts += [_instruction(_EQUAL, 0, 1, numbers[name]), returning(_KILL_PROCESS)]
     for name in WITHOUT_EXECUTION:
-        parts += [
-            _instruction(_EQUAL, 0, 4, numbers[name]),
-            _instruction(_LOAD, 0, 0, _THIRD),
-            _instruction(_ANY_BIT, 0, 1, _PROT_EXEC),
-            returning(_ERRNO | errno.EPERM),
-            returning(_ALLOW),
-        ]
+        refused = [(_THIRD, _PROT_EXEC)] + [(_FOURTH, _MAP_SHARED)] * (name == "mmap")
+        parts.append(_instruction(_EQUAL, 0, 3 * len(refused) + 1, numbers[name]))
+        for argument, bits in refused:
+            parts += [
+                _instruction(_LOAD, 0, 0, argument),
+                _instruction(_ANY_BIT, 0, 1, bits),
+                returning(_ERRNO | errno.EPERM),
+            ]
+        parts.append(returning(_ALLOW))
     parts.append(returning(_ERRNO | errno.EPERM))
     return b"".join(parts)
+
+
+def unavailable(libc: ctypes.CDLL) -> str:
+    """Return why this kernel takes no filter, or an empty text. Nothing is restricted.
+
+    A kernel that takes filters complains of the address 0 (EFAULT), another one of the mode.
+    """
+    if platform.machine() not in ARCHITECTURES:
+        return f"no table of system calls for {platform.machine()}"
+    zeros = (ctypes.c_ulong(0),) * 3
+    libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), *zeros)
+    number = ctypes.get_errno()
+    return "" if number == errno.EFAULT else os.strerror(number)
 
 
 def restrict(libc: ctypes.CDLL) -> str:

@@ -35,7 +35,8 @@ DEADLY: Final = (
     "add_key", "request_key", "init_module", "finit_module", "delete_module", "kexec_load",
     "reboot", "swapon", "seccomp", "memfd_create", "open_by_handle_at", "quotactl",
 )  # fmt: skip
-# Allowed, but not with PROT_EXEC in the third argument: no code is added to the process.
+# Allowed, but not with PROT_EXEC in the third argument: no code is added to the process. Nor may a
+# mapping be shared: the limit of memory does not count it.
 WITHOUT_EXECUTION: Final = ("mmap", "mprotect")
 
 _X86_64: Final = {

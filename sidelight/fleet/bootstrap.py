@@ -14,9 +14,9 @@ from sidelight.aws.network import NetworkCalls
 from sidelight.aws.session import Session
 from sidelight.blocks import BlockPool
 from sidelight.blocks.disk_cache import DiskCache
-from sidelight.cage import CagedReading
 from sidelight.fleet.advisory_file import AdvisoryFile
 from sidelight.fleet.context import Context
+from sidelight.fleet.disk_reading import inspecting
 from sidelight.fleet.dollar_budget import Spending, on_bill
 from sidelight.fleet.own_snapshots import require_own
 from sidelight.fleet.rate_limit.limiter import RateLimits, rate_for
@@ -25,12 +25,10 @@ from sidelight.fleet.snapshot_ownership import check_deployment
 from sidelight.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from sidelight.blocks import BlockSource
-    from sidelight.disk import Attachment
     from sidelight.fleet.context import OpenSnapshot
-    from sidelight.model import Inventory, Scan
+    from sidelight.model import Scan
 
 PATIENCE = 600.0  # seconds that a call of a network's collection waits for its slot
 
@@ -148,7 +146,7 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         deployment=deployment,
         ec2=ec2,
         open_snapshot=opened,
-        inspect=_inspecting(settings),
+        inspect=inspecting(settings),
         match=advisories.match,
         unmatched=advisories.unmatched,
         opened=advisories.opened,
@@ -177,25 +175,3 @@ def _renewal(
         return last[0]
 
     return renew
-
-
-def _inspecting(
-    settings: Settings,
-) -> Callable[[Sequence[BlockSource], tuple[Attachment, ...]], Inventory]:
-    if settings.reading.cage:
-        return CagedReading(
-            include_containers=settings.reading.containers,
-            seconds=settings.workers.stage_seconds,
-        ).inspect
-    # Imported here: a worker with a cage does not need the parsers.
-    from sidelight import scan
-    from sidelight.inventory import collect
-
-    collecting = collect.CollectOptions(include_containers=settings.reading.containers)
-
-    def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
-        return scan.inspect(
-            sources, scan.ScanOptions(attachments=attachments, collecting=collecting)
-        )
-
-    return inspect

@@ -16,7 +16,7 @@ from sidelight.inventory.allowance import Allowance
 from sidelight.inventory.protocol import Machine
 from sidelight.inventory.registry import DATABASES
 from sidelight.inventory.treefile import Deadline, TreeFile, TreeRoot, WantedFileRef
-from sidelight.model import OperatingSystem
+from sidelight.model import OperatingSystem, ReadingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,18 +32,10 @@ MAX_LISTENERS = 2_000  # of one machine
 
 
 @dataclass(frozen=True, slots=True)
-class CollectOptions:
-    """How to collect. Times in seconds; `clock` is monotonic.
+class CollectOptions(ReadingOptions):
+    """How to collect: how the machine is read, and by which monotonic `clock`, in seconds."""
 
-    `include_containers`: also what container runtimes keep, each package labelled with its runtime.
-    `whole_machine`: false where the tree is a part of a machine, without its package databases.
-    """
-
-    include_containers: bool = False
-    file_seconds: float = 60.0
-    machine_seconds: float = 1800.0
     clock: Callable[[], float] = time.monotonic
-    whole_machine: bool = True
 
 
 @dataclass(slots=True)

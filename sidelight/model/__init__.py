@@ -78,6 +78,7 @@ from sidelight.model.software import (
     OperatingSystem,
     Package,
     Problem,
+    ReadingOptions,
     Status,
 )
 from sidelight.model.ssm import (
@@ -151,6 +152,7 @@ __all__ = [
     "Principal",
     "Problem",
     "ReadStats",
+    "ReadingOptions",
     "Reevaluated",
     "ResourceKind",
     "Role",

@@ -67,6 +67,20 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """What to read of a machine, and for how long at most. Times in seconds.
+
+    `include_containers`: also what container runtimes keep, each package labelled with its runtime.
+    `whole_machine`: false where the tree is a part of a machine, without its package databases.
+    """
+
+    include_containers: bool = False
+    file_seconds: float = 60.0
+    machine_seconds: float = 1800.0
+    whole_machine: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FilesystemSummary:
     """One filesystem of a machine. `mount` is empty if it is not mounted.
 

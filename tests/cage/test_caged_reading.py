@@ -6,6 +6,7 @@ import json
 import logging
 import random
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,18 +15,30 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight import errors, scan
-from sidelight.cage import CagedReading, caged_reading, reader_cpu_seconds
+from sidelight.cage import CagedReading, caged_reading, missing_protections, reader_cpu_seconds
+from sidelight.cage.reader_process import ReaderProcess
 from sidelight.disk import Attachment
-from sidelight.errors import AccessDeniedError, KeyDeniedError, SourceError, ThrottledError
+from sidelight.errors import (
+    AccessDeniedError,
+    CageError,
+    KeyDeniedError,
+    SourceError,
+    ThrottledError,
+)
 from sidelight.fleet.dollar_budget import MoneySpentError
 from sidelight.fleet.error_recording_source import ErrorRecordingSource
 from sidelight.fleet.rate_limit.limiter import RateLimitedError
 from sidelight.inventory.collect import CollectOptions
+from sidelight.model import ReadingOptions
 from tests.fakes.sources import CountingFetcher, MemorySource, RoundsCache
 from tests.images.ext import tiny
 from tests.images.xfs import fixtures
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from sidelight.cage.seal import Bounds
     from sidelight.model import Inventory
 
 pytestmark = [pytest.mark.images, pytest.mark.slow]
@@ -110,7 +123,7 @@ def test_the_options_of_a_read_reach_the_cage(image: Path) -> None:
         collecting=CollectOptions(include_containers=True, machine_seconds=0.0),
     )
     own = scan.inspect([MemorySource(data, "a"), MemorySource(bytes(1 << 20), "b")], options)
-    reading = CagedReading(include_containers=True, machine_seconds=0.0)
+    reading = CagedReading(options=ReadingOptions(include_containers=True, machine_seconds=0.0))
     caged = reading.inspect(
         [MemorySource(data, "a"), MemorySource(bytes(1 << 20), "b")], attachments
     )
@@ -205,7 +218,53 @@ def test_a_kernel_without_seccomp_and_landlock_is_reported_once(
     assert found[0] == found[1] == scan.inspect([source])
     for name in ("seccomp", "Landlock"):
         lines = [record.message for record in caplog.records if name in record.message]
-        assert lines == [f"readers of disks run without {name}: Function not implemented"]
+        assert lines == [
+            f"readers of disks run without {name}: Function not implemented (docs/threat-model.md)"
+        ]
+
+
+def test_a_required_cage_gives_no_byte_to_a_reader_without_it() -> None:
+    reading = CagedReading(program=("-m", "tests.worker_programs.bare_reader"), is_required=True)
+    source = Refusing(bytes(1 << 20), AssertionError("it was read"), 0)
+    with pytest.raises(CageError, match=r"not sealed.*Landlock: .*seccomp: ") as caught:
+        reading.inspect([source])
+    assert caught.value.where == "snap-1"
+    assert CagedReading(is_required=True).inspect([MemorySource(bytes(4096))]).problems
+
+
+@pytest.fixture
+def limited() -> Iterator[int]:
+    """A limit of 2 GiB beyond what the process holds, as a worker has one; the 2 GiB in bytes."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (held + (2 << 30), before[1]))
+    yield 2 << 30
+    resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def test_a_process_and_its_reader_share_the_limit_of_memory(
+    limited: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Bounds] = []
+    start = ReaderProcess.start
+
+    def noted(process: ReaderProcess, bounds: Bounds) -> socket.socket:
+        given.append(bounds)
+        return start(process, bounds)
+
+    monkeypatch.setattr(ReaderProcess, "start", noted)
+    held = bytearray(256 << 20)
+    for reserved in (0, 128 << 20, 4 << 30):
+        CagedReading(reserved=reserved).inspect([MemorySource(bytes(4096))])
+    whole, less, least = (bounds.memory for bounds in given)
+    assert whole < limited - len(held)
+    assert abs(whole - less - (128 << 20)) < 32 << 20
+    assert least == caged_reading.LEAST_MEMORY
+
+
+def test_the_kernel_is_asked_what_the_seal_will_use() -> None:
+    reading = CagedReading(is_required=not missing_protections())
+    assert reading.inspect([MemorySource(bytes(4096))]).problems
 
 
 def test_the_cpu_of_readers_is_counted(image: Path) -> None:

@@ -72,7 +72,6 @@ def test_an_answer_that_breaks_the_protocol_is_no_inventory(name: str) -> None:
     ("name", "seconds", "limit", "text"),
     [
         ("eat", 60.0, "memory", "needs more than the 512 MiB of memory"),
-        ("eat-shared", 60.0, "", "reader"),
         ("spin", 1.0, "time", "took more than 1 s"),
         ("swallow", 1.0, "time", "took more than 1 s"),
         ("flood", 1.0, "time", "took more than 1 s"),

@@ -31,10 +31,12 @@ class Demo:
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
-        # All that it starts has this in its environment.
-        self.mark = f"DEMO_MARK={uuid.uuid4().hex}"
-        name, _, value = self.mark.partition("=")
-        environment = {**os.environ, name: value, "AWS_PROFILE": "a-profile-that-does-not-exist"}
+        # All that it starts has this in its environment; readers of disks keep the path alone.
+        self.mark = uuid.uuid4().hex
+        environment = {
+            **os.environ, "DEMO_MARK": self.mark, "PYTHONPATH": f"/{self.mark}",
+            "AWS_PROFILE": "a-profile-that-does-not-exist",
+        }  # fmt: skip
         environment.pop("PYTHONUNBUFFERED", None)
         self.output = ""
         self.process = subprocess.Popen(

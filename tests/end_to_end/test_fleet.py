@@ -67,9 +67,10 @@ def local_cloud(disks: list[Path], directory: Path) -> Iterator[dict[str, str]]:
 class Fleet:
     """One local cloud and one store; `scan` runs the fleet's command as a user would."""
 
-    def __init__(self, environment: dict[str, str], store_url: str) -> None:
+    def __init__(self, environment: dict[str, str], store_url: str, parsing: Path) -> None:
         self.environment = environment
         self.store_url = store_url
+        self.parsing = parsing  # a line for each process that imported the parsers
 
     def scan(self, *options: str) -> Any:
         return json.loads(self.run("fleet", "scan", "--embedded", "--format", "json", *options))
@@ -130,6 +131,18 @@ class Fleet:
         return {f"{item.name} {item.version}" for item in inventory.packages if item.type == kind}
 
 
+# Every process of the fleet runs this at its start, those with an empty environment too.
+SITE = """
+import os, sys
+def note(event, arguments):
+    if event == "import" and arguments[0] == "sidelight.scan":
+        with open(f"/proc/{os.getppid()}/cmdline") as parent, open(%r, "a") as file:
+            command = " ".join(sys.orig_argv)
+            file.write(f"{command}|{parent.read()}\\n".replace("\\0", " "))
+sys.addaudithook(note)
+"""
+
+
 @pytest.fixture(scope="module")
 def fleet(disks: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     home = tmp_path_factory.mktemp("fleet")
@@ -146,8 +159,10 @@ def fleet(disks: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "SIDELIGHT_STORE_URL": store_url,
             "SIDELIGHT_ADVISORIES": str(database),
             "SIDELIGHT_POLL_SECONDS": "0.5",
+            "PYTHONPATH": str(home),
         }
-        running = Fleet(environment, store_url)
+        (home / "sitecustomize.py").write_text(SITE % str(home / "parsing"))
+        running = Fleet(environment, store_url, home / "parsing")
         running.scan()
         yield running
 
@@ -165,6 +180,17 @@ def lines_of(*command: str) -> set[str]:
         pytest.skip(f"{command[0]} is absent")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {line for line in done.stdout.split("\n") if line}
+
+
+def test_disks_are_parsed_by_sealed_readers_and_not_by_workers(fleet: Fleet) -> None:
+    fleet.run("inventory", fleet.instances()["edge-1"], "--format", "json")
+    processes = [line.split("|") for line in fleet.parsing.read_text().splitlines()]
+    assert processes
+    for command, parent in processes:
+        assert "-m sidelight.cage.zygote" in command
+        assert "celery" in parent or "dispatcher.cli inventory" in parent
+    assert any("celery" in parent for _, parent in processes)
+    assert any("dispatcher.cli inventory" in parent for _, parent in processes)
 
 
 @pytest.mark.parametrize("name", ["web-1", "batch-1"])

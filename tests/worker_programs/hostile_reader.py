@@ -44,20 +44,13 @@ def _system(number: int, *given: int) -> None:
 
 
 def _map_code() -> None:
-    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+    mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
 
 
 def _eat() -> None:
     kept = []
     while True:
         kept.append(bytearray(64 << 20))
-
-
-def _eat_shared() -> None:
-    kept = []
-    while True:
-        kept.append(mmap.mmap(-1, 256 << 20))
-        kept[-1][:: 1 << 12] = b"x" * (256 << 8)
 
 
 def _spin() -> None:
@@ -92,13 +85,13 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "signal-zygote": lambda: os.kill(os.getppid(), signal.SIGKILL),
     "raise-limit": lambda: __import__("resource").setrlimit(7, (10, 10)),
     "map-code": _map_code,
+    "map-shared": lambda: mmap.mmap(-1, 4096),
     "die-alone": lambda: LIBC.prctl(1, 0, 0, 0, 0) < 0 and _refused(),
     "memfd": lambda: os.memfd_create("x"),
     "x32": lambda: _system(0x40000000 + 41, 2, 1, 0),
 }
 ENDS: dict[str, Callable[[], object]] = {
     "eat": _eat,
-    "eat-shared": _eat_shared,
     "spin": _spin,
     "swallow": _swallow,
     "segv": lambda: ctypes.string_at(0),

@@ -35,11 +35,16 @@ class ReadingSettings:
         "SIDELIGHT_CONTAINERS", False, readers=(Process.MACHINE, *STAGES),
         meaning="Also read container runtimes' storage (/var/lib/docker and the like)",
     )  # fmt: skip
-    # docs/threat-model.md has what this holds against whom.
+    # docs/threat-model.md has what these hold against whom.
     cage: bool = setting(
-        "SIDELIGHT_CAGE", False, readers=(Process.MACHINE, *STAGES),
+        "SIDELIGHT_CAGE", True, readers=(Process.MACHINE, *STAGES),
         meaning="Read disks in a process without credentials, network and files; without it,"
         " a fault in a parser opens this process and its credentials to the disk's owner",
+    )  # fmt: skip
+    cage_required: bool = setting(
+        "SIDELIGHT_CAGE_REQUIRED", False, readers=(Process.MACHINE, *STAGES),
+        meaning="Refuse to scan where this machine lacks a part of the cage (seccomp, Landlock);"
+        " without it, the lack is a warning",
     )  # fmt: skip
     # The blocks are the instances' data. If a worker dies and no other continues its scan on this
     # machine, they stay until newer blocks replace them.

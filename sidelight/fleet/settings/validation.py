@@ -87,11 +87,18 @@ def validate(settings: Settings) -> None:
         raise UsageError(
             "is below SIDELIGHT_BACKOFF_SECONDS", where="SIDELIGHT_LONGEST_BACKOFF_SECONDS"
         )
+    validate_cage(settings)
     if settings.aws.kms_grants and not settings.aws.scanner_account:
         raise UsageError(
             "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",
             where="SIDELIGHT_KMS_GRANTS",
         )
+
+
+def validate_cage(settings: Settings) -> None:
+    """Raise UsageError where the cage is required and off."""
+    if settings.reading.cage_required and not settings.reading.cage:
+        raise UsageError("is set, and SIDELIGHT_CAGE is off", where="SIDELIGHT_CAGE_REQUIRED")
 
 
 def _validate_rates(settings: Settings) -> None:

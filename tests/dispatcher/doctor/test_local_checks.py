@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dispatcher.doctor import local_checks
 from dispatcher.doctor.local_checks import (
     check_advisories,
     check_disk,
@@ -116,5 +117,28 @@ def test_too_little_space_for_the_block_cache_is_a_warning(tmp_path: Path) -> No
     assert statuses(check_disk(settings))["block cache"] is CheckStatus.OK
 
 
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [({}, CheckStatus.WARNING), ({"cage_required": True}, CheckStatus.ERROR)],
+)
+def test_a_kernel_that_cannot_seal_a_reader_is_reported(
+    values: dict[str, object], status: CheckStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = {"Landlock": "Function not implemented"}
+    monkeypatch.setattr(local_checks, "missing_protections", lambda: missing)
+    found = statuses(check_kernel(Settings.of(**values)))
+    assert (found["seccomp"], found["Landlock"]) == (CheckStatus.OK, status)
+
+
+def test_reading_without_a_cage_is_a_warning() -> None:
+    found = statuses(check_kernel(Settings.of(cage=False)))
+    assert found["SIDELIGHT_CAGE"] is CheckStatus.WARNING
+
+
 def test_the_kernel_is_reported() -> None:
-    assert statuses(check_kernel())["Linux"] is CheckStatus.OK
+    assert statuses(check_kernel(Settings())) == {
+        "Linux": CheckStatus.OK,
+        "seccomp": CheckStatus.OK,
+        "Landlock": CheckStatus.OK,
+        "SIDELIGHT_CAGE": CheckStatus.OK,
+    }
