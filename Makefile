@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
-  compare structure clean docs iam lock deploy bare announce skipped
+  counts compare structure clean docs iam lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,7 +137,10 @@ packages: ## install the real tests' Debian packages (needs root; without it, so
 	fi
 
 bench: $(STAMP) ## print the figures of the docs (BENCH=walk_xfs for one)
-	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/compare% benchmarks/structure.py,$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python $$file; done
+	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/check.py benchmarks/compare% benchmarks/structure.py,$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python $$file; done
+
+counts: $(STAMP) ## calls, rounds, pages, statements and rows beside the recorded ones (RECORD=1: record them)
+	$(BIN)/python -m benchmarks.check $(if $(filter-out 0,$(RECORD)),--record)
 
 compare: $(STAMP) packages ## what Trivy and Syft find and Sidelight doesn't, on the same trees (root, long)
 	$(BIN)/python benchmarks/compare.py

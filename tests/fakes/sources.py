@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Future
 
+    from sidelight.blocks.cache import BlockFetcher
+
 
 class MemorySource:
     """A BlockSource over bytes."""
@@ -65,7 +67,7 @@ class RoundsCache(BlockCache):
     end. So `rounds` times a call's latency is what a scan waits, without its own work.
     """
 
-    def __init__(self, fetcher: CountingFetcher) -> None:
+    def __init__(self, fetcher: BlockFetcher) -> None:
         super().__init__(fetcher, in_flight=1)
         self.rounds = 0
         self._ends: dict[int, int] = {}
