@@ -14,6 +14,7 @@ PURE = (
     "sidelight/attack_paths.py",
     "sidelight/completeness.py",
     "sidelight/findings",
+    "sidelight/inspector_comparison",
     "sidelight/inventory/listeners",
     "sidelight/matching",
     "sidelight/model",

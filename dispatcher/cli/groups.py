@@ -158,6 +158,15 @@ class NetworkGroup(WrittenGroup):
     }  # fmt: skip
 
 
+class InspectorGroup(WrittenGroup):
+    """The commands of `sidelight inspector`."""
+
+    table: Mapping[str, CommandEntry] = {
+        "compare": CommandEntry("dispatcher.cli.inspector.commands", "compare",
+                         "Compare Inspector's findings and coverage with Sidelight's"),
+    }  # fmt: skip
+
+
 class Suppress(WrittenGroup):
     """The commands of `sidelight fleet suppress`."""
 
@@ -262,6 +271,11 @@ def advisories() -> None:
 @click.group(cls=NetworkGroup)
 def network() -> None:
     """Show which ports of which instances can be reached, from where, and why."""
+
+
+@click.group(cls=InspectorGroup)
+def inspector() -> None:
+    """Compare Amazon Inspector with Sidelight, before you rely on one of them."""
 
 
 @click.group(cls=Suppress)

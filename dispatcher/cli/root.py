@@ -41,6 +41,9 @@ class RootGroup(WrittenGroup):
                        "Scan a fleet of EC2 instances, and show what was found"),
         "network": CommandEntry("dispatcher.cli.groups", "network",
                          "Show which ports of which instances can be reached, from where, and why"),
+        "inspector": CommandEntry("dispatcher.cli.groups", "inspector",
+                           "Compare Amazon Inspector with Sidelight, before you rely on one of"
+                           " them"),
         "serve": CommandEntry("dispatcher.cli.serve", "serve",
                        "Serve Inspector's API, metrics for Prometheus, and a web page"),
         "access": CommandEntry("dispatcher.cli.groups", "access",

@@ -10,6 +10,7 @@ from sidelight.documents import (
     doctor,
     fleet,
     inspector2,
+    inspector_comparison,
     machine,
     network,
     probe,
@@ -117,6 +118,10 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     ),
     "network-scan": CatalogueEntry(
         network.NetworkScanDocument, "sidelight network scan --format json"
+    ),
+    "inspector-comparison": CatalogueEntry(
+        inspector_comparison.InspectorComparisonDocument,
+        "sidelight inspector compare --format json",
     ),
     "probe-recording": CatalogueEntry(
         probe.RecordingLine, "sidelight probe --output FILE, each line"

@@ -91,6 +91,8 @@ CALLS: Final[tuple[AwsCall, ...]] = (
         "s3", "PutObject", TARGET,
         ("s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey", "kms:Decrypt"),
     ),
+    # `sidelight inspector compare`: sidelight.aws.inspector.
+    *_calls("inspector2", TARGET, "ListCoverage", "ListFindings"),
     # The hub.
     AwsCall("sts", "AssumeRole", HUB, ("sts:AssumeRole", "sts:TagSession")),
     AwsCall("sts", "GetCallerIdentity", HUB, (), "IAM needs no permission for it"),

@@ -71,6 +71,9 @@ POLICY_FILES: Final = (
     ),
     PolicyFile("target-network-policy", "network findings", TARGET, target.NETWORK),
     PolicyFile("target-reports-policy", "reports of findings in a bucket", TARGET, target.REPORTS),
+    PolicyFile(
+        "target-inspector-policy", "`sidelight inspector compare`", TARGET, target.INSPECTOR
+    ),
     PolicyFile("scanner-policy", "accounts and roles", HUB, (hub.ENTER, hub.LIST_ACCOUNTS)),
     PolicyFile(
         "scanner-reader-policy", "the reader's role (`ReaderRoleName`)", HUB, (hub.ENTER_AS_READER,)

@@ -199,3 +199,10 @@ REPORTS: Final = (
         reason="S3's calls alone; it decrypts the data key of an upload in parts",
     ),
 )  # fmt: skip
+
+INSPECTOR: Final = (
+    Statement(
+        "ReadInspectorForAComparison", ("inspector2:ListCoverage", "inspector2:ListFindings"),
+        reason="lists, which have no resources; no template has them",
+    ),
+)  # fmt: skip

@@ -28,6 +28,8 @@ SERVICES = sorted({call.service for call in CALLS})
 # Attributes and texts of the code that have an operation's name and are something else.
 OTHER_MEANINGS = {
     "decrypt": "sealed access keys and page tokens",
+    "disable": "accounts of the fleet, disabled by the command line",
+    "enable": "accounts of the fleet, enabled by the command line",
     "encrypt": "sealed access keys and page tokens",
     "publish": "the message queue and the publisher of events",
 }
