@@ -112,5 +112,5 @@ BLOCK_CACHE = setting_option(
 READING = (IN_FLIGHT, CACHE, BLOCK_CACHE)
 PUBLISH = setting_option(
     "--publish", "SIDELIGHT_PUBLISH", metavar="TARGET",
-    text="Send the events of findings to eventbridge:BUS, sns:ARN or file:PATH.",
+    text="Send the events of findings to eventbridge:BUS, sns:ARN, securityhub or file:PATH.",
 )  # fmt: skip

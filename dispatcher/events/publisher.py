@@ -1,4 +1,4 @@
-"""Publish findings' events from the store's outbox to EventBridge, SNS, a file or stdout.
+"""Publish findings' events from the store's outbox: EventBridge, SNS, Security Hub, a file, stdout.
 
 Delivery is at least once, oldest first. The position is in the store, and is written after the
 sink has accepted a batch. A consumer recognizes a duplicate by its `eventId`, and restores the
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from sidelight.aws.events import MESSAGE_BYTES, EventBridge, Message, Sent, Topic
+from sidelight.aws.security_hub import SecurityHub
 from sidelight.errors import CloudError, UsageError
 from sidelight.report.as_json import escaped
+from sidelight.report.formats.asff import asff_document, asff_text
 from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import write_json
 
@@ -80,8 +82,14 @@ class JsonLinesSink:
 
 
 def sink_of(target: str, session: Session) -> Sink:
-    """Return the sink of `eventbridge:BUS`, `sns:ARN`, `file:PATH` or `stdout`. UsageError."""
+    """Return the sink of a target. Raises UsageError.
+
+    Targets are `eventbridge:BUS`, `sns:ARN`, `securityhub[:ACCOUNT[/REGION]]`, `file:PATH` and
+    `stdout`.
+    """
     kind, _, name = target.partition(":")
+    if kind == "securityhub":
+        return SecurityHub.named(session, name)
     if kind == "eventbridge" and name:
         return EventBridge(session, name)
     if kind == "sns" and name.count(":") == 5:
@@ -91,7 +99,8 @@ def sink_of(target: str, session: Session) -> Sink:
     if target == "stdout":
         return JsonLinesSink(None)
     raise UsageError(
-        "events go to eventbridge:BUS, sns:ARN, file:PATH or stdout", where=target or "publish"
+        "events go to eventbridge:BUS, sns:ARN, securityhub, file:PATH or stdout",
+        where=target or "publish",
     )
 
 
@@ -139,7 +148,10 @@ class Publisher:
             known[place] = self._store.instances.instance(*place)
         document = event_document(event, known[place], self._deployment)
         detail = document["detail"]
-        body = document if self._sink.whole else detail
+        if isinstance(self._sink, SecurityHub):
+            text = asff_text(asff_document(row, known[place]))
+        else:
+            text = _fitting(document if self._sink.whole else detail, detail)
         return Message(
             id=detail["sidelight"]["eventId"],
             group=f"{row.account}.{row.instance}",
@@ -147,7 +159,7 @@ class Publisher:
             source=document["source"],
             kind=document["detail-type"],
             resources=document["resources"],
-            text=_fitting(body, detail),
+            text=text,
             attributes={
                 "event": event.kind, "severity": detail["severity"], "status": detail["status"],
                 "account": row.account, "region": row.region,
@@ -157,13 +169,14 @@ class Publisher:
 
 def _fitting(document: FindingEventDocument | InspectorFinding, detail: InspectorFinding) -> str:
     """Return JSON that fits a message; `sidelight.leftOut` names the omitted fields."""
-    about = detail["packageVulnerabilityDetails"]
     left_out: list[str] = []
     text = _json(document)
     for name in _LONG:
         if len(text.encode()) <= MESSAGE_BYTES:
             return text
-        about[name] = []
+        # A network finding has none of these.
+        if "packageVulnerabilityDetails" in detail:
+            detail["packageVulnerabilityDetails"][name] = []
         detail["sidelight"]["leftOut"] = left_out = [*left_out, name]
         text = _json(document)
     if len(text.encode()) > MESSAGE_BYTES:

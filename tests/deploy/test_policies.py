@@ -88,7 +88,8 @@ def test_no_policy_writes_beyond_our_snapshots_events_and_associations() -> None
     assert writes == {
         "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:DeleteSnapshot",
         "ec2:ModifySnapshotAttribute", "events:PutEvents", "kms:CreateGrant", "kms:Decrypt",
-        "kms:GenerateDataKey", "s3:AbortMultipartUpload", "s3:PutObject", "sns:Publish",
+        "kms:GenerateDataKey", "s3:AbortMultipartUpload", "s3:PutObject",
+        "securityhub:BatchImportFindings", "sns:Publish",
         "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
         "sqs:SendMessage", "ssm:CreateAssociation", "ssm:CreateDocument",
         "ssm:CreateResourceDataSync", "ssm:DeleteAssociation", "ssm:DeleteDocument",

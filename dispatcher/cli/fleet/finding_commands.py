@@ -13,6 +13,7 @@ import click
 from dispatcher.cli.finding_options import finding_options
 from dispatcher.cli.fleet.options import format_option
 from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
+from sidelight.report.formats.format_names import ASFF
 from sidelight.report.sbom.format_names import CYCLONEDX_JSON, SBOM_FORMATS
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command("findings")
 @takes_settings(STORE)
-@format_option
+@click.option("--format", "form", type=click.Choice(["table", "json", ASFF]), default="table",
+              show_default=True,
+              help="table; json; asff: a line for each call of Security Hub.")  # fmt: skip
 @click.option("--instance", default="", metavar="ID|NAME", help="Only of this instance.")
 @click.option("--account", default="", help="Only of this account.")
 @click.option("--status", "wanted", default="ACTIVE", show_default=True,
@@ -113,7 +116,8 @@ def attack_paths(**options: Any) -> None:
 )
 @click.option("--follow", is_flag=True, help="Wait for more events, until interrupted.")
 @click.option("--publish", "target", metavar="TARGET",
-              help="Send them to eventbridge:BUS, sns:ARN, file:PATH or stdout.")  # fmt: skip
+              help="Send them to eventbridge:BUS, sns:ARN, securityhub, file:PATH or"
+              " stdout.")  # fmt: skip
 def events(
     form: str, settings: Settings, after: int | None, target: str | None, *, follow: bool
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -23,6 +24,8 @@ from sidelight.fleet.bootstrap import session_of
 from sidelight.model import FindingStatus, FindingType, NetworkFinding, Reevaluated
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
+from sidelight.report.formats.asff import write_asff
+from sidelight.report.formats.format_names import ASFF
 from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import say, write_json
 from sidelight.report.progress import live
@@ -78,7 +81,10 @@ def findings(
         reached = _reached(store, rows) if form == "json" else {}
         if not rows:
             report_no_instance(store)
-    rows.sort(key=ORDERS[options["order"]])
+        rows.sort(key=ORDERS[options["order"]])
+        if form == ASFF:
+            _write_asff(store, rows[: options["limit"]])
+            return
     if form == "json":
         write_json(dumps(documents.findings_document(rows[: options["limit"]], reached)))
         return
@@ -96,6 +102,13 @@ def findings(
     if unseen := report.unseen_line(covered):
         shown.line(unseen, style="yellow")
     shown.line(report.findings_line(rows), style="bold")
+
+
+def _write_asff(store: Store, rows: Sequence[FindingRow]) -> None:
+    """Write findings for Security Hub, by account and Region."""
+    instance = cache(store.instances.instance)
+    ordered = sorted(rows, key=lambda row: (row.account, row.region))
+    write_asff(((row, instance(row.account, row.instance)) for row in ordered), sys.stdout)
 
 
 def _reached(store: Store, rows: Sequence[FindingRow]) -> Mapping[str, list[ReachedByDocument]]:

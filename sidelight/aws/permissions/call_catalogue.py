@@ -93,6 +93,8 @@ CALLS: Final[tuple[AwsCall, ...]] = (
     ),
     # `sidelight inspector compare`: sidelight.aws.inspector.
     *_calls("inspector2", TARGET, "ListCoverage", "ListFindings"),
+    # Events to Security Hub: sidelight.aws.security_hub.
+    *_calls("securityhub", TARGET, "BatchImportFindings"),
     # The hub.
     AwsCall("sts", "AssumeRole", HUB, ("sts:AssumeRole", "sts:TagSession")),
     AwsCall("sts", "GetCallerIdentity", HUB, (), "IAM needs no permission for it"),

@@ -74,6 +74,9 @@ POLICY_FILES: Final = (
     PolicyFile(
         "target-inspector-policy", "`sidelight inspector compare`", TARGET, target.INSPECTOR
     ),
+    PolicyFile(
+        "target-security-hub-policy", "findings to Security Hub", TARGET, target.SECURITY_HUB
+    ),
     PolicyFile("scanner-policy", "accounts and roles", HUB, (hub.ENTER, hub.LIST_ACCOUNTS)),
     PolicyFile(
         "scanner-reader-policy", "the reader's role (`ReaderRoleName`)", HUB, (hub.ENTER_AS_READER,)

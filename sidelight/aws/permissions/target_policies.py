@@ -206,3 +206,11 @@ INSPECTOR: Final = (
         reason="lists, which have no resources; no template has them",
     ),
 )  # fmt: skip
+
+SECURITY_HUB: Final = (
+    Statement(
+        "SendFindingsToSecurityHub", ("securityhub:BatchImportFindings",),
+        "arn:${AWS::Partition}:securityhub:*:${AWS::AccountId}:product/${AWS::AccountId}/default",
+        reason="the account's own default product; no template has it",
+    ),
+)  # fmt: skip

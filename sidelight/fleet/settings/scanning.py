@@ -75,7 +75,8 @@ class FindingSettings:
     )  # fmt: skip
     publish: str = setting(
         "SIDELIGHT_PUBLISH", "", unit="target", readers=(Process.DISPATCHER,),
-        meaning="Send the events of findings to `eventbridge:BUS`, `sns:ARN` or `file:PATH`;"
+        meaning="Send the events of findings to `eventbridge:BUS`, `sns:ARN`, `securityhub` or"
+        " `file:PATH`;"
         " empty: nowhere",
     )  # fmt: skip
 

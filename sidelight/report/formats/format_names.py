@@ -9,4 +9,5 @@ JUNIT: Final = "junit"
 GITLAB: Final = "gitlab"
 OCSF: Final = "ocsf"
 HTML: Final = "html"
+ASFF: Final = "asff"  # of instances' findings alone: it names their account
 FINDING_FORMATS: Final = (SARIF, JUNIT, GITLAB, OCSF, HTML)
