@@ -12,6 +12,7 @@ from dispatcher.doctor.account_checks import (
     has_errors,
 )
 from dispatcher.doctor.broker_checks import check_broker
+from dispatcher.doctor.hub_checks import check_hub
 from dispatcher.doctor.local_checks import (
     check_advisories,
     check_disk,
@@ -79,4 +80,5 @@ def _examine_aws(
         return
     checks, places = check_accounts(session, scope)
     yield from checks
+    yield from check_hub(session, settings, region)
     yield from check_places(session, settings, places, deployment, exclusion_tag)

@@ -59,13 +59,14 @@ class PermissionAnswer:
     """Whether an IAM action is allowed; None where the attempt could not decide it.
 
     `is_denial`: it was denied, which may be due to a condition of the policy and then decides
-    nothing.
+    nothing. `code`: AWS's error code of another error than a denial.
     """
 
     action: str
     allowed: bool | None
     detail: str = ""
     is_denial: bool = False
+    code: str = ""
 
 
 class PermissionChecks:
@@ -164,6 +165,16 @@ class PermissionChecks:
         )
         return [self._ask("ssm", name, {"MaxResults": 5}) for name in names]
 
+    def bucket(self, name: str) -> PermissionAnswer:
+        """List one key of a bucket."""
+        request: dict[str, object] = {"Bucket": name, "MaxKeys": 1}
+        return self._ask("s3", "ListObjectsV2", request, "s3:ListBucket")
+
+    def queue(self, url: str) -> PermissionAnswer:
+        """Read one attribute of an SQS queue."""
+        request: dict[str, object] = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
+        return self._ask("sqs", "GetQueueAttributes", request)
+
     def network(self) -> list[PermissionAnswer]:
         """Try the network model's calls: EC2's by DryRun, of the others the first pages.
 
@@ -223,7 +234,8 @@ def _answer(
         decided = not conditional or EXPLICIT in error.what
         return PermissionAnswer(action, False if decided else None, error.what, is_denial=True)
     except CloudError as error:
-        return PermissionAnswer(action, True if error.code in PASSED else None, error.what)
+        passed = True if error.code in PASSED else None
+        return PermissionAnswer(action, passed, error.what, code=error.code)
     except SidelightError as error:
         return PermissionAnswer(action, None, error.what)
     return PermissionAnswer(action, True)

@@ -226,3 +226,14 @@ def test_a_worker_is_alive_by_its_heartbeat(tmp_path: Path) -> None:
         thread.join()
         broker.stop()
         app.close()
+
+
+def test_a_readers_role_that_cannot_be_assumed_is_an_error(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    found = Examined(cloud, tmp_path, SIDELIGHT_READER_ROLE_NAME="SidelightReader")
+    check = found.checks["sts:AssumeRole of SidelightReader"]
+    assert check["status"] == "ERROR"
+    assert "ReaderRoleName" in check["remedy"]
+    assert found.of("ec2:DeleteSnapshot") == "OK", "the other role's checks go on"
+    assert "ebs:ListSnapshotBlocks" not in found.checks
