@@ -94,7 +94,8 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     default="table",
     show_default=True,
     metavar="FORMAT",
-    help="table; json; a report: sarif (2.1.0), junit, gitlab, ocsf (1.5), html; " + _BOMS,
+    help="table; json; a report: sarif (2.1.0), junit, gitlab, ocsf (1.5), html; VEX: openvex,"
+    " cyclonedx-vex, csaf (2.0); " + _BOMS,
 )
 @output_options
 @click.option(

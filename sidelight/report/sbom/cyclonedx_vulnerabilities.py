@@ -49,7 +49,10 @@ def vulnerabilities(bom: MachineBom, version: str) -> Iterator[dict[str, object]
     references = _references(bom)
     grouped = _by_name(bom.findings or ())
     for number, findings in enumerate(grouped.values(), 1):
-        yield {"bom-ref": f"vulnerability-{number}", **_element(findings, references, version)}
+        element = _element(findings, references, version)
+        if bom.is_vex:
+            element["analysis"] = _affected_analysis(findings)
+        yield {"bom-ref": f"vulnerability-{number}", **element}
     for number, items in enumerate(_by_reason(bom.suppressed), len(grouped) + 1):
         element = _element([item.finding for item in items], references, version, items[0])
         yield {"bom-ref": f"vulnerability-{number}", **element}
@@ -113,6 +116,14 @@ def _element(
         {"name": name, "value": printable(value)} for name, value in _properties(findings, worst)
     ]
     return element
+
+
+def _affected_analysis(findings: Sequence[Finding]) -> dict[str, object]:
+    """Return that the packages are affected, and whether an update is the response."""
+    document: dict[str, object] = {"state": "exploitable"}
+    if any(finding.fixed_version for finding in findings):
+        document["response"] = ["update"]
+    return document
 
 
 def analysis(item: SuppressedFinding) -> dict[str, object]:

@@ -56,6 +56,7 @@ class MachineBom:
     taken_at: datetime | None = None
     serial: uuid.UUID | None = None
     suppressed: Sequence[SuppressedFinding] = ()
+    is_vex: bool = False  # then each vulnerability has an analysis
 
     @property
     def serial_number(self) -> uuid.UUID:

@@ -23,6 +23,7 @@ from sidelight.report.formats.format_names import (
     JUNIT,
     OCSF,
     SARIF,
+    VEX_FORMATS,
 )
 from sidelight.report.formats.scanned_machine import ScannedMachine
 from tests.fixtures.boms import FLASK, HOSTILE, NOW, SSL, finding
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from sidelight.model import Finding
     from sidelight.report.sbom.machine_boms import MachineBom
 
+# VEX documents have tests of their own.
+REPORTS = tuple(form for form in FINDING_FORMATS if form not in VEX_FORMATS)
 DEBIAN = OperatingSystem(id="debian", pretty_name="Debian GNU/Linux 12 (bookworm)")
 
 
@@ -210,7 +213,7 @@ def test_surrogates_in_paths_and_links_are_escaped(text: str) -> None:
     of = machine([finding(package, text, references=(f"https://example.org/{text}",))])
     place = run_of(of)["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert _URI.fullmatch(place["uri"])
-    for form in FINDING_FORMATS:
+    for form in REPORTS:
         assert "https://example.org/" in written(form, of)
 
 
@@ -233,6 +236,6 @@ def test_hostile_machines_give_sound_inert_documents(bom: MachineBom) -> None:
         assert re.fullmatch("[0-9a-f]{64}", item["id"])
         assert len(item["name"]) <= 255
     assert [item["class_uid"] for item in events_of(of)] == [6007, *[2002] * len(of.findings)]
-    for form in FINDING_FORMATS:
+    for form in REPORTS:
         text = written(form, of)
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
