@@ -71,7 +71,8 @@ class VexStatement:
     @property
     def shown(self) -> str:
         """The vulnerability and the first product, for a message."""
-        name = min(self.vulnerabilities, default="no vulnerability")
+        names = sorted(self.vulnerabilities, key=lambda name: (not name.startswith("CVE-"), name))
+        name = names[0] if names else "no vulnerability"
         named = [item.purl for item in self.products if item.purl is not None]
         more = f" ({named[0].full_name})" if named else ""
         return f"{name}{more}"
@@ -199,9 +200,16 @@ def _full_version(purl: PackageUrl) -> str:
 
 
 def is_system(cpe: str, system: OperatingSystem) -> bool:
-    """Whether a CPE (2.2 or 2.3) names an operating system of this version."""
+    """Whether a CPE (2.2 or 2.3) names an operating system of this version.
+
+    Red Hat has parts of its system as applications: `cpe:/a:redhat:enterprise_linux:9::appstream`.
+    """
     parts = cpe.removeprefix("cpe:2.3:").removeprefix("cpe:/").split(":")
-    if len(parts) < 4 or parts[0] != "o" or _SYSTEMS.get((parts[1], parts[2])) != system.id:
+    if (
+        len(parts) < 4
+        or parts[0] not in {"a", "o"}
+        or _SYSTEMS.get((parts[1], parts[2])) != system.id
+    ):
         return False
     version = parts[3]
     whole = system.version_id

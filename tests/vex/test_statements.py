@@ -199,7 +199,8 @@ def test_a_statement_about_the_machine_is_about_all_its_packages() -> None:
 
 
 def test_a_statement_about_no_finding_is_unmatched() -> None:
-    result = applied(openvex(), openvex(vulnerability={"name": "CVE-1999-1"}))
+    other = {"name": "CVE-1999-1", "aliases": ["2226586"]}
+    result = applied(openvex(), openvex(vulnerability=other))
     assert [item.shown for item in result.unmatched] == ["CVE-1999-1 (debian/libssl3)"]
 
 
@@ -207,7 +208,9 @@ def test_a_csaf_product_of_a_platform_is_meant_there_alone() -> None:
     for cpe, suppresses in (
         ("cpe:/o:redhat:enterprise_linux:9::baseos", True),
         ("cpe:2.3:o:redhat:enterprise_linux:9:*:*:*:*:*:*:*", True),
+        ("cpe:/a:redhat:enterprise_linux:9::appstream", True),
         ("cpe:/o:redhat:enterprise_linux:8::baseos", False),
+        ("cpe:/a:redhat:rhel_aus:8.2::appstream", False),
         ("cpe:/a:redhat:openshift:4", False),
     ):
         document = csaf()
