@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     import pytest
 
 # The fixtures of all folders; the heavier ones are in the folders' own conftest.py.
-pytest_plugins = ("tests.fixtures.shared_data", "tests.fixtures.whole_system")
+pytest_plugins = (
+    "tests.fixtures.shared_data",
+    "tests.fixtures.unsynced_stores",
+    "tests.fixtures.whole_system",
+)
 hypothesis_profiles.register()
 
 # A shell that starts us in the background has SIGINT ignored, and so would the processes have that

@@ -189,6 +189,7 @@ class Changed:
         self.store.kept_counts.recount()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(changes, max_size=12))
 def test_counts_agree_with_findings_after_any_changes(made: list[tuple[object, ...]]) -> None:
