@@ -31,6 +31,7 @@ from sidelight.fleet.rate_limit.limiter import RateLimitedError
 from sidelight.inventory.collect import CollectOptions
 from sidelight.model import ReadingOptions
 from tests.fakes.sources import CountingFetcher, MemorySource, RoundsCache
+from tests.fixtures.kernel_protections import NEEDS_SEAL
 from tests.images.ext import tiny
 from tests.images.xfs import fixtures
 
@@ -209,8 +210,9 @@ def test_every_error_of_a_source_crosses_as_itself() -> None:
 
 
 def test_a_kernel_without_seccomp_and_landlock_is_reported_once(
-    image: Path, caplog: pytest.LogCaptureFixture
+    image: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(caged_reading, "_reported", set())
     reading = CagedReading(program=("-m", "tests.worker_programs.bare_reader"))
     source = MemorySource(image.read_bytes())
     with caplog.at_level(logging.WARNING):
@@ -229,6 +231,10 @@ def test_a_required_cage_gives_no_byte_to_a_reader_without_it() -> None:
     with pytest.raises(CageError, match=r"not sealed.*Landlock: .*seccomp: ") as caught:
         reading.inspect([source])
     assert caught.value.where == "snap-1"
+
+
+@NEEDS_SEAL
+def test_a_required_cage_reads_where_the_kernel_seals() -> None:
     assert CagedReading(is_required=True).inspect([MemorySource(bytes(4096))]).problems
 
 

@@ -15,6 +15,7 @@ from sidelight.cage import CagedReading, caged_reading
 from sidelight.cage.reader_process import ReaderProcess
 from sidelight.errors import CageError
 from tests.fakes.sources import MemorySource
+from tests.fixtures.kernel_protections import NEEDS_SECCOMP
 from tests.worker_programs.hostile_reader import ATTEMPTS, FRAMES
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _next_machine_is_read() -> None:
     assert doing("another disk", hostile()).what == "disk"
 
 
+@NEEDS_SECCOMP
 @pytest.mark.parametrize("name", sorted(ATTEMPTS))
 def test_a_reader_that_reaches_outside_gets_nowhere(name: str) -> None:
     if name in ENDED:

@@ -34,7 +34,10 @@ def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidelight.cage.protections.SEALS", "plan9")
 
 
-def test_a_cage_is_the_default_with_the_bounds_of_the_settings() -> None:
+def test_a_cage_is_the_default_with_the_bounds_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(disk_reading, "missing_protections", dict)
     settings = Settings.of(
         containers=True, stage_seconds=77.0, cache_mib=100, in_flight=20, cage_required=True
     )

@@ -21,6 +21,7 @@ from dispatcher.doctor.results import Check, CheckStatus
 from sidelight.advisories import build
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
+from tests.fixtures.kernel_protections import NEEDS_SEAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,6 +136,7 @@ def test_reading_without_a_cage_is_a_warning() -> None:
     assert found["SIDELIGHT_CAGE"] is CheckStatus.WARNING
 
 
+@NEEDS_SEAL
 def test_the_kernel_is_reported() -> None:
     assert statuses(check_kernel(Settings())) == {
         "Linux": CheckStatus.OK,
