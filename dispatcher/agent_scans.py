@@ -165,7 +165,7 @@ class AgentScans:
             else:
                 reason, detail = entry.reason, entry.detail
             rows.append(replace(entry, reason=reason, detail=detail, scanned_at=now))
-        self._store.instances.cover(rows)
+        self._store.instances.cover_by_agents(rows)
 
     def _cover_place(self, place: AccountRegion, reason: str, detail: str) -> None:
         row = Coverage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dispatcher.discovery.accounts import (
     partition,
 )
 from dispatcher.discovery.configured import effective
+from dispatcher.discovery.discoverer import terminated
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.planning import cadence
 from dispatcher.planning.cadence import Timetable
@@ -24,7 +26,7 @@ from sidelight.model import AccountStatus, FindingType, PingStatus, ScanMode
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
@@ -71,6 +73,7 @@ class ScanStarter:
         self._deployment = deployment
         self._keeper = keeper
         self._changing = threading.Lock()  # of an entry, by discovery and by later events
+        self._deciding: dict[AccountRegion, threading.Lock] = {}
         self._timetables: dict[AccountRegion, tuple[Discovery, Timetable]] = {}
 
     def start_everywhere(  # noqa: PLR0913 - where, and which, by keyword
@@ -105,16 +108,20 @@ class ScanStarter:
                 self._timetables.pop(place, None)
                 continue
             reached.append(place)
-            with self._changing:
-                self._timetables[place] = (discovery, Timetable(discovery.instances))
-            live_scans, new = self._plan(
-                place,
-                discovery,
-                rules[place.account],
-                on_demand=on_demand,
-                only=only,
-                is_due=is_due,
-            )
+            with self._deciding_on(place):
+                with self._changing:
+                    self._timetables[place] = (discovery, Timetable(discovery.instances))
+                # Again: a thread that read them before they were gone may have written since.
+                gone = terminated(place.account, place.region, discovery.gone)
+                self._store.instances.cover(gone)
+                live_scans, new = self._plan(
+                    place,
+                    discovery,
+                    rules[place.account],
+                    on_demand=on_demand,
+                    only=only,
+                    is_due=is_due,
+                )
             running += live_scans
             due.append(new)
         self._cover(reached, closed)
@@ -150,19 +157,20 @@ class ScanStarter:
         now = self._store.clock()
         due: list[Sequence[Instance]] = []
         rules = self._rules({place.account for place in self._timetables}, configuration)
-        for place, (discovery, timetable) in list(self._timetables.items()):
-            candidates = timetable.candidates(now)
-            if candidates and place.account in rules:
-                part = replace(discovery, instances=candidates)
-                _, new = self._plan(
-                    place,
-                    part,
-                    rules[place.account],
-                    on_demand=False,
-                    only=EVERYTHING,
-                    is_due=cadence.is_due,
-                )
-                due.append(new)
+        for place in list(self._timetables):
+            with self._deciding_on(place):
+                held = self._timetables.get(place)
+                candidates = held[1].candidates(now) if held else []
+                if held and candidates and place.account in rules:
+                    _, new = self._plan(
+                        place,
+                        replace(held[0], instances=candidates),
+                        rules[place.account],
+                        on_demand=False,
+                        only=EVERYTHING,
+                        is_due=cadence.is_due,
+                    )
+                    due.append(new)
         return self._start([], in_turns(due), on_demand=False) if any(due) else []
 
     def discovered(self) -> list[AccountRegion]:
@@ -196,13 +204,14 @@ class ScanStarter:
         # One that answers no more may be stopped or terminated: EC2 says so, not the discovery.
         if left := _left(held[0], managed):
             self._look(place, left, left, rules)
-        with self._changing:
-            known, timetable = self._timetables.get(place, held)
-            discovery = replace(known, managed=managed)
-            self._timetables[place] = (discovery, timetable)
-        _, due = self._plan(
-            place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
-        )
+        with self._deciding_on(place):
+            with self._changing:
+                known, timetable = self._timetables.get(place, held)
+                discovery = replace(known, managed=managed)
+                self._timetables[place] = (discovery, timetable)
+            _, due = self._plan(
+                place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
+            )
         return self._start([], due, on_demand=False)
 
     def look(
@@ -222,11 +231,28 @@ class ScanStarter:
         if held is None or rules is None:
             return []
         found, missing = self._look(place, ids, ended, rules)
-        _, due = self._plan(
-            place, found, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
-        )
+        with self._deciding_on(place):
+            # A discovery since then may have found them in another state.
+            newest, _ = self._timetables.get(place, held)
+            looked_for = {instance.id for instance in found.instances}
+            present = [one for one in newest.instances if one.id in looked_for]
+            _, due = self._plan(
+                place, replace(newest, instances=present), rules,
+                on_demand=False, only=EVERYTHING, is_due=cadence.is_due,
+            )  # fmt: skip
         self._start([], due, on_demand=False)
         return missing
+
+    @contextmanager
+    def _deciding_on(self, place: AccountRegion) -> Iterator[None]:
+        """Let one thread at a time decide on an account-region, by what was discovered last.
+
+        Else a thread that began before a discovery would write its older coverage after it.
+        """
+        with self._changing:
+            lock = self._deciding.setdefault(place, threading.Lock())
+        with lock:
+            yield
 
     def _look(
         self,

@@ -84,12 +84,15 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
 def _end(store: Store, account: str, region: str, gone: Sequence[str]) -> None:
     """Close the findings of terminated instances, and say so in coverage."""
     store.findings.close_instances(account, gone)
-    store.instances.cover(
-        [
-            Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")
-            for instance_id in gone
-        ]
-    )
+    store.instances.cover(terminated(account, region, gone))
+
+
+def terminated(account: str, region: str, gone: Iterable[str]) -> list[Coverage]:
+    """Return the coverage of instances that are gone."""
+    return [
+        Coverage(account, region, instance_id, "", "INACTIVE", "RESOURCE_TERMINATED")
+        for instance_id in gone
+    ]
 
 
 def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str], frozenset[str]]:

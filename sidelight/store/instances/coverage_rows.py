@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,24 @@ def agent_coverage(connection: Connection, machine: Scan) -> Coverage | None:
     )
     row = connection.execute(query).first()
     return None if row is None else Coverage(*row)
+
+
+def still_agent_based(connection: Connection, rows: Sequence[Coverage]) -> list[Coverage]:
+    """Return the rows whose instances are still scanned by their agents, and lock their entries."""
+    by_account: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        by_account[row.account].append(row.instance)
+    present: set[tuple[str, str]] = set()
+    for account, names in by_account.items():
+        query = select(coverage.c.instance).where(
+            coverage.c.account == account,
+            coverage.c.instance.in_(names),
+            coverage.c.scan_type == ScanType.PACKAGE.value,
+            coverage.c.scan_mode == ScanMode.AGENT_BASED.value,
+            coverage.c.status_code == "ACTIVE",
+        )
+        present |= {(account, name) for name in connection.scalars(query.with_for_update())}
+    return [row for row in rows if (row.account, row.instance) in present]
 
 
 def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:

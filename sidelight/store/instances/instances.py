@@ -24,6 +24,7 @@ from sidelight.store.base.schema import coverage, instances
 from sidelight.store.instances.coverage_rows import (
     agent_coverage,
     read_coverage,
+    still_agent_based,
     write_coverage,
 )
 from sidelight.store.instances.discovered_rows import mark_gone, write_changed
@@ -124,7 +125,8 @@ class FleetInstances:
     def with_history(self, account: str, region: str, found: Sequence[Instance]) -> list[Known]:
         """Return a discovery's instances with the times of their last scan and last attempt.
 
-        As `known`, for a caller that already has the instances: no document is read.
+        As `known`, for a caller that already has the instances: no document is read. Those that
+        are gone since are left out.
         """
         now = self._clock()
         with self._database.read() as connection:
@@ -141,6 +143,17 @@ class FleetInstances:
         for begin in range(0, len(rows), AT_ONCE):
             with self._database.write() as connection:
                 write_coverage(connection, rows[begin : begin + AT_ONCE], now)
+
+    def cover_by_agents(self, rows: Sequence[Coverage]) -> None:
+        """Write coverage of those instances that are still scanned by their agents.
+
+        One that was stopped, excluded or terminated since the rows were read keeps its entry.
+        """
+        now = self._clock()
+        for begin in range(0, len(rows), AT_ONCE):
+            with self._database.write() as connection:
+                present = still_agent_based(connection, rows[begin : begin + AT_ONCE])
+                write_coverage(connection, present, now)
 
     def explain(self, account: str, instance: str, detail: str) -> None:
         """Write why an instance's scan waits to the detail of its coverage, until the scan ends."""

@@ -53,18 +53,28 @@ _NOTHING = _History(None, None, None, None, None, None)
 def with_history(
     connection: Connection, account: str, region: str, found: Sequence[Instance], now: datetime
 ) -> list[Known]:
-    """Return a discovery's instances with their history; no document is read."""
+    """Return a discovery's instances with their history; no document is read.
+
+    Those that a later discovery did not find are left out.
+    """
     query = (
-        select(instances.c.instance, *_columns())
+        select(instances.c.instance, instances.c.gone_at, *_columns())
         .outerjoin(coverage, _COVERS)
         .where(instances.c.account == account, instances.c.region == region)
     )
     if len(found) <= PART:
         query = query.where(instances.c.instance.in_([item.id for item in found]))
-    history = {
-        instance_id: _History._make(columns) for instance_id, *columns in connection.execute(query)
-    }
-    return [history.get(instance.id, _NOTHING).known(instance, now) for instance in found]
+    history: dict[str, _History] = {}
+    gone: set[str] = set()
+    for instance_id, gone_at, *columns in connection.execute(query):
+        history[instance_id] = _History._make(columns)
+        if gone_at is not None:
+            gone.add(instance_id)
+    return [
+        history.get(instance.id, _NOTHING).known(instance, now)
+        for instance in found
+        if instance.id not in gone
+    ]
 
 
 def stored_with_history(connection: Connection, account: str, region: str) -> list[Known]:
