@@ -63,7 +63,8 @@ skipped:
 
 # Under which names the tests leave what they skipped, and for want of what.
 SKIPS := .skipped
-PYTEST = $(BIN)/pytest -n $(JOBS)
+# Idle workers take over from busy ones: the longest tests stand side by side.
+PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 UNIT := not (services or mounts or images or slow or conformance or long)
 REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.

@@ -96,6 +96,10 @@ class Counters:
         """How many calls match."""
         return sum(tally.calls for tally in self.tallies(operation, account))
 
+    def answers(self, operation: str = "*", account: str = "*") -> int:
+        """How many of them were answered without an error."""
+        return sum(tally.calls - tally.errors for tally in self.tallies(operation, account))
+
     def exceeded(self, limits: dict[str, int]) -> list[Tally]:
         """Tallies that were called more often in some second than `limits` (a second) allow."""
         return [

@@ -247,6 +247,10 @@ class LocalCloud:
         """How often an operation was called: `GetSnapshotBlock`, `ec2:*`."""
         return self.counters.calls(operation, account)
 
+    def answers(self, operation: str = "*", account: str = "*") -> int:
+        """How often an operation was called without an error: not throttled, nor too early."""
+        return self.counters.answers(operation, account)
+
     @property
     def plan(self) -> FaultPlan:
         """The fault plan. A new one may be set at any time."""

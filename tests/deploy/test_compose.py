@@ -157,7 +157,7 @@ def test_workers_come_and_go_while_a_fleet_is_scanned(
         while cloud.snapshots():
             assert time.monotonic() < until
             time.sleep(0.1)
-        assert cloud.calls("CreateSnapshots") == MACHINES
+        assert cloud.answers("CreateSnapshots") == MACHINES
         assert store.scans.counts() == {State.DONE: MACHINES}
         found = [(row.instance, row.package_finding.vulnerability) for row in store.findings.rows()]
         assert len(found) == len(set(found)) == MACHINES

@@ -69,7 +69,7 @@ def one_fault(fleet: Fleet, points: list[str], number: int, mode: str, expected:
     # By its name: a slow life may publish once more, and the numbers after that are others'.
     name, nth = points[number], points[: number + 1].count(points[number])
     fleet.begin()
-    before = fleet.cloud.calls("CreateSnapshots")
+    before = fleet.cloud.answers("CreateSnapshots")
     status, met = fleet.live({"mode": mode, "name": name, "nth": nth})
     at = f"{name}, the {nth}. (point {number}), {mode}"
     assert met.count(name) >= nth, f"not met: {at}"
@@ -78,7 +78,7 @@ def one_fault(fleet: Fleet, points: list[str], number: int, mode: str, expected:
     fleet.recover(at)
     fleet.check(expected, at)
     # A creation whose answer was lost is found by its tag: made again only where it never was.
-    made = fleet.cloud.calls("CreateSnapshots") - before
+    made = fleet.cloud.answers("CreateSnapshots") - before
     assert made == 1, at
 
 

@@ -57,7 +57,7 @@ def test_a_killed_worker_costs_time_and_nothing_else(
         assert {vulnerability for _, vulnerability in found} == {"CVE-2022-0001"}
         assert cloud.snapshots() == []
         assert not control.sweeper.sweep(control.places((), ())[0]).orphans
-        assert cloud.calls("CreateSnapshots") == 2
+        assert cloud.answers("CreateSnapshots") == 2
         control.close()
 
 

@@ -84,7 +84,7 @@ def check(cloud: LocalCloud, settings: Settings, scans: int) -> None:
         assert [scan.state for scan in ended] == [State.DONE] * scans
         found = [(row.instance, row.package_finding.vulnerability) for row in store.findings.rows()]
         assert len(found) == len(set(found)) == len({scan.instance for scan in ended})
-    assert cloud.calls("CreateSnapshots") == scans
+    assert cloud.answers("CreateSnapshots") == scans
     assert cloud.snapshots() == []
 
 

@@ -123,7 +123,7 @@ def test_one_command_scans_an_organization(
     assert cloud.snapshots() == []
     # Each account's work was done by its own role, and the hub did none of it.
     for account in (payments, web):
-        assert cloud.calls("CreateSnapshots", account) == 1
+        assert cloud.answers("CreateSnapshots", account) == 1
         assert cloud.calls("GetSnapshotBlock", account) > 0
     assert cloud.calls("CreateSnapshots", HUB) == cloud.calls("GetSnapshotBlock", HUB) == 0
     assert cloud.calls("*", "999999999999") == 0

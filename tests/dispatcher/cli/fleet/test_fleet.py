@@ -121,9 +121,9 @@ def test_a_second_run_finds_the_same(fleet: Fleet, image: Path) -> None:
     assert fleet("scan", "--embedded").returncode == 0
     first = fleet.json("findings")
     assert fleet("scan", "--embedded", "--due").returncode == 0, "nothing is due"
-    assert fleet.cloud.calls("CreateSnapshots") == 1
+    assert fleet.cloud.answers("CreateSnapshots") == 1
     assert fleet("scan", "--embedded").returncode == 0
-    assert fleet.cloud.calls("CreateSnapshots") == 2
+    assert fleet.cloud.answers("CreateSnapshots") == 2
     second = fleet.json("findings")
     for row in (*first, *second):
         del row["last_observed"]
@@ -195,7 +195,7 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
         store.scans.postpone(held, 0.0)
     fleet.cloud.clock.advance(60.0)
     assert fleet("scan", "--embedded").returncode == 0
-    assert fleet.cloud.calls("CreateSnapshots") == 1
+    assert fleet.cloud.answers("CreateSnapshots") == 1
     assert fleet.cloud.snapshots() == []
 
 
@@ -313,7 +313,7 @@ def test_a_selection_scans_its_instances_and_leaves_the_coverage_of_others(
     assert fleet("scan", "--embedded", "--tag", "team=web").returncode == 0
     assert [row["instance"] for row in fleet.json("status", "--all")] == [web]
     assert [row["instance"] for row in fleet.json("coverage")] == [web]
-    assert fleet.cloud.calls("CreateSnapshots") == 1
+    assert fleet.cloud.answers("CreateSnapshots") == 1
 
 
 @pytest.mark.parametrize(("answer", "snapshots", "status"), [("n", 0, 130), ("y", 1, 0)])
@@ -336,7 +336,7 @@ def test_on_a_terminal_the_first_snapshots_are_confirmed(
     assert running.returncode == status, shown
     assert b"1 snapshot of" in shown
     assert b"Spend cap: 25 dollars a day" in shown
-    assert fleet.cloud.calls("CreateSnapshots") == snapshots
+    assert fleet.cloud.answers("CreateSnapshots") == snapshots
 
 
 def test_a_dry_run_says_where_the_recycle_bin_keeps_what_a_scan_deletes(

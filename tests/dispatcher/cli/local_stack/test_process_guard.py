@@ -77,7 +77,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
         control.store.due_messages.expedite()
         finish(control, started(control))
         control.close()
-    assert cloud.calls("CreateSnapshots") == 1
+    assert cloud.answers("CreateSnapshots") == 1
     assert cloud.snapshots() == []
 
 
