@@ -29,8 +29,8 @@ _READ_FROM: Final = re.compile(
     r"(?:acquired package info from [^:]*|manifest-analysis|binary-analysis): (/[^,]*)"
 )
 # Syft writes `name (address)` for `name <address>`, as the specification does.
-_ADDRESS: Final = re.compile(r" \(([^()\s]+@[^()\s]+)\)$")
-_SUPPLIER: Final = re.compile(r"(?:Organization|Person):\s*(.*)", re.DOTALL)
+_ADDRESS: Final = re.compile(r" \(([^()\s@]++@[^()\s]++)\)$")
+_SUPPLIER: Final = re.compile(r"(?:Organization|Person):\s*+(.*)", re.DOTALL)
 
 
 def contents_of(document: Mapping[str, object]) -> BillContents:

@@ -44,7 +44,7 @@ _CODENAMES: Final = {
     ("ubuntu", "xenial"): "16.04", ("ubuntu", "bionic"): "18.04", ("ubuntu", "focal"): "20.04",
     ("ubuntu", "jammy"): "22.04", ("ubuntu", "noble"): "24.04", ("ubuntu", "resolute"): "26.04",
 }  # fmt: skip
-_DISTRO: Final = re.compile(r"(.+?)[-@:](v?[0-9][^-]*(?:-.*)?)")
+_BEFORE_VERSION: Final = re.compile(r"[-@:](?=v?[0-9])")
 _AMAZON: Final = re.compile(r"(20[2-9][0-9]|2)(?:\..*)?")
 _LONG_TERM: Final = re.compile(r"([0-9.]+)[ -]\(?(LTS(?:[ -]SP[0-9]+)?)\)?")
 _LONGEST: Final = 128  # characters of a name or version
@@ -91,8 +91,10 @@ def of_distro(purl: PackageUrl) -> OperatingSystem | None:
     for (identity, codename), number in _CODENAMES.items():
         if distro.lower() in {codename, f"{identity}-{codename}"}:
             return OperatingSystem(identity, number)
-    match = _DISTRO.fullmatch(distro)
-    return named_system(match[1], match[2]) if match else named_system(distro, "")
+    found = _BEFORE_VERSION.search(distro, 1)
+    if found is None:
+        return named_system(distro, "")
+    return named_system(distro[: found.start()], distro[found.end() :])
 
 
 def chosen(
