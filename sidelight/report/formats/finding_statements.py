@@ -49,14 +49,20 @@ class FindingStatement:
 
 
 def finding_statements(machine: ScannedMachine, form: str) -> list[FindingStatement]:
-    """Return the statements, those of active findings first.
+    """Return the statements, those of affected packages first.
 
-    Raises SidelightError where there is none: a document of the format has at least one.
+    Packages at several paths may share a purl, and one of them be suppressed: the product is
+    affected then, since no document may state both. Raises SidelightError where there is no
+    statement: a document of the format has at least one.
     """
     found: dict[tuple[str, ...], FindingStatement] = {}
+    stated: dict[tuple[str, str], tuple[str, ...]] = {}
     for key, statement, finding in _each(machine):
+        product = product_of(finding.package)
+        if stated.setdefault((statement.vulnerability, product), key) != key:
+            continue
         kept = found.setdefault(key, statement)
-        kept.products.setdefault(product_of(finding.package), finding.package)
+        kept.products.setdefault(product, finding.package)
         kept.actions += statement.actions
     if not found:
         what = f"has no finding, and a document of {form} has at least one statement"
@@ -70,7 +76,7 @@ def _each(
     for finding in machine.findings:
         statement = _statement(finding, VexStatus.AFFECTED, "", "", remedy_of(finding))
         yield (finding.vulnerability, statement.status), statement, finding
-    for item in machine.suppressed:
+    for item in sorted(machine.suppressed, key=lambda one: one.status is not VexStatus.IGNORED):
         finding, text = item.finding, printable(item.statement)
         if item.status is VexStatus.IGNORED:
             action = suppression_of(item)

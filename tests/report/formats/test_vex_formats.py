@@ -117,6 +117,20 @@ def test_what_the_user_ignores_is_not_stated_to_be_unaffected(form: str) -> None
     assert "accepted" in text
 
 
+# CycloneDX names components, each with its path.
+@pytest.mark.parametrize("form", ["openvex", "csaf"])
+@pytest.mark.parametrize("status", [VexStatus.NOT_AFFECTED, VexStatus.FIXED])
+def test_a_product_that_is_affected_at_one_path_is_stated_to_be_affected(
+    form: str, status: VexStatus
+) -> None:
+    elsewhere = SuppressedFinding(finding(SSL), status, JUSTIFICATIONS[0], "", "v")
+    one = machine([finding(SSL)], [elsewhere])
+    text = written(form, one)
+    check(form, text)
+    result = apply([finding(SSL)], vex_statements(text.encode(), "v"), INVENTORY, ())
+    assert (result.active, result.suppressed) == ([finding(SSL)], [])
+
+
 def test_a_machine_without_findings_has_no_document_of_statements() -> None:
     for form in ("openvex", "csaf"):
         with pytest.raises(SidelightError, match="at least one statement"):
