@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError
-from sidelight.inventory.language.safe_parsers import text
+from sidelight.json_texts import mapping_of, mappings, text
 from sidelight.sbom_import.bill_contents import MAX_PROPERTIES, BillContents, ListedComponent
 
 if TYPE_CHECKING:
@@ -27,20 +27,20 @@ def contents_of(document: Mapping[str, object]) -> BillContents:
         contents.remarks.append(what)
     if "components" in document and not isinstance(document["components"], list):
         raise DamagedError("components is not a list")
-    metadata = _object(document.get("metadata"))
-    subject = _object(metadata.get("component"))
+    metadata = mapping_of(document.get("metadata"))
+    subject = mapping_of(metadata.get("component"))
     contents.subject = [*_pairs(metadata.get("properties")), *_pairs(subject.get("properties"))]
     if text(subject.get("type")) == "operating-system" and text(subject.get("name")):
         contents.add(_component(subject))
-    waiting = [*_objects(subject.get("components")), *_objects(document.get("components"))]
+    waiting = [*mappings(subject.get("components")), *mappings(document.get("components"))]
     waiting.reverse()
     while waiting:  # not recursive: components are nested as deeply as a document likes
         element = waiting.pop()
         contents.add(_component(element))
-        waiting += reversed(list(_objects(element.get("components"))))
+        waiting += reversed(mappings(element.get("components")))
     contents.is_incomplete = any(
         text(item.get("aggregate")).startswith(_INCOMPLETE)
-        for item in _objects(document.get("compositions"))
+        for item in mappings(document.get("compositions"))
     )
     return contents
 
@@ -49,8 +49,8 @@ def _component(element: Mapping[str, object]) -> ListedComponent:
     properties: dict[str, str] = {}
     for name, value in _pairs(element.get("properties")):
         properties.setdefault(name, value)
-    occurrences = _objects(_object(element.get("evidence")).get("occurrences"))
-    supplier = text(_object(element.get("supplier")).get("name"))
+    occurrences = mappings(mapping_of(element.get("evidence")).get("occurrences"))
+    supplier = text(mapping_of(element.get("supplier")).get("name"))
     return ListedComponent(
         name=text(element.get("name")),
         version=text(element.get("version")),
@@ -67,8 +67,8 @@ def _component(element: Mapping[str, object]) -> ListedComponent:
 
 def _licence(element: Mapping[str, object]) -> str:
     words = []
-    for choice in _objects(element.get("licenses")):
-        licence = _object(choice.get("license"))
+    for choice in mappings(element.get("licenses")):
+        licence = mapping_of(choice.get("license"))
         words.append(
             text(choice.get("expression")) or text(licence.get("id")) or text(licence.get("name"))
         )
@@ -76,16 +76,5 @@ def _licence(element: Mapping[str, object]) -> str:
 
 
 def _pairs(value: object) -> Iterator[tuple[str, str]]:
-    items = value[:MAX_PROPERTIES] if isinstance(value, list) else []
-    for item in _objects(items):
+    for item in mappings(value[:MAX_PROPERTIES] if isinstance(value, list) else None):
         yield text(item.get("name")), text(item.get("value"))
-
-
-def _object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> Iterator[Mapping[str, object]]:
-    yield from (
-        item for item in (value if isinstance(value, list) else ()) if isinstance(item, dict)
-    )

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, UnsupportedError
-from sidelight.inventory.language.safe_parsers import text
+from sidelight.json_texts import mappings, text
 from sidelight.sbom_import.bill_contents import MAX_PROPERTIES, BillContents, ListedComponent
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def contents_of(document: Mapping[str, object]) -> BillContents:
     if not isinstance(packages, list):
         raise DamagedError("packages is not a list")
     described = set(_described(document))
-    for package in packages:
-        if not isinstance(package, dict):
-            continue
+    for package in mappings(packages):
         component = _component(package)
         is_subject = text(package.get("SPDXID")) in described
         if is_subject:
@@ -99,9 +97,8 @@ def _kind(package: Mapping[str, object]) -> str:
 
 
 def _purl(package: Mapping[str, object]) -> str:
-    references = package.get("externalRefs")
-    for item in references if isinstance(references, list) else ():
-        if isinstance(item, dict) and item.get("referenceType") == "purl":
+    for item in mappings(package.get("externalRefs")):
+        if item.get("referenceType") == "purl":
             return text(item.get("referenceLocator"))
     return ""
 
@@ -117,9 +114,7 @@ def _comment(package: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 def _annotations(package: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the annotations `Name: value`; Trivy's names as in its CycloneDX documents."""
     listed = package.get("annotations")
-    for item in (listed if isinstance(listed, list) else [])[:MAX_PROPERTIES]:
-        if not isinstance(item, dict):
-            continue
+    for item in mappings(listed[:MAX_PROPERTIES] if isinstance(listed, list) else None):
         name, colon, value = text(item.get("comment")).partition(": ")
         if colon:
             is_trivy = text(item.get("annotator")).startswith("Tool: trivy")
