@@ -72,6 +72,14 @@ def parse_purl(text: str) -> PackageUrl:
     return PackageUrl(kind, spaces, bare, unquote(version), _qualifiers(query, text), path)
 
 
+def purl_or_none(text: str) -> PackageUrl | None:
+    """Return a purl; None for a text that is not one."""
+    try:
+        return parse_purl(text)
+    except FormatError:
+        return None
+
+
 def _is_type(kind: str) -> bool:
     return bool(kind) and kind.isascii() and kind.replace("-", "").replace(".", "").isalnum()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import LimitError
 from sidelight.json_texts import mapping_of, mappings, text, texts
 from sidelight.model import VexStatus
-from sidelight.vex.openvex import purl_or_none
+from sidelight.purls import purl_or_none
 from sidelight.vex.statements import JUSTIFICATIONS, VexProduct, VexStatement, normal_time
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from sidelight.json_texts import mapping_of, mappings, text
 from sidelight.model import VexStatus
-from sidelight.vex.openvex import purl_or_none
+from sidelight.purls import purl_or_none
 from sidelight.vex.statements import VexProduct, VexStatement, normal_time
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import FormatError
 from sidelight.json_texts import mapping_of, mappings, text, texts
 from sidelight.model import VexStatus
-from sidelight.purls import PackageUrl, parse_purl
+from sidelight.purls import purl_or_none
 from sidelight.vex.statements import JUSTIFICATIONS, VexProduct, VexStatement, normal_time
 
 if TYPE_CHECKING:
@@ -80,11 +80,3 @@ def _product(component: Mapping[str, object], within: tuple[str, ...]) -> Iterat
 
 def _identifier(component: Mapping[str, object]) -> str:
     return text(mapping_of(component.get("identifiers")).get("purl"))
-
-
-def purl_or_none(identifier: str) -> PackageUrl | None:
-    """Return a purl; None for a text that is not one."""
-    try:
-        return parse_purl(identifier)
-    except FormatError:
-        return None

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from sidelight.errors import FormatError
 from sidelight.model import SuppressedFinding, VexStatus
-from sidelight.purls import PackageUrl, parse_purl
+from sidelight.purls import PackageUrl, purl_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,6 +128,7 @@ class _Place:
         self._names = names
         self._purls: list[PackageUrl] | None = None
         self._parsed: dict[str, PackageUrl | None] = {}
+        self._here: dict[str, bool] = {}
 
     def has(self, statement: VexStatement, finding: Finding) -> bool:
         """Whether a product of a statement is a finding's package."""
@@ -142,6 +142,12 @@ class _Place:
         )
 
     def _is_here(self, identifier: str) -> bool:
+        # A product is looked for once, however many statements and findings are about it.
+        if identifier not in self._here:
+            self._here[identifier] = self._has_product(identifier)
+        return self._here[identifier]
+
+    def _has_product(self, identifier: str) -> bool:
         if identifier in self._names:
             return True
         if identifier.startswith("cpe:"):
@@ -156,10 +162,7 @@ class _Place:
 
     def _purl(self, text: str) -> PackageUrl | None:
         if text not in self._parsed:
-            try:
-                self._parsed[text] = parse_purl(text)
-            except FormatError:
-                self._parsed[text] = None
+            self._parsed[text] = purl_or_none(text)
         return self._parsed[text]
 
 
