@@ -19,6 +19,7 @@ from sidelight.model import Finding, FindingStatus, FindingType, NetworkFinding
 from sidelight.versions import evr
 
 if TYPE_CHECKING:
+    from sidelight.inspector_comparison.reported import ReportedPort
     from sidelight.model import FindingRow, InstanceRef
 
 CLOSED = FindingStatus.CLOSED.value
@@ -150,30 +151,30 @@ PORT_PASSES: tuple[Pass[SidelightPort, ReportedFinding], ...] = (
         lambda own: [(*_ports(own), own.finding.interface, own.finding.edge_id)],
         lambda other: [
             (port.protocol, port.begin, port.end, port.interface, port.edge)
-            for port in ([other.port] if other.port else ())
+            for port in _reported_ports(other)
         ],
     ),
     Pass(
         lambda own: [(*_ports(own), own.finding.interface)],
         lambda other: [
-            (port.protocol, port.begin, port.end, port.interface)
-            for port in ([other.port] if other.port else ())
+            (port.protocol, port.begin, port.end, port.interface) for port in _reported_ports(other)
         ],
     ),
     Pass(
         lambda own: [(*_ports(own), own.finding.edge_id)],
         lambda other: [
-            (port.protocol, port.begin, port.end, port.edge)
-            for port in ([other.port] if other.port else ())
+            (port.protocol, port.begin, port.end, port.edge) for port in _reported_ports(other)
         ],
     ),
     Pass(
         lambda own: [_ports(own)],
-        lambda other: [
-            (port.protocol, port.begin, port.end) for port in ([other.port] if other.port else ())
-        ],
+        lambda other: [(port.protocol, port.begin, port.end) for port in _reported_ports(other)],
     ),
 )
+
+
+def _reported_ports(other: ReportedFinding) -> list[ReportedPort]:
+    return [other.port] if other.port else []
 
 
 def _ports(own: SidelightPort) -> tuple[str, int, int]:

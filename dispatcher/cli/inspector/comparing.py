@@ -174,12 +174,11 @@ def _findings(
 def _coverage(
     store: Store, places: Collection[tuple[str, str]], instances: Collection[str]
 ) -> list[Coverage]:
-    accounts = {account for account, _ in places}
     return [
         row
-        for row in store.instances.coverage(None)
-        if row.account in accounts
-        and (not row.region or (row.account, row.region) in places)
+        for account in sorted({account for account, _ in places})
+        for row in store.instances.coverage(None, account=account)
+        if (not row.region or (row.account, row.region) in places)
         and (not instances or row.instance in instances or "*" in row.instance)
     ]
 

@@ -82,7 +82,7 @@ def summary(result: Comparison) -> str:
     equal = f" ({by_cause[Cause.SAME]} equal)" if by_verdict[ReportedBy.BOTH] else ""
     text = counted(len(result.findings), "finding")
     if parts:
-        text += f": {parts[0]}{equal if by_verdict[ReportedBy.BOTH] else ''}"
+        text += f": {parts[0]}{equal}"
         text += "".join(f", {part}" for part in parts[1:])
     return f"{text}; {by_cause[Cause.UNEXPLAINED]} unexplained"
 
