@@ -54,13 +54,12 @@ class Accesses:
         if service == "kms" and "KeyId" in members:
             return [self._key_access(operation, members)]
         action = RENAMED.get(operation, operation)
-        return [
+        accesses = [
             AccessRequest(action, resource) for resource in self._resources(service, members)
-        ] + [
-            AccessRequest("sts:TagSession", str(members["RoleArn"]))
-            for _ in [0]
-            if operation == "sts:AssumeRole" and "Tags.member.1.Key" in members
         ]
+        if operation == "sts:AssumeRole" and "Tags.member.1.Key" in members:
+            accesses.append(AccessRequest("sts:TagSession", str(members["RoleArn"])))
+        return accesses
 
     def _ec2(self, name: str, members: Mapping[str, Any]) -> Iterator[AccessRequest]:
         if name == "CreateSnapshots":
