@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.aws.events import Message, Sent
 from sidelight.aws.faults import translated
+from sidelight.batches import batches
 from sidelight.errors import AccessDeniedError, CloudError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from sidelight.aws.session import Session
 
@@ -88,7 +89,7 @@ class SecurityHub:
             newest[document["Id"]] = document
         refused: dict[int, str] = {}
         where = f"securityhub {account}/{region}"
-        for batch in _batches(list(newest.values())):
+        for batch in batches(newest.values(), _bytes, ENTRIES, BYTES):
             for name, why in self._import(account, region, where, batch).items():
                 refused[first[name]] = why
         return refused
@@ -133,15 +134,5 @@ class SecurityHub:
         return answer
 
 
-def _batches(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for document in documents:
-        weight = len(json.dumps(document, separators=(",", ":"))) + 1
-        if batch and (len(batch) == ENTRIES or size + weight > BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(document)
-        size += weight
-    if batch:
-        yield batch
+def _bytes(document: dict[str, Any]) -> int:
+    return len(json.dumps(document, separators=(",", ":"))) + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from sidelight.batches import batches as in_batches
 from sidelight.model import Finding, FindingStatus, NetworkFinding, Severity
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
@@ -110,16 +111,7 @@ def asff_text(document: Mapping[str, Any]) -> str:
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
     """Yield findings in calls of at most AT_ONCE and BYTES."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        if batch and (len(batch) == AT_ONCE or size + len(text) > BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text) + 1
-    if batch:
-        yield batch
+    return in_batches(texts, lambda text: len(text) + 1, AT_ONCE, BYTES)
 
 
 def write_asff(described: Iterable[tuple[FindingRow, Instance | None]], file: TextIO) -> int:
