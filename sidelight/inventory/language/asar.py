@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import DamagedError, FormatError, LimitError
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.nodepackage import installed_package
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 from sidelight.model import Problem
 
 if TYPE_CHECKING:

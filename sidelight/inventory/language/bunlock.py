@@ -20,8 +20,9 @@ from sidelight.inventory.language.npmorigin import (
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import requested_by
 from sidelight.inventory.language.public_registries import NPM_DEFAULT
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 from sidelight.model import Problem
 
 if TYPE_CHECKING:

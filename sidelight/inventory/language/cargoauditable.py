@@ -14,8 +14,9 @@ from sidelight.inventory.language import origin
 from sidelight.inventory.language.executable import program
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,9 @@ from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
 from sidelight.inventory.language.public_registries import CRATES
-from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,8 +25,9 @@ from sidelight.inventory.language.origin import (
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, composer
 from sidelight.inventory.language.public_registries import PACKAGIST
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,9 @@ from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import ADDRESS_LIMIT, PUBLIC
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, conda, pypi
 from sidelight.inventory.language.pypiorigin import archive
-from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

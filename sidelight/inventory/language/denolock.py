@@ -13,8 +13,9 @@ from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.npmorigin import LockfileOrigins, version_in
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, jsr, npm
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 from sidelight.model import Problem
 
 if TYPE_CHECKING:

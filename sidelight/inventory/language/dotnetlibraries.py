@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
-from sidelight.inventory.language.safe_parsers import mapping, parse_toml, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.nodepackage import installed_package
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

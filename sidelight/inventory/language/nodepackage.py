@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sidelight.inventory.language import origin
 from sidelight.inventory.language.npmorigin import LockfileOrigins
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
+from sidelight.json_texts import text
 from sidelight.model import Problem
 
 if TYPE_CHECKING:

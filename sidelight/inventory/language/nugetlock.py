@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import DamagedError
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, parse_xml, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, parse_xml
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

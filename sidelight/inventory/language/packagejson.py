@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
-from sidelight.inventory.language.safe_parsers import parse_json, text
+from sidelight.inventory.language.safe_parsers import parse_json
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

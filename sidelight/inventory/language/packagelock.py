@@ -17,8 +17,9 @@ from sidelight.inventory.language.npmorigin import (
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import requested_by, requirements_beside
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

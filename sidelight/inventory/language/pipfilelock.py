@@ -9,8 +9,9 @@ from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import Drawn, host
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
 from sidelight.inventory.language.pypiorigin import Indexes
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

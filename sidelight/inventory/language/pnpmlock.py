@@ -17,8 +17,9 @@ from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.npmorigin import LockfileOrigins, from_registry
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.public_registries import NPM_DEFAULT
-from sidelight.inventory.language.safe_parsers import mapping, text, yaml_documents
+from sidelight.inventory.language.safe_parsers import mapping, yaml_documents
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 from sidelight.model import Problem
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from sidelight.inventory.language.pyproject import (
     normal,
     requirements_beside,
 )
-from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,9 @@ from sidelight.inventory.language.origin import (
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
 from sidelight.inventory.language.public_registries import PUB
-from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_yaml
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from sidelight.errors import FormatError
 from sidelight.inventory.language import origin
 from sidelight.inventory.language.public_registries import PYPI
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -218,10 +218,5 @@ def sequence(value: object, what: str) -> list[object]:
     raise DamagedError(f"{what} is not a list")
 
 
-def text(value: object) -> str:
-    """`value` if it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""
-
-
 def _brief(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
-from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import Drawn, Origin, git, host
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
 from sidelight.inventory.language.pypiorigin import Indexes, archive
-from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

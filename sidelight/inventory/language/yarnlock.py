@@ -23,8 +23,9 @@ from sidelight.inventory.language.npmorigin import (
 )
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
 from sidelight.inventory.language.packagejson import requirements_beside
-from sidelight.inventory.language.safe_parsers import mapping, parse_yaml, text
+from sidelight.inventory.language.safe_parsers import mapping, parse_yaml
 from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.json_texts import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
