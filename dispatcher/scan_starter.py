@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,10 +13,10 @@ from dispatcher.discovery.accounts import (
     partition,
 )
 from dispatcher.discovery.configured import effective
+from dispatcher.discovery.discovered_places import DiscoveredPlaces
 from dispatcher.discovery.discoverer import terminated
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.planning import cadence
-from dispatcher.planning.cadence import Timetable
 from dispatcher.planning.eligibility import CLOSING
 from dispatcher.planning.plan import NETWORK_CLOSING, in_turns, network_turns, plan
 from dispatcher.planning.selection import EVERYTHING
@@ -26,7 +24,7 @@ from sidelight.model import AccountStatus, FindingType, PingStatus, ScanMode
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
@@ -72,9 +70,7 @@ class ScanStarter:
         self._publish = publish
         self._deployment = deployment
         self._keeper = keeper
-        self._changing = threading.Lock()  # of an entry, by discovery and by later events
-        self._deciding: dict[AccountRegion, threading.Lock] = {}
-        self._timetables: dict[AccountRegion, tuple[Discovery, Timetable]] = {}
+        self._discovered = DiscoveredPlaces()
 
     def start_everywhere(  # noqa: PLR0913 - where, and which, by keyword
         self,
@@ -95,7 +91,7 @@ class ScanStarter:
         self._cover_suspended(places)
         rules = self._rules({place.account for place in open_}, configuration)
         open_ = [place for place in open_ if place.account in rules]
-        self._timetables = {p: t for p, t in self._timetables.items() if p.account in rules}
+        self._discovered.keep_accounts(rules)
         running: list[str] = []
         due: list[Sequence[Instance]] = []
         reached: list[AccountRegion] = []
@@ -105,12 +101,11 @@ class ScanStarter:
         for place, discovery in discoveries:
             if isinstance(discovery, UnreachableTarget):
                 closed.append(discovery)
-                self._timetables.pop(place, None)
+                self._discovered.drop(place)
                 continue
             reached.append(place)
-            with self._deciding_on(place):
-                with self._changing:
-                    self._timetables[place] = (discovery, Timetable(discovery.instances))
+            with self._discovered.deciding_on(place):
+                self._discovered.put(place, discovery)
                 # Again: a thread that read them before they were gone may have written since.
                 gone = terminated(place.account, place.region, discovery.gone)
                 self._store.instances.cover(gone)
@@ -156,15 +151,15 @@ class ScanStarter:
         """
         now = self._store.clock()
         due: list[Sequence[Instance]] = []
-        rules = self._rules({place.account for place in self._timetables}, configuration)
-        for place in list(self._timetables):
-            with self._deciding_on(place):
-                held = self._timetables.get(place)
-                candidates = held[1].candidates(now) if held else []
-                if held and candidates and place.account in rules:
+        places = self._discovered.places()
+        rules = self._rules({place.account for place in places}, configuration)
+        for place in places:
+            with self._discovered.deciding_on(place):
+                part = self._discovered.candidates(place, now)
+                if part is not None and place.account in rules:
                     _, new = self._plan(
                         place,
-                        replace(held[0], instances=candidates),
+                        part,
                         rules[place.account],
                         on_demand=False,
                         only=EVERYTHING,
@@ -175,16 +170,15 @@ class ScanStarter:
 
     def discovered(self) -> list[AccountRegion]:
         """Return the account-regions that this process discovered last."""
-        return list(self._timetables)
+        return self._discovered.places()
 
     def forget(self) -> None:
         """Forget the discovered instances: nothing is started before the next discovery."""
-        with self._changing:
-            self._timetables = {}
+        self._discovered.forget()
 
     def is_discovered(self, place: AccountRegion) -> bool:
         """Whether this is one of them."""
-        return place in self._timetables
+        return self._discovered.get(place) is not None
 
     def agents_changed(
         self,
@@ -197,18 +191,15 @@ class ScanStarter:
         An instance that left it is read by snapshots from now on, and by its agent once it is
         back, without waiting for the next discovery. Raises StoreError.
         """
-        held = self._timetables.get(place)
+        held = self._discovered.get(place)
         rules = self._rules({place.account}, configuration).get(place.account)
         if held is None or rules is None:
             return []
         # One that answers no more may be stopped or terminated: EC2 says so, not the discovery.
-        if left := _left(held[0], managed):
+        if left := _left(held, managed):
             self._look(place, left, left, rules)
-        with self._deciding_on(place):
-            with self._changing:
-                known, timetable = self._timetables.get(place, held)
-                discovery = replace(known, managed=managed)
-                self._timetables[place] = (discovery, timetable)
+        with self._discovered.deciding_on(place):
+            discovery = self._discovered.put_agents(place, managed, held)
             _, due = self._plan(
                 place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
             )
@@ -226,14 +217,14 @@ class ScanStarter:
         Returns the ids that EC2 does not list, without the `ended` ones, which are gone then.
         Raises CloudError, AccessDeniedError, RateLimitedError, StoreError.
         """
-        held = self._timetables.get(place)
+        held = self._discovered.get(place)
         rules = self._rules({place.account}, configuration).get(place.account)
         if held is None or rules is None:
             return []
         found, missing = self._look(place, ids, ended, rules)
-        with self._deciding_on(place):
+        with self._discovered.deciding_on(place):
             # A discovery since then may have found them in another state.
-            newest, _ = self._timetables.get(place, held)
+            newest = self._discovered.get(place) or held
             looked_for = {instance.id for instance in found.instances}
             present = [one for one in newest.instances if one.id in looked_for]
             _, due = self._plan(
@@ -242,17 +233,6 @@ class ScanStarter:
             )  # fmt: skip
         self._start([], due, on_demand=False)
         return missing
-
-    @contextmanager
-    def _deciding_on(self, place: AccountRegion) -> Iterator[None]:
-        """Let one thread at a time decide on an account-region, by what was discovered last.
-
-        Else a thread that began before a discovery would write its older coverage after it.
-        """
-        with self._changing:
-            lock = self._deciding.setdefault(place, threading.Lock())
-        with lock:
-            yield
 
     def _look(
         self,
@@ -263,12 +243,7 @@ class ScanStarter:
     ) -> tuple[Discovery, list[str]]:
         """Discover these instances; return them, and those that EC2 does not list, as `look`."""
         found, missing = self._discoverer.look(place, rules, ids, ended)
-        with self._changing:
-            known, _ = self._timetables[place]
-            found = replace(found, managed=known.managed)
-            merged = _merged(known, found, ids)
-            self._timetables[place] = (merged, Timetable(merged.instances))
-        return found, missing
+        return self._discovered.merge(place, found, ids), missing
 
     def start_scans(
         self,
@@ -402,18 +377,6 @@ class ScanStarter:
                     name=row.instance.name)
             for row in known
         ]  # fmt: skip
-
-
-def _merged(known: Discovery, found: Discovery, ids: Collection[str]) -> Discovery:
-    """Return a discovery in which these instances are as they were found now."""
-    others = [instance for instance in known.instances if instance.id not in ids]
-    return replace(
-        known,
-        instances=[*others, *found.instances],
-        excluded_keys=known.excluded_keys | found.excluded_keys,
-        unreadable_keys=known.unreadable_keys | found.unreadable_keys,
-        unshareable_keys=known.unshareable_keys | found.unshareable_keys,
-    )
 
 
 def _left(known: Discovery, managed: Mapping[str, ManagedInstance]) -> set[str]:

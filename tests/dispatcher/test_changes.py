@@ -114,7 +114,9 @@ def test_an_instance_that_is_launched_is_discovered_and_scanned_at_once(
     assert bus.left() == 0
     # It has its time of day as any other.
     (place,) = control.scans.discovered()
-    assert [one.id for one in control.scans._timetables[place][0].instances] == [instance]
+    discovery = control.scans._discovered.get(place)
+    assert discovery is not None
+    assert [one.id for one in discovery.instances] == [instance]
     bus.put(body)
     calls = cloud.calls("DescribeInstances")
     receiver.turn()
