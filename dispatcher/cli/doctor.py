@@ -43,13 +43,14 @@ def doctor(settings: Settings, **options: Unpack[FleetValues]) -> None:
 
     Exit status: 0 nothing found, 1 warnings, 2 errors.
     """
+    from dispatcher.cli.config.file_checks import configuration_checks
     from dispatcher.doctor import examine
     from sidelight.report.as_json import dumps
     from sidelight.report.output import write_json
     from sidelight.report.progress import live
 
     with _quiet(), live("checking") as line:
-        checks: list[Check] = []
+        checks: list[Check] = list(configuration_checks())
         for check in examine(settings, wanted_of(options), options["exclusion_tag"]):
             line.text = f"{check.group} {check.where}".rstrip()
             checks.append(check)

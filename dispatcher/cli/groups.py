@@ -53,7 +53,18 @@ class WrittenGroup(click.Group):
         """Return the named command. Raises click.UsageError, with the nearest name."""
         if args and args[0] not in self.table and not args[0].startswith("-"):
             self._refuse(ctx, args[0])
+        self.report_configuration(ctx, args[0] if args else "")
         return super().resolve_command(ctx, args)
+
+    def report_configuration(self, ctx: click.Context, name: str) -> None:
+        """Write what a file in the current directory sets for a command, once it has been read."""
+        entry = self.table.get(name)
+        # The commands of `sidelight` are resolved before the file is read; those of groups after.
+        if entry is None or not ctx.meta or entry.module == __name__:
+            return
+        from dispatcher.cli.config.session import report_untrusted
+
+        report_untrusted(ctx, (*ctx.command_path.split()[1:], name))
 
     def _refuse(self, ctx: click.Context, name: str) -> NoReturn:
         near = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dispatcher.cli import interrupts
+from dispatcher.cli.config.locations import config_locations
 from dispatcher.cli.exit_status import DONE, FINDINGS, INTERRUPTED, WRONG_USAGE
 from dispatcher.cli.groups import CommandEntry, WrittenGroup
 from sidelight import __version__
@@ -62,7 +63,14 @@ class RootGroup(WrittenGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name=NAME)
-def sidelight() -> None:
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="The configuration file (docs/config-file.md).  [SIDELIGHT_CONFIG; default:"
+    " sidelight.toml of the user, and what one in the current directory may set]",
+)
+@click.pass_context
+def sidelight(context: click.Context, config: str | None) -> None:
     """Find vulnerable software on EC2 machines from their EBS snapshots, without touching them.
 
     A TARGET is a raw disk image, a block device, ebs:snap-ID, or an instance, i-ID (which is
@@ -76,6 +84,11 @@ def sidelight() -> None:
         from sidelight.fleet.settings import refuse_unknown
 
         refuse_unknown(os.environ)
+    if locations := config_locations(config):
+        from dispatcher.cli.config.session import configure
+
+        configure(context, locations)
+        sidelight.report_configuration(context, context.invoked_subcommand or "")
 
 
 def main() -> None:
@@ -102,13 +115,25 @@ def run(arguments: Sequence[str]) -> int:
         _say("interrupted")
         status = INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        status = WRONG_USAGE
+        status, reported = _refused(error), error
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback unless asked for
         from dispatcher.cli.failures import report
 
         status, reported = report(error), error
     return _flushed(status, reported)
+
+
+def _refused(error: click.ClickException) -> int:
+    """Write click's message; that of a file's value names file and key. Return the exit status."""
+    from dispatcher.cli.config.session import located
+
+    shown = located(error)
+    if isinstance(shown, click.ClickException):
+        shown.show()
+        return WRONG_USAGE
+    from dispatcher.cli.failures import report
+
+    return report(shown)
 
 
 def _invoke(arguments: list[str]) -> int:

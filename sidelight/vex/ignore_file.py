@@ -13,6 +13,7 @@ import tomllib
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError, LimitError
+from sidelight.inventory.language import tomlbounds
 from sidelight.model import VexStatus
 from sidelight.purls import parse_purl
 from sidelight.vex.statements import VexProduct, VexStatement
@@ -31,6 +32,7 @@ def ignored(data: bytes, source: str, today: date) -> tuple[list[VexStatement], 
     """
     if len(data) > MAX_BYTES:
         raise LimitError(f"more than {MAX_BYTES >> 20} MiB")
+    tomlbounds.check(data)
     try:
         document = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:

@@ -43,8 +43,9 @@ PROCESSES: Final = {
     Process.SERVE: "`serve`",
 }
 INTRODUCTION: Final = """
-Every command, the dispatcher and the workers read their settings from the environment, once, when
-they start. An option wins over its variable, and the variable over the default. An invalid value is
+Every command, the dispatcher and the workers read their settings once, when they start: from
+options, from the environment, and from the configuration file (docs/config-file.md). An option wins
+over its variable, the variable over the file, and the file over the default. An invalid value is
 refused with its variable's name. A `SIDELIGHT_` variable that is not listed here is refused as
 well, since it is misspelt. Commands that scan refuse settings that contradict each other; commands
 that only read do not.

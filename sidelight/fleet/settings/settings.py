@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # Variables that are not settings of a process of the fleet, and what reads them.
 OTHERS: Final = {
     "SIDELIGHT_MIRRORS": "`advisories fetch`: `SOURCE=URL` pairs, separated by blanks",
+    "SIDELIGHT_CONFIG": "every command: the configuration file; empty: none (docs/config-file.md)",
     "SIDELIGHT_DEBUG": "every command: print the traceback of an error",
     "SIDELIGHT_IMAGE": "deploy/compose.yaml",
     "SIDELIGHT_CONSOLE_URL": "the demo: where its console is",

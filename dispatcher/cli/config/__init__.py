@@ -1,0 +1,1 @@
+"""The configuration file `sidelight.toml` (docs/config-file.md)."""
