@@ -30,6 +30,7 @@ class Assessment:
     status: Status
     problems: tuple[Problem, ...]
     not_covered: tuple[Unmatched, ...]
+    skipped: tuple[str, ...] = ()  # what `skip_dirs` left out
 
     def not_covered_lines(self) -> list[str]:
         """Return one sentence for each type."""
@@ -42,7 +43,7 @@ class Assessment:
 
     @property
     def detail(self) -> str:
-        """One line for coverage: empty for a complete scan that covers all packages."""
+        """One line for coverage: empty for a complete scan of everything, all packages covered."""
         parts = []
         if self.status is not Status.COMPLETE:
             first = self.problems[0]
@@ -52,6 +53,8 @@ class Assessment:
                 + (f" ({first.where})" if first.where else "")
             )
         parts += [f"not covered: {line}" for line in self.not_covered_lines()]
+        if self.skipped:
+            parts.append(f"left out by skip-dirs: {', '.join(self.skipped)}")
         return "; ".join(parts)
 
 
@@ -62,7 +65,8 @@ def assess(machine: Inventory, unmatched: Sequence[Unmatched]) -> Assessment:
     status = machine.status
     if missing and status is Status.COMPLETE:
         status = Status.PARTIAL
-    return Assessment(status, problems, tuple(item for item in unmatched if not item.coverable))
+    not_covered = tuple(item for item in unmatched if not item.coverable)
+    return Assessment(status, problems, not_covered, machine.skipped)
 
 
 def sentence(item: Unmatched) -> str:

@@ -42,7 +42,8 @@ def open_machine(
     problems: list[Problem] = []
     regions = volumes(sources, problems, options.attachments)
     opened = open_regions(regions, problems, options.reader)
-    if walks_all:
+    # Directories that are left out are not paid for.
+    if walks_all and not options.collecting.skip_dirs:
         read_ahead_early(
             (fs for _, fs in opened), include_containers=options.collecting.include_containers
         )
@@ -87,4 +88,5 @@ def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> I
         filesystems=filesystems,
         left_out=(*tree.left_out, *collected.left_out),
         listeners=tuple(sorted(collected.listeners, key=_by_port)),
+        skipped=tuple(collected.skipped),
     )

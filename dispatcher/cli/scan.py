@@ -16,7 +16,13 @@ from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL
 from dispatcher.cli.finding_options import SEVERITIES, Selection, finding_options
 from dispatcher.cli.output_file import check_writable, opened
 from dispatcher.cli.scan_result import ScanResult, write_bom
-from dispatcher.cli.setting_options import ADVISORIES, CONTAINERS, READING, takes_settings
+from dispatcher.cli.setting_options import (
+    ADVISORIES,
+    CONTAINERS,
+    READING,
+    SKIP_DIRS,
+    takes_settings,
+)
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
 from dispatcher.cli.vex_files import read_statements, report_unmatched, vex_options
 from sidelight.errors import UsageError
@@ -86,7 +92,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @targets_argument
 @reading_options
-@takes_settings(*READING, CONTAINERS, ADVISORIES)
+@takes_settings(*READING, CONTAINERS, SKIP_DIRS, ADVISORIES)
 @click.option(
     "--format",
     "form",
@@ -149,7 +155,7 @@ def scan(
 @click.command()
 @targets_argument
 @reading_options
-@takes_settings(*READING, CONTAINERS)
+@takes_settings(*READING, CONTAINERS, SKIP_DIRS)
 @click.option(
     "--format",
     "form",

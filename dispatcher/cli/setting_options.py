@@ -99,6 +99,23 @@ CONTAINERS = setting_option(
     text="Also read container runtimes' storage (/var/lib/docker and the like). Its packages"
     " are labelled with the runtime.",
 )  # fmt: skip
+
+
+def _joined(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> str | None:
+    """Return repeated values as the setting's text. Raises BadParameter for one with a colon."""
+    for value in values:
+        if ":" in value:
+            raise click.BadParameter(f"{value!r} has a colon", context, parameter)
+    return ":".join(values) or None
+
+
+SKIP_DIRS = setting_option(
+    "--skip-dirs", "SIDELIGHT_SKIP_DIRS", metavar="GLOB", multiple=True, callback=_joined,
+    text="Look for no language packages in these directories, as `/opt/**/node_modules`; the result"
+    " reports them. Repeatable.",
+)  # fmt: skip
 IN_FLIGHT = setting_option("--in-flight", "SIDELIGHT_IN_FLIGHT", text="EBS direct calls at once.")
 CACHE = setting_option(
     "--cache", "SIDELIGHT_CACHE_MIB", metavar="MIB",

@@ -80,4 +80,6 @@ def _started(
         for number, (name, size, unit) in enumerate(start["sources"])
     ]
     attachments = tuple(Attachment(str(device), str(volume)) for device, volume in start["disks"])
-    return sources, ScanOptions("own", attachments, CollectOptions(**start["options"]))
+    options = start["options"]
+    collecting = CollectOptions(**options | {"skip_dirs": tuple(options["skip_dirs"])})
+    return sources, ScanOptions("own", attachments, collecting)

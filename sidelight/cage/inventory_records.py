@@ -43,7 +43,7 @@ _ROWS: Final[dict[str, type]] = {
     "filesystems": FilesystemSummary,
     "listeners": ConfiguredListener,
 }
-_NAMES: Final = "left_out"  # plain texts
+_TEXTS: Final = ("left_out", "skipped")  # plain texts
 
 
 def records(inventory: Inventory) -> Iterator[bytes]:
@@ -57,7 +57,8 @@ def records(inventory: Inventory) -> Iterator[bytes]:
         ],
         "filesystems": [_row(item) for item in inventory.filesystems],
         "listeners": [_row(item) for item in inventory.listeners],
-        _NAMES: inventory.left_out,
+        "left_out": inventory.left_out,
+        "skipped": inventory.skipped,
     }
     for name, values in rows.items():
         counts[name] = len(values)
@@ -70,7 +71,7 @@ class InventoryDecoder:
 
     def __init__(self) -> None:
         """Nothing has come yet."""
-        self._found: dict[str, list[object]] = {name: [] for name in (*_ROWS, _NAMES)}
+        self._found: dict[str, list[object]] = {name: [] for name in (*_ROWS, *_TEXTS)}
         self._characters = 0
         # Most texts of packages are repeated; the reader's own objects were shared too.
         self._texts: dict[str, str] = {}

@@ -73,7 +73,8 @@ class ListenerDocument(TypedDict):
 class MachineDocument(TypedDict):
     """What inventories and scans have in common.
 
-    `left_out` lists the parts of the disks that are not the machine's own running software.
+    `left_out` lists the parts of the disks that are not the machine's own running software;
+    `skipped` the globs of --skip-dirs, each with the number of directories that it left out.
     """
 
     status: Status
@@ -81,6 +82,7 @@ class MachineDocument(TypedDict):
     problems: list[ProblemDocument]
     filesystems: list[FilesystemDocument]
     left_out: NotRequired[list[str]]
+    skipped: NotRequired[list[str]]
     listeners: NotRequired[list[ListenerDocument]]
 
 

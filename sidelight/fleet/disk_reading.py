@@ -56,7 +56,9 @@ def caged_reading(settings: Settings) -> CagedReading | None:
         return None
     reading = settings.reading
     return CagedReading(
-        options=ReadingOptions(include_containers=reading.containers),
+        options=ReadingOptions(
+            include_containers=reading.containers, skip_dirs=reading.skipped_globs
+        ),
         seconds=settings.workers.stage_seconds,
         reserved=(reading.cache_mib << 20) + reading.in_flight * _BLOCK,
         is_required=reading.cage_required,
@@ -78,7 +80,9 @@ def in_this_process(settings: Settings, reader: str = "own") -> Inspect:
     from sidelight import scan
     from sidelight.inventory.collect import CollectOptions
 
-    collecting = CollectOptions(include_containers=settings.reading.containers)
+    collecting = CollectOptions(
+        include_containers=settings.reading.containers, skip_dirs=settings.reading.skipped_globs
+    )
 
     def inspect(sources: Sequence[BlockSource], attachments: tuple[Attachment, ...]) -> Inventory:
         if settings.reading.cage:

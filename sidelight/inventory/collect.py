@@ -17,7 +17,7 @@ from sidelight.inventory.os import rpm_stores
 from sidelight.inventory.ownership import Ownership
 from sidelight.inventory.protocol import Extraction, Machine
 from sidelight.inventory.registry import DATABASES, EXTRACTORS
-from sidelight.inventory.tree_walk import Survey, Surveyor
+from sidelight.inventory.tree_walk import Survey, SurveyOptions, Surveyor
 from sidelight.inventory.treefile import TreeRoot, WantedFileRef
 from sidelight.inventory.wanted_files import Collected, CollectOptions, WantedFiles
 
@@ -71,20 +71,23 @@ class _Collector:
             table.add_path(path, self._boot)
         for path in kernels.DIRECTORIES:
             table.add_directory(path, self._boot)
+        databases = (at for at, one in enumerate(self._extractors) if one.name in DATABASES)
+        of_system = [at for at in range(len(self._extractors)) if self._of_system(at)]
         surveyor = Surveyor(
             self._tree,
             table,
             self._files.deadline,
-            (
-                self._release,
-                *(at for at, one in enumerate(self._extractors) if one.name in DATABASES),
+            SurveyOptions(
+                evidence=frozenset((self._release, *databases)),
+                of_system=frozenset((self._release, self._boot, *of_system)),
+                include_containers=self._options.include_containers,
+                skip_dirs=self._options.skip_dirs,
             ),
-            include_containers=self._options.include_containers,
         )
         found = surveyor.run()
         for problem in found.problems:
             self._allowance.problem(problem.where, problem.what)
-        self._out.left_out = found.left_out
+        self._out.left_out, self._out.skipped = found.left_out, found.skipped
         jobs = [
             (place, index)
             for place, chosen in found.files
@@ -192,6 +195,10 @@ class _Collector:
                 stores = {item.path for item in kept if rpm_stores.is_store(item.path)}
                 used = {rpm_stores.owner_of(path.removeprefix(above)) for path in stores}
                 owned.take(Extraction(installed=used))
+
+    def _of_system(self, index: int) -> bool:
+        """Whether it reads no language packages."""
+        return self._of_os(index) or self._of_listeners(index)
 
     def _of_os(self, index: int) -> bool:
         return self._extractors[index].name.startswith("os/")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sidelight.filesystems.protocol import Entry
     from sidelight.inventory.protocol import Extractor
@@ -56,6 +56,20 @@ class WantedTable:
         """Want all files of one more directory."""
         _add(self.directories, (path,), index)
         self._note_above(_raw(path))
+
+    def directories_of(self, indices: Collection[int]) -> set[bytes]:
+        """Return the directories that hold what these want by whole paths, and those above them."""
+        found: set[bytes] = set()
+        for directory, names in self._paths.items():
+            if any(index in indices for chosen in names.values() for index in chosen):
+                found.add(directory)
+        for directory, chosen in self.directories.items():
+            if any(index in indices for index in chosen):
+                found.add(directory)
+        for directory in list(found):
+            parts = directory.split(b"/")
+            found.update(b"/".join(parts[:count]) for count in range(1, len(parts)))
+        return found
 
     def match(
         self, directory: bytes, entries: Sequence[Entry], found: list[tuple[Entry, Chosen]]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from sidelight.errors import FormatError, PathError, SourceError
 from sidelight.filesystems.protocol import InodeKind
 from sidelight.inventory import executables
+from sidelight.inventory.directory_globs import SkippedDirectories
 from sidelight.inventory.roots import Roots
 from sidelight.inventory.treefile import TreeRoot, WantedFileRef
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sidelight.filesystems.protocol import Entry, Filesystem
     from sidelight.inventory.file_matcher import Chosen, WantedTable
@@ -34,7 +35,8 @@ class Survey:
 
     `files`: every wanted regular file with the extractors that want it. `merged`: root -> pairs
     (directory, the link that stands for it), both with a slash at the end. `left_out`: container
-    runtimes' directories that were not entered.
+    runtimes' directories that were not entered. `skipped`: globs of `skip_dirs`, each with the
+    number of directories.
     """
 
     files: list[tuple[WantedFileRef, Chosen]] = field(default_factory=list)
@@ -43,6 +45,21 @@ class Survey:
     roots: list[TreeRoot] = field(default_factory=lambda: [TreeRoot()])
     problems: list[Problem] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyOptions:
+    """How to walk, with indices of extractors.
+
+    `evidence`: whose wanted files make a root of a directory that looks like one. `of_system`: who
+    wants no language packages, and is not affected by the globs `skip_dirs`.
+    """
+
+    evidence: frozenset[int]
+    of_system: frozenset[int]
+    include_containers: bool
+    skip_dirs: Sequence[str] = ()
 
 
 class Surveyor:
@@ -53,16 +70,16 @@ class Surveyor:
         tree: Tree,
         table: WantedTable,
         deadline: Deadline,
-        evidence: Chosen,
-        *,
-        include_containers: bool,
+        options: SurveyOptions,
     ) -> None:
-        """`evidence`: whose wanted files make a root of a directory that looks like one."""
         self._tree = tree
         self._table = table
         self._deadline = deadline
-        self._containers = include_containers
-        self._evidence = evidence
+        self._containers = options.include_containers
+        self._evidence = options.evidence
+        self._of_system = options.of_system
+        kept = table.directories_of(options.of_system)
+        self._skipped = SkippedDirectories(options.skip_dirs, kept)
         self._found = Survey()
         self._links: list[tuple[WantedFileRef, Chosen]] = []
         self._more_links = 0
@@ -70,27 +87,30 @@ class Surveyor:
         self._above: list[tuple[TreeRoot, bytes]] = []
         self._executables = executables.Sieve(self._found.candidates, MAX_CANDIDATES)
         above = {*table.above, b"usr", *(b"usr/" + name for name in _MERGED)}
-        self._roots = Roots(tree, above, include_containers=include_containers)
+        self._roots = Roots(tree, above, include_containers=options.include_containers)
 
     def run(self) -> Survey:
         """Walk the tree. Where the deadline passes, what was found so far, and a Problem."""
         found = self._found
         # Trees that the walk passes over are not paid for.
-        if self._containers or not self._roots.has_runtimes:
+        if not self._skipped and (self._containers or not self._roots.has_runtimes):
             self._tree.read_ahead()
-        for level in self._tree.walk(self._roots.skip):
+        for level in self._tree.walk(self._skip):
             if not self._level(level):
                 found.problems.append(Problem("/", "the walk was cut short: its time is spent"))
                 break
         self._executables.flush()
         self._settle_roots()
         self._follow_links()
-        found.left_out = self._roots.left_out
+        found.left_out, found.skipped = self._roots.left_out, self._skipped.lines()
         found.problems += self._roots.problems
         read = ((id(place.fs), place.inode) for place, _ in found.files)
         found.problems += self._roots.stray_databases(read)
         self._note_excess()
         return found
+
+    def _skip(self, path: bytes, fs: Filesystem, inode: int) -> bool:
+        return self._skipped.skips(path) or self._roots.skip(path, fs, inode)
 
     def _level(self, level: Iterable[tuple[bytes, Filesystem, int, list[Entry]]]) -> bool:
         """Look at the directories of one level; False where the time is spent."""
@@ -114,7 +134,7 @@ class Surveyor:
     def _settle_roots(self) -> None:
         """Give what lies in a directory that only looks like a root to the root around it."""
         found, roots = self._found, self._roots
-        wanted = frozenset(self._evidence)
+        wanted = self._evidence
         found.roots = roots.confirmed(
             place for place, chosen in found.files if not wanted.isdisjoint(chosen)
         )
@@ -146,6 +166,9 @@ class Surveyor:
         matches: list[tuple[Entry, Chosen]] = []
         self._table.match(inside, entries, matches)
         prefix = inside + b"/" if inside else b""
+        is_partly_read = self._skipped.is_partly_read(path)
+        if is_partly_read:
+            matches = self._of_the_system(matches)
         for (name, inode, kind), chosen in matches:
             place = WantedFileRef(root, prefix + name, fs, inode, number)
             if kind == InodeKind.REGULAR:
@@ -156,8 +179,15 @@ class Surveyor:
                 self._more_links += 1
         if inside in self._table.above or not inside or inside == b"usr":
             self._note_links(root, inside, fs, entries)
-        if self._table.executables:
+        if self._table.executables and not is_partly_read:
             self._executables.add(root, inside, fs, entries)
+
+    def _of_the_system(self, matches: list[tuple[Entry, Chosen]]) -> list[tuple[Entry, Chosen]]:
+        kept = (
+            (entry, tuple(index for index in chosen if index in self._of_system))
+            for entry, chosen in matches
+        )
+        return [(entry, chosen) for entry, chosen in kept if chosen]
 
     def _add_file(self, place: WantedFileRef, chosen: Chosen) -> None:
         if len(self._found.files) < MAX_FILES:

@@ -44,6 +44,7 @@ class Collected:
 
     `owned`: wanted files that were left out since a package of the distribution owns them, and
     its advisories speak of them. `left_out`: container runtimes' directories that were not read.
+    `skipped`: globs of options, each with the number of directories.
     """
 
     os: OperatingSystem = field(default_factory=OperatingSystem)
@@ -52,6 +53,7 @@ class Collected:
     owned: int = 0
     files: int = 0
     left_out: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     listeners: list[ConfiguredListener] = field(default_factory=list)
 
 

@@ -71,6 +71,7 @@ class ReadingOptions:
     """What to read of a machine, and for how long at most. Times in seconds.
 
     `include_containers`: also what container runtimes keep, each package labelled with its runtime.
+    `skip_dirs`: globs of directories in which no language packages are looked for.
     `whole_machine`: false where the tree is a part of a machine, without its package databases.
     """
 
@@ -78,6 +79,7 @@ class ReadingOptions:
     file_seconds: float = 60.0
     machine_seconds: float = 1800.0
     whole_machine: bool = True
+    skip_dirs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Inventory:
 
     `left_out` names the parts of its disks that are not read, since they are not the machine's own
     running software: container runtimes' directories, snapshots, deployments that do not boot.
+    `skipped` says what was left out by option: a glob and the number of directories, a text each.
     `listeners` are the ports that configuration files say services listen on.
     """
 
@@ -109,3 +112,4 @@ class Inventory:
     filesystems: tuple[FilesystemSummary, ...] = ()
     left_out: tuple[str, ...] = ()
     listeners: tuple[ConfiguredListener, ...] = ()
+    skipped: tuple[str, ...] = ()

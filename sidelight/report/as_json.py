@@ -71,6 +71,8 @@ def _machine(inventory: Inventory) -> MachineDocument:
     }
     if inventory.left_out:
         document["left_out"] = list(inventory.left_out)
+    if inventory.skipped:
+        document["skipped"] = list(inventory.skipped)
     if inventory.listeners:
         document["listeners"] = [listener_document(item) for item in inventory.listeners]
     return document

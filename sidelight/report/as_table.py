@@ -192,6 +192,8 @@ def _heading(report: Report, name: str, inventory: Inventory) -> None:
         shown = ", ".join(inventory.left_out[:4])
         more = ", …" if len(inventory.left_out) > 4 else ""
         report.line(f"  left out, not the machine's own: {shown}{more}")
+    for line in inventory.skipped:
+        report.line(f"  left out by --skip-dirs: {line}", style="yellow")
     if inventory.status is Status.COMPLETE or not inventory.problems:
         return
     problems = inventory.problems

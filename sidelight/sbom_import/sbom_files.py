@@ -79,6 +79,7 @@ def inventory_of(data: bytes) -> Inventory:
         packages=tuple(dict.fromkeys(_labelled(packages, reading.purls, system))),
         problems=tuple(problems),
         left_out=tuple(text for name, text in contents.subject if name == "sidelight:left_out"),
+        skipped=tuple(text for name, text in contents.subject if name == "sidelight:skipped"),
     )
 
 

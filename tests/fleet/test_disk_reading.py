@@ -104,3 +104,17 @@ def test_a_cage_that_is_off_is_no_warning_to_who_turned_it_off(
     inspect = disk_reading.inspecting(Settings.of(cage=False))
     assert inspect([MemorySource(bytes(4096))], ()).status is Status.FAILED
     assert not caplog.records
+
+
+def test_directories_that_settings_leave_out_are_those_of_the_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(disk_reading, "missing_protections", dict)
+    reading = disk_reading.caged_reading(Settings.of(skip_dirs="/opt/**/node_modules:/srv/x"))
+    assert reading is not None
+    assert reading.options.skip_dirs == ("/opt/**/node_modules", "/srv/x")
+
+
+def test_a_glob_that_is_no_path_is_refused_before_a_fleet_is_scanned() -> None:
+    with pytest.raises(UsageError, match=r"SIDELIGHT_SKIP_DIRS: .* is not a path"):
+        validate(Settings.of(skip_dirs="../x"))

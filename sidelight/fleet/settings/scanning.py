@@ -35,6 +35,11 @@ class ReadingSettings:
         "SIDELIGHT_CONTAINERS", False, readers=(Process.MACHINE, *STAGES),
         meaning="Also read container runtimes' storage (/var/lib/docker and the like)",
     )  # fmt: skip
+    skip_dirs: str = setting(
+        "SIDELIGHT_SKIP_DIRS", "", unit="globs", readers=(Process.MACHINE, *STAGES),
+        meaning="Directories in which no language packages are looked for: globs from the root,"
+        " separated by colons, as `/opt/**/node_modules` (docs/cli.md); coverage reports them",
+    )  # fmt: skip
     # docs/threat-model.md has what these hold against whom.
     cage: bool = setting(
         "SIDELIGHT_CAGE", True, readers=(Process.MACHINE, *STAGES),
@@ -57,6 +62,16 @@ class ReadingSettings:
         "SIDELIGHT_BLOCK_CACHE_GIB", 10.0, unit="GiB", readers=(Process.MACHINE, *STAGES),
         meaning="The most that this directory holds",
     )  # fmt: skip
+
+    @property
+    def skipped_globs(self) -> tuple[str, ...]:
+        """Return the globs of `skip_dirs`. Raises UsageError for what is not one."""
+        from sidelight.inventory.directory_globs import split_globs
+
+        try:
+            return split_globs(self.skip_dirs)
+        except UsageError as error:
+            raise UsageError(error.what, where="SIDELIGHT_SKIP_DIRS") from None
 
     @property
     def block_cache_bytes(self) -> int:

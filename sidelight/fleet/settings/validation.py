@@ -64,6 +64,7 @@ def _why_not(url: str, schemes: frozenset[str]) -> str:
 
 def validate(settings: Settings) -> None:
     """Raise UsageError for settings that contradict each other; the error names both."""
+    _ = settings.reading.skipped_globs  # raises for a text that has none
     check_url(settings.broker.url, BROKERS, "SIDELIGHT_BROKER_URL")
     visibility, workers = settings.broker.visibility_seconds, settings.workers
     longest = workers.stage_seconds + HARD_LIMIT_AFTER + LONGEST_COUNTDOWN

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sidelight.errors import SidelightError
 from sidelight.model import VexStatus
 from sidelight.report.escape import printable
-from sidelight.report.formats.scanned_machine import remedy_of, suppression_of
+from sidelight.report.formats.scanned_machine import remedy_of, skipped_lines, suppression_of
 from sidelight.report.sbom.machine_boms import named, valid_purl
 
 if TYPE_CHECKING:
@@ -121,4 +121,5 @@ def reading_of(machine: ScannedMachine) -> str:
     """Return how much of the machine was read: a VEX document has no other place for it."""
     inventory = machine.inventory
     problems = f", {len(inventory.problems)} problems" if inventory.problems else ""
-    return f"scan of {printable(machine.name)}: {inventory.status.value}{problems}"
+    skipped = "".join(f", {line}" for line in skipped_lines(machine))
+    return f"scan of {printable(machine.name)}: {inventory.status.value}{problems}{skipped}"

@@ -19,6 +19,7 @@ from sidelight.report.formats.scanned_machine import (
     problem_lines,
     remedy_of,
     sentence_of,
+    skipped_lines,
     suppression_of,
     title_of,
 )
@@ -51,6 +52,7 @@ def write_gitlab(machine: ScannedMachine, file: TextIO) -> None:
     }
     at = machine.at.strftime("%Y-%m-%dT%H:%M:%S")
     messages = [{"level": "warn", "value": line} for line in problem_lines(machine)]
+    messages += [{"level": "info", "value": line} for line in skipped_lines(machine)]
     messages += [
         {
             "level": "info",

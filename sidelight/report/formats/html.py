@@ -15,6 +15,7 @@ from sidelight.report.formats.scanned_machine import (
     links_of,
     problem_lines,
     remedy_of,
+    skipped_lines,
     suppression_of,
     title_of,
 )
@@ -80,6 +81,7 @@ def _parts(machine: ScannedMachine) -> Iterator[str]:
     yield f"<p>{system}, {packages:,} packages, scanned {at} by {by}.</p>"
     warns = "" if inventory.status is Status.COMPLETE else ' class="w"'
     yield f"<p{warns}>{_STATES[inventory.status]}</p>"
+    yield from (f'<p class="w">{escape(line)}</p>' for line in skipped_lines(machine))
     yield from _chart(machine)
     yield from _table(machine)
     yield from _suppressed(machine)

@@ -16,6 +16,7 @@ from sidelight.report.formats.scanned_machine import (
     problem_lines,
     remedy_of,
     sentence_of,
+    skipped_lines,
     suppression_of,
     title_of,
 )
@@ -31,10 +32,11 @@ def write_junit(machine: ScannedMachine, file: TextIO) -> None:
     """Write one suite for the machine."""
     cases = [_case(finding) for finding in machine.findings]
     skipped = [_skipped(item) for item in machine.suppressed]
+    skipped += [_left_out(line) for line in skipped_lines(machine)]
     errors = [_error(line) for line in problem_lines(machine)]
     if machine.inventory.status is not Status.COMPLETE and not errors:
         errors.append(_error(f"the machine's status is {machine.inventory.status}"))
-    if not cases and not errors and not skipped:
+    if not cases and not errors and not machine.suppressed:
         name = f"{len(machine.inventory.packages)} packages without a finding"
         cases.append(ET.Element("testcase", classname="sidelight", name=name))
     suite = ET.Element(
@@ -71,6 +73,12 @@ def _case(finding: Finding) -> ET.Element:
 def _skipped(item: SuppressedFinding) -> ET.Element:
     case = _named_case(item.finding)
     ET.SubElement(case, "skipped", message=suppression_of(item))
+    return case
+
+
+def _left_out(what: str) -> ET.Element:
+    case = ET.Element("testcase", classname="sidelight", name="all directories were read")
+    ET.SubElement(case, "skipped", message=what)
     return case
 
 

@@ -17,6 +17,7 @@ from sidelight.report.formats.scanned_machine import (
     links_of,
     remedy_of,
     sentence_of,
+    skipped_lines,
     suppression_of,
     title_of,
 )
@@ -83,6 +84,7 @@ def _scan(machine: ScannedMachine) -> dict[str, object]:
                 {"where": printable(item.where), "what": printable(item.what)}
                 for item in problems[:MAX_PROBLEMS]
             ],
+            "skipped": skipped_lines(machine),
         },
     }
 

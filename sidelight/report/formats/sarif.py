@@ -19,6 +19,7 @@ from sidelight.report.formats.scanned_machine import (
     problem_lines,
     remedy_of,
     sentence_of,
+    skipped_lines,
     suppression_of,
     title_of,
 )
@@ -143,6 +144,7 @@ def _result(machine: ScannedMachine, finding: Finding, rule: int) -> dict[str, o
 
 def _invocation(machine: ScannedMachine) -> dict[str, object]:
     notes = [{"level": "warning", "message": {"text": line}} for line in problem_lines(machine)]
+    notes += [{"level": "note", "message": {"text": line}} for line in skipped_lines(machine)]
     return {
         "executionSuccessful": machine.inventory.status is not Status.FAILED,
         "endTimeUtc": machine.at.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -41,6 +41,11 @@ def problem_lines(machine: ScannedMachine) -> list[str]:
     return lines
 
 
+def skipped_lines(machine: ScannedMachine) -> list[str]:
+    """Return what `--skip-dirs` left out, a line for each glob."""
+    return [printable(f"left out by --skip-dirs: {text}") for text in machine.inventory.skipped]
+
+
 def suppression_of(item: SuppressedFinding) -> str:
     """Return why a finding is suppressed, and by which document, on one line."""
     reason = f"{item.status.value}: {item.reason}" if item.reason else item.status.value

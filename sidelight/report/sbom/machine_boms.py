@@ -88,6 +88,7 @@ class MachineBom:
         )
         yield from ((name, value) for name, value in pairs if value)
         yield from (("sidelight:left_out", text) for text in inventory.left_out[:MOST_PROBLEMS])
+        yield from (("sidelight:skipped", text) for text in inventory.skipped)
         if inventory.problems:
             yield "sidelight:problems", str(len(inventory.problems))
         for problem in inventory.problems[:MOST_PROBLEMS]:
