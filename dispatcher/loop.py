@@ -30,6 +30,8 @@ from dispatcher.changes.event_receiver import EventReceiver
 from dispatcher.changes.instance_states import InstanceStateHandler
 from dispatcher.changes.network_changes import NetworkChangeHandler
 from dispatcher.enqueue import tick
+from dispatcher.events.delivery import EventDelivery
+from dispatcher.events.targets import targets_of
 from dispatcher.fleet_counter import FleetCounter
 from dispatcher.network_scheduler import network_changed
 from dispatcher.periodic import PeriodicWork
@@ -79,7 +81,10 @@ class DispatcherLoop:
         pace: Intervals | None = None,
         health: Path | None = None,
     ) -> None:
-        """`health` is a file that each tick writes: an old file shows that the loop hangs."""
+        """`health` is a file that each tick writes: an old file shows that the loop hangs.
+
+        Raises UsageError for targets of events that are not unique.
+        """
         self._control = control
         self._wanted = wanted
         self._configuration = configuration
@@ -87,7 +92,10 @@ class DispatcherLoop:
         self._health = health
         self._me = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
-        self._publisher: threading.Thread | None = None
+        self._targets = targets_of(control.settings.findings.publish)
+        self._delivery = EventDelivery(
+            lambda target: control.publish_events(target, self._stop.is_set)
+        )
         self._reporter: threading.Thread | None = None
         self._discovered = False
         self._rounds = self._periodic(ROUND, self._pace.round, self._round)
@@ -124,7 +132,8 @@ class DispatcherLoop:
         finally:
             for work in self._works():
                 work.join()
-            for thread in (self._publisher, self._receiving, self._reporter):
+            self._delivery.join()
+            for thread in (self._receiving, self._reporter):
                 if thread is not None:
                     thread.join()
             try:
@@ -188,21 +197,8 @@ class DispatcherLoop:
             self._control.reevaluator.ask()
 
     def _publish_new_events(self) -> None:
-        """Publish events on a thread of its own: a re-evaluation may produce very many."""
-        busy = self._publisher is not None and self._publisher.is_alive()
-        if self._control.settings.findings.publish and not busy:
-            self._publisher = threading.Thread(
-                target=self._publish_events, name="events", daemon=True
-            )
-            self._publisher.start()
-
-    def _publish_events(self) -> None:
-        try:
-            self._control.publish_events(self._stop.is_set)
-        except SidelightError as error:
-            # The store has the position of the last event sent: the next tick continues there.
-            self._error = str(error)
-            log.warning("events: %s", error)
+        """Publish events on threads of their own: a re-evaluation may produce very many."""
+        self._delivery.beat(self._targets)
 
     def _write_new_reports(self) -> None:
         """Write requested reports on a thread of its own: one of a fleet takes minutes."""
@@ -317,7 +313,7 @@ class DispatcherLoop:
         if self._health is None:
             return
         now = self._control.store.clock().isoformat()
-        errors = [self._error, *(work.error for work in self._works())]
+        errors = [self._error, self._delivery.error, *(work.error for work in self._works())]
         if self._receiver is not None:
             errors.append(self._receiver.error)
         document: HealthDocument = {

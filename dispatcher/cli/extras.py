@@ -18,6 +18,7 @@ EXTRAS = {
     "flower": "flower",
     "dissect": "reference",
     "ext4": "reference",
+    "jinja2": "templates",
     "prometheus_client": "serve",
     "starlette": "serve",
     "uvicorn": "serve",

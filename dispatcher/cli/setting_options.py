@@ -129,5 +129,6 @@ BLOCK_CACHE = setting_option(
 READING = (IN_FLIGHT, CACHE, BLOCK_CACHE)
 PUBLISH = setting_option(
     "--publish", "SIDELIGHT_PUBLISH", metavar="TARGET",
-    text="Send the events of findings to eventbridge:BUS, sns:ARN, securityhub or file:PATH.",
+    text="Send events to eventbridge:BUS, sns:ARN, securityhub, webhook:URL, slack:URL, jira:URL or"
+    " file:PATH; several are separated by blanks.",
 )  # fmt: skip

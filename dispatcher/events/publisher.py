@@ -1,4 +1,4 @@
-"""Publish findings' events from the store's outbox: EventBridge, SNS, Security Hub, a file, stdout.
+"""Publish events from the store's outbox to a target: EventBridge, SNS, a webhook, a file.
 
 Delivery is at least once, oldest first. The position is in the store, and is written after the
 sink has accepted a batch. A consumer recognizes a duplicate by its `eventId`, and restores the
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from sidelight.aws.events import MESSAGE_BYTES, EventBridge, Message, Sent, Topic
+from dispatcher.events.webhook import Webhook
+from sidelight.aws.events import MESSAGE_BYTES, Message, Sent
 from sidelight.aws.security_hub import SecurityHub
-from sidelight.errors import CloudError, UsageError
+from sidelight.errors import CloudError
 from sidelight.report.as_json import escaped
 from sidelight.report.formats.asff import asff_document, asff_text
 from sidelight.report.inspector2_documents import event_document
@@ -24,14 +24,16 @@ from sidelight.report.output import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import TextIO
 
-    from sidelight.aws.session import Session
     from sidelight.documents.inspector2 import FindingEventDocument, InspectorFinding
     from sidelight.model import FindingEvent, Instance
     from sidelight.store import Store
 
 AT_ONCE = 200
+# Of a webhook, which gets one a request: as many are sent again after a kill.
+WEBHOOK_AT_ONCE = 10
 # Fields that are omitted, in this order, from a finding that is too long for a message.
 _LONG: Final[tuple[Literal["referenceUrls", "relatedVulnerabilities", "cvss"], ...]] = (
     "referenceUrls", "relatedVulnerabilities", "cvss",
@@ -81,37 +83,29 @@ class JsonLinesSink:
                 file.write("\n")
 
 
-def sink_of(target: str, session: Session) -> Sink:
-    """Return the sink of a target. Raises UsageError.
+class TargetRefusedError(CloudError):
+    """A target did not take an event; it wants no call for `retry_after` seconds."""
 
-    Targets are `eventbridge:BUS`, `sns:ARN`, `securityhub[:ACCOUNT[/REGION]]`, `file:PATH` and
-    `stdout`.
-    """
-    kind, _, name = target.partition(":")
-    if kind == "securityhub":
-        return SecurityHub.named(session, name)
-    if kind == "eventbridge" and name:
-        return EventBridge(session, name)
-    if kind == "sns" and name.count(":") == 5:
-        return Topic(session, name)
-    if kind == "file" and name:
-        return JsonLinesSink(Path(name))
-    if target == "stdout":
-        return JsonLinesSink(None)
-    raise UsageError(
-        "events go to eventbridge:BUS, sns:ARN, securityhub, file:PATH or stdout",
-        where=target or "publish",
-    )
+    def __init__(self, what: str, *, where: str, retry_after: float = 0.0) -> None:
+        super().__init__(what, where=where)
+        self.retry_after = retry_after
 
 
 class Publisher:
     """Sends new events to one target, and records its position in the store."""
 
-    def __init__(self, store: Store, target: str, sink: Sink, *, after: int | None = None) -> None:
-        """Start after sequence `after`, else at the stored position; a new target starts now."""
+    def __init__(
+        self, store: Store, target: str, sink: Sink, *, after: int | None = None, where: str = ""
+    ) -> None:
+        """Start after sequence `after`, else at the stored position; a new target starts now.
+
+        `where` names the target in messages.
+        """
         self._store = store
         self._sink = sink
         self._target = target
+        self._where = where or target
+        self._at_once = WEBHOOK_AT_ONCE if isinstance(sink, Webhook) else AT_ONCE
         self._deployment = store.deployment()
         if after is None:
             after = store.outbox.position(target)
@@ -120,12 +114,12 @@ class Publisher:
     def run(self, stopped: Callable[[], bool] = lambda: False) -> int:
         """Send until no event is left, or `stopped`; return how many were sent.
 
-        Raises CloudError or AccessDeniedError where the target refuses an event: the next run
-        starts with that event.
+        Raises CloudError (TargetRefusedError) or AccessDeniedError where the target refuses an
+        event: the next run starts with that event.
         """
         count = 0
         while not stopped():
-            batch = self._store.outbox.after(self._after, AT_ONCE)
+            batch = self._store.outbox.after(self._after, self._at_once)
             if not batch:
                 break
             known: dict[tuple[str, str], Instance | None] = {}
@@ -136,7 +130,7 @@ class Publisher:
                 count += sent.arrived
             if sent.refused:
                 what = f"event {batch[sent.arrived].sequence} is not taken: {sent.refused}"
-                raise CloudError(what, where=self._target)
+                raise TargetRefusedError(what, where=self._where, retry_after=sent.retry_after)
         return count
 
     def _message(

@@ -13,13 +13,13 @@ from dispatcher.agent_scans import AgentScans
 from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget, look_up
 from dispatcher.discovery.discoverer import Discoverer
 from dispatcher.enqueue import tick
-from dispatcher.events.publisher import Publisher, sink_of
 from dispatcher.network_scheduler import NetworkScheduler
 from dispatcher.reevaluator import Reevaluator
 from dispatcher.scan_starter import ScanStarter
 from dispatcher.services.account_disabling import AccountDisabler
 from dispatcher.services.configuration import ConfigurationService
 from dispatcher.services.created_resources import CreatedResourceRemover
+from dispatcher.services.event_targets import publisher_of
 from dispatcher.services.report_writer import ReportWriter
 from dispatcher.sweeper import Sweeper
 from sidelight.aws.ec2 import Ec2
@@ -142,17 +142,13 @@ class FleetService:
             return []
         return self.configuration.join(organizations[0], (target.account for target in targets))
 
-    def publish_events(self, stopped: Callable[[], bool] = lambda: False) -> int:
-        """Send the findings' events to the target in the settings; return how many were sent.
+    def publish_events(self, target: str, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Send new events to a target; return how many were sent.
 
         Raises CloudError or AccessDeniedError where the target refuses an event, UsageError for
         an unknown target.
         """
-        target = self.settings.findings.publish
-        if not target:
-            return 0
-        sink = sink_of(target, self._session)
-        return Publisher(self.store, target, sink).run(stopped)
+        return publisher_of(self.store, self.settings, self._session, target).run(stopped)
 
     def wait(
         self, ids: Collection[str], *, sleep: Callable[[float], None] = time.sleep

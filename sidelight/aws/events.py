@@ -46,10 +46,14 @@ class Message:
 
 
 class Sent(NamedTuple):
-    """The number of messages that arrived, from the first on, and why the next was refused."""
+    """The number of messages that arrived, from the first on, and why the next was refused.
+
+    `retry_after`: seconds that the target wants not to be called for.
+    """
 
     arrived: int
     refused: str = ""
+    retry_after: float = 0.0
 
 
 class _Target(ABC):

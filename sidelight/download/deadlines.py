@@ -77,7 +77,7 @@ def _watch(connected: socket.socket | None) -> None:
         deadline.watch(connected)
 
 
-class _Watched(HTTPConnection):
+class WatchedConnection(HTTPConnection):
     """Connections that the thread's deadline ends, also those of an earlier request."""
 
     def _new_conn(self) -> socket.socket:
@@ -86,21 +86,26 @@ class _Watched(HTTPConnection):
         return connected
 
     def putrequest(self, method: str, url: str, *flags: bool, **named: bool) -> None:
+        """Begin a request, also on a connection that an earlier one left open."""
         _watch(self.sock)
         super().putrequest(method, url, *flags, **named)
 
 
-class _WatchedTls(_Watched, HTTPSConnection):
-    pass
+class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
+    """As WatchedConnection, by TLS."""
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS that a deadline ends."""
+
+    ConnectionCls = WatchedConnection
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
+class TlsPool(HTTPSConnectionPool):
+    """Connections by TLS that a deadline ends."""
+
+    ConnectionCls = WatchedTlsConnection
 
 
 # For `PoolManager.pool_classes_by_scheme`.
-POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
+POOLS: Final = {"http": PlainPool, "https": TlsPool}

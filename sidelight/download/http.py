@@ -32,6 +32,7 @@ from sidelight.errors import DownloadError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from urllib3.connectionpool import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
 _REDIRECTS = 5
@@ -52,11 +53,19 @@ class UnreachableError(InterruptedBodyError):
 class Client:
     """Connections to publishers. Safe to share between threads."""
 
-    def __init__(self, *, connect: float = _CONNECT, silence: float = _SILENCE) -> None:
+    def __init__(
+        self,
+        *,
+        connect: float = _CONNECT,
+        silence: float = _SILENCE,
+        context: ssl.SSLContext | None = None,
+        pools: Mapping[str, type[HTTPConnectionPool]] = POOLS,
+    ) -> None:
+        """`pools` are those of connections without a proxy; a proxy's own address is trusted."""
         self._timeout = urllib3.Timeout(connect=connect, read=silence)
-        self._context = ssl.create_default_context()
+        self._context = context or ssl.create_default_context()
         self._direct = urllib3.PoolManager(ssl_context=self._context)
-        self._direct.pool_classes_by_scheme = POOLS
+        self._direct.pool_classes_by_scheme = dict(pools)
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
     def _manager(self, url: str) -> urllib3.PoolManager:

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sidelight.aws.events import ATTEMPTS, BYTES, MESSAGE_BYTES, EventBridge, Message, Topic
+from sidelight.aws.events import ATTEMPTS, BYTES, MESSAGE_BYTES, EventBridge, Message, Sent, Topic
 from sidelight.aws.session import Session
 from sidelight.errors import AccessDeniedError
 
@@ -93,7 +93,7 @@ def sinks(wire: Any) -> list[EventBridge | Topic]:
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_call_takes_ten_and_no_more_than_256_kib_in_order(which: int) -> None:
     wire = Wire()
-    assert sinks(wire)[which].send([message(n) for n in range(23)]) == (23, "")
+    assert sinks(wire)[which].send([message(n) for n in range(23)]) == Sent(23)
     assert [len(call) for call in wire.calls] == [10, 10, 3]
     assert wire.arrived == [str(n) for n in range(23)]
     wire = Wire()
@@ -109,7 +109,7 @@ def test_a_call_takes_ten_and_no_more_than_256_kib_in_order(which: int) -> None:
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_is_refused_is_sent_again_and_nothing_else(which: int) -> None:
     wire = Wire(lambda call, text: call <= 2 and '"number": 1,' in text)
-    assert sinks(wire)[which].send([message(n) for n in range(3)]) == (3, "")
+    assert sinks(wire)[which].send([message(n) for n in range(3)]) == Sent(3)
     assert wire.calls == [["0", "1", "2"], ["1"], ["1"]]
     assert wire.pauses == sorted(wire.pauses)
     assert len(wire.pauses) == 2

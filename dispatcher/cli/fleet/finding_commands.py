@@ -116,8 +116,8 @@ def attack_paths(**options: Any) -> None:
 )
 @click.option("--follow", is_flag=True, help="Wait for more events, until interrupted.")
 @click.option("--publish", "target", metavar="TARGET",
-              help="Send them to eventbridge:BUS, sns:ARN, securityhub, file:PATH or"
-              " stdout.")  # fmt: skip
+              help="Send them to eventbridge:BUS, sns:ARN, securityhub, webhook:URL, slack:URL,"
+              " jira:URL, file:PATH or stdout.")  # fmt: skip
 def events(
     form: str, settings: Settings, after: int | None, target: str | None, *, follow: bool
 ) -> None:

@@ -15,7 +15,7 @@ from dispatcher.cli.fleet import documents, report
 from dispatcher.cli.fleet.attack_path_documents import paths_of, reached_by
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
-from dispatcher.events.publisher import Publisher, sink_of
+from dispatcher.services.event_targets import publisher_of
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import UsageError
 from sidelight.fleet import evaluation
@@ -157,8 +157,7 @@ def events(
         if target is None:
             show = _Shown(store, form, after or 0).run
         else:
-            sink = sink_of(target, session_of(settings))
-            show = Publisher(store, target, sink, after=after).run
+            show = publisher_of(store, settings, session_of(settings), target, after=after).run
         while True:
             count = show()
             if not count and not follow:

@@ -27,6 +27,7 @@ TITLES: Final = {
     "budget": "Budget",
     "reading": "Reading",
     "findings": "Findings",
+    "webhooks": "Webhooks",
     "agents": "Systems Manager's agents",
     "changes": "Changes in accounts",
     "api": "API and server",

@@ -90,9 +90,8 @@ class FindingSettings:
     )  # fmt: skip
     publish: str = setting(
         "SIDELIGHT_PUBLISH", "", unit="target", readers=(Process.DISPATCHER,),
-        meaning="Send the events of findings to `eventbridge:BUS`, `sns:ARN`, `securityhub` or"
-        " `file:PATH`;"
-        " empty: nowhere",
+        meaning="Send events to `eventbridge:BUS`, `sns:ARN`, `securityhub`, `webhook:URL`,"
+        " `slack:URL`, `jira:URL` or `file:PATH`; several are separated by blanks; empty: nowhere",
     )  # fmt: skip
 
     @property

@@ -30,6 +30,7 @@ from sidelight.fleet.settings.infrastructure import (
 from sidelight.fleet.settings.networks import NetworkSettings
 from sidelight.fleet.settings.scanning import FindingSettings, ReadingSettings
 from sidelight.fleet.settings.sign_in import OidcSettings
+from sidelight.fleet.settings.webhooks import WebhookSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     findings: FindingSettings = field(default_factory=FindingSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     agents: AgentSettings = field(default_factory=AgentSettings)
     changes: ChangeSettings = field(default_factory=ChangeSettings)
     api: ApiSettings = field(default_factory=ApiSettings)

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from dispatcher.cli.fleet import findings
 from dispatcher.cli.fleet.scan import fleet
 from dispatcher.discovery.accounts import ScanScope
-from dispatcher.events.publisher import AT_ONCE, Publisher, sink_of
+from dispatcher.events.publisher import AT_ONCE, Publisher
+from dispatcher.events.targets import sink_of
 from dispatcher.loop import DispatcherLoop
 from dispatcher.on_demand import in_process
 from dispatcher.planning.eligibility import Configuration
@@ -223,20 +224,18 @@ def numbers(form: str, output: str) -> list[int]:
 
 
 def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    settings = Settings.of(store_url="sqlite://", publish=f"file:{path}")
+    """To each target, also where another refuses."""
+    path, other = tmp_path / "events.jsonl", tmp_path / "no" / "folder.jsonl"
+    settings = Settings.of(store_url="sqlite://", publish=f"file:{other} file:{path}")
     schedule = DispatcherLoop(in_process(settings, store=store), ScanScope(), Configuration())
 
-    def told() -> None:
+    def beat() -> None:
         schedule._publish_new_events()
-        assert schedule._publisher is not None
-        schedule._publisher.join()
+        schedule._delivery.join()
 
-    told()
+    beat()
     happen(store, 2)
-    told()
-    told()
+    beat()
+    beat()
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["1", "2"]
-    schedule._control.settings = Settings.of(publish="nowhere")
-    told()
-    assert "eventbridge:BUS" in schedule._error
+    assert "cannot be written" in schedule._delivery.error

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli.fleet.scan import fleet
-from dispatcher.events.publisher import Publisher, sink_of
+from dispatcher.events.publisher import Publisher
+from dispatcher.events.targets import sink_of
 from sidelight.aws.security_hub import SecurityHub
 from sidelight.errors import CloudError, UsageError
 from sidelight.store import Store
