@@ -61,9 +61,11 @@ def gather(
     pieces = _cuts(far | (steps != size), len(starts))
     ends = _cuts(far | (steps < 0) | (steps > size + GAP), len(starts))
     runs = list(pairwise(ends))
-    source.prefetch(
-        [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
-    )
+    if len(runs) > 1:
+        # A read fetches all of its own blocks together.
+        source.prefetch(
+            [(starts[first], starts[last - 1] + size - starts[first]) for first, last in runs]
+        )
     where = np.searchsorted(pieces, ends).tolist()
     parts: list[bytes] = []
     for (first, last), (begin, end) in zip(runs, pairwise(where), strict=True):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Bytes of a chunk, which divides a snapshot's block of 512 KiB; and how many are kept.
 CHUNK: Final = 64 << 10
-MOST_CHUNKS: Final = 64
+MOST_CHUNKS: Final = 16
 _NEW: Final = HEADER.size
 
 

@@ -64,7 +64,8 @@ def test_what_is_gathered_is_what_lies_there_and_what_is_lost_is_named(
 def test_reads_are_announced_and_reach_over_small_gaps_alone(units: list[int]) -> None:
     source = Source()
     gather(source, np.array(units, np.int64) * UNIT, UNIT)
-    assert source.reads == source.announced
+    # One read alone fetches its own blocks together: to announce it first would be for nothing.
+    assert source.announced == (source.reads if len(source.reads) > 1 else [])
     wanted = set(units)
     for offset, length in source.reads:
         there = [unit for unit in sorted(wanted) if offset <= unit * UNIT < offset + length]

@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,10 @@ import pytest
 
 from sidelight import errors, scan
 from sidelight.cage import CagedReading, caged_reading, missing_protections, reader_cpu_seconds
+from sidelight.cage.block_server import BlockServer
+from sidelight.cage.frames import FrameKind
 from sidelight.cage.reader_process import ReaderProcess
+from sidelight.cage.remote_source import CHUNK
 from sidelight.disk import Attachment
 from sidelight.errors import (
     AccessDeniedError,
@@ -114,6 +118,24 @@ def test_a_caged_machine_is_the_same_with_the_same_calls_in_as_few_rounds(image:
     assert own.left_out
     assert caged_blocks == blocks
     assert caged_rounds == rounds
+
+
+def test_few_frames_cross_for_a_machine(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: Counter[int] = Counter()
+    following = BlockServer._next
+
+    def counting(server: BlockServer) -> tuple[int, bytes]:
+        kind, payload = following(server)
+        kinds[kind] += 1
+        return kind, payload
+
+    monkeypatch.setattr(BlockServer, "_next", counting)
+    found, fetched, _ = _with_rounds(image, caged=True)
+    assert found.packages
+    # A read of one run needs no hint, so hints are a few for each step of a scan.
+    assert kinds[FrameKind.PREFETCH] < 60
+    chunks = CountingFetcher.block_size // CHUNK
+    assert kinds[FrameKind.READ] < len(fetched) * chunks
 
 
 def test_the_options_of_a_read_reach_the_cage(image: Path) -> None:

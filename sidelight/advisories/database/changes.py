@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from sidelight.advisories.database import digest
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from sidelight.advisories.database.reader import AdvisoryDatabase
@@ -68,10 +67,15 @@ def between(older: AdvisoryDatabase, newer: AdvisoryDatabase) -> Changes:
 
 
 def _digests(database: AdvisoryDatabase, section: str) -> npt.NDArray[np.uint64]:
+    # Imported here: workers, whose disks are parsed by other processes, go without numpy.
+    import numpy as np
+
     return np.frombuffer(database.section(section), dtype=f"<u{digest.SIZE}")
 
 
 def _only_in(digests: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> list[int]:
     """Return the positions of the digests that `other` does not have."""
+    import numpy as np
+
     positions: list[int] = np.flatnonzero(~np.isin(digests, other)).tolist()
     return positions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from sidelight.blocks import read_in_physical_order
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sidelight.model import Problem
 
 LONGEST_LINK = 4096
+NODES_KEPT = 64
 
 
 class ExtFilesystem:
@@ -87,6 +89,8 @@ class ExtFilesystem:
         self._inodes = Inodes(volume)
         self._mapper = Mapper(volume)
         self._directories = Directories(volume, self._inodes, self._mapper)
+        # Archives and programs are read in many small pieces: their inodes are kept for the next.
+        self._kept: OrderedDict[int, InodeRecord] = OrderedDict()
 
     def read_ahead(self) -> None:
         """See ReadsAhead."""
@@ -255,7 +259,8 @@ class ExtFilesystem:
             raise self._fault(node, mapping)
         begin = first * size
         extents = [(at - begin, place, count) for at, place, count in self._extents(mapping.runs)]
-        self._source.prefetch([(place, count) for _, place, count in extents])
+        if len(extents) > 1:
+            self._source.prefetch([(place, count) for _, place, count in extents])
         data = assemble(self._source, (last - first) * size, extents)
         return data[offset - begin : offset - begin + length]
 
@@ -264,11 +269,17 @@ class ExtFilesystem:
         return [(logical * size, block * size, count * size) for logical, block, count in runs]
 
     def _node(self, number: int) -> InodeRecord:
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
         before = len(self.problems)
         node = self._inodes.nodes((number,)).get(number)
         if node is None:
             what = self.problems[-1].what if len(self.problems) > before else "unreadable"
             raise DamagedError(what, where=self._at(number))
+        self._kept[number] = node
+        while len(self._kept) > NODES_KEPT:
+            self._kept.popitem(last=False)
         return node
 
     def _fault(self, node: InodeRecord, mapping: BlockMapping) -> FormatError:

@@ -18,7 +18,8 @@ from sidelight.errors import (
 )
 from sidelight.filesystems.ext.reader import ExtFilesystem
 from sidelight.filesystems.protocol import InodeKind
-from tests.images.ext import recipes
+from tests.fakes.sources import MemorySource
+from tests.images.ext import recipes, tiny
 from tests.images.ext.recipes import CASES, UNMOUNTABLE, Case
 from tests.images.kernel import (
     PathFacts,
@@ -173,6 +174,31 @@ def test_label_and_uuid_read_as_in_fstab(
     case = Case("named", ("-t", "ext4", "-L", "data", "-U", uuid))
     fs = opened(recipes.make(tmp_path / "image", case))
     assert (fs.label, fs.uuid, fs.block_size) == ("data", uuid, 1024)
+
+
+class _Reads(MemorySource):
+    """A disk that notes its reads."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads: list[tuple[int, int]] = []
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.reads.append((offset, length))
+        return super().read_at(offset, length)
+
+
+def test_the_inode_of_a_file_read_in_pieces_is_read_once() -> None:
+    source = _Reads(tiny.load("tiny-ext4"))
+    fs = ExtFilesystem(source)
+    ((_, entries),) = fs.directories([_find(fs, b"folder")])
+    number = next(number for name, number, _ in entries if name == b"large")
+    whole = fs.read(number, 0, 1 << 20)
+    source.reads.clear()
+    assert b"".join(fs.read(number, at, 1024) for at in range(0, len(whole), 1024)) == whole
+    # Inodes are smaller than blocks, and the file's pieces are blocks.
+    assert source.reads
+    assert all(length >= fs.block_size for _, length in source.reads)
 
 
 def _find(fs: ExtFilesystem, name: bytes) -> int:
