@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dispatcher.sources.source_finder import CREATED, FoundSources
 from sidelight.errors import BrokerError
 from sidelight.fleet.stages.stage_runner import Next
 from workers.queues import SCHEDULED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH = 500
+NO_SOURCES = FoundSources()
 
 
 # Sends the message for a scan's current state.
@@ -37,17 +39,27 @@ def enqueue(  # noqa: PLR0913 - what is made, and for whom, by keyword
     *,
     priority: int = SCHEDULED,
     keeper: Keeper | None = None,
+    found: FoundSources = NO_SOURCES,
 ) -> list[Scan]:
     """Create and publish scans for these instances; skip instances with a live scan.
 
     With a `keeper`, the scans belong to it from creation: no worker claims them while it lives.
+    `found`: what scans use instead of snapshots of their own; instances that are left out get none.
 
     An unreachable broker loses nothing: `tick` publishes later. Raises StoreError.
     """
     created: list[Scan] = []
+    due = [one for one in due if (one.account, one.id) not in found.left_out]
     for begin in range(0, len(due), BATCH):
         part = [(i.account, i.region, i.id) for i in due[begin : begin + BATCH]]
-        created += store.scans.create(part, deployment, priority, keeper)
+        created += store.scans.create(part, deployment, priority, keeper, found.sources)
+    reasons = {
+        scan.id: found.reasons[scan.account, scan.instance]
+        for scan in created
+        if (scan.account, scan.instance) in found.reasons
+    }
+    if reasons:
+        store.scans.note_all(CREATED, reasons)
     _publish(store, publish, created)
     return created
 

@@ -15,7 +15,7 @@ from dispatcher.discovery.accounts import (
 from dispatcher.discovery.configured import effective
 from dispatcher.discovery.discovered_places import DiscoveredPlaces
 from dispatcher.discovery.discoverer import terminated
-from dispatcher.enqueue import enqueue, tick
+from dispatcher.enqueue import NO_SOURCES, enqueue, tick
 from dispatcher.planning import cadence
 from dispatcher.planning.eligibility import CLOSING
 from dispatcher.planning.plan import NETWORK_CLOSING, in_turns, network_turns, plan
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.planning.plan import IsDue
     from dispatcher.planning.selection import InstanceSelection
+    from dispatcher.sources.source_finder import SourceFinder
     from sidelight.model import Coverage, Instance, Keeper, ManagedInstance, Scan
     from sidelight.store import Store
 
@@ -57,12 +58,16 @@ class ScanStarter:
         keeper: Keeper | None = None,
         agents: bool = False,
         networks: bool = False,
+        sources: SourceFinder | None = None,
     ) -> None:
         """With a `keeper`, the scans belong to it from creation; no worker can claim them.
 
         `agents`: the agent-based method runs in this deployment. `networks`: networks are
-        evaluated.
+        evaluated. `sources` finds what scans use instead of snapshots of their own.
         """
+        self._sources = sources
+        self._exclusion_tags: dict[str, str] = {}
+        self._default_tag = ""
         self._networks = networks
         self._agents = agents
         self._store = store
@@ -269,8 +274,8 @@ class ScanStarter:
         self, accounts: Collection[str], configuration: Configuration
     ) -> dict[str, Configuration]:
         """Return the eligibility rules of each enabled account."""
-        tag = configuration.exclusion_tag
-        return {
+        tag = self._default_tag = configuration.exclusion_tag
+        rules = {
             account: replace(
                 configuration,
                 exclusion_tag=held.exclusion_tag,
@@ -280,6 +285,8 @@ class ScanStarter:
             for account, held in effective(self._store, accounts, default_tag=tag).items()
             if held.status is AccountStatus.ENABLED
         }
+        self._exclusion_tags |= {account: rule.exclusion_tag for account, rule in rules.items()}
+        return rules
 
     def _plan(  # noqa: PLR0913 - where, and which, by keyword
         self,
@@ -340,6 +347,9 @@ class ScanStarter:
             # They may be queued behind scheduled scans: republish at high priority. The old
             # message becomes a no-op.
             tick(self._store, self._publish)
+        found = NO_SOURCES
+        if self._sources is not None and due:
+            found = self._sources.find(due, self._exclusion_tags, self._default_tag)
         created = enqueue(
             self._store,
             self._publish,
@@ -347,6 +357,7 @@ class ScanStarter:
             self._deployment,
             priority=ON_DEMAND if on_demand else SCHEDULED,
             keeper=self._keeper,
+            found=found,
         )
         return self._store.scans.select(running) + created
 

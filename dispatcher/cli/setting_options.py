@@ -127,6 +127,11 @@ BLOCK_CACHE = setting_option(
 )  # fmt: skip
 # Of every command that reads snapshots.
 READING = (IN_FLIGHT, CACHE, BLOCK_CACHE)
+EXISTING = setting_option(
+    "--existing-snapshots", "SIDELIGHT_EXISTING_SNAPSHOTS_HOURS", metavar="HOURS",
+    text="Read completed snapshots of the account that are younger, instead of creating some;"
+    " 0: never (docs/reading-less.md).",
+)  # fmt: skip
 PUBLISH = setting_option(
     "--publish", "SIDELIGHT_PUBLISH", metavar="TARGET",
     text="Send events to eventbridge:BUS, sns:ARN, securityhub, webhook:URL, slack:URL, jira:URL or"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget, in_each, look_up
+from dispatcher.doctor import existing_checks
 from dispatcher.doctor.results import Check, CheckStatus, fault, ok, unchecked, warning
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 TARGET: Final = "deploy/iam/target-policy.json"
 READER: Final = "deploy/iam/target-reader-policy.json"
+OWN_SNAPSHOTS: Final = "deploy/iam/target-own-snapshots-policy.json"
 SHARING: Final = "deploy/iam/target-sharing-policy.json"
 SCANNER: Final = "deploy/iam/scanner-policy.json"
 READ_SHARED: Final = "deploy/iam/scanner-sharing-policy.json"
@@ -186,7 +188,7 @@ class _PlaceChecks:
         self._each(self._tried.deletion(), TARGET)
         scanner = self._settings.aws.scanner_account
         if scanner in ("", self._place.account):
-            self._reading()
+            self._reading(instances)
         else:
             self._each(self._tried.sharing(scanner), SHARING)
             hub = PermissionChecks(self._session, None, self._place.region)
@@ -195,11 +197,12 @@ class _PlaceChecks:
         self._optional()
         return self._checks
 
-    def _reading(self) -> None:
+    def _reading(self, instances: Sequence[Instance]) -> None:
         """Check the role that reads blocks in place: the target's, or the reader's."""
         name = self._settings.aws.reader_role_name
         if not name:
             self._all(self._tried.reading(conditional=True), TARGET)
+            self._existing(self._tried, instances)
             return
         session = session_of(self._settings, name)
         try:
@@ -210,6 +213,20 @@ class _PlaceChecks:
         self._add(ok, f"sts:AssumeRole of {name}", f"the role {name} is assumed")
         checks = PermissionChecks(session, self._place.account, self._place.region)
         self._all(checks.reading(conditional=True), READER)
+        self._existing(checks, instances)
+
+    def _existing(self, checks: PermissionChecks, instances: Sequence[Instance]) -> None:
+        """Check by one of them whether existing snapshots can be read, if scans use them."""
+        if not self._settings.sources.existing_hours:
+            return
+        name = existing_checks.NAME
+        ec2 = Ec2(self._session, self._place.account, self._place.region)
+        answer = existing_checks.tried(ec2, self._settings, instances, self._exclusion_tag, checks)
+        if isinstance(answer, str):
+            self._add(unchecked, name, answer)
+            return
+        lacking = "" if self._settings.sources.existing_only else "scans create their own"
+        self._each(replace(answer, action=name), OWN_SNAPSHOTS, lacking=lacking)
 
     def _add(self, make: Callable[..., Check], name: str, *texts: str) -> None:
         self._checks.append(make("permissions", name, *texts, place=self._place))

@@ -21,6 +21,7 @@ from dispatcher.services.configuration import ConfigurationService
 from dispatcher.services.created_resources import CreatedResourceRemover
 from dispatcher.services.event_targets import publisher_of
 from dispatcher.services.report_writer import ReportWriter
+from dispatcher.sources.source_finder import SourceFinder
 from dispatcher.sweeper import Sweeper
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.event_queue import EventQueue
@@ -104,6 +105,9 @@ class FleetService:
             store=self.store, discoverer=discoverer, publish=self.queue.publish,
             deployment=self.deployment, keeper=keeper, agents=self.agent_scans is not None,
             networks=settings.networks.interval > 0,
+            sources=SourceFinder(
+                self.store, settings, lambda *place: self.ec2(AccountRegion(*place))
+            ),
         )  # fmt: skip
         self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
         self.agents = agents

@@ -37,6 +37,9 @@ class SnapshotInfo:
     message: str = ""  # why it is in `error`
     owner: str = ""  # the account
     completed_at: datetime | None = None
+    kms_key_id: str = ""  # empty: not encrypted
+    storage_tier: str = ""  # standard or archive
+    outpost: str = ""  # the ARN of the Outpost that stores it
 
     def tag(self, key: str) -> str:
         """Return a tag's value; empty if the tag is missing."""
@@ -176,6 +179,9 @@ def snapshot_of(described: SnapshotTypeDef | SnapshotInfoTypeDef) -> SnapshotInf
         message=described.get("StateMessage", ""),
         owner=described.get("OwnerId", ""),
         completed_at=described.get("CompletionTime"),
+        kms_key_id=described.get("KmsKeyId", "") if described.get("Encrypted") else "",
+        storage_tier=described.get("StorageTier", ""),
+        outpost=described.get("OutpostArn", ""),
     )
 
 

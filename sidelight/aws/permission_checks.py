@@ -127,6 +127,12 @@ class PermissionChecks:
             for name, arguments in attempts.items()
         ]
 
+    def existing(self, snapshot: str) -> PermissionAnswer:
+        """List blocks of an existing snapshot, which is a paid call ($0.0000006)."""
+        return self._ask(
+            "ebs", "ListSnapshotBlocks", {"SnapshotId": snapshot, "MaxResults": 100},
+        )  # fmt: skip
+
     def keys(self, key: str = "") -> list[PermissionAnswer]:
         """Try the calls about a KMS key of a volume; without one, about a key that cannot exist.
 

@@ -12,6 +12,8 @@ class CoverageDocument(TypedDict):
     """Whether and how an instance is scanned, and the numbers of its active findings.
 
     `reason` is one of docs/eligibility.md or docs/outcomes.md, `remedy` what to do about it.
+    `data_source` is EXISTING or UNCHANGED where the last scan created no snapshots
+    (docs/reading-less.md), and `data_at` is the time of its disks' content; else empty and null.
     `next_due_at` is the time of the next scan by snapshots, or of the network's next evaluation;
     null where none is planned.
     """
@@ -27,6 +29,8 @@ class CoverageDocument(TypedDict):
     scan_mode: str
     updated_at: Timestamp | None
     scanned_at: Timestamp | None
+    data_at: Timestamp | None
+    data_source: str
     next_due_at: Timestamp | None
     remedy: str
     findings: dict[Severity, int]
@@ -121,7 +125,11 @@ class ScanCostDocument(TypedDict):
 
 
 class ScanStatusDocument(TypedDict):
-    """A scan's state. `attempts` counts the claims of the present stage."""
+    """A scan's state. `attempts` counts the claims of the present stage.
+
+    `source` is EXISTING or UNCHANGED for a scan that creates no snapshots, `data_at` the time of
+    its disks' content, and `snapshots` the existing ones that it reads.
+    """
 
     id: str
     deployment: str
@@ -140,6 +148,9 @@ class ScanStatusDocument(TypedDict):
     priority: int
     finished_at: Timestamp | None
     late_since: Timestamp | None
+    source: str
+    data_at: Timestamp | None
+    snapshots: list[str]
     cost: ScanCostDocument | None
 
 
@@ -227,13 +238,17 @@ class FleetScanDocument(TypedDict):
 
 
 class PlannedScanDocument(TypedDict):
-    """An instance that would be scanned. `usd` is an estimate."""
+    """An instance that would be scanned. `usd` is an estimate.
+
+    `existing` is the number of the account's snapshots that would be read instead of new ones.
+    """
 
     account: str
     region: str
     instance: str
     name: str
     snapshots: int
+    existing: int
     gib: int
     usd: float
 

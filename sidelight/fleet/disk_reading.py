@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sidelight import __version__
 from sidelight.cage import CagedReading, can_seal, missing_protections, report_missing
 from sidelight.errors import UsageError
 from sidelight.fleet.settings.validation import validate_cage
@@ -36,6 +37,11 @@ def check_cage(settings: Settings) -> None:
             f"nothing is scanned without a sealed reader, and this machine has none: {reasons}",
             where="SIDELIGHT_CAGE_REQUIRED",
         )
+
+
+def reader_of(settings: Settings) -> str:
+    """Return what reads disks, and how: another version or option may find more on them."""
+    return f"{__version__}{' containers' if settings.reading.containers else ''}"[:64]
 
 
 def report_cage(settings: Settings) -> None:

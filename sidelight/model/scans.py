@@ -36,11 +36,13 @@ LIVE = frozenset(State) - TERMINAL
 # `sidelight.store.scans.transitions` refuses all others. A failed scan passes through DELETING.
 TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
     {
-        State.NEW: frozenset({State.SNAPSHOTTING, State.DELETING}),
+        # READING and EVALUATING at once: a scan with a source needs no snapshots of its own.
+        State.NEW: frozenset({State.SNAPSHOTTING, State.READING, State.EVALUATING, State.DELETING}),
         # Back to NEW: AWS refused the only call, so there is no snapshot and no intent.
         State.SNAPSHOTTING: frozenset({State.SNAPSHOTS_PENDING, State.NEW, State.DELETING}),
         State.SNAPSHOTS_PENDING: frozenset({State.READING, State.DELETING}),
-        State.READING: frozenset({State.EVALUATING, State.DELETING}),
+        # Back to NEW: an existing snapshot cannot be read, so the scan creates its own.
+        State.READING: frozenset({State.EVALUATING, State.NEW, State.DELETING}),
         State.EVALUATING: frozenset({State.DELETING}),
         State.DELETING: frozenset({State.DONE, State.FAILED}),
         State.DONE: frozenset(),
@@ -59,6 +61,53 @@ STAGE_OF: Mapping[State, str] = MappingProxyType(
         State.DELETING: DELETE,
     }
 )
+
+
+class SourceKind(StrEnum):
+    """What a scan uses instead of snapshots of its own."""
+
+    EXISTING = "EXISTING"  # the owner's snapshots: read, and never changed
+    UNCHANGED = "UNCHANGED"  # the stored inventory: no volume was written since its disks were read
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingSnapshot:
+    """A snapshot of the account's owner that a scan reads; `position` is its disk's."""
+
+    id: str
+    volume: str
+    position: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSource:
+    """The source of a scan that creates no snapshots, and the time of its disks' content.
+
+    `snapshots` are those of EXISTING, in the order of the disks.
+    """
+
+    kind: SourceKind
+    data_at: datetime
+    snapshots: tuple[ExistingSnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReading:
+    """The last read of an instance's disks. `reader` identifies what read them, and how.
+
+    What the disks hold is what they held at `data_at`: the time of the snapshots, or a later one up
+    to which none of these volumes was written.
+    """
+
+    account: str
+    instance: str
+    volumes: frozenset[str]
+    read_at: datetime
+    data_at: datetime
+    reader: str
+
+
 KEPT = "kept-"  # the prefix of a keeper's leases, and of no worker's
 
 
@@ -89,6 +138,7 @@ class Scan:
     priority: int = 6
     finished_at: datetime | None = None
     late_since: datetime | None = None  # AWS's first answer of "not yet" in this state
+    source: str = ""  # a SourceKind; empty: the scan creates its own snapshots
 
     @property
     def kept(self) -> bool:
@@ -142,7 +192,9 @@ class Snapshot:
 class Coverage:
     """Whether an instance is scanned, and the reason if not, with Inspector's codes.
 
-    An instance has an entry for each scan type. `scan_mode` is empty for NETWORK.
+    An instance has an entry for each scan type. `scan_mode` is empty for NETWORK. `data_source` is
+    the SourceKind of the last scan, and `data_at` the time of its disks' content, which is then
+    `scanned_at` too; both are empty for a scan that created its own snapshots.
     """
 
     account: str
@@ -156,6 +208,8 @@ class Coverage:
     updated_at: datetime | None = None
     scanned_at: datetime | None = None
     scan_type: str = "PACKAGE"
+    data_at: datetime | None = None
+    data_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ from sidelight.store.scans.costs import Costs
 from sidelight.store.scans.due_messages import DueMessages
 from sidelight.store.scans.scan_history import ScanHistory
 from sidelight.store.scans.scan_lists import ScanLists
+from sidelight.store.scans.scan_sources import ScanSources
 from sidelight.store.scans.scans import Scans
 from sidelight.store.scans.snapshot_polls import SnapshotPolls
 from sidelight.store.scans.stages import Stages
@@ -133,6 +134,11 @@ class Store(Closing):
     def saved_views(self) -> SavedViews:
         """The views of lists that people of the console save."""
         return SavedViews(self._database, self.clock)
+
+    @property
+    def scan_sources(self) -> ScanSources:
+        """The sources of scans that create no snapshots."""
+        return ScanSources(self._database, self.clock)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""

@@ -16,7 +16,7 @@ from dispatcher.cli.fleet.options import (
     eligibility_options,
     format_option,
 )
-from dispatcher.cli.setting_options import BROKER, STORE, setting_option, takes_settings
+from dispatcher.cli.setting_options import BROKER, EXISTING, STORE, setting_option, takes_settings
 
 if TYPE_CHECKING:
     from sidelight.fleet.settings import Settings
@@ -35,7 +35,7 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 
 @click.command("scan")
 @account_region_options
-@takes_settings(STORE, BROKER, EMBEDDED_ADVISORIES, EMBEDDED_CONTAINERS)
+@takes_settings(STORE, BROKER, EMBEDDED_ADVISORIES, EMBEDDED_CONTAINERS, EXISTING)
 @format_option
 @eligibility_options
 @click.option("--instance", "instances", multiple=True, metavar="ID",

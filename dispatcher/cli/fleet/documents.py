@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         FindingRow,
         Reevaluated,
         Scan,
+        ScanSource,
         Severity,
         SuppressionRule,
     )
@@ -110,6 +111,8 @@ def _coverage(
         "scan_mode": row.scan_mode,
         "updated_at": _time(row.updated_at),
         "scanned_at": _time(row.scanned_at),
+        "data_at": _time(row.data_at),
+        "data_source": row.data_source,
         "next_due_at": _time(next_due),
         "remedy": remedy(row.reason, row.scan_mode),
         "findings": dict(findings),
@@ -117,7 +120,7 @@ def _coverage(
 
 
 def status_document(
-    scans: Sequence[Scan], costs: Mapping[str, Cost]
+    scans: Sequence[Scan], costs: Mapping[str, Cost], sources: Mapping[str, ScanSource]
 ) -> list[fleet.ScanStatusDocument]:
     """Return one object per scan, with its cost."""
     return [
@@ -139,6 +142,11 @@ def status_document(
             "priority": scan.priority,
             "finished_at": _time(scan.finished_at),
             "late_since": _time(scan.late_since),
+            "source": scan.source,
+            "data_at": _time(sources[scan.id].data_at) if scan.id in sources else None,
+            "snapshots": [one.id for one in sources[scan.id].snapshots]
+            if scan.id in sources
+            else [],
             "cost": _cost(costs[scan.id]) if scan.id in costs else None,
         }
         for scan in scans

@@ -27,6 +27,8 @@ from sidelight.report.tables import Column, Report, Table
 from sidelight.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dispatcher.cli.option_values import FleetValues
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.scan_starter import Started
@@ -63,7 +65,10 @@ class RecycleBinNotice:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An instance that would be scanned. `usd`: the mean of its last scans, else the fleet's."""
+    """An instance that would be scanned. `usd`: the mean of its last scans, else the fleet's.
+
+    `snapshots` and `gib` are of the snapshots that would be created.
+    """
 
     account: str
     region: str
@@ -72,6 +77,7 @@ class Planned:
     snapshots: int
     gib: int
     usd: float
+    existing: int = 0  # snapshots of the account that would be read instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,10 @@ class ScanPlan:
     def calls(self) -> dict[str, int]:
         """Return the estimated number of calls of each kind (docs/cost-model.md)."""
         number = len(self.scans)
+        creating = sum(not scan.existing for scan in self.scans)
         return {
-            "CreateSnapshots": number,
-            "DescribeSnapshots": math.ceil(number * DESCRIBES),
+            "CreateSnapshots": creating,
+            "DescribeSnapshots": math.ceil(creating * DESCRIBES),
             "ListSnapshotBlocks": math.ceil(number * LISTS),
             "GetSnapshotBlock": math.ceil(max(0.0, self.usd - number * LISTS * USD_PER_LIST)
                                           / USD_PER_GET),
@@ -118,8 +125,10 @@ class ScanPlan:
 
     def summary(self) -> str:
         """Return the snapshots, their size and the dollars."""
+        existing = sum(scan.existing for scan in self.scans)
+        more = f" and {existing} existing" if existing else ""
         return (
-            f"{counted(len(self.scans), 'scan')}, {counted(self.snapshots, 'snapshot')} of"
+            f"{counted(len(self.scans), 'scan')}, {counted(self.snapshots, 'snapshot')}{more} of"
             f" {self.gib} GiB of volumes, about {self.usd:.4f} dollars of EBS direct API calls and"
             f" at most {self.storage_usd:.4f} of storage"
         )
@@ -144,7 +153,7 @@ def confirm(settings: Settings, options: FleetValues) -> None:
     Nothing is asked where nothing would be created.
     """
     plan = make_plan(settings, options)
-    if not plan.scans:
+    if not plan.snapshots:
         return
     complain(f"{plan.summary()}; the snapshots are deleted afterwards")
     for notice in plan.kept:
@@ -175,11 +184,12 @@ def make_plan(settings: Settings, options: FleetValues) -> ScanPlan:
                 only=selection_of(options),
             )
             due = {(scan.account, scan.instance) for scan in started.scans}
+            read = {(scan.account, scan.instance) for scan in started.scans if scan.source}
             if options["due"]:
                 now = store.clock()
                 due -= {key for key, row in history.items() if not is_due(row, now, by=is_old)}
             planned = [
-                _planned(known.instance, costs)
+                _planned(known.instance, costs, read)
                 for known in store.instances.known()
                 if (known.instance.account, known.instance.id) in due
             ]
@@ -249,15 +259,24 @@ def _history(
     return known, costs, deployment
 
 
-def _planned(instance: Instance, costs: dict[str, float]) -> Planned:
+def _planned(
+    instance: Instance, costs: dict[str, float], read: Collection[tuple[str, str]]
+) -> Planned:
+    """`read`: the instances of which existing snapshots would be read."""
+    usd = costs.get(instance.id, costs.get("", USUAL_USD))
+    volumes = instance.volumes
+    if (instance.account, instance.id) in read:
+        return Planned(
+            instance.account, instance.region, instance.id, instance.name, 0, 0, usd, len(volumes)
+        )
     return Planned(
         instance.account,
         instance.region,
         instance.id,
         instance.name,
-        len(instance.volumes),
-        sum(volume.size_gib for volume in instance.volumes),
-        costs.get(instance.id, costs.get("", USUAL_USD)),
+        len(volumes),
+        sum(volume.size_gib for volume in volumes),
+        usd,
     )
 
 
@@ -269,7 +288,8 @@ def _print(plan: ScanPlan) -> None:
     )  # fmt: skip
     for item in plan.scans:
         rows.add_row(
-            item.instance, item.name, item.account, item.region, str(item.snapshots), str(item.gib),
+            item.instance, item.name, item.account, item.region,
+            f"{item.existing} existing" if item.existing else str(item.snapshots), str(item.gib),
             f"{item.usd:.4f}",
         )  # fmt: skip
     shown = Report(sys.stdout)
@@ -296,6 +316,7 @@ def _document(plan: ScanPlan) -> FleetPlanDocument:
                 "instance": scan.instance,
                 "name": scan.name,
                 "snapshots": scan.snapshots,
+                "existing": scan.existing,
                 "gib": scan.gib,
                 "usd": scan.usd,
             }

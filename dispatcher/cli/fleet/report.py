@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dispatcher.planning.remedies import remedy
+from dispatcher.sources.data_notes import detailed, source_note
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
 from sidelight.model import (
@@ -28,12 +29,20 @@ from sidelight.report.as_table import (
 from sidelight.report.tables import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.sweep import Swept
     from sidelight.fleet.snapshot_ownership import Foreign
-    from sidelight.model import Cost, Coverage, CoverageChange, FindingRow, Scan, Snapshot
+    from sidelight.model import (
+        Cost,
+        Coverage,
+        CoverageChange,
+        FindingRow,
+        Scan,
+        ScanSource,
+        Snapshot,
+    )
     from sidelight.store import Store, UnclaimedScans
 
 COVERAGE_ORDERS = ("name", "findings", "coverage")
@@ -63,7 +72,7 @@ def coverage_table(store: Store, rows: Sequence[Coverage]) -> Table:
         table.add_row(
             row.name, row.instance, row.account, row.region, row.status_code, row.reason,
             *(str(own.get(severity, 0) or "") for severity in MOST_SEVERE_FIRST),
-            row.scan_mode or row.scan_type, row.detail,
+            row.scan_mode or row.scan_type, detailed(row),
         )  # fmt: skip
     return table
 
@@ -145,14 +154,19 @@ def is_partial(row: Coverage) -> bool:
     return row.status_code == "ACTIVE" and row.reason == PARTIAL_SCAN
 
 
-def cost_table(scans: Sequence[Scan], costs: dict[str, Cost], names: dict[str, str]) -> Table:
+def cost_table(
+    scans: Sequence[Scan],
+    costs: dict[str, Cost],
+    names: dict[str, str],
+    sources: Mapping[str, ScanSource],
+) -> Table:
     """Return a table of scans: state, calls, blocks, seconds and dollars."""
     table = Table(
         Column("Name"), Column("Instance"), Column("Scan", rank=4), Column("State"),
         Column("Get calls", rank=5, right=True), Column("List calls", rank=6, right=True),
         Column("Blocks", rank=7, right=True), Column("MiB", rank=3, right=True),
         Column("Seconds", rank=2, right=True), Column("USD", rank=1, right=True),
-        Column("Failure", rank=9, prose=True),
+        Column("Source", rank=8), Column("Failure", rank=9, prose=True),
     )  # fmt: skip
     for scan in scans:
         cost = costs.get(scan.id)
@@ -164,9 +178,16 @@ def cost_table(scans: Sequence[Scan], costs: dict[str, Cost], names: dict[str, s
             ]  # fmt: skip
         table.add_row(
             names.get(scan.instance, ""), scan.instance, scan.id[:8], scan.state.value, *figures,
-            scan.failure or scan.last_error,
+            _source(scan, sources), scan.failure or scan.last_error,
         )  # fmt: skip
     return table
+
+
+def _source(scan: Scan, sources: Mapping[str, ScanSource]) -> str:
+    if not scan.source:
+        return "own snapshots"
+    found = sources.get(scan.id)
+    return source_note(scan.source, found.data_at if found else None)
 
 
 def findings_table(rows: Sequence[tuple[FindingRow, str]], names: dict[str, str]) -> Table:

@@ -55,6 +55,9 @@ def scan_fleet(
     **options: Unpack[FleetValues],
 ) -> None:
     """`sidelight fleet scan`: its options are in dispatcher.cli.fleet.commands."""
+    from sidelight.fleet.settings.validation import validate_sources
+
+    validate_sources(settings)
     configuration = configuration_of(options)
     selection_of(options)  # refused before anything is called
     if dry_run:
@@ -138,10 +141,11 @@ def _scan(
         FleetCounter(control.store).run()
     scans = control.store.scans.select(ids)
     costs = control.store.costs.of(ids)
+    sources = control.store.scan_sources.of(ids)
     if options["form"] == "json":
         document: FleetScanDocument = {
             "coverage": documents.coverage_document(control.store),
-            "scans": documents.status_document(scans, costs),
+            "scans": documents.status_document(scans, costs, sources),
             "sweep": documents.sweep_document(swept),
         }
         write_json(dumps(document))
@@ -162,7 +166,8 @@ def _print_outcome(
     shown.line(report.coverage_line(covered))
     shown.line("")
     shown.line("Scans", style="bold")
-    shown.table(report.cost_table(scans, costs, _names(store)))
+    sources = store.scan_sources.of([scan.id for scan in scans])
+    shown.table(report.cost_table(scans, costs, _names(store), sources))
     shown.line(report.progress_line(scans))
     shown.line("")
     for line in swept:
@@ -196,14 +201,15 @@ def status(form: str, settings: Settings, everything: bool) -> None:
     """`sidelight fleet status`: its options are in dispatcher.cli.fleet.commands."""
     with opened_store(settings) as store:
         scans = store.scans.select(live=not everything)
-        costs = store.costs.of([scan.id for scan in scans])
+        ids = [scan.id for scan in scans]
+        costs, sources = store.costs.of(ids), store.scan_sources.of(ids)
         for line in report.unattended_lines(store.unclaimed_scans()):
             complain(line)
         if form == "json":
-            write_json(dumps(documents.status_document(scans, costs)))
+            write_json(dumps(documents.status_document(scans, costs, sources)))
             return
         shown = Report(sys.stdout)
-        shown.table(report.cost_table(scans, costs, _names(store)))
+        shown.table(report.cost_table(scans, costs, _names(store), sources))
         shown.line(report.progress_line(scans), style="bold")
 
 

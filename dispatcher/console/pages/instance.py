@@ -12,6 +12,7 @@ from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.pages.instances import MODES, sentence
 from dispatcher.console.web_messages import WebError
 from dispatcher.planning.remedies import remedy
+from dispatcher.sources.data_notes import SOURCES
 from sidelight.errors import StoreError
 from sidelight.model import STAGES, Role, State
 from sidelight.store import CoverageSearch, FindingSearch
@@ -95,6 +96,7 @@ def _covered(row: Coverage) -> dict[str, object]:
         "row": row,
         "reason": sentence(row.reason),
         "mode": MODES.get(row.scan_mode, ""),
+        "source": SOURCES.get(row.data_source, ""),
         "remedy": remedy(row.reason, row.scan_mode),
     }
 

@@ -9,6 +9,7 @@ from dispatcher.console.lists import ListColumn, Listing, ListRow, wrong_positio
 from dispatcher.console.page import ConsolePage, TemplateAnswer
 from dispatcher.console.pages.views import INSTANCES, views_data
 from dispatcher.planning.remedies import remedy
+from dispatcher.sources.data_notes import detailed
 from sidelight.model import ScanMode
 from sidelight.store import CoverageSearch
 
@@ -132,8 +133,8 @@ def coverage_rows(
             "remedy": remedy(row.reason, row.scan_mode),
         }
         notes = {"name": row.instance if row.name else row.region}
-        if row.detail:
-            notes["reason"] = row.detail
+        if note := detailed(row):
+            notes["reason"] = note
         # Part of a machine was not read: it is not as good as one that was.
         tones = {"status": "warn"} if row.reason == "PARTIAL" or not row.scanned_at else {}
         rows.append(

@@ -23,6 +23,7 @@ TITLES: Final = {
     "retries": "Retries",
     "aws": "Accounts and roles",
     "snapshots": "Snapshots",
+    "sources": "Scans without new snapshots",
     "rates": "Rate limits",
     "budget": "Budget",
     "reading": "Reading",

@@ -30,6 +30,7 @@ from sidelight.fleet.settings.infrastructure import (
 from sidelight.fleet.settings.networks import NetworkSettings
 from sidelight.fleet.settings.scanning import FindingSettings, ReadingSettings
 from sidelight.fleet.settings.sign_in import OidcSettings
+from sidelight.fleet.settings.sources import SourceSettings
 from sidelight.fleet.settings.webhooks import WebhookSettings
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Settings:
     retries: RetrySettings = field(default_factory=RetrySettings)
     aws: AwsSettings = field(default_factory=AwsSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
     rates: RateSettings = field(default_factory=RateSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)

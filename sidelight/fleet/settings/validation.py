@@ -89,10 +89,26 @@ def validate(settings: Settings) -> None:
             "is below SIDELIGHT_BACKOFF_SECONDS", where="SIDELIGHT_LONGEST_BACKOFF_SECONDS"
         )
     validate_cage(settings)
+    validate_sources(settings)
     if settings.aws.kms_grants and not settings.aws.scanner_account:
         raise UsageError(
             "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",
             where="SIDELIGHT_KMS_GRANTS",
+        )
+
+
+def validate_sources(settings: Settings) -> None:
+    """Raise UsageError for settings of existing snapshots that contradict others."""
+    if settings.sources.existing_hours and settings.aws.scanner_account:
+        raise UsageError(
+            "existing snapshots are read in place and never shared: unset"
+            " SIDELIGHT_SCANNER_ACCOUNT, or this",
+            where="SIDELIGHT_EXISTING_SNAPSHOTS_HOURS",
+        )
+    if settings.sources.existing_only and not settings.sources.existing_hours:
+        raise UsageError(
+            "nothing would be scanned: set SIDELIGHT_EXISTING_SNAPSHOTS_HOURS too",
+            where="SIDELIGHT_EXISTING_SNAPSHOTS_ONLY",
         )
 
 

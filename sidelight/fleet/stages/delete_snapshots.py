@@ -9,6 +9,7 @@ from sidelight.errors import CloudError
 from sidelight.fleet.own_snapshots import own_snapshots
 from sidelight.fleet.stages.final_errors import PENDING
 from sidelight.fleet.stages.finish import end
+from sidelight.fleet.stages.inspect import snapshots_of
 from sidelight.fleet.stages.late_answers import is_young
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff
 from sidelight.model import Snapshot, State
@@ -27,6 +28,11 @@ TOO_YOUNG = "EC2 finds no snapshot of it, and may not know them yet"
 
 def delete(context: Context, scan: Scan) -> Transition:
     """DELETING to DONE or FAILED. Raises CloudError where a snapshot remains, LeaseLostError."""
+    if scan.source:
+        # It never intended to create a snapshot, and existing ones are their owner's.
+        for existing in snapshots_of(context, scan):
+            context.forget(existing.id)
+        return end(context, scan, State.FAILED if scan.failure else State.DONE)
     ec2 = context.ec2(scan.account, scan.region)
     known = {snapshot.id: snapshot for snapshot in context.store.scans.snapshots(scan.id)}
     listed = ec2.snapshots_by_id(sorted(known)) if known else []

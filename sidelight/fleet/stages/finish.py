@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.completeness import COMPLETE_SCAN, assess
-from sidelight.model import Coverage, State
+from sidelight.fleet.disk_reading import reader_of
+from sidelight.model import Coverage, DiskReading, State
 
 if TYPE_CHECKING:
     from sidelight.completeness import Assessment
     from sidelight.fleet.context import Context
-    from sidelight.model import Scan, Transition
+    from sidelight.model import Scan, ScanSource, Transition
 
 
 def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
@@ -27,6 +28,8 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
         scanned_at=context.store.clock(),
     )
     reason = scan.failure or failure
+    source = context.store.scan_sources.of([scan.id]).get(scan.id) if scan.source else None
+    reading = None
     if to is State.FAILED:
         # The code of the first error. A scan with stored findings whose snapshots are not deleted
         # is an internal error.
@@ -40,13 +43,36 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
     else:
         assessment = _assessment(context, scan)
         covered = replace(covered, reason=assessment.reason, detail=assessment.detail)
+        reading = _reading(context, scan, source)
+        if source is not None:
+            covered = replace(
+                covered, scanned_at=source.data_at, data_at=source.data_at, data_source=source.kind
+            )
     if context.store.instances.is_gone(scan.account, scan.instance):
         # Terminated while it was read: its findings are closed, and `finish` records why.
         context.store.findings.close_instances(scan.account, [scan.instance])
-    transition = context.store.instances.finish(scan, to, covered)
+    transition = context.store.instances.finish(scan, to, covered, reading)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)
     return transition
+
+
+def _reading(context: Context, scan: Scan, source: ScanSource | None) -> DiskReading:
+    """Return the record of what was read, for the choice of the next scan's source."""
+    volumes = (
+        {snapshot.volume for snapshot in source.snapshots}
+        if source is not None
+        else {snapshot.volume for snapshot in context.store.scans.snapshots(scan.id)}
+    )
+    return DiskReading(
+        scan.account,
+        scan.instance,
+        frozenset(volumes),
+        read_at=context.store.clock(),
+        # Its own snapshots are younger than the scan: by EC2's clock, which may differ from ours.
+        data_at=source.data_at if source is not None else scan.created_at,
+        reader=reader_of(context.settings),
+    )
 
 
 def _assessment(context: Context, scan: Scan) -> Assessment:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sidelight.fleet.context import Context, OpenSnapshot
-    from sidelight.model import Instance, Inventory, Scan, Transition
+    from sidelight.model import ExistingSnapshot, Instance, Inventory, Scan, Snapshot, Transition
+
+
+def snapshots_of(context: Context, scan: Scan) -> Sequence[Snapshot] | Sequence[ExistingSnapshot]:
+    """Return the snapshots that a scan reads, in the order of its disks: its own, or existing."""
+    if not scan.source:
+        return context.store.scans.snapshots(scan.id)
+    source = context.store.scan_sources.of([scan.id]).get(scan.id)
+    return source.snapshots if source is not None else ()
 
 
 def read(context: Context, scan: Scan, instance: Instance) -> Transition:
@@ -27,7 +35,7 @@ def read(context: Context, scan: Scan, instance: Instance) -> Transition:
     Raises GiveUpError where nothing can be read, else the errors that another attempt may fix.
     """
     devices = {volume.id: volume.device for volume in instance.volumes}
-    snapshots = context.store.scans.snapshots(scan.id)
+    snapshots = snapshots_of(context, scan)
     if not snapshots:
         raise SnapshotNotFoundError("has no snapshots", where=scan.id)
     bill = Bill(context.money(), scan, context.store.costs.add)

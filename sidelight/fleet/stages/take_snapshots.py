@@ -22,6 +22,11 @@ from sidelight.fleet.snapshot_ownership import description
 from sidelight.fleet.stages.delete_snapshots import delete
 from sidelight.fleet.stages.final_errors import COMPLETED, NO_EBS_VOLUME, GiveUpError, check_states
 from sidelight.fleet.stages.inspect import read
+from sidelight.fleet.stages.source_stages import (
+    begin_with_source,
+    read_existing,
+    snapshots_of,
+)
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
 from sidelight.model import Snapshot, State, Transition
 from sidelight.store import PollResult, refused
@@ -79,7 +84,7 @@ def inspect(context: Context, scan_id: str) -> Next | None:
     if read and context.settings.reading.block_cache:
         # No stage reads them again. The deleting worker may run on another machine, so drop them
         # here.
-        for snapshot in context.store.scans.snapshots(scan_id):
+        for snapshot in snapshots_of(context, context.store.scans.get(scan_id)):
             context.forget(snapshot.id)
     return following
 
@@ -120,6 +125,8 @@ STEPS: dict[State, Callable[[Context, str], Next | None]] = {
 
 
 def _take(context: Context, scan: Scan) -> Transition:
+    if scan.source:
+        return begin_with_source(context, scan)
     ec2 = context.ec2(scan.account, scan.region)
     instance = _instance(context, scan)
     snapshots: Sequence[SnapshotInfo] = ()
@@ -276,7 +283,10 @@ def all_done(infos: Sequence[SnapshotInfo]) -> bool:
 
 
 def _inspect(context: Context, scan: Scan) -> Transition:
-    return read(context, scan, _instance(context, scan))
+    instance = _instance(context, scan)
+    if scan.source:
+        return read_existing(context, scan, instance)
+    return read(context, scan, instance)
 
 
 def _evaluate(context: Context, scan: Scan) -> Transition:

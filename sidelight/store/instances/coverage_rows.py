@@ -56,7 +56,8 @@ def read_coverage(
 ) -> list[Coverage]:
     """Return the coverage of a scan type, or of all, by account, region and instance.
 
-    `scanned_at` of packages is that of the inventory's last evaluation, if it is later.
+    `scanned_at` of packages is that of the inventory's last evaluation, if it is later, but where
+    the row has a `data_at`.
     """
     of_it = same_instance(inventories, coverage)
     query = (
@@ -108,14 +109,18 @@ def still_agent_based(connection: Connection, rows: Sequence[Coverage]) -> list[
 
 
 def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
-    """Write instances' coverage, in order; a `scanned_at` of None keeps the stored value."""
+    """Write instances' coverage, in order.
+
+    A `scanned_at` of None keeps the stored value, and those of the data.
+    """
     _note_changes(connection, rows, now)
     # Rows of one statement have the same columns: runs of rows with a time, and of rows without.
     for scanned, run in groupby(rows, key=lambda row: row.scanned_at is not None):
         values = [asdict(row) | {"updated_at": now} for row in run]
         if not scanned:
             for row_values in values:
-                del row_values["scanned_at"]
+                for name in ("scanned_at", "data_at", "data_source"):
+                    del row_values[name]
         upsert(connection, coverage, KEY, values)
 
 
@@ -147,9 +152,12 @@ def upsert(
 
 
 def _evaluated(row: Coverage, evaluated_at: datetime | None) -> Coverage:
-    """Return a row with the time of the evaluation of its inventory, if that is later."""
+    """Return a row with the time of the evaluation of its inventory, if that is later.
+
+    A row of older data keeps the time of the data.
+    """
     is_of_packages = row.scan_type == ScanType.PACKAGE.value
-    if evaluated_at is None or row.scanned_at is None or not is_of_packages:
+    if evaluated_at is None or row.scanned_at is None or not is_of_packages or row.data_at:
         return row
     return replace(row, scanned_at=max(row.scanned_at, evaluated_at))
 

@@ -42,9 +42,15 @@ RESOURCE_TYPE: Final = "AWS_EC2_INSTANCE"
 PROVIDER: Final = "AWS"
 _KEY: Final = (coverage.c.account, coverage.c.instance, coverage.c.scan_type)
 _PACKAGE: Final = coverage.c.scan_type == ScanType.PACKAGE.value
-# A re-evaluation of a stored inventory is a scan too, as in `FleetInstances.coverage`.
+# A re-evaluation of a stored inventory is a scan too, as in `FleetInstances.coverage`, but not of
+# data that is older than its scan.
 _SCANNED: Final = case(
-    (_PACKAGE & (inventories.c.evaluated_at > coverage.c.scanned_at), inventories.c.evaluated_at),
+    (
+        _PACKAGE
+        & coverage.c.data_at.is_(None)
+        & (inventories.c.evaluated_at > coverage.c.scanned_at),
+        inventories.c.evaluated_at,
+    ),
     else_=coverage.c.scanned_at,
 )
 _OF_INVENTORY: Final = same_instance(inventories, coverage) & inventories.c.retired_at.is_(None)

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sidelight.model import (
     TERMINAL,
     Coverage,
+    DiskReading,
     Instance,
     Known,
     Scan,
@@ -28,6 +29,7 @@ from sidelight.store.instances.coverage_rows import (
     write_coverage,
 )
 from sidelight.store.instances.discovered_rows import mark_gone, write_changed
+from sidelight.store.instances.disk_readings import read_disk_readings, write_disk_reading
 from sidelight.store.instances.known_instances import stored_with_history, with_history
 from sidelight.store.scans.transitions import release
 
@@ -240,8 +242,17 @@ class FleetInstances:
         with self._database.read() as connection:
             return read_coverage(connection, scan_type, account, region)
 
-    def finish(self, scan: Scan, to: State, covered: Coverage) -> Transition:
+    def disk_readings(self, account: str, ids: Iterable[str]) -> dict[str, DiskReading]:
+        """Return the last read of the disks of these instances, by id."""
+        with self._database.read() as connection:
+            return read_disk_readings(connection, account, ids)
+
+    def finish(
+        self, scan: Scan, to: State, covered: Coverage, reading: DiskReading | None = None
+    ) -> Transition:
         """DELETING to DONE or FAILED, with the instance's coverage, in one transaction.
+
+        `reading` replaces the record of the instance's last read.
 
         If the instance is gone, its coverage is RESOURCE_TERMINATED, whatever the scan's result.
         If its agent took over while the scan ran, the agent's entry stays, and a read of the
@@ -262,7 +273,11 @@ class FleetInstances:
                     covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
                 )
             elif (by_agent := agent_coverage(connection, scan)) is not None:
-                covered = replace(by_agent, scanned_at=covered.scanned_at)
+                covered = replace(
+                    by_agent, scanned_at=covered.scanned_at, data_at=None, data_source=""
+                )
             transition = release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
+            if reading is not None:
+                write_disk_reading(connection, reading)
         return transition

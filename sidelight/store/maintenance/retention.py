@@ -21,6 +21,7 @@ from sidelight.store.base.schema import (
     agent_inventories,
     audit_records,
     coverage_changes,
+    disk_readings,
     events,
     finding_details,
     finding_events,
@@ -29,6 +30,7 @@ from sidelight.store.base.schema import (
     instances,
     inventories,
     package_sets,
+    scan_sources,
     scans,
     set_software,
     snapshots,
@@ -122,6 +124,7 @@ class Retention:
             **self._delete_sets(now - UNUSED_FOR),
         )
         self._delete(finding_terms, finding_terms.c.detail, _UNUSED_TERMS)
+        self._delete(disk_readings, disk_readings.c.instance, _UNUSED_READING)
         return result
 
     def _disabled(self, before: datetime) -> list[str]:
@@ -174,7 +177,7 @@ class Retention:
                 # its costs.
                 ids = [row.id for row in gone]
                 add_up(connection, gone)
-                for table in (snapshots, events):
+                for table in (snapshots, scan_sources, events):
                     connection.execute(delete(table).where(table.c.scan.in_(ids)))
                 count += len(gone)
             if len(candidates) < PART:
@@ -243,6 +246,11 @@ _UNUSED_PAIR = (
 )
 
 _UNUSED_TERMS = ~exists().where(finding_details.c.id == finding_terms.c.detail)
+
+# Of an instance that is gone: there is nothing left to compare with.
+_UNUSED_READING = exists().where(
+    same_instance(instances, disk_readings), instances.c.gone_at.is_not(None)
+)
 
 
 def _delete_software(connection: Connection, sets: list[int]) -> int:

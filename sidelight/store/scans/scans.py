@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
-from sidelight.model import LIVE, Event, Keeper, Scan, Snapshot, State, Transition
+from sidelight.model import LIVE, Event, Keeper, Scan, ScanSource, Snapshot, State, Transition
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.dialect import insert, parts
-from sidelight.store.base.schema import events, intents, scans, snapshots
+from sidelight.store.base.schema import events, intents, scan_sources, scans, snapshots
+from sidelight.store.scans.scan_sources import row_of
 from sidelight.store.scans.snapshot_quota import Caps, no_room
 from sidelight.store.scans.transitions import (
     EARLY,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
+NO_SOURCES: Mapping[tuple[str, str], ScanSource] = MappingProxyType({})
 
 
 class Scans:
@@ -57,10 +59,12 @@ class Scans:
         deployment: str,
         priority: int = 6,
         keeper: Keeper | None = None,
+        sources: Mapping[tuple[str, str], ScanSource] = NO_SOURCES,
     ) -> list[Scan]:
         """Commit new scans of (account, region, instance id); skip instances with a live scan.
 
         A new scan is due for publication at once. A given `keeper` holds it from the start.
+        `sources` are those of scans that create no snapshots, by account and instance.
         """
         now = self._clock()
         lease: dict[str, Any] = {}
@@ -68,9 +72,9 @@ class Scans:
             until = now + timedelta(seconds=keeper.seconds)
             lease = {"lease": keeper.token, "lease_until": until}
         new_scans = [
-            Scan(uuid.uuid4().hex, deployment, *instance, State.NEW, now, now, now,
-                 priority=priority, **lease)
-            for instance in instances
+            Scan(uuid.uuid4().hex, deployment, account, region, instance, State.NEW, now, now, now,
+                 priority=priority, source=_kind_of(sources.get((account, instance))), **lease)
+            for account, region, instance in instances
         ]  # fmt: skip
         if not new_scans:
             return []
@@ -79,6 +83,13 @@ class Scans:
             connection.execute(statement, [_values(scan) for scan in new_scans])
             ids = [scan.id for scan in new_scans]
             inserted_ids = set(_select_ids(connection, ids))
+            rows = [
+                row_of(scan.id, sources[scan.account, scan.instance])
+                for scan in new_scans
+                if scan.source and scan.id in inserted_ids
+            ]
+            if rows:
+                connection.execute(scan_sources.insert(), rows)
         return [scan for scan in new_scans if scan.id in inserted_ids]
 
     def get(self, scan_id: str) -> Scan:
@@ -262,6 +273,13 @@ class Scans:
                 same = snapshots.c.id.in_(part), snapshots.c.deleted_at.is_(None)
                 connection.execute(update(snapshots).where(*same).values(values))
 
+    def note_all(self, what: str, details: Mapping[str, str]) -> None:
+        """Write an event of each of these scans, by scan id."""
+        now = self._clock()
+        with self._database.write() as connection:
+            for scan_id, detail in details.items():
+                note(connection, Event(scan_id, now, what, detail))
+
     def note(self, scan_id: str, what: str, detail: str = "") -> None:
         """Write an event."""
         with self._database.write() as connection:
@@ -282,6 +300,10 @@ class Scans:
         query = select(*columns).where(events.c.scan == scan_id).order_by(events.c.id)
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(query)]
+
+
+def _kind_of(source: ScanSource | None) -> str:
+    return "" if source is None else source.kind.value
 
 
 def _values(scan: Scan) -> dict[str, Any]:

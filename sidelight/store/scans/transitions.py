@@ -53,7 +53,7 @@ SCAN_COLUMNS = [
     for name in (
         "id", "deployment", "account", "region", "instance", "state", "created_at", "entered_at",
         "next_at", "attempts", "lease", "lease_until", "failure", "failure_code", "last_error",
-        "priority", "finished_at", "late_since",
+        "priority", "finished_at", "late_since", "source",
     )
 ]  # fmt: skip
 

@@ -237,3 +237,34 @@ def test_a_readers_role_that_cannot_be_assumed_is_an_error(
     assert "ReaderRoleName" in check["remedy"]
     assert found.of("ec2:DeleteSnapshot") == "OK", "the other role's checks go on"
     assert "ebs:ListSnapshotBlocks" not in found.checks
+
+
+@pytest.mark.parametrize(("denied", "status"), [(False, "OK"), (True, "WARNING")])
+def test_existing_snapshots_are_tried_by_a_real_one(
+    cloud: LocalCloud, tmp_path: Path, denied: bool, status: str
+) -> None:
+    ec2 = boto3.client(
+        "ec2", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=ACCOUNT, aws_secret_access_key="local",  # noqa: S106 - any
+    )  # fmt: skip
+    (web,) = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["web"]}])[
+        "Reservations"
+    ]
+    volume = web["Instances"][0]["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    cloud.clock.advance(600.0)
+    if denied:
+        rule = Rule(FaultKind.ACCESS_DENIED, operation="ListSnapshotBlocks", resource=snapshot)
+        cloud.plan = FaultPlan([rule])
+    found = Examined(cloud, tmp_path, SIDELIGHT_EXISTING_SNAPSHOTS_HOURS="24")
+    assert found.of("existing snapshots") == status, found.checks["existing snapshots"]
+    if denied:
+        assert "target-own-snapshots-policy" in found.checks["existing snapshots"]["remedy"]
+    assert cloud.snapshots() == [snapshot]
+
+
+def test_without_existing_snapshots_the_permission_is_not_decided(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    found = Examined(cloud, tmp_path, SIDELIGHT_EXISTING_SNAPSHOTS_HOURS="24")
+    assert found.of("existing snapshots") == "NOT_CHECKED"

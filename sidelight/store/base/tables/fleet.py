@@ -60,6 +60,21 @@ coverage = Table(
     instant("updated_at"),
     instant("scanned_at", nullable=True),
     Column("scan_type", String(16), primary_key=True, server_default="PACKAGE"),
+    # The time of the disks' content, where the last scan created no snapshots; else NULL.
+    instant("data_at", nullable=True),
+    Column("data_source", String(16), nullable=False, server_default=""),
+)
+
+# The last read of each instance's disks (model.DiskReading).
+disk_readings = Table(
+    "disk_readings",
+    metadata,
+    identifier("account", primary_key=True),
+    identifier("instance", primary_key=True),
+    Column("volumes", Text, nullable=False),  # their ids, separated by blanks
+    instant("read_at"),
+    instant("data_at"),
+    Column("reader", String(64), nullable=False),
 )
 
 # Each change of an instance's status code, reason or scan mode.

@@ -36,6 +36,8 @@ scans = Table(
     instant("finished_at", nullable=True),
     # The time of AWS's first answer in this state that it does not list a resource yet.
     instant("late_since", nullable=True),
+    # model.SourceKind; empty: the scan creates its own snapshots.
+    Column("source", String(16), nullable=False, server_default=""),
     Index("ix_scans_publish", "state", "publish_at"),
     Index("ix_scans_history", "account", "instance", "created_at"),
     Index("ix_scans_ended", "account", "finished_at"),
@@ -72,6 +74,17 @@ Index(
     snapshots.c.scan,
     sqlite_where=text("deleted_at IS NULL"),
     postgresql_where=text("deleted_at IS NULL"),
+)
+
+# The sources of scans that create no snapshots. The owner's snapshots are here, and never in
+# `snapshots`, whose rows are what Sidelight deletes.
+scan_sources = Table(
+    "scan_sources",
+    metadata,
+    identifier("scan", primary_key=True),
+    Column("kind", String(16), nullable=False),
+    instant("data_at"),
+    Column("snapshots", Text, nullable=False),  # a JSON list of model.ExistingSnapshot
 )
 
 # The volumes that a scan may have snapshots of, from before their creation to the scan's end. The

@@ -1,0 +1,1 @@
+"""Sources of scans that create no snapshots: existing snapshots, and the stored inventory."""
