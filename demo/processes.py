@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from dispatcher.cli.local_stack.process_guard import tethered
+from sidelight.process_guard import tethered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -31,6 +31,7 @@ VALUES = {
     "QueueArnPrefix": f"arn:aws:sqs:us-east-1:{ACCOUNT}:sidelight-",
     "ChangesQueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:changes",
     "InventoryBucketArn": "arn:aws:s3:::inventories",
+    "AdvisoryBundleArn": "arn:aws:s3:::advisories/sidelight.bundle",
     "ReportBucketArn": "arn:aws:s3:::reports",
     "ReportKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/reports",
 }

@@ -1,7 +1,7 @@
 """The dispatcher loop: discover instances every hour, start due scans at every tick.
 
-Discovery and the agent-based method run at fixed times (`dispatcher.planning.schedules`), each on a
-thread of its own, so that neither waits for the other.
+Discovery, the agent-based method and updates of the advisory database run at fixed times
+(`dispatcher.planning.schedules`), each on a thread of its own, so that none waits for another.
 
 Each instance is scanned again at its own time of day (`dispatcher.planning.cadence`). A tick also
 publishes lost messages again. A dispatcher that takes over discovers at once, because only
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dispatcher.advisory_updater import AdvisoryUpdater
 from dispatcher.changes import instance_states, network_changes
 from dispatcher.changes.event_receiver import EventReceiver
 from dispatcher.changes.instance_states import InstanceStateHandler
@@ -55,11 +56,15 @@ log = logging.getLogger(__name__)
 
 REEVALUATION_ASKED_EVERY = timedelta(seconds=60)
 DISPATCHER, ROUND, AGENTS, COUNTS = "dispatcher", "round", "agents", "counts"
+ADVISORIES = "advisories"
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds: between discoveries, agents' rounds, counts, and ticks; lease, retry."""
+    """Seconds: between discoveries, agents' rounds, counts, and ticks; lease, retries.
+
+    `update_retry` is until the advisory database's update is tried again.
+    """
 
     round: float = 3600.0
     agents: float = 1800.0
@@ -67,6 +72,7 @@ class Intervals:
     tick: float = 10.0
     lease: float = 60.0
     retry: float = 60.0
+    update_retry: float = 900.0
 
 
 class DispatcherLoop:
@@ -106,6 +112,13 @@ class DispatcherLoop:
         self._counts = self._periodic(
             COUNTS, self._pace.counts, lambda: counter.run(self._stop.is_set)
         )
+        self._updates: PeriodicWork | None = None
+        if hours := control.settings.updates.hours:
+            updater = AdvisoryUpdater(control.settings)
+            self._updates = self._periodic(
+                ADVISORIES, hours * 3600,
+                lambda: updater.run(self._stop.is_set, self._stop.wait), self._pace.update_retry,
+            )  # fmt: skip
         self._receiver: EventReceiver | None = None
         if control.event_queue is not None:
             self._receiver = EventReceiver(
@@ -169,6 +182,8 @@ class DispatcherLoop:
                 self._counts.beat()
             if self._agents is not None and self._discovered:
                 self._agents.beat()
+            if self._updates is not None:
+                self._updates.beat()
             self._receive_events()
         except SidelightError as error:
             self._error = str(error)
@@ -250,13 +265,16 @@ class DispatcherLoop:
         self._receiving.start()
 
     def _works(self) -> list[PeriodicWork]:
-        return [self._rounds, self._counts, *([] if self._agents is None else [self._agents])]
+        optional = (self._agents, self._updates)
+        return [self._rounds, self._counts, *(work for work in optional if work is not None)]
 
-    def _periodic(self, name: str, seconds: float, run: Callable[[], bool]) -> PeriodicWork:
+    def _periodic(
+        self, name: str, seconds: float, run: Callable[[], bool], retry: float | None = None
+    ) -> PeriodicWork:
         schedule = schedule_of(self._control.deployment, name, timedelta(seconds=seconds))
         return PeriodicWork(
             self._control.store, name, self._me, schedule, run,
-            lease=self._pace.lease, retry=self._pace.retry,
+            lease=self._pace.lease, retry=self._pace.retry if retry is None else retry,
         )  # fmt: skip
 
     def _round(self) -> bool:

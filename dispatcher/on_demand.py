@@ -172,7 +172,7 @@ def _walk(
 
 def run_stage(context: Context, scan_id: str, state: State) -> Next | None:
     """Run the stage for a scan in this state, as a worker does. Raises StoreError."""
-    if state is State.EVALUATING and not context.settings.findings.advisories:
+    if state is State.EVALUATING and not context.settings.findings.has_advisories:
         # Without an advisory database nothing is matched, and known findings stay open.
         return held(context, scan_id, (State.EVALUATING,), _skip)
     return take_snapshots.STEPS[state](context, scan_id)

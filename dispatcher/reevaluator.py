@@ -37,7 +37,7 @@ class Reevaluator:
 
         Also False where the settings name no database: then the workers check when asked.
         """
-        if not self._settings.findings.advisories:
+        if not self._settings.findings.has_advisories:
             return False
         try:
             opened = self._advisories.opened()
@@ -51,7 +51,8 @@ class Reevaluator:
         newest = self._store.reevaluation.notice(opened)
         if not newest:
             log.warning(
-                "%s is older than what the findings are by", self._settings.findings.advisories
+                "%s is older than what the findings are by",
+                self._settings.findings.advisories_place,
             )
         self._noticed, self._refused = opened, ""
         return newest

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The fixtures of all folders; the heavier ones are in the folders' own conftest.py.
 pytest_plugins = (
+    "tests.fixtures.publishers",
     "tests.fixtures.shared_data",
     "tests.fixtures.unsynced_stores",
     "tests.fixtures.whole_system",
@@ -38,6 +39,8 @@ os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTE
 for name in [name for name in os.environ if name.startswith(("AWS_", "SIDELIGHT_"))]:
     if name != "SIDELIGHT_SHARED_DATA":
         del os.environ[name]
+# A database that the user of this machine updates is not the tests' own.
+os.environ["XDG_DATA_HOME"] = "/nonexistent"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 

@@ -86,7 +86,7 @@ def _is_next_here(following: Next | None, context: Context) -> bool:
         following is not None
         and following.state is State.EVALUATING
         and not following.delay
-        and bool(context.settings.findings.advisories)
+        and context.settings.findings.has_advisories
     )
 
 

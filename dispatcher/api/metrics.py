@@ -8,6 +8,7 @@ scrape that timed out would report nothing, not even the queue depths that scale
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from dispatcher.services.stage_times import PARTS, RECENT
+from sidelight.fleet.advisory_updates.ages import ages_of
 from sidelight.fleet.rate_limit.limiter import met
 from sidelight.model import STAGE_OF, STAGES, FindingStatus, Severity, State
 from sidelight.report.escape import printable
@@ -54,6 +56,7 @@ class FleetCollector(Collector):
         yield from self._stages()
         yield from self._budgets()
         yield from self._sweeps()
+        yield from advisories(self._settings, datetime.now(UTC))
         totals = self._kept()
         yield GaugeMetricFamily(
             "sidelight_sums_age_seconds",
@@ -185,6 +188,32 @@ class FleetCollector(Collector):
             left.add_metric([sweep.account, sweep.region], sweep.remaining)
             foreign.add_metric([sweep.account, sweep.region], sweep.foreign_snapshots)
         yield from (orphans, left, foreign)
+
+
+def advisories(settings: Settings, now: datetime) -> Iterator[Metric]:
+    """Yield the ages of the advisory database and of its feeds; nothing without a database."""
+    if not settings.findings.has_advisories:
+        return
+    ages = ages_of(settings.findings.advisories_path)
+    if ages is None:
+        return
+    yield GaugeMetricFamily(
+        "sidelight_advisories_age_seconds", "Seconds since the advisory database was built.",
+        value=(now - ages.built_at).total_seconds(),
+    )  # fmt: skip
+    feeds = GaugeMetricFamily(
+        "sidelight_feed_age_seconds",
+        "Seconds since a feed's publisher last confirmed it; absent for feeds never confirmed.",
+        labels=["feed"],
+    )
+    failed = GaugeMetricFamily(
+        "sidelight_feed_failed", "1 where the last update of a feed failed.", labels=["feed"]
+    )
+    for feed in ages.feeds:
+        failed.add_metric([feed.name], int(bool(feed.error)))
+        if (age := feed.age(now)) is not None:
+            feeds.add_metric([feed.name], age.total_seconds())
+    yield from (feeds, failed)
 
 
 def covered(sums: Sums) -> Iterator[Metric]:

@@ -145,6 +145,12 @@ class AdvisoriesGroup(WrittenGroup):
     """The commands of `sidelight advisories`."""
 
     table: Mapping[str, CommandEntry] = {
+        "update": CommandEntry("dispatcher.cli.advisories.commands", "update",
+                        "Download changed feeds, and build the advisory database where any"
+                        " changed"),
+        "bundle": CommandEntry("dispatcher.cli.advisories.commands", "bundle",
+                        "Write the advisory database as a signed file, for `advisories update"
+                        " --from`"),
         "fetch": CommandEntry("dispatcher.cli.advisories.commands", "fetch_feeds",
                        "Download feeds: the usual sources, or those named"),
         "build": CommandEntry("dispatcher.cli.advisories.commands", "build_database",
@@ -276,7 +282,7 @@ def fleet() -> None:
 
 @click.group(cls=AdvisoriesGroup)
 def advisories() -> None:
-    """Download feeds, and build and inspect the advisory database."""
+    """Download feeds, and build, update and inspect the advisory database."""
 
 
 @click.group(cls=NetworkGroup)

@@ -73,3 +73,15 @@ class QueueValues(TypedDict):
 
     regions: tuple[str, ...]
     stages: tuple[str, ...]
+
+
+class UpdateValues(TypedDict):
+    """The options of `advisories update`."""
+
+    feeds: Path | None
+    mirrors: tuple[str, ...]
+    accept_smaller: bool
+    address: str | None
+    keys: tuple[Path, ...]
+    allow_older: bool
+    form: str

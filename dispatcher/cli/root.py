@@ -37,7 +37,8 @@ class RootGroup(WrittenGroup):
         "tree": CommandEntry("dispatcher.cli.trees", "tree",
                       "List every path of a machine's disks"),
         "advisories": CommandEntry("dispatcher.cli.groups", "advisories",
-                            "Download feeds, and build and inspect the advisory database"),
+                            "Download feeds, and build, update and inspect the advisory"
+                            " database"),
         "fleet": CommandEntry("dispatcher.cli.groups", "fleet",
                        "Scan a fleet of EC2 instances, and show what was found"),
         "network": CommandEntry("dispatcher.cli.groups", "network",

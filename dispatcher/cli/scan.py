@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from dispatcher.cli.advisory_age import warn_of_age
 from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL
 from dispatcher.cli.finding_options import SEVERITIES, Selection, finding_options
 from dispatcher.cli.output_file import check_writable, opened
@@ -137,6 +138,7 @@ def scan(
         suppressed = [item for item in decided.suppressed if selection(item.finding)]
         assessment = assess(machine, unmatched_ecosystems(machine, database))
     report_unmatched(decided)
+    warn_of_age(settings)
     machine = replace(machine, status=assessment.status, problems=assessment.problems)
     worst = max((item.severity.rank for item in findings), default=-1)
     failing = bool(fail_on) and worst >= Severity(str(fail_on).upper()).rank

@@ -92,7 +92,7 @@ BROKER = setting_option(
 )  # fmt: skip
 ADVISORIES = setting_option(
     "--advisories", "SIDELIGHT_ADVISORIES", metavar="FILE", type=click.Path(),
-    text="The advisory database, made by `sidelight advisories build`.",
+    text="The advisory database, made by `sidelight advisories update`.",
 )  # fmt: skip
 CONTAINERS = setting_option(
     "--containers/--no-containers", "SIDELIGHT_CONTAINERS",

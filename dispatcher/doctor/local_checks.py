@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,22 +16,21 @@ from dispatcher.services.host_names import is_loopback
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.cage import missing_protections
 from sidelight.errors import DatabaseError, StoreError, UsageError
+from sidelight.fleet.advisory_updates.update_state import age_text, read_state
 from sidelight.fleet.settings.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dispatcher.doctor.results import Check
+    from sidelight.fleet.advisory_updates.update_state import UpdateState
     from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
 DAY: Final = 86_400.0  # seconds
 OLD_DAYS: Final = 7  # days after which an advisory database is reported as old
 LEAST_FREE: Final = 1 << 30  # bytes for a store, or for temporary files
-MAKE_ADVISORIES: Final = (
-    "sidelight advisories fetch --into feeds; sidelight advisories build --out FILE feeds;"
-    " set SIDELIGHT_ADVISORIES"
-)
+MAKE_ADVISORIES: Final = "sidelight advisories update"
 
 
 def check_settings(settings: Settings) -> Iterator[Check]:
@@ -104,8 +102,8 @@ def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
 def check_advisories(settings: Settings) -> Iterator[Check]:
     """Yield whether the advisory database can be opened, and its age."""
     group = "advisories"
-    if not settings.findings.advisories:
-        yield fault(group, "SIDELIGHT_ADVISORIES", "no advisory database is named: packages are"
+    if not settings.findings.has_advisories:
+        yield fault(group, "SIDELIGHT_ADVISORIES", "there is no advisory database: packages are"
                     " listed, and no finding is made", MAKE_ADVISORIES)  # fmt: skip
         return
     path = settings.findings.advisories_path
@@ -118,18 +116,39 @@ def check_advisories(settings: Settings) -> Iterator[Check]:
         return
     yield ok(group, "database", f"{path}: {info.advisories} advisories in"
              f" {len(info.ecosystems)} ecosystems, from {len(info.files)} files")  # fmt: skip
-    remedy = "sidelight advisories fetch --into feeds; sidelight advisories build --out FILE feeds"
-    days = (time.time() - built) / DAY
-    old = days > OLD_DAYS
+    now = datetime.now(UTC)
+    state = read_state(path, info.sha256)
+    if state is not None:
+        yield from _check_feeds(state, now)
+        return
+    days = (now.timestamp() - built) / DAY
     text = f"built {days:.1f} days ago"
-    yield warning(group, "age", text, remedy) if old else ok(group, "age", text)
+    if days > OLD_DAYS:
+        yield warning(group, "age", text, MAKE_ADVISORIES)
+    else:
+        yield ok(group, "age", text)
     newest = _days_since(info.newest)
     if newest is None:
         yield unchecked(group, "feeds", "no advisory of it has a date")
     elif newest > OLD_DAYS:
-        yield warning(group, "feeds", f"the newest advisory is {newest} days old", remedy)
+        yield warning(group, "feeds", f"the newest advisory is {newest} days old", MAKE_ADVISORIES)
     else:
         yield ok(group, "feeds", f"the newest advisory is of {info.newest[:10]}")
+
+
+def _check_feeds(state: UpdateState, now: datetime) -> Iterator[Check]:
+    """Yield the age of the database, and the feeds that are old or failed."""
+    group = "advisories"
+    yield ok(group, "age", f"built {age_text(now - state.built_at)} ago, checked"
+             f" {age_text(now - state.checked_at)} ago")  # fmt: skip
+    old = state.old_feeds(now)
+    for feed in old:
+        text = f"last confirmed {age_text(feed.age(now))} ago" if feed.confirmed_at else "never had"
+        yield warning(group, feed.name, f"{text}: {feed.error}" if feed.error else text,
+                      MAKE_ADVISORIES)  # fmt: skip
+    recent = len(state.feeds) - len(old)
+    if recent:
+        yield ok(group, "feeds", f"{recent} of {len(state.feeds)} confirmed within 2 days")
 
 
 def _days_since(day: str) -> int | None:

@@ -128,6 +128,15 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     ),
     "doctor": CatalogueEntry(doctor.DoctorDocument, "sidelight doctor --format json"),
     "run-health": CatalogueEntry(fleet.HealthDocument, "sidelight fleet run --health FILE"),
+    "advisories-update": CatalogueEntry(
+        advisories.AdvisoryUpdateDocument, "sidelight advisories update --format json"
+    ),
+    "advisories-state": CatalogueEntry(
+        advisories.UpdateStateDocument, "NAME.feeds.json beside an advisory database"
+    ),
+    "advisories-bundle-manifest": CatalogueEntry(
+        advisories.BundleManifestDocument, "the manifest of sidelight advisories bundle"
+    ),
     "download-note": CatalogueEntry(advisories.DownloadNote, ".NAME.json beside a downloaded feed"),
     "partial-download-note": CatalogueEntry(
         advisories.PartialDownloadNote, ".NAME.part.json beside an interrupted download"

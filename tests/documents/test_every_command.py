@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from dispatcher.cli.root import sidelight
 from dispatcher.events.publisher import JsonLinesSink, Publisher
+from sidelight.fleet.advisory_updates.bundle_file import HEAD
+from sidelight.fleet.advisory_updates.update_state import state_path
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import AuditRecord
@@ -21,6 +23,7 @@ from sidelight.store import Store
 from tests.fakes.publisher import Publisher as FeedPublisher
 from tests.fakes.publisher import cut
 from tests.fixtures.api_requests import SEAL_TEXT
+from tests.fixtures.bundle_keys import write_keys
 from tests.fixtures.document_schemas import conform
 
 if TYPE_CHECKING:
@@ -191,3 +194,17 @@ def test_what_the_advisories_commands_print_and_note(
         conform("advisories-fetch", json.loads(world.text(*fetch)))
         (note,) = tmp_path.rglob(".*.json")
         conform("download-note", json.loads(note.read_text()))
+        database = tmp_path / "data" / "advisories.db"
+        update = (
+            "advisories", "update", "osv-npm", "--advisories", database,
+            "--mirror", f"osv-npm={publisher.base}", "--format", "json",
+        )  # fmt: skip
+        conform("advisories-update", json.loads(world.text(*update)))
+        world.conforms("advisories-info", "advisories", "info", database)
+        state = json.loads(state_path(database).read_text())
+        conform("advisories-state", state)
+    (key, _public), bundle = write_keys(tmp_path), tmp_path / "b.bundle"
+    world.text("advisories", "bundle", "--sign", key, "--out", bundle, "--advisories", database)
+    with bundle.open("rb") as stream:
+        _magic, _format, size = HEAD.unpack(stream.read(HEAD.size))
+        conform("advisories-bundle-manifest", json.loads(stream.read(size)))

@@ -8,7 +8,6 @@ import io
 import json
 import socket
 import tarfile
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +24,7 @@ from sidelight.download.resolvers import updateinfo
 from sidelight.errors import DownloadError, UsageError
 from tests.advisories.windows_documents import Fix, cvrf
 from tests.fakes.publisher import Publisher, cut, status
+from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,19 +58,6 @@ def repository(publisher: Publisher, path: str, body: bytes | None, ending: str 
         )
     index = f'<repomd xmlns="http://linux.duke.edu/metadata/repo">{data}</repomd>'
     publisher.publish(f"{path}/repodata/repomd.xml", index.encode())
-
-
-def osv_zip(*numbers: int) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for number in numbers:
-            row = {
-                "package": {"ecosystem": "npm", "name": f"n{number}"},
-                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],
-            }
-            record = {"id": f"GHSA-{number}", "modified": "2024", "affected": [row]}
-            archive.writestr(f"GHSA-{number}.json", json.dumps(record))
-    return out.getvalue()
 
 
 class Fleet:

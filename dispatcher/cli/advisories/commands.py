@@ -6,15 +6,27 @@ What the commands do is imported when they run: their help and completion need n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from dispatcher.cli.fleet.options import format_option
-from dispatcher.cli.setting_options import takes_settings
+from dispatcher.cli.setting_options import ADVISORIES, takes_settings
 
 if TYPE_CHECKING:
+    from dispatcher.cli.option_values import UpdateValues
     from sidelight.fleet.settings import Settings
+
+
+_mirror_option = click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="SOURCE=URL",
+    envvar="SIDELIGHT_MIRRORS",
+    help="Download from this URL instead of the source's own (or of all at ADDRESS=URL)."
+    " Repeatable.  [SIDELIGHT_MIRRORS]",
+)
 
 
 @click.command("build")
@@ -41,15 +53,7 @@ def build_database(sources: tuple[Path, ...], out: Path, *, skip_unknown: bool) 
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory for the feeds. Existing files are updated.",
 )
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="SOURCE=URL",
-    envvar="SIDELIGHT_MIRRORS",
-    help="Download from this URL instead of the source's own (or of all at ADDRESS=URL)."
-    " Repeatable.  [SIDELIGHT_MIRRORS]",
-)
+@_mirror_option
 @click.option("--list", "listed", is_flag=True, help="List the sources; download nothing.")
 @format_option
 def fetch_feeds(
@@ -63,6 +67,52 @@ def fetch_feeds(
     from dispatcher.cli.advisories import database
 
     database.fetch_feeds(names, into, mirrors, form, listed=listed)
+
+
+@click.command("update")
+@click.argument("names", nargs=-1, metavar="[SOURCE...]")
+@takes_settings(ADVISORIES)
+@click.option("--feeds", type=click.Path(file_okay=False, path_type=Path),
+              help="Directory of the downloaded feeds.  [SIDELIGHT_ADVISORY_FEEDS; default: feeds"
+              " beside the database]")  # fmt: skip
+@_mirror_option
+@click.option("--accept-smaller", is_flag=True,
+              help="Also build where a feed is lost, or has lost most of its records.")  # fmt: skip
+@click.option("--from", "address", metavar="ADDRESS",
+              help="Update from a signed bundle instead: a file, https://… or s3://BUCKET/KEY."
+              "  [SIDELIGHT_ADVISORY_BUNDLE]")  # fmt: skip
+@click.option("--key", "keys", multiple=True,
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The public key of the bundle's signer (PEM, Ed25519). Repeatable: one of them"
+              " has signed.  [SIDELIGHT_ADVISORY_KEYS]")  # fmt: skip
+@click.option("--allow-older", is_flag=True,
+              help="Take a bundle that is older than the current database.")  # fmt: skip
+@format_option
+def update(settings: Settings, names: tuple[str, ...], **options: Unpack[UpdateValues]) -> None:
+    """Download changed feeds, and build the advisory database where any changed.
+
+    The database is --advisories, SIDELIGHT_ADVISORIES, or else advisories.db in
+    ~/.local/share/sidelight, where every command looks for it. An interrupted update is continued
+    by the next one. Feeds that fail keep their last good edition. Exit status: 3 where some failed,
+    4 where all did.
+    """
+    from dispatcher.cli.advisories import updating
+
+    updating.update_database(settings, names, options)
+
+
+@click.command("bundle")
+@takes_settings(ADVISORIES)
+@click.option("--sign", "key", required=True, metavar="FILE",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The private key (PEM, Ed25519).")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="The bundle to write or replace.")  # fmt: skip
+def bundle(settings: Settings, key: Path, out: Path) -> None:
+    """Write the advisory database as a signed file, for `advisories update --from`."""
+    from dispatcher.cli.advisories import updating
+
+    updating.write_bundle(settings, key, out)
 
 
 @click.command("info")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
@@ -10,6 +11,12 @@ from dispatcher.cli.groups import advisories
 from sidelight.advisories import AdvisoryDatabase, between, build
 from sidelight.download import SOURCES, Progress, chosen, fetch, known_size
 from sidelight.errors import UsageError
+from sidelight.fleet.advisory_updates.update_state import (
+    age_text,
+    old_feeds_text,
+    read_state,
+    state_document,
+)
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import counted
 from sidelight.report.output import complain, say, write_json
@@ -20,8 +27,10 @@ __all__ = ["advisories", "build_database", "changes", "fetch_feeds", "info"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
     from pathlib import Path
 
+    from sidelight.advisories import BuildSummary
     from sidelight.advisories.database.reader import DatabaseInfo
     from sidelight.documents.advisories import (
         DatabaseInfoDocument,
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
         SourceDocument,
     )
     from sidelight.download import FetchOutcome, Source
+    from sidelight.fleet.advisory_updates.update_state import UpdateState
     from sidelight.fleet.settings import Settings
 
 
@@ -45,6 +55,11 @@ def build_database(sources: tuple[Path, ...], out: Path, *, skip_unknown: bool) 
         f"{out}: {counted(summary.advisories, 'advisory', 'advisories')} on "
         f"{counted(summary.packages, 'package')}, {megabytes(summary.size)}"
     )
+    print_skipped(summary)
+
+
+def print_skipped(summary: BuildSummary) -> None:
+    """Print the documents and records that a build left out, to standard error."""
     if summary.skipped:
         count = counted(len(summary.skipped), "document")
         complain(f"{count} skipped, which are broken or of no known feed:")
@@ -82,16 +97,16 @@ def fetch_feeds(
     before = known_size(sources, into)
     if before:
         complain(f"{into}: {megabytes(before)} from earlier downloads; only changes are sent")
-    show = (lambda _: None) if form == "json" else _print_outcome
+    show = (lambda _: None) if form == "json" else print_outcome
     with live(f"downloading {counted(len(sources), 'source')}") as line:
-        line.detail = lambda: _progress_text(progress, len(sources))
+        line.detail = lambda: progress_text(progress, len(sources))
         outcomes = fetch(
-            sources, into, mirrors=dict(map(_mirror, mirrors)), report=show, progress=progress
+            sources, into, mirrors=dict(map(mirror_of, mirrors)), report=show, progress=progress
         )
     _finish(outcomes, form)
 
 
-def _progress_text(progress: Progress, number: int) -> str:
+def progress_text(progress: Progress, number: int) -> str:
     """Return `3 of 30 done, 45.1 of 312.0 MB of osv-debian, osv-npm`."""
     text = f"{progress.done} of {number} done, {progress.received / 1e6:.1f}"
     if progress.expected > progress.received:
@@ -161,14 +176,15 @@ def _source_document(source: Source) -> SourceDocument:
     }
 
 
-def _mirror(text: str) -> tuple[str, str]:
+def mirror_of(text: str) -> tuple[str, str]:
+    """Return the source or address, and the mirror's URL. Raises UsageError."""
     name, equals, url = text.rpartition("=")
     if not equals or not name:
         raise UsageError(f"a mirror is SOURCE=URL, not {text!r}")
     return name, url
 
 
-def _print_outcome(outcome: FetchOutcome) -> None:
+def print_outcome(outcome: FetchOutcome) -> None:
     """Print one line per source; sources that were not tried are summed up at the end."""
     if outcome.untried:
         return
@@ -190,13 +206,16 @@ def info(settings: Settings, database: Path | None, form: str) -> None:
     path = database or settings.findings.advisories_path
     with AdvisoryDatabase.open(path) as opened:
         details = opened.info()
+    state = read_state(path, details.sha256)
     if form == "json":
-        write_json(dumps(_info_document(details)))
+        write_json(dumps(_info_document(details, state)))
     else:
         _print_info(details)
+        if state is not None:
+            _print_feeds(state)
 
 
-def _info_document(info: DatabaseInfo) -> DatabaseInfoDocument:
+def _info_document(info: DatabaseInfo, state: UpdateState | None) -> DatabaseInfoDocument:
     return {
         "path": str(info.path),
         "size": info.size,
@@ -211,6 +230,7 @@ def _info_document(info: DatabaseInfo) -> DatabaseInfoDocument:
         "newest": info.newest,
         "ecosystems": dict(info.ecosystems),
         "files": [{"name": name, "sha256": digest} for name, digest in info.files],
+        "update": None if state is None else state_document(state),
     }
 
 
@@ -237,6 +257,30 @@ def _print_info(info: DatabaseInfo) -> None:
     for name, digest in info.files:
         files.add_row(name, digest)
     shown.table(files)
+
+
+def _print_feeds(state: UpdateState) -> None:
+    now = datetime.now(UTC)
+    shown = Report(sys.stdout)
+    shown.line("")
+    feeds = Table(
+        "Feed", "Confirmed", Column("Changed", rank=2), Column("Records", right=True, rank=1),
+        Column("Last failure", rank=3),
+    )  # fmt: skip
+    for feed in state.feeds:
+        changed = None if feed.changed_at is None else now - feed.changed_at
+        feeds.add_row(feed.name, _ago(feed.age(now)), _ago(changed), str(feed.records), feed.error)
+    shown.table(feeds)
+    source = f", from {state.bundle}" if state.bundle else ""
+    shown.line(
+        f"built {_ago(now - state.built_at)}, checked {_ago(now - state.checked_at)}{source}"
+    )
+    if old := state.old_feeds(now):
+        shown.line(f"not confirmed for 2 days: {old_feeds_text(old, now)}")
+
+
+def _ago(age: timedelta | None) -> str:
+    return "never" if age is None else f"{age_text(age)} ago"
 
 
 def changes(older: Path, newer: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Unpack
 
+from dispatcher.cli.advisory_age import warn_of_age
 from dispatcher.cli.exit_status import FAILED, PARTIAL
 from dispatcher.cli.fleet import documents, report
 from dispatcher.cli.fleet.costs import costs_table
@@ -211,6 +212,7 @@ def status(form: str, settings: Settings, everything: bool) -> None:
         shown = Report(sys.stdout)
         shown.table(report.cost_table(scans, costs, _names(store), sources))
         shown.line(report.progress_line(scans), style="bold")
+    warn_of_age(settings)
 
 
 def coverage(  # noqa: PLR0913 - the command's options
@@ -238,6 +240,7 @@ def coverage(  # noqa: PLR0913 - the command's options
         for line in report.remedy_lines(rows):
             shown.line(line)
         shown.line(report.coverage_line(rows), style="bold")
+    warn_of_age(settings)
 
 
 def _print_history(store: Store, rows: Sequence[Coverage], form: str) -> None:
@@ -287,6 +290,7 @@ def _check_database(settings: Settings) -> None:
     from sidelight.advisories import AdvisoryDatabase
 
     AdvisoryDatabase.open(settings.findings.advisories_path).close()
+    warn_of_age(settings)
 
 
 def _names(store: Store) -> dict[str, str]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from dispatcher.cli.interrupts import at_once
-from dispatcher.cli.local_stack.process_guard import tethered
 from dispatcher.cli.local_stack.valkey import Valkey
 from sidelight.errors import SidelightError
+from sidelight.process_guard import tethered
 from workers.worker_command import ENVIRONMENT, worker_command
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from dispatcher.cli.local_stack.process_guard import until_eof
 from sidelight.errors import UsageError
+from sidelight.process_guard import until_eof
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, TemplateAnswer
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import SidelightError
+from sidelight.fleet.advisory_updates.update_state import old_feeds_text, read_state
 from sidelight.model import Severity
 from sidelight.store import measures
 
@@ -41,18 +42,24 @@ def advisories(request: PageRequest) -> PageAnswer:
     registered = request.store.registered_advisories.latest()
     changed = request.store.fleet_overview.sums([measures.CHANGED], None)[measures.CHANGED]
     newest = _moment(info.newest if info else "")
+    state = read_state(info.path, info.sha256) if info else None
+    old = state.old_feeds(request.now) if state else []
     data = {
         "info": info,
         "error": error,
         "built_at": built_at,
         "newest": newest,
-        "is_old": built_at is not None and request.now - built_at > OLD,
+        # Feeds that are confirmed do not make a database old.
+        "is_old": not state and built_at is not None and request.now - built_at > OLD,
         "is_used": bool(info and registered and registered[0].sha256 == info.sha256),
         "registered": [(item, _moment(item.newest)) for item in registered],
         "added": _grades(changed.values, "added"),
         "withdrawn": _grades(changed.values, "withdrawn"),
         "ecosystems": horizontal_bars(_bars(info), "Affected ranges by ecosystem"),
         "ages": ages,
+        "feeds": state.feeds if state else (),
+        "old_feeds": old_feeds_text(old, request.now) if old else "",
+        "checked_at": state.checked_at if state else None,
         "list": listing.in_memory(rows),
     }
     fact = ""

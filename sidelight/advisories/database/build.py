@@ -50,7 +50,7 @@ class BuildSummary:
 
     `problems` are the first hundred of `problem_count` rows that are not in the database because
     Sidelight cannot order their versions. `skipped` are the documents that `skip_unknown` skipped;
-    `ecosystems` are (name, rows).
+    `ecosystems` are (name, rows), `records` the (file, number of its records).
     """
 
     path: Path
@@ -65,6 +65,7 @@ class BuildSummary:
     problems: tuple[Problem, ...]
     skipped: tuple[Problem, ...]
     ecosystems: tuple[tuple[str, int], ...]
+    records: tuple[tuple[Path, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class _Pass:
     withdrawn_places: set[bytes] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)  # CVEs that the CVE list has withdrawn
     latest: dict[str, str] = field(default_factory=dict)  # by ecosystem, the last day published
+    records: dict[Path, int] = field(default_factory=dict)
 
     def last_day(self, candidate: LastDay) -> None:
         """Keep the best source on a release: the first by rank, of equal ranks the latest day."""
@@ -155,6 +157,7 @@ def build(
         problems=tuple(reading.problems),
         skipped=tuple(Problem(error.where, error.what) for error in skipped),
         ecosystems=tuple(sorted(counts.items())),
+        records=tuple(reading.records.items()),
     )
 
 
@@ -175,6 +178,7 @@ def _read_all(
             count = _read(path, reading, report, skipped if skip_unknown else None)
             feed = path if read.is_archive(path) else path.parent
             losses.setdefault(feed, _Loss()).add(count, skipped[before:])
+            reading.records[path] = count
         except UnknownFeedError as error:
             if skip_unknown:
                 raise  # a file whose beginning is a known feed's

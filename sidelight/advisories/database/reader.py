@@ -307,6 +307,22 @@ class AdvisoryDatabase(Closing):
         )
 
 
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 that a database's header names, without a check of its contents.
+
+    Raises DatabaseError for a file that is none, or cannot be read.
+    """
+    start = layout.HEADER.size + layout.DIGEST_SIZE
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(start + layout.DIGEST_SIZE)
+    except OSError as error:
+        raise DatabaseError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if not header.startswith(layout.MAGIC) or len(header) < start + layout.DIGEST_SIZE:
+        raise DatabaseError("is not an advisory database", where=str(path))
+    return header[start:].hex()
+
+
 def _check(path: Path, data: mmap.mmap) -> None:
     where = str(path)
     if len(data) < layout.HEADER_SIZE or data[: len(layout.MAGIC)] != layout.MAGIC:

@@ -69,6 +69,7 @@ INVENTORIES: Final = (
     Statement("ListInventories", ("s3:ListBucket",), "${InventoryBucketArn}"),
     Statement("ReadInventories", ("s3:GetObject",), "${InventoryBucketArn}/*"),
 )
+BUNDLES: Final = (Statement("ReadTheAdvisories", ("s3:GetObject",), "${AdvisoryBundleArn}"),)
 CHANGES: Final = (
     Statement("ReceiveChanges", ("sqs:DeleteMessage", "sqs:ReceiveMessage"), "${ChangesQueueArn}"),
 )

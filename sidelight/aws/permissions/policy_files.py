@@ -86,6 +86,9 @@ POLICY_FILES: Final = (
     PolicyFile("scanner-topic-policy", "events to SNS", HUB, hub.TOPIC),
     PolicyFile("scanner-queues-policy", "SQS as the broker", HUB, hub.QUEUES),
     PolicyFile("scanner-inventories-policy", "inventories of agents", HUB, hub.INVENTORIES),
+    PolicyFile(
+        "scanner-bundles-policy", "advisories from a signed bundle in S3", HUB, hub.BUNDLES
+    ),
     PolicyFile("scanner-changes-policy", "changes in accounts", HUB, hub.CHANGES),
     PolicyFile("key-policy", "a statement for the policies of customer keys", (), hub.KEY),
     PolicyFile(
@@ -121,6 +124,7 @@ TEMPLATE_POLICIES: Final = (
     TemplatePolicy("scanner", "Read", "read-shared", hub.READ_SHARED, "Sharing"),
     TemplatePolicy("scanner", "Bus", "publish-to-bus", hub.BUS, "ToABus"),
     TemplatePolicy("scanner", "Inventories", "read-inventories", hub.INVENTORIES, "FromABucket"),
+    TemplatePolicy("scanner", "Bundles", "read-advisories", hub.BUNDLES, "FromABundle"),
     TemplatePolicy("scanner", "Changes", "receive-changes", hub.CHANGES, "OfChanges"),
     TemplatePolicy("scanner", "Topic", "publish-to-topic", hub.TOPIC, "ToATopic"),
     TemplatePolicy("scanner", "Queues", "use-queues", hub.QUEUES, "OverSqs"),

@@ -26,6 +26,7 @@ class Process(Enum):
     """The readers of settings. The value is how docs/settings.md names it."""
 
     MACHINE = "machine commands"  # scan, inventory, ls, cat, tree
+    ADVISORIES = "advisories commands"  # advisories update, bundle
     INSTANCE = "instance scans"  # scan i-…, inventory i-…
     FLEET = "fleet commands"  # fleet scan, status, coverage, findings, sweep and so on
     DISPATCHER = "dispatcher"  # fleet run

@@ -29,6 +29,7 @@ TITLES: Final = {
     "reading": "Reading",
     "findings": "Findings",
     "webhooks": "Webhooks",
+    "updates": "Updates of advisories",
     "agents": "Systems Manager's agents",
     "changes": "Changes in accounts",
     "api": "API and server",
@@ -37,6 +38,7 @@ TITLES: Final = {
 }
 PROCESSES: Final = {
     Process.MACHINE: "`scan`, `inventory`, `ls`, `cat` and `tree` of images and snapshots",
+    Process.ADVISORIES: "`advisories update` and `advisories bundle`",
     Process.INSTANCE: "`scan i-…` and `inventory i-…`",
     Process.FLEET: "`fleet scan`, `fleet status` and so on, until they end",
     Process.DISPATCHER: "`fleet run`",

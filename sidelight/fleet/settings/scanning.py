@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import UsageError
 from sidelight.fleet.settings.definition import CALLERS, STAGES, Process, setting
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_VARIABLE: Final = "SIDELIGHT_ADVISORIES"
 NO_ADVISORIES: Final = (
-    "no advisory database: name one with --advisories or SIDELIGHT_ADVISORIES. To make one: "
-    "`sidelight advisories fetch --into feeds`, then "
-    "`sidelight advisories build --out advisories.db feeds`"
+    "no advisory database: make one with `sidelight advisories update`, or name one with "
+    "--advisories or SIDELIGHT_ADVISORIES"
 )
+
+
+def default_advisories() -> Path:
+    """Return where the advisory database is if no setting names one: in the user's data."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    # The specification lets a relative path be ignored.
+    data = Path(home) if home.startswith("/") else Path.home() / ".local" / "share"
+    return data / "sidelight" / "advisories.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +96,10 @@ class FindingSettings:
     """The advisories that findings are based on, and the target of their events."""
 
     advisories: str = setting(
-        "SIDELIGHT_ADVISORIES", "", unit="path",
-        readers=(Process.MACHINE, *CALLERS),
-        meaning="The advisory database, made by `sidelight advisories build`",
+        _VARIABLE, "", unit="path",
+        readers=(Process.MACHINE, Process.ADVISORIES, *CALLERS),
+        meaning="The advisory database, made by `sidelight advisories update`; empty:"
+        " `sidelight/advisories.db` in $XDG_DATA_HOME or ~/.local/share, where it is there",
     )  # fmt: skip
     publish: str = setting(
         "SIDELIGHT_PUBLISH", "", unit="target", readers=(Process.DISPATCHER,),
@@ -95,8 +108,31 @@ class FindingSettings:
     )  # fmt: skip
 
     @property
+    def has_advisories(self) -> bool:
+        """Whether an advisory database is named, or is at its default place."""
+        return bool(self.advisories) or _exists(default_advisories)
+
+    @property
     def advisories_path(self) -> Path:
-        """Return the advisory database's path. Raises UsageError where none is set."""
-        if not self.advisories:
+        """Return the advisory database's path. Raises UsageError where none is set or made."""
+        if not self.has_advisories:
             raise UsageError(NO_ADVISORIES)
-        return Path(self.advisories)
+        return self.advisories_place
+
+    @property
+    def advisories_place(self) -> Path:
+        """Return the path where an update writes the advisory database.
+
+        Raises UsageError where no place is named and there is no home directory.
+        """
+        try:
+            return Path(self.advisories) if self.advisories else default_advisories()
+        except RuntimeError as error:
+            raise UsageError("there is no home directory: name a file", where=_VARIABLE) from error
+
+
+def _exists(place: Callable[[], Path]) -> bool:
+    try:
+        return place().is_file()
+    except (OSError, RuntimeError):  # no home directory
+        return False

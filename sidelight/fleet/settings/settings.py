@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import UsageError
+from sidelight.fleet.settings.advisory_updates import UpdateSettings
 from sidelight.fleet.settings.agents import AgentSettings
 from sidelight.fleet.settings.api import ApiSettings
 from sidelight.fleet.settings.changes import ChangeSettings
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 # Variables that are not settings of a process of the fleet, and what reads them.
 OTHERS: Final = {
-    "SIDELIGHT_MIRRORS": "`advisories fetch`: `SOURCE=URL` pairs, separated by blanks",
     "SIDELIGHT_CONFIG": "every command: the configuration file; empty: none (docs/config-file.md)",
+    "SIDELIGHT_MIRRORS": "`advisories fetch` and `update`: `SOURCE=URL` pairs, separated by blanks",
     "SIDELIGHT_DEBUG": "every command: print the traceback of an error",
     "SIDELIGHT_IMAGE": "deploy/compose.yaml",
     "SIDELIGHT_CONSOLE_URL": "the demo: where its console is",
@@ -70,6 +71,7 @@ class Settings:
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     findings: FindingSettings = field(default_factory=FindingSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    updates: UpdateSettings = field(default_factory=UpdateSettings)
     agents: AgentSettings = field(default_factory=AgentSettings)
     changes: ChangeSettings = field(default_factory=ChangeSettings)
     api: ApiSettings = field(default_factory=ApiSettings)

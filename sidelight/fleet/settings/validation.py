@@ -90,6 +90,11 @@ def validate(settings: Settings) -> None:
         )
     validate_cage(settings)
     validate_sources(settings)
+    if settings.updates.bundle and not settings.updates.keys:
+        raise UsageError(
+            "needs the public key of its signer: set SIDELIGHT_ADVISORY_KEYS too",
+            where="SIDELIGHT_ADVISORY_BUNDLE",
+        )
     if settings.aws.kms_grants and not settings.aws.scanner_account:
         raise UsageError(
             "are for snapshots that are shared: set SIDELIGHT_SCANNER_ACCOUNT too",

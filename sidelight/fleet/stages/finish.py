@@ -79,5 +79,5 @@ def _assessment(context: Context, scan: Scan) -> Assessment:
     """Return the gaps of a completed scan: they must not look like a clean result."""
     inventory = context.store.findings.inventory(scan.account, scan.instance)
     return assess(
-        inventory, context.unmatched(inventory) if context.settings.findings.advisories else ()
+        inventory, context.unmatched(inventory) if context.settings.findings.has_advisories else ()
     )

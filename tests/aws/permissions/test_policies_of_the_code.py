@@ -31,6 +31,8 @@ OTHER_MEANINGS = {
     "disable": "accounts of the fleet, disabled by the command line",
     "enable": "accounts of the fleet, enabled by the command line",
     "encrypt": "sealed access keys and page tokens",
+    "sign": "bundles of advisories, by a key in a file",
+    "verify": "bundles of advisories, and databases' digests",
     "publish": "the message queue and the publisher of events",
 }
 # Calls that libraries make for the code: kombu (SQS), boto3's upload_file, the network model by

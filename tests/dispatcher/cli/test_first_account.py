@@ -66,6 +66,7 @@ class Desk:
         }
         self.environment = kept | {
             "PATH": f"{scripts}:{os.environ['PATH']}",
+            "XDG_DATA_HOME": str(directory / "data"),
             "AWS_ENDPOINT_URL": cloud.endpoint,
             "AWS_CONFIG_FILE": str(configuration),
             "AWS_SHARED_CREDENTIALS_FILE": str(directory / "none"),
@@ -81,9 +82,11 @@ class Desk:
     def paste(self, block: str) -> dict[str, int]:
         """Paste the lines into one shell; return each line's exit status."""
         # The publishers are not asked in a test.
-        block = f"{ADVISORIES}\n{block}".replace(
-            "sidelight advisories fetch --into feeds", "mv published feeds"
+        place = self.directory / "data" / "sidelight"
+        built = (
+            f"mkdir -p {place}; sidelight advisories build --out {place}/advisories.db published"
         )
+        block = f"{ADVISORIES}\n{block}".replace("sidelight advisories update", built)
         script = "set +e\n" + "\n".join(
             f'{line}\necho "$? $(printf %s {shlex.quote(line)})" >> statuses'
             for line in block.split("\n")

@@ -96,7 +96,11 @@ def test_the_commands_for_one_machine_work_in_order(shell: dict[str, str], tmp_p
         "snap-0123456789abcdef0", "$REPLACED_SNAPSHOT"
     )
     # The publishers are not asked in a test.
-    block = block.replace("sidelight advisories fetch --into feeds", "mv published feeds")
+    place = tmp_path / "data" / "sidelight"
+    place.mkdir(parents=True)
+    shell["XDG_DATA_HOME"] = str(place.parent)
+    built = f"sidelight advisories build --out {place}/advisories.db published"
+    block = block.replace("sidelight advisories update", built)
     for line, status in paste(block, shell, tmp_path):
         # 1 and 3 are answers: what was found, and that these few advisories do not cover all.
         assert status in (0, 1, 3), line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +20,11 @@ from dispatcher.doctor.local_checks import (
 )
 from dispatcher.doctor.results import Check, CheckStatus
 from sidelight.advisories import build
+from sidelight.fleet.advisory_updates.update_state import FeedState, UpdateState, write_state
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
 from tests.fixtures.kernel_protections import NEEDS_SEAL
+from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,11 +106,31 @@ def test_an_advisory_database_is_reported_with_its_age(tmp_path: Path) -> None:
     assert statuses(check_advisories(settings))["age"] is CheckStatus.WARNING
 
 
-def test_no_advisory_database_is_an_error_with_the_commands_that_make_one(tmp_path: Path) -> None:
+def test_feeds_that_were_not_confirmed_are_listed_with_their_failure(tmp_path: Path) -> None:
+    path = tmp_path / "advisories.db"
+    (tmp_path / "feed.zip").write_bytes(osv_zip(1))
+    summary = build([tmp_path / "feed.zip"], path)
+    now = datetime.now(UTC)
+    old = now - timedelta(days=5)
+    feeds = (
+        FeedState("kev", now, now, 1), FeedState("osv-npm", old, old, 2, "answered 403"),
+        FeedState("epss", error="answered 404"),
+    )  # fmt: skip
+    write_state(path, UpdateState(summary.sha256, old, now, feeds=feeds))
+    checks = {item.name: item for item in check_advisories(Settings.of(advisories=str(path)))}
+    assert {name: item.status for name, item in checks.items()} == {
+        "database": CheckStatus.OK, "age": CheckStatus.OK, "feeds": CheckStatus.OK,
+        "osv-npm": CheckStatus.WARNING, "epss": CheckStatus.WARNING,
+    }  # fmt: skip
+    assert checks["osv-npm"].detail == "last confirmed 5 days ago: answered 403"
+    assert checks["epss"].detail == "never had: answered 404"
+
+
+def test_no_advisory_database_is_an_error_with_the_command_that_makes_one(tmp_path: Path) -> None:
     for settings in (Settings(), Settings.of(advisories=str(tmp_path / "absent"))):
         (check,) = check_advisories(settings)
         assert check.status is CheckStatus.ERROR
-        assert "sidelight advisories build" in check.remedy
+        assert check.remedy == "sidelight advisories update"
 
 
 def test_too_little_space_for_the_block_cache_is_a_warning(tmp_path: Path) -> None:

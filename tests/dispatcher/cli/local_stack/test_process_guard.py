@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dispatcher.cli.local_stack.embedded_stack import Embedded
-from dispatcher.cli.local_stack.process_guard import tethered
 from dispatcher.services.fleet_service import FleetService
 from sidelight.model import State
+from sidelight.process_guard import tethered
 from sidelight.store import Store
 from tests.fixtures.processes import alive, descendants
 from tests.fixtures.redis_servers import wait_for
@@ -84,7 +84,7 @@ def test_broker_and_workers_of_a_killed_command_end_and_the_next_goes_on_with_it
 def test_the_signal_is_the_one_that_was_asked_for() -> None:
     script = (
         "import signal, subprocess, sys\n"
-        "from dispatcher.cli.local_stack.process_guard import tethered\n"
+        "from sidelight.process_guard import tethered\n"
         "child = subprocess.Popen(tethered(['sh', '-c', 'trap \"echo told; exit\" INT; echo on;"
         " while :; do read line; done'], signal.SIGINT), stdin=sys.stdin)\n"
         "child.wait()\n"
