@@ -18,7 +18,7 @@ class FindingValues(TypedDict, total=False):
     ignore_unfixed: bool
     limit: int | None
     order: str
-    wanted: str
+    wanted: str | None
     kind: str
     instance: str
     account: str

@@ -6,6 +6,7 @@ document, a BOM-Link to one of another document, or a purl.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -44,7 +45,7 @@ def statements_of(document: Mapping[str, object], source: str) -> Iterator[VexSt
     """Yield a statement for each vulnerability that has an analysis with a state."""
     metadata = mapping_of(document.get("metadata"))
     issued = text(metadata.get("timestamp"))
-    purls = _references(document)
+    packages = _references(document)
     for item in mappings(document.get("vulnerabilities")):
         analysis = mapping_of(item.get("analysis"))
         status = _STATES.get(text(analysis.get("state")))
@@ -53,7 +54,7 @@ def statements_of(document: Mapping[str, object], source: str) -> Iterator[VexSt
         names = [text(item.get("id")), *_aliases(item)]
         yield VexStatement(
             frozenset(name.upper() for name in names if name),
-            tuple(_products(item.get("affects"), purls)),
+            tuple(_products(item.get("affects"), packages)),
             status,
             source,
             TO_OPENVEX.get(text(analysis.get("justification")), ""),
@@ -69,29 +70,44 @@ def _aliases(vulnerability: Mapping[str, object]) -> Iterator[str]:
         yield text(reference.get("id"))
 
 
-def _references(document: Mapping[str, object]) -> dict[str, str]:
-    """Return the purls of components by their references."""
-    found: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class _ListedPackage:
+    """A component's purl, and the machine (a component of type `platform`) that it is part of."""
+
+    purl: str
+    within: tuple[str, ...] = ()
+
+
+def _references(document: Mapping[str, object]) -> dict[str, _ListedPackage]:
+    """Return the packages among the components by their references."""
+    found: dict[str, _ListedPackage] = {}
     subject = mapping_of(mapping_of(document.get("metadata")).get("component"))
-    waiting = [*mappings(document.get("components")), subject]
+    waiting: list[tuple[Mapping[str, object], tuple[str, ...]]] = [
+        *((component, ()) for component in mappings(document.get("components"))),
+        (subject, ()),
+    ]
     while waiting and len(found) < _MAX_COMPONENTS:
-        component = waiting.pop()
-        waiting += mappings(component.get("components"))
-        if (reference := text(component.get("bom-ref"))) and (purl := text(component.get("purl"))):
-            found.setdefault(reference, purl)
+        component, within = waiting.pop()
+        reference = text(component.get("bom-ref"))
+        if reference and (purl := text(component.get("purl"))):
+            found.setdefault(reference, _ListedPackage(purl, within))
+        is_machine = component is not subject and component.get("type") == "platform"
+        inner = tuple(filter(None, (reference,))) if is_machine else within
+        waiting += [(part, inner) for part in mappings(component.get("components"))]
     return found
 
 
-def _products(value: object, purls: Mapping[str, str]) -> Iterator[VexProduct]:
+def _products(value: object, packages: Mapping[str, _ListedPackage]) -> Iterator[VexProduct]:
     for target in mappings(value):
         reference = text(target.get("ref"))
         linked = reference.partition("#")[2] if reference.startswith("urn:cdx:") else reference
-        purl = purl_or_none(purls.get(linked) or purls.get(unquote(linked)) or unquote(linked))
+        listed = packages.get(linked) or packages.get(unquote(linked))
+        purl = purl_or_none(listed.purl if listed else unquote(linked))
         versions = mappings(target.get("versions"))
         exact = frozenset(filter(None, (text(item.get("version")) for item in versions)))
         if versions and not exact:
             continue  # ranges alone: reported as a statement about no finding
         if purl is not None:
-            yield VexProduct(purl, exact)
+            yield VexProduct(purl, exact, listed.within if listed else ())
         elif linked:
             yield VexProduct(None, exact, (linked,))

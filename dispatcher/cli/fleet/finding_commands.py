@@ -13,7 +13,7 @@ import click
 from dispatcher.cli.finding_options import finding_options
 from dispatcher.cli.fleet.options import format_option
 from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
-from sidelight.report.formats.format_names import ASFF
+from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS
 from sidelight.report.sbom.format_names import CYCLONEDX_JSON, SBOM_FORMATS
 
 if TYPE_CHECKING:
@@ -33,14 +33,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command("findings")
 @takes_settings(STORE)
-@click.option("--format", "form", type=click.Choice(["table", "json", ASFF]), default="table",
-              show_default=True,
-              help="table; json; asff: a line for each call of Security Hub.")  # fmt: skip
+@click.option("--format", "form", default="table", show_default=True, metavar="FORMAT",
+              type=click.Choice(["table", "json", CSV, ASFF, *FINDING_FORMATS]),
+              help="table; json; csv, in the columns of Inspector's reports; asff: a line for each"
+              " call of Security Hub; a report of all instances: sarif (2.1.0), junit, gitlab, ocsf"
+              " (1.5), html; VEX: openvex, cyclonedx-vex, csaf (2.0).")  # fmt: skip
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write to this file instead of standard output.")  # fmt: skip
 @click.option("--instance", default="", metavar="ID|NAME", help="Only of this instance.")
 @click.option("--account", default="", help="Only of this account.")
-@click.option("--status", "wanted", default="ACTIVE", show_default=True,
-              type=click.Choice([*STATUSES, "ALL"]),
-              help="Only findings in this state.")  # fmt: skip
+@click.option("--status", "wanted", type=click.Choice([*STATUSES, "ALL"]),
+              help="Only findings in this state.  [default: ACTIVE; for VEX also"
+              " SUPPRESSED]")  # fmt: skip
 @click.option("--type", "kind", default="ALL", show_default=True,
               type=click.Choice([*TYPES, "ALL"]),
               help="Only findings of this type.")  # fmt: skip

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from dispatcher.cli.finding_options import Selection
-from dispatcher.cli.fleet import documents, report
+from dispatcher.cli.fleet import documents, finding_documents, report
 from dispatcher.cli.fleet.attack_path_documents import paths_of, reached_by
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
+from dispatcher.cli.output_file import check_writable, opened
 from dispatcher.services.event_targets import publisher_of
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import UsageError
@@ -25,7 +26,7 @@ from sidelight.model import FindingStatus, FindingType, NetworkFinding, Reevalua
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
 from sidelight.report.formats.asff import write_asff
-from sidelight.report.formats.format_names import ASFF
+from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS
 from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import say, write_json
 from sidelight.report.progress import live
@@ -34,6 +35,7 @@ from sidelight.suppression import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TextIO
 
     from dispatcher.cli.option_values import FindingValues
     from sidelight.documents.network import ReachedByDocument
@@ -71,44 +73,60 @@ def _path(finding: Finding | NetworkFinding) -> str:
 
 
 def findings(
-    form: str, settings: Settings, criteria: Path | None, **options: Unpack[FindingValues]
+    form: str,
+    settings: Settings,
+    criteria: Path | None,
+    output: Path | None,
+    **options: Unpack[FindingValues],
 ) -> None:
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
-    selection = Selection.of(options)
+    check_writable(output)
     with opened_store(settings) as store:
+        if form in (CSV, *FINDING_FORMATS):
+            with opened(output) as file:
+                finding_documents.write(form, store, criteria, options, file)
+            return
+        selection = Selection.of(options)
         covered = store.instances.coverage()
         rows = [row for row in _rows(store, covered, criteria, options) if selection(row.finding)]
         reached = _reached(store, rows) if form == "json" else {}
         if not rows:
             report_no_instance(store)
         rows.sort(key=ORDERS[options["order"]])
-        if form == ASFF:
-            _write_asff(store, rows[: options["limit"]])
-            return
-    if form == "json":
-        write_json(dumps(documents.findings_document(rows[: options["limit"]], reached)))
-        return
-    shown = Report(sys.stdout)
+        with opened(output) as file:
+            if form == ASFF:
+                _write_asff(store, rows[: options["limit"]], file)
+            elif form == "json":
+                document = documents.findings_document(rows[: options["limit"]], reached)
+                file.write(dumps(document))
+            else:
+                _print_table(rows, covered, options["limit"], file)
+
+
+def _print_table(
+    rows: Sequence[FindingRow], covered: Sequence[Coverage], limit: int | None, file: TextIO
+) -> None:
+    shown = Report(file)
     listed = (
         report.grouped_rows(rows)
         if shown.is_terminal
         else [(row, _path(row.finding)) for row in rows]
     )
-    limit = options["limit"] or len(listed)
+    most = limit or len(listed)
     names = {row.instance: row.name for row in covered}
-    shown.table(report.findings_table(listed[:limit], names))
-    if limit < len(listed):
-        shown.line(f"The first {limit} of {len(listed)} rows are shown.")
+    shown.table(report.findings_table(listed[:most], names))
+    if most < len(listed):
+        shown.line(f"The first {most} of {len(listed)} rows are shown.")
     if unseen := report.unseen_line(covered):
         shown.line(unseen, style="yellow")
     shown.line(report.findings_line(rows), style="bold")
 
 
-def _write_asff(store: Store, rows: Sequence[FindingRow]) -> None:
+def _write_asff(store: Store, rows: Sequence[FindingRow], file: TextIO) -> None:
     """Write findings for Security Hub, by account and Region."""
     instance = cache(store.instances.instance)
     ordered = sorted(rows, key=lambda row: (row.account, row.region))
-    write_asff(((row, instance(row.account, row.instance)) for row in ordered), sys.stdout)
+    write_asff(((row, instance(row.account, row.instance)) for row in ordered), file)
 
 
 def _reached(store: Store, rows: Sequence[FindingRow]) -> Mapping[str, list[ReachedByDocument]]:
@@ -131,7 +149,8 @@ def _rows(
     store: Store, covered: Sequence[Coverage], criteria: Path | None, options: FindingValues
 ) -> Iterable[FindingRow]:
     """Return the store's findings of an account, instance and status that match the criteria."""
-    status = None if options["wanted"] == "ALL" else FindingStatus(options["wanted"])
+    wanted = options["wanted"] or FindingStatus.ACTIVE
+    status = None if wanted == "ALL" else FindingStatus(wanted)
     kind = None if options["kind"] == "ALL" else FindingType(options["kind"])
     filter_ = read_filter(criteria) if criteria else None
     named = options["instance"]

@@ -13,7 +13,7 @@ from sidelight.batches import batches as in_batches
 from sidelight.model import Finding, FindingStatus, NetworkFinding, Severity
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
-from sidelight.report.formats.scanned_machine import links_of
+from sidelight.report.formats.scanned_machine import links_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,13 +135,6 @@ def write_asff(described: Iterable[tuple[FindingRow, Instance | None]], file: Te
 
 def _write_batches(texts: Iterable[str], file: TextIO) -> None:
     file.writelines(f'{{"Findings":[{",".join(batch)}]}}\n' for batch in batches(texts))
-
-
-def partition_of(region: str) -> str:
-    """Return the partition of a Region, by its name."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def product_arn(account: str, region: str) -> str:

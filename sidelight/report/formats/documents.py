@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sidelight.report.formats.csaf import write_csaf
-from sidelight.report.formats.cyclonedx_vex import write_cyclonedx_vex
+from sidelight.report.formats.csaf import write_csaf, write_fleet_csaf
+from sidelight.report.formats.cyclonedx_vex import write_cyclonedx_vex, write_fleet_cyclonedx_vex
 from sidelight.report.formats.format_names import (
     CSAF,
     CYCLONEDX_VEX,
@@ -16,15 +16,16 @@ from sidelight.report.formats.format_names import (
     OPENVEX,
     SARIF,
 )
-from sidelight.report.formats.gitlab import write_gitlab
-from sidelight.report.formats.html import write_html
-from sidelight.report.formats.junit import write_junit
-from sidelight.report.formats.ocsf import write_ocsf
-from sidelight.report.formats.openvex import write_openvex
-from sidelight.report.formats.sarif import write_sarif
+from sidelight.report.formats.gitlab import write_fleet_gitlab, write_gitlab
+from sidelight.report.formats.html import write_fleet_html, write_html
+from sidelight.report.formats.junit import write_fleet_junit, write_junit
+from sidelight.report.formats.ocsf import write_fleet_ocsf, write_ocsf
+from sidelight.report.formats.openvex import write_fleet_openvex, write_openvex
+from sidelight.report.formats.sarif import write_fleet_sarif, write_sarif
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
     from typing import TextIO
 
     from sidelight.report.formats.scanned_machine import ScannedMachine
@@ -39,6 +40,34 @@ _WRITERS: Final[dict[str, Callable[[ScannedMachine, TextIO], None]]] = {
     CYCLONEDX_VEX: write_cyclonedx_vex,
     CSAF: write_csaf,
 }
+
+
+_FLEET_WRITERS: Final[dict[str, Callable[[Iterable[ScannedMachine], TextIO], None]]] = {
+    SARIF: write_fleet_sarif,
+    JUNIT: write_fleet_junit,
+    GITLAB: write_fleet_gitlab,
+    OCSF: write_fleet_ocsf,
+    HTML: write_fleet_html,
+}
+_FLEET_VEX_WRITERS: Final[
+    dict[str, Callable[[Iterable[ScannedMachine], TextIO, datetime], None]]
+] = {
+    OPENVEX: write_fleet_openvex,
+    CYCLONEDX_VEX: write_fleet_cyclonedx_vex,
+    CSAF: write_fleet_csaf,
+}
+
+
+def write_fleet(form: str, machines: Iterable[ScannedMachine], file: TextIO, at: datetime) -> None:
+    """Write one document about instances; `at` is the document's time.
+
+    One machine is in memory at a time, but for CSAF. Raises SidelightError where a format needs a
+    statement and there is none.
+    """
+    if form in _FLEET_VEX_WRITERS:
+        _FLEET_VEX_WRITERS[form](machines, file, at)
+    else:
+        _FLEET_WRITERS[form](machines, file)
 
 
 def write(form: str, machine: ScannedMachine, file: TextIO) -> None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sidelight.errors import SidelightError
-from sidelight.model import VexStatus
+from sidelight.model import Status, VexStatus
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import remedy_of, skipped_lines, suppression_of
 from sidelight.report.sbom.machine_boms import named, valid_purl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from sidelight.model import Finding, Package
     from sidelight.report.formats.scanned_machine import ScannedMachine
@@ -49,11 +50,27 @@ class FindingStatement:
 
 
 def finding_statements(machine: ScannedMachine, form: str) -> list[FindingStatement]:
+    """Return the statements of one machine as `statements_of`.
+
+    Raises SidelightError where there is none: a document of the format has at least one.
+    """
+    found = statements_of(machine)
+    if not found:
+        raise nothing_to_state(machine.name, form)
+    return found
+
+
+def nothing_to_state(where: str, form: str) -> SidelightError:
+    """Return the error of a document without a statement."""
+    what = f"has no finding, and a document of {form} has at least one statement"
+    return SidelightError(what, where=where)
+
+
+def statements_of(machine: ScannedMachine) -> list[FindingStatement]:
     """Return the statements, those of affected packages first.
 
     Packages at several paths may share a purl, and one of them be suppressed: the product is
-    affected then, since no document may state both. Raises SidelightError where there is no
-    statement: a document of the format has at least one.
+    affected then, since no document may state both.
     """
     found: dict[tuple[str, ...], FindingStatement] = {}
     stated: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -64,9 +81,6 @@ def finding_statements(machine: ScannedMachine, form: str) -> list[FindingStatem
         kept = found.setdefault(key, statement)
         kept.products.setdefault(product, finding.package)
         kept.actions += statement.actions
-    if not found:
-        what = f"has no finding, and a document of {form} has at least one statement"
-        raise SidelightError(what, where=machine.name)
     return list(found.values())
 
 
@@ -104,6 +118,27 @@ def _statement(
     )  # fmt: skip
 
 
+class FleetReading:
+    """Counts the machines of a document while they pass: how many were read, and in whole."""
+
+    def __init__(self) -> None:
+        self._machines = 0
+        self._whole = 0
+
+    def counted(self, machines: Iterable[ScannedMachine]) -> Iterator[ScannedMachine]:
+        """Yield the machines."""
+        for machine in machines:
+            self._machines += 1
+            self._whole += machine.inventory.status is Status.COMPLETE
+            yield machine
+
+    @property
+    def text(self) -> str:
+        """The sum, once all have passed."""
+        others = self._machines - self._whole
+        return f"{self._machines} instances, of which {others} were not scanned, or only in part"
+
+
 def product_of(package: Package) -> str:
     """Return a package's purl; one of type `generic` for a package without a valid one."""
     name, version = (quote(printable(text), safe="") for text in (package.name, package.version))
@@ -111,9 +146,9 @@ def product_of(package: Package) -> str:
     return valid_purl(package.purl) or made_up
 
 
-def document_number(machine: ScannedMachine) -> uuid.UUID:
-    """Return a document's number, a function of machine and time."""
-    text = f"{machine.name}\0{machine.at.isoformat()}"
+def document_number(name: str, at: datetime) -> uuid.UUID:
+    """Return a document's number, a function of a machine's or a fleet's name and of the time."""
+    text = f"{name}\0{at.isoformat()}"
     return uuid.uuid5(_DOCUMENTS, text.encode("utf-8", "backslashreplace").decode())
 
 

@@ -10,6 +10,7 @@ GITLAB: Final = "gitlab"
 OCSF: Final = "ocsf"
 HTML: Final = "html"
 ASFF: Final = "asff"  # of instances' findings alone: it names their account
+CSV: Final = "csv"  # in the columns of Inspector's reports; of instances' findings alone
 OPENVEX: Final = "openvex"
 CYCLONEDX_VEX: Final = "cyclonedx-vex"
 CSAF: Final = "csaf"

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
+from sidelight import __version__
 from sidelight.model import Severity, Status
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import (
     links_of,
+    network_sentence,
     problem_lines,
     remedy_of,
     skipped_lines,
@@ -21,7 +25,7 @@ from sidelight.report.formats.scanned_machine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
     from sidelight.model import Finding
@@ -71,6 +75,56 @@ def write_html(machine: ScannedMachine, file: TextIO) -> None:
         file.write("\n")
 
 
+def write_fleet_html(machines: Iterable[ScannedMachine], file: TextIO) -> None:
+    """Write a page with a part for each machine, below the sum of all.
+
+    The parts wait in a temporary file: one machine is in memory at a time.
+    """
+    counts: Counter[Severity] = Counter()
+    machine_count = unread_count = 0
+    with TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", newline="") as parts:
+        for machine in machines:
+            machine_count += 1
+            unread_count += machine.inventory.status is not Status.COMPLETE
+            counts.update(finding.severity for finding in machine.findings)
+            counts.update(finding.severity for finding in machine.network)
+            parts.writelines(f"{part}\n" for part in _machine(machine))
+        file.write(f"{_HEAD}<title>Findings of the fleet</title><style>{_STYLE}</style></head>\n")
+        file.write("<body><h1>Findings of the fleet</h1>\n")
+        warns = ' class="w"' if unread_count or not machine_count else ""
+        file.write(f"<p{warns}>{machine_count:,} instances, of which {unread_count:,} were not")
+        file.write(f" scanned, or only in part. By Sidelight {_text(__version__)}.</p>\n")
+        file.writelines(f"{part}\n" for part in _chart(counts))
+        parts.seek(0)
+        copyfileobj(parts, file)
+    file.write("</body></html>\n")
+
+
+def _machine(machine: ScannedMachine) -> Iterator[str]:
+    """Yield the part of one machine of a fleet."""
+    inventory = machine.inventory
+    place = _text(f"{machine.account} {machine.region}")
+    yield f"<h2>{_text(machine.name)}</h2>"
+    system = _text(inventory.os.pretty_name) or "unknown operating system"
+    yield f"<p>{place}: {system}, {len(inventory.packages):,} packages.</p>"
+    warns = "" if inventory.status is Status.COMPLETE else ' class="w"'
+    yield f"<p{warns}>{_STATES[inventory.status]}</p>"
+    yield from (f'<p class="w">{escape(line)}</p>' for line in skipped_lines(machine))
+    yield from _table(machine, "h3")
+    yield from _network(machine)
+    yield from _suppressed(machine, "h3")
+    yield from _problems(machine, "h3")
+
+
+def _network(machine: ScannedMachine) -> Iterator[str]:
+    if machine.network:
+        yield "<h3>Reachable ports</h3><ul>"
+        for item in machine.network:
+            severity = item.severity.value.capitalize()
+            yield f"<li>{severity}: {escape(network_sentence(item))}</li>"
+        yield "</ul>"
+
+
 def _parts(machine: ScannedMachine) -> Iterator[str]:
     inventory, name = machine.inventory, _text(machine.name)
     yield f"{_HEAD}<title>Findings of {name}</title><style>{_STYLE}</style></head><body>"
@@ -82,16 +136,15 @@ def _parts(machine: ScannedMachine) -> Iterator[str]:
     warns = "" if inventory.status is Status.COMPLETE else ' class="w"'
     yield f"<p{warns}>{_STATES[inventory.status]}</p>"
     yield from (f'<p class="w">{escape(line)}</p>' for line in skipped_lines(machine))
-    yield from _chart(machine)
-    yield from _table(machine)
-    yield from _suppressed(machine)
-    yield from _problems(machine)
+    yield from _chart(Counter(finding.severity for finding in machine.findings))
+    yield from _table(machine, "h2")
+    yield from _suppressed(machine, "h2")
+    yield from _problems(machine, "h2")
     yield "</body></html>"
 
 
-def _chart(machine: ScannedMachine) -> Iterator[str]:
+def _chart(counts: Counter[Severity]) -> Iterator[str]:
     """Yield a bar for each severity, as long as its share of the largest."""
-    counts = Counter(finding.severity for finding in machine.findings)
     most = max(counts.values(), default=1)
     rows = []
     for row, (severity, colour) in enumerate(_COLOURS.items()):
@@ -111,11 +164,11 @@ def _chart(machine: ScannedMachine) -> Iterator[str]:
     )
 
 
-def _table(machine: ScannedMachine) -> Iterator[str]:
+def _table(machine: ScannedMachine, heading: str) -> Iterator[str]:
     if not machine.findings:
         return
     yield (
-        "<h2>Findings</h2><table><thead><tr><th>Severity</th><th>Vulnerability</th>"
+        f"<{heading}>Findings</{heading}><table><thead><tr><th>Severity</th><th>Vulnerability</th>"
         "<th>Package</th><th>Fixed in</th><th>What to do</th></tr></thead><tbody>"
     )
     for finding in machine.findings:
@@ -142,9 +195,9 @@ def _row(finding: Finding) -> str:
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _suppressed(machine: ScannedMachine) -> Iterator[str]:
+def _suppressed(machine: ScannedMachine, heading: str) -> Iterator[str]:
     if machine.suppressed:
-        yield "<h2>Suppressed findings</h2><ul>"
+        yield f"<{heading}>Suppressed findings</{heading}><ul>"
         for item in machine.suppressed:
             package = item.finding.package
             what = f"{item.finding.vulnerability} {package.name} {package.version}"
@@ -152,10 +205,11 @@ def _suppressed(machine: ScannedMachine) -> Iterator[str]:
         yield "</ul>"
 
 
-def _problems(machine: ScannedMachine) -> Iterator[str]:
+def _problems(machine: ScannedMachine, heading: str) -> Iterator[str]:
     lines = problem_lines(machine)
     if lines:
-        yield "<h2>Problems</h2><p>What could not be read, and may hide findings.</p><ul>"
+        yield f"<{heading}>Problems</{heading}>"
+        yield "<p>What could not be read, and may hide findings.</p><ul>"
         yield from (f"<li>{escape(line)}</li>" for line in lines)
         yield "</ul>"
 

@@ -6,13 +6,14 @@ a machine without a finding has one case that passed, so that it differs from on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from sidelight.model import Status
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import (
     links_of,
+    network_sentence,
     problem_lines,
     remedy_of,
     sentence_of,
@@ -22,15 +23,38 @@ from sidelight.report.formats.scanned_machine import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
-    from sidelight.model import Finding, SuppressedFinding
+    from sidelight.model import Finding, NetworkFinding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
+
+_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def write_junit(machine: ScannedMachine, file: TextIO) -> None:
     """Write one suite for the machine."""
+    suites = ET.Element("testsuites", name="Sidelight")
+    suites.append(suite_of(machine))
+    ET.indent(suites, " ")
+    file.write(_HEAD)
+    file.write(ET.tostring(suites, encoding="unicode") + "\n")
+
+
+def write_fleet_junit(machines: Iterable[ScannedMachine], file: TextIO) -> None:
+    """Write a suite for each machine, one in memory at a time."""
+    file.write(f'{_HEAD}<testsuites name="Sidelight">\n')
+    for machine in machines:
+        suite = suite_of(machine)
+        ET.indent(suite, " ")
+        file.write(ET.tostring(suite, encoding="unicode") + "\n")
+    file.write("</testsuites>\n")
+
+
+def suite_of(machine: ScannedMachine) -> ET.Element:
+    """Return the suite of one machine."""
     cases = [_case(finding) for finding in machine.findings]
+    cases += [_network_case(finding) for finding in machine.network]
     skipped = [_skipped(item) for item in machine.suppressed]
     skipped += [_left_out(line) for line in skipped_lines(machine)]
     errors = [_error(line) for line in problem_lines(machine)]
@@ -43,17 +67,17 @@ def write_junit(machine: ScannedMachine, file: TextIO) -> None:
         "testsuite",
         name=printable(machine.name),
         tests=str(len(cases) + len(skipped) + len(errors)),
-        failures=str(len(machine.findings)),
+        failures=str(len(machine.findings) + len(machine.network)),
         errors=str(len(errors)),
         skipped=str(len(skipped)),
         timestamp=machine.at.strftime("%Y-%m-%dT%H:%M:%S"),
     )
+    if machine.account:
+        properties = ET.SubElement(suite, "properties")
+        for name, value in (("account", machine.account), ("region", machine.region)):
+            ET.SubElement(properties, "property", name=name, value=printable(value))
     suite.extend([*cases, *skipped, *errors])
-    suites = ET.Element("testsuites", name="Sidelight")
-    suites.append(suite)
-    ET.indent(suites, " ")
-    file.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-    file.write(ET.tostring(suites, encoding="unicode") + "\n")
+    return suite
 
 
 def _named_case(finding: Finding) -> ET.Element:
@@ -67,6 +91,15 @@ def _case(finding: Finding) -> ET.Element:
     failure = ET.SubElement(case, "failure", type=finding.severity, message=title_of(finding))
     lines = [sentence_of(finding), printable(package.path), remedy_of(finding), *links_of(finding)]
     failure.text = "\n".join(line for line in lines if line)
+    return case
+
+
+def _network_case(finding: NetworkFinding) -> ET.Element:
+    name = printable(f"{finding.protocol} {finding.ports} {finding.edge_id}")
+    case = ET.Element("testcase", classname=printable(f"network.{finding.interface}"), name=name)
+    message = printable(finding.title)
+    failure = ET.SubElement(case, "failure", type=finding.severity, message=message)
+    failure.text = network_sentence(finding)
     return case
 
 

@@ -1,7 +1,8 @@
 """OCSF 1.5 events as JSON Lines: a Scan Activity, then a Vulnerability Finding for each finding.
 
-Source: schema.ocsf.io, classes 6007 and 2002. Times are milliseconds since 1970. The first event
-states what could not be read: a machine without findings, and one that was not read, differ in it.
+Source: schema.ocsf.io, classes 6007, 2002 and, for a fleet's reachable ports, 2004 (Detection
+Finding). Times are milliseconds since 1970. The first event states what could not be read: a
+machine without findings, and one that was not read, differ in it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sidelight.report.formats.scanned_machine import (
     MAX_PROBLEMS,
     identity_of,
     links_of,
+    network_identity,
+    network_sentence,
     remedy_of,
     sentence_of,
     skipped_lines,
@@ -23,9 +26,10 @@ from sidelight.report.formats.scanned_machine import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
-    from sidelight.model import Finding, SuppressedFinding
+    from sidelight.model import Finding, NetworkFinding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
 
 VERSION: Final = "1.5.0"
@@ -37,7 +41,7 @@ _SEVERITIES: Final = {
     Severity.INFORMATIONAL: (1, "Informational"),
     Severity.UNTRIAGED: (0, "Unknown"),
 }
-_SCAN, _FINDING = 6007, 2002
+_SCAN, _FINDING, _DETECTION = 6007, 2002, 2004
 _COMPLETED, _ERROR, _CREATE = 2, 6, 1  # activities
 _SUCCESS, _FAILURE, _NEW, _SUPPRESSED = 1, 2, 1, 3  # statuses
 
@@ -46,14 +50,27 @@ def write_ocsf(machine: ScannedMachine, file: TextIO) -> None:
     """Write the events of one machine, one line each."""
     active = (_finding(machine, item) for item in machine.findings)
     suppressed = (_suppressed_finding(machine, item) for item in machine.suppressed)
-    for event in (_scan(machine), *active, *suppressed):
+    network = (_network_finding(machine, item) for item in machine.network)
+    for event in (_scan(machine), *active, *suppressed, *network):
         json.dump(event, file, separators=(",", ":"))
         file.write("\n")
 
 
+def write_fleet_ocsf(machines: Iterable[ScannedMachine], file: TextIO) -> None:
+    """Write the events of each machine, one line each."""
+    for machine in machines:
+        write_ocsf(machine, file)
+
+
 def _base(machine: ScannedMachine, kind: int, activity: int) -> dict[str, object]:
+    place: dict[str, object] = {}
+    if machine.account:
+        account = {"uid": machine.account, "type_id": 10}
+        place["cloud"] = {"provider": "AWS", "region": machine.region, "account": account}
     return {
+        **place,
         "metadata": {
+            **({"profiles": ["cloud"]} if place else {}),
             "version": VERSION,
             "product": {
                 "name": "Sidelight", "vendor_name": "Sidelight", "version": machine.version
@@ -102,9 +119,34 @@ def _finding(machine: ScannedMachine, finding: Finding) -> dict[str, object]:
             "title": title_of(finding),
             "types": [finding.type.value],
         },
-        "resources": [{"name": printable(machine.name), "type": "machine"}],
+        "resources": _resources(machine),
         "vulnerabilities": [_vulnerability(finding)],
     }
+
+
+def _network_finding(machine: ScannedMachine, finding: NetworkFinding) -> dict[str, object]:
+    severity, caption = _SEVERITIES[finding.severity]
+    return {
+        **_base(machine, _DETECTION, _CREATE),
+        "severity_id": severity,
+        "severity": caption,
+        "status_id": _NEW,
+        "message": network_sentence(finding),
+        "finding_info": {
+            "uid": network_identity(machine.name, finding),
+            "title": printable(finding.title),
+            "types": [finding.type.value],
+        },
+        "resources": _resources(machine),
+        "remediation": {"desc": printable(finding.remediation) or "none is known"},
+    }
+
+
+def _resources(machine: ScannedMachine) -> list[dict[str, object]]:
+    resource: dict[str, object] = {"name": printable(machine.name), "type": "machine"}
+    if machine.account:
+        resource["uid"] = printable(machine.arn)
+    return [resource]
 
 
 def _suppressed_finding(machine: ScannedMachine, item: SuppressedFinding) -> dict[str, object]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from sidelight import __version__
 from sidelight.model import VexStatus
 from sidelight.report.formats.finding_statements import (
+    FleetReading,
     document_number,
     finding_statements,
+    nothing_to_state,
     reading_of,
+    statements_of,
 )
+from sidelight.report.sbom.json_elements import write_elements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
     from typing import TextIO
 
     from sidelight.report.formats.finding_statements import FindingStatement
@@ -26,7 +34,7 @@ def write_openvex(machine: ScannedMachine, file: TextIO) -> None:
     statements = finding_statements(machine, "OpenVEX")
     document = {
         "@context": CONTEXT,
-        "@id": f"urn:uuid:{document_number(machine)}",
+        "@id": f"urn:uuid:{document_number(machine.name, machine.at)}",
         "author": "Sidelight",
         "timestamp": machine.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "version": 1,
@@ -35,6 +43,39 @@ def write_openvex(machine: ScannedMachine, file: TextIO) -> None:
     }
     json.dump(document, file, indent=1)
     file.write("\n")
+
+
+def write_fleet_openvex(machines: Iterable[ScannedMachine], file: TextIO, at: datetime) -> None:
+    """Write one document about packages within instances, an instance at a time.
+
+    Raises SidelightError where nothing is to be stated.
+    """
+    summary = FleetReading()
+    statements = (
+        _statement(item) | {"products": [_within(machine, item)]}
+        for machine in summary.counted(machines)
+        for item in statements_of(machine)
+    )
+    first = next(statements, None)
+    if first is None:
+        raise nothing_to_state("fleet", "OpenVEX")
+    head = {
+        "@context": CONTEXT,
+        "@id": f"urn:uuid:{document_number('fleet', at)}",
+        "author": "Sidelight",
+        "timestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "version": 1,
+    }
+    file.write(json.dumps(head).removesuffix("}") + ', "statements": ')
+    write_elements(file, chain((first,), statements))
+    tooling = f"Sidelight {__version__}; {summary.text}"
+    file.write(f', "tooling": {json.dumps(tooling)}}}\n')
+
+
+def _within(machine: ScannedMachine, item: FindingStatement) -> dict[str, object]:
+    """Return an instance as the product, with the packages as its subcomponents."""
+    parts = [{"@id": purl, "identifiers": {"purl": purl}} for purl in item.products]
+    return {"@id": machine.arn, "subcomponents": parts}
 
 
 def _statement(item: FindingStatement) -> dict[str, object]:

@@ -15,6 +15,8 @@ from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import (
     identity_of,
     links_of,
+    network_identity,
+    network_sentence,
     path_of,
     problem_lines,
     remedy_of,
@@ -23,11 +25,13 @@ from sidelight.report.formats.scanned_machine import (
     suppression_of,
     title_of,
 )
+from sidelight.report.sbom.json_elements import write_elements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
-    from sidelight.model import Finding, SuppressedFinding
+    from sidelight.model import Finding, NetworkFinding, SuppressedFinding
     from sidelight.report.formats.scanned_machine import ScannedMachine
 
 SCHEMA: Final = (
@@ -41,6 +45,13 @@ _LEVELS: Final = {
     Severity.INFORMATIONAL: "note",
     Severity.UNTRIAGED: "warning",
 }
+VERSION: Final = "2.1.0"
+NETWORK_RULE: Final = "NETWORK_REACHABILITY"
+_NETWORK_RULE: Final[dict[str, object]] = {
+    "id": NETWORK_RULE,
+    "shortDescription": {"text": "A port can be reached from outside of the VPC"},
+    "properties": {"tags": ["security", "network"], "precision": "high"},
+}
 # Where a feed has a severity and no score: the least score of that severity in CVSS 3.
 _SCORES: Final = {
     Severity.CRITICAL: 9.0,
@@ -52,6 +63,20 @@ _SCORES: Final = {
 
 def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
     """Write the document of one machine."""
+    run = run_document(machine)
+    json.dump({"$schema": SCHEMA, "version": VERSION, "runs": [run]}, file, indent=1)
+    file.write("\n")
+
+
+def write_fleet_sarif(machines: Iterable[ScannedMachine], file: TextIO) -> None:
+    """Write one document with a run for each machine, one in memory at a time."""
+    file.write(f'{{"$schema": {json.dumps(SCHEMA)}, "version": "{VERSION}", "runs": ')
+    write_elements(file, map(run_document, machines))
+    file.write("}\n")
+
+
+def run_document(machine: ScannedMachine) -> dict[str, object]:
+    """Return the run of one machine."""
     numbers: dict[str, int] = {}
     rules: list[dict[str, object]] = []
     results: list[dict[str, object]] = []
@@ -67,12 +92,15 @@ def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
         if machine.suppressed:
             result["suppressions"] = [] if suppressed is None else [_suppression(suppressed)]
         results.append(result)
+    if machine.network:
+        results += [_network_result(machine, item, len(rules)) for item in machine.network]
+        rules.append(_NETWORK_RULE)
     driver = {
         "name": "Sidelight",
         "version": machine.version,
         "rules": rules,
     }
-    run = {
+    run: dict[str, object] = {
         "tool": {"driver": driver},
         "automationDetails": {"id": f"sidelight/{printable(machine.name)}/"},
         "invocations": [_invocation(machine)],
@@ -80,8 +108,34 @@ def write_sarif(machine: ScannedMachine, file: TextIO) -> None:
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
-    json.dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, file, indent=1)
-    file.write("\n")
+    if machine.account:
+        run["properties"] = {
+            "account": machine.account, "region": machine.region, "instanceArn": machine.arn
+        }  # fmt: skip
+    return run
+
+
+def _network_result(
+    machine: ScannedMachine, finding: NetworkFinding, rule: int
+) -> dict[str, object]:
+    result: dict[str, object] = {
+        "ruleId": NETWORK_RULE,
+        "ruleIndex": rule,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": network_sentence(finding)},
+        "locations": [
+            {
+                "logicalLocations": [
+                    {"fullyQualifiedName": printable(finding.interface), "kind": "resource"}
+                ]
+            }
+        ],
+        "partialFingerprints": {"sidelightFinding/v1": network_identity(machine.name, finding)},
+        "properties": {"severity": finding.severity, "ports": finding.ports},
+    }
+    if machine.suppressed:
+        result["suppressions"] = []
+    return result
 
 
 def _suppression(item: SuppressedFinding) -> dict[str, object]:

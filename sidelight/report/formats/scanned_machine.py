@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sidelight.model import Finding, Inventory, SuppressedFinding
+    from sidelight.model import Finding, Inventory, NetworkFinding, SuppressedFinding
 
 MAX_TEXT: Final = 1000  # characters of a title
 MAX_PROBLEMS: Final = 1000  # that a document lists one by one
@@ -29,7 +29,25 @@ class ScannedMachine:
     findings: Sequence[Finding]
     at: datetime
     version: str  # of Sidelight
-    suppressed: Sequence[SuppressedFinding] = ()  # by VEX, or the ignore file
+    suppressed: Sequence[SuppressedFinding] = ()  # by VEX, the ignore file, or a fleet's rules
+    network: Sequence[NetworkFinding] = ()  # of an instance
+    account: str = ""  # of an instance, as the Region
+    region: str = ""
+
+    @property
+    def arn(self) -> str:
+        """The instance's ARN; empty for a machine that is not an instance."""
+        if not self.account:
+            return ""
+        partition = partition_of(self.region)
+        return f"arn:{partition}:ec2:{self.region}:{self.account}:instance/{self.name}"
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a Region, by its name."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def problem_lines(machine: ScannedMachine) -> list[str]:
@@ -65,6 +83,11 @@ def sentence_of(finding: Finding) -> str:
     return printable(f"{what}; {fix}.", MAX_TEXT)
 
 
+def network_sentence(finding: NetworkFinding) -> str:
+    """Return what can be reached, and how to close it, in one text."""
+    return printable(f"{finding.title}. {finding.remediation}".strip(), MAX_TEXT)
+
+
 def remedy_of(finding: Finding) -> str:
     """Return the command or the version that closes a finding, "" where none is known."""
     command = inspector_terms.affected(finding).remediation
@@ -86,6 +109,12 @@ def identity_of(machine: str, finding: Finding) -> str:
     parts = (machine, finding.vulnerability, package.type, package.name, package.arch, package.path)
     text = "\0".join((*parts, package.layer))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def network_identity(machine: str, finding: NetworkFinding) -> str:
+    """Return 64 hexadecimal digits that are the same for the same port of a later evaluation."""
+    parts = (machine, finding.protocol, finding.ports, finding.interface, finding.edge_id)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def links_of(finding: Finding, most: int = 20) -> list[str]:

@@ -75,7 +75,7 @@ def _components(bom: MachineBom, version: str) -> Iterator[Element]:
     if bom.inventory.os.id:
         yield _system(bom.inventory.os)
     for component in components(bom.inventory):
-        yield _package(component, version)
+        yield package_element(component, version)
 
 
 def _system(system: OperatingSystem) -> Element:
@@ -89,7 +89,8 @@ def _system(system: OperatingSystem) -> Element:
     return element
 
 
-def _package(component: BomComponent, version: str) -> Element:
+def package_element(component: BomComponent, version: str) -> Element:
+    """Return the component of a package."""
     package = component.package
     element: Element = {
         "type": "application" if package.type in _APPLICATIONS else "library",
