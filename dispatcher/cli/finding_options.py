@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sidelight.errors import UsageError
+from sidelight.report.formats.format_names import TEMPLATE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dispatcher.cli.option_values import FindingValues, ReadValues
     from sidelight.model import Finding, NetworkFinding, Severity
+    from sidelight.report.user_templates import UserTemplate
 
 # As sidelight.model.Severity, which costs a tenth of a second to import: help doesn't.
 SEVERITIES = ("UNTRIAGED", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -52,6 +56,26 @@ class Selection:
         if self.ignore_unfixed and finding.fix_available is FixAvailable.NO:
             return False
         return not self.severities or finding.severity in self.severities
+
+
+def template_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --template."""
+    return click.option(
+        "--template", metavar="FILE|@NAME",
+        help="With --format template: a Jinja template (docs/templates.md), or @markdown or"
+        " @summary.",
+    )(command)  # fmt: skip
+
+
+def check_template(form: str, template: str | None) -> UserTemplate | None:
+    """Return the template, checked before the work starts. Raises UsageError."""
+    if (form == TEMPLATE) != (template is not None):
+        raise UsageError("--format template and --template belong together")
+    if template is None:
+        return None
+    from sidelight.report.user_templates import read_template
+
+    return read_template(template)
 
 
 def finding_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -22,6 +22,7 @@ class FindingValues(TypedDict, total=False):
     kind: str
     instance: str
     account: str
+    template: str | None
 
 
 class ReadValues(TypedDict, total=False):
@@ -39,6 +40,7 @@ class ReadValues(TypedDict, total=False):
     advisories: Path | None
     vex: tuple[Path, ...]
     ignore_file: Path | None
+    template: str | None
 
 
 class PlaceValues(TypedDict, total=False):

@@ -14,7 +14,13 @@ import click
 
 from dispatcher.cli.advisory_age import warn_of_age
 from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL
-from dispatcher.cli.finding_options import SEVERITIES, Selection, finding_options
+from dispatcher.cli.finding_options import (
+    SEVERITIES,
+    Selection,
+    check_template,
+    finding_options,
+    template_option,
+)
 from dispatcher.cli.output_file import check_writable, opened
 from dispatcher.cli.scan_result import ScanResult, write_bom
 from dispatcher.cli.setting_options import (
@@ -27,7 +33,7 @@ from dispatcher.cli.setting_options import (
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
 from dispatcher.cli.vex_files import read_statements, report_unmatched, vex_options
 from sidelight.errors import UsageError
-from sidelight.report.formats.format_names import FINDING_FORMATS
+from sidelight.report.formats.format_names import FINDING_FORMATS, TEMPLATE
 from sidelight.report.progress import live
 from sidelight.report.sbom.format_names import SBOM_FORMATS
 
@@ -97,13 +103,14 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", *FINDING_FORMATS, *SBOM_FORMATS]),
+    type=click.Choice(["table", "json", *FINDING_FORMATS, TEMPLATE, *SBOM_FORMATS]),
     default="table",
     show_default=True,
     metavar="FORMAT",
     help="table; json; a report: sarif (2.1.0), junit, gitlab, ocsf (1.5), html; VEX: openvex,"
-    " cyclonedx-vex, csaf (2.0); " + _BOMS,
+    " cyclonedx-vex, csaf (2.0); template; " + _BOMS,
 )
+@template_option
 @output_options
 @click.option(
     "--fail-on",
@@ -128,6 +135,7 @@ def scan(
 
     selection = Selection.of(options)
     check_targets(options["targets"])
+    template = check_template(options["form"], options["template"])
     today, name = datetime.now(UTC).date(), name_of(options["targets"])
     statements = read_statements(options["vex"], options["ignore_file"], today)
     with AdvisoryDatabase.open(settings.findings.advisories_path) as database:
@@ -145,7 +153,10 @@ def scan(
     result = ScanResult(name, machine, findings, suppressed, assessment, *_place_of(options))
     try:
         with opened(options["output"]) as file:
-            result.write(options["form"], file, limit)
+            if template is None:
+                result.write(options["form"], file, limit)
+            else:
+                result.write_template(template, file, limit)
             file.flush()
     except BrokenPipeError:
         # The reader closed the pipe; the exit status still reports the result of --fail-on.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from sidelight.completeness import Assessment
     from sidelight.model import Finding, Inventory, SuppressedFinding
+    from sidelight.report.formats.scanned_machine import ScannedMachine
+    from sidelight.report.user_templates import UserTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ class ScanResult:
         else:
             self._write_table(file, limit)
 
+    def write_template(self, template: UserTemplate, file: TextIO, limit: int | None) -> None:
+        """Write the document of a template. Raises UsageError and LimitError with its line."""
+        from sidelight.report.as_table import worst_first
+        from sidelight.report.template_model import template_model
+
+        machine = self._scanned_machine(sorted(self.findings, key=worst_first)[:limit])
+        template.write(template_model([machine], machine.at), file)
+
     def _write_table(self, file: TextIO, limit: int | None) -> None:
         from sidelight.report import as_table
         from sidelight.report.tables import Report
@@ -62,15 +72,16 @@ class ScanResult:
             report.line(f"not covered: {line}")
 
     def _write_report(self, form: str, findings: Sequence[Finding], file: TextIO) -> None:
-        from sidelight import __version__
         from sidelight.report.formats import documents
+
+        documents.write(form, self._scanned_machine(findings), file)
+
+    def _scanned_machine(self, findings: Sequence[Finding]) -> ScannedMachine:
+        from sidelight import __version__
         from sidelight.report.formats.scanned_machine import ScannedMachine
 
         now = datetime.now(UTC)
-        machine = ScannedMachine(
-            self.name, self.machine, findings, now, __version__, self.suppressed
-        )
-        documents.write(form, machine, file)
+        return ScannedMachine(self.name, self.machine, findings, now, __version__, self.suppressed)
 
 
 def write_bom(

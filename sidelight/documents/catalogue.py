@@ -15,6 +15,7 @@ from sidelight.documents import (
     network,
     probe,
     remediation,
+    template_models,
 )
 
 
@@ -27,6 +28,9 @@ class CatalogueEntry(NamedTuple):
 
 DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     "scan": CatalogueEntry(machine.ScanDocument, "sidelight scan --format json"),
+    "template-model": CatalogueEntry(
+        template_models.TemplateModelDocument, "the variables of --template FILE"
+    ),
     "inventory": CatalogueEntry(machine.InventoryDocument, "sidelight inventory --format json"),
     "read-stats": CatalogueEntry(
         machine.ReadStatsDocument, "sidelight scan|inventory --stats FILE"

@@ -101,7 +101,7 @@ def scan_document(
         **_machine(inventory),
         "packages": len(inventory.packages),
         "findings": [finding_document(finding) for finding in findings],
-        "suppressed": [_suppressed(item) for item in suppressed],
+        "suppressed": [suppressed_document(item) for item in suppressed],
         "not_covered": [
             {"type": item.ecosystem, "packages": item.packages, "why": item.why}
             for item in not_covered
@@ -109,7 +109,8 @@ def scan_document(
     }
 
 
-def _suppressed(item: SuppressedFinding) -> SuppressedFindingDocument:
+def suppressed_document(item: SuppressedFinding) -> SuppressedFindingDocument:
+    """Return one suppressed finding, with what suppresses it."""
     return {
         **finding_document(item.finding),
         "suppression": {

@@ -47,7 +47,7 @@ def write_csv(findings: Iterable[Described], file: TextIO, now: datetime) -> int
     count = 0
     for row, instance, platform in findings:
         cells = _cells(row, instance, platform, now)
-        writer.writerow({name: _inert(value) for name, value in cells.items()})
+        writer.writerow({name: inert(value) for name, value in cells.items()})
         count += 1
     return count
 
@@ -69,7 +69,8 @@ def write_json(findings: Iterable[Described], file: TextIO, now: datetime) -> in
     return count
 
 
-def _inert(value: object) -> str:
+def inert(value: object) -> str:
+    """Return a cell that no spreadsheet runs: an apostrophe precedes what it would run."""
     text = str(value).encode("utf-8", "backslashreplace").decode()
     return f"'{text}" if text.startswith(_FORMULA) else text
 

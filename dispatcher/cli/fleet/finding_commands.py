@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dispatcher.cli.finding_options import finding_options
+from dispatcher.cli.finding_options import finding_options, template_option
 from dispatcher.cli.fleet.options import format_option
 from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
-from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS
+from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS, TEMPLATE
 from sidelight.report.sbom.format_names import CYCLONEDX_JSON, SBOM_FORMATS
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("findings")
 @takes_settings(STORE)
 @click.option("--format", "form", default="table", show_default=True, metavar="FORMAT",
-              type=click.Choice(["table", "json", CSV, ASFF, *FINDING_FORMATS]),
+              type=click.Choice(["table", "json", CSV, ASFF, *FINDING_FORMATS, TEMPLATE]),
               help="table; json; csv, in the columns of Inspector's reports; asff: a line for each"
               " call of Security Hub; a report of all instances: sarif (2.1.0), junit, gitlab, ocsf"
-              " (1.5), html; VEX: openvex, cyclonedx-vex, csaf (2.0).")  # fmt: skip
+              " (1.5), html; VEX: openvex, cyclonedx-vex, csaf (2.0);"
+              " template.")  # fmt: skip
+@template_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
               help="Write to this file instead of standard output.")  # fmt: skip
 @click.option("--instance", default="", metavar="ID|NAME", help="Only of this instance.")

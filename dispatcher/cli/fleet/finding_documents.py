@@ -16,6 +16,7 @@ from sidelight.report.finding_reports import write_csv
 from sidelight.report.formats import documents
 from sidelight.report.formats.format_names import CSV, VEX_FORMATS
 from sidelight.report.output import complain
+from sidelight.report.template_model import template_model
 from sidelight.store import FindingSearch
 from sidelight.suppression import filtered, parse
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from dispatcher.cli.option_values import FindingValues
     from sidelight.model import FindingRow, Instance
+    from sidelight.report.user_templates import UserTemplate
     from sidelight.store import Store
 
 _MOST_TESTS: Final = 10  # of one criterion, Inspector's limit
@@ -33,8 +35,13 @@ PAGE: Final = 1000  # findings that are read at once
 _SEVERITY: Final = "severity"  # the default of --sort
 
 
-def write(
-    form: str, store: Store, criteria: Path | None, options: FindingValues, file: TextIO
+def write(  # noqa: PLR0913, PLR0917 - the parts of one command
+    form: str,
+    store: Store,
+    criteria: Path | None,
+    options: FindingValues,
+    file: TextIO,
+    template: UserTemplate | None = None,
 ) -> None:
     """Write a document. Raises UsageError for options that it cannot obey, SidelightError."""
     if options["order"] != _SEVERITY:
@@ -57,7 +64,11 @@ def write(
             statuses, selecting.rows, options["account"], ids, kind, options["limit"]
         )
         now = store.clock()
-        documents.write_fleet(form, FleetMachines(store, now, selection).machines(), file, now)
+        machines = FleetMachines(store, now, selection).machines()
+        if template is None:
+            documents.write_fleet(form, machines, file, now)
+        else:
+            template.write(template_model(machines, now), file)
     if unseen := report.unseen_line(covered):
         complain(f"sidelight: {unseen}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from dispatcher.cli.finding_options import Selection
+from dispatcher.cli.finding_options import Selection, check_template
 from dispatcher.cli.fleet import documents, finding_documents, report
 from dispatcher.cli.fleet.attack_path_documents import paths_of, reached_by
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
@@ -26,7 +26,7 @@ from sidelight.model import FindingStatus, FindingType, NetworkFinding, Reevalua
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
 from sidelight.report.formats.asff import write_asff
-from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS
+from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS, TEMPLATE
 from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import say, write_json
 from sidelight.report.progress import live
@@ -81,10 +81,11 @@ def findings(
 ) -> None:
     """`sidelight fleet findings`: its options are in dispatcher.cli.fleet.finding_commands."""
     check_writable(output)
+    template = check_template(form, options["template"])
     with opened_store(settings) as store:
-        if form in (CSV, *FINDING_FORMATS):
+        if form in (CSV, TEMPLATE, *FINDING_FORMATS):
             with opened(output) as file:
-                finding_documents.write(form, store, criteria, options, file)
+                finding_documents.write(form, store, criteria, options, file, template)
             return
         selection = Selection.of(options)
         covered = store.instances.coverage()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dispatcher.cli.fleet.options import account_region_options, format_option
+from dispatcher.cli.fleet.options import account_region_options
 from dispatcher.cli.setting_options import STORE, takes_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -20,7 +20,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("files", nargs=-1, type=_FILE, metavar="[FILE]...")
 @account_region_options
 @takes_settings(STORE)
-@format_option
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
+              show_default=True,
+              help="table; json; csv: findings and coverage in one table.")  # fmt: skip
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write to this file instead of standard output.")  # fmt: skip
 @click.option("--administrator", is_flag=True,
               help="Read every account with the present credentials: those of Inspector's delegated"
               " administrator.")  # fmt: skip

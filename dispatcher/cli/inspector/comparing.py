@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Unpack
 from dispatcher.cli.exit_status import PARTIAL
 from dispatcher.cli.fleet.options import opened_store, wanted_of
 from dispatcher.cli.inspector import views
+from dispatcher.cli.inspector.comparison_csv import write_comparison
 from dispatcher.cli.inspector.saved_answers import read_answers, read_ssm_inventories
 from dispatcher.cli.option_values import PlaceValues
+from dispatcher.cli.output_file import check_writable, opened
 from dispatcher.discovery.accounts import AccountRegion, in_all, look_up
 from sidelight.aws.inspector import InspectorCalls
 from sidelight.errors import AccessDeniedError, CloudError, StoreError, UsageError
@@ -19,7 +21,7 @@ from sidelight.inspector_comparison import InspectorSide, SidelightSide
 from sidelight.inspector_comparison import compare as compared
 from sidelight.model.software import Problem
 from sidelight.report.as_json import dumps
-from sidelight.report.output import complain, write_json
+from sidelight.report.output import complain
 from sidelight.report.progress import live
 from sidelight.report.tables import Report
 
@@ -44,10 +46,12 @@ class CompareValues(PlaceValues):
     show_all: bool
     limit: int | None
     form: str
+    output: Path | None
 
 
 def compare(settings: Settings, **options: Unpack[CompareValues]) -> None:
     """`sidelight inspector compare`: its options are in dispatcher.cli.inspector.commands."""
+    check_writable(options["output"])
     ssm_names = read_ssm_inventories(options["ssm_files"])
     with opened_store(settings) as store:
         if options["files"]:
@@ -70,10 +74,15 @@ def compare(settings: Settings, **options: Unpack[CompareValues]) -> None:
                 ),
                 side,
             )
-    if options["form"] == "json":
-        write_json(dumps(views.comparison_document(result, side, sorted(places))))
-    else:
-        views.show(Report(sys.stdout), result, side, options["limit"], equal=options["show_all"])
+    with opened(options["output"]) as file:
+        if options["form"] == "table":
+            views.show(Report(file), result, side, options["limit"], equal=options["show_all"])
+        else:
+            document = views.comparison_document(result, side, sorted(places))
+            if options["form"] == "json":
+                file.write(dumps(document))
+            else:
+                write_comparison(document, file)
     for problem in side.problems:
         complain(f"sidelight: {problem.where}: {problem.what}")
     if side.problems:

@@ -11,6 +11,7 @@ OCSF: Final = "ocsf"
 HTML: Final = "html"
 ASFF: Final = "asff"  # of instances' findings alone: it names their account
 CSV: Final = "csv"  # in the columns of Inspector's reports; of instances' findings alone
+TEMPLATE: Final = "template"  # of the user's own
 OPENVEX: Final = "openvex"
 CYCLONEDX_VEX: Final = "cyclonedx-vex"
 CSAF: Final = "csaf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from dispatcher.cli import root
 from dispatcher.cli.exit_status import DONE, PARTIAL, WRONG_USAGE
+from dispatcher.cli.inspector.comparison_csv import write_comparison
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
 from tests.fixtures.api_calls import ApiCaller
@@ -230,3 +232,47 @@ def test_the_table_fits_80_columns(
     assert lines[0].split() == ["Findings", "Reported", "by", "Cause"]
     assert max(map(len, lines)) <= 80
     assert any("only Sidelight" in line for line in lines)
+
+
+def test_csv_has_findings_and_coverage_in_one_table_with_their_causes(
+    url: str, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    document = read(url, *saved.values())
+    output = tmp_path / "out.csv"
+    done = run(url, *saved.values(), "--format", "csv", "--output", output)
+    assert done.exit_code == DONE, done.output
+    rows = list(csv.DictReader(io.StringIO(output.read_text())))
+    assert [row["record"] for row in rows] == (
+        ["finding"] * len(document["findings"]) + ["coverage"] * len(document["coverage"])
+    )
+    for row, found in zip(rows, [*document["findings"], *document["coverage"]], strict=True):
+        causes = found["causes"]
+        assert row["verdict"] == found["verdict"]
+        assert row["cause"] == (causes[0]["cause"] if causes else "")
+        assert (row["account"], row["instance"]) == (found["account"], found["instance"])
+        for side in ("sidelight", "inspector"):
+            evidence = found[side] or {}
+            own = row[f"{side}_vulnerability"] or row[f"{side}_status_code"]
+            assert own == (evidence.get("vulnerability") or evidence.get("status_code") or "")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_made_inert() -> None:
+    file = io.StringIO()
+    hostile = "=HYPERLINK(1)"
+    document: Any = {
+        "findings": [
+            {
+                "verdict": "BOTH", "account": "1", "region": "r", "instance": hostile, "type": "T",
+                "causes": [
+                    {"cause": "SAME", "evidence": hostile}, {"cause": "LVM", "evidence": "b"},
+                ],
+                "sidelight": {"package": hostile, "advisories": ["not a column"]},
+                "inspector": None,
+            }
+        ],
+        "coverage": [],
+    }  # fmt: skip
+    write_comparison(document, file)
+    (row,) = csv.DictReader(io.StringIO(file.getvalue()))
+    assert {row["instance"], row["evidence"], row["sidelight_package"]} == {f"'{hostile}"}
+    assert row["other_causes"] == "LVM: b"
