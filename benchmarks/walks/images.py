@@ -7,6 +7,7 @@ directory between the files of others. Needs root, loop devices, and mmdebstrap 
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -70,6 +71,23 @@ def laid_out_by_mke2fs(count: int = FILES) -> Path:
         with ExitStack() as stack:
             tree = stack.enter_context(mounted(files("ext4", count), "ext4", "ro,noload"))
             subprocess.run([*MAKE["ext4"], *more, "-d", tree, part], check=True)
+        part.rename(image)
+    return image
+
+
+def one_directory(kind: str, count: int) -> Path:
+    """So many empty files in one directory, with names without a suffix."""
+    image = BUILD / f"one-directory-{kind}-{count}.img"
+    if not image.exists():
+        BUILD.mkdir(exist_ok=True)
+        part = _blank(image, (1 << 30) + count * 2_500)
+        more = ["-N", str(count + 100_000)] if kind.startswith("ext") else []
+        subprocess.run([*MAKE[kind], *more, part], check=True)
+        with mounted(part, kind, "rw") as top:
+            spool = top / "var/spool/jobs"
+            spool.mkdir(parents=True)
+            for number in range(count):
+                os.close(os.open(spool / f"{number:08x}-job", os.O_CREAT | os.O_WRONLY, 0o600))
         part.rename(image)
     return image
 

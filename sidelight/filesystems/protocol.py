@@ -43,6 +43,8 @@ Entry = tuple[bytes, int, int]
 
 # Entries of one directory that are kept, some 150 bytes each; the rest of it is not read.
 MOST_ENTRIES = 2_000_000
+# Entries of a directory that are held at once: one that has more comes in several parts.
+MOST_AT_ONCE = 100_000
 TOO_MANY = f"a directory of more than {MOST_ENTRIES} entries: the rest is not read"
 
 # (inode number, offset, length): a part of a regular file.
@@ -91,9 +93,10 @@ class Filesystem(Protocol):
         """Entries of many directories, without "." and "..".
 
         The inodes are prefetched together, then all their blocks; directories come in physical
-        order, not in the order asked for. Every number yields exactly once; a damaged directory
-        yields the entries that could be read. The kind of an entry may be UNKNOWN only where the
-        filesystem stores none and the inode cannot be read.
+        order, not in the order asked for. Every number yields once; a damaged directory yields the
+        entries that could be read. One of more than MOST_AT_ONCE entries may yield several times,
+        with other entries each time, and other directories in between. The kind of an entry may be
+        UNKNOWN only where the filesystem stores none and the inode cannot be read.
         """
 
     def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:

@@ -40,9 +40,9 @@ def walk(
     """Levels of `(path, directory's inode, entries)`, from `start` (the root) down.
 
     Paths are bytes relative to `start` without a leading slash; its own is empty. A level of
-    very many entries comes in several lists. A directory for which `skip(path)` is true is not
-    entered. A directory met twice, impossible names and trees too deep are Problems, appended to
-    `problems` (the filesystem's own by default).
+    very many entries comes in several lists, and so does a directory of very many. A directory for
+    which `skip(path)` is true is not entered. A directory met twice, impossible names and trees too
+    deep are Problems, appended to `problems` (the filesystem's own by default).
     """
     noted = fs.problems if problems is None else problems
     first = fs.root if start is None else start
@@ -65,6 +65,7 @@ def walk(
             if room <= 0:
                 yield batch
                 batch, room = [], ENTRIES_AT_ONCE
+            del entries
         if batch:
             yield batch
         level = below
@@ -77,7 +78,7 @@ def walk(
 def listing(
     fs: Filesystem, numbers: Sequence[int], problems: list[Problem]
 ) -> Iterator[tuple[int, list[Entry]]]:
-    """Entries of many directories, without those whose names cannot be; each number once."""
+    """Entries of many directories, without those whose names cannot be; see Filesystem."""
     for begin in range(0, len(numbers), BATCH):
         for number, entries in fs.directories(numbers[begin : begin + BATCH]):
             names = [entry[0] for entry in entries]
@@ -87,9 +88,10 @@ def listing(
                 or (names and joined.count(b"/") != len(names) - 1)
                 or not _REFUSED.isdisjoint(names)
             ):
-                yield number, _possible(fs, number, entries, problems)
-            else:
-                yield number, entries
+                entries = _possible(fs, number, entries, problems)  # noqa: PLW2901 - as it is given
+            del names, joined
+            yield number, entries
+            del entries
 
 
 def subdirectories(

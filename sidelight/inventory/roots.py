@@ -16,7 +16,7 @@ from sidelight.inventory.treefile import TreeRoot, WantedFileRef
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sidelight.filesystems.protocol import Entry, Filesystem
     from sidelight.inventory.containers import Runtime
@@ -37,6 +37,8 @@ _DATABASES = {
 }
 _DATABASE_ENDS = tuple(_DATABASES)
 MOST_ROOTS = 10_000
+# Entries of a part of a directory (protocol.MOST_AT_ONCE), even where bad names were left out.
+LARGE = 10_000
 
 
 class Roots:
@@ -52,6 +54,7 @@ class Roots:
         self.left_out: list[str] = []
         self.problems: list[Problem] = []
         self._stray: dict[tuple[int, int], bytes] = {}
+        self._tops: dict[bytes, set[bytes]] = {}  # of large directories, what makes them roots
         # Runtimes' directories: where the walk meets one -> its layout.
         self._runtimes: dict[bytes, Runtime] = {}
         # (filesystem, inode) of what stands at a runtime's known path, through links and mounts.
@@ -130,9 +133,15 @@ class Roots:
             elif containers.is_layer(inside):
                 self._by_path[path] = TreeRoot(path, runtime.label)
 
-    def meet(self, path: bytes, entries: Iterable[Entry]) -> None:
-        """Look at a directory, before it is asked for with `of`, for being a root of its own."""
+    def meet(self, path: bytes, entries: Sequence[Entry]) -> None:
+        """Look at a directory, before it is asked for with `of`, for being a root of its own.
+
+        Of a large directory, at each of its parts.
+        """
         tops = {entry[0] for entry in entries if entry[0] in _TOPS and entry[2] in _FOLDERS}
+        tops |= self._tops.get(path, set())
+        if len(entries) >= LARGE:
+            self._tops[path] = tops
         if len(tops) < 2 or not path or path in self._own or path in self._by_path:
             return
         if path.startswith(b"[") and b"/" not in path:

@@ -99,6 +99,7 @@ class Surveyor:
             if not self._level(level):
                 found.problems.append(Problem("/", "the walk was cut short: its time is spent"))
                 break
+            del level  # the next one is read without it
         self._executables.flush()
         self._settle_roots()
         self._follow_links()

@@ -230,9 +230,27 @@ def test_of_a_directory_of_very_many_entries_the_rest_is_not_read(
     image = _xfs_v4(tmp_path, 600)
     monkeypatch.setattr(protocol, "MOST_ENTRIES", 100)
     monkeypatch.setattr(directories, "WINDOW", 4096)
+    for at_once in (protocol.MOST_AT_ONCE, 20):
+        monkeypatch.setattr(protocol, "MOST_AT_ONCE", at_once)
+        fs = open_filesystem(ImageFile(str(image)))
+        assert 100 < len(_view(fs)) < 500
+        assert _problems(fs) == [protocol.TOO_MANY]
+
+
+@pytest.mark.skipif(shutil.which("mkfs.xfs") is None, reason="needs mkfs.xfs")
+def test_a_directory_of_many_entries_comes_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = _xfs_v4(tmp_path, 600)
+    whole = _view(open_filesystem(ImageFile(str(image))))
+    monkeypatch.setattr(protocol, "MOST_AT_ONCE", 50)
+    monkeypatch.setattr(directories, "WINDOW", 4096)
     fs = open_filesystem(ImageFile(str(image)))
-    assert 100 < len(_view(fs)) < 500
-    assert _problems(fs) == [protocol.TOO_MANY]
+    parts = [len(entries) for level in walk(fs) for _, _, entries in level]
+    assert len([count for count in parts if count > 50]) > 2
+    assert max(parts) < 50 + 4096 // 16
+    assert _view(fs) == whole
+    assert not _problems(fs)
 
 
 def _root(image: Path) -> list[tuple[bytes, int, int]]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.filesystems.machine.mount_table import MachineTree
+from sidelight.inventory import roots
 from sidelight.inventory.collect import Collected, CollectOptions, collect
 from tests.fakes.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from sidelight.filesystems.protocol import Entry
     from sidelight.model import Package
 
 DEBIAN = b'ID=debian\nVERSION_ID="12"\n'
@@ -74,6 +76,33 @@ def _collect(files: Mapping[str, object], *, containers: bool = False) -> Collec
 def _named(found: Collected) -> dict[str, Package]:
     assert len({package.name for package in found.packages}) == len(found.packages)
     return {package.name: package for package in found.packages}
+
+
+class _InParts(MemoryFilesystem):
+    """One whose directories come in parts of one entry, those of all directories by turns."""
+
+    def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
+        listings = list(super().directories(numbers))
+        longest = max((len(entries) for _, entries in listings), default=0)
+        for at in range(max(1, longest)):
+            for number, entries in listings:
+                if at < max(1, len(entries)):
+                    yield number, entries[at : at + 1]
+
+
+def test_directories_that_come_in_parts_are_roots_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = _machine(**{"srv/guest": _system(UBUNTU, "zsh"), "srv/app": _python("flask")})
+    whole = _collect(files)
+    names = sorted(package.name for package in whole.packages)
+    assert {"bash", "zsh", "flask"} <= set(names)
+    monkeypatch.setattr(roots, "LARGE", 1)
+    tree = MachineTree(_InParts(files, "disk"))
+    found = collect(tree, CollectOptions())
+    assert sorted(found.packages, key=repr) == sorted(whole.packages, key=repr)
+    assert found.problems == whole.problems
+    one = MachineTree(MemoryFilesystem(files, "disk"))
+    for path in (b"", b"srv", b"srv/guest"):
+        assert sorted(tree.listdir(path)) == sorted(one.listdir(path))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class Owners(NamedTuple):
 
 
 # Directory blocks read and decoded at once, in bytes.
-WINDOW = 8 << 20
+WINDOW = 4 << 20
 # After so many blocks that are none, the rest of a directory is not read: a hostile one may claim
 # gigabytes of anything.
 STRIKES = 64
@@ -70,7 +70,7 @@ class Directories:
         self.finished: dict[int, list[Entry]] = {}
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Entry]]]:
-        """Each number once, in physical order, with what could be read of it."""
+        """Each number once, a large one in parts, in physical order, with what could be read."""
         left = dict.fromkeys(numbers)
         if self.finished:
             rebuilt = [number for number in left if number in self.finished]
@@ -80,8 +80,9 @@ class Directories:
             yield from self._finished(listings, set(), plain=True)
         for ids, rows in self._inodes.rows(list(left)):
             for listing in self._chunk(ids, rows):
-                del left[listing[0]]
+                left.pop(listing[0], None)
                 yield listing
+                del listing
         for number in left:
             yield number, []
 
@@ -160,7 +161,7 @@ class Directories:
     def _listings(
         self, owners: Owners, runs: NDArray[np.int64]
     ) -> Iterator[tuple[int, list[Entry]]]:
-        """Directories, when the last of their runs is read."""
+        """Directories, when the last of their runs is read, and before that parts of large ones."""
         waiting = np.bincount(runs[:, 0], minlength=len(owners.numbers)).tolist()
         numbers = owners.numbers.tolist()
         found: dict[int, list[Entry]] = {}
@@ -168,29 +169,45 @@ class Directories:
         encrypted = set(owners.numbers[owners.flags & layout.FLAG_ENCRYPT != 0].tolist())
         strikes: Counter[int] = Counter()
         full: set[int] = set()
+        handed_on: Counter[int] = Counter()  # entries, of those that come in parts
         for window in self._windows(runs):
             with uncollected():
                 part = window
                 if full or (strikes and max(strikes.values()) > STRIKES):
                     lost = [row for row, count in strikes.items() if count > STRIKES]
                     part = window[~np.isin(window[:, 0], [*lost, *full])]
-                decoded, cuts = self._window(owners, part, strikes)
-                pieces = zip(part[:, 0].tolist(), pairwise(cuts), strict=True)
-                complete = []
-                for row, (begin, end) in pieces:
-                    listed = found.setdefault(row, [])
-                    listed += decoded.entries[begin:end]
-                    if len(listed) > protocol.MOST_ENTRIES and row not in full:
+                if not self._decode(owners, part, strikes, found):
+                    doubtful.update(numbers[row] for row in part[:, 0].tolist())
+                for row in dict.fromkeys(part[:, 0].tolist()):
+                    many = handed_on[row] + len(found[row]) > protocol.MOST_ENTRIES
+                    if many and row not in full:
                         full.add(row)
                         self._volume.report(protocol.TOO_MANY, f"inode {numbers[row]}")
+                complete = []
                 for row in window[:, 0].tolist():
                     waiting[row] -= 1
                     if not waiting[row]:
                         complete.append((numbers[row], found.pop(row, [])))
-                if not decoded.plain:
-                    doubtful.update(numbers[row] for row in part[:, 0].tolist())
+                for row in [row for row in found if len(found[row]) > protocol.MOST_AT_ONCE]:
+                    handed_on[row] += len(found[row])
+                    complete.append((numbers[row], found.pop(row)))
             plain = not encrypted and doubtful.isdisjoint(number for number, _ in complete)
             yield from self._finished(complete, encrypted, plain=plain)
+            # Nothing is held of it while the next window is decoded.
+            del complete
+
+    def _decode(
+        self,
+        owners: Owners,
+        runs: NDArray[np.int64],
+        strikes: Counter[int],
+        found: dict[int, list[Entry]],
+    ) -> bool:
+        """Read these runs; entries go to `found` by row. Whether all of them are plain."""
+        decoded, cuts = self._window(owners, runs, strikes)
+        for row, (begin, end) in zip(runs[:, 0].tolist(), pairwise(cuts), strict=True):
+            found.setdefault(row, []).extend(decoded.entries[begin:end])
+        return decoded.plain
 
     def _windows(self, runs: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Runs that are read together: of bounded bytes, and in a bounded number of places."""

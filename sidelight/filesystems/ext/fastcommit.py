@@ -228,7 +228,7 @@ class FastReplay:
         if listing is None:
             listing = {}
             for _, entries in self._directories.read((number,)):
-                listing = {name: (inode, kind) for name, inode, kind in entries}
+                listing.update((name, (inode, kind)) for name, inode, kind in entries)
             self._listings[number] = listing
         return listing
 

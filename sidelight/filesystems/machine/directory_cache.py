@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sidelight.filesystems.walk import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sidelight.filesystems.protocol import Entry, Filesystem
 
@@ -43,8 +43,7 @@ class Listings:
             if names is not None:
                 self._cache.move_to_end(key)
                 return names
-            for _, entries in listing(fs, [number], fs.problems):
-                self._keep(key, entries)
+            self._read(fs, [number])
             return self._cache[key]
 
     def listed(self, fs: Filesystem, number: int) -> Names:
@@ -58,8 +57,7 @@ class Listings:
             at_head = next(iter(self._ahead), None) == key
             if at_head and key not in self._cache:
                 batch = [item[1] for item in islice(self._ahead, READ_AHEAD) if item[0] == key[0]]
-                for other, entries in listing(fs, batch, fs.problems):
-                    self._keep((id(fs), other), entries)
+                self._read(fs, batch)
             self._ahead.pop(key, None)
             return self.names(fs, number)
 
@@ -71,15 +69,27 @@ class Listings:
                     return
                 self._ahead[key] = None
 
-    def _keep(self, key: Key, entries: Iterable[Entry]) -> None:
-        """Put a directory's entries into the cache, the oldest out."""
-        names: Names = {}
+    def _read(self, fs: Filesystem, numbers: Sequence[int]) -> None:
+        """Read directories into the cache. A large one comes in parts, others between them."""
+        begun: set[int] = set()
+        for number, entries in listing(fs, numbers, fs.problems):
+            key = (id(fs), number)
+            # Whose first part is out of the cache again is read alone, when it is asked for.
+            if number not in begun or key in self._cache:
+                self._keep(key, entries, adds=number in begun)
+            begun.add(number)
+
+    def _keep(self, key: Key, entries: Iterable[Entry], *, adds: bool) -> None:
+        """Put a directory's entries, or more of them, into the cache, the oldest out."""
+        old = self._cache.pop(key, None)
+        if old is not None:
+            self._cached_names -= len(old) + 1
+        names: Names = old if adds and old is not None else {}
+        before = len(names)
         for name, child, kind in entries:
             names.setdefault(name, (child, kind))
-        if (old := self._cache.pop(key, None)) is not None:
-            self._cached_names -= len(old) + 1
         self._cache[key] = names
-        self.names_read += len(names)
+        self.names_read += len(names) - before
         self._cached_names += len(names) + 1
         while self._cached_names > CACHED_NAMES and len(self._cache) > 1:
             _, oldest = self._cache.popitem(last=False)

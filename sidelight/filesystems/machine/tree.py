@@ -105,7 +105,8 @@ class MachineTree(Namespace):
 
         Paths begin with `top` as it is given, whatever links are in it. Raises PathError where it
         is not a directory.
-        Batched a filesystem and a level; a level of very many entries comes in several lists.
+        Batched a filesystem and a level. A level of very many entries comes in several lists, and
+        so does a directory of very many.
         What lies under a mount point is hidden, as in the kernel. A directory for which `skip`
         of its path, filesystem and inode is true is not entered. Each directory comes once for
         each mount that shows it; past MAX_SHOWN_AGAIN of what came before, with a Problem, once.
@@ -169,6 +170,8 @@ class MachineTree(Namespace):
                         note(fs.problems, Problem(shown(fs, where), what))
                     elif seen.enter(inner, inode):
                         below.append((where, inner, inode))
+            # Nothing is held of it while the next directories are read.
+            del entries
             if room <= 0:
                 yield batch
                 batch, room = [], ENTRIES_AT_ONCE

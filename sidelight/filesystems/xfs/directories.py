@@ -39,7 +39,7 @@ Listing = tuple[int, list[Entry]]
 Block = list[tuple[int, int]]
 
 # Bytes of directory blocks in memory at once.
-WINDOW = 8 << 20
+WINDOW = 4 << 20
 # Bytes of one directory: ten million long names. Beyond, the image is hostile.
 DIRECTORY_CAP = 4 << 30
 
@@ -49,7 +49,7 @@ STRIKES = 64
 
 
 def read_directories(volume: XfsVolume, numbers: Sequence[int]) -> Iterator[Listing]:
-    """Every number once, with its entries; see Filesystem.directories."""
+    """Every number once, a large one in parts, with its entries; see Filesystem.directories."""
     left = dict.fromkeys(numbers)
 
     def report(number: int, what: str) -> None:
@@ -60,8 +60,9 @@ def read_directories(volume: XfsVolume, numbers: Sequence[int]) -> Iterator[List
         listings = corrected(raw, modes, judge, report)
         checked = listings if plain else _with_kinds(volume, _with_sane_names(volume, listings))
         for number, entries in checked:
-            del left[number]
+            left.pop(number, None)
             yield number, entries
+        del listings, checked
     for number in left:
         yield number, []
 
@@ -80,9 +81,21 @@ def _listings(volume: XfsVolume, numbers: Sequence[int]) -> Iterator[tuple[list[
         with uncollected():
             _read_window(volume, window, found)
             listings = [(number, found.entries.pop(number, [])) for number in window.complete]
+            listings += _parts_of_large_ones(found)
         yield listings, found.plain
+        # Nothing is held of it while the next window is read.
+        del listings
         # What is left of a directory that goes on in the next window keeps its own doubts.
         found.plain = found.plain or not found.entries
+
+
+def _parts_of_large_ones(found: Found) -> list[Listing]:
+    """What there is so far of directories of very many entries."""
+    large = [number for number, had in found.entries.items() if len(had) > protocol.MOST_AT_ONCE]
+    parts = [(number, found.entries.pop(number)) for number in large]
+    for number, entries in parts:
+        found.handed_on[number] += len(entries)
+    return parts
 
 
 @dataclass(slots=True)
@@ -215,7 +228,8 @@ def _windows(volume: XfsVolume, sorted_out: _SortedOut, found: Found) -> Iterato
                 if found.strikes[number] > STRIKES:
                     fault = fault or "most of it is not a directory"
                     break
-                if len(found.entries.get(number, ())) > protocol.MOST_ENTRIES:
+                had = found.handed_on[number] + len(found.entries.get(number, ()))
+                if had > protocol.MOST_ENTRIES:
                     fault = fault or protocol.TOO_MANY
                     break
                 if window.add(block, number):

@@ -34,6 +34,7 @@ class Found:
     """What directories' blocks gave so far, by directory."""
 
     entries: dict[int, list[Entry]] = field(default_factory=dict)
+    handed_on: Counter[int] = field(default_factory=Counter)  # entries, of those that come in parts
     strikes: Counter[int] = field(default_factory=Counter)  # their blocks that are none
     plain: bool = True  # whether all has sane names and known types
 

@@ -12,7 +12,10 @@ from sidelight.blocks import ImageFile
 from sidelight.filesystems import protocol
 from sidelight.filesystems.ext import directories
 from sidelight.filesystems.ext.reader import ExtFilesystem
+from sidelight.filesystems.protocol import InodeKind
 from sidelight.filesystems.walk import walk
+from tests.fakes.sources import MemorySource
+from tests.images.ext import tiny
 from tests.images.ext.recipes import debugfs
 from tests.images.kernel import mounted, unmountable
 
@@ -117,8 +120,51 @@ def test_of_a_directory_of_very_many_entries_the_rest_is_not_read(
     image = _image(tmp_path, fstype)
     monkeypatch.setattr(protocol, "MOST_ENTRIES", 100)
     monkeypatch.setattr(directories, "WINDOW", 2 * _BLOCK)
-    found, problems = _listed(image)
-    assert 100 < len(found) < 200
-    assert problems == [protocol.TOO_MANY]
+    for at_once in (protocol.MOST_AT_ONCE, 20):
+        monkeypatch.setattr(protocol, "MOST_AT_ONCE", at_once)
+        found, problems = _listed(image)
+        assert 100 < len(found) < 200
+        assert problems == [protocol.TOO_MANY]
     monkeypatch.setattr(protocol, "MOST_ENTRIES", _FILES)
     assert (len(_listed(image)[0]), _listed(image)[1]) == (_FILES, [])
+
+
+@pytest.mark.parametrize("fstype", ["ext2", "ext3", "ext4"])
+def test_a_directory_of_many_entries_comes_in_parts(
+    tmp_path: Path, fstype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = _image(tmp_path, fstype)
+    whole = _listed(image)
+    monkeypatch.setattr(protocol, "MOST_AT_ONCE", 50)
+    monkeypatch.setattr(directories, "WINDOW", 2 * _BLOCK)
+    fs = ExtFilesystem(ImageFile(str(image)))
+    ((_, top),) = fs.directories([fs.root])
+    numbers = [number for _, number, kind in top if kind == InodeKind.DIRECTORY]
+    parts = [(number, len(entries)) for number, entries in fs.directories(numbers)]
+    assert {number for number, _ in parts} == set(numbers)
+    large = [count for _, count in parts if count]
+    # A part is what is beyond the limit and a window of blocks, in each of which are some 17.
+    assert len(large) > 3
+    assert max(large) < 50 + 2 * _BLOCK // 50
+    assert _listed(image) == whole
+
+
+@pytest.mark.parametrize("name", tiny.NAMES)
+def test_parts_change_nothing_of_what_a_journal_holds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _tree(name)
+    monkeypatch.setattr(protocol, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(directories, "WINDOW", _BLOCK)
+    assert _tree(name) == whole
+
+
+def _tree(name: str) -> tuple[list[tuple[bytes, int, int]], list[str]]:
+    fs = ExtFilesystem(MemorySource(tiny.load(name), name))
+    found = [
+        (path + b"/" + entry, number, int(kind))
+        for level in walk(fs)
+        for path, _, entries in level
+        for entry, number, kind in entries
+    ]
+    return sorted(found), [problem.what for problem in fs.problems]
