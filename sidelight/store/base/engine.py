@@ -65,6 +65,18 @@ class Database:
         except SQLAlchemyError as error:
             raise StoreError(_first_line(error), where=self.where) from error
 
+    @contextmanager
+    def outside_of_transactions(self) -> Iterator[Connection]:
+        """Open a connection whose statements are each committed at once. Raises StoreError.
+
+        For statements that PostgreSQL refuses within a transaction.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        except SQLAlchemyError as error:
+            raise StoreError(_first_line(error), where=self.where) from error
+
     @property
     def clock(self) -> Clock:
         """The common clock of all users of this database."""

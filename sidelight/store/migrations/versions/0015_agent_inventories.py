@@ -27,3 +27,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_agent_inventories_account_region", "agent_inventories", ["account", "region"]
     )
+
+
+def downgrade() -> None:
+    """Back: each inventory is read again."""
+    op.drop_table("agent_inventories")

@@ -22,3 +22,8 @@ def upgrade() -> None:
         sa.Column("recorded_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("account", "region", "kind", "name", name="pk_created_resources"),
     )
+
+
+def downgrade() -> None:
+    """Back: what was created in accounts is not known any more, and stays there."""
+    op.drop_table("created_resources")

@@ -1,13 +1,13 @@
 """Indexes that find the first page of a search without reading what it leaves out.
 
-PostgreSQL: other transactions read findings meanwhile, and wait with writing for as long as the
-indexes take to build (24 s for 820,000 findings on a busy machine). Reading waits only for the end,
-when the indexes that these replace are dropped.
+PostgreSQL: the indexes are built after the migration, while other transactions read and write
+(`sidelight.store.large_indexes`). The way back builds them in its transaction.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
+from sidelight.store import large_indexes
 from sidelight.store.base.column_types import SqlValue
 
 revision = "0028"
@@ -40,18 +40,17 @@ EXPLOIT = "ix_finding_terms_exploit"
 
 def upgrade() -> None:
     """Forward."""
-    op.create_index(EXPLOIT, "finding_terms", ["exploit", "detail"], unique=True)
-    _replace(ADDED, DROPPED)
+    large_indexes.create_index(EXPLOIT, "finding_terms", ["exploit", "detail"], unique=True)
+    for name, columns in ADDED.items():
+        large_indexes.create_index(name, "findings", columns, **OPTIONS.get(name, {}))
+    for name in DROPPED:
+        large_indexes.drop_index(name, "findings")
 
 
 def downgrade() -> None:
     """Back."""
-    _replace(DROPPED, ADDED)
-    op.drop_index(EXPLOIT, table_name="finding_terms")
-
-
-def _replace(added: dict[str, tuple[str, ...]], dropped: dict[str, tuple[str, ...]]) -> None:
-    for name, columns in added.items():
-        op.create_index(name, "findings", list(columns), **OPTIONS.get(name, {}))
-    for name in dropped:
-        op.drop_index(name, table_name="findings")
+    for name, columns in DROPPED.items():
+        op.create_index(name, "findings", list(columns), if_not_exists=True)
+    for name in ADDED:
+        op.drop_index(name, table_name="findings", if_exists=True)
+    op.drop_index(EXPLOIT, table_name="finding_terms", if_exists=True)

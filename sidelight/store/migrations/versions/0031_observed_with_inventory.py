@@ -1,13 +1,14 @@
 """Open findings that were last observed when their instance's inventory was.
 
 So a scan of an unchanged machine writes no finding. Each finding says its own time until the next
-scan of its machine. PostgreSQL: reading goes on, writing of findings waits while the index is built
-(a second a million rows).
+scan of its machine. PostgreSQL: the index is built after the migration, while other transactions
+read and write (`sidelight.store.large_indexes`).
 """
 
 import sqlalchemy as sa
 from alembic import op
 
+from sidelight.store import large_indexes
 from sidelight.store.base.column_types import Instant
 
 revision = "0031"
@@ -24,8 +25,8 @@ def upgrade() -> None:
         "findings", sa.Column("follows", sa.Boolean(), nullable=False, server_default=sa.false())
     )
     op.add_column("inventories", sa.Column("observed_at", Instant(), nullable=True))
-    op.drop_index("ix_findings_last_observed", table_name="findings")
-    op.create_index(
+    large_indexes.drop_index("ix_findings_last_observed", "findings")
+    large_indexes.create_index(
         "ix_findings_observed", "findings", ["last_observed", "id"], sqlite_where=OWN,
         postgresql_where=OWN,
     )  # fmt: skip
@@ -44,7 +45,9 @@ def downgrade() -> None:
         " AND inventories.instance = findings.instance AND observed_at IS NOT NULL)"
     )
     op.drop_index("ix_inventories_observed", table_name="inventories")
-    op.drop_index("ix_findings_observed", table_name="findings")
-    op.create_index("ix_findings_last_observed", "findings", ["last_observed", "id"])
+    op.drop_index("ix_findings_observed", table_name="findings", if_exists=True)
+    op.create_index(
+        "ix_findings_last_observed", "findings", ["last_observed", "id"], if_not_exists=True
+    )
     op.drop_column("inventories", "observed_at")
     op.drop_column("findings", "follows")
