@@ -65,7 +65,7 @@ skipped:
 SKIPS := .skipped
 # Idle workers take over from busy ones: the longest tests stand side by side.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
-UNIT := not (services or mounts or images or slow or conformance or long)
+UNIT := not (services or mounts or images or slow or conformance or long or static)
 REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
 OFFLINE := --disable-socket --allow-unix-socket
@@ -77,11 +77,12 @@ docs: $(STAMP) iam ## write docs/settings.md, docs/schemas and all of `make iam`
 iam: $(STAMP) ## write the policies in deploy/ and docs/accounts.md from sidelight/aws/permissions
 	$(BIN)/python -m sidelight.aws.permissions .
 
-lint: $(STAMP) ## ruff, mypy --strict and the import contracts
+lint: $(STAMP) ## ruff, mypy --strict, the import contracts, words and layout
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(PYTEST) -m static tests/test_*.py
 
 types: $(STAMP) ## mypy --strict alone
 	$(BIN)/mypy

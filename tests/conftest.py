@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 pytest_plugins = (
     "tests.fixtures.publishers",
     "tests.fixtures.shared_data",
-    "tests.fixtures.unsynced_stores",
+    "tests.fixtures.quick_garbage",
+    "tests.fixtures.quick_stores",
     "tests.fixtures.whole_system",
 )
 hypothesis_profiles.register()

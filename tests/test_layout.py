@@ -7,6 +7,10 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.static
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sidelight", "workers", "dispatcher")
 

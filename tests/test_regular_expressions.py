@@ -16,6 +16,8 @@ from tests.regular_expressions import fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.static
+
 _ROOT = Path(sidelight.__file__).parent
 _SEARCHES = frozenset(("search", "findall", "finditer", "sub", "subn", "split"))
 _CALLS = _SEARCHES | {"compile", "match", "fullmatch"}

@@ -19,6 +19,7 @@ from sidelight.fleet.settings import Settings
 from sidelight.fleet.stages import take_snapshots
 from sidelight.store import Store
 from tests.fakes.clocks import Clock
+from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import (
     REGION,
     Database,
@@ -43,8 +44,9 @@ def clock() -> Clock:
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
     """A machine with `a` and `b`, by a database that speaks of `a`."""
-    with Store(f"sqlite:///{tmp_path}/store.db", clock=clock) as store:
-        store.migrate()
+    url = f"sqlite:///{tmp_path}/store.db"
+    lay(url)
+    with Store(url, clock=clock) as store:
         scanned(store, says("a"), inventory(package("a"), package("b")))
         yield store
 

@@ -22,6 +22,7 @@ from sidelight.errors import CloudError, UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.model import Instance, Package
 from sidelight.store import Store
+from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import ACCOUNT, REGION, inventory, package, says, scanned
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
+    lay(url)
     with Store(url) as store:
-        store.migrate()
         yield store
 
 

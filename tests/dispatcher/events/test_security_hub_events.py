@@ -17,6 +17,7 @@ from sidelight.errors import CloudError, UsageError
 from sidelight.store import Store
 from tests.fakes.security_hubs import Hub
 from tests.fixtures.network_findings import SSH, observe
+from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import ACCOUNT, inventory, package, says, scanned
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/store.db") as store:
-        store.migrate()
+    url = f"sqlite:///{tmp_path}/store.db"
+    lay(url)
+    with Store(url) as store:
         yield store
 
 

@@ -17,6 +17,7 @@ from sidelight.inventory.ssm.items import APPLICATION
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
+from tests.fixtures.store_templates import lay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +63,9 @@ class Rounds:
         (folder / "feed.json").write_text(json.dumps(record))
         build([folder / "feed.json"], folder / "advisories.db")
         self.advisories = Opened(AdvisoryDatabase.open(folder / "advisories.db"))
-        self.store = Store(f"sqlite:///{folder}/fleet.db")
-        self.store.migrate()
+        url = f"sqlite:///{folder}/fleet.db"
+        lay(url)
+        self.store = Store(url)
         self.store.reevaluation.notice(self.advisories)
         self.session = Session()
         self.session.client("s3").create_bucket(Bucket=BUCKET)

@@ -17,6 +17,7 @@ from sidelight.inventory.ssm.parse import read
 from sidelight.inventory.ssm.platforms import Platform
 from sidelight.model import OperatingSystem, Package, Status
 from sidelight.store import Store
+from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import inventory, says, scanned
 from tests.fixtures.ubuntu_records import OLDER_DATABASE, affected, record
 
@@ -31,8 +32,9 @@ UBUNTU = Platform("Ubuntu", "22.04", "Linux")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/fleet.db") as opened:
-        opened.migrate()
+    url = f"sqlite:///{tmp_path}/fleet.db"
+    lay(url)
+    with Store(url) as opened:
         yield opened
 
 

@@ -42,8 +42,8 @@ class SearchedStore:
     """A filled store, its findings, and the values that criteria can name."""
 
     def __init__(self, url: str, seed: int) -> None:
+        lay(url)
         self.store = Store(url)
-        self.store.migrate()
         self.machines: dict[tuple[str, str], Instance] = {
             (machine.account, machine.id): machine
             for machine in fill(self.store, seed, covers=True)
