@@ -35,7 +35,7 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 
 def test_cycles_made_between_batches_are_freed() -> None:
-    rounds, alive = 3000, weakref.WeakSet[Cycle]()
+    rounds, alive = gc.get_threshold()[0] * 4, weakref.WeakSet[Cycle]()
     for _ in range(rounds):
         alive.add(Cycle())
         with uncollected():

@@ -80,10 +80,7 @@ class QueueValues(TypedDict):
 class UpdateValues(TypedDict):
     """The options of `advisories update`."""
 
-    feeds: Path | None
     mirrors: tuple[str, ...]
     accept_smaller: bool
-    address: str | None
-    keys: tuple[Path, ...]
     allow_older: bool
     form: str

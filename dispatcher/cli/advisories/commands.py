@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from dispatcher.cli.fleet.options import format_option
-from dispatcher.cli.setting_options import ADVISORIES, takes_settings
+from dispatcher.cli.setting_options import ADVISORIES, setting_option, takes_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dispatcher.cli.option_values import UpdateValues
     from sidelight.fleet.settings import Settings
 
@@ -69,22 +71,36 @@ def fetch_feeds(
     database.fetch_feeds(names, into, mirrors, form, listed=listed)
 
 
+def _separated(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> str | None:
+    """Return repeated paths as the setting's text. Raises BadParameter for one with a blank."""
+    for value in values:
+        if len(value.split()) != 1:
+            raise click.BadParameter(f"{value!r} has a blank", context, parameter)
+    return " ".join(values) or None
+
+
+_FEEDS = setting_option(
+    "--feeds", "SIDELIGHT_ADVISORY_FEEDS", metavar="DIRECTORY", type=click.Path(file_okay=False),
+    text="Directory of the downloaded feeds; without it, `feeds` beside the database.",
+)  # fmt: skip
+_BUNDLE = setting_option(
+    "--from", "SIDELIGHT_ADVISORY_BUNDLE", metavar="ADDRESS",
+    text="Update from a signed bundle instead: a file, https://… or s3://BUCKET/KEY.",
+)  # fmt: skip
+_KEYS = setting_option(
+    "--key", "SIDELIGHT_ADVISORY_KEYS", metavar="FILE", multiple=True, callback=_separated,
+    text="The public key of the bundle's signer (PEM, Ed25519). Repeatable: one of them signed.",
+)  # fmt: skip
+
+
 @click.command("update")
 @click.argument("names", nargs=-1, metavar="[SOURCE...]")
-@takes_settings(ADVISORIES)
-@click.option("--feeds", type=click.Path(file_okay=False, path_type=Path),
-              help="Directory of the downloaded feeds.  [SIDELIGHT_ADVISORY_FEEDS; default: feeds"
-              " beside the database]")  # fmt: skip
+@takes_settings(ADVISORIES, _FEEDS, _BUNDLE, _KEYS)
 @_mirror_option
 @click.option("--accept-smaller", is_flag=True,
               help="Also build where a feed is lost, or has lost most of its records.")  # fmt: skip
-@click.option("--from", "address", metavar="ADDRESS",
-              help="Update from a signed bundle instead: a file, https://… or s3://BUCKET/KEY."
-              "  [SIDELIGHT_ADVISORY_BUNDLE]")  # fmt: skip
-@click.option("--key", "keys", multiple=True,
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="The public key of the bundle's signer (PEM, Ed25519). Repeatable: one of them"
-              " has signed.  [SIDELIGHT_ADVISORY_KEYS]")  # fmt: skip
 @click.option("--allow-older", is_flag=True,
               help="Take a bundle that is older than the current database.")  # fmt: skip
 @format_option

@@ -43,9 +43,8 @@ if TYPE_CHECKING:
 
 def update_database(settings: Settings, names: tuple[str, ...], options: UpdateValues) -> None:
     """`sidelight advisories update`: its options are in dispatcher.cli.advisories.commands."""
-    address = options["address"] or ("" if names else settings.updates.bundle)
-    if address:
-        outcome = _from_bundle(settings, names, address, options)
+    if settings.updates.bundle:
+        outcome = _from_bundle(settings, names, options)
     else:
         outcome = _from_publishers(settings, names, options)
     if options["form"] == "json":
@@ -63,7 +62,7 @@ def _from_publishers(
     database = settings.findings.advisories_place
     plan = UpdatePlan(
         database=database,
-        feeds=options["feeds"] or settings.updates.feeds_of(database),
+        feeds=settings.updates.feeds_of(database),
         sources=names or settings.updates.source_names,
         mirrors=dict(map(mirror_of, options["mirrors"])),
         accept_smaller=options["accept_smaller"],
@@ -87,11 +86,12 @@ def _from_publishers(
 
 
 def _from_bundle(
-    settings: Settings, names: tuple[str, ...], address: str, options: UpdateValues
+    settings: Settings, names: tuple[str, ...], options: UpdateValues
 ) -> UpdateOutcome:
     from sidelight.fleet.advisory_updates.bundle_updates import BundlePlan, update_from_bundle
     from sidelight.fleet.bootstrap import session_of
 
+    address = settings.updates.bundle
     if names or options["accept_smaller"]:
         what = "a bundle is taken whole: leave out sources and --accept-smaller"
         raise UsageError(what, where=address)
@@ -99,8 +99,8 @@ def _from_bundle(
     plan = BundlePlan(
         database=database,
         address=address,
-        keys=options["keys"] or settings.updates.key_paths,
-        kept=(options["feeds"] or settings.updates.feeds_of(database)) / ".bundles",
+        keys=settings.updates.key_paths,
+        kept=settings.updates.feeds_of(database) / ".bundles",
         allow_older=options["allow_older"],
     )
 

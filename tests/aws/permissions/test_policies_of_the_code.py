@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SERVICES = sorted({call.service for call in CALLS})
 # Attributes and texts of the code that have an operation's name and are something else.
 OTHER_MEANINGS = {
+    "list_commands": "a group of the command line",
     "decrypt": "sealed access keys and page tokens",
     "disable": "accounts of the fleet, disabled by the command line",
     "enable": "accounts of the fleet, enabled by the command line",

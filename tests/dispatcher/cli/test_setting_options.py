@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 # The arguments that a command needs to be called.
 ARGUMENTS = {
+    "advisories bundle": ["--sign", os.devnull, "--out", "bundle"],
     "access create": ["alice", "--account", "1" * 12],
     "access revoke": ["SLKAEXAMPLE"],
     "access user create": ["alice", "--account", "1" * 12],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def test_a_store_of_another_version_is_reported_and_not_migrated(
     with Store(settings.store.url) as store:
         store.migrate()
         if revision:
-            with sqlite3.connect(path) as connection:
+            with closing(sqlite3.connect(path)) as connection, connection:
                 connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
         found = statuses(check_store(settings, store))
         assert found["reachable"] is CheckStatus.OK
