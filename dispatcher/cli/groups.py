@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
+from dispatcher.cli.quiet import add_quiet
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from click.shell_completion import CompletionItem
+
+
+_MANUAL = "dispatcher.cli.manual."
 
 
 class CommandEntry(NamedTuple):
@@ -45,6 +50,8 @@ class WrittenGroup(click.Group):
         if entry is None:
             return None
         command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+        if not isinstance(command, click.Group) and not entry.module.startswith(_MANUAL):
+            add_quiet(command)
         return command
 
     def resolve_command(
@@ -67,11 +74,18 @@ class WrittenGroup(click.Group):
         report_untrusted(ctx, (*ctx.command_path.split()[1:], name))
 
     def _refuse(self, ctx: click.Context, name: str) -> NoReturn:
-        near = (
-            [self.renamed[name]] if name in self.renamed else get_close_matches(name, self.table, 1)
-        )
+        near = [self.renamed[name]] if name in self.renamed else self._near(name)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+
+    def _near(self, name: str) -> list[str]:
+        """Return the most similar name of a command here, or that name in a group below."""
+        below = [
+            f"{word} {name}"
+            for word, entry in self.table.items()
+            if entry.module == __name__ and name in getattr(globals()[entry.attribute], "table", ())
+        ]
+        return below or get_close_matches(name, self.table, 1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands' short texts."""

@@ -13,6 +13,7 @@ from dispatcher.cli import interrupts
 from dispatcher.cli.config.locations import config_locations
 from dispatcher.cli.exit_status import DONE, FINDINGS, INTERRUPTED, WRONG_USAGE
 from dispatcher.cli.groups import CommandEntry, WrittenGroup
+from dispatcher.cli.quiet import add_quiet
 from sidelight import __version__
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ class RootGroup(WrittenGroup):
                        "Measure how a real AWS account behaves, and record it"),
         "local": CommandEntry("dispatcher.cli.groups", "local",
                        "Run a local cloud, to try Sidelight without an AWS account"),
+        "help": CommandEntry("dispatcher.cli.manual.commands", "show_help",
+                      "Show the help of a command: `sidelight help fleet scan`"),
+        "man": CommandEntry("dispatcher.cli.manual.commands", "man",
+                     "Print a command's manual page, or write all pages"),
+        "completion": CommandEntry("dispatcher.cli.manual.commands", "completion",
+                            "Print the script that completes commands and options in a shell"),
+        "version": CommandEntry("dispatcher.cli.manual.commands", "version",
+                         "Show the versions of Sidelight and of Python"),
     }  # fmt: skip
 
 
@@ -90,6 +99,9 @@ def sidelight(context: click.Context, config: str | None) -> None:
 
         configure(context, locations)
         sidelight.report_configuration(context, context.invoked_subcommand or "")
+
+
+add_quiet(sidelight)  # `sidelight -q scan` as `sidelight scan -q`
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_LINE = 64 << 10  # characters of one line
+_settings = {"quiet": False}
 
 
 def say(text: str = "", file: TextIO | None = None, *, flush: bool = True) -> None:
@@ -36,6 +37,24 @@ def say(text: str = "", file: TextIO | None = None, *, flush: bool = True) -> No
 def complain(text: str) -> None:
     """Write a line to standard error."""
     say(text, sys.stderr)
+
+
+def note(text: str) -> None:
+    """Write a line to standard error, unless the user wants no notes."""
+    if not _settings["quiet"]:
+        complain(text)
+
+
+def set_quiet(*, quiet: bool) -> bool:
+    """Set whether notes and progress are left out; return what was set before."""
+    before = _settings["quiet"]
+    _settings["quiet"] = quiet
+    return before
+
+
+def is_quiet() -> bool:
+    """Return whether notes and progress are left out."""
+    return _settings["quiet"]
 
 
 def write_json(text: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sidelight.report.escape import printable
-from sidelight.report.output import complain, console_for, is_interactive
+from sidelight.report.output import complain, console_for, is_interactive, is_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def live(text: str, monotonic: Callable[[], float] = time.monotonic) -> Iterator
     if that is a terminal too.
     """
     line = LiveLine(text, monotonic)
-    if not is_interactive(sys.stderr):
+    if is_quiet() or not is_interactive(sys.stderr):
         yield line
         return
     from rich.live import Live

@@ -19,7 +19,7 @@ from sidelight.fleet.advisory_updates.update_state import (
 )
 from sidelight.report.as_json import dumps
 from sidelight.report.as_table import counted
-from sidelight.report.output import complain, say, write_json
+from sidelight.report.output import complain, note, say, write_json
 from sidelight.report.progress import live
 from sidelight.report.tables import Column, Report, Table
 
@@ -96,7 +96,7 @@ def fetch_feeds(
     progress = Progress()
     before = known_size(sources, into)
     if before:
-        complain(f"{into}: {megabytes(before)} from earlier downloads; only changes are sent")
+        note(f"{into}: {megabytes(before)} from earlier downloads; only changes are sent")
     show = (lambda _: None) if form == "json" else print_outcome
     with live(f"downloading {counted(len(sources), 'source')}") as line:
         line.detail = lambda: progress_text(progress, len(sources))

@@ -74,11 +74,14 @@ def scan_fleet(**options: Any) -> None:
 @takes_settings(STORE)
 @format_option
 @click.option("--all", "everything", is_flag=True, help="List ended scans too.")
-def status(form: str, settings: Settings, *, everything: bool) -> None:
+@click.option("--watch", is_flag=True,
+              help="Show live scans until interrupted: a screen on a terminal, a line a change in"
+              " a pipe.")  # fmt: skip
+def status(form: str, settings: Settings, *, everything: bool, watch: bool) -> None:
     """List scans: state, calls, blocks, seconds and dollars."""
     from dispatcher.cli.fleet import scan
 
-    scan.status(form, settings, everything)
+    scan.status(form, settings, everything=everything, watches=watch)
 
 
 @click.command("coverage")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from dispatcher.cli.advisory_age import warn_of_age
 from dispatcher.cli.exit_status import FAILED, PARTIAL
-from dispatcher.cli.fleet import documents, report
+from dispatcher.cli.fleet import documents, report, watching
 from dispatcher.cli.fleet.costs import costs_table
 from dispatcher.cli.fleet.options import (
     configuration_of,
@@ -24,7 +24,7 @@ from sidelight.errors import UsageError
 from sidelight.model import TERMINAL, ScanType, State
 from sidelight.report.as_json import dumps
 from sidelight.report.costs import costs_document, moment
-from sidelight.report.output import complain, write_json
+from sidelight.report.output import complain, note, write_json
 from sidelight.report.progress import live
 from sidelight.report.tables import Report
 
@@ -132,7 +132,7 @@ def _scan(
     elif not ids and selected:
         complain("sidelight: no instance that can be scanned has the tag, VPC or id")
     if not options["wait"] and own is None:
-        complain(report.progress_line(started.scans))
+        note(report.progress_line(started.scans))
         return
     _follow(control, ids, own)
     if own is not None:
@@ -184,7 +184,7 @@ def _follow(control: FleetService, ids: Sequence[str], own: Embedded | None) -> 
             ended = sum(scan.state in TERMINAL for scan in scans)
             line.text = f"{ended} of {stages}"
             if stages != reported and not line.is_shown:
-                complain(stages)
+                note(stages)
             reported = stages
             if own is not None:
                 own.revive()
@@ -198,9 +198,13 @@ def _follow_networks(control: FleetService, places: Sequence[AccountRegion], own
             own.revive()
 
 
-def status(form: str, settings: Settings, everything: bool) -> None:
+def status(form: str, settings: Settings, *, everything: bool, watches: bool) -> None:
     """`sidelight fleet status`: its options are in dispatcher.cli.fleet.commands."""
+    if watches and (form == "json" or everything):
+        raise UsageError("shows live scans, without --format json and --all", where="--watch")
     with opened_store(settings) as store:
+        if watches:
+            watching.watch(store)
         scans = store.scans.select(live=not everything)
         ids = [scan.id for scan in scans]
         costs, sources = store.costs.of(ids), store.scan_sources.of(ids)
