@@ -179,6 +179,7 @@ deploy: $(STAMP) $(LINTERS)/.installed ## lint deploy/, the chart as Helm render
 	$(LINTERS)/bin/hadolint deploy/Dockerfile
 	$(LINTERS)/bin/yamllint --strict -c deploy/yamllint.yaml deploy/*.yaml deploy/cloudformation deploy/helm/sidelight/*.yaml
 	$(LINTERS)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(LINTERS)/bin/check-jsonschema --schemafile deploy/helm/sidelight/values.schema.json deploy/helm/sidelight/values.yaml
 	$(LINTERS)/bin/cfn-lint deploy/cloudformation/*.yaml
 	$(LINTERS)/bin/python -W ignore deploy/lint_policies.py deploy/iam
 	$(LINTERS)/bin/python deploy/render_chart.py

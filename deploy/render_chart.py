@@ -23,6 +23,11 @@ CHART = Path(__file__).parent / "helm" / "sidelight"
 CASES: tuple[dict[str, Any], ...] = (
     {},
     {"keda": {"enabled": False}, "dispatcher": {"arguments": ["--organization"]}},
+    {
+        "advisories": {"bundle": "s3://advisories/a.bundle", "publicKeyConfigMap": "key"},
+        "networkPolicy": {"enabled": False},
+        "image": {"digest": f"sha256:{'0' * 64}"},
+    },
 )
 
 
@@ -54,7 +59,11 @@ def main() -> None:
     """Print how many objects are right; a traceback where one is not."""
     for values in CASES:
         with Chart.load(CHART) as chart:
-            texts = chart.render(values, name="r").values()
+            rendered = chart.render(values, name="r")
+        notes = [text for name, text in rendered.items() if name.endswith("NOTES.txt")]
+        if not notes or "sidelight doctor" not in notes[0]:
+            raise AssertionError("the notes are missing")
+        texts = [text for name, text in rendered.items() if not name.endswith("NOTES.txt")]
         objects = [one for text in texts for one in yaml.safe_load_all(text) if one]
         for one in objects:
             if one["apiVersion"].startswith("keda.sh/"):
