@@ -2,12 +2,13 @@
 
 SQLite runs in WAL mode with a busy timeout, so that readers and the single writer do not wait for
 each other. Every writing transaction takes its lock at its beginning: one that began by reading
-could not wait for the lock, it would fail.
+could not wait for the lock, it would fail. Processes wait by asking again and again, which may miss
+every gap between the others' transactions; the threads of a process take turns.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from sidelight.errors import StoreError, UsageError
 from sidelight.store.base.clock import ServerClock, now
+from sidelight.store.base.turns import TurnError, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +48,15 @@ class Database:
                 where=url.rpartition("@")[2],
             ) from error
         self._read = self.engine.execution_options(**{READ: True})
+        self._turns = Turns(busy_seconds) if self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction: committed at the end, or rolled back. Raises StoreError."""
         try:
-            with self.engine.begin() as connection:
+            with self._turns or nullcontext(), self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, TurnError) as error:
             raise StoreError(_first_line(error), where=self.where) from error
 
     @contextmanager
@@ -141,7 +144,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _first_line(error: SQLAlchemyError) -> str:
+def _first_line(error: Exception) -> str:
     """Return the first line of the driver's message, without the statement and its values."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
