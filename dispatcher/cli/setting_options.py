@@ -132,6 +132,10 @@ EXISTING = setting_option(
     text="Read completed snapshots of the account that are younger, instead of creating some;"
     " 0: never (docs/reading-less.md).",
 )  # fmt: skip
+EVENT_TYPES = setting_option(
+    "--types", "SIDELIGHT_EVENT_TYPES", metavar="NAMES",
+    text="Events of findings, coverage and scans, separated by commas.",
+)  # fmt: skip
 PUBLISH = setting_option(
     "--publish", "SIDELIGHT_PUBLISH", metavar="TARGET",
     text="Send events to eventbridge:BUS, sns:ARN, securityhub, webhook:URL, slack:URL, jira:URL or"

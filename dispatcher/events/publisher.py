@@ -8,18 +8,17 @@ instance.
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from dispatcher.events.event_messages import EventChoice, EventMessages
 from dispatcher.events.webhook import Webhook
-from sidelight.aws.events import MESSAGE_BYTES, Message, Sent
+from sidelight.aws.events import Message, Sent
 from sidelight.aws.security_hub import SecurityHub
 from sidelight.errors import CloudError
+from sidelight.model import FindingEvent
 from sidelight.report.as_json import escaped
-from sidelight.report.formats.asff import asff_document, asff_text
-from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import write_json
 
 if TYPE_CHECKING:
@@ -27,17 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from sidelight.documents.inspector2 import FindingEventDocument, InspectorFinding
-    from sidelight.model import FindingEvent, Instance
+    from dispatcher.events.event_messages import StoredEvent
     from sidelight.store import Store
 
 AT_ONCE = 200
 # Of a webhook, which gets one a request: as many are sent again after a kill.
 WEBHOOK_AT_ONCE = 10
-# Fields that are omitted, in this order, from a finding that is too long for a message.
-_LONG: Final[tuple[Literal["referenceUrls", "relatedVulnerabilities", "cvss"], ...]] = (
-    "referenceUrls", "relatedVulnerabilities", "cvss",
-)  # fmt: skip
 
 
 class Sink(Protocol):
@@ -94,19 +88,27 @@ class TargetRefusedError(CloudError):
 class Publisher:
     """Sends new events to one target, and records its position in the store."""
 
-    def __init__(
-        self, store: Store, target: str, sink: Sink, *, after: int | None = None, where: str = ""
+    def __init__(  # noqa: PLR0913 - half by keyword
+        self,
+        store: Store,
+        target: str,
+        sink: Sink,
+        *,
+        after: int | None = None,
+        where: str = "",
+        choice: EventChoice | None = None,
     ) -> None:
         """Start after sequence `after`, else at the stored position; a new target starts now.
 
-        `where` names the target in messages.
+        `where` names the target in messages. Without a `choice` events of findings are sent.
         """
         self._store = store
         self._sink = sink
         self._target = target
         self._where = where or target
         self._at_once = WEBHOOK_AT_ONCE if isinstance(sink, Webhook) else AT_ONCE
-        self._deployment = store.deployment()
+        self._choice = choice or EventChoice()
+        self._number()
         if after is None:
             after = store.outbox.position(target)
         self._after = after
@@ -118,81 +120,36 @@ class Publisher:
         event: the next run starts with that event.
         """
         count = 0
+        self._number()
         while not stopped():
             batch = self._store.outbox.after(self._after, self._at_once)
             if not batch:
                 break
-            known: dict[tuple[str, str], Instance | None] = {}
-            sent = self._sink.send([self._message(event, known) for event in batch])
-            if sent.arrived:
-                self._after = batch[sent.arrived - 1].sequence
+            wanted = [event for event in batch if self._wants(event)]
+            sent = self._sink.send(self._messages(wanted)) if wanted else Sent(0)
+            is_refused = sent.arrived < len(wanted)
+            # What is not wanted before the refused event is passed.
+            reached = wanted[sent.arrived].sequence - 1 if is_refused else batch[-1].sequence
+            if reached > self._after:
+                self._after = reached
                 self._store.outbox.reached(self._target, self._after)
-                count += sent.arrived
-            if sent.refused:
-                what = f"event {batch[sent.arrived].sequence} is not taken: {sent.refused}"
+            count += sent.arrived
+            if is_refused:
+                what = f"event {wanted[sent.arrived].sequence} is not taken: {sent.refused}"
                 raise TargetRefusedError(what, where=self._where, retry_after=sent.retry_after)
         return count
 
-    def _message(
-        self, event: FindingEvent, known: dict[tuple[str, str], Instance | None]
-    ) -> Message:
-        row = event.row
-        place = row.account, row.instance
-        if place not in known:
-            known[place] = self._store.instances.instance(*place)
-        document = event_document(event, known[place], self._deployment)
-        detail = document["detail"]
+    def _number(self) -> None:
+        if self._choice.is_numbered_late:
+            self._store.outbox.number()
+
+    def _wants(self, event: StoredEvent) -> bool:
+        if isinstance(self._sink, SecurityHub) and not isinstance(event, FindingEvent):
+            return False
+        return isinstance(event, self._choice.types)
+
+    def _messages(self, events: Sequence[StoredEvent]) -> list[Message]:
+        messages = EventMessages(self._store, inspector_dates=self._choice.inspector_dates)
         if isinstance(self._sink, SecurityHub):
-            text = asff_text(asff_document(row, known[place]))
-        else:
-            text = _fitting(document if self._sink.whole else detail, detail)
-        return Message(
-            id=detail["sidelight"]["eventId"],
-            group=f"{row.account}.{row.instance}",
-            at=event.at,
-            source=document["source"],
-            kind=document["detail-type"],
-            resources=document["resources"],
-            text=text,
-            attributes={
-                "event": event.kind, "severity": detail["severity"], "status": detail["status"],
-                "account": row.account, "region": row.region,
-            },
-        )  # fmt: skip
-
-
-def _fitting(document: FindingEventDocument | InspectorFinding, detail: InspectorFinding) -> str:
-    """Return JSON that fits a message; `sidelight.leftOut` names the omitted fields."""
-    left_out: list[str] = []
-    text = _json(document)
-    for name in _LONG:
-        if len(text.encode()) <= MESSAGE_BYTES:
-            return text
-        # A network finding has none of these.
-        if "packageVulnerabilityDetails" in detail:
-            detail["packageVulnerabilityDetails"][name] = []
-        detail["sidelight"]["leftOut"] = left_out = [*left_out, name]
-        text = _json(document)
-    if len(text.encode()) > MESSAGE_BYTES:
-        # Texts of the scanned instance or of a feed, each far longer than any valid name.
-        detail["sidelight"]["leftOut"] = [*left_out, "texts"]
-        _cut(document, 1000)
-        text = _json(document)
-    return text
-
-
-def _cut(value: object, most: int) -> object:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            value[name] = _cut(item, most)
-    elif isinstance(value, list):
-        value[:] = [_cut(item, most) for item in value[:100]]
-    elif isinstance(value, str):
-        return value[:most]
-    return value
-
-
-def _json(document: FindingEventDocument | InspectorFinding) -> str:
-    """Serialize; a byte of a name that is not UTF-8 becomes a `?`, as messages are UTF-8."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace").decode()
+            return [messages.asff(event) for event in events if isinstance(event, FindingEvent)]
+        return [messages.message(event, whole=self._sink.whole) for event in events]

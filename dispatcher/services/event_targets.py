@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dispatcher.events.event_messages import EventChoice
 from dispatcher.events.publisher import Publisher
 from dispatcher.events.targets import shown, sink_of
 from dispatcher.events.webhook import KINDS, WebhookOptions
@@ -28,7 +29,14 @@ def publisher_of(
         address = f"{kind}:{secret_of(name, kind)}"
         options = _options(settings)
     sink = sink_of(address, session, options)
-    return Publisher(store, target, sink, after=after, where=shown(target))
+    return Publisher(
+        store, target, sink, after=after, where=shown(target), choice=choice_of(settings)
+    )
+
+
+def choice_of(settings: Settings) -> EventChoice:
+    """Return the events that the settings choose. Raises UsageError."""
+    return EventChoice.of(settings.findings.event_types, settings.findings.event_dates)
 
 
 def _options(settings: Settings) -> WebhookOptions:

@@ -103,7 +103,15 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     ),
     "finding-event": CatalogueEntry(
         inspector2.FindingEventDocument,
-        "sidelight fleet events --format json; --publish to SNS, a file or stdout",
+        "sidelight fleet events --format json; --publish to SNS, a webhook, a file or stdout",
+    ),
+    "coverage-event": CatalogueEntry(
+        inspector2.CoverageEventDocument,
+        "sidelight fleet events --format json; --publish to SNS, a webhook, a file or stdout",
+    ),
+    "scan-event": CatalogueEntry(
+        inspector2.ScanEventDocument,
+        "sidelight fleet events --format json; --publish to SNS, a webhook, a file or stdout",
     ),
     "inspector2-finding": CatalogueEntry(
         inspector2.InspectorFinding, "the detail of events; --publish to EventBridge"

@@ -7,7 +7,7 @@ EventBridge schema for Amazon Inspector events". Members that Inspector does not
 
 from typing import NotRequired, TypedDict
 
-from sidelight.documents.markers import EventType, Timestamp, YesNo
+from sidelight.documents.markers import CoverageStatus, EventType, Timestamp, YesNo
 from sidelight.model import FindingStatus, FindingType, FixAvailable, Severity
 
 
@@ -190,6 +190,75 @@ class InspectorFinding(TypedDict):
 
 # A member's name with a hyphen needs the functional form.
 _DetailType = TypedDict("_DetailType", {"detail-type": str})
+
+
+class ScanStatus(TypedDict):
+    """Inspector's ScanStatus, in its event of coverage."""
+
+    reason: str
+    statusCodeValue: CoverageStatus
+
+
+class FleetEventOrigin(TypedDict):
+    """The event that a detail other than a finding came with."""
+
+    eventId: str
+    sequence: int
+    region: str
+
+
+class CoverageDetail(TypedDict):
+    """The detail of Inspector's event `Inspector2 Coverage`."""
+
+    scanStatus: ScanStatus
+    scanType: str
+    scanMode: NotRequired[str]
+    provider: str
+    providerAccountId: str
+    providerRegion: str
+    eventTimestamp: Timestamp
+    version: str
+    sidelight: FleetEventOrigin
+
+
+# Members' names with hyphens need the functional form.
+_ScanCounts = TypedDict(
+    "_ScanCounts",
+    {"scan-status": str, "finding-severity-counts": dict[str, int], "instance-id": str},
+)
+
+
+class ScanDetail(_ScanCounts):
+    """The detail of Inspector's event `Inspector2 Scan`."""
+
+    version: str
+    sidelight: FleetEventOrigin
+
+
+class CoverageEventDocument(_DetailType):
+    """An EventBridge event of an instance's coverage."""
+
+    version: str
+    id: str
+    source: str
+    account: str
+    time: Timestamp
+    region: str
+    resources: list[str]
+    detail: CoverageDetail
+
+
+class ScanEventDocument(_DetailType):
+    """An EventBridge event of an instance's first scan."""
+
+    version: str
+    id: str
+    source: str
+    account: str
+    time: Timestamp
+    region: str
+    resources: list[str]
+    detail: ScanDetail
 
 
 class FindingEventDocument(_DetailType):

@@ -228,6 +228,27 @@ class CoverageChange:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageEvent:
+    """A change of coverage as an event, numbered together with the events of findings."""
+
+    sequence: int
+    at: datetime
+    change: CoverageChange
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEvent:
+    """An instance's first scan, with its active findings by severity."""
+
+    sequence: int
+    at: datetime
+    account: str
+    region: str
+    instance: str
+    severities: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost(ReadStats):
     """The cost of a scan's attempts."""
 

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli.root import sidelight
+from dispatcher.events.event_messages import EventChoice
 from dispatcher.events.publisher import JsonLinesSink, Publisher
 from sidelight.fleet.advisory_updates.bundle_file import HEAD
 from sidelight.fleet.advisory_updates.update_state import state_path
@@ -154,19 +155,26 @@ def test_what_access_prints(world: World) -> None:
 
 def test_events_as_printed_and_as_published(world: World, tmp_path: Path) -> None:
     lines = world.text("fleet", "events", "--format", "json").splitlines()
-    assert lines
+    seen = set()
     for line in lines:
         event = json.loads(line)
-        conform("finding-event", event)
-        conform("inspector2-finding", event["detail"])
+        kinds = {"Finding": "finding-event", "Coverage": "coverage-event", "Scan": "scan-event"}
+        kind = event["detail-type"].removeprefix("Inspector2 ")
+        seen.add(kind)
+        conform(kinds[kind], event)
+        if kind == "Finding":
+            conform("inspector2-finding", event["detail"])
         assert "sidelight" in event["detail"]
+    assert seen == {"Finding", "Coverage", "Scan"}
     target = tmp_path / "events.jsonl"
     with Store(world.url) as store:
-        sent = Publisher(store, f"file:{target}", JsonLinesSink(target), after=0).run()
-    published = target.read_text().splitlines()
-    assert len(published) == sent == len(lines)
-    for line in published:
-        conform("finding-event", json.loads(line))
+        choice = EventChoice.of("findings,coverage,scans", "iso")
+        sink = JsonLinesSink(target)
+        sent = Publisher(store, f"file:{target}", sink, after=0, choice=choice).run()
+    assert target.read_text().splitlines() == [
+        json.dumps(json.loads(line), ensure_ascii=False, separators=(",", ":")) for line in lines
+    ]
+    assert sent == len(lines)
 
 
 def test_what_the_advisories_commands_print_and_note(

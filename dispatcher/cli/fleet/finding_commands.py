@@ -12,7 +12,7 @@ import click
 
 from dispatcher.cli.finding_options import finding_options, template_option
 from dispatcher.cli.fleet.options import format_option
-from dispatcher.cli.setting_options import ADVISORIES, STORE, takes_settings
+from dispatcher.cli.setting_options import ADVISORIES, EVENT_TYPES, STORE, takes_settings
 from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS, TEMPLATE
 from sidelight.report.sbom.format_names import CYCLONEDX_JSON, SBOM_FORMATS
 
@@ -113,7 +113,7 @@ def attack_paths(**options: Any) -> None:
 
 
 @click.command("events")
-@takes_settings(STORE)
+@takes_settings(STORE, EVENT_TYPES)
 @format_option
 @click.option(
     "--after",
@@ -127,7 +127,7 @@ def attack_paths(**options: Any) -> None:
 def events(
     form: str, settings: Settings, after: int | None, target: str | None, *, follow: bool
 ) -> None:
-    """Print the events of findings in order, one line each.
+    """Print events in order, one line each: of findings, of coverage, of first scans.
 
     Each event has a number. JSON has the shape of Inspector's EventBridge events. A reader that
     continues after the last number it processed gets each event at least once. With --publish the

@@ -16,18 +16,25 @@ from dispatcher.cli.fleet.attack_path_documents import paths_of, reached_by
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.cli.output_file import check_writable, opened
-from dispatcher.services.event_targets import publisher_of
+from dispatcher.events.event_messages import EventMessages
+from dispatcher.services.event_targets import choice_of, publisher_of
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import UsageError
 from sidelight.fleet import evaluation
 from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.bootstrap import session_of
-from sidelight.model import FindingStatus, FindingType, NetworkFinding, Reevaluated
+from sidelight.model import (
+    CoverageEvent,
+    FindingStatus,
+    FindingType,
+    NetworkFinding,
+    Reevaluated,
+    ScanEvent,
+)
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
 from sidelight.report.formats.asff import write_asff
 from sidelight.report.formats.format_names import ASFF, CSV, FINDING_FORMATS, TEMPLATE
-from sidelight.report.inspector2_documents import event_document
 from sidelight.report.output import say, write_json
 from sidelight.report.progress import live
 from sidelight.report.tables import Column, Report, Table
@@ -38,9 +45,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from dispatcher.cli.option_values import FindingValues
+    from dispatcher.events.event_messages import EventChoice, StoredEvent
     from sidelight.documents.network import ReachedByDocument
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Coverage, Finding, FindingEvent, FindingRow
+    from sidelight.model import Coverage, Finding, FindingRow
     from sidelight.store import Store
 
 BETWEEN_LOOKS = 1.0
@@ -175,7 +183,7 @@ def events(
     with opened_store(settings) as store:
         show: Callable[[], int]
         if target is None:
-            show = _Shown(store, form, after or 0).run
+            show = _Shown(store, form, after or 0, choice_of(settings)).run
         else:
             show = publisher_of(store, settings, session_of(settings), target, after=after).run
         while True:
@@ -189,31 +197,41 @@ def events(
 class _Shown:
     """Prints events as lines, and keeps its position between calls of `run`."""
 
-    def __init__(self, store: Store, form: str, after: int) -> None:
+    def __init__(self, store: Store, form: str, after: int, choice: EventChoice) -> None:
         self._store = store
         self._form = form
         self._after = after
-        self._deployment = store.deployment() if form == "json" else ""
+        self._choice = choice
 
     def run(self) -> int:
-        """Print the new events; return how many."""
+        """Print the new events; return how many were looked at."""
+        if self._choice.is_numbered_late:
+            self._store.outbox.number()
         batch = self._store.outbox.after(self._after)
+        messages = EventMessages(self._store, inspector_dates=self._choice.inspector_dates)
         for event in batch:
-            say(self._line(event), flush=False)
+            if isinstance(event, self._choice.types):
+                is_json = self._form == "json"
+                say(line(messages.document(event)) if is_json else _words(event), flush=False)
             self._after = event.sequence
         sys.stdout.flush()
         return len(batch)
 
-    def _line(self, event: FindingEvent) -> str:
-        row = event.row
-        if self._form == "json":
-            instance = self._store.instances.instance(row.account, row.instance)
-            return line(event_document(event, instance, self._deployment))
-        finding = row.finding
-        return (
-            f"{event.sequence} {event.at.isoformat()} {event.kind} "
-            f"{row.instance} {finding.severity.value} {finding.headline}"
-        )
+
+def _words(event: StoredEvent) -> str:
+    """Return an event's line in a table."""
+    begin = f"{event.sequence} {event.at.isoformat()}"
+    if isinstance(event, CoverageEvent):
+        change = event.change
+        state = f"{change.scan_type} {change.status_code} {change.reason}"
+        return f"{begin} COVERED {change.instance} {state}"
+    if isinstance(event, ScanEvent):
+        total = counted(sum(event.severities.values()), "finding")
+        return f"{begin} SCANNED {event.instance} first scan, {total}"
+    row = event.row
+    return (
+        f"{begin} {event.kind} {row.instance} {row.finding.severity.value} {row.finding.headline}"
+    )
 
 
 def reevaluate(form: str, settings: Settings, *, allow_older: bool) -> None:

@@ -16,7 +16,14 @@ from dispatcher.cli.fleet.options import (
     wanted_of,
 )
 from dispatcher.cli.interrupts import stop_by
-from dispatcher.cli.setting_options import BROKER, EXISTING, PUBLISH, STORE, takes_settings
+from dispatcher.cli.setting_options import (
+    BROKER,
+    EVENT_TYPES,
+    EXISTING,
+    PUBLISH,
+    STORE,
+    takes_settings,
+)
 from sidelight.report import logs
 from sidelight.report.output import say
 
@@ -31,7 +38,7 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 @click.command()
 @account_region_options
 @eligibility_options
-@takes_settings(STORE, BROKER, PUBLISH, EXISTING)
+@takes_settings(STORE, BROKER, PUBLISH, EVENT_TYPES, EXISTING)
 @click.option("--every", type=click.FloatRange(0), default=EVERY, show_default=True,
               help="Seconds between discoveries.")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),

@@ -106,6 +106,18 @@ class FindingSettings:
         meaning="Send events to `eventbridge:BUS`, `sns:ARN`, `securityhub`, `webhook:URL`,"
         " `slack:URL`, `jira:URL` or `file:PATH`; several are separated by blanks; empty: nowhere",
     )  # fmt: skip
+    event_types: str = setting(
+        "SIDELIGHT_EVENT_TYPES", "findings,coverage,scans", unit="names",
+        readers=(Process.FLEET, Process.DISPATCHER),
+        meaning="The events that are sent and shown: of findings, of changed coverage, of an"
+        " instance's first scan; separated by commas",
+    )  # fmt: skip
+    event_dates: str = setting(
+        "SIDELIGHT_EVENT_DATES", "iso", unit="`iso` or `inspector`",
+        readers=(Process.FLEET, Process.DISPATCHER),
+        meaning="The dates in events of findings: `2026-01-31T09:30:00+00:00`, or as Inspector"
+        " writes them to EventBridge, `Sat Jan 31 09:30:00.000 UTC 2026`",
+    )  # fmt: skip
 
     @property
     def has_advisories(self) -> bool:

@@ -27,6 +27,7 @@ from sidelight.store.base.tables.findings import (
     finding_details,
     finding_events,
     findings,
+    fleet_events,
     unreached_details,
     unreached_instances,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "finding_filters",
     "finding_terms",
     "findings",
+    "fleet_events",
     "fleet_measures",
     "installed_names",
     "installed_versions",

@@ -30,6 +30,7 @@ from sidelight.model import (
 )
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import parts
+from sidelight.store.base.fleet_events import note_first_scan
 from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import (
     coverage,
@@ -273,7 +274,26 @@ def _settle(
     judge = judge_with(connection, now)
     changes = reconcile.settle(connection, [state], judge, now, observed=True)
     note_evaluated(connection, place.account, place.instance, number, now)
+    if row.observed_at is None:
+        note_first_scan(connection, place, _active_severities(connection, place), now)
     return changes
+
+
+def _active_severities(connection: Connection, place: InstanceRef) -> dict[str, int]:
+    """Count an instance's active package findings by severity."""
+    severity = finding_details.c.severity
+    query = (
+        select(severity, func.count())
+        .join(findings, findings.c.detail == finding_details.c.id)
+        .where(
+            findings.c.account == place.account,
+            findings.c.instance == place.instance,
+            findings.c.status == FindingStatus.ACTIVE.value,
+            findings.c.type == FindingType.PACKAGE_VULNERABILITY.value,
+        )
+        .group_by(severity)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def row_of(row: Any) -> FindingRow:

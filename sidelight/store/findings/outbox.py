@@ -1,4 +1,4 @@
-"""The outbox: changes of findings as events, in the order of their commits.
+"""The outbox: changes of findings, of coverage, and first scans as events, in order.
 
 The transaction of the change also writes the event: an event is never lost, and never without its
 change. Numbers have no gaps. A reader that stores the last number it has processed gets every event
@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, Select, select
 
 from sidelight.findings import EventKind, FindingChange
-from sidelight.model import FindingEvent, FindingRow, FindingStatus, InstanceRef
+from sidelight.model import (
+    CoverageEvent,
+    FindingEvent,
+    FindingRow,
+    FindingStatus,
+    InstanceRef,
+    ScanEvent,
+)
 from sidelight.store.base.counters import increment, read_counter
 from sidelight.store.base.dialect import insert, parts, put_rows
+from sidelight.store.base.fleet_events import fleet_events_between, number_events
 from sidelight.store.base.schema import finding_details, finding_events, findings, sequences
 from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.observed_times import LAST_OBSERVED
@@ -114,6 +122,13 @@ class Outbox:
         with self._database.read() as connection:
             return read_counter(connection, "events")
 
+    def number(self) -> int:
+        """Number the committed events of coverage and scans; return how many.
+
+        They are not among the events `after` a number before that.
+        """
+        return number_events(self._database)
+
     def position(self, reader: str) -> int:
         """Return the last event that a reader has processed; for a new reader, the newest event."""
         name = _reader(reader)
@@ -138,17 +153,29 @@ class Outbox:
                 )
             )
 
-    def after(self, sequence: int, limit: int = 1000) -> list[FindingEvent]:
+    def after(
+        self, sequence: int, limit: int = 1000
+    ) -> list[FindingEvent | CoverageEvent | ScanEvent]:
         """Return the next events in order, with the vulnerability details as they are now."""
-        query = (
-            select(*_EVENT_COLUMNS)
-            .join(finding_details, finding_details.c.id == finding_events.c.detail)
-            .where(finding_events.c.sequence > sequence)
-            .order_by(finding_events.c.sequence)
-            .limit(limit)
-        )
         with self._database.read() as connection:
-            return [_event(_StoredEvent._make(row)) for row in connection.execute(query)]
+            # All numbers up to the counter's committed value are committed; of what is committed
+            # between the two queries neither is read.
+            last = read_counter(connection, "events")
+            query = (
+                select(*_EVENT_COLUMNS)
+                .join(finding_details, finding_details.c.id == finding_events.c.detail)
+                .where(finding_events.c.sequence > sequence, finding_events.c.sequence <= last)
+                .order_by(finding_events.c.sequence)
+                .limit(limit)
+            )
+            own = [_event(_StoredEvent._make(row)) for row in connection.execute(query)]
+            others = fleet_events_between(connection, sequence, last, limit)
+        return sorted([*own, *others], key=lambda event: event.sequence)[:limit]
+
+    def finding_events(self, sequence: int, limit: int = 1000) -> list[FindingEvent]:
+        """Return those of the next events that are of findings."""
+        events = self.after(sequence, limit)
+        return [event for event in events if isinstance(event, FindingEvent)]
 
 
 def _reader(name: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
 from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
 from sidelight.store.base.dialect import insert, once, parts
+from sidelight.store.base.fleet_events import note_coverage_events
 from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import coverage, coverage_changes, inventories
 
@@ -113,7 +114,7 @@ def write_coverage(connection: Connection, rows: Sequence[Coverage], now: dateti
 
     A `scanned_at` of None keeps the stored value, and those of the data.
     """
-    _note_changes(connection, rows, now)
+    changes = _note_changes(connection, rows, now)
     # Rows of one statement have the same columns: runs of rows with a time, and of rows without.
     for scanned, run in groupby(rows, key=lambda row: row.scanned_at is not None):
         values = [asdict(row) | {"updated_at": now} for row in run]
@@ -122,6 +123,7 @@ def write_coverage(connection: Connection, rows: Sequence[Coverage], now: dateti
                 for name in ("scanned_at", "data_at", "data_source"):
                     del row_values[name]
         upsert(connection, coverage, KEY, values)
+    note_coverage_events(connection, changes)
 
 
 def reassess(
@@ -162,8 +164,10 @@ def _evaluated(row: Coverage, evaluated_at: datetime | None) -> Coverage:
     return replace(row, scanned_at=max(row.scanned_at, evaluated_at))
 
 
-def _note_changes(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
-    """Record the rows whose status code, reason or scan mode differs from the stored one."""
+def _note_changes(
+    connection: Connection, rows: Sequence[Coverage], now: datetime
+) -> list[CoverageChange]:
+    """Record and return the changes of status code, reason or scan mode."""
     present: dict[tuple[str, ...], tuple[str, ...]] = {}
     columns = [coverage.c[name] for name in (*KEY, "status_code", "reason", "scan_mode")]
     for part in parts(sorted({row.instance for row in rows})):
@@ -182,9 +186,10 @@ def _note_changes(connection: Connection, rows: Sequence[Coverage], now: datetim
             change = CoverageChange(
                 row.account, row.region, row.instance, row.scan_type, now, *state, row.detail
             )
-            changes.append(asdict(change))
+            changes.append(change)
     if changes:
-        connection.execute(coverage_changes.insert(), changes)
+        connection.execute(coverage_changes.insert(), [asdict(change) for change in changes])
+    return changes
 
 
 @once

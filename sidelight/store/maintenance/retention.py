@@ -27,6 +27,7 @@ from sidelight.store.base.schema import (
     finding_events,
     finding_terms,
     findings,
+    fleet_events,
     instances,
     inventories,
     package_sets,
@@ -101,7 +102,8 @@ class Retention:
             findings=self._delete(findings, findings.c.id, expired),
             events=self._delete(
                 finding_events, finding_events.c.sequence, finding_events.c.at <= now - EVENTS_KEPT
-            ),
+            )
+            + self._delete(fleet_events, fleet_events.c.id, fleet_events.c.at <= now - EVENTS_KEPT),
             inventories=self._delete_retired(now - KEPT_CLOSED),
             details=self._delete(finding_details, finding_details.c.id, _UNUSED_DETAIL),
             stage_times=self._delete(

@@ -130,7 +130,7 @@ def test_a_message_names_instance_vulnerability_and_severity(store: Store) -> No
     (event,), (bare,) = whole.taken, detail.taken
     assert event.attributes == {
         "event": "OPENED", "severity": "HIGH", "status": "ACTIVE", "account": ACCOUNT,
-        "region": REGION,
+        "region": REGION, "type": "Inspector2 Finding",
     }  # fmt: skip
     assert event.id == f"{store.deployment()}-1"
     told = json.loads(event.text)
@@ -173,7 +173,9 @@ def test_a_target_is_named_or_refused() -> None:
 
 
 def run(url: str, *arguments: str) -> str:
-    done = CliRunner().invoke(fleet, ["events", *arguments, "--store", url], catch_exceptions=False)
+    done = CliRunner().invoke(
+        fleet, ["events", *arguments, "--store", url, "--types", "findings"], catch_exceptions=False
+    )
     return done.output
 
 
@@ -227,7 +229,8 @@ def numbers(form: str, output: str) -> list[int]:
 def test_the_dispatcher_publishes_beside_its_ticks(store: Store, tmp_path: Path) -> None:
     """To each target, also where another refuses."""
     path, other = tmp_path / "events.jsonl", tmp_path / "no" / "folder.jsonl"
-    settings = Settings.of(store_url="sqlite://", publish=f"file:{other} file:{path}")
+    targets = f"file:{other} file:{path}"
+    settings = Settings.of(store_url="sqlite://", publish=targets, event_types="findings")
     schedule = DispatcherLoop(in_process(settings, store=store), ScanScope(), Configuration())
 
     def beat() -> None:

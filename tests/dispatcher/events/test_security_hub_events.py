@@ -80,7 +80,7 @@ def test_events_of_open_ports_reach_a_file(store: Store, tmp_path: Path) -> None
 
 def test_a_run_that_was_refused_continues_with_the_refused_event(store: Store) -> None:
     happen(store, "a", "b", "c")
-    ids = [event.row.arn for event in store.outbox.after(0)]
+    ids = [event.row.arn for event in store.outbox.finding_events(0)]
     hub = Hub(*[lambda name: "InvalidInput" if name == ids[1] else ""] * 4)
     with pytest.raises(CloudError, match="event 2 is not taken: InvalidInput"):
         publish(store, hub)

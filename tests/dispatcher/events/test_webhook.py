@@ -318,9 +318,10 @@ def test_secrets_and_addresses_come_from_files(
         webhook_private=True,
     )
     target = f"webhook:file:{tmp_path}/url"
-    assert publisher_of(store, settings, Session(region=REGION), target, after=0).run() == 1
-    (posted,) = receiver.taken
-    assert posted.headers["authorization"] == "Bearer abc"
+    assert (
+        publisher_of(store, settings, Session(region=REGION), target, after=0).run() == 2
+    )  # with the scan
+    assert {posted.headers["authorization"] for posted in receiver.taken} == {"Bearer abc"}
 
 
 def command(store_url: str, url: str, *options: str) -> subprocess.Popen[bytes]:
@@ -328,7 +329,7 @@ def command(store_url: str, url: str, *options: str) -> subprocess.Popen[bytes]:
         "SIDELIGHT_STORE_URL": store_url, "SIDELIGHT_WEBHOOK_SECRET": SECRET,
         "SIDELIGHT_WEBHOOK_PRIVATE": "yes",
     }  # fmt: skip
-    words = ["fleet", "events", "--publish", f"webhook:{url}", *options]
+    words = ["fleet", "events", "--types", "findings", "--publish", f"webhook:{url}", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "dispatcher.cli", *words], env=environment,
         stdout=subprocess.DEVNULL,

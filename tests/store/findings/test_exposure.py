@@ -111,7 +111,7 @@ def scores(store: Store, criteria: Mapping[str, object] | None = None) -> list[f
 def events(store: Store, after: int = 0) -> list[tuple[str, str, float | None]]:
     return [
         (item.kind, item.row.instance, item.row.package_finding.score)
-        for item in store.outbox.after(after)
+        for item in store.outbox.finding_events(after)
         if item.row.finding.type is PACKAGE
     ]
 

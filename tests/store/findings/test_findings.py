@@ -263,7 +263,7 @@ def test_many_workers_make_no_duplicate_and_lose_nothing(url: str, clock: Clock)
             (row.instance, row.package_finding.package.name) for row in store.findings.rows()
         )
         assert found == {(machine, name): 1 for machine in machines for name in names}
-        events = store.outbox.after(0, 100_000)
+        events = store.outbox.finding_events(0, 100_000)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         standing = Counter[tuple[str, str]]()
         for event in events:

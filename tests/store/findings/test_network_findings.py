@@ -28,7 +28,7 @@ NETWORK, PACKAGE = FindingType.NETWORK_REACHABILITY, FindingType.PACKAGE_VULNERA
 
 
 def kinds_of_events(store: Store) -> list[str]:
-    return [item.kind for item in store.outbox.after(0)]
+    return [item.kind for item in store.outbox.finding_events(0)]
 
 
 def test_network_findings_are_opened_kept_and_closed(store: Store) -> None:

@@ -122,7 +122,7 @@ def test_a_closed_finding_keeps_its_time(store: Store, clock: Clock) -> None:
     clock.advance(DAY)
     scanned(store, says("a", "b"), inventory(package("a"), package("b", "9")))
     assert observed(store) == {"a": clock(), "b": last}
-    (event,) = [event for event in store.outbox.after(0) if event.kind == "CLOSED"]
+    (event,) = [event for event in store.outbox.finding_events(0) if event.kind == "CLOSED"]
     assert event.row.last_observed == last
     store.findings.close_instances(ACCOUNT, ["i-1"])
     scanned_last = clock()
@@ -158,7 +158,7 @@ def test_an_event_has_the_time_of_the_last_scan(store: Store, clock: Clock) -> N
     last = clock()
     clock.advance(DAY)
     store.suppression_rules.save(SuppressionRule("high", HIGH))
-    event = store.outbox.after(0)[-1]
+    event = store.outbox.finding_events(0)[-1]
     assert (event.kind, event.row.last_observed) == ("UPDATED", last)
 
 

@@ -289,14 +289,14 @@ def test_a_rule_is_asked_again_when_what_is_said_changes(store: Store) -> None:
 
 def test_events_are_read_from_any_number_on(store: Store, clock: Clock) -> None:
     two_machines(store, says("b"))
-    first, second = store.outbox.after(0)
+    first, second = store.outbox.finding_events(0)
     assert (first.sequence, second.sequence) == (1, 2)
-    assert store.outbox.after(1) == [second]
-    assert store.outbox.after(2) == []
+    assert store.outbox.finding_events(1) == [second]
+    assert store.outbox.finding_events(2) == []
     clock.advance(31 * 86400)
     assert store.retention.run().events == 2
     scanned(store, says("b"), inventory(package("c")), "i-1")
-    assert [event.sequence for event in store.outbox.after(0)] == [3]
+    assert [event.sequence for event in store.outbox.finding_events(0)] == [3]
 
 
 def test_an_event_has_the_shape_of_inspectors(store: Store) -> None:
@@ -304,7 +304,7 @@ def test_an_event_has_the_shape_of_inspectors(store: Store) -> None:
     from botocore.validate import ParamValidator
 
     scanned(store, says("a"), inventory(package("a")))
-    (event,) = store.outbox.after(0)
+    (event,) = store.outbox.finding_events(0)
     machine = Instance("i-1", ACCOUNT, REGION, "running", (), (("a", "b"),), image_id="ami-1")
     document = event_document(event, machine, "ours")
     assert document["detail"].pop("sidelight") == {

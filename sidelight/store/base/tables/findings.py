@@ -140,3 +140,26 @@ finding_events = Table(
     Index(None, "at"),
     Index(None, "detail"),
 )
+
+# Events of coverage and of first scans. A committed row gets its number, of the same counter,
+# from `number_events`; until then `sequence` is NULL.
+fleet_events = Table(
+    "fleet_events",
+    metadata,
+    serial("id"),
+    Column("sequence", BigInteger, nullable=True),
+    instant("at"),
+    Column("kind", String(16), nullable=False),
+    identifier("account"),
+    identifier("region"),
+    identifier("instance"),
+    Column("document", Text, nullable=False),
+    Index("ix_fleet_events_sequence", "sequence", unique=True),
+    Index(None, "at"),
+    Index(
+        "ix_fleet_events_pending", "id",
+        sqlite_where=text("sequence IS NULL"),
+        postgresql_where=text("sequence IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)  # fmt: skip
