@@ -51,7 +51,7 @@ def make_app(settings: Settings) -> Celery:
     """
     validate(settings)
     redis_transport.use()
-    log_format.use()
+    log_format.use(as_json=settings.logs.is_json)
     app = Celery("sidelight", broker=settings.broker.url, include=["workers.tasks"])
     on_sqs = scheme(settings.broker.url) == "sqs"
     app.conf.update(

@@ -11,7 +11,7 @@ from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.interrupts import stop_by
 from dispatcher.cli.setting_options import STORE, takes_settings
 from sidelight.fleet.settings.settings import DEFINITIONS
-from sidelight.report import logs
+from sidelight.report.json_logs import configure_logs
 from sidelight.report.output import say
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def serve(host: str, port: int, settings: Settings) -> None:
     """
     from dispatcher.api.server import ApiServer
 
-    logs.configure()
+    configure_logs(as_json=settings.logs.is_json)
     # Accounts can be enabled in an empty store. It is not created in any folder by the default
     # alone: a server of the wrong store would look like a fleet without findings.
     is_named = settings.store.url != DEFINITIONS["store_url"].default

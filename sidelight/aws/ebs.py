@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -121,7 +122,8 @@ class SnapshotBlocks:
                 self._list(starts[0])
                 continue
             with ThreadPoolExecutor(LISTS_AT_ONCE, thread_name_prefix="list") as pool:
-                list(pool.map(self._list, starts))
+                for listing in [pool.submit(copy_context().run, self._list, s) for s in starts]:
+                    listing.result()
 
     def fetch(self, index: int) -> bytes:
         """Return the block's bytes, checked against their SHA-256. Raises SourceError."""

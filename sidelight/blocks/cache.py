@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -99,7 +100,8 @@ class BlockPool:
         threads = self._threads
         if threads is None:
             raise RuntimeError("the sources of this pool are closed")
-        return threads.submit(load, index)
+        # The thread logs what the caller logs for: its scan.
+        return threads.submit(copy_context().run, load, index)
 
     # With the lock held:
 

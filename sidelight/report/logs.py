@@ -53,10 +53,15 @@ class LogFormatter(logging.Formatter):
             record.exc_text = None
 
 
-def configure(form: str = "%(asctime)s %(levelname)s %(message)s") -> None:
-    """Log to standard error: Sidelight's records from INFO on, libraries' from WARNING on."""
+def configure(
+    form: str = "%(asctime)s %(levelname)s %(message)s", formatter: logging.Formatter | None = None
+) -> None:
+    """Log to standard error: Sidelight's records from INFO on, libraries' from WARNING on.
+
+    `formatter` replaces the text of `form`.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter(form))
+    handler.setFormatter(formatter or LogFormatter(form))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -24,7 +24,7 @@ from dispatcher.cli.setting_options import (
     STORE,
     takes_settings,
 )
-from sidelight.report import logs
+from sidelight.report.json_logs import configure_logs
 from sidelight.report.output import say
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(
     from sidelight.fleet.settings.validation import validate_sources
 
     validate_sources(settings)
-    logs.configure()
+    configure_logs(as_json=settings.logs.is_json)
     control = FleetService(settings)
     schedule = DispatcherLoop(
         control,

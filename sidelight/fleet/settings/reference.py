@@ -34,6 +34,7 @@ TITLES: Final = {
     "changes": "Changes in accounts",
     "api": "API and server",
     "oidc": "Sign-in by OIDC",
+    "logs": "Logs",
     "networks": "Networks",
 }
 PROCESSES: Final = {

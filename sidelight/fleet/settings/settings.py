@@ -28,6 +28,7 @@ from sidelight.fleet.settings.infrastructure import (
     StoreSettings,
     WorkerSettings,
 )
+from sidelight.fleet.settings.logs import LogSettings
 from sidelight.fleet.settings.networks import NetworkSettings
 from sidelight.fleet.settings.scanning import FindingSettings, ReadingSettings
 from sidelight.fleet.settings.sign_in import OidcSettings
@@ -76,6 +77,7 @@ class Settings:
     changes: ChangeSettings = field(default_factory=ChangeSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     oidc: OidcSettings = field(default_factory=OidcSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
     networks: NetworkSettings = field(default_factory=NetworkSettings)
 
     @classmethod

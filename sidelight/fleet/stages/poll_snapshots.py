@@ -12,9 +12,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
-from sidelight.fleet.stages.stage_runner import Next, failed_if_held, upcoming
+from sidelight.fleet.stages.stage_runner import Next, failed_if_held, log_fields_of, upcoming
 from sidelight.fleet.stages.take_snapshots import await_snapshots, seen
 from sidelight.model import State
+from sidelight.report.log_context import logged_as
 from sidelight.store import turn
 
 if TYPE_CHECKING:
@@ -71,10 +72,11 @@ def _poll_once(context: Context, waiting: Sequence[Scan]) -> dict[str, Transitio
         infos = {info.id: info for info in ec2.snapshots_by_id(ids)}
         for scan in waiting:
             shown = [infos[row.id] for row in known[scan.id] if row.id in infos]
-            try:
-                results.append(seen(context, scan, known[scan.id], shown))
-            except SidelightError as error:
-                transitions[scan.id] = failed_if_held(context, scan, error)
+            with logged_as(**log_fields_of(scan)):
+                try:
+                    results.append(seen(context, scan, known[scan.id], shown))
+                except SidelightError as error:
+                    transitions[scan.id] = failed_if_held(context, scan, error)
         transitions |= store.snapshot_polls.settle(results)
     except SystemExit:
         # This worker is being stopped: give all scans back now, not when their lease ends.

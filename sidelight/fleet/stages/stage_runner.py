@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ from sidelight.fleet.rate_limit.limiter import RateLimitedError
 from sidelight.fleet.stages.final_errors import TIME_LIMIT, GiveUpError, code_of
 from sidelight.fleet.stages.late_answers import Wait, judge
 from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse, stage_time
-from sidelight.model import LIVE, State
+from sidelight.model import LIVE, STAGE_OF, State
+from sidelight.report.log_context import logged_as
 from sidelight.store import turn
 
 if TYPE_CHECKING:
@@ -71,9 +73,19 @@ def held(
     scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
     if scan is None:
         return None
-    with turn(context.store.clock()):
+    with logged_as(**log_fields_of(scan)), turn(context.store.clock()):
         transition = _run(context, scan, stage)
+        if transition is not None:
+            log.info("scan %s: %s to %s", scan.id, scan.state, transition.state)
     return upcoming(context, scan, transition)
+
+
+def log_fields_of(scan: Scan) -> dict[str, str]:
+    """Return what the log lines of a scan's stage have: scan, account, Region, instance, stage."""
+    return {
+        "scan": scan.id, "account": scan.account, "region": scan.region,
+        "instance": scan.instance, "stage": STAGE_OF.get(scan.state, ""),
+    }  # fmt: skip
 
 
 def _run(context: Context, scan: Scan, stage: Stage) -> Transition | None:
@@ -248,7 +260,10 @@ def _heartbeat(context: Context, scan: Scan) -> Iterator[None]:
                 # The next renewal may succeed; if none does, the lease ends, as it should.
                 log.warning("scan %s: heartbeat: %s", scan.id, error)
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{scan.id[:8]}", daemon=True)
+    beating = copy_context()
+    thread = threading.Thread(
+        target=beating.run, args=(beat,), name=f"heartbeat-{scan.id[:8]}", daemon=True
+    )
     thread.start()
     pulse(seconds)
     try:
