@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
-  counts compare structure clean docs iam lock deploy bare announce skipped
+  counts compare structure clean docs site iam lock deploy bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minut
 flower: $(STAMP) ## the demo, held until Ctrl-C, with Flower and the console on its queues
 	@exec $(BIN)/python demo/run.py --flower
 
-test: announce lint packages unit real skipped ## lint, types, contracts, unit tests, real disks and services (an hour)
+test: announce lint packages site unit real skipped ## lint, types, contracts, unit tests, real disks and services (an hour)
 
 announce:
 	@echo "make test takes about an hour on two cores; make quick takes half a minute"
@@ -70,9 +70,21 @@ REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
 OFFLINE := --disable-socket --allow-unix-socket
 
-docs: $(STAMP) iam ## write docs/settings.md, docs/schemas and all of `make iam`, which are made of the code
+docs: $(STAMP) iam ## write docs/settings.md, docs/schemas, the references and all of `make iam`, which are made of the code
 	$(BIN)/python -m sidelight.fleet.settings.reference docs/settings.md
 	$(BIN)/python -m sidelight.documents docs/schemas
+	$(BIN)/python -m dispatcher.cli.reference docs/cli-reference.md
+	$(BIN)/python -m dispatcher.api.reference docs/api-reference.md
+
+SITE := .site
+$(SITE)/.installed: docsite/requirements.txt | $(UV)
+	@test -x $(SITE)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(SITE)
+	@VIRTUAL_ENV=$(SITE) $(UV) pip install --quiet -r docsite/requirements.txt
+	@touch $@
+
+site: $(SITE)/.installed ## write the documentation's site to build/site, without a warning or a broken link
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet -f docsite/mkdocs.yml
+	@echo "open build/site/index.html, or for the search: $(BIN)/python -m http.server -d build/site"
 
 iam: $(STAMP) ## write the policies in deploy/ and docs/accounts.md from sidelight/aws/permissions
 	$(BIN)/python -m sidelight.aws.permissions .
@@ -154,7 +166,7 @@ structure: $(STAMP) ## rooms, imports against the layers, circles, longest modul
 	@$(BIN)/python benchmarks/structure.py $(TREE)
 
 clean: ## remove what the other commands made
-	rm -rf $(VENV) .uv .lint .demo $(SKIPS) .coverage build
+	rm -rf $(VENV) .uv .lint .site .demo $(SKIPS) .coverage build
 
 lock: | $(UV) ## resolve requirements.lock where pyproject.toml asks for more (UPGRADE=1: all packages' newest)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -204,6 +205,24 @@ class TestRunning:
         assert b"***" not in output, "make reports no error"
         assert remaining(mark) == []
         assert not environment.exists(), "it names what has ended"
+
+    def test_every_command_of_the_tutorial_works_beside_it(
+        self, demos: list[Demo], tmp_path: Path
+    ) -> None:
+        page = (ROOT / "docs" / "tutorial.md").read_text()
+        first, *blocks = re.findall(r"```\n(.*?)```", page, re.DOTALL)
+        assert first == "make demo HOLD=1\n"
+        demo = start(demos, tmp_path / ".demo", "--hold")
+        demo.read_until("Everything runs until Ctrl-C")
+        done = subprocess.run(
+            ["bash", "-eu"], input="".join(blocks), cwd=tmp_path, text=True, check=False,
+            env={"PATH": os.environ["PATH"]}, capture_output=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(json.loads((tmp_path / "findings.json").read_text())) > 100
+        assert '"scan-status": "INITIAL_SCAN_COMPLETE"' in done.stdout.replace('":"', '": "')
+        assert demo.end(signal.SIGINT) == 0
+        assert demo.remaining() == []
 
     @pytest.mark.parametrize(
         "text", ["1. Four", "$ sidelight advisories", "3. A local", "$ sidelight fleet scan"]
