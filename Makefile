@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
-  counts compare structure clean docs site iam lock deploy bare announce skipped
+  counts compare structure clean docs site iam lock deploy release bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -197,3 +197,6 @@ deploy: $(STAMP) $(LINTERS)/.installed ## lint deploy/, the chart as Helm render
 	$(LINTERS)/bin/python deploy/render_chart.py
 	@$(MAKE) --no-print-directory packages DEBIAN="buildah mmdebstrap prometheus redis-server"
 	$(BIN)/pytest tests/deploy -m long -rs
+
+release: $(STAMP) | $(UV) ## build what is published of a tagged commit into build/release; upload nothing
+	$(BIN)/python -m release.build $(UV)

@@ -1,0 +1,1 @@
+"""What makes a release, and reports the licences of what it depends on."""
