@@ -93,6 +93,9 @@ def _mirrors(
         raise DownloadError("a mirror list without an address", where=url)
     # The list names its own host; a configured mirror replaces it.
     address = lines[0].replace(place.source.base, place.base, 1)
+    if url.startswith("https:"):
+        # The index behind it has the digests: it is no less protected than the list.
+        address = re.sub("^http:", "https:", address)
     yield from _repository(place, address, name)
 
 

@@ -20,7 +20,7 @@ from sidelight.advisories.feeds.formats import ubuntu_cves
 from sidelight.download import SOURCES, FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
-from sidelight.download.resolvers import updateinfo
+from sidelight.download.resolvers import SourceFolder, files, updateinfo
 from sidelight.errors import DownloadError, UsageError
 from tests.advisories.windows_documents import Fix, cvrf
 from tests.fakes.publisher import Publisher, cut, status
@@ -29,6 +29,8 @@ from tests.fixtures.publishers import osv_zip
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from sidelight.download.cached_download import DownloadRequest
 
 pytestmark = pytest.mark.services
 
@@ -108,6 +110,31 @@ def test_a_new_edition_replaces_the_old_whatever_its_name(fleet: Fleet) -> None:
     (outcome,) = fleet.fetch("epel-9")
     assert [item.name for item in outcome.files] == ["updateinfo.xml.zst"]
     assert fleet.advisories() == ["FEDORA-EPEL-2"]
+
+
+@pytest.mark.parametrize(
+    ("base", "listed", "index"),
+    [
+        ("https://a.test", "http://cdn.test/2/core/abc", "https://cdn.test/2/core/abc"),
+        ("https://a.test", "https://cdn.test/2/core/abc", "https://cdn.test/2/core/abc"),
+        ("http://own.test", "http://cdn.test/2/core/abc", "http://cdn.test/2/core/abc"),
+    ],
+)
+def test_a_mirror_list_had_by_tls_leads_to_an_index_by_tls(
+    tmp_path: Path, base: str, listed: str, index: str
+) -> None:
+    requested: list[str] = []
+
+    def kept(wanted: DownloadRequest) -> Path:
+        requested.append(wanted.url)
+        wanted.path.write_text(f"{listed}\n")
+        return wanted.path
+
+    (source,) = chosen(["amazon-2"])
+    place = SourceFolder(source, base, tmp_path, kept, lambda _archive, _members: None)
+    with pytest.raises(DownloadError, match="no repository index"):
+        list(files(place))
+    assert requested == [f"{base}/{source.file}", f"{index}/repodata/repomd.xml"]
 
 
 def test_amazons_chain_of_mirror_lists_and_topics(fleet: Fleet) -> None:
