@@ -177,7 +177,7 @@ lock: | $(UV) ## resolve requirements.lock where pyproject.toml asks for more (U
 # are tested.
 deploy/requirements.lock: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --extra postgres \
-	  --extra flower --extra serve --extra sqs --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
+	  --extra flower --extra serve --extra sqs --extra traces --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --constraints requirements.lock deploy/build-requirements.in -o deploy/build-requirements.lock --quiet
 

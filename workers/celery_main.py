@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from celery.signals import celeryd_after_setup, celeryd_init, worker_process_init
 
+from sidelight import tracing
 from sidelight.fleet import bootstrap, disk_reading
 from sidelight.fleet.stages import stage_limits
 from workers.app import make_app
@@ -17,6 +18,7 @@ from workers.queues import INSPECT, stage_of
 
 # A machine that must seal its readers, and cannot, has no worker.
 disk_reading.check_cage(bootstrap.process_settings())
+tracing.enable(bootstrap.process_settings().logs.traces, "sidelight-worker")
 app: Final = make_app(bootstrap.process_settings())
 _processes: list[int] = []
 

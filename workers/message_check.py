@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidelight.errors import SidelightError
 from sidelight.model import STAGES
+from sidelight.tracing import TRACEPARENT, is_traceparent
 from workers.queues import stage_of
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _check_headers(headers: Any) -> None:
         _require(_is_count(headers.get(name, 0)), f"its header {name} is not a number")
     limits = headers.get("timelimit")
     _require(limits is None or limits == [None, None], "has a time limit")
+    parent = headers.get(TRACEPARENT)
+    _require(parent is None or is_traceparent(parent), f"its header {TRACEPARENT} is not one")
     _check_eta(headers.get("eta"))
 
 

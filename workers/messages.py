@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidelight.model import STAGE_OF
+from sidelight.tracing import headers, span
 from workers.queues import EVALUATE, queue
 
 if TYPE_CHECKING:
@@ -25,15 +26,17 @@ NO_LIMITS: Mapping[str, None] = {"time_limit": None, "soft_time_limit": None}
 def publish(application: Celery, settings: Settings, scan_id: str, following: Next) -> None:
     """Send the message for a scan's current state."""
     stage = STAGE_OF[following.state]
-    application.send_task(
-        NAME.format(stage),
-        args=[scan_id],
-        queue=queue(stage, following.region, settings, following.priority),
-        priority=following.priority,
-        countdown=following.delay or None,
-        ignore_result=True,
-        **NO_LIMITS,
-    )
+    with span(f"publish {stage}", {"sidelight.scan": scan_id, "sidelight.stage": stage}):
+        application.send_task(
+            NAME.format(stage),
+            args=[scan_id],
+            queue=queue(stage, following.region, settings, following.priority),
+            priority=following.priority,
+            countdown=following.delay or None,
+            ignore_result=True,
+            headers=headers() or None,
+            **NO_LIMITS,
+        )
 
 
 def publish_reevaluation(application: Celery, settings: Settings, region: str) -> None:

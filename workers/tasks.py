@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from celery import current_task
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import SidelightError, StoreError
@@ -15,6 +16,7 @@ from sidelight.fleet.stages import poll_snapshots
 from sidelight.fleet.stages import take_snapshots as steps
 from sidelight.fleet.stages.stage_runner import Next
 from sidelight.model import State
+from sidelight.tracing import TRACEPARENT, span
 from workers.celery_main import app
 from workers.messages import NAME, NETWORK, REEVALUATE, publish, publish_reevaluation
 from workers.queues import AWAIT, DELETE, EVALUATE, INSPECT, TAKE
@@ -48,6 +50,13 @@ def _run(scan_id: str, step: Callable[[Context, str], Next | None]) -> None:
 
 def _do(scan_id: str, stage: Callable[[Context, str], list[tuple[str, Next]]]) -> None:
     """Run a stage, and publish the next messages of its scan and of other scans that it polled."""
+    # The trace goes on from the process that published the message.
+    parent = getattr(current_task.request, TRACEPARENT, None) if current_task else None
+    with span("task", {"sidelight.scan": scan_id}, parent=parent):
+        _do_traced(scan_id, stage)
+
+
+def _do_traced(scan_id: str, stage: Callable[[Context, str], list[tuple[str, Next]]]) -> None:
     context = bootstrap.context()
     try:
         following = stage(context, scan_id)

@@ -19,6 +19,7 @@ EXTRAS = {
     "dissect": "reference",
     "ext4": "reference",
     "jinja2": "templates",
+    "opentelemetry": "traces",
     "prometheus_client": "serve",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -18,6 +18,7 @@ from sidelight.aws.answers import required
 from sidelight.aws.environment_errors import check_region, environment_error
 from sidelight.aws.faults import translated
 from sidelight.errors import UsageError
+from sidelight.tracing import trace_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,6 +159,7 @@ class Session:
                 session = self._session_for(account or "", region or self.region)
                 client = self._make(session, service, region, attempts)
                 send_hook.watch(client)
+                trace_calls(client, service)
             self._clients[key] = client
             # Drop the least recently used client; its present users keep their reference.
             while len(self._clients) > MOST_CLIENTS:

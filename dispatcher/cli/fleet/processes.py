@@ -24,6 +24,7 @@ from dispatcher.cli.setting_options import (
     STORE,
     takes_settings,
 )
+from sidelight import tracing
 from sidelight.report.json_logs import configure_logs
 from sidelight.report.output import say
 
@@ -56,6 +57,7 @@ def run(
 
     validate_sources(settings)
     configure_logs(as_json=settings.logs.is_json)
+    tracing.enable(settings.logs.traces, "sidelight-dispatcher")
     control = FleetService(settings)
     schedule = DispatcherLoop(
         control,

@@ -1,4 +1,4 @@
-"""The settings of logs."""
+"""The settings of logs and traces."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ FORMATS: Final = ("text", "json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """What the logs of dispatcher, workers and server look like (docs/watching.md)."""
+    """What dispatcher, workers and server report of their work (docs/watching.md)."""
 
     format: str = setting(
         "SIDELIGHT_LOG_FORMAT", "text", unit="`text` or `json`",
         readers=(Process.DISPATCHER, *WORKERS, Process.SERVE),
         meaning="Log lines for people, or one JSON object a line with scan, account, Region,"
         " instance and stage",
+    )  # fmt: skip
+
+    traces: str = setting(
+        "SIDELIGHT_TRACES", "", unit="URL", readers=(Process.DISPATCHER, *WORKERS),
+        meaning="The OTLP endpoint that OpenTelemetry's traces of scans are sent to by HTTP,"
+        " `http://HOST:4318/v1/traces`; needs the extra `traces`; empty: none",
     )  # fmt: skip
 
     @property

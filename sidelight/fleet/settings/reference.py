@@ -34,7 +34,7 @@ TITLES: Final = {
     "changes": "Changes in accounts",
     "api": "API and server",
     "oidc": "Sign-in by OIDC",
-    "logs": "Logs",
+    "logs": "Logs and traces",
     "networks": "Networks",
 }
 PROCESSES: Final = {

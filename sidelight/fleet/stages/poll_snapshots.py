@@ -12,10 +12,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
-from sidelight.fleet.stages.stage_runner import Next, failed_if_held, log_fields_of, upcoming
+from sidelight.fleet.stages.stage_runner import Next, failed_if_held, stage_reported, upcoming
 from sidelight.fleet.stages.take_snapshots import await_snapshots, seen
 from sidelight.model import State
-from sidelight.report.log_context import logged_as
 from sidelight.store import turn
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _poll_once(context: Context, waiting: Sequence[Scan]) -> dict[str, Transitio
         infos = {info.id: info for info in ec2.snapshots_by_id(ids)}
         for scan in waiting:
             shown = [infos[row.id] for row in known[scan.id] if row.id in infos]
-            with logged_as(**log_fields_of(scan)):
+            with stage_reported(scan):
                 try:
                     results.append(seen(context, scan, known[scan.id], shown))
                 except SidelightError as error:

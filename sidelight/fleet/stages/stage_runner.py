@@ -32,6 +32,7 @@ from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse
 from sidelight.model import LIVE, STAGE_OF, State
 from sidelight.report.log_context import logged_as
 from sidelight.store import turn
+from sidelight.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -73,19 +74,23 @@ def held(
     scan = context.store.scans.claim(scan_id, states, lease, context.keeper)
     if scan is None:
         return None
-    with logged_as(**log_fields_of(scan)), turn(context.store.clock()):
+    with stage_reported(scan), turn(context.store.clock()):
         transition = _run(context, scan, stage)
         if transition is not None:
             log.info("scan %s: %s to %s", scan.id, scan.state, transition.state)
     return upcoming(context, scan, transition)
 
 
-def log_fields_of(scan: Scan) -> dict[str, str]:
-    """Return what the log lines of a scan's stage have: scan, account, Region, instance, stage."""
-    return {
+@contextmanager
+def stage_reported(scan: Scan) -> Iterator[None]:
+    """Have the block's log lines say their scan, and trace it as the scan's stage."""
+    fields = {
         "scan": scan.id, "account": scan.account, "region": scan.region,
         "instance": scan.instance, "stage": STAGE_OF.get(scan.state, ""),
     }  # fmt: skip
+    attributes = {f"sidelight.{name}": text for name, text in fields.items()}
+    with logged_as(**fields), span(f"stage {fields['stage']}", attributes):
+        yield
 
 
 def _run(context: Context, scan: Scan, stage: Stage) -> Transition | None:
