@@ -26,7 +26,7 @@ GROUP: Final = "scanner"
 INVENTORIES: Final = "deploy/iam/scanner-inventories-policy.json"
 QUEUES: Final = "deploy/iam/scanner-queues-policy.json"
 CHANGES: Final = "deploy/iam/scanner-changes-policy.json"
-# Of the targets of events, by the beginning of SIDELIGHT_PUBLISH: the action and its policy.
+# Of the targets of events, by the beginning of a target: the action and its policy.
 EVENTS: Final = {
     "eventbridge": ("events:PutEvents", "deploy/iam/scanner-bus-policy.json"),
     "sns": ("sns:Publish", "deploy/iam/scanner-topic-policy.json"),
@@ -45,10 +45,10 @@ def check_hub(session: Session, settings: Settings, region: str) -> Iterator[Che
     if settings.changes.queue:
         yield unchecked(GROUP, "sqs:ReceiveMessage", "it would receive a change",
                         f"allow it as in {CHANGES}")  # fmt: skip
-    kind = settings.findings.publish.partition(":")[0]
-    if kind in EVENTS:
-        action, policy = EVENTS[kind]
-        yield unchecked(GROUP, action, "it would send an event", f"allow it as in {policy}")
+    for kind in sorted({target.partition(":")[0] for target in settings.findings.publish.split()}):
+        if kind in EVENTS:
+            action, policy = EVENTS[kind]
+            yield unchecked(GROUP, action, "it would send an event", f"allow it as in {policy}")
 
 
 def _queues(session: Session, settings: Settings, region: str) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from dispatcher.doctor.results import fault, ok, unchecked, warning
+from dispatcher.services.event_targets import check_targets
 from dispatcher.services.host_names import is_loopback
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.cage import missing_protections
@@ -42,6 +43,10 @@ def check_settings(settings: Settings) -> Iterator[Check]:
         yield fault(group, error.where or "settings", error.what, "see docs/settings.md")
     else:
         yield ok(group, "consistency", "no setting contradicts another")
+    try:
+        check_targets(settings)
+    except UsageError as error:
+        yield fault(group, "SIDELIGHT_PUBLISH", str(error), "see docs/events.md and webhooks.md")
     aws = settings.aws
     if (aws.external_id or aws.session_tags) and not aws.role_name:
         yield warning(

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from dispatcher.events.event_messages import EventChoice
 from dispatcher.events.publisher import Publisher
-from dispatcher.events.targets import shown, sink_of
+from dispatcher.events.targets import shown, sink_of, targets_of
 from dispatcher.events.webhook import KINDS, WebhookOptions
 from dispatcher.services.secret_settings import secret_of
+from sidelight.aws.session import Session
 
 if TYPE_CHECKING:
-    from sidelight.aws.session import Session
+    from dispatcher.events.publisher import Sink
     from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
@@ -23,15 +24,25 @@ def publisher_of(
 
     The address of a webhook may be `file:PATH` of a file with it: `slack:file:/run/secrets/slack`.
     """
-    kind, _, name = target.partition(":")
-    options, address = None, target
-    if kind in KINDS:
-        address = f"{kind}:{secret_of(name, kind)}"
-        options = _options(settings)
-    sink = sink_of(address, session, options)
+    sink = settings_sink(settings, session, target)
     return Publisher(
         store, target, sink, after=after, where=shown(target), choice=choice_of(settings)
     )
+
+
+def settings_sink(settings: Settings, session: Session, target: str) -> Sink:
+    """Return the sink of a target, with its secrets. Nothing is called. Raises UsageError."""
+    kind, _, name = target.partition(":")
+    if kind not in KINDS:
+        return sink_of(target, session)
+    return sink_of(f"{kind}:{secret_of(name, kind)}", session, _options(settings))
+
+
+def check_targets(settings: Settings) -> None:
+    """Raise UsageError for targets of events that cannot be sent to as they are set."""
+    for target in targets_of(settings.findings.publish):
+        settings_sink(settings, Session(), target)
+    choice_of(settings)
 
 
 def choice_of(settings: Settings) -> EventChoice:

@@ -43,6 +43,18 @@ def test_settings_that_contradict_each_other_are_an_error_that_names_the_setting
 
 
 @pytest.mark.parametrize(
+    "publish",
+    ["nowhere", "webhook:https://hooks.example/x", "jira:https://jira.example/", "slack:http://x/",
+     "webhook:file:/does/not/exist"],
+)  # fmt: skip
+def test_a_target_of_events_that_cannot_be_sent_to_is_an_error(publish: str) -> None:
+    checks = statuses(check_settings(Settings.of(publish=publish)))
+    assert checks["SIDELIGHT_PUBLISH"] is CheckStatus.ERROR
+    known = Settings.of(publish="eventbridge:default slack:https://hooks.slack.example/secret")
+    assert "SIDELIGHT_PUBLISH" not in statuses(check_settings(known))
+
+
+@pytest.mark.parametrize(
     ("values", "name"),
     [
         ({"external_id": "secret"}, "SIDELIGHT_ROLE_NAME"),
