@@ -25,6 +25,7 @@ from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
 
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
@@ -68,6 +69,7 @@ class ScanStarter:
         self._sources = sources
         self._exclusion_tags: dict[str, str] = {}
         self._default_tag = ""
+        self._listed_at: dict[tuple[str, str], datetime] = {}
         self._networks = networks
         self._agents = agents
         self._store = store
@@ -299,6 +301,8 @@ class ScanStarter:
         is_due: IsDue | None = None,
     ) -> tuple[list[str], Sequence[Instance]]:
         """Return the ids of running scans and the instances that are due; write coverage."""
+        if discovery.listed_at is not None:
+            self._listed_at[place.account, place.region] = discovery.listed_at
         known = self._store.instances.with_history(place.account, place.region, discovery.instances)
         if only:
             known = [row for row in known if only.includes(row.instance)]
@@ -349,7 +353,12 @@ class ScanStarter:
             tick(self._store, self._publish)
         found = NO_SOURCES
         if self._sources is not None and due:
-            found = self._sources.find(due, self._exclusion_tags, self._default_tag)
+            found = self._sources.find(
+                due,
+                self._exclusion_tags,
+                self._default_tag,
+                {} if on_demand else self._listed_at,
+            )
         created = enqueue(
             self._store,
             self._publish,

@@ -13,6 +13,7 @@ from sidelight.model import Coverage, CreatedResource, Ec2ScanMode, ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.discovery.agents import AgentResources
@@ -58,6 +59,7 @@ class Discovery:
     unreadable_keys: frozenset[str] = frozenset()
     unshareable_keys: frozenset[str] = frozenset()
     managed: Mapping[str, ManagedInstance] | None = None
+    listed_at: datetime | None = None  # when its listing began
 
 
 def keys_of(instances: Iterable[Instance]) -> frozenset[str]:
@@ -78,7 +80,7 @@ def discover(  # noqa: PLR0913 - a place, what speaks to it, and where to write
     excluded, unreadable = _excluded(kms, keys_of(instances), tag)
     gone = store.instances.discovered(account, region, instances, listed_at)
     _end(store, account, region, gone)
-    return Discovery(instances, excluded, gone, unreadable)
+    return Discovery(instances, excluded, gone, unreadable, listed_at=listed_at)
 
 
 def _end(store: Store, account: str, region: str, gone: Sequence[str]) -> None:

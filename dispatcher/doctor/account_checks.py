@@ -284,6 +284,9 @@ class _PlaceChecks:
             remedy = "exclude the tag SidelightDeployment from it (docs/real-accounts.md)"
             self._add(warning, "Recycle Bin", text, remedy)
         self._each(answer, TARGET, lacking="not known whether deleted snapshots are kept")
+        if self._settings.sources.unchanged_days:
+            lacking = "each machine is read at each scan"
+            self._each(self._tried.metrics(), TARGET, lacking=lacking)
         if self._settings.networks.interval:
             self._network(self._tried.network())
         if self._settings.agents.agent_based:

@@ -27,6 +27,7 @@ from sidelight.aws.ec2 import Ec2
 from sidelight.aws.event_queue import EventQueue
 from sidelight.aws.organizations import Units
 from sidelight.aws.recycle_bin import kept_days
+from sidelight.aws.volume_writes import VolumeWrites
 from sidelight.fleet.advisory_file import AdvisoryFile
 from sidelight.fleet.agents.associations_plan import SyncTarget
 from sidelight.fleet.agents.ssm_resources import SsmResources
@@ -106,7 +107,8 @@ class FleetService:
             deployment=self.deployment, keeper=keeper, agents=self.agent_scans is not None,
             networks=settings.networks.interval > 0,
             sources=SourceFinder(
-                self.store, settings, lambda *place: self.ec2(AccountRegion(*place))
+                self.store, settings, lambda *place: self.ec2(AccountRegion(*place)),
+                self._volume_writes,
             ),
         )  # fmt: skip
         self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
@@ -186,6 +188,11 @@ class FleetService:
         """Close the connections to the store and the broker."""
         self.queue.close()
         self.store.close()
+
+    def _volume_writes(self, account: str, region: str) -> VolumeWrites:
+        """Return the CloudWatch client of an account-region, at the shared rate limits."""
+        pace = self._limits.pace(account, region)
+        return VolumeWrites(self._session, account, region, pace=pace)
 
     def ec2(self, place: AccountRegion) -> Ec2:
         """Return the EC2 client of an account-region, at the rate limits that all workers share."""

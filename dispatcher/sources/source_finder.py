@@ -10,14 +10,18 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from dispatcher.sources.existing_snapshots import SnapshotRules, choose, started_patterns
+from dispatcher.sources.unchanged_volumes import candidate
+from sidelight.aws.volume_writes import whole_periods
 from sidelight.errors import SidelightError, StoreError
-from sidelight.model import ScanSource
+from sidelight.model import ScanSource, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sidelight.aws.ec2 import SnapshotInfo
     from sidelight.fleet.settings import Settings
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str]  # account and instance
 CREATED = "snapshots are created"  # an event of a scan
 # The prefix of the detail of the coverage of an instance that is not scanned for want of snapshots.
+NEVER: Mapping[tuple[str, str], datetime] = MappingProxyType({})
 WAITS = "waiting for an existing snapshot"
 
 
@@ -41,6 +46,13 @@ class SnapshotListing(Protocol):
         """Return completed snapshots of these volumes whose start time has one of the patterns."""
 
 
+class WriteMetrics(Protocol):
+    """The part of `sidelight.aws.volume_writes.VolumeWrites` that is used here."""
+
+    def unwritten(self, volumes: Sequence[str], begin: datetime, end: datetime) -> frozenset[str]:
+        """Return those of these volumes of which it is certain that nothing wrote them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundSources:
     """The sources by account and instance; why an instance has none; which are not scanned."""
@@ -51,27 +63,34 @@ class FoundSources:
 
 
 class SourceFinder:
-    """Finds existing snapshots."""
+    """Finds machines that need not be read, and existing snapshots of the others."""
 
     def __init__(
         self,
         store: Store,
         settings: Settings,
         ec2: Callable[[str, str], SnapshotListing],
+        cloudwatch: Callable[[str, str], WriteMetrics],
     ) -> None:
-        """`ec2(account, region)` lists snapshots."""
+        """`ec2(account, region)` lists snapshots, `cloudwatch(account, region)` volumes' writes."""
         self._store = store
         self._settings = settings.sources
         self._ec2 = ec2
+        self._cloudwatch = cloudwatch
 
     def find(
-        self, due: Iterable[Instance], exclusion_tags: Mapping[str, str], default_tag: str
+        self,
+        due: Iterable[Instance],
+        exclusion_tags: Mapping[str, str],
+        default_tag: str,
+        listed_at: Mapping[tuple[str, str], datetime] = NEVER,
     ) -> FoundSources:
         """Return the sources of these instances' scans. Raises StoreError.
 
-        `exclusion_tags` are accounts' own.
+        `exclusion_tags` are accounts' own. `listed_at`: when the instances of an account and Region
+        were listed; without it all are read, changed or not, as those that a person asks for.
         """
-        if not self._settings.existing_hours:
+        if not (self._settings.existing_hours or self._settings.unchanged_days):
             return FoundSources()
         places: dict[tuple[str, str], list[Instance]] = defaultdict(list)
         for instance in due:
@@ -79,8 +98,16 @@ class SourceFinder:
         sources: dict[Key, ScanSource] = {}
         reasons: dict[Key, str] = {}
         for (account, region), instances in places.items():
+            last = self._store.instances.disk_readings(account, [one.id for one in instances])
+            unchanged: dict[Key, ScanSource] = {}
+            if self._settings.unchanged_days and (account, region) in listed_at:
+                unchanged = self._unchanged(instances, last, listed_at[account, region])
+            sources |= unchanged
+            if not self._settings.existing_hours:
+                continue
             tag = exclusion_tags.get(account, default_tag)
-            for key, found in self._existing(account, region, instances, tag).items():
+            others = [one for one in instances if (account, one.id) not in unchanged]
+            for key, found in self._existing(account, region, others, last, tag).items():
                 if isinstance(found, ScanSource):
                     sources[key] = found
                 else:
@@ -90,8 +117,49 @@ class SourceFinder:
             self._store.instances.explain(*key, f"{WAITS}: {reasons[key]}")
         return FoundSources(sources, reasons, left_out)
 
+    def _unchanged(
+        self, instances: Sequence[Instance], last: Mapping[str, DiskReading], listed_at: datetime
+    ) -> dict[Key, ScanSource]:
+        """Return sources of the machines whose volumes were not written since their last read.
+
+        All are of one account and Region. What is known of them is known as of `listed_at`.
+        """
+        now = self._store.clock()
+        account, region = instances[0].account, instances[0].region
+        longest = timedelta(days=self._settings.unchanged_days)
+        found: dict[Key, ScanSource] = {}
+        running: dict[tuple[datetime, datetime], list[Instance]] = defaultdict(list)
+        for one in instances:
+            chosen = candidate(one, last.get(one.id), longest, listed_at)
+            if isinstance(chosen, str):
+                log.debug("%s is read: %s", one.id, chosen)
+            elif chosen.is_stopped:
+                found[account, one.id] = ScanSource(SourceKind.UNCHANGED, listed_at)
+            else:
+                begin, end = whole_periods(chosen.last.data_at, now)
+                if chosen.last.data_at < end:
+                    running[begin, end].append(one)
+        for (begin, end), machines in sorted(running.items()):
+            volumes = sorted({volume.id for one in machines for volume in one.volumes})
+            try:
+                unwritten = self._cloudwatch(account, region).unwritten(volumes, begin, end)
+            except StoreError:
+                raise
+            except SidelightError as error:
+                log.warning("writes of volumes of %s/%s: %s", account, region, error)
+                break
+            for one in machines:
+                if {volume.id for volume in one.volumes} <= unwritten:
+                    found[account, one.id] = ScanSource(SourceKind.UNCHANGED, min(end, listed_at))
+        return found
+
     def _existing(
-        self, account: str, region: str, instances: Sequence[Instance], tag: str
+        self,
+        account: str,
+        region: str,
+        instances: Sequence[Instance],
+        last: Mapping[str, DiskReading],
+        tag: str,
     ) -> dict[Key, ScanSource | str]:
         """Return the existing snapshots of each instance, or why there are none that fit."""
         now = self._store.clock()
@@ -113,7 +181,6 @@ class SourceFinder:
         by_volume: dict[str, list[SnapshotInfo]] = defaultdict(list)
         for info in listed:
             by_volume[info.volume].append(info)
-        last = self._store.instances.disk_readings(account, [one.id for one in instances])
         return {
             (account, one.id): self._chosen(one, by_volume, rules, last.get(one.id))
             for one in instances

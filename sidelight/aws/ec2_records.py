@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from sidelight.aws.answers import required
@@ -10,7 +12,6 @@ from sidelight.model import Instance, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from mypy_boto3_ec2.type_defs import (
         InstanceTypeDef,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
         VolumeTypeDef,
     )
 
+# `User initiated (2026-01-31 10:00:00 GMT)`: the StateTransitionReason of DescribeInstances.
+_TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 ENDED = ("terminated", "shutting-down")
 
 
@@ -89,7 +92,7 @@ def instance_of(
         region=region,
         state=state_of(described),
         volumes=tuple(
-            _volume(volumes[volume_id], device)
+            _volume(volumes[volume_id], device, described.get("InstanceId", ""))
             for device, volume_id in volume_ids(described).items()
             if volume_id in volumes
         ),
@@ -111,7 +114,19 @@ def instance_of(
             sorted(group.get("GroupId", "") for group in described.get("SecurityGroups", ()))
         ),
         architecture=described.get("Architecture", ""),
+        stopping_at=_stopping_at(described),
     )
+
+
+def _stopping_at(described: InstanceTypeDef) -> datetime | None:
+    """Return when a stopped instance's stop was asked for; None where EC2 does not say it."""
+    if state_of(described) != "stopped":
+        return None
+    match = _TRANSITION.search(described.get("StateTransitionReason", ""))
+    try:
+        return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
 
 
 def _public_ipv4(described: InstanceTypeDef) -> tuple[str, ...]:
@@ -152,7 +167,12 @@ def _addresses(primary: str, others: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (primary, *sorted(others)))))
 
 
-def _volume(described: VolumeTypeDef, device: str) -> Volume:
+def _volume(described: VolumeTypeDef, device: str, instance_id: str) -> Volume:
+    attached_at = [
+        attachment.get("AttachTime")
+        for attachment in described.get("Attachments", ())
+        if attachment.get("InstanceId") == instance_id
+    ]
     return Volume(
         id=required(described.get("VolumeId"), "VolumeId", "describe_volumes"),
         device=device,
@@ -161,6 +181,8 @@ def _volume(described: VolumeTypeDef, device: str) -> Volume:
         encrypted=bool(described.get("Encrypted", False)),
         kms_key_id=described.get("KmsKeyId") or "",
         tags=_tags(described.get("Tags", ())),
+        attached_at=attached_at[0] if attached_at else None,
+        multi_attach=bool(described.get("MultiAttachEnabled", False)),
     )
 
 

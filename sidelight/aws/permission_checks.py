@@ -12,6 +12,7 @@ says that a policy denies it explicitly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -132,6 +133,20 @@ class PermissionChecks:
         return self._ask(
             "ebs", "ListSnapshotBlocks", {"SnapshotId": snapshot, "MaxResults": 100},
         )  # fmt: skip
+
+    def metrics(self) -> PermissionAnswer:
+        """Read a metric of a volume that cannot exist, which is a paid call ($0.00001)."""
+        end = datetime.now(UTC)
+        metric = {
+            "Namespace": "AWS/EBS",
+            "MetricName": "VolumeWriteOps",
+            "Dimensions": [{"Name": "VolumeId", "Value": "vol-00000000000000000"}],
+        }
+        query = {"Id": "v0", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Sum"}}
+        request: dict[str, object] = {
+            "MetricDataQueries": [query], "StartTime": end - timedelta(minutes=10), "EndTime": end,
+        }  # fmt: skip
+        return self._ask("cloudwatch", "GetMetricData", request)
 
     def keys(self, key: str = "") -> list[PermissionAnswer]:
         """Try the calls about a KMS key of a volume; without one, about a key that cannot exist.

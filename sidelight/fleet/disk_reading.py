@@ -7,6 +7,7 @@ processes at their first machine. `sidelight doctor` reports it.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from sidelight import __version__
@@ -41,7 +42,8 @@ def check_cage(settings: Settings) -> None:
 
 def reader_of(settings: Settings) -> str:
     """Return what reads disks, and how: another version or option may find more on them."""
-    return f"{__version__}{' containers' if settings.reading.containers else ''}"[:64]
+    options = repr((settings.reading.containers, settings.reading.skipped_globs)).encode()
+    return f"{__version__} {hashlib.sha256(options).hexdigest()[:16]}"
 
 
 def report_cage(settings: Settings) -> None:

@@ -26,6 +26,7 @@ from sidelight.localcloud.snapshot_store import permitted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sidelight.localcloud.cloudwatch import VolumeWritesRecord
     from sidelight.localcloud.conditions import EbsAnswer
     from sidelight.localcloud.messages import Request
     from sidelight.localcloud.snapshot_store import Shelf, ShelfSnapshot
@@ -73,6 +74,11 @@ class EbsDirect:
         self._empty_pages = empty_pages
         self._seed = seed
         self._changed: dict[tuple[str, str], list[int]] = {}
+
+    @property
+    def writes(self) -> VolumeWritesRecord:
+        """What CloudWatch knows of volumes."""
+        return self._shelf.writes
 
     @property
     def recycle_days(self) -> int:

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from sidelight.localcloud import ebs_direct, recycle_bin, signing_time
+from sidelight.localcloud import cloudwatch, ebs_direct, recycle_bin, signing_time
 from sidelight.localcloud.faults import FaultPlan, refuse, spoil
 from sidelight.localcloud.messages import AwsError, Caller, Reply, caller_of, render
 
@@ -120,6 +120,9 @@ class Front:
             self._control_plane.authorize(request, caller, account, operation, snapshot)
         if caller.service == "rbin":
             return recycle_bin.answer(request, self._ebs.recycle_days)
+        if caller.service == cloudwatch.SERVICE:
+            action = operation.partition(":")[2]
+            return cloudwatch.answer(request, action, self._ebs.writes, account, caller.region)
         if caller.service != "ebs":
             return self._control_plane.answer(request, caller, account)
         if target is None:

@@ -227,6 +227,22 @@ class LocalCloud:
         if self._shelf is not None:
             self._shelf.broken[volume_id] = why
 
+    def set_idle(self, volume_id: str) -> None:
+        """Let nothing write a volume from now on, as CloudWatch shows it."""
+        if self._shelf is not None:
+            self._shelf.writes.idle_since[volume_id] = self.clock.now()
+
+    def write(self, volume_id: str) -> None:
+        """Let a volume be written from now on, as every volume is that is not set idle."""
+        if self._shelf is not None:
+            self._shelf.writes.idle_since.pop(volume_id, None)
+
+    def lose_metrics(self, volume_id: str, seconds: float) -> None:
+        """Let CloudWatch have no data points of a volume's last seconds."""
+        if self._shelf is not None:
+            now = self.clock.now()
+            self._shelf.writes.gaps[volume_id].append((now - seconds, now))
+
     def share_volume(self, volume_id: str, instance_id: str, device: str) -> None:
         """Attach a volume to a second instance as well: Multi-Attach, of io1 and io2 volumes."""
         if self._control_plane is None:

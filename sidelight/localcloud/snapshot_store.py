@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.utils import random_snapshot_id
 
+from sidelight.localcloud.cloudwatch import VolumeWritesRecord
 from sidelight.localcloud.freeze import FrozenImage, freeze
 from sidelight.localcloud.kms import usable
 from sidelight.localcloud.lags import Lags
@@ -137,6 +138,7 @@ class Shelf:
         self.clock = clock
         self.conditions = conditions
         self.lags = Lags(conditions, clock, seed)
+        self.writes = VolumeWritesRecord(clock)
         self.images: dict[str, VolumeImage] = {}
         self.broken: dict[str, str] = {}  # volume -> why its snapshots end in error
         self.snapshots: dict[str, ShelfSnapshot] = {}

@@ -42,7 +42,11 @@ class ReadStats:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """An EBS volume as attached. `size_gib` in GiB; `device` is the attachment's name."""
+    """An EBS volume as attached. `size_gib` in GiB; `device` is the attachment's name.
+
+    `attached_at` is the time of its attachment to the instance, None where EC2 does not say it.
+    `multi_attach`: other instances may be attached to it as well.
+    """
 
     id: str
     device: str
@@ -51,6 +55,8 @@ class Volume:
     encrypted: bool = False
     kms_key_id: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    attached_at: datetime | None = None
+    multi_attach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Instance:
     """An EC2 instance as discovered.
 
     Addresses are those of all its network interfaces, the primary one first. `architecture` is
-    EC2's word (`x86_64`, `arm64`).
+    EC2's word (`x86_64`, `arm64`). `stopping_at` is when its last stop was asked for.
     """
 
     id: str
@@ -82,6 +88,7 @@ class Instance:
     instance_profile: str = ""
     security_groups: tuple[str, ...] = ()
     architecture: str = ""
+    stopping_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,9 @@ class ScanSource:
 class DiskReading:
     """The last read of an instance's disks. `reader` identifies what read them, and how.
 
+    It is empty where the stored inventory is not the whole of what the disks hold: a part could not
+    be read, or the inventory is the agent's.
+
     What the disks hold is what they held at `data_at`: the time of the snapshots, or a later one up
     to which none of these volumes was written.
     """

@@ -69,6 +69,8 @@ CALLS: Final[tuple[AwsCall, ...]] = (
     *_calls("ec2", (*TARGET, AwsRole.READER), "DescribeSnapshots"),
     AwsCall("ec2", "CreateSnapshots", TARGET, ("ec2:CreateSnapshots", "ec2:CreateTags")),
     *_calls("ec2", TARGET, "DeleteSnapshot", "ModifySnapshotAttribute"),
+    # Volumes that were not written: sidelight.aws.volume_writes.
+    *_calls("cloudwatch", TARGET, "GetMetricData"),
     *_calls("kms", TARGET, "CreateGrant", "DescribeKey", "ListResourceTags"),
     *_calls("rbin", TARGET, "GetRule", "ListRules"),
     *_calls("service-quotas", (*TARGET, AwsRole.HUB), "GetServiceQuota"),

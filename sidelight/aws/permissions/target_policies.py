@@ -51,6 +51,10 @@ ORCHESTRATOR: Final = (
         reason="EC2's describe calls have no resources; a volume's key may be another account's",
     ),
     READ_QUOTAS,
+    Statement(
+        "ReadTheWritesOfVolumes", ("cloudwatch:GetMetricData",),
+        reason="metrics have no resources; only with SIDELIGHT_UNCHANGED_DAYS is it called",
+    ),
     Statement("ReadTheRecycleBinsRules", ("rbin:GetRule", "rbin:ListRules")),
     Statement(
         "SnapshotVolumes", ("ec2:CreateSnapshots",),

@@ -26,3 +26,9 @@ class SourceSettings:
         meaning="Never create a snapshot: an instance without existing snapshots that fit is not"
         " scanned, and its coverage says why",
     )  # fmt: skip
+    unchanged_days: float = setting(
+        "SIDELIGHT_UNCHANGED_DAYS", 0.0, unit="days", readers=CONTROL, most=60,
+        meaning="When a scan is due of a machine whose volumes were not written since its disks"
+        " were read, match its stored inventory and read nothing, for so long after that read; 0:"
+        " read at every scan",
+    )  # fmt: skip

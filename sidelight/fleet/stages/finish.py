@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sidelight.completeness import COMPLETE_SCAN, assess
 from sidelight.fleet.disk_reading import reader_of
-from sidelight.model import Coverage, DiskReading, State
+from sidelight.model import Coverage, DiskReading, SourceKind, State, Status
 
 if TYPE_CHECKING:
     from sidelight.completeness import Assessment
     from sidelight.fleet.context import Context
-    from sidelight.model import Scan, ScanSource, Transition
+    from sidelight.model import Inventory, Scan, ScanSource, Transition
 
 
 def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
@@ -41,9 +41,10 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
             scanned_at=None,
         )
     else:
-        assessment = _assessment(context, scan)
+        inventory = context.store.findings.inventory(scan.account, scan.instance)
+        assessment = _assessment(context, inventory)
         covered = replace(covered, reason=assessment.reason, detail=assessment.detail)
-        reading = _reading(context, scan, source)
+        reading = _reading(context, scan, source, is_whole=inventory.status is Status.COMPLETE)
         if source is not None:
             covered = replace(
                 covered, scanned_at=source.data_at, data_at=source.data_at, data_source=source.kind
@@ -57,8 +58,17 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
     return transition
 
 
-def _reading(context: Context, scan: Scan, source: ScanSource | None) -> DiskReading:
-    """Return the record of what was read, for the choice of the next scan's source."""
+def _reading(
+    context: Context, scan: Scan, source: ScanSource | None, *, is_whole: bool
+) -> DiskReading | None:
+    """Return the record of what was read, for the choice of the next scan's source.
+
+    None where nothing was, and nothing is known of the last read.
+    """
+    if source is not None and source.kind is SourceKind.UNCHANGED:
+        known = context.store.instances.disk_readings(scan.account, [scan.instance])
+        last = known.get(scan.instance)
+        return None if last is None else replace(last, data_at=source.data_at)
     volumes = (
         {snapshot.volume for snapshot in source.snapshots}
         if source is not None
@@ -71,13 +81,12 @@ def _reading(context: Context, scan: Scan, source: ScanSource | None) -> DiskRea
         read_at=context.store.clock(),
         # Its own snapshots are younger than the scan: by EC2's clock, which may differ from ours.
         data_at=source.data_at if source is not None else scan.created_at,
-        reader=reader_of(context.settings),
+        reader=reader_of(context.settings) if is_whole else "",
     )
 
 
-def _assessment(context: Context, scan: Scan) -> Assessment:
+def _assessment(context: Context, inventory: Inventory) -> Assessment:
     """Return the gaps of a completed scan: they must not look like a clean result."""
-    inventory = context.store.findings.inventory(scan.account, scan.instance)
     return assess(
         inventory, context.unmatched(inventory) if context.settings.findings.has_advisories else ()
     )

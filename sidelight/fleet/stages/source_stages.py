@@ -1,4 +1,4 @@
-"""The stages of a scan that creates no snapshots: it reads existing ones, or none.
+"""The stages of a scan that creates no snapshots: it reads existing ones, or nothing.
 
 Existing snapshots are the owner's. They are in no table of Sidelight's own snapshots, so that no
 stage and no sweep deletes, tags or shares them.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.aws.ebs_faults import is_late
 from sidelight.errors import SidelightError
+from sidelight.fleet.disk_reading import reader_of
 from sidelight.fleet.stages.final_errors import GiveUpError, code_of
 from sidelight.fleet.stages.inspect import read, snapshots_of
 from sidelight.model import SourceKind, State
@@ -25,11 +26,16 @@ log = logging.getLogger(__name__)
 
 
 def begin_with_source(context: Context, scan: Scan) -> Transition:
-    """NEW to READING of existing snapshots, or back to creating some. Raises LeaseLostError."""
-    context.money().check(scan.account)
+    """NEW to READING of existing snapshots, or to EVALUATING; or back to creating snapshots.
+
+    Raises LeaseLostError, MoneySpentError.
+    """
     source = context.store.scan_sources.of([scan.id]).get(scan.id)
-    if source is None or source.kind is not SourceKind.EXISTING:
+    if source is None:
         return _without(context, scan, GiveUpError("its source is not known", where=scan.id))
+    if source.kind is SourceKind.UNCHANGED:
+        return _begin_unchanged(context, scan)
+    context.money().check(scan.account)
     instance = context.store.instances.instance(scan.account, scan.instance)
     present = {volume.id for volume in instance.volumes} if instance is not None else set()
     if present != {snapshot.volume for snapshot in source.snapshots}:
@@ -37,6 +43,18 @@ def begin_with_source(context: Context, scan: Scan) -> Transition:
         changed = GiveUpError("its volumes have changed since", where=scan.instance)
         return _without(context, scan, changed)
     return context.store.scan_sources.begin(scan, State.READING)
+
+
+def _begin_unchanged(context: Context, scan: Scan) -> Transition:
+    """NEW to EVALUATING of the stored inventory, if this process would find the same on the disks.
+
+    The dispatcher does not know which version and options the workers read with.
+    """
+    last = context.store.instances.disk_readings(scan.account, [scan.instance]).get(scan.instance)
+    if last is None or last.reader != reader_of(context.settings):
+        why = "its disks were read by another version, or with other options"
+        return context.store.scan_sources.drop(scan, why)
+    return context.store.scan_sources.begin(scan, State.EVALUATING)
 
 
 def read_existing(context: Context, scan: Scan, instance: Instance) -> Transition:

@@ -27,7 +27,11 @@ Context = dict[str, list[str]]
 # IAM checks nothing for the first; a grant allows the second to its retiring principal.
 UNCHECKED = frozenset({"sts:GetCallerIdentity", "kms:RetireGrant"})
 # Operations whose action has another name.
-RENAMED = {"sns:PublishBatch": "sns:Publish", "sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+RENAMED = {
+    "monitoring:GetMetricData": "cloudwatch:GetMetricData",
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+}
 
 
 class Accesses:

@@ -45,6 +45,7 @@ from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.observed_times import LAST_OBSERVED
 from sidelight.store.findings.reconcile import InstanceState
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.instances.disk_readings import replace_disk_reading
 from sidelight.store.inventories.agent_inventories import note_seen
 from sidelight.store.inventories.inventories import (
     InventoryOrigin,
@@ -123,6 +124,7 @@ class Findings:
         )
         with self._database.write() as connection:
             store_inventory(connection, origin, inventory, now)
+            replace_disk_reading(connection, place.account, place.instance, now)
             note_seen(connection, place, seen, now)
 
     def evaluate_agent_inventory(self, place: InstanceRef, number: int) -> FindingChanges:

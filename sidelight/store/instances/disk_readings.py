@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sidelight.model import DiskReading
 from sidelight.store.base.dialect import insert, once, parts
@@ -12,6 +12,7 @@ from sidelight.store.base.schema import disk_readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -42,6 +43,14 @@ def write_disk_reading(connection: Connection, reading: DiskReading) -> None:
         "reader": reading.reader,
     }
     connection.execute(_writing(connection), values)
+
+
+def replace_disk_reading(
+    connection: Connection, account: str, instance: str, now: datetime
+) -> None:
+    """Note that the stored inventory is not of the disks any more: the agent sent another."""
+    row = disk_readings.c.account == account, disk_readings.c.instance == instance
+    connection.execute(update(disk_readings).where(*row).values(reader="", data_at=now))
 
 
 @once
