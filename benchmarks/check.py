@@ -4,9 +4,9 @@
     python -m benchmarks.check --record   # write today's counts to counts/recorded.json
 
 Blocks and rounds of calls of each demo machine's inventory, pages of a large volume's list, and
-statements and rows of a rescan, of a dispatcher's tick and of the console's pages. `make test` runs
-it (tests/benchmarks/test_check.py), so that a saving is not lost again. A count that fell is
-recorded with the change that lowered it.
+statements and rows of a rescan, of a dispatcher's work and of the console's pages, and
+DescribeSnapshots of a place. `make test` runs it (tests/benchmarks/test_check.py), so that a saving
+is not lost again. A count that fell is recorded with the change that lowered it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 
 from benchmarks.counts.disks import disk_counts, list_counts
 from benchmarks.counts.stores import page_counts, rescan_counts, tick_counts
+from benchmarks.describe_snapshots import describe_counts
+from benchmarks.million_instances import dispatcher_counts
 
 RECORDED = Path(__file__).resolve().parent / "counts" / "recorded.json"
 
@@ -28,7 +30,10 @@ def current() -> dict[str, int]:
     counts: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
-        for scene in (disk_counts, list_counts, rescan_counts, tick_counts, page_counts):
+        for scene in (
+            disk_counts, list_counts, rescan_counts, tick_counts, page_counts, dispatcher_counts,
+            describe_counts,
+        ):  # fmt: skip
             counts |= scene(directory)
     return counts
 

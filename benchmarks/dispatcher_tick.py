@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
-def instance(number: int) -> Instance:
+def instance(number: int, account: str = ACCOUNT, region: str = REGION) -> Instance:
     """A machine of two volumes with three tags."""
     volumes = (Volume(f"vol-{number:017x}", "/dev/xvda", 8), Volume(f"vol-{number}", "/dev/sdf", 9))
     tags = (("Name", f"m{number}"), ("Team", "a"), ("Stage", "production"))
-    return Instance(f"i-{number:017x}", ACCOUNT, REGION, "running", volumes, tags, f"m{number}")
+    return Instance(f"i-{number:017x}", account, region, "running", volumes, tags, f"m{number}")
 
 
 def silent(_scan_id: str, _following: Next) -> None:

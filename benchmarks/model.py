@@ -62,7 +62,9 @@ def looks(inputs: Inputs) -> float:
     """DescribeSnapshots calls a scan for what is pending: a place's are looked at together."""
     a_second = inputs.instances / DAY / inputs.places
     snapshots = a_second * inputs.poll_seconds * polls(inputs) * inputs.volumes
-    return max(1, ceil(snapshots / DESCRIBED_AT_ONCE)) / inputs.poll_seconds / a_second
+    together = max(1, ceil(snapshots / DESCRIBED_AT_ONCE)) / inputs.poll_seconds / a_second
+    # In a small place no other scan waits: it is polled for each alone, and only while it waits.
+    return min(together, float(polls(inputs)))
 
 
 def sustained(budget: float) -> float:
@@ -74,7 +76,7 @@ def table(inputs: Inputs) -> list[str]:
     """The model as Markdown."""
     a_second = inputs.instances / DAY
     lists = inputs.volumes * max(1.0, inputs.gb / inputs.volumes / BLOCK_GB / 10_000)
-    describes = looks(inputs) + 2  # deletion looks once by tag and once by id
+    describes = looks(inputs) + 3  # deletion: by id before it, by tag and by id after it
     fees = inputs.blocks * USD_PER_GET + lists * USD_PER_LIST
     minutes = inputs.pending_minutes + inputs.other_minutes
     storage = inputs.gb * USD_GB_MONTH * minutes / (DAY * DAYS / 60)
@@ -119,10 +121,7 @@ def table(inputs: Inputs) -> list[str]:
         ),
         f"| cores, {inputs.busy:.0%} busy | {cores:.1f} |",
         f"| read from snapshots | {a_second * inputs.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
-        (
-            "| transactions of the store | "
-            f"{a_second * 11 + 3 * inputs.places / inputs.poll_seconds:.0f} a second |"
-        ),
+        (f"| transactions of the store | {a_second * (11 + 3 * looks(inputs)):.0f} a second |"),
         "",
         "| dollars | a scan | an instance-month |",
         "|---|---|---|",

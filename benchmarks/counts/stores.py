@@ -34,7 +34,8 @@ class Written:
 
 
 @contextmanager
-def _written(store: Store) -> Iterator[Written]:
+def written(store: Store) -> Iterator[Written]:
+    """Count the statements, and the rows that they change, of what is done within."""
     seen = Written()
     engine = store._database.engine  # noqa: SLF001 - what no interface of the store tells
 
@@ -57,9 +58,9 @@ def rescan_counts(directory: Path) -> dict[str, int]:
     read = inventory(*map(package, names))
     with Store(f"sqlite:///{directory}/rescan.db") as store:
         store.migrate()
-        with _written(store) as first:
+        with written(store) as first:
             scanned(store, says(*names), read)
-        with _written(store) as second:
+        with written(store) as second:
             scanned(store, says(*names), read)
     return {
         f"first scan of {PACKAGES} findings: statements": first.statements,
@@ -76,18 +77,18 @@ def tick_counts(directory: Path) -> dict[str, int]:
         store.migrate()
         store.instances.discovered(ACCOUNT, REGION, fleet)
         scanned_before(store, fleet)
-        with _written(store) as seen:
+        with written(store) as seen:
             store.instances.discovered(ACCOUNT, REGION, fleet)
         counts[f"discovery of {FLEET} known instances: statements"] = seen.statements
         counts[f"discovery of {FLEET} known instances: rows written"] = seen.rows
-        with _written(store) as seen:
+        with written(store) as seen:
             history = store.instances.with_history(ACCOUNT, REGION, fleet)
             planned = plan(history, store.clock(), Configuration())
         counts[f"plan over {FLEET} instances: statements"] = seen.statements
-        with _written(store) as seen:
+        with written(store) as seen:
             created = enqueue(store, silent, planned.due[: FLEET // 24], "here")
         counts[f"enqueueing of {len(created)} scans: statements"] = seen.statements
-        with _written(store) as seen:
+        with written(store) as seen:
             tick(store, silent)
         counts[f"look for what is due, {len(created)} live: statements"] = seen.statements
     return counts

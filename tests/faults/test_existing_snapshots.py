@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dispatcher.planning.eligibility import Configuration
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import State
+from tests.fixtures.organizations import TARGET_POLICIES, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dispatcher.services.fleet_service import FleetService
     from tests.fixtures.local_fleets import LocalFleet
+    from tests.fixtures.organizations import Organization
 
 pytestmark = [pytest.mark.services, pytest.mark.images]
 HOURS = Settings.of(existing_snapshots_hours=24.0)
@@ -256,3 +260,34 @@ def test_what_was_read_is_as_old_as_its_snapshots_for_a_day(
     back_up(fleet, instance)
     fleet.advance(timedelta(hours=25).total_seconds())
     assert fleet.scan(leaves=True)[instance].source == "", "too old by now"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_roles_policy_decides_whether_existing_snapshots_are_read(
+    organization: Organization,
+    make_control: Callable[..., FleetService],
+    image: Path,
+    allowed: bool,
+) -> None:
+    """With `ReadOwnSnapshots` of target.yaml they are; without it scans create their own."""
+    cloud, account = organization.cloud, organization.members[0]
+    if allowed:
+        policies = (*TARGET_POLICIES, "target-own-snapshots-policy")
+        organization.attach(account, "SidelightTarget", policies)
+    instance = cloud.add_instance("web", [image], account=account)
+    cloud.clock.advance(10.0)
+    made = organization.of("ec2", account).create_snapshots(
+        InstanceSpecification={"InstanceId": instance}, Description="nightly"
+    )
+    backups = [one["SnapshotId"] for one in made["Snapshots"]]
+    cloud.clock.advance(600.0)
+    control = make_control(existing_snapshots_hours=24.0)
+    clock: Any = control.store.clock
+    clock.time = datetime.fromtimestamp(cloud.clock.now(), UTC)
+    (place,) = control.places((account,), ("us-east-1",))
+    (started,) = control.scans.start_scans(place, Configuration(), on_demand=True)
+    run_all(control, cloud)
+    scan = control.store.scans.get(started.id)
+    assert (scan.state, scan.source) == (State.DONE, "EXISTING" if allowed else "")
+    assert cloud.snapshots() == backups
+    assert cloud.calls("CreateSnapshots") == (1 if allowed else 2), "one is the owner's"

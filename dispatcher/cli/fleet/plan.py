@@ -41,7 +41,7 @@ USUAL_USD = 0.0008  # a Debian of 86,000 paths, 259 blocks: README
 # docs/cost-model.md: prices of us-east-1; how long a snapshot exists; calls a scan.
 GIB_MONTH_USD = 0.05
 STORED_MINUTES, MONTH_MINUTES = 10.0, 730 * 60.0
-DESCRIBES, LISTS = 2.2, 3.8
+DESCRIBES, LISTS = 3.2, 3.8
 
 
 @dataclass(frozen=True, slots=True)

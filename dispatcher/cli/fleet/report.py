@@ -184,8 +184,6 @@ def cost_table(
 
 
 def _source(scan: Scan, sources: Mapping[str, ScanSource]) -> str:
-    if not scan.source:
-        return "own snapshots"
     found = sources.get(scan.id)
     return source_note(scan.source, found.data_at if found else None)
 
