@@ -32,7 +32,6 @@ OTHER_MEANINGS = {
     "disable": "accounts of the fleet, disabled by the command line",
     "enable": "accounts of the fleet, enabled by the command line",
     "encrypt": "sealed access keys and page tokens",
-    "list_commands": "the commands of a group of the command line",
     "sign": "bundles of advisories, by a key in a file",
     "verify": "bundles of advisories, and databases' digests",
     "publish": "the message queue and the publisher of events",
