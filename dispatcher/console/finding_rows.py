@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dispatcher.console.lists import Position, RowReader
     from dispatcher.console.page import PageRequest
-    from sidelight.model import FindingRow, Instance
+    from sidelight.model import FindingRow, Instance, SuppressionRule
     from sidelight.store import FindingSearch
 
 COLUMNS: Final = (
@@ -119,3 +119,10 @@ def finding_reader(
 def _flags(finding: Finding) -> list[str]:
     flags = ["Exploited"] if finding.exploited_since else []
     return flags + (["No fix"] if finding.fix_available is FixAvailable.NO else [])
+
+
+def may_see_rule(request: PageRequest, rule: SuppressionRule) -> bool:
+    """Whether the person may see a rule: the fleet's are seen by those of the whole fleet."""
+    if request.scope.visible is None:
+        return not request.scope.account or rule.owner in ("", request.scope.account)
+    return rule.owner in request.scope.visible

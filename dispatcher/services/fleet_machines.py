@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sidelight.model import Coverage, FindingRow
+    from sidelight.model import Coverage, FindingRow, SuppressionRule
     from sidelight.store import Store
 
 PAGE: Final = 50  # machines whose coverage is read at once
@@ -83,6 +83,7 @@ class FleetMachines:
 
     def _machine(self, row: Coverage) -> ScannedMachine:
         rows = self._rows(row)
+        rules = self._store.suppression_reasons.of(rows)
         taken = self._store.taken_inventories.get(row.account, row.instance)
         packages = [item for item in rows if isinstance(item.finding, Finding)]
         return ScannedMachine(
@@ -93,7 +94,7 @@ class FleetMachines:
             ),
             self._at,
             __version__,
-            [_suppressed(item) for item in packages if not _is_active(item)],
+            [_suppressed(item, rules.get(item.id)) for item in packages if not _is_active(item)],
             [item.finding for item in rows
              if isinstance(item.finding, NetworkFinding) and _is_active(item)],
             row.account,
@@ -131,5 +132,8 @@ def _is_active(row: FindingRow) -> bool:
     return row.status is FindingStatus.ACTIVE
 
 
-def _suppressed(row: FindingRow) -> SuppressedFinding:
-    return SuppressedFinding(row.package_finding, VexStatus.IGNORED, "", "", _RULE)
+def _suppressed(row: FindingRow, rule: SuppressionRule | None) -> SuppressedFinding:
+    """Return a finding with its rule: what a user ignores is not stated to be unaffected."""
+    text = (rule.reason or rule.description) if rule else ""
+    source = f"the rule {rule.name}" if rule else _RULE
+    return SuppressedFinding(row.package_finding, VexStatus.IGNORED, "", text, source)

@@ -4,7 +4,7 @@ from typing import NotRequired, TypedDict
 
 from sidelight.documents.machine import FindingDocument
 from sidelight.documents.markers import CoverageStatus, Timestamp
-from sidelight.documents.network import ReachedByDocument
+from sidelight.documents.network import ReachedByDocument, RuleSuppressionDocument
 from sidelight.model import FindingStatus, Severity, State
 
 
@@ -157,8 +157,11 @@ class ScanStatusDocument(TypedDict):
 class FleetFindingDocument(FindingDocument):
     """A finding of an instance, with its history.
 
-    `reached_by` are the open ports and the services that lead to the package.
+    `reached_by` are the open ports and the services that lead to the package. `suppression` is
+    the rule that suppresses the finding, null for one of another state.
     """
+
+    suppression: RuleSuppressionDocument | None
 
     reached_by: list[ReachedByDocument]
     arn: str

@@ -98,13 +98,25 @@ class NetworkScanDocument(TypedDict):
     problems: list[ProblemDocument]
 
 
+class RuleSuppressionDocument(TypedDict):
+    """A suppression rule. `owner` is an account, empty for a rule of the whole fleet."""
+
+    rule: str
+    owner: str
+    reason: str
+    description: str
+    expires_at: Timestamp | None
+
+
 class FleetNetworkFindingDocument(TypedDict):
     """A network finding of an instance, with its history.
 
     `sources` are the CIDRs that get through, `anywhere` is true if these are all beyond the edge;
-    `families` are 4, 6 or both. `steps` are Inspector's path.
+    `families` are 4, 6 or both. `steps` are Inspector's path. `suppression` is
+    the rule that suppresses the finding, null for one of another state.
     """
 
+    suppression: RuleSuppressionDocument | None
     type: FindingType
     severity: Severity
     headline: str

@@ -32,6 +32,7 @@ def network_finding_document(
         "steps": path_document(finding.steps),
         "full_path": path_document(finding.full_path),
         "notes": list(finding.notes),
+        "suppression": None,
         "arn": row.arn,
         "account": row.account,
         "region": row.region,

@@ -30,6 +30,7 @@ from sidelight.store.findings.remediations import Remediations
 from sidelight.store.findings.report_jobs import ReportJobs
 from sidelight.store.findings.search import FoundFindings
 from sidelight.store.findings.search_counts import FindingCounts
+from sidelight.store.findings.suppression_reasons import SuppressionReasons
 from sidelight.store.findings.suppression_rules import SuppressionRules
 from sidelight.store.findings.vulnerability_details import VulnerabilityDetails
 from sidelight.store.instances.coverage_rows import CoverageHistory
@@ -129,6 +130,11 @@ class Store(Closing):
         self.outbox = Outbox(self._database)
         self.vulnerability_details = VulnerabilityDetails(self._database, clock)
         self.retention = Retention(self._database, clock)
+
+    @property
+    def suppression_reasons(self) -> SuppressionReasons:
+        """The rules of suppressed findings."""
+        return SuppressionReasons(self._database)
 
     @property
     def saved_views(self) -> SavedViews:

@@ -167,18 +167,36 @@ def _cost(cost: Cost) -> fleet.ScanCostDocument:
 
 
 def findings_document(
-    rows: Iterable[FindingRow], reached: Mapping[str, list[network.ReachedByDocument]] | None = None
+    rows: Iterable[FindingRow],
+    reached: Mapping[str, list[network.ReachedByDocument]] | None = None,
+    rules: Mapping[int, SuppressionRule] | None = None,
 ) -> list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument]:
     """Return one object per finding, with the members of its type.
 
-    `reached` are the ways to package findings, by their ARN.
+    `reached` are the ways to package findings, by their ARN; `rules` those that suppress findings,
+    by the finding's id.
     """
-    return [
-        network_finding_document(row, row.finding)
-        if isinstance(row.finding, NetworkFinding)
-        else _package_finding(row, row.finding, (reached or {}).get(row.arn))
-        for row in rows
-    ]
+    found: list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument] = []
+    for row in rows:
+        document: fleet.FleetFindingDocument | network.FleetNetworkFindingDocument
+        if isinstance(row.finding, NetworkFinding):
+            document = network_finding_document(row, row.finding)
+        else:
+            document = _package_finding(row, row.finding, (reached or {}).get(row.arn))
+        if rules and row.id in rules:
+            document["suppression"] = _suppression(rules[row.id])
+        found.append(document)
+    return found
+
+
+def _suppression(rule: SuppressionRule) -> network.RuleSuppressionDocument:
+    return {
+        "rule": rule.name,
+        "owner": rule.owner,
+        "reason": rule.reason,
+        "description": rule.description,
+        "expires_at": _time(rule.expires_at),
+    }
 
 
 def _package_finding(
@@ -186,6 +204,7 @@ def _package_finding(
 ) -> fleet.FleetFindingDocument:
     return {
         **finding_document(finding),
+        "suppression": None,
         "arn": row.arn,
         "account": row.account,
         "region": row.region,

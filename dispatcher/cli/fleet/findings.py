@@ -106,7 +106,9 @@ def findings(
             if form == ASFF:
                 _write_asff(store, rows[: options["limit"]], file)
             elif form == "json":
-                document = documents.findings_document(rows[: options["limit"]], reached)
+                listed = rows[: options["limit"]]
+                rules = store.suppression_reasons.of(listed)
+                document = documents.findings_document(listed, reached, rules)
                 file.write(dumps(document))
             else:
                 _print_table(rows, covered, options["limit"], file)

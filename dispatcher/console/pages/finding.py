@@ -7,7 +7,7 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from dispatcher.console.finding_rows import instance_link, vulnerability_link
+from dispatcher.console.finding_rows import instance_link, may_see_rule, vulnerability_link
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.web_messages import MOST_ID, WebError, whole_number
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
@@ -53,8 +53,15 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "references": [url for url in (package.references if package else ())
                        if url.startswith("https://")][:50],
         "network": None if package else row.finding,
+        "rule": _visible_rule(request, row),
     }  # fmt: skip
     return TemplateAnswer("finding.html", data, title=row.finding.headline)
+
+
+def _visible_rule(request: PageRequest, row: FindingRow) -> SuppressionRule | None:
+    """Return the rule that suppresses a finding; None for one that the person may not see."""
+    rule = request.store.suppression_reasons.of([row]).get(row.id)
+    return rule if rule is not None and may_see_rule(request, rule) else None
 
 
 def suppress_one(request: PageRequest) -> RedirectAnswer:

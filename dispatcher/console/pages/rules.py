@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.criteria import finding_filter
+from dispatcher.console.finding_rows import may_see_rule
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.pages.finding import end_of
@@ -30,16 +31,9 @@ COLUMNS: Final = (
 )
 
 
-def visible(request: PageRequest, rule: SuppressionRule) -> bool:
-    """Whether the person may see a rule: the fleet's are seen by those of the whole fleet."""
-    if request.scope.visible is None:
-        return not request.scope.account or rule.owner in ("", request.scope.account)
-    return rule.owner in request.scope.visible
-
-
 def rules(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List rules."""
-    found = [rule for rule in request.store.suppression_rules.all() if visible(request, rule)]
+    found = [rule for rule in request.store.suppression_rules.all() if may_see_rule(request, rule)]
     soon = request.value("ending") == "soon"
     listing = Listing(request, "Suppression rules", COLUMNS, sort="name")
     rows = [_row(request, rule) for rule in found if not soon or rule.expires_at]
@@ -103,7 +97,7 @@ def remove(request: PageRequest) -> RedirectAnswer:
 
 def _rule(request: PageRequest) -> SuppressionRule:
     rule = request.store.suppression_rules.find(request.segments["number"][:64])
-    if rule is None or not visible(request, rule):
+    if rule is None or not may_see_rule(request, rule):
         raise WebError(404, "There is no such rule, or you may not see it.")
     return rule
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
 
@@ -239,14 +239,14 @@ class _Court:
     """The rules, each evaluated once for a detail and once for an instance."""
 
     def __init__(
-        self, connection: Connection, rules: Sequence[_Rule], details: Iterable[int]
+        self, connection: Connection, rules: Sequence[RuleTest], details: Iterable[int]
     ) -> None:
         self._connection = connection
         self._of_detail = {
             detail: [rule for rule in rules if rule.agree(Level.DETAIL, detail_values(finding))]
             for detail, finding in documents(connection, details).items()
         }
-        self._of_instance: dict[InstanceRef | tuple[str, str, str], dict[str, Sequence[Any]]] = {}
+        self._of_instance: dict[InstanceRef, Values] = {}
 
     def verdict(
         self, place: InstanceRef, detail: int, arn: str, dates: tuple[datetime, datetime, datetime]
@@ -262,19 +262,14 @@ class _Court:
         )
         return _SUPPRESSED if agreed else _ACTIVE
 
-    def _instance(self, place: InstanceRef) -> dict[str, Sequence[Any]]:
+    def _instance(self, place: InstanceRef) -> Values:
         if place not in self._of_instance:
-            query = select(instances.c.document).where(
-                instances.c.account == place.account, instances.c.instance == place.instance
-            )
-            document = self._connection.execute(query).scalar()
-            known = None if document is None else codec.load(Instance, document)
-            self._of_instance[place] = instance_values(*place, known)
+            self._of_instance[place] = known_instance_values(self._connection, place)
         return self._of_instance[place]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class RuleTest:
     """Criteria for the findings of some accounts, or of all."""
 
     criteria: Criteria
@@ -288,13 +283,29 @@ class _Rule:
         return self.criteria.agree(level, values)
 
 
-def _rules(connection: Connection) -> list[_Rule]:
+def _rules(connection: Connection) -> list[RuleTest]:
+    return [test for _, test in suppressing_rules(connection)]
+
+
+def suppressing_rules(connection: Connection) -> list[tuple[SuppressionRule, RuleTest]]:
+    """Return the rules that suppress, by name, each with what it tests."""
     table = finding_filters
-    query = select(table.c.owner, table.c.criteria).where(table.c.action == SUPPRESS)
-    rows = connection.execute(query.order_by(table.c.name, table.c.owner)).all()
+    query = select(table).where(table.c.action == SUPPRESS).order_by(table.c.name, table.c.owner)
+    rules = [_filter(row) for row in connection.execute(query).mappings()]
     return [
-        _Rule(parse(json.loads(row.criteria)), _accounts(connection, row.owner)) for row in rows
+        (rule, RuleTest(parse(json.loads(rule.criteria)), _accounts(connection, rule.owner)))
+        for rule in rules
     ]
+
+
+def known_instance_values(connection: Connection, place: InstanceRef) -> Values:
+    """Return what rules compare of an instance."""
+    query = select(instances.c.document).where(
+        instances.c.account == place.account, instances.c.instance == place.instance
+    )
+    document = connection.execute(query).scalar()
+    known = None if document is None else codec.load(Instance, document)
+    return instance_values(*place, known)
 
 
 def _accounts(connection: Connection, owner: str) -> frozenset[str] | None:
@@ -341,7 +352,7 @@ def _judge_again(connection: Connection, held: Sequence[InstanceRef], now: datet
 
 def apply_rules(
     connection: Connection,
-    rules: Sequence[_Rule],
+    rules: Sequence[RuleTest],
     rows: Sequence[OpenFinding],
     now: datetime,
     announced: Collection[int] = (),

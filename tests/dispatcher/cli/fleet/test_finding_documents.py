@@ -75,7 +75,21 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
         scanned(store, database, inventory(package("openssl"), package("zlib")))
         observe(store, port(22))
-    assert run(["fleet", "suppress", "add", "known", "--equals", "vulnerabilityId=CVE-2026-2"]) == 0
+    assert (
+        run(
+            [
+                "fleet",
+                "suppress",
+                "add",
+                "known",
+                "--equals",
+                "vulnerabilityId=CVE-2026-2",
+                "--description",
+                "never called",
+            ]
+        )
+        == 0
+    )
     return tmp_path
 
 
@@ -108,6 +122,8 @@ def test_sarif_has_a_run_for_each_instance() -> None:
     rules = [rule["id"] for rule in first["tool"]["driver"]["rules"]]
     assert all(rules[item["ruleIndex"]] == item["ruleId"] for item in first["results"])
     assert [len(item["suppressions"]) for item in first["results"]] == [0, 0, 1, 0]
+    (suppression,) = first["results"][2]["suppressions"]
+    assert suppression["justification"] == "ignored: never called (the rule known)"
     assert first["properties"]["instanceArn"] == ARN
     assert first["automationDetails"]["id"] == "sidelight/i-1/"
     assert first["invocations"][0]["executionSuccessful"]

@@ -68,6 +68,10 @@ def test_a_rule_suppresses_and_without_it_all_is_active_again(url: str) -> None:
     assert active(url) == [one for one in ALL if one != ("i-1", "CVE-2026-1")]
     (suppressed,) = read(url, "findings", "--status", "SUPPRESSED")
     assert (suppressed["instance"], suppressed["vulnerability"]) == ("i-1", "CVE-2026-1")
+    assert suppressed["suppression"] == {
+        "rule": "ours", "owner": "", "reason": "", "description": "known", "expires_at": None,
+    }  # fmt: skip
+    assert {row["suppression"] for row in read(url, "findings")} == {None}
     (rule,) = read(url, "suppress", "list")
     assert (rule["name"], rule["description"]) == ("ours", "known")
     assert rule["filterCriteria"] == {

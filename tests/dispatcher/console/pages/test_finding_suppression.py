@@ -1,0 +1,49 @@
+"""A suppressed finding's page names the rule and its reason, to those who may see the rule."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sidelight.model import FindingStatus, Role, SuppressionRule
+from tests.fixtures.console_rig import ConsoleRig, person, text_of
+from tests.fixtures.searched_findings import all_rows, fill
+
+if TYPE_CHECKING:
+    from sidelight.store import Store
+
+HOSTILE = "<script>why</script>"
+
+
+def page(store: Store, accounts: frozenset[str] | None = None) -> str:
+    (row,) = [row for row in all_rows(store) if row.arn == suppressed_arn(store)]
+    answer = ConsoleRig(store).get(f"/findings/{row.id}", person(Role.READER, accounts))
+    return text_of(answer)
+
+
+def suppressed_arn(store: Store) -> str:
+    rows = [row for row in all_rows(store) if row.status is not FindingStatus.CLOSED]
+    return min(row.arn for row in rows)
+
+
+def test_a_suppressed_finding_s_page_has_the_rule_with_its_reason(store: Store) -> None:
+    fill(store, 5)
+    arn = suppressed_arn(store)
+    criteria = {"findingArn": [{"comparison": "EQUALS", "value": arn}]}
+    rule = SuppressionRule("000 never called", json.dumps(criteria), reason=HOSTILE)
+    store.suppression_rules.save(rule)
+    shown = page(store)
+    assert "000 never called" in shown
+    assert "&lt;script&gt;why" in shown
+    assert HOSTILE not in shown
+
+
+def test_a_rule_of_the_fleet_is_not_shown_to_people_of_some_accounts(store: Store) -> None:
+    fill(store, 5)
+    arn = suppressed_arn(store)
+    criteria = {"findingArn": [{"comparison": "EQUALS", "value": arn}]}
+    store.suppression_rules.save(SuppressionRule("000 secret", json.dumps(criteria)))
+    account = arn.split(":")[4]
+    shown = page(store, frozenset({account}))
+    assert "A suppression rule matches this finding" in shown
+    assert "000 secret" not in shown
