@@ -43,8 +43,8 @@ NETWORK: Final = "deploy/iam/target-network-policy.json"
 AGENTS: Final = "deploy/iam/target-agents-policy.json"
 DRIFT: Final = 60.0  # seconds of clock skew that are reported; signatures fail from 300 s on
 CONDITIONAL: Final = (
-    "denied for a snapshot that does not exist, as a policy for Sidelight's tagged snapshots"
-    " denies it too: only a scan shows it"
+    "cannot be known without one of Sidelight's snapshots: a policy that allows these alone"
+    " denies it for the snapshot that was tried, which does not exist; the first scan shows it"
 )
 CLOCK: Final = "synchronise the clock: timedatectl set-ntp true"
 
@@ -264,7 +264,7 @@ class _PlaceChecks:
         keys = sorted({v.kms_key_id for v in volumes if v.encrypted and v.kms_key_id})
         self._all(self._tried.keys(keys[0] if keys else ""), TARGET)
         if keys:
-            text = f"{len(keys)} keys of volumes: only a scan can decrypt"
+            text = f"{len(keys)} keys of volumes: cannot be known without a snapshot"
             self._add(
                 unchecked,
                 "kms:Decrypt",
