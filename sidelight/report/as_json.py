@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sidelight.report import inspector_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sidelight.documents.machine import (
         AffectedPackageDocument,
@@ -218,6 +218,16 @@ def dumps(document: object) -> str:
     surrogates, so that nothing is lost and the text is valid UTF-8.
     """
     return escaped(json.dumps(document, indent=2, ensure_ascii=True)) + "\n"
+
+
+def list_texts(documents: Iterable[object]) -> Iterator[str]:
+    """Yield the text of `dumps` of a list, a document at a time."""
+    is_empty = True
+    for document in documents:
+        text = dumps([document]).removeprefix("[").removesuffix("\n]\n")
+        yield ("[" if is_empty else ",") + text
+        is_empty = False
+    yield "[]\n" if is_empty else "\n]\n"
 
 
 def line(document: object) -> str:

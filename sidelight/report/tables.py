@@ -93,11 +93,16 @@ class Report:
         else:
             self._file.write(f"{COMMENT}{self._shown(text)}\n")
 
-    def table(self, table: Table) -> None:
-        """Write a table; an empty table still has its titles."""
+    def table(self, table: Table, *, continues: bool = False) -> None:
+        """Write a table; an empty table still has its titles.
+
+        A table that `continues` the one before has titles on a terminal alone, where its columns
+        may be others.
+        """
         if not self.is_terminal:
-            titles = "\t".join(column.title for column in table.columns)
-            self._file.write(f"{titles}\n")
+            if not continues:
+                titles = "\t".join(column.title for column in table.columns)
+                self._file.write(f"{titles}\n")
             for row in table.rows:
                 self._file.write("\t".join(self._shown(cell.text) for cell in row) + "\n")
             return

@@ -6,6 +6,12 @@ This is its public face: nothing outside imports what is below (an import contra
 from sidelight.store.findings.aggregation_queries import KEYS as AGGREGATION_KEYS
 from sidelight.store.findings.aggregation_queries import FindingAggregation
 from sidelight.store.findings.aggregations import AggregationPage, FindingGroup
+from sidelight.store.findings.finding_listing import (
+    LISTING_ORDERS,
+    FindingListing,
+    FindingTally,
+    ListedFindings,
+)
 from sidelight.store.findings.findings import Evaluated
 from sidelight.store.findings.network_findings import NetworkObservation
 from sidelight.store.findings.reevaluation import ReevaluationPart
@@ -52,6 +58,7 @@ __all__ = [
     "FINDINGS",
     "GROUPINGS",
     "GROUP_KEYS",
+    "LISTING_ORDERS",
     "SBOM",
     "SORT_FIELDS",
     "AccountRegionLimits",
@@ -65,14 +72,17 @@ __all__ = [
     "FindingAggregation",
     "FindingFacets",
     "FindingGroup",
+    "FindingListing",
     "FindingPage",
     "FindingSearch",
+    "FindingTally",
     "FoundCoverage",
     "FoundFindings",
     "Installation",
     "InstallationPage",
     "InstalledName",
     "InstalledVersion",
+    "ListedFindings",
     "Matches",
     "MeasureSums",
     "NetworkClaim",

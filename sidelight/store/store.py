@@ -22,6 +22,7 @@ from sidelight.store.base.leases import Leases
 from sidelight.store.base.schema import properties
 from sidelight.store.findings.aggregations import Aggregations
 from sidelight.store.findings.exposure import Exposures
+from sidelight.store.findings.finding_listing import FindingListing
 from sidelight.store.findings.findings import Findings
 from sidelight.store.findings.network_findings import NetworkFindings
 from sidelight.store.findings.outbox import Outbox
@@ -145,6 +146,11 @@ class Store(Closing):
     def scan_sources(self) -> ScanSources:
         """The sources of scans that create no snapshots."""
         return ScanSources(self._database, self.clock)
+
+    @property
+    def finding_listing(self) -> FindingListing:
+        """Lists of all findings, in pages."""
+        return FindingListing(self._database)
 
     def migrate(self) -> None:
         """Bring the tables up to date; safe when several processes do it at once."""

@@ -27,7 +27,7 @@ ORDERS = (
     "vulnerability",
     "package",
     "instance",
-)  # as fleet_findings
+)  # as sidelight.store.LISTING_ORDERS
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -61,9 +61,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 def findings(**options: Any) -> None:
     """List findings, most severe first."""
-    from dispatcher.cli.fleet import findings as fleet_findings
+    from dispatcher.cli.fleet import finding_list
 
-    fleet_findings.findings(**options)
+    finding_list.findings(**options)
 
 
 @click.command("sbom")

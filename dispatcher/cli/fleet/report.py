@@ -220,19 +220,17 @@ def grouped_rows(rows: Iterable[FindingRow]) -> list[tuple[FindingRow, str]]:
         else:
             by_instance.setdefault((row.account, row.instance, row.status.value), []).append(row)
     for rows_of_one in by_instance.values():
-        row_of = {id(row.finding): row for row in rows_of_one}
+        # Rows of one machine may share their finding's details: the first is the group's.
+        row_of = {id(row.finding): row for row in reversed(rows_of_one)}
         for finding, path in grouped(row.package_finding for row in rows_of_one):
             texts[row_of[id(finding)].arn] = path
     return [(row, texts[row.arn]) for row in order if row.arn in texts]
 
 
-def findings_line(rows: Sequence[FindingRow]) -> str:
+def findings_line(counts: Mapping[Severity, int], instances: int) -> str:
     """Return `3 findings: 1 critical, 2 high; on 2 instances`."""
-    counts = Counter(row.finding.severity for row in rows)
-    instances = len({(row.account, row.instance) for row in rows})
-    return f"{totals(counts, len(rows))}" + (
-        f"; on {counted(instances, 'instance')}" if rows else ""
-    )
+    line = totals(counts, sum(counts.values()))
+    return f"{line}; on {counted(instances, 'instance')}" if instances else line
 
 
 def unseen_line(rows: Sequence[Coverage]) -> str:

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Label
 
-    from sidelight.model import ConfiguredListener, SeenInventory
+    from sidelight.model import ConfiguredListener, Finding, NetworkFinding, SeenInventory
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.column_types import SqlColumn
     from sidelight.store.base.engine import Database
@@ -147,7 +147,7 @@ class Findings:
     ) -> Iterator[FindingRow]:
         """Yield findings, the most severe first, of all instances or of one; of one type or all."""
         query = (
-            select(*_COLUMNS, *_DETAIL, observed_again())
+            select(*COLUMNS, *_DETAIL, observed_again())
             .join(finding_details, finding_details.c.id == findings.c.detail)
             .outerjoin(coverage, OF_NETWORK)
             .order_by(findings.c.instance, findings.c.id)
@@ -221,7 +221,7 @@ class Findings:
         return count
 
 
-_COLUMNS: list[SqlColumn] = [
+COLUMNS: list[SqlColumn] = [
     *(
         findings.c[name]
         for name in (
@@ -300,11 +300,16 @@ def _active_severities(connection: Connection, place: InstanceRef) -> dict[str, 
 
 def row_of(row: Any) -> FindingRow:
     """Build a FindingRow from a finding's columns and its details."""
-    values = {column.name: getattr(row, column.name) for column in _COLUMNS}
+    return finding_row(row, load_finding(row.type, row.document))
+
+
+def finding_row(row: Any, finding: Finding | NetworkFinding) -> FindingRow:
+    """Build a FindingRow from a finding's columns and its decoded details."""
+    values = {column.name: getattr(row, column.name) for column in COLUMNS}
     values["status"] = FindingStatus(row.status)
     if row.observed_again is not None and values["status"] is not FindingStatus.CLOSED:
         values["last_observed"] = max(row.last_observed, row.observed_again)
-    return FindingRow(finding=load_finding(row.type, row.document), **values)
+    return FindingRow(finding=finding, **values)
 
 
 # A network finding that stays is not written at every evaluation: the coverage of its instance has
@@ -325,7 +330,7 @@ def observed_again() -> Label[datetime]:
 def rows_by_id(connection: Connection, ids: Collection[int]) -> dict[int, FindingRow]:
     """Return findings by id, with their details; unknown ids are left out."""
     query = (
-        select(*_COLUMNS, *_DETAIL, observed_again())
+        select(*COLUMNS, *_DETAIL, observed_again())
         .join(finding_details, finding_details.c.id == findings.c.detail)
         .outerjoin(coverage, OF_NETWORK)
     )

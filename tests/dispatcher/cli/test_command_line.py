@@ -23,13 +23,12 @@ from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, INTERRUPTED, PART
 from dispatcher.cli.failures import explain
 from dispatcher.cli.fleet import commands as fleet
 from dispatcher.cli.fleet import finding_commands, report
-from dispatcher.cli.fleet.findings import ORDERS
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.blocks.cache import DEFAULT_BUDGET
 from sidelight.errors import FormatError, StoreError, UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.model import FindingStatus, Severity, Status
-from sidelight.store import COST_KEYS
+from sidelight.store import COST_KEYS, LISTING_ORDERS
 from tests.fixtures.commands import ALL
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,7 +110,7 @@ def test_choices_that_are_written_for_cheap_help_are_those_of_the_code() -> None
     assert scan.EXIT.keys() == set(Status)
     assert Settings().reading.cache_mib == DEFAULT_BUDGET >> 20
     assert tuple(status.value for status in FindingStatus) == finding_commands.STATUSES
-    assert tuple(ORDERS) == finding_commands.ORDERS
+    assert LISTING_ORDERS == finding_commands.ORDERS
 
 
 def test_completion_offers_the_commands_with_their_texts() -> None:

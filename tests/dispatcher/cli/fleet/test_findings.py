@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,11 @@ from click.testing import CliRunner
 from dispatcher.cli.fleet.scan import fleet
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.errors import DatabaseError, UsageError
-from sidelight.model import FindingStatus, Severity
+from sidelight.model import ConfiguredListener, FindingStatus, FindingType, Severity
 from sidelight.store import Store
+from sidelight.store.findings import finding_listing
 from tests.fakes.clocks import Clock
+from tests.fixtures.network_findings import SSH, observe
 from tests.fixtures.stored_findings import Database as Fake
 from tests.fixtures.stored_findings import Said, inventory, package, scanned
 
@@ -204,3 +207,63 @@ def test_the_newest_database_is_left_as_it_is(url: str, tmp_path: Path) -> None:
         assert store.reevaluation.pending() == 0
         number = len(list(store.findings.rows()))
         assert number == 2, database.sha256
+
+
+def test_findings_in_pages_are_the_same_text(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms = ((), ("--format", "json"), ("--format", "asff"), ("--sort", "vulnerability"))
+    whole = [run(url, "findings", *form) for form in forms]
+    monkeypatch.setattr(finding_listing, "PAGE", 1)
+    assert [run(url, "findings", *form) for form in forms] == whole
+    lines = whole[0].splitlines()
+    assert [line.split("\t")[2] for line in lines[1:5]] == ["CVE-2026-1"] * 2 + ["CVE-2026-2"] * 2
+    assert lines[-1] == "# 4 findings: 2 high, 2 low; on 2 instances"
+    assert json.loads(whole[1])[0]["vulnerability"] == "CVE-2026-1"
+
+
+@pytest.mark.parametrize("page", [1, 2, 500])
+@pytest.mark.parametrize("is_filtered", [False, True])
+def test_a_limit_says_what_is_left_out(
+    url: str, page: int, is_filtered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding_listing, "PAGE", page)
+    criteria = tmp_path / "criteria.json"
+    criteria.write_text('{"severity": [{"comparison": "NOT_EQUALS", "value": "MEDIUM"}]}')
+    more = ("--filter", str(criteria)) if is_filtered else ()
+    for limit in (1, 2, 3):
+        lines = run(url, "findings", "--limit", str(limit), *more).splitlines()
+        assert len([line for line in lines if not line.startswith("#")]) == 1 + limit
+        assert f"# The first {limit} rows of 4 findings are shown." in lines
+        assert lines[-1] == "# 4 findings: 2 high, 2 low; on 2 instances"
+    assert "The first" not in run(url, "findings", "--limit", "4", *more)
+    assert len(read(url, "findings", "--limit", "3")) == 3
+
+
+def test_an_unknown_instance_and_no_finding_are_not_alike(url: str) -> None:
+    with pytest.raises(UsageError, match="no such instance"):
+        run(url, "findings", "--instance", "i-9")
+    assert read(url, "findings", "--instance", "i-1", "--status", "CLOSED") == []
+    assert run(url, "findings", "--severity", "critical").splitlines()[-1] == "# 0 findings"
+
+
+def test_json_says_how_a_finding_is_reached_on_whichever_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    sshd = ConfiguredListener("ssh", "TCP", 22, "", "/etc/ssh/sshd_config", 5)
+    database = Fake({"openssh-server": [Said("CVE-2026-1")], "b": [Said("CVE-2026-2")]})
+    machine = replace(inventory(package("openssh-server"), package("b")), listeners=(sshd,))
+    with Store(url) as store:
+        store.migrate()
+        for name in ("i-0", "i-1", "i-2"):
+            scanned(store, database, machine, name)
+        observe(store, SSH)
+        (network,) = store.findings.rows(kind=FindingType.NETWORK_REACHABILITY)
+    for page in (1, 500):
+        monkeypatch.setattr(finding_listing, "PAGE", page)
+        rows = [row for row in read(url, "findings") if row.get("reached_by")]
+        assert [(row["instance"], row["vulnerability"]) for row in rows] == [
+            (network.instance, "CVE-2026-1")
+        ]
+        (way,) = rows[0]["reached_by"]
+        assert way["network_finding"] == network.arn
+        assert way["listener"]["port"] == 22
