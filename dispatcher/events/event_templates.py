@@ -13,10 +13,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sidelight.errors import UsageError
 from sidelight.report.escape import printable
+from sidelight.report.template_sandbox import TemplateSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,8 +100,8 @@ class EventTemplate:
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def _environment() -> TemplateSandbox:
+    environment = TemplateSandbox(
         undefined=StrictUndefined,
         finalize=_in_string,
         autoescape=False,  # the output is JSON, and `finalize` escapes for it

@@ -7,6 +7,7 @@ the template writes it.
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from jinja2 import Template
+    from markupsafe import Markup
 
 MAX_BYTES: Final = 1 << 20  # of a template
 MAX_OUTPUT: Final = 4 << 30  # characters of a document
@@ -36,6 +38,9 @@ BUILT_IN: Final = ("markdown", "summary")
 _ESCAPED: Final = (".html", ".htm", ".xhtml", ".xml", ".svg")
 _TEMPLATE_ENDINGS: Final = (".j2", ".jinja", ".jinja2", ".tmpl", ".tpl")
 _MARKDOWN: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>()#+-.!|~&"})
+# Of markup, what may be invisible or control a terminal: all but lines, TABs and ASCII.
+_CONTROLS: Final = re.compile(r"[^\n\t -~]+")
+_NO_MEMORY: Final = "takes more memory than a template may"
 _SOURCE: Final = "<template>"  # Jinja's name of a template without a file
 
 
@@ -48,9 +53,13 @@ class UserTemplate:
 
         self._name = name
         try:
-            self._template = _template(text, escapes=_is_escaped(name))
+            # Jinja computes what is constant while it compiles.
+            with _bounded():
+                self._template = _template(text, escapes=_is_escaped(name))
         except TemplateSyntaxError as error:
             raise UsageError(str(error.message), where=f"{name}:{error.lineno}") from None
+        except (MemoryError, TimeoutError) as error:
+            raise LimitError(_line(error) or _NO_MEMORY, where=name) from None
         except (TemplateError, RecursionError) as error:
             raise UsageError(_line(error), where=name) from None
 
@@ -61,13 +70,20 @@ class UserTemplate:
         """
         from jinja2 import TemplateError
 
+        faults = (
+            TemplateError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            RecursionError,
+        )
         try:
             with _bounded():
                 _write(self._template.generate(model), file)
         except (MemoryError, TimeoutError, LimitError) as error:
-            what = _line(error) or "takes more memory than a template may"
-            raise LimitError(what, where=self._place(error)) from None
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise LimitError(_line(error) or _NO_MEMORY, where=self._place(error)) from None
+        except faults as error:
             place = self._place(error)
             if place == self._name:
                 raise  # not the template's
@@ -119,9 +135,10 @@ def read_template(name: str) -> UserTemplate:
 
 def _template(text: str, *, escapes: bool) -> Template:
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
+    from sidelight.report.template_sandbox import TemplateSandbox
+
+    environment = TemplateSandbox(
         autoescape=escapes,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -129,7 +146,9 @@ def _template(text: str, *, escapes: bool) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"csv": _csv, "markdown": _markdown}
+    environment.filters |= {
+        "csv": _csv, "markdown": _markdown, "e": _html, "escape": _html, "forceescape": _forced,
+    }  # fmt: skip
     return environment.from_string(text)
 
 
@@ -144,9 +163,28 @@ def _shown(value: object) -> object:
     """Make text inert: no character of it controls a terminal or ends a line."""
     from markupsafe import Markup
 
-    if isinstance(value, str) and not isinstance(value, Markup | _Escaped):
+    if isinstance(value, Markup):
+        # What a template puts together has lines; texts within it may be as they were.
+        return Markup(_CONTROLS.sub(_visible, value))  # noqa: S704 - it was markup before
+    if isinstance(value, str) and not isinstance(value, _Escaped):
         return printable(value, MAX_TEXT)
     return "" if value is None else value
+
+
+def _visible(match: re.Match[str]) -> str:
+    return printable(match.group(), MAX_TEXT)
+
+
+def _html(value: object) -> Markup:
+    """Return text that is inert, and no markup in HTML. Markup is returned as it is."""
+    from markupsafe import escape
+
+    return escape(value if hasattr(value, "__html__") else _shown(value))
+
+
+def _forced(value: object) -> Markup:
+    """Return text that is inert, also where it is markup, and no markup in HTML."""
+    return _html("" if value is None else str(value))
 
 
 class _Escaped(str):

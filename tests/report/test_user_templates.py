@@ -31,6 +31,9 @@ from tests.fixtures.network_findings import port
 if TYPE_CHECKING:
     from pathlib import Path
 
+SQUARES = (
+    "{% set n = namespace(x=3) %}{% for i in range(90) %}{% set n.x = n.x * n.x %}{% endfor %}"
+)
 HOSTILE = "\x1b[31m<b>|=cmd\n"
 MACHINE = ScannedMachine(
     "i-1",
@@ -95,6 +98,34 @@ def test_filters_make_cells_and_markdown_inert() -> None:
     assert json.loads(written(each % "{{ m.name|tojson }}", hostile())) == HOSTILE
 
 
+@pytest.mark.parametrize("name", ["report.txt", "report.html"])
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("m.name|e", r"\x1b[31m&lt;b&gt;|=cmd\n"),
+        ("m.name|escape", r"\x1b[31m&lt;b&gt;|=cmd\n"),
+        ("m.name|e|forceescape", r"\x1b[31m&amp;lt;b&amp;gt;|=cmd\n"),
+        ("m.name|e|e", r"\x1b[31m&lt;b&gt;|=cmd\n"),
+        ("'<i>%s'|safe|format(m.name)", "<i>\\x1b[31m&lt;b&gt;|=cmd\n"),
+        ("m.none|e", ""),
+        ("3|e", "3"),
+    ],
+)
+def test_markup_of_a_template_is_inert(name: str, expression: str, shown: str) -> None:
+    text = "{% for m in machines %}{{ " + expression + " }}{% endfor %}"
+    file = io.StringIO()
+    UserTemplate(text, name).write({"machines": [{"name": HOSTILE, "none": None}]}, file)
+    assert file.getvalue() == shown
+
+
+def test_what_is_constant_is_computed_within_the_bound_on_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(user_templates, "MAX_MEMORY", 256 << 20)
+    with pytest.raises(LimitError, match="memory"):
+        written("{{ 'a'|center(300000000)|length }}")
+
+
 @pytest.mark.parametrize(
     ("text", "where", "message"),
     [
@@ -108,6 +139,12 @@ def test_filters_make_cells_and_markdown_inert() -> None:
         ("{{ version|nofilter }}", "report.txt:1", "No filter named 'nofilter'"),
         ("\n{% for i in range(10**9) %}{% endfor %}", "report.txt:2", "Range too big"),
         ("\n{{ ''.join.__globals__ }}", "report.txt:2", "has no attribute"),
+        ("\n{{ 9 ** (9 ** 9) }}", "report.txt:2", "more than 4096 bits"),
+        ("\n{{ 1|round(10 ** 9, 'ceil') }}", "report.txt:2", "more than 300 digits"),
+        ("\n{{ 1|round(-1000000000) }}", "report.txt:2", "more than 300 digits"),
+        (f"\n{SQUARES}", "report.txt:2", "more than 4096 bits"),
+        ("{{ (('f' * 9999)|int(0, 16)) // 3 }}", "report.txt:1", "more than 4096 bits"),
+        ("{% macro m() %}\n{{ m() }}{% endmacro %}{{ m() }}", "report.txt:2", "recursion"),
     ],
 )
 def test_a_template_s_fault_is_reported_with_its_line(text: str, where: str, message: str) -> None:

@@ -163,3 +163,9 @@ def test_jira_needs_a_project_and_a_login() -> None:
     with pytest.raises(UsageError, match="SIDELIGHT_JIRA_PROJECT"):
         webhook_of("jira", url, WebhookOptions(jira_project="SEC"))
     webhook_of("jira", url, WebhookOptions(jira_project="SEC", jira_login="a@example.com:token"))
+
+
+@pytest.mark.parametrize("text", ["{{ 9 ** (9 ** 9) }}", "{{ 1|round(10 ** 9, 'ceil') }}"])
+def test_a_template_does_not_stop_other_threads_by_one_operation(text: str) -> None:
+    with pytest.raises(UsageError, match="OverflowError"):
+        EventTemplate("t", text).render(event())
