@@ -11,7 +11,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
-from urllib3.exceptions import LocationParseError, NameResolutionError
+from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError
 
 from sidelight.download.deadlines import PlainPool, TlsPool, WatchedConnection, WatchedTlsConnection
 from sidelight.errors import DownloadError
@@ -68,7 +68,7 @@ def _connect(connection: WatchedConnection, connect: Callable[[], socket.socket]
             connection._dns_host = address  # noqa: SLF001
             try:
                 return connect()
-            except Exception:  # noqa: BLE001, S112 - the last one's error is reported
+            except (OSError, HTTPError):  # the last one's error is reported
                 continue
         connection._dns_host = addresses[-1]  # noqa: SLF001
         return connect()

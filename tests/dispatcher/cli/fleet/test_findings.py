@@ -54,7 +54,8 @@ def active(url: str) -> list[tuple[str, str]]:
 
 
 def events(url: str, *arguments: str) -> list[dict[str, Any]]:
-    lines = run(url, "events", "--format", "json", *arguments).splitlines()
+    """The events of findings."""
+    lines = run(url, "events", "--types", "findings", "--format", "json", *arguments).splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -127,7 +128,7 @@ def test_events_go_on_after_the_last_one_that_was_dealt_with(url: str) -> None:
     assert events(url, "--after", "4") == []
     run(url, "suppress", "add", "x", "--equals", "resourceId=i-2")
     assert {e["detail"]["status"] for e in events(url, "--after", "4")} == {"SUPPRESSED"}
-    lines = run(url, "events", "--after", "2").splitlines()
+    lines = run(url, "events", "--types", "findings", "--after", "2").splitlines()
     assert lines[0].split()[0] == "3"
     assert "OPENED i-2" in lines[0]
 

@@ -97,7 +97,7 @@ def test_a_rule_opens_a_finding_and_its_removal_closes_it(networked: NetworkedCl
     networked.open(22)
     assert networked.evaluate() == {"opened": 1, "kept": 0, "closed": 0}
     assert networked.ports() == dict([before])  # the same finding, reopened
-    events = networked.run("events").stdout.splitlines()
+    events = networked.run("events", "--types", "findings").stdout.splitlines()
     assert [line.split()[2] for line in events] == ["OPENED", "CLOSED", "REOPENED"]
 
 
@@ -107,8 +107,13 @@ def test_the_documents_have_their_shapes(networked: NetworkedCloud) -> None:
     conform("fleet-findings", findings)
     assert findings[0]["title"] == "Port 22 is reachable from an Internet Gateway - TCP"
     assert "Port 22 is reachable" in networked.run("findings").stdout
-    for line in networked.run("events", "--format", "json").stdout.splitlines():
-        conform("finding-event", json.loads(line))
+    shapes = {f"Inspector2 {name.title()}": f"{name}-event" for name in ("finding", "coverage")}
+    events = map(json.loads, networked.run("events", "--format", "json").stdout.splitlines())
+    types = []
+    for event in events:
+        types.append(event["detail-type"])
+        conform(shapes[event["detail-type"]], event)
+    assert set(types) == set(shapes)
 
 
 def test_network_coverage_is_shown(networked: NetworkedCloud) -> None:
