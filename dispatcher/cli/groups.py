@@ -135,7 +135,7 @@ class FleetGroup(WrittenGroup):
         "costs": CommandEntry("dispatcher.cli.fleet.commands", "fleet_costs",
                        "Sum what scanning cost: calls, bytes, seconds and dollars"),
         "events": CommandEntry("dispatcher.cli.fleet.finding_commands", "events",
-                        "Print the events of findings in order, one line each"),
+                        "Print the events of findings, coverage and first scans"),
         "suppress": CommandEntry("dispatcher.cli.groups", "suppress",
                           "List, add and remove suppression rules"),
         "reevaluate": CommandEntry("dispatcher.cli.fleet.finding_commands", "reevaluate",

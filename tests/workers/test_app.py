@@ -119,6 +119,7 @@ def test_a_message_is_an_id_a_queue_and_a_priority(delay: float, countdown: floa
                 "priority": 0,
                 "countdown": countdown,
                 "ignore_result": True,
+                "headers": None,  # of traces, which are off
                 # A message cannot change a worker's limits.
                 "time_limit": None,
                 "soft_time_limit": None,

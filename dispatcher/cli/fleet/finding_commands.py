@@ -127,12 +127,12 @@ def attack_paths(**options: Any) -> None:
 def events(
     form: str, settings: Settings, after: int | None, target: str | None, *, follow: bool
 ) -> None:
-    """Print events in order, one line each: of findings, of coverage, of first scans.
+    """Print the events of findings, coverage and first scans.
 
-    Each event has a number. JSON has the shape of Inspector's EventBridge events. A reader that
-    continues after the last number it processed gets each event at least once. With --publish the
-    store keeps that number for each target: without --after, sending continues there. A new target
-    gets the events from now on.
+    Each is a line with a number, in their order. JSON has the shape of Inspector's EventBridge
+    events. A reader that continues after the last number it processed gets each event at least
+    once. With --publish the store keeps that number for each target: without --after, sending
+    continues there. A new target gets the events from now on.
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
