@@ -77,9 +77,9 @@ docs: $(STAMP) iam ## write docs/settings.md, docs/schemas, the references and a
 	$(BIN)/python -m dispatcher.api.reference docs/api-reference.md
 
 SITE := .site
-$(SITE)/.installed: docsite/requirements.txt | $(UV)
+$(SITE)/.installed: docsite/requirements.lock | $(UV)
 	@test -x $(SITE)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(SITE)
-	@VIRTUAL_ENV=$(SITE) $(UV) pip install --quiet -r docsite/requirements.txt
+	@VIRTUAL_ENV=$(SITE) $(UV) pip sync --quiet --require-hashes docsite/requirements.lock
 	@touch $@
 
 site: $(SITE)/.installed ## write the documentation's site to build/site, without a warning or a broken link
@@ -171,7 +171,7 @@ clean: ## remove what the other commands made
 lock: | $(UV) ## resolve requirements.lock where pyproject.toml asks for more (UPGRADE=1: all packages' newest)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
 	  --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock --quiet
-	$(MAKE) deploy/requirements.lock
+	$(MAKE) deploy/requirements.lock docsite/requirements.lock
 
 # What the image installs: the core, PostgreSQL's driver and SQS's transport, of the versions that
 # are tested.
@@ -180,6 +180,10 @@ deploy/requirements.lock: requirements.lock pyproject.toml | $(UV)
 	  --extra flower --extra serve --extra sqs --extra traces --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --constraints requirements.lock deploy/build-requirements.in -o deploy/build-requirements.lock --quiet
+
+docsite/requirements.lock: docsite/requirements.in | $(UV)
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  $(if $(UPGRADE),--upgrade) docsite/requirements.in -o $@ --quiet
 
 LINTERS := .lint
 $(LINTERS)/.installed: deploy/lint-requirements.txt | $(UV)
