@@ -44,12 +44,12 @@ def ended(path: Path, system: str, version: str, day: date) -> bool:
 
 def test_a_feed_goes_before_the_table_and_a_file_of_ones_own_before_both(tmp_path: Path) -> None:
     assert LAST_DAY["Debian:11"] == date(2026, 8, 31)
-    told = feed(product("debian", _11="2026-10-01"), product("nodejs", _18="2025-04-30"))
-    by_feed = built(tmp_path / "1", told)
+    feed_document = feed(product("debian", _11="2026-10-01"), product("nodejs", _18="2025-04-30"))
+    by_feed = built(tmp_path / "1", feed_document)
     assert not ended(by_feed, "debian", "11", date(2026, 10, 1))
     assert ended(by_feed, "debian", "11", date(2026, 10, 2))
     own = {"lastDays": {"Debian:11": "2031-06-30"}, "source": "a contract of extended support"}
-    by_contract = built(tmp_path / "2", own, told)
+    by_contract = built(tmp_path / "2", own, feed_document)
     assert not ended(by_contract, "debian", "11", date(2031, 6, 30))
     # What no feed tells, the table does.
     assert ended(by_contract, "debian", "10", date(2026, 1, 1))
@@ -71,11 +71,11 @@ def test_windows_server_and_macos_end_as_the_feed_says(tmp_path: Path) -> None:
 
 
 def test_centos_ends_by_itself_and_not_as_the_stream_of_its_number(tmp_path: Path) -> None:
-    told = feed(
+    feed_document = feed(
         product("centos-stream", _8="2024-05-31", _9="2027-05-31"),
         product("centos", _8="2021-12-31"),
     )
-    path = built(tmp_path / "1", told)
+    path = built(tmp_path / "1", feed_document)
     assert ended(path, "centos", "8", date(2022, 1, 1))
     assert not ended(path, "centos", "9", date(2027, 5, 31))
 

@@ -111,7 +111,7 @@ def _findings(
         return [finding for finding in found if finding.package.name == name]
 
 
-def _told(finding: Finding) -> tuple[str, str, str, str, str]:
+def _facts(finding: Finding) -> tuple[str, str, str, str, str]:
     return (
         finding.vulnerability,
         finding.fixed_version,
@@ -136,7 +136,7 @@ def test_a_real_record_finds_what_it_says(
     if golden.found is None:
         assert findings == []
     else:
-        assert golden.found in map(_told, findings)
+        assert golden.found in map(_facts, findings)
         names = [finding.vulnerability for finding in findings]
         assert len(names) == len(set(names))  # one finding a CVE, from any publisher
 
@@ -178,5 +178,5 @@ def test_an_extended_release_of_red_hats_vex_decides_for_its_builds(
 ) -> None:
     (feed,) = (shared_data / "advisories" / FIXTURES).glob("redhat/vex/**/vex-archive.tar.zst")
     found = _findings(tmp_path, [feed], RHEL_9, ("rpm", "bpftool", version))
-    told = {item.vulnerability: item.fixed_version for item in found}
-    assert told.get("CVE-2023-6240") == fixed
+    fixed_versions = {item.vulnerability: item.fixed_version for item in found}
+    assert fixed_versions.get("CVE-2023-6240") == fixed

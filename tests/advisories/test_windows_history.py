@@ -105,31 +105,31 @@ def test_a_real_server_lacks_what_the_second_opinion_lists_and_explains_the_rest
 
     findings = match(inventory(host), history)
 
-    ours = {
+    own_pairs = {
         (cve, finding.vulnerability.removeprefix("KB"))
         for finding in findings
         for cve in finding.advisories
     }
-    theirs = {
+    other_pairs = {
         (cve, update)
         for cve, update, product in other
         if windows_rows.product(product) and cve.startswith("CVE-") and update
     }
     # 1. Each CVE with an update that they list for Windows itself, we list under that update.
-    assert theirs <= ours
+    assert other_pairs <= own_pairs
     # 2. An update that only we list is superseded by one that they list, or the feed's chain of
     #    supersedence ends at it, since Microsoft never listed the next update of that chain.
-    listed = closure({update for _cve, update in theirs}, older)
+    listed = closure({update for _cve, update in other_pairs}, older)
     superseded = set().union(*older.values())
-    extra = {update for _cve, update in ours} - listed
+    extra = {update for _cve, update in own_pairs} - listed
     heads = {update for update in extra if update not in superseded}
     assert extra <= closure(heads, older)
     # 3. No update is lacking that is installed, or that an installed one supersedes.
     installed = closure({update.removeprefix("KB") for update in host["hotfixes"]}, older)
-    assert not {update for _cve, update in ours} & installed
+    assert not {update for _cve, update in own_pairs} & installed
     # 4. What they list without an update are products, or CVEs, that no update fixes.
     known = {update for _cve, update, product in other if windows_rows.product(product)}
-    assert {update for update in known if update} <= {update for _cve, update in ours} | {
+    assert {update for update in known if update} <= {update for _cve, update in own_pairs} | {
         update for cve, update, _product in other if not cve.startswith("CVE-")
     }
 

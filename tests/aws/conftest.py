@@ -51,6 +51,6 @@ def clear(cloud: LocalCloud) -> Iterator[LocalCloud]:
 def snapshot(cloud: LocalCloud, image: Path) -> str:
     instance = cloud.add_instance("web", [image])
     answer = client(cloud, "ec2").create_snapshots(InstanceSpecification={"InstanceId": instance})
-    made: str = answer["Snapshots"][0]["SnapshotId"]
+    snapshot_id: str = answer["Snapshots"][0]["SnapshotId"]
     cloud.clock.advance(61)
-    return made
+    return snapshot_id

@@ -32,10 +32,10 @@ class Bucket:
     def put(self, key: str, data: bytes = b"x", hours_ago: float = 1) -> None:
         self.objects[PREFIX + key] = data, NOW - timedelta(hours=hours_ago)
 
-    def list_objects_v2(self, **asked: Any) -> dict[str, Any]:
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
         self.listings += 1
-        keys = sorted(key for key in self.objects if key.startswith(asked["Prefix"]))
-        start = int(asked.get("ContinuationToken", 0))
+        keys = sorted(key for key in self.objects if key.startswith(request["Prefix"]))
+        start = int(request.get("ContinuationToken", 0))
         page = [
             {
                 "Key": key, "ETag": f'"{hash(self.objects[key][0])}"',
@@ -46,9 +46,9 @@ class Bucket:
         more = {"NextContinuationToken": str(start + 3)} if start + 3 < len(keys) else {}
         return {"Contents": page, **more}
 
-    def get_object(self, **asked: Any) -> dict[str, Any]:
-        self.fetched.append(asked["Key"])
-        return {"Body": BytesIO(self.objects[asked["Key"]][0])}
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        self.fetched.append(request["Key"])
+        return {"Body": BytesIO(self.objects[request["Key"]][0])}
 
 
 @dataclass

@@ -83,7 +83,7 @@ def test_endless_throttling_ends_in_an_error_with_its_coordinates(
 def test_of_a_storm_that_refuses_every_second_call_no_block_is_lost(
     clear: LocalCloud, snapshot: str
 ) -> None:
-    pace = Asked()
+    pace = NotedPace()
     blocks = SnapshotBlocks(
         snapshot, client(clear, "ebs"), EbsOptions(pace=pace, sleep=lambda _: None)
     )
@@ -204,13 +204,13 @@ def wide_image(cloud: LocalCloud) -> Path:
 
 
 def test_a_budget_is_asked_before_every_call(clear: LocalCloud, snapshot: str) -> None:
-    pace = Asked()
+    pace = NotedPace()
     blocks = SnapshotBlocks(snapshot, client(clear, "ebs"), EbsOptions(pace=pace))
     blocks.fetch(0)
     assert pace.kinds == ["list", "get"]
 
 
-class Asked:
+class NotedPace:
     """A pace that takes notes."""
 
     def __init__(self) -> None:

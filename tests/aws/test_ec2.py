@@ -70,11 +70,11 @@ def test_snapshots_carry_our_tags_and_are_found_by_them(
     cloud: LocalCloud, ec2: Ec2, disk: Path
 ) -> None:
     one = cloud.add_instance("web", [disk, disk])
-    made = ec2.create_snapshots(one, TAGS, "a scan")
-    assert {info.volume for info in made} == set(cloud.volumes(one).values())
-    assert {info.state for info in made} == {"pending"}
+    created = ec2.create_snapshots(one, TAGS, "a scan")
+    assert {info.volume for info in created} == set(cloud.volumes(one).values())
+    assert {info.state for info in created} == {"pending"}
     listed = ec2.snapshots_by_tags(TAGS)
-    assert {info.id for info in listed} == {info.id for info in made}
+    assert {info.id for info in listed} == {info.id for info in created}
     assert {info.tag("InspectorScan") for info in listed} == {"s1"}
     assert {info.description for info in listed} == {"a scan"}
     assert ec2.snapshots_by_tags({"InspectorScan": None}) == listed
@@ -84,10 +84,10 @@ def test_snapshots_carry_our_tags_and_are_found_by_them(
 def test_describing_what_is_gone_is_no_error_and_deleting_it_neither(
     cloud: LocalCloud, ec2: Ec2, disk: Path
 ) -> None:
-    made = ec2.create_snapshots(cloud.add_instance("web", [disk]), TAGS, "")[0]
-    assert ec2.delete_snapshot(made.id) is True
-    assert ec2.delete_snapshot(made.id) is False
-    assert ec2.snapshots_by_id([made.id, "snap-00000000000000000"]) == []
+    snapshot = ec2.create_snapshots(cloud.add_instance("web", [disk]), TAGS, "")[0]
+    assert ec2.delete_snapshot(snapshot.id) is True
+    assert ec2.delete_snapshot(snapshot.id) is False
+    assert ec2.snapshots_by_id([snapshot.id, "snap-00000000000000000"]) == []
     assert ec2.snapshots_by_id([]) == []
 
 
@@ -161,11 +161,11 @@ def test_a_call_waits_for_its_turn_with_all_else_done(
     session = Session()
     make = session.client
 
-    def client(*given: Any, **named: Any) -> Any:
+    def client(*arguments: Any, **named: Any) -> Any:
         done.append("client")
-        made = make(*given, **named)
-        made.meta.events.register("request-created", lambda **_: done.append("signed"))
-        return made
+        boto_client = make(*arguments, **named)
+        boto_client.meta.events.register("request-created", lambda **_: done.append("signed"))
+        return boto_client
 
     class Turns(Unlimited):
         def before(self, kind: str) -> None:

@@ -61,13 +61,13 @@ class Wire:
 
     def publish_batch(self, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:  # noqa: N803 - boto3's
         del TopicArn
-        given = PublishBatchRequestEntries
-        assert len({entry["Id"] for entry in given}) == len(given)
-        failed = self._take([entry["Message"] for entry in given], given)
+        entries = PublishBatchRequestEntries
+        assert len({entry["Id"] for entry in entries}) == len(entries)
+        failed = self._take([entry["Message"] for entry in entries], entries)
         return {
             "Successful": [],
             "Failed": [
-                {"Id": given[place]["Id"], "Code": "InternalError", "SenderFault": False}
+                {"Id": entries[place]["Id"], "Code": "InternalError", "SenderFault": False}
                 for place in failed
             ],
         }
@@ -130,8 +130,8 @@ def test_a_fifo_topic_gets_one_message_of_a_group_in_a_call() -> None:
     groups = ["a", "b", "a", "c", "c"]
     Topic(wire, FIFO).send([message(n, group) for n, group in enumerate(groups)])
     assert wire.calls == [["0", "1"], ["2", "3"], ["4"]]
-    told = [(e["MessageGroupId"], e["MessageDeduplicationId"]) for e in wire.entries]
-    assert told == [(group, f"ours-{n}") for n, group in enumerate(groups)]
+    ids = [(e["MessageGroupId"], e["MessageDeduplicationId"]) for e in wire.entries]
+    assert ids == [(group, f"ours-{n}") for n, group in enumerate(groups)]
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def queue() -> tuple[Any, str, str]:
     sqs = boto3.client("sqs", region_name=REGION)
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
-    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    return sqs, url, asked["Attributes"]["QueueArn"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return sqs, url, answer["Attributes"]["QueueArn"]
 
 
 def bodies(sqs: Any, url: str) -> list[Any]:
@@ -172,9 +172,9 @@ def test_a_rule_on_the_bus_gets_the_events() -> None:
     events.put_targets(Rule="all", EventBusName="findings", Targets=[{"Id": "q", "Arn": arn}])
     assert EventBridge(Session(), "findings").send(MESSAGES).arrived == 12
     assert EventBridge(Session(), bus).send(MESSAGES[:1]).arrived == 1
-    told = bodies(sqs, url)
-    assert [one["detail"]["number"] for one in told] == [*range(12), 0]
-    assert told[0]["resources"] == ["i-1"]
+    received = bodies(sqs, url)
+    assert [one["detail"]["number"] for one in received] == [*range(12), 0]
+    assert received[0]["resources"] == ["i-1"]
 
 
 @pytest.mark.usefixtures("aws")

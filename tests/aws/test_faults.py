@@ -346,38 +346,38 @@ ROLE = {
 def session_of(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> tuple[Session, list[str]]:
     """A session in eu-south-1 whose STS answers by region, and the regions that were asked."""
     credentials(monkeypatch)
-    asked: list[str] = []
+    regions: list[str] = []
     session = Session(region=REGION, role_name="target")
     make = session._make
 
-    def made(source: Any, service: str, region: str, attempts: int) -> Any:
+    def scripted_client(source: Any, service: str, region: str, attempts: int) -> Any:
         if service != "sts":
             return make(source, service, region, attempts)
-        asked.append(region)
+        regions.append(region)
         answer = answers[region.replace("-", "_")]
         return Scripted(assume_role=[answer], get_caller_identity=[answer])
 
-    monkeypatch.setattr(session, "_make", made)
+    monkeypatch.setattr(session, "_make", scripted_client)
     monkeypatch.setattr("sidelight.aws.send_hook.watch", lambda _: None)
-    return session, asked
+    return session, regions
 
 
 @pytest.mark.parametrize("refusal", [DISABLED, UNKNOWN])
 def test_a_role_that_our_regions_sts_does_not_know_is_assumed_in_the_default_region(
     monkeypatch: pytest.MonkeyPatch, refusal: ClientError
 ) -> None:
-    session, asked = session_of(monkeypatch, eu_south_1=refusal, us_east_1=ROLE)
+    session, regions = session_of(monkeypatch, eu_south_1=refusal, us_east_1=ROLE)
     client: Any = session.client("ec2", account="999999999999", region=REGION)
-    assert asked == ["eu-south-1", "us-east-1"]
+    assert regions == ["eu-south-1", "us-east-1"]
     assert client._request_signer._credentials.access_key == "a"
 
 
 def test_our_own_regions_sts_is_the_only_one_where_it_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session, asked = session_of(monkeypatch, eu_south_1=ROLE)
+    session, regions = session_of(monkeypatch, eu_south_1=ROLE)
     session.client("ec2", account="999999999999", region=REGION)
-    assert asked == ["eu-south-1"]
+    assert regions == ["eu-south-1"]
 
 
 def test_a_region_that_is_disabled_everywhere_is_reported(
@@ -408,9 +408,9 @@ def test_an_endpoint_out_of_reach_leaves_the_first_answer() -> None:
 def test_the_callers_account_is_known_if_the_region_is_not_enabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session, asked = session_of(monkeypatch, af_south_1=UNKNOWN, us_east_1={"Account": ACCOUNT})
+    session, regions = session_of(monkeypatch, af_south_1=UNKNOWN, us_east_1={"Account": ACCOUNT})
     assert sts.account(session, region="af-south-1") == ACCOUNT
-    assert asked == ["af-south-1", "us-east-1"]
+    assert regions == ["af-south-1", "us-east-1"]
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,11 @@ class World:
 
     def __init__(self, answer: Callable[[float], SnapshotInfo | SidelightError | None]) -> None:
         self.seconds = 0.0
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.waits: list[float] = []
         self._answer = answer
         self.late = LateAnswers(
-            self, pending_seconds=3600.0, say=self.said.append, sleep=self.sleep,
+            self, pending_seconds=3600.0, say=self.messages.append, sleep=self.sleep,
             monotonic=lambda: self.seconds, now=self.now,
         )  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_a_snapshot_that_was_completed_just_now_is_asked_for_again_for_minutes(
     assert world.waits[0] == 5, "soon at first"
     assert len(world.waits) < 30, "and then more rarely"
     until = (BEGIN + timedelta(seconds=seconds)).strftime("%H:%M:%S UTC")
-    assert all(f"asking again until {until}" in line for line in world.said)
+    assert all(f"asking again until {until}" in line for line in world.messages)
 
 
 def test_a_snapshot_that_was_completed_long_ago_is_refused_for_good(
@@ -102,21 +102,21 @@ def test_a_snapshot_that_was_completed_long_ago_is_refused_for_good(
 ) -> None:
     world = World(lambda _: info("completed", age=3600))
     assert world.ends_after(ABSENT) < 1
-    assert (world.waits, world.said, caplog.messages) == ([], [], [])
+    assert (world.waits, world.messages, caplog.messages) == ([], [], [])
 
 
 def test_ec2_is_asked_once_about_a_snapshot_whose_every_block_is_refused() -> None:
-    asked: list[float] = []
+    request_times: list[float] = []
 
     def answer(seconds: float) -> SnapshotInfo:
-        asked.append(seconds)
+        request_times.append(seconds)
         return info("completed", age=3600)
 
     world = World(answer)
     for number in range(50):
         with pytest.raises(KeyDeniedError):
             world.late.wait(SNAPSHOT, KeyDeniedError("no"), float(number))
-    assert len(asked) == 1
+    assert len(request_times) == 1
 
 
 def test_one_that_took_hours_is_young_when_it_is_completed() -> None:
@@ -130,7 +130,7 @@ def test_a_pending_snapshot_is_waited_for_and_then_read(caplog: pytest.LogCaptur
     while world.seconds < 1000:
         world.seconds += 0.001
         world.late.wait(SNAPSHOT, ABSENT, world.seconds)
-    assert world.said[0] == f"{SNAPSHOT} is pending; asking again until 13:00:00 UTC"
+    assert world.messages[0] == f"{SNAPSHOT} is pending; asking again until 13:00:00 UTC"
     assert len(caplog.messages) == 2, "once for a log, and once when it is completed"
     assert 3600 < World(lambda _: info("pending")).ends_after(ABSENT) < 3602
 
@@ -177,7 +177,7 @@ def test_a_target_is_read_from_the_moment_of_its_creation_in_a_cloud_with_awss_o
 ) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(bytes(range(256)) * 4096)
-    said: list[str] = []
+    messages: list[str] = []
     with LocalCloud(tmp_path / "cloud", conditions=STRICT, seed=seed) as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
@@ -189,7 +189,7 @@ def test_a_target_is_read_from_the_moment_of_its_creation_in_a_cloud_with_awss_o
         )["Snapshots"][0]["SnapshotId"]
         # Time is the cloud's: a wait moves it on.
         waiting = {
-            "say": said.append,
+            "say": messages.append,
             "sleep": cloud.clock.advance,
             "monotonic": cloud.clock.now,
             "now": lambda: datetime.fromtimestamp(cloud.clock.now(), UTC),
@@ -197,4 +197,4 @@ def test_a_target_is_read_from_the_moment_of_its_creation_in_a_cloud_with_awss_o
         with Targets([f"ebs:{snapshot}"], in_flight=4, budget=1 << 20, waiting=waiting) as targets:
             (source,) = targets.sources
             assert source.read_at(0, 1024) == image.read_bytes()[:1024]
-    assert any("is pending" in line for line in said)
+    assert any("is pending" in line for line in messages)

@@ -50,17 +50,19 @@ FUTURE = datetime.now(UTC) + timedelta(hours=1)
 DEEPEST = 6
 
 
-def made(shape: Any, name: str = "", depth: int = 0) -> Any:
+def complete_value(shape: Any, name: str = "", depth: int = 0) -> Any:
     """A value with every member of the shape set."""
     if name in VALUES:
         return VALUES[name]
     if shape.type_name == "structure":
         if depth > DEEPEST:
             return {}
-        members = {key: made(inner, key, depth + 1) for key, inner in shape.members.items()}
+        members = {
+            key: complete_value(inner, key, depth + 1) for key, inner in shape.members.items()
+        }
         return {key: value for key, value in members.items() if value is not None}
     if shape.type_name == "list":
-        return [made(shape.member, "", depth + 1)]
+        return [complete_value(shape.member, "", depth + 1)]
     if shape.type_name == "map":
         return {}
     return {
@@ -100,13 +102,13 @@ def without(value: Any, path: tuple[Any, ...]) -> Any:
 class Client:
     """Answers each operation with what the model says, or what it is given."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self._answers = answers
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**request: Any) -> Any:
             del request
-            answer = self._given.get(operation, {})
+            answer = self._answers.get(operation, {})
             if "BlockData" in answer:
                 return answer | {"BlockData": io.BytesIO(answer["BlockData"])}
             return answer
@@ -189,7 +191,9 @@ CASES = {
 def answers_of(case: Case) -> dict[str, Any]:
     model = botocore.session.get_session().get_service_model(case.service)
     return {
-        botocore.xform_name(operation): made(model.operation_model(operation).output_shape)
+        botocore.xform_name(operation): complete_value(
+            model.operation_model(operation).output_shape
+        )
         for operation in case.operations
     }
 
@@ -222,10 +226,10 @@ def test_an_answer_without_credentials_is_an_error_of_ours(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "123456789012")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     model = botocore.session.get_session().get_service_model("sts")
-    complete = made(model.operation_model("AssumeRole").output_shape)
+    complete = complete_value(model.operation_model("AssumeRole").output_shape)
     for path in [way for way in paths(complete) if way[0] == "Credentials"]:
         session = Session(region="us-east-1", role_name="reader")
-        given = {"assume_role": without(complete, path)}
-        monkeypatch.setattr(session, "_make", lambda *_, given=given: Client(given))
+        answers = {"assume_role": without(complete, path)}
+        monkeypatch.setattr(session, "_make", lambda *_, answers=answers: Client(answers))
         with pytest.raises(CloudError, match="has no"):
             session.client("ec2", account="210987654321")

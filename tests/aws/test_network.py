@@ -117,12 +117,12 @@ def test_every_page_of_a_listing_is_read(
 ) -> None:
     ec2 = client(cloud, "ec2")
     image = ec2.register_image(Name="any")["ImageId"]
-    made = {
+    reservation_ids = {
         ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["ReservationId"] for _ in range(11)
     }
     monkeypatch.setattr(network, "PAGE", 5)
     found = {item["ReservationId"] for item in _calls().collect()["Reservations"]}
-    assert found == made
+    assert found == reservation_ids
     assert cloud.calls("DescribeInstances") == 3
 
 

@@ -106,14 +106,14 @@ def test_a_services_own_codes_pass_where_they_are_named() -> None:
 
 def test_a_page_without_items_does_not_end_a_listing() -> None:
     answers: list[dict[str, object]] = [{"Marker": "a"}, {"Marker": "b", "Items": [1]}, {}]
-    asked: list[str] = []
+    tokens: list[str] = []
 
     def call(following: NextPage) -> dict[str, object]:
-        asked.append(following.get("NextToken", ""))
-        return answers[len(asked) - 1]
+        tokens.append(following.get("NextToken", ""))
+        return answers[len(tokens) - 1]
 
     assert list(pages(call, "here", member="Marker")) == answers
-    assert asked == ["", "a", "b"]
+    assert tokens == ["", "a", "b"]
 
 
 def test_a_listing_that_repeats_its_token_or_has_no_end_is_an_error() -> None:

@@ -122,7 +122,7 @@ def assumed(path: Path) -> Any:
     answer["Credentials"]["Expiration"] = datetime(2999, 1, 1, tzinfo=UTC)
     make = session._make
     player = Player({"assume_role": (answer, 200)})
-    session._make = lambda *given: player if given[1] == "sts" else make(*given)  # type: ignore[method-assign]
+    session._make = lambda *arguments: player if arguments[1] == "sts" else make(*arguments)  # type: ignore[method-assign]
     return session.client("ec2", account=ACCOUNT)
 
 

@@ -57,17 +57,17 @@ def test_roles_are_assumed_in_our_own_region_also_for_one_that_is_the_others_alo
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cloud.endpoint
-    made: list[tuple[str, str]] = []
+    created: list[tuple[str, str]] = []
     client = boto3.Session.client
 
     def watched(self: boto3.Session, service: str, **options: Any) -> Any:
-        made.append((service, options["region_name"]))
+        created.append((service, options["region_name"]))
         return client(self, service, **options)  # type: ignore[call-overload] # as given
 
     monkeypatch.setattr(boto3.Session, "client", watched)
     session = Session(region="eu-west-1", hub=HUB_ROLE, role_name="target")
     session.client("ec2", account=OTHER, region="af-south-1")
-    assert made == [("sts", "eu-west-1"), ("sts", "eu-west-1"), ("ec2", "af-south-1")]
+    assert created == [("sts", "eu-west-1"), ("sts", "eu-west-1"), ("ec2", "af-south-1")]
 
 
 def test_a_client_in_use_outlives_its_roles_sessions(cloud: LocalCloud) -> None:
@@ -75,12 +75,14 @@ def test_a_client_in_use_outlives_its_roles_sessions(cloud: LocalCloud) -> None:
     client = session.client("ec2", account=OTHER)
     client.describe_regions()
     # What a client that does not renew would meet:
-    given = boto3.client("sts").assume_role(RoleArn=HUB_ROLE, RoleSessionName="test")["Credentials"]
+    credentials = boto3.client("sts").assume_role(RoleArn=HUB_ROLE, RoleSessionName="test")[
+        "Credentials"
+    ]
     plain = boto3.client(
         "ec2",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
     )
     plain.describe_regions()
     cloud.clock.advance(4000)
@@ -95,8 +97,8 @@ def test_a_chained_role_is_not_asked_for_more_than_an_hour(cloud: LocalCloud) ->
     target = f"arn:aws:iam::{OTHER}:role/target"
     with pytest.raises(ClientError, match="chaining"):
         hub.assume_role(RoleArn=target, RoleSessionName="test", DurationSeconds=3601)
-    given = hub.assume_role(RoleArn=target, RoleSessionName="test", DurationSeconds=3600)
-    assert given["Credentials"]
+    answer = hub.assume_role(RoleArn=target, RoleSessionName="test", DurationSeconds=3600)
+    assert answer["Credentials"]
     assert cloud.calls("AssumeRole") > 2
 
 

@@ -29,14 +29,16 @@ def test_a_fleet_is_scanned_once_within_its_budget_and_nothing_is_left(tmp_path:
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(figures.read_text())
-    assert told["states"] == {"DONE": INSTANCES}
-    assert not told["faults"]
-    calls = told["calls_a_scan"]
+    report = json.loads(figures.read_text())
+    assert report["states"] == {"DONE": INSTANCES}
+    assert not report["faults"]
+    calls = report["calls_a_scan"]
     assert calls["ec2:CreateSnapshots"] == calls["ec2:DeleteSnapshot"] == 1
     assert calls["ebs:ListSnapshotBlocks"] == 1
     # A machine's scan is four tasks: what it finds is matched where it was read.
-    assert {stage: told["runs"][stage] for stage in ("take", "inspect", "evaluate", "delete")} == {
+    assert {
+        stage: report["runs"][stage] for stage in ("take", "inspect", "evaluate", "delete")
+    } == {
         "take": INSTANCES,
         "inspect": INSTANCES,
         "evaluate": INSTANCES,

@@ -107,15 +107,17 @@ def test_two_threads_that_want_one_block_share_its_call() -> None:
 
     disk = Slow(b"x" * BLOCK)
     cache = BlockCache(disk, in_flight=4)
-    got: list[bytes] = []
-    readers = [threading.Thread(target=lambda: got.append(cache.read_at(0, 8))) for _ in range(4)]
+    contents: list[bytes] = []
+    readers = [
+        threading.Thread(target=lambda: contents.append(cache.read_at(0, 8))) for _ in range(4)
+    ]
     for reader in readers:
         reader.start()
     assert entered.wait(30)
     go.set()
     for reader in readers:
         reader.join()
-    assert got == [b"x" * 8] * 4
+    assert contents == [b"x" * 8] * 4
     assert disk.fetched == [0]
     cache.close()
 
@@ -180,7 +182,7 @@ class Bytes:
 
     def __init__(self, data: bytes) -> None:
         self.data, self.size, self.name = data, len(data), "disk"
-        self.asked: list[list[tuple[int, int]]] = []
+        self.prefetched: list[list[tuple[int, int]]] = []
 
     def read_at(self, offset: int, length: int) -> bytes:
         if offset < 0 or offset + length > self.size:
@@ -188,7 +190,7 @@ class Bytes:
         return self.data[offset : offset + length]
 
     def prefetch(self, ranges: object) -> None:
-        self.asked.append(list(ranges))  # type: ignore[call-overload]
+        self.prefetched.append(list(ranges))  # type: ignore[call-overload]
 
 
 @given(st.binary(max_size=64), st.data())
@@ -228,14 +230,14 @@ def test_contents_come_in_physical_order_with_holes_as_zeros() -> None:
         ("empty", 3, []),
         ("broken", 4, [(0, 99, 4)]),
     ]
-    got = list(read_in_physical_order(source, files))
-    assert [key for key, _ in got] == ["empty", "early", "late", "broken"]
-    found = dict(got)
+    contents = list(read_in_physical_order(source, files))
+    assert [key for key, _ in contents] == ["empty", "early", "late", "broken"]
+    found = dict(contents)
     assert found["empty"] == bytes(3)
     assert found["early"] == bytes([10, 11, 0, 0, 12, 13])
     assert found["late"] == bytes([80, 81, 82, 83])
     assert isinstance(found["broken"], SourceError)
-    assert len(source.asked) == 1, "one prefetch for the whole batch"
+    assert len(source.prefetched) == 1, "one prefetch for the whole batch"
 
 
 def test_contents_are_read_a_window_at_a_time() -> None:
@@ -244,7 +246,7 @@ def test_contents_are_read_a_window_at_a_time() -> None:
     files = [(n, 8, [(0, n * (stretch // 2), 8)]) for n in range(8)]
     list(read_in_physical_order(source, files, window=2 * stretch))
     # A window is counted in blocks: two files share one here.
-    assert [len(batch) for batch in source.asked] == [4, 4]
+    assert [len(batch) for batch in source.prefetched] == [4, 4]
 
 
 def test_a_part_of_a_file_is_a_part_of_its_extents() -> None:

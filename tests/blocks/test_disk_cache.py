@@ -107,9 +107,9 @@ def write_many(directory: Path, number: int) -> int:
     for turn in range(150):
         item = str((number * 37 + turn) % 97)
         kept.put(SNAP, item, item.encode() * 4000)
-        for asked in (item, str(turn % 97)):
-            got = kept.get(SNAP, asked)
-            wrong += got is not None and got != asked.encode() * 4000
+        for key in (item, str(turn % 97)):
+            content = kept.get(SNAP, key)
+            wrong += content is not None and content != key.encode() * 4000
         if turn % 50 == 49:
             kept.forget(SNAP)
     return wrong

@@ -55,12 +55,12 @@ PLACES = st.lists(st.integers(0, len(DATA) // SIZE - 1), max_size=12).map(sorted
     st.frozensets(st.integers(0, UNITS - 1), max_size=2),
 )
 def test_any_guess_of_what_will_be_needed_gives_the_same_bytes_and_errors(
-    asked: list[list[int]], guesses: list[tuple[int, int]], lost: frozenset[int]
+    requests: list[list[int]], guesses: list[tuple[int, int]], lost: frozenset[int]
 ) -> None:
     cache = BlockCache(Fetcher(lost), budget=2 * UNIT, in_flight=2)
     plain = BlockCache(Fetcher(lost), budget=2 * UNIT, in_flight=2)
     kept = MetadataCache(cache, lambda _, __: [(place * SIZE, length) for place, length in guesses])
-    for places in asked:
+    for places in requests:
         offsets = np.array(places, np.int64) * SIZE
         data, errors = kept.gather(offsets, SIZE)
         expected, expected_errors = gather(plain, offsets, SIZE)
@@ -109,10 +109,10 @@ def test_reading_ahead_looks_through_all_that_it_asked_for_before_it_ends(
     monkeypatch.setattr(harvests, "AHEAD", 2)
     fetcher = Fetcher()
     cache = BlockCache(fetcher, in_flight=2)
-    given = [
+    unit_numbers = [
         at // UNIT
         for at, _ in MetadataCache(cache, lambda _at, _data: ()).read_ahead([(0, len(DATA))])
     ]
     cache.close()
     # Nothing was found in the first two: two more were under way by then, and no others are.
-    assert given == sorted(fetcher.calls) == [0, 1, 2, 3]
+    assert unit_numbers == sorted(fetcher.calls) == [0, 1, 2, 3]

@@ -273,18 +273,18 @@ def limited() -> Iterator[int]:
 def test_a_process_and_its_reader_share_the_limit_of_memory(
     limited: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Bounds] = []
+    process_bounds: list[Bounds] = []
     start = ReaderProcess.start
 
     def noted(process: ReaderProcess, bounds: Bounds) -> socket.socket:
-        given.append(bounds)
+        process_bounds.append(bounds)
         return start(process, bounds)
 
     monkeypatch.setattr(ReaderProcess, "start", noted)
     held = bytearray(256 << 20)
     for reserved in (0, 128 << 20, 4 << 30):
         CagedReading(reserved=reserved).inspect([MemorySource(bytes(4096))])
-    whole, less, least = (bounds.memory for bounds in given)
+    whole, less, least = (bounds.memory for bounds in process_bounds)
     assert whole < limited - len(held)
     assert abs(whole - less - (128 << 20)) < 32 << 20
     assert least == caged_reading.LEAST_MEMORY

@@ -41,14 +41,14 @@ class Compose:
         self._variables = variables
         self._places = places
         self._logs = logs
-        self._told: set[int] = set()
+        self._signalled: set[int] = set()
 
     def command(self, service: str) -> list[str]:
         return [self._placed(str(part)) for part in self._services[service]["command"]]
 
     def environment(self, service: str) -> dict[str, str]:
-        given = self._services[service]["environment"]
-        values = {name: self._placed(self._filled(value)) for name, value in given.items()}
+        variables = self._services[service]["environment"]
+        values = {name: self._placed(self._filled(value)) for name, value in variables.items()}
         return {name: value for name, value in values.items() if value}
 
     @contextmanager
@@ -72,8 +72,8 @@ class Compose:
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """SIGTERM, once: as a scaling in sends it."""
-        if process.pid not in self._told:
-            self._told.add(process.pid)
+        if process.pid not in self._signalled:
+            self._signalled.add(process.pid)
             process.send_signal(signal.SIGTERM)
 
     def _filled(self, value: str) -> str:

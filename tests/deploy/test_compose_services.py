@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tests.fakes.publisher import Publisher
 
 SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-OURS = sorted(SERVICES.keys() - {"redis", "postgres"})
+OWN_SERVICES = sorted(SERVICES.keys() - {"redis", "postgres"})
 CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SIDELIGHT_EXTERNAL_ID"}
 ADDRESSES = {"SIDELIGHT_STORE_URL", "SIDELIGHT_BROKER_URL", "SIDELIGHT_BUDGETS_URL"}
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OWN_SERVICES)
 def test_only_what_calls_aws_has_credentials_and_only_one_service_writes_advisories(
     name: str,
 ) -> None:
@@ -40,7 +40,7 @@ def test_only_what_calls_aws_has_credentials_and_only_one_service_writes_advisor
     assert volume.endswith(":ro") == (name != "advisories")
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OWN_SERVICES)
 def test_every_service_of_the_image_is_sealed(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 BASE, SUITE = "docker.io/library/python:3.13-slim-bookworm", "trixie"
 
 
-def made(*command: str, **options: str | None) -> subprocess.CompletedProcess[str]:
+def completed(*command: str, **options: str | None) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0 or options.get("may") == "fail", done.stdout[-2000:] + done.stderr
     return done
@@ -40,24 +40,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]
     buildah = ("buildah", "--storage-driver", "vfs", "--root", f"{home}/root",
                "--runroot", f"{home}/run")  # fmt: skip
     include = "--include=python3,python3-venv,python-is-python3,ca-certificates"
-    made("mmdebstrap", "--variant=minbase", include, SUITE, f"{home}/base.tar")
+    completed("mmdebstrap", "--variant=minbase", include, SUITE, f"{home}/base.tar")
     (home / "Base").write_text("FROM scratch\nADD base.tar /\n")
     build = (*buildah, "bud", "--isolation", "chroot")
     try:
-        made(*build, "-f", f"{home}/Base", "-t", BASE, str(home))
-        made(*build, "--network", "host", "--pull-never", "-v", "/etc/ssl/certs:/etc/ssl/certs:ro",
-             "-f", "deploy/Dockerfile", "-t", "sidelight", ".")  # fmt: skip
-        container = made(*buildah, "from", "--pull-never", "localhost/sidelight").stdout.strip()
+        completed(*build, "-f", f"{home}/Base", "-t", BASE, str(home))
+        completed(*build, "--network", "host", "--pull-never",
+                  "-v", "/etc/ssl/certs:/etc/ssl/certs:ro",
+                  "-f", "deploy/Dockerfile", "-t", "sidelight", ".")  # fmt: skip
+        container = completed(
+            *buildah, "from", "--pull-never", "localhost/sidelight"
+        ).stdout.strip()
 
         def call(*command: str) -> str:
-            return made(*buildah, "run", "--isolation", "chroot", container, "--", *command).stdout
+            return completed(
+                *buildah, "run", "--isolation", "chroot", container, "--", *command
+            ).stdout
 
         yield call
-        configuration = made(*buildah, "inspect", container).stdout
+        configuration = completed(*buildah, "inspect", container).stdout
         assert '"sidelight"' in configuration
     finally:
-        made(*buildah, "rm", "--all", may="fail")
-        made(*buildah, "rmi", "--all", "--force", may="fail")
+        completed(*buildah, "rm", "--all", may="fail")
+        completed(*buildah, "rmi", "--all", "--force", may="fail")
 
 
 def test_the_image_is_built_and_its_commands_are_there(run: Callable[..., str]) -> None:

@@ -87,8 +87,8 @@ def test_every_query_names_metrics_and_labels_that_exist(labels: dict[str, set[s
             named = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector or ""))
             wrong += [f"{name}{{{label}}} in {query}" for label in named - labels[name]]
         for group in _GROUPING.findall(query):
-            asked = {label.strip() for label in group.split(",")}
-            wrong += [f"by {label} in {query}" for label in asked - known]
+            group_labels = {label.strip() for label in group.split(",")}
+            wrong += [f"by {label} in {query}" for label in group_labels - known]
     assert wrong == []
 
 
@@ -152,10 +152,10 @@ def test_prometheus_accepts_the_rules_and_the_queries_and_the_alerts_fire(tmp_pa
         {"record": f"q:{number}", "expr": re.sub(r"\$account", ".*", query)}
         for number, query in enumerate(queries())
     ]
-    asked = tmp_path / "queries.yaml"
-    asked.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    queries_file = tmp_path / "queries.yaml"
+    queries_file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     for words in (
-        ["check", "rules", "alerts.yaml", str(asked)],
+        ["check", "rules", "alerts.yaml", str(queries_file)],
         ["test", "rules", "alerts.test.yaml"],
     ):
         done = subprocess.run(

@@ -104,9 +104,9 @@ def test_the_network_policy_allows_the_calls_of_the_network_model_and_no_others(
 
 def test_data_syncs_and_associations_are_ours_by_name_or_document() -> None:
     syncs = statement("target-agents-policy", "SendInventoriesToTheBucket")["Resource"]
-    made = statement("target-agents-policy", "CollectInventoriesByTheDocument")["Resource"]
+    associations = statement("target-agents-policy", "CollectInventoriesByTheDocument")["Resource"]
     assert {name.rpartition("/")[2] for name in syncs} == {INSPECTOR + DATA_SYNC, OWN + DATA_SYNC}
-    assert [name for name in made if ":document/" in name] == [
+    assert [name for name in associations if ":document/" in name] == [
         f"arn:${{AWS::Partition}}:ssm:*:*:document/{DOCUMENT}"
     ]
 
@@ -123,8 +123,8 @@ def test_whatever_touches_a_snapshot_asks_for_our_tags() -> None:
         policy = json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
         for statement in policy["Statement"]:
             if statement["Effect"] == "Allow" and "snapshot/*" in str(statement["Resource"]):
-                asked = json.dumps(statement["Condition"])
-                assert "Tag/SidelightDeployment" in asked, statement["Sid"]
+                condition = json.dumps(statement["Condition"])
+                assert "Tag/SidelightDeployment" in condition, statement["Sid"]
 
 
 def statements(name: str) -> list[dict[str, Any]]:

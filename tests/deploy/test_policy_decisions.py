@@ -15,7 +15,7 @@ SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"
 VOLUME = f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
-OURS = {
+OWN = {
     "aws:ResourceTag/SidelightDeployment": [DEPLOYMENT],
     "aws:ResourceTag/InspectorScan": ["abc"],
     "aws:ResourceAccount": [ACCOUNT],
@@ -34,7 +34,7 @@ READS = ("ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock")
 # Snapshots that are not this deployment's.
 FOREIGN: dict[str, dict[str, list[str]]] = {
     "without tags": {"aws:ResourceAccount": [ACCOUNT]},
-    "of another deployment": OURS | {"aws:ResourceTag/SidelightDeployment": ["staging"]},
+    "of another deployment": OWN | {"aws:ResourceTag/SidelightDeployment": ["staging"]},
     "with one of the tags": {"aws:ResourceTag/SidelightDeployment": [DEPLOYMENT]},
 }
 TARGET = ("target-policy", "target-sharing-policy", "target-network-policy",
@@ -58,21 +58,21 @@ def allowed(files: tuple[str, ...], action: str, resource: str = "*", *contexts:
 @pytest.mark.parametrize("files", [TARGET, READER])
 @pytest.mark.parametrize("action", READS)
 def test_only_our_snapshots_are_read(files: tuple[str, ...], action: str) -> None:
-    assert allowed(files, action, SNAPSHOT, OURS)
+    assert allowed(files, action, SNAPSHOT, OWN)
     for what, tags in FOREIGN.items():
         assert not allowed(files, action, SNAPSHOT, tags), what
 
 
 @pytest.mark.parametrize("files", [TARGET, ORCHESTRATOR])
 def test_only_our_snapshots_are_deleted(files: tuple[str, ...]) -> None:
-    assert allowed(files, "ec2:DeleteSnapshot", SNAPSHOT, OURS)
+    assert allowed(files, "ec2:DeleteSnapshot", SNAPSHOT, OWN)
     for what, tags in FOREIGN.items():
         assert not allowed(files, "ec2:DeleteSnapshot", SNAPSHOT, tags), what
 
 
 def test_the_orchestrator_reads_no_block_and_decrypts_nothing() -> None:
     for action in READS:
-        assert not allowed(ORCHESTRATOR, action, SNAPSHOT, OURS)
+        assert not allowed(ORCHESTRATOR, action, SNAPSHOT, OWN)
     assert not allowed(ORCHESTRATOR, "kms:Decrypt", KEY, BY_EBS)
 
 
@@ -87,7 +87,7 @@ def test_the_orchestrator_reads_no_block_and_decrypts_nothing() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("resource", ["*", SNAPSHOT, INSTANCE, VOLUME, KEY])
 def test_the_reader_only_reads(action: str, resource: str) -> None:
-    assert not allowed(READER, action, resource, OURS, NEW_TAGS, BY_EBS)
+    assert not allowed(READER, action, resource, OWN, NEW_TAGS, BY_EBS)
 
 
 def creation(tags: dict[str, list[str]], new: dict[str, list[str]]) -> dict[str, PolicyDecision]:
@@ -142,7 +142,7 @@ def test_existing_snapshots_are_never_tagged() -> None:
     assert not allowed(TARGET, "ec2:CreateTags", SNAPSHOT, NEW_TAGS)
     other = {"ec2:CreateAction": ["CopySnapshot"]}
     assert not allowed(TARGET, "ec2:CreateTags", SNAPSHOT, NEW_TAGS, other)
-    assert not allowed(TARGET, "ec2:DeleteTags", SNAPSHOT, OURS, NEW_TAGS)
+    assert not allowed(TARGET, "ec2:DeleteTags", SNAPSHOT, OWN, NEW_TAGS)
 
 
 def share(*contexts: dict[str, list[str]]) -> PolicyDecision:
@@ -151,19 +151,19 @@ def share(*contexts: dict[str, list[str]]) -> PolicyDecision:
 
 def test_a_snapshot_is_shared_with_the_scanner_alone() -> None:
     scanner = {"ec2:Add/userId": [SCANNER]}
-    assert share(OURS, scanner) is PolicyDecision.ALLOWED
+    assert share(OWN, scanner) is PolicyDecision.ALLOWED
     for tags in FOREIGN.values():
         assert share(tags, scanner) is PolicyDecision.DENIED
-    assert share(OURS, {"ec2:Add/userId": ["999999999999"]}) is PolicyDecision.EXPLICITLY_DENIED
+    assert share(OWN, {"ec2:Add/userId": ["999999999999"]}) is PolicyDecision.EXPLICITLY_DENIED
     both = {"ec2:Add/userId": [SCANNER, "999999999999"]}
-    assert share(OURS, both) is PolicyDecision.EXPLICITLY_DENIED
-    assert share(OURS, {"ec2:Remove/userId": [SCANNER]}) is PolicyDecision.DENIED
+    assert share(OWN, both) is PolicyDecision.EXPLICITLY_DENIED
+    assert share(OWN, {"ec2:Remove/userId": [SCANNER]}) is PolicyDecision.DENIED
 
 
 def test_no_snapshot_is_shared_with_all() -> None:
     everyone = {"ec2:Add/group": ["all"]}
-    assert share(OURS, everyone) is PolicyDecision.EXPLICITLY_DENIED
-    assert share(OURS, everyone, {"ec2:Add/userId": [SCANNER]}) is PolicyDecision.EXPLICITLY_DENIED
+    assert share(OWN, everyone) is PolicyDecision.EXPLICITLY_DENIED
+    assert share(OWN, everyone, {"ec2:Add/userId": [SCANNER]}) is PolicyDecision.EXPLICITLY_DENIED
 
 
 @pytest.mark.parametrize("files", [("target-policy",), READER, ("scanner-sharing-policy",)])

@@ -74,11 +74,11 @@ def prometheus(directory: Path, target: str) -> Iterator[str]:
         process.wait()
 
 
-def asked(url: str, text: str) -> float | None:
+def query_value(url: str, text: str) -> float | None:
     """The one value of an instant query, as KEDA's scaler takes it."""
-    given = urllib.parse.urlencode({"query": text})
+    parameters = urllib.parse.urlencode({"query": text})
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?{given}") as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}") as answer:  # noqa: S310 - ours
             (one,) = json.load(answer)["data"]["result"]
     except (OSError, ValueError):
         return None
@@ -130,18 +130,18 @@ def test_the_charts_queries_count_what_waits_in_redis_and_what_workers_hold(
             served(store, settings) as serving,
             prometheus(tmp_path / "prometheus", serving.url.split("/")[2]) as url,
         ):
-            wait_for(lambda: asked(url, "count(sidelight_queue_jobs)"), "a scrape")
-            told = {(w["name"], w["region"]): asked(url, query(w)) for w in workers}
+            wait_for(lambda: query_value(url, "count(sidelight_queue_jobs)"), "a scrape")
+            job_counts = {(w["name"], w["region"]): query_value(url, query(w)) for w in workers}
             # Its absence is zero, not an error that KEDA would scale by its fallback for.
-            assert asked(url, query(workers[0] | {"queues": "nobodys"})) == 0.0
+            assert query_value(url, query(workers[0] | {"queues": "nobodys"})) == 0.0
             # Where the store is away nobody knows: no pool is scaled in under its scans.
             serving.context.store = Store(f"sqlite:///{tmp_path}/away/store.db")
-            wait_for(lambda: asked(url, "sum(up)") == 0.0, "a scrape that fails")
-            assert [asked(url, query(worker)) for worker in workers] == [None] * len(workers)
+            wait_for(lambda: query_value(url, "sum(up)") == 0.0, "a scrape that fails")
+            assert [query_value(url, query(worker)) for worker in workers] == [None] * len(workers)
     if regional:
-        assert told == {
+        assert job_counts == {
             ("waiting", "eu-west-1"): 3.0, ("waiting", "us-east-1"): 4.0,
             ("computing", "eu-west-1"): 5.0 + 2.0 + 1.0, ("computing", "us-east-1"): 1.0 + 1.0,
         }  # fmt: skip
     else:
-        assert told == {("waiting", ""): 7.0, ("computing", ""): 8.0 + 2.0}
+        assert job_counts == {("waiting", ""): 7.0, ("computing", ""): 8.0 + 2.0}

@@ -331,10 +331,12 @@ def test_libblkid_sees_the_same_numbers_uuids_and_labels(image: Path, label: str
     if label == "mbr":
         del oracle[2]
     found, _ = regions(image)
-    ours = {r.partition: (start(r), r.source.size, r.partuuid, r.partlabel) for r in found}
+    partitions = {r.partition: (start(r), r.source.size, r.partuuid, r.partlabel) for r in found}
     # partx writes what is not ASCII in a manner of its own.
-    assert {n: f[:3] for n, f in ours.items()} == {n: f[:3] for n, f in oracle.items()}
-    assert all(ours[n][3] == f[3] for n, f in oracle.items() if f[3].isascii() and "\\" not in f[3])
+    assert {n: f[:3] for n, f in partitions.items()} == {n: f[:3] for n, f in oracle.items()}
+    assert all(
+        partitions[n][3] == f[3] for n, f in oracle.items() if f[3].isascii() and "\\" not in f[3]
+    )
 
 
 LAYOUT = st.lists(st.integers(1, 5), min_size=1, max_size=9)
@@ -376,6 +378,6 @@ def test_any_layout_is_read_as_libblkid_reads_it(
         for begin, _ in oracle.values():
             put(image, begin, b"XFSB".ljust(512, b"\0"))
     found, problems = regions(image)
-    ours = {r.partition: (start(r), r.source.size) for r in found if r.partition}
-    assert ours == oracle
+    partitions = {r.partition: (start(r), r.source.size) for r in found if r.partition}
+    assert partitions == oracle
     assert [p for p in problems if "table" in p.what or "GPT" in p.what] == []

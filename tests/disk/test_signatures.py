@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIZE = 320 << 20
 
-MADE = [
+COMMANDS = [
     ("swap", "mkswap -q -L swapl -U 11111111-2222-3333-4444-555555555555 {}"),
     ("vfat", "mkfs.vfat -i ABCD1234 -n ESP {}"),
     ("ext2", "mkfs.ext2 -q -L l {}"),
@@ -47,7 +47,7 @@ NAMED = frozenset({"swap", "vfat", "ext2", "ext3", "ext4", "xfs", "btrfs"})
 
 
 @pytest.mark.images
-@pytest.mark.parametrize(("kind", "command"), MADE, ids=[kind for kind, _ in MADE])
+@pytest.mark.parametrize(("kind", "command"), COMMANDS, ids=[kind for kind, _ in COMMANDS])
 def test_real_tools_are_recognised_with_blkids_uuid(
     kind: str, command: str, tmp_path: Path
 ) -> None:
@@ -120,12 +120,12 @@ def test_the_swap_of_a_hibernated_machine_is_no_problem(tmp_path: Path, magic: b
         file.seek(4096 - 10)
         file.write(magic + b"\0")
     probe = ["blkid", "-p", "-o", "export", str(path)]
-    theirs = subprocess.run(probe, check=True, capture_output=True, text=True).stdout
+    blkid_output = subprocess.run(probe, check=True, capture_output=True, text=True).stdout
     problems: list[Problem] = []
     with ImageFile(str(path)) as source:
         (region,) = volumes([source], problems)
-    assert f"TYPE={region.kind}\n" in theirs
-    assert f"UUID={region.uuid}\n" in theirs
+    assert f"TYPE={region.kind}\n" in blkid_output
+    assert f"UUID={region.uuid}\n" in blkid_output
     assert problems == []
 
 
@@ -153,11 +153,11 @@ def test_md_members_are_what_blkid_takes_for_them(tmp_path: Path, at: int) -> No
         file.seek(at)
         file.write(md_superblock(at))
     probe = ["blkid", "-p", "-o", "value", "-s", "TYPE", str(path)]
-    theirs = subprocess.run(probe, check=False, capture_output=True, text=True).stdout.strip()
-    assert theirs == "linux_raid_member"
+    blkid_kind = subprocess.run(probe, check=False, capture_output=True, text=True).stdout.strip()
+    assert blkid_kind == "linux_raid_member"
     with ImageFile(str(path)) as source:
         (region,) = volumes([source], [])
-    assert region.kind == theirs
+    assert region.kind == blkid_kind
 
 
 def test_unknown_bytes_are_a_problem_and_zeros_are_not() -> None:

@@ -242,8 +242,8 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     network = PublisherAccess(Client(silence=0.2), lambda _seconds: None)
 
     def fetched() -> FetchOutcome:
-        told = {"redhat-csaf": f"{publisher.base}{top}"}
-        (outcome,) = fetch([source], fleet.folder, mirrors=told, network=network)
+        mirrors = {"redhat-csaf": f"{publisher.base}{top}"}
+        (outcome,) = fetch([source], fleet.folder, mirrors=mirrors, network=network)
         assert outcome.error == ""
         return outcome
 
@@ -252,10 +252,11 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     with AdvisoryDatabase.open(fleet.folder.with_name("db")) as database:
         ends = [row.intervals[0].end for row in database.lookup("Red Hat:9", "a")]
     assert sorted(ends) == ["1-1.el9", "1-2.el9"]  # of the second, only the new one
-    asked = len(publisher.asked)
+    request_count = len(publisher.asked)
     assert fetched().changed == 0
     assert all(
-        path.endswith((".txt", ".csv", ".sha256")) for path, _headers in publisher.asked[asked:]
+        path.endswith((".txt", ".csv", ".sha256"))
+        for path, _headers in publisher.asked[request_count:]
     )
 
 
@@ -311,17 +312,17 @@ def test_real_indexes_lead_to_their_updateinfo(shared_data: Path) -> None:
     for path in sorted(fixtures.rglob("repomd*.xml")):
         with path.open("rb") as stream:
             try:
-                told = updateinfo(stream, str(path))
+                reference = updateinfo(stream, str(path))
             except DownloadError:
                 assert "invalid" in path.name
                 continue
-        if told is None:
+        if reference is None:
             assert b'"updateinfo"' not in path.read_bytes()
             continue
         found += 1
-        file = path.parent.parent / told[0]
+        file = path.parent.parent / reference[0]
         if file.is_file() and "corruptcrc" not in str(path):
-            assert told[1].algorithm == "sha256"
+            assert reference[1].algorithm == "sha256"
     assert found > 5
 
 

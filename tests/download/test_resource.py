@@ -59,9 +59,9 @@ def test_a_file_is_sent_once_and_then_only_if_it_changed(run: Run) -> None:
     assert run.keep()
     assert run.path.read_bytes() == FEED
     assert not run.keep()
-    _path, asked = run.publisher.asked[-1]
-    assert asked["If-None-Match"] == page.etag
-    assert "If-Modified-Since" in asked
+    _path, headers = run.publisher.asked[-1]
+    assert headers["If-None-Match"] == page.etag
+    assert "If-Modified-Since" in headers
     run.publisher.publish("/feed.json", OTHER)
     assert run.keep()
     assert run.path.read_bytes() == OTHER
@@ -81,7 +81,7 @@ def test_transfers_are_compressed_where_the_file_is_not(run: Run, tmp_path: Path
     run.publisher.publish("/feed.zip", b"PK\x03\x04")
     run.keep()
     run.keep(url=f"{run.publisher.base}/feed.zip", path=tmp_path / "feed.zip")
-    assert [asked["Accept-Encoding"] for _path, asked in run.publisher.asked] == [
+    assert [headers["Accept-Encoding"] for _path, headers in run.publisher.asked] == [
         "gzip",
         "identity",
     ]
@@ -93,8 +93,8 @@ def test_a_body_that_ends_early_or_stalls_is_gone_on_with(run: Run, fault: objec
     run.publisher.publish("/feed.json", FEED, headers=PLAIN, faults=[fault])
     assert run.keep()
     assert run.path.read_bytes() == FEED
-    _path, asked = run.publisher.asked[-1]
-    assert (asked["Range"], len(run.waited)) == ("bytes=30000-", 1)
+    _path, headers = run.publisher.asked[-1]
+    assert (headers["Range"], len(run.waited)) == ("bytes=30000-", 1)
     assert run.files() == [".feed.json.json", "feed.json"]
 
 
@@ -150,9 +150,9 @@ def test_a_digest_decides_and_a_wrong_file_never_takes_its_place(run: Run) -> No
     right = Digest("sha256", hashlib.sha256(FEED).hexdigest())
     run.publisher.publish("/feed.json", FEED)
     run.keep(digest=right)
-    asked = len(run.publisher.asked)
+    request_count = len(run.publisher.asked)
     assert not run.keep(digest=right)
-    assert len(run.publisher.asked) == asked  # not even a question
+    assert len(run.publisher.asked) == request_count  # not even a question
     with pytest.raises(DownloadError, match="sha256 is not the one"):
         run.keep(digest=Digest("sha256", "0" * 64), url=f"{run.publisher.base}/feed.json")
     assert run.path.read_bytes() == FEED
@@ -169,13 +169,13 @@ def test_a_known_revision_is_not_asked_for(run: Run) -> None:
 
 
 def test_googles_digest_header_is_believed(run: Run) -> None:
-    def told(data: bytes) -> dict[str, str]:
+    def digest_headers(data: bytes) -> dict[str, str]:
         md5 = base64.b64encode(hashlib.md5(data).digest()).decode()  # noqa: S324  # Google's
         return {**PLAIN, "x-goog-hash": f"crc32c=AAAAAA==, md5={md5}"}
 
-    run.publisher.publish("/feed.json", FEED, headers=told(FEED))
+    run.publisher.publish("/feed.json", FEED, headers=digest_headers(FEED))
     assert run.keep()
-    run.publisher.publish("/feed.json", OTHER, headers=told(FEED))
+    run.publisher.publish("/feed.json", OTHER, headers=digest_headers(FEED))
     with pytest.raises(DownloadError, match="md5 is not the one"):
         run.keep()
     assert run.path.read_bytes() == FEED

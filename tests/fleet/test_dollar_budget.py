@@ -92,11 +92,11 @@ def test_a_scan_that_needs_more_than_a_days_dollars_is_recognised(store: Store) 
 def test_with_much_left_the_sum_is_asked_for_seldom(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    accounts: list[str] = []
     spent = store.costs.spent
 
     def counted(account: str, since: datetime) -> float:
-        asked.append(account)
+        accounts.append(account)
         return spent(account, since)
 
     monkeypatch.setattr(store.costs, "spent", counted)
@@ -105,18 +105,18 @@ def test_with_much_left_the_sum_is_asked_for_seldom(
     for _ in range(1000):
         known.check(ACCOUNT)
         now[0] += 0.01
-    assert len(asked) == 1
+    assert len(accounts) == 1
 
 
 def test_a_scan_that_waits_for_money_says_so_until_it_goes_on(store: Store) -> None:
-    (made,) = scans_of(store, 1)
-    scan = store.scans.claim(made.id, (State.NEW,), 60.0)
+    (new_scan,) = scans_of(store, 1)
+    scan = store.scans.claim(new_scan.id, (State.NEW,), 60.0)
     assert scan is not None
     store.scans.postpone(scan, 0.0, paced=True, why="waiting for money: 25 dollars are spent")
     waiting = store.scans.get(scan.id)
     assert waiting.last_error == "waiting for money: 25 dollars are spent"
     assert waiting.attempts == 0
-    again = store.scans.claim(made.id, (State.NEW,), 60.0)
+    again = store.scans.claim(new_scan.id, (State.NEW,), 60.0)
     assert again is not None
     advance(store, again, State.SNAPSHOTS_PENDING)
     assert store.scans.get(scan.id).last_error == ""

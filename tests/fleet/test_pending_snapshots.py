@@ -130,10 +130,10 @@ def test_by_default_half_of_what_others_leave_free_is_ours(make_fake_fleet: Any)
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_our_share_fits_beside_the_others_and_leaves_them_as_much(quota: int, others: int) -> None:
-    ours = share(quota, others)
-    assert ours + others <= max(quota, others)
-    assert ours <= max(1, quota - others - ours)
-    assert (ours > 0) == (others < quota)
+    own_share = share(quota, others)
+    assert own_share + others <= max(quota, others)
+    assert own_share <= max(1, quota - others - own_share)
+    assert (own_share > 0) == (others < quota)
 
 
 def test_our_own_are_not_others_and_another_deployments_are(make_fake_fleet: Any) -> None:

@@ -202,13 +202,13 @@ def sidelight_view(fs: Filesystem) -> dict[bytes, PathFacts]:
 
 
 def differences(
-    ours: dict[bytes, PathFacts], kernels: dict[bytes, PathFacts], most: int = 20
+    own_facts: dict[bytes, PathFacts], kernel_facts: dict[bytes, PathFacts], most: int = 20
 ) -> list[str]:
     """What differs, a line a path, at most `most` of them; empty where the views are equal."""
     lines = [
-        f"{path!r}: ours {ours.get(path)} kernel {kernels.get(path)}"
-        for path in sorted(ours.keys() | kernels.keys())
-        if ours.get(path) != kernels.get(path)
+        f"{path!r}: ours {own_facts.get(path)} kernel {kernel_facts.get(path)}"
+        for path in sorted(own_facts.keys() | kernel_facts.keys())
+        if own_facts.get(path) != kernel_facts.get(path)
     ]
     return lines[:most]
 

@@ -52,7 +52,7 @@ def cloud(make_cloud: Callable[..., LocalCloud]) -> LocalCloud:
 @pytest.fixture
 def clients(session: boto3.Session) -> Iterator[Callable[[LocalCloud], Clients]]:
     """Clients of a cloud; their connections are closed after the test."""
-    made: list[Any] = []
+    created: list[Any] = []
 
     def of(cloud: LocalCloud) -> Clients:
         def make(service: str, account: str = ACCOUNT, region: str = "us-east-1") -> Any:
@@ -64,13 +64,13 @@ def clients(session: boto3.Session) -> Iterator[Callable[[LocalCloud], Clients]]
                 aws_secret_access_key="local",  # noqa: S106 - nobody checks it
                 config=Config(retries={"total_max_attempts": 1}, max_pool_connections=100),
             )
-            made.append(client)
+            created.append(client)
             return client
 
         return make
 
     yield of
-    for client in made:
+    for client in created:
         client.close()
 
 

@@ -76,8 +76,8 @@ def test_the_hundred_and_first_pending_snapshot_is_refused_in_the_words_of_aws(
     cloud = make_cloud(conditions=Conditions(snapshot_seconds=600, snapshot_limit=100))
     ec2 = clients(cloud)("ec2")
     for number in range(25):
-        made = cloud.add_instance(f"m{number}", [image] * 4, immutable=True)
-        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        instance = cloud.add_instance(f"m{number}", [image] * 4, immutable=True)
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     one_more = cloud.add_instance("one-more", [image], immutable=True)
     code, message, _ = refused(lambda: take(ec2, cloud, one_more))
     assert code == "PendingSnapshotLimitExceeded"
@@ -96,11 +96,11 @@ def test_a_deleted_pending_snapshot_counts_for_account_and_volume_until_it_would
         conditions=Conditions(snapshot_seconds=600, snapshot_limit=1, lists_deleted=True)
     )
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image], immutable=True)
-    snapshot = take(ec2, cloud, made)
+    instance = cloud.add_instance("web", [image], immutable=True)
+    snapshot = take(ec2, cloud, instance)
     for _ in range(2):
         ec2.delete_snapshot(SnapshotId=snapshot)
-    assert refused(lambda: take(ec2, cloud, made))[0] == "PendingSnapshotLimitExceeded"
+    assert refused(lambda: take(ec2, cloud, instance))[0] == "PendingSnapshotLimitExceeded"
     (still,) = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
     assert still["State"] == "pending"
     assert cloud.snapshots() == []
@@ -108,7 +108,7 @@ def test_a_deleted_pending_snapshot_counts_for_account_and_volume_until_it_would
     assert refused(lambda: ec2.describe_snapshots(SnapshotIds=[snapshot])) == (
         "InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist.", 400,
     )  # fmt: skip
-    take(ec2, cloud, made)
+    take(ec2, cloud, instance)
 
 
 def test_each_connection_learns_of_a_completed_snapshot_in_its_own_time(
@@ -144,9 +144,9 @@ def test_the_condition_on_a_tag_denies_until_the_tag_has_arrived(
 ) -> None:
     cloud = make_cloud(conditions=Conditions(tag_lag=Lag(values=(30.0,))))
     ec2, ebs = clients(cloud)("ec2"), clients(cloud)("ebs")
-    made = cloud.add_instance("web", [image])
+    instance = cloud.add_instance("web", [image])
     (tagged,) = ec2.create_snapshots(
-        InstanceSpecification={"InstanceId": made}, TagSpecifications=[SCAN]
+        InstanceSpecification={"InstanceId": instance}, TagSpecifications=[SCAN]
     )["Snapshots"]
     code, message, status = refused(
         lambda: ebs.list_snapshot_blocks(SnapshotId=tagged["SnapshotId"])
@@ -162,13 +162,13 @@ def test_a_new_snapshot_is_unknown_to_every_call_of_ec2_for_a_moment(
 ) -> None:
     cloud = make_cloud(conditions=Conditions(describe_lag=Lag(values=(5.0,))))
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image])
+    instance = cloud.add_instance("web", [image])
     code, message, _ = refused(
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     )
     assert code == "InvalidInstanceID.NotFound"
     cloud.clock.advance(6)
-    snapshot = take(ec2, cloud, made)
+    snapshot = take(ec2, cloud, instance)
     share = {"Add": [{"UserId": OTHER}]}
     for call in (
         lambda: ec2.describe_snapshots(SnapshotIds=[snapshot]),
@@ -178,10 +178,10 @@ def test_a_new_snapshot_is_unknown_to_every_call_of_ec2_for_a_moment(
         code, message, _ = refused(call)
         assert code == "InvalidSnapshot.NotFound"
         assert message == f"The snapshot '{snapshot}' does not exist."
-    mine = [{"Name": "volume-id", "Values": list(cloud.volumes(made).values())}]
-    assert ec2.describe_snapshots(Filters=mine)["Snapshots"] == []
+    filters = [{"Name": "volume-id", "Values": list(cloud.volumes(instance).values())}]
+    assert ec2.describe_snapshots(Filters=filters)["Snapshots"] == []
     cloud.clock.advance(6)
-    assert len(ec2.describe_snapshots(Filters=mine)["Snapshots"]) == 1
+    assert len(ec2.describe_snapshots(Filters=filters)["Snapshots"]) == 1
     ec2.delete_snapshot(SnapshotId=snapshot)
 
 
@@ -224,8 +224,8 @@ def test_a_grant_counts_only_when_it_has_arrived(
     ec2, kms = clients(cloud)("ec2"), clients(cloud)("kms")
     other = clients(cloud)("ebs", account=OTHER)
     key = kms.create_key()["KeyMetadata"]["Arn"]
-    made = cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
-    snapshot = take(ec2, cloud, made)
+    instance = cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
+    snapshot = take(ec2, cloud, instance)
     ec2.modify_snapshot_attribute(
         SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
     )
@@ -429,13 +429,13 @@ def test_throttles_come_in_every_kind_with_and_without_a_reason(
 
 
 @pytest.mark.parametrize(
-    ("asked", "burst"),
+    ("arguments", "burst"),
     [({}, 50), ({"MaxResults": 1000}, 100), ({"InstanceIds": ["i-0123456789abcdef0"]}, 100)],
 )
 def test_a_describe_without_filter_and_page_has_half_the_bucket(
     make_cloud: Callable[..., LocalCloud],
     clients: Callable[[LocalCloud], Clients],
-    asked: dict[str, Any],
+    arguments: dict[str, Any],
     burst: int,
 ) -> None:
     cloud = make_cloud(conditions=Conditions(rates=True))
@@ -444,7 +444,7 @@ def test_a_describe_without_filter_and_page_has_half_the_bucket(
     codes = []
     for _ in range(burst + 1):
         try:
-            ec2.describe_instances(**asked)
+            ec2.describe_instances(**arguments)
             codes.append("")
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
@@ -498,13 +498,13 @@ def test_recorded_pending_answers_follow_each_other_in_time() -> None:
 def test_an_instance_without_ebs_volumes_is_refused_in_the_words_of_aws(
     cloud: LocalCloud, clients: Callable[[LocalCloud], Clients]
 ) -> None:
-    made = cloud.add_instance("bare", [])
+    instance = cloud.add_instance("bare", [])
     ec2 = clients(cloud)("ec2")
     code, message, _ = refused(
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     )
     assert code == "InvalidParameterValue"
-    assert message == f"There are no attached EBS-backed volumes on the instance id ({made})."
+    assert message == f"There are no attached EBS-backed volumes on the instance id ({instance})."
 
 
 def test_fewer_than_a_hundred_results_asked_for_are_a_hundred(
@@ -525,7 +525,7 @@ def test_a_recordings_texts_take_the_place_of_ours(
     texts = {"ConcurrentSnapshotLimitExceeded": "Five are enough."}
     cloud = make_cloud(conditions=Conditions(snapshot_seconds=60, texts=texts))
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image], volume_type="st1")
-    take(ec2, cloud, made)
-    assert refused(lambda: take(ec2, cloud, made))[1] == "Five are enough."
+    instance = cloud.add_instance("web", [image], volume_type="st1")
+    take(ec2, cloud, instance)
+    assert refused(lambda: take(ec2, cloud, instance))[1] == "Five are enough."
     assert "ConcurrentSnapshotLimitExceeded" in TEXTS

@@ -161,14 +161,14 @@ def test_a_block_token_opens_one_block_of_one_snapshot_for_seven_days(
     cloud: LocalCloud, ebs: EBSClient, snapshot: str, wide: str
 ) -> None:
     tokens = dict(listed(ebs, snapshot))
-    for asked, index, token in (
+    for snapshot_id, index, token in (
         (snapshot, 0, tokens[3]),
         (snapshot, 1, tokens[0]),
         (wide, 0, tokens[0]),
         (snapshot, 0, "AAAA"),
     ):
         with pytest.raises(ClientError) as error:
-            ebs.get_snapshot_block(SnapshotId=asked, BlockIndex=index, BlockToken=token)
+            ebs.get_snapshot_block(SnapshotId=snapshot_id, BlockIndex=index, BlockToken=token)
         assert code_of(error) == ("ValidationException", "INVALID_BLOCK_TOKEN")
     cloud.clock.advance(7 * 86400 - 60)
     ebs.get_snapshot_block(SnapshotId=snapshot, BlockIndex=0, BlockToken=tokens[0])

@@ -36,25 +36,25 @@ def second(tmp_path: Path) -> Path:
 def test_instances_show_their_volumes_by_the_usual_calls(
     cloud: LocalCloud, ec2: EC2Client, image: Path, second: Path
 ) -> None:
-    made = cloud.add_instance("web", [image, second], tags={"team": "a"}, volume_type="gp2")
-    assert cloud.add_instance("db", {"/dev/xvda": image}) != made
-    (found,) = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"]
+    instance = cloud.add_instance("web", [image, second], tags={"team": "a"}, volume_type="gp2")
+    assert cloud.add_instance("db", {"/dev/xvda": image}) != instance
+    (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
     devices = {b["DeviceName"]: b["Ebs"]["VolumeId"] for b in found["BlockDeviceMappings"]}
-    assert devices == cloud.volumes(made)
+    assert devices == cloud.volumes(instance)
     assert found["RootDeviceName"] == "/dev/sda1"
     assert found["RootDeviceType"] == "ebs"
     assert {t["Key"]: t["Value"] for t in found["Tags"]} == {"Name": "web", "team": "a"}
     volumes = ec2.describe_volumes(VolumeIds=list(devices.values()))["Volumes"]
     assert sorted((v["Size"], v["VolumeType"]) for v in volumes) == [(2, "gp2"), (3, "gp2")]
-    assert {v["Attachments"][0]["InstanceId"] for v in volumes} == {made}
+    assert {v["Attachments"][0]["InstanceId"] for v in volumes} == {instance}
 
 
 @pytest.mark.parametrize("state", ["running", "stopped", "terminated"])
 def test_instances_come_in_the_state_asked_for(
     cloud: LocalCloud, ec2: EC2Client, image: Path, state: str
 ) -> None:
-    made = cloud.add_instance("web", [image], state=state)
-    (found,) = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"]
+    instance = cloud.add_instance("web", [image], state=state)
+    (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
     assert found["State"]["Name"] == state
 
 
@@ -67,14 +67,14 @@ def test_there_is_nothing_at_first(ec2: EC2Client) -> None:
 def test_all_volumes_of_an_instance_are_taken_with_tags(
     cloud: LocalCloud, ec2: EC2Client, image: Path, second: Path
 ) -> None:
-    made = cloud.add_instance("web", [image, second])
+    instance = cloud.add_instance("web", [image, second])
     answer = ec2.create_snapshots(
-        InstanceSpecification={"InstanceId": made},
+        InstanceSpecification={"InstanceId": instance},
         Description="why",
         TagSpecifications=[SCAN],  # type: ignore[list-item] # a literal for a TypedDict
     )["Snapshots"]
     assert {s["VolumeId"]: s["VolumeSize"] for s in answer} == dict(
-        zip(cloud.volumes(made).values(), (2, 3), strict=True)
+        zip(cloud.volumes(instance).values(), (2, 3), strict=True)
     )
     for one in answer:
         assert one["State"] == "pending"
@@ -87,11 +87,11 @@ def test_all_volumes_of_an_instance_are_taken_with_tags(
 def test_volumes_can_be_left_out(
     cloud: LocalCloud, ec2: EC2Client, image: Path, second: Path
 ) -> None:
-    made = cloud.add_instance("web", [image, second])
-    root, data = cloud.volumes(made).values()
+    instance = cloud.add_instance("web", [image, second])
+    root, data = cloud.volumes(instance).values()
 
     def taken(**spec: Any) -> list[str]:
-        spec["InstanceId"] = made
+        spec["InstanceId"] = instance
         answer = ec2.create_snapshots(InstanceSpecification=spec)  # type: ignore[arg-type] # a TypedDict
         return [one["VolumeId"] for one in answer["Snapshots"]]
 
@@ -109,10 +109,10 @@ def test_volumes_can_be_left_out(
 def test_a_snapshot_is_the_volume_at_that_moment(
     cloud: LocalCloud, ec2: EC2Client, ebs: EBSClient, image: Path
 ) -> None:
-    made = cloud.add_instance("web", [image])
-    before = take(ec2, cloud, made)
+    instance = cloud.add_instance("web", [image])
+    before = take(ec2, cloud, instance)
     write_blocks(image, (1 << 30) + 1000, {0: b"ZERO", 1: b"one"})
-    after = take(ec2, cloud, made)
+    after = take(ec2, cloud, instance)
 
     def first_bytes(snapshot: str) -> dict[int, bytes]:
         return {
@@ -129,9 +129,9 @@ def test_a_snapshot_is_the_volume_at_that_moment(
 def test_tags_of_the_volume_come_along_when_asked(
     cloud: LocalCloud, ec2: EC2Client, image: Path
 ) -> None:
-    made = cloud.add_instance("web", [image], volume_tags={"team": "a"})
+    instance = cloud.add_instance("web", [image], volume_tags={"team": "a"})
     (one,) = ec2.create_snapshots(
-        InstanceSpecification={"InstanceId": made},
+        InstanceSpecification={"InstanceId": instance},
         CopyTagsFromSource="volume",
         TagSpecifications=[SCAN],  # type: ignore[list-item] # a literal for a TypedDict
     )["Snapshots"]
@@ -153,10 +153,10 @@ def test_tags_may_be_set_and_removed_later(cloud: LocalCloud, ec2: EC2Client, im
 
 
 def test_tags_are_for_snapshots_only(cloud: LocalCloud, ec2: EC2Client, image: Path) -> None:
-    made = cloud.add_instance("web", [image])
+    instance = cloud.add_instance("web", [image])
     with pytest.raises(ClientError) as error:
         ec2.create_snapshot(
-            VolumeId=cloud.volumes(made)["/dev/sda1"],
+            VolumeId=cloud.volumes(instance)["/dev/sda1"],
             TagSpecifications=[
                 {"ResourceType": "volume", "Tags": [{"Key": "a", "Value": "b"}]},
             ],
@@ -192,34 +192,36 @@ def test_pending_becomes_completed_with_time(
 def test_describe_honours_owners_and_shares(
     cloud: LocalCloud, ec2: EC2Client, clients: Callable[[LocalCloud], Clients], image: Path
 ) -> None:
-    mine = take(ec2, cloud, cloud.add_instance("web", [image]))
-    ec2.create_tags(Resources=[mine], Tags=[{"Key": "a", "Value": "1"}])
+    own_snapshot = take(ec2, cloud, cloud.add_instance("web", [image]))
+    ec2.create_tags(Resources=[own_snapshot], Tags=[{"Key": "a", "Value": "1"}])
     other = clients(cloud)("ec2", account="999999999999")
-    theirs = take(other, cloud, cloud.add_instance("web", [image], account="999999999999"))
+    other_snapshot = take(other, cloud, cloud.add_instance("web", [image], account="999999999999"))
 
-    def seen(client: Any, **asked: Any) -> list[str]:
-        return [s["SnapshotId"] for s in client.describe_snapshots(**asked)["Snapshots"]]
+    def seen(client: Any, **arguments: Any) -> list[str]:
+        return [s["SnapshotId"] for s in client.describe_snapshots(**arguments)["Snapshots"]]
 
-    assert seen(ec2) == [mine]
-    assert seen(other) == [theirs]
+    assert seen(ec2) == [own_snapshot]
+    assert seen(other) == [other_snapshot]
     ec2.modify_snapshot_attribute(
-        SnapshotId=mine, CreateVolumePermission={"Add": [{"UserId": "999999999999"}]}
+        SnapshotId=own_snapshot, CreateVolumePermission={"Add": [{"UserId": "999999999999"}]}
     )
-    assert sorted(seen(other)) == sorted([mine, theirs])
-    assert seen(other, OwnerIds=["self"]) == [theirs]
-    assert seen(other, OwnerIds=[ACCOUNT]) == [mine]
+    assert sorted(seen(other)) == sorted([own_snapshot, other_snapshot])
+    assert seen(other, OwnerIds=["self"]) == [other_snapshot]
+    assert seen(other, OwnerIds=[ACCOUNT]) == [own_snapshot]
     assert seen(other, OwnerIds=["amazon"]) == []
-    assert seen(ec2, RestorableByUserIds=["999999999999"]) == [mine]
-    shared = other.describe_snapshots(SnapshotIds=[mine])["Snapshots"][0]
+    assert seen(ec2, RestorableByUserIds=["999999999999"]) == [own_snapshot]
+    shared = other.describe_snapshots(SnapshotIds=[own_snapshot])["Snapshots"][0]
     assert (shared["OwnerId"], shared.get("Tags", [])) == (ACCOUNT, [])
     permissions = ec2.describe_snapshot_attribute(
-        SnapshotId=mine, Attribute="createVolumePermission"
+        SnapshotId=own_snapshot, Attribute="createVolumePermission"
     )["CreateVolumePermissions"]
     assert permissions == [{"UserId": "999999999999"}]
-    ec2.modify_snapshot_attribute(SnapshotId=mine, OperationType="remove", UserIds=["999999999999"])
-    assert seen(other) == [theirs]
+    ec2.modify_snapshot_attribute(
+        SnapshotId=own_snapshot, OperationType="remove", UserIds=["999999999999"]
+    )
+    assert seen(other) == [other_snapshot]
     with pytest.raises(ClientError) as error:
-        other.delete_snapshot(SnapshotId=mine)
+        other.delete_snapshot(SnapshotId=own_snapshot)
     assert code_of(error)[0] == "InvalidSnapshot.NotFound"
 
 
@@ -247,9 +249,9 @@ def test_filters(  # noqa: PLR0917 - pytest passes them by name
     volume = cloud.volumes(cloud.add_instance("web", [image]))["/dev/sda1"]
     for number, word in ((1, "first"), (2, "second"), (0, "third")):
         tags = [{"Key": "InspectorScan", "Value": f"scan-{number}"}] if number else []
-        made = ec2.create_snapshot(VolumeId=volume, Description=word)["SnapshotId"]
+        snapshot = ec2.create_snapshot(VolumeId=volume, Description=word)["SnapshotId"]
         if tags:
-            ec2.create_tags(Resources=[made], Tags=tags)  # type: ignore[arg-type] # a TypedDict
+            ec2.create_tags(Resources=[snapshot], Tags=tags)  # type: ignore[arg-type] # a TypedDict
     found = ec2.describe_snapshots(Filters=[{"Name": name, "Values": values}])["Snapshots"]
     assert len(found) == expected
 
@@ -257,9 +259,9 @@ def test_filters(  # noqa: PLR0917 - pytest passes them by name
 def test_filters_join_and_an_unknown_one_is_an_error(
     cloud: LocalCloud, ec2: EC2Client, image: Path
 ) -> None:
-    made = cloud.add_instance("web", [image])
-    snapshot = take(ec2, cloud, made)
-    volume = cloud.volumes(made)["/dev/sda1"]
+    instance = cloud.add_instance("web", [image])
+    snapshot = take(ec2, cloud, instance)
+    volume = cloud.volumes(instance)["/dev/sda1"]
     both = [{"Name": "volume-id", "Values": [volume]}, {"Name": "status", "Values": ["pending"]}]
     assert ec2.describe_snapshots(Filters=both)["Snapshots"] == []  # type: ignore[arg-type] # a TypedDict
     assert [
@@ -272,14 +274,14 @@ def test_filters_join_and_an_unknown_one_is_an_error(
 
 
 def test_describe_comes_in_pages(cloud: LocalCloud, ec2: EC2Client, image: Path) -> None:
-    made = cloud.add_instance("web", [image], immutable=True)
-    snapshots = sorted(take(ec2, cloud, made) for _ in range(12))
+    instance = cloud.add_instance("web", [image], immutable=True)
+    snapshots = sorted(take(ec2, cloud, instance) for _ in range(12))
     pages = list(ec2.get_paginator("describe_snapshots").paginate(PaginationConfig={"PageSize": 5}))
     assert [len(page["Snapshots"]) for page in pages] == [5, 5, 2]
     assert sorted(s["SnapshotId"] for page in pages for s in page["Snapshots"]) == snapshots
-    for asked in ({"MaxResults": 4}, {"MaxResults": 1001}):
+    for arguments in ({"MaxResults": 4}, {"MaxResults": 1001}):
         with pytest.raises(ClientError) as error:
-            ec2.describe_snapshots(**asked)  # type: ignore[arg-type] # only MaxResults
+            ec2.describe_snapshots(**arguments)  # type: ignore[arg-type] # only MaxResults
         assert code_of(error)[0] == "InvalidParameterValue"
     with pytest.raises(ClientError) as error:
         ec2.describe_snapshots(NextToken="nonsense")
@@ -292,9 +294,9 @@ def test_describe_comes_in_pages(cloud: LocalCloud, ec2: EC2Client, image: Path)
 def test_a_page_goes_on_where_it_was_though_snapshots_went(
     cloud: LocalCloud, ec2: EC2Client, image: Path
 ) -> None:
-    made = cloud.add_instance("web", [image], immutable=True)
+    instance = cloud.add_instance("web", [image], immutable=True)
     for _ in range(12):
-        take(ec2, cloud, made)
+        take(ec2, cloud, instance)
     first = ec2.describe_snapshots(MaxResults=5)
     gone = [s["SnapshotId"] for s in first["Snapshots"]]
     for snapshot in gone:
@@ -347,18 +349,18 @@ def test_what_does_not_exist(ec2: EC2Client, call: Callable[[EC2Client], Any], c
 def test_a_terminated_instance_is_in_the_wrong_state(
     cloud: LocalCloud, ec2: EC2Client, image: Path
 ) -> None:
-    made = cloud.add_instance("web", [image], state="terminated")
+    instance = cloud.add_instance("web", [image], state="terminated")
     with pytest.raises(ClientError) as error:
-        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     assert code_of(error)[0] == "IncorrectState"
 
 
 def test_a_dry_run_does_nothing(cloud: LocalCloud, ec2: EC2Client, image: Path) -> None:
-    made = cloud.add_instance("web", [image])
-    kept = take(ec2, cloud, made)
+    instance = cloud.add_instance("web", [image])
+    kept = take(ec2, cloud, instance)
     calls: list[Callable[[], object]] = [
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made}, DryRun=True),
-        lambda: ec2.create_snapshot(VolumeId=cloud.volumes(made)["/dev/sda1"], DryRun=True),
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance}, DryRun=True),
+        lambda: ec2.create_snapshot(VolumeId=cloud.volumes(instance)["/dev/sda1"], DryRun=True),
         lambda: ec2.delete_snapshot(SnapshotId=kept, DryRun=True),
         lambda: ec2.describe_snapshots(DryRun=True),
     ]
@@ -379,18 +381,18 @@ def test_snapshots_under_way_are_limited_and_deleted_ones_count(
 ) -> None:
     cloud = make_cloud(snapshot_seconds=100)
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image], volume_type=kind, immutable=True)
+    instance = cloud.add_instance("web", [image], volume_type=kind, immutable=True)
     for _ in range(limit):
-        ec2.delete_snapshot(SnapshotId=take(ec2, cloud, made))
+        ec2.delete_snapshot(SnapshotId=take(ec2, cloud, instance))
     for call in (
-        lambda: take(ec2, cloud, made),
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": made}),
+        lambda: take(ec2, cloud, instance),
+        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance}),
     ):
         with pytest.raises(ClientError) as error:
             call()
         assert code_of(error)[0] == "ConcurrentSnapshotLimitExceeded"
     cloud.clock.advance(101)
-    take(ec2, cloud, made)
+    take(ec2, cloud, instance)
 
 
 def test_one_volume_too_busy_means_no_snapshot_of_the_instance(
@@ -401,10 +403,10 @@ def test_one_volume_too_busy_means_no_snapshot_of_the_instance(
 ) -> None:
     cloud = make_cloud(snapshot_seconds=100)
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image, second], volume_type="st1", immutable=True)
-    take(ec2, cloud, made, "/dev/sdb")
+    instance = cloud.add_instance("web", [image, second], volume_type="st1", immutable=True)
+    take(ec2, cloud, instance, "/dev/sdb")
     with pytest.raises(ClientError) as error:
-        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     assert code_of(error)[0] == "ConcurrentSnapshotLimitExceeded"
     assert len(cloud.snapshots()) == 1
 
@@ -412,10 +414,10 @@ def test_one_volume_too_busy_means_no_snapshot_of_the_instance(
 def test_one_image_gone_means_no_snapshot_of_the_instance(
     cloud: LocalCloud, ec2: EC2Client, image: Path, second: Path
 ) -> None:
-    made = cloud.add_instance("web", [image, second])
+    instance = cloud.add_instance("web", [image, second])
     second.unlink()
     with pytest.raises(ClientError) as error:
-        ec2.create_snapshots(InstanceSpecification={"InstanceId": made})
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     assert code_of(error)[0] == "InternalError"
     assert cloud.snapshots() == []
 
@@ -423,8 +425,8 @@ def test_one_image_gone_means_no_snapshot_of_the_instance(
 def test_an_instance_without_volumes_has_an_instance_store(
     cloud: LocalCloud, ec2: EC2Client
 ) -> None:
-    made = cloud.add_instance("bare", [])
-    (found,) = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"]
+    instance = cloud.add_instance("bare", [])
+    (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
     assert found["RootDeviceType"] == "instance-store"
     assert found["BlockDeviceMappings"] == []
 
@@ -436,14 +438,14 @@ def test_concurrent_snapshots_may_have_to_lie_apart(
 ) -> None:
     cloud = make_cloud(snapshot_seconds=100, snapshot_interval=15)
     ec2 = clients(cloud)("ec2")
-    made = cloud.add_instance("web", [image], immutable=True)
-    take(ec2, cloud, made)
+    instance = cloud.add_instance("web", [image], immutable=True)
+    take(ec2, cloud, instance)
     cloud.clock.advance(10)
     with pytest.raises(ClientError) as error:
-        take(ec2, cloud, made)
+        take(ec2, cloud, instance)
     assert code_of(error)[0] == "SnapshotCreationPerVolumeRateExceeded"
     cloud.clock.advance(6)
-    take(ec2, cloud, made)
+    take(ec2, cloud, instance)
 
 
 def test_a_copy_in_another_region_has_the_same_blocks(
@@ -456,19 +458,19 @@ def test_a_copy_in_another_region_has_the_same_blocks(
     source = take(ec2, cloud, cloud.add_instance("web", [image]))
 
     def copy() -> str:
-        made: str = far.copy_snapshot(SourceSnapshotId=source, SourceRegion="us-east-1")[
+        snapshot_id: str = far.copy_snapshot(SourceSnapshotId=source, SourceRegion="us-east-1")[
             "SnapshotId"
         ]
-        return made
+        return snapshot_id
 
     with pytest.raises(ClientError) as error:
         copy()
     assert code_of(error)[0] == "IncorrectState"
     cloud.clock.advance(11)
-    made = copy()
+    copied = copy()
     ec2.delete_snapshot(SnapshotId=source)
     cloud.clock.advance(11)
-    blocks = clients(cloud)("ebs", region="eu-west-1").list_snapshot_blocks(SnapshotId=made)
+    blocks = clients(cloud)("ebs", region="eu-west-1").list_snapshot_blocks(SnapshotId=copied)
     assert [b["BlockIndex"] for b in blocks["Blocks"]] == [0, 3, 4, 2048]
 
 

@@ -37,9 +37,9 @@ def echo(request: Request) -> Reply:
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    made = Listener("127.0.0.1", 0, echo)
-    yield made
-    made.stop()
+    echo_listener = Listener("127.0.0.1", 0, echo)
+    yield echo_listener
+    echo_listener.stop()
 
 
 def ask(listener: Listener) -> http.client.HTTPConnection:

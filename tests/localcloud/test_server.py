@@ -85,16 +85,16 @@ def test_a_role_of_another_account_acts_there(
     cloud: LocalCloud, clients: Callable[[LocalCloud], Clients], image: Path
 ) -> None:
     cloud.add_instance("theirs", [image], account=OTHER)
-    given = clients(cloud)("sts").assume_role(
+    credentials = clients(cloud)("sts").assume_role(
         RoleArn=f"arn:aws:iam::{OTHER}:role/scan", RoleSessionName="scan"
     )["Credentials"]
     client = boto3.client(
         "ec2",
         endpoint_url=cloud.endpoint,
         region_name="us-east-1",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
     )
     (reservation,) = client.describe_instances()["Reservations"]
     client.close()
@@ -201,15 +201,15 @@ def control(
 
 
 def test_instances_are_added_over_http(cloud: LocalCloud, ec2: EC2Client, image: Path) -> None:
-    status, made = control(
+    status, answer = control(
         cloud,
         "POST",
         "instances",
         {"name": "web", "images": {"/dev/xvda": str(image)}, "tags": {"a": "b"}},
     )
     assert status == 200
-    assert list(made["volumes"]) == ["/dev/xvda"]
-    (found,) = ec2.describe_instances(InstanceIds=[made["instance_id"]])["Reservations"]
+    assert list(answer["volumes"]) == ["/dev/xvda"]
+    (found,) = ec2.describe_instances(InstanceIds=[answer["instance_id"]])["Reservations"]
     assert found["Instances"][0]["RootDeviceName"] == "/dev/xvda"
 
 
@@ -467,9 +467,9 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         f"home = Path({str(tmp_path / 'cloud')!r})\n"
         "run(home, conditions=KIND, say=lambda line: print(line, flush=True))"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as made:
-        yield made
-        made.kill()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        yield child
+        child.kill()
 
 
 def environment(process: subprocess.Popen[str]) -> dict[str, str]:

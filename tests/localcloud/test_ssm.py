@@ -63,9 +63,9 @@ def entries(ssm: Any, instance: str, name: str = "AWS:Application") -> list[dict
     return found
 
 
-def refused(call: Callable[..., Any], **asked: Any) -> str:
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
     with pytest.raises(ClientError) as caught:
-        call(**asked)
+        call(**arguments)
     return str(code_of(caught)[0])
 
 
@@ -164,13 +164,13 @@ def test_a_data_sync_writes_an_object_a_type_with_an_entry_a_line(
 
 def test_a_sixth_data_sync_is_refused(ssm: Any, s3: Any) -> None:
     assert s3
-    asked = {"S3Destination": {"BucketName": BUCKET, "SyncFormat": "JsonSerDe",
-                               "Region": "us-east-1"}}  # fmt: skip
+    arguments = {"S3Destination": {"BucketName": BUCKET, "SyncFormat": "JsonSerDe",
+                                   "Region": "us-east-1"}}  # fmt: skip
     for number in range(5):
-        ssm.create_resource_data_sync(SyncName=f"sync-{number}", **asked)
+        ssm.create_resource_data_sync(SyncName=f"sync-{number}", **arguments)
 
-    code = refused(ssm.create_resource_data_sync, SyncName="sync-6", **asked)
-    again = refused(ssm.create_resource_data_sync, SyncName="sync-1", **asked)
+    code = refused(ssm.create_resource_data_sync, SyncName="sync-6", **arguments)
+    again = refused(ssm.create_resource_data_sync, SyncName="sync-1", **arguments)
 
     assert code == "ResourceDataSyncCountExceededException"
     assert again == "ResourceDataSyncAlreadyExistsException"
@@ -184,9 +184,9 @@ def test_a_sixth_data_sync_is_refused(ssm: Any, s3: Any) -> None:
 def test_an_association_is_changed_started_and_deleted(
     cloud: LocalCloud, ssm: Any, managed: str
 ) -> None:
-    made = ssm.create_association(**GATHER)["AssociationDescription"]
-    number = made["AssociationId"]
-    assert made["Overview"]["Status"] == "Pending"
+    created = ssm.create_association(**GATHER)["AssociationDescription"]
+    number = created["AssociationId"]
+    assert created["Overview"]["Status"] == "Pending"
     filters = [{"key": "AssociationName", "value": GATHER["AssociationName"]}]
     (listed,) = ssm.list_associations(AssociationFilterList=filters)["Associations"]
     assert listed["AssociationId"] == number
@@ -212,16 +212,16 @@ def test_an_association_is_changed_started_and_deleted(
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("arguments", "code"),
     [
         ({**GATHER, "ScheduleExpression": "rate(5 minutes)"}, "InvalidSchedule"),
         ({"Name": "AWS-GatherSoftwareInventory"}, "InvalidTarget"),
     ],
 )
 def test_an_association_that_cannot_be_is_refused(
-    ssm: Any, asked: dict[str, Any], code: str
+    ssm: Any, arguments: dict[str, Any], code: str
 ) -> None:
-    assert refused(ssm.create_association, **asked) == code
+    assert refused(ssm.create_association, **arguments) == code
 
 
 def test_pages_are_no_larger_than_the_model_allows(
@@ -246,9 +246,9 @@ def test_pages_are_no_larger_than_the_model_allows(
 
 
 def test_an_instance_that_is_not_managed_has_no_inventory(ssm: Any) -> None:
-    asked = {"InstanceId": "i-0123456789abcdef0", "TypeName": "AWS:Application"}
+    arguments = {"InstanceId": "i-0123456789abcdef0", "TypeName": "AWS:Application"}
 
-    assert refused(ssm.list_inventory_entries, **asked) == "InvalidInstanceId"
+    assert refused(ssm.list_inventory_entries, **arguments) == "InvalidInstanceId"
 
 
 def test_a_machine_may_send_its_own_inventory_and_then_only_its_hash(
@@ -267,7 +267,7 @@ def test_a_machine_may_send_its_own_inventory_and_then_only_its_hash(
 
 
 @pytest.mark.parametrize(
-    ("operation", "asked"),
+    ("operation", "arguments"),
     [
         ("DescribeInstanceInformation", {"MaxResults": 4}),
         ("DescribeInstanceInformation", {"Filters": [{"Key": "PingStatus"}]}),
@@ -279,10 +279,10 @@ def test_a_machine_may_send_its_own_inventory_and_then_only_its_hash(
     ],
 )
 def test_a_request_that_the_model_does_not_allow_is_refused(
-    operation: str, asked: dict[str, Any]
+    operation: str, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(AwsError) as caught:
-        request_model.check(operation, asked)
+        request_model.check(operation, arguments)
 
     assert caught.value.code == "ValidationException"
 
@@ -340,8 +340,8 @@ def test_an_organization_delegates_and_takes_back(
 ) -> None:
     organizations = clients(cloud)("organizations")
     organizations.create_organization(FeatureSet="ALL")
-    made = organizations.create_account(Email="a@example.com", AccountName="security")
-    account = made["CreateAccountStatus"]["AccountId"]
+    created = organizations.create_account(Email="a@example.com", AccountName="security")
+    account = created["CreateAccountStatus"]["AccountId"]
     service = {"ServicePrincipal": "inspector2.amazonaws.com"}
     organizations.enable_aws_service_access(**service)
 

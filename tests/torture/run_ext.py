@@ -236,38 +236,38 @@ def compare(copy: Path, kind: str) -> list[str]:
     """What differs between our reading of a copy and the kernel's, after its replay."""
     fstype = KINDS[kind][1]
     refused = ""
-    theirs: dict[bytes, PathFacts] = {}
+    kernel_facts: dict[bytes, PathFacts] = {}
     try:
-        theirs = kernel_view(copy, fstype, replay=True, writable="fast-commit" in kind)
+        kernel_facts = kernel_view(copy, fstype, replay=True, writable="fast-commit" in kind)
     except OSError as error:
         refused = str(error)
     with ImageFile(str(copy)) as source:
         fs = ExtFilesystem(source)
-        ours = sidelight_view(fs)
+        own_facts = sidelight_view(fs)
         lines = [f"problem: {problem}" for problem in fs.problems[:5]]
         if refused:
             # There is nothing to compare with. Some kernels refuse fast commits that fill their
             # whole area; otherwise we must say that there is a problem, too.
-            told = "fast-commit" in kind or fs.journal == "unreplayed"
-            return [] if told else [refused]
+            is_reported = "fast-commit" in kind or fs.journal == "unreplayed"
+            return [] if is_reported else [refused]
         if fs.journal not in {"replayed", "clean"}:
             lines.append(f"journal {fs.journal}")
     fast = "fast-commit" in kind
     now = time.time_ns()
-    return lines + differences(_settled(ours, theirs, now, fast=fast), theirs)
+    return lines + differences(_settled(own_facts, kernel_facts, now, fast=fast), kernel_facts)
 
 
 def _settled(
-    ours: dict[bytes, PathFacts], theirs: dict[bytes, PathFacts], now: int, *, fast: bool
+    own_facts: dict[bytes, PathFacts], kernel_facts: dict[bytes, PathFacts], now: int, *, fast: bool
 ) -> dict[bytes, PathFacts]:
     """Ours, with the kernel's value where its mount itself stamps or counts again.
 
     Completing an orphan's truncation sets mtime to the moment of the mount. Replaying a fast
     commit does so to directories, and may pack them into other blocks (their size).
     """
-    settled = dict(ours)
-    for path, facts in ours.items():
-        other = theirs.get(path)
+    settled = dict(own_facts)
+    for path, facts in own_facts.items():
+        other = kernel_facts.get(path)
         if other is None:
             continue
         if facts.mtime_ns != other.mtime_ns and now - other.mtime_ns < 60_000_000_000:

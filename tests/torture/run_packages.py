@@ -195,14 +195,14 @@ def compare(copy: Path, kind: str) -> list[str]:
     """What differs between one copy as we read it and as the kernel and the tools do."""
     fstype = kind.partition("-")[0]
     with ImageFile(str(copy)) as source:
-        ours = sidelight_view(open_filesystem(source))
+        own_facts = sidelight_view(open_filesystem(source))
         inventory = inspect([source])
     twin = copy.with_suffix(".twin")
     copy_at_once(copy, twin)
     try:
         options = "rw,nouuid" if fstype == "xfs" else "rw"
         with mounted(twin, fstype, options) as top:
-            lines = differences(ours, tree_view(top), 5)
+            lines = differences(own_facts, tree_view(top), 5)
             expected = listed(top)
     finally:
         twin.unlink()

@@ -115,16 +115,16 @@ def compare(copy: Path) -> Outcome:
     """Our view of a copy against the kernel's after its own replay."""
     with ImageFile(str(copy)) as source:
         filesystem = XfsFilesystem(source)
-        ours = kernel.sidelight_view(filesystem)
+        own_facts = kernel.sidelight_view(filesystem)
         faults = [f"{problem.where}: {problem.what}" for problem in filesystem.problems]
         journal = filesystem.journal
     try:
-        theirs = kernel.kernel_view(copy, "xfs", replay=True)
+        kernel_facts = kernel.kernel_view(copy, "xfs", replay=True)
     except OSError as error:
         # The kernel refuses the copy: then we must not call it good either.
         refusal = [] if journal == "unreplayed" else [f"the kernel refuses: {error}"]
-        return Outcome(f"refused/{journal}", len(ours), refusal + faults)
-    return Outcome(journal, len(theirs), kernel.differences(ours, theirs) + faults)
+        return Outcome(f"refused/{journal}", len(own_facts), refusal + faults)
+    return Outcome(journal, len(kernel_facts), kernel.differences(own_facts, kernel_facts) + faults)
 
 
 def main() -> int:

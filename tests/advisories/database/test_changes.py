@@ -112,9 +112,9 @@ def test_the_command_lists_what_changed(tmp_path: Path) -> None:
 def test_an_ecosystem_that_comes_or_goes_is_reported(tmp_path: Path) -> None:
     other = osv(9, "x")
     other["affected"][0]["package"]["ecosystem"] = "crates.io"
-    told = changed(built(tmp_path / "1", BEFORE), built(tmp_path / "2", [*BEFORE, other]))
-    assert told.ecosystems == {"crates.io"}
-    assert told.packages == {("crates.io", "x")}
+    reported = changed(built(tmp_path / "1", BEFORE), built(tmp_path / "2", [*BEFORE, other]))
+    assert reported.ecosystems == {"crates.io"}
+    assert reported.packages == {("crates.io", "x")}
 
 
 _RECORDS = st.lists(

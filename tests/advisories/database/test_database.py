@@ -86,10 +86,10 @@ def test_the_same_feeds_in_any_order_make_the_same_bytes(
 
 
 def test_progress_shows_files_and_steps(tmp_path: Path) -> None:
-    told: list[tuple[str, int]] = []
-    build([feed(tmp_path, SIMPLE)], tmp_path / "db", lambda *args: told.append(args))
-    assert ("feed.jsonl", 1) in told
-    assert [step for step, _count in told][-2:] == ["joining", "packages"]
+    steps: list[tuple[str, int]] = []
+    build([feed(tmp_path, SIMPLE)], tmp_path / "db", lambda *args: steps.append(args))
+    assert ("feed.jsonl", 1) in steps
+    assert [step for step, _count in steps][-2:] == ["joining", "packages"]
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_facts_of_a_cve_join_its_record_and_others_are_left_out(tmp_path: Path) 
     epss = tmp_path / "epss.csv"
     epss.write_text("cve,epss,percentile\nCVE-2024-0001,0.25,0.75\n")
     vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
-    told = {**SIMPLE, "severity": [{"type": "CVSS_V3", "score": vector}], "summary": "Bad"}
-    summary = build([feed(tmp_path, told), kev, epss], tmp_path / "db")
+    advisory = {**SIMPLE, "severity": [{"type": "CVSS_V3", "score": vector}], "summary": "Bad"}
+    summary = build([feed(tmp_path, advisory), kev, epss], tmp_path / "db")
     assert summary.vulnerabilities == 1
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         found = database.vulnerability(0)
@@ -287,8 +287,8 @@ def test_single_versions_count_beside_intervals(tmp_path: Path) -> None:
         "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.0.0"}]}],
         "versions": ["0.5.0", "1.5.0", "not a version"],
     }
-    told: dict[str, object] = {"id": "GHSA-1", "modified": "", "affected": [row]}
-    summary = build([feed(tmp_path, told)], tmp_path / "db")
+    advisory: dict[str, object] = {"id": "GHSA-1", "modified": "", "affected": [row]}
+    summary = build([feed(tmp_path, advisory)], tmp_path / "db")
     assert summary.problem_count == 1
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         group = database.group("npm", "a")
@@ -322,8 +322,8 @@ def test_severities_and_states_of_rows_come_back(tmp_path: Path) -> None:
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
         "ecosystem_specific": {"urgency": "unimportant"},
     }
-    told: dict[str, object] = {"id": "CVE-2024-0001", "modified": "", "affected": [row]}
-    build([feed(tmp_path, told)], tmp_path / "db")
+    advisory: dict[str, object] = {"id": "CVE-2024-0001", "modified": "", "affected": [row]}
+    build([feed(tmp_path, advisory)], tmp_path / "db")
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         (found,) = database.lookup("Debian:12", "x")
     assert found.severity is Severity.INFORMATIONAL
@@ -358,9 +358,11 @@ def test_a_rejected_cve_is_no_finding_in_any_feed(tmp_path: Path) -> None:
     build([tmp_path / "all.jsonl"], tmp_path / "db")
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         info = database.info()
-        told = {database.vulnerability(number).id for number in range(info.vulnerabilities)}
+        vulnerabilities = {
+            database.vulnerability(number).id for number in range(info.vulnerabilities)
+        }
     # GitHub judges by itself: its own advisory stays, under its own name.
-    assert told == {"CVE-2024-0002", "GHSA-aaaa-bbbb-cccc"}
+    assert vulnerabilities == {"CVE-2024-0002", "GHSA-aaaa-bbbb-cccc"}
 
 
 def test_an_older_copy_of_a_withdrawn_advisory_does_not_count(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_stream_is_derived_from_its_builds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "errata",
     [
         pytest.param((), id="no other erratum"),
         pytest.param((NEW,), id="only another stream's versions"),
@@ -83,9 +83,9 @@ def test_a_stream_is_derived_from_its_builds(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_module_stream_is_asked_and_its_state_says_so(
-    tmp_path: Path, told: tuple[dict[str, object], ...]
+    tmp_path: Path, errata: tuple[dict[str, object], ...]
 ) -> None:
-    found = findings(tmp_path, "2.5.9-2.module_el8.9+5+d", "ruby:9", *told, UNNAMED)
+    found = findings(tmp_path, "2.5.9-2.module_el8.9+5+d", "ruby:9", *errata, UNNAMED)
     assert [item.vulnerability for item in found] == ["CVE-2024-1003"]
     assert found[0].state == "module-stream-unknown"
 

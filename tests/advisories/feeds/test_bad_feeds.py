@@ -143,8 +143,8 @@ def _php(version: str) -> dict[str, Any]:
 
 
 def _scored(vector: str, name: str = "CVE-2024-0001") -> dict[str, Any]:
-    said = {"source": "nvd@nist.gov", "cvssData": {"vectorString": vector}}
-    return {"id": name, "metrics": {"cvssMetricV31": [said]}}
+    metric = {"source": "nvd@nist.gov", "cvssData": {"vectorString": vector}}
+    return {"id": name, "metrics": {"cvssMetricV31": [metric]}}
 
 
 _NO_ID = {key: value for key, value in OSV.items() if key != "id"} | {"id": ""}
@@ -428,14 +428,14 @@ def test_a_fault_ends_the_build_and_is_named_with_its_place(
 ) -> None:
     feed = FEEDS[name]
     (tmp_path / feed.name).write_bytes(feed.cut if what == "cut" else feed.faults[what])
-    status, said = command(tmp_path / feed.name)
+    status, output = command(tmp_path / feed.name)
     assert status == 4
-    assert str(tmp_path / feed.name) in said
+    assert str(tmp_path / feed.name) in output
     if what == "contradiction" and feed.name.endswith((".jsonl", ".xml")):
-        assert "record 2" in said
+        assert "record 2" in output
     if feed.name.endswith((".tar", ".zip")) and what != "cut":
-        assert ": 1.y" in said
-    assert LINES.get((name, what), "") in said
+        assert ": 1.y" in output
+    assert LINES.get((name, what), "") in output
 
 
 def test_every_format_has_its_row(tmp_path: Path) -> None:

@@ -105,13 +105,13 @@ def test_what_a_repository_holds_besides_its_advisories_is_no_feed(
     record = "title: t\nreference: composer://a/b\ncve: CVE-2024-0001\nbranches:\n"
     record += "    1.x:\n        versions: ['<1.2']\n"
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
-        for name, said in {**REPOSITORIES, "a/b/CVE-2024-0001.yaml": record}.items():
+        for name, content in {**REPOSITORIES, "a/b/CVE-2024-0001.yaml": record}.items():
             member = tarfile.TarInfo(top + name)
-            member.size = len(said)
-            archive.addfile(member, io.BytesIO(said.encode()))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content.encode()))
             path = tmp_path / "checkout" / top / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(said)
+            path.write_text(content)
     assert _ids(tmp_path / "a.tar.gz") == ["CVE-2024-0001"]
     (only,) = feeds.files(tmp_path / "checkout")
     assert only.name == "CVE-2024-0001.yaml"

@@ -165,8 +165,10 @@ def test_osv_suse_lists_binaries_with_their_own_versions() -> None:
 
 def test_osv_debians_urgency_is_the_rows_severity() -> None:
     def row(urgency: str) -> Affected:
-        told = _row("Debian:12", "x", {"introduced": "0"}, ecosystem_specific={"urgency": urgency})
-        return _osv(id="CVE-2024-0001", affected=[told]).affected[0]
+        affected = _row(
+            "Debian:12", "x", {"introduced": "0"}, ecosystem_specific={"urgency": urgency}
+        )
+        return _osv(id="CVE-2024-0001", affected=[affected]).affected[0]
 
     assert row("unimportant").severity is Severity.INFORMATIONAL
     assert row("not yet assigned").severity is None
@@ -283,8 +285,8 @@ def test_alpine_version_zero_was_never_affected() -> None:
 
 
 def test_debian_states_decide_what_is_affected() -> None:
-    def release(**told: str) -> dict[str, object]:
-        return {"releases": {"bookworm": told, "sid": {"status": "open"}}}
+    def release(**fields: str) -> dict[str, object]:
+        return {"releases": {"bookworm": fields, "sid": {"status": "open"}}}
 
     record = {
         "pkg": {
@@ -597,10 +599,10 @@ def _oracle(
 
 
 def _earlier(*packages: str, module: str = "", release: int = 8) -> str:
-    told = "".join(f'<criterion comment="{text}"/>' for text in packages)
+    criteria = "".join(f'<criterion comment="{text}"/>' for text in packages)
     enabled = f'<criterion comment="Module {module} is enabled"/>' if module else ""
     return f"""<criteria operator="AND"><criterion comment="Oracle Linux {release} is installed"/>
-    {enabled}<criteria operator="OR"><criteria operator="AND">{told}</criteria></criteria>
+    {enabled}<criteria operator="OR"><criteria operator="AND">{criteria}</criteria></criteria>
     </criteria>"""
 
 
@@ -645,12 +647,12 @@ def test_updateinfo_of_bottlerocket_is_of_all_its_versions() -> None:
 
 
 def test_osv_github_gives_the_bound_of_an_unfixed_range_beside_its_events() -> None:
-    for told, interval in (
+    for bound, interval in (
         ("<= 1.5", Interval(end="1.5", end_included=True)),
         ("< 1.5", Interval(end="1.5")),
         ("about 1.5", Interval()),
     ):
-        more = {"database_specific": {"last_known_affected_version_range": told}}
+        more = {"database_specific": {"last_known_affected_version_range": bound}}
         advisory = _osv(affected=[_row("npm", "a", {"introduced": "0"}, **more)])
         assert advisory.affected[0].intervals == (interval,)
         fixed = _osv(affected=[_row("npm", "a", {"introduced": "0"}, {"fixed": "2"}, **more)])

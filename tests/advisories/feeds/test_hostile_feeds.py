@@ -164,10 +164,10 @@ def test_a_record_with_any_field_replaced_is_taken_or_refused(
             for number in range(database.info().vulnerabilities):
                 database.vulnerability(number).title.encode()
     except SidelightError as error:
-        told = error.where
+        place = error.where
     else:
-        told = str(path)
-    assert told.startswith(str(path))
+        place = str(path)
+    assert place.startswith(str(path))
 
 
 @settings(max_examples=200, deadline=None)
@@ -183,10 +183,10 @@ def test_any_bytes_are_taken_or_refused(
     try:
         list(feeds.read(path))
     except SidelightError as error:
-        told = error.where
+        place = error.where
     else:
-        told = str(path)
-    assert told.startswith(str(path))
+        place = str(path)
+    assert place.startswith(str(path))
 
 
 def test_every_record_is_taken_as_it_is(tmp_path: Path) -> None:

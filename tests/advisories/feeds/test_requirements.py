@@ -87,9 +87,9 @@ def _near(requirement: str) -> set[str]:
     return found
 
 
-def _answers(command: list[str], asked: list[tuple[str, str]]) -> list[bool | None]:
+def _answers(command: list[str], pairs: list[tuple[str, str]]) -> list[bool | None]:
     """What it says of each; None where it takes the version for none."""
-    lines = "".join(f"{requirement}\t{version}\n" for requirement, version in asked)
+    lines = "".join(f"{requirement}\t{version}\n" for requirement, version in pairs)
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
     return [json.loads(answer) for answer in done.stdout.split()]
 
@@ -98,24 +98,24 @@ def _answers(command: list[str], asked: list[tuple[str, str]]) -> list[bool | No
 def test_rubygems_itself_agrees_on_all_requirements_of_the_real_feed(shared_data: Path) -> None:
     if shutil.which("ruby") is None:
         pytest.skip("Ruby is not installed (Debian package: ruby)")
-    told = {
+    requirements = {
         requirement
         for record in _records(shared_data, "rubysec")
         if "gem" in record
         for field in ("patched_versions", "unaffected_versions")
         for requirement in record.get(field) or ()
     }
-    asked = [(item, version) for item in sorted(told) for version in sorted(_near(item))]
-    assert len(asked) > 10_000
+    pairs = [(item, version) for item in sorted(requirements) for version in sorted(_near(item))]
+    assert len(pairs) > 10_000
     program = (
         'STDIN.each_line { |line| term, version = line.chomp.split("\t");'
         ' puts Gem::Requirement.new(*term.split(",")).satisfied_by?(Gem::Version.new(version)) }'
     )
-    answers = _answers(["ruby", "-e", program], asked)
-    spans_of = {item: interval(item.split(","), "gem") for item in told}
+    answers = _answers(["ruby", "-e", program], pairs)
+    spans_of = {item: interval(item.split(","), "gem") for item in requirements}
     assert [
         (item, version, answer)
-        for (item, version), answer in zip(asked, answers, strict=True)
+        for (item, version), answer in zip(pairs, answers, strict=True)
         if _has(tuple(filter(None, [spans_of[item]])), version) != answer
     ] == []
 
@@ -126,26 +126,26 @@ def test_composer_itself_agrees_on_all_constraints_of_the_real_feed(shared_data:
     library = Path("/usr/share/php/Composer/Semver/autoload.php")
     if not library.exists():
         pytest.skip("Composer's own semver is absent (Debian package: php-composer-semver)")
-    asked: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     affected: list[bool] = []
     for record in filter(friendsofphp.recognises, _records(shared_data, "friendsofphp")):
         constraint = "||".join(",".join(b["versions"]) for b in record["branches"].values())
         rows = [row for advisory in friendsofphp.parse(record) for row in advisory.affected]
         for version in sorted(_near(constraint)):
-            asked.append((constraint, version))
+            pairs.append((constraint, version))
             affected.append(any(_has(row.intervals, version, "Packagist") for row in rows))
-    assert len(asked) > 10_000
+    assert len(pairs) > 10_000
     program = (
         f"require '{library}'; while (($line = fgets(STDIN)) !== false) {{"
         " [$constraint, $version] = explode(chr(9), rtrim($line, chr(10)));"
-        " try { $told = Composer\\Semver\\Semver::satisfies($version, $constraint); }"
-        " catch (UnexpectedValueException) { $told = null; } echo json_encode($told), chr(10); }"
+        " try { $holds = Composer\\Semver\\Semver::satisfies($version, $constraint); }"
+        " catch (UnexpectedValueException) { $holds = null; } echo json_encode($holds), chr(10); }"
     )
-    answers = _answers(["php", "-r", program], asked)
+    answers = _answers(["php", "-r", program], pairs)
     unlike = [
         (constraint, version, answer)
-        for (constraint, version), answer, ours in zip(asked, answers, affected, strict=True)
-        if answer not in {None, ours}
+        for (constraint, version), answer, is_affected in zip(pairs, answers, affected, strict=True)
+        if answer not in {None, is_affected}
     ]
     assert [item for item in unlike if item[2] or "-beta1" not in item[1]] == []
     assert all(f"<{item[1].removesuffix('-beta1')}" in item[0] for item in unlike)

@@ -49,8 +49,8 @@ def test_a_products_fix_is_for_its_own_builds(
         _rhsa(1, "openshift:4.14::el9", "runc", fixed),
         _rhsa(2, "enterprise_linux:9::appstream", "runc", "4:1.0-1.el9"),
     ]
-    told = _names(tmp_path, records, RHEL, package("rpm", "runc", installed))
-    assert ("CVE-2024-0001" in told) is is_found
+    names = _names(tmp_path, records, RHEL, package("rpm", "runc", installed))
+    assert ("CVE-2024-0001" in names) is is_found
 
 
 @pytest.mark.parametrize(

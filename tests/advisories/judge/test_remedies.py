@@ -73,11 +73,13 @@ def test_every_kind_of_package_of_which_advisories_speak_has_one() -> None:
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("case", COMMANDS)
 def test_a_hostile_name_is_one_word_or_there_is_no_command(case: Case, hostile: str) -> None:
-    made = case._replace(name=hostile).command()
+    command_line = case._replace(name=hostile).command()
     if case.kind not in LANGUAGES:
-        assert made == ""
+        assert command_line == ""
         return
-    assert shlex.split(made) == [w.replace(case.name, hostile) for w in shlex.split(case.words)]
+    assert shlex.split(command_line) == [
+        w.replace(case.name, hostile) for w in shlex.split(case.words)
+    ]
 
 
 @pytest.mark.parametrize("name", ["-y", "--allow-downgrades", "-oDPkg::Pre-Invoke::=reboot"])
@@ -93,5 +95,5 @@ def test_no_name_is_a_removal_a_path_or_a_pattern(name: str) -> None:
 
 @pytest.mark.parametrize("case", COMMANDS)
 def test_hostile_errata_and_versions_are_one_word(case: Case) -> None:
-    made = case._replace(fixed="1; reboot", errata=("A; reboot",)).command()
-    assert "reboot" not in shlex.split(made)
+    command_line = case._replace(fixed="1; reboot", errata=("A; reboot",)).command()
+    assert "reboot" not in shlex.split(command_line)

@@ -322,11 +322,11 @@ def test_oracles_ksplice_builds_have_errata_of_their_own(
     ELSA-2024-{0}: Moderate: glibc</title><advisory><cve>CVE-2024-000{0}</cve></advisory>
     </metadata><criteria><criterion comment="Oracle Linux 9 is installed"/><criterion
     comment="glibc is earlier than {1}"/></criteria></definition>"""
-    told = definition.format(1, "0:2.34-60.0.3.el9")
-    told += definition.format(2, "2:2.34-60.0.9.ksplice1.el9")
+    definitions = definition.format(1, "0:2.34-60.0.3.el9")
+    definitions += definition.format(2, "2:2.34-60.0.9.ksplice1.el9")
     (tmp_path / "com.oracle.elsa-all.xml").write_text(
         '<oval_definitions xmlns="http://oval.mitre.org/XMLSchema/oval-definitions-5">'
-        f"<definitions>{told}</definitions></oval_definitions>"
+        f"<definitions>{definitions}</definitions></oval_definitions>"
     )
     os = OperatingSystem(id="ol", version_id="9.4")
     epoch = "2:" if "ksplice" in version else ""

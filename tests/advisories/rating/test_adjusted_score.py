@@ -62,9 +62,9 @@ def test_the_score_is_what_another_library_makes_of_its_vector(
 ) -> None:
     found = adjusted(vector, probability, exploited=exploited, exposure=exposure)
     assert found is not None
-    own, told = found
-    assert own == by_the_oracle(told)
-    assert cvss.base_score(told) == cvss.base_score(vector) == by_the_oracle(vector)
+    own, adjusted_vector = found
+    assert own == by_the_oracle(adjusted_vector)
+    assert cvss.base_score(adjusted_vector) == cvss.base_score(vector) == by_the_oracle(vector)
 
 
 @given(vectors(), epss, st.booleans(), exposures)

@@ -42,7 +42,7 @@ class World:
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.interrupt_after = 10**9
         self.slept = 0
 
@@ -57,7 +57,7 @@ class World:
             region="us-east-1", tags={"SidelightDeployment": "probe"}, mark=MARK, **options
         )
         return Probe(
-            probe_options, say=self.said.append, clock=self.cloud.clock.now, sleep=self.sleep
+            probe_options, say=self.messages.append, clock=self.cloud.clock.now, sleep=self.sleep
         )
 
     def run(self, **options: Any) -> ProbeOutcome:
@@ -126,8 +126,8 @@ def test_a_recording_replayed_is_recorded_again(
     assert first.completion
     assert max(first.absent) > 1
     assert max(first.denied) > 1
-    assert {said.status for said in first.late} == {403, 404}
-    assert all("::{account}:" in said.message for said in first.late if said.status == 403)
+    assert {refusal.status for refusal in first.late} == {403, 404}
+    assert all("::{account}:" in refusal.message for refusal in first.late if refusal.status == 403)
     assert set(first.texts) == {"SnapshotCreationPerVolumeRateExceeded"}
     assert (first.lists_deleted, first.recycle_days) == (True, 7)
 
@@ -141,8 +141,10 @@ def compare(first: Measures, second: Measures) -> None:
     assert abs(first.completion[0] - second.completion[0]) <= 2.5
     for name in ("describe", "absent", "denied"):
         assert close_to(getattr(first, name), getattr(second, name)), name
-    assert {said.kind for said in second.late} == {said.kind for said in first.late}
-    assert {said.kind for said in second.pending} <= {said.kind for said in first.pending}
+    assert {refusal.kind for refusal in second.late} == {refusal.kind for refusal in first.late}
+    assert {refusal.kind for refusal in second.pending} <= {
+        refusal.kind for refusal in first.pending
+    }
     assert second.pending
     assert second.texts == first.texts
     assert second.lists_deleted == first.lists_deleted
@@ -160,9 +162,9 @@ def test_nothing_in_the_recording_names_the_account(
     outcome = probe.run()
     probe.record(outcome, "0")
     text = "\n".join(outcome.lines)
-    made = [item.id for item in probe.ground.created]
-    assert made
-    originals = [ACCOUNT, web, probe.ground.tags[MARK], "payroll", *made]
+    created_ids = [item.id for item in probe.ground.created]
+    assert created_ids
+    originals = [ACCOUNT, web, probe.ground.tags[MARK], "payroll", *created_ids]
     originals += world.cloud.volumes(web).values()
     tokens = [
         str(block["BlockToken"])
@@ -287,7 +289,7 @@ def test_throttles_are_not_taken_for_lags(make_world: Callable[..., World]) -> N
     outcome = world.run()
     assert outcome.left == []
     found = measure(outcome.lines)
-    assert [said for said in found.late if "Throttl" in said.code] == []
+    assert [refusal for refusal in found.late if "Throttl" in refusal.code] == []
     assert max(found.absent) < 3
 
 
@@ -303,7 +305,7 @@ def test_the_cost_is_stated_with_what_a_recycle_bin_keeps(
     assert estimate(volumes=102, snapshot_gib=408, minutes=80, recycle_days=0).usd < 1
 
 
-OURS = {"SidelightDeployment": "probe", MARK: "0" * 32}
+OWN_TAGS = {"SidelightDeployment": "probe", MARK: "0" * 32}
 
 
 @pytest.mark.parametrize(
@@ -324,7 +326,7 @@ OURS = {"SidelightDeployment": "probe", MARK: "0" * 32}
 def test_a_rule_that_excludes_our_tags_keeps_nothing_of_ours(
     rule: dict[str, Any], expected: bool
 ) -> None:
-    assert keeps(rule, OURS) is expected
+    assert keeps(rule, OWN_TAGS) is expected
 
 
 FIRST: RecordingHead = {

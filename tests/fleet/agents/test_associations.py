@@ -41,7 +41,7 @@ class Account:
     syncs: dict[str, DataSyncInfo] = field(default_factory=dict)
     kept: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     quota: int = 5
-    made: int = 0
+    created_count: int = 0
     denied: str = ""
 
     def _check(self, call: str) -> None:
@@ -54,8 +54,8 @@ class Account:
 
     def create(self, spec: AssociationSpec) -> str:
         self._check("create")
-        self.made += 1
-        number = f"a-{self.made}"
+        self.created_count += 1
+        number = f"a-{self.created_count}"
         self.known[number] = AssociationInfo(
             number, spec.document, spec.name, ("*",), spec.schedule
         )
@@ -152,15 +152,15 @@ def test_an_association_on_some_instances_is_not_adopted() -> None:
 
 
 def test_where_inspector_scans_its_names_are_never_touched() -> None:
-    theirs = gathering("theirs", INSPECTOR + COLLECTION)
-    account = Account({"theirs": theirs}, {INSPECTORS_SYNC.name: INSPECTORS_SYNC})
+    inspector_association = gathering("theirs", INSPECTOR + COLLECTION)
+    account = Account({"theirs": inspector_association}, {INSPECTORS_SYNC.name: INSPECTORS_SYNC})
 
     report = ensure(account, TARGET)
     remove(account, TARGET)
 
     assert report.adopted == "theirs"
     assert report.created == (OWN + DATA_SYNC,)
-    assert account.known == {"theirs": theirs}
+    assert account.known == {"theirs": inspector_association}
     assert account.syncs == {INSPECTORS_SYNC.name: INSPECTORS_SYNC}
 
 

@@ -136,19 +136,19 @@ def test_hostile_entries_are_problems_of_their_instance_alone() -> None:
 
 
 def test_by_the_api_an_inventory_that_was_not_captured_again_is_not_read() -> None:
-    asked: list[datetime | None] = []
+    moments: list[datetime | None] = []
 
     class Entries:
         def read(self, instance_id: str, since: datetime | None = None) -> Capture | None:
             assert instance_id
-            asked.append(since)
+            moments.append(since)
             return None
 
     seen = {instance(0).instance_id: SeenInventory("", "digest", AT)}
     collector = InventoryCollector(ByEntries(Entries()))
 
     assert list(collector.collect([instance(0)], seen)) == []
-    assert asked == [AT]
+    assert moments == [AT]
     assert collector.counts == CollectionCounts(listed=1)
 
 

@@ -100,9 +100,9 @@ def rounds(
     with LocalCloud(tmp_path / "cloud") as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
-        made = Rounds(cloud, tmp_path, request.param)
-        yield made
-        made.store.close()
+        created = Rounds(cloud, tmp_path, request.param)
+        yield created
+        created.store.close()
 
 
 def test_findings_follow_what_an_agent_sends(rounds: Rounds) -> None:

@@ -219,32 +219,32 @@ def test_a_partial_collection_never_closes_what_is_open(denied: frozenset[str]) 
 
 
 def test_a_peers_groups_open_ports_where_both_accounts_are_evaluated(store: Store) -> None:
-    mine, theirs = answers(vpcs=1, ports=()), answers(vpcs=2, ports=())
+    own_answers, other_answers = answers(vpcs=1, ports=()), answers(vpcs=2, ports=())
     other = "2" * 12
-    theirs = _owned({stem: items[1:] for stem, items in theirs.items()}, other)
+    other_answers = _owned({stem: items[1:] for stem, items in other_answers.items()}, other)
     peering = {
         "VpcPeeringConnectionId": "pcx-1",
         "Status": {"Code": "active"},
         "RequesterVpcInfo": _side("vpc-1", "10.1.0.0/16", ACCOUNT),
         "AccepterVpcInfo": _side("vpc-2", "10.2.0.0/16", other),
     }
-    for lists in (mine, theirs):
+    for lists in (own_answers, other_answers):
         lists["VpcPeeringConnections"] = [peering]
-    mine["RouteTables"][0]["Routes"].append(
+    own_answers["RouteTables"][0]["Routes"].append(
         {"DestinationCidrBlock": "10.2.0.0/16", "VpcPeeringConnectionId": "pcx-1",
          "State": "active", "Origin": "CreateRoute"}
     )  # fmt: skip
-    mine["SecurityGroups"][0]["IpPermissions"] = [
+    own_answers["SecurityGroups"][0]["IpPermissions"] = [
         {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432,
          "UserIdGroupPairs": [{"GroupId": "sg-2", "UserId": other}]}
     ]  # fmt: skip
     cover(store, "i-1")
-    run(store, Answering(mine))
+    run(store, Answering(own_answers))
     assert open_ports(store) == set()
-    run(store, Answering(theirs), account=other)
+    run(store, Answering(other_answers), account=other)
     # The first evaluation of the other account asks for this one's again.
     assert (ACCOUNT, REGION) in store.network_evaluations.due()
-    run(store, Answering(mine))
+    run(store, Answering(own_answers))
     assert open_ports(store) == {("i-1", 5432)}
 
 

@@ -216,13 +216,13 @@ def test_the_cloud_never_sees_more_calls_than_the_budget(redis_url: str, tmp_pat
     # Kind: the calls and throttles that are counted are to be our own and the plan's alone.
     with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         instance = cloud.add_instance("web", [image])
-        made = client(cloud, "ec2").create_snapshots(
+        snapshot_id = client(cloud, "ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance}
         )["Snapshots"][0]["SnapshotId"]
         context = multiprocessing.get_context("spawn")
         began = time.monotonic()
         with context.Pool(4) as pool:
-            calls = pool.starmap(call_many, [(redis_url, cloud.endpoint, made, 30)] * 4)
+            calls = pool.starmap(call_many, [(redis_url, cloud.endpoint, snapshot_id, 30)] * 4)
         seconds = time.monotonic() - began
         assert calls == [30] * 4
         (tally,) = cloud.counters.tallies("GetSnapshotBlock")
@@ -247,12 +247,12 @@ def test_a_storm_that_one_worker_meets_slows_the_others(redis_url: str, tmp_path
     # Kind: the calls and throttles that are counted are to be our own and the plan's alone.
     with LocalCloud(tmp_path / "cloud", conditions=KIND) as cloud:
         instance = cloud.add_instance("web", [image])
-        made = client(cloud, "ec2").create_snapshots(
+        snapshot_id = client(cloud, "ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance}
         )["Snapshots"][0]["SnapshotId"]
         budget = RateLimits(Settings(), one, lambda _: None)
         options = EbsOptions(pace=budget.pace("7", "r", "s"), sleep=lambda _: None)
-        blocks = SnapshotBlocks(made, client(cloud, "ebs"), options)
+        blocks = SnapshotBlocks(snapshot_id, client(cloud, "ebs"), options)
         blocks.fetch(0)
         assert other.load(key, 900.0).rate == 900.0
         cloud.plan = FaultPlan(
@@ -290,20 +290,20 @@ def test_behind_sentinel_the_budget_outlives_its_master(
     secret: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(limiter, "ASK_AGAIN", 0.1)
-    with watched(tmp_path, secret=secret) as ours:
-        one, other = rate_for(ours.settings()), rate_for(ours.settings())
+    with watched(tmp_path, secret=secret) as redis_group:
+        one, other = rate_for(redis_group.settings()), rate_for(redis_group.settings())
         one.throttled("before", 900.0)
         # Alone it would think of 90.
         assert 450.0 <= other.load("before", 900.0).rate < 800.0, "the other knows of it"
-        ours.master.kill()
+        redis_group.master.kill()
         wait_for(
-            lambda: one.throttled("after", 900.0) and ours.replica.exists("after"),
+            lambda: one.throttled("after", 900.0) and redis_group.replica.exists("after"),
             "a budget in the new master",
         )
-        assert ours.replica.info("replication")["role"] == "master"
+        assert redis_group.replica.info("replication")["role"] == "master"
         caplog.clear()
         if secret:
-            stranger = rate_for(ours.settings().replaced(sentinel_username=""))
+            stranger = rate_for(redis_group.settings().replaced(sentinel_username=""))
             stranger.throttled("k", 900.0)
             assert "does not answer" in caplog.text
 
@@ -342,59 +342,59 @@ def test_another_broker_has_a_redis_for_its_budgets_or_each_process_its_own() ->
 
 
 def test_the_time_that_a_stage_waited_is_booked_to_it() -> None:
-    made, slept = still(describe_per_second=10.0)
+    budget, slept = still(describe_per_second=10.0)
     with turn(datetime(2026, 1, 1, tzinfo=UTC)) as begun:
-        pace = made.pace("1", "r")
+        pace = budget.pace("1", "r")
     for _ in range(3):
         pace.before("describe")
     assert slept
     assert begun.paced >= max(slept)
-    elsewhere = made.pace("1", "r")
-    told = begun.paced
+    elsewhere = budget.pace("1", "r")
+    paced_seconds = begun.paced
     elsewhere.before("describe")
-    assert begun.paced == told
+    assert begun.paced == paced_seconds
 
 
 def test_a_raised_quota_raises_the_default_rates_and_no_other() -> None:
-    asked: list[tuple[str, str]] = []
+    requests: list[tuple[str, str]] = []
     now = [0.0]
 
     def quotas(account: str, region: str) -> AccountRegionLimits:
-        asked.append((account, region))
+        requests.append((account, region))
         return AccountRegionLimits(get_quota=5000.0, list_quota=100.0)
 
-    def made(settings: Settings) -> RateLimits:
+    def limits(settings: Settings) -> RateLimits:
         return RateLimits(
             settings, LocalRate(lambda: 9.0), lambda _: None, lambda: now[0], quotas=quotas
         )
 
-    budget = made(Settings())
+    budget = limits(Settings())
     assert budget.ceiling("1", "r", "get") == 4500
     assert budget.ceiling("1", "r", "list") == 80
     assert budget.ceiling("1", "r", "create") == Settings().rates.create_per_second
-    assert asked == [("1", "r")], "remembered for a while"
+    assert requests == [("1", "r")], "remembered for a while"
     now[0] += 3600
     budget.ceiling("1", "r", "get")
-    assert len(asked) == 2
-    assert made(Settings.of(get_per_second=100.0)).ceiling("1", "r", "get") == 100
+    assert len(requests) == 2
+    assert limits(Settings.of(get_per_second=100.0)).ceiling("1", "r", "get") == 100
     same = Settings.of(get_per_second=float(Settings().rates.get_per_second))
-    assert made(same).ceiling("1", "r", "get") == 900, "chosen, though it is the default's number"
+    assert limits(same).ceiling("1", "r", "get") == 900, "chosen, though it is the default's number"
     chosen = Settings.from_environment({"SIDELIGHT_GET_PER_SECOND": "900"})
-    assert made(chosen).ceiling("1", "r", "get") == 900
+    assert limits(chosen).ceiling("1", "r", "get") == 900
     workers = Settings.from_environment(Settings.of(attempts=7).as_environment())
-    assert made(workers).ceiling("1", "r", "get") == 4500, "of a process that a command started"
+    assert limits(workers).ceiling("1", "r", "get") == 4500, "of a process that a command started"
     workers = Settings.from_environment(chosen.as_environment())
-    assert made(workers).ceiling("1", "r", "get") == 900
-    assert made(Settings.of(get_per_second=0.0)).ceiling("1", "r", "get") == 0
+    assert limits(workers).ceiling("1", "r", "get") == 900
+    assert limits(Settings.of(get_per_second=0.0)).ceiling("1", "r", "get") == 0
 
 
 def test_rates_of_shared_buckets_are_at_most_half_of_what_aws_refills() -> None:
     """So that the customer's own tools always have as much as we."""
     refill = {rate.name: rate.refill for rate in RATES}
-    given = Settings()
-    assert given.rates.create_per_second <= refill["CreateSnapshots"] / 2
-    assert given.rates.delete_per_second <= refill["changes"] / 2
-    assert given.rates.describe_per_second <= refill["describes"] / 2
+    defaults = Settings()
+    assert defaults.rates.create_per_second <= refill["CreateSnapshots"] / 2
+    assert defaults.rates.delete_per_second <= refill["changes"] / 2
+    assert defaults.rates.describe_per_second <= refill["describes"] / 2
 
 
 def test_a_store_that_does_not_answer_leaves_the_rates_of_the_settings() -> None:

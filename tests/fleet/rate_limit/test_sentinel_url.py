@@ -18,9 +18,9 @@ from sidelight.fleet.rate_limit.sentinel_url import HOST, PORT, parse
     ],
 )  # fmt: skip
 def test_it_is_read_as_kombu_reads_it(url: str) -> None:
-    theirs = parse_url(url)
-    ours = parse(url)
-    assert (ours.host, ours.port) == (theirs["hostname"] or HOST, theirs["port"] or PORT)
-    assert (ours.user, ours.password) == (theirs["userid"], theirs["password"])
-    assert ours.database == int(theirs["virtual_host"] or 0)
-    assert ours.tls == theirs.get("ssl", {})
+    expected = parse_url(url)
+    parsed = parse(url)
+    assert (parsed.host, parsed.port) == (expected["hostname"] or HOST, expected["port"] or PORT)
+    assert (parsed.user, parsed.password) == (expected["userid"], expected["password"])
+    assert parsed.database == int(expected["virtual_host"] or 0)
+    assert parsed.tls == expected.get("ssl", {})

@@ -119,27 +119,27 @@ def test_a_throttle_halves_the_rate_at_most_once_a_second_and_it_grows_back(
 def served(windows: dict[str, int], *, rate: float, seconds: int) -> dict[str, int]:
     """Flows that always have so many calls waiting: how many each made."""
     bucket = Bucket()
-    made = dict.fromkeys(windows, 0)
+    counts = dict.fromkeys(windows, 0)
     # (when it asks, an order, who): a call that has its slot asks for the next at its start.
     asking = [(START, n, flow) for flow, many in windows.items() for n in range(many)]
     heapq.heapify(asking)
     while asking[0][0] < START + seconds * SECOND:
         now, order, flow = heapq.heappop(asking)
         wait, booked = bucket.book(now, rate, flow, ENDLESS)
-        made[flow] += booked
+        counts[flow] += booked
         heapq.heappush(asking, (int(now + max(wait, 1)), order, flow))
-    return made
+    return counts
 
 
 def test_a_scan_with_many_calls_under_way_does_not_stand_before_one_with_few() -> None:
-    made = served({"many": 64, "few": 16}, rate=100.0, seconds=20)
-    assert sum(made.values()) >= 0.97 * 100 * 20, "nothing lies idle"
-    assert made["few"] >= 0.4 * sum(made.values())
+    counts = served({"many": 64, "few": 16}, rate=100.0, seconds=20)
+    assert sum(counts.values()) >= 0.97 * 100 * 20, "nothing lies idle"
+    assert counts["few"] >= 0.4 * sum(counts.values())
 
 
 def test_a_scan_that_is_alone_has_the_whole_rate() -> None:
-    made = served({"one": 64}, rate=200.0, seconds=10)
-    assert made["one"] >= 0.97 * 200 * 10
+    counts = served({"one": 64}, rate=200.0, seconds=10)
+    assert counts["one"] >= 0.97 * 200 * 10
 
 
 def test_a_single_call_waits_for_its_share_not_for_the_others_queue() -> None:
@@ -184,13 +184,13 @@ def test_lua_answers_as_python_does(
     for later, action, flow, patience in actions:
         now += later
         args: list[str | float] = [action, ceiling, flow, patience, now]
-        told = [float(part) for part in script(keys=["k", "k:flows"], args=args)]
+        answer = [float(part) for part in script(keys=["k", "k:flows"], args=args)]
         if action == "throttled":
-            assert told[0] == pytest.approx(bucket.throttled(now, ceiling), abs=1e-4)
+            assert answer[0] == pytest.approx(bucket.throttled(now, ceiling), abs=1e-4)
             continue
         wait, booked = bucket.book(now, ceiling, flow, patience)
-        assert told[0] == pytest.approx(wait, abs=10)
-        assert bool(told[1]) is booked
+        assert answer[0] == pytest.approx(wait, abs=10)
+        assert bool(answer[1]) is booked
         flows = sum(until > now - ACTIVE for until in bucket.flows.values())
         load = script(keys=["k", "k:flows"], args=["load", ceiling, "", 0, now])
         assert abs(int(load[1]) - flows) <= 1

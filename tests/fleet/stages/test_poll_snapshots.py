@@ -27,10 +27,10 @@ def fleet(make_fake_fleet: Callable[..., FakeFleet]) -> FakeFleet:
 
 
 def taken(fake_fleet: FakeFleet) -> FakeFleet:
-    told = [
+    jobs = [
         take_snapshots.take_snapshots(fake_fleet.context, scan.id) for scan in fake_fleet.start()
     ]
-    assert [following is not None for following in told] == [True] + [False] * (len(told) - 1)
+    assert [following is not None for following in jobs] == [True] + [False] * (len(jobs) - 1)
     fake_fleet.queue.clear()
     fake_fleet.trip.armed = True
     return fake_fleet
@@ -136,8 +136,8 @@ def test_a_worker_killed_during_a_snapshot_poll_costs_only_a_delay(
 def test_two_snapshot_polls_at_once_share_the_scans(fleet: FakeFleet) -> None:
     fleet.clock.advance(30)
     store, (first, *_) = fleet.store, fleet.store.scans.select()
-    mine = store.snapshot_polls.claim_waiting(first.account, first.region, 60, 2)
+    claimed_scans = store.snapshot_polls.claim_waiting(first.account, first.region, 60, 2)
     others = store.snapshot_polls.claim_waiting(first.account, first.region, 60, AT_ONCE)
-    assert (len(mine), len(others)) == (2, MACHINES - 2)
-    assert not {scan.id for scan in mine} & {scan.id for scan in others}
+    assert (len(claimed_scans), len(others)) == (2, MACHINES - 2)
+    assert not {scan.id for scan in claimed_scans} & {scan.id for scan in others}
     assert store.snapshot_polls.claim_waiting(first.account, "elsewhere", 60, AT_ONCE) == []

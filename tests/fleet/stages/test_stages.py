@@ -43,19 +43,19 @@ def test_a_scan_walks_through_all_stages(fake_fleet: FakeFleet) -> None:
 
 
 def test_each_disk_is_inspected_with_its_device_and_its_volume(fake_fleet: FakeFleet) -> None:
-    given: list[Attachment] = []
+    inspected: list[Attachment] = []
     inspect = fake_fleet.context.inspect
 
     def seen(sources: Sequence[Any], attachments: tuple[Attachment, ...]) -> Inventory:
-        given.extend(attachments)
+        inspected.extend(attachments)
         return inspect(sources, attachments)
 
     fake_fleet.context = replace(fake_fleet.context, inspect=seen)
     fake_fleet.start()
     fake_fleet.run()
     (known,) = fake_fleet.store.instances.known()
-    assert given == [Attachment(one.device, one.id) for one in known.instance.volumes]
-    assert [one.volume for one in given] == ["vol-0-0", "vol-0-1"]
+    assert inspected == [Attachment(one.device, one.id) for one in known.instance.volumes]
+    assert [one.volume for one in inspected] == ["vol-0-0", "vol-0-1"]
 
 
 def test_each_snapshot_ends_with_a_receipt(fake_fleet: FakeFleet) -> None:
@@ -331,9 +331,11 @@ def test_a_second_snapshot_by_a_calls_own_description_is_not_read(fake_fleet: Fa
     fake_fleet.trip.armed = True
     fake_fleet.start()
     take_snapshots.take_snapshots(fake_fleet.context, fake_fleet.only_scan().id)
-    made = fake_fleet.ec2.snapshots["snap-00000000000000001"]
-    assert made.started_at is not None
-    later = replace(made, id="snap-0forged", started_at=made.started_at + timedelta(seconds=1))
+    original = fake_fleet.ec2.snapshots["snap-00000000000000001"]
+    assert original.started_at is not None
+    later = replace(
+        original, id="snap-0forged", started_at=original.started_at + timedelta(seconds=1)
+    )
     fake_fleet.ec2.snapshots[later.id] = later
     fake_fleet.trip.armed = False
     fake_fleet.run()

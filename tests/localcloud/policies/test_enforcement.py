@@ -90,9 +90,9 @@ def test_a_scan_of_one_role_goes_through_and_foreign_snapshots_are_safe(
     instance = account.cloud.add_instance("web", [disk], account=ACCOUNT)
     credentials = account.role("target", "target-policy")
     ec2, ebs = account.client("ec2", credentials), account.client("ebs", credentials)
-    ours = snapshot(ec2, instance)
+    own_snapshot = snapshot(ec2, instance)
     backup = snapshot(account.client("ec2"), instance, {"Name": "backup"})
-    token = ebs.list_snapshot_blocks(SnapshotId=ours)["Blocks"]
+    token = ebs.list_snapshot_blocks(SnapshotId=own_snapshot)["Blocks"]
     assert isinstance(token, list)
     assert refusal(ebs.list_snapshot_blocks, SnapshotId=backup) == "AccessDeniedException"
     assert refusal(ec2.delete_snapshot, SnapshotId=backup) == "UnauthorizedOperation"
@@ -100,7 +100,7 @@ def test_a_scan_of_one_role_goes_through_and_foreign_snapshots_are_safe(
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
     tagging = refusal(ec2.create_tags, Resources=[backup], Tags=tags)
     assert tagging == "UnauthorizedOperation"
-    ec2.delete_snapshot(SnapshotId=ours)
+    ec2.delete_snapshot(SnapshotId=own_snapshot)
     assert account.cloud.snapshots() == [backup]
 
 
@@ -121,26 +121,26 @@ def test_the_reader_reads_and_the_orchestrator_does_not(account: Account, disk: 
     orchestrator = account.role("orchestrator", "target-orchestrator-policy")
     reader = account.role("reader", "target-reader-policy")
     ec2 = account.client("ec2", orchestrator)
-    ours = snapshot(ec2, instance)
-    account.client("ebs", reader).list_snapshot_blocks(SnapshotId=ours)
+    own_snapshot = snapshot(ec2, instance)
+    account.client("ebs", reader).list_snapshot_blocks(SnapshotId=own_snapshot)
     listing = account.client("ebs", orchestrator).list_snapshot_blocks
-    assert refusal(listing, SnapshotId=ours) == "AccessDeniedException"
+    assert refusal(listing, SnapshotId=own_snapshot) == "AccessDeniedException"
     reading = account.client("ec2", reader)
-    assert refusal(reading.delete_snapshot, SnapshotId=ours) == "UnauthorizedOperation"
+    assert refusal(reading.delete_snapshot, SnapshotId=own_snapshot) == "UnauthorizedOperation"
     assert refusal(snapshot, ec2=reading, instance=instance) == "UnauthorizedOperation"
     assert refusal(reading.describe_instances) == "UnauthorizedOperation"
-    assert reading.describe_snapshots(SnapshotIds=[ours])["Snapshots"]
+    assert reading.describe_snapshots(SnapshotIds=[own_snapshot])["Snapshots"]
 
 
 def test_no_share_goes_to_all_or_to_another_account(account: Account, disk: Path) -> None:
     instance = account.cloud.add_instance("web", [disk], account=ACCOUNT)
     credentials = account.role("target", "target-policy", "target-sharing-policy")
     ec2 = account.client("ec2", credentials)
-    ours = snapshot(ec2, instance)
+    own_snapshot = snapshot(ec2, instance)
 
     def share(**arguments: Any) -> None:
         ec2.modify_snapshot_attribute(
-            SnapshotId=ours, Attribute="createVolumePermission", **arguments
+            SnapshotId=own_snapshot, Attribute="createVolumePermission", **arguments
         )
 
     for arguments in (

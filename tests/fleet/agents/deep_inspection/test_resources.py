@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sidelight.aws.ssm.associations import AssociationSpec
 
 TARGET = SyncTarget("the-fleets-bucket", "us-east-1", "sidelight")
-OURS, OWN_NAME = NAMES
+INSPECTOR_NAME, OWN_NAME = NAMES
 
 
 @dataclass
@@ -131,11 +131,11 @@ def test_one_document_and_one_association_are_made_under_inspectors_name() -> No
 
     report = of(account).ensure(["/opt/my app", r"C:\Programs"])
 
-    assert report.created == (DOCUMENT_NAME, OURS)
+    assert report.created == (DOCUMENT_NAME, INSPECTOR_NAME)
     assert report.detail == ""
-    (made,) = account.known.values()
-    assert (made.document, made.schedule) == (DOCUMENT_NAME, SCHEDULE)
-    details = account.kept[made.id]
+    (association,) = account.known.values()
+    assert (association.document, association.schedule) == (DOCUMENT_NAME, SCHEDULE)
+    details = account.kept[association.id]
     paths = "/usr/lib:/usr/lib64:/usr/local/lib:/usr/local/lib64:/opt/my app"
     assert details.parameters["paths"] == (paths,)
     assert details.output is not None
@@ -153,7 +153,7 @@ def test_a_second_round_changes_nothing_and_what_was_deleted_is_made_again() -> 
 
     account.known.clear()
     account.documents.clear()
-    assert of(account).ensure([]).created == (DOCUMENT_NAME, OURS)
+    assert of(account).ensure([]).created == (DOCUMENT_NAME, INSPECTOR_NAME)
 
 
 def test_what_somebody_changed_is_set_back_but_for_the_schedule() -> None:
@@ -166,15 +166,18 @@ def test_what_somebody_changed_is_set_back_but_for_the_schedule() -> None:
 
     report = of(account).ensure([])
 
-    assert report.created == (DOCUMENT_NAME, OURS)
+    assert report.created == (DOCUMENT_NAME, INSPECTOR_NAME)
     assert account.documents[DOCUMENT_NAME] == content()
     assert account.known[number].schedule == "rate(1 day)"
     assert account.kept[number].output is not None
 
 
 def test_a_document_of_our_name_that_is_not_ours_is_left_alone() -> None:
-    theirs: dict[str, object] = {"schemaVersion": "2.2", "description": "Corporate checks"}
-    account = Account(documents={DOCUMENT_NAME: theirs})
+    foreign_document: dict[str, object] = {
+        "schemaVersion": "2.2",
+        "description": "Corporate checks",
+    }
+    account = Account(documents={DOCUMENT_NAME: foreign_document})
 
     report = of(account).ensure([])
 
@@ -182,26 +185,26 @@ def test_a_document_of_our_name_that_is_not_ours_is_left_alone() -> None:
     assert of(account).planned([]) == ()
     assert of(account).present() == ()
     assert of(account).remove() == ()
-    assert account.documents == {DOCUMENT_NAME: theirs}
+    assert account.documents == {DOCUMENT_NAME: foreign_document}
     assert not account.known
 
 
 @pytest.mark.parametrize("by", ["its data sync", "its association"])
 def test_where_inspector_itself_scans_our_own_name_is_used(by: str) -> None:
-    theirs = AssociationInfo(
-        "theirs", "AmazonInspector2-InvokeInspectorSsmPluginLinux", OURS, ("*",)
+    inspector_association = AssociationInfo(
+        "theirs", "AmazonInspector2-InvokeInspectorSsmPluginLinux", INSPECTOR_NAME, ("*",)
     )
     account = Account()
     if by == "its data sync":
         account.syncs.append(DataSyncInfo(INSPECTOR + DATA_SYNC, "inspectors-own"))
     else:
-        account.known["theirs"] = theirs
+        account.known["theirs"] = inspector_association
 
     of(account).ensure([])
     assert OWN_NAME in {item.name for item in account.known.values()}
     of(account).remove()
 
-    assert account.known == ({} if by == "its data sync" else {"theirs": theirs})
+    assert account.known == ({} if by == "its data sync" else {"theirs": inspector_association})
     assert not account.documents
 
 
@@ -212,12 +215,14 @@ def test_when_inspector_begins_to_scan_the_association_changes_its_name() -> Non
 
     report = of(account).ensure([])
 
-    assert (report.created, report.deleted) == ((OWN_NAME,), (OURS,))
+    assert (report.created, report.deleted) == ((OWN_NAME,), (INSPECTOR_NAME,))
     assert [item.name for item in account.known.values()] == [OWN_NAME]
 
 
 def test_removal_leaves_nothing_and_nobody_elses() -> None:
-    account = Account({"other": AssociationInfo("other", "AWS-RunShellScript", OURS, ("*",))})
+    account = Account(
+        {"other": AssociationInfo("other", "AWS-RunShellScript", INSPECTOR_NAME, ("*",))}
+    )
     of(account).ensure([])
     present = of(account).present()
 
@@ -231,7 +236,7 @@ def test_removal_leaves_nothing_and_nobody_elses() -> None:
 def test_an_older_version_of_the_document_is_ours() -> None:
     account = Account(documents={DOCUMENT_NAME: {"description": f"{MARK} an older one"}})
 
-    assert of(account).ensure([]).created == (DOCUMENT_NAME, OURS)
+    assert of(account).ensure([]).created == (DOCUMENT_NAME, INSPECTOR_NAME)
 
 
 @pytest.mark.parametrize("call", ["get_document", "create_document", "create_association"])
