@@ -143,7 +143,7 @@ class Targets:
         fs = MemoryFilesystem(root, "root")
         region = VolumeSlice(MemorySource(b"", "root"), "root", 0, label="root", kind="ext4")
         tree = assemble([region], [(region, fs)])
-        reads = sum(what == "read" for what, _ in fs.asked)
+        reads = sum(what == "read" for what, _ in fs.requests)
         if reads > MOST_BYTES // LEAST + MOST_READ_BESIDES:
             raise AssertionError(f"{reads} reads")
         if len(tree.problems) > MOST_PATHS + MAX_LINES:

@@ -98,8 +98,8 @@ def test_a_backport_of_a_release_without_advisories_is_reported(tmp_path: Path) 
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         inventory = Inventory(Status.COMPLETE, BOOKWORM, packages)
         assert match(inventory, database) == []
-        (told,) = unmatched_ecosystems(inventory, database)
-    assert (told.ecosystem, told.packages) == ("Debian:13", 1)
+        (unmatched,) = unmatched_ecosystems(inventory, database)
+    assert (unmatched.ecosystem, unmatched.packages) == ("Debian:13", 1)
     assert questions(inventory) == {("Debian:13", "x")}
 
 

@@ -110,8 +110,8 @@ def test_an_rpm_kernels_headers_and_tools_do_not_repeat_it(tmp_path: Path) -> No
     assert [i.package.name for i in found(tmp_path, records, *packages, os=ALMA)] == ["kernel-core"]
     # Tools that are older than a kernel which is fixed have the finding themselves.
     packages[0] = package("rpm", "kernel-core", "5.14-2.el9", source_name="kernel")
-    told = {item.package.name for item in found(tmp_path, records, *packages, os=ALMA)}
-    assert told == {*names} - {"kernel-core"}
+    package_names = {item.package.name for item in found(tmp_path, records, *packages, os=ALMA)}
+    assert package_names == {*names} - {"kernel-core"}
 
 
 def test_headers_without_a_kernel_keep_their_findings(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_a_local_build_is_within_a_public_versions_range(tmp_path: Path) -> None
         osv("PYSEC-3", "PyPI", "torch") | {"affected": [{"package": torch, "versions": ["2.0.1"]}]},
     ]
     build = package("pypi", "torch", "2.0.1+cu118")
-    told = {item.vulnerability for item in found(tmp_path, records, build)}
-    assert told == {"PYSEC-1", "PYSEC-3"}
+    ids = {item.vulnerability for item in found(tmp_path, records, build)}
+    assert ids == {"PYSEC-1", "PYSEC-3"}
 
 
 def test_an_unlisted_system_is_not_judged_by_its_parents_advisories(tmp_path: Path) -> None:

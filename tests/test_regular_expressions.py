@@ -113,7 +113,7 @@ def _written(tree: ast.Module) -> Iterator[tuple[str | bytes, int, bool]]:
             yield pattern.value, flags, is_searched
 
 
-def _made(value: Any) -> Iterator[re.Pattern[Any]]:
+def _compiled(value: Any) -> Iterator[re.Pattern[Any]]:
     """The compiled expressions within a module's value, also those made of several texts."""
     if isinstance(value, re.Pattern):
         yield value
@@ -121,7 +121,7 @@ def _made(value: Any) -> Iterator[re.Pattern[Any]]:
         yield value.__self__
     elif isinstance(value, tuple | list | frozenset):
         for item in value:
-            yield from _made(item)
+            yield from _compiled(item)
 
 
 def _all() -> dict[tuple[str, str | bytes, int], bool]:
@@ -133,12 +133,12 @@ def _all() -> dict[tuple[str, str | bytes, int], bool]:
             module = importlib.import_module(f"sidelight.{name}")
             known = {pattern for owner, pattern, _ in found if owner == name}
             for value in vars(module).values():
-                for made in _made(value):
-                    if made.pattern not in known:
-                        flags = made.flags & ~int(re.UNICODE)
+                for regex in _compiled(value):
+                    if regex.pattern not in known:
+                        flags = regex.flags & ~int(re.UNICODE)
                         # Made of several texts: bytes are searched in programs, names matched.
-                        is_searched = isinstance(made.pattern, bytes) or name.endswith("gemspec")
-                        found.setdefault((name, made.pattern, flags), is_searched)
+                        is_searched = isinstance(regex.pattern, bytes) or name.endswith("gemspec")
+                        found.setdefault((name, regex.pattern, flags), is_searched)
     return found
 
 

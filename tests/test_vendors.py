@@ -71,8 +71,8 @@ def test_teams_and_persons_of_the_archive_are_the_distribution(
 def test_of_debians_own_archive_a_thousandth_is_mistaken_at_most() -> None:
     if shutil.which("apt-cache") is None:
         pytest.skip("apt-cache is absent")
-    told = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=False)
-    found = re.findall(r"^Maintainer: (.*)$", told.stdout, re.MULTILINE)
+    dump = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=False)
+    found = re.findall(r"^Maintainer: (.*)$", dump.stdout, re.MULTILINE)
     if len(found) < 10_000:
         pytest.skip("no lists of Debian's archive are here")
     mistaken = [item for item in found if supplier("deb", item, "1.0-1", BOOKWORM)]

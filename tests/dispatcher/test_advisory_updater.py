@@ -38,17 +38,17 @@ def test_the_process_gets_neither_store_nor_broker_nor_credentials(tmp_path: Pat
         "PATH": "/bin", "HOME": "/home/a", "AWS_SECRET_ACCESS_KEY": "secret",
         "SIDELIGHT_STORE_URL": "secret", "SIDELIGHT_MIRRORS": "osv-npm=http://mirror",
     }  # fmt: skip
-    given = AdvisoryUpdater(settings, environment).environment()
-    assert given == {
+    variables = AdvisoryUpdater(settings, environment).environment()
+    assert variables == {
         "PATH": "/bin", "HOME": "/home/a", "SIDELIGHT_MIRRORS": "osv-npm=http://mirror",
         "SIDELIGHT_ADVISORIES": str(tmp_path / "a.db"), "SIDELIGHT_ADVISORY_SOURCES": "osv-npm",
         "SIDELIGHT_ADVISORY_FEEDS": "", "SIDELIGHT_ADVISORY_BUNDLE": "",
         "SIDELIGHT_ADVISORY_KEYS": "", "SIDELIGHT_ADVISORY_UPDATE_HOURS": "0.0",
     }  # fmt: skip
     in_s3 = settings.replaced(advisory_bundle="s3://b/k", advisory_keys="key")
-    given = AdvisoryUpdater(in_s3, environment).environment()
-    assert "AWS_SECRET_ACCESS_KEY" in given
-    assert "SIDELIGHT_STORE_URL" not in given
+    variables = AdvisoryUpdater(in_s3, environment).environment()
+    assert "AWS_SECRET_ACCESS_KEY" in variables
+    assert "SIDELIGHT_STORE_URL" not in variables
 
 
 def test_a_failure_is_an_error_with_its_messages_and_a_partial_update_is_none() -> None:

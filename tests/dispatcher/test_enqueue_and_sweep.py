@@ -52,12 +52,12 @@ def test_the_row_is_committed_before_its_message_is_sent(fake_fleet: FakeFleet) 
 
 
 def test_without_a_broker_nothing_is_lost(fake_fleet: FakeFleet) -> None:
-    made = enqueue(fake_fleet.store, nowhere, fake_fleet.instances, "here")
-    assert len(made) == 3
+    scans = enqueue(fake_fleet.store, nowhere, fake_fleet.instances, "here")
+    assert len(scans) == 3
     assert tick(fake_fleet.store, nowhere) == 0
     sent: list[str] = []
     assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 3
-    assert sorted(sent) == sorted(scan.id for scan in made)
+    assert sorted(sent) == sorted(scan.id for scan in scans)
     assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 0
 
 
@@ -86,12 +86,12 @@ def an_ended_scan(fake_fleet: FakeFleet) -> Scan:
 def snapshot(scan: Scan, name: str = "of-scan", volume: str = "", **changes: Any) -> SnapshotInfo:
     """As CreateSnapshots makes one for this scan, but for the changes."""
     number = int(scan.instance.removeprefix("i-"), 16)
-    made = SnapshotInfo(
+    info = SnapshotInfo(
         f"snap-{name}", volume or f"vol-{number}-0", "completed",
         description(scan.id, scan.instance, "here", "lease"), START,
         (("InspectorScan", scan.id), ("SidelightDeployment", "here")), owner=ACCOUNT,
     )  # fmt: skip
-    return replace(made, **changes)
+    return replace(info, **changes)
 
 
 def put(fake_fleet: FakeFleet, *infos: SnapshotInfo) -> None:

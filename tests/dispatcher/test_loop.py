@@ -57,9 +57,9 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalClou
 
 @pytest.fixture
 def clock() -> Clock:
-    made = Clock()
-    made.time = datetime.now(UTC)  # the cloud's
-    return made
+    cloud_clock = Clock()
+    cloud_clock.time = datetime.now(UTC)  # the cloud's
+    return cloud_clock
 
 
 @pytest.fixture
@@ -68,18 +68,18 @@ def dispatcher(
 ) -> Iterator[Callable[[], tuple[DispatcherLoop, FleetService]]]:
     """Dispatchers of one store, by the same clock."""
     assert cloud.endpoint
-    made: list[FleetService] = []
+    services: list[FleetService] = []
 
     def make() -> tuple[DispatcherLoop, FleetService]:
         settings = Settings.of(store_url=f"sqlite:///{tmp_path}/store.db")
         store = Store(settings.store.url, clock=clock)
         store.migrate()
         control = in_process(settings, store=store)
-        made.append(control)
+        services.append(control)
         return DispatcherLoop(control, ScanScope(), Configuration(), pace=Intervals()), control
 
     yield make
-    for control in made:
+    for control in services:
         control.close()
 
 
@@ -140,13 +140,13 @@ def test_an_account_region_whose_instances_cannot_be_listed_is_still_swept(
     held = control.store.scans.claim(other.id, {State.NEW}, 60)
     assert held is not None
     # A killed worker's, whose scan has ended.
-    made = (
+    marks = (
         tags(other.id, control.deployment),
         description(other.id, other.instance, control.deployment, held.lease),
     )
     control.store.scans.intend(held, dict.fromkeys(cloud.volumes(other.instance).values(), 5))
     advance(control.store, replace(held, state=State.SNAPSHOTTING), State.FAILED)
-    ec2.create_snapshots(other.instance, *made)
+    ec2.create_snapshots(other.instance, *marks)
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "DescribeInstances")])
     clock.advance(3600)
     turns(dispatcher()[0], 1, lambda: None)
@@ -164,10 +164,10 @@ def test_what_is_asked_for_on_demand_leaves_its_place_in_the_queue(
     assert {following.priority for _, following in messages_of(control)} == {SCHEDULED}
     messages_of(control).clear()
     (place,) = control.places((), ())
-    asked = control.scans.start_scans(
+    scans = control.scans.start_scans(
         place, Configuration(), on_demand=True, only=of_instances([second.instance])
     )
-    assert [scan.id for scan in asked] == [second.id]
+    assert [scan.id for scan in scans] == [second.id]
     assert [(one, following.priority) for one, following in messages_of(control)] == [
         (second.id, ON_DEMAND)
     ]
@@ -231,14 +231,14 @@ def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(
     clock.time = due - timedelta(minutes=1)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
-    asked = cloud.calls("DescribeInstances")
+    calls = cloud.calls("DescribeInstances")
     begun = len(control.store.scans.select())
     clock.time = due + timedelta(seconds=1)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
-    assert cloud.calls("DescribeInstances") == asked
-    made = control.store.scans.select()[begun:]
-    assert first.instance in {scan.instance for scan in made}
+    assert cloud.calls("DescribeInstances") == calls
+    scans = control.store.scans.select()[begun:]
+    assert first.instance in {scan.instance for scan in scans}
 
 
 def test_two_dispatchers_at_once_make_one_scan_an_instance(

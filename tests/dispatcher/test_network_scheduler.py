@@ -45,10 +45,10 @@ def evaluated(store: Store) -> bool:
 
 
 def test_one_message_is_sent_every_twelve_hours(store: Store, clock: Clock) -> None:
-    asked: list[tuple[str, str]] = []
-    scheduler = NetworkScheduler(store, Settings(), lambda *place: asked.append(place))
+    messages: list[tuple[str, str]] = []
+    scheduler = NetworkScheduler(store, Settings(), lambda *place: messages.append(place))
     scheduler.keep([HERE])
-    assert (scheduler.tick(), scheduler.tick(), asked) == (1, 0, [KEY])
+    assert (scheduler.tick(), scheduler.tick(), messages) == (1, 0, [KEY])
     assert evaluated(store)
     clock.advance(TWELVE_HOURS - 1)
     assert scheduler.tick() == 0

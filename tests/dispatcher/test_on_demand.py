@@ -55,8 +55,8 @@ def command(fake_fleet: FakeFleet, show: Callable[[Scan], None] = lambda _: None
         settings=fake_fleet.context.settings.replaced(advisories="asked for"),
     )
     live = fake_fleet.store.scans.select(live=True)
-    made = live or enqueue(fake_fleet.store, unsent, fake_fleet.instances, "here", keeper=keeper)
-    return on_demand._walk(context, keeper, made[0].id, fake_fleet.clock.advance, show)
+    scans = live or enqueue(fake_fleet.store, unsent, fake_fleet.instances, "here", keeper=keeper)
+    return on_demand._walk(context, keeper, scans[0].id, fake_fleet.clock.advance, show)
 
 
 def test_the_progress_line_says_what_aws_is_waited_for_and_until_when(

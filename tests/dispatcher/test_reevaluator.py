@@ -74,9 +74,9 @@ def test_a_worker_with_a_new_database_brings_the_findings_to_it(
     newer = says("b")
     assert worker(newer) == [], "all of it is done"
     assert open_names(store) == {"b"}
-    newer.asked.clear()
+    newer.queries.clear()
     assert worker(newer) == []
-    assert newer.asked == [], "the same database asks for nothing"
+    assert newer.queries == [], "the same database asks for nothing"
 
 
 def test_a_worker_that_kept_the_older_file_changes_nothing(
@@ -116,24 +116,24 @@ def test_the_dispatcher_asks_now_and_then_while_something_is_left(
     store: Store, clock: Clock
 ) -> None:
     queue = LocalQueue()
-    asked = queue.reevaluations
+    requests = queue.reevaluations
     control = in_process(Settings.of(store_url="sqlite://"), store=store, queue=queue)
     schedule = DispatcherLoop(control, ScanScope(), Configuration())
     schedule._reevaluate()
-    assert asked == [], "nothing is left"
+    assert requests == [], "nothing is left"
     newer = says("b")
     store.reevaluation.register(newer)
     schedule._reevaluate()
-    assert asked == [], "not at each beat"
+    assert requests == [], "not at each beat"
     for _ in range(2):
         clock.advance(REEVALUATION_ASKED_EVERY.total_seconds())
         schedule._reevaluate()
-    assert asked == [REGION, REGION], "the worker that took the first may have died"
+    assert requests == [REGION, REGION], "the worker that took the first may have died"
     while evaluation.reevaluate(store, newer).left:
         pass
     clock.advance(REEVALUATION_ASKED_EVERY.total_seconds())
     schedule._reevaluate()
-    assert asked == [REGION, REGION]
+    assert requests == [REGION, REGION]
 
 
 def test_a_round_asks_everywhere_whether_there_is_a_new_database(store: Store) -> None:

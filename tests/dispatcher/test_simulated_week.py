@@ -401,7 +401,7 @@ def test_a_week_goes_as_the_table_says(simulation: Simulation) -> None:
         if [state for _, state in found[one.id]] != expected(one)
     }
     assert not wrong, "\n".join(
-        f"{kind}:\n  {got}\n  {want}" for kind, (got, want) in wrong.items()
+        f"{kind}:\n  {states}\n  {want}" for kind, (states, want) in wrong.items()
     )
     _check_times(simulation, found)
     _check_rounds(simulation)

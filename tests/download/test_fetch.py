@@ -252,11 +252,11 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     with AdvisoryDatabase.open(fleet.folder.with_name("db")) as database:
         ends = [row.intervals[0].end for row in database.lookup("Red Hat:9", "a")]
     assert sorted(ends) == ["1-1.el9", "1-2.el9"]  # of the second, only the new one
-    request_count = len(publisher.asked)
+    request_count = len(publisher.requests)
     assert fetched().changed == 0
     assert all(
         path.endswith((".txt", ".csv", ".sha256"))
-        for path, _headers in publisher.asked[request_count:]
+        for path, _headers in publisher.requests[request_count:]
     )
 
 

@@ -59,7 +59,7 @@ def test_a_file_is_sent_once_and_then_only_if_it_changed(run: Run) -> None:
     assert run.keep()
     assert run.path.read_bytes() == FEED
     assert not run.keep()
-    _path, headers = run.publisher.asked[-1]
+    _path, headers = run.publisher.requests[-1]
     assert headers["If-None-Match"] == page.etag
     assert "If-Modified-Since" in headers
     run.publisher.publish("/feed.json", OTHER)
@@ -81,7 +81,7 @@ def test_transfers_are_compressed_where_the_file_is_not(run: Run, tmp_path: Path
     run.publisher.publish("/feed.zip", b"PK\x03\x04")
     run.keep()
     run.keep(url=f"{run.publisher.base}/feed.zip", path=tmp_path / "feed.zip")
-    assert [headers["Accept-Encoding"] for _path, headers in run.publisher.asked] == [
+    assert [headers["Accept-Encoding"] for _path, headers in run.publisher.requests] == [
         "gzip",
         "identity",
     ]
@@ -93,7 +93,7 @@ def test_a_body_that_ends_early_or_stalls_is_gone_on_with(run: Run, fault: objec
     run.publisher.publish("/feed.json", FEED, headers=PLAIN, faults=[fault])
     assert run.keep()
     assert run.path.read_bytes() == FEED
-    _path, headers = run.publisher.asked[-1]
+    _path, headers = run.publisher.requests[-1]
     assert (headers["Range"], len(run.waited)) == ("bytes=30000-", 1)
     assert run.files() == [".feed.json.json", "feed.json"]
 
@@ -111,7 +111,7 @@ def test_what_one_run_left_the_next_goes_on_with(run: Run) -> None:
     assert run.files() == [".feed.json.part", ".feed.json.part.json"]
     page.faults.clear()
     assert run.keep()
-    assert "Range" in run.publisher.asked[-1][1]
+    assert "Range" in run.publisher.requests[-1][1]
     assert run.path.read_bytes() == FEED
 
 
@@ -136,13 +136,13 @@ def test_passing_errors_are_tried_again_within_bounds_and_as_late_as_asked(run: 
     with pytest.raises(DownloadError, match="answered 502"):
         run.keep()
     assert run.path.read_bytes() == FEED
-    assert len(run.publisher.asked) == 4 + 5
+    assert len(run.publisher.requests) == 4 + 5
 
 
 def test_a_missing_page_is_not_asked_for_again(run: Run) -> None:
     with pytest.raises(DownloadError, match="answered 404"):
         run.keep()
-    assert len(run.publisher.asked) == 1
+    assert len(run.publisher.requests) == 1
     assert run.waited == []
 
 
@@ -150,9 +150,9 @@ def test_a_digest_decides_and_a_wrong_file_never_takes_its_place(run: Run) -> No
     right = Digest("sha256", hashlib.sha256(FEED).hexdigest())
     run.publisher.publish("/feed.json", FEED)
     run.keep(digest=right)
-    request_count = len(run.publisher.asked)
+    request_count = len(run.publisher.requests)
     assert not run.keep(digest=right)
-    assert len(run.publisher.asked) == request_count  # not even a question
+    assert len(run.publisher.requests) == request_count  # not even a question
     with pytest.raises(DownloadError, match="sha256 is not the one"):
         run.keep(digest=Digest("sha256", "0" * 64), url=f"{run.publisher.base}/feed.json")
     assert run.path.read_bytes() == FEED
@@ -163,9 +163,9 @@ def test_a_known_revision_is_not_asked_for(run: Run) -> None:
     run.publisher.publish("/feed.json", FEED)
     assert run.keep(revision="1")
     assert not run.keep(revision="1")
-    assert len(run.publisher.asked) == 1
+    assert len(run.publisher.requests) == 1
     assert not run.keep(revision="2")  # asked, and the answer is: not modified
-    assert len(run.publisher.asked) == 2
+    assert len(run.publisher.requests) == 2
 
 
 def test_googles_digest_header_is_believed(run: Run) -> None:

@@ -52,13 +52,13 @@ def local_cloud(disks: list[Path], directory: Path) -> Iterator[dict[str, str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        given: dict[str, str] = {}
+        variables: dict[str, str] = {}
         for line in process.stdout:
             name, _, value = line.removeprefix("export ").partition("=")
-            given[name] = value.strip().strip("'\"")
-            if len(given) == 5:
+            variables[name] = value.strip().strip("'\"")
+            if len(variables) == 5:
                 break
-        yield given
+        yield variables
     finally:
         process.terminate()
         process.communicate()
@@ -280,12 +280,15 @@ def test_no_snapshot_is_left_and_a_second_run_finds_the_same(fleet: Fleet) -> No
 def test_coverage_lists_packages_without_advisories(fleet: Fleet) -> None:
     document = json.loads(fleet.run("fleet", "coverage", "--format", "json"))
     rows = document["coverage"] if isinstance(document, dict) else document
-    told = {row["name"]: row for row in rows}
-    assert set(told) == {"web-1", "batch-1", "db-1", "edge-1"}
-    assert (told["edge-1"]["status_code"], told["edge-1"]["reason"]) == ("ACTIVE", "PARTIAL")
-    assert "Alpine" in told["edge-1"]["detail"]
-    assert told["db-1"]["reason"] == "SUCCESSFUL"
-    assert told["db-1"]["detail"] == ""
+    rows_by_name = {row["name"]: row for row in rows}
+    assert set(rows_by_name) == {"web-1", "batch-1", "db-1", "edge-1"}
+    assert (rows_by_name["edge-1"]["status_code"], rows_by_name["edge-1"]["reason"]) == (
+        "ACTIVE",
+        "PARTIAL",
+    )
+    assert "Alpine" in rows_by_name["edge-1"]["detail"]
+    assert rows_by_name["db-1"]["reason"] == "SUCCESSFUL"
+    assert rows_by_name["db-1"]["detail"] == ""
 
 
 def test_one_instance_is_scanned_at_once_without_a_broker(fleet: Fleet) -> None:
@@ -299,8 +302,8 @@ def test_one_instance_is_scanned_at_once_without_a_broker(fleet: Fleet) -> None:
 def test_a_snapshot_is_a_pyfilesystem_from_the_moment_of_its_creation(fleet: Fleet) -> None:
     """boto3's waiter would end at EC2's first InvalidSnapshot.NotFound; ours is of the reader."""
     instance = fleet.instances()["edge-1"]
-    made = fleet.client().create_snapshots(InstanceSpecification={"InstanceId": instance})
-    snapshot = made["Snapshots"][0]["SnapshotId"]
+    response = fleet.client().create_snapshots(InstanceSpecification={"InstanceId": instance})
+    snapshot = response["Snapshots"][0]["SnapshotId"]
     script = (
         "import fs\n"
         f"with fs.open_fs('ebs://{snapshot}!/etc') as etc:\n"

@@ -33,7 +33,7 @@ class EventReceiver:
     """What came, what was answered with 200, and how the next requests are answered."""
 
     url: str = ""
-    came: list[Posted] = field(default_factory=list)
+    requests: list[Posted] = field(default_factory=list)
     taken: list[Posted] = field(default_factory=list)
     script: list[Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
     connections: int = 0
@@ -103,7 +103,7 @@ def receiving(certificate: Path | None = None) -> Iterator[EventReceiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted = Posted({name.lower(): value for name, value in self.headers.items()}, body)
-            receiver.came.append(posted)
+            receiver.requests.append(posted)
             if receiver.script:
                 receiver.script.pop(0)(self)
                 return

@@ -113,7 +113,7 @@ class FakeEc2:
             self.refused += 1
             text = "Maximum allowed active snapshot limit exceeded."
             raise CloudError(text, where=instance_id, code="PendingSnapshotLimitExceeded")
-        made = [
+        snapshots = [
             SnapshotInfo(
                 id=f"snap-{next(self._numbers):017x}",
                 volume=volume,
@@ -125,9 +125,9 @@ class FakeEc2:
             )
             for volume in self.volumes[instance_id]
         ]
-        self.created += len(made)
-        self.snapshots |= {info.id: info for info in made}
-        return made
+        self.created += len(snapshots)
+        self.snapshots |= {info.id: info for info in snapshots}
+        return snapshots
 
     def _listed(self) -> Iterator[SnapshotInfo]:
         for info in list(self.snapshots.values()):

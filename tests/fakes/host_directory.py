@@ -42,7 +42,7 @@ class HostDirectory:
     def __init__(self, path: Path) -> None:
         self.source_name = "host"
         self.problems: list[Problem] = []
-        self.asked: list[int] = []  # inodes whose contents were asked for
+        self.content_requests: list[int] = []  # inodes whose contents were asked for
         self.reads: list[tuple[int, int, int]] = []
         self.unreadable: set[bytes] = set()  # base names of files that fail on reading
         self._paths: dict[int, bytes] = {}
@@ -91,7 +91,7 @@ class HostDirectory:
         self, numbers: Sequence[int], limit: int
     ) -> Iterator[tuple[int, bytes | SidelightError]]:
         for number in sorted(numbers):
-            self.asked.append(number)
+            self.content_requests.append(number)
             size = self._inode(number).size
             try:
                 if size > limit:

@@ -58,7 +58,7 @@ class FakeIdentityProvider:
     discovery: dict[str, object] = field(default_factory=dict)
     down: bool = False
     codes: dict[str, SignIn] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def sign_in(self, url: str) -> dict[str, str]:
         """What the provider sends a person back with, who signed in at `url`."""
@@ -122,7 +122,7 @@ class FakeIdentityProvider:
         return by_basic or by_form
 
     def _called(self, url: str) -> None:
-        self.asked.append(url)
+        self.requests.append(url)
         if self.down:
             raise DownloadError("id.example cannot be reached: Connection refused", where=url)
 

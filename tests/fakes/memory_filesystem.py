@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class MemoryFilesystem:
     """Built of nested mappings: a mapping is a directory, bytes a file, text a link's target.
 
-    `asked` counts what was read. Entries may be added to `listings` by hand, impossible ones too.
+    `requests` counts what was read. Entries may be added to `listings` by hand, impossible ones
+    too.
     """
 
     kind = "memory"
@@ -32,7 +33,7 @@ class MemoryFilesystem:
         self.listings: dict[int, list[Entry]] = {}
         self.files: dict[int, bytes] = {}
         self.links: dict[int, bytes] = {}
-        self.asked: list[tuple[str, int]] = []
+        self.requests: list[tuple[str, int]] = []
         self.calls = 0  # of `directories`
         self._next = self.root
         self.add(tree)
@@ -56,13 +57,13 @@ class MemoryFilesystem:
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         self.calls += 1
         for number in reversed(numbers):
-            self.asked.append(("directory", number))
+            self.requests.append(("directory", number))
             yield number, self.listings.get(number, [])
 
     def inodes(self, numbers: Sequence[int]) -> dict[int, Inode]:
         found = {}
         for number in numbers:
-            self.asked.append(("inode", number))
+            self.requests.append(("inode", number))
             kind, mode, size = InodeKind.DIRECTORY, 0o40755, 4096
             if number in self.files:
                 kind, mode, size = InodeKind.REGULAR, 0o100640, len(self.files[number])
@@ -93,7 +94,7 @@ class MemoryFilesystem:
                 yield piece, error
 
     def read(self, number: int, offset: int, length: int) -> bytes:
-        self.asked.append(("read", number))
+        self.requests.append(("read", number))
         if number not in self.files:
             raise DamagedError(f"inode {number} is damaged", where=self.source_name)
         return self.files[number][offset : offset + length]

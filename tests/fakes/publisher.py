@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path
-        self.server.asked.append((path, dict(self.headers.items())))
+        self.server.requests.append((path, dict(self.headers.items())))
         page = self.server.pages.get(path)
         if page is None:
             self.answer(404, b"nothing here")
@@ -97,7 +97,7 @@ class Publisher(ThreadingHTTPServer):
     def __init__(self, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages: dict[str, Page] = {}
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
         self.done = threading.Event()
         scheme = "http"
         if certificate is not None:

@@ -58,10 +58,10 @@ class Sessions:
     region = REGION
 
     def __init__(self, client: Scripted) -> None:
-        self.made = client
+        self.scripted = client
 
     def client(self, *_names: Any, **_options: Any) -> Scripted:
-        return self.made
+        return self.scripted
 
     def renew(self, *_names: Any) -> bool:
         return False

@@ -171,8 +171,8 @@ def test_the_catalogue_has_every_call_of_agent_scans(
     control = make(bucket)
     cloud.counters.reset()
     go_on(control, cloud)
-    made = {one.operation for one in cloud.counters.tallies()}
-    calls = {one for one in made if one.startswith(("ssm:", "s3:"))}
+    operations = {one.operation for one in cloud.counters.tallies()}
+    calls = {one for one in operations if one.startswith(("ssm:", "s3:"))}
     known = set(WITH_BUCKET) if bucket else {*WITH_BUCKET, *BY_API}
     assert calls <= known, "a new call needs a fault"
     assert calls >= (set(WITH_BUCKET) if bucket else set(BY_API))

@@ -57,11 +57,11 @@ def test_the_catalogue_is_complete(rehearsal: tuple[list[str], Found]) -> None:
     assert CATALOGUE - rare <= set(names)
     unknown = {name for name in names if not name.startswith("store.")} - CATALOGUE
     assert not unknown, "a new call needs a fault"
-    told = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     for name in names:
         service, _, operation = name.partition(".")
         if service in ("ec2", "ebs", "kms"):
-            assert operation in told, "README lists the permissions that a scan needs"
+            assert operation in readme, "README lists the permissions that a scan needs"
 
 
 def one_fault(fleet: Fleet, points: list[str], number: int, mode: str, expected: Found) -> None:
@@ -78,8 +78,8 @@ def one_fault(fleet: Fleet, points: list[str], number: int, mode: str, expected:
     fleet.recover(at)
     fleet.check(expected, at)
     # A creation whose answer was lost is found by its tag: made again only where it never was.
-    made = fleet.cloud.answers("CreateSnapshots") - before
-    assert made == 1, at
+    creations = fleet.cloud.answers("CreateSnapshots") - before
+    assert creations == 1, at
 
 
 def test_a_point_for_each_mode_is_outlived(

@@ -29,11 +29,11 @@ ONLY = Settings.of(existing_snapshots_hours=24.0, existing_snapshots_only=True)
 
 def back_up(fleet: LocalFleet, instance: str, **options: Any) -> list[str]:
     """The owner's snapshots of an instance, by one call, completed."""
-    made = fleet.ec2().create_snapshots(
+    response = fleet.ec2().create_snapshots(
         InstanceSpecification={"InstanceId": instance}, Description="nightly", **options
     )
     fleet.advance(600.0)
-    return [one["SnapshotId"] for one in made["Snapshots"]]
+    return [one["SnapshotId"] for one in response["Snapshots"]]
 
 
 def test_existing_snapshots_are_read_and_left_as_they_are(
@@ -211,11 +211,11 @@ def test_a_used_snapshot_that_gets_our_tags_is_never_deleted(
 
     def tag() -> None:
         (scan,) = fleet.control.store.scans.select(live=True)
-        ours = [
+        own_tags = [
             {"Key": "InspectorScan", "Value": scan.id},
             {"Key": "SidelightDeployment", "Value": fleet.control.deployment},
         ]
-        fleet.ec2().create_tags(Resources=backups, Tags=ours)
+        fleet.ec2().create_tags(Resources=backups, Tags=own_tags)
         fleet.settle()
 
     fleet.before_stage[State.READING] = tag
@@ -276,10 +276,10 @@ def test_the_roles_policy_decides_whether_existing_snapshots_are_read(
         organization.attach(account, "SidelightTarget", policies)
     instance = cloud.add_instance("web", [image], account=account)
     cloud.clock.advance(10.0)
-    made = organization.of("ec2", account).create_snapshots(
+    response = organization.of("ec2", account).create_snapshots(
         InstanceSpecification={"InstanceId": instance}, Description="nightly"
     )
-    backups = [one["SnapshotId"] for one in made["Snapshots"]]
+    backups = [one["SnapshotId"] for one in response["Snapshots"]]
     cloud.clock.advance(600.0)
     control = make_control(existing_snapshots_hours=24.0)
     clock: Any = control.store.clock

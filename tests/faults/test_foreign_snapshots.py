@@ -59,18 +59,18 @@ class Strangers:
         self.tagged(self.make(volume, text), value="f" * 32)
 
     def make(self, volume: str, text: str) -> str:
-        made: str = self.ec2.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
-        self.ids.add(made)
+        snapshot: str = self.ec2.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
+        self.ids.add(snapshot)
         self.world.settle()
-        return made
+        return snapshot
 
     def copied(self, source: str, **options: str) -> None:
-        made = self.ec2.copy_snapshot(SourceSnapshotId=source, SourceRegion="us-east-1", **options)[
-            "SnapshotId"
-        ]
-        self.ids.add(made)
+        snapshot = self.ec2.copy_snapshot(
+            SourceSnapshotId=source, SourceRegion="us-east-1", **options
+        )["SnapshotId"]
+        self.ids.add(snapshot)
         self.world.settle()
-        self.tagged(made)
+        self.tagged(snapshot)
 
     def tagged(self, name: str, *, key: str = SCAN_TAG, value: str = "") -> None:
         tags = {key: value or self.scan.id, DEPLOYMENT_TAG: self.world.context.deployment}
@@ -124,9 +124,9 @@ def only(fleet: LocalFleet) -> Scan:
 
 @pytest.fixture
 def fleet(make_local_fleet: Callable[..., LocalFleet], image: Path) -> LocalFleet:
-    made = make_local_fleet()
-    made.cloud.add_instance("web", [image])
-    return made
+    local_fleet = make_local_fleet()
+    local_fleet.cloud.add_instance("web", [image])
+    return local_fleet
 
 
 def instance_of(fleet: LocalFleet) -> str:
@@ -150,12 +150,12 @@ def test_no_stage_of_a_scan_touches_a_strangers_snapshot(fleet: LocalFleet, path
     state, fault = PATHS[path]
     if fault is not None:
         fleet.cloud.plan = FaultPlan([Rule(fault[1], fault[0], times=1)])
-    made: list[Strangers] = []
+    created: list[Strangers] = []
     ended = run(
-        fleet, at(state, lambda: made.append(Strangers(fleet, instance_of(fleet), only(fleet))))
+        fleet, at(state, lambda: created.append(Strangers(fleet, instance_of(fleet), only(fleet))))
     )
     assert ended.state is State.DONE, ended.failure
-    (strangers,) = made
+    (strangers,) = created
     strangers.check()
     read = {s.id for s in fleet.control.store.scans.snapshots(ended.id)}
     assert not read & strangers.ids
@@ -185,16 +185,16 @@ def test_no_sweep_and_no_adoption_touches_a_strangers_snapshot(fleet: LocalFleet
 
 def test_a_failing_scan_deletes_its_own_and_no_others(fleet: LocalFleet) -> None:
     fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ListSnapshotBlocks")])
-    made: list[Strangers] = []
+    created: list[Strangers] = []
     ended = run(
         fleet,
         at(
             State.DELETING,
-            lambda: made.append(Strangers(fleet, instance_of(fleet), only(fleet))),
+            lambda: created.append(Strangers(fleet, instance_of(fleet), only(fleet))),
         ),
     )
     assert ended.state is State.FAILED
-    made[0].check()
+    created[0].check()
 
 
 def test_a_remembered_snapshot_that_lost_our_tags_is_not_deleted(fleet: LocalFleet) -> None:
@@ -225,19 +225,19 @@ def test_a_remembered_snapshot_that_lost_our_tags_is_not_deleted(fleet: LocalFle
 
 def test_a_strangers_tags_over_ours_hide_no_snapshot_of_ours(fleet: LocalFleet) -> None:
     """A principal with CreateTags alone can write over them: the sweep reports it each time."""
-    made: list[str] = []
+    snapshot_ids: list[str] = []
 
     def overwrite() -> None:
         (snapshot,) = fleet.control.store.scans.snapshots(only(fleet).id)
         tags = [{"Key": SCAN_TAG, "Value": "f" * 32}, {"Key": DEPLOYMENT_TAG, "Value": "theirs"}]
         fleet.ec2().create_tags(Resources=[snapshot.id], Tags=tags)
-        made.append(snapshot.id)
+        snapshot_ids.append(snapshot.id)
 
     ended = run(fleet, at(State.DELETING, overwrite))
     assert ended.state is State.FAILED
     (place,) = fleet.control.places((), ())
     (foreign,) = fleet.control.sweeper.sweep(place).foreign
-    assert (foreign.id, foreign.made_by) == (made[0], ended.id)
+    assert (foreign.id, foreign.made_by) == (snapshot_ids[0], ended.id)
     (row,) = fleet.control.store.sweeps.all()
     assert row.foreign_snapshots == 1
 
@@ -286,23 +286,23 @@ def test_an_account_that_is_not_the_owner_has_nothing_deleted(fleet: LocalFleet)
     )
     volume = there.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     text = description(ended.id, ended.instance, fleet.context.deployment, "a lease")
-    made = there.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
+    snapshot = there.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
     fleet.settle()
     there.modify_snapshot_attribute(
-        SnapshotId=made,
+        SnapshotId=snapshot,
         Attribute="createVolumePermission",
         OperationType="add",
         UserIds=["123456789012"],
     )
     tags = {SCAN_TAG: ended.id, DEPLOYMENT_TAG: fleet.context.deployment}
-    there.create_tags(Resources=[made], Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
+    there.create_tags(Resources=[snapshot], Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
     (place,) = fleet.control.places((), ())
     assert not fleet.control.sweeper.sweep(place).orphans
     # Nor by a sweep of the owner's own account, whose scan it is not.
     elsewhere = AccountRegion("210987654321", place.region)
     swept = fleet.control.sweeper.sweep(elsewhere)
     assert not swept.orphans
-    assert fleet.cloud.snapshots() == [made]
+    assert fleet.cloud.snapshots() == [snapshot]
 
 
 def test_a_deployment_that_fits_into_no_description_is_refused() -> None:

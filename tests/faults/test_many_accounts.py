@@ -121,9 +121,11 @@ def test_a_fault_of_any_call_is_its_own_and_passes(
     else:
         control.scans.start_everywhere(places, Configuration(), on_demand=True)
         run_all(control, organization.cloud)
-        told = coverage(control)
+        outcomes = coverage(control)
         if call not in LOOKING_UP | {"sts:AssumeRole"}:
-            assert told[payments, next(i for a, i in machines if a == payments)][0] == "SUCCESSFUL"
+            assert (
+                outcomes[payments, next(i for a, i in machines if a == payments)][0] == "SUCCESSFUL"
+            )
     assert cloud.calls(call) > before, "not met"
     check(organization, control)
     cloud.plan = FaultPlan()
@@ -132,8 +134,8 @@ def test_a_fault_of_any_call_is_its_own_and_passes(
     control.scans.start_everywhere(places, Configuration(), on_demand=True)
     run_all(control, organization.cloud)
     check(organization, control)
-    told = coverage(control)
-    assert {told[machine][0] for machine in machines} == {"SUCCESSFUL"}
+    outcomes = coverage(control)
+    assert {outcomes[machine][0] for machine in machines} == {"SUCCESSFUL"}
 
 
 def scope(call: str, account: str) -> str:
@@ -169,8 +171,8 @@ def test_the_catalogue_has_every_call_of_an_organization_that_shares(
     organization.cloud.counters.reset()
     control.scans.start_everywhere(look_up(organization, control), Configuration(), on_demand=True)
     run_all(control, organization.cloud)
-    made = {one.operation for one in organization.cloud.counters.tallies()}
-    assert made - {"organizations:ListRoots"} == set(CALLS)
+    operations = {one.operation for one in organization.cloud.counters.tallies()}
+    assert operations - {"organizations:ListRoots"} == set(CALLS)
 
 
 def test_a_sweep_of_an_organization_lists_what_is_foreign_in_each_account(

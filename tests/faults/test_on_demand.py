@@ -52,7 +52,7 @@ def started(
     )
 
 
-def told(command: subprocess.Popen[str]) -> Any:
+def document_of(command: subprocess.Popen[str]) -> Any:
     out, error = command.communicate(timeout=120)
     assert command.returncode == 0, error
     return json.loads(out)
@@ -116,7 +116,7 @@ def test_without_a_fleet_the_same_command_goes_on(
 ) -> None:
     first, _ = instances(cloud)
     killed(settings, first, point, tmp_path)
-    assert told(started(settings, first))["packages"]
+    assert document_of(started(settings, first))["packages"]
     check(cloud, settings, 1)
 
 
@@ -132,7 +132,7 @@ def test_a_command_beside_a_fleet_at_work(
             store.migrate()
             wait_for(store.scans.select, "the command's scan")
         scan_all(settings, own).close()
-        assert told(command)["packages"]
+        assert document_of(command)["packages"]
     check(cloud, settings, 2)
 
 
@@ -154,5 +154,5 @@ def test_a_command_gets_the_outcome_of_the_scan_that_a_fleet_is_at(
         control.store.scans.postpone(held, 0)
         control.close()
         scan_all(settings, own).close()
-        assert told(command)["packages"]
+        assert document_of(command)["packages"]
     check(cloud, settings, 2)

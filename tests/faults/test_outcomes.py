@@ -36,7 +36,7 @@ def test_snapshots_in_progress_are_waited_for(
     web = fleet.cloud.add_instance("web", [image])
     assert fleet.scan()[web].state is State.DONE
     assert fleet.waited > 10  # the longer it has taken, the rarer the looks
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("gp3", 5), ("st1", 1)])
@@ -48,13 +48,13 @@ def test_a_volume_with_all_its_snapshots_under_way_is_waited_for(
     web = fleet.cloud.add_instance("web", [image], volume_type=kind)
     volume = fleet.cloud.volumes(web)["/dev/sda1"]
     for _ in range(limit):
-        made = fleet.ec2().create_snapshot(VolumeId=volume)
+        snapshot = fleet.ec2().create_snapshot(VolumeId=volume)
         fleet.settle()
-        fleet.ec2().delete_snapshot(SnapshotId=made["SnapshotId"])
+        fleet.ec2().delete_snapshot(SnapshotId=snapshot["SnapshotId"])
     scan = fleet.scan()[web]
     assert scan.state is State.DONE
     assert fleet.passed() >= 1200, "their time, and then our own"
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
 
 
 def test_a_volume_that_stays_busy_fails_the_scan_with_ec2s_words(
@@ -66,7 +66,7 @@ def test_a_volume_that_stays_busy_fails_the_scan_with_ec2s_words(
         [Rule(FaultKind.ERROR, "ec2:CreateSnapshots", code="ConcurrentSnapshotLimitExceeded")]
     )
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", "INTERNAL_ERROR")
+    assert fleet.reported(web) == ("INACTIVE", "INTERNAL_ERROR")
     assert "ConcurrentSnapshotLimitExceeded" in fleet.covered(web).detail
 
 
@@ -104,9 +104,9 @@ def test_our_own_cap_on_snapshots_makes_scans_take_turns(
     scans: Any = fleet.control.store.scans
     create = scans.intend
 
-    def watched(*given: Any) -> Any:
+    def watched(*arguments: Any) -> Any:
         most[0] = max(most[0], len(fleet.cloud.snapshots()))
-        return create(*given)
+        return create(*arguments)
 
     scans.intend = watched
     assert {scan.state for scan in fleet.scan().values()} == {State.DONE}
@@ -144,12 +144,12 @@ def test_an_instance_that_is_terminated_on_the_way(
     scan = fleet.scan()[web]
     if when is State.NEW:
         assert scan.state is State.FAILED
-        assert fleet.said(web) == ("INACTIVE", "RESOURCE_TERMINATED")
+        assert fleet.reported(web) == ("INACTIVE", "RESOURCE_TERMINATED")
         return
     assert scan.state is State.DONE
     assert list(fleet.control.store.findings.rows(instance=web))
     fleet.scan()
-    assert fleet.said(web) == ("INACTIVE", "RESOURCE_TERMINATED")
+    assert fleet.reported(web) == ("INACTIVE", "RESOURCE_TERMINATED")
     assert not list(fleet.control.store.findings.rows(instance=web))
 
 
@@ -165,7 +165,7 @@ def test_an_instance_that_ended_an_hour_ago_and_is_listed_no_more_is_gone(
 
     fleet.before_stage[State.NEW] = end
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", "RESOURCE_TERMINATED")
+    assert fleet.reported(web) == ("INACTIVE", "RESOURCE_TERMINATED")
     assert "InvalidInstanceID.NotFound" in fleet.covered(web).detail
 
 
@@ -226,7 +226,7 @@ def test_a_key_of_awss_own_that_shows_nobody_its_tags_excludes_no_instance(
     key = client(fleet.cloud, "kms").describe_key(KeyId="alias/aws/acm")["KeyMetadata"]["Arn"]
     web = fleet.cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
     assert fleet.scan()[web].state is State.DONE
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
     assert fleet.cloud.calls("ListResourceTags") > 0
 
 
@@ -264,7 +264,7 @@ def test_an_instance_whose_end_is_seen_while_it_is_scanned_keeps_no_finding_open
 
     fleet.before_stage[when] = rediscover
     assert fleet.scan()[web].state is State.DONE
-    assert fleet.said(web) == ("INACTIVE", "RESOURCE_TERMINATED")
+    assert fleet.reported(web) == ("INACTIVE", "RESOURCE_TERMINATED")
     assert not list(fleet.control.store.findings.rows(instance=web))
 
 
@@ -295,7 +295,7 @@ def test_a_snapshot_in_error_fails_the_scan_with_its_message(
     web = fleet.cloud.add_instance("web", [image, image])
     fleet.cloud.break_volume(fleet.cloud.volumes(web)["/dev/sdb"], "An internal error occurred")
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", "INTERNAL_ERROR")
+    assert fleet.reported(web) == ("INACTIVE", "INTERNAL_ERROR")
     assert "is in state error: An internal error occurred" in fleet.covered(web).detail
 
 
@@ -305,15 +305,15 @@ def test_a_key_that_is_disabled_is_the_reason_before_and_after_the_snapshot(
 ) -> None:
     fleet = make_local_fleet(snapshot_seconds=30)
     kms = client(fleet.cloud, "kms")
-    made = kms.create_key()["KeyMetadata"]
-    key, key_id = made["Arn"], made["KeyId"]
+    metadata = kms.create_key()["KeyMetadata"]
+    key, key_id = metadata["Arn"], metadata["KeyId"]
     web = fleet.cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
     fleet.before_stage[when] = lambda: kms.disable_key(KeyId=key_id)
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", "ACCESS_DENIED_TO_ENCRYPTION_KEY")
+    assert fleet.reported(web) == ("INACTIVE", "ACCESS_DENIED_TO_ENCRYPTION_KEY")
     kms.enable_key(KeyId=key_id)
     assert fleet.scan()[web].state is State.DONE
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_what_is_denied_is_the_reason(
     web = fleet.cloud.add_instance("web", [image])
     fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, operation, reason=reason)])
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", coverage)
+    assert fleet.reported(web) == ("INACTIVE", coverage)
 
 
 LATE = [
@@ -359,7 +359,7 @@ def test_what_aws_learns_late_costs_time_and_no_scan(
     rule = Rule(FaultKind.ERROR, operation, code=code, status=status, reason=reason, times=8)
     fleet.cloud.plan = FaultPlan([rule])
     assert fleet.scan()[web].state is State.DONE
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
     assert fleet.ahead.total_seconds() < 300
 
 
@@ -375,7 +375,7 @@ def test_a_snapshot_that_somebody_deletes_fails_the_scan(
 
     fleet.before_stage[State.READING] = delete
     assert fleet.scan()[web].state is State.FAILED
-    assert fleet.said(web) == ("INACTIVE", "INTERNAL_ERROR")
+    assert fleet.reported(web) == ("INACTIVE", "INTERNAL_ERROR")
     assert "does not exist" in fleet.covered(web).detail
 
 
@@ -402,7 +402,7 @@ def test_bad_blocks_and_storms_cost_time_and_no_finding(
     assert {
         row.package_finding.vulnerability for row in fleet.control.store.findings.rows()
     } == expected
-    assert fleet.said(web) == ("ACTIVE", "SUCCESSFUL")
+    assert fleet.reported(web) == ("ACTIVE", "SUCCESSFUL")
 
 
 def test_a_reader_that_dies_is_followed_by_one_that_pays_for_the_rest_alone(

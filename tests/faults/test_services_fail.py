@@ -51,11 +51,11 @@ def test_the_advisory_database_replaced_in_the_middle_of_a_scan(
     fleet: Fleet, rehearsal: tuple[list[str], Found], tmp_path: Path
 ) -> None:
     """Each evaluation is by one database: the one that is there when it begins."""
-    given = fleet.advisories
+    original = fleet.advisories
     present = tmp_path / "advisories.db"
-    shutil.copyfile(given, present)
+    shutil.copyfile(original, present)
     replace = (
-        f"import os, shutil; shutil.copyfile({str(given)!r}, {str(present) + '.new'!r}); "
+        f"import os, shutil; shutil.copyfile({str(original)!r}, {str(present) + '.new'!r}); "
         f"os.replace({str(present) + '.new'!r}, {str(present)!r})"
     )
     fleet.begin()
@@ -135,7 +135,7 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
     fleet: Fleet, rehearsal: tuple[list[str], Found], tmp_path: Path, kept: str
 ) -> None:
     """With what it had written, and with nothing."""
-    port, given = free_port(), fleet.broker
+    port, broker = free_port(), fleet.broker
     lines = [f"port {port}", f"appendonly {kept}", "appendfsync always", "daemonize no", 'save ""',
              f"pidfile {tmp_path / 'pid'}"]  # fmt: skip
     fleet.broker = f"redis://127.0.0.1:{port}/0"
@@ -157,7 +157,7 @@ def test_redis_killed_and_started_again_in_the_middle_of_a_scan(
             service=one,
         )
     finally:
-        fleet.broker = given
+        fleet.broker = broker
 
 
 @pytest.fixture

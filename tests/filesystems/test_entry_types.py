@@ -63,8 +63,8 @@ def _ext(folder: Path, options: str) -> Path:
     image = folder / "disk.img"
     with image.open("wb") as file:
         file.truncate(16 << 20)
-    made = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", options]
-    subprocess.run([*made, "-d", str(_tree(folder / "tree")), str(image)], check=True)
+    mke2fs = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", options]
+    subprocess.run([*mke2fs, "-d", str(_tree(folder / "tree")), str(image)], check=True)
     return image
 
 
@@ -191,9 +191,9 @@ def _xfs_v4(folder: Path, entries: int) -> Path:
     prototype.write_text("\n".join([*lines, "$", "$"]) + "\n")
     options = ["-m", "crc=0", "-n", "ftype=1", "-p", str(prototype)]
     command = ["mkfs.xfs", "-q", "-f", *options, "-d", f"file,name={image},size=320m"]
-    made = subprocess.run(command, check=False, capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"this mkfs.xfs makes no version 4: {made.stderr[-200:]}")
+    mkfs = subprocess.run(command, check=False, capture_output=True, text=True)
+    if mkfs.returncode:
+        pytest.skip(f"this mkfs.xfs makes no version 4: {mkfs.stderr[-200:]}")
     return image
 
 

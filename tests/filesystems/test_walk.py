@@ -32,14 +32,14 @@ def test_levels_come_from_the_root_down_and_links_are_not_entered() -> None:
     assert paths(fs) == [[b""], [b"etc", b"usr"], [b"etc/ssh", b"usr/bin", b"usr/lib"]]
     assert fs.problems == []
     # A level is one call; no inode is read.
-    assert {what for what, _ in fs.asked} == {"directory"}
+    assert {what for what, _ in fs.requests} == {"directory"}
 
 
 def test_skipped_directories_are_not_read() -> None:
     fs = MemoryFilesystem(TREE)
     found = [p for level in walk(fs, skip=lambda path: path == b"usr") for p, _, _ in level]
     assert sorted(found) == [b"", b"etc", b"etc/ssh"]
-    assert len(fs.asked) == 3
+    assert len(fs.requests) == 3
 
 
 def test_a_walk_may_start_anywhere() -> None:

@@ -109,8 +109,8 @@ def test_updates_are_read_up_to_a_cap_and_the_rest_is_reported() -> None:
 # --- who owns ---
 
 
-def _owned(status: str, lists: dict[str, str], asked: str, *, diversions: str = "") -> bool:
-    owned = Ownership((), [asked])
+def _owned(status: str, lists: dict[str, str], target: str, *, diversions: str = "") -> bool:
+    owned = Ownership((), [target])
     path = "var/lib/dpkg/"
     files: list[tuple[Extractor, str, str]] = [
         (DpkgLists(), f"{path}info/{name}", text) for name, text in lists.items()
@@ -120,7 +120,7 @@ def _owned(status: str, lists: dict[str, str], asked: str, *, diversions: str = 
     for extractor, place, text in files:
         owned.take(extractor.extract(MemoryFile(text.encode(), place), _MACHINE))
     owned.settle()
-    return asked in owned
+    return target in owned
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_finds_the_system_its_packages_and_what_nobody_owns(debian: Path) -> Non
 def test_every_file_is_read_once(debian: Path) -> None:
     fs = HostDirectory(debian)
     collect(MachineTree(fs))
-    assert len(fs.asked) == len(set(fs.asked))
+    assert len(fs.content_requests) == len(set(fs.content_requests))
 
 
 def test_an_owned_language_file_is_not_even_read(debian: Path) -> None:

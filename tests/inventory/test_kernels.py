@@ -152,7 +152,7 @@ def _package(kind: str, name: str, version: str = "1", arch: str = "x86_64") -> 
 
 
 @pytest.mark.parametrize(
-    ("release", "mine", "others", "neither"),
+    ("release", "own", "others", "neither"),
     [
         (
             "6.1.0-18-amd64",
@@ -227,10 +227,10 @@ def _package(kind: str, name: str, version: str = "1", arch: str = "x86_64") -> 
     ],
 )
 def test_packages_of_other_kernels_are_marked(
-    release: str, mine: list[Package], others: list[Package], neither: list[Package]
+    release: str, own: list[Package], others: list[Package], neither: list[Package]
 ) -> None:
-    marks = [package.running_kernel for package in mark([*mine, *others, *neither], release)]
-    assert marks == [True] * len(mine) + [False] * len(others) + [None] * len(neither)
+    marks = [package.running_kernel for package in mark([*own, *others, *neither], release)]
+    assert marks == [True] * len(own) + [False] * len(others) + [None] * len(neither)
 
 
 def test_nothing_is_marked_where_the_booted_kernel_is_no_package() -> None:

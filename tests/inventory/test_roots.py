@@ -157,9 +157,9 @@ def test_what_only_looks_like_a_root_is_the_machine_s() -> None:
     found = _collect(
         _machine(**{"opt/app": {"etc": {}, "usr": {"lib": _python("mine")}, "var": {"x.txt": b""}}})
     )
-    mine = _named(found)["mine"]
-    assert mine.layer == ""
-    assert mine.path == "/opt/app/usr/lib/mine-1.dist-info/METADATA"
+    own = _named(found)["mine"]
+    assert own.layer == ""
+    assert own.path == "/opt/app/usr/lib/mine-1.dist-info/METADATA"
     assert found.problems == []
 
 

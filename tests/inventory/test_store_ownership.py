@@ -119,7 +119,7 @@ def test_more_files_of_a_package_manager_than_any_has_are_not_read(
     )
     host = HostDirectory(tmp_path)
     found = collect(MachineTree(host), extractors=OS_EXTRACTORS)
-    assert len(host.asked) == 21  # with the status file
+    assert len(host.content_requests) == 21  # with the status file
     assert [problem.what for problem in found.problems if "50 files" in problem.what] == [
         "50 files for os/dpkg-lists; 20 of them are read"
     ]
@@ -132,4 +132,4 @@ def test_each_list_of_owned_paths_is_read_once(tmp_path: Path) -> None:
         (info / f"p{number}.list").write_text("/opt/a.own\n")
     host = HostDirectory(tmp_path)
     assert collect(MachineTree(host), extractors=OS_EXTRACTORS).files == 500
-    assert len(host.asked) == len(set(host.asked)) == 500
+    assert len(host.content_requests) == len(set(host.content_requests)) == 500

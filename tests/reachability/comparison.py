@@ -71,17 +71,21 @@ def difference(
     walks = [best_connection(network, start, sent, ports) for start in question.starts]
     walked = max(walks, key=_reachable)
     answer = model.explain(question.source, question.target, question.protocol, question.port)
-    mine = (_reachable(walked), walked.there.verdict)
-    theirs = (answer.reachable, answer.verdict.value)
+    simulated = (_reachable(walked), walked.there.verdict)
+    explained = (answer.reachable, answer.verdict.value)
     hops = (_ids(answer.hops), _ids(walked.there.hops))
     if _lost_behind_nat(walked):
         return None
-    if mine[0] == theirs[0]:
-        if len(walks) > 1 or _reply_alone(walked) or _by_port(network, question, sent, theirs[1]):
+    if simulated[0] == explained[0]:
+        if (
+            len(walks) > 1
+            or _reply_alone(walked)
+            or _by_port(network, question, sent, explained[1])
+        ):
             return None
-        if mine == theirs and (_same_way(mine[0], *hops) or _is_loop(walked)):
+        if simulated == explained and (_same_way(simulated[0], *hops) or _is_loop(walked)):
             return None
-    return Difference(question, theirs, mine, hops)
+    return Difference(question, explained, simulated, hops)
 
 
 def _by_port(network: Described, question: Question, sent: Packet, verdict: str) -> bool:

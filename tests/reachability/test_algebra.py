@@ -118,16 +118,18 @@ def test_boxes_become_their_union_or_what_the_first_of_them_allows(boxes: list[B
 def test_port_maps_are_sets_in_a_canonical_form(
     left: port_maps.PortMap, right: port_maps.PortMap
 ) -> None:
-    ours, theirs = _cells(left), _cells(right)
+    left_cells, right_cells = _cells(left), _cells(right)
     cases = [
-        (port_maps.union(left, right), ours | theirs),
-        (port_maps.intersection(left, right), ours & theirs),
-        (port_maps.difference(left, right), ours - theirs),
+        (port_maps.union(left, right), left_cells | right_cells),
+        (port_maps.intersection(left, right), left_cells & right_cells),
+        (port_maps.difference(left, right), left_cells - right_cells),
     ]
     for result, expected in cases:
         assert _is_canonical(result)
         assert _cells(result) == expected
-    assert _numbers(port_maps.at_port(left, 7)) == {address for port, address in ours if port == 7}
+    assert _numbers(port_maps.at_port(left, 7)) == {
+        address for port, address in left_cells if port == 7
+    }
 
 
 @given(st.lists(_MAPS, max_size=9))

@@ -33,7 +33,7 @@ _QUESTIONS = (
 )  # fmt: skip
 
 
-def _asked(answers: Answers) -> Network:
+def _queried_network(answers: Answers) -> Network:
     """Findings and explanations of every kind, and nothing raised but UsageError."""
     network = Network.from_answers(answers)
     list(network.findings())
@@ -97,20 +97,20 @@ def test_a_member_of_another_shape_is_a_problem_and_no_error(data: st.DataObject
             else:
                 item[key] = data.draw(_JSON)
                 break
-    _asked(drawing.answers())
+    _queried_network(drawing.answers())
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(STEMS)), st.lists(_JSON, max_size=4), max_size=6))
 def test_lists_of_anything_are_answers(lists: dict[str, list[object]]) -> None:
-    _asked(Answers({(ACCOUNT, REGION): lists}))
+    _queried_network(Answers({(ACCOUNT, REGION): lists}))
 
 
 @pytest.mark.parametrize("stem", sorted(_full().lists))
 def test_an_answer_that_is_missing_is_a_problem_or_a_note(stem: str) -> None:
     drawing = _full()
     del drawing.lists[stem]
-    network = _asked(drawing.answers())
+    network = _queried_network(drawing.answers())
     if stem in ("Vpcs", "Subnets", "RouteTables", "SecurityGroups", "NetworkAcls", "Reservations"):
         assert stem in {problem.where for problem in network.problems}
 
@@ -144,7 +144,7 @@ def test_groups_that_refer_to_each_other_are_no_circle() -> None:
     drawing = public_network()
     drawing.lists["SecurityGroups"][0]["IpPermissions"] = [everything("sg-1", "sg-2")]
     drawing.group("sg-2", "vpc-1", everything("sg-1", "sg-2"))
-    _asked(drawing.answers())
+    _queried_network(drawing.answers())
 
 
 def _in_a_circle() -> Drawing:
@@ -176,7 +176,7 @@ def _in_a_circle() -> Drawing:
 
 
 def test_a_routing_loop_ends() -> None:
-    explained = _asked(_in_a_circle().answers()).explain("i-web", "192.0.2.1", "tcp", 443)
+    explained = _queried_network(_in_a_circle().answers()).explain("i-web", "192.0.2.1", "tcp", 443)
     assert explained.verdict == "NULL_ROUTED"
     assert any("hops" in note for note in explained.notes)
     assert len(explained.hops) < 100
@@ -189,7 +189,7 @@ def test_an_endpoint_that_routes_to_itself_ends() -> None:
          "State": "available", "SubnetIds": ["subnet-1"]}
     )  # fmt: skip
     drawing.lists["RouteTables"][0]["Routes"] = [route("0.0.0.0/0", "vpce-1")]
-    network = _asked(drawing.answers())
+    network = _queried_network(drawing.answers())
     assert network.explain("i-web", "8.8.8.8", "tcp", 443).verdict == "NULL_ROUTED"
 
 
@@ -247,7 +247,7 @@ def test_overlapping_vpcs_and_subnets_are_each_their_own() -> None:
     drawing.group("sg-2", "vpc-2", everything())
     drawing.instance("twin", "subnet-2", "10.0.1.10", "sg-2")
     drawing.peering("pcx-1", "vpc-1", "vpc-2")
-    network = _asked(drawing.answers())
+    network = _queried_network(drawing.answers())
     with pytest.raises(UsageError, match="several have this address"):
         network.explain("10.0.1.10", "8.8.8.8", "tcp", 443)
 
@@ -311,5 +311,5 @@ def test_paths_that_branch_without_end_are_a_problem(monkeypatch: pytest.MonkeyP
     )  # fmt: skip
     for module in (admissions, walker):
         monkeypatch.setattr(module, "BRANCH_LIMIT", 20)
-    network = _asked(drawing.answers())
+    network = _queried_network(drawing.answers())
     assert "subnet-1" in {problem.where for problem in network.problems}

@@ -168,6 +168,6 @@ def _balanced(rules: int) -> Drawing:
 def test_rules_beyond_a_listeners_limit_are_not_accounted_for(rules: int, noted: bool) -> None:
     network = Network.from_answers(_balanced(rules).answers())
     finding = next(one for one in network.findings() if one.instance_id == "i-web")
-    said = "not accounted for: the last rules of listener-lb-80"
-    assert (said in finding.notes) == noted
+    note = "not accounted for: the last rules of listener-lb-80"
+    assert (note in finding.notes) == noted
     assert bool(network.problems) == noted

@@ -253,8 +253,8 @@ def test_a_way_in_that_is_not_modelled_is_a_problem_of_the_network(
         {"DestinationCidrBlock": "172.16.0.0/12", member: target, "State": "active"}
     )
     network = Network.from_answers(drawing.answers())
-    said = [problem.what for problem in network.problems if problem.where == "rtb-vpc-1"]
-    assert [what.startswith(f"not accounted for: {target}") for what in said] == [True]
+    problems = [problem.what for problem in network.problems if problem.where == "rtb-vpc-1"]
+    assert [what.startswith(f"not accounted for: {target}") for what in problems] == [True]
     out = network.explain("i-web", "172.16.1.1", "tcp", 80)
     assert (out.verdict, out.notes[0][:18]) == ("EXITS_NETWORK", "not accounted for:")
 
@@ -266,8 +266,8 @@ def test_an_appliance_on_the_way_in_is_a_problem_of_the_network() -> None:
     drawing.table("rtb-in", "vpc-1", route("10.0.1.0/24", "eni-fw"), gateways=("igw-1",))
     network = Network.from_answers(drawing.answers())
     assert [one.instance_id for one in network.findings()] == []
-    said = {(problem.where, problem.what) for problem in network.problems}
-    assert ("subnet-1", "not accounted for: what i-fw forwards") in said
+    problems = {(problem.where, problem.what) for problem in network.problems}
+    assert ("subnet-1", "not accounted for: what i-fw forwards") in problems
 
 
 def _with_nat(subnet: str, destination: str) -> Drawing:

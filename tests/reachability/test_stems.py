@@ -20,12 +20,12 @@ def _shapes(stem: Stem) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("stem", STEMS.values(), ids=lambda stem: str(stem.name))
 def test_a_stems_call_exists_and_answers_its_list(stem: Stem) -> None:
-    asked, answer = _shapes(stem)
+    request, answer = _shapes(stem)
     members = answer.members
     assert not stem.list_key or stem.list_key in members
     arguments = {*stem.arguments, *([stem.argument] if stem.argument else [])}
-    assert arguments <= set(asked.members)
-    assert set(asked.required_members) <= arguments
+    assert arguments <= set(request.members)
+    assert set(request.required_members) <= arguments
 
 
 @pytest.mark.parametrize("stem", STEMS.values(), ids=lambda stem: str(stem.name))

@@ -158,10 +158,10 @@ def workshop_answers(path: Path) -> Answers:
 
     interfaces, instances = [], []
     for name, fields in template.of("Instance"):
-        given = fields["NetworkInterfaces"][0]
+        primary = fields["NetworkInterfaces"][0]
         attachment = {"InstanceId": name, "DeviceIndex": 0}
         interfaces.append(
-            interface(name, given["SubnetId"], given["GroupSet"], Attachment=attachment)
+            interface(name, primary["SubnetId"], primary["GroupSet"], Attachment=attachment)
         )
         instances.append(
             {"InstanceId": name, "State": {"Name": "running"}, "NetworkInterfaces": []}

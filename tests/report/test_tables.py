@@ -59,7 +59,7 @@ def drawn(width: int, draw: Callable[[io.StringIO], None], monkeypatch: pytest.M
     return re.sub(r"\x1b\[[\d;]*m", "", screen.getvalue())
 
 
-def made(rows: list[list[str]] = ROWS) -> tables.Table:
+def table_of(rows: list[list[str]] = ROWS) -> tables.Table:
     table = tables.Table(*COLUMNS)
     for row in rows:
         table.add_row(*row)
@@ -68,7 +68,7 @@ def made(rows: list[list[str]] = ROWS) -> tables.Table:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 132, 160, 250])
 def test_no_value_is_cut_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = drawn(width, lambda screen: tables.Report(screen).table(made()), monkeypatch)
+    text = drawn(width, lambda screen: tables.Report(screen).table(table_of()), monkeypatch)
     for row in ROWS:
         for value in row[:4]:
             assert value in text
@@ -82,13 +82,13 @@ def test_lines_are_within_the_width_but_for_what_must_not_be_cut(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = ROWS[:2]
-    text = drawn(width, lambda screen: tables.Report(screen).table(made(rows)), monkeypatch)
+    text = drawn(width, lambda screen: tables.Report(screen).table(table_of(rows)), monkeypatch)
     assert max(map(cell_len, text.splitlines())) <= width
 
 
 def test_a_wide_terminal_has_a_row_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = ROWS[:2]
-    text = drawn(250, lambda screen: tables.Report(screen).table(made(rows)), monkeypatch)
+    text = drawn(250, lambda screen: tables.Report(screen).table(table_of(rows)), monkeypatch)
     title, rule, *lines = text.splitlines()
     assert title.split() == ["Severity", "Score", "Id", "Path", "Detail", "Title"]
     assert set(rule) == {"-"}
@@ -99,7 +99,7 @@ def test_a_wide_terminal_has_a_row_a_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_narrow_terminal_has_the_least_important_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = drawn(60, lambda screen: tables.Report(screen).table(made(ROWS[:1])), monkeypatch)
+    text = drawn(60, lambda screen: tables.Report(screen).table(table_of(ROWS[:1])), monkeypatch)
     title, _, row, *below = text.splitlines()
     assert title.split() == ["Severity", "Score", "Id"]
     assert row.split() == ["CRITICAL", "9.8", "CVE-2021-44906"]
@@ -109,7 +109,7 @@ def test_a_narrow_terminal_has_the_least_important_below(monkeypatch: pytest.Mon
 
 def test_a_column_without_text_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [["LOW", "", "CVE-1", "", "", "", ""]]
-    text = drawn(160, lambda screen: tables.Report(screen).table(made(rows)), monkeypatch)
+    text = drawn(160, lambda screen: tables.Report(screen).table(table_of(rows)), monkeypatch)
     assert text.splitlines()[0].split() == ["Severity", "Id"]
 
 
@@ -117,7 +117,7 @@ def test_a_pipe_has_titles_and_a_row_a_line_separated_by_tabs() -> None:
     file = io.StringIO()
     report = tables.Report(file)
     report.line("head\nline")
-    report.table(made())
+    report.table(table_of())
     first, titles, *lines = file.getvalue().splitlines()
     assert first == "# head\\nline"
     assert titles.split("\t") == [column.title for column in COLUMNS]
@@ -139,12 +139,12 @@ def test_no_other_number_of_cells_is_taken() -> None:
 @given(st.lists(st.lists(TEXT, min_size=7, max_size=7), max_size=4), st.integers(10, 200))
 def test_hostile_cells_are_inert_and_keep_their_place(rows: list[list[str]], width: int) -> None:
     file = io.StringIO()
-    tables.Report(file).table(made(rows))
+    tables.Report(file).table(table_of(rows))
     lines = file.getvalue().split("\n")[1:-1]
     assert [line.split("\t") for line in lines] == [list(map(printable, row)) for row in rows]
     assert is_inert(file.getvalue())
     with pytest.MonkeyPatch.context() as patch:
-        text = drawn(width, lambda screen: tables.Report(screen).table(made(rows)), patch)
+        text = drawn(width, lambda screen: tables.Report(screen).table(table_of(rows)), patch)
     assert is_inert(text)
 
 
@@ -309,14 +309,14 @@ def test_arguments_that_do_not_fit_are_logged_all_the_same() -> None:
 
 
 def test_libraries_do_not_chat(capfd: pytest.CaptureFixture[str]) -> None:
-    root, ours = logging.getLogger(), logging.getLogger("sidelight")
-    before = root.handlers[:], root.level, ours.level
+    root, package_logger = logging.getLogger(), logging.getLogger("sidelight")
+    before = root.handlers[:], root.level, package_logger.level
     try:
         logs.configure("%(message)s")
         logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
         logging.getLogger("sidelight.x").info("ours\nforged")
     finally:
-        root.handlers[:], root.level, ours.level = before[0], before[1], before[2]
+        root.handlers[:], root.level, package_logger.level = before[0], before[1], before[2]
     assert capfd.readouterr().err == "ours\\nforged\n"
 
 

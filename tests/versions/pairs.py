@@ -113,7 +113,9 @@ def generated(scheme: str) -> list[Pair]:
     while len(pairs) < PAIRS:
         numbers = _numbers(chance, recipe)
         other = numbers if chance.random() < 0.5 else _numbers(chance, recipe)
-        left, right = (made + "".join(map(chance.choice, recipe.then)) for made in (numbers, other))
+        left, right = (
+            prefix + "".join(map(chance.choice, recipe.then)) for prefix in (numbers, other)
+        )
         pairs.append((left, right))
     return pairs
 

@@ -63,20 +63,20 @@ def _disagreements(
     valid: float = 0.7,
 ) -> list[tuple[str, str, int]]:
     """The pairs on which the two differ; `valid` is the least share that both must answer."""
-    asked, keys = [], []
+    parsed_pairs, keys = [], []
     for left, right in pairs:
         try:
             keys.append((sort_key(scheme, left), sort_key(scheme, right)))
         except FormatError:
             continue
-        asked.append((left, right))
-    assert len(asked) > len(pairs) * valid
-    answers = oracle(asked)
-    assert len(answers) == len(asked)
+        parsed_pairs.append((left, right))
+    assert len(parsed_pairs) > len(pairs) * valid
+    answers = oracle(parsed_pairs)
+    assert len(answers) == len(parsed_pairs)
     assert answers.count(_REFUSED) < len(pairs) * (1 - valid)
     return [
         (left, right, answer)
-        for (left, right), (one, other), answer in zip(asked, keys, answers, strict=True)
+        for (left, right), (one, other), answer in zip(parsed_pairs, keys, answers, strict=True)
         if answer not in {_REFUSED, (one > other) - (one < other)}
     ]
 
@@ -180,13 +180,13 @@ def _by_maven(pairs: list[Pair]) -> list[int]:
         pytest.skip("Maven is absent (Debian packages: libmaven3-core-java, default-jre-headless)")
     name = "org.apache.maven.artifact.versioning.ComparableVersion"
     answers: dict[Pair, int] = {}
-    asked = sorted(set(pairs))
-    for start in range(0, len(asked), 2000):
-        some = asked[start : start + 2000]
+    unique_pairs = sorted(set(pairs))
+    for start in range(0, len(unique_pairs), 2000):
+        some = unique_pairs[start : start + 2000]
         command = ["java", "-XX:TieredStopAtLevel=1", "-cp", str(jar), name]
         command += [version for pair in some for version in pair]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        signs = re.findall(r"^ +\S+ (<|>|==) \S+$", told, re.MULTILINE)[::2]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        signs = re.findall(r"^ +\S+ (<|>|==) \S+$", output, re.MULTILINE)[::2]
         assert len(signs) == len(some)
         answers |= {
             pair: {"<": -1, "==": 0, ">": 1}[sign] for pair, sign in zip(some, signs, strict=True)

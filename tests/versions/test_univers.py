@@ -149,8 +149,8 @@ def _differing(scheme: str, pairs: list[Pair]) -> tuple[list[Pair], int]:
         if one is None or other is None:
             continue
         compared += 1
-        theirs = _sign(one[0] < other[0], one[0] > other[0])
-        if theirs != _sign(one[1] < other[1], one[1] > other[1]):
+        sign = _sign(one[0] < other[0], one[0] > other[0])
+        if sign != _sign(one[1] < other[1], one[1] > other[1]):
             found.append((left, right))
     return found, compared
 

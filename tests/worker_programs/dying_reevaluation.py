@@ -24,9 +24,9 @@ _announce = outbox.announce
 _turns = count(1)
 
 
-def announce(*given: Any) -> None:
+def announce(*arguments: Any) -> None:
     """As it is, and then the end, in the middle of all parts."""
-    _announce(*given)
+    _announce(*arguments)
     if next(_turns) == AT and not KILLED.exists():
         KILLED.touch()
         if os.environ["SIDELIGHT_TEST_KILL"] == "worker":

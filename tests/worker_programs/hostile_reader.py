@@ -38,8 +38,8 @@ def _raw(source: RemoteSource) -> socket.socket:
     return source._channel._socket
 
 
-def _system(number: int, *given: int) -> None:
-    if LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_long, given)) < 0:
+def _system(number: int, *arguments: int) -> None:
+    if LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)) < 0:
         raise OSError(ctypes.get_errno(), "refused")
 
 

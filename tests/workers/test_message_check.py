@@ -224,17 +224,17 @@ def test_what_the_log_says_of_a_bad_message_is_bounded(caplog: pytest.LogCapture
 
 def test_the_memory_transport_drops_them_too(caplog: pytest.LogCaptureFixture) -> None:
     application = make_app(Settings.of(broker_url="memory://"))
-    came: list[object] = []
+    deliveries: list[object] = []
     with application.connection() as connection, caplog.at_level(logging.ERROR):
         channel = connection.default_channel
         channel.queue_declare("inspect")
-        channel.basic_consume("inspect", no_ack=True, callback=came.append, consumer_tag="1")
+        channel.basic_consume("inspect", no_ack=True, callback=deliveries.append, consumer_tag="1")
         for message in [*BAD.values(), real()]:
             channel._put("inspect", message)
         for _ in range(len(BAD) + 1):
             connection.drain_events(timeout=1)
     application.close()
-    assert len(came) == 1
+    assert len(deliveries) == 1
     assert len(caplog.records) == len(BAD)
 
 

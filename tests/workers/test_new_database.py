@@ -94,8 +94,8 @@ def test_it_opens_and_closes_each_finding_once_though_a_worker_is_killed(
             # A process of a pool is missed at once: its message comes again by itself.
             wait_for(lambda: not store.reevaluation.pending(), "the findings by the new database")
             control.close()
-        told = [event.sequence for event in store.outbox.finding_events(before)]
-        assert told == list(range(before + 1, before + 1 + 2 * len(MACHINES)))
+        sequences = [event.sequence for event in store.outbox.finding_events(before)]
+        assert sequences == list(range(before + 1, before + 1 + 2 * len(MACHINES)))
         assert sorted(kinds(store, before)) == sorted(
             [("CLOSED", machine, "CVE-2026-1") for machine in MACHINES]
             + [("OPENED", machine, "CVE-2026-2") for machine in MACHINES]

@@ -62,9 +62,9 @@ def test_a_fleet_over_sqs(
     assert cloud.calls("*GetSnapshotBlock") >= 8
     # One above the rate for the burst; each by itself they would come to four and more.
     assert cloud.counters.exceeded({"*GetSnapshotBlock": 3}) == []
-    made = {url.rpartition("/")[2] for url in sqs.list_queues()["QueueUrls"]}
+    queue_names = {url.rpartition("/")[2] for url in sqs.list_queues()["QueueUrls"]}
     wanted = {f"ours-{name}" if known else name for name in queues(STAGES, [""], settings)}
-    assert wanted <= made if not known else wanted == made
+    assert wanted <= queue_names if not known else wanted == queue_names
     for url in sqs.list_queues()["QueueUrls"]:
         left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         assert left["ApproximateNumberOfMessages"] == "0", url

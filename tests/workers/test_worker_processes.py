@@ -56,9 +56,9 @@ def test_what_is_on_demand_comes_before_a_scheduled_backlog(
             environment=os.environ | environment,
         ):
             wait_for(lambda: order.exists() and len(order.read_text().split()) == 303, "the end")
-    came = order.read_text().split()
-    assert came[:3] == ["now-0", "now-1", "now-2"]
-    assert came[3:] == [f"scheduled-{number}" for number in range(300)]
+    messages = order.read_text().split()
+    assert messages[:3] == ["now-0", "now-1", "now-2"]
+    assert messages[3:] == [f"scheduled-{number}" for number in range(300)]
 
 
 def test_every_tasks_events_are_sent_though_they_are_gathered(
@@ -75,8 +75,8 @@ def test_every_tasks_events_are_sent_though_they_are_gathered(
         stack.callback(application.close)
         seen: list[tuple[str, str]] = []
         thread, receiver = listening(application, seen)
-        told = redis.Redis(port=port)
-        wait_for(told.pubsub_numpat, "a listener")
+        broker = redis.Redis(port=port)
+        wait_for(broker.pubsub_numpat, "a listener")
         region = cloud.environment()["AWS_REGION"]
         for number in range(20):
             publish(application, settings, f"{number}", Next(State.READING, region, 6))
@@ -161,8 +161,8 @@ def test_a_fleet_outlives_its_redis_master_where_redis_and_sentinel_have_logins(
     for name in ("one", "two", "three"):
         cloud.add_instance(name, [image])
     with ExitStack() as stack:
-        ours = stack.enter_context(watched(tmp_path, secret=True))
-        settings = ours.settings(
+        watched_redis = stack.enter_context(watched(tmp_path, secret=True))
+        settings = watched_redis.settings(
             store_url=f"sqlite:///{tmp_path}/store.db",
             advisories=str(advisories),
             poll_seconds=0.1,
@@ -170,9 +170,9 @@ def test_a_fleet_outlives_its_redis_master_where_redis_and_sentinel_have_logins(
         control = stack.enter_context(fleet_on(settings, tmp_path))
         scans = started(control)
         wait_for(lambda: cloud.calls("CreateSnapshots"), "the first snapshot")
-        ours.master.kill()
+        watched_redis.master.kill()
         finish(control, scans)
-        assert ours.replica.info("replication")["role"] == "master"
+        assert watched_redis.replica.info("replication")["role"] == "master"
         assert cloud.calls("CreateSnapshots") == 3
         assert cloud.snapshots() == []
 

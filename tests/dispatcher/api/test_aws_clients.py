@@ -63,23 +63,23 @@ def client(
         retries={"total_max_attempts": tries, "mode": "standard"},
         proxies={},
     )
-    made: BaseClient = boto3.client(  # type: ignore[call-overload] # stubs of other services
+    inspector: BaseClient = boto3.client(  # type: ignore[call-overload] # stubs of other services
         "inspector2", region_name=REGION, endpoint_url=server.url, config=config,
         aws_access_key_id=key.key.id, aws_secret_access_key=key.secret, verify=verify,
     )  # fmt: skip
-    return made
+    return inspector
 
 
-def call(aws: BaseClient, name: str, given: object) -> dict[str, object]:
-    assert isinstance(given, dict)
-    answer: dict[str, object] = getattr(aws, xform_name(name))(**given)
+def call(aws: BaseClient, name: str, arguments: object) -> dict[str, object]:
+    assert isinstance(arguments, dict)
+    answer: dict[str, object] = getattr(aws, xform_name(name))(**arguments)
     assert answer.pop("ResponseMetadata")
     return answer
 
 
-def refused(aws: BaseClient, name: str, given: object) -> str:
+def refused(aws: BaseClient, name: str, arguments: object) -> str:
     with pytest.raises(ClientError) as caught:
-        call(aws, name, given)
+        call(aws, name, arguments)
     return str(caught.value.response["Error"]["Code"])
 
 
@@ -102,18 +102,18 @@ def test_boto3_calls_every_operation(store: Store) -> None:
             operation = inspector2().operations[name]
             for seed in range(FEW):
                 values = ModelValues(inspector2(), Random(seed), times=True)
-                given = values.valid(operation.input_shape) if operation.input_shape else {}
-                if (name, repr(given)) in sent:
+                arguments = values.valid(operation.input_shape) if operation.input_shape else {}
+                if (name, repr(arguments)) in sent:
                     continue  # equal changes of one second have one answer
-                sent.add((name, repr(given)))
-                answer = call(aws, name, given)
+                sent.add((name, repr(arguments)))
+                answer = call(aws, name, arguments)
                 request, response = seen[name]
                 assert isinstance(request, dict)
-                assert isinstance(given, dict)
+                assert isinstance(arguments, dict)
                 # A client makes up its own idempotency token.
                 assert {
-                    k: v for k, v in request.items() if k != "clientToken" or k in given
-                } == given
+                    k: v for k, v in request.items() if k != "clientToken" or k in arguments
+                } == arguments
                 assert in_utc(answer) == in_utc(response)
 
 
@@ -136,18 +136,18 @@ def test_boto3_raises_for_each_member_that_is_not_valid(store: Store) -> None:
                 if model.location:
                     continue
                 values = ModelValues(inspector2(), random)
-                given = values.valid(shape_name)
-                assert isinstance(given, dict)
+                arguments = values.valid(shape_name)
+                assert isinstance(arguments, dict)
                 kind = inspector2().shape(model.shape).kind
                 wrong: object = 5 if kind in {"string", "list", "structure", "map"} else [{}]
                 # botocore writes what it is given where the shape has no members.
-                codes.add(refused_raw(aws, name, {**given, member: wrong}))
+                codes.add(refused_raw(aws, name, {**arguments, member: wrong}))
         assert codes == {"ValidationException"}
 
 
-def refused_raw(aws: BaseClient, name: str, given: dict[str, object]) -> str:
+def refused_raw(aws: BaseClient, name: str, arguments: dict[str, object]) -> str:
     """The error of a request whose body is written as it is, past botocore's serializer."""
-    body = json.dumps(given).encode()
+    body = json.dumps(arguments).encode()
 
     def write(params: dict[str, object], **_: object) -> None:
         params["body"] = body

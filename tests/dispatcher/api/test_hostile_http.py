@@ -57,14 +57,14 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 def answered(server: ApiServer, request: bytes) -> bytes:
     """All that the server sends back until it ends the connection."""
-    came = bytearray()
+    answer = bytearray()
     address = "127.0.0.1", server.server_address[1]
     # The server may end the connection before it has read all.
-    with socket.create_connection(address, timeout=30) as ours, suppress(OSError):
-        ours.sendall(request)
-        while data := ours.recv(65536):
-            came += data
-    return bytes(came)
+    with socket.create_connection(address, timeout=30) as connection, suppress(OSError):
+        connection.sendall(request)
+        while data := connection.recv(65536):
+            answer += data
+    return bytes(answer)
 
 
 def status(server: ApiServer, target: str, *headers: str, host: str = "localhost") -> int:
@@ -188,15 +188,15 @@ def test_a_body_that_comes_slowly_is_answered_and_cut_off(hasty: ApiServer) -> N
 
 def test_a_client_that_takes_no_answer_is_cut_off(hasty: ApiServer) -> None:
     hasty._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    with socket.socket() as ours:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        ours.connect(("127.0.0.1", hasty.server_address[1]))
-        ours.settimeout(30)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        connection.connect(("127.0.0.1", hasty.server_address[1]))
+        connection.settimeout(30)
         # Answers of half a megabyte, none of which is read: the connection ends all the same.
         with suppress(OSError):
-            ours.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+            connection.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
         ended = select.poll()
-        ended.register(ours, 0)  # a reset is reported in any case
+        ended.register(connection, 0)  # a reset is reported in any case
         assert ended.poll(30_000)
 
 

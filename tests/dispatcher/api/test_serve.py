@@ -204,25 +204,26 @@ def test_metrics_show_stages_budgets_and_snapshots_in_flight(store: Store) -> No
         pace.throttled("create")
         with served(store, settings) as server:
             body = get(server, "/metrics")[1]
-    told = {
+    samples = {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
         for family in text_string_to_metric_families(body)
         for sample in family.samples
     }
     place = ("111111111111", "create", "eu-west-1")
-    assert told["sidelight_budget_wait_seconds_total", *place] == pytest.approx(sum(slept))
+    assert samples["sidelight_budget_wait_seconds_total", *place] == pytest.approx(sum(slept))
     assert sum(slept) > 2.0
-    assert told["sidelight_budget_handed_back_total", *place] == 1
-    assert told["sidelight_throttles_total", *place] == 1
+    assert samples["sidelight_budget_handed_back_total", *place] == 1
+    assert samples["sidelight_throttles_total", *place] == 1
     assert (
-        told["sidelight_snapshots_in_flight", "111111111111", "eu-west-1", "SNAPSHOTS_PENDING"] == 2
+        samples["sidelight_snapshots_in_flight", "111111111111", "eu-west-1", "SNAPSHOTS_PENDING"]
+        == 2
     )
-    assert told["sidelight_stage_scans", "take"] == 1
-    assert told["sidelight_stage_seconds", "ran", "0.95", "take"] == pytest.approx(7.0, abs=1.0)
-    assert told["sidelight_stage_seconds", "paced", "0.5", "take"] == pytest.approx(3.0, abs=0.1)
-    assert told["sidelight_stage_seconds_sum", "waited", "take"] > 3600, "the fixture's clock"
+    assert samples["sidelight_stage_scans", "take"] == 1
+    assert samples["sidelight_stage_seconds", "ran", "0.95", "take"] == pytest.approx(7.0, abs=1.0)
+    assert samples["sidelight_stage_seconds", "paced", "0.5", "take"] == pytest.approx(3.0, abs=0.1)
+    assert samples["sidelight_stage_seconds_sum", "waited", "take"] > 3600, "the fixture's clock"
     assert {"ACTIVE", "CLOSED", "SUPPRESSED"} == {
-        key[1] for key in told if key[0] == "sidelight_findings_by_status"
+        key[1] for key in samples if key[0] == "sidelight_findings_by_status"
     }
 
 

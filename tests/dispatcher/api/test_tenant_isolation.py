@@ -98,14 +98,14 @@ def tenants(store: Store) -> Tenants:
     return Tenants(store)
 
 
-def asked(tenants: Tenants, random: Random, name: str) -> dict[str, object]:
+def request_body(tenants: Tenants, random: Random, name: str) -> dict[str, object]:
     """A valid request in which texts may name the accounts and resources of the store."""
     shape = inspector2().operations[name].input_shape
     if not shape:
         return {}
-    made = ModelValues(inspector2(), random).valid(shape)
+    arguments = ModelValues(inspector2(), random).valid(shape)
     known = [*ACCOUNTS, *(mark for marks in tenants.marks.values() for mark in sorted(marks))]
-    result = replaced(made, random, known)
+    result = replaced(arguments, random, known)
     assert isinstance(result, dict)
     return result
 
@@ -132,7 +132,7 @@ def test_no_answer_has_what_is_of_another_account(tenants: Tenants, role: Role) 
     for number in range(900):
         name = names[number % len(names)]
         principal = random.choice(sorted(keys))
-        body = asked(tenants, random, name) if random.random() < 0.8 else {}
+        body = request_body(tenants, random, name) if random.random() < 0.8 else {}
         operation = service.operations[name]
         if operation.method != "POST":
             continue
@@ -180,7 +180,7 @@ def test_no_call_changes_what_is_of_another_account(tenants: Tenants) -> None:
         if "{" in operation.path:
             continue
         principal = random.choice(["administrator", "member"])
-        body = asked(tenants, random, name)
+        body = request_body(tenants, random, name)
         answer = tenants.api.gateway.answer(
             signed(keys[principal], operation.method, operation.path, body)
         )
@@ -200,7 +200,7 @@ def test_a_stranger_changes_nothing_of_an_organization(tenants: Tenants) -> None
         operation = service.operations[name]
         if "{" in operation.path:
             continue
-        body = asked(tenants, random, name)
+        body = request_body(tenants, random, name)
         answer = tenants.api.gateway.answer(
             signed(keys["stranger"], operation.method, operation.path, body)
         )

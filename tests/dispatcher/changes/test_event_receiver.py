@@ -92,10 +92,10 @@ def test_many_messages_are_one_batch_for_each_account_region() -> None:
 def test_a_repeated_event_is_handled_once_also_in_a_later_turn() -> None:
     queue, handler = Queue(), Handler()
     queue.put(event(1), event(1))
-    made = receiver(queue, handler)
-    made.turn()
+    event_receiver = receiver(queue, handler)
+    event_receiver.turn()
     queue.put(event(1))
-    made.turn()
+    event_receiver.turn()
     assert handler.batches == [(HERE, ["event-1"])]
     assert queue.bodies == {}
 
@@ -118,33 +118,33 @@ def test_what_can_never_be_handled_is_dropped_with_a_line_for_each_reason(
 def test_an_event_that_a_handler_wants_again_or_fails_with_stays() -> None:
     queue, handler = Queue(), Handler(again={"event-2"})
     queue.put(event(1), event(2))
-    made = receiver(queue, handler)
-    made.turn()
+    event_receiver = receiver(queue, handler)
+    event_receiver.turn()
     assert list(queue.bodies.values()) == [event(2)]
     handler.fails = True
-    made.turn()
-    assert "throttled" in made.error
+    event_receiver.turn()
+    assert "throttled" in event_receiver.error
     handler.fails, handler.again = False, set()
-    made.turn()
+    event_receiver.turn()
     assert queue.bodies == {}
 
 
 def test_an_event_that_is_wanted_again_and_again_is_dropped() -> None:
     queue, handler = Queue(), Handler(again={"event-1"})
     queue.put(event(1))
-    made = receiver(queue, handler)
+    event_receiver = receiver(queue, handler)
     for _turn in range(MOST_RECEIVES + 1):
-        made.turn()
+        event_receiver.turn()
     assert len(handler.batches) == MOST_RECEIVES
     assert queue.bodies == {}
 
 
 def test_a_queue_that_refuses_is_asked_again_after_a_pause() -> None:
     queue, pauses = Queue(fails=True), list[float]()
-    made = receiver(queue, Handler())
-    made.run(lambda: len(pauses) == 2, pauses.append)
+    event_receiver = receiver(queue, Handler())
+    event_receiver.run(lambda: len(pauses) == 2, pauses.append)
     assert pauses == [60.0, 60.0]
-    assert "no such queue" in made.error
+    assert "no such queue" in event_receiver.error
 
 
 def test_an_endpoint_without_long_polls_is_not_asked_all_the_time() -> None:

@@ -34,11 +34,11 @@ def event(detail: Mapping[str, object], number: int = 1) -> BusEvent:
 
 
 def test_a_burst_of_changes_is_one_request_with_their_ids() -> None:
-    asked: list[tuple[AccountRegion, set[str]]] = []
-    handler = NetworkChangeHandler(lambda place, ids: asked.append((place, set(ids))))
+    requests: list[tuple[AccountRegion, set[str]]] = []
+    handler = NetworkChangeHandler(lambda place, ids: requests.append((place, set(ids))))
     events = [event(call("AuthorizeSecurityGroupIngress"), number) for number in range(5)]
     assert handler.handle(HERE, events) == ()
-    assert asked == [(HERE, {"sg-1"})]
+    assert requests == [(HERE, {"sg-1"})]
 
 
 def test_ids_are_found_in_nested_parameters_and_answers() -> None:
@@ -51,11 +51,11 @@ def test_ids_are_found_in_nested_parameters_and_answers() -> None:
 
 
 def test_a_change_that_names_no_object_is_one_of_the_whole_network() -> None:
-    asked: list[set[str]] = []
-    handler = NetworkChangeHandler(lambda _, ids: asked.append(set(ids)))
+    requests: list[set[str]] = []
+    handler = NetworkChangeHandler(lambda _, ids: requests.append(set(ids)))
     unknown = {"eventName": "DisassociateRouteTable", "requestParameters": {"associationId": "x"}}
     handler.handle(HERE, [event(call("CreateRoute")), event(unknown, 2)])
-    assert asked == [set()]
+    assert requests == [set()]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ _JSON = st.recursive(
 
 
 @given(_JSON, _JSON)
-def test_hostile_details_raise_nothing(detail: object, asked: object) -> None:
+def test_hostile_details_raise_nothing(detail: object, parameters: object) -> None:
     is_change(detail)
-    found = list(ids_of({"requestParameters": asked}))
+    found = list(ids_of({"requestParameters": parameters}))
     assert all(len(identity) <= 300 for identity in found)
     list(ids_of(detail))

@@ -180,9 +180,9 @@ def test_no_error_of_botocore_is_an_internal_one(kind: type[Exception]) -> None:
     ],
 )
 def test_an_error_is_one_line_and_a_status(error: Exception, words: str, status: int) -> None:
-    line, got = explain(error)
+    line, code = explain(error)
     assert words in line
-    assert got == status
+    assert code == status
     assert line.isprintable()
 
 
@@ -250,9 +250,9 @@ def run_closed(redirection: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- 2>&-"])
 def test_a_closed_descriptor_is_no_internal_error(closed: str, tmp_path: Path) -> None:
     (tmp_path / "empty.img").touch()
-    status, said = run_closed(closed, "inventory", str(tmp_path / "empty.img"))
+    status, errors = run_closed(closed, "inventory", str(tmp_path / "empty.img"))
     assert status == FAILED
-    assert "internal error" not in said
+    assert "internal error" not in errors
 
 
 def test_all_descriptors_closed_is_not_status_1_which_means_findings() -> None:
@@ -267,10 +267,10 @@ def test_all_descriptors_closed_is_not_status_1_which_means_findings() -> None:
 def test_an_output_that_cannot_be_written_is_one_line_and_status_4(
     arguments: tuple[str, ...], refusing: str
 ) -> None:
-    status, said = run_closed(refusing, *arguments)
+    status, errors = run_closed(refusing, *arguments)
     assert status == FAILED
-    assert said.startswith("sidelight: ")
-    assert said.count("\n") == 1
+    assert errors.startswith("sidelight: ")
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -278,19 +278,21 @@ def test_a_command_that_writes_to_a_file_works_with_standard_output_closed(tmp_p
     """And what it opens does not become its standard output."""
     written = tmp_path / "a.db"
     feeds = ROOT / "demo" / "advisories"
-    status, said = run_closed(">&- 2>&-", "advisories", "build", "--out", str(written), str(feeds))
-    assert status == FAILED, said  # for the line that could not be printed
+    status, errors = run_closed(
+        ">&- 2>&-", "advisories", "build", "--out", str(written), str(feeds)
+    )
+    assert status == FAILED, errors  # for the line that could not be printed
     with AdvisoryDatabase.open(written) as database:
         database.verify()
 
 
 def test_the_second_interrupt_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
-    said: list[str] = []
+    lines: list[str] = []
     monkeypatch.setattr(os, "_exit", ended.append)
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    forget = interrupts.at_once(lambda: said.append("last words"))
+    forget = interrupts.at_once(lambda: lines.append("last words"))
     try:
         interrupts.arm()
         with pytest.raises(KeyboardInterrupt):
@@ -302,7 +304,7 @@ def test_the_second_interrupt_ends_the_process_at_once(monkeypatch: pytest.Monke
         signal.signal(signal.SIGINT, before)
         forget()
     assert ended == [INTERRUPTED]
-    assert said == ["last words"]
+    assert lines == ["last words"]
 
 
 READING = [

@@ -292,8 +292,10 @@ def _public_instance(cloud: LocalCloud) -> str:
         "Groups": [group],
         "AssociatePublicIpAddress": True,
     }
-    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])
-    return str(made["Instances"][0]["InstanceId"])
+    reservation = ec2.run_instances(
+        ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface]
+    )
+    return str(reservation["Instances"][0]["InstanceId"])
 
 
 @pytest.mark.services

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.services
 
-MADE = ("CreateVolume", "CreateSnapshot", "CreateSnapshots")
+CREATING_CALLS = ("CreateVolume", "CreateSnapshot", "CreateSnapshots")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_without_a_yes_nothing_is_made(cloud: LocalCloud, tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "needs --yes" in done.stderr
     assert "Cost: at most $0." in done.stdout
-    assert sum(cloud.calls(operation) for operation in MADE) == 0
+    assert sum(cloud.calls(operation) for operation in CREATING_CALLS) == 0
     assert not (tmp_path / "probe.jsonl").exists()
 
 
@@ -90,7 +90,7 @@ def test_a_probe_that_may_cost_a_dollar_is_not_begun(
     big = cloud.add_instance("big", [image], volume_sizes={"/dev/sda1": 16000})
     assert root.run(["probe", "--region", "us-east-1", "--yes", "--instance", big]) == 2
     assert "the most is $1.00" in capsys.readouterr().err
-    assert sum(cloud.calls(operation) for operation in MADE) == 0
+    assert sum(cloud.calls(operation) for operation in CREATING_CALLS) == 0
 
 
 def test_a_file_that_cannot_be_written_is_an_error_before_anything_is_made(

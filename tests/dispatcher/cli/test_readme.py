@@ -84,8 +84,8 @@ def paste(block: str, shell: dict[str, str], directory: Path) -> list[tuple[str,
         f'{line}\necho "$? $(printf %s {shlex.quote(line)})" >> statuses' for line in lines(block)
     )
     subprocess.run(["bash", "-c", script], cwd=directory, env=shell, check=False, timeout=500)
-    told = (directory / "statuses").read_text().splitlines()
-    return [(line.partition(" ")[2], int(line.partition(" ")[0])) for line in told]
+    statuses = (directory / "statuses").read_text().splitlines()
+    return [(line.partition(" ")[2], int(line.partition(" ")[0])) for line in statuses]
 
 
 @pytest.mark.services

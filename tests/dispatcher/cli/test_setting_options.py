@@ -113,8 +113,8 @@ def test_an_option_overrides_its_variable_and_that_the_default(
     path: str, option: SettingOption, read_by: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     definition = option.definition
-    variable, given = texts(definition)
-    words = [option.opts[0], given]
+    variable, argument = texts(definition)
+    words = [option.opts[0], argument]
     if definition.kind is Kind.SWITCH:
         words = [option.secondary_opts[0]]
 
@@ -122,10 +122,10 @@ def test_an_option_overrides_its_variable_and_that_the_default(
         return Settings.of(**{definition.key: definition.parse(text)})
 
     assert read_by(path) == Settings()
-    assert read_by(path, *words) == expected(given)
+    assert read_by(path, *words) == expected(argument)
     monkeypatch.setenv(definition.variable, variable)
     assert read_by(path) == expected(variable)
-    assert read_by(path, *words) == expected(given)
+    assert read_by(path, *words) == expected(argument)
 
 
 @pytest.mark.parametrize(("path", "option"), CASES)
@@ -172,8 +172,8 @@ def test_a_mirror_that_is_given_overrides_the_variable(monkeypatch: pytest.Monke
     command = dict(every_command())["advisories fetch"]
     monkeypatch.setenv("SIDELIGHT_MIRRORS", "osv=https://a kev=https://b")
     assert command.make_context("fetch", []).params["mirrors"] == ("osv=https://a", "kev=https://b")
-    given = command.make_context("fetch", ["--mirror", "osv=https://c"]).params["mirrors"]
-    assert given == ("osv=https://c",)
+    mirrors = command.make_context("fetch", ["--mirror", "osv=https://c"]).params["mirrors"]
+    assert mirrors == ("osv=https://c",)
 
 
 def test_fleet_run_has_every_limit_of_fleet_scan() -> None:

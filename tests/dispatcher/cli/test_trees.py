@@ -28,7 +28,7 @@ ODD = [b"latin-\xe9\xff", b"new\nline", b"\x1b[31mred", b"n" * 255, "é".encode(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def tree_and_disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tree and the disk that was made of it."""
     folder = tmp_path_factory.mktemp("trees")
     top = folder / "tree"
@@ -62,25 +62,25 @@ def sidelight(*words: str | bytes | Path, status: int = 0) -> bytes:
     return done.stdout
 
 
-def test_a_long_listing_has_the_fields_of_ls(made: tuple[Path, Path]) -> None:
-    top, image = made
-    theirs = subprocess.run(
+def test_a_long_listing_has_the_fields_of_ls(tree_and_disk: tuple[Path, Path]) -> None:
+    top, image = tree_and_disk
+    ls_lines = subprocess.run(
         ["ls", "-ln", "--time-style=long-iso", str(top / "folder")],
         env={"TZ": "UTC", "LC_ALL": "C", "PATH": os.environ["PATH"]},
         check=True, capture_output=True, text=True,
     ).stdout.splitlines()[1:]  # fmt: skip
-    ours = sidelight("ls", "-l", image, "/folder").decode().splitlines()
+    sidelight_lines = sidelight("ls", "-l", image, "/folder").decode().splitlines()
 
     def fields(line: str) -> list[str]:
         words = line.split()
         # A directory's size is the filesystem's own.
         return [word for at, word in enumerate(words) if at != 4 or line[0] != "d"]
 
-    assert [fields(line) for line in ours] == [fields(line) for line in theirs]
+    assert [fields(line) for line in sidelight_lines] == [fields(line) for line in ls_lines]
 
 
-def test_any_name_is_one_line_and_harmless_to_a_terminal(made: tuple[Path, Path]) -> None:
-    top, image = made
+def test_any_name_is_one_line_and_harmless_to_a_terminal(tree_and_disk: tuple[Path, Path]) -> None:
+    top, image = tree_and_disk
     names = sidelight("ls", image, "/").split(b"\n")[:-1]
     assert len(names) == len(list(top.iterdir())) + 1  # lost+found
     assert not any(byte < 0x20 or byte == 0x7F for name in names for byte in name)
@@ -89,22 +89,22 @@ def test_any_name_is_one_line_and_harmless_to_a_terminal(made: tuple[Path, Path]
 
 
 @pytest.mark.parametrize("name", ODD[:3])
-def test_a_file_of_any_name_is_written_out(made: tuple[Path, Path], name: bytes) -> None:
-    assert sidelight("cat", made[1], b"/" + name) == name
+def test_a_file_of_any_name_is_written_out(tree_and_disk: tuple[Path, Path], name: bytes) -> None:
+    assert sidelight("cat", tree_and_disk[1], b"/" + name) == name
 
 
-def test_a_large_file_is_written_out_whole_through_a_link(made: tuple[Path, Path]) -> None:
-    top, image = made
+def test_a_large_file_is_written_out_whole_through_a_link(tree_and_disk: tuple[Path, Path]) -> None:
+    top, image = tree_and_disk
     assert sidelight("cat", image, "/folder/link") == (top / "large").read_bytes()
 
 
-def test_a_tree_below_a_name_that_is_no_text(made: tuple[Path, Path]) -> None:
-    _, image = made
+def test_a_tree_below_a_name_that_is_no_text(tree_and_disk: tuple[Path, Path]) -> None:
+    _, image = tree_and_disk
     assert sidelight("tree", image, b"/folder-\xe9/") == b"/folder-\\xe9/inner\n"
 
 
-def test_a_tree_below_a_link_and_below_a_file(made: tuple[Path, Path]) -> None:
-    _, image = made
+def test_a_tree_below_a_link_and_below_a_file(tree_and_disk: tuple[Path, Path]) -> None:
+    _, image = tree_and_disk
     below = sidelight("tree", image, "/folder").replace(b"/folder/", b"/to-folder/")
     assert b"/to-folder/below/\n" in below
     assert sidelight("tree", image, "/to-folder") == below

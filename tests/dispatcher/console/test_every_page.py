@@ -93,12 +93,12 @@ def test_a_reader_of_an_account_sees_no_other_account_on_any_page(fleet: Console
     others |= {row.instance for account in (OTHER, THIRD) for row in fleet.rows(account)}
     others -= {row.instance for row in fleet.rows(OWN)}
     for url in fleet.urls(OWN):
-        for asked in (url, f"{url}{'&' if '?' in url else '?'}account={OTHER}"):
-            answer = fleet.rig.get(asked, who)
+        for page_url in (url, f"{url}{'&' if '?' in url else '?'}account={OTHER}"):
+            answer = fleet.rig.get(page_url, who)
             # What a person typed comes back in the scope, and is no data.
             body = text_of(answer).replace(f"account={OTHER}", "").replace(f'value="{OTHER}"', "")
             body = body.replace(f"<bdi>{OTHER}</bdi>", "")
-            assert not [mark for mark in others if mark in body], (asked, answer.status)
+            assert not [mark for mark in others if mark in body], (page_url, answer.status)
 
 
 def test_pages_of_another_account_are_as_if_they_were_not(fleet: ConsoleFleet) -> None:

@@ -15,7 +15,7 @@ from sidelight.store import Store
 from tests.fixtures.console_fleet import HOSTILE, OWN, ConsoleFleet
 from tests.fixtures.console_rig import ConsoleRig, header, person, text_of
 from tests.fixtures.matches import osv
-from tests.fixtures.stored_findings import Database, Said, inventory, package, scanned
+from tests.fixtures.stored_findings import Database, FakeAdvisory, inventory, package, scanned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def test_a_vulnerability_that_advisories_alone_name_is_found(store: Store, tmp_p
 
 
 def test_a_vulnerability_of_another_account_is_not_revealed(store: Store) -> None:
-    advisories = Database({"openssl": [Said("CVE-2026-1")]})
+    advisories = Database({"openssl": [FakeAdvisory("CVE-2026-1")]})
     scanned(store, advisories, inventory(package("openssl")))
     rig = ConsoleRig(store)
     own = person(accounts=frozenset(), account="123456789012")

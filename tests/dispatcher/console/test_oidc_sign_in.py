@@ -274,18 +274,18 @@ def test_a_new_key_of_the_provider_is_found_but_not_asked_for_all_the_time(
     assert browser.sign_in().status == 303
     assert browser.sign_in().status == 303
     keys = f"{ISSUER}/keys"
-    assert browser.fake.asked.count(keys) == 1, "keys are kept"
+    assert browser.fake.requests.count(keys) == 1, "keys are kept"
     browser.cookies.clear()
     browser.fake.published = [EC]
     browser.fake.key, browser.fake.algorithm = EC, "ES256"
     browser.fake.forge = lambda claims: signed(claims, RSA, "RS256", "rsa-2")
     for _ in range(5):
         refused(browser, browser.sign_in(), 403, "does not publish")
-    assert browser.fake.asked.count(keys) == 1
+    assert browser.fake.requests.count(keys) == 1
     clock.time += ASKED_AGAIN
     for _ in range(5):
         refused(browser, browser.sign_in(), 403, "does not publish")
-    assert browser.fake.asked.count(keys) == 2
+    assert browser.fake.requests.count(keys) == 2
 
 
 @pytest.mark.parametrize("state", ["", "x", "ü", "A" * 43])

@@ -189,9 +189,9 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ec2:*", account=web)])
     started = control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
     run_all(control, organization.cloud)
-    told = coverage(control)
-    assert told[payments, good][0] == "SUCCESSFUL"
-    assert told[web, seen][0] == told[web, "us-east-1:*"][0] == "ACCESS_DENIED"
+    outcomes = coverage(control)
+    assert outcomes[payments, good][0] == "SUCCESSFUL"
+    assert outcomes[web, seen][0] == outcomes[web, "us-east-1:*"][0] == "ACCESS_DENIED"
     assert [(one.account, one.region) for one in started.unreachable] == [(web, "us-east-1")]
     swept, closed = control.sweeper.sweep_everywhere(wanted)
     assert len(swept) == 2
@@ -200,9 +200,9 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     cloud.plan = FaultPlan()
     control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
     run_all(control, organization.cloud)
-    told = coverage(control)
-    assert told[web, seen][0] == "SUCCESSFUL"
-    assert (web, "us-east-1:*") not in told
+    outcomes = coverage(control)
+    assert outcomes[web, seen][0] == "SUCCESSFUL"
+    assert (web, "us-east-1:*") not in outcomes
 
 
 def test_a_suspended_account_s_coverage_says_so_and_is_no_failure(
@@ -279,8 +279,8 @@ def test_shared_snapshots_are_read_by_the_scanners_own_account(
 ) -> None:
     web = organization.members[1]
     plain = organization.cloud.add_instance("plain", [image], account=web)
-    told = shared(organization, make_control(scanner_account=HUB))
-    assert told[web, plain][0] == "SUCCESSFUL"
+    outcomes = shared(organization, make_control(scanner_account=HUB))
+    assert outcomes[web, plain][0] == "SUCCESSFUL"
     assert organization.cloud.calls("GetSnapshotBlock", HUB) > 0
     # Once at each try to read it: the share itself is seen late.
     assert organization.cloud.calls("ModifySnapshotAttribute", web) >= 1
@@ -350,9 +350,9 @@ def test_a_key_that_cannot_be_described_holds_up_only_its_own_volumes(
     )
     assert started.reached
     run_all(control, organization.cloud)
-    told = coverage(control)
-    assert told[web, plain][0] == "SUCCESSFUL"
-    reason, detail = told[web, secret]
+    outcomes = coverage(control)
+    assert outcomes[web, plain][0] == "SUCCESSFUL"
+    reason, detail = outcomes[web, secret]
     assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
     assert key in detail or "kms:Decrypt" in detail
     assert organization.cloud.snapshots() == []

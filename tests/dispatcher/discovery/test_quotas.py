@@ -36,9 +36,9 @@ class NoInstances:
 
 @pytest.fixture
 def fake_fleet(tmp_path: Path) -> Iterator[FakeFleet]:
-    made = FakeFleet(sqlite_url(tmp_path))
-    yield made
-    made.close()
+    fleet = FakeFleet(sqlite_url(tmp_path))
+    yield fleet
+    fleet.close()
 
 
 def discovering(fake_fleet: FakeFleet, client: Scripted, **settings: Any) -> Discoverer:

@@ -138,11 +138,11 @@ class Calls:
     where = "https://receiver.example"
 
     def __init__(self) -> None:
-        self.came: list[bytes] = []
+        self.bodies: list[bytes] = []
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
         assert headers["Content-Type"] == "application/json"
-        self.came.append(body)
+        self.bodies.append(body)
         return PostAnswer(201, b"")
 
 
@@ -155,7 +155,7 @@ def test_an_event_that_is_passed_over_counts_as_sent() -> None:
         for text in texts
     ]
     assert sink.send(messages).arrived == 2
-    assert len(calls.came) == 1
+    assert len(calls.bodies) == 1
 
 
 def test_jira_needs_a_project_and_a_login() -> None:

@@ -133,8 +133,8 @@ def test_a_message_names_instance_vulnerability_and_severity(store: Store) -> No
         "region": REGION, "type": "Inspector2 Finding",
     }  # fmt: skip
     assert event.id == f"{store.deployment()}-1"
-    told = json.loads(event.text)
-    assert told["detail"] == json.loads(bare.text)
+    document = json.loads(event.text)
+    assert document["detail"] == json.loads(bare.text)
     (vulnerable,) = bare_packages(bare)
     assert vulnerable["sourceLayer"] == "docker"
     assert json.loads(bare.text)["resources"][0]["tags"] == {"team": "web"}
@@ -156,8 +156,8 @@ def test_an_event_that_is_too_long_says_what_it_left_out(store: Store, *, whole:
     Publisher(store, "t", listener, after=0).run()
     (message,) = listener.taken
     assert len(message.text.encode()) < BYTES
-    told = json.loads(message.text)
-    detail = told["detail"] if whole else told
+    document = json.loads(message.text)
+    detail = document["detail"] if whole else document
     assert detail["sidelight"]["leftOut"][-1] == "texts"
     assert detail["packageVulnerabilityDetails"]["vulnerabilityId"] == "CVE-2026-1"
 

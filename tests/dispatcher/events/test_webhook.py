@@ -137,7 +137,7 @@ def test_a_receiver_that_fails_loses_nothing_and_reorders_nothing(
 
 def _take(receiver: EventReceiver) -> Any:
     def take(handler: Any) -> None:
-        receiver.taken.append(receiver.came[-1])
+        receiver.taken.append(receiver.requests[-1])
         status(200)(handler)
 
     return take
@@ -150,7 +150,7 @@ def test_the_status_decides_and_an_answer_is_bounded(
     happen(store, 2)
     receiver.script.append(answer)
     assert Publisher(store, "t", webhook(receiver.url), after=0).run() == 2
-    assert len(receiver.came) == 2
+    assert len(receiver.requests) == 2
 
 
 def test_a_passing_fault_is_tried_again_with_the_same_id(
@@ -159,8 +159,8 @@ def test_a_passing_fault_is_tried_again_with_the_same_id(
     happen(store, 1)
     receiver.script[:] = [status(503), cut]
     assert Publisher(store, "t", webhook(receiver.url), after=0).run() == 1
-    assert len({posted.id for posted in receiver.came}) == 1
-    assert len(receiver.came) == 3
+    assert len({posted.id for posted in receiver.requests}) == 1
+    assert len(receiver.requests) == 3
 
 
 def test_a_redirect_is_not_followed(store: Store, receiver: EventReceiver) -> None:
@@ -169,7 +169,7 @@ def test_a_redirect_is_not_followed(store: Store, receiver: EventReceiver) -> No
         receiver.script.append(status(307, Location=other.url))
         with pytest.raises(TargetRefusedError, match=r"redirects to .*, which is not followed"):
             Publisher(store, "t", webhook(receiver.url), after=0).run()
-        assert (len(receiver.came), other.came) == (1, [])
+        assert (len(receiver.requests), other.requests) == (1, [])
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1800", 1800), ("999999", 3600), ("x", 0)])
@@ -181,7 +181,7 @@ def test_a_receiver_says_when_to_come_back(
     with pytest.raises(TargetRefusedError) as caught:
         Publisher(store, "t", webhook(receiver.url), after=0).run()
     assert caught.value.retry_after == seconds
-    assert len(receiver.came) == (1 if seconds else 3)
+    assert len(receiver.requests) == (1 if seconds else 3)
 
 
 def test_a_date_says_when_to_come_back(store: Store, receiver: EventReceiver) -> None:
@@ -233,7 +233,7 @@ def test_wrong_tls_gets_nothing(store: Store, tmp_path: Path, wrong: str) -> Non
     with receiving(certificate) as receiver:
         with pytest.raises(TargetRefusedError, match="TLS failed"):
             Publisher(store, "t", webhook(receiver.url, ca=ca), after=0).run()
-        assert receiver.came == []
+        assert receiver.requests == []
 
 
 def test_an_authority_of_ones_own_is_trusted(store: Store, tmp_path: Path) -> None:
@@ -272,10 +272,10 @@ def test_a_name_that_leads_inside_gets_nothing(
 
 
 def test_a_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    hosts: list[str] = []
 
     def resolve(host: str, port: int, *_args: Any, **_named: Any) -> Any:
-        asked.append(host)
+        hosts.append(host)
         if host != "hooks.example":
             raise ConnectionRefusedError(host)  # the connection itself: to no name
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
@@ -283,7 +283,7 @@ def test_a_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.M
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     sink = webhook("https://hooks.example/", private=False)
     assert sink._posted("id", b"{}")[0]
-    assert set(asked) == {"hooks.example", "8.8.8.8"}
+    assert set(hosts) == {"hooks.example", "8.8.8.8"}
 
 
 def test_targets_are_separated_by_blanks() -> None:
@@ -346,7 +346,7 @@ def test_a_process_killed_between_send_and_commit_sends_again(
     running: list[subprocess.Popen[bytes]] = []
 
     def kill(handler: Any) -> None:
-        receiver.taken.append(receiver.came[-1])
+        receiver.taken.append(receiver.requests[-1])
         running[-1].kill()
         running[-1].wait()
         handler.close_connection = True

@@ -44,8 +44,8 @@ def evenly_spread(count: int) -> tuple[Instance, ...]:
     for number in itertools.count():
         if len(found) == count:
             return tuple(found.values())
-        made = machine(number)
-        found.setdefault(int(time_of_day(made.account, made.id) / (DAY / count)), made)
+        instance = machine(number)
+        found.setdefault(int(time_of_day(instance.account, instance.id) / (DAY / count)), instance)
     raise AssertionError("not reached")
 
 

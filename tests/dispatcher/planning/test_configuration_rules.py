@@ -67,17 +67,19 @@ def test_an_account_that_nobody_configured_is_enabled_and_hybrid() -> None:
 
 @given(changes, changes)
 def test_a_member_has_its_own_and_else_the_administrator_s(
-    own: ConfigurationChange, theirs: ConfigurationChange
+    own: ConfigurationChange, general_change: ConfigurationChange
 ) -> None:
     member = member_of(changed(MEMBER, None, own))
-    administrator = changed(ADMINISTRATOR, None, theirs)
+    administrator = changed(ADMINISTRATOR, None, general_change)
     effective = held(member, administrator)
     for name in ("mode", "deep_inspection", "exclusion_tag"):
-        mine, general = getattr(own, name), getattr(theirs, name)
+        own_setting, general = getattr(own, name), getattr(general_change, name)
         default = getattr(resolve(MEMBER, None), name)
-        wanted = mine if mine is not None else general if general is not None else default
+        wanted = (
+            own_setting if own_setting is not None else general if general is not None else default
+        )
         assert getattr(effective, name) == wanted
-        assert (name in effective.inherited) == (mine is None and general is not None)
+        assert (name in effective.inherited) == (own_setting is None and general is not None)
     assert effective.package_paths == tuple(dict.fromkeys((*(own.package_paths or ()), "/org")))
 
 
@@ -95,12 +97,12 @@ def test_what_is_set_individually_stays_whatever_the_administrator_sets(
 
 @given(st.lists(changes, max_size=4), changes)
 def test_after_a_reset_a_member_is_as_one_that_was_never_set(
-    own: list[ConfigurationChange], theirs: ConfigurationChange
+    own: list[ConfigurationChange], general_change: ConfigurationChange
 ) -> None:
     member = member_of(None)
     for change in own:
         member = changed(MEMBER, member, replace(change, package_paths=None))
-    administrator = changed(ADMINISTRATOR, None, theirs)
+    administrator = changed(ADMINISTRATOR, None, general_change)
     assert held(reset(member), administrator) == held(member_of(None), administrator)
     assert reset(reset(member)) == reset(member)
 
@@ -163,9 +165,9 @@ def test_an_account_that_was_configured_before_joins_with_its_own_status(
 
 
 def test_another_organization_s_settings_do_not_reach_an_account() -> None:
-    theirs = changed(ADMINISTRATOR, None, ConfigurationChange(mode=Ec2ScanMode.AGENT_BASED))
+    administrator = changed(ADMINISTRATOR, None, ConfigurationChange(mode=Ec2ScanMode.AGENT_BASED))
     own = AccountConfiguration(MEMBER, organization="o-other")
-    effective = resolve(MEMBER, own, theirs, ORGANIZATION)
+    effective = resolve(MEMBER, own, administrator, ORGANIZATION)
     assert (effective.mode, effective.package_paths) == (Ec2ScanMode.HYBRID, ())
 
 

@@ -142,9 +142,9 @@ def test_every_combination_of_facts_gets_the_decision_that_the_methods_needs_imp
         verdict = decide(facts)
         entry = verdict.package
         counts[entry.method, entry.reason] += 1
-        got = (entry.method, entry.status_code, entry.reason)
-        if got != package(facts):
-            differing.append((facts, got, package(facts)))
+        decision = (entry.method, entry.status_code, entry.reason)
+        if decision != package(facts):
+            differing.append((facts, decision, package(facts)))
         reached = (verdict.network.status_code, verdict.network.reason)
         if reached != network(facts):
             differing.append((facts, reached, network(facts)))

@@ -34,40 +34,40 @@ class Sum:
 
 
 def test_what_is_fast_is_always_of_now() -> None:
-    made = Sum(0.4)
-    assert [made.kept() for _ in range(3)] == [
+    cached_sum = Sum(0.4)
+    assert [cached_sum.kept() for _ in range(3)] == [
         CachedValue(1, 0.0),
         CachedValue(2, 0.0),
         CachedValue(3, 0.0),
     ]
-    assert not made.beside
+    assert not cached_sum.beside
 
 
 def test_what_is_slow_takes_a_twentieth_of_the_time() -> None:
-    made = Sum(10.0)
-    assert made.kept() == CachedValue(1, 0.0)
-    made.now += 189.0
-    assert made.kept() == CachedValue(1, 189.0)
-    assert not made.beside
-    made.now += 1.0
-    assert made.kept() == CachedValue(1, 190.0)
-    assert made.kept() == CachedValue(1, 190.0)
-    (run,) = made.beside  # one, for all callers
+    cached_sum = Sum(10.0)
+    assert cached_sum.kept() == CachedValue(1, 0.0)
+    cached_sum.now += 189.0
+    assert cached_sum.kept() == CachedValue(1, 189.0)
+    assert not cached_sum.beside
+    cached_sum.now += 1.0
+    assert cached_sum.kept() == CachedValue(1, 190.0)
+    assert cached_sum.kept() == CachedValue(1, 190.0)
+    (run,) = cached_sum.beside  # one, for all callers
     run()
-    assert made.kept() == CachedValue(2, 0.0)
+    assert cached_sum.kept() == CachedValue(2, 0.0)
 
 
 def test_what_cannot_be_computed_grows_old_and_is_tried_again() -> None:
-    made = Sum(10.0)
-    made.kept()
-    made.now += 200.0
-    made.broken = True
-    made.kept()
-    made.beside.pop()()
-    assert made.kept() == CachedValue(1, 210.0)
-    made.broken = False
-    made.beside.pop()()
-    assert made.kept().value == 2
+    cached_sum = Sum(10.0)
+    cached_sum.kept()
+    cached_sum.now += 200.0
+    cached_sum.broken = True
+    cached_sum.kept()
+    cached_sum.beside.pop()()
+    assert cached_sum.kept() == CachedValue(1, 210.0)
+    cached_sum.broken = False
+    cached_sum.beside.pop()()
+    assert cached_sum.kept().value == 2
 
 
 def test_of_many_who_ask_first_one_computes() -> None:
@@ -82,21 +82,21 @@ def test_of_many_who_ask_first_one_computes() -> None:
 
     now = iter([0.0, *[10.0] * 10])
     kept = RefreshingValue(compute, lambda: next(now))
-    told: list[CachedValue[int]] = []
-    threads = [threading.Thread(target=lambda: told.append(kept())) for _ in range(4)]
+    answers: list[CachedValue[int]] = []
+    threads = [threading.Thread(target=lambda: answers.append(kept())) for _ in range(4)]
     for thread in threads:
         thread.start()
     assert entered.wait(60)
     proceed.set()
     for thread in threads:
         thread.join()
-    assert [one.value for one in told] == [1, 1, 1, 1]
+    assert [one.value for one in answers] == [1, 1, 1, 1]
 
 
 def test_the_first_who_asks_hears_of_a_failure() -> None:
-    made = Sum(10.0)
-    made.broken = True
+    cached_sum = Sum(10.0)
+    cached_sum.broken = True
     with pytest.raises(StoreError, match="is away"):
-        made.kept()
-    made.broken = False
-    assert made.kept().value == 1
+        cached_sum.kept()
+    cached_sum.broken = False
+    assert cached_sum.kept().value == 1

@@ -37,8 +37,8 @@ def _image(folder: Path, fstype: str = "ext4", *, indexed: bool = False) -> Path
     for number in range(_FILES):
         (tree / f"a-file-with-a-long-name-and-number-{number}.jar").touch()
     image = folder / "disk.img"
-    made = ["mke2fs", "-q", "-F", "-t", fstype, "-b", str(_BLOCK), "-O", "dir_index"]
-    subprocess.run([*made, "-d", str(folder / "tree"), str(image), "8M"], check=True)
+    mke2fs = ["mke2fs", "-q", "-F", "-t", fstype, "-b", str(_BLOCK), "-O", "dir_index"]
+    subprocess.run([*mke2fs, "-d", str(folder / "tree"), str(image), "8M"], check=True)
     if indexed:
         command = ["e2fsck", "-fyD", str(image)]
         assert subprocess.run(command, check=False, capture_output=True).returncode < 4

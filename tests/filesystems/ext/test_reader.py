@@ -58,15 +58,15 @@ def test_what_the_kernel_cannot_mount_reads_as_the_tree_it_was_made_from(
 ) -> None:
     image = recipes.make(tmp_path / "image", case, tree)
     fs = opened(image)
-    ours = {path: _comparable(facts) for path, facts in sidelight_view(fs).items()}
-    ours.pop(b"/lost+found")
-    theirs = {path: _comparable(facts) for path, facts in tree_view(tree).items()}
-    theirs[b"/"] = replace(theirs[b"/"], uid=0, gid=0)  # mke2fs's default for every caller
+    view = {path: _comparable(facts) for path, facts in sidelight_view(fs).items()}
+    view.pop(b"/lost+found")
+    expected = {path: _comparable(facts) for path, facts in tree_view(tree).items()}
+    expected[b"/"] = replace(expected[b"/"], uid=0, gid=0)  # mke2fs's default for every caller
     # More seconds than 32 bits hold: mke2fs 1.47.0 cuts them off, 1.47.2 stores the most there is.
     stored = recipes.stored_mtime_ns(image, "/size-60")
     assert stored in {0, ((1 << 31) - 1) * 10**9}
-    theirs[b"/size-60"] = replace(theirs[b"/size-60"], mtime_ns=stored)
-    assert differences(ours, theirs) == []
+    expected[b"/size-60"] = replace(expected[b"/size-60"], mtime_ns=stored)
+    assert differences(view, expected) == []
     assert fs.problems == []
 
 

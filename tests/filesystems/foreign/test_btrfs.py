@@ -53,7 +53,7 @@ def btrfs(*words: str) -> str:
     return done.stdout
 
 
-def made(
+def btrfs_image(
     path: Path, work: Callable[[Path], None], mount: str = "rw", words: tuple[str, ...] = ()
 ) -> Path:
     with path.open("wb") as file:
@@ -91,12 +91,12 @@ def without_made_up_times(view: dict[bytes, kernel.PathFacts]) -> dict[bytes, ke
     ids=["plain", "zlib", "lzo", "zstd"],
 )
 def test_the_tree_is_the_kernels(tmp_path: Path, mount: str, words: tuple[str, ...]) -> None:
-    image = made(tmp_path / "image", subvolumes, mount, words)
+    image = btrfs_image(tmp_path / "image", subvolumes, mount, words)
     with ImageFile(str(image)) as source:
         fs = open_filesystem(source)
-        ours = without_made_up_times(kernel.sidelight_view(fs))
+        view = without_made_up_times(kernel.sidelight_view(fs))
     kernels = without_made_up_times(kernel.kernel_view(image, "btrfs"))
-    assert kernel.differences(ours, kernels) == []
+    assert kernel.differences(view, kernels) == []
     assert (fs.kind, fs.journal, fs.problems) == ("btrfs", "clean", [])
 
 
@@ -107,11 +107,11 @@ def test_the_default_subvolume_is_the_root(tmp_path: Path) -> None:
         number = next(line.split()[1] for line in listing if line.endswith(" @home"))
         btrfs("subvolume", "set-default", number, str(top))
 
-    image = made(tmp_path / "image", work)
+    image = btrfs_image(tmp_path / "image", work)
     with ImageFile(str(image)) as source:
-        ours = kernel.sidelight_view(open_filesystem(source))
-    assert kernel.differences(ours, kernel.kernel_view(image, "btrfs")) == []
-    assert b"/nested/inner" in ours
+        view = kernel.sidelight_view(open_filesystem(source))
+    assert kernel.differences(view, kernel.kernel_view(image, "btrfs")) == []
+    assert b"/nested/inner" in view
 
 
 FSTAB = """
@@ -150,7 +150,7 @@ def names(tree: MachineTree, path: str) -> set[str]:
 
 
 def test_subvolumes_are_mounted_where_fstab_says(tmp_path: Path) -> None:
-    image = made(tmp_path / "disk", a_machine, words=("-L", "system"))
+    image = btrfs_image(tmp_path / "disk", a_machine, words=("-L", "system"))
     tree = machine(image)
     shown = {f"[{image}:{name}]".replace("/", ":") for name in ("@before", "@other")}
     own = {"etc", "home", "srv", "gone", "in-root", "later"}
@@ -195,7 +195,7 @@ def a_snapper_machine(top: Path) -> None:
 
 
 def test_snapshots_are_named_and_not_walked(tmp_path: Path) -> None:
-    image = made(tmp_path / "disk", a_snapper_machine, words=("-L", "system"))
+    image = btrfs_image(tmp_path / "disk", a_snapper_machine, words=("-L", "system"))
     tree = machine(image)
     files = [
         path + b"/" + name
@@ -217,7 +217,7 @@ def test_snapshots_are_named_and_not_walked(tmp_path: Path) -> None:
 def test_without_its_library_btrfs_is_named_and_the_machine_partial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = made(tmp_path / "disk", a_machine)
+    image = btrfs_image(tmp_path / "disk", a_machine)
     for name in [name for name in sys.modules if name.startswith("dissect.btrfs")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "dissect.btrfs.btrfs", None)
@@ -253,7 +253,7 @@ def test_what_was_synchronised_after_the_last_commit_is_a_problem(tmp_path: Path
             os.fsync(file.fileno())
         subprocess.run(["cp", str(tmp_path / "image"), str(copy)], check=True)
 
-    made(tmp_path / "image", work, "rw,commit=300")
+    btrfs_image(tmp_path / "image", work, "rw,commit=300")
     with ImageFile(str(copy)) as source:
         fs = open_filesystem(source)
     assert fs.journal == "unreplayed"
@@ -261,7 +261,7 @@ def test_what_was_synchronised_after_the_last_commit_is_a_problem(tmp_path: Path
 
 
 def test_a_damaged_node_is_met_by_its_checksum(tmp_path: Path) -> None:
-    image = made(tmp_path / "image", lambda top: sample_tree(top / "files"))
+    image = btrfs_image(tmp_path / "image", lambda top: sample_tree(top / "files"))
     # Both copies, and whatever else holds the name.
     data = image.read_bytes().replace(b"latin-\xe9\xff", b"matin-\xe9\xff")
     found: list[str]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 images = pytest.mark.images
 
 
-def made(tmp_path: Path, *command: str, size: int = 32 << 20) -> Path:
+def disk_image(tmp_path: Path, *command: str, size: int = 32 << 20) -> Path:
     if not shutil.which(command[0]):
         pytest.skip(f"needs {command[0]}")
     image = tmp_path / "image"
@@ -73,7 +73,7 @@ def ext4_library() -> None:
 @images
 @pytest.mark.usefixtures("ext4_library")
 def test_ext4_agrees(tmp_path: Path, tree: Path) -> None:
-    image = made(tmp_path, "mkfs.ext4", "-q", "-L", "lab", "-d", str(tree))
+    image = disk_image(tmp_path, "mkfs.ext4", "-q", "-L", "lab", "-d", str(tree))
     with ImageFile(str(image)) as source:
         other = open_filesystem(source, "reference")
         assert seen(other) == seen(open_filesystem(source))
@@ -88,7 +88,7 @@ def test_xfs_agrees(tmp_path: Path) -> None:
         + "".join(f"entry-with-a-name-{n} d--755 0 0\n$\n" for n in range(40))
         + "$\n$\n"
     )
-    image = made(
+    image = disk_image(
         tmp_path, "mkfs.xfs", "-q", "-L", "lab", "-n", "size=4096", "-p", str(proto), size=320 << 20
     )
     with ImageFile(str(image)) as source:
@@ -100,7 +100,7 @@ def test_xfs_agrees(tmp_path: Path) -> None:
 @images
 @pytest.mark.usefixtures("ext4_library")
 def test_the_face_is_the_same_over_both_readers(tmp_path: Path, tree: Path) -> None:
-    image = made(tmp_path, "mkfs.ext4", "-q", "-d", str(tree))
+    image = disk_image(tmp_path, "mkfs.ext4", "-q", "-d", str(tree))
     namespaces = ["basic", "details", "access", "link", "stat"]
     found = []
     with ImageFile(str(image)) as source:
@@ -130,7 +130,7 @@ def test_the_face_is_the_same_over_both_readers(tmp_path: Path, tree: Path) -> N
     ids=" ".join,
 )
 def test_what_it_would_get_wrong_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
-    image = made(tmp_path, *command, size=320 << 20)
+    image = disk_image(tmp_path, *command, size=320 << 20)
     with ImageFile(str(image)) as source, pytest.raises(UnsupportedError):
         open_filesystem(source, "reference")
 
@@ -140,7 +140,7 @@ def test_an_unknown_reader_and_an_absent_library_are_wrong_usage(
 ) -> None:
     with pytest.raises(UsageError, match="no reader is called"):
         open_filesystem(MemorySource(bytes(9999)), "other")
-    image = made(tmp_path, "mkfs.ext4", "-q")
+    image = disk_image(tmp_path, "mkfs.ext4", "-q")
     monkeypatch.setattr(reference, "why_not_ext4", why_not_ext4.__wrapped__)
     monkeypatch.setitem(sys.modules, "ext4", None)
     with (

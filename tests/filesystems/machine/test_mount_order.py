@@ -67,14 +67,14 @@ def test_the_first_line_that_needs_no_other_is_next(drawn: list[tuple[str, str]]
 class _CountedPath(bytes):
     """A target that counts what is asked of it."""
 
-    asked = 0
+    calls = 0
 
     def find(self, *args: object) -> int:
-        type(self).asked += 1
+        type(self).calls += 1
         return super().find(*args)  # type: ignore[arg-type]
 
     def startswith(self, *args: object) -> bool:
-        type(self).asked += 1
+        type(self).calls += 1
         return super().startswith(*args)  # type: ignore[arg-type]
 
 
@@ -86,6 +86,6 @@ def test_the_work_does_not_grow_as_the_pairs_of_lines(step: int) -> None:
         for number in range(count)
     ]
     shuffled = [lines[at * step % count] for at in range(count)]
-    _CountedPath.asked = 0
+    _CountedPath.calls = 0
     assert len(list(ordered(shuffled))) == count
-    assert _CountedPath.asked < 10 * count
+    assert _CountedPath.calls < 10 * count

@@ -283,8 +283,8 @@ def test_links_themselves_can_be_read() -> None:
 def test_contents_are_asked_a_filesystem_at_a_time() -> None:
     tree = machine("LABEL=v /v ext4\n", {"root": {"v": {}, "a": b"1", "b": b"2"}, "v": {"c": b"3"}})
     wanted = [tree.resolve(path)[:2] for path in ("/a", "/v/c", "/b")]
-    got = [data for _, data in tree.contents(wanted, 100)]
-    assert got == [b"1", b"2", b"3"]
+    contents = [data for _, data in tree.contents(wanted, 100)]
+    assert contents == [b"1", b"2", b"3"]
 
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", "", "[x]"]), max_size=8).map("/".join)
@@ -367,9 +367,9 @@ def test_directories_that_mounts_show_again_are_bounded_and_reported(
     data = {f"d{number}": {"file": b""} for number in range(20)}
     lines = "".join(f"/data /m{number} none bind\n" for number in range(20))
     tree = machine(lines, {"root": {"data": data, **places}})
-    given = [path for level in tree.walk() for path, *_ in level]
-    assert {b"data/d%d" % number for number in range(20)} <= set(given)
-    assert len(given) < 70
+    paths = [path for level in tree.walk() for path, *_ in level]
+    assert {b"data/d%d" % number for number in range(20)} <= set(paths)
+    assert len(paths) < 70
     assert any("show the same directories again" in problem.what for problem in tree.problems)
 
 

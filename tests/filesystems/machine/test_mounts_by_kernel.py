@@ -108,13 +108,13 @@ def test_the_tree_is_the_kernels(tmp_path: Path, case: str) -> None:
     sources = [ImageFile(str(path), label) for label, path in images.items()]
     regions = volumes(sources, problems)
     tree = assemble(regions, open_regions(regions, problems))
-    ours = {
+    paths = {
         (path + b"/" + name).decode().lstrip("/")
         for level in tree.walk()
         for path, _, _, entries in level
         for name, _, _ in entries
     }
-    assert {path for path in ours if not path.startswith("[")} == kernel
+    assert {path for path in paths if not path.startswith("[")} == kernel
     assert tree.problems == []
     assert problems == []
     for path in kernel:

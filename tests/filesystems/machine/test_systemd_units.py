@@ -91,21 +91,23 @@ LINE = st.tuples(
 @given(st.lists(LINE, max_size=5))
 def test_fstab_says_what_systemd_takes_from_it(lines: list[tuple[str, ...]]) -> None:
     text = "LABEL=root / ext4\n" + "".join(" ".join(line).strip() + "\n" for line in lines)
-    theirs = made_by_systemd(text.encode())
-    theirs.pop(b"", None)
-    ours: dict[bytes, fstab.Line] = {}
+    systemd_mounts = made_by_systemd(text.encode())
+    systemd_mounts.pop(b"", None)
+    fstab_lines: dict[bytes, fstab.Line] = {}
     elsewhere = set()
     for raw in text.encode().splitlines():
         target = fstab.mountable(b"/dev/x", raw.split()[1].replace(b"\\040", b" "), b"auto", b"")
         assert target is not None
         line = next(fstab.parse(raw), None)
-        if target.target in ours or target.target in elsewhere:
+        if target.target in fstab_lines or target.target in elsewhere:
             continue
         if line is None:
             elsewhere.add(target.target)
         elif target.target:
-            ours[target.target] = line
-    assert set(theirs) - elsewhere == {target for target, line in ours.items() if line.at_boot}
+            fstab_lines[target.target] = line
+    assert set(systemd_mounts) - elsewhere == {
+        target for target, line in fstab_lines.items() if line.at_boot
+    }
 
 
 @needs_systemctl
@@ -281,14 +283,14 @@ def shown(tree: MachineTree) -> list[str]:
 
 
 def test_partitions_are_discovered_by_their_types() -> None:
-    ours = discoverable.variable_uuid(bytes.fromhex(MACHINE_ID))
+    var_uuid = discoverable.variable_uuid(bytes.fromhex(MACHINE_ID))
     # What `systemd-id128 machine-id --app-specific=` printed for that id.
-    assert ours.replace("-", "") == "24e43059973449cda32ebcae30d648ed"
-    assert shown(discovering("", ours)) == ["/", "/home", "/var"]
+    assert var_uuid.replace("-", "") == "24e43059973449cda32ebcae30d648ed"
+    assert shown(discovering("", var_uuid)) == ["/", "/home", "/var"]
     assert shown(discovering("", "another machine's")) == ["/", "/home"]
-    assert shown(discovering("PARTUUID=s /home ext4\n", ours)) == ["/", "/home", "/var"]
-    assert shown(discovering("", ours, attributes=1 << 63)) == ["/"]
-    assert shown(discovering("", ours, disk=1)) == ["/"]
+    assert shown(discovering("PARTUUID=s /home ext4\n", var_uuid)) == ["/", "/home", "/var"]
+    assert shown(discovering("", var_uuid, attributes=1 << 63)) == ["/"]
+    assert shown(discovering("", var_uuid, disk=1)) == ["/"]
 
 
 X86_USR = "8484680c-9521-48c6-9c11-b0720656f69e"
@@ -347,9 +349,11 @@ def test_vars_uuid_is_what_systemd_derives() -> None:
     if not machine_id.exists() or len(machine_id.read_text().strip()) != 32:
         pytest.skip("needs /etc/machine-id")
     command = ["systemd-id128", "machine-id", f"--app-specific={VAR_UUID}"]
-    theirs = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    ours = discoverable.variable_uuid(bytes.fromhex(machine_id.read_text().strip()))
-    assert ours.replace("-", "") == theirs
+    systemd_uuid = subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    var_uuid = discoverable.variable_uuid(bytes.fromhex(machine_id.read_text().strip()))
+    assert var_uuid.replace("-", "") == systemd_uuid
 
 
 # --- hostile disks ---
@@ -357,7 +361,7 @@ def test_vars_uuid_is_what_systemd_derives() -> None:
 
 def reads(tree: MachineTree) -> int:
     assert isinstance(tree.root, MemoryFilesystem)
-    return sum(what == "read" for what, _ in tree.root.asked)
+    return sum(what == "read" for what, _ in tree.root.requests)
 
 
 def whats(tree: MachineTree) -> str:
@@ -390,7 +394,7 @@ def test_very_many_directories_that_pull_units_in_are_a_problem() -> None:
     assert at_data(tree) == ["in-one"]
     assert "10000 directories that pull units in" in whats(tree)
     assert isinstance(tree.root, MemoryFilesystem)
-    assert sum(what == "directory" for what, _ in tree.root.asked) < MOST_UNITS + 100
+    assert sum(what == "directory" for what, _ in tree.root.requests) < MOST_UNITS + 100
 
 
 def test_a_folder_of_very_many_drop_ins_is_read_in_part_and_reported() -> None:
@@ -459,6 +463,7 @@ def test_what_finding_the_mounts_costs_is_bounded(monkeypatch: pytest.MonkeyPatc
     etc: dict[str, object] = {f"v{number}.mount": UNIT % (b"one", b"v") for number in range(100)}
     tree = machine(dict(full) | etc, dict(full))
     assert isinstance(tree.root, MemoryFilesystem)
-    assert tree.root.asked.count(("directory", tree.find(systemd_units.ADMINISTRATOR).inode)) < 20  # type: ignore[union-attr]
+    inode_number = tree.find(systemd_units.ADMINISTRATOR).inode  # type: ignore[union-attr]
+    assert tree.root.requests.count(("directory", inode_number)) < 20
     assert "mounts need more than 20000 look-ups" in whats(tree)
     assert at_data(tree) == []  # no limit afterwards

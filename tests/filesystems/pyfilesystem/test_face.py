@@ -61,7 +61,7 @@ def test_a_listing_without_namespaces_reads_no_inode(
 ) -> None:
     assert {info.name: info.is_dir for info in face.scandir("/")}["foo"] is True
     list(face.walk.files("/"))
-    assert {what for what, _ in memory.asked} == {"directory"}
+    assert {what for what, _ in memory.requests} == {"directory"}
 
 
 def test_a_walk_breadth_first_reads_many_directories_at_once() -> None:
@@ -69,12 +69,12 @@ def test_a_walk_breadth_first_reads_many_directories_at_once() -> None:
     memory = MemoryFilesystem(tree)
     face = MachineFS(memory)
     assert len(list(face.walk.files("/"))) == 400
-    assert len(memory.asked) == 421
+    assert len(memory.requests) == 421
     assert memory.calls <= 6
     # One path alone reads only what leads to it.
     memory = MemoryFilesystem(tree)
     assert MachineFS(memory).listdir("/d3/e4") == ["f"]
-    assert len(memory.asked) == 3
+    assert len(memory.requests) == 3
 
 
 def test_namespaces_show_the_inodes_fields(face: MachineFS) -> None:
@@ -146,7 +146,7 @@ def test_buffered_reading_asks_the_filesystem_for_large_pieces(
     with face.openbin("/big") as file:
         while file.read(4096):
             pass
-    assert sum(what == "read" for what, _ in memory.asked) <= 4
+    assert sum(what == "read" for what, _ in memory.requests) <= 4
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def compare(image: Path, *, replay: bool = False) -> XfsFilesystem:
     """The reader, once its view has proved equal to the kernel's."""
     source = ImageFile(str(image))
     filesystem = XfsFilesystem(source)
-    ours = kernel.sidelight_view(filesystem)
-    theirs = kernel.kernel_view(image, "xfs", replay=replay)
-    assert kernel.differences(ours, theirs) == []
+    view = kernel.sidelight_view(filesystem)
+    kernel_view = kernel.kernel_view(image, "xfs", replay=replay)
+    assert kernel.differences(view, kernel_view) == []
     assert filesystem.problems == []
     return filesystem
 
@@ -129,19 +129,19 @@ def _leave_holes(top: Path, size: int = 4096) -> None:
     folder = top / "filler"
     folder.mkdir()
     (folder / "rest").touch()
-    made = []
+    paths = []
     try:
         for index in range(60_000):
             path = folder / str(index)
             path.write_bytes(b"x" * size)
-            made.append(path)
+            paths.append(path)
     except OSError:
         pass
     with contextlib.suppress(OSError), (folder / "rest").open("ab", buffering=0) as rest:
         while rest.write(b"r" * size):
             pass
     subprocess.run(["sync", "-f", str(top)], check=True)
-    for path in made[::3]:
+    for path in paths[::3]:
         path.unlink()
 
 

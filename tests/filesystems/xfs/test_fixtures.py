@@ -56,9 +56,9 @@ def test_each_directory_asked_for_comes_exactly_once_even_if_it_is_none() -> Non
     filesystem = XfsFilesystem(fixtures.load("clean"))
     entries = dict(filesystem.directories([filesystem.root]))[filesystem.root]
     numbers = [number for _, number, _ in entries]
-    asked = [*numbers, filesystem.root, 1 << 60, 0, numbers[0]]
-    found = [number for number, _ in filesystem.directories(asked)]
-    assert sorted(found) == sorted(set(asked))
+    requests = [*numbers, filesystem.root, 1 << 60, 0, numbers[0]]
+    found = [number for number, _ in filesystem.directories(requests)]
+    assert sorted(found) == sorted(set(requests))
     assert any("not a directory" in problem.what for problem in filesystem.problems)
 
 

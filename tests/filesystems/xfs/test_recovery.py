@@ -90,10 +90,10 @@ def test_a_filesystem_shut_down_hard_reads_as_after_the_kernels_replay(
     image = images.make_dirty(tmp_path / "xfs.img", flags, *options)
     with ImageFile(str(image)) as source:
         filesystem = XfsFilesystem(source)
-        ours = kernel.sidelight_view(filesystem)
-    assert kernel.differences(ours, kernel.kernel_view(image, "xfs", replay=True)) == []
+        view = kernel.sidelight_view(filesystem)
+    assert kernel.differences(view, kernel.kernel_view(image, "xfs", replay=True)) == []
     assert filesystem.problems == []
     if flags:
         assert filesystem.journal == "replayed"
         # The proof proves something: without the log the kernel sees another tree.
-        assert kernel.kernel_view(image, "xfs").keys() != ours.keys()
+        assert kernel.kernel_view(image, "xfs").keys() != view.keys()

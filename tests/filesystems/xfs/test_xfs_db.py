@@ -117,32 +117,32 @@ def compare(image: Path, paths: int) -> None:
     """Entries of every directory, fields and extents of many inodes."""
     with ImageFile(str(image)) as source:
         filesystem = XfsFilesystem(source)
-        ours = {number: entries for level in walk(filesystem) for _, number, entries in level}
-        kinds = {number: kind for entries in ours.values() for _, number, kind in entries}
+        listings = {number: entries for level in walk(filesystem) for _, number, entries in level}
+        kinds = {number: kind for entries in listings.values() for _, number, kind in entries}
         assert len(kinds) > paths
         # Of thousands of equal files a few are enough.
-        asked = sorted({*ours, *list(kinds)[:40], *list(kinds)[::97]})
-        theirs = ask(image, asked, set(ours))
-        assert set(theirs) == set(asked)
-        inodes = filesystem.inodes(asked)
-        mapped = maps(filesystem, asked)
+        inode_numbers = sorted({*listings, *list(kinds)[:40], *list(kinds)[::97]})
+        reported = ask(image, inode_numbers, set(listings))
+        assert set(reported) == set(inode_numbers)
+        inodes = filesystem.inodes(inode_numbers)
+        mapped = maps(filesystem, inode_numbers)
         assert filesystem.problems == []
         sb = filesystem._volume.superblock
-        for number, said in theirs.items():
+        for number, facts in reported.items():
             inode = inodes[number]
             fields = (inode.mode, inode.size, inode.uid, inode.gid, inode.links)
-            assert said.fields == dict(zip(FIELDS, fields, strict=True))
+            assert facts.fields == dict(zip(FIELDS, fields, strict=True))
             assert mapped.get(number, []) == [
                 (at << sb.block_log, sb.block_offset(block), count << sb.block_log)
-                for at, block, count in said.extents
+                for at, block, count in facts.extents
             ]
-            if number in ours:
+            if number in listings:
                 # Where no types are stored, ours are the inodes' own.
                 listed = [
                     (name, child, TYPES[kind] if sb.ftype else kinds[child])
-                    for name, child, kind in said.listed
+                    for name, child, kind in facts.listed
                 ]
-                assert sorted(listed) == sorted(ours[number])
+                assert sorted(listed) == sorted(listings[number])
             assert kinds.get(number, InodeKind.DIRECTORY) == inode.kind
 
 

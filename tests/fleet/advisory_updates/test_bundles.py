@@ -257,7 +257,7 @@ def test_a_bundle_over_http_is_downloaded_once_and_again_when_it_changed(
     address = f"{publisher.base}/b.bundle"
     assert team.take(address).changed
     assert not team.take(address).changed
-    assert "If-None-Match" in publisher.asked[-1][1]
+    assert "If-None-Match" in publisher.requests[-1][1]
     publisher.publish("/b.bundle", team.bundle(4, NOW + timedelta(hours=1), "b").read_bytes())
     assert team.take(address).changed
     assert team.count() == 4

@@ -77,12 +77,12 @@ def test_one_command_makes_the_database_and_the_next_changes_nothing(machine: Ma
     first = machine.update()
     assert (first.changed, machine.count()) == (True, 600)
     before = machine.database.stat()
-    machine.publisher.asked.clear()
+    machine.publisher.requests.clear()
     machine.now += timedelta(hours=6)
     again = machine.update()
     assert not again.changed
     assert again.summary is None, "nothing is built"
-    assert all("If-None-Match" in headers for _, headers in machine.publisher.asked)
+    assert all("If-None-Match" in headers for _, headers in machine.publisher.requests)
     after = machine.database.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     (npm, _pypi) = again.state.feeds
@@ -256,5 +256,5 @@ def test_a_killed_update_leaves_a_whole_database_and_the_next_ends_it(
 def test_an_interrupted_download_goes_on_where_it_ended(machine: Machine) -> None:
     machine.publisher.pages["/npm/all.zip"].faults = [cut(1000)]
     assert machine.update().failures == []
-    ranges = [headers.get("Range") for path, headers in machine.publisher.asked if "npm" in path]
+    ranges = [headers.get("Range") for path, headers in machine.publisher.requests if "npm" in path]
     assert ranges == [None, "bytes=1000-"]

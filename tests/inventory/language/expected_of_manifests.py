@@ -71,7 +71,7 @@ class PlainFile:
         return None
 
 
-def told(extractor: Extractor, path: str, data: bytes) -> list[str]:
+def package_lines(extractor: Extractor, path: str, data: bytes) -> list[str]:
     """One line a package: name, version, and what is known of it; `problem: …` for a fault."""
     try:
         found = extractor.extract(PlainFile(path, data), Machine(OperatingSystem()))
@@ -93,7 +93,7 @@ def expected(root: Path) -> dict[str, list[str]]:
     for folder, (name, path) in FORMATS.items():
         for file in sorted((root / folder / "testdata").rglob("*")):
             if file.is_file() and file.suffix != ".sum":
-                lines = told(extractors[f"language/{name}"], path, file.read_bytes())
+                lines = package_lines(extractors[f"language/{name}"], path, file.read_bytes())
                 result[str(file.relative_to(root))] = lines
     return result
 

@@ -13,7 +13,7 @@ from sidelight.model import Package, Problem
 
 
 @pytest.mark.parametrize(
-    ("made", "name", "purl"),
+    ("entry", "name", "purl"),
     [
         (
             package_builder.pypi("p", "Zope.Interface", "5.0"),
@@ -45,15 +45,15 @@ from sidelight.model import Package, Problem
     ],
 )
 def test_each_ecosystem_names_its_own_way(
-    made: package_builder.Entry, name: str, purl: str
+    entry: package_builder.Entry, name: str, purl: str
 ) -> None:
-    assert isinstance(made, Package)
-    assert (made.name, made.purl) == (name, purl)
-    assert made.path == "/p"
+    assert isinstance(entry, Package)
+    assert (entry.name, entry.purl) == (name, purl)
+    assert entry.path == "/p"
 
 
 @pytest.mark.parametrize(
-    "made",
+    "entry",
     [
         package_builder.pypi("p", "", "1"),
         package_builder.pypi("p", "a", ""),
@@ -78,9 +78,9 @@ def test_each_ecosystem_names_its_own_way(
         package_builder.flat("p", "gem", "a/b", "1"),
     ],
 )
-def test_what_cannot_be_a_package_is_a_problem(made: package_builder.Entry) -> None:
-    assert isinstance(made, Problem)
-    assert made.where == "/p"
+def test_what_cannot_be_a_package_is_a_problem(entry: package_builder.Entry) -> None:
+    assert isinstance(entry, Problem)
+    assert entry.where == "/p"
 
 
 def test_a_licence_text_is_one_short_line() -> None:
@@ -95,7 +95,7 @@ def test_a_licence_text_is_one_short_line() -> None:
 def test_any_text_gives_a_canonical_purl_or_a_problem(
     name: str, namespace: str, version: str
 ) -> None:
-    for made in (
+    for entry in (
         package_builder.pypi("p", name, version),
         package_builder.npm("p", f"@{namespace}/{name}", version),
         package_builder.maven("p", namespace, name, version),
@@ -103,9 +103,9 @@ def test_any_text_gives_a_canonical_purl_or_a_problem(
         package_builder.composer("p", f"{namespace}/{name}", version),
         package_builder.flat("p", "nuget", name, version),
     ):
-        if isinstance(made, Package):
+        if isinstance(entry, Package):
             # The library leaves a slash in a version as it is, and some escapes in lower case.
-            parsed = PackageURL.from_string(made.purl)
+            parsed = PackageURL.from_string(entry.purl)
             canonical = parsed.to_string().lower().replace("/", "%2f")
-            assert canonical == made.purl.lower().replace("/", "%2f")
-            assert parsed.version == made.version
+            assert canonical == entry.purl.lower().replace("/", "%2f")
+            assert parsed.version == entry.version

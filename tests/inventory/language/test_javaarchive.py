@@ -358,19 +358,19 @@ def test_a_large_spring_boot_program_is_within_every_limit(
 def test_members_of_all_archives_of_one_file_have_a_limit(
     extract: Callable[..., Extraction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[ziparchive.InflateBudget] = []
+    budgets: list[ziparchive.InflateBudget] = []
 
     def budget(left: int) -> ziparchive.InflateBudget:
-        made.append(ziparchive.InflateBudget(left))
-        made[-1].members_left = 1000
-        return made[-1]
+        budgets.append(ziparchive.InflateBudget(left))
+        budgets[-1].members_left = 1000
+        return budgets[-1]
 
     monkeypatch.setattr(javaarchive, "InflateBudget", budget)
     inner = jar({f"{number}": b"" for number in range(50)})
     found = extract(EXTRACTOR, "opt/app-3.0.jar", nested(100, inner))
     assert "members of archives in one file" in found.problems[0].what
     # Each archive after that is given up at its first entry.
-    assert made[0].members_left >= -100
+    assert budgets[0].members_left >= -100
 
 
 @pytest.mark.slow

@@ -37,13 +37,15 @@ def test_archives_of_a_distribution_are_named_as_its_maven_repository_does() -> 
 
 
 def test_plain_names_are_completed_by_the_manifest() -> None:
-    told = [row for row in JARS if "bundle-symbolicname" in row[3] and "bundle-version" in row[3]]
+    bundles = [
+        row for row in JARS if "bundle-symbolicname" in row[3] and "bundle-version" in row[3]
+    ]
     right = sum(
         [name.rpartition(":")[0] for name in named(f"lib/{artifact}.jar", **attributes)]
         in [[name] for name in names]
-        for names, artifact, _, attributes in told
+        for names, artifact, _, attributes in bundles
     )
-    assert right >= len(told) * 0.9
+    assert right >= len(bundles) * 0.9
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_node_lock_files_agree(
 
 
 @pytest.mark.parametrize(
-    ("extractor", "name", "told"),
+    ("extractor", "name", "flags"),
     [
         (packagelock.EXTRACTOR, "npm1/package-lock.json", {(None, False), (None, True)}),
         (yarnlock.EXTRACTOR, "yarn1/yarn.lock", {(None, None)}),
@@ -80,11 +80,11 @@ def test_without_package_json_unknown_fields_are_empty(
     extract: Callable[..., Extraction],
     extractor: GeneratorExtractor,
     name: str,
-    told: set[tuple[bool | None, bool | None]],
+    flags: set[tuple[bool | None, bool | None]],
 ) -> None:
     found = extract(extractor, name, FIXTURES / name)
     assert {(p.name, p.version) for p in found.packages} == {item[:2] for item in NODE}
-    assert {(p.direct, p.dev) for p in found.packages} == told
+    assert {(p.direct, p.dev) for p in found.packages} == flags
 
 
 @pytest.mark.parametrize(

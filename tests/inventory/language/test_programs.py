@@ -353,8 +353,8 @@ def test_a_real_program_equals_what_it_says_itself(
     path = which(command[0])
     if path is None:
         pytest.skip(f"no {command[0]}")
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    version = re.search(shown, said)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    version = re.search(shown, output)
     assert version is not None
     program = Path(path).resolve()
     name = f"usr/local/bin/{command[0]}"  # Debian's redis-server is a link to redis-check-rdb

@@ -22,15 +22,15 @@ def test_a_store_that_lists_nothing_hides_no_other() -> None:
 @pytest.mark.parametrize(("older", "newer"), [(OLD, NDB), (OLD, SQLITE), (NDB, SQLITE)])
 def test_the_newest_format_counts_and_a_difference_is_a_problem(older: str, newer: str) -> None:
     assert choose([_rpm(older), _rpm(newer)], [], "rhel") == ([_rpm(newer)], [])
-    kept, told = choose([_rpm(older), _rpm(newer, "2-1")], [], "rhel")
+    kept, problems = choose([_rpm(older), _rpm(newer, "2-1")], [], "rhel")
     assert kept == [_rpm(newer, "2-1")]
-    assert [item.where for item in told] == [older]
+    assert [item.where for item in problems] == [older]
 
 
 @pytest.mark.parametrize(("identity", "path"), [("rhel", SQLITE), ("fedora", MOVED), ("", MOVED)])
 def test_the_directory_is_the_one_that_the_systems_rpm_has(identity: str, path: str) -> None:
-    kept, told = choose([_rpm(SQLITE), _rpm(MOVED)], [], identity)
-    assert ([item.path for item in kept], told) == ([path], [])
+    kept, problems = choose([_rpm(SQLITE), _rpm(MOVED)], [], identity)
+    assert ([item.path for item in kept], problems) == ([path], [])
 
 
 def test_a_damaged_store_counts_only_where_rpm_would_read_it() -> None:

@@ -261,8 +261,8 @@ def _same_zone(
         )
     else:
         arn = listener.balancer["LoadBalancerArn"]
-        said = _attribute(network, "LoadBalancer", arn, _CROSS_ZONE)
-        of_balancer = said == "true" if said else listener.kind == "application"
+        attribute = _attribute(network, "LoadBalancer", arn, _CROSS_ZONE)
+        of_balancer = attribute == "true" if attribute else listener.kind == "application"
     if of_group == "true" or (of_balancer and of_group != "false"):
         return True
     zones = [
@@ -296,8 +296,8 @@ def _keeps(network: Described, chosen: _Chosen, protocol: str) -> bool:
     if protocol == "udp" or chosen.group["Protocol"] in {"UDP", "TCP_UDP"}:
         return True
     arn = chosen.group["TargetGroupArn"]
-    said = _attribute(network, "TargetGroup", arn, "preserve_client_ip.enabled")
-    return said == "true" if said else bool(chosen.group["TargetType"] == "instance")
+    attribute = _attribute(network, "TargetGroup", arn, "preserve_client_ip.enabled")
+    return attribute == "true" if attribute else bool(chosen.group["TargetType"] == "instance")
 
 
 def _as_node(network: Described, chosen: _Chosen, node: str, call: _Call) -> bool:

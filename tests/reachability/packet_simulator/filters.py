@@ -98,6 +98,6 @@ def _peers(network: Described, rule: Item, other: Address, far: str) -> Iterator
         for block in network.prefix_lists.get(listed["PrefixListId"], []):
             yield holds(block, other)
     if far:
-        theirs = {it["GroupId"] for it in network.interfaces[far].get("Groups", [])}
+        group_ids = {it["GroupId"] for it in network.interfaces[far].get("Groups", [])}
         for pair in rule.get("UserIdGroupPairs", []):
-            yield pair["GroupId"] in theirs
+            yield pair["GroupId"] in group_ids

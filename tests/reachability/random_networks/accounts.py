@@ -92,14 +92,14 @@ def by_account(answers: dict[str, list[Item]]) -> dict[tuple[str, str], dict[str
 
 def _owned(item: Item, account: str, own: dict[str, str], groups: dict[str, str]) -> Item:
     """Return an item with the ids of the accounts that own it, its sides, and its groups."""
-    mine = deepcopy(item)
-    if mine.get("OwnerId") == ACCOUNT:
-        mine["OwnerId"] = account
+    owned = deepcopy(item)
+    if owned.get("OwnerId") == ACCOUNT:
+        owned["OwnerId"] = account
     for side in ("RequesterVpcInfo", "AccepterVpcInfo"):
-        if side in mine:
-            mine[side]["OwnerId"] = own[mine[side]["VpcId"]]
+        if side in owned:
+            owned[side]["OwnerId"] = own[owned[side]["VpcId"]]
     for rules in ("IpPermissions", "IpPermissionsEgress"):
-        for rule in mine.get(rules, ()):
+        for rule in owned.get(rules, ()):
             for pair in rule["UserIdGroupPairs"]:
                 pair["UserId"] = groups[pair["GroupId"]]
-    return mine
+    return owned

@@ -19,22 +19,22 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_the_server_is_asked_now_and_then_and_carried_on_meanwhile() -> None:
-    told, elapsed = [NOON], [100.0]
-    asked: list[int] = []
+    server_times, elapsed = [NOON], [100.0]
+    calls: list[int] = []
 
     def ask() -> datetime:
-        asked.append(1)
-        return told[0]
+        calls.append(1)
+        return server_times[0]
 
     clock = ServerClock(ask, lambda: elapsed[0])
     assert clock() == NOON
     elapsed[0] += ASK_EVERY / 2
     assert clock() == NOON + timedelta(seconds=ASK_EVERY / 2)
-    assert len(asked) == 1
+    assert len(calls) == 1
     elapsed[0] += ASK_EVERY
-    told[0] = NOON + timedelta(seconds=200)
-    assert clock() == told[0]
-    assert len(asked) == 2
+    server_times[0] = NOON + timedelta(seconds=200)
+    assert clock() == server_times[0]
+    assert len(calls) == 2
 
 
 def test_a_server_that_does_not_answer_for_a_while_leaves_the_time_known() -> None:
@@ -42,10 +42,10 @@ def test_a_server_that_does_not_answer_for_a_while_leaves_the_time_known() -> No
     answers: list[datetime | None] = [NOON, None, None]
 
     def ask() -> datetime:
-        told = answers.pop(0)
-        if told is None:
+        answer = answers.pop(0)
+        if answer is None:
             raise StoreError("away")
-        return told
+        return answer
 
     clock = ServerClock(ask, lambda: elapsed[0])
     clock()

@@ -24,8 +24,8 @@ def test_a_statement_is_built_once_for_each_dialect_and_arguments() -> None:
     for _ in range(2):
         for connection in (sqlite, postgresql):
             for column in ("region", "due_at"):
-                made = statement(connection, column)  # type: ignore[arg-type] # has a dialect, as one
-                assert [one.name for one in made.selected_columns] == [column]
+                query = statement(connection, column)  # type: ignore[arg-type] # has a dialect, as one
+                assert [one.name for one in query.selected_columns] == [column]
     assert sorted(built) == [
         ("postgresql", "due_at"), ("postgresql", "region"), ("sqlite", "due_at"),
         ("sqlite", "region"),

@@ -32,7 +32,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     inventory,
     package,
     reevaluated,
@@ -76,7 +76,7 @@ class Rated(Database):
         return self._digest([super().sha256, sorted(self.vectors.items())])
 
 
-ONE = Rated({"a": [Said("CVE-2026-1")]})
+ONE = Rated({"a": [FakeAdvisory("CVE-2026-1")]})
 READ = inventory(package("a"))
 
 
@@ -150,7 +150,7 @@ def test_a_finding_opened_on_an_unreached_machine_has_its_score_at_once(
     evaluated(store, clock)
     scanned(store, ONE, READ)
     assert events(store) == [("OPENED", "i-1", 8.8)]
-    later = replace(ONE, says={"a": [Said("CVE-2026-1"), Said("CVE-2026-2")]})
+    later = replace(ONE, says={"a": [FakeAdvisory("CVE-2026-1"), FakeAdvisory("CVE-2026-2")]})
     reevaluated(store, later)
     assert scores(store) == [8.8, 8.8]
     assert scores(store, HIGH) == []

@@ -9,7 +9,14 @@ import pytest
 from sidelight.model import FindingStatus, FindingType, Severity
 from sidelight.store import LISTING_ORDERS, ListedFindings, Store
 from sidelight.store.findings import finding_documents, finding_listing
-from tests.fixtures.stored_findings import ACCOUNT, REGION, Said, inventory, package, scanned
+from tests.fixtures.stored_findings import (
+    ACCOUNT,
+    REGION,
+    FakeAdvisory,
+    inventory,
+    package,
+    scanned,
+)
 from tests.fixtures.stored_findings import Database as Fake
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ LEVELS = (Severity.LOW, Severity.CRITICAL, Severity.HIGH)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     says = {
-        f"p{number}": [Said(f"CVE-2026-{number % 4}{number}", severity=LEVELS[number % 3])]
+        f"p{number}": [FakeAdvisory(f"CVE-2026-{number % 4}{number}", severity=LEVELS[number % 3])]
         for number in range(9)
     }
     with Store(f"sqlite:///{tmp_path}/store.db") as store:

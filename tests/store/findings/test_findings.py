@@ -19,7 +19,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     claimed,
     in_state,
     inspected,
@@ -149,7 +149,7 @@ def test_a_machine_read_in_part_closes_only_what_was_read_again(store: Store) ->
 
 def test_a_changed_severity_is_shown_and_makes_an_event(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
-    graver = Database({"a": [Said("CVE-2026-1", severity=Severity.CRITICAL)]})
+    graver = Database({"a": [FakeAdvisory("CVE-2026-1", severity=Severity.CRITICAL)]})
     reevaluated(store, graver)
     assert store.findings.severities() == {(ACCOUNT, "i-1"): {Severity.CRITICAL: 1}}
     assert [kind for kind, _, _ in kinds(store)] == ["OPENED", "UPDATED"]
@@ -189,7 +189,7 @@ def test_machines_of_one_image_share_their_packages(store: Store) -> None:
         read = inventory(package("a"), package("b"), disk=f"disk{number}")
         scanned(store, database, read, f"i-{number}")
         assert store.findings.inventory(ACCOUNT, f"i-{number}") == read
-    assert database.asked == ["a", "b"]  # once for all three
+    assert database.queries == ["a", "b"]  # once for all three
     with store._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM package_sets")).scalar() == 1
         assert connection.execute(text("SELECT count(*) FROM finding_details")).scalar() == 1

@@ -19,7 +19,7 @@ from tests.fixtures.searched_findings import all_rows, fill, ids
 from tests.fixtures.stored_findings import (
     ACCOUNT,
     Database,
-    Said,
+    FakeAdvisory,
     claimed,
     inspected,
     inventory,
@@ -50,7 +50,7 @@ def observed(store: Store) -> dict[str, datetime]:
 
 
 def says(*names: str) -> Database:
-    return Database({name: [Said("CVE-2026-1")] for name in names})
+    return Database({name: [FakeAdvisory("CVE-2026-1")] for name in names})
 
 
 @pytest.mark.parametrize("descending", [False, True])

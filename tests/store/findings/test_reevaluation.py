@@ -27,7 +27,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     inspected,
     inventory,
     kinds,
@@ -82,7 +82,7 @@ def test_only_what_is_touched_is_matched_and_looked_at(store: Store) -> None:
     newer = says("a", "b")
     store.reevaluation.register(newer)
     first, second, third = (evaluation.reevaluate(store, newer) for _ in range(3))
-    assert newer.asked == ["a"]
+    assert newer.queries == ["a"]
     assert (first.packages, second.instances, second.passed) == (1, 1, 1)
     assert second.findings == FindingChanges(1, 0, 0)
     assert not third.left
@@ -195,9 +195,12 @@ def test_back_on_purpose_stays_back(store: Store) -> None:
 
 
 def test_a_changed_epss_changes_details_and_reopens_no_finding(store: Store) -> None:
-    two_machines(store, Database({"b": [Said("CVE-2026-1", epss=0.1)]}))
+    two_machines(store, Database({"b": [FakeAdvisory("CVE-2026-1", epss=0.1)]}))
     before = store.outbox.last()
-    assert reevaluated(store, Database({"b": [Said("CVE-2026-1", epss=0.9)]})) == FindingChanges()
+    assert (
+        reevaluated(store, Database({"b": [FakeAdvisory("CVE-2026-1", epss=0.9)]}))
+        == FindingChanges()
+    )
     assert [row.package_finding.epss for row in store.findings.rows()] == [0.9, 0.9]
     assert store.outbox.last() == before
 
@@ -282,7 +285,7 @@ def test_a_rule_is_asked_again_when_what_is_said_changes(store: Store) -> None:
     scanned(store, says("a"), inventory(package("a")))
     store.suppression_rules.save(rule("grave", {"severity": [equals("CRITICAL")]}))
     assert status_of(store, "a") is FindingStatus.ACTIVE
-    reevaluated(store, Database({"a": [Said("CVE-2026-1", severity=Severity.CRITICAL)]}))
+    reevaluated(store, Database({"a": [FakeAdvisory("CVE-2026-1", severity=Severity.CRITICAL)]}))
     store.suppression_rules.judge()
     assert status_of(store, "a") is FindingStatus.SUPPRESSED
 
@@ -398,17 +401,17 @@ def test_inventories_are_loaded_only_where_other_ecosystems_are_covered(
 ) -> None:
     for number in range(5):
         scanned(store, covering("Debian:12"), BOTH, f"i-{number}")
-    asked: list[Inventory] = []
+    inventories: list[Inventory] = []
 
     def unmatched(machine: Inventory) -> tuple[Unmatched, ...]:
-        asked.append(machine)
+        inventories.append(machine)
         return ()
 
     newer = says("a", "c")
     monkeypatch.setattr(newer, "unmatched", unmatched)
     reevaluated(store, newer)
-    assert asked == []
+    assert inventories == []
     other = covering("Debian:12", "npm")
     monkeypatch.setattr(other, "unmatched", unmatched)
     reevaluated(store, other)
-    assert asked == [BOTH]  # once for all that have the same packages
+    assert inventories == [BOTH]  # once for all that have the same packages

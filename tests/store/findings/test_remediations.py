@@ -13,7 +13,7 @@ from sidelight.store.base.engine import Database
 from sidelight.store.findings.remediations import Remediations
 from tests.fixtures.searched_findings import ACCOUNTS, all_rows, fill
 from tests.fixtures.stored_findings import Database as Advisories
-from tests.fixtures.stored_findings import Said, inventory, package, scanned
+from tests.fixtures.stored_findings import FakeAdvisory, inventory, package, scanned
 
 if TYPE_CHECKING:
     from sidelight.model import FindingRow
@@ -117,7 +117,7 @@ def test_a_stopped_refresh_leaves_the_time_of_the_last_one(store: Store) -> None
 
 
 def test_the_plan_of_an_account_without_findings_is_forgotten(store: Store) -> None:
-    advisories = Advisories({"openssl": [Said("CVE-2026-1", "3")]})
+    advisories = Advisories({"openssl": [FakeAdvisory("CVE-2026-1", "3")]})
     scanned(store, advisories, inventory(package("openssl")))
     store.remediations.refresh()
     assert store.remediations.kept({"123456789012"}).actions
@@ -129,7 +129,9 @@ def test_the_plan_of_an_account_without_findings_is_forgotten(store: Store) -> N
 
 
 def test_a_fixed_finding_leaves_the_plan(store: Store) -> None:
-    advisories = Advisories({"openssl": [Said("CVE-2026-1", "3")], "zlib": [Said("CVE-2026-2")]})
+    advisories = Advisories(
+        {"openssl": [FakeAdvisory("CVE-2026-1", "3")], "zlib": [FakeAdvisory("CVE-2026-2")]}
+    )
     scanned(store, advisories, inventory(package("openssl"), package("zlib")))
     actions = store.remediations.compute(severities=[Severity.HIGH]).actions
     assert {action.package: action.version for action in actions} == {"openssl": "3", "zlib": "9"}

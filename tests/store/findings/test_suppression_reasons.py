@@ -11,7 +11,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     inventory,
     package,
     scanned,
@@ -35,7 +35,7 @@ def reasons(store: Store) -> dict[tuple[str, str], str]:
 
 
 def fill(store: Store) -> None:
-    database = Database({"a": [Said("CVE-2026-1")], "b": [Said("CVE-2026-2")]})
+    database = Database({"a": [FakeAdvisory("CVE-2026-1")], "b": [FakeAdvisory("CVE-2026-2")]})
     instances = [
         Instance(name, ACCOUNT, REGION, "running", (), tags=(("team", name),))
         for name in ("i-1", "i-2")

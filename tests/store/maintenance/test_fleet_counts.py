@@ -17,7 +17,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     in_state,
     inventory,
     package,
@@ -68,7 +68,7 @@ def test_active_findings_by_severity_are_those_of_the_scope(
 
 def test_findings_of_stopped_machines_are_counted_apart(store: Store) -> None:
     discover(store, "running", "stopped")
-    database = Database({"openssl": [Said("CVE-2026-1")]})
+    database = Database({"openssl": [FakeAdvisory("CVE-2026-1")]})
     for instance in ("i-1", "i-2"):
         scanned(store, database, inventory(package("openssl")), instance)
     count(store)
@@ -79,7 +79,7 @@ def test_findings_of_stopped_machines_are_counted_apart(store: Store) -> None:
 
 def test_opened_and_closed_findings_count_on_their_days(store: Store, clock: Clock) -> None:
     discover(store, "running")
-    database = Database({"openssl": [Said("CVE-2026-1"), Said("CVE-2026-2")]})
+    database = Database({"openssl": [FakeAdvisory("CVE-2026-1"), FakeAdvisory("CVE-2026-2")]})
     scanned(store, database, inventory(package("openssl")))
     count(store)
     clock.advance(86_400)
@@ -93,7 +93,7 @@ def test_opened_and_closed_findings_count_on_their_days(store: Store, clock: Clo
 
 def test_events_count_once_however_they_are_read(store: Store) -> None:
     discover(store, "running")
-    database = Database({"openssl": [Said(f"CVE-2026-{number}") for number in range(7)]})
+    database = Database({"openssl": [FakeAdvisory(f"CVE-2026-{number}") for number in range(7)]})
     scanned(store, database, inventory(package("openssl")))
     while store.fleet_counts.add_events(2):
         pass
@@ -119,7 +119,9 @@ def test_a_fleet_without_findings_is_counted(store: Store) -> None:
 
 def test_what_is_lost_is_rebuilt_from_the_findings(store: Store, clock: Clock) -> None:
     discover(store, "running")
-    database = Database({"openssl": [Said("CVE-2026-1")], "zlib": [Said("CVE-2026-2")]})
+    database = Database(
+        {"openssl": [FakeAdvisory("CVE-2026-1")], "zlib": [FakeAdvisory("CVE-2026-2")]}
+    )
     scanned(store, database, inventory(package("openssl"), package("zlib")))
     count(store)
     clock.advance(86_400)

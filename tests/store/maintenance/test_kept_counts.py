@@ -50,7 +50,7 @@ from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import (
     ACCOUNT,
     Database,
-    Said,
+    FakeAdvisory,
     inventory,
     package,
     reevaluated,
@@ -148,7 +148,7 @@ class Changed:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store, self.clock = store, clock
-        self.advisories = Database({name: [Said("CVE-2026-1")] for name in NAMES})
+        self.advisories = Database({name: [FakeAdvisory("CVE-2026-1")] for name in NAMES})
 
     def apply(self, name: str, *values: object) -> None:
         getattr(self, name)(*values)
@@ -158,7 +158,7 @@ class Changed:
         scanned(self.store, self.advisories, inventory(*packages, status=status), instance)
 
     def advise(self, names: frozenset[str], severity: Severity) -> None:
-        advisories = {name: [Said("CVE-2026-1", severity=severity)] for name in names}
+        advisories = {name: [FakeAdvisory("CVE-2026-1", severity=severity)] for name in names}
         self.advisories = Database(advisories)
         reevaluated(self.store, self.advisories)
 
@@ -192,14 +192,14 @@ class Changed:
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(changes, max_size=12))
-def test_counts_agree_with_findings_after_any_changes(made: list[tuple[object, ...]]) -> None:
+def test_counts_agree_with_findings_after_any_changes(steps: list[tuple[object, ...]]) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as directory:
         url = f"sqlite:///{Path(directory)}/store.db"
         lay(url)
         with Store(url, clock=clock) as store:
             changed = Changed(store, clock)
-            for name, *values in made:
+            for name, *values in steps:
                 changed.apply(str(name), *values)
                 assert_counts_agree(store)
             fold(store)
@@ -256,12 +256,12 @@ def test_findings_written_and_deleted_outside_of_scans_are_counted(store: Store)
 
 
 def test_a_change_of_terms_that_counts_alike_records_no_change(store: Store) -> None:
-    database = Database({"openssl": [Said("CVE-2026-1", epss=0.1)]})
+    database = Database({"openssl": [FakeAdvisory("CVE-2026-1", epss=0.1)]})
     scanned(store, database, inventory(package("openssl")))
     fold(store)
-    reevaluated(store, Database({"openssl": [Said("CVE-2026-1", epss=0.2)]}))
+    reevaluated(store, Database({"openssl": [FakeAdvisory("CVE-2026-1", epss=0.2)]}))
     assert unfolded(store) == 0
-    reevaluated(store, Database({"openssl": [Said("CVE-2026-1", severity=Severity.LOW)]}))
+    reevaluated(store, Database({"openssl": [FakeAdvisory("CVE-2026-1", severity=Severity.LOW)]}))
     assert unfolded(store) > 0
     assert_counts_agree(store)
 

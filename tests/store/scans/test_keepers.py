@@ -18,7 +18,7 @@ PLACE = ("123456789012", "eu-west-1", "i-1")
 KEEPER = Keeper.new(60)
 
 
-def made(store: Store) -> Scan:
+def new_scan(store: Store) -> Scan:
     return store.scans.create([PLACE], "here", keeper=KEEPER)[0]
 
 
@@ -29,7 +29,7 @@ def claimed(store: Store, scan_id: str, keeper: Keeper | None = None) -> Scan:
 
 
 def test_it_is_the_keepers_from_the_row_to_the_end(store: Store, clock: Clock) -> None:
-    scan = made(store)
+    scan = new_scan(store)
     for state in (State.SNAPSHOTTING, State.DELETING, State.DONE):
         assert store.scans.claim(scan.id, LIVE, 60) is None
         assert store.due_messages.due(10) == []
@@ -41,7 +41,7 @@ def test_it_is_the_keepers_from_the_row_to_the_end(store: Store, clock: Clock) -
 
 
 def test_it_is_kept_while_its_keeper_waits(store: Store, clock: Clock) -> None:
-    scan = made(store)
+    scan = new_scan(store)
     store.scans.postpone(claimed(store, scan.id, KEEPER), 300)
     for _ in range(6):
         clock.advance(50)
@@ -52,7 +52,7 @@ def test_it_is_kept_while_its_keeper_waits(store: Store, clock: Clock) -> None:
 
 
 def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
-    scan = made(store)
+    scan = new_scan(store)
     held = claimed(store, scan.id, KEEPER)
     advance(store, held, State.SNAPSHOTTING)
     clock.advance(61)
@@ -70,7 +70,7 @@ def test_a_dead_keepers_is_any_workers(store: Store, clock: Clock) -> None:
 
 
 def test_what_is_let_go_is_any_workers_at_once(store: Store) -> None:
-    scan = made(store)
+    scan = new_scan(store)
     claimed(store, scan.id, KEEPER)
     store.scans.let_go(scan.id, KEEPER)
     assert [due.id for due in store.due_messages.due(10)] == [scan.id]
@@ -78,13 +78,13 @@ def test_what_is_let_go_is_any_workers_at_once(store: Store) -> None:
 
 
 def test_two_keepers_are_two(store: Store) -> None:
-    scan = made(store)
+    scan = new_scan(store)
     assert store.scans.claim(scan.id, LIVE, 60, Keeper.new(60)) is None
 
 
 def test_each_claim_has_a_token_of_its_own(store: Store) -> None:
     """By which the snapshots of one call are told from another's."""
-    scan = made(store)
+    scan = new_scan(store)
     leases = set()
     for _ in range(2):
         held = claimed(store, scan.id, KEEPER)
@@ -97,12 +97,12 @@ def test_a_keepers_scan_neither_schedules_nor_joins_a_workers_snapshot_poll(
     store: Store, clock: Clock
 ) -> None:
     """A worker's scan must not wait for a look that nobody brings, nor look at a keeper's."""
-    mine = made(store)
-    pend(store, claimed(store, mine.id, KEEPER))
-    assert store.snapshot_polls.schedule(mine, 10) is None
+    own = new_scan(store)
+    pend(store, claimed(store, own.id, KEEPER))
+    assert store.snapshot_polls.schedule(own, 10) is None
     (other,) = store.scans.create([(*PLACE[:2], "i-2")], "here")
     pend(store, claimed(store, other.id))
-    assert store.snapshot_polls.schedule(mine, 10) is None, "the worker's own message is on its way"
+    assert store.snapshot_polls.schedule(own, 10) is None, "the worker's own message is on its way"
     clock.advance(2)
     waiting = store.snapshot_polls.claim_waiting(*PLACE[:2], 60, 10)
     assert [scan.id for scan in waiting] == [other.id]

@@ -74,15 +74,15 @@ def test_of_many_workers_one_gets_the_scan(store: Store) -> None:
         return store.scans.claim(scan.id, LIVE, 60)
 
     with ThreadPoolExecutor(8) as pool:
-        got = [won for won in pool.map(race, range(8)) if won is not None]
-    assert len(got) == 1
+        claims = [won for won in pool.map(race, range(8)) if won is not None]
+    assert len(claims) == 1
     assert store.scans.get(scan.id).attempts == 1
 
 
 def test_a_stage_cannot_be_left_twice(store: Store) -> None:
     held = claimed(store, new(store).id)
-    made = [Snapshot("snap-1", held.id, "vol-1", 0, "pending", store.clock())]
-    advance(store, held, State.SNAPSHOTS_PENDING, created=made)
+    snapshots = [Snapshot("snap-1", held.id, "vol-1", 0, "pending", store.clock())]
+    advance(store, held, State.SNAPSHOTS_PENDING, created=snapshots)
     again = [Snapshot("snap-2", held.id, "vol-1", 0, "pending", store.clock())]
     with pytest.raises(LeaseLostError):
         advance(store, held, State.SNAPSHOTS_PENDING, created=again)
@@ -158,8 +158,8 @@ def test_a_new_scan_is_due_for_publication_until_it_is_published(
 def test_of_a_long_queue_no_scan_is_published_again_before_its_turn(
     store: Store, clock: Clock
 ) -> None:
-    made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(500)], "here")
-    store.due_messages.published([scan.id for scan in made])
+    scans = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(500)], "here")
+    store.due_messages.published([scan.id for scan in scans])
     clock.advance(299)
     assert not store.due_messages.due(10), (
         "five hundred wait for a worker, and their messages as well"
@@ -207,9 +207,9 @@ def test_on_demand_comes_before_scheduled(store: Store) -> None:
 
 
 def test_what_is_hastened_is_published_again_and_first(store: Store) -> None:
-    made = store.scans.create([(*PLACE[:2], f"i-{number}") for number in range(4)], "here")
-    held, waits, slow, _ = (scan.id for scan in made)
-    store.due_messages.published([scan.id for scan in made])
+    scans = store.scans.create([(*PLACE[:2], f"i-{number}") for number in range(4)], "here")
+    held, waits, slow, _ = (scan.id for scan in scans)
+    store.due_messages.published([scan.id for scan in scans])
     claimed(store, held)
     store.scans.postpone(claimed(store, waits), 30)
     assert store.due_messages.due(10) == []
@@ -239,8 +239,8 @@ def test_what_a_scan_asked_snapshots_of_is_kept_after_its_end(store: Store) -> N
 
 
 def test_many_scans_are_made_and_selected_at_once(store: Store) -> None:
-    made = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(1200)], "here")
-    ids = {scan.id for scan in made}
+    scans = store.scans.create([(*PLACE[:2], f"i-{n}") for n in range(1200)], "here")
+    ids = {scan.id for scan in scans}
     assert len(ids) == 1200
     assert {scan.id for scan in store.scans.select(ids)} == ids
     origins = store.origins.of(ids | {"unknown"})

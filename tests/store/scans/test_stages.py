@@ -54,9 +54,9 @@ def test_stages_are_listed_in_the_order_of_a_scan(store: Store, clock: Clock) ->
         with turn(clock()):
             clock.advance(1)
             advance(store, held, to)
-    told = store.stage_times.times(begin)
-    assert [one.stage for one in told] == ["take", "await", "inspect", "evaluate", "delete"]
-    assert {one.took.sum for one in told} == {1.0}
+    times = store.stage_times.times(begin)
+    assert [one.stage for one in times] == ["take", "await", "inspect", "evaluate", "delete"]
+    assert {one.took.sum for one in times} == {1.0}
 
 
 def test_without_a_turn_no_stage_time_is_recorded(store: Store, clock: Clock) -> None:

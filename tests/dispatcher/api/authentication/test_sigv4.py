@@ -165,10 +165,10 @@ def test_a_region_that_is_not_served_is_refused(store: Store, key: IssuedKey) ->
 
 
 def test_a_change_is_made_once_and_a_read_may_be_repeated(store: Store, key: IssuedKey) -> None:
-    made: list[int] = []
+    calls: list[int] = []
 
     def enable(*_: object) -> ApiResponse:
-        made.append(1)
+        calls.append(1)
         return {"accounts": []}
 
     api = rig(store, {**HANDLERS, "Enable": enable})
@@ -177,10 +177,10 @@ def test_a_change_is_made_once_and_a_read_may_be_repeated(store: Store, key: Iss
     assert first.status == 200
     # A client that lost the answer gets it again, and the change is not made twice.
     assert api.gateway.answer(write) == first
-    assert made == [1]
+    assert calls == [1]
     # Another server of the deployment has the same store, but not the answer.
     assert outcome(rig(store, {**HANDLERS, "Enable": enable}), write) == "ThrottlingException"
-    assert made == [1]
+    assert calls == [1]
     read = signed(key, body=BODY)
     assert [outcome(api, read), outcome(api, read)] == ["200", "200"]
 
@@ -311,7 +311,7 @@ def test_each_of_more_than_a_hundred_tampered_requests_is_refused(
         "UnknownOperationException",
     }  # fmt: skip
     outcomes = {name: outcome(api, request) for name, request in tampered.items()}
-    assert {name: came for name, came in outcomes.items() if came not in refused} == {}
+    assert {name: code for name, code in outcomes.items() if code not in refused} == {}
 
 
 def _field(name: str, value: str) -> Callable[[str], str]:

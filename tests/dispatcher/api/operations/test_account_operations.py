@@ -178,8 +178,8 @@ def test_the_delegated_administrator_is_the_operators_choice(
     assert operator.call("ListDelegatedAdminAccounts")["delegatedAdminAccounts"] == [
         {"accountId": ADMIN, "status": "ENABLED"}
     ]
-    got = member.call("GetDelegatedAdminAccount")["delegatedAdmin"]
-    assert got == {"accountId": ADMIN, "relationshipStatus": "ENABLED"}
+    administrator = member.call("GetDelegatedAdminAccount")["delegatedAdmin"]
+    assert administrator == {"accountId": ADMIN, "relationshipStatus": "ENABLED"}
     with pytest.raises(AccessRefusedError):
         member.call("EnableDelegatedAdminAccount", delegatedAdminAccountId=MEMBER)
     with pytest.raises(ConflictError):

@@ -62,8 +62,8 @@ def test_an_organization_is_configured_as_terraform_does(connect: Callable[..., 
         "AccessDeniedException"
     )
     manager.associate_member(accountId=MEMBER)
-    got = admin.get_member(accountId=MEMBER)["member"]
-    assert got["relationshipStatus"] == "ENABLED"
+    membership = admin.get_member(accountId=MEMBER)["member"]
+    assert membership["relationshipStatus"] == "ENABLED"
     admin.enable(accountIds=[MEMBER], resourceTypes=["EC2"])
     states = admin.batch_get_account_status(accountIds=[MEMBER])["accounts"]
     assert states[0]["state"]["status"] == "ENABLED"

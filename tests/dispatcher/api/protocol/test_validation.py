@@ -171,9 +171,9 @@ def test_what_botocore_writes_is_read_and_what_is_written_botocore_reads(name: s
     described = model.operation_model(name)
     for seed in range(20):
         values = ModelValues(service, Random(seed))
-        given = values.valid(operation.input_shape) if operation.input_shape else {}
-        assert isinstance(given, dict)
-        sent = create_serializer("rest-json").serialize_to_request(given, described)
+        arguments = values.valid(operation.input_shape) if operation.input_shape else {}
+        assert isinstance(arguments, dict)
+        sent = create_serializer("rest-json").serialize_to_request(arguments, described)
         found, labels = service.route(sent["method"], sent["url_path"])
         assert found is operation
         query = [
@@ -184,11 +184,11 @@ def test_what_botocore_writes_is_read_and_what_is_written_botocore_reads(name: s
         body = sent["body"] if isinstance(sent["body"], bytes) else sent["body"].encode()
         read = parameters(service, operation, labels, query, body)
         checker = Checker(service)
-        assert read == checker.check(operation.input_shape, given) if given else read == {}
-        made = ModelValues(service, Random(seed), times=True).valid(operation.output_shape)
-        assert isinstance(made, dict)
-        assert response_faults(service, operation.output_shape, made) == []
-        answer = success(service, operation, made, "id-1")
+        assert read == checker.check(operation.input_shape, arguments) if arguments else read == {}
+        output = ModelValues(service, Random(seed), times=True).valid(operation.output_shape)
+        assert isinstance(output, dict)
+        assert response_faults(service, operation.output_shape, output) == []
+        answer = success(service, operation, output, "id-1")
         parser = create_parser("rest-json")
         assert described.output_shape is not None
         shown = parser.parse(
@@ -196,7 +196,7 @@ def test_what_botocore_writes_is_read_and_what_is_written_botocore_reads(name: s
             described.output_shape,
         )
         shown.pop("ResponseMetadata")
-        assert comparable(shown) == comparable(made)
+        assert comparable(shown) == comparable(output)
 
 
 def comparable(value: object) -> object:

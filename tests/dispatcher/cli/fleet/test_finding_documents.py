@@ -40,7 +40,7 @@ from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
     Database,
-    Said,
+    FakeAdvisory,
     inventory,
     package,
     scanned,
@@ -61,8 +61,11 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     database = Database(
         {
-            "openssl": [Said("CVE-2026-1", severity=Severity.CRITICAL), Said("CVE-2026-2")],
-            "zlib": [Said("CVE-2026-3", severity=Severity.LOW)],
+            "openssl": [
+                FakeAdvisory("CVE-2026-1", severity=Severity.CRITICAL),
+                FakeAdvisory("CVE-2026-2"),
+            ],
+            "zlib": [FakeAdvisory("CVE-2026-3", severity=Severity.LOW)],
         }
     )
     with Store("sqlite:///sidelight.db") as store:

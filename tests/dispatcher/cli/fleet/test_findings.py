@@ -18,7 +18,7 @@ from sidelight.store.findings import finding_listing
 from tests.fakes.clocks import Clock
 from tests.fixtures.network_findings import SSH, observe
 from tests.fixtures.stored_findings import Database as Fake
-from tests.fixtures.stored_findings import Said, inventory, package, scanned
+from tests.fixtures.stored_findings import FakeAdvisory, inventory, package, scanned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,12 @@ DAY = 86_400
 def url(tmp_path: Path) -> str:
     """Two machines with `a` and `b`, which have a vulnerability each."""
     url = f"sqlite:///{tmp_path}/store.db"
-    database = Fake({"a": [Said("CVE-2026-1")], "b": [Said("CVE-2026-2", severity=Severity.LOW)]})
+    database = Fake(
+        {
+            "a": [FakeAdvisory("CVE-2026-1")],
+            "b": [FakeAdvisory("CVE-2026-2", severity=Severity.LOW)],
+        }
+    )
     with Store(url) as store:
         store.migrate()
         for machine in ("i-1", "i-2"):
@@ -64,11 +69,11 @@ ALL = [("i-1", "CVE-2026-1"), ("i-1", "CVE-2026-2"), ("i-2", "CVE-2026-1"), ("i-
 
 def test_a_rule_suppresses_and_without_it_all_is_active_again(url: str) -> None:
     assert active(url) == ALL
-    made = run(
+    output = run(
         url, "suppress", "add", "ours", "--equals", "vulnerabilityId=CVE-2026-1",
         "--prefix", "resourceId=i-1", "--not-equals", "severity=LOW", "--description", "known",
     )  # fmt: skip
-    assert made == "ours: 1 finding changed\n"
+    assert output == "ours: 1 finding changed\n"
     assert active(url) == [one for one in ALL if one != ("i-1", "CVE-2026-1")]
     (suppressed,) = read(url, "findings", "--status", "SUPPRESSED")
     assert (suppressed["instance"], suppressed["vulnerability"]) == ("i-1", "CVE-2026-1")
@@ -120,11 +125,11 @@ def test_a_wrong_rule_is_refused(
 
 
 def test_events_go_on_after_the_last_one_that_was_dealt_with(url: str) -> None:
-    told = events(url)
-    assert [event["id"] for event in told] == ["1", "2", "3", "4"]
-    assert {event["detail"]["status"] for event in told} == {"ACTIVE"}
-    assert [event["resources"] for event in told[:2]] == [["i-1"], ["i-1"]]
-    assert events(url, "--after", "3") == told[3:]
+    finding_events = events(url)
+    assert [event["id"] for event in finding_events] == ["1", "2", "3", "4"]
+    assert {event["detail"]["status"] for event in finding_events} == {"ACTIVE"}
+    assert [event["resources"] for event in finding_events[:2]] == [["i-1"], ["i-1"]]
+    assert events(url, "--after", "3") == finding_events[3:]
     assert events(url, "--after", "4") == []
     run(url, "suppress", "add", "x", "--equals", "resourceId=i-2")
     assert {e["detail"]["status"] for e in events(url, "--after", "4")} == {"SUPPRESSED"}
@@ -155,9 +160,9 @@ def built(folder: Path, *names: str, modified: str = "2099-01-01T00:00:00Z") -> 
 
 
 def test_a_new_database_is_matched_with_what_is_stored(url: str, tmp_path: Path) -> None:
-    told = read(url, "reevaluate", "--advisories", str(built(tmp_path, "b", "z")))
-    changes = told["findings"]
-    assert (told["instances"], changes["opened"], changes["closed"]) == (2, 2, 4)
+    counts = read(url, "reevaluate", "--advisories", str(built(tmp_path, "b", "z")))
+    changes = counts["findings"]
+    assert (counts["instances"], changes["opened"], changes["closed"]) == (2, 2, 4)
     assert active(url) == [("i-1", "CVE-2099-1"), ("i-2", "CVE-2099-1")]
     kinds = [event["detail"]["status"] for event in events(url, "--after", "4")]
     assert sorted(kinds) == ["ACTIVE"] * 2 + ["CLOSED"] * 4
@@ -188,7 +193,7 @@ def test_prune_deletes_findings_closed_long_ago(tmp_path: Path) -> None:
     clock = Clock()  # a year that is over: the command's own clock is today's
     with Store(url, clock=clock) as store:
         store.migrate()
-        database = Fake({"a": [Said("CVE-2026-1")]})
+        database = Fake({"a": [FakeAdvisory("CVE-2026-1")]})
         scanned(store, database, inventory(package("a"), package("b")))
         clock.advance(DAY)
         scanned(store, database, inventory(package("b")))
@@ -251,7 +256,9 @@ def test_json_says_how_a_finding_is_reached_on_whichever_page(
 ) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     sshd = ConfiguredListener("ssh", "TCP", 22, "", "/etc/ssh/sshd_config", 5)
-    database = Fake({"openssh-server": [Said("CVE-2026-1")], "b": [Said("CVE-2026-2")]})
+    database = Fake(
+        {"openssh-server": [FakeAdvisory("CVE-2026-1")], "b": [FakeAdvisory("CVE-2026-2")]}
+    )
     machine = replace(inventory(package("openssh-server"), package("b")), listeners=(sshd,))
     with Store(url) as store:
         store.migrate()

@@ -29,7 +29,7 @@ from sidelight.model import (
 )
 from sidelight.store import Store
 from tests.fixtures.hostile_text import ONE_OF_EACH, is_inert
-from tests.fixtures.stored_findings import ACCOUNT, REGION, Said, inventory, scanned
+from tests.fixtures.stored_findings import ACCOUNT, REGION, FakeAdvisory, inventory, scanned
 from tests.fixtures.stored_findings import Database as Fake
 
 if TYPE_CHECKING:
@@ -46,15 +46,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
     package = Package("deb", H, "1" + H, f"/{H}", f"pkg:deb/{H}@1", arch=H)
     good = [Package("deb", "curl", "1", f"/{n}", "pkg:deb/curl@1") for n in "abc"]
-    said = {
-        H: [Said(f"CVE-2026-1{STORABLE}", severity=Severity.CRITICAL)],
-        "curl": [Said("CVE-2026-2", severity=Severity.LOW)],
+    advisories = {
+        H: [FakeAdvisory(f"CVE-2026-1{STORABLE}", severity=Severity.CRITICAL)],
+        "curl": [FakeAdvisory("CVE-2026-2", severity=Severity.LOW)],
     }
     machine = replace(inventory(package), os=OperatingSystem("debian", "12", H))
     with Store(url) as store:
         store.migrate()
-        scanned(store, Fake(said), machine, STORABLE)
-        scanned(store, Fake(said), inventory(*good), CLEAN)
+        scanned(store, Fake(advisories), machine, STORABLE)
+        scanned(store, Fake(advisories), inventory(*good), CLEAN)
         store.suppression_rules.save(
             SuppressionRule(
                 STORABLE,

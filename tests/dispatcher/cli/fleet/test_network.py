@@ -44,10 +44,10 @@ class NetworkedCloud:
 
         interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [self.group],
                      "AssociatePublicIpAddress": True}  # fmt: skip
-        (made,) = self.ec2.run_instances(
+        (instance,) = self.ec2.run_instances(
             ImageId="ami-00000001", MinCount=1, MaxCount=1, NetworkInterfaces=[interface]
         )["Instances"]
-        self.instance = str(made["InstanceId"])
+        self.instance = str(instance["InstanceId"])
 
     def _rule(self, port: int) -> list[dict[str, object]]:
         return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port,

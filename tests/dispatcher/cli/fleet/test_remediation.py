@@ -12,7 +12,7 @@ from sidelight.store import Store
 from tests.fixtures.document_schemas import conform
 from tests.fixtures.searched_findings import ACCOUNTS, fill
 from tests.fixtures.store_templates import lay
-from tests.fixtures.stored_findings import Database, Said, inventory, package, scanned
+from tests.fixtures.stored_findings import Database, FakeAdvisory, inventory, package, scanned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,17 +26,19 @@ def run(url: str, *arguments: str, status: int = 0) -> str:
     return done.stdout
 
 
-def made(tmp_path: Path) -> str:
+def store_url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/store.db"
     lay(url)
     with Store(url) as store:
-        database = Database({"openssl": [Said("CVE-2026-1", "3")], HOSTILE: [Said("CVE-2026-2")]})
+        database = Database(
+            {"openssl": [FakeAdvisory("CVE-2026-1", "3")], HOSTILE: [FakeAdvisory("CVE-2026-2")]}
+        )
         scanned(store, database, inventory(package("openssl"), package(HOSTILE)))
     return url
 
 
 def test_the_plan_lists_upgrades_with_their_machines(tmp_path: Path) -> None:
-    url = made(tmp_path)
+    url = store_url(tmp_path)
     document = json.loads(run(url, "plan", "--format", "json"))
     conform("fleet-upgrades", document)
     upgrades = {item["package"]: item for item in document}
@@ -48,14 +50,14 @@ def test_the_plan_lists_upgrades_with_their_machines(tmp_path: Path) -> None:
 
 
 def test_names_from_machines_drive_no_terminal(tmp_path: Path) -> None:
-    text = run(made(tmp_path), "plan")
+    text = run(store_url(tmp_path), "plan")
     assert "\x1b[31m" not in text
     assert "openssl" in text
     assert "2 upgrades close 2 findings" in text
 
 
 def test_severities_and_accounts_limit_the_plan(tmp_path: Path) -> None:
-    url = made(tmp_path)
+    url = store_url(tmp_path)
     assert json.loads(run(url, "plan", "--severity", "critical", "--format", "json")) == []
     assert json.loads(run(url, "plan", "--account", "999999999999", "--format", "json")) == []
     assert len(json.loads(run(url, "plan", "--limit", "1", "--format", "json"))) == 1

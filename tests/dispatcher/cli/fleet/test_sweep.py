@@ -33,15 +33,17 @@ class Left:
         self.instance = cloud.add_instance("web", [disk])
         (volume,) = cloud.volumes(self.instance).values()
         text = description(SCAN, self.instance, "production", "a lease")
-        self.ours = sorted(self.make(volume, text) for _ in range(2))
+        self.own = sorted(self.make(volume, text) for _ in range(2))
         self.backup = self.make(volume, "PRODUCTION BACKUP")
 
     def make(self, volume: str, text: str) -> str:
         ec2: Any = client(self.cloud, "ec2")
-        made: str = ec2.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
+        snapshot: str = ec2.create_snapshot(VolumeId=volume, Description=text)["SnapshotId"]
         marks = tags(SCAN, "production")
-        ec2.create_tags(Resources=[made], Tags=[{"Key": k, "Value": v} for k, v in marks.items()])
-        return made
+        ec2.create_tags(
+            Resources=[snapshot], Tags=[{"Key": k, "Value": v} for k, v in marks.items()]
+        )
+        return snapshot
 
     def sweep(self, *arguments: str, typed: str = "") -> Result:
         return CliRunner().invoke(sidelight, ["fleet", "sweep", *arguments], input=typed)
@@ -65,7 +67,7 @@ def test_without_a_store_a_sweep_names_what_finds_the_snapshots_of_a_lost_one(le
     done = left.sweep()
     assert isinstance(done.exception, StoreError)
     assert "--adopt" in str(done.exception)
-    assert left.cloud.snapshots() == sorted([*left.ours, left.backup])
+    assert left.cloud.snapshots() == sorted([*left.own, left.backup])
 
 
 def test_a_sweep_lists_what_carries_our_tags_and_deletes_none_of_it(left: Left) -> None:
@@ -79,15 +81,15 @@ def test_a_sweep_lists_what_carries_our_tags_and_deletes_none_of_it(left: Left) 
         done.output
     )
     document = json.loads(left.sweep("--format", "json").stdout)
-    assert {one["id"] for one in document[0]["foreign"]} == {*left.ours, left.backup}
-    assert left.cloud.snapshots() == sorted([*left.ours, left.backup])
+    assert {one["id"] for one in document[0]["foreign"]} == {*left.own, left.backup}
+    assert left.cloud.snapshots() == sorted([*left.own, left.backup])
 
 
 def test_adoption_lists_and_asks_for_a_typed_sentence(left: Left) -> None:
     for typed in ("", "y\n", "yes\n", "delete 3 snapshots\n", "2\n"):
         done = left.sweep("--adopt", typed=typed)
         assert isinstance(done.exception, UsageError), done.output
-        assert all(name in done.output for name in left.ours)
+        assert all(name in done.output for name in left.own)
         assert left.backup not in done.output
         assert len(left.cloud.snapshots()) == 3
     done = left.sweep("--adopt", typed="delete 2 snapshots\n")
@@ -97,13 +99,13 @@ def test_adoption_lists_and_asks_for_a_typed_sentence(left: Left) -> None:
 
 
 def test_a_script_names_each_snapshot(left: Left) -> None:
-    first, second = left.ours
+    first, second = left.own
     assert isinstance(left.sweep("--adopt", "--yes").exception, UsageError)
     assert isinstance(left.sweep("--yes", "--snapshot", first).exception, UsageError)
     assert isinstance(left.sweep("--adopt", "--format", "json").exception, UsageError)
     assert len(left.cloud.snapshots()) == 3
     offered = json.loads(left.sweep("--adopt", "--dry-run", "--format", "json").stdout)
-    assert [one["id"] for one in offered[0]["adoptable"]] == left.ours
+    assert [one["id"] for one in offered[0]["adoptable"]] == left.own
     done = left.sweep("--adopt", "--yes", "--snapshot", first, "--snapshot", left.backup)
     assert done.exit_code == 4, "a stranger's is refused, and said"
     assert left.backup in done.output

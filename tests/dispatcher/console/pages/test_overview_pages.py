@@ -19,7 +19,7 @@ from tests.fixtures.searched_findings import ACCOUNTS, REGIONS, all_rows, fill
 from tests.fixtures.stored_findings import (
     ACCOUNT,
     Database,
-    Said,
+    FakeAdvisory,
     in_state,
     inspected,
     inventory,
@@ -163,7 +163,7 @@ def test_a_position_of_another_list_is_refused(rig: ConsoleRig, store: Store, pa
 
 
 def test_hostile_names_are_inert_on_every_page(rig: ConsoleRig, store: Store) -> None:
-    database = Database({HOSTILE: [Said("CVE-2026-1")]})
+    database = Database({HOSTILE: [FakeAdvisory("CVE-2026-1")]})
     scanned(store, database, inventory(package(HOSTILE)), "i-1")
     name = Coverage(ACCOUNT, "eu-west-1", "i-1", HOSTILE, "ACTIVE", "SUCCESSFUL")
     store.instances.cover([name])
@@ -181,7 +181,11 @@ def test_hostile_names_are_inert_on_every_page(rig: ConsoleRig, store: Store) ->
 
 
 def test_an_upgrade_shows_its_command_and_machines(rig: ConsoleRig, store: Store) -> None:
-    scanned(store, Database({"openssl": [Said("CVE-2026-1", "3")]}), inventory(package("openssl")))
+    scanned(
+        store,
+        Database({"openssl": [FakeAdvisory("CVE-2026-1", "3")]}),
+        inventory(package("openssl")),
+    )
     FleetCounter(store).run()
     url = "/plan/machines?type=deb&ecosystem=Debian%3A12&package=openssl"
     page = words(shown(rig, url))

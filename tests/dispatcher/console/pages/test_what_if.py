@@ -29,7 +29,7 @@ def rig(store: Store) -> ConsoleRig:
     return ConsoleRig(store)
 
 
-def asked(rig: ConsoleRig, **fields: object) -> str:
+def what_if_page(rig: ConsoleRig, **fields: object) -> str:
     query = urlencode({"instance": "i-1", "port": 22, "protocol": "tcp", **fields}, doseq=True)
     answer = rig.get(f"/network/what-if?{query}", person(Role.READER))
     assert answer.status == 200
@@ -37,26 +37,26 @@ def asked(rig: ConsoleRig, **fields: object) -> str:
 
 
 def test_a_rule_that_is_left_out_closes_the_port(rig: ConsoleRig) -> None:
-    page = asked(rig, without=[RULE])
+    page = what_if_page(rig, without=[RULE])
     assert "The change closes this port." in page
     assert "Stopped by security group" in page
     assert page.count('class="way-picture"') == 2
 
 
 def test_another_rule_opens_a_port(rig: ConsoleRig) -> None:
-    page = asked(rig, port=80, group="sg-1", from_block="0.0.0.0/0")
+    page = what_if_page(rig, port=80, group="sg-1", from_block="0.0.0.0/0")
     assert "The change opens this port." in page
 
 
 def test_a_question_alone_shows_what_is(rig: ConsoleRig) -> None:
-    page = asked(rig)
+    page = what_if_page(rig)
     assert "As it is" in page
     assert "After the change" not in page
     assert f'value="{RULE}"' in page
 
 
 def test_an_instance_without_a_port_shows_its_rules_to_choose(rig: ConsoleRig) -> None:
-    page = asked(rig, port="")
+    page = what_if_page(rig, port="")
     assert "Choose a port" in page
     assert RULE in page
 
@@ -71,7 +71,7 @@ def test_an_instance_without_a_port_shows_its_rules_to_choose(rig: ConsoleRig) -
     ids=range(9),
 )  # fmt: skip
 def test_a_question_that_cannot_be_is_explained(rig: ConsoleRig, fields: dict[str, str]) -> None:
-    page = asked(rig, **fields)
+    page = what_if_page(rig, **fields)
     assert 'class="banner bad"' in page
     assert "<script>alert" not in page
 
@@ -85,6 +85,6 @@ def test_an_instance_of_another_account_is_not_there(rig: ConsoleRig) -> None:
 
 def test_a_network_that_was_not_evaluated_is_no_answer(store: Store) -> None:
     store.instances.cover([Coverage(ACCOUNT, REGION, "i-1", "web", "ACTIVE", "SUCCESSFUL")])
-    page = asked(ConsoleRig(store))
+    page = what_if_page(ConsoleRig(store))
     assert "was not evaluated yet" in page
     assert "Not reachable" not in page
