@@ -81,7 +81,7 @@ def _defined_names(path: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    "folder", ["sidelight", "workers", "dispatcher", "benchmarks", "demo", "fuzz"]
+    "folder", ["sidelight", "workers", "dispatcher", "benchmarks", "demo", "fuzz", "tests"]
 )
 def test_no_value_and_no_function_is_named_by_a_private_word(folder: str) -> None:
     found = [
