@@ -136,7 +136,8 @@ def _read_tables(  # noqa: PLR0913, PLR0917 - a walk's state
     for name, table in tables.items():
         path = (*words, name)
         if name not in names:
-            _refuse(location, path, "there is no such command", name, names)
+            tables_of_file = names if words else [*names, SETTINGS_TABLE]
+            _refuse(location, path, "there is no such command", name, tables_of_file)
         if not isinstance(table, dict):
             raise UsageError("is a command: write a table", where=_where(location, path))
         command = group.get_command(context, name)

@@ -128,6 +128,7 @@ def test_a_value_that_an_option_refuses_is_reported_with_its_key(
         ("[settings]\nstor_url='x'", "there is no such setting; did you mean 'store_url'?"),
         ("[scan]\nignore_unfixed=true", "no such option; did you mean 'ignore-unfixed'?"),
         ("[flet]\n", "flet: there is no such command; did you mean 'fleet'?"),
+        ("[setings]\na=1", "setings: there is no such command; did you mean 'settings'?"),
         ("[fleet.finding]\nlimit=1", "fleet.finding: there is no such command; did you mean"),
         ("store_url='x'", "store_url: belongs into a table"),
         ("settings=1", "settings: is a table"),
