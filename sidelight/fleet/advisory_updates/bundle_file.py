@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import zstandard
 
 from sidelight.errors import DatabaseError
-from sidelight.fleet.advisory_updates.update_state import UpdateState, feed_document, state_of
+from sidelight.fleet.advisory_updates.update_state import (
+    UpdateState,
+    count_of,
+    feed_document,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,12 +205,12 @@ def _document(manifest: BundleManifest) -> BundleManifestDocument:
 
 
 def _manifest(document: dict[str, Any]) -> BundleManifest:
-    size, payload_size = int(document["size"]), int(document["payload_size"])
+    size, payload_size = count_of(document["size"]), count_of(document["payload_size"])
     if not 0 < size <= MAX_DATABASE or not 0 < payload_size <= MAX_DATABASE:
         raise ValueError("size")
     return BundleManifest(
         state=state_of({**document, "inputs": "", "bundle": ""}),
-        schema=int(document["schema"]),
+        schema=count_of(document["schema"]),
         newest=str(document["newest"])[:64],
         size=size,
         file_sha256=str(document["file_sha256"]),

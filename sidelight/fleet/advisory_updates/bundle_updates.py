@@ -5,6 +5,8 @@ What is refused leaves the current database as it is.
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,7 @@ from sidelight.fleet.advisory_updates.updater import UpdateOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import BinaryIO
 
     from sidelight.aws.session import Session
     from sidelight.fleet.advisory_updates.bundle_file import BundleManifest
@@ -61,19 +64,16 @@ def update_from_bundle(
     verify = verifier_of(plan.keys, plan.address)
     with alone(plan.database):
         path = local_bundle(plan.address, plan.kept, session)
-        try:
-            stream = path.open("rb")
-        except OSError as error:
-            what = f"cannot be read: {error.strerror}"
-            raise DatabaseError(what, where=plan.address) from error
-        with stream:
+        with _opened(path, plan.address) as stream:
             manifest = read_manifest(stream, verify, plan.address)
             now = clock()
             current = current_state(plan.database)
             state = replace(manifest.state, checked_at=now, bundle=plan.address)
             if current is not None and current.sha256 == state.sha256:
                 # The same database: its feeds may have been confirmed since it was built.
-                state = replace(state, feeds=_confirmed_last(current, state))
+                # An older bundle of it must not make way for other older ones.
+                built = max(current.built_at, state.built_at)
+                state = replace(state, built_at=built, feeds=_confirmed_last(current, state))
                 write_state(plan.database, state)
                 return UpdateOutcome(plan.database, changed=False, state=state)
             _refuse_untimely(plan, manifest, now)
@@ -82,6 +82,19 @@ def update_from_bundle(
                 _check(candidate, manifest, plan.address)
                 put_in_place(candidate, plan.database, state)
     return UpdateOutcome(plan.database, changed=True, state=state)
+
+
+def _opened(path: Path, where: str) -> BinaryIO:
+    """Open a bundle, which is read twice. Raises DatabaseError, also for what is not a file."""
+    try:
+        # A named pipe without a writer would keep the lock.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise DatabaseError(f"cannot be read: {error.strerror}", where=where) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DatabaseError("is not a file: save the bundle in one", where=where)
+    return open(descriptor, "rb")  # noqa: PTH123 - of a descriptor
 
 
 def _confirmed_last(current: UpdateState, bundled: UpdateState) -> tuple[FeedState, ...]:

@@ -24,16 +24,20 @@ def alone(database: Path) -> Iterator[None]:
     path = database.with_name(f".{database.name}.lock")
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("wb")
+        # A link must not lead to a file that is then truncated.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
-        raise UsageError(what, where=str(database.parent)) from error
-    with lock:
+        raise UsageError(what, where=str(path)) from error
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError("another update of it runs", where=str(database)) from error
         yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

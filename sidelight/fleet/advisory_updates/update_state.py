@@ -158,12 +158,19 @@ def feeds_of(items: object) -> tuple[FeedState, ...]:
             name=_text(item["name"]),
             confirmed_at=_moment(item["confirmed_at"]),
             changed_at=_moment(item["changed_at"]),
-            records=int(item["records"]),
+            records=count_of(item["records"]),
             error=_text(item["error"]),
             is_kept=item["is_kept"] is True,
         )
         for item in items
     )
+
+
+def count_of(value: object) -> int:
+    """Return a document's number. Raises TypeError for what is not a whole one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not a whole number")
+    return value
 
 
 def failed(feed: FeedState, error: str) -> FeedState:
@@ -201,7 +208,10 @@ def _moment(value: object) -> datetime | None:
     if not text:
         return None
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time that UTC does not have") from None
 
 
 def _required(value: object) -> datetime:

@@ -8,6 +8,7 @@ import os
 import subprocess
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,13 +20,18 @@ from sidelight.fleet.advisory_updates import bundle_file
 from sidelight.fleet.advisory_updates.bundle_file import CONTEXT, HEAD, SIGNATURE, write_bundle
 from sidelight.fleet.advisory_updates.bundle_keys import signer_of
 from sidelight.fleet.advisory_updates.bundle_updates import BundlePlan, update_from_bundle
-from sidelight.fleet.advisory_updates.update_state import FeedState, UpdateState, write_state
+from sidelight.fleet.advisory_updates.update_state import (
+    FeedState,
+    UpdateState,
+    read_state,
+    state_path,
+    write_state,
+)
 from tests.fixtures.bundle_keys import write_keys
 from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sidelight.aws.session import Session
     from sidelight.fleet.advisory_updates.updater import UpdateOutcome
@@ -188,6 +194,8 @@ def signed(team: Team, bundle: Path, change: Callable[[dict[str, object]], None]
         ("payload_sha256", "0" * 64, "not the one that was signed"),
         ("payload_size", -1, "another form"),
         ("built_at", "yesterday", "another form"),
+        ("built_at", "9999-12-31T23:59:59-14:00", "another form"),
+        ("schema", float("inf"), "another form"),
         ("feeds", {"a": 1}, "another form"),
     ],
 )
@@ -269,6 +277,50 @@ def test_an_address_of_another_kind_is_refused(team: Team) -> None:
             team.take(address)
     with pytest.raises(DatabaseError, match="No such file"):
         team.take(team.folder / "absent")
+
+
+def test_what_is_not_a_file_is_refused_at_once(team: Team) -> None:
+    pipe = team.folder / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, team.folder, Path("/dev/zero")):
+        with pytest.raises(DatabaseError, match="is not a file"):
+            team.take(path)
+
+
+def test_an_older_bundle_of_the_same_database_makes_way_for_no_other_older_one(team: Team) -> None:
+    again = team.bundle(3, NOW - timedelta(days=9), "again")
+    other = team.bundle(2, NOW - timedelta(days=5), "other")
+    team.take(team.bundle(3))
+    assert team.take(again).state.built_at == NOW
+    with pytest.raises(DatabaseError, match="before the current database"):
+        team.take(other)
+
+
+def test_a_lock_that_is_a_link_is_not_followed(team: Team) -> None:
+    victim = team.folder / "victim"
+    victim.write_text("precious", "utf-8")
+    team.database.parent.mkdir()
+    (team.database.parent / ".advisories.db.lock").symlink_to(victim)
+    with pytest.raises(UsageError, match="symbolic links"):
+        team.take(team.bundle(3))
+    assert victim.read_text("utf-8") == "precious"
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("built_at", "9999-12-31T23:59:59-14:00"), ("checked_at", "0001-01-01T00:00:00+14:00"),
+        ("feeds", [{"name": "a", "confirmed_at": "", "changed_at": "", "records": float("inf"),
+                    "error": "", "is_kept": False}]),
+    ],
+)  # fmt: skip
+def test_a_damaged_state_is_none(tmp_path: Path, member: str, value: object) -> None:
+    database = tmp_path / "advisories.db"
+    write_state(database, UpdateState("0" * 64, NOW, NOW))
+    document = json.loads(state_path(database).read_bytes())
+    assert read_state(database, "0" * 64) is not None
+    state_path(database).write_text(json.dumps(document | {member: value}), "utf-8")
+    assert read_state(database, "0" * 64) is None
 
 
 def test_feeds_that_the_builder_confirmed_since_are_younger_though_nothing_changed(
