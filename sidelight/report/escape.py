@@ -20,6 +20,7 @@ _INVISIBLE = frozenset(
 )  # fmt: skip
 # Nearly all text is ASCII, which this checks at C's speed.
 _PLAIN = re.compile(r"[ -~]*")
+_NOT_PLAIN = re.compile(r"[^\n\t -~]+")
 
 
 def printable(text: str, most: int = MAX_CELL) -> str:
@@ -35,6 +36,11 @@ def printable(text: str, most: int = MAX_CELL) -> str:
     if _PLAIN.fullmatch(shown) is None:
         shown = "".join(map(_escaped, shown))
     return shown + cut
+
+
+def printable_lines(text: str) -> str:
+    """Return text as `printable` does, whole, with its newlines and TABs."""
+    return _NOT_PLAIN.sub(lambda match: printable(match.group(), len(match.group())), text)
 
 
 def _escaped(character: str) -> str:

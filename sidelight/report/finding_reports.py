@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from sidelight.model import Finding, NetworkFinding
 from sidelight.report import inspector_terms
+from sidelight.report.escape import printable_lines
 from sidelight.report.inspector2_documents import finding_document
 from sidelight.suppression import api_arn
 
@@ -70,9 +71,13 @@ def write_json(findings: Iterable[Described], file: TextIO, now: datetime) -> in
 
 
 def inert(value: object) -> str:
-    """Return a cell that no spreadsheet runs: an apostrophe precedes what it would run."""
-    text = str(value).encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Return a cell that no spreadsheet runs: an apostrophe precedes what it would run.
+
+    Its lines remain; other characters that are invisible or control a terminal are escaped.
+    """
+    text = str(value)
+    shown = printable_lines(text.replace("\r\n", "\n"))
+    return f"'{shown}" if text.startswith(_FORMULA) else shown
 
 
 def _cells(

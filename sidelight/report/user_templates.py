@@ -7,7 +7,6 @@ the template writes it.
 
 from __future__ import annotations
 
-import re
 import resource
 import signal
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import LimitError, UsageError
-from sidelight.report.escape import printable
+from sidelight.report.escape import printable, printable_lines
 from sidelight.report.finding_reports import inert
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ BUILT_IN: Final = ("markdown", "summary")
 _ESCAPED: Final = (".html", ".htm", ".xhtml", ".xml", ".svg")
 _TEMPLATE_ENDINGS: Final = (".j2", ".jinja", ".jinja2", ".tmpl", ".tpl")
 _MARKDOWN: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>()#+-.!|~&"})
-# Of markup, what may be invisible or control a terminal: all but lines, TABs and ASCII.
-_CONTROLS: Final = re.compile(r"[^\n\t -~]+")
 _NO_MEMORY: Final = "takes more memory than a template may"
 _SOURCE: Final = "<template>"  # Jinja's name of a template without a file
 
@@ -165,14 +162,10 @@ def _shown(value: object) -> object:
 
     if isinstance(value, Markup):
         # What a template puts together has lines; texts within it may be as they were.
-        return Markup(_CONTROLS.sub(_visible, value))  # noqa: S704 - it was markup before
+        return Markup(printable_lines(value))  # noqa: S704 - it was markup before
     if isinstance(value, str) and not isinstance(value, _Escaped):
         return printable(value, MAX_TEXT)
     return "" if value is None else value
-
-
-def _visible(match: re.Match[str]) -> str:
-    return printable(match.group(), MAX_TEXT)
 
 
 def _html(value: object) -> Markup:

@@ -14,7 +14,7 @@ from moto import mock_aws
 from dispatcher.services.report_writer import ReportWriter
 from sidelight.aws.session import Session
 from sidelight.model import FindingStatus
-from sidelight.report.finding_reports import COLUMNS, write_csv
+from sidelight.report.finding_reports import COLUMNS, inert, write_csv
 from sidelight.store import ReportRequest
 from tests.fixtures.searched_findings import ACCOUNTS, START, all_rows, fill
 
@@ -127,3 +127,18 @@ def test_a_formula_in_a_tag_is_inert_in_a_spreadsheet(store: Store) -> None:
     evil = "=HYPERLINK(1)"
     assert write_csv([(row, machines[0], evil)], file, START) == 1
     assert next(csv.DictReader(io.StringIO(file.getvalue())))["Platform"] == f"'{evil}"
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("a\x1b[31m\x9b31m\u202e\u2028b", r"a\x1b[31m\x9b31m\u202e\u2028b"),
+        ("line\r\nline\n\tline", "line\nline\n\tline"),
+        ("\r=1", r"'\r=1"),
+        ("\ud800 ü €", r"\ud800 ü €"),
+        ("x" * 9000 + "\x00" * 9000, "x" * 9000 + r"\x00" * 9000),
+        (7, "7"),
+    ],
+)
+def test_a_cell_controls_no_terminal_and_keeps_its_lines(text: object, cell: str) -> None:
+    assert inert(text) == cell
