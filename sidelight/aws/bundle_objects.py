@@ -6,9 +6,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from sidelight.aws.faults import translate
+from sidelight.aws.faults import CONNECTION, translate
 from sidelight.errors import CloudError, LimitError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def download_object(session: Session, bucket: str, key: str, path: Path) -> bool
             part.unlink(missing_ok=True)
             return download_object(session, bucket, key, path)
         raise translate(error, where=where) from error
-    except (BotoCoreError, OSError) as error:
+    except CONNECTION as error:
         raise translate(error, where=where) from error
     part.replace(path)
     note.write_text(json.dumps(etag))

@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 
 from sidelight.aws.answers import required
 from sidelight.aws.block_list import END, BlockList, Shape
-from sidelight.aws.ebs_faults import CONNECTION, AgainError, fault_of, is_late, reason_of
-from sidelight.aws.faults import EXPIRED, code_of
+from sidelight.aws.ebs_faults import AgainError, fault_of, is_late, reason_of
+from sidelight.aws.faults import CALL_FAILURES, CONNECTION, EXPIRED, code_of
 from sidelight.aws.rate_limit import RateLimiter, Unlimited
 from sidelight.aws.session import Session
 from sidelight.backoff import delay
@@ -210,7 +210,7 @@ class SnapshotBlocks:
         client = self._client
         try:
             page: dict[str, Any] = client.list_snapshot_blocks(**request)
-        except (ClientError, *CONNECTION) as error:
+        except CALL_FAILURES as error:
             if isinstance(error, ClientError) and reason_of(error) == "INVALID_PAGE_TOKEN":
                 # A page token lives for an hour: begin again without one.
                 request.pop("NextToken", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from sidelight.aws.environment_errors import describe, environment_error
 from sidelight.aws.faults import (
@@ -33,8 +33,6 @@ from sidelight.errors import (
     ThrottledError,
 )
 
-# Errors of a broken answer: botocore also decodes error bodies, which may hold any bytes.
-CONNECTION = (BotoCoreError, OSError, UnicodeDecodeError)
 # The dependency is KMS. It denies us the key: a grant may allow it, and a new grant takes minutes.
 KEY_REFUSALS = frozenset({"DEPENDENCY_ACCESS_DENIED", "GRANT_NOT_FOUND"})
 # The key is disabled, pending deletion, or deleted.

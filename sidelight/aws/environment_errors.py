@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import boto3
 from botocore import exceptions
+from botocore.parsers import ResponseParserError
 
 from sidelight.errors import AccessDeniedError, SidelightError, UsageError
 
@@ -91,8 +92,11 @@ def environment_error(error: BaseException, *, where: str = "") -> SidelightErro
 def describe(error: BaseException) -> str:
     """Return botocore's text, with a hint if the connection was to a region it does not know.
 
-    A region that AWS does not have has no endpoint, which looks like a broken network.
+    A region that AWS does not have has no endpoint, which looks like a broken network. The text of
+    an answer that is not AWS's has the whole answer, which is left out.
     """
+    if isinstance(error, ResponseParserError | UnicodeDecodeError):
+        return "the answer is not one of AWS; is there a proxy that answers instead?"
     text = str(error)
     host = _HOST.search(text) if isinstance(error, exceptions.EndpointConnectionError) else None
     if host is not None and host[1] not in _known():

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from sidelight.aws.environment_errors import describe, environment_error
 from sidelight.errors import (
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
     from sidelight.errors import SidelightError
 
+# Errors of a call without an answer of AWS: a connection that failed, and an answer that botocore
+# cannot read (a proxy's page, any bytes), which it reports by errors that are not its own base's.
+CONNECTION = (BotoCoreError, OSError, ResponseParserError, UnicodeDecodeError)
+CALL_FAILURES = (ClientError, *CONNECTION)
 DENIED = frozenset(
     {
         "AccessDenied",
@@ -94,7 +99,7 @@ def translated(where: str) -> Iterator[None]:
     """Raise botocore's errors within the block as ours, as `translate` does."""
     try:
         yield
-    except (ClientError, BotoCoreError, OSError) as error:
+    except CALL_FAILURES as error:
         raise translate(error, where=where) from error
 
 
@@ -123,7 +128,8 @@ def translate(error: Exception, *, where: str) -> SidelightError:
 
 def translate_any(error: Exception) -> SidelightError | None:
     """Translate any error; None for an error that is not botocore's."""
-    return translate(error, where="") if isinstance(error, ClientError | BotoCoreError) else None
+    known = ClientError | BotoCoreError | ResponseParserError
+    return translate(error, where="") if isinstance(error, known) else None
 
 
 def code_of(error: Exception) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from sidelight.aws.answers import required
-from sidelight.aws.faults import translate, translated
+from sidelight.aws.faults import CALL_FAILURES, translate, translated
 from sidelight.errors import AccessDeniedError, CloudError
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ class Kms:
         try:
             answer = client.describe_key(KeyId=key_id)
             return str(answer.get("KeyMetadata", {}).get("KeyManager", ""))
-        except (ClientError, BotoCoreError, OSError) as error:
+        except CALL_FAILURES as error:
             fault = translate(error, where=f"{key_id}: describe_key")
             if isinstance(fault, CloudError) and fault.code == "NotFoundException":
                 return ""
@@ -91,7 +89,7 @@ class Kms:
         while True:
             try:
                 answer = client.list_resource_tags(**request)
-            except (ClientError, BotoCoreError, OSError) as error:
+            except CALL_FAILURES as error:
                 fault = translate(error, where=f"{key_id}: list_resource_tags")
                 if isinstance(fault, CloudError) and fault.code == "NotFoundException":
                     return False

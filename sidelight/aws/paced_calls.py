@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from sidelight.aws import send_hook
-from sidelight.aws.faults import EXPIRED, THROTTLES, code_of, may_pass, translate
+from sidelight.aws.faults import CALL_FAILURES, EXPIRED, THROTTLES, code_of, may_pass, translate
 from sidelight.aws.rate_limit import RateLimiter, Unlimited
 from sidelight.backoff import delay
 
@@ -99,7 +97,7 @@ class PacedCalls(Generic[C]):
             try:
                 with send_hook.waiting(turn):
                     return call(client)
-            except (ClientError, BotoCoreError, OSError) as error:
+            except CALL_FAILURES as error:
                 code = code_of(error)
                 if code in THROTTLES:
                     self._pace.throttled(kind)

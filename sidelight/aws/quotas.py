@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sidelight.aws.faults import translate
+from sidelight.aws.faults import CALL_FAILURES, translate
 from sidelight.errors import CloudError
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def _quota(session: Session, account: str | None, region: str, code: str) -> flo
     client = session.client("service-quotas", account=account, region=region, attempts=ATTEMPTS)
     try:
         answer = client.get_service_quota(ServiceCode=SERVICE, QuotaCode=code)
-    except (ClientError, BotoCoreError, OSError) as error:
+    except CALL_FAILURES as error:
         fault = translate(error, where=f"{region} get_service_quota: {code}")
         if isinstance(fault, CloudError) and fault.code == "NoSuchResourceException":
             return None

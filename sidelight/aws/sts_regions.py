@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from sidelight.aws.faults import REGION_DISABLED, code_of
+from sidelight.aws.faults import CONNECTION, REGION_DISABLED, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def ask(
             if code_of(error) not in ELSEWHERE:
                 raise
             first = first or error
-        except (BotoCoreError, OSError):
+        except CONNECTION:
             # The other Region's endpoint may be unreachable, as in a closed network.
             if first is None:
                 raise

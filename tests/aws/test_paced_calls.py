@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
+from botocore.parsers import ResponseParserError
 
 from sidelight.aws.paced_calls import PacedCalls, Retries
 from sidelight.aws.pages import NextPage, pages
@@ -62,6 +63,16 @@ def test_a_throttle_is_reported_and_the_call_repeated() -> None:
     assert fleet.ask() == "answer"
     assert fleet.throttles == ["list"]
     assert len(fleet.waits) == 2
+
+
+def test_an_answer_that_is_not_awss_is_an_error_of_the_call_without_its_text() -> None:
+    """The error of botocore has the whole answer, and no base class of its own errors."""
+    page = ResponseParserError("invalid XML received: b'<html>secret'")
+    undecodable = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    assert Fleet(page, undecodable, "answer").ask() == "answer"
+    with pytest.raises(CloudError, match="here: the answer is not one of AWS") as caught:
+        Fleet(page, page, page, page).ask()
+    assert "secret" not in str(caught.value)
 
 
 def test_expired_credentials_are_renewed_once_and_cost_no_attempt() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from sidelight.aws.environment_errors import describe
-from sidelight.aws.faults import THROTTLES, translate
+from sidelight.aws.faults import CONNECTION, THROTTLES, translate
 from sidelight.errors import CloudError, SidelightError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Recorder:
                 "message": str(response.get("Error", {}).get("Message", "")),
                 "reason": str(response.get("Reason") or ""),
             }
-        except (BotoCoreError, OSError) as error:
+        except CONNECTION as error:
             outcome = {"status": 0, "code": NO_ANSWER, "message": describe(error)}
         service = client.meta.service_model
         name = client.meta.method_to_api_mapping.get(operation, xform_name(operation))
