@@ -10,6 +10,7 @@ import click
 
 from dispatcher.cli import interrupts
 from dispatcher.cli.exit_status import DONE, FAILED, INTERRUPTED, PARTIAL
+from dispatcher.cli.finite_range import FiniteRange
 from dispatcher.cli.output_file import check_writable
 from sidelight import __version__
 from sidelight.errors import UsageError
@@ -42,7 +43,7 @@ DEPLOYMENT = "probe"
 @click.option("--key", default="", metavar="KEY-ARN",
               help="Also snapshot a volume under this KMS key, with a grant for the reader.",
               )  # fmt: skip
-@click.option("--patience", type=click.FloatRange(1, 240), default=20.0, show_default=True,
+@click.option("--patience", type=FiniteRange(1, 240), default=20.0, show_default=True,
               metavar="MINUTES", help="Longest wait for each measurement.")  # fmt: skip
 def probe(  # noqa: PLR0913, PLR0917 - an argument an option
     region: str,

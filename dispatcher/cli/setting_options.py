@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dispatcher.cli.finite_range import FiniteRange
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.settings.definition import MOST, Definition, Kind, key_of
 from sidelight.fleet.settings.settings import DEFINITIONS
@@ -78,7 +79,7 @@ def _type(definition: Definition) -> click.ParamType[Any] | None:
     if definition.kind is Kind.WHOLE:
         return click.IntRange(1 if definition.positive else 0, definition.most)
     if definition.kind is Kind.NUMBER:
-        return click.FloatRange(0, definition.most, min_open=definition.positive)
+        return FiniteRange(0, definition.most, min_open=definition.positive)
     return None if definition.kind is Kind.SWITCH else click.STRING
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from dispatcher.cli.finite_range import FiniteRange
 from dispatcher.cli.fleet.options import (
     account_region_options,
     configuration_of,
@@ -40,7 +41,7 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 @account_region_options
 @eligibility_options
 @takes_settings(STORE, BROKER, PUBLISH, EVENT_TYPES, EXISTING)
-@click.option("--every", type=click.FloatRange(0), default=EVERY, show_default=True,
+@click.option("--every", type=FiniteRange(0), default=EVERY, show_default=True,
               help="Seconds between discoveries.")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
               help="Write this file every 10 seconds.")  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from dispatcher.cli import root
 from dispatcher.cli.setting_options import SettingOption
@@ -198,3 +199,15 @@ def test_settings_are_read_in_one_place_of_a_process() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "from_environment"
     }
     assert readers == {"dispatcher/cli/setting_options.py", "sidelight/fleet/bootstrap.py"}
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "NaN"])
+@pytest.mark.parametrize(
+    "command",
+    ["fleet scan --existing-snapshots", "fleet run --every", "local up --latency",
+     "probe --patience"],
+)  # fmt: skip
+def test_a_number_is_finite(command: str, text: str) -> None:
+    result = CliRunner().invoke(root.sidelight, [*command.split(), text])
+    assert result.exit_code == 2
+    assert "Invalid value for" in result.output
