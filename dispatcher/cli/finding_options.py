@@ -71,6 +71,8 @@ def check_template(form: str, template: str | None) -> UserTemplate | None:
     """Return the template, checked before the work starts. Raises UsageError."""
     if (form == TEMPLATE) != (template is not None):
         raise UsageError("--format template and --template belong together")
+    if template == "":
+        raise UsageError("--template names no file")
     if template is None:
         return None
     from sidelight.report.user_templates import read_template

@@ -25,9 +25,8 @@ def commands(
     command: click.Command, names: tuple[str, ...] = (NAME,), parent: click.Context | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield the name and the help of a command and of all below it, in their order."""
-    context = click.Context(
-        command, info_name=names[-1], parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
-    )
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(command, info_name=names[-1], parent=parent, **settings)
     yield " ".join(names), command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

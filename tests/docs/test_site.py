@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from dispatcher.api import reference as api_reference
 from dispatcher.api.operations import HANDLERS
 from dispatcher.cli import reference as cli_reference
 from dispatcher.cli.root import sidelight
@@ -65,12 +66,13 @@ def test_links_lead_to_where_their_files_are_in_the_site(hooks: ModuleType) -> N
         assert link("docs/cli.md", kept) == kept
 
 
-@pytest.mark.parametrize(
-    ("page", "reference"),
-    [("cli-reference.md", cli_reference), ("api-reference.md", api_reference)],
-)
-def test_a_generated_reference_is_that_of_the_code(page: str, reference: Any) -> None:
-    assert (DOCS / page).read_text("utf-8") == reference.text(), "run `make docs`"
+@pytest.mark.parametrize("part", ["cli", "api"])
+def test_a_generated_reference_is_that_of_the_code(part: str, tmp_path: Path) -> None:
+    """In a process of its own, as `make docs`: commands keep the help option of their first use."""
+    page, written = DOCS / f"{part}-reference.md", tmp_path / "written.md"
+    module = f"dispatcher.{part}.reference"
+    subprocess.run([sys.executable, "-m", module, written], cwd=ROOT, check=True)
+    assert page.read_text("utf-8") == written.read_text("utf-8"), "run `make docs`"
 
 
 def test_the_references_have_every_command_and_operation() -> None:

@@ -45,6 +45,12 @@ def update_database(settings: Settings, names: tuple[str, ...], options: UpdateV
     """`sidelight advisories update`: its options are in dispatcher.cli.advisories.commands."""
     if settings.updates.bundle:
         outcome = _from_bundle(settings, names, options)
+    elif settings.updates.keys:
+        # Who names a key expects what it signed, and nothing else.
+        raise UsageError(
+            "a key is of a bundle's signer, and no bundle is named: give --from ADDRESS too",
+            where="SIDELIGHT_ADVISORY_KEYS or --key",
+        )
     else:
         outcome = _from_publishers(settings, names, options)
     if options["form"] == "json":

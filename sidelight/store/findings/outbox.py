@@ -161,6 +161,8 @@ class Outbox:
             # All numbers up to the counter's committed value are committed; of what is committed
             # between the two queries neither is read.
             last = read_counter(connection, "events")
+            if sequence >= last:  # also a number that no database could compare with
+                return []
             query = (
                 select(*_EVENT_COLUMNS)
                 .join(finding_details, finding_details.c.id == finding_events.c.detail)

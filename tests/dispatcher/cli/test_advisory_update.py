@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from dispatcher.cli.advisory_age import warn_of_age
 from dispatcher.cli.root import sidelight
+from sidelight.errors import UsageError
 from sidelight.fleet.advisory_updates.update_state import read_state, state_path
 from sidelight.fleet.settings import Settings
 from tests.fakes.publisher import Publisher, status
@@ -100,3 +101,15 @@ def test_a_bundle_is_taken_by_the_settings_and_refused_for_sources(
     assert state is not None
     assert state.bundle == str(bundle)
     assert "nothing changed" in run("advisories", "update")
+
+
+@pytest.mark.parametrize("bundle", [None, ""])
+def test_a_key_without_a_bundle_downloads_nothing_unsigned(
+    bundle: str | None, place: Path, tmp_path: Path
+) -> None:
+    """An unset variable of a shell makes an empty address."""
+    _private, public = write_keys(tmp_path)
+    address = [] if bundle is None else ["--from", bundle]
+    with pytest.raises(UsageError, match="no bundle is named"):
+        run("advisories", "update", "--key", public, *address)
+    assert not place.exists()

@@ -62,6 +62,7 @@ def test_a_fleet_s_findings_are_written_by_a_template(capsys: pytest.CaptureFixt
     [
         (["--format", "template"], "--format template and --template belong together"),
         (["--template", "names.txt"], "--format template and --template belong together"),
+        (["--format", "template", "--template", ""], "--template names no file"),
         (["--format", "template", "--template", "@no"], "@no: there is no such template"),
     ],
 )
