@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sidelight.errors import UsageError
-from sidelight.fleet.advisory_updates.ages import ages_of
 from sidelight.report.output import complain
 
 if TYPE_CHECKING:
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
 def warn_of_age(settings: Settings) -> None:
     """Write to standard error which feeds are old, if any; nothing where there is no database."""
+    # Imported late: a command's help needs no advisories.
+    from sidelight.fleet.advisory_updates.ages import ages_of
+
     try:
         ages = ages_of(settings.findings.advisories_path)
     except UsageError:
