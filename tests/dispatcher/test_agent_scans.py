@@ -146,7 +146,7 @@ def test_an_instance_that_leaves_systems_manager_turns_agentless_before_the_next
     advance(control.store, held, State.FAILED)
     agents_only(control)
     assert covered(control)[instance].reason == "SUCCESSFUL"
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
 
     cloud.stop_agent(instance)
     cloud.clock.advance(HALF_AN_HOUR)
@@ -159,7 +159,7 @@ def test_an_instance_that_leaves_systems_manager_turns_agentless_before_the_next
     agents_only(control)
     entry = covered(control)[instance]
     assert (entry.scan_mode, entry.reason) == (ScanMode.AGENT_BASED, "SUCCESSFUL")
-    assert cloud.calls("DescribeInstances") == calls + 1, "of the one that left"
+    assert cloud.answers("DescribeInstances") == calls + 1, "of the one that left"
 
 
 def test_an_instance_that_was_terminated_is_not_read_by_snapshots_instead(
@@ -316,5 +316,5 @@ def test_without_an_advisory_database_associations_are_kept_and_nothing_is_evalu
 
     assert round_of(control) == 0
 
-    assert cloud.calls("CreateAssociation") == 2  # the inventory's, and deep inspection's
+    assert cloud.answers("CreateAssociation") == 2  # the inventory's, and deep inspection's
     assert covered(control)[instance].scanned_at is None

@@ -118,9 +118,9 @@ def test_an_instance_that_is_launched_is_discovered_and_scanned_at_once(
     assert discovery is not None
     assert [one.id for one in discovery.instances] == [instance]
     bus.put(body)
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
     receiver.turn()
-    assert cloud.calls("DescribeInstances") == calls, "a repeated event asks nothing"
+    assert cloud.answers("DescribeInstances") == calls, "a repeated event asks nothing"
 
 
 def test_an_instance_that_ends_is_covered_so_and_its_findings_are_closed(
@@ -151,13 +151,13 @@ def test_a_forged_end_of_an_instance_that_runs_changes_nothing(
 def test_an_event_of_another_account_or_of_nothing_is_dropped(
     control: FleetService, cloud: LocalCloud, receiver: EventReceiver, bus: Bus
 ) -> None:
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
     bus.send("i-00000001", "running", account="999999999999")
     bus.send("i-00000001", "running", region="eu-west-1")
     bus.put("[]")
     receiver.turn()
     assert bus.left() == 0
-    assert cloud.calls("DescribeInstances") == calls
+    assert cloud.answers("DescribeInstances") == calls
     assert reasons(control) == {}
 
 

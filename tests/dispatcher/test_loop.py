@@ -103,7 +103,7 @@ def test_an_hour_passes_between_rounds_and_a_lost_message_is_sent_again(
     schedule, control = dispatcher()
     schedule._pace = Intervals(lease=7200)  # it is not suspended between its turns
     turns(schedule, 3, lambda: clock.advance(1800))
-    assert cloud.calls("DescribeInstances") == 2, "at once, and after an hour"
+    assert cloud.answers("DescribeInstances") == 2, "at once, and after an hour"
     assert len(control.store.scans.select()) == 2, "a live scan is not made twice"
     # Nobody took the messages: after a grace each was sent again.
     assert len(messages_of(control)) >= 4
@@ -118,14 +118,14 @@ def test_a_round_ends_the_scans_of_a_disabled_account_and_starts_none(
     (place,) = control.places((), ())
     assert len(control.store.account_scans.live(place.account)) == 2
     control.configuration.begin_disable([place.account])
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
     schedule, control = dispatcher()
     turns(schedule, 1, lambda: clock.advance(3600))
     scans = control.store.scans.select()
     assert {scan.state for scan in scans} == {State.DELETING}, "for the workers"
     assert {scan.failure_code for scan in scans} == {"PENDING_DISABLE"}
     assert {row.reason for row in control.store.instances.coverage()} == {"PENDING_DISABLE"}
-    assert cloud.calls("DescribeInstances") == calls
+    assert cloud.answers("DescribeInstances") == calls
     assert control.disabler.pending() == [place.account]
 
 
@@ -191,7 +191,7 @@ def test_the_second_dispatcher_stands_by_and_goes_on_where_the_first_died(
     assert second._beat()
     assert not first._beat()
     second._rounds.join()
-    assert cloud.calls("DescribeInstances") == 2, "what is due is known by discovery"
+    assert cloud.answers("DescribeInstances") == 2, "what is due is known by discovery"
     assert len(control.store.scans.select()) == 2
 
 
@@ -231,12 +231,12 @@ def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(
     clock.time = due - timedelta(minutes=1)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
     begun = len(control.store.scans.select())
     clock.time = due + timedelta(seconds=1)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
-    assert cloud.calls("DescribeInstances") == calls
+    assert cloud.answers("DescribeInstances") == calls
     scans = control.store.scans.select()[begun:]
     assert first.instance in {scan.instance for scan in scans}
 
@@ -306,8 +306,8 @@ def test_a_dispatcher_that_was_suspended_starts_nothing_by_its_old_discovery(
     control.scans.start_due = start_due  # type: ignore[method-assign]
     assert schedule._beat()
     clock.advance(20 * 3600)
-    calls = cloud.calls("DescribeInstances")
+    calls = cloud.answers("DescribeInstances")
     assert schedule._beat()
     schedule._rounds.join()
     assert seen == [True, False]
-    assert cloud.calls("DescribeInstances") == calls + 1, "it discovers again at once"
+    assert cloud.answers("DescribeInstances") == calls + 1, "it discovers again at once"

@@ -49,7 +49,7 @@ def test_existing_snapshots_are_read_and_left_as_they_are(
     assert (scan.state, scan.source) == (State.DONE, "EXISTING")
     for never in ("CreateSnapshots", "DeleteSnapshot", "ModifySnapshotAttribute", "CreateTags"):
         assert fleet.cloud.calls(never) == 0
-    assert fleet.cloud.calls("DescribeSnapshots") == 1
+    assert fleet.cloud.answers("DescribeSnapshots") == 1
     assert fleet.ec2().describe_snapshots(OwnerIds=["self"])["Snapshots"] == before
     covered = fleet.covered(instance)
     assert covered.status_code == "ACTIVE"
@@ -78,7 +78,7 @@ def test_one_listing_serves_many_instances(
     fleet.cloud.counters.reset()
     scans = fleet.scan(leaves=True)
     assert {scan.source for scan in scans.values()} == {"EXISTING"}
-    assert fleet.cloud.calls("DescribeSnapshots") == 1
+    assert fleet.cloud.answers("DescribeSnapshots") == 1
 
 
 def test_without_a_fitting_set_snapshots_are_created_and_the_scan_says_why(
@@ -122,7 +122,7 @@ def test_existing_snapshots_that_cannot_be_read_are_replaced_by_new_ones(
     assert (scan.state, scan.source, scan.failure) == (State.DONE, "", "")
     events = {event.what for event in fleet.control.store.scans.events(scan.id)}
     assert "existing snapshots not used" in events
-    assert fleet.cloud.calls("DeleteSnapshot") == 1
+    assert fleet.cloud.answers("DeleteSnapshot") == 1
     assert fleet.cloud.snapshots() == backups
 
 
@@ -168,7 +168,7 @@ def test_only_existing_snapshots_fail_a_scan_that_may_not_read_them(
     fleet.cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, operation="ListSnapshotBlocks")])
     scan = fleet.scan(leaves=True)[instance]
     assert (scan.state, scan.failure_code) == (State.FAILED, "ACCESS_DENIED")
-    assert fleet.cloud.calls("CreateSnapshots") == 1, "the owner's"
+    assert fleet.cloud.answers("CreateSnapshots") == 1, "the owner's"
     assert fleet.cloud.snapshots() == backups
     assert fleet.covered(instance).status_code == "INACTIVE"
 
@@ -290,4 +290,4 @@ def test_the_roles_policy_decides_whether_existing_snapshots_are_read(
     scan = control.store.scans.get(started.id)
     assert (scan.state, scan.source) == (State.DONE, "EXISTING" if allowed else "")
     assert cloud.snapshots() == backups
-    assert cloud.calls("CreateSnapshots") == (1 if allowed else 2), "one is the owner's"
+    assert cloud.answers("CreateSnapshots") == (1 if allowed else 2), "one is the owner's"

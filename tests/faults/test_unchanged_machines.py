@@ -56,8 +56,8 @@ def test_a_machine_without_a_write_is_matched_and_not_read(
     scan = machine.scan(DAY)
     assert (scan.state, scan.source) == (State.DONE, "UNCHANGED")
     assert machine.reads() == 0
-    assert machine.fleet.cloud.calls("GetMetricData") == 1
-    assert machine.fleet.cloud.calls("DescribeSnapshots") == 1, "the sweep's"
+    assert machine.fleet.cloud.answers("GetMetricData") == 1
+    assert machine.fleet.cloud.answers("DescribeSnapshots") == 1, "the sweep's"
     covered = machine.fleet.covered(machine.id)
     assert (covered.status_code, covered.reason) == ("ACTIVE", "SUCCESSFUL")
     assert covered.data_source == "UNCHANGED"
