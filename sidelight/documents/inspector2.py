@@ -235,8 +235,8 @@ class ScanDetail(_ScanCounts):
     sidelight: FleetEventOrigin
 
 
-class CoverageEventDocument(_DetailType):
-    """An EventBridge event of an instance's coverage."""
+class EventEnvelope(_DetailType):
+    """What is around the detail of an EventBridge event; `id` is its number in the store."""
 
     version: str
     id: str
@@ -245,30 +245,21 @@ class CoverageEventDocument(_DetailType):
     time: Timestamp
     region: str
     resources: list[str]
+
+
+class CoverageEventDocument(EventEnvelope):
+    """An EventBridge event of an instance's coverage."""
+
     detail: CoverageDetail
 
 
-class ScanEventDocument(_DetailType):
+class ScanEventDocument(EventEnvelope):
     """An EventBridge event of an instance's first scan."""
 
-    version: str
-    id: str
-    source: str
-    account: str
-    time: Timestamp
-    region: str
-    resources: list[str]
     detail: ScanDetail
 
 
-class FindingEventDocument(_DetailType):
+class FindingEventDocument(EventEnvelope):
     """An EventBridge event of a finding; `id` is its number in the store."""
 
-    version: str
-    id: str
-    source: str
-    account: str
-    time: Timestamp
-    region: str
-    resources: list[str]
     detail: InspectorFinding

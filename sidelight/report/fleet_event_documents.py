@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from sidelight.model import Severity
+from sidelight.report.inspector2_documents import envelope
 
 if TYPE_CHECKING:
     from sidelight.documents.inspector2 import (
@@ -32,14 +33,7 @@ def coverage_event_document(event: CoverageEvent, deployment: str) -> CoverageEv
     """Return the event of a change of an instance's coverage: `Inspector2 Coverage`."""
     change = event.change
     document: CoverageEventDocument = {
-        "version": "0",
-        "id": str(event.sequence),
-        "detail-type": COVERAGE_TYPE,
-        "source": "sidelight",
-        "account": change.account,
-        "time": event.at.isoformat(),
-        "region": change.region,
-        "resources": [change.instance],
+        **envelope(event, COVERAGE_TYPE, change.account, change.region, change.instance),
         "detail": {
             "scanStatus": {"reason": change.reason, "statusCodeValue": change.status_code},
             "scanType": change.scan_type,
@@ -60,14 +54,7 @@ def scan_event_document(event: ScanEvent, deployment: str) -> ScanEventDocument:
     """Return the event of an instance's first scan: `Inspector2 Scan`."""
     counts = {severity.value: event.severities.get(severity.value, 0) for severity in _COUNTED}
     return {
-        "version": "0",
-        "id": str(event.sequence),
-        "detail-type": SCAN_TYPE,
-        "source": "sidelight",
-        "account": event.account,
-        "time": event.at.isoformat(),
-        "region": event.region,
-        "resources": [event.instance],
+        **envelope(event, SCAN_TYPE, event.account, event.region, event.instance),
         "detail": {
             "scan-status": "INITIAL_SCAN_COMPLETE",
             "finding-severity-counts": counts | {"TOTAL": sum(event.severities.values())},

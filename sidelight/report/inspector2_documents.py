@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from sidelight.documents.inspector2 import (
         AdjustedCvss,
         Ec2InstanceDetails,
+        EventEnvelope,
         FindingEventDocument,
         InspectorFinding,
         InspectorResource,
         PackageVulnerabilityDetails,
         VulnerablePackage,
     )
-    from sidelight.model import Finding, FindingEvent, FindingRow, Instance
+    from sidelight.model import (
+        CoverageEvent,
+        Finding,
+        FindingEvent,
+        FindingRow,
+        Instance,
+        ScanEvent,
+    )
 
     _PackageMember = Literal[
         "name", "version", "release", "arch", "filePath", "packageManager", "remediation",
@@ -49,16 +57,28 @@ def event_document(
         "event": event.kind,
         "region": event.row.region,
     }
+    row = event.row
+    kept = envelope(event, "Inspector2 Finding", row.account, row.region, row.instance)
+    return {**kept, "detail": detail}
+
+
+def envelope(
+    event: FindingEvent | CoverageEvent | ScanEvent,
+    kind: str,
+    account: str,
+    region: str,
+    instance: str,
+) -> EventEnvelope:
+    """Return what is around the detail of an event of an instance; `kind` is its type."""
     return {
         "version": "0",
         "id": str(event.sequence),
-        "detail-type": "Inspector2 Finding",
+        "detail-type": kind,
         "source": "sidelight",
-        "account": event.row.account,
+        "account": account,
         "time": event.at.isoformat(),
-        "region": event.row.region,
-        "resources": [event.row.instance],
-        "detail": detail,
+        "region": region,
+        "resources": [instance],
     }
 
 
