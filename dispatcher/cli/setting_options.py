@@ -102,18 +102,29 @@ CONTAINERS = setting_option(
 )  # fmt: skip
 
 
-def _joined(
-    context: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> str | None:
-    """Return repeated values as the setting's text. Raises BadParameter for one with a colon."""
-    for value in values:
-        if ":" in value:
-            raise click.BadParameter(f"{value!r} has a colon", context, parameter)
-    return ":".join(values) or None
+def joined(
+    separator: str | None, name: str
+) -> Callable[[click.Context, click.Parameter, Sequence[str]], str | None]:
+    """Return an option's callback that joins repeated values to the setting's text.
+
+    It raises BadParameter for a value that the separator, which has this name, would part. As for
+    `str.split`, None stands for any blanks.
+    """
+
+    def join(
+        context: click.Context, parameter: click.Parameter, values: Sequence[str]
+    ) -> str | None:
+        for value in values:
+            if len(value.split(separator)) != 1:
+                raise click.BadParameter(f"{value!r} has a {name}", context, parameter)
+        return (separator or " ").join(values) or None
+
+    return join
 
 
 SKIP_DIRS = setting_option(
-    "--skip-dirs", "SIDELIGHT_SKIP_DIRS", metavar="GLOB", multiple=True, callback=_joined,
+    "--skip-dirs", "SIDELIGHT_SKIP_DIRS", metavar="GLOB", multiple=True,
+    callback=joined(":", "colon"),
     text="Look for no language packages in these directories, as `/opt/**/node_modules`; the result"
     " reports them. Repeatable.",
 )  # fmt: skip

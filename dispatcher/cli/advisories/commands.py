@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from dispatcher.cli.fleet.options import format_option
-from dispatcher.cli.setting_options import ADVISORIES, setting_option, takes_settings
+from dispatcher.cli.setting_options import ADVISORIES, joined, setting_option, takes_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dispatcher.cli.option_values import UpdateValues
     from sidelight.fleet.settings import Settings
 
@@ -71,16 +69,6 @@ def fetch_feeds(
     database.fetch_feeds(names, into, mirrors, form, listed=listed)
 
 
-def _separated(
-    context: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> str | None:
-    """Return repeated paths as the setting's text. Raises BadParameter for one with a blank."""
-    for value in values:
-        if len(value.split()) != 1:
-            raise click.BadParameter(f"{value!r} has a blank", context, parameter)
-    return " ".join(values) or None
-
-
 _FEEDS = setting_option(
     "--feeds", "SIDELIGHT_ADVISORY_FEEDS", metavar="DIRECTORY", type=click.Path(file_okay=False),
     text="Directory of the downloaded feeds; without it, `feeds` beside the database.",
@@ -90,7 +78,8 @@ _BUNDLE = setting_option(
     text="Update from a signed bundle instead: a file, https://… or s3://BUCKET/KEY.",
 )  # fmt: skip
 _KEYS = setting_option(
-    "--key", "SIDELIGHT_ADVISORY_KEYS", metavar="FILE", multiple=True, callback=_separated,
+    "--key", "SIDELIGHT_ADVISORY_KEYS", metavar="FILE", multiple=True,
+    callback=joined(None, "blank"),
     text="The public key of the bundle's signer (PEM, Ed25519). Repeatable: one of them signed.",
 )  # fmt: skip
 
