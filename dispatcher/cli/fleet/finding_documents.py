@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.cli.finding_options import Selection
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from dispatcher.cli.option_values import FindingValues
-    from sidelight.model import FindingRow, Instance
+    from sidelight.model import Coverage, FindingRow, Instance
     from sidelight.report.user_templates import UserTemplate
     from sidelight.store import Store
 
 _MOST_TESTS: Final = 10  # of one criterion, Inspector's limit
 PAGE: Final = 1000  # findings that are read at once
+_MOST_INSTANCES: Final = 4096  # whose descriptions are kept
 _SEVERITY: Final = "severity"  # the default of --sort
 
 
@@ -47,10 +48,10 @@ def write(  # noqa: PLR0913, PLR0917 - the parts of one command
     if options["order"] != _SEVERITY:
         what = "orders tables, JSON and ASFF; this format has an order of its own"
         raise UsageError(what, where="--sort")
-    ids = _instances(store, options["instance"])
+    covered = store.instances.coverage()
+    ids = _instances(covered, options["instance"])
     statuses = _statuses(form, options["wanted"])
     selecting = _Selecting(store, criteria, Selection.of(options), frozenset(ids))
-    covered = store.instances.coverage()
     if not covered:
         report_no_instance(store)
     if form == CSV:
@@ -73,12 +74,11 @@ def write(  # noqa: PLR0913, PLR0917 - the parts of one command
         complain(f"sidelight: {unseen}")
 
 
-def _instances(store: Store, named: str) -> list[str]:
+def _instances(covered: Sequence[Coverage], named: str) -> list[str]:
     """Return the ids of the instances with this id or name; empty for all. Raises UsageError."""
     if not named:
         return []
-    rows = store.instances.coverage()
-    ids = list(dict.fromkeys(row.instance for row in rows if named in {row.name, row.instance}))
+    ids = list(dict.fromkeys(row.instance for row in covered if named in {row.name, row.instance}))
     if not ids:
         raise UsageError("no such instance in the store", where=named)
     return ids
@@ -128,6 +128,7 @@ class _Selecting:
         self._store = store
         self._filter = read_filter(criteria) if criteria else None
         self._selection = selection
+        self._instance = lru_cache(_MOST_INSTANCES)(store.instances.instance)
 
     def rows(self, rows: Sequence[FindingRow]) -> list[FindingRow]:
         """Return those of these findings that are selected."""
@@ -139,7 +140,7 @@ class _Selecting:
         ]
         if self._filter is None:
             return chosen
-        return list(filtered(chosen, self._filter, cache(self._store.instances.instance)))
+        return list(filtered(chosen, self._filter, self._instance))
 
     def pages(self, search: FindingSearch) -> Iterator[tuple[FindingRow, Instance | None, str]]:
         """Yield a search's findings that are selected, with instance and platform, by pages."""
