@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # account and instance
 CREATED = "snapshots are created"  # an event of a scan
-# The prefix of the detail of the coverage of an instance that is not scanned for want of snapshots.
 NEVER: Mapping[tuple[str, str], datetime] = MappingProxyType({})
+# The prefix of the detail of the coverage of an instance that is not scanned for want of snapshots.
 WAITS = "waiting for an existing snapshot"
 
 

@@ -13,14 +13,12 @@ from sidelight.aws.ebs_faults import is_late
 from sidelight.errors import SidelightError
 from sidelight.fleet.disk_reading import reader_of
 from sidelight.fleet.stages.final_errors import GiveUpError, code_of
-from sidelight.fleet.stages.inspect import read, snapshots_of
+from sidelight.fleet.stages.inspect import read
 from sidelight.model import SourceKind, State
 
 if TYPE_CHECKING:
     from sidelight.fleet.context import Context
     from sidelight.model import Instance, Scan, Transition
-
-__all__ = ["begin_with_source", "read_existing", "snapshots_of"]
 
 log = logging.getLogger(__name__)
 

@@ -21,12 +21,8 @@ from sidelight.fleet.pending_snapshots import pending_cap
 from sidelight.fleet.snapshot_ownership import description
 from sidelight.fleet.stages.delete_snapshots import delete
 from sidelight.fleet.stages.final_errors import COMPLETED, NO_EBS_VOLUME, GiveUpError, check_states
-from sidelight.fleet.stages.inspect import read
-from sidelight.fleet.stages.source_stages import (
-    begin_with_source,
-    read_existing,
-    snapshots_of,
-)
+from sidelight.fleet.stages.inspect import read, snapshots_of
+from sidelight.fleet.stages.source_stages import begin_with_source, read_existing
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
 from sidelight.model import Snapshot, State, Transition
 from sidelight.store import PollResult, refused
