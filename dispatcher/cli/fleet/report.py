@@ -154,6 +154,17 @@ def is_partial(row: Coverage) -> bool:
     return row.status_code == "ACTIVE" and row.reason == PARTIAL_SCAN
 
 
+def scan_names(store: Store, scans: Iterable[Scan]) -> dict[str, str]:
+    """Return the names of the instances of these scans, by id."""
+    ids: dict[str, set[str]] = {}
+    for scan in scans:
+        ids.setdefault(scan.account, set()).add(scan.instance)
+    found: dict[str, str] = {}
+    for account, instances in ids.items():
+        found |= store.instances.names(account, instances)
+    return found
+
+
 def cost_table(
     scans: Sequence[Scan],
     costs: dict[str, Cost],

@@ -168,7 +168,7 @@ def _print_outcome(
     shown.line("")
     shown.line("Scans", style="bold")
     sources = store.scan_sources.of([scan.id for scan in scans])
-    shown.table(report.cost_table(scans, costs, _names(store), sources))
+    shown.table(report.cost_table(scans, costs, report.scan_names(store, scans), sources))
     shown.line(report.progress_line(scans))
     shown.line("")
     for line in swept:
@@ -214,7 +214,7 @@ def status(form: str, settings: Settings, *, everything: bool, watches: bool) ->
             write_json(dumps(documents.status_document(scans, costs, sources)))
             return
         shown = Report(sys.stdout)
-        shown.table(report.cost_table(scans, costs, _names(store), sources))
+        shown.table(report.cost_table(scans, costs, report.scan_names(store, scans), sources))
         shown.line(report.progress_line(scans), style="bold")
     warn_of_age(settings)
 
@@ -295,10 +295,6 @@ def _check_database(settings: Settings) -> None:
 
     AdvisoryDatabase.open(settings.findings.advisories_path).close()
     warn_of_age(settings)
-
-
-def _names(store: Store) -> dict[str, str]:
-    return {row.instance: row.name for row in store.instances.coverage()}
 
 
 def _report_scans(started: Started) -> None:

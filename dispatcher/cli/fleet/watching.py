@@ -14,7 +14,7 @@ from sidelight.report.output import console_for, is_interactive, say
 from sidelight.report.tables import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.text import Text
 
@@ -106,7 +106,6 @@ def screen(store: Store, watched: ScanWatch, height: int, now: datetime) -> Text
     """Return what fits on a screen of `height` lines: the sum, then the scans."""
     from rich.text import Text
 
-    names: Mapping[str, str] = {row.instance: row.name for row in store.instances.coverage()}
     scans = watched.scans[: 2 * height]  # a scan takes a line at least
     ids = [scan.id for scan in scans]
     terminal = _Terminal()
@@ -117,7 +116,7 @@ def screen(store: Store, watched: ScanWatch, height: int, now: datetime) -> Text
         shown.line(line, style="yellow")
     if scans:
         costs, sources = store.costs.of(ids), store.scan_sources.of(ids)
-        shown.table(report.cost_table(scans, costs, dict(names), sources))
+        shown.table(report.cost_table(scans, costs, report.scan_names(store, scans), sources))
     lines = terminal.getvalue().splitlines()
     if len(lines) > height:
         lines = [*lines[: height - 1], f"… {len(lines) - height + 1} more lines"]
