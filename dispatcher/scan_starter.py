@@ -5,27 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dispatcher.discovery.accounts import (
-    AccountRegion,
-    UnreachableTarget,
-    all_of,
-    in_each,
-    partition,
-)
+from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget, in_each, partition
 from dispatcher.discovery.configured import effective
 from dispatcher.discovery.discovered_places import DiscoveredPlaces
 from dispatcher.discovery.discoverer import terminated
+from dispatcher.discovery.target_coverage import TargetCoverage
 from dispatcher.enqueue import NO_SOURCES, enqueue, tick
 from dispatcher.planning import cadence
 from dispatcher.planning.eligibility import CLOSING
 from dispatcher.planning.plan import NETWORK_CLOSING, in_turns, network_turns, plan
 from dispatcher.planning.selection import EVERYTHING
-from sidelight.model import AccountStatus, FindingType, PingStatus, ScanMode
+from sidelight.model import AccountStatus, FindingType, PingStatus
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
 
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
@@ -67,11 +61,8 @@ class ScanStarter:
         evaluated. `sources` finds what scans use instead of snapshots of their own.
         """
         self._sources = sources
-        self._exclusion_tags: dict[str, str] = {}
-        self._default_tag = ""
-        self._listed_at: dict[tuple[str, str], datetime] = {}
         self._networks = networks
-        self._agents = agents
+        self._targets = TargetCoverage(store, agents=agents)
         self._store = store
         self._discoverer = discoverer
         self._publish = publish
@@ -95,13 +86,14 @@ class ScanStarter:
         `is_due` as in `plan`. Raises StoreError.
         """
         open_, closed = partition(places)
-        self._cover_suspended(places)
+        self._targets.cover_suspended(places)
         rules = self._rules({place.account for place in open_}, configuration)
         open_ = [place for place in open_ if place.account in rules]
         self._discovered.keep_accounts(rules)
         running: list[str] = []
         due: list[Sequence[Instance]] = []
         reached: list[AccountRegion] = []
+        listed: dict[AccountRegion, Discovery] = {}
         discoveries = in_each(
             open_, lambda place: self._discoverer(place, rules[place.account]), stopped
         )
@@ -111,6 +103,7 @@ class ScanStarter:
                 self._discovered.drop(place)
                 continue
             reached.append(place)
+            listed[place] = discovery
             with self._discovered.deciding_on(place):
                 self._discovered.put(place, discovery)
                 # Again: a thread that read them before they were gone may have written since.
@@ -126,8 +119,8 @@ class ScanStarter:
                 )
             running += live_scans
             due.append(new)
-        self._cover(reached, closed)
-        scans = self._start(running, in_turns(due), on_demand=on_demand)
+        self._targets.cover(reached, closed)
+        scans = self._start(running, in_turns(due), rules, listed, on_demand=on_demand)
         return Started(tuple(scans), tuple(reached), tuple(closed))
 
     def discover_everywhere(
@@ -148,7 +141,7 @@ class ScanStarter:
             else:
                 self._plan(place, discovery, rules[place.account], on_demand=False, only=EVERYTHING)
                 reached.append(place)
-        self._cover(reached, closed)
+        self._targets.cover(reached, closed)
         return Started((), tuple(reached), tuple(closed))
 
     def start_due(self, configuration: Configuration) -> list[Scan]:
@@ -158,12 +151,14 @@ class ScanStarter:
         """
         now = self._store.clock()
         due: list[Sequence[Instance]] = []
+        listed: dict[AccountRegion, Discovery] = {}
         places = self._discovered.places()
         rules = self._rules({place.account for place in places}, configuration)
         for place in places:
             with self._discovered.deciding_on(place):
                 part = self._discovered.candidates(place, now)
                 if part is not None and place.account in rules:
+                    listed[place] = part
                     _, new = self._plan(
                         place,
                         part,
@@ -173,7 +168,9 @@ class ScanStarter:
                         is_due=cadence.is_due,
                     )
                     due.append(new)
-        return self._start([], in_turns(due), on_demand=False) if any(due) else []
+        if not any(due):
+            return []
+        return self._start([], in_turns(due), rules, listed, on_demand=False)
 
     def discovered(self) -> list[AccountRegion]:
         """Return the account-regions that this process discovered last."""
@@ -210,7 +207,7 @@ class ScanStarter:
             _, due = self._plan(
                 place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
             )
-        return self._start([], due, on_demand=False)
+        return self._start([], due, {place.account: rules}, {place: discovery}, on_demand=False)
 
     def look(
         self,
@@ -238,7 +235,7 @@ class ScanStarter:
                 place, replace(newest, instances=present), rules,
                 on_demand=False, only=EVERYTHING, is_due=cadence.is_due,
             )  # fmt: skip
-        self._start([], due, on_demand=False)
+        self._start([], due, {place.account: rules}, {place: newest}, on_demand=False)
         return missing
 
     def _look(
@@ -270,14 +267,16 @@ class ScanStarter:
             return []
         discovery = self._discoverer(place, rules)
         running, due = self._plan(place, discovery, rules, on_demand=on_demand, only=only)
-        return self._start(running, due, on_demand=on_demand)
+        return self._start(
+            running, due, {place.account: rules}, {place: discovery}, on_demand=on_demand
+        )
 
     def _rules(
         self, accounts: Collection[str], configuration: Configuration
     ) -> dict[str, Configuration]:
         """Return the eligibility rules of each enabled account."""
-        tag = self._default_tag = configuration.exclusion_tag
-        rules = {
+        tag = configuration.exclusion_tag
+        return {
             account: replace(
                 configuration,
                 exclusion_tag=held.exclusion_tag,
@@ -287,8 +286,6 @@ class ScanStarter:
             for account, held in effective(self._store, accounts, default_tag=tag).items()
             if held.status is AccountStatus.ENABLED
         }
-        self._exclusion_tags |= {account: rule.exclusion_tag for account, rule in rules.items()}
-        return rules
 
     def _plan(  # noqa: PLR0913 - where, and which, by keyword
         self,
@@ -301,8 +298,6 @@ class ScanStarter:
         is_due: IsDue | None = None,
     ) -> tuple[list[str], Sequence[Instance]]:
         """Return the ids of running scans and the instances that are due; write coverage."""
-        if discovery.listed_at is not None:
-            self._listed_at[place.account, place.region] = discovery.listed_at
         known = self._store.instances.with_history(place.account, place.region, discovery.instances)
         if only:
             known = [row for row in known if only.includes(row.instance)]
@@ -341,8 +336,15 @@ class ScanStarter:
             self._store.network_evaluations.request([(place.account, place.region)])
 
     def _start(
-        self, running: Sequence[str], due: Sequence[Instance], *, on_demand: bool
+        self,
+        running: Sequence[str],
+        due: Sequence[Instance],
+        rules: Mapping[str, Configuration],
+        listed: Mapping[AccountRegion, Discovery],
+        *,
+        on_demand: bool,
     ) -> list[Scan]:
+        """Create and publish the due scans; `listed` are the discoveries that they are of."""
         if (
             on_demand
             and self._keeper is None
@@ -353,12 +355,13 @@ class ScanStarter:
             tick(self._store, self._publish)
         found = NO_SOURCES
         if self._sources is not None and due:
-            found = self._sources.find(
-                due,
-                self._exclusion_tags,
-                self._default_tag,
-                {} if on_demand else self._listed_at,
-            )
+            tags = {account: rule.exclusion_tag for account, rule in rules.items()}
+            times = {
+                (place.account, place.region): discovery.listed_at
+                for place, discovery in listed.items()
+                if discovery.listed_at is not None
+            }
+            found = self._sources.find(due, tags, {} if on_demand else times)
         created = enqueue(
             self._store,
             self._publish,
@@ -369,34 +372,6 @@ class ScanStarter:
             found=found,
         )
         return self._store.scans.select(running) + created
-
-    def _cover(self, reached: Sequence[AccountRegion], closed: Sequence[UnreachableTarget]) -> None:
-        """Record why each account or region is unreachable; clear it once it is reachable."""
-        for account in sorted({place.account for place in reached}):
-            regions = [place.region for place in reached if place.account == account]
-            # What the agent-based method lacks there is its own to clear.
-            mode = ScanMode.AGENTLESS if self._agents else None
-            self._store.instances.uncover(account, ["*", *map(all_of, regions)], mode)
-        for target in closed:
-            # A denial is a fact about every known instance; a passing failure changes none.
-            rows = self._of_known(target) if target.denied else []
-            self._store.instances.cover([target.coverage(), *rows])
-
-    def _cover_suspended(self, targets: Sequence[AccountRegion | UnreachableTarget]) -> None:
-        """Write to the known instances of suspended accounts that nothing scans them."""
-        for target in targets:
-            if isinstance(target, UnreachableTarget) and target.suspended:
-                self._store.instances.cover(self._of_known(target))
-
-    def _of_known(self, target: UnreachableTarget) -> list[Coverage]:
-        """Return the target's coverage for each of its known instances."""
-        known = self._store.instances.known(account=target.account, region=target.region)
-        general = target.coverage()
-        return [
-            replace(general, region=row.instance.region, instance=row.instance.id,
-                    name=row.instance.name)
-            for row in known
-        ]  # fmt: skip
 
 
 def _left(known: Discovery, managed: Mapping[str, ManagedInstance]) -> set[str]:

@@ -82,13 +82,13 @@ class SourceFinder:
         self,
         due: Iterable[Instance],
         exclusion_tags: Mapping[str, str],
-        default_tag: str,
         listed_at: Mapping[tuple[str, str], datetime] = NEVER,
     ) -> FoundSources:
         """Return the sources of these instances' scans. Raises StoreError.
 
-        `exclusion_tags` are accounts' own. `listed_at`: when the instances of an account and Region
-        were listed; without it all are read, changed or not, as those that a person asks for.
+        `exclusion_tags` are those of the accounts. `listed_at`: when the instances of an account
+        and Region were listed; without it all are read, changed or not, as those that a person asks
+        for.
         """
         if not (self._settings.existing_hours or self._settings.unchanged_days):
             return FoundSources()
@@ -105,7 +105,7 @@ class SourceFinder:
             sources |= unchanged
             if not self._settings.existing_hours:
                 continue
-            tag = exclusion_tags.get(account, default_tag)
+            tag = exclusion_tags[account]
             others = [one for one in instances if (account, one.id) not in unchanged]
             for key, found in self._existing(account, region, others, last, tag).items():
                 if isinstance(found, ScanSource):

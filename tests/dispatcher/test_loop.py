@@ -252,8 +252,8 @@ def test_two_dispatchers_at_once_make_one_scan_an_instance(
         found = starter._discoverer(place, Configuration())
         _, due = starter._plan(place, found, Configuration(), on_demand=False, only=EVERYTHING)
         planned.append(due)
-    one.scans._start([], planned[0], on_demand=False)
-    other.scans._start([], planned[1], on_demand=False)
+    one.scans._start([], planned[0], {}, {}, on_demand=False)
+    other.scans._start([], planned[1], {}, {}, on_demand=False)
     assert len(one.store.scans.select()) == 2
     assert len(messages_of(one)) + len(messages_of(other)) == 2
 
