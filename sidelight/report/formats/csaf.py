@@ -10,13 +10,13 @@ from sidelight import __version__
 from sidelight.model import VexStatus
 from sidelight.report.formats.finding_statements import (
     FindingStatement,
-    FleetReading,
     document_number,
     finding_statements,
     nothing_to_state,
     reading_of,
     statements_of,
 )
+from sidelight.report.formats.scanned_machine import FleetReading
 from sidelight.report.sbom.machine_boms import named
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def write_fleet_csaf(machines: Iterable[ScannedMachine], file: TextIO, at: datet
             stated.setdefault(item.vulnerability, []).append((item, ids))
     if not stated:
         raise nothing_to_state("fleet", "CSAF")
-    _write(file, _head("fleet", at, f"scans of {reading.text}"), products, stated)
+    _write(file, _head("fleet", at, f"scans of {reading.text()}"), products, stated)
 
 
 def _write(

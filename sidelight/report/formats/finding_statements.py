@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sidelight.errors import SidelightError
-from sidelight.model import Status, VexStatus
+from sidelight.model import VexStatus
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import remedy_of, skipped_lines, suppression_of
 from sidelight.report.sbom.machine_boms import named, valid_purl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from sidelight.model import Finding, Package
@@ -116,27 +116,6 @@ def _statement(
         text,
         [action] if action else [],
     )  # fmt: skip
-
-
-class FleetReading:
-    """Counts the machines of a document while they pass: how many were read, and in whole."""
-
-    def __init__(self) -> None:
-        self._machines = 0
-        self._whole = 0
-
-    def counted(self, machines: Iterable[ScannedMachine]) -> Iterator[ScannedMachine]:
-        """Yield the machines."""
-        for machine in machines:
-            self._machines += 1
-            self._whole += machine.inventory.status is Status.COMPLETE
-            yield machine
-
-    @property
-    def text(self) -> str:
-        """The sum, once all have passed."""
-        others = self._machines - self._whole
-        return f"{self._machines} instances, of which {others} were not scanned, or only in part"
 
 
 def product_of(package: Package) -> str:

@@ -15,6 +15,7 @@ from sidelight import __version__
 from sidelight.model import Severity, Status
 from sidelight.report.escape import printable
 from sidelight.report.formats.scanned_machine import (
+    FleetReading,
     links_of,
     network_sentence,
     problem_lines,
@@ -81,19 +82,16 @@ def write_fleet_html(machines: Iterable[ScannedMachine], file: TextIO) -> None:
     The parts wait in a temporary file: one machine is in memory at a time.
     """
     counts: Counter[Severity] = Counter()
-    machine_count = unread_count = 0
+    reading = FleetReading()
     with TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", newline="") as parts:
-        for machine in machines:
-            machine_count += 1
-            unread_count += machine.inventory.status is not Status.COMPLETE
+        for machine in reading.counted(machines):
             counts.update(finding.severity for finding in machine.findings)
             counts.update(finding.severity for finding in machine.network)
             parts.writelines(f"{part}\n" for part in _machine(machine))
         file.write(f"{_HEAD}<title>Findings of the fleet</title><style>{_STYLE}</style></head>\n")
         file.write("<body><h1>Findings of the fleet</h1>\n")
-        warns = ' class="w"' if unread_count or not machine_count else ""
-        file.write(f"<p{warns}>{machine_count:,} instances, of which {unread_count:,} were not")
-        file.write(f" scanned, or only in part. By Sidelight {_text(__version__)}.</p>\n")
+        warns = "" if reading.is_whole else ' class="w"'
+        file.write(f"<p{warns}>{reading.text(',')}. By Sidelight {_text(__version__)}.</p>\n")
         file.writelines(f"{part}\n" for part in _chart(counts))
         parts.seek(0)
         copyfileobj(parts, file)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from sidelight import __version__
 from sidelight.model import VexStatus
 from sidelight.report.formats.finding_statements import (
-    FleetReading,
     document_number,
     finding_statements,
     nothing_to_state,
     reading_of,
     statements_of,
 )
+from sidelight.report.formats.scanned_machine import FleetReading
 from sidelight.report.sbom.json_elements import write_elements
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def write_fleet_openvex(machines: Iterable[ScannedMachine], file: TextIO, at: da
     }
     file.write(json.dumps(head).removesuffix("}") + ', "statements": ')
     write_elements(file, chain((first,), statements))
-    tooling = f"Sidelight {__version__}; {summary.text}"
+    tooling = f"Sidelight {__version__}; {summary.text()}"
     file.write(f', "tooling": {json.dumps(tooling)}}}\n')
 
 

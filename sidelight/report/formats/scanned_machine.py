@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from sidelight.model import Status
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sidelight.model import Finding, Inventory, NetworkFinding, SuppressedFinding
@@ -41,6 +42,31 @@ class ScannedMachine:
             return ""
         partition = partition_of(self.region)
         return f"arn:{partition}:ec2:{self.region}:{self.account}:instance/{self.name}"
+
+
+class FleetReading:
+    """Counts the machines of a document while they pass: how many were read, and in whole."""
+
+    def __init__(self) -> None:
+        self._machines = 0
+        self._whole = 0
+
+    def counted(self, machines: Iterable[ScannedMachine]) -> Iterator[ScannedMachine]:
+        """Yield the machines."""
+        for machine in machines:
+            self._machines += 1
+            self._whole += machine.inventory.status is Status.COMPLETE
+            yield machine
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there were machines, and all of them were read in whole."""
+        return 0 < self._machines == self._whole
+
+    def text(self, form: str = "") -> str:
+        """Return the sum, once all have passed; `form` is that of its numbers, as of `format`."""
+        machines, others = (format(n, form) for n in (self._machines, self._machines - self._whole))
+        return f"{machines} instances, of which {others} were not scanned, or only in part"
 
 
 def partition_of(region: str) -> str:
