@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from dispatcher.cli.manual.man_pages import commands_from
 from dispatcher.cli.root import NAME, sidelight
 
 if TYPE_CHECKING:
@@ -21,18 +22,11 @@ and extras, [settings.md](settings.md) the variables in brackets.
 """
 
 
-def commands(
-    command: click.Command, names: tuple[str, ...] = (NAME,), parent: click.Context | None = None
-) -> Iterator[tuple[str, str]]:
+def commands(command: click.Command) -> Iterator[tuple[str, str]]:
     """Yield the name and the help of a command and of all below it, in their order."""
     settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
-    context = click.Context(command, info_name=names[-1], parent=parent, **settings)
-    yield " ".join(names), command.get_help(context)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            below = command.get_command(context, name)
-            if below is not None and not below.hidden:
-                yield from commands(below, (*names, name), context)
+    for context in commands_from(click.Context(command, info_name=NAME, **settings)):
+        yield context.command_path, context.get_help()
 
 
 def text() -> str:

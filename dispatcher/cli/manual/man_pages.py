@@ -30,15 +30,21 @@ _FILES: Final = (
 )
 
 
-def pages(context: click.Context) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of a command's page, and of those below it."""
-    yield context.command_path.replace(" ", "-"), page_of(context)
+def commands_from(context: click.Context) -> Iterator[click.Context]:
+    """Yield the context of a command, and those of all commands below it, in their order."""
+    yield context
     command = context.command
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None:
-                yield from pages(click.Context(child, info_name=name, parent=context))
+                yield from commands_from(click.Context(child, info_name=name, parent=context))
+
+
+def pages(context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of a command's page, and of those below it."""
+    for found in commands_from(context):
+        yield found.command_path.replace(" ", "-"), page_of(found)
 
 
 def page_of(context: click.Context) -> str:
