@@ -17,6 +17,7 @@ from jinja2 import StrictUndefined, TemplateError
 from sidelight.errors import UsageError
 from sidelight.report.escape import printable
 from sidelight.report.template_sandbox import TemplateSandbox
+from sidelight.user_files import read_user_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,16 +57,7 @@ class EventTemplate:
     @classmethod
     def of_file(cls, path: Path) -> EventTemplate:
         """Return a user's own. Raises UsageError."""
-        try:
-            with path.open("rb") as file:
-                data = file.read(SOURCE_LIMIT + 1)
-            source = data.decode("utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-        except UnicodeDecodeError as error:
-            raise UsageError("is not UTF-8", where=str(path)) from error
-        if len(data) > SOURCE_LIMIT:
-            raise UsageError(f"is longer than {SOURCE_LIMIT} bytes", where=str(path))
+        source = read_user_text(path, SOURCE_LIMIT, f"is longer than {SOURCE_LIMIT} bytes")
         return cls(str(path), source)
 
     def render(self, event: Mapping[str, Any], **names: str) -> bytes:

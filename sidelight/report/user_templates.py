@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.errors import LimitError, UsageError
 from sidelight.report.escape import printable, printable_lines
 from sidelight.report.finding_reports import inert
+from sidelight.user_files import read_user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -116,18 +117,8 @@ def read_template(name: str) -> UserTemplate:
             )
         source = files("sidelight.report") / "templates" / f"{name[1:]}.j2"
         return UserTemplate(source.read_text("utf-8"), name)
-    try:
-        with Path(name).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        what = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"cannot be read: {what}", where=name) from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"has more than {MAX_BYTES >> 20} MiB", where=name)
-    try:
-        return UserTemplate(data.decode(), name)
-    except UnicodeDecodeError as error:
-        raise UsageError("is not UTF-8", where=name) from error
+    text = read_user_text(Path(name), MAX_BYTES, f"has more than {MAX_BYTES >> 20} MiB")
+    return UserTemplate(text, name)
 
 
 def _template(text: str, *, escapes: bool) -> Template:

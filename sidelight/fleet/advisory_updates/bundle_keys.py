@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from sidelight.errors import DatabaseError, UsageError
+from sidelight.user_files import read_user_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,11 +74,4 @@ def _name(key: Ed25519PublicKey) -> str:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_KEY + 1)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if len(data) > MAX_KEY:
-        raise UsageError(f"is larger than {MAX_KEY} bytes", where=str(path))
-    return data
+    return read_user_file(path, MAX_KEY, f"is larger than {MAX_KEY} bytes")
