@@ -20,7 +20,7 @@ from sidelight.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dispatcher.planning.configuration_rules import ConfigurationChange
     from sidelight.model import EffectiveConfiguration
@@ -120,6 +120,33 @@ class ConfigurationService:
             actor,
             disables=True,
         )
+
+    def administrators_with_members(self, accounts: Sequence[str]) -> list[str]:
+        """Return those of these accounts that administer an organization with other members.
+
+        Inspector disables such an account only after its members are disassociated.
+        """
+        ids = {row.administrator: row.id for row in self._store.configurations.organizations()}
+        rows = self._store.configurations.accounts() if ids.keys() & set(accounts) else []
+        return [
+            account
+            for account in accounts
+            if account in ids
+            and any(row.organization == ids[account] and row.account != account for row in rows)
+        ]
+
+    def refused(
+        self, accounts: Sequence[str], *, actor: str = "", disables: bool = False
+    ) -> list[FailedAccount]:
+        """Return those of these accounts that the actor may not change. Nothing is changed."""
+        organizations = {row.id: row for row in self._store.configurations.organizations()}
+        own = {row.account: row for row in self._store.configurations.accounts(accounts)}
+        failed = []
+        for account in accounts:
+            why = _refusal(actor, account, own.get(account), organizations, disables=disables)
+            if why:
+                failed.append(FailedAccount(account, "ACCESS_DENIED", why))
+        return failed
 
     def configure(
         self, accounts: Sequence[str], change: ConfigurationChange, *, actor: str = ""
@@ -239,8 +266,7 @@ class ConfigurationService:
         failed = []
 
         def checked(account: str, own: AccountConfiguration | None) -> AccountConfiguration:
-            organization = organizations.get(own.organization) if own else None
-            why = rules.refusal(actor, account, own, organization, disables=disables)
+            why = _refusal(actor, account, own, organizations, disables=disables)
             if why:
                 raise RefusedError(why, where=account, code="ACCESS_DENIED")
             return apply(account, own)
@@ -256,6 +282,18 @@ class ConfigurationService:
         refused = {item.account for item in failed}
         done = [account for account in dict.fromkeys(accounts) if account not in refused]
         return ConfiguredAccounts(tuple(self.effective(done)), tuple(failed))
+
+
+def _refusal(
+    actor: str,
+    account: str,
+    own: AccountConfiguration | None,
+    organizations: Mapping[str, OrganizationConfiguration],
+    *,
+    disables: bool,
+) -> str:
+    organization = organizations.get(own.organization) if own else None
+    return rules.refusal(actor, account, own, organization, disables=disables)
 
 
 def check_organization(organization: str) -> None:

@@ -68,7 +68,7 @@ def disable(call: Call, request: ApiRequest) -> ApiResponse:
         shown = [account for account in accounts if visible is None or account in visible]
         return {"accounts": [_account(held) for held in service.effective(shown)],
                 "failedAccounts": []}  # fmt: skip
-    stay = _administrators_with_members(call, accounts)
+    stay = service.administrators_with_members(accounts)
     try:
         result = service.begin_disable(
             [account for account in accounts if account not in stay], actor=actor(call)
@@ -89,18 +89,6 @@ def disable(call: Call, request: ApiRequest) -> ApiResponse:
     ]
     answer["failedAccounts"] = [*_failures(result.failed), *failed]
     return answer
-
-
-def _administrators_with_members(call: Call, accounts: Sequence[str]) -> list[str]:
-    configurations = call.services.store.configurations
-    ids = {row.administrator: row.id for row in configurations.organizations()}
-    rows = configurations.accounts()
-    return [
-        account
-        for account in accounts
-        if account in ids
-        and any(row.organization == ids[account] and row.account != account for row in rows)
-    ]
 
 
 def batch_get_account_status(call: Call, request: ApiRequest) -> ApiResponse:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.pages import (
     access_keys,
+    account_status,
     advisories,
     audit,
     coverage,
@@ -48,6 +49,7 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     *rules.PAGES,
     *coverage.PAGES,
     *settings.PAGES,
+    *account_status.PAGES,
     *access_keys.PAGES,
     *people.PAGES,
     *audit.PAGES,

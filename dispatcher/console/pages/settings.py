@@ -63,7 +63,7 @@ def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
         }
         notes = {"mode": "inherited" if "mode" in item.inherited else ""}
         href = request.link(f"/settings/accounts/{item.account}")
-        rows.append(ListRow(cells, href=href, notes=notes))
+        rows.append(ListRow(cells, href=href, key=item.account, notes=notes))
     listing = Listing(request, "Accounts", _ACCOUNTS, sort="account")
     if listing.format:
         return listing.download_items(rows, "accounts")

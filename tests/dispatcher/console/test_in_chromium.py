@@ -10,9 +10,11 @@ import pytest
 from dispatcher.console.pages import PAGES
 from dispatcher.services.console_users import ConsoleUserService
 from sidelight.fleet.settings import Settings
+from sidelight.model import AccountStatus
 from tests.fixtures.console_fleet import OWN, ConsoleFleet
 from tests.fixtures.console_rig import person
 from tests.fixtures.http_servers import served
+from tests.fixtures.searched_findings import ACCOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+    from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -191,3 +194,31 @@ def test_pages_work_without_script(browser: Browser, fleet: ConsoleFleet) -> Non
         page.click("tbody a.row >> nth=0")
         assert "/findings/" in page.url
         context.close()
+
+
+def test_an_account_is_disabled_by_keyboard_after_it_was_said_what_that_does(
+    visit: Visit, fleet: ConsoleFleet
+) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/settings")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.locator("details.bulk summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/settings/disable?key=*")
+    assert "Findings are deleted 24 hours from now" in page.inner_text("main")
+    assert all(item.status is AccountStatus.ENABLED for item in accounts_of(fleet))
+    page.locator("main form button").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast")
+    assert "being disabled in 1 account" in page.inner_text(".toast")
+    assert [item.account for item in accounts_of(fleet)
+            if item.status is AccountStatus.PENDING_DISABLE] == [min(ACCOUNTS)]  # fmt: skip
+    assert visit.complaints == []
+
+
+def accounts_of(fleet: ConsoleFleet) -> list[EffectiveConfiguration]:
+    service = fleet.rig.services.configuration
+    return service.effective(service.known_accounts())
