@@ -52,7 +52,7 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "advi
 FEED = DATA / "osv" / "debian-11-12-13.osv.jsonl.xz"
 ACCOUNT, REGION, SYSTEM = "123456789012", "eu-west-1", "Debian:12"
 SEED, NAMES, KERNEL, BEHIND = 7, 1000, "linux", 3
-BY_INSTANCE = "ix_findings_resource"
+BY_INSTANCE = "ix_findings_of_instance"
 ONLY_HERE = "only-here"  # a package of the first image
 EVERYTHING = 1000  # up to so many instances everything is closed and opened again
 

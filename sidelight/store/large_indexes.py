@@ -43,7 +43,9 @@ LARGE_TABLES: Final = frozenset(
 RETIRED: Final = frozenset(
     {
         "ix_findings_account", "ix_findings_counts", "ix_findings_expires_at",
-        "ix_findings_instance", "ix_findings_last_observed",
+        "ix_findings_first_observed", "ix_findings_instance", "ix_findings_last_observed",
+        "ix_findings_region", "ix_findings_resource", "ix_findings_status",
+        "ix_findings_status_detail", "ix_findings_updated_at",
     }
 )  # fmt: skip
 LOCK: Final = zlib.crc32(b"sidelight index builds")
@@ -106,11 +108,14 @@ def build_missing(database: Database) -> None:
             return
         try:
             missing, unusable, retired = _differences(connection)
-            for name in (*unusable, *retired):
-                connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+            for name in unusable:
+                connection.execute(text(_dropping(name)))
             for index in missing:
                 log.info("building the index %s; reading and writing go on", index.name)
                 connection.execute(text(_concurrent(index)))
+            # Last: statements use them until the new ones are there.
+            for name in retired:
+                connection.execute(text(_dropping(name)))
         finally:
             connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
 
@@ -127,6 +132,10 @@ def _differences(connection: Connection) -> tuple[list[Index], list[str], list[s
     missing = [expected[name] for name in sorted(expected) if not present.get(name)]
     unusable = sorted(name for name in expected if present.get(name) is False)
     return missing, unusable, sorted(RETIRED & present.keys())
+
+
+def _dropping(name: str) -> str:
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
 
 
 def _concurrent(index: Index) -> str:

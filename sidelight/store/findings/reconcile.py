@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, text, union_all, update
 
 from sidelight.findings import (
     KEPT_CLOSED,
@@ -31,7 +31,7 @@ from sidelight.findings import (
 )
 from sidelight.model import Finding, FindingChanges, FindingStatus, Status
 from sidelight.store.base.dialect import new_ids, parts, put_rows
-from sidelight.store.base.ordered_join import by_instance
+from sidelight.store.base.ordered_join import Unindexed, by_instance
 from sidelight.store.base.schema import findings, inventories
 from sidelight.store.findings.outbox import announce
 from sidelight.store.findings.suppression_rules import documents
@@ -63,6 +63,10 @@ class InstanceState:
     closes: Callable[[Finding | NetworkFinding], bool] | None = None
 
 
+# The first is the condition of an index, and the second is left to another index's: so each of two
+# indexes has the keys of its findings.
+_IS_OPEN = text("findings.status <> 'CLOSED'")
+_IS_CLOSED = Unindexed(findings.c.status) == FindingStatus.CLOSED.value
 _COLUMNS = [findings.c[name] for name in StoredFinding._fields]
 
 
@@ -79,7 +83,7 @@ def settle(
     `observed`: a scan has read the machines again.
     """
     known: dict[tuple[str, str], list[StoredFinding]] = {}
-    for finding in _known(connection, states, now):
+    for finding in known_findings(connection, states, now):
         known.setdefault((finding.account, finding.instance), []).append(finding)
     plan, missing = FindingPlan(), list[StoredFinding]()
     for state in states:
@@ -94,17 +98,14 @@ def settle(
     return plan.changes()
 
 
-def _known(
+def known_findings(
     connection: Connection, states: Sequence[InstanceState], now: datetime
 ) -> Iterator[StoredFinding]:
     """Read the findings that are open, or closed recently enough to be reopened.
 
     Machines with the same packages have the same keys to compare: one query reads them together.
     """
-    recent = or_(
-        findings.c.status != FindingStatus.CLOSED.value,
-        findings.c.closed_at >= now - REOPENS_WITHIN,
-    )
+    recent = findings.c.closed_at >= now - REOPENS_WITHIN
     alike: dict[frozenset[str] | None, list[Observation]] = {}
     for state in states:
         keys = state.observed.keys
@@ -115,11 +116,11 @@ def _known(
             query = select(*_COLUMNS).where(
                 findings.c.account == part[0].place.account,
                 findings.c.instance.in_([each.place.instance for each in part]),
-                recent,
             )
             if keys is not None:
                 query = query.where(findings.c.key.in_(sorted(keys)))
-            yield from map(StoredFinding._make, connection.execute(query).all())
+            either = union_all(query.where(_IS_OPEN), query.where(_IS_CLOSED, recent))
+            yield from map(StoredFinding._make, connection.execute(either).all())
 
 
 def _closable(

@@ -183,8 +183,8 @@ class _Query:
         self._keys: list[SqlColumn] = [] if column is None else [column]
         if self.by_terms:
             self._keys.append(finding_terms.c.detail)
-        elif column is findings.c.account:
-            self._keys.append(findings.c.detail)  # as in the index
+        elif column is findings.c.account or column is findings.c.status:
+            self._keys.append(findings.c.detail)  # as in their indexes
         self._keys.append(findings.c.id)
         self._after = None if after is None else self._key(after)
 

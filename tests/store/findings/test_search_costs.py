@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.api_queries import FILTERS, fill
+from benchmarks.api_queries import FILTERS, START, fill
 from benchmarks.query_costs import cost, plans
+from sidelight.findings import Observation
+from sidelight.model import InstanceRef
 from sidelight.store import SORT_FIELDS, FindingSearch, FoundFindings
 from sidelight.store.base.engine import Database
+from sidelight.store.findings.reconcile import InstanceState, known_findings
 from sidelight.suppression import parse
 from tests.fixtures.store_templates import lay
 
@@ -47,6 +50,24 @@ def test_a_first_page_of_any_order_is_read_from_an_index(
              for line in plan]  # fmt: skip
     # "FOR LAST TERM": findings of inventories of one moment, by id.
     assert not [line for line in lines if "TEMP B-TREE FOR ORDER BY" in line]
+
+
+def test_a_machine_s_findings_of_some_keys_are_read_from_indexes_that_have_the_keys(
+    databases: dict[int, Database],
+) -> None:
+    database = databases[SMALL]
+    place = InstanceRef("100000000001", "us-east-1", f"i-{7:017x}")
+    state = InstanceState(Observation(place, {}, keys=frozenset({"1", "2"})))
+
+    def run() -> None:
+        with database.read() as connection:
+            list(known_findings(connection, [state], START))
+
+    (plan,) = plans(database, run, "EXPLAIN QUERY PLAN ")
+    for index in ("uq_findings_open", "ix_findings_closed"):
+        assert any(
+            f"INDEX {index} (account=? AND instance=? AND key=?)" in str(line) for line in plan
+        )
 
 
 @pytest.mark.slow
