@@ -194,7 +194,7 @@ $(LINTERS)/.installed: deploy/lint-requirements.txt | $(UV)
 deploy: $(STAMP) $(LINTERS)/.installed ## lint deploy/, the chart as Helm renders it; build the image, ask Prometheus (root, long)
 	$(LINTERS)/bin/hadolint deploy/Dockerfile
 	$(LINTERS)/bin/yamllint --strict -c deploy/yamllint.yaml deploy/*.yaml deploy/cloudformation deploy/helm/sidelight/*.yaml
-	$(LINTERS)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(LINTERS)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.machine.yaml
 	$(LINTERS)/bin/check-jsonschema --schemafile deploy/helm/sidelight/values.schema.json deploy/helm/sidelight/values.yaml
 	$(LINTERS)/bin/cfn-lint deploy/cloudformation/*.yaml
 	$(LINTERS)/bin/python -W ignore deploy/lint_policies.py deploy/iam
