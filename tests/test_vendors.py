@@ -68,6 +68,7 @@ def test_teams_and_persons_of_the_archive_are_the_distribution(
     assert supplier("deb", maintainer, version, BOOKWORM) == ""
 
 
+@pytest.mark.slow
 def test_of_debians_own_archive_a_thousandth_is_mistaken_at_most() -> None:
     if shutil.which("apt-cache") is None:
         pytest.skip("apt-cache is absent")

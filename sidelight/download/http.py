@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -63,10 +64,20 @@ class Client:
     ) -> None:
         """`pools` are those of connections without a proxy; a proxy's own address is trusted."""
         self._timeout = urllib3.Timeout(connect=connect, read=silence)
-        self._context = context or ssl.create_default_context()
-        self._direct = urllib3.PoolManager(ssl_context=self._context)
-        self._direct.pool_classes_by_scheme = dict(pools)
+        self._given_context = context
+        self._pools = pools
         self._proxies: dict[str, urllib3.ProxyManager] = {}
+
+    # Made for the first request: the system's certificates take some 20 ms to read.
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        return self._given_context or ssl.create_default_context()
+
+    @cached_property
+    def _direct(self) -> urllib3.PoolManager:
+        manager = urllib3.PoolManager(ssl_context=self._context)
+        manager.pool_classes_by_scheme = dict(self._pools)
+        return manager
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)

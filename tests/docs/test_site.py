@@ -67,6 +67,7 @@ def test_links_lead_to_where_their_files_are_in_the_site(hooks: ModuleType) -> N
 
 
 @pytest.mark.parametrize("part", ["cli", "api"])
+@pytest.mark.slow
 def test_a_generated_reference_is_that_of_the_code(part: str, tmp_path: Path) -> None:
     """In a process of its own, as `make docs`: commands keep the help option of their first use."""
     page, written = DOCS / f"{part}-reference.md", tmp_path / "written.md"

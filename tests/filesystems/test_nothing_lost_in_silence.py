@@ -68,6 +68,7 @@ def _seen(source: BlockSource) -> tuple[dict[object, object], list[str]]:
     "name",
     [*tiny.NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in ("tiny", "tiny-dirty"))],
 )
+@pytest.mark.slow
 def test_no_unreadable_piece_is_passed_over(name: str) -> None:
     source: BlockSource
     if name in tiny.NAMES:

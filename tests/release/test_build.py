@@ -75,6 +75,7 @@ def without_notes(checkout: Path) -> None:
         (changed, "not committed"), (without_notes, "has no section"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_commit_that_is_no_release_is_refused_with_what_to_do(
     checkout: Path, prepare: Callable[[Path], None], reason: str
 ) -> None:

@@ -114,6 +114,7 @@ def test_postgresql_is_dumped_while_it_is_used_and_restored(
         fill(store, 12)  # numbers and triggers go on
 
 
+@pytest.mark.slow
 def test_the_command_that_goes_back_names_what_it_cannot_do(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/sidelight.db"
     lay(url)

@@ -259,6 +259,7 @@ def test_every_migration_has_a_way_back(path: Path) -> None:
         assert any(isinstance(node, ast.Call) for node in ast.walk(downgrade))
 
 
+@pytest.mark.slow
 def test_each_step_back_and_forward_keeps_the_store_usable(store: Store) -> None:
     """On both kinds, with findings: as a rollback of a release and its next try."""
     fill(store, 12)

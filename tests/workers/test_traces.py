@@ -84,6 +84,7 @@ def test_an_endpoint_that_is_none_is_refused_at_start() -> None:
     assert tracing.headers() == {}
 
 
+@pytest.mark.slow
 def test_nothing_needs_opentelemetry_while_traces_are_off() -> None:
     program = (
         "import sys\n"

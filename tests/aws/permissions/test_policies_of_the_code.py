@@ -77,6 +77,7 @@ def called_in_the_code() -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_catalogue_has_the_calls_of_the_code_and_no_others() -> None:
     listed = {f"{call.service}.{call.operation}" for call in CALLS}
     stems = {f"{c.service}.{c.operation}" for c in CALLS if c.service in NETWORK_SERVICES}

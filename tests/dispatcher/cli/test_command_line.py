@@ -255,6 +255,7 @@ def test_a_closed_descriptor_is_no_internal_error(closed: str, tmp_path: Path) -
     assert "internal error" not in errors
 
 
+@pytest.mark.slow
 def test_all_descriptors_closed_is_not_status_1_which_means_findings() -> None:
     assert run_closed("<&- >&- 2>&-", "cat", "/nonexistent.img", "/x")[0] == FAILED
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_what_is_not_a_recording_is_wrong_usage_and_nothing_serves(tmp_path: Path) -> None:
     recording = tmp_path / "probe.jsonl"
     recording.write_text("{}\n")

@@ -260,6 +260,7 @@ def status_of(code: str) -> int:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
 
 
+@pytest.mark.slow
 def test_a_process_gets_a_memory_error_before_it_takes_what_others_need() -> None:
     assert status_of(HOG.format(mib=256)) == 7
     assert status_of(HOG.format(mib=4096)) == 0

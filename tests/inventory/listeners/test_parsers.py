@@ -141,6 +141,7 @@ def test_no_text_raises_and_every_port_is_one(text: str) -> None:
         "ListenStream=80\n" * 30_000 + "ListenDatagram=\n" * 30_000,
     ],
 )
+@pytest.mark.slow
 def test_a_large_file_creates_a_bounded_number_of_listeners(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
