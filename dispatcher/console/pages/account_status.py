@@ -31,11 +31,9 @@ def confirm_disable(request: PageRequest) -> TemplateAnswer:
         for item in chosen
         if item.account not in refused and item.status is AccountStatus.ENABLED
     ]
-    scans = request.store.account_scans
     counts = request.store.instances.counts()
     instances = sum(counts.get(account, 0) for account in changing)
-    live = sum(len(scans.live(account)) for account in changing)
-    snapshots = sum(len(scans.undeleted(account)) for account in changing)
+    live, snapshots = request.store.account_scans.counts(changing)
     effects = [
         f"{instances:,} instances are not scanned any more, and coverage says so.",
         f"{live:,} scans under way end, and their {snapshots:,} snapshots are deleted.",

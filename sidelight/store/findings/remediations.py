@@ -1,7 +1,7 @@
 """What upgrades would close: counts for `sidelight.remediation`, and the actions that are kept.
 
 The actions of the whole fleet and of each account are computed at intervals and kept. Those of
-several accounts are combined from the kept ones when they are asked for.
+several accounts are combined from the kept ones when they are first asked for, and kept from then.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 
 from sidelight.model import FindingStatus, FindingType, InstanceRef, Severity
 from sidelight.remediation import FixableDetail, UpgradeAction, combine, plan, weigh
 from sidelight.store.base.ordered_join import same_instance, values_by_instance
 from sidelight.store.base.positions import key_values
 from sidelight.store.base.schema import coverage, finding_terms, findings
-from sidelight.store.findings.kept_plans import WHOLE_FLEET, KeptPlans
+from sidelight.store.findings.active_counts import are_kept, of_details
+from sidelight.store.findings.kept_plans import WHOLE_FLEET, KeptPlans, scope_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Subquery
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.column_types import SqlColumn, SqlRow
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_ACTIONS: Final = 500
 MOST_OF_ACCOUNT: Final = 5_000  # kept of each account: plans of several accounts need them all
+_PLACE: Final = (findings.c.account, findings.c.instance)
 _INTERNET: Final = "\nAWS::EC2::InternetGateway\n"
 
 
@@ -83,13 +85,17 @@ class Remediations:
         """
         begun, found = self._clock(), self.compute()
         self._kept.put(WHOLE_FLEET, found.actions, begun)
-        accounts = self._kept.accounts_with_findings()
+        accounts, scopes = self._kept.accounts_with_findings(), self._kept.scopes(begun)
+        for name, members in scopes.items():
+            if stopped():
+                return len(found.actions)
+            self._kept.put(name, self.compute(members).actions, begun)
         for account in accounts:
             if stopped():
                 return len(found.actions)
             plan_of_account = self.compute({account}, limit=MOST_OF_ACCOUNT)
             self._kept.put(account, plan_of_account.actions, begun)
-        self._kept.complete(accounts, begun)
+        self._kept.complete([*accounts, *scopes], begun)
         return len(found.actions)
 
     def kept(
@@ -97,16 +103,23 @@ class Remediations:
     ) -> RemediationPlan:
         """Return the plan of the fleet or of these accounts as it was last computed.
 
-        It reads a row for each of their actions. Of several accounts, `vulnerabilities` are 0.
+        It reads a row for each of their actions. Several accounts whose plan nobody asked for
+        before are combined: the more there are, the longer it takes, and `vulnerabilities` are 0.
+        Their plan is kept then.
         """
         if accounts is None:
             actions = self._kept.actions(WHOLE_FLEET, limit)
         elif len(accounts) == 1:
             actions = self._kept.actions(next(iter(accounts)), limit)
+        elif not accounts:
+            actions = []
+        elif self._kept.has_scope(accounts, self._clock()):
+            actions = self._kept.actions(scope_name(accounts), limit)
         else:
             actions = combine(
                 action for account in sorted(accounts) for action in self._kept.actions(account)
-            )
+            )[:MOST_ACTIONS]
+            self._kept.put(scope_name(accounts), actions, self._clock(), scope=accounts)
         return RemediationPlan(actions[:limit], self._kept.counted_at())
 
     def action(
@@ -116,13 +129,11 @@ class Remediations:
         found = next((one for one in self.kept(accounts).actions if one.key == key), None)
         if found is None or found.vulnerabilities:
             return found
-        query = _of_action(
-            select(func.count(finding_terms.c.vulnerability.distinct())).select_from(findings),
-            key,
-            accounts,
-        )
         with self._database.read() as connection:
-            number = connection.execute(query).scalar_one()
+            counted = _counts(connection, accounts)
+            both = finding_terms.join(counted, counted.c.detail == finding_terms.c.detail)
+            query = select(func.count(finding_terms.c.vulnerability.distinct())).select_from(both)
+            number = connection.execute(_closed_by(query, key)).scalar_one()
         return replace(found, vulnerabilities=int(number))
 
     def machines(
@@ -136,18 +147,18 @@ class Remediations:
 
         A position's `key` is an account and an instance. Raises ValueError for another one.
         """
-        place = (findings.c.account, findings.c.instance)
-        query = (
-            _of_action(select(*place, func.min(findings.c.region).label("region"),
-                              func.count().label("number")), key, accounts)
-            .group_by(*place)
-            .order_by(*place)
-            .limit(limit)
-        )  # fmt: skip
-        if after is not None:
-            query = query.where(tuple_(*place) > tuple_(*key_values(after, place)))
+        first = None if after is None else key_values(after, _PLACE)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows: list[SqlRow] = []
+            for part in _account_parts(connection, key, accounts, limit):
+                if first is not None and part[-1] < str(first[0]):
+                    continue
+                query = _machines(key, part).limit(limit - len(rows))
+                if first is not None:
+                    query = query.where(tuple_(*_PLACE) > tuple_(*first))
+                rows += connection.execute(query).all()
+                if len(rows) >= limit:
+                    break
             pairs = {(row.account, row.instance) for row in rows}
             labels = values_by_instance(connection, coverage, "name", pairs)
         return [
@@ -167,14 +178,77 @@ def _active(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _details(connection: Connection, accounts: Collection[str] | None) -> list[FixableDetail]:
-    """Count active findings by their details, of index entries alone; return those with a fix."""
-    counts = (
-        select(findings.c.detail, func.count().label("number"))
-        .where(*_active(accounts))
-        .group_by(findings.c.detail)
-        .subquery()
+def _counts(connection: Connection, accounts: Collection[str] | None) -> Subquery:
+    """Select the active findings of these accounts by detail: `detail` and `number`.
+
+    Kept counts answer, or index entries alone where they are not kept yet.
+    """
+    if not are_kept(connection):
+        return (
+            select(findings.c.detail, func.count().label("number"))
+            .where(*_active(accounts))
+            .group_by(findings.c.detail)
+            .subquery()
+        )
+    kept = of_details()
+    total = func.sum(kept.c.active)
+    query = select(kept.c.detail, total.label("number")).group_by(kept.c.detail).having(total > 0)
+    if accounts is not None:
+        query = query.where(kept.c.account.in_(sorted(accounts)))
+    return query.subquery()
+
+
+def _account_parts(
+    connection: Connection,
+    key: tuple[str, str, str],
+    accounts: Collection[str] | None,
+    limit: int,
+) -> Iterator[list[str]]:
+    """Yield the accounts with machines of an action in their order, some at once.
+
+    Each part has `limit` findings of it at least, if its last account is not the last of all.
+    """
+    one = literal(1).label("active")
+    unkept = select(findings.c.account, findings.c.detail, one).where(*_active(accounts))
+    source = of_details() if are_kept(connection) else unkept.subquery()
+    total = func.sum(source.c.active)
+    query = (
+        _closed_by(select(source.c.account, total.label("number")), key)
+        .select_from(source.join(finding_terms, finding_terms.c.detail == source.c.detail))
+        .group_by(source.c.account)
+        .having(total > 0)
+        .order_by(source.c.account)
     )
+    if accounts is not None:
+        query = query.where(source.c.account.in_(sorted(accounts)))
+    part: list[str] = []
+    number = 0
+    for row in connection.execute(query).all():
+        part.append(row.account)
+        number += int(row.number)
+        if number >= limit:
+            yield part
+            part, number = [], 0
+    if part:
+        yield part
+
+
+def _machines(key: tuple[str, str, str], accounts: Sequence[str]) -> Select[SqlRow]:
+    """Select the machines of an action in some accounts, in their order."""
+    region = func.min(findings.c.region).label("region")
+    query = select(*_PLACE, region, func.count().label("number"))
+    return (
+        _closed_by(query, key)
+        .join(finding_terms, finding_terms.c.detail == findings.c.detail)
+        .where(*_active(accounts))
+        .group_by(*_PLACE)
+        .order_by(*_PLACE)
+    )
+
+
+def _details(connection: Connection, accounts: Collection[str] | None) -> list[FixableDetail]:
+    """Return the details of active findings with a fix, and their numbers."""
+    counts = _counts(connection, accounts)
     columns = [finding_terms.c[name] for name in (
         "purl_type", "ecosystem", "package", "fixed_version", "severity", "vulnerability",
     )]  # fmt: skip
@@ -195,17 +269,14 @@ def _details(connection: Connection, accounts: Collection[str] | None) -> list[F
     ]  # fmt: skip
 
 
-def _of_action(
-    query: Select[SqlRow], key: tuple[str, str, str], accounts: Collection[str] | None
-) -> Select[SqlRow]:
-    """Limit a query of findings to those that an action closes."""
+def _closed_by(query: Select[SqlRow], key: tuple[str, str, str]) -> Select[SqlRow]:
+    """Limit a query of finding_terms to those of findings that an action closes."""
     purl_type, ecosystem, package = key
-    return query.join(finding_terms, finding_terms.c.detail == findings.c.detail).where(
+    return query.where(
         finding_terms.c.package == package,
         finding_terms.c.purl_type == purl_type,
         finding_terms.c.ecosystem == ecosystem,
         finding_terms.c.fixed_version != "",
-        *_active(accounts),
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from sidelight.model import LIVE, Event, State
 from sidelight.store.base.schema import scans, snapshots
 from sidelight.store.scans.transitions import note
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
 
@@ -63,6 +65,20 @@ class AccountScans:
         )
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
+
+    def counts(self, accounts: Collection[str]) -> tuple[int, int]:
+        """Return how many live scans these accounts have, and snapshots not seen deleted."""
+        own = scans.c.account.in_(sorted(accounts))
+        live = select(func.count()).select_from(scans).where(own, scans.c.state.in_(LIVE))
+        left = (
+            select(func.count())
+            .select_from(snapshots.join(scans, scans.c.id == snapshots.c.scan))
+            .where(own, snapshots.c.deleted_at.is_(None))
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(live).scalar_one()), int(
+                connection.execute(left).scalar_one()
+            )
 
     def regions(self, account: str) -> list[str]:
         """Return the regions in which the account was ever scanned."""
