@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import tempfile
 import time
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from benchmarks.query_costs import cost, plans
 from sidelight.model import Coverage, Finding, FixAvailable, Instance, Package, Severity
 from sidelight.store import (
     AGGREGATION_KEYS,
+    GROUP_KEYS,
     SORT_FIELDS,
     CoverageSearch,
     FindingAggregation,
@@ -39,6 +41,7 @@ from sidelight.store.base.engine import Database
 from sidelight.store.base.schema import finding_details, findings
 from sidelight.store.findings.aggregations import Aggregations
 from sidelight.store.findings.finding_terms import write_terms
+from sidelight.store.maintenance.kept_counts import KeptCounts
 from sidelight.suppression import parse
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 IMAGES = 200
 T = TypeVar("T")
 PAGE = 100
+MOST_PAGES = 1000
+# A delegated administrator with its members.
+MEMBERS = tuple(f"{100_000_000_000 + number}" for number in range(20))
 CLOCK = time.perf_counter
 AT_ONCE = 20_000
 REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-2")
@@ -104,10 +110,12 @@ def fill(url: str, count: int, machines: int, details: int) -> None:
     known = [_instance(draw, number, accounts) for number in range(machines)]
     with Store(url) as store:
         store.migrate()
+        by_place: dict[tuple[str, str], list[Instance]] = {}
+        for machine in known:
+            by_place.setdefault((machine.account, machine.region), []).append(machine)
         for account in accounts:
             for region in REGIONS:
-                here = [m for m in known if (m.account, m.region) == (account, region)]
-                store.instances.discovered(account, region, here)
+                store.instances.discovered(account, region, by_place.get((account, region), []))
         store.instances.cover(
             [
                 Coverage(m.account, m.region, m.id, "", "ACTIVE", "SUCCESSFUL", scanned_at=START)
@@ -133,13 +141,46 @@ def fill(url: str, count: int, machines: int, details: int) -> None:
             *(draw.randrange(details) + 1 for _ in range(3)),
         }
     )
-    for batch in _parts(rows):
-        with database.write() as connection:
-            put_rows(connection, findings, batch)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("VACUUM ANALYZE"))
+    with _bulk(database):
+        for batch in _parts(rows):
+            with database.write() as connection:
+                put_rows(connection, findings, batch)
+    KeptCounts(database).recount()
+    vacuum(database)
     database.close()
+
+
+def vacuum(database: Database) -> None:
+    """Vacuum and analyse PostgreSQL's tables, as autovacuum has done in a fleet's store."""
+    if database.engine.dialect.name == "postgresql":
+        autocommit = {"isolation_level": "AUTOCOMMIT"}
+        with database.engine.connect().execution_options(**autocommit) as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+
+
+@contextmanager
+def _bulk(database: Database) -> Iterator[None]:
+    """Write findings without indexes and triggers, which PostgreSQL keeps row by row.
+
+    The indexes are created again at the end. Counts are to be counted whole.
+    """
+    if database.engine.dialect.name == "sqlite":
+        yield
+        return
+    query = text(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'findings'"
+        " AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+    )
+    with database.write() as connection:
+        indexes = connection.execute(query).all()
+        for name, _ in indexes:
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        connection.exec_driver_sql("ALTER TABLE findings DISABLE TRIGGER USER")
+    yield
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE findings ENABLE TRIGGER USER")
+        for _, definition in indexes:
+            connection.exec_driver_sql(definition)
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:
@@ -248,30 +289,51 @@ def _measure_others(store: Store) -> None:
     counted = Aggregations(database)
     print("ListFindingAggregations, first page of 100: ms")
     for kind in AGGREGATION_KEYS:
-        count = partial(counted.page, FindingAggregation(kind), PAGE)
-        print(f"  {best(count):8.1f}  {cost(database, count)}  {kind}")
+        for accounts in (None, MEMBERS):
+            wanted = FindingAggregation(kind, accounts)
+            count = partial(counted.page, wanted, PAGE)
+            whose = "" if accounts is None else f", {len(accounts)} accounts"
+            print(f"  {best(count):8.1f}  {cost(database, count)}  {kind}{whose}")
     database.close()
-    begin, pages = CLOCK(), 0
+    _page_coverage(store)
+    print("ListCoverageStatistics: ms")
+    for group in ("", *sorted(GROUP_KEYS)):
+        took = best(lambda group=group: store.found_coverage.counts(CoverageSearch(), group))  # type: ignore[misc]
+        print(f"  {took:8.1f}  {group or 'all'}")
+    _page_findings(store)
+
+
+def _page_coverage(store: Store) -> None:
+    before, begin, pages = _peak(), CLOCK(), 0
     after: Mapping[str, object] | None = None
     while pages == 0 or after is not None:
         page = store.found_coverage.page(CoverageSearch(), 200, after)
         after, pages = page.position, pages + 1
     took = CLOCK() - begin
-    print(f"ListCoverage of all: {took:.2f} s, {1000 * took / pages:.1f} ms a page of 200")
-    took = best(lambda: store.found_coverage.counts(CoverageSearch(), "SCAN_STATUS_REASON"))
-    print(f"ListCoverageStatistics: {took:.1f} ms")
-    search, after = FindingSearch(None, None, "SEVERITY", True), None
-    marks: list[float] = []
-    for _ in range(200):
-        begin = CLOCK()
-        listing = store.found_findings.page(search, PAGE, after)
-        marks.append(1000 * (CLOCK() - begin))
-        after = listing.position
-        if after is None:
-            break
-    first, last = marks[: len(marks) // 4], marks[-len(marks) // 4 :]
-    print(f"Paging by severity: {sum(first) / len(first):.1f} ms a page in the first quarter of"
-          f" {len(marks)}, {sum(last) / len(last):.1f} ms in the last")  # fmt: skip
+    print(f"ListCoverage of all: {took:.2f} s, {1000 * took / pages:.1f} ms a page of 200,"
+          f" memory grew by {_peak() - before} MiB")  # fmt: skip
+
+
+def _peak() -> int:
+    """Return the most memory that this process had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def _page_findings(store: Store) -> None:
+    """Page through at most MOST_PAGES pages of two orders: each costs the same, wherever it is."""
+    for sort in ("", "SEVERITY"):
+        search = FindingSearch(None, None, sort, True)
+        marks: list[float] = []
+        after: Mapping[str, object] | None = None
+        while len(marks) < MOST_PAGES and (after is not None or not marks):
+            begin = CLOCK()
+            listing = store.found_findings.page(search, PAGE, after)
+            marks.append(1000 * (CLOCK() - begin))
+            after = listing.position
+        quarter = max(len(marks) // 4, 1)
+        first, last = marks[:quarter], marks[-quarter:]
+        print(f"Paging, sort {sort or 'none'}: {sum(first) / quarter:.1f} ms a page in the first"
+              f" quarter of {len(marks)}, {sum(last) / quarter:.1f} ms in the last")  # fmt: skip
 
 
 def explain(database: Database, run: Callable[[], object]) -> None:
@@ -286,7 +348,7 @@ def explain(database: Database, run: Callable[[], object]) -> None:
 def place(*, server: bool) -> Iterator[str]:
     """The URL of an empty store."""
     if server:
-        with postgresql() as url:
+        with postgresql(durable=False) as url:
             yield url
     else:
         with tempfile.TemporaryDirectory() as directory:

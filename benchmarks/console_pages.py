@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select, text
 
-from benchmarks.api_queries import IMAGES, START, fill, place
+from benchmarks.api_queries import IMAGES, MEMBERS, START, fill, place, vacuum
 from dispatcher.console.application import ConsoleApplication
 from dispatcher.console.page import ConsoleServices
 from dispatcher.console.pages import PAGES
@@ -55,7 +55,7 @@ from sidelight.store.findings.finding_terms import write_terms
 from sidelight.store.inventories.package_sets import store_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from dispatcher.console.web_messages import WebAnswer
 
@@ -75,6 +75,15 @@ MORE = (
     "/scans?show=failed",
     "/?account=100000000001",
     "/plan?account=100000000001",
+)
+# Further views of pages above.
+VIEWS = (
+    "/findings?group=vulnerability",
+    "/findings?group=package&then=account",
+    "/findings?package=package-7&severity=CRITICAL",
+    "/settings/accounts/100000000001",
+    "/settings/disable?key=100000000001&key=100000000002",
+    "/settings/enable?key=100000000001",
 )
 
 
@@ -109,9 +118,7 @@ def fill_machines(url: str, packages: int = 300) -> None:
         put_rows(connection, finding_details, [_detail(n, item) for n, item in ports.items()])
         write_terms(connection, dict(ports), known=False)
         put_rows(connection, findings, [_finding(number, machine) for number, machine in reached])
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("VACUUM ANALYZE"))
+    vacuum(database)
     database.close()
 
 
@@ -166,7 +173,8 @@ def _finding(number: int, machine: object) -> dict[str, object]:
 class PageMeter:
     """A console over a store, whose statements are counted."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, accounts: Sequence[str] = ()) -> None:
+        """The person sees these accounts; without any, the whole fleet."""
         self._store = store
         settings = Settings.of()
         services = ConsoleServices(
@@ -174,7 +182,8 @@ class PageMeter:
             lambda: CachedValue(sums(store), 0.0),
         )  # fmt: skip
         self._console = ConsoleApplication(services)
-        who = Principal("bench", Role.ADMINISTRATOR, "100000000001", None)
+        scope = frozenset(accounts) or None
+        who = Principal(f"bench-{len(accounts)}", Role.ADMINISTRATOR, "100000000001", scope)
         user = ConsoleUser(who, "", store.clock())
         with suppress(UsageError):
             store.console_users.put(user)
@@ -224,19 +233,23 @@ def _rows(database: Database, statement: str, values: object) -> int:
         return int(connection.exec_driver_sql(counting, values).scalar_one())  # type: ignore[arg-type]
 
 
-def page_costs(store: Store, runs: int = 5) -> list[PageCost]:
-    """Return what each page costs that a reader of the fleet can open."""
+def page_costs(
+    store: Store, runs: int = 5, accounts: Sequence[str] = (), more: Sequence[str] = MORE
+) -> list[PageCost]:
+    """Return what each page costs that an administrator of the fleet, or of accounts, can open."""
     database = store._database  # noqa: SLF001 - its statements are counted
-    meter = PageMeter(store)
+    meter = PageMeter(store, accounts)
     plain = [
         page.path
         for page in PAGES
-        if page.method == "GET" and "{" not in page.path and not page.path.endswith("events")
+        if page.method == "GET"
+        and "{" not in page.path
+        and not page.path.endswith(("events", "able"))
     ]
     with database.read() as connection:
         query = text("SELECT min(id) FROM findings WHERE type = 'NETWORK_REACHABILITY'")
         network = connection.execute(query).scalar()
-    urls = [*plain, *(url.format(network=network) for url in MORE)]
+    urls = [*plain, *(url.format(network=network) for url in more)]
     return [meter.cost(database, url, runs) for url in urls]
 
 
@@ -253,6 +266,20 @@ def _count(store: Store) -> None:
         print(f"counted {name}: {CLOCK() - begin:.1f} s")
 
 
+def measure(url: str) -> None:
+    """Count what the dispatcher keeps, and print the cost of each page."""
+    now = START + timedelta(days=30)
+    with Store(url, clock=lambda: now) as store:
+        _count(store)
+        for accounts in ((), MEMBERS):
+            whose = f"{len(accounts)} accounts" if accounts else "the whole fleet"
+            print(f"{'ms':>8} {'statements':>10} {'rows':>8} {'KB':>6}  page of {whose}")
+            for cost in page_costs(store, accounts=accounts, more=(*MORE, *VIEWS)):
+                print(f"{cost.milliseconds:8.1f} {cost.statements:10} {cost.rows:8}"
+                      f" {cost.size / 1024:6.1f}  {cost.path}"
+                      f"{'' if cost.status == 200 else f' ({cost.status})'}")  # fmt: skip
+
+
 def main() -> None:
     """Fill a store and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -266,14 +293,7 @@ def main() -> None:
         fill(url, options.findings, options.instances, options.details)
         fill_machines(url)
         print(f"filled in {CLOCK() - begin:.0f} s")
-        now = START + timedelta(days=30)
-        with Store(url, clock=lambda: now) as store:
-            _count(store)
-            print(f"{'ms':>8} {'statements':>10} {'rows':>8} {'KB':>6}  page")
-            for cost in page_costs(store):
-                print(f"{cost.milliseconds:8.1f} {cost.statements:10} {cost.rows:8}"
-                      f" {cost.size / 1024:6.1f}  {cost.path}"
-                      f"{'' if cost.status == 200 else f' ({cost.status})'}")  # fmt: skip
+        measure(url)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database; commits are as durable as by default."""
+def postgresql(*, durable: bool = True) -> Iterator[str]:
+    """The URL of an empty database; commits are as durable as by default, or not at all."""
     initdb = shutil.which("initdb") or max(
         map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     )
@@ -36,6 +36,8 @@ def postgresql() -> Iterator[str]:
             shutil.chown(name, user)
         data, log = Path(name) / "data", Path(name) / "log"
         options = f"-c listen_addresses='' -c unix_socket_directories={name}"
+        if not durable:
+            options += " -c fsync=off -c synchronous_commit=off -c max_wal_size=8GB"
         run(binaries / "initdb", "-D", data, "-U", "sidelight", "-A", "trust", "-E", "UTF8")
         run(binaries / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start")
         try:

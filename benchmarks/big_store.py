@@ -1,0 +1,35 @@
+"""All figures of API and console on one big store: fill it once, measure both.
+
+    python -m benchmarks.big_store                                    # SQLite, 300,000 findings
+    python -m benchmarks.big_store --postgresql --findings 5000000 --instances 100000
+
+The output is that of benchmarks.api_queries and of benchmarks.console_pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import api_queries, console_pages
+
+
+def main() -> None:
+    """Fill a store and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--findings", type=int, default=300_000)
+    parser.add_argument("--instances", type=int, default=6_000)
+    parser.add_argument("--details", type=int, default=20_000)
+    parser.add_argument("--plans", action="store_true")
+    options = parser.parse_args()
+    with api_queries.place(server=options.postgresql) as url:
+        begin = api_queries.CLOCK()
+        api_queries.fill(url, options.findings, options.instances, options.details)
+        console_pages.fill_machines(url)
+        print(f"filled in {api_queries.CLOCK() - begin:.0f} s")
+        api_queries.measure(url, explained=options.plans)
+        console_pages.measure(url)
+
+
+if __name__ == "__main__":
+    main()
