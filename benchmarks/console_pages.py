@@ -53,6 +53,7 @@ from sidelight.store.base.engine import READ, Database
 from sidelight.store.base.schema import finding_details, findings, instances, inventories
 from sidelight.store.findings.finding_terms import write_terms
 from sidelight.store.inventories.package_sets import store_set
+from sidelight.store.maintenance.kept_counts import KeptCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,6 +119,7 @@ def fill_machines(url: str, packages: int = 300) -> None:
         put_rows(connection, finding_details, [_detail(n, item) for n, item in ports.items()])
         write_terms(connection, dict(ports), known=False)
         put_rows(connection, findings, [_finding(number, machine) for number, machine in reached])
+    KeptCounts(database).recount()
     vacuum(database)
     database.close()
 

@@ -6,6 +6,7 @@ PostgreSQL `fix_plan` switches off what would change the order, for one transact
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Boolean, Integer, String, and_, column, func, literal, select, values
@@ -113,6 +114,18 @@ def count_groups(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         settings = {"jit": "off", "work_mem": "64MB"}
         connection.execute(select(*(func.set_config(*item, True) for item in settings.items())))
+
+
+@contextmanager
+def hashed_joins(connection: Connection) -> Iterator[None]:
+    """Let PostgreSQL join large tables by hashing: else it looks up each of many rows."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    setting = "enable_nestloop"
+    connection.execute(select(func.set_config(setting, "off", True)))
+    yield
+    connection.execute(select(func.set_config(setting, "on", True)))
 
 
 @compiles(OrderedJoin, "sqlite")

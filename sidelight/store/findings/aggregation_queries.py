@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import BigInteger, case, cast, exists, func, literal, or_, select
+from sqlalchemy import BigInteger, case, cast, exists, func, literal, or_, select, tuple_
 
 from sidelight.model import FindingStatus, FindingType, Severity
-from sidelight.store.base.ordered_join import ordered_join, same_instance
+from sidelight.store.base.ordered_join import hashed_joins, ordered_join, same_instance
 from sidelight.store.base.schema import (
     finding_terms,
     findings,
@@ -31,7 +31,7 @@ from sidelight.store.findings.criteria_sql import text_condition
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import CTE, ColumnElement, Connection, Select
     from sqlalchemy.sql.selectable import FromClause
 
     from sidelight.store.base.column_types import SqlColumn, SqlRow
@@ -60,6 +60,10 @@ KEYS: Final = {
 SORTS: Final = {"CRITICAL": "critical", "HIGH": "high", "ALL": "all",
                 "NETWORK_FINDINGS": "network", "AFFECTED_INSTANCES": "instances"}  # fmt: skip
 _OF_DETAILS: Final = ("PACKAGE", "TITLE")
+# Sort -> the severity whose findings decide it; empty: all do.
+_LEADING: Final = {
+    "CRITICAL": Severity.CRITICAL.value, "HIGH": Severity.HIGH.value, "ALL": "",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +149,14 @@ def _kept_of_instances(wanted: FindingAggregation, names: Sequence[str]) -> Sele
     )
 
 
-def _kept_of_details(wanted: FindingAggregation, names: Sequence[str]) -> Select[SqlRow]:
-    """Sum the kept counts of details. Names have numbers, since long texts are grouped slowly."""
-    terms, counted = finding_terms.c, of_details()
-    keys = [terms[name] for name in names if name in _TERMS]
-    number = func.dense_rank().over(order_by=keys).label("number")
-    counts_as = (terms.type, terms.severity, terms.exploit, terms.fix)
-    named = select(terms.detail, number, *counts_as, *keys).where(*_of_terms(wanted)).cte("named")
+def _kept_of_details(
+    wanted: FindingAggregation, names: Sequence[str], *conditions: Condition
+) -> Select[SqlRow]:
+    """Sum the kept counts of details, of those with further conditions on their terms.
+
+    Names have numbers, since long texts are grouped slowly.
+    """
+    counted, named = of_details(), _named(wanted, names, *conditions)
     found = (
         select(counted.c.account, named.c.number, *_sums(counted.c.active, named))
         .select_from(counted.join(named, named.c.detail == counted.c.detail))
@@ -160,10 +165,72 @@ def _kept_of_details(wanted: FindingAggregation, names: Sequence[str]) -> Select
         .having(func.sum(counted.c.active) > 0)
         .subquery("found")
     )
-    texts = select(named.c.number, *(named.c[key.name] for key in keys)).distinct().subquery()
-    counts = [found.c[name] for name in (*COUNTS, "all", "network", "instances")]
-    columns = [found.c.account, *(texts.c[key.name] for key in keys), found.c.number, *counts]
+    return _with_texts(found, named, names, (*COUNTS, "all", "network", "instances"))
+
+
+def _named(wanted: FindingAggregation, names: Sequence[str], *conditions: Condition) -> CTE:
+    """Select the details of the findings to count, with the number of their texts."""
+    terms = finding_terms.c
+    keys = [terms[name] for name in names if name in _TERMS]
+    number = func.dense_rank().over(order_by=keys).label("number")
+    counts_as = (terms.type, terms.severity, terms.exploit, terms.fix)
+    query = select(terms.detail, number, *counts_as, *keys)
+    return query.where(*_of_terms(wanted), *conditions).cte("named")
+
+
+def _with_texts(
+    found: FromClause, named: CTE, names: Sequence[str], counts: Sequence[str]
+) -> Select[SqlRow]:
+    """Select groups with the texts of their numbers."""
+    keys = [named.c[name] for name in names if name in _TERMS]
+    texts = select(named.c.number, *keys).distinct().subquery()
+    columns = [found.c.account, *(texts.c[key.name] for key in keys), found.c.number]
+    columns += [found.c[name] for name in counts]
     return select(*columns).join_from(found, texts, texts.c.number == found.c.number)
+
+
+def leading(
+    connection: Connection,
+    wanted: FindingAggregation,
+    limit: int,
+    after: Callable[[SqlColumn, Sequence[SqlColumn]], Condition] | None,
+) -> list[tuple[str, ...]] | None:
+    """Return the keys of the first groups in their order, by the counts that decide it alone.
+
+    None where it does not apply. Groups whose metric is 0 are left out: fewer than `limit` may not
+    be all. `after` returns the condition of a position from the metric and the keys.
+    """
+    is_kept = _counting(connection, wanted) is _kept_of_details
+    if not is_kept or not wanted.descending or wanted.sort not in _LEADING:
+        return None
+    names, grade = KEYS[wanted.kind], _LEADING[wanted.sort]
+    counted, named = of_details(), _named(wanted, names)
+    metric = cast(func.sum(counted.c.active), BigInteger)
+    groups = (counted.c.account, named.c.number)
+    found = (
+        select(*groups, metric.label("metric"))
+        .select_from(counted.join(named, named.c.detail == counted.c.detail))
+        .where(*_of_source(wanted, counted), *([named.c.severity == grade] if grade else []))
+        .group_by(*groups)
+        .having(metric > 0)
+        .subquery("found")
+    )
+    texts = _with_texts(found, named, names, ("metric",)).subquery("texts")
+    query = select(*(texts.c[name] for name in names))
+    if after is not None:
+        query = query.where(after(texts.c.metric, [texts.c[name] for name in names]))
+    query = query.order_by(texts.c.metric.desc(), texts.c.account, texts.c.number).limit(limit)
+    with hashed_joins(connection):
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def of_groups(wanted: FindingAggregation, groups: Collection[tuple[str, ...]]) -> Select[SqlRow]:
+    """Return the query of groups of details by their keys; others may be among its rows."""
+    names = KEYS[wanted.kind]
+    narrowed = replace(wanted, accounts={group[0] for group in groups})
+    terms = [_TERMS[name] for name in names[1:]]
+    is_one = tuple_(*terms).in_({group[1:] for group in groups})
+    return _kept_of_details(narrowed, names, is_one)
 
 
 def _counts(wanted: FindingAggregation, names: Sequence[str]) -> Select[SqlRow]:

@@ -15,12 +15,19 @@ from sidelight.model import Instance, Severity
 from sidelight.store.base import documents
 from sidelight.store.base.ordered_join import by_instance, count_groups
 from sidelight.store.base.schema import findings, instance_platforms, instances
-from sidelight.store.findings.aggregation_queries import KEYS, SORTS, FindingAggregation, grouping
+from sidelight.store.findings.aggregation_queries import (
+    KEYS,
+    SORTS,
+    FindingAggregation,
+    grouping,
+    leading,
+    of_groups,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from sidelight.store.base.column_types import SqlColumn, SqlRow
     from sidelight.store.base.engine import Database
@@ -87,17 +94,13 @@ class Aggregations:
         size: int,
         after: Mapping[str, object] | None,
     ) -> AggregationPage:
-        query = grouping(connection, wanted)
-        grouped = query.subquery("grouped")
-        metric = grouped.c[SORTS[wanted.sort]]
-        keys = [grouped.c[name] for name in KEYS[wanted.kind]]
-        query = select(grouped)
-        if after is not None:
-            query = query.where(_after(metric, keys, after, descending=wanted.descending))
-        order = metric.desc() if wanted.descending else metric.asc()
-        ordered = [keys[0], grouped.c.number] if "number" in grouped.c else keys
-        query = query.order_by(order, *ordered).limit(size + 1)
-        rows = connection.execute(query).all()
+        def behind(metric: SqlColumn, keys: Sequence[SqlColumn]) -> Condition:
+            return _after(metric, keys, after or {}, descending=wanted.descending)
+
+        condition = None if after is None else behind
+        rows = _first_groups(connection, wanted, size + 1, condition)
+        if len(rows) <= size:
+            rows = connection.execute(_all_groups(connection, wanted, size + 1, condition)).all()
         more, rows = len(rows) > size, rows[:size]
         groups = [_group(row, wanted.kind) for row in rows]
         if "instance" in KEYS[wanted.kind]:
@@ -107,6 +110,40 @@ class Aggregations:
         last = rows[-1]._mapping  # noqa: SLF001 - SQLAlchemy's public way
         key = [last[SORTS[wanted.sort]], *(last[name] for name in KEYS[wanted.kind])]
         return AggregationPage(groups, {"key": key})
+
+
+def _first_groups(
+    connection: Connection,
+    wanted: FindingAggregation,
+    limit: int,
+    after: Callable[[SqlColumn, Sequence[SqlColumn]], Condition] | None,
+) -> Sequence[SqlRow]:
+    """Return groups as `_all_groups`, counted alone; fewer than `limit` may not be all."""
+    groups = leading(connection, wanted, limit, after)
+    if groups is None or len(groups) < limit:
+        return []
+    found = {}
+    for row in connection.execute(of_groups(wanted, groups)):
+        values = row._mapping  # noqa: SLF001 - SQLAlchemy's public way
+        found[tuple(values[name] for name in KEYS[wanted.kind])] = row
+    return [found[group] for group in groups if group in found]
+
+
+def _all_groups(
+    connection: Connection,
+    wanted: FindingAggregation,
+    limit: int,
+    after: Callable[[SqlColumn, Sequence[SqlColumn]], Condition] | None,
+) -> Select[SqlRow]:
+    grouped = grouping(connection, wanted).subquery("grouped")
+    metric = grouped.c[SORTS[wanted.sort]]
+    keys = [grouped.c[name] for name in KEYS[wanted.kind]]
+    query = select(grouped)
+    if after is not None:
+        query = query.where(after(metric, keys))
+    order = metric.desc() if wanted.descending else metric.asc()
+    ordered = [keys[0], grouped.c.number] if "number" in grouped.c else keys
+    return query.order_by(order, *ordered).limit(limit)
 
 
 def _after(
