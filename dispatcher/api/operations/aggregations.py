@@ -137,6 +137,7 @@ def _group(kind: str, group: FindingGroup) -> dict[str, object]:
         answer |= {"ami": keys["image"], "affectedInstances": group.instances}
         answer |= {"cloudProvider": "AWS", "cloudAccountId": keys["account"]}
         answer |= {"cloudPartition": "aws", "scanSource": "INSTANCE_SCAN"}
+        answer |= {"cloudRegion": group.region} if group.region else {}
     elif kind == "PACKAGE":
         answer["packageName"] = keys["package"]
     elif kind == "TITLE":

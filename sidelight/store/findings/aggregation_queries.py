@@ -109,7 +109,7 @@ def _by_image(wanted: FindingAggregation, counts: _Counting) -> Select[SqlRow]:
     """Group instances that are counted already: they are few, and each has one image."""
     image = [*wanted.texts.get("image", ())]
     others = {name: tests for name, tests in wanted.texts.items() if name != "image"}
-    counted = counts(replace(wanted, texts=others), ("account", "instance")).subquery("of_instance")
+    counted = counts(replace(wanted, texts=others), _OF_ROWS).subquery("of_instance")
     of_it = same_instance(instance_terms, counted)
     query = (
         select(
@@ -117,6 +117,8 @@ def _by_image(wanted: FindingAggregation, counts: _Counting) -> Select[SqlRow]:
             instance_terms.c.image,
             *(_total(counted.c[name]).label(name) for name in (*COUNTS, "all", "network")),
             func.count().label("instances"),
+            # An image is in one Region.
+            func.min(counted.c.region).label("region"),
         )
         .select_from(counted.join(instance_terms, of_it))
         .where(instance_terms.c.image != "")

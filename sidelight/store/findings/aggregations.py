@@ -41,7 +41,7 @@ class FindingGroup:
 
     `severities` has all severities; `all` is their sum. `exploitable` and `fixable` findings have
     an exploit or a fix, `network` are of networks. `instances` counts distinct ones, of an AMI
-    alone. `instance` and `platform` are there for groups of one instance.
+    alone. `region` is an AMI's or an instance's; `instance` and `platform` are one instance's.
     """
 
     keys: Mapping[str, str]
@@ -194,4 +194,5 @@ def _group(row: SqlRow, kind: str) -> FindingGroup:
         int(values["fixable"]),
         int(values["network"]),
         int(values["instances"]),
+        str(values.get("region", "")),
     )

@@ -93,10 +93,11 @@ def test_counts_beside_severities_are_of_active_findings(
         assert groups[account].all == len(of_it)
     for group in pages(store, FindingAggregation("AMI")):
         of_image = {
-            row.instance for row in rows
+            (row.instance, row.region) for row in rows
             if keys_of(row, "AMI", machines) == tuple(group.keys.values())
         }  # fmt: skip
         assert group.instances == len(of_image)
+        assert group.region == min(region for _, region in of_image)
 
 
 Test = list[tuple[str, str]]
