@@ -1,8 +1,8 @@
 """Remediation plans that are kept: of the whole fleet, of each account, and of scopes of several.
 
-A scope is kept from when it was first asked for until nobody did for ASKED. The row before a plan's
-first has no action: the fleet's says when all plans were last computed, a scope's has its accounts
-and the day on which it was last asked for.
+A scope is kept from when it was first asked for until nobody did for SCOPE_KEPT. The row before a
+plan's first has no action: the fleet's says when all plans were last computed, a scope's has its
+accounts and the day on which it was last asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sidelight.store.base.engine import Database
 
 WHOLE_FLEET: Final = ""
-ASKED: Final = timedelta(days=7)
+SCOPE_KEPT: Final = timedelta(days=7)
 MOST_SCOPES: Final = 100
 _NOTED: Final = timedelta(days=1)  # how old a scope's time may be: pages seldom write
 _MARK: Final = -1  # the position of the row that says when plans were computed
@@ -64,13 +64,13 @@ class KeptPlans:
         table = remediation_actions
         own = (table.c.account == scope_name(accounts)) & (table.c.position == _MARK)
         with self._database.read() as connection:
-            asked: datetime | None = connection.execute(
+            requested_at: datetime | None = connection.execute(
                 select(table.c.counted_at).where(own)
             ).scalar()
-        if asked is not None and asked < now - _NOTED:
+        if requested_at is not None and requested_at < now - _NOTED:
             with self._database.write() as connection:
                 connection.execute(update(table).where(own).values(counted_at=now))
-        return asked is not None
+        return requested_at is not None
 
     def scopes(self, now: datetime) -> dict[str, list[str]]:
         """Return the accounts of the scopes to keep, by name: those that were asked for last."""
@@ -78,7 +78,7 @@ class KeptPlans:
         query = (
             select(table.c.account, table.c.document)
             .where(table.c.account != WHOLE_FLEET, table.c.position == _MARK)
-            .where(table.c.counted_at > now - ASKED)
+            .where(table.c.counted_at > now - SCOPE_KEPT)
             .order_by(table.c.counted_at.desc(), table.c.account)
             .limit(MOST_SCOPES)
         )
