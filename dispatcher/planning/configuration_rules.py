@@ -225,9 +225,14 @@ def disassociated(
     return replace(own, organization="", left_organization=organization.id)
 
 
+def is_account(text: str) -> bool:
+    """Whether a text is an account's id: twelve digits."""
+    return len(text) == 12 and text.isascii() and text.isdigit()
+
+
 def check_account(account: str) -> str:
     """Return the account's id. Raises UsageError unless it is twelve digits."""
-    if len(account) != 12 or not (account.isascii() and account.isdigit()):
+    if not is_account(account):
         raise UsageError("an account's id has 12 digits", where=account[:64])
     return account
 

@@ -87,7 +87,7 @@ class AccountDisabler:
             tuple(self._store.account_scans.live(account)),
             tuple(self._store.account_scans.undeleted(account)),
             tuple(resources),
-            self._store.instances.counts().get(account, 0),
+            self._store.instances.counts([account]).get(account, 0),
         )
 
     def run(self, account: str) -> DisableResult:

@@ -80,10 +80,15 @@ class ConfigurationService:
         """Return the effective configurations of these accounts."""
         return list(effective(self._store, accounts).values())
 
-    def known_accounts(self) -> list[str]:
-        """Return all accounts that were configured, or have instances."""
-        configured = {row.account for row in self._store.configurations.accounts()}
-        return sorted(configured | self._store.instances.counts().keys())
+    def known_accounts(self, among: Sequence[str] | None = None) -> list[str]:
+        """Return the accounts that were configured or have instances: of these, or of all.
+
+        A text that is no account's id is none of them.
+        """
+        if among is not None:
+            among = [number for number in among if rules.is_account(number)]
+        configured = {row.account for row in self._store.configurations.accounts(among)}
+        return sorted(configured | self._store.instances.counts(among).keys())
 
     def members(self, organization: str) -> list[str]:
         """Return an organization's members. Raises UsageError if it is not configured."""

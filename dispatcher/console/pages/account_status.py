@@ -31,7 +31,7 @@ def confirm_disable(request: PageRequest) -> TemplateAnswer:
         for item in chosen
         if item.account not in refused and item.status is AccountStatus.ENABLED
     ]
-    counts = request.store.instances.counts()
+    counts = request.store.instances.counts(changing)
     instances = sum(counts.get(account, 0) for account in changing)
     live, snapshots = request.store.account_scans.counts(changing)
     effects = [
@@ -95,7 +95,7 @@ def _chosen(
     if len(numbers) > MOST_ACCOUNTS:
         raise WebError(400, f"At most {MOST_ACCOUNTS} accounts are changed at once.")
     service = request.services.configuration
-    known = set(service.known_accounts())
+    known = set(service.known_accounts(numbers))
     for number in numbers:
         request.check_account(number)
         if number not in known:

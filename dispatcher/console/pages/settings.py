@@ -84,7 +84,7 @@ def account(request: PageRequest) -> TemplateAnswer:
             request.services.configuration.check([item.account], change)
         except UsageError as error:
             change, problem = None, str(error)
-    count = request.store.instances.counts().get(item.account, 0)
+    count = request.store.instances.counts([item.account]).get(item.account, 0)
     data = {
         "item": item,
         "own": own,
@@ -114,7 +114,7 @@ def change_account(request: PageRequest) -> RedirectAnswer:
 def _account(request: PageRequest) -> EffectiveConfiguration:
     number = request.segments["account"]
     request.check_account(number)
-    if number not in request.services.configuration.known_accounts():
+    if number not in request.services.configuration.known_accounts([number]):
         raise WebError(404, "There is no such account, or you may not see it.")
     return request.services.configuration.effective([number])[0]
 

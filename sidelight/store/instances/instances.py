@@ -203,13 +203,15 @@ class FleetInstances:
                 found |= {row.instance: row.name for row in connection.execute(query) if row.name}
         return found
 
-    def counts(self) -> dict[str, int]:
-        """Count the instances that are not gone, by account."""
+    def counts(self, accounts: Collection[str] | None = None) -> dict[str, int]:
+        """Count the instances that are not gone, by account; of these accounts, or of all."""
         query = (
             select(instances.c.account, func.count().label("number"))
             .where(instances.c.gone_at.is_(None))
             .group_by(instances.c.account)
         )
+        if accounts is not None:
+            query = query.where(instances.c.account.in_(sorted(accounts)))
         with self._database.read() as connection:
             return {row.account: int(row.number) for row in connection.execute(query)}
 

@@ -104,7 +104,7 @@ def test_an_administrator_with_members_stays_enabled(rig: ConsoleRig) -> None:
         ([], 404),
         ([UNKNOWN], 404),
         ([ACCOUNT, UNKNOWN], 404),
-        (['"><script>', "\u202e"], 404),
+        (['"><script>', "\u202e", "\0", "\udcff"], 404),
         ([f"{number:012}" for number in range(MOST_ACCOUNTS + 1)], 400),
     ],
 )
