@@ -114,7 +114,7 @@ def _refused(
     for account in service.administrators_with_members(accounts) if disables else ():
         refused.setdefault(account, _MEMBERS)
     for item in chosen:
-        if not disables and item.status is AccountStatus.PENDING_DISABLE:
+        if item.status is AccountStatus.PENDING_DISABLE:
             refused.setdefault(item.account, "its disabling has not ended yet")
     return refused
 

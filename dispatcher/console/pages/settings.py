@@ -27,7 +27,7 @@ _ACCOUNTS: Final = (
     ListColumn("tag", "Exclusion tag", "code", narrow=True),
     ListColumn("paths", "Custom paths", "number", narrow=True),
     ListColumn("instances", "Instances", "number", sort="instances"),
-    ListColumn("organization", "Organization", "code", narrow=True),
+    ListColumn("organization", "Organization", "code", wide=True),
     ListColumn("changed", "Changed", "time", sort="changed", optional=True),
 )
 MODES: Final = {
