@@ -137,7 +137,7 @@ class FleetGroup(WrittenGroup):
         "events": CommandEntry("dispatcher.cli.fleet.finding_commands", "events",
                         "Print the events of findings, coverage and first scans"),
         "suppress": CommandEntry("dispatcher.cli.groups", "suppress",
-                          "List, add and remove suppression rules"),
+                          "List, add and remove suppression rules and VEX documents"),
         "reevaluate": CommandEntry("dispatcher.cli.fleet.finding_commands", "reevaluate",
                             "Match stored inventories with a new advisory database"),
         "network": CommandEntry("dispatcher.cli.fleet.commands", "fleet_network",
@@ -210,6 +210,21 @@ class Suppress(WrittenGroup):
         ),
         "remove": CommandEntry(
             "dispatcher.cli.fleet.suppress_commands", "remove", "Remove suppression rules"
+        ),
+        "list-vex": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands",
+            "list_vex",
+            "List the VEX documents that suppress findings",
+        ),
+        "add-vex": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands",
+            "add_vex",
+            "Suppress the findings that VEX documents state to be not affected or fixed",
+        ),
+        "remove-vex": CommandEntry(
+            "dispatcher.cli.fleet.suppress_commands",
+            "remove_vex",
+            "Take VEX documents back",
         ),
     }
 
@@ -311,9 +326,10 @@ def inspector() -> None:
 
 @click.group(cls=Suppress)
 def suppress() -> None:
-    """List, add and remove suppression rules.
+    """List, add and remove suppression rules and VEX documents.
 
-    A rule suppresses present and future findings. They still close when they are fixed.
+    A rule or a document suppresses present and future findings. They still close when they are
+    fixed.
     """
 
 

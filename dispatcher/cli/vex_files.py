@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sidelight.vex.statements import VexResult, VexStatement
+    from sidelight.vex.vex_documents import VexDocument
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SHOWN = 5  # statements that a message names
@@ -42,15 +43,8 @@ def read_statements(
     Raises UsageError for a file that is not what it should be, with its name.
     """
     from sidelight.vex import ignore_file as ignoring
-    from sidelight.vex import vex_documents
 
-    statements: list[VexStatement] = []
-    for path in files:
-        data = _read(path, vex_documents.MAX_BYTES)
-        try:
-            statements += vex_documents.vex_statements(data, path.name)
-        except FormatError as error:
-            raise UsageError(error.what, where=str(path)) from error
+    statements = [one for item in read_documents(files) for one in item.statements]
     if ignore_file is not None:
         data = _read(ignore_file, ignoring.MAX_BYTES)
         try:
@@ -64,15 +58,37 @@ def read_statements(
     return statements
 
 
+def read_documents(files: Sequence[Path]) -> list[VexDocument]:
+    """Return VEX documents in the order of the files. Raises UsageError as `read_statements`."""
+    from sidelight.vex import vex_documents
+
+    documents = []
+    for path in files:
+        data = _read(path, vex_documents.MAX_BYTES)
+        try:
+            documents.append(vex_documents.read_vex(data, path.name))
+        except FormatError as error:
+            raise UsageError(error.what, where=str(path)) from error
+    return documents
+
+
 def report_unmatched(result: VexResult) -> None:
     """Report, for each document, the statements that are about no finding of the machine."""
-    by_source: dict[str, list[str]] = {}
+    by_source: dict[str, list[VexStatement]] = {}
     for statement in result.unmatched:
-        by_source.setdefault(statement.source, []).append(statement.shown)
-    for source, names in by_source.items():
-        more = ", …" if len(names) > _SHOWN else ""
-        count = f"{len(names)} statement{'s' * (len(names) != 1)}"
-        complain(f"{source}: {count} about no finding: {', '.join(names[:_SHOWN])}{more}")
+        by_source.setdefault(statement.source, []).append(statement)
+    for source, statements in by_source.items():
+        report_statements(source, statements)
+
+
+def report_statements(source: str, statements: Sequence[VexStatement]) -> None:
+    """Report a document's statements that are about no finding, some by name."""
+    if not statements:
+        return
+    names = [statement.shown for statement in statements[:_SHOWN]]
+    more = ", …" if len(statements) > _SHOWN else ""
+    count = f"{len(statements)} statement{'s' * (len(statements) != 1)}"
+    complain(f"{source}: {count} about no finding: {', '.join(names)}{more}")
 
 
 def _read(path: Path, most: int) -> bytes:

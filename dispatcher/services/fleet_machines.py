@@ -16,6 +16,7 @@ from sidelight.model import (
     Problem,
     Status,
     SuppressedFinding,
+    VexReason,
     VexStatus,
 )
 from sidelight.report.as_table import worst_first
@@ -83,7 +84,7 @@ class FleetMachines:
 
     def _machine(self, row: Coverage) -> ScannedMachine:
         rows = self._rows(row)
-        rules = self._store.suppression_reasons.of(rows)
+        reasons = self._store.suppression_reasons.of(rows)
         taken = self._store.taken_inventories.get(row.account, row.instance)
         packages = [item for item in rows if isinstance(item.finding, Finding)]
         return ScannedMachine(
@@ -94,7 +95,7 @@ class FleetMachines:
             ),
             self._at,
             __version__,
-            [_suppressed(item, rules.get(item.id)) for item in packages if not _is_active(item)],
+            [_suppressed(item, reasons.get(item.id)) for item in packages if not _is_active(item)],
             [item.finding for item in rows
              if isinstance(item.finding, NetworkFinding) and _is_active(item)],
             row.account,
@@ -132,8 +133,14 @@ def _is_active(row: FindingRow) -> bool:
     return row.status is FindingStatus.ACTIVE
 
 
-def _suppressed(row: FindingRow, rule: SuppressionRule | None) -> SuppressedFinding:
-    """Return a finding with its rule: what a user ignores is not stated to be unaffected."""
+def _suppressed(row: FindingRow, reason: SuppressionRule | VexReason | None) -> SuppressedFinding:
+    """Return a finding with its statement, or its rule: that does not state it to be unaffected."""
+    if isinstance(reason, VexReason):
+        return SuppressedFinding(
+            row.package_finding, reason.status, reason.justification, reason.statement,
+            reason.document.shown,
+        )  # fmt: skip
+    rule = reason
     text = (rule.reason or rule.description) if rule else ""
     source = f"the rule {rule.name}" if rule else _RULE
     return SuppressedFinding(row.package_finding, VexStatus.IGNORED, "", text, source)

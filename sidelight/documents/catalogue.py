@@ -16,6 +16,7 @@ from sidelight.documents import (
     probe,
     remediation,
     template_models,
+    vex,
 )
 
 
@@ -94,6 +95,12 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
     "access-key": CatalogueEntry(access.IssuedKeyDocument, "sidelight access create --format json"),
     "access-keys": CatalogueEntry(
         list[access.AccessKeyDocument], "sidelight access list --format json"
+    ),
+    "vex-documents": CatalogueEntry(
+        list[vex.VexSourceDocument], "sidelight fleet suppress list-vex --format json"
+    ),
+    "vex-addition": CatalogueEntry(
+        vex.VexAdditionDocument, "sidelight fleet suppress add-vex --format json"
     ),
     "access-users": CatalogueEntry(
         list[access.ConsoleUserDocument], "sidelight access user list --format json"

@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 from sidelight.documents.machine import FindingDocument
 from sidelight.documents.markers import CoverageStatus, Timestamp
 from sidelight.documents.network import ReachedByDocument, RuleSuppressionDocument
+from sidelight.documents.vex import VexSuppressionDocument
 from sidelight.model import FindingStatus, Severity, State
 
 
@@ -158,10 +159,10 @@ class FleetFindingDocument(FindingDocument):
     """A finding of an instance, with its history.
 
     `reached_by` are the open ports and the services that lead to the package. `suppression` is
-    the rule that suppresses the finding, null for one of another state.
+    the VEX statement or the rule that suppresses the finding, null for one of another state.
     """
 
-    suppression: RuleSuppressionDocument | None
+    suppression: RuleSuppressionDocument | VexSuppressionDocument | None
 
     reached_by: list[ReachedByDocument]
     arn: str

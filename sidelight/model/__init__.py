@@ -22,7 +22,7 @@ from sidelight.model.advisories import (
     Severity,
     VulnerabilityFact,
 )
-from sidelight.model.cloud import Instance, InstanceRef, Origin, ReadStats, Volume
+from sidelight.model.cloud import Instance, InstanceRef, Origin, ReadStats, Volume, partition_of
 from sidelight.model.configurations import (
     AccountConfiguration,
     AccountStatus,
@@ -96,7 +96,7 @@ from sidelight.model.ssm import (
     SeenInventory,
     SsmState,
 )
-from sidelight.model.suppressed import SuppressedFinding, VexStatus
+from sidelight.model.suppressed import SuppressedFinding, VexReason, VexSource, VexStatus
 
 __all__ = [
     "CALL_OK",
@@ -182,11 +182,14 @@ __all__ = [
     "SuppressionRule",
     "Sweeping",
     "Transition",
+    "VexReason",
+    "VexSource",
     "VexStatus",
     "Volume",
     "VulnerabilityFact",
     "finding_arn",
     "in_effect",
     "lazy_findings",
+    "partition_of",
     "platform_name",
 ]

@@ -117,3 +117,16 @@ class InstanceRef(NamedTuple):
     account: str
     region: str
     instance: str
+
+    @property
+    def arn(self) -> str:
+        """The instance's ARN."""
+        place = f"{self.region}:{self.account}"
+        return f"arn:{partition_of(self.region)}:ec2:{place}:instance/{self.instance}"
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a Region, by its name."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"

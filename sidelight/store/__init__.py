@@ -19,6 +19,7 @@ from sidelight.store.findings.remediations import RemediationPlan, UpgradedMachi
 from sidelight.store.findings.report_jobs import FINDINGS, SBOM, ReportJob, ReportRequest
 from sidelight.store.findings.search import SORT_FIELDS, FindingPage, FindingSearch, FoundFindings
 from sidelight.store.findings.search_counts import GROUPINGS, FindingFacets, SearchGroup
+from sidelight.store.findings.vex_documents import StatedFinding
 from sidelight.store.findings.vulnerability_details import (
     Matches,
     StoredSoftware,
@@ -101,6 +102,7 @@ __all__ = [
     "SearchGroup",
     "Spread",
     "StageTimes",
+    "StatedFinding",
     "Store",
     "StoredSoftware",
     "Turn",

@@ -33,6 +33,7 @@ from sidelight.store.findings.search import FoundFindings
 from sidelight.store.findings.search_counts import FindingCounts
 from sidelight.store.findings.suppression_reasons import SuppressionReasons
 from sidelight.store.findings.suppression_rules import SuppressionRules
+from sidelight.store.findings.vex_documents import VexDocuments
 from sidelight.store.findings.vulnerability_details import VulnerabilityDetails
 from sidelight.store.instances.coverage_rows import CoverageHistory
 from sidelight.store.instances.coverage_search import FoundCoverage
@@ -134,8 +135,13 @@ class Store(Closing):
 
     @property
     def suppression_reasons(self) -> SuppressionReasons:
-        """The rules of suppressed findings."""
+        """The rules and VEX statements of suppressed findings."""
         return SuppressionReasons(self._database)
+
+    @property
+    def vex_documents(self) -> VexDocuments:
+        """The VEX documents that suppress findings."""
+        return VexDocuments(self._database, self.clock, self.suppression_rules)
 
     @property
     def saved_views(self) -> SavedViews:

@@ -15,7 +15,7 @@ from sidelight.model import SuppressedFinding, VexStatus
 from sidelight.purls import PackageUrl, purl_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sidelight.model import Finding, Inventory, OperatingSystem
 
@@ -50,6 +50,15 @@ class VexProduct:
     purl: PackageUrl | None
     versions: frozenset[str] = frozenset()
     within: tuple[str, ...] = ()
+
+    @property
+    def is_of_one_state(self) -> bool:
+        """Whether it is a version, or a part of a named product: only these can be fixed.
+
+        Of a package without a version `fixed` says that some version has the fix, and older ones
+        do not have it.
+        """
+        return bool(self.versions or self.within or (self.purl is not None and self.purl.version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +108,13 @@ def apply(
     for number, statement in enumerate(ordered):
         for name in statement.vulnerabilities:
             by_name.setdefault(name, []).append(number)
-    place = _Place(machine, frozenset(names)) if ordered else None
+    products = MachineProducts(
+        frozenset(names), lambda: machine.os, lambda: (item.purl for item in machine.packages)
+    )
     result, used = VexResult(), set()
     for finding in findings:
-        ids = {name.upper() for name in (finding.vulnerability, *finding.advisories)}
-        numbers = sorted({number for name in ids for number in by_name.get(name, ())})
-        if place is None or not numbers:
-            result.active.append(finding)
-            continue
-        about = [number for number in numbers if place.has(ordered[number], finding)]
+        numbers = sorted({number for name in names_of(finding) for number in by_name.get(name, ())})
+        about = [number for number in numbers if products.has(ordered[number], finding)]
         used.update(about)
         last = ordered[about[-1]] if about else None
         if last is None or last.status not in SUPPRESSING:
@@ -120,12 +127,27 @@ def apply(
     return result
 
 
-class _Place:
-    """The machine: what a product may be part of."""
+def names_of(finding: Finding) -> frozenset[str]:
+    """Return the names by which statements mean a finding's vulnerability, in capitals."""
+    return frozenset(name.upper() for name in (finding.vulnerability, *finding.advisories))
 
-    def __init__(self, machine: Inventory, names: frozenset[str]) -> None:
-        self._machine = machine
+
+class MachineProducts:
+    """What a product may be, or be part of, on one machine.
+
+    `names` are the machine's own. Its operating system and the purls of its packages are asked for
+    where a statement needs them.
+    """
+
+    def __init__(
+        self,
+        names: frozenset[str],
+        system: Callable[[], OperatingSystem],
+        purls: Callable[[], Iterable[str]],
+    ) -> None:
         self._names = names
+        self._system = system
+        self._all_purls = purls
         self._purls: list[PackageUrl] | None = None
         self._parsed: dict[str, PackageUrl | None] = {}
         self._here: dict[str, bool] = {}
@@ -137,6 +159,7 @@ class _Place:
         return any(
             (item.purl is None or (package is not None and is_of(package, item.purl)))
             and (not item.versions or version in item.versions)
+            and (statement.status is not VexStatus.FIXED or item.is_of_one_state)
             and (not item.within or any(map(self._is_here, item.within)))
             for item in statement.products
         )
@@ -151,12 +174,12 @@ class _Place:
         if identifier in self._names:
             return True
         if identifier.startswith("cpe:"):
-            return is_system(identifier, self._machine.os)
+            return is_system(identifier, self._system())
         wanted = self._purl(identifier)
         if wanted is None:
             return False
         if self._purls is None:
-            found = (self._purl(item.purl) for item in self._machine.packages)
+            found = map(self._purl, self._all_purls())
             self._purls = [item for item in found if item is not None]
         return any(is_of(item, wanted) for item in self._purls)
 

@@ -26,6 +26,7 @@ from tests.fakes.publisher import cut
 from tests.fixtures.api_requests import SEAL_TEXT
 from tests.fixtures.bundle_keys import write_keys
 from tests.fixtures.document_schemas import conform
+from tests.fixtures.vex_files import openvex, stated, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,6 +135,13 @@ def test_what_changes_of_the_store_print(world: World) -> None:
     world.text("fleet", "suppress", "add", "known", *criteria, "--tag", "team=web")
     listed(world.conforms("suppression-rules", "fleet", "suppress", "list"))
     world.text("fleet", "suppress", "remove", "known")
+    vex = write(world.directory, openvex(stated("CVE-2021-44906", "pkg:npm/minimist")))
+    addition = world.conforms("vex-addition", "fleet", "suppress", "add-vex", vex)
+    assert isinstance(addition, dict)
+    assert addition["findings"]
+    listed(world.conforms("vex-documents", "fleet", "suppress", "list-vex"))
+    listed(world.conforms("fleet-findings", "fleet", "findings", "--status", "SUPPRESSED"))
+    world.text("fleet", "suppress", "remove-vex", "vex.json")
     world.conforms("fleet-reevaluation", "fleet", "reevaluate")
     world.conforms("fleet-prune", "fleet", "prune")
 

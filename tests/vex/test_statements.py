@@ -108,6 +108,16 @@ def test_not_affected_suppresses_with_its_justification(document: dict[str, Any]
     assert result.unmatched == []
 
 
+VERSION = "pkg:deb/debian/libssl3@3.0.11-1~deb12u2"
+
+
+def of_version(document: dict[str, Any]) -> dict[str, Any]:
+    """The same about a version of the package."""
+    text = json.dumps(document).replace('"pkg:deb/debian/libssl3"', json.dumps(VERSION))
+    whole: dict[str, Any] = json.loads(text)
+    return whole
+
+
 FIXED = [openvex(status="fixed"), cyclonedx(state="resolved"), csaf("fixed")]
 OPEN = [
     openvex(status="affected"),
@@ -121,7 +131,12 @@ OPEN = [
 
 @pytest.mark.parametrize("document", FIXED, ids=("openvex", "cdx", "csaf"))
 def test_fixed_suppresses(document: dict[str, Any]) -> None:
-    assert [item.status for item in applied(document).suppressed] == [VexStatus.FIXED]
+    found = applied(of_version(document)).suppressed
+    assert [item.status for item in found] == [VexStatus.FIXED]
+    # That a package is fixed, in some version, says nothing about this one.
+    result = applied(document)
+    assert result.suppressed == []
+    assert len(result.unmatched) == 1
 
 
 @pytest.mark.parametrize("document", OPEN)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dispatcher.cli.fleet.report import coverage_rows, severities
 from dispatcher.planning.cadence import next_time
 from dispatcher.planning.remedies import remedy
-from sidelight.model import NetworkFinding, ScanMode, ScanType
+from sidelight.model import NetworkFinding, ScanMode, ScanType, VexReason
 from sidelight.report.as_json import finding_document
 from sidelight.report.network_json import network_finding_document
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dispatcher.discovery.accounts import AccountRegion
     from dispatcher.sweep import Adoptable, Swept
-    from sidelight.documents import fleet, network
+    from sidelight.documents import fleet, network, vex
     from sidelight.model import (
         Cost,
         Coverage,
@@ -169,27 +169,49 @@ def _cost(cost: Cost) -> fleet.ScanCostDocument:
 def findings_document(
     rows: Iterable[FindingRow],
     reached: Mapping[str, list[network.ReachedByDocument]] | None = None,
-    rules: Mapping[int, SuppressionRule] | None = None,
+    reasons: Mapping[int, SuppressionRule | VexReason] | None = None,
 ) -> list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument]:
     """Return one object per finding, with the members of its type.
 
-    `reached` are the ways to package findings, by their ARN; `rules` those that suppress findings,
-    by the finding's id.
+    `reached` are the ways to package findings, by their ARN; `reasons` the rules and statements
+    that suppress findings, by the finding's id.
     """
     found: list[fleet.FleetFindingDocument | network.FleetNetworkFindingDocument] = []
     for row in rows:
-        document: fleet.FleetFindingDocument | network.FleetNetworkFindingDocument
+        reason = (reasons or {}).get(row.id)
         if isinstance(row.finding, NetworkFinding):
-            document = network_finding_document(row, row.finding)
+            of_network = network_finding_document(row, row.finding)
+            if reason is not None and not isinstance(reason, VexReason):
+                of_network["suppression"] = _by_rule(reason)
+            found.append(of_network)
         else:
-            document = _package_finding(row, row.finding, (reached or {}).get(row.arn))
-        if rules and row.id in rules:
-            document["suppression"] = _suppression(rules[row.id])
-        found.append(document)
+            of_package = _package_finding(row, row.finding, (reached or {}).get(row.arn))
+            of_package["suppression"] = _suppression(reason)
+            found.append(of_package)
     return found
 
 
-def _suppression(rule: SuppressionRule) -> network.RuleSuppressionDocument:
+def _suppression(
+    reason: SuppressionRule | VexReason | None,
+) -> network.RuleSuppressionDocument | vex.VexSuppressionDocument | None:
+    if reason is None:
+        return None
+    if not isinstance(reason, VexReason):
+        return _by_rule(reason)
+    source = reason.document
+    return {
+        "status": reason.status,
+        "justification": reason.justification,
+        "statement": reason.statement,
+        "document": source.identity,
+        "version": source.version,
+        "author": source.author,
+        "issued": source.issued,
+        "file": source.file,
+    }
+
+
+def _by_rule(rule: SuppressionRule) -> network.RuleSuppressionDocument:
     return {
         "rule": rule.name,
         "owner": rule.owner,

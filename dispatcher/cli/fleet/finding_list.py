@@ -15,7 +15,7 @@ from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.fleet.suppression import read_filter
 from dispatcher.cli.output_file import check_writable, opened
 from sidelight.errors import UsageError
-from sidelight.model import FindingStatus, FindingType, NetworkFinding
+from sidelight.model import FindingStatus, FindingType, NetworkFinding, VexReason
 from sidelight.report.as_json import list_texts
 from sidelight.report.as_table import counted
 from sidelight.report.formats.asff import write_asff
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from dispatcher.cli.option_values import FindingValues
     from sidelight.documents.network import ReachedByDocument
     from sidelight.fleet.settings import Settings
-    from sidelight.model import Coverage, Finding, FindingRow, Severity
+    from sidelight.model import Coverage, Finding, FindingRow, Severity, SuppressionRule
     from sidelight.store import Store
 
+_MOST_REASONS = 50  # lines that say why findings are suppressed
 _MOST_TOGETHER = 10_000  # findings of one instance in a row that are in one table
 _MOST_INSTANCES = 4096  # whose descriptions are kept
 
@@ -83,6 +84,7 @@ class _Chosen:
         options: FindingValues,
     ) -> None:
         self._listing = store.finding_listing
+        self._reasons = store.suppression_reasons
         self._selection = Selection.of(options)
         self._filter = read_filter(criteria) if criteria else None
         self._order = options["order"]
@@ -115,6 +117,10 @@ class _Chosen:
             for page in self.pages(replace(self._wanted, account=account, region=region)):
                 yield from page
 
+    def reasons(self, rows: Sequence[FindingRow]) -> Mapping[int, SuppressionRule | VexReason]:
+        """Return what suppresses these findings, by their ids."""
+        return self._reasons.of(rows)
+
     def tally(self) -> FindingTally | None:
         """Count the findings in the store; None where only reading each of them tells."""
         if self._filter is not None or self._selection.ignore_unfixed:
@@ -140,6 +146,7 @@ class _Tables:
         self._limit = limit
         self._names = {row.instance: row.name for row in covered}
         self._severities: Counter[Severity] = Counter()
+        self._suppressed: Counter[tuple[str, str]] = Counter()
         self._instances: set[tuple[str, str]] = set()
         self._file = file
         self._report = Report(file)
@@ -153,6 +160,7 @@ class _Tables:
                 rows = self._rows(page)
                 room = len(rows) if self._limit is None else self._limit - shown
                 self._table(rows[:room], is_first=not shown)
+                self._note_reasons([row for row, _ in rows[:room]])
                 shown, is_cut = shown + len(rows[:room]), room < len(rows)
             else:
                 is_cut = True
@@ -161,6 +169,7 @@ class _Tables:
             self._count(page)
         if not shown:
             self._table([], is_first=True)
+        self._write_reasons()
         severities, instances = tally or FindingTally(self._severities, len(self._instances))
         total = sum(severities.values())
         if is_cut:
@@ -178,9 +187,33 @@ class _Tables:
         self._report.table(report.findings_table(rows, self._names), continues=not is_first)
         self._file.flush()
 
+    def _note_reasons(self, rows: Sequence[FindingRow]) -> None:
+        """Count what suppresses the rows that are shown."""
+        reasons = self._chosen.reasons(rows)
+        for row in rows:
+            if row.id in reasons:
+                self._suppressed[row.finding.headline, _reason_text(reasons[row.id])] += 1
+
+    def _write_reasons(self) -> None:
+        """Write why findings are suppressed: a line for each subject and reason."""
+        for (subject, why), count in list(self._suppressed.items())[:_MOST_REASONS]:
+            many = f" ({count} instances)" if count > 1 else ""
+            self._report.line(f"Suppressed: {subject}{many}: {why}")
+        if len(self._suppressed) > _MOST_REASONS:
+            more = len(self._suppressed) - _MOST_REASONS
+            self._report.line(f"{more} more reasons: --format json has all of them.")
+
     def _count(self, page: list[FindingRow]) -> None:
         self._severities.update(row.finding.severity for row in page)
         self._instances.update((row.account, row.instance) for row in page)
+
+
+def _reason_text(reason: SuppressionRule | VexReason) -> str:
+    if isinstance(reason, VexReason):
+        why = f"{reason.status.value}: {reason.reason}" if reason.reason else reason.status.value
+        return f"{why} ({reason.document.shown})"
+    why = reason.reason or reason.description
+    return f"the rule {reason.name}: {why}" if why else f"the rule {reason.name}"
 
 
 def _whole_instances(pages: Iterable[list[FindingRow]]) -> Iterator[list[FindingRow]]:

@@ -67,3 +67,44 @@ def remove(names: tuple[str, ...], settings: Settings) -> None:
     from dispatcher.cli.fleet import suppression
 
     suppression.remove(names, settings)
+
+
+@click.command("list-vex")
+@takes_settings(STORE)
+@format_option
+def list_vex(form: str, settings: Settings) -> None:
+    """List the VEX documents that suppress findings."""
+    from dispatcher.cli.fleet import vex_suppression
+
+    vex_suppression.show(form, settings)
+
+
+@click.command("add-vex")
+@takes_settings(STORE)
+@click.argument("files", nargs=-1, required=True, type=_JSON)
+@click.option("--dry-run", is_flag=True,
+              help="List the findings whose state would change, and change nothing.")  # fmt: skip
+@format_option
+def add_vex(files: tuple[Path, ...], form: str, settings: Settings, *, dry_run: bool) -> None:
+    """Suppress the findings that VEX documents state to be not affected or fixed.
+
+    OpenVEX, CycloneDX and CSAF are read (docs/vex.md). They act on all findings at once, and on
+    later ones. A document replaces the version of it that was added before; an older one is left
+    out.
+    """
+    from dispatcher.cli.fleet import vex_suppression
+
+    vex_suppression.add(files, form, settings, dry_run=dry_run)
+
+
+@click.command("remove-vex")
+@takes_settings(STORE)
+@click.argument("names", nargs=-1, required=True)
+def remove_vex(names: tuple[str, ...], settings: Settings) -> None:
+    """Take VEX documents back, each by its id or the name of its file.
+
+    Findings that only their statements suppressed become active again.
+    """
+    from dispatcher.cli.fleet import vex_suppression
+
+    vex_suppression.remove(names, settings)

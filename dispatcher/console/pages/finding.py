@@ -11,7 +11,7 @@ from dispatcher.console.finding_rows import instance_link, may_see_rule, vulnera
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.web_messages import MOST_ID, WebError, whole_number
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
-from sidelight.model import Finding, Role, SuppressionRule
+from sidelight.model import Finding, Role, SuppressionRule, VexReason
 from sidelight.report.escape import printable
 from sidelight.suppression import api_arn
 
@@ -43,6 +43,7 @@ def finding(request: PageRequest) -> TemplateAnswer:
     row = finding_of(request, request.segments["number"])
     instance = request.store.instances.instance(row.account, row.instance)
     package = row.finding if isinstance(row.finding, Finding) else None
+    reason = request.store.suppression_reasons.of([row]).get(row.id)
     data = {
         "row": row,
         "finding": row.finding,
@@ -53,14 +54,14 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "references": [url for url in (package.references if package else ())
                        if url.startswith("https://")][:50],
         "network": None if package else row.finding,
-        "rule": _visible_rule(request, row),
+        "vex": reason if isinstance(reason, VexReason) else None,
+        "rule": None if isinstance(reason, VexReason) else _visible_rule(request, reason),
     }  # fmt: skip
     return TemplateAnswer("finding.html", data, title=row.finding.headline)
 
 
-def _visible_rule(request: PageRequest, row: FindingRow) -> SuppressionRule | None:
+def _visible_rule(request: PageRequest, rule: SuppressionRule | None) -> SuppressionRule | None:
     """Return the rule that suppresses a finding; None for one that the person may not see."""
-    rule = request.store.suppression_reasons.of([row]).get(row.id)
     return rule if rule is not None and may_see_rule(request, rule) else None
 
 

@@ -10,10 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.batches import batches as in_batches
-from sidelight.model import Finding, FindingStatus, NetworkFinding, Severity
+from sidelight.model import Finding, FindingStatus, NetworkFinding, Severity, partition_of
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
-from sidelight.report.formats.scanned_machine import links_of, partition_of
+from sidelight.report.formats.scanned_machine import links_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from sidelight.model import Status
+from sidelight.model import InstanceRef, Status
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable
 
@@ -40,8 +40,7 @@ class ScannedMachine:
         """The instance's ARN; empty for a machine that is not an instance."""
         if not self.account:
             return ""
-        partition = partition_of(self.region)
-        return f"arn:{partition}:ec2:{self.region}:{self.account}:instance/{self.name}"
+        return InstanceRef(self.account, self.region, self.name).arn
 
 
 class FleetReading:
@@ -67,13 +66,6 @@ class FleetReading:
         """Return the sum, once all have passed; `form` is that of its numbers, as of `format`."""
         machines, others = (format(n, form) for n in (self._machines, self._machines - self._whole))
         return f"{machines} instances, of which {others} were not scanned, or only in part"
-
-
-def partition_of(region: str) -> str:
-    """Return the partition of a Region, by its name."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def problem_lines(machine: ScannedMachine) -> list[str]:

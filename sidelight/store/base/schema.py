@@ -82,6 +82,7 @@ from sidelight.store.base.tables.search import (
     instance_tags,
     instance_terms,
 )
+from sidelight.store.base.tables.vex import vex_claims, vex_documents, vex_statements
 
 __all__ = [
     "LIVE_SCAN",
@@ -146,4 +147,7 @@ __all__ = [
     "sweeps",
     "unreached_details",
     "unreached_instances",
+    "vex_claims",
+    "vex_documents",
+    "vex_statements",
 ]

@@ -33,8 +33,8 @@ from sidelight.model import Finding, FindingChanges, FindingStatus, Status
 from sidelight.store.base.dialect import new_ids, parts, put_rows
 from sidelight.store.base.ordered_join import Unindexed, by_instance
 from sidelight.store.base.schema import findings, inventories
+from sidelight.store.findings.judgement import documents
 from sidelight.store.findings.outbox import announce
-from sidelight.store.findings.suppression_rules import documents
 from sidelight.store.inventories.package_sets import load_set
 
 if TYPE_CHECKING:

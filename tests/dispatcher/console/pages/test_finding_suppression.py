@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sidelight.model import FindingStatus, Role, SuppressionRule
+from dispatcher.services.vex_suppression import VexService
+from sidelight.model import Finding, FindingStatus, Role, SuppressionRule
 from tests.fixtures.console_rig import ConsoleRig, person, text_of
 from tests.fixtures.searched_findings import all_rows, fill
+from tests.fixtures.vex_files import openvex, read, stated
 
 if TYPE_CHECKING:
     from sidelight.store import Store
@@ -47,3 +49,25 @@ def test_a_rule_of_the_fleet_is_not_shown_to_people_of_some_accounts(store: Stor
     shown = page(store, frozenset({account}))
     assert "A suppression rule matches this finding" in shown
     assert "000 secret" not in shown
+
+
+def test_a_finding_s_page_has_the_statement_of_a_vex_document(store: Store) -> None:
+    fill(store, 5)
+    found = [row.finding for row in all_rows(store) if row.status is FindingStatus.ACTIVE]
+    statements = [
+        stated(item.vulnerability, item.package.purl, impact_statement=HOSTILE)
+        for item in found
+        if isinstance(item, Finding)
+    ]
+    document = read(openvex(*statements, author="<b>Example</b>"))
+    assert VexService(store).add([document], dry_run=False).changed
+    row = next(row for row in all_rows(store) if row.status is FindingStatus.SUPPRESSED)
+    for accounts in (None, frozenset({row.account})):
+        answer = ConsoleRig(store).get(f"/findings/{row.id}", person(Role.READER, accounts))
+        shown = text_of(answer)
+        for text in (
+            "A VEX document states", "vulnerable code not present", "vex.json",
+            "&lt;script&gt;why", "&lt;b&gt;Example", "https://example.org/vex/1",
+        ):  # fmt: skip
+            assert text in shown
+        assert HOSTILE not in shown
