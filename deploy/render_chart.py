@@ -15,11 +15,13 @@ from typing import Any
 
 import yaml
 from cloudcoil.models.keda import v1alpha1
+from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
 from helm_python import Chart
 from kubernetes_validate import validate
 
 KUBERNETES = "1.33"
 CHART = Path(__file__).parent / "helm" / "sidelight"
+ALERTS = CHART.parents[1] / "monitoring" / "alerts.yaml"
 CASES: tuple[dict[str, Any], ...] = (
     {},
     {"keda": {"enabled": False}, "dispatcher": {"arguments": ["--organization"]}},
@@ -28,6 +30,7 @@ CASES: tuple[dict[str, Any], ...] = (
         "networkPolicy": {"enabled": False},
         "image": {"digest": f"sha256:{'0' * 64}"},
     },
+    {"alerts": {"enabled": True, "labels": {"release": "monitoring"}}},
 )
 
 
@@ -55,6 +58,26 @@ def check_keda(one: dict[str, Any]) -> None:
         raise AssertionError(f"{wrong} would pass")
 
 
+def check_alerts(one: dict[str, Any], values: dict[str, Any]) -> None:
+    """Raise ValueError for what the Prometheus operator would refuse, or where rules were changed.
+
+    The rules have templates of their own, which Helm must leave as they are.
+    """
+    kind = prometheus_operator.PrometheusRule
+    kind.model_validate(one, strict=True, extra="forbid")
+    for wrong in ({"groups": [{"rules": []}]}, {"groups": [{"name": "a", "rules": [{"for": 1}]}]}):
+        try:
+            kind.model_validate(one | {"spec": wrong}, strict=True, extra="forbid")
+        except ValueError:
+            continue
+        raise AssertionError(f"{wrong} would pass")
+    labels = values["alerts"]["labels"]
+    if one["spec"] != yaml.safe_load(ALERTS.read_text()) or not (
+        labels.items() <= one["metadata"]["labels"].items()
+    ):
+        raise ValueError("the rules are not those of the file, or have other labels")
+
+
 def main() -> None:
     """Print how many objects are right; a traceback where one is not."""
     for values in CASES:
@@ -68,8 +91,13 @@ def main() -> None:
         for one in objects:
             if one["apiVersion"].startswith("keda.sh/"):
                 check_keda(one)
+            elif one["kind"] == "PrometheusRule":
+                check_alerts(one, values)
             else:
                 validate(one, KUBERNETES, strict=True)
+        wants_alerts = bool(values.get("alerts"))
+        if wants_alerts != any(one["kind"] == "PrometheusRule" for one in objects):
+            raise AssertionError("the alerts are not there, or are there unasked")
         kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(o["kind"] for o in objects).items())
         sys.stdout.write(f"{kinds}: {values or 'the default values'}\n")
 

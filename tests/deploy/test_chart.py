@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,12 @@ def errors(values: dict[str, Any]) -> list[str]:
 def paths(values: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Each object of the values whose members the chart names."""
     for name, value in values.items():
-        if isinstance(value, dict) and name not in {"settings", "annotations", "resources"}:
+        if isinstance(value, dict) and name not in {
+            "settings",
+            "annotations",
+            "resources",
+            "labels",
+        }:
             yield (name,)
             yield from ((name, *path) for path in paths(value))
 
@@ -55,6 +61,7 @@ def test_a_value_that_nothing_reads_is_refused(path: tuple[str, ...]) -> None:
         (("keda", "enabled"), "yes"), (("workers",), []), (("advisories", "schedule"), "often"),
         (("advisories", "bundle"), "ftp://host/b"), (("networkPolicy", "serveFrom"), []),
         (("networkPolicy", "serveFrom"), [{}]), (("softShutdownSeconds",), "60"),
+        (("alerts", "enabled"), "yes"), (("alerts", "labels"), ["release"]),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused(path: tuple[str, ...], value: object) -> None:
@@ -64,3 +71,25 @@ def test_a_value_of_another_kind_is_refused(path: tuple[str, ...], value: object
         place = place[name]
     place[path[-1]] = value
     assert errors(values)
+
+
+def test_the_alerts_of_the_chart_and_of_prometheus_are_one_file() -> None:
+    rules = CHART / "files" / "alerts.yaml"
+    assert (DEPLOY / "monitoring" / "alerts.yaml").resolve() == rules.resolve()
+    assert VALUES["alerts"] == {"enabled": False, "labels": {}}
+    template = (CHART / "templates" / "alerts.yaml").read_text()
+    assert '.Files.Get "files/alerts.yaml"' in template
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (DEPLOY.parent / ".lint" / "bin" / "python").exists(),
+    reason="Helm's engine is in .lint, by `make deploy`",
+)
+def test_helm_renders_objects_that_kubernetes_and_the_operators_take() -> None:
+    done = subprocess.run(
+        [DEPLOY.parent / ".lint" / "bin" / "python", DEPLOY / "render_chart.py"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 PrometheusRule" in done.stdout
