@@ -48,6 +48,13 @@ class RequestDeadline:
                 watched.close()
             self._sockets.clear()
 
+    def shorten(self, seconds: float) -> None:
+        """End the request `seconds` from now; a deadline that is over stays so."""
+        self._timer.cancel()
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
     def watch(self, connected: socket.socket) -> None:
         """End this socket's connection at the deadline.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 SECONDS: Final = 15.0  # for a whole request, from its connection to the last byte
+BODY_SECONDS: Final = 1.0  # for an answer's body, once its status has come: it is only shown
 ANSWER_LIMIT: Final = 16 << 10  # bytes that are read of an answer; its status alone counts
 URL_LIMIT: Final = 2048  # characters
 _CHUNK: Final = 4 << 10
@@ -72,6 +73,7 @@ class EventPosts:
                     what = f"no answer within {self._seconds:g} s"
                     raise DownloadError(what, where=self.where) from error
                 raise
+            deadline.shorten(BODY_SECONDS)
             try:
                 return PostAnswer(
                     response.status,

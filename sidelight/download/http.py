@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from contextlib import contextmanager
 from functools import cached_property
+from http.client import HTTPException, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -153,6 +154,35 @@ def _cause(error: BaseException) -> BaseException:
     return inner if isinstance(inner, HTTPError) else error
 
 
+def _fault(error: BaseException) -> str:
+    """Return what ended a connection in words, without Python's names of errors."""
+    inner: object = error
+    # `ProtocolError('Connection aborted.', RemoteDisconnected('Remote end closed …'))`
+    while isinstance(inner, HTTPError) and inner.args and isinstance(inner.args[-1], Exception):
+        inner = inner.args[-1]
+    if isinstance(inner, RemoteDisconnected):
+        return "it was closed before an answer"
+    if isinstance(inner, (ConnectionError, TimeoutError)):
+        return (inner.strerror or "it was closed").lower()
+    if isinstance(inner, HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()[:150]
+    return str(inner).rpartition(">: ")[2][:150]
+
+
+def _tls_fault(error: BaseException) -> str:
+    """Return OpenSSL's reason: `[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)`."""
+    inner = error.args[0] if error.args else error
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {inner.verify_message[:150]}"
+    if isinstance(inner, ssl.SSLError) and inner.reason:
+        return inner.reason.replace("_", " ").lower()[:150]
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()[:150]
+    return str(inner)[:150]
+
+
 def _reason(error: BaseException, url: str) -> str:
     """Return the reason of an error, without urllib3's names of its objects."""
     host = urlsplit(url).hostname
@@ -162,10 +192,10 @@ def _reason(error: BaseException, url: str) -> str:
         (NewConnectionError, f"{host} cannot be reached: {str(error).rpartition('] ')[2][:100]}"),
         (ConnectTimeoutError, f"{host} did not accept a connection in time"),
         (ReadTimeoutError, f"{host} sent nothing for too long"),
-        (SSLError, f"TLS failed: {str(error)[:150]}"),
-        (ProxyError, f"the proxy failed: {str(getattr(error, 'original_error', error))[:150]}"),
+        (SSLError, f"TLS failed: {_tls_fault(error)}"),
+        (ProxyError, f"the proxy failed: {_fault(getattr(error, 'original_error', error))}"),
     )
-    other = f"the connection failed: {str(error).rpartition('>: ')[2][:150]}"
+    other = f"the connection failed: {_fault(error)}"
     cut = error.args[-1] if isinstance(error, ProtocolError) and error.args else None
     if isinstance(cut, IncompleteRead):
         missing = cut.expected or 0

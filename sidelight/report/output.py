@@ -8,7 +8,9 @@ of that encoding are escaped, so that no name can end a command.
 from __future__ import annotations
 
 import errno
+import select
 import sys
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from sidelight.report.escape import fitting, printable
@@ -55,6 +57,19 @@ def set_quiet(*, quiet: bool) -> bool:
 def is_quiet() -> bool:
     """Return whether notes and progress are left out."""
     return _settings["quiet"]
+
+
+def wait_while_read(seconds: float) -> None:
+    """Wait. Raises BrokenPipeError as soon as nobody reads standard output any more."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file
+        time.sleep(seconds)
+        return
+    poll = select.poll()
+    poll.register(output, 0)  # errors alone
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError(errno.EPIPE, "the reader of the output has ended")
 
 
 def write_json(text: str) -> None:

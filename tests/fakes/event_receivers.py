@@ -42,6 +42,18 @@ class EventReceiver:
     def hang(self, _handler: BaseHTTPRequestHandler) -> None:
         self.ended.wait(30)
 
+    def drip(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer 200, and then send a byte of the body now and then, until the client leaves."""
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            while not self.ended.wait(0.05):
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
+
 
 def status(
     code: int, body: bytes = b"no", **headers: str
@@ -86,6 +98,17 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
             handler.wfile.write(b"x" * 65536)
     except OSError:
         pass
+
+
+def closed(handler: BaseHTTPRequestHandler) -> None:
+    """End the connection without an answer."""
+    handler.close_connection = True
+
+
+def not_http(handler: BaseHTTPRequestHandler) -> None:
+    """Answer in another protocol."""
+    handler.wfile.write(b"220 mail.example ESMTP\r\n")
+    handler.close_connection = True
 
 
 @contextmanager

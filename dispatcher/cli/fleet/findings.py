@@ -25,7 +25,7 @@ from sidelight.model import (
 )
 from sidelight.report.as_json import dumps, line
 from sidelight.report.as_table import counted
-from sidelight.report.output import say, write_json
+from sidelight.report.output import say, wait_while_read, write_json
 from sidelight.report.progress import live
 from sidelight.report.tables import Column, Report, Table
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sidelight.store import Store
 
 BETWEEN_LOOKS = 1.0
-wait = time.sleep  # between looks
+wait = wait_while_read  # between looks
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -56,7 +56,8 @@ def events(
             if not count and not follow:
                 return
             if not count:
-                wait(BETWEEN_LOOKS)
+                # Where it prints, it ends with its reader.
+                (wait if target in {None, "stdout"} else time.sleep)(BETWEEN_LOOKS)
 
 
 class _Shown:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.cli.fleet import report
 from sidelight.model import State
-from sidelight.report.output import console_for, is_interactive, say
+from sidelight.report.output import console_for, is_interactive, say, wait_while_read
 from sidelight.report.tables import Report
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 BETWEEN_LOOKS: Final = 2.0  # seconds
 MOST_ENDED: Final = 20  # scans that ended meanwhile and are still shown
 _STATES: Final = tuple(State)
-wait = time.sleep
+wait = wait_while_read
 
 
 class ScanWatch:

@@ -6,6 +6,7 @@ import base64
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,11 +27,12 @@ from dispatcher.events.targets import shown, sink_of, targets_of
 from dispatcher.events.webhook import Webhook, WebhookOptions
 from dispatcher.services.event_targets import publisher_of
 from sidelight.aws.session import Session
+from sidelight.download import event_posts
 from sidelight.download.event_posts import EventPosts
 from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
-from tests.fakes.event_receivers import cut, cut_body, endless, receiving, status
+from tests.fakes.event_receivers import closed, cut, cut_body, endless, not_http, receiving, status
 from tests.fixtures.stored_findings import REGION, inventory, package, says, scanned
 
 if TYPE_CHECKING:
@@ -153,6 +155,35 @@ def test_the_status_decides_and_an_answer_is_bounded(
     assert len(receiver.requests) == 2
 
 
+def test_a_body_that_drips_does_not_hold_the_next_event(
+    store: Store, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_posts, "BODY_SECONDS", 0.2)
+    happen(store, 3)
+    receiver.script[:] = [receiver.drip, receiver.drip]
+    # The request's own time is not what ends it.
+    assert Publisher(store, "t", webhook(receiver.url, seconds=86_400), after=0).run() == 3
+    assert len(receiver.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (closed, "the connection failed: it was closed before an answer"),
+        (cut, "the connection failed: connection reset by peer"),
+        (not_http, "the connection failed: the answer is not HTTP"),
+    ],
+)
+def test_a_fault_is_reported_in_plain_words(
+    store: Store, receiver: EventReceiver, fault: Any, words: str
+) -> None:
+    happen(store, 1)
+    receiver.script[:] = [fault] * 3
+    with pytest.raises(TargetRefusedError, match=words) as caught:
+        Publisher(store, "t", webhook(receiver.url), after=0).run()
+    assert not re.search(r"Error|Errno|_ssl|[(\[{]['\"]", str(caught.value))
+
+
 def test_a_passing_fault_is_tried_again_with_the_same_id(
     store: Store, receiver: EventReceiver
 ) -> None:
@@ -231,8 +262,9 @@ def test_wrong_tls_gets_nothing(store: Store, tmp_path: Path, wrong: str) -> Non
     certificate = pem(tmp_path / "a.pem", address, until)
     ca = "" if wrong == "unknown" else str(certificate)
     with receiving(certificate) as receiver:
-        with pytest.raises(TargetRefusedError, match="TLS failed"):
+        with pytest.raises(TargetRefusedError, match="TLS failed: the certificate is not") as error:
             Publisher(store, "t", webhook(receiver.url, ca=ca), after=0).run()
+        assert "_ssl" not in str(error.value)
         assert receiver.requests == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -112,3 +114,13 @@ def test_what_a_watch_cannot_show_is_refused(
     del store
     assert run(["fleet", "status", "--watch", *options]) == 2
     assert "--watch: shows live scans" in capsys.readouterr().err
+
+
+def test_the_watch_ends_when_its_reader_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        watching.wait(0.01)  # somebody reads
+        os.close(read)
+        with pytest.raises(BrokenPipeError):
+            watching.wait(86_400)
