@@ -32,7 +32,7 @@ from dispatcher.changes.instance_states import InstanceStateHandler
 from dispatcher.changes.network_changes import NetworkChangeHandler
 from dispatcher.enqueue import tick
 from dispatcher.events.delivery import EventDelivery
-from dispatcher.events.targets import targets_of
+from dispatcher.events.targets import shown, targets_of
 from dispatcher.fleet_counter import FleetCounter
 from dispatcher.network_scheduler import network_changed
 from dispatcher.periodic import PeriodicWork
@@ -99,6 +99,7 @@ class DispatcherLoop:
         self._me = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
         self._targets = targets_of(control.settings.findings.publish)
+        self._is_followed = False
         self._delivery = EventDelivery(
             lambda target: control.publish_events(target, self._stop.is_set)
         )
@@ -196,6 +197,7 @@ class DispatcherLoop:
 
         It may not have noticed: it was suspended, or cut off from the store.
         """
+        self._is_followed = False
         if not self._rounds.is_running:
             self._discovered = False
             self._control.scans.forget()
@@ -213,6 +215,9 @@ class DispatcherLoop:
 
     def _publish_new_events(self) -> None:
         """Publish events on threads of their own: a re-evaluation may produce very many."""
+        if not self._is_followed:
+            self._control.store.outbox.follow({name: shown(name) for name in self._targets})
+            self._is_followed = True
         self._delivery.beat(self._targets)
 
     def _write_new_reports(self) -> None:

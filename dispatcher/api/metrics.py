@@ -56,6 +56,7 @@ class FleetCollector(Collector):
         yield from self._stages()
         yield from self._budgets()
         yield from self._sweeps()
+        yield self._events()
         yield from advisories(self._settings, datetime.now(UTC))
         totals = self._kept()
         yield GaugeMetricFamily(
@@ -161,6 +162,16 @@ class FleetCollector(Collector):
             refused.add_metric(place, limiter.stats.refused)
             throttles.add_metric(place, limiter.stats.throttles)
         yield from (waits, refused, throttles)
+
+    def _events(self) -> Metric:
+        lag = GaugeMetricFamily(
+            "sidelight_event_lag_seconds",
+            "Age of the oldest event that a target of events has not taken; 0 where it has all.",
+            labels=["target"],
+        )
+        for target, seconds in self._store.outbox.lags(self._store.clock()).items():
+            lag.add_metric([target], seconds)
+        return lag
 
     def _sweeps(self) -> Iterator[Metric]:
         in_flight = GaugeMetricFamily(

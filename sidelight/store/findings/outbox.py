@@ -8,6 +8,7 @@ at least once, also after a failure.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, select
@@ -24,15 +25,25 @@ from sidelight.model import (
 from sidelight.store.base.counters import increment, read_counter
 from sidelight.store.base.dialect import insert, parts, put_rows
 from sidelight.store.base.fleet_events import fleet_events_between, number_events
-from sidelight.store.base.schema import finding_details, finding_events, findings, sequences
+from sidelight.store.base.schema import (
+    finding_details,
+    finding_events,
+    findings,
+    fleet_events,
+    properties,
+    sequences,
+)
 from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.observed_times import LAST_OBSERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sidelight.store.base.engine import Database
+
+
+_FOLLOWED: Final = "event targets"  # of `properties`
 
 
 class OpenFinding(NamedTuple):
@@ -153,6 +164,32 @@ class Outbox:
                 )
             )
 
+    def follow(self, readers: Mapping[str, str]) -> None:
+        """Set whose lag is reported: the names that people see, by the readers' own."""
+        names = json.dumps({_reader(reader): name for reader, name in readers.items()})
+        with self._database.write() as connection:
+            statement = insert(connection, properties).values(name=_FOLLOWED, value=names)
+            updated = {"value": statement.excluded.value}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["name"], set_=updated)
+            )
+
+    def lags(self, now: datetime) -> dict[str, float]:
+        """Return the age in seconds of the oldest event that each followed reader has not taken.
+
+        0 for one that has all; without those that have taken none yet.
+        """
+        query = select(properties.c.value).where(properties.c.name == _FOLLOWED)
+        found = {}
+        with self._database.read() as connection:
+            names = json.loads(connection.execute(query).scalar() or "{}")
+            positions = select(sequences).where(sequences.c.name.in_(sorted(names)))
+            for row in connection.execute(positions).all():
+                first = _first_after(connection, row.value)
+                age = 0.0 if first is None else (now - first).total_seconds()
+                found[names[row.name]] = max(0.0, age)
+        return found
+
     def after(
         self, sequence: int, limit: int = 1000
     ) -> list[FindingEvent | CoverageEvent | ScanEvent]:
@@ -178,6 +215,17 @@ class Outbox:
         """Return those of the next events that are of findings."""
         events = self.after(sequence, limit)
         return [event for event in events if isinstance(event, FindingEvent)]
+
+
+def _first_after(connection: Connection, sequence: int) -> datetime | None:
+    """Return the time of the next event; None where there is none."""
+    times = []
+    for table in (finding_events, fleet_events):
+        query = select(table.c.at).where(table.c.sequence > sequence)
+        at = connection.execute(query.order_by(table.c.sequence).limit(1)).scalar()
+        if at is not None:
+            times.append(at)
+    return min(times, default=None)
 
 
 def _reader(name: str) -> str:
