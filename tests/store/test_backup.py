@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def contents(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 def work(store: Store) -> None:
     """A change after the backup."""
-    with Database(store.where).write() as connection:
+    with closing(Database(store.where)) as database, database.write() as connection:
         connection.execute(findings.delete())
 
 
@@ -74,7 +75,7 @@ def test_sqlite_is_backed_up_while_it_is_used_and_restored(tmp_path: Path, clock
         store.migrate()
         fill(store, 12)
         # A reader and an open transaction: the newest commits are in the write-ahead log.
-        with Database(url).write() as connection:
+        with closing(Database(url)) as database, database.write() as connection:
             before = contents(url)
             connection.execute(instances.delete())
             done = run(command("python3 -c"), tmp_path)

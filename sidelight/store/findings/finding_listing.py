@@ -105,8 +105,10 @@ class FindingListing:
 
     def _by_group(self, wanted: ListedFindings, order: str) -> Iterator[array[int]]:
         for group in self._groups(wanted, order):
+            # Nothing is yielded within: who reads may take hours, or stop.
             with self._database.read() as connection:
-                yield _ids(connection, wanted, group)
+                ids = _ids(connection, wanted, group)
+            yield ids
 
     def _by_instance(self, wanted: ListedFindings) -> Iterator[array[int]]:
         machine = findings.c.account, findings.c.instance

@@ -18,6 +18,7 @@ from tests.fixtures.matches import osv
 from tests.fixtures.stored_findings import Database, FakeAdvisory, inventory, package, scanned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 UNKNOWN = (
@@ -28,10 +29,10 @@ WITH_IDS = [page for page in PAGES if "{" in page.path]
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> ConsoleFleet:
-    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db")
-    store.migrate()
-    return ConsoleFleet(store, "web")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleFleet]:
+    with Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db") as store:
+        store.migrate()
+        yield ConsoleFleet(store, "web")
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from sidelight.model import FindingStatus, FindingType, Severity
 from sidelight.store import LISTING_ORDERS, ListedFindings, Store
+from sidelight.store.base.engine import Database
 from sidelight.store.findings import finding_documents, finding_listing
+from sidelight.store.findings.finding_listing import FindingListing
 from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
@@ -75,6 +79,16 @@ def test_pages_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> Non
     sizes = [len(page) for page in store.finding_listing.pages(ListedFindings())]
     assert max(sizes) == 4
     assert sum(sizes) == 63
+
+
+@pytest.mark.parametrize("order", LISTING_ORDERS)
+def test_a_listing_that_waits_for_its_reader_holds_no_connection(store: Store, order: str) -> None:
+    with closing(Database(store.where)) as database:
+        pages = FindingListing(database).pages(ListedFindings(), order)
+        assert next(pages)
+        pool = database.engine.pool
+        assert isinstance(pool, QueuePool)
+        assert pool.checkedout() == 0
 
 
 def test_each_document_is_decoded_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
