@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Generator
 
     from sidelight.model import ConfiguredListener, OperatingSystem, Package
 
@@ -143,6 +143,12 @@ def unfit(name: str, version: str, *others: str) -> str:
     return ""
 
 
+class ReadAhead(NamedTuple):
+    """The `(offset, length)` ranges of its file that an extractor reads next."""
+
+    ranges: list[tuple[int, int]]
+
+
 class Extractor(Protocol):
     """A package format."""
 
@@ -159,3 +165,14 @@ class Extractor(Protocol):
 
         Raises FormatError only (and passes on the file's SourceError): the walk makes it a Problem.
         """
+
+
+@runtime_checkable
+class ReadsInSteps(Protocol):
+    """An Extractor that says what it reads next before it reads it.
+
+    So the walk works on several files in turn, and fetches what all of them read next at once.
+    """
+
+    def steps(self, file: WantedFile, machine: Machine) -> Generator[ReadAhead, None, Extraction]:
+        """Do as `extract` does; at each step nothing of the file is held in memory."""

@@ -78,6 +78,7 @@ class Deadline:
         self._clock = clock
         self._seconds = seconds
         self._end = clock() + seconds
+        self._paused = 0.0
         self._what = what
 
     def within(self, seconds: float, what: str) -> Deadline:
@@ -86,6 +87,14 @@ class Deadline:
         if part._end > self._end:
             part._seconds, part._end, part._what = self._seconds, self._end, self._what
         return part
+
+    def pause(self) -> None:
+        """Stop the time of this part until `resume`."""
+        self._paused = self._clock()
+
+    def resume(self, whole: Deadline) -> None:
+        """Go on with the time that was left, which ends with the whole at the latest."""
+        self._end = min(self._end + self._clock() - self._paused, whole._end)
 
     @property
     def passed(self) -> bool:

@@ -7,27 +7,35 @@ spent deadline are Problems with the path.
 from __future__ import annotations
 
 import time
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
 from sidelight.inventory import read_ahead
 from sidelight.inventory.allowance import Allowance
-from sidelight.inventory.protocol import Machine
+from sidelight.inventory.protocol import Machine, ReadsInSteps
 from sidelight.inventory.registry import DATABASES
 from sidelight.inventory.treefile import Deadline, TreeFile, TreeRoot, WantedFileRef
 from sidelight.model import OperatingSystem, ReadingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from sidelight.inventory.ownership import Ownership
-    from sidelight.inventory.protocol import Extractor
+    from sidelight.inventory.protocol import Extraction, Extractor, ReadAhead
     from sidelight.inventory.treefile import Tree
     from sidelight.model import ConfiguredListener, Package, Problem
 
 # Bytes at an archive's end that hold its directory, of most archives wholly.
 _TAIL = 64 << 10
+# Files that are read in steps at once, and blocks of a snapshot that these fetch at once: with
+# those that a part reaches into, no more than `prefetch` begins with. So each is kept until it is
+# read.
+_FILES_AT_ONCE = 64
+_BLOCKS_AT_ONCE = 48
+_BLOCK = 512 << 10  # bytes
 MAX_LISTENERS = 2_000  # of one machine
 
 
@@ -55,6 +63,58 @@ class Collected:
     left_out: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     listeners: list[ConfiguredListener] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _StepReading:
+    """An extractor's reading of a file, at a step."""
+
+    place: WantedFileRef
+    name: str
+    size: int
+    deadline: Deadline
+    steps: Generator[ReadAhead, None, Extraction]
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+
+    def look(self, step: ReadAhead) -> None:
+        """Take the ranges, cut to the file."""
+        self.ranges = [
+            (begin, min(length, self.size - begin))
+            for begin, length in step.ranges
+            if 0 <= begin < self.size and length > 0
+        ]
+
+    def blocks(self) -> int:
+        """Return about how many blocks it reads next."""
+        return len(
+            {
+                block
+                for begin, length in self.ranges
+                for block in range(begin // _BLOCK, (begin + length) // _BLOCK + 1)
+            }
+        )
+
+
+class _ReadingTurns:
+    """Files that are read in steps, in turn."""
+
+    def __init__(self) -> None:
+        self.runs: deque[_StepReading] = deque()
+
+    @property
+    def are_full(self) -> bool:
+        return len(self.runs) >= _FILES_AT_ONCE
+
+    def take(self) -> list[_StepReading]:
+        """Take the first files, as many as read no more blocks next than are fetched at once."""
+        taken, blocks = [self.runs.popleft()], 0
+        blocks = taken[0].blocks()
+        while self.runs:
+            blocks += self.runs[0].blocks()
+            if blocks > _BLOCKS_AT_ONCE:
+                break
+            taken.append(self.runs.popleft())
+        return taken
 
 
 class WantedFiles:
@@ -136,15 +196,27 @@ class WantedFiles:
         def part(place: WantedFileRef) -> tuple[int, int]:
             return first(place, sizes[read_ahead.file_key(place)])
 
+        turns = _ReadingTurns()
         for place, _ in self.in_time(read_ahead.parts(self._tree, list(wanted_by), part)):
             # What cannot be read is told by the extractor that needs it.
             for index in wanted_by[place]:
-                self._extract(place, index, None, sizes[read_ahead.file_key(place)])
+                self._extract(place, index, None, sizes[read_ahead.file_key(place)], turns)
+            if turns.are_full:
+                self._finish(turns)
+        self._finish(turns)
 
     def _extract(
-        self, place: WantedFileRef, index: int, data: bytes | SidelightError | None, size: int = 0
+        self,
+        place: WantedFileRef,
+        index: int,
+        data: bytes | SidelightError | None,
+        size: int = 0,
+        turns: _ReadingTurns | None = None,
     ) -> None:
-        """Run one extractor over one file; whatever happens, the scan goes on."""
+        """Run one extractor over one file; whatever happens, the scan goes on.
+
+        With `turns`, one that reads in steps is left there where it says what it reads next.
+        """
         extractor = self._extractors[index]
         if extractor.name in DATABASES:
             self.databases.setdefault(place.root, place)
@@ -159,21 +231,64 @@ class WantedFiles:
         deadline = self.deadline.within(self._options.file_seconds, "this file")
         file = TreeFile(self._tree, place, size=size, data=data, limit=limit, deadline=deadline)
         self.collected.files += 1
+        machine = self.machine(place.root)
+        if turns is not None and isinstance(extractor, ReadsInSteps):
+            run = _StepReading(
+                place, extractor.name, size, deadline, extractor.steps(file, machine)
+            )
+            self._go_on(run, turns)
+            return
+        with self._guarded(place, extractor.name):
+            self._keep(place, extractor.name, deadline, extractor.extract(file, machine))
+
+    def _go_on(self, run: _StepReading, turns: _ReadingTurns) -> None:
+        """Go to the file's next step, or to its end."""
+        with self._guarded(run.place, run.name):
+            try:
+                step = next(run.steps)
+            except StopIteration as end:
+                found: Extraction = end.value
+                self._keep(run.place, run.name, run.deadline, found)
+            else:
+                run.deadline.pause()
+                run.look(step)
+                turns.runs.append(run)
+
+    def _finish(self, turns: _ReadingTurns) -> None:
+        """Fetch what many files read next at once, and go on with each, until all are done."""
+        while turns.runs:
+            runs = turns.take()
+            self._tree.prefetch(
+                (run.place.fs, (run.place.inode, offset, length))
+                for run in runs
+                for offset, length in run.ranges
+            )
+            for run in runs:
+                if self._spent(run.place):
+                    turns.runs.clear()
+                    return
+                run.deadline.resume(self.deadline)
+                self._go_on(run, turns)
+
+    @contextmanager
+    def _guarded(self, place: WantedFileRef, name: str) -> Iterator[None]:
+        """Make a Problem of what an extractor raises."""
         try:
-            found = extractor.extract(file, self.machine(place.root))
+            yield
         except SidelightError as error:
             self.problem(place, error.what)
         except MemoryError:
             raise  # the process's, not the file's: what is read next would fail as well
         except Exception as error:  # noqa: BLE001 - one extractor's bug must not lose a machine
-            self.problem(place, f"{extractor.name} failed: {type(error).__name__}: {error}")
-        else:
-            self._take(place, found.packages, found.problems)
-            self._listen(place, found.listeners)
-            if (owned := self.owned.get(place.root)) is not None:
-                owned.take(found)
-            if deadline.passed:
-                self.problem(place, f"{extractor.name} took more than the time for one file")
+            self.problem(place, f"{name} failed: {type(error).__name__}: {error}")
+
+    def _keep(self, place: WantedFileRef, name: str, deadline: Deadline, found: Extraction) -> None:
+        self._take(place, found.packages, found.problems)
+        self._listen(place, found.listeners)
+        if (owned := self.owned.get(place.root)) is not None:
+            owned.take(found)
+        if deadline.passed:
+            self.problem(place, f"{name} took more than the time for one file")
 
     def _listen(self, place: WantedFileRef, listeners: Sequence[ConfiguredListener]) -> None:
         """Keep the listeners of the machine's own root: another root's network is not known."""

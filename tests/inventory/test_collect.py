@@ -13,14 +13,14 @@ import pytest
 from sidelight.errors import DamagedError, LimitError
 from sidelight.filesystems.machine.tree import MachineTree
 from sidelight.inventory.collect import Collected, CollectOptions, collect
-from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
+from sidelight.inventory.protocol import Extraction, Machine, ReadAhead, WantedFile, Wants
 from sidelight.inventory.registry import DATABASES, EXTRACTORS, OS_EXTRACTORS
 from sidelight.model import Package, Problem
 from tests.fakes.host_directory import HostDirectory
 from tests.fakes.memory_filesystem import MemoryFilesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from sidelight.inventory.protocol import Extractor
@@ -432,6 +432,40 @@ def test_a_file_that_takes_too_long_is_a_problem(debian: Path) -> None:
     found = _with(_Fake(act), debian, options)
     assert found.problems == [Problem("/x/a.fake", "this file took longer than 50 s")]
     assert "b" in _names(found)
+
+
+def test_files_that_are_read_in_turn_take_none_of_each_other_s_time(debian: Path) -> None:
+    """And one that fails between two steps is a Problem of its own."""
+    clock = _Clock()
+    order = []
+
+    @dataclass
+    class _Stepping(_Fake):
+        def steps(
+            self, file: WantedFile, machine: Machine
+        ) -> Generator[ReadAhead, None, Extraction]:
+            order.append(file.path)
+            yield ReadAhead([(0, 1), (-5, 2), (1 << 70, 1 << 70)])
+            order.append(file.path)
+            if file.path == "x/a.fake":
+                clock.now += 1000
+            if file.path == "x/b.fake":
+                raise DamagedError("bad bytes")
+            file.check_time()
+            yield ReadAhead([])
+            return self.extract(file, machine)
+
+    for name in "abc":
+        _write(debian, f"x/{name}.fake", name)
+    wants = Wants(suffixes=frozenset((".fake",)), random_access=True)
+    options = CollectOptions(file_seconds=50, machine_seconds=1e9, clock=clock)
+    found = _with(_Stepping(_one, wants=wants), debian, options)
+    assert sorted(order[:3]) == sorted(order[3:]), "each had begun before one went on"
+    assert found.problems == [
+        Problem("/x/a.fake", "this file took longer than 50 s"),
+        Problem("/x/b.fake", "bad bytes"),
+    ]
+    assert "c" in _names(found)
 
 
 def test_a_machine_that_takes_too_long_is_read_in_part(debian: Path) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.fleet.error_recording_source import ErrorRecordingSource
-from sidelight.inventory import early_reads
+from sidelight.inventory import early_reads, wanted_files
 from sidelight.inventory.containers import RUNTIME_PATHS
+from sidelight.inventory.language import javaarchive
 from sidelight.scan import inspect
 from tests.fakes.sources import CountingFetcher, RoundsCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sidelight.blocks import BlockSource
@@ -87,6 +89,42 @@ def test_a_whole_inventory_takes_few_rounds_and_the_same_blocks(
     assert len(blocks) > 15
     assert rounds <= 10
     assert rounds < rounds_later
+
+
+def _jar(path: Path, number: int, chance: random.Random, nested: Sequence[Path] = ()) -> None:
+    """An archive whose manifest, Maven file and directory are in three places."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", f"Implementation-Version: 1.{number}\n")
+        archive.writestr("a.class", chance.randbytes(600_000))
+        pom = f"groupId=org.example\nartifactId=part{number}\nversion=1.{number}\n"
+        archive.writestr(f"META-INF/maven/org.example/part{number}/pom.properties", pom)
+        for inner in nested:
+            archive.write(inner, f"lib/{inner.name}")
+        archive.writestr("b.class", chance.randbytes(600_000))
+
+
+def test_many_archives_and_those_in_one_take_few_rounds_and_the_same_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(3)
+    top = tmp_path / "tree"
+    _fill(top, 1)
+    folder = top / "opt/app"
+    folder.mkdir(parents=True)
+    jars = [folder / f"part{number}.jar" for number in range(40)]
+    for number, path in enumerate(jars):
+        _jar(path, number, chance)
+    _jar(top / "opt/whole.jar", 100, chance, jars[:20])
+    image = _image(tmp_path, top, "jars.img")
+    found, blocks, rounds = _inspected(image)
+    assert sum(package.type == "maven" for package in found.packages) == 61
+    assert blocks == sorted(set(blocks))
+    assert rounds <= 15
+    monkeypatch.setattr(wanted_files, "_FILES_AT_ONCE", 1)
+    monkeypatch.setattr(javaarchive, "KEPT_LIMIT", 0)
+    alone, blocks_alone, rounds_alone = _inspected(image)
+    assert (found.packages, blocks) == (alone.packages, blocks_alone)
+    assert rounds_alone > 4 * rounds
 
 
 def test_a_fleet_reads_in_as_few_rounds_and_blocks_as_one_scan(tmp_path: Path, tree: Path) -> None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError, LimitError, SourceError
-from sidelight.inventory.protocol import Extraction, Machine, WantedFile, Wants
+from sidelight.inventory.protocol import Extraction, Machine, ReadAhead, WantedFile, Wants
 from sidelight.model import Package, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from sidelight.inventory.language.package_builder import Entry
 
@@ -33,16 +33,26 @@ class GeneratorExtractor:
 
     name: str
     wants: Wants
-    parse: Callable[[WantedFile], Iterator[Entry]]
+    parse: Callable[[WantedFile], Iterator[Entry | ReadAhead]]
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages of one file, in its order."""
+        steps = self.steps(file, machine)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Extraction = end.value
+                return found
+
+    def steps(self, file: WantedFile, machine: Machine) -> Generator[ReadAhead, None, Extraction]:
+        """See ReadsInSteps."""
         del machine  # no language package depends on it
         packages: dict[tuple[str, str], Package] = {}
         problems: list[Problem] = []
         where = "/" + file.path
         try:
-            self._collect(file, packages, problems)
+            yield from self._collect(file, packages, problems)
         except RecursionError:
             _fail(LimitError("nested too deeply", where=where), packages, problems)
         except (FormatError, SourceError) as error:
@@ -55,9 +65,14 @@ class GeneratorExtractor:
 
     def _collect(
         self, file: WantedFile, packages: dict[tuple[str, str], Package], problems: list[Problem]
-    ) -> None:
-        for count, entry in enumerate(self.parse(file)):
-            if count >= PACKAGE_LIMIT:
+    ) -> Iterator[ReadAhead]:
+        count = 0
+        for entry in self.parse(file):
+            if isinstance(entry, ReadAhead):
+                yield entry
+                continue
+            count += 1
+            if count > PACKAGE_LIMIT:
                 raise LimitError(f"more than {PACKAGE_LIMIT} packages in one file")
             if isinstance(entry, Package):
                 key = entry.purl, entry.path

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
@@ -18,11 +19,11 @@ from sidelight.inventory.language.javamanifest import main_attributes
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
 from sidelight.inventory.language.pomproject import own_coordinates, project, properties_of
 from sidelight.inventory.language.ziparchive import InflateBudget, Member, ZipArchive
-from sidelight.inventory.protocol import WantedFile, Wants
+from sidelight.inventory.protocol import ReadAhead, WantedFile, Wants
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 DEPTH_LIMIT: Final = 16  # archives within archives
 NESTED_LIMIT: Final = 10_000  # archives in one file, at all depths
@@ -37,6 +38,16 @@ TEXTS_LIMIT: Final = 64 << 20
 LINE_UNITS: Final = 32
 # Bytes of all that str.splitlines takes for an end of a line, and an element's begin.
 _BREAKS: Final = b"\n\r\v\f\x1c\x1d\x1e\x85\xa8\xa9<"
+# What is fetched before it is read, for one archive: of texts and of archives in it so many, and of
+# deflated archives so many bytes each.
+TEXTS_AHEAD: Final = 64
+NESTED_AHEAD: Final = 64
+DEFLATED_AHEAD: Final = 4 << 20
+RANGES_AHEAD: Final = 1024
+# Bytes of members of one file that are in memory while other files are read: those of a Spring Boot
+# program with 1,000 archives. A file with more is read alone from there on.
+KEPT_LIMIT: Final = 1 << 20
+MEMBER_BYTES: Final = 300
 NETTY_LIMIT: Final = 1_000  # parts that one archive lists; there are some forty
 
 SUFFIXES: Final = (
@@ -73,6 +84,12 @@ class _Contents:
     manifest: Member | None = None
     nested: list[Member] = field(default_factory=list)
 
+    def texts(self) -> Iterator[Member]:
+        """The members that are read."""
+        yield from (member for member in (self.manifest, self.netty) if member is not None)
+        yield from self.poms
+        yield from self.pom_xmls
+
 
 @dataclass(slots=True)
 class _Reading:
@@ -82,6 +99,17 @@ class _Reading:
     budget: InflateBudget
     archives: int = 0
     texts_left: int = TEXTS_LIMIT
+    kept_left: int = KEPT_LIMIT
+
+    def ahead(
+        self, opened: Iterable[_Opened], ranges: Iterable[tuple[int, int]]
+    ) -> Iterator[ReadAhead]:
+        """Say what is read next, unless what was opened holds too much while others are read."""
+        for item in opened:
+            for member in chain(item.contents.texts(), item.contents.nested):
+                self.kept_left -= MEMBER_BYTES + len(member.name)
+        if self.kept_left >= 0 and (some := list(islice(ranges, RANGES_AHEAD))):
+            yield ReadAhead(some)
 
     def text(self, archive: ZipArchive, member: Member) -> bytes:
         """A member that is a text. Raises as `ZipArchive.read` does."""
@@ -94,7 +122,38 @@ class _Reading:
         raise LimitError("the manifests and Maven files of one file are more than allowed")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+@dataclass(slots=True)
+class _Opened:
+    """An archive, and what matters of it; `fault` is what its directory has wrong."""
+
+    archive: ZipArchive
+    contents: _Contents = field(default_factory=_Contents)
+    fault: FormatError | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            _sort(self.archive, self.contents)
+        except FormatError as error:
+            self.fault = error
+        self.archive.forget_directory()
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """Where its texts are, and what opens the first archives in it."""
+        for member in islice(self.contents.texts(), TEXTS_AHEAD):
+            yield self.archive.contents_range(member, TEXT_LIMIT)
+        yield from self.ranges_of(self.contents.nested[:NESTED_AHEAD])
+
+    def ranges_of(self, nested: Iterable[Member]) -> Iterator[tuple[int, int]]:
+        """What opens these archives in it."""
+        for member in nested:
+            yield from self.archive.nested_ranges(member, DEFLATED_AHEAD)
+
+
+# An archive within another that was opened; or None where it is none, or what is wrong with it.
+_Inner = _Opened | FormatError | None
+
+
+def _parse(file: WantedFile) -> Iterator[Entry | ReadAhead]:
     reading = _Reading(file, InflateBudget(BUDGET))
     try:
         archive = ZipArchive(file.read_at, file.size, reading.budget)
@@ -102,38 +161,66 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if file.size and file.read_at(0, 2) == b"PK":
             raise DamagedError("an archive without an end: it is cut short") from None
         return  # many a file that is not an archive has such a suffix
-    yield from _archive(reading, archive, [file.path], HELD_LIMIT)
+    opened = _Opened(archive)
+    yield from reading.ahead([opened], opened.ranges())
+    yield from _archive(reading, opened, [file.path], HELD_LIMIT)
 
 
 def _archive(
-    reading: _Reading, archive: ZipArchive, names: list[str], room: int
-) -> Iterator[Entry]:
+    reading: _Reading, opened: _Opened, names: list[str], room: int
+) -> Iterator[Entry | ReadAhead]:
     """`names` are those of the archives around it and its own; `room` is memory left for more."""
     reading.file.check_time()
     reading.archives += 1
     if reading.archives > NESTED_LIMIT:
         raise LimitError(f"more than {NESTED_LIMIT} archives in one file")
     path = "!/".join(names)[-PATH_LIMIT:]
-    contents = _Contents()
+    if opened.fault is not None:
+        yield Problem("/" + path, opened.fault.what)
+    yield from _identify(reading, opened.archive, opened.contents, path)
+    nested = opened.contents.nested
+    if nested and len(names) > DEPTH_LIMIT:
+        where = "/" + "!/".join([*names, nested[0].name])[-PATH_LIMIT:]
+        yield Problem(where, f"archives nested more than {DEPTH_LIMIT} deep")
+        return
+    for begin in range(0, len(nested), NESTED_AHEAD):
+        some = nested[begin : begin + NESTED_AHEAD]
+        if begin and room == HELD_LIMIT:
+            yield from reading.ahead([], opened.ranges_of(some))
+        yield from _nested(reading, opened.archive, some, names, room)
+
+
+def _nested(
+    reading: _Reading, archive: ZipArchive, some: list[Member], names: list[str], room: int
+) -> Iterator[Entry | ReadAhead]:
+    """Go through archives in one; those that are read in place are opened all before the first."""
+    known: dict[int, _Inner] = {}
+    if room == HELD_LIMIT:  # else all of it is in memory
+        known = {
+            number: _inner(reading, archive, member, room)
+            for number, member in enumerate(some)
+            if archive.is_stored(member)
+        }
+        found = [item for item in known.values() if isinstance(item, _Opened)]
+        yield from reading.ahead(found, chain.from_iterable(item.ranges() for item in found))
+    for number, member in enumerate(some):
+        at = [*names, member.name]
+        is_known = number in known
+        item = known.pop(number) if is_known else _inner(reading, archive, member, room)
+        if isinstance(item, FormatError):
+            yield Problem("/" + "!/".join(at)[-PATH_LIMIT:], item.what)
+        elif item is not None:
+            yield from _archive(reading, item, at, room - item.archive.held)
+
+
+def _inner(reading: _Reading, archive: ZipArchive, member: Member, room: int) -> _Inner:
+    reading.file.check_time()
     try:
-        _sort(archive, contents)
+        return _Opened(archive.nested(member, room))
+    except NotRecognisedError:
+        return None
     except FormatError as error:
-        yield Problem("/" + path, error.what)
-    yield from _identify(reading, archive, contents, path)
-    for member in contents.nested:
-        inner = [*names, member.name]
-        where = "/" + "!/".join(inner)[-PATH_LIMIT:]
-        if len(names) > DEPTH_LIMIT:
-            yield Problem(where, f"archives nested more than {DEPTH_LIMIT} deep")
-            return
-        try:
-            found = archive.nested(member, room)
-        except NotRecognisedError:
-            continue
-        except FormatError as error:
-            yield Problem(where, error.what)
-            continue
-        yield from _archive(reading, found, inner, room - found.held)
+        return error
 
 
 def _sort(archive: ZipArchive, contents: _Contents) -> None:

@@ -31,6 +31,7 @@ _END64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 _LOCATOR64: Final = struct.Struct("<4sLQL")  # 4.3.15
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 _LOCAL: Final = struct.Struct("<4s5H3L2H")  # 4.3.7
+_TAIL: Final = _END.size + 0xFFFF + _LOCATOR64.size  # bytes that have the end record
 _STORED: Final = 0
 _DEFLATED: Final = 8
 _ENCRYPTED: Final = 1
@@ -88,8 +89,10 @@ class ZipArchive:
         budget: InflateBudget,
         *,
         held: int = 0,
+        base: int = 0,
     ) -> None:
         self.held = held  # bytes of memory that the archive itself takes
+        self._base = base  # where the archive begins in the file that it is stored in
         self._read_at = read_at
         self._size = size
         self._budget = budget
@@ -160,9 +163,34 @@ class ZipArchive:
         self._budget.spend(member.compressed)
         return self._read_at(offset, member.compressed)
 
+    def forget_directory(self) -> None:
+        """Let go of the directory's bytes: `members` is not called again."""
+        self._tail_start, self._tail = self._size, b""
+
+    def contents_range(self, member: Member, limit: int) -> tuple[int, int]:
+        """The `(offset, length)` in the file of what `read` reads: of contents up to `limit`."""
+        length = _LOCAL.size + _AHEAD + min(member.compressed, limit)
+        return self._base + max(0, member.offset), length
+
+    def nested_ranges(self, member: Member, limit: int) -> list[tuple[int, int]]:
+        """What `nested` reads of a member: of a stored one its begin and its end.
+
+        Of a deflated one all that is compressed, unless it inflates to more than `limit`.
+        """
+        if member.method != _STORED:
+            return [self.contents_range(member, limit)] if member.size <= limit else []
+        begin = self.contents_range(member, 0)
+        tail = min(member.compressed, _TAIL)
+        end = begin[0] + _LOCAL.size + member.compressed  # and a name and an extra field
+        return [begin, (end - tail, tail + len(member.name) + _AHEAD)]
+
+    def is_stored(self, member: Member) -> bool:
+        """Whether `nested` reads a member in place, and holds nothing of it in memory."""
+        return member.method == _STORED and not member.flags & _ENCRYPTED
+
     def nested(self, member: Member, limit: int) -> ZipArchive:
         """A member as an archive of its own; one that is stored is read in place."""
-        if member.method == _STORED and not member.flags & _ENCRYPTED:
+        if self.is_stored(member):
             offset = self._data_offset(member)
             length = min(member.compressed, max(0, self._size - offset))
             read_at = self._read_at
@@ -171,7 +199,7 @@ class ZipArchive:
                 count = min(count, length - start)
                 return read_at(offset + start, count) if count > 0 else b""
 
-            return ZipArchive(within, length, self._budget)
+            return ZipArchive(within, length, self._budget, base=self._base + offset)
         data = self._inflate(member, limit)
         return ZipArchive(
             lambda start, count: bytes(data[start : start + count]),
@@ -233,7 +261,7 @@ class ZipArchive:
         From the end backwards, the first end record counts whose comment ends with the file, or
         whose directory and first member are where it says.
         """
-        tail_length = min(self._size, _END.size + 0xFFFF + _LOCATOR64.size)
+        tail_length = min(self._size, _TAIL)
         base = self._size - tail_length
         self._budget.spend(tail_length)
         tail = self._read_at(base, tail_length)
