@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
+import sidelight
 from sidelight.aws import send_hook, sts_regions
 from sidelight.aws.answers import required
 from sidelight.aws.environment_errors import check_region, environment_error
@@ -40,6 +41,8 @@ T = TypeVar("T")
 # same timeout in seconds.
 EBS_READ_SECONDS = 12
 READ_SECONDS = 60
+# boto3 adds botocore's name and version.
+EBS_USER_AGENT = f"Boto3/{boto3.__version__} sidelight/{sidelight.__version__}"
 # A client takes about a megabyte, and an organization has thousands of account-regions.
 MOST_CLIENTS = 96
 
@@ -197,11 +200,16 @@ class Session:
         return sts_regions.candidates(region, self._own.get_partition_for_region(region))
 
     def _make(self, session: boto3.Session, service: str, region: str | None, attempts: int) -> Any:
+        is_ebs = service == "ebs"
         config = Config(
             max_pool_connections=self._pool,
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=10,
-            read_timeout=EBS_READ_SECONDS if service == "ebs" else READ_SECONDS,
+            read_timeout=EBS_READ_SECONDS if is_ebs else READ_SECONDS,
+            # Hundreds of calls a scan, with three members that we or EBS direct made. botocore
+            # would compose its User-Agent twice a call, of some 30 parts (benchmarks/get_block.py).
+            parameter_validation=not is_ebs,
+            user_agent=EBS_USER_AGENT if is_ebs else None,
         )
         try:
             # Any: boto3's stubs have one overload per service, and this call covers all of them.

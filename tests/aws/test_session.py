@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sidelight.aws import sts
 from sidelight.aws.ec2 import Ec2
-from sidelight.aws.session import Session
+from sidelight.aws.session import EBS_USER_AGENT, Session
 from sidelight.errors import AccessDeniedError, RegionDisabledError
 from sidelight.localcloud.conditions import QUICK_STRICT
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
@@ -134,3 +134,19 @@ def test_a_region_that_is_not_enabled_differs_from_a_token_of_the_global_endpoin
         else:
             with pytest.raises(RegionDisabledError, match=f"has not enabled {OPT_IN}"):
                 ec2.instances()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_client_of_ebs_direct_says_who_calls_in_one_short_line() -> None:
+    """Composed once: botocore's own has some thirty parts, and is composed twice a call."""
+    client = Session(region="us-east-1").client("ebs")
+    sent: list[str] = []
+    client.meta.events.register(
+        "before-send", lambda request, **_: sent.append(request.headers["User-Agent"])
+    )
+    with pytest.raises(ClientError):
+        client.get_snapshot_block(SnapshotId="snap-1", BlockIndex=0, BlockToken="t")
+    (agent,) = sent
+    text = agent if isinstance(agent, str) else bytes(agent).decode()
+    assert text.startswith(f"{EBS_USER_AGENT} ")
+    assert [part.partition("/")[0] for part in text.split()] == ["Boto3", "sidelight", "Botocore"]
