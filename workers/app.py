@@ -20,6 +20,7 @@ from sidelight.fleet.settings.validation import HARD_LIMIT_AFTER, scheme, valida
 from sidelight.model import STAGES
 from workers import log_format
 from workers.celery_patches import redis_transport
+from workers.message_signatures import MessageKeys
 from workers.queues import (
     AWAIT,
     COMPUTING,
@@ -80,7 +81,11 @@ def make_app(settings: Settings) -> Celery:
         task_send_sent_event=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options=_sqs(settings) if on_sqs else _redis(settings),
+        broker_transport_options={
+            **(_sqs(settings) if on_sqs else _redis(settings)),
+            # Of our own transports, which verify each message.
+            "message_keys": MessageKeys.of(settings),
+        },
     )
     return app
 

@@ -5,6 +5,7 @@ The import makes the application from the process's settings: only the tasks imp
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from sidelight import tracing
 from sidelight.fleet import bootstrap, disk_reading
 from sidelight.fleet.stages import stage_limits
 from workers.app import make_app
+from workers.dropped_messages import DropCounter
+from workers.message_check import on_drop
 from workers.queues import INSPECT, stage_of
 
 # A machine that must seal its readers, and cannot, has no worker.
@@ -31,6 +34,9 @@ def _starting(options: dict[str, Any] | None = None, **_: object) -> None:
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator] # Celery has no types
 def _set_up(instance: Any, **_: object) -> None:
+    drops = DropCounter(bootstrap.process_settings().store.url)
+    on_drop(drops.add)
+    atexit.register(drops.write)
     # Before the fork, so that the worker's log has it once.
     if INSPECT in map(stage_of, instance.app.amqp.queues.consume_from):
         disk_reading.report_cage(bootstrap.process_settings())

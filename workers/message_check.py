@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 from sidelight.errors import SidelightError
 from sidelight.model import STAGES
 from sidelight.tracing import TRACEPARENT, is_traceparent
+from workers.message_signatures import HEADER
 from workers.queues import stage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from workers.message_signatures import MessageKeys
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,9 @@ DECODING_ERRORS = (
 )  # fmt: skip
 
 
+_counters: list[Callable[[], None]] = []
+
+
 class BadMessageError(SidelightError):
     """A message that no part of Sidelight sends."""
 
@@ -47,16 +53,18 @@ def is_for_tasks(queue: str) -> bool:
     return stage_of(queue) in STAGES
 
 
-def check(message: Any, queue: str) -> None:
+def check(message: Any, queue: str, keys: MessageKeys | None = None) -> None:
     """Check a raw message of a queue, as a virtual transport delivers it.
 
-    Raises BadMessageError.
+    `keys`: by which the messages of tasks have to be signed. Raises BadMessageError.
     """
     _require(isinstance(message, dict), "is not an object")
     body = _checked_body(message, _checked_properties(message.get("properties")))
     if is_for_tasks(queue):
         _check_headers(message.get("headers"))
-        _check_arguments(body)
+        argument = _checked_argument(body)
+        if keys:
+            _check_signature(message["headers"], argument, queue, keys)
     else:
         _require(isinstance(message.get("headers", {}), dict), "its headers are not an object")
         _require(isinstance(body, dict | list), "its body is neither an object nor a list")
@@ -68,6 +76,13 @@ def drop(queue: str, reason: object, message: object) -> None:
     if len(shown) > MAX_SHOWN:
         shown = f"{shown[:MAX_SHOWN]}... ({len(shown)} characters)"
     log.error("queue %s: a message is dropped: it %s: %s", queue, str(reason)[:MAX_SHOWN], shown)
+    for count in _counters:
+        count()
+
+
+def on_drop(count: Callable[[], None]) -> None:
+    """Call a function for each message that this process drops."""
+    _counters.append(count)
 
 
 def _require(holds: bool, what: str) -> None:
@@ -139,6 +154,16 @@ def _check_headers(headers: Any) -> None:
     _check_eta(headers.get("eta"))
 
 
+def _check_signature(
+    headers: Mapping[str, Any], argument: str, queue: str, keys: MessageKeys
+) -> None:
+    _require(HEADER in headers, "is not signed")
+    verified = keys.verifies(
+        headers[HEADER], queue, headers["task"], headers["id"], argument, headers.get("eta") or ""
+    )
+    _require(verified, "has a wrong signature")
+
+
 def _check_eta(eta: Any) -> None:
     if eta is None:
         return
@@ -152,8 +177,8 @@ def _check_eta(eta: Any) -> None:
     _require(due.year > 2000, "was due long ago")
 
 
-def _check_arguments(body: Any) -> None:
-    """Check for `[[one text], {}, {no tasks to call afterwards}]`."""
+def _checked_argument(body: Any) -> str:
+    """Return the argument of `[[one text], {}, {no tasks to call afterwards}]`."""
     _require(isinstance(body, list) and len(body) == 3, "its body is not that of a task")
     arguments, named, embedded = body
     _require(isinstance(arguments, list) and len(arguments) == 1, "has not one argument")
@@ -161,3 +186,4 @@ def _check_arguments(body: Any) -> None:
     _require(named == {}, "has named arguments")
     _require(isinstance(embedded, dict), "embeds no object")
     _require(not any(embedded.values()), "has other tasks to call")
+    return str(arguments[0])

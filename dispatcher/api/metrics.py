@@ -57,6 +57,11 @@ class FleetCollector(Collector):
         yield from self._budgets()
         yield from self._sweeps()
         yield self._events()
+        yield CounterMetricFamily(
+            "sidelight_messages_dropped",
+            "Messages that no part of Sidelight sent, or that are not signed: should stay 0.",
+            value=self._store.dropped_messages.total(),
+        )
         yield from advisories(self._settings, datetime.now(UTC))
         totals = self._kept()
         yield GaugeMetricFamily(

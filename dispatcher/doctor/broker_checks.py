@@ -12,6 +12,7 @@ from sidelight.fleet.settings.validation import masked, scheme
 from workers.broker import reach_broker
 from workers.listening import LISTEN_SECONDS, alive_workers
 from workers.message_queue import depths
+from workers.message_signatures import MessageKeys
 from workers.queues import queues
 from workers.worker_command import KINDS
 
@@ -42,6 +43,8 @@ def check_broker(settings: Settings) -> Iterator[Check]:
         yield warning(GROUP, "reachable", str(error), EMBEDDED)
         return
     kind = scheme(settings.broker.url)
+    if kind != "memory":
+        yield signature_check(settings)
     if kind == "sqs":
         yield unchecked(GROUP, "reachable", "SQS is called when a queue is used",
                         "needs deploy/iam/scanner-queues-policy.json")  # fmt: skip
@@ -73,6 +76,22 @@ def _protection(settings: Settings) -> Iterator[Check]:
         yield warning(GROUP, "ACL", f"the broker is used {how}: it may do everything there",
                       "make users as deploy/redis/users.acl has them, and name one in"
                       " SIDELIGHT_BROKER_URL")  # fmt: skip
+
+
+def signature_check(settings: Settings) -> Check:
+    """Return the check whether workers run only what has the deployment's signature."""
+    name = "SIDELIGHT_MESSAGE_KEYS"
+    try:
+        keys = MessageKeys.of(settings)
+    except UsageError as error:
+        return fault(GROUP, name, str(error), "openssl rand -base64 32")
+    if keys:
+        return ok(GROUP, name, "messages are signed")
+    host = urlsplit(settings.broker.url.partition(";")[0]).hostname or ""
+    if is_loopback(host):
+        return ok(GROUP, name, "messages are not signed, in a broker on this host")
+    return warning(GROUP, name, "messages are not signed: who writes to the broker can start stages"
+                   " of scans", "give all processes one key: openssl rand -base64 32")  # fmt: skip
 
 
 def _workers(settings: Settings) -> Iterator[Check]:

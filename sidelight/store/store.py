@@ -44,6 +44,7 @@ from sidelight.store.inventories.advisory_databases import RegisteredAdvisories
 from sidelight.store.inventories.agent_inventories import AgentInventories
 from sidelight.store.inventories.installed_packages import InstalledPackages
 from sidelight.store.inventories.taken_inventories import TakenInventories
+from sidelight.store.maintenance.dropped_messages import DroppedMessages
 from sidelight.store.maintenance.fleet_counts import FleetCounts
 from sidelight.store.maintenance.fleet_overview import FleetOverview
 from sidelight.store.maintenance.kept_counts import KeptCounts
@@ -132,6 +133,11 @@ class Store(Closing):
         self.outbox = Outbox(self._database)
         self.vulnerability_details = VulnerabilityDetails(self._database, clock)
         self.retention = Retention(self._database, clock)
+
+    @property
+    def dropped_messages(self) -> DroppedMessages:
+        """The number of messages that workers dropped."""
+        return DroppedMessages(self._database)
 
     @property
     def suppression_reasons(self) -> SuppressionReasons:

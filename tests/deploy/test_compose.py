@@ -110,7 +110,7 @@ def test_workers_come_and_go_while_a_fleet_is_scanned(
             cloud.add_instance(f"m{number}", [image], immutable=True)
         variables = cloud.environment() | {
             "REDIS_PASSWORD": "secret", "POSTGRES_PASSWORD": "secret", "SIDELIGHT_DEPLOYMENT": "t",
-            "SIDELIGHT_ACCESS_SEAL": SEAL_TEXT,
+            "SIDELIGHT_ACCESS_SEAL": SEAL_TEXT, "SIDELIGHT_MESSAGE_KEYS": SEAL_TEXT,
         }  # fmt: skip
         compose = Compose(
             variables,

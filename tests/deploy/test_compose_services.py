@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
 OWN_SERVICES = sorted(SERVICES.keys() - {"redis", "postgres"})
 CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SIDELIGHT_EXTERNAL_ID",
-               "SIDELIGHT_WEBHOOK_SECRET"}  # fmt: skip
+               "SIDELIGHT_WEBHOOK_SECRET", "SIDELIGHT_MESSAGE_KEYS"}  # fmt: skip
 ADDRESSES = {"SIDELIGHT_STORE_URL", "SIDELIGHT_BROKER_URL", "SIDELIGHT_BUDGETS_URL"}
 
 

@@ -132,7 +132,8 @@ def test_a_task_is_sealed_and_takes_its_secrets_by_reference(name: str) -> None:
     secrets = {one["Name"]: one["ValueFrom"] for one in container.get("Secrets", ())}
     assert secrets == {one: f"${{SecretArn}}:{one}::" for one in secrets}
     assert bool(secrets) == (name != "advisories")
-    assert ("SIDELIGHT_EXTERNAL_ID" in secrets) == (name in FLEET)
+    for secret in ("SIDELIGHT_EXTERNAL_ID", "SIDELIGHT_MESSAGE_KEYS"):
+        assert (secret in secrets) == (name in FLEET)
     assert ("SIDELIGHT_ACCESS_SEAL" in secrets) == (name == "serve")
     plain = {one["Name"] for one in container["Environment"]}
     assert not any(word in one for one in plain for word in ("SECRET", "EXTERNAL", "SEAL", "STORE"))
@@ -208,7 +209,7 @@ def test_on_a_machine_what_calls_aws_alone_reaches_its_credentials() -> None:
 
 SECRET = {
     "REDIS_PASSWORD": "redisword", "POSTGRES_PASSWORD": "storeword",
-    "SIDELIGHT_ACCESS_SEAL": "a+b/c=",
+    "SIDELIGHT_ACCESS_SEAL": "a+b/c=", "SIDELIGHT_MESSAGE_KEYS": "d+e/f=",
     "FLOWER_BASIC_AUTH": "admin:$HOME `id` \\x", "SIDELIGHT_EXTERNAL_ID": "id of $(us)",
 }  # fmt: skip
 

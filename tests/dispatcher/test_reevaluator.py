@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,7 @@ from tests.fixtures.stored_findings import (
     scanned,
 )
 from workers import message_queue, tasks
+from workers.message_signatures import MessageKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,6 +163,8 @@ def test_the_message_waits_with_the_evaluations_of_its_region() -> None:
     sent: dict[str, object] = {}
 
     class Application:
+        conf = SimpleNamespace(broker_transport_options={"message_keys": MessageKeys()})
+
         def send_task(self, name: str, **options: object) -> None:
             sent.update(options, name=name)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from sidelight.model import LIVE, STAGE_OF, STAGES, State
 from workers import tasks
 from workers.app import COMPUTING, WAITING, make_app, queue
 from workers.celery_main import app
+from workers.message_signatures import MessageKeys
 from workers.worker_command import worker_command
 
 
@@ -101,15 +105,27 @@ def test_a_worker_takes_the_queues_of_its_kind_and_regions() -> None:
     assert only[only.index("--queues") + 1] == "delete.a"
 
 
-@pytest.mark.parametrize(("delay", "countdown"), [(0.0, None), (10.0, 10.0)])
-def test_a_message_is_an_id_a_queue_and_a_priority(delay: float, countdown: float | None) -> None:
+@pytest.mark.parametrize("delay", [0.0, 10.0])
+def test_a_message_is_an_id_a_queue_and_a_priority(delay: float) -> None:
     sent: list[tuple[str, dict[str, object]]] = []
 
     class Application:
+        conf = SimpleNamespace(broker_transport_options={"message_keys": MessageKeys()})
+
         def send_task(self, name: str, **options: object) -> None:
             sent.append((name, options))
 
+    before = datetime.now(UTC)
     tasks.publish(Application(), Settings(), "abc", Next(State.READING, "r", 0, delay))
+    after = datetime.now(UTC)
+    ((_, options),) = sent
+    assert uuid.UUID(str(options.pop("task_id")))
+    due = options.pop("eta")
+    if delay:
+        assert isinstance(due, datetime)
+        assert before <= due - timedelta(seconds=delay) <= after
+    else:
+        assert due is None
     assert sent == [
         (
             "sidelight.inspect",
@@ -117,9 +133,8 @@ def test_a_message_is_an_id_a_queue_and_a_priority(delay: float, countdown: floa
                 "args": ["abc"],
                 "queue": "inspect",
                 "priority": 0,
-                "countdown": countdown,
                 "ignore_result": True,
-                "headers": None,  # of traces, which are off
+                "headers": None,  # of traces and signatures, which are off
                 # A message cannot change a worker's limits.
                 "time_limit": None,
                 "soft_time_limit": None,

@@ -32,8 +32,9 @@ class Dropping:
     """A mixin for a transport that delivers only messages that Sidelight sends."""
 
     def _deliver(self, message: Any, queue: str) -> None:
+        client: Any = self.client  # type: ignore[attr-defined] # of kombu's transport
         try:
-            check(message, queue)
+            check(message, queue, client.transport_options.get("message_keys"))
         except BadMessageError as error:
             drop(queue, error, message)
             return

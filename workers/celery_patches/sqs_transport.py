@@ -35,7 +35,8 @@ class SqsChannel(SQS.Channel):
         delete: Any = super()._delete_message
         try:
             body = decode(item["Body"]).decode("utf-8")
-            check(envelope(parse(body), body, item, url), name)
+            keys = self.connection.client.transport_options.get("message_keys")
+            check(envelope(parse(body), body, item, url), name, keys)
         except (BadMessageError, *DECODING_ERRORS) as error:
             drop(name, error, item.get("Body", ""))
             delete(name, item)

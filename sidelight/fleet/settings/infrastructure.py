@@ -62,6 +62,13 @@ class BrokerSettings:
         " workers then",
     )  # fmt: skip
 
+    message_keys: str = setting(
+        "SIDELIGHT_MESSAGE_KEYS", "", unit="base64", readers=QUEUES,
+        meaning="The keys that sign messages, 32 bytes each, separated by commas: the first signs,"
+        " each verifies. With any, workers drop messages without a signature; empty: none is"
+        " signed",
+    )  # fmt: skip
+
     @property
     def sentinel_login(self) -> dict[str, str]:
         """Return the options of a Sentinel client: its username and password, if they are set."""

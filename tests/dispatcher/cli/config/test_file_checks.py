@@ -48,7 +48,7 @@ def test_a_file_that_others_can_write_is_a_warning() -> None:
 @pytest.mark.parametrize(
     "setting",
     ["store_url = 'postgresql://me:password@db/x'", "sentinel_password = 'x'",
-     "oidc_client_secret = 'x'"],
+     "oidc_client_secret = 'x'", "message_keys = 'x'", "webhook_secret = 'x'"],
 )  # fmt: skip
 def test_a_secret_that_others_can_read_is_a_warning(setting: str) -> None:
     assert "other users can read it" in lines(f"[settings]\n{setting}", 0o644)[1]
