@@ -139,7 +139,7 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the readers, target after target (l
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),20000)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
-DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java chromium prometheus
+DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl buildah mmdebstrap ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java chromium prometheus
 packages: ## install the real tests' Debian packages (needs root; without it, some tests skip)
 	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \
@@ -200,7 +200,7 @@ deploy: $(STAMP) $(LINTERS)/.installed ## lint deploy/, the chart as Helm render
 	$(LINTERS)/bin/python -W ignore deploy/lint_policies.py deploy/iam
 	$(LINTERS)/bin/python deploy/render_chart.py
 	@$(MAKE) --no-print-directory packages DEBIAN="buildah mmdebstrap prometheus redis-server"
-	$(BIN)/pytest tests/deploy -m long -rs
+	$(BIN)/pytest tests/deploy -m "long or slow" -rs
 
 release: $(STAMP) | $(UV) ## build what is published of a tagged commit into build/release; upload nothing
 	$(BIN)/python -m release.build $(UV)
