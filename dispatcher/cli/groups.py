@@ -224,7 +224,7 @@ class Suppress(WrittenGroup):
         "remove-vex": CommandEntry(
             "dispatcher.cli.fleet.suppress_commands",
             "remove_vex",
-            "Take VEX documents back",
+            "Take VEX documents back, each by its id or the name of its file",
         ),
     }
 

@@ -54,7 +54,7 @@ def test_every_option_has_a_help_text_and_none_is_cut(
             assert parameter.help, f"{parameter.opts} of {command.name}"
     shown = CliRunner().invoke(command, ["--help"]).output
     repeatable = re.compile(
-        r"(TARGET|SOURCE|NAMES|\[ARGS\]|\[ACCOUNT\]|\[COMMAND\]|\[FILE\]|KEY)\.\.\."
+        r"(TARGET|SOURCE|FILES|NAMES|\[ARGS\]|\[ACCOUNT\]|\[COMMAND\]|\[FILE\]|KEY)\.\.\."
     )
     assert "..." not in repeatable.sub("", shown)
 

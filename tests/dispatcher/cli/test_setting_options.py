@@ -33,6 +33,8 @@ ARGUMENTS = {
     "fleet accounts delegate": ["o-1"],
     "fleet accounts release": ["o-1"],
     "fleet sbom": ["--into", "documents"],
+    "fleet suppress add-vex": [os.devnull],
+    "fleet suppress remove-vex": ["name"],
     "scan": ["disk.img"],
     "inventory": ["disk.img"],
     "ls": ["disk.img"],

@@ -82,7 +82,7 @@ def test_every_page_has_its_command_s_options(path: tuple[str, ...]) -> None:
         assert command is not None
         context = click.Context(command, info_name=word, parent=context)
     page = page_of(context)
-    name = "\\-".join(("sidelight", *path)).replace("attack-paths", "attack\\-paths")
+    name = "-".join(("sidelight", *path)).replace("-", "\\-")
     assert f".SH NAME\n{name} \\- " in page
     assert page.isascii()
     for option in context.command.params:
