@@ -31,6 +31,7 @@ CASES: tuple[dict[str, Any], ...] = (
         "image": {"digest": f"sha256:{'0' * 64}"},
     },
     {"alerts": {"enabled": True, "labels": {"release": "monitoring"}}},
+    {"reader": {"enabled": True, "roleName": "Blocks", "annotations": {"role": "blocks"}}},
 )
 
 
@@ -78,6 +79,33 @@ def check_alerts(one: dict[str, Any], values: dict[str, Any]) -> None:
         raise ValueError("the rules are not those of the file, or have other labels")
 
 
+def check_reader(objects: list[dict[str, Any]], values: dict[str, Any]) -> None:
+    """Raise ValueError unless the pods that read disks, and no others, have its account."""
+    names = values.get("reader", {})
+    accounts = [one for one in objects if one["kind"] == "ServiceAccount"]
+    own = [one for one in accounts if one["metadata"]["name"] == "r-sidelight-reader"]
+    if [one["metadata"]["annotations"] for one in own] != [names.get("annotations")] * bool(names):
+        raise ValueError("the reader's service account is not there, or is there unasked")
+    for one in objects:
+        if one["kind"] != "Deployment":
+            continue
+        pod = one["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        reads = "inspect" in container["args"]
+        variables = {each["name"]: each.get("value") for each in container["env"]}
+        roles = variables["SIDELIGHT_ROLE_NAME"], variables["SIDELIGHT_READER_ROLE_NAME"]
+        expected = ("SidelightTarget", names.get("roleName", ""))
+        if roles != (("Blocks", "") if reads else expected):
+            raise ValueError(f"{one['metadata']['name']} assumes {roles}")
+        if (pod["serviceAccountName"] == "r-sidelight-reader") != reads:
+            raise ValueError(f"{one['metadata']['name']} has another's role")
+    stages = [each for one in objects if one["kind"] == "Deployment"
+              for each in ("inspect", "evaluate")
+              if each in one["spec"]["template"]["spec"]["containers"][0]["args"]]  # fmt: skip
+    if stages != ["inspect", "evaluate"] * bool(names):
+        raise ValueError(f"pools of {stages}")
+
+
 def main() -> None:
     """Print how many objects are right; a traceback where one is not."""
     for values in CASES:
@@ -95,6 +123,7 @@ def main() -> None:
                 check_alerts(one, values)
             else:
                 validate(one, KUBERNETES, strict=True)
+        check_reader(objects, values)
         wants_alerts = bool(values.get("alerts"))
         if wants_alerts != any(one["kind"] == "PrometheusRule" for one in objects):
             raise AssertionError("the alerts are not there, or are there unasked")

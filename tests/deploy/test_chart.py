@@ -62,6 +62,7 @@ def test_a_value_that_nothing_reads_is_refused(path: tuple[str, ...]) -> None:
         (("advisories", "bundle"), "ftp://host/b"), (("networkPolicy", "serveFrom"), []),
         (("networkPolicy", "serveFrom"), [{}]), (("softShutdownSeconds",), "60"),
         (("alerts", "enabled"), "yes"), (("alerts", "labels"), ["release"]),
+        (("reader", "enabled"), "yes"), (("reader", "roleName"), "arn:aws:iam::1:role/x"),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused(path: tuple[str, ...], value: object) -> None:

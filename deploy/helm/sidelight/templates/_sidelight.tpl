@@ -40,14 +40,15 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* A container: `secrets` are the variables that it gets of the Secret, `optional` those that may be absent. */}}
+{{/* A container: `secrets` are the variables that it gets of the Secret, `optional` those that may be absent,
+`settings` those that differ from the chart's. */}}
 {{- define "sidelight.container" -}}
 {{ include "sidelight.image" .root }}
 env:
   - {name: AWS_REGION, value: {{ .root.Values.region | quote }}}
   - {name: SIDELIGHT_ADVISORIES, value: /advisories/advisories.db}
   - {name: SIDELIGHT_SOFT_SHUTDOWN_SECONDS, value: {{ .root.Values.softShutdownSeconds | quote }}}
-  {{- range $name, $value := .root.Values.settings }}
+  {{- range $name, $value := mergeOverwrite (dict) .root.Values.settings (ternary (dict "SIDELIGHT_READER_ROLE_NAME" .root.Values.reader.roleName) dict .root.Values.reader.enabled) (.settings | default dict) }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
   {{- range .secrets }}
