@@ -139,7 +139,7 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the readers, target after target (l
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),20000)
 
 # What the tests of real disks use, where we may install it. Elsewhere they skip and say so.
-DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl buildah mmdebstrap ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java chromium prometheus
+DEBIAN := e2fsprogs xfsprogs btrfs-progs dosfstools f2fs-tools bcache-tools exfatprogs ntfs-3g udftools squashfs-tools erofs-utils fdisk gdisk lvm2 rpm zstd thin-provisioning-tools cryptsetup-bin mdadm postgresql redis-server redis-sentinel openssl buildah mmdebstrap ruby php-cli php-composer-semver default-jre-headless libmaven3-core-java chromium prometheus jq
 packages: ## install the real tests' Debian packages (needs root; without it, some tests skip)
 	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \

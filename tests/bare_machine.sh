@@ -119,6 +119,8 @@ for user in "${users[@]}"; do
   git -C "$here" -c safe.directory='*' bundle create --quiet "$root/tmp/sidelight.bundle" HEAD
   chmod 644 "$root/tmp/sidelight.bundle"
   chroot "$root" chown -R "$user:" "$home"
+  # A kept system has the last run's.
+  inside "$user" rm -rf "$home/sidelight"
   inside "$user" git -c advice.detachedHead=false clone --quiet /tmp/sidelight.bundle "$home/sidelight"
   for command in "${commands[@]}"; do
     echo "== $system, $user: $command"

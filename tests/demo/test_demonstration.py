@@ -12,67 +12,19 @@ import subprocess
 import sys
 import urllib.request
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import demonstration
 import pytest
 
+from tests.fixtures.demos import Demo, remaining
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 300.0
 services = [pytest.mark.services, pytest.mark.slow, pytest.mark.enable_socket]
-
-
-class Demo:
-    """One run of the demo in a process, whose output is read as it comes."""
-
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.directory = directory
-        # All that it starts has this in its environment; readers of disks keep the path alone.
-        self.mark = uuid.uuid4().hex
-        environment = {
-            **os.environ, "DEMO_MARK": self.mark, "PYTHONPATH": f"/{self.mark}",
-            "AWS_PROFILE": "a-profile-that-does-not-exist",
-        }  # fmt: skip
-        environment.pop("PYTHONUNBUFFERED", None)
-        self.output = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "demo/run.py", "--directory", str(directory), *options],
-            cwd=ROOT, env=environment, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
-    def read_until(self, text: str) -> None:
-        """Read lines until one has the text, or the output's end."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-            if text in line:
-                return
-        raise AssertionError(f"it ended without {text!r}:\n{self.output}")
-
-    def end(self, number: signal.Signals | None = None) -> int:
-        """Send the signal, if any, and wait; the exit status."""
-        if number is not None:
-            self.process.send_signal(number)
-        assert self.process.stdout is not None
-        self.output += self.process.stdout.read()
-        return self.process.wait(DEADLINE)
-
-    def remaining(self) -> list[str]:
-        """Command lines of the processes that it started and that still run."""
-        return remaining(self.mark)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
 
 @pytest.fixture
@@ -86,16 +38,6 @@ def demos() -> Iterator[list[Demo]]:
 def start(demos: list[Demo], directory: Path, *options: str) -> Demo:
     demos.append(Demo(directory, *options))
     return demos[-1]
-
-
-def remaining(mark: str) -> list[str]:
-    """Command lines of the running processes that have this in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark.encode() in (path / "environ").read_bytes():
-                found.append((path / "cmdline").read_text().replace("\0", " "))
-    return found
 
 
 def check_another_shell(environment: Path) -> None:
