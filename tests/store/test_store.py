@@ -216,3 +216,12 @@ def test_what_was_discovered_has_the_history_that_is_known(store: Store, clock: 
     covered = Coverage(*place, "i-1", "web", "ACTIVE", "SUCCESSFUL", scanned_at=clock())
     store.instances.finish(reach(store, held, State.DELETING), State.DONE, covered)
     assert store.instances.with_history(*place, fleet) == store.instances.known()
+
+
+@pytest.mark.slow
+def test_a_store_needs_no_builder_of_advisory_databases() -> None:
+    code = (
+        "import sys, sidelight.store; print('sidelight.advisories.database.build' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
