@@ -59,7 +59,7 @@ def documents(connection: Connection, ids: Iterable[int]) -> dict[int, Finding |
     return by_id
 
 
-class Court:
+class SuppressionCheck:
     """Rules and VEX documents: each rule is evaluated once for a detail and once for an instance.
 
     `overlay` replaces stored claims, to see what a document would do.
@@ -68,17 +68,21 @@ class Court:
     def __init__(
         self,
         connection: Connection,
-        law: Law,
+        suppressions: Suppressions,
         details: Iterable[int],
         overlay: ClaimOverlay | None = None,
     ) -> None:
         self._connection = connection
         self._findings = documents(connection, details)
         self._of_detail = {
-            detail: [rule for rule in law.rules if rule.agree(Level.DETAIL, detail_values(finding))]
+            detail: [
+                rule
+                for rule in suppressions.rules
+                if rule.agree(Level.DETAIL, detail_values(finding))
+            ]
             for detail, finding in self._findings.items()
         }
-        has_vex = law.has_vex or overlay is not None
+        has_vex = suppressions.has_vex or overlay is not None
         self.claims = ClaimBook(connection, self._findings if has_vex else {}, overlay)
         self._of_instance: dict[InstanceRef, Values] = {}
 
@@ -86,7 +90,7 @@ class Court:
         """Return the finding of these details; None for others than those judged."""
         return self._findings.get(detail)
 
-    def verdict(
+    def status(
         self, place: InstanceRef, detail: int, arn: str, dates: tuple[datetime, datetime, datetime]
     ) -> FindingStatus:
         """Return ACTIVE or SUPPRESSED. The rules see the finding as ACTIVE."""
@@ -132,7 +136,7 @@ class RuleTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class Suppressions:
     """What suppresses findings now: rules, and whether there are VEX documents."""
 
     rules: Sequence[RuleTest]
@@ -143,10 +147,10 @@ class Law:
         return bool(self.rules) or self.has_vex
 
 
-def present_law(connection: Connection) -> Law:
+def current_suppressions(connection: Connection) -> Suppressions:
     """Return what suppresses findings, as this transaction sees it."""
     rules = [test for _, test in suppressing_rules(connection)]
-    return Law(rules, has_claims(connection))
+    return Suppressions(rules, has_claims(connection))
 
 
 def suppressing_rules(connection: Connection) -> list[tuple[SuppressionRule, RuleTest]]:
@@ -183,9 +187,9 @@ def _accounts(connection: Connection, owner: str) -> frozenset[str] | None:
     return frozenset({owner, *connection.execute(query).scalars()})
 
 
-def apply_law(
+def apply_suppressions(
     connection: Connection,
-    law: Law,
+    suppressions: Suppressions,
     rows: Sequence[OpenFinding],
     now: datetime,
     announced: Collection[int] = (),
@@ -194,13 +198,15 @@ def apply_law(
 
     The ids that are `announced` have an event also where their status stays.
     """
-    court = Court(connection, law, {row.detail for row in rows} if law else ())
+    check = SuppressionCheck(
+        connection, suppressions, {row.detail for row in rows} if suppressions else ()
+    )
     changed: list[tuple[OpenFinding, FindingStatus]] = []
     same: list[tuple[OpenFinding, FindingStatus]] = []
     for row in rows:
         place = InstanceRef(row.account, row.region, row.instance)
         dates = (row.first_observed, row.last_observed, row.updated_at)
-        status = court.verdict(place, row.detail, finding_arn(place, row.id), dates)
+        status = check.status(place, row.detail, finding_arn(place, row.id), dates)
         if status.value != row.status:
             changed.append((row, status))
         elif row.id in announced:

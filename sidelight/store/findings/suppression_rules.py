@@ -27,7 +27,11 @@ from sidelight.model import (
 from sidelight.store.base.counters import increment, read_counter, set_counter
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import finding_filters, findings, inventories
-from sidelight.store.findings.judgement import Court, apply_law, present_law
+from sidelight.store.findings.judgement import (
+    SuppressionCheck,
+    apply_suppressions,
+    current_suppressions,
+)
 from sidelight.store.findings.outbox import OPEN_FINDINGS, OpenFinding, open_findings
 from sidelight.store.findings.vex_claims import has_claims
 from sidelight.suppression import parse
@@ -153,7 +157,9 @@ class SuppressionRules:
                 rows = open_findings(connection, part.with_for_update())
                 if not rows:
                     return changed
-                changed += apply_law(connection, present_law(connection), rows, self._clock())
+                changed += apply_suppressions(
+                    connection, current_suppressions(connection), rows, self._clock()
+                )
                 last = rows[-1].id
 
 
@@ -162,15 +168,15 @@ def judge_with(
 ) -> Callable[[Iterable[Judged]], dict[Judged, FindingStatus]]:
     """Return the function that decides on the findings opened in this transaction."""
     read_counter(connection, "rules", share=True)
-    law = present_law(connection)
+    suppressions = current_suppressions(connection)
 
     def judge(subjects: Iterable[Judged]) -> dict[Judged, FindingStatus]:
-        if not law:
+        if not suppressions:
             return {}
         wanted = list(subjects)
-        court = Court(connection, law, [subject.detail for subject in wanted])
+        check = SuppressionCheck(connection, suppressions, [subject.detail for subject in wanted])
         return {
-            subject: court.verdict(
+            subject: check.status(
                 subject.place, subject.detail, "", (subject.first_observed, now, now)
             )
             for subject in wanted
@@ -188,12 +194,12 @@ def doubt(connection: Connection) -> None:
 
 def judge_details(connection: Connection, ids: Sequence[int], now: datetime) -> int:
     """Judge the open findings of these details again, in the transaction that changed them."""
-    law = present_law(connection)
+    suppressions = current_suppressions(connection)
     rows: list[OpenFinding] = []
-    if law:
+    if suppressions:
         for part in parts(ids):
             rows += open_findings(connection, OPEN_FINDINGS.where(findings.c.detail.in_(part)))
-    return apply_law(connection, law, rows, now) if rows else 0
+    return apply_suppressions(connection, suppressions, rows, now) if rows else 0
 
 
 def judge_moved(
@@ -203,7 +209,7 @@ def judge_moved(
     rows: list[OpenFinding] = []
     for part in parts(ids):
         rows += open_findings(connection, OPEN_FINDINGS.where(findings.c.id.in_(part)))
-    return apply_law(connection, present_law(connection), rows, now, announced)
+    return apply_suppressions(connection, current_suppressions(connection), rows, now, announced)
 
 
 def _next_instances(connection: Connection, last: InstanceRef) -> list[InstanceRef]:
@@ -220,7 +226,7 @@ def _next_instances(connection: Connection, last: InstanceRef) -> list[InstanceR
 
 
 def _judge_again(connection: Connection, held: Sequence[InstanceRef], now: datetime) -> int:
-    law = present_law(connection)
+    suppressions = current_suppressions(connection)
     rows: list[OpenFinding] = []
     for account in {place.account for place in held}:
         query = OPEN_FINDINGS.where(
@@ -228,4 +234,4 @@ def _judge_again(connection: Connection, held: Sequence[InstanceRef], now: datet
             findings.c.instance.in_([place.instance for place in held if place.account == account]),
         )
         rows += open_findings(connection, query)
-    return apply_law(connection, law, rows, now)
+    return apply_suppressions(connection, suppressions, rows, now)

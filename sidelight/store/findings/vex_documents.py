@@ -15,7 +15,7 @@ from sidelight.model import Finding, FindingStatus, InstanceRef, finding_arn
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.counters import increment
 from sidelight.store.base.schema import finding_details, findings, vex_documents
-from sidelight.store.findings.judgement import Court, present_law
+from sidelight.store.findings.judgement import SuppressionCheck, current_suppressions
 from sidelight.store.findings.outbox import OPEN_FINDINGS, OpenFinding, open_findings
 from sidelight.store.findings.vex_claims import (
     ClaimOverlay,
@@ -91,15 +91,19 @@ class VexDocuments:
         found = VexPreview()
         with self._database.read() as connection:
             overlay = self._overlay(connection, offered)
-            law = present_law(connection)
+            suppressions = current_suppressions(connection)
             names = {number: item.file for number, item in sources(connection).items()}
             names |= {-1 - number: source.file for number, (source, _) in enumerate(offered)}
             for details in _open_details(connection):
-                court = Court(connection, law, details, overlay)
-                stored = Court(connection, law, details).claims.details if law.has_vex else ()
-                touched = {*court.claims.details, *stored}
+                check = SuppressionCheck(connection, suppressions, details, overlay)
+                stored = (
+                    SuppressionCheck(connection, suppressions, details).claims.details
+                    if suppressions.has_vex
+                    else ()
+                )
+                touched = {*check.claims.details, *stored}
                 for row in _rows(connection, touched):
-                    _judge(found, court, row, names)
+                    _judge(found, check, row, names)
         return found
 
     def add(self, source: VexSource, statements: Sequence[VexStatement]) -> int:
@@ -146,21 +150,23 @@ class VexDocuments:
         return ClaimOverlay(without, claims)
 
 
-def _judge(found: VexPreview, court: Court, row: OpenFinding, names: Mapping[int, str]) -> None:
+def _judge(
+    found: VexPreview, check: SuppressionCheck, row: OpenFinding, names: Mapping[int, str]
+) -> None:
     place = InstanceRef(row.account, row.region, row.instance)
     found.matched |= {
         (-1 - claim.document, claim.position)
-        for claim in court.claims.about(place, row.detail)
+        for claim in check.claims.about(place, row.detail)
         if claim.document < 0
     }
     arn = finding_arn(place, row.id)
     dates = (row.first_observed, row.last_observed, row.updated_at)
-    status = court.verdict(place, row.detail, arn, dates)
-    finding = court.finding(row.detail)
+    status = check.status(place, row.detail, arn, dates)
+    finding = check.finding(row.detail)
     if status.value == row.status or not isinstance(finding, Finding):
         return
     change = StatedFinding(arn, place, finding, status)
-    decided = court.claim(place, row.detail)
+    decided = check.claim(place, row.detail)
     if decided is not None:
         statement = decided.statement
         change = replace(change, statement=statement, document=names.get(decided.document, ""))
