@@ -37,6 +37,22 @@ if TYPE_CHECKING:
 
 VERSION: Final = "15.2.1"
 MAX_NAME: Final = 255  # characters of a name, by the schema
+MAX_VECTORS: Final = 10  # by the schema
+MAX_VECTOR: Final = 128  # characters, by the schema
+# The metrics of CVSS 2 and 3 with their values (first.org/cvss). The schema has no version 4, and a
+# report with one vector that it does not know is refused as a whole.
+_V2: Final = {
+    "AV": "N A L", "AC": "L M H", "Au": "M S N", "C": "N P C", "I": "N P C", "A": "N P C",
+    "E": "U POC F H ND", "RL": "OF TF W U ND", "RC": "UC UR C ND", "CDP": "N L LM MH H ND",
+    "TD": "N L M H ND", "CR": "L M H ND", "IR": "L M H ND", "AR": "L M H ND",
+}  # fmt: skip
+_V3: Final = {
+    "AV": "N A L P", "AC": "L H", "PR": "N L H", "UI": "N R", "S": "U C", "C": "N L H",
+    "I": "N L H", "A": "N L H", "E": "X U P F H", "RL": "X O T W U", "RC": "X U R C",
+    "CR": "X L M H", "IR": "X L M H", "AR": "X L M H", "MAV": "X N A L P", "MAC": "X L H",
+    "MPR": "X N L H", "MUI": "X N R", "MS": "X U C", "MC": "X N L H", "MI": "X N L H",
+    "MA": "X N L H",
+}  # fmt: skip
 _SEVERITIES: Final = {
     Severity.CRITICAL: "Critical",
     Severity.HIGH: "High",
@@ -138,7 +154,7 @@ def _scan(
 
 
 def _vulnerability(machine: ScannedMachine, finding: Finding) -> dict[str, object]:
-    package, vulnerability = finding.package, printable(finding.vulnerability)
+    package, vulnerability = finding.package, printable(finding.vulnerability) or "unknown"
     links = links_of(finding)
     identifier = {
         "type": "cve" if vulnerability.startswith("CVE-") else "other",
@@ -166,4 +182,29 @@ def _vulnerability(machine: ScannedMachine, finding: Finding) -> dict[str, objec
     }
     if remedy := remedy_of(finding):
         found["solution"] = remedy
+    if vectors := _vectors(finding):
+        found["cvss_vectors"] = vectors
     return found
+
+
+def _vectors(finding: Finding) -> list[dict[str, str]]:
+    """Return the vectors that the format has a version for, the preferred one first."""
+    return [
+        {"vendor": printable(source) or "unknown", "vector": vector}
+        for source, vector in finding.cvss_vectors
+        if _is_known(vector)
+    ][:MAX_VECTORS]
+
+
+def _is_known(vector: str) -> bool:
+    prefix, _, metrics = vector.partition("/")
+    values = _V3
+    if prefix not in {"CVSS:3.0", "CVSS:3.1"}:
+        values, metrics = _V2, vector
+    parts = [part.partition(":") for part in metrics.split("/")]
+    names = {name for name, *_ in parts}
+    return (
+        len(vector) <= MAX_VECTOR
+        and names >= set(list(values)[: 8 if values is _V3 else 6])  # the base metrics
+        and all(value in values.get(name, "").split() for name, _, value in parts)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sidelight.model import Finding, Inventory, NetworkFinding, SuppressedFinding
 
 MAX_TEXT: Final = 1000  # characters of a title
+_WEB: Final = re.compile(r"https?://[^/?#\s]")
 MAX_PROBLEMS: Final = 1000  # that a document lists one by one
 
 
@@ -137,7 +139,7 @@ def network_identity(machine: str, finding: NetworkFinding) -> str:
 
 def links_of(finding: Finding, most: int = 20) -> list[str]:
     """Return the web addresses among a finding's references."""
-    web = (item for item in finding.references if item.startswith(("https://", "http://")))
+    web = (item for item in finding.references if _WEB.match(item))
     return [quote(_encoded(item), safe=":/?#[]@!$&'()*+,;=%~") for item in web][:most]
 
 

@@ -1,0 +1,143 @@
+"""GitLab's report obeys the constraints of the schema by which GitLab takes or refuses it.
+
+They are those of container-scanning-report-format.json 15.2.1 of GitLab's security-report-schemas.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from jsonschema import Draft7Validator
+
+from sidelight.model import Inventory, OperatingSystem, Problem, Status
+from sidelight.report.formats.gitlab import write_fleet_gitlab, write_gitlab
+from sidelight.report.formats.scanned_machine import ScannedMachine
+from tests.fixtures.boms import HOSTILE, NOW, SSL, finding
+
+if TYPE_CHECKING:
+    from sidelight.report.sbom.machine_boms import MachineBom
+
+TEXT = {"type": "string", "minLength": 1}
+URL = {"type": "string", "pattern": "^(https?|ftp)://.+"}
+TIME = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"}
+
+
+def of_members(optional: dict[str, Any] | None = None, **required: Any) -> dict[str, Any]:
+    members = required | (optional or {})
+    return {"type": "object", "required": list(required), "properties": members}
+
+
+def a_list(items: dict[str, Any], least: int = 0, most: int = 1 << 40) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
+
+
+TOOL = of_members({"url": URL}, id=TEXT, name=TEXT, version=TEXT, vendor=of_members(name=TEXT))
+VECTOR = {
+    "oneOf": [
+        {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^AV:"},
+        {"type": "string", "minLength": 32, "maxLength": 128, "pattern": r"^CVSS:3[.][01]/"},
+    ]
+}
+SCHEMA = of_members(
+    {"remediations": a_list({"type": "object"})},
+    version={"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
+    scan=of_members(
+        {"messages": a_list(of_members(level={"enum": ["info", "warn", "fatal"]}, value=TEXT))},
+        analyzer=TOOL,
+        scanner=TOOL,
+        start_time=TIME,
+        end_time=TIME,
+        status={"enum": ["success", "failure"]},
+        type={"enum": ["container_scanning"]},
+    ),
+    vulnerabilities=a_list(
+        of_members(
+            {
+                "name": {"type": "string", "maxLength": 255},
+                "description": {"type": "string", "maxLength": 1 << 20},
+                "severity": {"enum": ["Info", "Unknown", "Low", "Medium", "High", "Critical"]},
+                "solution": {"type": "string", "maxLength": 7000},
+                "links": a_list(of_members({"name": {"type": "string"}}, url=URL)),
+                "cvss_vectors": a_list(of_members(vendor=TEXT, vector=VECTOR), 1, 10),
+            },
+            id=TEXT,
+            identifiers=a_list(of_members({"url": URL}, type=TEXT, name=TEXT, value=TEXT), 1),
+            location=of_members(
+                dependency=of_members(
+                    package=of_members(name={"type": "string"}), version={"type": "string"}
+                ),
+                operating_system=TEXT,
+                image=TEXT,
+            ),
+        )
+    ),
+)
+CHECK = Draft7Validator(SCHEMA)
+V31, V2 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "AV:N/AC:L/Au:N/C:P/I:P/A:P"
+
+
+def report(*machines: ScannedMachine) -> dict[str, Any]:
+    file = io.StringIO()
+    if len(machines) == 1:
+        write_gitlab(machines[0], file)
+    else:
+        write_fleet_gitlab(machines, file)
+    found: dict[str, Any] = json.loads(file.getvalue())
+    return found
+
+
+def machine(*vectors: tuple[str, str], status: Status = Status.COMPLETE) -> ScannedMachine:
+    inventory = Inventory(status, OperatingSystem(), (SSL,), (Problem("", ""),))
+    found = replace(finding(SSL), cvss_vectors=vectors)
+    return ScannedMachine("", inventory, (found,), NOW, "1.0")
+
+
+def test_the_constraints_are_a_schema() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+    assert list(CHECK.iter_errors({"version": "15"}))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_machine_without_a_name_and_a_fleet_are_valid(status: Status) -> None:
+    of = machine(("NVD", V31), status=status)
+    for found in (report(of), report(of, of), report()):
+        assert list(CHECK.iter_errors(found)) == []
+
+
+@given(HOSTILE)
+def test_reports_of_hostile_machines_are_valid(bom: MachineBom) -> None:
+    of = ScannedMachine(bom.name, bom.inventory, bom.findings or (), NOW, "1.0")
+    assert list(CHECK.iter_errors(report(of))) == []
+
+
+def test_vectors_come_with_their_sources_the_preferred_one_first() -> None:
+    (found,) = report(machine(("UBUNTU", V31), ("", V2)))["vulnerabilities"]
+    assert found["cvss_vectors"] == [
+        {"vendor": "UBUNTU", "vector": V31}, {"vendor": "unknown", "vector": V2},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        "", "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", V31 + "/ZZ:Q",
+        V31[:-1] + "Q", "CVSS:3.1/AV:N", V2 + "/", "CVSS:3.2" + V31[8:], V31 + "\n",
+        V31 + "/E:X" * 30,
+    ],
+)  # fmt: skip
+def test_a_vector_that_gitlab_would_refuse_is_left_out(vector: str) -> None:
+    (found,) = report(machine(("NVD", vector)))["vulnerabilities"]
+    assert "cvss_vectors" not in found
+
+
+def test_a_reference_without_a_host_is_no_link() -> None:
+    of = machine()
+    (found,) = of.findings
+    of = replace(of, findings=(replace(found, references=("https://", "http:///x", "https://a")),))
+    (shown,) = report(of)["vulnerabilities"]
+    assert shown["links"] == [{"url": "https://a"}]
