@@ -35,8 +35,12 @@ def confirm_disable(request: PageRequest) -> TemplateAnswer:
     instances = sum(counts.get(account, 0) for account in changing)
     live, snapshots = request.store.account_scans.counts(changing)
     effects = [
-        f"{instances:,} instances are not scanned any more, and coverage says so.",
-        f"{live:,} scans under way end, and their {snapshots:,} snapshots are deleted.",
+        f"{instances:,} instances are not scanned any more, and coverage says so."
+        if instances != 1
+        else "1 instance is not scanned any more, and coverage says so.",
+        f"Scans under way end: {live:,}. Their snapshots are deleted: {snapshots:,}."
+        if live or snapshots
+        else "No scan is under way, and no snapshot is left.",
         "What Sidelight created in Systems Manager, and its grants of keys, are removed.",
         "Findings are deleted 24 hours from now, unless the account is enabled again before.",
         "The dispatcher does this. Until it has, the account cannot be enabled.",
