@@ -35,14 +35,13 @@ from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.outbox import OpenFinding, announce, change_of
 from sidelight.store.findings.vex_claims import ClaimBook, has_claims
 from sidelight.suppression import Criteria, Level, detail_values, instance_values, parse, row_values
-from sidelight.vex.statements import SUPPRESSING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sidelight.model import Finding, NetworkFinding
-    from sidelight.store.findings.vex_claims import ClaimOverlay, VexClaim
+    from sidelight.store.findings.vex_claims import ClaimOverlay
     from sidelight.suppression import Values
 
 _ACTIVE, _SUPPRESSED = FindingStatus.ACTIVE, FindingStatus.SUPPRESSED
@@ -94,13 +93,10 @@ class SuppressionCheck:
         self, place: InstanceRef, detail: int, arn: str, dates: tuple[datetime, datetime, datetime]
     ) -> FindingStatus:
         """Return ACTIVE or SUPPRESSED. The rules see the finding as ACTIVE."""
-        is_suppressed = self._agrees(place, detail, arn, dates) or self.claim(place, detail)
+        is_suppressed = self._agrees(place, detail, arn, dates) or self.claims.suppressing(
+            place, detail
+        )
         return _SUPPRESSED if is_suppressed else _ACTIVE
-
-    def claim(self, place: InstanceRef, detail: int) -> VexClaim | None:
-        """Return the claim that suppresses a finding; None if the one that decides does not."""
-        about = self.claims.about(place, detail)
-        return about[-1] if about and about[-1].statement.status in SUPPRESSING else None
 
     def _agrees(
         self, place: InstanceRef, detail: int, arn: str, dates: tuple[datetime, datetime, datetime]

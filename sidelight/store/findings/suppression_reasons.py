@@ -8,7 +8,6 @@ from sidelight.model import Finding, FindingStatus, InstanceRef, VexReason
 from sidelight.store.findings.judgement import known_instance_values, suppressing_rules
 from sidelight.store.findings.vex_claims import ClaimBook, has_claims, sources
 from sidelight.suppression import Level, detail_values, row_values
-from sidelight.vex.statements import SUPPRESSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,9 +70,9 @@ def _stated(connection: Connection, rows: Sequence[FindingRow]) -> dict[int, Vex
     book = ClaimBook(connection, details)
     last = {}
     for row in rows:
-        about = book.about(InstanceRef(row.account, row.region, row.instance), row.id)
-        if about and about[-1].statement.status in SUPPRESSING:
-            last[row.id] = about[-1]
+        claim = book.suppressing(InstanceRef(row.account, row.region, row.instance), row.id)
+        if claim is not None:
+            last[row.id] = claim
     known = sources(connection, {claim.document for claim in last.values()})
     return {
         number: VexReason(

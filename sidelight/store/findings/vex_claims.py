@@ -31,7 +31,13 @@ from sidelight.store.base.schema import (
 )
 from sidelight.store.inventories.inventories import load_inventory
 from sidelight.store.inventories.package_sets import Software
-from sidelight.vex.statements import MachineProducts, VexProduct, VexStatement, names_of
+from sidelight.vex.statements import (
+    SUPPRESSING,
+    MachineProducts,
+    VexProduct,
+    VexStatement,
+    names_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -156,6 +162,9 @@ class ClaimBook:
         }
         wanted = {key for of_finding in keys.values() for key in of_finding}
         by_key = _load_claims(connection, wanted)
+        self._stored = {
+            detail for detail, of_finding in keys.items() if any(map(by_key.get, of_finding))
+        }
         if overlay is not None:
             by_key = {
                 key: [
@@ -173,8 +182,11 @@ class ClaimBook:
 
     @property
     def details(self) -> Collection[int]:
-        """The ids of the details that any claim is about, whatever the machine."""
-        return self._claims.keys()
+        """The ids of the details that any claim is about, whatever the machine.
+
+        With an overlay, also of those that only claims without it are about.
+        """
+        return self._claims.keys() | self._stored
 
     def about(self, place: InstanceRef, detail: int) -> list[VexClaim]:
         """Return the claims about a finding, the one that decides last."""
@@ -186,6 +198,11 @@ class ClaimBook:
             self._machines[place] = _machine(self._connection, place)
         machine = self._machines[place]
         return [item for item in claims if machine.has(item.statement, finding)]
+
+    def suppressing(self, place: InstanceRef, detail: int) -> VexClaim | None:
+        """Return the claim that suppresses a finding; None if the one that decides does not."""
+        about = self.about(place, detail)
+        return about[-1] if about and about[-1].statement.status in SUPPRESSING else None
 
 
 def sources(connection: Connection, ids: Iterable[int] | None = None) -> dict[int, VexSource]:

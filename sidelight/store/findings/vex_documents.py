@@ -96,13 +96,7 @@ class VexDocuments:
             names |= {-1 - number: source.file for number, (source, _) in enumerate(offered)}
             for details in _open_details(connection):
                 check = SuppressionCheck(connection, suppressions, details, overlay)
-                stored = (
-                    SuppressionCheck(connection, suppressions, details).claims.details
-                    if suppressions.has_vex
-                    else ()
-                )
-                touched = {*check.claims.details, *stored}
-                for row in _rows(connection, touched):
+                for row in _rows(connection, check.claims.details):
                     _judge(found, check, row, names)
         return found
 
@@ -166,7 +160,7 @@ def _judge(
     if status.value == row.status or not isinstance(finding, Finding):
         return
     change = StatedFinding(arn, place, finding, status)
-    decided = check.claim(place, row.detail)
+    decided = check.claims.suppressing(place, row.detail)
     if decided is not None:
         statement = decided.statement
         change = replace(change, statement=statement, document=names.get(decided.document, ""))
