@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 def confirm_disable(request: PageRequest) -> TemplateAnswer:
     """Show what disabling the chosen accounts will do."""
-    chosen = _chosen(request, request.fields)
-    refused = _refused(request, chosen, disables=True)
-    changing = [
-        item.account
-        for item in chosen
-        if item.account not in refused and item.status is AccountStatus.ENABLED
-    ]
+    chosen, changing, refused = _considered(request, AccountStatus.ENABLED)
     counts = request.store.instances.counts(changing)
     instances = sum(counts.get(account, 0) for account in changing)
     live, snapshots = request.store.account_scans.counts(changing)
@@ -50,13 +44,7 @@ def confirm_disable(request: PageRequest) -> TemplateAnswer:
 
 def confirm_enable(request: PageRequest) -> TemplateAnswer:
     """Show what enabling the chosen accounts will do."""
-    chosen = _chosen(request, request.fields)
-    refused = _refused(request, chosen, disables=False)
-    changing = [
-        item.account
-        for item in chosen
-        if item.account not in refused and item.status is AccountStatus.DISABLED
-    ]
+    chosen, changing, refused = _considered(request, AccountStatus.DISABLED)
     effects = [
         "The next discovery lists the instances, and they are scanned as the scan mode says.",
         "In the mode hybrid snapshots are created; each is deleted after its scan.",
@@ -105,6 +93,18 @@ def _chosen(
         if number not in known:
             raise WebError(404, "There is no such account, or you may not see it.")
     return service.effective(numbers)
+
+
+def _considered(
+    request: PageRequest, status: AccountStatus
+) -> tuple[list[EffectiveConfiguration], list[str], dict[str, str]]:
+    """Return the chosen accounts, those that leave this status, and why others are refused."""
+    chosen = _chosen(request, request.fields)
+    refused = _refused(request, chosen, disables=status is AccountStatus.ENABLED)
+    changing = [
+        item.account for item in chosen if item.account not in refused and item.status is status
+    ]
+    return chosen, changing, refused
 
 
 def _refused(
