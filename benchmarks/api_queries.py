@@ -355,13 +355,19 @@ def place(*, server: bool) -> Iterator[str]:
             yield f"sqlite:///{directory}/store.db"
 
 
-def main() -> None:
-    """Fill a store and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that say which store is filled."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--findings", type=int, default=300_000)
     parser.add_argument("--instances", type=int, default=6_000)
     parser.add_argument("--details", type=int, default=20_000)
+    return parser
+
+
+def main() -> None:
+    """Fill a store and measure."""
+    parser = parser_of(__doc__)
     parser.add_argument("--plans", action="store_true")
     options = parser.parse_args()
     with place(server=options.postgresql) as url:

@@ -8,18 +8,12 @@ The output is that of benchmarks.api_queries and of benchmarks.console_pages.
 
 from __future__ import annotations
 
-import argparse
-
 from benchmarks import api_queries, console_pages
 
 
 def main() -> None:
     """Fill a store and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--postgresql", action="store_true")
-    parser.add_argument("--findings", type=int, default=300_000)
-    parser.add_argument("--instances", type=int, default=6_000)
-    parser.add_argument("--details", type=int, default=20_000)
+    parser = api_queries.parser_of(__doc__)
     parser.add_argument("--plans", action="store_true")
     options = parser.parse_args()
     with api_queries.place(server=options.postgresql) as url:

@@ -11,7 +11,6 @@ five, in this process, without the network) and the kilobytes of the page, compr
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import random
 import statistics
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select, text
 
-from benchmarks.api_queries import IMAGES, MEMBERS, START, fill, place, vacuum
+from benchmarks.api_queries import IMAGES, MEMBERS, START, fill, parser_of, place, vacuum
 from dispatcher.console.application import ConsoleApplication
 from dispatcher.console.page import ConsoleServices
 from dispatcher.console.pages import PAGES
@@ -284,12 +283,7 @@ def measure(url: str) -> None:
 
 def main() -> None:
     """Fill a store and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--postgresql", action="store_true")
-    parser.add_argument("--findings", type=int, default=300_000)
-    parser.add_argument("--instances", type=int, default=6_000)
-    parser.add_argument("--details", type=int, default=20_000)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     with place(server=options.postgresql) as url:
         begin = CLOCK()
         fill(url, options.findings, options.instances, options.details)
