@@ -12,10 +12,10 @@ from dispatcher.discovery.discoverer import terminated
 from dispatcher.discovery.target_coverage import TargetCoverage
 from dispatcher.enqueue import NO_SOURCES, enqueue, tick
 from dispatcher.planning import cadence
-from dispatcher.planning.eligibility import CLOSING
 from dispatcher.planning.plan import NETWORK_CLOSING, in_turns, network_turns, plan
 from dispatcher.planning.selection import EVERYTHING
 from sidelight.model import AccountStatus, FindingType, PingStatus
+from sidelight.model.coverage_reasons import CLOSING
 from workers.queues import ON_DEMAND, SCHEDULED
 
 if TYPE_CHECKING:

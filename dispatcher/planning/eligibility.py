@@ -29,18 +29,6 @@ if TYPE_CHECKING:
     from sidelight.model import Instance, ManagedInstance
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
-# Reasons that close findings: the instance will not be scanned any more. An instance that is
-# stopped, or could not be read this time, keeps its findings.
-CLOSING = frozenset(
-    {
-        "RESOURCE_TERMINATED",
-        "EXCLUDED_BY_TAG",
-        "UNSUPPORTED_OS",
-        NO_EBS_VOLUME,
-        "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED",
-    }
-)
-
 TAGS_UNREADABLE = "KMS does not show its tags (kms:ListResourceTags), so that it may be excluded"
 NOT_SHARED = "a key of AWS's own lets no snapshot be shared with the scanner's account"
 NO_WINDOWS = "Windows has no agentless scan: Sidelight does not read NTFS"

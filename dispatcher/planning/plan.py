@@ -11,6 +11,7 @@ from dispatcher.planning.decisions import ACTIVE, INACTIVE, Method
 from dispatcher.planning.eligibility import AgentView, Configuration, judge
 from dispatcher.planning.facts import FilesystemSupport
 from sidelight.model import Coverage, ScanMode, ScanType
+from sidelight.model.coverage_reasons import PLANNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -25,14 +26,6 @@ IsDue: TypeAlias = "Callable[[Known, datetime], bool]"
 # For a caller without the loop, such as a daily job. A little less than a day: a job's scans
 # start some time after the job, and would otherwise be a day late every other day.
 INTERVAL = timedelta(hours=23, minutes=30)
-# Reasons that planning alone gives: an instance that is eligible again does not keep them.
-REVIVED = frozenset(
-    {
-        "EXCLUDED_BY_TAG", "EC2_INSTANCE_STOPPED", "UNMANAGED_EC2_INSTANCE", "NO_INVENTORY",
-        "STALE_INVENTORY", "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED", "PENDING_INITIAL_SCAN",
-        "PENDING_DISABLE",
-    }
-)  # fmt: skip
 # Network coverage after which an instance begins to be evaluated; a refused call ends without help.
 NETWORK_REVIVED = frozenset(
     {
@@ -138,7 +131,7 @@ def _turns(history: Known, verdict: Eligibility) -> bool:
     if history.covered is None:
         return True
     status, reason, scan_mode = history.covered
-    return scan_mode != entry.scan_mode or (status != ACTIVE and reason in REVIVED)
+    return scan_mode != entry.scan_mode or (status != ACTIVE and reason in PLANNED)
 
 
 def _is_unreadable(history: Known) -> bool:

@@ -28,6 +28,7 @@ from sidelight.localcloud.ec2.regions import NOT_OPTED_IN, OPTED_IN, opt_in_stat
 from sidelight.localcloud.ec2.snapshots import MotoSnapshots
 from sidelight.localcloud.kms import KeyCalls, grants
 from sidelight.localcloud.messages import AwsError, Reply
+from sidelight.localcloud.moto_clock import set_clock
 from sidelight.localcloud.policies import enforcement
 from sidelight.localcloud.policies.accesses import Accesses
 from sidelight.localcloud.refusals import text as refusal_text
@@ -67,6 +68,7 @@ class ControlPlane:
     def __init__(self, shelf: Shelf, sessions: Sessions) -> None:
         """Whatever an earlier local cloud of this process left is forgotten."""
         BackendDict.reset()
+        set_clock(shelf.clock)
         self._shelf = shelf
         self._sessions = sessions
         self._lock = threading.RLock()

@@ -202,6 +202,34 @@ def test_a_scan_that_ends_after_the_agent_took_over_leaves_the_agents_entry(
     assert after.scanned_at == read_at, "a read of a snapshot moves it"
 
 
+@pytest.mark.parametrize("end", [State.DONE, State.FAILED])
+def test_a_scan_that_ends_after_its_instance_was_excluded_leaves_it_excluded(
+    control: FleetService, cloud: LocalCloud, image: Path, end: State
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    (scan,) = control.store.scans.select()
+    tag: TagTypeDef = {"Key": "InspectorEc2Exclusion", "Value": ""}
+    Session().client("ec2", region=REGION).create_tags(Resources=[instance], Tags=[tag])
+    round_of(control)
+    before = covered(control)[instance]
+    assert (before.status_code, before.reason) == ("INACTIVE", "EXCLUDED_BY_TAG")
+
+    held = control.store.scans.claim(scan.id, {State.NEW}, 60)
+    assert held is not None
+    read_at = control.store.clock() + timedelta(seconds=1)
+    result = Coverage(
+        ACCOUNT, REGION, instance, "web", "ACTIVE", "SUCCESSFUL",
+        scanned_at=read_at if end is State.DONE else None,
+    )  # fmt: skip
+    control.store.instances.finish(reach(control.store, held, State.DELETING), end, result)
+
+    after = covered(control)[instance]
+    assert (after.status_code, after.reason) == ("INACTIVE", "EXCLUDED_BY_TAG")
+    assert after.scan_mode == before.scan_mode
+    assert after.scanned_at == (read_at if end is State.DONE else before.scanned_at)
+
+
 def test_an_instance_that_was_excluded_for_a_while_gets_its_findings_back(
     control: FleetService, cloud: LocalCloud, image: Path
 ) -> None:

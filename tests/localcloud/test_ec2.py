@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
     from sidelight.localcloud.server import LocalCloud
     from tests.fixtures.local_clouds import Clients
@@ -56,6 +58,34 @@ def test_instances_come_in_the_state_asked_for(
     instance = cloud.add_instance("web", [image], state=state)
     (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
     assert found["State"]["Name"] == state
+
+
+def test_times_are_by_the_local_clouds_own_clock(
+    cloud: LocalCloud, ec2: EC2Client, image: Path
+) -> None:
+    def now() -> datetime:
+        return datetime.fromtimestamp(int(cloud.clock.now()), UTC)
+
+    def found() -> InstanceTypeDef:
+        return ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+
+    cloud.clock.advance(86400.0)
+    launched = now()
+    instance = cloud.add_instance("web", [image])
+    (volume,) = ec2.describe_volumes(VolumeIds=list(cloud.volumes(instance).values()))["Volumes"]
+    assert found()["LaunchTime"] >= launched
+    assert found()["BlockDeviceMappings"][0]["Ebs"]["AttachTime"] >= launched
+    assert min(volume["CreateTime"], volume["Attachments"][0]["AttachTime"]) >= launched
+    cloud.clock.advance(3600.0)
+    stopped = now()
+    ec2.stop_instances(InstanceIds=[instance])
+    text = found()["StateTransitionReason"].partition("(")[2]
+    assert datetime.strptime(text, "%Y-%m-%d %H:%M:%S %Z)").replace(tzinfo=UTC) >= stopped
+    assert found()["LaunchTime"] < stopped
+    cloud.clock.advance(3600.0)
+    started = now()
+    ec2.start_instances(InstanceIds=[instance])
+    assert found()["LaunchTime"] >= started
 
 
 def test_there_is_nothing_at_first(ec2: EC2Client) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sidelight.completeness import COMPLETE_SCAN, assess
 from sidelight.fleet.disk_reading import reader_of
-from sidelight.model import Coverage, DiskReading, SourceKind, State, Status
+from sidelight.model import Coverage, DiskReading, FindingType, SourceKind, State, Status
+from sidelight.model.coverage_reasons import CLOSING
 
 if TYPE_CHECKING:
     from sidelight.completeness import Assessment
@@ -49,9 +50,11 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
             covered = replace(
                 covered, scanned_at=source.data_at, data_at=source.data_at, data_source=source.kind
             )
-    if context.store.instances.is_gone(scan.account, scan.instance):
-        # Terminated while it was read: its findings are closed, and `finish` records why.
-        context.store.findings.close_instances(scan.account, [scan.instance])
+    ended = context.store.instances.not_scanned(scan.account, scan.instance)
+    if ended in CLOSING:
+        # Terminated or excluded while it was read: `finish` leaves why in coverage.
+        only = None if ended == "RESOURCE_TERMINATED" else FindingType.PACKAGE_VULNERABILITY
+        context.store.findings.close_instances(scan.account, [scan.instance], only)
     transition = context.store.instances.finish(scan, to, covered, reading)
     if reason:
         context.store.scans.note(scan.id, str(to), reason)

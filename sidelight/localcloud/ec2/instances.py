@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -18,6 +19,14 @@ class InstanceCalls(Ec2Calls):
         """DescribeInstances: those that ended more than an hour ago are not listed."""
         self._sl_forget_ended()
         return super().describe_instances()
+
+    def start_instances(self) -> ActionResult:
+        """StartInstances: an instance's launch time is that of its last start."""
+        response = super().start_instances()
+        now = datetime.fromtimestamp(self.shelf.clock.now(), UTC).replace(tzinfo=None)
+        for instance_id in self._get_param("InstanceIds", []):
+            self.ec2_backend.get_instance(instance_id).launch_time = now
+        return response
 
     def terminate_instances(self) -> ActionResult:
         """TerminateInstances, and when that was."""

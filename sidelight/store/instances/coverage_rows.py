@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
 from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
+from sidelight.model.coverage_reasons import OUTLASTING_SCANS
 from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.fleet_events import note_coverage_events
 from sidelight.store.base.ordered_join import same_instance
@@ -78,14 +79,20 @@ def read_coverage(
     ]
 
 
-def agent_coverage(connection: Connection, machine: Scan) -> Coverage | None:
-    """Return the entry of a scan's instance if it is scanned by its agent now."""
+def planned_coverage(connection: Connection, machine: Scan) -> Coverage | None:
+    """Return the entry of a scan's instance if another decision than its scan's is in force.
+
+    It is scanned by its agent now, or it is not scanned any more.
+    """
+    by_agent = (coverage.c.scan_mode == ScanMode.AGENT_BASED.value) & (
+        coverage.c.status_code == "ACTIVE"
+    )
+    not_scanned = (coverage.c.status_code == "INACTIVE") & coverage.c.reason.in_(OUTLASTING_SCANS)
     query = select(*_COLUMNS).where(
         coverage.c.account == machine.account,
         coverage.c.instance == machine.instance,
         coverage.c.scan_type == ScanType.PACKAGE.value,
-        coverage.c.scan_mode == ScanMode.AGENT_BASED.value,
-        coverage.c.status_code == "ACTIVE",
+        by_agent | not_scanned,
     )
     row = connection.execute(query).first()
     return None if row is None else Coverage(*row)

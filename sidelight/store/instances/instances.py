@@ -19,11 +19,12 @@ from sidelight.model import (
     State,
     Transition,
 )
+from sidelight.model.coverage_reasons import OUTLASTING_SCANS
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import coverage, instances
 from sidelight.store.instances.coverage_rows import (
-    agent_coverage,
+    planned_coverage,
     read_coverage,
     still_agent_based,
     write_coverage,
@@ -123,6 +124,29 @@ class FleetInstances:
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar() is not None
+
+    def not_scanned(self, account: str, instance_id: str) -> str:
+        """Return the reason for which an instance is not scanned any more; empty where it is.
+
+        RESOURCE_TERMINATED of a known instance that the last discovery did not find.
+        """
+        entry = (
+            (coverage.c.account == instances.c.account)
+            & (coverage.c.instance == instances.c.instance)
+            & (coverage.c.scan_type == ScanType.PACKAGE.value)
+            & (coverage.c.status_code == "INACTIVE")
+            & coverage.c.reason.in_(OUTLASTING_SCANS)
+        )
+        query = (
+            select(instances.c.gone_at, coverage.c.reason)
+            .outerjoin(coverage, entry)
+            .where(instances.c.account == account, instances.c.instance == instance_id)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return ""
+        return (row.reason or "") if row.gone_at is None else "RESOURCE_TERMINATED"
 
     def with_history(self, account: str, region: str, found: Sequence[Instance]) -> list[Known]:
         """Return a discovery's instances with the times of their last scan and last attempt.
@@ -257,8 +281,8 @@ class FleetInstances:
         `reading` replaces the record of the instance's last read.
 
         If the instance is gone, its coverage is RESOURCE_TERMINATED, whatever the scan's result.
-        If its agent took over while the scan ran, the agent's entry stays, and a read of the
-        snapshots moves its time.
+        If its agent took over while the scan ran, or planning decided that it is not scanned any
+        more, that entry stays, and a read of the snapshots moves its time.
         """
         if to not in TERMINAL:
             raise ValueError(f"{to} is not an end")
@@ -274,9 +298,9 @@ class FleetInstances:
                 covered = replace(
                     covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
                 )
-            elif (by_agent := agent_coverage(connection, scan)) is not None:
+            elif (planned := planned_coverage(connection, scan)) is not None:
                 covered = replace(
-                    by_agent, scanned_at=covered.scanned_at, data_at=None, data_source=""
+                    planned, scanned_at=covered.scanned_at, data_at=None, data_source=""
                 )
             transition = release(connection, scan, now, now, to)
             write_coverage(connection, [covered], now)
