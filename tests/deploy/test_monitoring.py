@@ -43,20 +43,25 @@ def queries() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The labels of each metric that a scrape has."""
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The metrics that a scrape has, by the name of their samples."""
     directory = tmp_path_factory.mktemp("store")
     settings = Settings.of(store_url=f"sqlite:///{directory}/store.db", broker_url="memory://")
-    found: dict[str, set[str]] = {}
     with Store(settings.store.url) as store, pytest.MonkeyPatch.context() as patch:
         store.migrate()
         patch.setattr(metrics, "depths", lambda *_: {})
         collector = metrics.FleetCollector(store, settings, RefreshingValue(lambda: sums(store)))
-        families = [*collector.collect(), *feeds(patch)]
-    for family in families:
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        found[name] = set(getattr(family, "_labelnames", ()))
-    return found
+        collected = [*collector.collect(), *feeds(patch)]
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in collected
+    }
+
+
+@pytest.fixture(scope="module")
+def labels(families: dict[str, Any]) -> dict[str, set[str]]:
+    """The labels of each metric."""
+    return {name: set(getattr(family, "_labelnames", ())) for name, family in families.items()}
 
 
 def feeds(patch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -100,6 +105,21 @@ def test_every_metric_of_work_money_and_results_is_shown(labels: dict[str, set[s
         "sidelight_read_cpu_seconds_total", "sidelight_read_seconds_total",
     }  # fmt: skip
     assert labels.keys() - shown == left_out
+
+
+def test_the_document_lists_every_metric_with_its_labels_as_a_scrape_explains_it(
+    families: dict[str, Any],
+) -> None:
+    text = (ROOT / "docs" / "watching.md").read_text()
+    rows = re.findall(r"^\| `(sidelight_\w+)` \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    assert rows == [
+        (
+            name,
+            ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ())),
+            family.documentation,
+        )
+        for name, family in families.items()
+    ]
 
 
 def test_the_dashboard_has_no_source_of_its_own_and_no_panel_twice() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sidelight.model import Coverage, ScanType
+import pytest
+
+from sidelight.model import AccountConfiguration, AccountStatus, Coverage, ScanType
 
 if TYPE_CHECKING:
     from sidelight.store import Store
@@ -70,3 +72,50 @@ def test_the_history_ends_after_ninety_days(store: Store, clock: Clock) -> None:
     assert store.retention.run().coverage_changes == 1
     assert history(store, "i-1") == [("i-1", "PACKAGE", "PARTIAL")]
     assert store.instances.coverage()[0].reason == "PARTIAL", "the present state stays"
+
+
+def set_status(store: Store, status: AccountStatus) -> None:
+    store.configurations.change(ACCOUNT, lambda _: AccountConfiguration(ACCOUNT, status=status))
+
+
+@pytest.mark.parametrize(
+    ("status", "written"),
+    [
+        (AccountStatus.ENABLED, {"SUCCESSFUL", "PENDING_DISABLE", "PENDING_INITIAL_SCAN"}),
+        (AccountStatus.PENDING_DISABLE, {"PENDING_DISABLE"}),
+        (AccountStatus.DISABLED, set()),
+    ],
+)
+def test_work_that_began_before_an_account_was_disabled_covers_nothing_there(
+    store: Store, status: AccountStatus, written: set[str]
+) -> None:
+    set_status(store, status)
+    disabling = replace(GOOD, instance="i-2", status_code="INACTIVE", reason="PENDING_DISABLE")
+    network = replace(GOOD, scan_type="NETWORK", scan_mode="", reason="PENDING_INITIAL_SCAN")
+    elsewhere = replace(GOOD, account="999999999999")
+    store.instances.cover([GOOD, disabling, elsewhere])
+    store.instances.cover_networks([network])
+    rows = store.instances.coverage(None)
+    assert {row.reason for row in rows if row.account == ACCOUNT} == written
+    assert len(rows) == len(written) + 1, "another account's are written"
+
+
+def test_no_scan_begins_in_an_account_that_was_disabled_meanwhile(store: Store) -> None:
+    due = [(ACCOUNT, REGION, "i-1"), ("999999999999", REGION, "i-2")]
+    set_status(store, AccountStatus.PENDING_DISABLE)
+    assert [scan.instance for scan in store.scans.create(due, "here")] == ["i-2"]
+    assert store.scans.create(due[:1], "here") == []
+    set_status(store, AccountStatus.ENABLED)
+    assert [scan.instance for scan in store.scans.create(due, "here")] == ["i-1"]
+
+
+def test_why_a_scan_waits_is_not_written_where_the_instance_is_not_scanned_any_more(
+    store: Store,
+) -> None:
+    excluded = replace(GOOD, status_code="INACTIVE", reason="EXCLUDED_BY_TAG", detail="has the tag")
+    failed = replace(GOOD, instance="i-2", status_code="INACTIVE", reason="INTERNAL_ERROR")
+    store.instances.cover([excluded, failed])
+    for name in ("i-1", "i-2"):
+        store.instances.explain(ACCOUNT, name, "waits for a snapshot")
+    details = {row.instance: row.detail for row in store.instances.coverage()}
+    assert details == {"i-1": "has the tag", "i-2": "waits for a snapshot"}

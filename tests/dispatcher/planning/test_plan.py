@@ -124,3 +124,32 @@ def test_a_machine_without_a_readable_filesystem_is_read_again_a_day_later_not_e
 def test_without_an_answer_of_systems_manager_all_are_read_by_snapshot() -> None:
     planned = plan([known("a")], NOW, Configuration(), managed=None)
     assert [item.id for item in planned.due] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "written"),
+    [
+        ("EC2_INSTANCE_STOPPED", True),
+        ("UNMANAGED_EC2_INSTANCE", True),
+        ("EXCLUDED_BY_TAG", False),  # its findings were closed: it is scanned once more
+        ("INTERNAL_ERROR", False),  # the scan's own end says how that went
+    ],
+)
+def test_an_instance_that_is_eligible_again_while_its_scan_runs_gets_that_scans_result(
+    reason: str, *, written: bool
+) -> None:
+    running = replace(
+        known("a", tried=HOUR, live="s1"), covered=("INACTIVE", reason, "EC2_AGENTLESS")
+    )
+    planned = plan([running], NOW, Configuration())
+    assert planned.due == ()
+    assert [row.reason for row in planned.coverage] == ["PENDING_INITIAL_SCAN"] * written
+
+
+def test_an_instance_that_left_its_agent_while_a_scan_runs_gets_that_scans_result() -> None:
+    running = replace(known("a", tried=HOUR, live="s1"), covered=("ACTIVE", "SUCCESSFUL", BY_AGENT))
+    planned = plan([running], NOW, Configuration())
+    assert planned.due == ()
+    assert [(row.status_code, row.scan_mode) for row in planned.coverage] == [
+        ("ACTIVE", BY_SNAPSHOT)
+    ]

@@ -227,3 +227,37 @@ def test_an_account_that_is_enabled_again_is_scanned_at_once(
     ]  # fmt: skip
     (network,) = control.store.instances.coverage(ScanType.NETWORK)
     assert network.reason == "PENDING_INITIAL_SCAN"
+
+
+def test_what_work_in_flight_creates_after_a_disabling_is_removed_by_the_next_round(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    cloud.add_instance("web", [image])
+    start(control)
+    disabler = disabler_in_process(control)
+    control.configuration.begin_disable([ACCOUNT])
+    finish(control, disabler)
+    assert disabler.pending() == []
+    # A round of agents that had begun before: it creates, and records that.
+    created = CreatedResource(ACCOUNT, "us-east-1", ResourceKind.SYSTEMS_MANAGER, "bucket")
+    control.store.created_resources.record(created)
+    assert disabler.pending() == [ACCOUNT]
+    assert disabler.run(ACCOUNT).complete
+    assert disabler.pending() == []
+    assert status(control) is AccountStatus.DISABLED
+
+
+def test_a_disabling_that_another_process_ended_does_nothing_once_the_account_is_enabled(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    cloud.add_instance("web", [image])
+    disabler = disabler_in_process(control)
+    control.configuration.begin_disable([ACCOUNT])
+    finish(control, disabler)
+    control.configuration.enable([ACCOUNT], ConfigurationChange())
+    start(control)
+    before = control.store.instances.coverage(None)
+    result = disabler.run(ACCOUNT)
+    assert (result.complete, result.ended, result.removed) == (False, 0, ())
+    assert control.store.instances.coverage(None) == before != []
+    assert len(control.store.scans.select(live=True)) == 1

@@ -12,7 +12,14 @@ from sqlalchemy import event
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.networks.evaluation import NetworkEvaluation, NetworkResult, evaluate
 from sidelight.fleet.networks.gaps import REQUIRED
-from sidelight.model import Coverage, FindingChanges, FindingStatus, NetworkFinding, ScanType
+from sidelight.model import (
+    Coverage,
+    FindingChanges,
+    FindingStatus,
+    Instance,
+    NetworkFinding,
+    ScanType,
+)
 from sidelight.reachability.answers.stems import STEMS
 from sidelight.store import Store
 from tests.fixtures.network_answers import ACCOUNT, REGION, Answering, answers, cover
@@ -284,3 +291,40 @@ def test_addresses_of_both_families_are_one_finding(store: Store) -> None:
     assert isinstance(row.finding, NetworkFinding)
     assert row.finding.families == (4, 6)
     assert row.finding.sources == ("0.0.0.0/0", "::/0")
+
+
+@pytest.mark.parametrize(
+    ("decided", "status", "reason", "left"),
+    [
+        ("excluded", "INACTIVE", "EXCLUDED_BY_TAG", set()),
+        ("terminated", "INACTIVE", "RESOURCE_TERMINATED", set()),
+        ("disabled", "INACTIVE", "PENDING_DISABLE", {("i-1", 22)}),
+        ("nothing", "ACTIVE", "SUCCESSFUL", {("i-1", 22)}),
+    ],
+)
+def test_what_a_discovery_decides_during_an_evaluation_stays(  # noqa: PLR0913 - a table
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    decided: str,
+    status: str,
+    reason: str,
+    left: set[tuple[str, int]],
+) -> None:
+    store.instances.looked_at(ACCOUNT, [Instance("i-1", ACCOUNT, REGION, "running", ())], [])
+    cover(store, "i-1")
+    evaluation = store.network_findings.evaluate
+
+    def overtaken(*arguments: Any) -> FindingChanges:
+        if decided == "terminated":
+            store.instances.looked_at(ACCOUNT, [], ["i-1"])
+        elif decided != "nothing":
+            cover(store, "i-1", reason=reason)
+        if decided in ("terminated", "excluded"):
+            store.findings.close_instances(ACCOUNT, ["i-1"])
+        return evaluation(*arguments)
+
+    monkeypatch.setattr(store.network_findings, "evaluate", overtaken)
+    run(store, Answering(answers()))
+    row = covered(store)["i-1"]
+    assert (row.status_code, row.reason) == (status, reason)
+    assert open_ports(store) == left

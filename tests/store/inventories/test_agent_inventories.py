@@ -9,7 +9,14 @@ import pytest
 
 from sidelight.errors import StoreError
 from sidelight.fleet import evaluation
-from sidelight.model import FindingChanges, InstanceRef, SeenInventory, Status
+from sidelight.model import (
+    Coverage,
+    FindingChanges,
+    Instance,
+    InstanceRef,
+    SeenInventory,
+    Status,
+)
 from tests.fixtures.stored_findings import (
     ACCOUNT,
     REGION,
@@ -116,3 +123,18 @@ def test_packages_of_disks_are_those_of_one_release_that_scans_read(store: Store
 def test_an_instance_without_an_inventory_cannot_be_evaluated(store: Store) -> None:
     with pytest.raises(StoreError, match="no inventory"):
         evaluation.evaluate_agent_inventory(store, HERE, says("a"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"), [("EXCLUDED_BY_TAG", set()), ("EC2_INSTANCE_STOPPED", {"a"})]
+)
+def test_an_inventory_that_is_evaluated_after_an_exclusion_opens_no_findings(
+    store: Store, reason: str, left: set[str]
+) -> None:
+    """The agents' round began before a discovery decided otherwise."""
+    store.instances.looked_at(ACCOUNT, [Instance("i-1", ACCOUNT, REGION, "running", ())], [])
+    store.instances.cover([Coverage(ACCOUNT, REGION, "i-1", "", "INACTIVE", reason)])
+    store.findings.close_instances(ACCOUNT, ["i-1"] if reason == "EXCLUDED_BY_TAG" else [])
+    sent(store, says("a"), inventory(package("a")))
+    assert open_names(store) == left
+    assert store.reevaluation.regions(pending=False) == ({REGION: 1} if left else {})
