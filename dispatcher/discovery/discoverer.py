@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from sidelight.aws import quotas, sts
 from sidelight.aws.kms import Kms
 from sidelight.errors import AccessDeniedError, ClockSkewError, CloudError, SidelightError
-from sidelight.model import Coverage, CreatedResource, Ec2ScanMode, ResourceKind
+from sidelight.model import Coverage, CreatedResource, Ec2ScanMode, ResourceKind, ScanType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -87,6 +87,12 @@ def _end(store: Store, account: str, region: str, gone: Sequence[str]) -> None:
     """Close the findings of terminated instances, and say so in coverage."""
     store.findings.close_instances(account, gone)
     store.instances.cover(terminated(account, region, gone))
+    if gone:
+        evaluated = store.instances.network_states(account, region)
+        ended = terminated(account, region, [name for name in gone if name in evaluated])
+        store.instances.cover(
+            [replace(row, scan_type=ScanType.NETWORK.value, scan_mode="") for row in ended]
+        )
 
 
 def terminated(account: str, region: str, gone: Iterable[str]) -> list[Coverage]:
@@ -224,21 +230,26 @@ class Discoverer:
             # Whether another account's key is excluded cannot be read from here.
             own = {key for key in used - aws_owned - unknown if keys.is_own(key)}
             if own:
-                principal = own_principal(self._settings, self._session)
-                self._store.created_resources.record(
-                    CreatedResource(keys.account, keys.region, ResourceKind.KMS_GRANT)
-                )
-            for key in sorted(own):
-                try:
-                    keys.let_decrypt(key, principal, grant_name(self._deployment))
-                except (AccessDeniedError, ClockSkewError, CloudError) as error:
-                    # Its policy may allow us without a grant; if not, the scan reports the need.
-                    log.warning("%s", error)
+                self._create_grants(keys, own)
         return replace(
             discovery,
             unshareable_keys=aws_owned,
             unreadable_keys=discovery.unreadable_keys | unknown,
         )
+
+    def _create_grants(self, keys: Kms, own: Collection[str]) -> None:
+        """Let us decrypt with these keys, where it is not so yet."""
+        principal = own_principal(self._settings, self._session)
+        resource = CreatedResource(keys.account, keys.region, ResourceKind.KMS_GRANT)
+        self._store.created_resources.record(resource)
+        for key in sorted(own):
+            try:
+                keys.let_decrypt(key, principal, grant_name(self._deployment))
+            except (AccessDeniedError, ClockSkewError, CloudError) as error:
+                # Its policy may allow us without a grant; if not, the scan reports the need.
+                log.warning("%s", error)
+        # Again: what was recorded was removed if the account was disabled meanwhile.
+        self._store.created_resources.record(resource)
 
 
 def grant_name(deployment: str) -> str:

@@ -11,7 +11,7 @@ from dispatcher.planning.decisions import ACTIVE, INACTIVE, Method
 from dispatcher.planning.eligibility import AgentView, Configuration, judge
 from dispatcher.planning.facts import FilesystemSupport
 from sidelight.model import Coverage, ScanMode, ScanType
-from sidelight.model.coverage_reasons import PLANNED
+from sidelight.model.coverage_reasons import CLOSING, PLANNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -86,6 +86,8 @@ def plan(  # noqa: PLR0913 - values in, by keyword
                 coverage.append(_covered(history.instance, verdict))
             continue
         if history.live_scan:
+            if turns and not _was_closed(history):
+                coverage.append(_covered(history.instance, verdict))
             continue
         if turns and not unreadable:
             coverage.append(_covered(history.instance, verdict))
@@ -132,6 +134,11 @@ def _turns(history: Known, verdict: Eligibility) -> bool:
         return True
     status, reason, scan_mode = history.covered
     return scan_mode != entry.scan_mode or (status != ACTIVE and reason in PLANNED)
+
+
+def _was_closed(history: Known) -> bool:
+    """Whether its findings were closed: of those a scan that runs may have stored none again."""
+    return history.covered is not None and history.covered[1] in CLOSING
 
 
 def _is_unreadable(history: Known) -> bool:

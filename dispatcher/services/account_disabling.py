@@ -16,6 +16,7 @@ from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.planning.configuration_rules import disabled
 from sidelight.errors import SidelightError
 from sidelight.model import AccountStatus
+from sidelight.model.coverage_reasons import PENDING_DISABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
-REASON = "PENDING_DISABLE"
+REASON = PENDING_DISABLE
 WHY = "scanning of the account was disabled"
 
 
@@ -73,9 +74,18 @@ class AccountDisabler:
         self._delete = delete
 
     def pending(self) -> list[str]:
-        """Return the accounts whose disabling has not ended."""
-        rows = self._store.configurations.accounts()
-        return [row.account for row in rows if row.status is AccountStatus.PENDING_DISABLE]
+        """Return the accounts whose disabling has not ended.
+
+        Also those that are disabled, and in which work that had begun before created something
+        after the removal: it was recorded then.
+        """
+        recorded = self._store.created_resources.accounts()
+        return [
+            row.account
+            for row in self._store.configurations.accounts()
+            if row.status is AccountStatus.PENDING_DISABLE
+            or (row.status is AccountStatus.DISABLED and row.account in recorded)
+        ]
 
     def plan(self, account: str) -> DisablePlan:
         """Return what `run` would remove, without a change. Raises CloudError."""
@@ -91,7 +101,13 @@ class AccountDisabler:
         )
 
     def run(self, account: str) -> DisableResult:
-        """End the scans and remove the resources. Raises StoreError; refusals are in the result."""
+        """End the scans and remove the resources. Raises StoreError; refusals are in the result.
+
+        Nothing is done in an account that was enabled again meanwhile.
+        """
+        held = self._store.configurations.account(account)
+        if held is None or held.status is AccountStatus.ENABLED:
+            return DisableResult(account, 0, (), (), (), ("is enabled",), complete=False)
         scans = self._store.account_scans
         before = set(scans.undeleted(account))
         ended = scans.end(account, WHY, REASON)
@@ -119,8 +135,8 @@ class AccountDisabler:
         live = scans.live(account)
         complete = not live and not left and not failures
         if complete:
-            self._store.configurations.change(account, disabled)
             self._store.instances.uncover_account(account)
+            self._store.configurations.change(account, disabled)
         else:
             self._cover(account)
         return DisableResult(

@@ -104,8 +104,19 @@ class SsmResources:
         """
         calls = self._calls(place)
         key = place.account, place.region
+        resource = CreatedResource(*key, ResourceKind.SYSTEMS_MANAGER, self._target.bucket)
         if key not in self.reports:
-            self._record(CreatedResource(*key, ResourceKind.SYSTEMS_MANAGER, self._target.bucket))
+            self._record(resource)
+        created = self._ensure(place, wanted, calls)
+        if created:
+            # Again: what was recorded was removed if the account was disabled meanwhile.
+            self._record(resource)
+        return created
+
+    def _ensure(
+        self, place: InAccountRegion, wanted: EffectiveConfiguration | None, calls: ListedOnce
+    ) -> Sequence[str]:
+        key = place.account, place.region
         report = self.reports[key] = association_manager.ensure(calls, self._target)
         if report.reason == DENIED or wanted is None:
             return report.created

@@ -25,6 +25,7 @@ from sidelight.fleet.networks.scopes import scope_of
 from sidelight.fleet.networks.stored_findings import InstanceFindings, by_instance
 from sidelight.fleet.stages.stage_limits import StageTimeError, stage_time
 from sidelight.model import Coverage, FindingChanges, FindingType, InstanceRef, Problem, ScanType
+from sidelight.model.coverage_reasons import CLOSING, NOT_EVALUATED
 from sidelight.reachability import Answers, Network
 from sidelight.store import NetworkObservation
 
@@ -42,8 +43,6 @@ TERMINATED = INACTIVE, "RESOURCE_TERMINATED"
 STOPPED = INACTIVE, "EC2_INSTANCE_STOPPED"
 RUNNING = frozenset({"running", "pending"})
 ENDED = frozenset({"terminated", "shutting-down"})
-# Coverage that the planner decided on: such an instance is not evaluated.
-NOT_EVALUATED = frozenset({"EXCLUDED_BY_TAG", "PENDING_DISABLE"})
 LEASE_AFTER = 60.0  # seconds beyond an evaluation's time, until another process may claim it
 SHOWN_PROBLEMS = 3  # in a coverage row's detail
 
@@ -225,10 +224,18 @@ def _store(store: Store, claim: NetworkClaim, network: _Network, result: Network
 
 
 def _cover(store: Store, rows: Sequence[Coverage]) -> None:
-    """Write the coverage of one account's instances; the scores of their findings depend on it."""
-    store.instances.cover(rows)
+    """Write the coverage of one account's instances; the scores of their findings depend on it.
+
+    The findings that were stored of an instance which was excluded or terminated meanwhile are
+    closed.
+    """
+    ended = store.instances.cover_networks(rows)
     for account in {row.account for row in rows}:
         store.exposures.update(account, [row.instance for row in rows])
+        closing = [
+            name for (owner, name), why in ended.items() if owner == account and why in CLOSING
+        ]
+        store.findings.close_instances(account, closing, FindingType.NETWORK_REACHABILITY)
 
 
 def _nothing(_: NetworkFinding) -> bool:

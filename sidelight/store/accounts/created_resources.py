@@ -40,6 +40,11 @@ class CreatedResources:
             adding = insert(connection, created_resources).values(**row)
             connection.execute(adding.on_conflict_do_nothing())
 
+    def accounts(self) -> set[str]:
+        """Return the accounts in which something is recorded."""
+        with self._database.read() as connection:
+            return set(connection.execute(select(created_resources.c.account).distinct()).scalars())
+
     def of(self, account: str) -> list[CreatedResource]:
         """Return an account's recorded resources, by Region, kind and name."""
         table = created_resources

@@ -28,6 +28,7 @@ from sidelight.model import (
     Status,
     Transition,
 )
+from sidelight.model.coverage_reasons import CLOSING, TERMINATED
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.fleet_events import note_first_scan
@@ -45,12 +46,12 @@ from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.observed_times import LAST_OBSERVED
 from sidelight.store.findings.reconcile import InstanceState
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.instances.decided_coverage import not_scanned
 from sidelight.store.instances.disk_readings import replace_disk_reading
 from sidelight.store.inventories.agent_inventories import note_seen
 from sidelight.store.inventories.inventories import (
     InventoryOrigin,
     hold,
-    is_gone,
     load_inventory,
     note_evaluated,
     of_scan,
@@ -268,8 +269,10 @@ def _settle(
         raise StoreError("has no inventory yet", where=place.instance)
     if row.retired_at is not None:
         return FindingChanges()
-    if is_gone(connection, place.account, place.instance):
-        return FindingChanges(closed=retire(connection, place, now))
+    ended = not_scanned(connection, place.account, place.instance)
+    if ended in CLOSING:
+        only = None if ended == TERMINATED else FindingType.PACKAGE_VULNERABILITY
+        return FindingChanges(closed=retire(connection, place, now, only))
     observed = Observation(place, wanted(connection, row.content))
     expose(connection, [observed], now)
     state = InstanceState(observed, Status(row.status), row.content)

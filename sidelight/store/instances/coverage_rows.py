@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
-from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
-from sidelight.model.coverage_reasons import OUTLASTING_SCANS
+from sidelight.model import Coverage, CoverageChange, ScanType
 from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.fleet_events import note_coverage_events
 from sidelight.store.base.ordered_join import same_instance
@@ -23,11 +21,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from sidelight.model import Scan
     from sidelight.store.base.engine import Database
 
 KEY = ("account", "instance", "scan_type")
-_COLUMNS = [coverage.c[name] for name in Coverage.__dataclass_fields__]
+COVERAGE_COLUMNS = [coverage.c[name] for name in Coverage.__dataclass_fields__]
 _CHANGE = [coverage_changes.c[name] for name in CoverageChange.__dataclass_fields__]
 
 
@@ -63,7 +60,7 @@ def read_coverage(
     """
     of_it = same_instance(inventories, coverage)
     query = (
-        select(*_COLUMNS, inventories.c.evaluated_at)
+        select(*COVERAGE_COLUMNS, inventories.c.evaluated_at)
         .outerjoin(inventories, of_it & inventories.c.retired_at.is_(None))
         .order_by(coverage.c.account, coverage.c.region, coverage.c.instance, coverage.c.scan_type)
     )
@@ -77,43 +74,6 @@ def read_coverage(
         _evaluated(Coverage(*columns), evaluated_at)
         for *columns, evaluated_at in connection.execute(query)
     ]
-
-
-def planned_coverage(connection: Connection, machine: Scan) -> Coverage | None:
-    """Return the entry of a scan's instance if another decision than its scan's is in force.
-
-    It is scanned by its agent now, or it is not scanned any more.
-    """
-    by_agent = (coverage.c.scan_mode == ScanMode.AGENT_BASED.value) & (
-        coverage.c.status_code == "ACTIVE"
-    )
-    not_scanned = (coverage.c.status_code == "INACTIVE") & coverage.c.reason.in_(OUTLASTING_SCANS)
-    query = select(*_COLUMNS).where(
-        coverage.c.account == machine.account,
-        coverage.c.instance == machine.instance,
-        coverage.c.scan_type == ScanType.PACKAGE.value,
-        by_agent | not_scanned,
-    )
-    row = connection.execute(query).first()
-    return None if row is None else Coverage(*row)
-
-
-def still_agent_based(connection: Connection, rows: Sequence[Coverage]) -> list[Coverage]:
-    """Return the rows whose instances are still scanned by their agents, and lock their entries."""
-    by_account: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        by_account[row.account].append(row.instance)
-    present: set[tuple[str, str]] = set()
-    for account, names in by_account.items():
-        query = select(coverage.c.instance).where(
-            coverage.c.account == account,
-            coverage.c.instance.in_(names),
-            coverage.c.scan_type == ScanType.PACKAGE.value,
-            coverage.c.scan_mode == ScanMode.AGENT_BASED.value,
-            coverage.c.status_code == "ACTIVE",
-        )
-        present |= {(account, name) for name in connection.scalars(query.with_for_update())}
-    return [row for row in rows if (row.account, row.instance) in present]
 
 
 def write_coverage(connection: Connection, rows: Sequence[Coverage], now: datetime) -> None:
@@ -138,17 +98,18 @@ def reassess(
 ) -> None:
     """Write the result of a re-evaluation, where the last scan's result is the coverage.
 
-    `key` is the account and the instance.
+    `key` is the account and the instance. The entry is locked: what a discovery decides meanwhile
+    is written after this.
     """
     account, instance = key
-    query = select(*_COLUMNS).where(
+    query = select(*COVERAGE_COLUMNS).where(
         coverage.c.account == account,
         coverage.c.instance == instance,
         coverage.c.scan_type == ScanType.PACKAGE.value,
         coverage.c.status_code == "ACTIVE",
         coverage.c.reason.in_((COMPLETE_SCAN, PARTIAL_SCAN)),
     )
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update()).first()
     if row is not None:
         write_coverage(connection, [replace(Coverage(*row), reason=reason, detail=detail)], now)
 

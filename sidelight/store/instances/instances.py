@@ -19,15 +19,17 @@ from sidelight.model import (
     State,
     Transition,
 )
-from sidelight.model.coverage_reasons import OUTLASTING_SCANS
+from sidelight.model.coverage_reasons import OUTLASTING_SCANS, TERMINATED
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import coverage, instances
-from sidelight.store.instances.coverage_rows import (
+from sidelight.store.instances.coverage_rows import read_coverage, write_coverage
+from sidelight.store.instances.decided_coverage import (
+    network_ends,
+    not_scanned,
+    of_enabled,
     planned_coverage,
-    read_coverage,
     still_agent_based,
-    write_coverage,
 )
 from sidelight.store.instances.discovered_rows import mark_gone, write_changed
 from sidelight.store.instances.disk_readings import read_disk_readings, write_disk_reading
@@ -130,23 +132,8 @@ class FleetInstances:
 
         RESOURCE_TERMINATED of a known instance that the last discovery did not find.
         """
-        entry = (
-            (coverage.c.account == instances.c.account)
-            & (coverage.c.instance == instances.c.instance)
-            & (coverage.c.scan_type == ScanType.PACKAGE.value)
-            & (coverage.c.status_code == "INACTIVE")
-            & coverage.c.reason.in_(OUTLASTING_SCANS)
-        )
-        query = (
-            select(instances.c.gone_at, coverage.c.reason)
-            .outerjoin(coverage, entry)
-            .where(instances.c.account == account, instances.c.instance == instance_id)
-        )
         with self._database.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return ""
-        return (row.reason or "") if row.gone_at is None else "RESOURCE_TERMINATED"
+            return not_scanned(connection, account, instance_id)
 
     def with_history(self, account: str, region: str, found: Sequence[Instance]) -> list[Known]:
         """Return a discovery's instances with the times of their last scan and last attempt.
@@ -164,11 +151,38 @@ class FleetInstances:
             return stored_with_history(connection, account, region)
 
     def cover(self, rows: Sequence[Coverage]) -> None:
-        """Write coverage rows. A `scanned_at` of None keeps the stored value."""
+        """Write coverage rows. A `scanned_at` of None keeps the stored value.
+
+        Of accounts that were disabled since the rows were decided on nothing is written.
+        """
         now = self._clock()
         for begin in range(0, len(rows), AT_ONCE):
             with self._database.write() as connection:
-                write_coverage(connection, rows[begin : begin + AT_ONCE], now)
+                wanted = of_enabled(connection, rows[begin : begin + AT_ONCE])
+                write_coverage(connection, wanted, now)
+
+    def cover_networks(self, rows: Sequence[Coverage]) -> dict[tuple[str, str], str]:
+        """Write network coverage of those instances that are still evaluated.
+
+        Return why others are not any more, by account and instance: one that was excluded since the
+        rows were read keeps its entry, and one that is gone says so.
+        """
+        now = self._clock()
+        ended: dict[tuple[str, str], str] = {}
+        for begin in range(0, len(rows), AT_ONCE):
+            with self._database.write() as connection:
+                part = of_enabled(connection, rows[begin : begin + AT_ONCE])
+                decided = network_ends(connection, part)
+                wanted = [
+                    row
+                    if (row.account, row.instance) not in decided
+                    else replace(row, status_code="INACTIVE", reason=TERMINATED, detail="")
+                    for row in part
+                    if decided.get((row.account, row.instance), TERMINATED) == TERMINATED
+                ]
+                write_coverage(connection, wanted, now)
+            ended |= decided
+        return ended
 
     def cover_by_agents(self, rows: Sequence[Coverage]) -> None:
         """Write coverage of those instances that are still scanned by their agents.
@@ -182,11 +196,15 @@ class FleetInstances:
                 write_coverage(connection, present, now)
 
     def explain(self, account: str, instance: str, detail: str) -> None:
-        """Write why an instance's scan waits to the detail of its coverage, until the scan ends."""
+        """Write why an instance's scan waits to the detail of its coverage, until the scan ends.
+
+        One that is not scanned any more keeps the reason for that.
+        """
         row = (
             coverage.c.account == account,
             coverage.c.instance == instance,
             coverage.c.scan_type == ScanType.PACKAGE.value,
+            coverage.c.reason.not_in({*OUTLASTING_SCANS, TERMINATED}),
         )
         values = {"detail": detail, "updated_at": self._clock()}
         with self._database.write() as connection:

@@ -11,7 +11,7 @@ from sidelight.errors import StoreError
 from sidelight.model import Inventory, platform_name
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import insert, once
-from sidelight.store.base.schema import instance_platforms, instances, inventories
+from sidelight.store.base.schema import instance_platforms, inventories
 from sidelight.store.inventories.package_sets import load_set, store_set
 
 if TYPE_CHECKING:
@@ -97,14 +97,6 @@ def hold(connection: Connection, account: str, instance: str) -> Row[object] | N
         inventories.c.account == account, inventories.c.instance == instance
     )
     return connection.execute(query.with_for_update()).first()
-
-
-def is_gone(connection: Connection, account: str, instance: str) -> bool:
-    """Return whether the last discovery did not find the instance."""
-    query = select(instances.c.gone_at).where(
-        instances.c.account == account, instances.c.instance == instance
-    )
-    return connection.execute(query).scalar() is not None
 
 
 def note_evaluated(

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
 from sidelight.model import LIVE, Event, Keeper, Scan, ScanSource, Snapshot, State, Transition
+from sidelight.store.base.account_status import not_enabled
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.dialect import insert, parts
 from sidelight.store.base.schema import events, intents, scan_sources, scans, snapshots
@@ -63,6 +64,7 @@ class Scans:
     ) -> list[Scan]:
         """Commit new scans of (account, region, instance id); skip instances with a live scan.
 
+        Accounts that were disabled since their instances were found to be due get none.
         A new scan is due for publication at once. A given `keeper` holds it from the start.
         `sources` are those of scans that create no snapshots, by account and instance.
         """
@@ -79,6 +81,10 @@ class Scans:
         if not new_scans:
             return []
         with self._database.write() as connection:
+            closed = not_enabled(connection, {scan.account for scan in new_scans})
+            new_scans = [scan for scan in new_scans if scan.account not in closed]
+            if not new_scans:
+                return []
             statement = insert(connection, scans).on_conflict_do_nothing()
             connection.execute(statement, [_values(scan) for scan in new_scans])
             ids = [scan.id for scan in new_scans]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration
 from dispatcher.planning.plan import Plan, plan
 from sidelight.model import Instance, Known, ManagedInstance, PingStatus, PlatformType, Volume

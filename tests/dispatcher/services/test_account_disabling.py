@@ -16,7 +16,14 @@ from sidelight.errors import CloudError
 from sidelight.fleet.bootstrap import make_context
 from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
-from sidelight.model import AccountStatus, ManagedInstance, ScanType, State
+from sidelight.model import (
+    AccountStatus,
+    CreatedResource,
+    ManagedInstance,
+    ResourceKind,
+    ScanType,
+    State,
+)
 from sidelight.report.as_json import dumps
 from sidelight.store import Store
 from tests.fakes.clocks import Clock

@@ -294,20 +294,19 @@ def test_addresses_of_both_families_are_one_finding(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decided", "status", "reason", "left"),
+    ("decided", "expected", "left"),
     [
-        ("excluded", "INACTIVE", "EXCLUDED_BY_TAG", set()),
-        ("terminated", "INACTIVE", "RESOURCE_TERMINATED", set()),
-        ("disabled", "INACTIVE", "PENDING_DISABLE", {("i-1", 22)}),
-        ("nothing", "ACTIVE", "SUCCESSFUL", {("i-1", 22)}),
+        ("excluded", ("INACTIVE", "EXCLUDED_BY_TAG"), set()),
+        ("terminated", ("INACTIVE", "RESOURCE_TERMINATED"), set()),
+        ("disabled", ("INACTIVE", "PENDING_DISABLE"), {("i-1", 22)}),
+        ("nothing", ("ACTIVE", "SUCCESSFUL"), {("i-1", 22)}),
     ],
 )
-def test_what_a_discovery_decides_during_an_evaluation_stays(  # noqa: PLR0913 - a table
+def test_what_a_discovery_decides_during_an_evaluation_stays(
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     decided: str,
-    status: str,
-    reason: str,
+    expected: tuple[str, str],
     left: set[tuple[str, int]],
 ) -> None:
     store.instances.looked_at(ACCOUNT, [Instance("i-1", ACCOUNT, REGION, "running", ())], [])
@@ -318,7 +317,7 @@ def test_what_a_discovery_decides_during_an_evaluation_stays(  # noqa: PLR0913 -
         if decided == "terminated":
             store.instances.looked_at(ACCOUNT, [], ["i-1"])
         elif decided != "nothing":
-            cover(store, "i-1", reason=reason)
+            cover(store, "i-1", reason=expected[1])
         if decided in ("terminated", "excluded"):
             store.findings.close_instances(ACCOUNT, ["i-1"])
         return evaluation(*arguments)
@@ -326,5 +325,5 @@ def test_what_a_discovery_decides_during_an_evaluation_stays(  # noqa: PLR0913 -
     monkeypatch.setattr(store.network_findings, "evaluate", overtaken)
     run(store, Answering(answers()))
     row = covered(store)["i-1"]
-    assert (row.status_code, row.reason) == (status, reason)
+    assert (row.status_code, row.reason) == expected
     assert open_ports(store) == left
