@@ -679,3 +679,113 @@ def test_every_address_of_an_interface_counts_and_the_primary_one_is_a_target() 
     drawing.load_balancer("lb", "application", {80: "tg-1"}, {"subnet-1": "198.51.100.9"}, "sg-lb")
     drawing.group("sg-lb", "vpc-1", tcp(80, "0.0.0.0/0"), egress=[tcp(8080, "10.0.1.10/32")])
     assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+
+
+@pytest.mark.parametrize(
+    ("block", "attribute", "reachable"),
+    [
+        ("fd80:1:1::/56", "public", False),
+        ("2a05:d018:1::/56", "private", False),
+        ("2a05:d018:1::/56", "public", True),
+    ],
+    ids=["unique-local", "private-global", "public"],
+)
+def test_a_private_ipv6_address_has_no_way_to_the_internet(
+    block: str, attribute: str, reachable: bool
+) -> None:
+    drawing = public_network()
+    association = {"Ipv6CidrBlock": block, "Ipv6AddressAttribute": attribute}
+    drawing.lists["Vpcs"][0]["Ipv6CidrBlockAssociationSet"] = [association]
+    start = block.removesuffix("::/56")
+    drawing.subnet("subnet-6", "vpc-1", "10.0.6.0/24", ipv6=f"{start}:6::/64")
+    drawing.group("sg-6", "vpc-1", tcp(22, "::/0"))
+    drawing.instance("six", "subnet-6", "10.0.6.10", "sg-6", ipv6=f"{start}:6::5")
+    assert bool(_open(drawing, "i-six")) is reachable
+    assert _network(drawing).explain("i-six", "2600::1", "tcp", 443).reachable is reachable
+    table = drawing.lists["RouteTables"][0]
+    table["Routes"] = [one for one in table["Routes"] if one.get("GatewayId") != "igw-1"]
+    table["Routes"].append(route("::/0", "eigw-1"))
+    assert _network(drawing).explain("i-six", "2600::1", "tcp", 443).reachable is reachable
+
+
+def test_every_address_of_a_delegated_prefix_is_reached() -> None:
+    drawing = public_network()
+    drawing.group("sg-6", "vpc-1", tcp(22, "::/0"))
+    delegated = [{"Ipv6Prefix": "2a05:d018:1:1:a::/80"}]
+    drawing.instance("pod", "subnet-1", "10.0.1.12", "sg-6", Ipv6Prefixes=delegated)
+    network = _network(drawing)
+    for address in ("2a05:d018:1:1:a::", "2a05:d018:1:1:a::7", "2a05:d018:1:1:a:ffff:ffff:ffff"):
+        assert network.explain("internet", address, "tcp", 22).hops[-1] == "i-pod"
+        assert network.explain(address, "2600::1", "tcp", 443).reachable
+    assert not network.explain("internet", "2a05:d018:1:1:b::", "tcp", 22).reachable
+
+
+def test_a_finding_has_the_clients_of_all_rules_that_forward_to_its_target() -> None:
+    drawing = _balanced("application")
+    listener = drawing.lists["LoadBalancerListeners"][0]["Listeners"][0]["ListenerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": "tg-1"}]
+
+    def rule(priority: str, client: str) -> dict[str, object]:
+        sender = {"Field": "source-ip", "SourceIpConfig": {"Values": [client]}}
+        return {"RuleArn": priority, "Priority": priority, "Conditions": [sender],
+                "Actions": forward}  # fmt: skip
+
+    rules = [rule("1", "203.0.113.7/32"), rule("2", "8.8.8.8/32")]
+    last: dict[str, object] = {"IsDefault": True, "Actions": [{"Type": "fixed-response"}]}
+    drawing.lists["ListenerRules"].append({"ListenerArn": listener, "Rules": [*rules, last]})
+    clients = ("8.8.8.8/32", "203.0.113.7/32")
+    assert _open(drawing) == {("igw-1", 8080, 8080): clients}
+    assert _network(drawing).explain("internet", "i-a", "tcp", 8080).sources == clients
+    last["Actions"] = forward
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+    assert [finding.anywhere for finding in _findings(drawing)] == [True]
+
+
+@pytest.mark.parametrize("keeps", ["true", "false"])
+def test_a_load_balancers_own_group_must_let_it_send(keeps: str) -> None:
+    drawing = _balanced("network", preserve_client_ip__enabled=keeps)
+    own = next(one for one in drawing.lists["SecurityGroups"] if one["GroupId"] == "sg-lb")
+    for egress, reached in (
+        ([tcp(8080, "sg-1")], True),
+        ([tcp(8080, "10.0.0.0/16")], True),
+        ([tcp(443, "0.0.0.0/0")], False),
+        ([], False),
+    ):
+        own["IpPermissionsEgress"] = egress
+        assert bool(_open(drawing)) is reached
+
+
+@pytest.mark.parametrize(("region", "reachable"), [("eu-west-1", True), ("us-east-1", False)])
+def test_a_rule_names_no_group_of_a_peer_in_another_region(region: str, reachable: bool) -> None:
+    drawing = Drawing()
+    for number in (1, 2):
+        other = route(f"10.{3 - number}.0.0/16", "pcx-1")
+        drawing.vpc(f"vpc-{number}", f"10.{number}.0.0/16", other)
+        drawing.subnet(f"subnet-{number}", f"vpc-{number}", f"10.{number}.1.0/24")
+    drawing.group("sg-1", "vpc-1", egress=[tcp(22, "sg-2")])
+    drawing.group("sg-2", "vpc-2", tcp(22, "10.1.0.0/16"))
+    for number in (1, 2):
+        drawing.instance(str(number), f"subnet-{number}", f"10.{number}.1.10", f"sg-{number}")
+    drawing.peering("pcx-1", "vpc-1", "vpc-2")
+    drawing.lists["VpcPeeringConnections"][0]["AccepterVpcInfo"]["Region"] = region
+    assert _network(drawing).explain("i-1", "i-2", "tcp", 22).reachable is reachable
+
+
+@pytest.mark.parametrize(
+    ("first", "reached"), [(1024, True), (40000, True), (65535, True), (None, False)]
+)
+def test_a_targets_answers_need_the_acl_of_the_load_balancers_subnet(
+    first: int | None, reached: bool
+) -> None:
+    drawing = _balanced("network")
+    nodes = [one for one in drawing.lists["NetworkInterfaces"] if one.get("Description")]
+    drawing.lists["NetworkInterfaces"].remove(nodes[0])  # the one in the target's own subnet
+    answers = [entry(2, "allow", "10.0.0.0/8", (first, 65535))] if first else []
+    clients = entry(1, "allow", "0.0.0.0/0", (443, 443))
+    out = entry(1, "allow", "0.0.0.0/0", egress=True)
+    drawing.acl("acl-b", "vpc-1", clients, *answers, out, subnets=("subnet-b",))
+    attribute = {"Key": "load_balancing.cross_zone.enabled", "Value": "true"}
+    drawing.lists["TargetGroupAttributes"].append(
+        {"TargetGroupArn": "tg-1", "Attributes": [attribute]}
+    )
+    assert bool(_open(drawing)) is reached

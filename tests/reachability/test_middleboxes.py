@@ -290,3 +290,65 @@ def test_rules_of_a_firewall_that_cost_too_much_are_not_accounted_for() -> None:
     began = time.process_time()
     assert "not accounted for: the last of the too many rules of vpce-1" in _notes(drawing)
     assert time.process_time() - began < 60
+
+
+_STRICT = {
+    "StatefulEngineOptions": {"RuleOrder": "STRICT_ORDER"},
+    "StatefulDefaultActions": ["aws:drop_strict"],
+}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {**_STRICT, "StatefulRuleGroupReferences": [{"ResourceArn": "group-9", "Priority": 9}]},
+        {
+            "StatelessDefaultActions": ["aws:drop"],
+            "StatelessRuleGroupReferences": [{"ResourceArn": "group-9", "Priority": 9}],
+        },
+    ],
+    ids=["stateful", "stateless"],
+)
+def test_a_rule_group_that_is_in_no_answer_may_let_packets_through(policy: dict[str, Any]) -> None:
+    drawing = _inspected(policy)
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+    assert _notes(drawing) == {"not accounted for: rule group group-9 of firewall fw"}
+
+
+@pytest.mark.parametrize("action", ["aws:pass", "aws:drop"])
+def test_a_stateless_rule_by_tcp_flags_is_noted_and_may_let_packets_through(action: str) -> None:
+    flags = {"TCPFlags": [{"Flags": ["SYN"], "Masks": ["SYN", "ACK"]}], "Protocols": [6]}
+    default = "aws:drop" if action == "aws:pass" else "aws:pass"
+    drawing = _inspected({"StatelessDefaultActions": [default]}, _stateless(1, (1, action, flags)))
+    assert _found(drawing) == {22: _EVERYONE, 443: _EVERYONE}
+    assert _notes(drawing) == {"not accounted for: stateless rules of firewall fw by TCP flags"}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "dropped"),
+    [
+        ("[0.0.0.0/0,!10.0.0.0/8]", False),
+        ("[::/0,!fd00::/8]", True),
+        ("[!10.0.0.0/8]", True),
+        ("!10.0.0.0/8", True),
+    ],
+)
+def test_a_list_with_exclusions_has_the_addresses_of_its_own_family(
+    addresses: str, dropped: bool
+) -> None:
+    drawing = _inspected(_STRICT, _stateful(1, ("DROP", f"TCP {addresses} ANY FORWARD ANY ANY"),
+                                            ("PASS", "TCP ANY ANY FORWARD ANY ANY")))  # fmt: skip
+    six = {"Ipv6CidrBlock": "2a05:d018:1::/56"}
+    drawing.lists["Vpcs"][0]["Ipv6CidrBlockAssociationSet"] = [six]
+    for subnet, part in zip(drawing.lists["Subnets"], ("0", "1"), strict=True):
+        block = f"2a05:d018:1:{part}::/64"
+        subnet["Ipv6CidrBlockAssociationSet"] = [{"Ipv6CidrBlock": block}]
+    ways = {"rtb-in": ("2a05:d018:1:1::/64", "vpce-1"), "rtb-fw": ("::/0", "igw-1"),
+            "rtb-web": ("::/0", "vpce-1")}  # fmt: skip
+    for table in drawing.lists["RouteTables"]:
+        table["Routes"].append(route("2a05:d018:1::/56", "local"))
+        if way := ways.get(table["RouteTableId"]):
+            table["Routes"].append(route(*way))
+    drawing.group("sg-6", "vpc-1", tcp(80, "::/0"))
+    drawing.instance("six", "subnet-web", "10.0.1.11", "sg-6", ipv6="2a05:d018:1:1::11")
+    assert bool(_found(drawing).get(80)) is not dropped

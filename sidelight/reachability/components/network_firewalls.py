@@ -70,13 +70,16 @@ class NetworkFirewalls:
         policy = inner(fields, "FirewallPolicy")
         notes: list[str] = []
         stateless: list[FirewallRule] = []
+        whole = True
         for reference in _ordered(policy, "StatelessRuleGroupReferences"):
             group = self._group(reference, name, notes)
-            stateless.extend(reading.stateless_rules(group))
-        if any(rule.action == reading.UNKNOWN for rule in stateless):
+            whole = whole and group is not None
+            stateless.extend(reading.stateless_rules(group or {}))
+        if any(rule.by_flags or rule.action == reading.UNKNOWN for rule in stateless):
             notes.append(f"not accounted for: stateless rules of firewall {name} by TCP flags")
-        default = texts(policy, "StatelessDefaultActions")
-        stateful, others = self._stateful(policy, name, vpc, notes)
+        # A group that no answer has may let through what the default drops.
+        default = texts(policy, "StatelessDefaultActions") if whole else []
+        stateful, others, known = self._stateful(policy, name, vpc, notes)
         named = texts(policy, "StatefulDefaultActions")
         stateful_default = DROP if "aws:drop_strict" in named else PASS
         if any(one.startswith("aws:drop_established") for one in named):
@@ -89,17 +92,22 @@ class NetworkFirewalls:
             tuple(rule for rule in stateless if rule.action != reading.UNKNOWN),
             next((action for one in default if (action := _default(one))), PASS),
             tuple(stateful),
-            PASS if others else stateful_default,
+            PASS if others or not known else stateful_default,
             tuple(dict.fromkeys(notes)),
         )
 
     def _stateful(
         self, policy: Fields, name: str, vpc: VpcRecord | None, notes: list[str]
-    ) -> tuple[list[FirewallRule], list[str]]:
+    ) -> tuple[list[FirewallRule], list[str], bool]:
+        """The 5-tuple rules in their order, what the others are, and whether all are known."""
         rules: list[FirewallRule] = []
         others: list[str] = []
+        known = True
         for reference in _ordered(policy, "StatefulRuleGroupReferences"):
             group = self._group(reference, name, notes)
+            if group is None:
+                known = False
+                continue
             names = reading.variables(group, policy, vpc.blocks if vpc else {}, self._prefix_lists)
             found, more = reading.stateful_rules(group, names)
             rules.extend(found)
@@ -107,14 +115,13 @@ class NetworkFirewalls:
         strict = text(inner(policy, "StatefulEngineOptions"), "RuleOrder") == "STRICT_ORDER"
         if not strict:  # by action: all that pass, then those that drop
             rules.sort(key=lambda rule: rule.action != PASS)
-        return rules, others
+        return rules, others, known
 
-    def _group(self, reference: Fields, name: str, notes: list[str]) -> Fields:
+    def _group(self, reference: Fields, name: str, notes: list[str]) -> Fields | None:
         arn = text(reference, "ResourceArn")
         found = self._groups.get(arn)
         if found is None:
             notes.append(f"not accounted for: rule group {arn} of firewall {name}")
-            return {}
         return found
 
 

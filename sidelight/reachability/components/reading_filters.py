@@ -97,10 +97,6 @@ def _group_rules(
         report(group, "a rule with a protocol or ports that cannot be")
         return
 
-    def rule(peer: str, block: Prefix | None, by_group: str = "", by_list: str = "") -> FilterRule:
-        name = rule_ids.group_rule(group, direction, protocol, ports, peer)
-        return FilterRule(name, True, protocol, *ports, block, by_group, by_list)
-
     for peer, block, by_group, by_list in _peers(permission):
         if block is None and not by_group and not by_list:
             report(group, "a rule with no CIDR block that can be read")

@@ -27,12 +27,16 @@ _OPTIONS_OF_NO_EFFECT: Final = frozenset({"sid", "msg", "rev", "metadata", "refe
 
 
 class FirewallRule(NamedTuple):
-    """A rule for one family: its protocols (None for all), what it has, and its action."""
+    """A rule for one family: its protocols (None for all), what it has, and its action.
+
+    With `by_flags` it matches only packets with some TCP flags, which are not evaluated.
+    """
 
     family: int
     protocols: tuple[int, ...] | None
     match: Match
     action: str
+    by_flags: bool = False
 
 
 class _Unreadable(ValueError):  # noqa: N818 - it never leaves this module
@@ -54,7 +58,8 @@ def stateless_rules(group: Fields) -> Iterator[FirewallRule]:
             if isinstance(numbers, list)
             else ()
         )
-        if items(match, "TCPFlags"):
+        by_flags = bool(items(match, "TCPFlags"))
+        if by_flags and action == DROP:  # the packets with other flags pass
             action = UNKNOWN
         for family in (IPV4, IPV6):
             src, dst = (_blocks(match, key, family) for key in ("Sources", "Destinations"))
@@ -62,7 +67,7 @@ def stateless_rules(group: Fields) -> Iterator[FirewallRule]:
                 found = Match(
                     src, dst, _ports(match, "DestinationPorts"), _ports(match, "SourcePorts")
                 )
-                yield FirewallRule(family, protocols or None, found, action)
+                yield FirewallRule(family, protocols or None, found, action, by_flags)
 
 
 def _priority(fields: Fields) -> int:
@@ -188,18 +193,20 @@ def _terms(value: str) -> list[str]:
 def _addresses(value: str, names: Variables, family: int) -> Intervals | None:
     """A header's addresses; None for all."""
     negated = value.startswith("!")
-    wanted: list[tuple[int, int]] = []
-    unwanted: list[tuple[int, int]] = []
-    for term in _terms(value.removeprefix("!")):
-        name = term.removeprefix("!")
-        into = unwanted if term.startswith("!") else wanted
-        into.extend(_named(name, names, family))
-    found = intervals.of(wanted)
-    if unwanted:
-        found = intervals.difference(found or ALL[family], intervals.of(unwanted))
+    terms = _terms(value.removeprefix("!"))
+    wanted = [term for term in terms if not term.startswith("!")]
+    unwanted = [term.removeprefix("!") for term in terms if term.startswith("!")]
+    # A list of nothing but exclusions excludes from all addresses; one that names addresses of the
+    # other family alone has none of this one.
+    found = ALL[family] if unwanted and not wanted else _all_of(wanted, names, family)
+    found = intervals.difference(found, _all_of(unwanted, names, family))
     if negated:
         found = intervals.difference(ALL[family], found)
     return None if found == ALL[family] else found
+
+
+def _all_of(terms: Iterable[str], names: Variables, family: int) -> Intervals:
+    return intervals.of(pair for term in terms for pair in _named(term, names, family))
 
 
 def _named(name: str, names: Variables, family: int) -> Intervals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability.addresses import intervals
+from sidelight.reachability.addresses.internet import INTERNET
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6, address, prefix
 from sidelight.reachability.answers.fields import Fields, flag, inner, items, number, text, texts
 from sidelight.reachability.components.records import (
@@ -58,7 +59,22 @@ def vpc(fields: Fields, account: str, region: str) -> VpcRecord | None:
         *_associated(fields, "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState", "Ipv6CidrBlock"),
     ]
     owner = text(fields, "OwnerId") or account
-    return VpcRecord(name, owner, region, _blocks(cidrs), _blocked(fields))
+    blocks = _blocks(cidrs)
+    return VpcRecord(name, owner, region, blocks, _blocked(fields), _private(fields, blocks))
+
+
+def _private(fields: Fields, blocks: Blocks) -> intervals.Intervals:
+    """IPv6 addresses that never reach the internet: unique local ones, and those marked private.
+
+    [VPC user guide, "IP addressing": private IPv6 addresses are not advertised on the internet.]
+    """
+    marked = _blocks(
+        text(item, "Ipv6CidrBlock")
+        for item in items(fields, "Ipv6CidrBlockAssociationSet")
+        if text(item, "Ipv6AddressAttribute") == "private"
+    )
+    unrouted = intervals.difference(blocks.get(IPV6, ()), INTERNET[IPV6])
+    return intervals.union(unrouted, marked.get(IPV6, ()))
 
 
 def _blocked(fields: Fields) -> str:
@@ -143,7 +159,7 @@ def _addresses(fields: Fields) -> Iterator[OwnAddress]:
         found = address(text(item, "Ipv6Address"))
         if found is not None and found not in seen:
             seen.add(found)
-            yield OwnAddress(*found, found[1], found[1])
+            yield OwnAddress(*found, found[1], _advertised(*found))
     for key, member, family in (
         ("Ipv4Prefixes", "Ipv4Prefix", IPV4),
         ("Ipv6Prefixes", "Ipv6Prefix", IPV6),
@@ -151,8 +167,13 @@ def _addresses(fields: Fields) -> Iterator[OwnAddress]:
         for item in items(fields, key):
             block = prefix(text(item, member))
             if block is not None and block.family == family:
-                outside = block.first if family == IPV6 else None
+                outside = _advertised(family, block.first)
                 yield OwnAddress(family, block.first, block.last, outside)
+
+
+def _advertised(family: int, number: int) -> int | None:
+    """An IPv6 address is its own public one if the internet routes it; an IPv4 one never is."""
+    return number if family == IPV6 and intervals.contains(INTERNET[IPV6], number) else None
 
 
 def gateway(fields: Fields, kind: str, key: str, attachments: str) -> GatewayRecord | None:

@@ -22,13 +22,17 @@ Blocks = dict[int, "Intervals"]
 
 
 class VpcRecord(NamedTuple):
-    """A VPC: its CIDR blocks, and how it blocks internet gateways (`off`, a mode, or empty)."""
+    """A VPC: its CIDR blocks, and how it blocks internet gateways (`off`, a mode, or empty).
+
+    `private` are its IPv6 addresses that AWS does not advertise to the internet.
+    """
 
     id: str
     account: str
     region: str
     blocks: Blocks
     blocked: str
+    private: Intervals
 
 
 class SubnetRecord(NamedTuple):

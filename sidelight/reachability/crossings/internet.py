@@ -67,11 +67,17 @@ def egress_only_gateway(
     """Out to the internet over IPv6, and never in."""
     trail = trail.over(place.vpc, route.target)._replace(origin=())
     open_ = walker.topology.blocked(place.subnet) != "block-bidirectional"
-    if walker.family == IPV6 and open_ and not walker.replies:
-        yield from to_internet(walker, route.target, bundle, trail)
-    else:
-        stop = (route.target, EGRESS_ONLY_GATEWAY, None)
+    stop = (route.target, EGRESS_ONLY_GATEWAY, None)
+    if walker.family != IPV6 or not open_ or walker.replies:
         yield ended(Verdict.DENIED_IN, bundle, trail, stop)
+        return
+    vpc = walker.topology.vpcs.get(place.vpc)
+    advertised = intervals.difference(bundle.src, vpc.private if vpc else ())
+    if advertised != bundle.src:
+        private = bundle._replace(src=intervals.difference(bundle.src, advertised))
+        yield ended(Verdict.DENIED_IN, private, trail, stop)
+    if advertised:
+        yield from to_internet(walker, route.target, bundle._replace(src=advertised), trail)
 
 
 def to_internet(
@@ -99,17 +105,17 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Pack
     for first, last in bundle.dst:
         routed = intervals.is_subset(((first, last),), INTERNET[walker.family])
         way = trail.over(BACKBONE) if routed else trail
-        if first != last or (owner := topology.public.get((walker.family, first))) is None:
+        if first != last or (owner := topology.behind_public(walker.family, first)) is None:
             if walker.explain:
                 part = bundle._replace(dst=((first, last),))
                 yield PacketOutcome(Verdict.NULL_ROUTED, part, way, "")
             continue
-        name, own = owner
+        name, number = owner
         interface = topology.interfaces[name]
         # A VPC's own addresses are never beyond its gateway: they are routed locally.
         inside = topology.vpcs[interface.vpc].blocks if interface.vpc in topology.vpcs else {}
         src = intervals.difference(bundle.src, inside.get(walker.family, ()))
-        part = bundle._replace(src=src, dst=((own.number, own.number),))
+        part = bundle._replace(src=src, dst=((number, number),))
         gateway = topology.internet_gateway_of(interface.vpc)
         if gateway is None:
             yield ended(Verdict.NULL_ROUTED, part, way, (interface.vpc, VPC, None))

@@ -93,6 +93,8 @@ class Explainer:
         None if there is none. The port is the target's own, not the listener's.
         """
         wanted = list(sources)
+        through: Explanation | None = None
+        arrived: intervals.Intervals = ()
         for interface in interfaces:
             for edge, family, number, ranges in self._balanced_ports.of(interface):
                 for source, found in product(wanted, ranges):
@@ -101,14 +103,16 @@ class Explainer:
                     )
                     src = intervals.intersection(source.addresses, found.sources)
                     fits = number == protocol and found.first <= port <= found.last
-                    if from_it and fits and src and source.family == family:
+                    if not (from_it and fits and src and source.family == family):
+                        continue
+                    if through is None:
                         start = () if source.kind != "internet" else ("internet", BACKBONE)
                         hops = (*start, *found.trail.hops, interface.instance or interface.id)
-                        texts = texts_of(family, src)
-                        return Explanation(
-                            True, Verdict.ACCEPTED, hops, None, found.trail.notes, texts
-                        )
-        return None
+                        through = Explanation(True, Verdict.ACCEPTED, hops, None, found.trail.notes)
+                        of_family = family
+                    if family == of_family:
+                        arrived = intervals.union(arrived, src)
+        return through and replace(through, sources=texts_of(of_family, arrived))
 
     def _one(
         self, source: PacketSource, target: PacketTarget, protocol: int, port: int

@@ -177,6 +177,11 @@ class BalancedPorts:
         family, port = balancing.family, balancing.port
         target = ((balancing.number, balancing.number),)
         topology, filters = self._topology, self._filters
+        if node.groups:
+            scope = topology.group_scope(node.vpc)
+            sent = filters.groups(node.groups, EGRESS, family, protocol, scope)
+            if not intervals.contains(port_maps.at_port(sent, port), balancing.number):
+                return ()
         if node.subnet != interface.subnet:
             leaving = filters.acl(topology.acl_of_subnet(node.subnet), EGRESS, family, protocol)
             if not intervals.contains(port_maps.at_port(leaving, port), balancing.number):
@@ -186,7 +191,13 @@ class BalancedPorts:
             clients = intervals.intersection(clients, port_maps.at_port(entering, port))
             answers = Bundle(target, clients, reply_ports(protocol))
             answering = filters.acl(acl, EGRESS, family, protocol)
-            clients = intervals.of(pair for part in answers.to(answering) for pair in part.dst)
+            near = filters.acl(topology.acl_of_subnet(node.subnet), INGRESS, family, protocol)
+            clients = intervals.of(
+                pair
+                for part in answers.to(answering)
+                for arrived in part.coming_from(near)
+                for pair in arrived.dst
+            )
         opened = filters.groups(interface.groups, INGRESS, family, protocol, (node.vpc,))
         if node.groups and self._named(interface, node, protocol, port):
             return clients

@@ -93,16 +93,18 @@ class FindingsBuilder:
         self._open_ports.forget()
 
     def _of_interface(self, interface: InterfaceRecord) -> Iterator[ReachabilityFinding]:
-        seen = set()
+        joined: dict[tuple[object, ...], tuple[NetworkEdge, int, int, OpenRange]] = {}
         ways = chain(self._open_ports.of(interface), self._balanced_ports.of(interface))
         for edge, family, protocol, ranges in ways:
             for found in ranges:
-                finding = self._finding(interface, edge, family, protocol, found)
-                key = (edge.id, family, protocol, found.first, found.last, finding.steps)
+                steps, _ = self._path(interface, edge, family, protocol, found)
+                key = (edge.id, family, protocol, found.first, found.last, steps)
                 # Two nodes of a load balancer, or two rules of its listener, are one path's.
-                if key not in seen:
-                    seen.add(key)
-                    yield finding
+                before = joined.get(key)
+                whole = found if before is None else before[3].joined_with(found)
+                joined[key] = (edge, family, protocol, whole)
+        for edge, family, protocol, found in joined.values():
+            yield self._finding(interface, edge, family, protocol, found)
 
     def _finding(
         self,

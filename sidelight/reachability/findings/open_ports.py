@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sidelight.reachability.addresses import port_maps
+from sidelight.reachability.addresses import intervals, port_maps
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6
 from sidelight.reachability.components.records import INGRESS, TCP, UDP
 from sidelight.reachability.findings.admissions import Admissions
@@ -32,6 +32,13 @@ class OpenRange(NamedTuple):
     last: int
     sources: Intervals
     trail: Trail
+
+    def joined_with(self, other: OpenRange) -> OpenRange:
+        """The range with another one's sources and notes too; both have the same ports."""
+        return self._replace(
+            sources=intervals.union(self.sources, other.sources),
+            trail=self.trail.noting(*other.trail.notes),
+        )
 
 
 class InterfaceClass(NamedTuple):

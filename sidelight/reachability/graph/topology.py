@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sidelight.reachability.addresses import intervals
-from sidelight.reachability.addresses.prefixes import IPV4, LongestPrefix, Prefix, text_of
+from sidelight.reachability.addresses.prefixes import IPV4, IPV6, LongestPrefix, Prefix, text_of
 from sidelight.reachability.components.network_objects import NetworkObjects
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Topology(NetworkObjects):
         self._index_vpcs()
         self._index_associations()
         self._index_interfaces()
+        self._index_public_addresses()
         self._check_references()
         self._check_ways_in()
 
@@ -108,15 +109,11 @@ class Topology(NetworkObjects):
 
     def _index_interfaces(self) -> None:
         self.at: dict[tuple[str, int, int], str] = {}
-        self.public: dict[tuple[int, int], tuple[str, OwnAddress]] = {}
         self.interfaces_of: dict[str, list[str]] = defaultdict(list)
         self._members: dict[str, list[str]] = defaultdict(list)
-        mapped: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         delegated: dict[tuple[str, int], list[tuple[Prefix, str]]] = defaultdict(list)
         for name in sorted(self.interfaces):
-            found = self.interfaces[name]
-            if self.elastic:
-                found = self.interfaces[name] = self._with_elastic(found)
+            found = self.interfaces[name] = self._with_public_addresses(self.interfaces[name])
             if found.instance:
                 self.interfaces_of[found.instance].append(name)
             for group in found.groups:
@@ -125,21 +122,35 @@ class Topology(NetworkObjects):
                 if own.number == own.last:
                     self.at.setdefault((found.vpc, own.family, own.number), name)
                 else:
-                    delegated[found.vpc, own.family].append(
-                        (Prefix(own.family, own.number, own.last, 0), name)
-                    )
-                if own.public is not None:
-                    self.public.setdefault((own.family, own.public), (name, own))
-                    mapped[found.vpc, own.family].append((own.number, own.last))
+                    delegated[found.vpc, own.family].append((_block(own), name))
         for names in self.interfaces_of.values():
             names.sort(key=lambda name: (self.interfaces[name].device, name))
-
-        self._mapped = {key: intervals.of(pairs) for key, pairs in mapped.items()}
         self._delegated = {key: LongestPrefix(pairs) for key, pairs in delegated.items()}
+
+    def _index_public_addresses(self) -> None:
+        self.public: dict[tuple[int, int], tuple[str, OwnAddress]] = {}
+        mapped: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         public: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for family, number in self.public:
-            public[family].append((number, number))
+        blocks: dict[int, list[tuple[Prefix, str]]] = defaultdict(list)
+        for name, found in sorted(self.interfaces.items()):
+            for own in found.addresses:
+                if own.public is None:
+                    continue
+                self.public.setdefault((own.family, own.public), (name, own))
+                mapped[found.vpc, own.family].append((own.number, own.last))
+                public[own.family].append((own.public, own.public + own.last - own.number))
+                if own.number != own.last:
+                    blocks[own.family].append((_block(own), name))
+        self._mapped = {key: intervals.of(pairs) for key, pairs in mapped.items()}
         self._public_addresses = {family: intervals.of(found) for family, found in public.items()}
+        self._public_blocks = {family: LongestPrefix(found) for family, found in blocks.items()}
+
+    def _with_public_addresses(self, found: InterfaceRecord) -> InterfaceRecord:
+        """The interface with its Elastic IP addresses, and no public one for a private IPv6."""
+        vpc = self.vpcs.get(found.vpc)
+        if vpc is not None and vpc.private:
+            found = _without_public(found, vpc.private)
+        return self._with_elastic(found) if self.elastic else found
 
     def _with_elastic(self, found: InterfaceRecord) -> InterfaceRecord:
         """The interface with the Elastic IP addresses that only describe-addresses has."""
@@ -194,6 +205,19 @@ class Topology(NetworkObjects):
             - {vpc}
         )
 
+    def group_scope(self, vpc: str) -> tuple[str, ...]:
+        """The VPCs whose security groups a rule in a VPC can name: its own, and its peers.
+
+        A peer of another Region is not among them [VPC peering guide, "Security groups"].
+        """
+        near = {
+            side.vpc
+            for peering in self.peerings_of.get(vpc, ())
+            if peering.sides[0].region == peering.sides[1].region
+            for side in peering.sides
+        }
+        return (vpc, *sorted(near - {vpc}))
+
     def joined_to(self, vpc: str) -> list[str]:
         """The VPCs that a peering or a transit gateway joins to a VPC, whatever their routes."""
         found = dict.fromkeys(self.peers_of(vpc))
@@ -227,6 +251,17 @@ class Topology(NetworkObjects):
         vpc = self.vpcs.get(record.vpc)
         mode = record.blocked or (vpc.blocked if vpc else "")
         return "" if mode == "off" else mode
+
+    def behind_public(self, family: int, number: int) -> tuple[str, int] | None:
+        """The interface that has a public address, also within a delegated prefix, and its own.
+
+        An IPv6 address is its own public one. None if no interface of the network has it.
+        """
+        if (exact := self.public.get((family, number))) is not None:
+            return exact[0], exact[1].number
+        blocks = self._public_blocks.get(family)
+        within = blocks.find(number) if blocks else None
+        return None if within is None else (within, number)
 
     def mapped(self, vpc: str, family: int) -> Intervals:
         """The addresses of a VPC that its internet gateway maps to public ones."""
@@ -277,3 +312,21 @@ class Topology(NetworkObjects):
             if name in self.interfaces:
                 return self.interfaces[name].subnet
         return next((name for name in endpoint.subnets if name in self.subnets), None)
+
+
+def _block(own: OwnAddress) -> Prefix:
+    """A delegated prefix as a block. Its length is not needed: they do not overlap."""
+    return Prefix(own.family, own.number, own.last, 0)
+
+
+def _without_public(found: InterfaceRecord, private: Intervals) -> InterfaceRecord:
+    """The interface without public addresses for IPv6 addresses that are private."""
+    return replace(
+        found,
+        addresses=tuple(
+            own._replace(public=None)
+            if own.family == IPV6 and intervals.contains(private, own.number)
+            else own
+            for own in found.addresses
+        ),
+    )

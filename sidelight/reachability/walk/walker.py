@@ -71,9 +71,9 @@ class Walker:
         if self.replies or not interface.groups:
             parts = [bundle]
         else:
-            vpcs = (interface.vpc, *self.topology.peers_of(interface.vpc))
+            scope = self.topology.group_scope(interface.vpc)
             permitted = self.filters.groups(
-                interface.groups, EGRESS, self.family, self.protocol, vpcs
+                interface.groups, EGRESS, self.family, self.protocol, scope
             )
             parts = list(bundle.to(permitted))
             if self.explain and bundle.without(permitted, by_source=False):

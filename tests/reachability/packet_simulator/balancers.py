@@ -314,6 +314,10 @@ def _as_client(network: Described, chosen: _Chosen, node: str, call: _Call) -> b
     subnets their ACLs look at the packet, and at its answer.
     """
     sent = Packet(call.client, chosen.address, call.protocol, chosen.port)
+    if network.interfaces[node].get("Groups") and not groups_allow(
+        network, node, sent, egress=True, sender="", receiver=chosen.interface
+    ):
+        return False
     if not groups_allow(network, chosen.interface, sent, egress=False, sender=node, receiver=""):
         return False
     near = network.interfaces[node]["SubnetId"]
