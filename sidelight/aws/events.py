@@ -28,6 +28,8 @@ BYTES = 256 * 1024
 # The most bytes of a message's text; the rest of an entry is a few hundred bytes.
 MESSAGE_BYTES = 250_000
 ATTEMPTS = 4
+# An entry has arrived only where the answer says so: what it leaves out is sent again.
+_UNANSWERED = "the answer leaves it out"
 _TIME_BYTES = 14  # the bytes that EventBridge counts for an entry's time
 
 
@@ -107,11 +109,12 @@ class EventBridge(_Target):
 
     def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
         answer = client.put_events(Entries=list(entries))
-        return {
-            number: f"{item['ErrorCode']}: {item.get('ErrorMessage', '')}"
-            for number, item in enumerate(required(answer.get("Entries"), "Entries", self._where))
-            if item.get("ErrorCode")
-        }
+        results = required(answer.get("Entries"), "Entries", self._where)
+        refused = dict.fromkeys(range(len(results), len(entries)), _UNANSWERED)
+        for number, item in enumerate(results):
+            if item.get("ErrorCode"):
+                refused[number] = f"{item['ErrorCode']}: {item.get('ErrorMessage', '')}"
+        return refused
 
 
 class Topic(_Target):
@@ -139,12 +142,14 @@ class Topic(_Target):
     def _call(self, client: Any, entries: Sequence[Any]) -> dict[int, str]:
         numbered = [entry | {"Id": str(number)} for number, entry in enumerate(entries)]
         answer = client.publish_batch(TopicArn=self._where, PublishBatchRequestEntries=numbered)
-        return {
-            int(
-                required(item.get("Id"), "Id", self._where)
-            ): f"{item.get('Code', '')}: {item.get('Message', '')}"
-            for item in answer.get("Failed", ())
+        taken = {item.get("Id") for item in answer.get("Successful", ())}
+        refused = {
+            number: _UNANSWERED for number in range(len(entries)) if str(number) not in taken
         }
+        for item in answer.get("Failed", ()):
+            number = int(required(item.get("Id"), "Id", self._where))
+            refused[number] = f"{item.get('Code', '')}: {item.get('Message', '')}"
+        return refused
 
 
 # The entry in the API's form, its bytes as the API counts them, and its group (one per call).

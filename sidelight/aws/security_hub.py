@@ -109,8 +109,10 @@ class SecurityHub:
                 for item in answer.get("FailedFindings") or ()
                 if item.get("Id") in left
             }
-            if answer.get("FailedCount") and not refused:
-                what = f"{answer['FailedCount']} findings are refused, and none is named"
+            failed = answer.get("FailedCount") or 0
+            if failed > len(refused):
+                named = len(refused) or "none"
+                what = f"{failed} findings are refused, and {named} is named"
                 raise CloudError(what, where=where)
             if not refused:
                 break

@@ -52,9 +52,10 @@ class _ProductTree:
 
     def of(self, number: str) -> Iterator[VexProduct]:
         part, whole = self.parts.get(number, (number, ""))
-        within = self.products.get(whole, _ListedProduct()).identifiers if whole else ()
+        within = self.products.get(whole, _ListedProduct()).identifiers
         product = self.products.get(part, _ListedProduct())
-        if whole and not within:
+        # A part of what is not identified, or of a part: where it is meant is not known.
+        if number in self.parts and (not within or part in self.parts or whole in self.parts):
             return
         purls = self.products.get(number, product).purls or product.purls
         for purl in filter(None, map(purl_or_none, purls)):

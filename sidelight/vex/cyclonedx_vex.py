@@ -1,7 +1,8 @@
 """The analyses of a CycloneDX document's vulnerabilities, as statements.
 
 Source: the specification. What a vulnerability affects is a reference to a component of the
-document, a BOM-Link to one of another document, or a purl.
+document, a BOM-Link to one of another document, or a purl. A version there may have a status of its
+own: one that is `affected` or `unknown` is not what the analysis acquits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 from sidelight.json_texts import mapping_of, mappings, text
 from sidelight.model import VexStatus
 from sidelight.purls import purl_or_none
-from sidelight.vex.statements import VexProduct, VexStatement, normal_time
+from sidelight.vex.statements import SUPPRESSING, VexProduct, VexStatement, normal_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ TO_OPENVEX: Final = {
     "protected_at_perimeter": "inline_mitigations_already_exist",
     "protected_by_mitigating_control": "inline_mitigations_already_exist",
 }
+_NOT_ACQUITTED: Final = frozenset({"affected", "unknown"})
 _MAX_COMPONENTS: Final = 500_000
 
 
@@ -54,7 +56,7 @@ def statements_of(document: Mapping[str, object], source: str) -> Iterator[VexSt
         names = [text(item.get("id")), *_aliases(item)]
         yield VexStatement(
             frozenset(name.upper() for name in names if name),
-            tuple(_products(item.get("affects"), packages)),
+            tuple(_products(item.get("affects"), packages, status)),
             status,
             source,
             TO_OPENVEX.get(text(analysis.get("justification")), ""),
@@ -97,14 +99,21 @@ def _references(document: Mapping[str, object]) -> dict[str, _ListedPackage]:
     return found
 
 
-def _products(value: object, packages: Mapping[str, _ListedPackage]) -> Iterator[VexProduct]:
+def _products(
+    value: object, packages: Mapping[str, _ListedPackage], status: VexStatus
+) -> Iterator[VexProduct]:
     for target in mappings(value):
         reference = text(target.get("ref"))
         linked = reference.partition("#")[2] if reference.startswith("urn:cdx:") else reference
         listed = packages.get(linked) or packages.get(unquote(linked))
         purl = purl_or_none(listed.purl if listed else unquote(linked))
         versions = mappings(target.get("versions"))
-        exact = frozenset(filter(None, (text(item.get("version")) for item in versions)))
+        meant = [
+            item
+            for item in versions
+            if status not in SUPPRESSING or text(item.get("status")) not in _NOT_ACQUITTED
+        ]
+        exact = frozenset(filter(None, (text(item.get("version")) for item in meant)))
         if versions and not exact:
             continue  # ranges alone: reported as a statement about no finding
         if purl is not None:

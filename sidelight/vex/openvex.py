@@ -1,7 +1,8 @@
 """OpenVEX 0.2.0 (and 0.0.1), decoded, as statements.
 
-Source: the OpenVEX specification. A product is identified by a purl, in `identifiers` or `@id`.
-With subcomponents the statement is about these, within the product.
+Source: the OpenVEX specification. A product is identified by a purl or a CPE, in `identifiers` or
+`@id`. With subcomponents the statement is about these, within the product: a product that nothing
+identifies has none.
 """
 
 from __future__ import annotations
@@ -64,13 +65,13 @@ def _products(value: object) -> Iterator[VexProduct]:
         if not parts:
             yield from _product(product, ())
             continue
-        within = tuple(filter(None, (text(product.get("@id")), _identifier(product))))
-        for part in parts:
+        within = tuple(filter(None, (text(product.get("@id")), *_identifiers(product))))
+        for part in parts if within else ():
             yield from _product(part, within)
 
 
 def _product(component: Mapping[str, object], within: tuple[str, ...]) -> Iterator[VexProduct]:
-    identifier = _identifier(component) or text(component.get("@id"))
+    identifier = next(_identifiers(component), "") or text(component.get("@id"))
     purl = purl_or_none(identifier)
     if purl is not None:
         yield VexProduct(purl, within=within)
@@ -78,5 +79,6 @@ def _product(component: Mapping[str, object], within: tuple[str, ...]) -> Iterat
         yield VexProduct(None, within=(identifier,))
 
 
-def _identifier(component: Mapping[str, object]) -> str:
-    return text(mapping_of(component.get("identifiers")).get("purl"))
+def _identifiers(component: Mapping[str, object]) -> Iterator[str]:
+    listed = mapping_of(component.get("identifiers"))
+    yield from filter(None, (text(listed.get(key)) for key in ("purl", "cpe23", "cpe22")))

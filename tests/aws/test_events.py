@@ -65,7 +65,9 @@ class Wire:
         assert len({entry["Id"] for entry in entries}) == len(entries)
         failed = self._take([entry["Message"] for entry in entries], entries)
         return {
-            "Successful": [],
+            "Successful": [
+                {"Id": entry["Id"]} for place, entry in enumerate(entries) if place not in failed
+            ],
             "Failed": [
                 {"Id": entries[place]["Id"], "Code": "InternalError", "SenderFault": False}
                 for place in failed
@@ -200,3 +202,22 @@ def test_a_refused_call_is_one_of_our_errors() -> None:
     wire: Any = Refusing()
     with pytest.raises(AccessDeniedError, match="findings"):
         EventBridge(wire, "findings").send(MESSAGES)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_entry_that_the_answer_leaves_out_has_not_arrived(which: int) -> None:
+    class Short(Wire):
+        """Each answer ends before its last entry."""
+
+        def put_events(self, Entries: list[Any]) -> Any:  # noqa: N803 - boto3's
+            answer = super().put_events(Entries)
+            return answer | {"Entries": answer["Entries"][:-1]}
+
+        def publish_batch(self, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:  # noqa: N803 - boto3's
+            answer = super().publish_batch(TopicArn, PublishBatchRequestEntries)
+            return answer | {"Successful": answer["Successful"][:-1]}
+
+    wire = Short()
+    sent = sinks(wire)[which].send([message(n) for n in range(3)])
+    assert (sent.arrived, sent.refused) == (2, "the answer leaves it out")
+    assert wire.calls == [["0", "1", "2"], *[["2"]] * (ATTEMPTS - 1)]

@@ -126,6 +126,16 @@ def test_a_failure_without_a_name_is_not_taken_for_success() -> None:
     assert "none is named" in sent.refused
 
 
+def test_a_failure_that_is_not_named_beside_one_that_is_holds_the_target() -> None:
+    class Half(Hub):
+        def batch_import_findings(self, *, Findings: Sequence[Any]) -> dict[str, Any]:  # noqa: N803
+            named = {"Id": Findings[0]["Id"], "ErrorCode": "InternalError", "ErrorMessage": "x"}
+            return {"FailedCount": 2, "SuccessCount": 0, "FailedFindings": [named]}
+
+    sent = target(Half()).send([message("a"), message("b")])
+    assert (sent.arrived, "1 is named" in sent.refused) == (0, True)
+
+
 def test_a_scope_lets_other_accounts_messages_pass() -> None:
     hub = Hub()
     assert target(hub, f"{ONE}/{REGION}").send([message("a"), message("b", TWO)]).arrived == 2

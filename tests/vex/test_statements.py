@@ -353,3 +353,69 @@ def test_members_of_any_type_never_suppress_by_mistake(make: Any, members: dict[
         assert len(applied(document, findings=(finding(other),)).active) == 1
     except FormatError:
         return
+
+
+@pytest.mark.parametrize(
+    ("identified", "suppresses"),
+    [
+        ({"identifiers": {"cpe23": "cpe:2.3:o:redhat:enterprise_linux:9:*:*:*:*:*:*:*"}}, True),
+        ({"identifiers": {"cpe22": "cpe:/o:redhat:enterprise_linux:9"}}, True),
+        ({"identifiers": {"cpe23": "cpe:2.3:o:redhat:enterprise_linux:8:*:*:*:*:*:*:*"}}, False),
+        ({"identifiers": {"cpe23": "cpe:2.3:a:vendor:appliance:1:*:*:*:*:*:*:*"}}, False),
+        ({"hashes": {"sha-256": "00"}}, False),
+        ({}, False),
+    ],
+    ids=["cpe23", "cpe22", "other-version", "other-product", "hash", "nothing"],
+)
+def test_a_subcomponent_of_a_product_that_is_not_here_suppresses_nothing(
+    identified: dict[str, Any], suppresses: bool
+) -> None:
+    part = {"identifiers": {"purl": "pkg:deb/debian/libssl3"}}
+    document = openvex(products=[identified | {"subcomponents": [part]}])
+    assert bool(applied(document).suppressed) is suppresses
+
+
+@pytest.mark.parametrize(
+    ("versions", "suppresses"),
+    [
+        ([{"version": "3.0.11-1~deb12u2", "status": "unaffected"}], True),
+        ([{"version": "3.0.11-1~deb12u2"}], True),
+        ([{"version": "3.0.11-1~deb12u2", "status": "affected"}], False),
+        ([{"version": "3.0.11-1~deb12u2", "status": "unknown"}], False),
+        (
+            [
+                {"version": "3.0.11-1~deb12u2", "status": "affected"},
+                {"version": "3.0.11-1~deb12u3", "status": "unaffected"},
+            ],
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("state", ["not_affected", "resolved"])
+def test_a_version_that_is_affected_is_not_acquitted(
+    state: str, versions: list[dict[str, str]], suppresses: bool
+) -> None:
+    document = cyclonedx(state=state)
+    document["vulnerabilities"][0]["affects"] = [
+        {"ref": "pkg:deb/debian/libssl3", "versions": versions}
+    ]
+    assert bool(applied(document).suppressed) is suppresses
+
+
+@pytest.mark.parametrize("whole", ["", "P9", "P2:P1"], ids=["no-name", "not-listed", "a-part"])
+def test_a_part_of_what_is_not_known_suppresses_nothing(whole: str) -> None:
+    document = csaf()
+    document["product_tree"]["relationships"] = [
+        {
+            "category": "default_component_of",
+            "product_reference": "P1",
+            "relates_to_product_reference": whole,
+            "full_product_name": {
+                "product_id": "P2:P1",
+                "name": "P1 on P2",
+                "product_identification_helper": {"purl": "pkg:deb/debian/libssl3"},
+            },
+        }
+    ]
+    document["vulnerabilities"][0]["product_status"] = {"known_not_affected": ["P2:P1"]}
+    assert applied(document).suppressed == []

@@ -111,7 +111,8 @@ def _element(
         element["advisories"] = [{"url": url} for url in dict.fromkeys(urls)]
     if suppressed is not None:
         element["analysis"] = analysis(suppressed)
-    element["affects"] = _affected(findings, references)
+    is_affected = suppressed is None or suppressed.status is VexStatus.IGNORED
+    element["affects"] = _affects(findings, references, "affected" if is_affected else "unaffected")
     element["properties"] = [
         {"name": name, "value": printable(value)} for name, value in _properties(findings, worst)
     ]
@@ -164,13 +165,15 @@ def _ratings(finding: Finding, version: str) -> list[dict[str, object]]:
     return ratings
 
 
-def _affected(findings: list[Finding], references: dict[Package, str]) -> list[dict[str, object]]:
-    """Return the packages; a finding of the system itself affects the machine."""
+def _affects(
+    findings: list[Finding], references: dict[Package, str], status: str
+) -> list[dict[str, object]]:
+    """Return the packages, by their status; a finding of the system itself is the machine's."""
     targets: dict[str, dict[str, object]] = {}
     for finding in findings:
         reference = references.get(finding.package, "machine")
-        status = {"version": named(finding.package.version), "status": "affected"}
-        targets.setdefault(reference, {"ref": reference, "versions": [status]})
+        versions = [{"version": named(finding.package.version), "status": status}]
+        targets.setdefault(reference, {"ref": reference, "versions": versions})
     return list(targets.values())
 
 
