@@ -1,4 +1,4 @@
-"""What queries read: a cost that does not vary with the load of the machine.
+"""What queries read: a cost that does not vary with the load of the machine; and CPU time.
 
 PostgreSQL: rows that the scans of the plans visit, and buffers of 8 KiB, by EXPLAIN (ANALYZE,
 BUFFERS). SQLite: steps of its virtual machine, about ten for each row that a query tests.
@@ -7,11 +7,13 @@ BUFFERS). SQLite: steps of its virtual machine, about ten for each row that a qu
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from sidelight.store.base.engine import READ
 
@@ -51,6 +53,31 @@ def cost(database: Database, run: Callable[[], object]) -> QueryCost:
         rows += _rows(top)
         buffers += top.get("Shared Hit Blocks", 0) + top.get("Shared Read Blocks", 0)
     return QueryCost(rows, buffers)
+
+
+def cpu(database: Database, run: Callable[[], object], runs: int = 3) -> float:
+    """Return milliseconds of CPU time of a call, the least of some runs.
+
+    Of this process, and of the server's where that is on this machine: waiting for cores that
+    others use does not count.
+    """
+    took = []
+    for _ in range(runs):
+        begin = time.process_time() + _server_seconds(database)
+        run()
+        took.append(1000 * (time.process_time() + _server_seconds(database) - begin))
+    return min(took)
+
+
+def _server_seconds(database: Database) -> float:
+    """Return the CPU seconds of the server's processes for this database."""
+    if database.engine.dialect.name == "sqlite":
+        return 0.0
+    query = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+    with database.read() as connection:
+        pids = list(connection.execute(query).scalars())
+    files = [Path(f"/proc/{pid}/schedstat") for pid in pids]
+    return sum(int(file.read_text().split()[0]) for file in files if file.exists()) / 1e9
 
 
 def plans(database: Database, run: Callable[[], object], prefix: str) -> Iterator[list[object]]:

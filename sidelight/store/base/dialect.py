@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, any_, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -48,6 +48,16 @@ def once(
 def parts(items: Sequence[Any], size: int = PART) -> Iterator[Sequence[Any]]:
     """Return the items in parts of `size`."""
     return (items[begin : begin + size] for begin in range(0, len(items), size))
+
+
+def one_of(connection: Connection, column: Column[Any], numbers: Sequence[int]) -> Any:
+    """Return the condition that a column is one of these numbers, as one parameter if it can be.
+
+    SQLAlchemy writes a parameter for each value of an IN, and the driver reads them all again.
+    """
+    if connection.dialect.name == "sqlite":
+        return column.in_(numbers)
+    return column == any_(literal(list(numbers), ARRAY(BigInteger)))
 
 
 def new_ids(connection: Connection, table: Table, count: int) -> list[int]:

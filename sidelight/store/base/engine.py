@@ -126,7 +126,15 @@ def _engine(url: Any, busy_seconds: float) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # A connection that broke with a failed-over server is replaced, not handed out.
-    return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=24)
+    engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=24)
+    event.listen(engine, "connect", _open_postgresql)
+    return engine
+
+
+def _open_postgresql(connection: Any, _: object) -> None:
+    # It compiles each statement that looks expensive: for 100 to 300 ms, to read one page.
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _open_sqlite(connection: Any, _: object) -> None:

@@ -6,10 +6,11 @@ PostgreSQL `fix_plan` switches off what would change the order, for one transact
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Boolean, Integer, String, and_, column, func, literal, select, values
+from sqlalchemy import ARRAY, Boolean, Integer, Text, and_, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
@@ -18,14 +19,15 @@ from sidelight.store.base.column_types import SqlColumn, SqlRow, SqlValue
 from sidelight.store.base.dialect import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import CTE, ColumnElement, Connection, Table
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.sql.selectable import FromClause
 
 _FIXED = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
 _SORTED = ("enable_sort", "enable_bitmapscan")
+_PAIRS: Final = 5000  # in one statement
 
 
 class OrderedJoin(Join):
@@ -78,12 +80,23 @@ def by_instance(
 
     SQLite looks for the pairs of an IN in all rows.
     """
-    wanted = values(column("account", String), column("instance", String))
-    for part in parts(sorted(pairs)):
-        rows = wanted.data(list(part)).cte("wanted")
+    for part in parts(sorted(pairs), _PAIRS):
+        rows = _pairs(connection, part)
         table_of_it = ordered_join(rows, table, same_instance(table, rows))
         query = select(table.c.account, table.c.instance, table.c[member])
         yield from connection.execute(query.select_from(table_of_it))
+
+
+def _pairs(connection: Connection, pairs: Sequence[tuple[str, str]]) -> CTE:
+    """Return these pairs as a table: the statement is the same for any number of them."""
+    if connection.dialect.name == "postgresql":
+        arrays = [literal(list(column), ARRAY(Text)) for column in zip(*pairs, strict=True)]
+        rows = func.unnest(*arrays).table_valued("account", "instance").render_derived()
+        return select(*rows.c).cte("wanted")
+    each = func.json_each(json.dumps(pairs)).table_valued("value")
+    members = [func.json_extract(each.c.value, f"$[{number}]") for number in (0, 1)]
+    account, instance = members
+    return select(account.label("account"), instance.label("instance")).cte("wanted")
 
 
 def values_by_instance(
@@ -107,13 +120,9 @@ def fix_plan(connection: Connection, *, sorts: bool) -> None:
 
 
 def count_groups(connection: Connection) -> None:
-    """Give PostgreSQL the memory to group all findings without files, until the transaction ends.
-
-    It would also compile such a query, for longer than it runs.
-    """
+    """Let PostgreSQL group all findings without files, until the transaction ends."""
     if connection.dialect.name == "postgresql":
-        settings = {"jit": "off", "work_mem": "64MB"}
-        connection.execute(select(*(func.set_config(*item, True) for item in settings.items())))
+        connection.execute(select(func.set_config("work_mem", "64MB", True)))
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from sidelight.model import (
 )
 from sidelight.model.coverage_reasons import CLOSING, TERMINATED
 from sidelight.store.base import documents as codec
-from sidelight.store.base.dialect import parts
+from sidelight.store.base.dialect import one_of, parts
 from sidelight.store.base.fleet_events import note_first_scan
 from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import (
@@ -64,11 +64,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Label
+    from sqlalchemy import Label, Select
 
     from sidelight.model import ConfiguredListener, Finding, NetworkFinding, SeenInventory
     from sidelight.store.base.clock import Clock
-    from sidelight.store.base.column_types import SqlColumn
+    from sidelight.store.base.column_types import SqlColumn, SqlRow
     from sidelight.store.base.engine import Database
 
 
@@ -332,16 +332,21 @@ def observed_again() -> Label[datetime]:
 
 def rows_by_id(connection: Connection, ids: Collection[int]) -> dict[int, FindingRow]:
     """Return findings by id, with their details; unknown ids are left out."""
-    query = (
-        select(*COLUMNS, *_DETAIL, observed_again())
-        .join(finding_details, finding_details.c.id == findings.c.detail)
-        .outerjoin(coverage, OF_NETWORK)
-    )
     return {
         row.id: row_of(row)
         for part in parts(sorted(ids))
-        for row in connection.execute(query.where(findings.c.id.in_(part)))
+        for row in connection.execute(by_id_query(connection, part))
     }
+
+
+def by_id_query(connection: Connection, ids: Sequence[int]) -> Select[SqlRow]:
+    """Select the columns of `row_of` by id."""
+    return (
+        select(*COLUMNS, *_DETAIL, observed_again())
+        .join(finding_details, finding_details.c.id == findings.c.detail)
+        .outerjoin(coverage, OF_NETWORK)
+        .where(one_of(connection, findings.c.id, ids))
+    )
 
 
 def retire(

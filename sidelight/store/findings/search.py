@@ -33,9 +33,9 @@ from sidelight.store.base.schema import (
     instance_platforms,
     instance_tags,
     instance_terms,
-    instances,
 )
 from sidelight.store.findings.criteria_sql import OF_INSTANCE, SearchConditions, conditions_of
+from sidelight.store.findings.described_rows import described_rows
 from sidelight.store.findings.findings import rows_by_id
 from sidelight.store.findings.observed_order import ObservedOrder
 from sidelight.store.findings.observed_times import LAST_OBSERVED
@@ -127,10 +127,9 @@ class FoundFindings:
             few = _few(connection) if self.few is None else self.few
             found = query.run(connection, size + 1, few)
             ids = [row[-1] for row in found[:size]]
-            rows = rows_by_id(connection, ids)
-            page = [rows[number] for number in ids if number in rows]
-            known = instances_of(connection, page)
-            platforms = platforms_of(connection, {(row.account, row.instance) for row in page})
+            rows, texts, platforms = described_rows(connection, ids)
+        page = [rows[number] for number in ids if number in rows]
+        known = {pair: documents.load(Instance, text) for pair, text in texts.items()}
         position = query.position(found[size - 1]) if len(found) > size else None
         return FindingPage(page, known, platforms, position)
 
@@ -151,15 +150,6 @@ def _few(connection: Connection) -> int:
     """Return up to how many of all findings are better sorted than found in an index's order."""
     last = connection.execute(select(func.max(findings.c.id))).scalar_one() or 0
     return min(FEW, math.isqrt(_PAGE * last))
-
-
-def instances_of(
-    connection: Connection, rows: Sequence[FindingRow]
-) -> dict[tuple[str, str], Instance]:
-    """Return the instances of findings by account and id, as far as they were discovered."""
-    pairs = {(row.account, row.instance) for row in rows}
-    found = values_by_instance(connection, instances, "document", pairs)
-    return {pair: documents.load(Instance, document) for pair, document in found.items()}
 
 
 def platforms_of(

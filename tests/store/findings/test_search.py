@@ -271,7 +271,15 @@ def test_a_page_costs_the_same_statements_whatever_its_size(store: Store) -> Non
         )
         counts.append(sum("set_config" not in statement for statement in statements))
     database.close()
-    assert counts[0] == counts[1] <= 8
+    assert counts[0] == counts[1] <= 6
+
+
+def test_postgresql_compiles_no_statement_of_a_page(store: Store) -> None:
+    database = Database(store.where)
+    if database.engine.dialect.name == "postgresql":
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SHOW jit").scalar_one() == "off"
+    database.close()
 
 
 def test_the_instances_of_a_page_come_with_it(store: Store) -> None:
