@@ -34,6 +34,8 @@ _DATABASES = {
     b"/usr/lib/sysimage/rpm": frozenset((b"Packages", b"Packages.db", b"rpmdb.sqlite")),
     b"/usr/share/rpm": frozenset((b"Packages", b"Packages.db", b"rpmdb.sqlite")),
     b"/lib/apk/db": frozenset((b"installed",)),
+    b"/usr/lib/opkg": frozenset((b"status",)),
+    b"/var/lib/opkg": frozenset((b"status",)),
 }
 _DATABASE_ENDS = tuple(_DATABASES)
 MOST_ROOTS = 10_000

@@ -254,7 +254,7 @@ class Surveyor:
 
     def _match_behind(self, root: TreeRoot, directory: bytes) -> list[tuple[WantedFileRef, Chosen]]:
         try:
-            fs, number, kind = self._tree.resolve(root.full(directory))
+            fs, number, kind = self._tree.resolve(directory, root=root.path)
         except (PathError, FormatError, SourceError):
             return []  # a dangling link; what is damaged is among the filesystem's Problems
         if kind != InodeKind.DIRECTORY:
@@ -271,7 +271,7 @@ class Surveyor:
         self, root: TreeRoot, path: bytes, chosen: Chosen, known: set[tuple[int, int, int]]
     ) -> None:
         try:
-            fs, inode, kind = self._tree.resolve(root.full(path))
+            fs, inode, kind = self._tree.resolve(path, root=root.path)
         except (PathError, FormatError, SourceError):
             return
         new = tuple(index for index in chosen if (id(fs), inode, index) not in known)

@@ -39,8 +39,13 @@ class Tree(Protocol):
     def prefetch(self, wanted: Iterable[tuple[Filesystem, Piece]]) -> None:
         """Begin to fetch parts of files that will be read soon, and wait for none of them."""
 
-    def resolve(self, path: bytes, *, follow: bool = True) -> tuple[Filesystem, int, InodeKind]:
-        """The inode at a path's end. Raises PathError, FormatError or SourceError."""
+    def resolve(
+        self, path: bytes, *, follow: bool = True, root: bytes = b""
+    ) -> tuple[Filesystem, int, InodeKind]:
+        """The inode at a path's end, within the directory `root`.
+
+        Raises PathError, FormatError or SourceError.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +183,9 @@ class TreeFile:
                 if entry is None:
                     return None
                 if entry[2] == InodeKind.SYMLINK:
-                    above = place.root.full(place.path).rpartition(b"/")[0]
-                    fs, number, _ = self._tree.resolve(above + b"/" + name)
+                    above = place.path.rpartition(b"/")[0]
+                    path = above + b"/" + name
+                    fs, number, _ = self._tree.resolve(path, root=place.root.path)
                     return fs, number
                 if entry[2] == InodeKind.REGULAR and part is not parts[-1]:
                     return None
@@ -192,8 +198,8 @@ class TreeFile:
         place = self._place
         if place.directory is not None:
             return place.directory
-        above = place.root.full(place.path).rpartition(b"/")[0]
-        fs, number, _ = self._tree.resolve(above)
+        above = place.path.rpartition(b"/")[0]
+        fs, number, _ = self._tree.resolve(above, root=place.root.path)
         if fs is not place.fs:
             raise NoSuchPathError("the directory is on another filesystem", where=place.shown)
         return number

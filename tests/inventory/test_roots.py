@@ -262,3 +262,23 @@ def test_a_name_alone_hides_nothing(path: str) -> None:
     found = _collect(_machine(**{path: {"lib": _python("mine")}}))
     assert set(_named(found)) == {"bash", "mine"}
     assert found.left_out == []
+
+
+@pytest.mark.parametrize("target", ["/usr/db", "../../usr/db", "../../../../../../usr/db"])
+def test_a_link_to_a_database_in_a_root_below_the_root_leads_within_that_root(target: str) -> None:
+    """As after chroot(2): absolute links begin there, and no number of ".." leaves it."""
+    root = _system(UBUNTU, "openssl")
+    databases: dict[str, object] = root["var"]["lib"]  # type: ignore[index]
+    root["usr"]["db"] = databases["dpkg"]  # type: ignore[index]
+    databases["dpkg"] = target
+    machine = _machine(**{"srv/jammy": root})
+    machine["usr"]["db"] = {"status": _status("decoy", "1.0-1")}  # type: ignore[index]
+    packages = {p.name: p for p in _collect(machine).packages if p.type == "deb"}
+    assert set(packages) == {"bash", "openssl"}
+    assert packages["openssl"].layer == "/srv/jammy"
+
+
+def test_a_stray_database_of_opkg_is_a_problem() -> None:
+    found = _collect(_machine(**{"home/u/usr/lib/opkg/status": _status("openssl", "1")}))
+    (problem,) = found.problems
+    assert problem.where == "/home/u/usr/lib/opkg"

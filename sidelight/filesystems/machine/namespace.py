@@ -177,17 +177,17 @@ class Namespace:
                     self.add_extra(b"covered:" + path.replace(b"/", b":"), fs, place.inode)
         self._hidden.clear()
 
-    def locate(self, path: bytes | str, *, follow: bool = True) -> ResolvedPath:
+    def locate(self, path: bytes | str, *, follow: bool = True, root: bytes = b"") -> ResolvedPath:
         """Where a path leads, through symbolic links; the last one only if `follow`.
 
         Absolute links start at the machine's root (those in a filesystem that nothing mounts, at
-        its own), and ".." does not leave it. Raises NoSuchPathError, NotADirectoryInTreeError,
+        its own), and ".." does not leave it. With the directory `root`, as after chroot(2): the
+        path and absolute links start there. Raises NoSuchPathError, NotADirectoryInTreeError,
         LinkLoopError, and FormatError or SourceError where a directory cannot be read.
         """
         raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
-        top, _ = self._uncover_root(self._root)
-        stack = [ResolvedPath(top, top.root, InodeKind.DIRECTORY)]
-        base = 1
+        stack = self._stack_of(root)
+        base = len(stack)
         parts = [part for part in reversed(raw.split(b"/")) if part not in (b"", b".")]
         must_be_directory = raw.endswith((b"/", b"/.")) and bool(parts)
         links = 0
@@ -219,6 +219,18 @@ class Namespace:
                 raise NotADirectoryInTreeError("not a directory", where=shown_path(path))
             stack.append(found)
         return stack[-1]
+
+    def _stack_of(self, root: bytes) -> list[ResolvedPath]:
+        """The directories on the way to one that is reached without links."""
+        top, _ = self._uncover_root(self._root)
+        stack = [ResolvedPath(top, top.root, InodeKind.DIRECTORY)]
+        for part in root.split(b"/"):
+            if len(stack) == 1 and part in self._extra:
+                inner, _ = self._uncover_root(self._extra[part])
+                stack.append(ResolvedPath(inner, inner.root, InodeKind.DIRECTORY))
+            elif part:
+                stack.append(self._child(stack[-1], part, root))
+        return stack
 
     def _child(self, parent: ResolvedPath, name: bytes, path: bytes | str) -> ResolvedPath:
         kept = self._listings.names_read

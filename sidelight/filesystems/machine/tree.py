@@ -212,10 +212,10 @@ class MachineTree(Namespace):
     # --- one path ---
 
     def resolve(
-        self, path: bytes | str, *, follow: bool = True
+        self, path: bytes | str, *, follow: bool = True, root: bytes = b""
     ) -> tuple[Filesystem, int, InodeKind]:
-        """The filesystem, inode and kind of a path; see `place`."""
-        place = self.locate(path, follow=follow)
+        """The filesystem, inode and kind of a path; see `locate`."""
+        place = self.locate(path, follow=follow, root=root)
         return place.mount.fs, place.inode, place.kind
 
     def find(self, path: bytes | str, *, follow: bool = True) -> ResolvedPath | None:

@@ -1,6 +1,7 @@
-"""gradle.lockfile and buildscript-gradle.lockfile.
+"""Gradle's lock files: gradle.lockfile, buildscript-gradle.lockfile, dependency-locks/*.lockfile.
 
-Source: Gradle's user manual, "Locking dependency versions" (single lock file per project).
+Source: Gradle's user manual, "Locking dependency versions" (single lock file per project, and the
+format before that: a file a configuration, with coordinates alone).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def _wanted(path: str) -> bool:
-    return path.endswith("gradle.lockfile")
+    """One file a project, or up to Gradle 6 one file a configuration."""
+    return path.endswith("gradle.lockfile") or "/dependency-locks/" in path
 
 
 def _parse(file: WantedFile) -> Iterator[Entry]:

@@ -16,6 +16,7 @@ from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognise
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.javaidentity import Coordinates, Evidence, identify
 from sidelight.inventory.language.javamanifest import main_attributes
+from sidelight.inventory.language.javaproperties import properties
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
 from sidelight.inventory.language.pomproject import own_coordinates, project, properties_of
 from sidelight.inventory.language.ziparchive import InflateBudget, Member, ZipArchive
@@ -50,7 +51,7 @@ KEPT_LIMIT: Final = 1 << 20
 MEMBER_BYTES: Final = 300
 NETTY_LIMIT: Final = 1_000  # parts that one archive lists; there are some forty
 
-SUFFIXES: Final = (
+_LOWER_SUFFIXES: Final = (
     ".jar",
     ".war",
     ".ear",
@@ -66,6 +67,8 @@ SUFFIXES: Final = (
     ".aar",
     ".esa",
 )
+# A class path's `*` takes .JAR too, and servers deploy .WAR (java(1), "Class Path Wild Cards").
+SUFFIXES: Final = (*_LOWER_SUFFIXES, *(suffix.upper() for suffix in _LOWER_SUFFIXES))
 _POM_PROPERTIES: Final = "pom.properties"
 _POM_FILE: Final = "/pom.xml"
 _MANIFEST: Final = "META-INF/MANIFEST.MF"
@@ -303,11 +306,7 @@ def _netty(reading: _Reading, archive: ZipArchive, member: Member, path: str) ->
 
 
 def _pom_properties(data: bytes) -> tuple[str, str, str]:
-    values: dict[str, str] = {}
-    for line in data.decode("utf-8", "replace").splitlines():
-        key, equals, value = line.partition("=")
-        if equals and not key.lstrip().startswith("#"):
-            values[key.strip()] = value.strip()
+    values = properties(data)
     return values.get("groupId", ""), values.get("artifactId", ""), values.get("version", "")
 
 

@@ -103,7 +103,7 @@ def _reached(locked: list[_Locked], roots: set[str]) -> set[str]:
 def _classic(data: bytes) -> list[_Locked]:
     locked: list[_Locked] = []
     section = ""
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in data.decode("utf-8-sig", "replace").splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         indent = len(line) - len(line.lstrip(" "))

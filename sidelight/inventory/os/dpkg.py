@@ -213,7 +213,7 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
         if not fields:
             continue
         key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
-        status = fields.get(b"status", b"").split()
+        status = fields.get(b"status", b"").lower().split()
         if (status and status[-1] in _ABSENT) or (not status and needs_status):
             packages.forget(key)
             continue
@@ -250,7 +250,7 @@ def removed(status: bytes) -> list[tuple[str, str, str]]:
     found = []
     for stanza, _ in zip(_stanzas(status), range(MAX_STANZAS), strict=False):
         fields = {key.lower(): value for key, value in _FIELD.findall(stanza[:MAX_STANZA])}
-        if fields.get(b"status", b"").split()[-1:] == [b"config-files"]:
+        if fields.get(b"status", b"").lower().split()[-1:] == [b"config-files"]:
             name, version, arch = (
                 _text(fields.get(key, b"")) for key in (b"package", b"version", b"architecture")
             )

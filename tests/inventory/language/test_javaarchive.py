@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError
 from sidelight.inventory.language import javaarchive, ziparchive
+from sidelight.inventory.language.javaproperties import properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -394,3 +395,36 @@ def test_more_parts_of_netty_than_there_are_is_a_problem(
     )
     assert "parts of Netty" in found.problems[0].what
     assert len(found.packages) <= javaarchive.NETTY_LIMIT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#x\r\nversion : 1.2\r\ngroupId = a.b\r\nartifactId:c\r\n",
+        "! x\n  version 1.2\ngroupId\ta.b\n artifactId =c",
+        "version=1\\\n   .2\ngroupId=a\\u002eb\nartifactId=\\c\n",
+        "version=0\nversion=1.2\ngroupId=a.b\nartifactId=c\n#version=3\\\n",
+    ],
+)
+def test_a_pom_properties_is_read_as_java_reads_it(
+    extract: Callable[..., Extraction], text: str
+) -> None:
+    data = jar({POM.format("a.b", "c"): text})
+    [package] = extract(EXTRACTOR, "opt/x.jar", data).packages
+    assert (package.name, package.version) == ("a.b:c", "1.2")
+
+
+def test_a_properties_file_of_continued_lines_costs_no_more_than_its_length() -> None:
+    line = "x\\\n"
+    found = properties((line * 200_000).encode())
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["APP.JAR", "APP.WAR", "app.jar"])
+def test_a_suffix_in_capitals_is_an_archive_too(
+    extract: Callable[..., Extraction], name: str
+) -> None:
+    assert name[name.rindex(".") :] in EXTRACTOR.wants.suffixes
+    inner = jar({f"WEB-INF/lib/{name}": jar(pom("a.b", "c", "1.2"))})
+    [package] = extract(EXTRACTOR, f"opt/{name}", inner).packages
+    assert package.path == f"/opt/{name}!/WEB-INF/lib/{name}"

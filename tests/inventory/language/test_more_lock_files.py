@@ -13,6 +13,7 @@ from sidelight.inventory.language import (
     condalock,
     denolock,
     gradlecatalog,
+    gradlelockfile,
     mixlock,
     nugetcentral,
     packageresolved,
@@ -322,3 +323,24 @@ def test_a_later_bun_lockb_is_not_silent(extract: Callable[..., Extraction]) -> 
     for length in (10, 60, 100):
         with pytest.raises(DamagedError):
             extract(bunlockb.EXTRACTOR, "bun.lockb", data[:length].replace(b"\4", b"\3"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "srv/gradle.lockfile",
+        "srv/buildscript-gradle.lockfile",
+        "srv/gradle/dependency-locks/compileClasspath.lockfile",
+    ],
+)
+def test_gradles_lock_files_of_a_project_and_of_a_configuration(
+    extract: Callable[..., Extraction], path: str
+) -> None:
+    confirm = gradlelockfile.EXTRACTOR.wants.confirm
+    assert confirm is not None
+    assert confirm(path)
+    assert not confirm("srv/other.lockfile")
+    text = "# This is a Gradle generated file\r\norg.apache.logging.log4j:log4j-core:2.14.1\r\n"
+    assert typed(extract(gradlelockfile.EXTRACTOR, path, text)) == {
+        ("maven", "org.apache.logging.log4j:log4j-core", "2.14.1")
+    }

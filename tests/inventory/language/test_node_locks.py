@@ -138,3 +138,10 @@ def test_bun_allows_comments_and_trailing_commas(extract: Callable[..., Extracti
 def test_an_unfinished_string_does_not_stall(extract: Callable[..., Extraction]) -> None:
     with pytest.raises(DamagedError):
         extract(bunlock.EXTRACTOR, "bun.lock", '"' + '\\"' * 500_000)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_yarn_lock(
+    extract: Callable[..., Extraction], facts: Callable[[Extraction], Facts]
+) -> None:
+    text = '\ufeff# yarn lockfile v1\r\n\r\nlodash@^4.0.0:\r\n  version "4.17.20"\r\n'
+    assert facts(extract(yarnlock.EXTRACTOR, "yarn.lock", text)) == {("lodash", "4.17.20")}

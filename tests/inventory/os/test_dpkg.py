@@ -68,6 +68,7 @@ def test_a_package_is_its_own_source_where_none_is_named() -> None:
         ("install ok triggers-pending", True),
         ("deinstall ok config-files", False),
         ("purge ok not-installed", False),
+        ("Purge OK Not-Installed", False),
     ],
 )
 def test_a_state_with_files_counts_as_installed(state: str, installed: bool) -> None:
