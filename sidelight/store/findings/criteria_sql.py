@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Column, and_, exists, false, func, or_, true
+from sqlalchemy import Column, and_, exists, false, func, or_, select, true
 
 from sidelight.model import FindingStatus, FindingType, Severity
 from sidelight.store.base.column_types import OrderedText, storable
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
 
-    from sidelight.store.base.column_types import SqlColumn, SqlValue
+    from sidelight.store.base.column_types import SqlColumn, SqlRow, SqlValue
 
     Condition = ColumnElement[bool]
     Test = tuple[str, SqlValue]
@@ -80,10 +80,13 @@ class SearchConditions:
     one status, which indexes have in the order of details. `needs_instance`: a finding of an
     instance that was never discovered does not match. `dated`: a range of times is among the
     lookups. `observed`: the first and last time at which a finding may have been observed last.
+    `among` are queries of the accounts and ids of instances that say the same as `instance`, if
+    each condition of that names what its instances have.
     """
 
     terms: list[Condition] = field(default_factory=list)
     instance: list[Condition] = field(default_factory=list)
+    among: list[Select[SqlRow]] = field(default_factory=list)
     tags: list[Condition] = field(default_factory=list)
     finding: list[Condition] = field(default_factory=list)
     lookups: list[Condition] = field(default_factory=list)
@@ -110,16 +113,26 @@ def conditions_of(criteria: Criteria | None, accounts: Collection[str] | None) -
             _add_date(result, _DATES[name], tests)
         elif name == "findingArn":
             _add_arn(result, tests)
-        elif name in _OF_INSTANCE:
-            column = func.coalesce(_OF_INSTANCE[name], "")
-            result.instance.append(text_condition(column, tests))
-            result.needs_instance |= any(comparison != "NOT_EQUALS" for comparison, _ in tests)
-        elif name == "resourceTags":
-            result.instance.append(or_(*(_has_tag(operand) for _, operand in tests)))
-            result.tags.append(or_(*(_tag(operand) for _, operand in tests)))
+        elif name in _OF_INSTANCE or name == "resourceTags":
+            _add_instance(result, name, tests)
         else:
             _add_detail(result, level, name, kind, tests)
     return result
+
+
+def _add_instance(result: SearchConditions, name: str, tests: Tests) -> None:
+    if name == "resourceTags":
+        result.instance.append(or_(*(_has_tag(operand) for _, operand in tests)))
+        tagged = or_(*(_tag(operand) for _, operand in tests))
+        result.tags.append(tagged)
+        result.among.append(select(instance_tags.c.account, instance_tags.c.instance).where(tagged))
+        return
+    column = _OF_INSTANCE[name]
+    result.instance.append(text_condition(func.coalesce(column, ""), tests))
+    if any(comparison != "NOT_EQUALS" for comparison, _ in tests):
+        result.needs_instance = True
+        columns = instance_terms.c.account, instance_terms.c.instance
+        result.among.append(select(*columns).where(text_condition(column, tests)))
 
 
 def _add_detail(result: SearchConditions, level: Level, name: str, kind: str, tests: Tests) -> None:

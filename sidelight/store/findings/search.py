@@ -4,9 +4,11 @@ A page continues after the sort key and the id of the last finding of the page b
 are opened or deleted meanwhile move no other one. Only a finding whose own sort key changes may be
 listed at its new place. Without a sort field the order is by id, which never changes.
 
-The plan is fixed here, because both databases misjudge such queries. If one kind of condition
-leaves few findings, these are read and sorted. Else findings are read in the order of an index, and
-tested one by one until the page is full.
+The plan is fixed here, because both databases misjudge such queries. At first some findings are
+read in the order of an index and tested, which fills the page of a search that matches many. Else,
+if one kind of condition leaves few findings, these are read and sorted. Else more are read in the
+order, and if these do not fill the page either, the sorted ones may be more. A page costs a bounded
+number of findings unless each condition leaves many and none of these is near the beginning.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from sqlalchemy import and_, func, literal, not_, or_, select, true, tuple_
 
 from sidelight.model import Instance
 from sidelight.store.base import documents
+from sidelight.store.base.dialect import one_of
 from sidelight.store.base.ordered_join import (
     fix_plan,
     ordered_join,
@@ -57,6 +60,11 @@ FEW: Final = 20_000
 # How many times more of a range of times, in the order of last observations: times are related, and
 # a day's findings may be at the far end of that order.
 _RELATED: Final = 5
+# Findings that are tested in the order of an index before anything is counted, and then at most.
+TESTED: Final = (1_000, 8_000)
+# How many times more of instances: the findings of each are near each other in the table.
+_NEAR: Final = 3
+_MANY: Final = 20  # how many times FEW are better sorted than an order that has not filled a page
 _PAGE: Final = 50  # what a page of findings costs more than the sorting of one
 _DETAILS: Final = 1000  # that are named one by one
 # SortField -> the column, of a finding or of its terms. The others are the same for all findings.
@@ -110,10 +118,16 @@ class FindingPage:
 class FoundFindings:
     """Searches findings."""
 
-    def __init__(self, database: Database, few: int | None = None) -> None:
-        """`few` overrides how many findings are read and sorted."""
+    def __init__(
+        self, database: Database, few: int | None = None, tested: Sequence[int] | None = None
+    ) -> None:
+        """`few` overrides how many findings are read and sorted, and `tested` how many are tested.
+
+        With `few` alone none is tested.
+        """
         self._database = database
         self.few = few
+        self.tested = (TESTED if few is None else ()) if tested is None else tested
 
     def page(
         self, search: FindingSearch, size: int, after: Mapping[str, object] | None = None
@@ -125,7 +139,7 @@ class FoundFindings:
         query = _Query(search, after)
         with self._database.read() as connection:
             few = _few(connection) if self.few is None else self.few
-            found = query.run(connection, size + 1, few)
+            found = query.run(connection, size + 1, few, self.tested)
             ids = [row[-1] for row in found[:size]]
             rows, texts, platforms = described_rows(connection, ids)
         page = [rows[number] for number in ids if number in rows]
@@ -190,45 +204,124 @@ class _Query:
             "key": [value.isoformat() if isinstance(value, datetime) else value for value in row]
         }
 
-    def run(self, connection: Connection, size: int, few: int) -> Sequence[SqlRow]:
+    def run(
+        self, connection: Connection, size: int, few: int, tested: Sequence[int]
+    ) -> Sequence[SqlRow]:
         """Return the sort keys of the first findings after the position."""
+        if self._is_direct:
+            fix_plan(connection, sorts=False)
+            return self._in_order(connection, size)
+        found: Sequence[SqlRow] = []
+        for first in tested[:1]:
+            found = self._tested(connection, size, first, looks_up=True)
+        for most in tested[1:]:
+            # Half as many again as fill the page, if the others match as often as the first.
+            number = size * tested[0] * 3 // max(2 * len(found), 1)
+            if len(found) < size and number <= most:
+                found = self._tested(connection, size, number, looks_up=False)
+        if len(found) >= size:
+            return found
         begin = self._beginning(connection, few)
+        if begin is None and tested:
+            found = self._tested(connection, size, tested[-1], looks_up=False)
+            if len(found) >= size:
+                return found
+            # So many are read in the order, if the others match as often as these.
+            expected = size * tested[-1] // max(len(found), 1)
+            begin = self._beginning(connection, min(_MANY * few, expected))
         fix_plan(connection, sorts=begin is not None)
-        if begin is None and self._keys[0] is LAST_OBSERVED:
+        if begin is None:
+            return self._in_order(connection, size)
+        if connection.dialect.name == "postgresql":
+            return connection.execute(self._sorted(begin, size)).all()
+        return connection.execute(self._select(begin, self.conditions).limit(size)).all()
+
+    @property
+    def _is_direct(self) -> bool:
+        """Whether an index has the findings that match in their order."""
+        conditions = self.conditions
+        if conditions.finding or conditions.instance:
+            return False
+        return self.by_terms or not conditions.terms
+
+    def _in_order(self, connection: Connection, size: int) -> Sequence[SqlRow]:
+        """Read findings in the order of an index until a page is full."""
+        if self._keys[0] is LAST_OBSERVED:
             order = ObservedOrder(self.conditions, self._after, self._descending)
             return order.first(connection, size)
-        if connection.dialect.name == "postgresql":
-            if begin is None and self.by_terms:
-                return connection.execute(self._by_details(size)).all()
-            if begin is not None:
-                return connection.execute(self._sorted(begin, size)).all()
-        return connection.execute(self._select(begin).limit(size)).all()
+        if connection.dialect.name == "postgresql" and self.by_terms:
+            return connection.execute(self._by_details(self.conditions, size)).all()
+        return connection.execute(self._select(None, self.conditions).limit(size)).all()
+
+    def _tested(
+        self, connection: Connection, size: int, number: int, *, looks_up: bool
+    ) -> Sequence[SqlRow]:
+        """Return those of the first findings in the order of an index that match.
+
+        With `looks_up` what is known of each one's instance is read, else of all instances.
+        """
+        fix_plan(connection, sorts=False)
+        conditions = self.conditions
+        where, instance, among = [*conditions.finding], conditions.instance, conditions.among
+        if not looks_up and len(among) == len(instance):
+            pair = tuple_(findings.c.account, findings.c.instance)
+            where += [pair.in_(query) for query in among]
+            instance = []
+
+        def described(table: FromClause) -> FromClause:
+            if conditions.terms and not self.by_terms:
+                table = ordered_join(table, finding_terms, _OF_TERMS)
+            return table.outerjoin(instance_terms, OF_INSTANCE) if instance else table
+
+        if not self.by_terms:
+            where += conditions.terms
+        where += instance
+        if self._keys[0] is LAST_OBSERVED:
+            bounds = SearchConditions(observed=conditions.observed)
+            first = ObservedOrder(bounds, self._after, self._descending).first(connection, number)
+            where.append(one_of(connection, findings.c.id, [row[-1] for row in first]))
+            query = select(findings.c.id).select_from(described(findings)).where(*where)
+            matching = set(connection.execute(query).scalars())
+            return [row for row in first if row[-1] in matching][:size]
+        tested = self._first(connection, number).subquery("tested")
+        keys = list(tested.c)
+        table = described(ordered_join(tested, findings, findings.c.id == keys[-1]))
+        order = [key.desc() if self._descending else key.asc() for key in keys]
+        query = select(*keys).select_from(table).where(*where).order_by(*order)
+        return connection.execute(query.limit(size)).all()
+
+    def _first(self, connection: Connection, number: int) -> Select[SqlRow]:
+        """Build the query of the first findings in the order of an index, matching or not."""
+        bare = SearchConditions(terms=self.conditions.terms if self.by_terms else [])
+        if connection.dialect.name == "postgresql" and self.by_terms:
+            return self._by_details(bare, number)
+        return self._select(None, bare).limit(number)
 
     def _sorted(self, begin: _Start, size: int) -> Select[SqlRow]:
         """Build the query from a start: PostgreSQL would rather read an index in its order."""
         names = [f"key_{number}" for number in range(len(self._keys))]
         keys = [key.label(name) for key, name in zip(self._keys, names, strict=True)]
-        all_of_it = self._select(begin).order_by(None).with_only_columns(*keys)
+        all_of_it = self._select(begin, self.conditions).order_by(None).with_only_columns(*keys)
         found = all_of_it.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
         columns = [found.c[name] for name in names]
         order = [column.desc() if self._descending else column.asc() for column in columns]
         return select(*columns).order_by(*order).limit(size)
 
-    def _by_details(self, size: int) -> Select[SqlRow]:
+    def _by_details(self, conditions: SearchConditions, size: int) -> Select[SqlRow]:
         """Build the query in the order of details, of each a page of findings at most.
 
         Without that, PostgreSQL would sort all findings of a vulnerability that is everywhere.
         """
         of_one = [
             _OF_TERMS,
-            *self.conditions.equal,
-            *self.conditions.finding,
-            *self.conditions.instance,
+            *conditions.equal,
+            *conditions.finding,
+            *conditions.instance,
         ]
         continuing = self._continuing()
         number = findings.c.id.desc() if self._descending else findings.c.id.asc()
         table: FromClause = findings
-        if self.conditions.instance:
+        if conditions.instance:
             table = findings.outerjoin(instance_terms, OF_INSTANCE)
         found = (
             select(findings.c.id)
@@ -240,7 +333,7 @@ class _Query:
         )
         keys = [*self._keys[:2], found.c.id]
         query = select(*keys).select_from(finding_terms.join(found, true()))
-        query = query.where(*self.conditions.terms, *continuing[:1])
+        query = query.where(*conditions.terms, *continuing[:1])
         order = [key.desc() if self._descending else key.asc() for key in keys]
         return query.order_by(*order).limit(size)
 
@@ -250,14 +343,15 @@ class _Query:
         if self._keys[0] is LAST_OBSERVED and self.conditions.dated:
             few *= _RELATED
         for start in starts(self.conditions, _details(connection, self.conditions)):
-            counted = select(func.count()).select_from(start.first(few).subquery())
-            if connection.execute(counted).scalar_one() <= few:
+            most = few * _NEAR if start.is_near else few
+            counted = select(func.count()).select_from(start.first(most).subquery())
+            if connection.execute(counted).scalar_one() <= most:
                 return start
         return None
 
-    def _select(self, begin: _Start | None) -> Select[SqlRow]:
+    def _select(self, begin: _Start | None, conditions: SearchConditions) -> Select[SqlRow]:
         """Build the query from a start, or in the order of the sort's index."""
-        needs_terms = self.by_terms or bool(self.conditions.terms)
+        needs_terms = self.by_terms or bool(conditions.terms)
         if begin is not None:
             table, has_terms, has_instance = begin.table, begin.has_terms, begin.has_instance
         elif self.by_terms:
@@ -267,13 +361,13 @@ class _Query:
             table, has_terms, has_instance = findings, False, False
         if needs_terms and not has_terms:
             table = ordered_join(table, finding_terms, _OF_TERMS)
-        if self.conditions.instance and not has_instance:
+        if conditions.instance and not has_instance:
             table = table.outerjoin(instance_terms, OF_INSTANCE)
-        where = [*self.conditions.finding, *self.conditions.terms, *self.conditions.instance]
+        where = [*conditions.finding, *conditions.terms, *conditions.instance]
         if begin is not None:
             where += begin.lookups
         elif self.by_terms:
-            where += self.conditions.equal
+            where += conditions.equal
         query = select(*self._keys).select_from(table).where(*where, *self._continuing())
         order = [key.desc() if self._descending else key.asc() for key in self._keys]
         return query.order_by(*order)
@@ -311,12 +405,16 @@ def _beyond(
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """The tables that a query begins with, and the conditions on them."""
+    """The tables that a query begins with, and the conditions on them.
+
+    `is_near`: the findings are those of instances, of which each has its own near each other.
+    """
 
     table: FromClause
     lookups: Sequence[ColumnElement[bool]]
     has_terms: bool = False
     has_instance: bool = False
+    is_near: bool = False
 
     def first(self, few: int) -> Select[SqlRow]:
         """Select a little more than a few of the findings that it leaves."""
@@ -349,7 +447,8 @@ def starts(conditions: SearchConditions, details: Collection[int] | None) -> Ite
             .distinct()
             .subquery("tagged")
         )
-        yield _Start(ordered_join(tagged, findings, same_instance(tagged, findings)), [])
+        table = ordered_join(tagged, findings, same_instance(tagged, findings))
+        yield _Start(table, [], is_near=True)
     elif conditions.needs_instance:
         table = ordered_join(instance_terms, findings, OF_INSTANCE)
-        yield _Start(table, conditions.instance, has_instance=True)
+        yield _Start(table, conditions.instance, has_instance=True, is_near=True)
