@@ -127,14 +127,17 @@ def count_groups(connection: Connection) -> None:
 
 @contextmanager
 def hashed_joins(connection: Connection) -> Iterator[None]:
-    """Let PostgreSQL join large tables by hashing: else it looks up each of many rows."""
+    """Let PostgreSQL join large tables by hashing.
+
+    Else it looks up each of many rows, or reads a whole table in the order of an index to merge it.
+    """
     if connection.dialect.name != "postgresql":
         yield
         return
-    setting = "enable_nestloop"
-    connection.execute(select(func.set_config(setting, "off", True)))
+    others = ("enable_nestloop", "enable_mergejoin")
+    connection.execute(select(*(func.set_config(name, "off", True) for name in others)))
     yield
-    connection.execute(select(func.set_config(setting, "on", True)))
+    connection.execute(select(*(func.set_config(name, "on", True) for name in others)))
 
 
 @compiles(OrderedJoin, "sqlite")

@@ -215,9 +215,12 @@ def leading(
         .where(*_of_source(wanted, counted), *([named.c.severity == grade] if grade else []))
         .group_by(*groups)
         .having(metric > 0)
-        .subquery("found")
     )
-    texts = _with_texts(found, named, names, ("metric",)).subquery("texts")
+    if after is None:
+        # Their texts, which a position is compared with, are then those of one page.
+        first = metric.desc(), counted.c.account, named.c.number
+        found = found.order_by(*first).limit(limit)
+    texts = _with_texts(found.subquery("found"), named, names, ("metric",)).subquery("texts")
     query = select(*(texts.c[name] for name in names))
     if after is not None:
         query = query.where(after(texts.c.metric, [texts.c[name] for name in names]))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import insert
 
+from benchmarks.query_costs import plans
 from sidelight.model import Finding, FindingStatus, OperatingSystem, Severity, platform_name
 from sidelight.store import AGGREGATION_KEYS, FindingAggregation, FindingGroup, Store
 from sidelight.store.base.engine import Database
 from sidelight.store.base.schema import instance_platforms
+from sidelight.store.findings.aggregations import Aggregations
+from sidelight.store.maintenance.kept_counts import KeptCounts
 from tests.fixtures.searched_findings import ACCOUNTS, all_rows, fill
 
 if TYPE_CHECKING:
@@ -31,6 +35,21 @@ def machines(store: Store) -> dict[tuple[str, str], Instance]:
             connection.execute(insert(instance_platforms).values(platform=name, **values))
     database.close()
     return known
+
+
+@pytest.mark.parametrize("kind", ["PACKAGE", "TITLE"])
+def test_groups_of_a_whole_fleet_read_the_counts_once_and_not_by_an_index(
+    store: Store, machines: dict[tuple[str, str], Instance], kind: str
+) -> None:
+    assert machines
+    KeptCounts(database := Database(store.where)).recount()
+    run = partial(Aggregations(database).page, FindingAggregation(kind, sort="ALL"), 1)
+    if database.engine.dialect.name == "postgresql":
+        _, first, *_ = plans(database, run, "EXPLAIN ")
+        lines = [str(line) for line in first]
+        assert not [line for line in lines if "Merge Join" in line or "pk_detail_counts" in line]
+        assert sum(" on detail_counts" in line for line in lines) == 1
+    database.close()
 
 
 def pages(store: Store, wanted: FindingAggregation, size: int = 2) -> list[FindingGroup]:
