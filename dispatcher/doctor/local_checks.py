@@ -75,6 +75,7 @@ def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
     try:
         missing = store.missing()
         revision, newest = store.revisions() if not missing else ("", "")
+        supported = bool(missing) or store.is_supported()
         encrypted = store.is_encrypted()
     except StoreError as error:
         yield fault(group, "reachable", str(error),
@@ -90,6 +91,11 @@ def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
     elif revision < newest:
         yield warning(group, "version", f"tables of revision {revision}; this version's: {newest}",
                       "back the store up; the next `fleet scan`, `fleet run` or worker migrates it",
+                      )  # fmt: skip
+    elif supported:
+        yield warning(group, "version", f"tables of revision {revision}, of a newer Sidelight that"
+                      f" supports this one ({newest})",
+                      "end the upgrade or the rollback that is under way (docs/upgrades.md)",
                       )  # fmt: skip
     else:
         yield fault(group, "version", f"tables of revision {revision}, of a newer Sidelight",

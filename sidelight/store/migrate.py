@@ -1,4 +1,10 @@
-"""Bring a store's tables up to date with the migrations in the package."""
+"""Bring a store's tables up to date with the migrations in the package.
+
+Processes of two versions work on one store while a fleet is upgraded. A migration only adds to the
+tables (docs/upgrades.md), so that code which does not know it goes on. One that takes something
+away, which no code of the release before uses any more, names in `oldest_code` the oldest revision
+whose code works with its tables. The newest such revision is in the store, for older code to read.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +16,10 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import delete, inspect, select, text
 
 from sidelight.errors import StoreError
+from sidelight.store.base.schema import properties
 from sidelight.store.large_indexes import build_missing
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ SCRIPTS = Path(__file__).with_name("migrations")
 _ONE_AT_A_TIME = threading.Lock()
 LOCK = zlib.crc32(b"sidelight migrations")
 LOCK_SECONDS, BETWEEN_TRIES, TRIES = 2, 1.0, 300
+OLDEST_CODE = "oldest code"  # the property that holds a revision
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +44,17 @@ def migrate(database: Database, sleep: Callable[[float], object] = time.sleep) -
     """Apply the missing migrations, all or none, then build missing indexes of large tables.
 
     Several processes may do this at once. On PostgreSQL a migration that has to lock a table in use
-    gives up after LOCK_SECONDS, so that those who wait behind it go on, and tries again. Raises
-    StoreError, also if a newer version created the store.
+    gives up after LOCK_SECONDS, so that those who wait behind it go on, and tries again.
+
+    A store that a newer version migrated is left as it is, indexes too, if that version says that
+    this one works with it. Raises StoreError, also if it does not.
     """
     with database.read() as connection:
-        is_newest = _current(connection) == newest()
+        current = _current(connection) or ""
+        if current > newest():
+            _require_support(connection, current, database.where)
+            return
+    is_newest = current == newest()
     tries = 0
     while not is_newest:
         tries += 1
@@ -73,6 +87,50 @@ def _upgrade(database: Database) -> None:
             raise StoreError(
                 f"made by another version of Sidelight: {error}", where=database.where
             ) from error
+        _record_oldest_code(connection, config)
+
+
+def _record_oldest_code(connection: Connection, config: Config) -> None:
+    """Write which code works with the tables: the newest `oldest_code` up to their revision."""
+    from alembic.script import ScriptDirectory
+
+    current = _current(connection) or ""
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    oldest = max(
+        (
+            str(getattr(script.module, "oldest_code", ""))
+            for script in scripts
+            if script.revision <= current
+        ),
+        default="",
+    )
+    if not inspect(connection).has_table(properties.name):
+        return  # went back to before the first tables
+    connection.execute(delete(properties).where(properties.c.name == OLDEST_CODE))
+    connection.execute(properties.insert(), {"name": OLDEST_CODE, "value": oldest})
+
+
+def _require_support(connection: Connection, current: str, where: str) -> None:
+    """Raise StoreError unless the newer version that migrated a store supports this code."""
+    if _supports(connection):
+        log.debug("%s: tables of revision %s, which this version works with", where, current)
+        return
+    raise StoreError(
+        f"a newer version of Sidelight made its tables (revision {current}; this version's:"
+        f" {newest()}), and they do not work with this one: upgrade it, or take the tables back"
+        " (docs/upgrades.md)",
+        where=where,
+    )
+
+
+def _supports(connection: Connection) -> bool:
+    """Whether the store's tables, of a newer revision, work with this version's code.
+
+    Those of versions that did not record it do not.
+    """
+    query = select(properties.c.value).where(properties.c.name == OLDEST_CODE)
+    oldest = connection.execute(query).scalar_one_or_none()
+    return oldest is not None and str(oldest) <= newest()
 
 
 def _is_lock_timeout(error: StoreError) -> bool:
@@ -83,8 +141,8 @@ def _is_lock_timeout(error: StoreError) -> bool:
 def go_back(database: Database, to: str) -> None:
     """Take the tables back to an older revision, in one transaction, which locks tables.
 
-    Only while no process uses the store. Raises StoreError for a revision that does not exist, and
-    for a way that leads over a migration without a way back.
+    Only while no process of a newer version uses the store. Raises StoreError for a revision that
+    does not exist, and for a way that leads over a migration without a way back.
     """
     from alembic import command
     from alembic.util.exc import CommandError
@@ -97,6 +155,7 @@ def go_back(database: Database, to: str) -> None:
         except (CommandError, NotImplementedError) as error:
             what = f"cannot go back to {to}: {error or 'a migration has no way back'}"
             raise StoreError(what, where=database.where) from error
+        _record_oldest_code(connection, config)
 
 
 def is_made(database: Database) -> bool:
@@ -109,6 +168,12 @@ def revision(database: Database) -> str:
     """Return the revision of the store's tables; empty if it has none. Raises StoreError."""
     with database.read() as connection:
         return _current(connection) or ""
+
+
+def is_supported(database: Database) -> bool:
+    """Whether this version works with the store as it is, or migrates it. Raises StoreError."""
+    with database.read() as connection:
+        return (_current(connection) or "") <= newest() or _supports(connection)
 
 
 def _config() -> Config:

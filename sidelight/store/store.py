@@ -50,7 +50,7 @@ from sidelight.store.maintenance.fleet_overview import FleetOverview
 from sidelight.store.maintenance.kept_counts import KeptCounts
 from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
-from sidelight.store.migrate import is_made, migrate, newest, revision
+from sidelight.store.migrate import is_made, is_supported, migrate, newest, revision
 from sidelight.store.scans.account_limits import AccountLimits
 from sidelight.store.scans.account_scans import AccountScans
 from sidelight.store.scans.costs import Costs
@@ -165,7 +165,11 @@ class Store(Closing):
         return FindingListing(self._database)
 
     def migrate(self) -> None:
-        """Bring the tables up to date; safe when several processes do it at once."""
+        """Bring the tables up to date; safe when several processes do it at once.
+
+        Tables of a newer version that supports this one are left as they are. Raises StoreError,
+        also for those of one that does not.
+        """
         migrate(self._database)
 
     def missing(self) -> str:
@@ -191,6 +195,10 @@ class Store(Closing):
         The first is empty if there are no tables.
         """
         return revision(self._database), newest()
+
+    def is_supported(self) -> bool:
+        """Whether this version works with the tables as they are, or migrates them."""
+        return is_supported(self._database)
 
     def is_encrypted(self) -> bool | None:
         """Whether the connection to the server has TLS; None for a file."""

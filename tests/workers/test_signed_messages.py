@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +28,6 @@ from workers.message_signatures import HEADER, MessageKeys
 from workers.messages import publish, publish_network, publish_reevaluation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sidelight.localcloud.server import LocalCloud
 
 KEY, OTHER, OLDER = (base64.b64encode(bytes([byte]) * 32).decode() for byte in (7, 9, 11))
@@ -68,6 +67,22 @@ def test_a_signed_message_passes_whichever_of_the_keys_signed_it(keys: str, dela
     check(sent(KEY, delay=delay), "inspect", keys_of(keys))
     check(sent(KEY, delay=delay), "inspect.eu-west-1", keys_of(keys))
     check(sent(KEY, delay=delay), "inspect-eu-west-1-now", keys_of(keys))
+
+
+def test_messages_that_an_older_version_signed_pass() -> None:
+    """Recorded ones, a task each: during an upgrade workers get messages of both versions."""
+    recorded = json.loads(Path(__file__).with_name("signed_messages.json").read_text("utf-8"))
+    assert len(recorded) == 5
+    for entry in recorded:
+        check(entry["message"], entry["queue"], keys_of(KEY))
+        with pytest.raises(BadMessageError, match="wrong signature"):
+            check(entry["message"], entry["queue"], keys_of(OTHER))
+
+
+def test_a_header_of_a_newer_version_is_passed_over() -> None:
+    message = sent(KEY)
+    newer = message | {"headers": message["headers"] | {"sidelight_later": {"any": ["thing"]}}}
+    check(newer, "inspect", keys_of(KEY))
 
 
 def test_the_messages_that_name_no_scan_are_signed_as_well() -> None:

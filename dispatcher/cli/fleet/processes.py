@@ -26,12 +26,14 @@ from dispatcher.cli.setting_options import (
     takes_settings,
 )
 from sidelight import tracing
+from sidelight.errors import StoreError
 from sidelight.report.json_logs import configure_logs
 from sidelight.report.output import say
 
 if TYPE_CHECKING:
     from dispatcher.cli.option_values import FleetValues, QueueValues
     from sidelight.fleet.settings import Settings
+    from sidelight.store import Store
 
 EVERY = 3600.0  # seconds; as dispatcher.loop.Intervals
 STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
@@ -116,6 +118,21 @@ def worker(
     if printed:
         say(" ".join(command))
         return
-    Store(settings.store.url).close()  # its address and its driver, before the first task
+    with Store(settings.store.url) as store:  # its address and its driver, before the first task
+        _refuse_newer(store)
     wait_for_broker(settings)
     os.execvpe(command[0], command, os.environ | ENVIRONMENT)  # noqa: S606 - itself, as celery
+
+
+def _refuse_newer(store: Store) -> None:
+    """Raise StoreError for tables of a newer version that do not work with this one.
+
+    Each task would fail, in the place of a worker that could run it. A store that is not there, or
+    does not answer, is a matter of the tasks.
+    """
+    try:
+        supported = bool(store.missing()) or store.is_supported()
+    except StoreError:
+        return
+    if not supported:
+        store.migrate()

@@ -75,11 +75,16 @@ def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("revision", "status"),
-    [("", CheckStatus.OK), ("0001", CheckStatus.WARNING), ("9999", CheckStatus.ERROR)],
+    ("revision", "oldest", "status"),
+    [
+        ("", "", CheckStatus.OK),
+        ("0001", "", CheckStatus.WARNING),
+        ("9999", "0035", CheckStatus.WARNING),
+        ("9999", "9999", CheckStatus.ERROR),
+    ],
 )
 def test_a_store_of_another_version_is_reported_and_not_migrated(
-    tmp_path: Path, revision: str, status: CheckStatus
+    tmp_path: Path, revision: str, oldest: str, status: CheckStatus
 ) -> None:
     path = tmp_path / "fleet.db"
     settings = Settings.of(store_url=f"sqlite:///{path}")
@@ -88,6 +93,8 @@ def test_a_store_of_another_version_is_reported_and_not_migrated(
         if revision:
             with closing(sqlite3.connect(path)) as connection, connection:
                 connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+                named = "UPDATE properties SET value = ? WHERE name = 'oldest code'"
+                connection.execute(named, (oldest,))
         found = statuses(check_store(settings, store))
         assert found["reachable"] is CheckStatus.OK
         assert found["version"] is status
