@@ -789,3 +789,37 @@ def test_a_targets_answers_need_the_acl_of_the_load_balancers_subnet(
         {"TargetGroupArn": "tg-1", "Attributes": [attribute]}
     )
     assert bool(_open(drawing)) is reached
+
+
+@pytest.mark.parametrize(
+    ("kinds", "families"), [([], {4}), (["ipv4"], {4}), (["ipv6"], {6}), (["ipv4", "ipv6"], {4, 6})]
+)
+def test_a_private_link_service_has_the_families_of_its_endpoints(
+    kinds: list[str], families: set[int]
+) -> None:
+    drawing = _balanced("network")
+    for node in drawing.lists["NetworkInterfaces"]:
+        node.pop("Association", None)
+    arn = drawing.lists["LoadBalancers"][0]["LoadBalancerArn"]
+    drawing.lists["SecurityGroups"][0]["IpPermissions"].append(tcp(443, "::/0"))
+    drawing.lists["VpcEndpointServiceConfigurations"].append(
+        {"ServiceId": "vpce-svc-1", "ServiceState": "Available", "NetworkLoadBalancerArns": [arn],
+         "SupportedIpAddressTypes": kinds}
+    )  # fmt: skip
+    found = _findings(drawing)
+    assert {finding.family for finding in found} == families
+    assert {finding.sources for finding in found} <= {("0.0.0.0/0",), ("::/0",)}
+
+
+def test_equal_routes_of_two_prefix_lists_are_said_not_to_be_decided() -> None:
+    drawing = public_network()
+    for name, blocks in (("pl-1", ("8.0.0.0/8", "9.0.0.0/8")), ("pl-2", ("9.0.0.0/8",))):
+        entries = [{"Cidr": block} for block in blocks]
+        drawing.lists["ManagedPrefixListEntries"].append({"PrefixListId": name, "Entries": entries})
+    routes = drawing.lists["RouteTables"][0]["Routes"]
+    routes += [route("pl-1", "igw-1"), route("pl-2", "igw-1")]
+    assert not any("chose" in problem.what for problem in _network(drawing).problems)
+    routes[-1] = route("pl-2", "tgw-1")
+    (problem,) = [one for one in _network(drawing).problems if "chose" in one.what]
+    assert "9.0.0.0/8" in problem.what
+    assert "igw-1 or tgw-1" in problem.what

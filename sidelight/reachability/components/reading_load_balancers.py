@@ -263,13 +263,25 @@ def _targets_of(
             yield BalancedTarget(text(target, "Id"), found, zone, state)
 
 
-def endpoint_services(collector: Collector) -> Iterator[tuple[str, str]]:
+class BalancedService(NamedTuple):
+    """A PrivateLink service, a load balancer behind it, and the families of its endpoints."""
+
+    id: str
+    balancer: str
+    families: tuple[int, ...]
+
+
+def endpoint_services(collector: Collector) -> Iterator[BalancedService]:
     """Each available PrivateLink service with each Network Load Balancer behind it."""
     for fields, _, _ in collector.objects("VpcEndpointServiceConfigurations"):
         name = text(fields, "ServiceId")
         if name and text(fields, "ServiceState") in ("", "Available"):
+            kinds = texts(fields, "SupportedIpAddressTypes") or ["ipv4"]
+            families = tuple(
+                family for family, kind in ((IPV4, "ipv4"), (IPV6, "ipv6")) if kind in kinds
+            )
             for balancer in texts(fields, "NetworkLoadBalancerArns"):
-                yield name, balancer
+                yield BalancedService(name, balancer, families)
 
 
 def classic(

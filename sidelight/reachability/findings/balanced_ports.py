@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.reachability.addresses import intervals, port_maps
 from sidelight.reachability.addresses.bundles import Bundle
-from sidelight.reachability.addresses.prefixes import ALL, IPV4
+from sidelight.reachability.addresses.prefixes import ALL
 from sidelight.reachability.components import component_types as types
 from sidelight.reachability.components.records import EGRESS, INGRESS, UDP
 from sidelight.reachability.crossings.routes import cross
@@ -80,12 +80,18 @@ class BalancedPorts:
                 yield edge, family, protocol, ranges
         for service in self._load_balancers.services.get(balancing.balancer.id, ()):
             for protocol in balancing.listener.protocols:
-                yield self._by_private_link(service, node, balancing, protocol)
+                for family in service.families:
+                    yield self._by_private_link(service.id, node, balancing, protocol, family)
         if depth == 0:
             yield from self.of(node, depth + 1)
 
     def _by_private_link(
-        self, service: str, node: InterfaceRecord, balancing: Balancing, protocol: int
+        self,
+        service: str,
+        node: InterfaceRecord,
+        balancing: Balancing,
+        protocol: int,
+        family: int,
     ) -> Reached:
         """From the endpoints of a PrivateLink service, wherever these are.
 
@@ -95,13 +101,13 @@ class BalancedPorts:
         edge = NetworkEdge(
             EdgeKind.PRIVATE_LINK, service, types.ENDPOINT_SERVICE, node.vpc, service, dict(ALL)
         )
-        opened = port_maps.everything(ALL[IPV4])
+        opened = port_maps.everything(ALL[family])
         if balancing.balancer.groups and balancing.balancer.checks_private_link:
-            opened = self._filters.groups(node.groups, INGRESS, IPV4, protocol)
+            opened = self._filters.groups(node.groups, INGRESS, family, protocol)
         note = f"not accounted for: whose endpoints {service} accepts"
         trail = Trail((service,), notes=(note,))
         ranges = tuple(OpenRange(first, last, src, trail) for first, last, src in opened)
-        return edge, IPV4, protocol, ranges
+        return edge, family, protocol, ranges
 
     def _behind(
         self,

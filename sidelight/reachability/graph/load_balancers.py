@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sidelight.reachability.answers.collecting import Collector
     from sidelight.reachability.components.reading_load_balancers import (
+        BalancedService,
         BalancedTarget,
         BalancerRecord,
         Forwarding,
@@ -56,9 +57,9 @@ class LoadBalancers:
             self.balancers[balancer.id] = balancer
             self.listeners[balancer.id] = listeners
             self.groups.update({group.id: group for group in groups})
-        self.services: dict[str, list[str]] = defaultdict(list)
-        for service, balancer_id in sorted(reading.endpoint_services(collector)):
-            self.services[balancer_id].append(service)
+        self.services: dict[str, list[BalancedService]] = defaultdict(list)
+        for service in sorted(reading.endpoint_services(collector)):
+            self.services[service.balancer].append(service)
         self.nodes = self._nodes()
         self.of: dict[str, list[Balancing]] = defaultdict(list)
         for name in sorted(self.balancers):

@@ -47,6 +47,7 @@ class Topology(NetworkObjects):
         self._index_public_addresses()
         self._check_references()
         self._check_ways_in()
+        self._check_equal_routes()
 
     def _check_references(self) -> None:
         """Report objects that are referred to and in no answer: deleted between two calls."""
@@ -72,6 +73,25 @@ class Topology(NetworkObjects):
                         f"{route.target or 'its target'} ({route.kind}) as a way into {table.vpc}"
                     )
                     self.collector.report(table.id, f"not accounted for: {what}")
+
+    def _check_equal_routes(self) -> None:
+        """Report blocks of two prefix lists with different targets: AWS chooses either at random.
+
+        [VPC user guide, "Route priority and prefix lists".]
+        """
+        for table in self.tables.values():
+            routes = [route for route in table.routes if route.prefix_list]
+            if len({route.target for route in routes}) < 2:
+                continue
+            targets: dict[Prefix, set[str]] = defaultdict(set)
+            for route in routes:
+                for block in self.prefix_lists.get(route.prefix_list, ()):
+                    targets[block].add(route.target)
+            for block in sorted(block for block, found in targets.items() if len(found) > 1)[:1]:
+                either = " or ".join(sorted(targets[block]))
+                cidr = f"{text_of(block.family, block.first)}/{block.length}"
+                what = f"which target AWS chose for {cidr} of several prefix lists: {either}"
+                self.collector.report(table.id, f"not accounted for: {what}")
 
     def _index_vpcs(self) -> None:
         self.subnets_of: dict[str, list[SubnetRecord]] = defaultdict(list)
