@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget, in_each, look_up
 from dispatcher.doctor import existing_checks
 from dispatcher.doctor.results import Check, CheckStatus, fault, ok, unchecked, warning
-from sidelight.aws import sts
+from dispatcher.doctor.simulated_permissions import SimulatedPermissions
+from sidelight.aws import policy_simulation, sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.faults import SKEW
 from sidelight.aws.permission_checks import PermissionChecks, denied
@@ -42,9 +43,11 @@ READ_SHARED: Final = "deploy/iam/scanner-sharing-policy.json"
 NETWORK: Final = "deploy/iam/target-network-policy.json"
 AGENTS: Final = "deploy/iam/target-agents-policy.json"
 DRIFT: Final = 60.0  # seconds of clock skew that are reported; signatures fail from 300 s on
+SIMULATION: Final = "deploy/iam/target-simulation-policy.json"
 CONDITIONAL: Final = (
     "cannot be known without one of Sidelight's snapshots: a policy that allows these alone"
-    " denies it for the snapshot that was tried, which does not exist; the first scan shows it"
+    " denies it for the snapshot that was tried, which does not exist; IAM's simulation, or the"
+    " first scan, shows it"
 )
 CLOCK: Final = "synchronise the clock: timedatectl set-ntp true"
 
@@ -173,6 +176,7 @@ class _PlaceChecks:
         self._exclusion_tag = exclusion_tag
         self._checks: list[Check] = []
         self._tried = PermissionChecks(session, place.account, place.region)
+        self._simulated = SimulatedPermissions(session, settings, place, deployment)
 
     def run(self) -> list[Check]:
         """Return all checks. Raises AccessDeniedError where the role cannot be assumed."""
@@ -185,23 +189,36 @@ class _PlaceChecks:
         self._all(answers, TARGET)
         instances = self._instances() if not denied(answers) else []
         self._creation(instances)
-        self._each(self._tried.deletion(), TARGET)
+        self._each(self._simulated.of_our_snapshot(self._tried.deletion()), TARGET)
         scanner = self._settings.aws.scanner_account
         if scanner in ("", self._place.account):
             self._reading(instances)
         else:
-            self._each(self._tried.sharing(scanner), SHARING)
+            self._each(self._simulated.sharing(self._tried.sharing(scanner), scanner), SHARING)
             hub = PermissionChecks(self._session, None, self._place.region)
             self._all(hub.reading(conditional=False), READ_SHARED)
         self._keys(instances)
         self._optional()
+        self._simulation()
         return self._checks
+
+    def _simulation(self) -> None:
+        """Say whether IAM simulates policies; a scan needs it for nothing."""
+        failures = self._simulated.failures()
+        if failures:
+            lacking = "what cannot be tried is not checked"
+            remedy = f"allow {policy_simulation.ACTION} as in {SIMULATION}"
+            for failure in failures:
+                self._add(unchecked, failure.action, f"{failure.detail}: {lacking}", remedy)
+        elif self._simulated.is_used():
+            self._add(ok, policy_simulation.ACTION, f"allowed; {policy_simulation.NOT_SEEN}")
 
     def _reading(self, instances: Sequence[Instance]) -> None:
         """Check the role that reads blocks in place: the target's, or the reader's."""
         name = self._settings.aws.reader_role_name
         if not name:
-            self._all(self._tried.reading(conditional=True), TARGET)
+            answers = self._tried.reading(conditional=True)
+            self._all([self._simulated.of_our_snapshot(answer) for answer in answers], TARGET)
             self._existing(self._tried, instances)
             return
         session = session_of(self._settings, name)
@@ -212,7 +229,10 @@ class _PlaceChecks:
             return
         self._add(ok, f"sts:AssumeRole of {name}", f"the role {name} is assumed")
         checks = PermissionChecks(session, self._place.account, self._place.region)
-        self._all(checks.reading(conditional=True), READER)
+        answers = checks.reading(conditional=True)
+        self._all(
+            [self._simulated.of_our_snapshot(answer, reader=name) for answer in answers], READER
+        )
         self._existing(checks, instances)
 
     def _existing(self, checks: PermissionChecks, instances: Sequence[Instance]) -> None:
@@ -247,7 +267,9 @@ class _PlaceChecks:
             if instance.volumes and self._exclusion_tag not in dict(instance.tags)
         ]  # fmt: skip
         if not usable:
-            self._add(unchecked, name, "no instance here to try it with")
+            why = "no instance here to try it with"
+            for answer in self._simulated.creation(why):
+                self._each(answer, TARGET)
             return
         answer = self._tried.creation(usable[0].id, tags("0" * 32, self._deployment))
         if answer.allowed is False:
@@ -263,17 +285,22 @@ class _PlaceChecks:
         volumes = [volume for instance in instances for volume in instance.volumes]
         keys = sorted({v.kms_key_id for v in volumes if v.encrypted and v.kms_key_id})
         self._all(self._tried.keys(keys[0] if keys else ""), TARGET)
+        own = [key for key in keys if f":{self._place.account}:" in key]
         if keys:
-            text = f"{len(keys)} keys of volumes: cannot be known without a snapshot"
-            self._add(
-                unchecked,
-                "kms:Decrypt",
-                text,
-                f"allow it as in {TARGET}, and in the keys' policies",
-            )
+            self._decryption(keys)
         if self._settings.aws.kms_grants:
-            self._add(unchecked, "kms:CreateGrant", "it would create a grant",
-                      f"allow it as in {SHARING}")  # fmt: skip
+            self._each(self._simulated.granting(own, "it would create a grant"), SHARING)
+
+    def _decryption(self, keys: Sequence[str]) -> None:
+        """Check kms:Decrypt, in place by the role that reads; a key's own policy is not known."""
+        text = f"{len(keys)} keys of volumes: cannot be known without a snapshot"
+        is_shared = self._settings.aws.scanner_account not in ("", self._place.account)
+        policy = READ_SHARED if is_shared else TARGET
+        answer = self._simulated.decryption(keys, text, shared=is_shared)
+        if answer.allowed is None:
+            remedy = f"allow it as in {policy}, and in the keys' policies"
+            answer = replace(answer, remedy=remedy)
+        self._each(answer, policy)
 
     def _optional(self) -> None:
         """Check what a scan can do without, and other methods than snapshots."""
@@ -315,9 +342,9 @@ class _PlaceChecks:
 
     def _each(self, answer: PermissionAnswer, policy: str, *, lacking: str = "") -> None:
         """Add the check of one permission; `lacking`: what follows if a scan works without it."""
-        remedy = f"allow {answer.action} as in {policy}"
+        remedy = answer.remedy or f"allow {answer.action} as in {policy}"
         if answer.allowed:
-            self._add(ok, answer.action, "allowed")
+            self._add(ok, answer.action, f"allowed {answer.detail}".strip())
         elif answer.allowed is None:
             text = f"{CONDITIONAL} ({answer.detail})" if answer.is_denial else answer.detail
             self._add(unchecked, answer.action, text, remedy)

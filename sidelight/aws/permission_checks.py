@@ -60,7 +60,8 @@ class PermissionAnswer:
     """Whether an IAM action is allowed; None where the attempt could not decide it.
 
     `is_denial`: it was denied, which may be due to a condition of the policy and then decides
-    nothing. `code`: AWS's error code of another error than a denial.
+    nothing. `code`: AWS's error code of another error than a denial. `remedy`: what to do, where
+    that is not to allow the action.
     """
 
     action: str
@@ -68,6 +69,7 @@ class PermissionAnswer:
     detail: str = ""
     is_denial: bool = False
     code: str = ""
+    remedy: str = ""
 
 
 class PermissionChecks:

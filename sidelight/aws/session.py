@@ -199,6 +199,10 @@ class Session:
             return [""]
         return sts_regions.candidates(region, self._own.get_partition_for_region(region))
 
+    def partition(self, region: str) -> str:
+        """Return the partition of a Region, as ARNs name it."""
+        return self._own.get_partition_for_region(region) if region else "aws"
+
     def _make(self, session: boto3.Session, service: str, region: str | None, attempts: int) -> Any:
         is_ebs = service == "ebs"
         config = Config(
@@ -225,8 +229,7 @@ class Session:
             return self._own
         if account not in self._sessions:
             if account:
-                partition = self._own.get_partition_for_region(region) if region else "aws"
-                arn = f"arn:{partition}:iam::{account}:role/{self._role_name}"
+                arn = f"arn:{self.partition(region)}:iam::{account}:role/{self._role_name}"
                 # The hub's session is created first, from the environment's.
                 source = self._session_for("", region)
             else:

@@ -29,7 +29,7 @@ from sidelight.localcloud.ec2.snapshots import MotoSnapshots
 from sidelight.localcloud.kms import KeyCalls, grants
 from sidelight.localcloud.messages import AwsError, Reply
 from sidelight.localcloud.moto_clock import set_clock
-from sidelight.localcloud.policies import enforcement
+from sidelight.localcloud.policies import enforcement, simulation
 from sidelight.localcloud.policies.accesses import Accesses
 from sidelight.localcloud.refusals import text as refusal_text
 from sidelight.localcloud.snapshot_store import VolumeImage
@@ -109,6 +109,11 @@ class ControlPlane:
         with self._lock:
             accesses = Accesses(self._shelf, account, caller.region)
             enforcement.check(caller, account, lambda: accesses.of(operation, request, snapshot))
+
+    def simulate(self, request: Request, account: str) -> Reply:
+        """Answer IAM's SimulatePrincipalPolicy, which moto does not have. Raises AwsError."""
+        with self._lock:
+            return simulation.answer(request, account)
 
     def answer(self, request: Request, caller: Caller, account: str) -> Reply:
         """Let moto answer, one request at a time: it is not made for threads. Raises AwsError."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from sidelight.localcloud import cloudwatch, ebs_direct, recycle_bin, signing_time
 from sidelight.localcloud.faults import FaultPlan, refuse, spoil
 from sidelight.localcloud.messages import AwsError, Caller, Reply, caller_of, render
+from sidelight.localcloud.policies import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +124,8 @@ class Front:
         if caller.service == cloudwatch.SERVICE:
             action = operation.partition(":")[2]
             return cloudwatch.answer(request, action, self._ebs.writes, account, caller.region)
+        if operation == simulation.OPERATION:
+            return self._control_plane.simulate(request, account)
         if caller.service != "ebs":
             return self._control_plane.answer(request, caller, account)
         if target is None:

@@ -77,6 +77,8 @@ CALLS: Final[tuple[AwsCall, ...]] = (
     # EBS decrypts with the caller's permissions: "Permissions for EBS direct APIs".
     AwsCall("ebs", "GetSnapshotBlock", READING, ("ebs:GetSnapshotBlock", "kms:Decrypt")),
     AwsCall("ebs", "ListSnapshotBlocks", READING, ("ebs:ListSnapshotBlocks", "kms:Decrypt")),
+    # `sidelight doctor`, of the caller's own policies: sidelight.aws.policy_simulation.
+    *_calls("iam", (*TARGET, AwsRole.HUB), "SimulatePrincipalPolicy"),
     # Agent-based scans: sidelight.aws.ssm.
     *_calls(
         "ssm", TARGET, "CreateAssociation", "CreateDocument", "CreateResourceDataSync",

@@ -9,6 +9,7 @@ from sidelight.aws.permissions.statements import (
     SNAPSHOTS,
     Statement,
     by_ebs,
+    simulating,
 )
 from sidelight.aws.permissions.target_policies import (
     BLOCK_READS,
@@ -47,6 +48,8 @@ READ_SHARED: Final = (
     NOT_UNDER_EXCLUDED_KEYS,
     Statement("FindTheGrantsToRetire", ("kms:ListRetirableGrants",)),
 )  # fmt: skip
+
+SIMULATION: Final = (simulating("${RoleName}"),)
 
 BUS: Final = (
     Statement(

@@ -77,6 +77,10 @@ POLICY_FILES: Final = (
     PolicyFile(
         "target-security-hub-policy", "findings to Security Hub", TARGET, target.SECURITY_HUB
     ),
+    PolicyFile(
+        "target-simulation-policy", "`sidelight doctor` decides what it cannot try", TARGET,
+        target.SIMULATION,
+    ),
     PolicyFile("scanner-policy", "accounts and roles", HUB, (hub.ENTER, hub.LIST_ACCOUNTS)),
     PolicyFile(
         "scanner-reader-policy", "the reader's role (`ReaderRoleName`)", HUB, (hub.ENTER_AS_READER,)
@@ -88,6 +92,10 @@ POLICY_FILES: Final = (
     PolicyFile("scanner-inventories-policy", "inventories of agents", HUB, hub.INVENTORIES),
     PolicyFile(
         "scanner-bundles-policy", "advisories from a signed bundle in S3", HUB, hub.BUNDLES
+    ),
+    PolicyFile(
+        "scanner-simulation-policy", "`sidelight doctor` decides what it cannot try", HUB,
+        hub.SIMULATION,
     ),
     PolicyFile("scanner-changes-policy", "changes in accounts", HUB, hub.CHANGES),
     PolicyFile("key-policy", "a statement for the policies of customer keys", (), hub.KEY),
@@ -114,6 +122,7 @@ TEMPLATE_POLICIES: Final = (
     TemplatePolicy("target", "ReportKey", "report-key", target.REPORTS[1:], "EncryptedReports"),
     TemplatePolicy("target", "Network", "network", target.NETWORK),
     TemplatePolicy("target", "Share", "share", target.SHARING, "Sharing"),
+    TemplatePolicy("target", "Simulate", "simulate", target.SIMULATION, "Simulates"),
     TemplatePolicy("scanner", "Enter", "enter", (hub.ENTER,)),
     TemplatePolicy(
         "scanner", "EnterAsReader", "enter-as-reader", (hub.ENTER_AS_READER,), "SeparateReader"
@@ -126,6 +135,7 @@ TEMPLATE_POLICIES: Final = (
     TemplatePolicy("scanner", "Inventories", "read-inventories", hub.INVENTORIES, "FromABucket"),
     TemplatePolicy("scanner", "Bundles", "read-advisories", hub.BUNDLES, "FromABundle"),
     TemplatePolicy("scanner", "Changes", "receive-changes", hub.CHANGES, "OfChanges"),
+    TemplatePolicy("scanner", "Simulate", "simulate", hub.SIMULATION, "Simulates"),
     TemplatePolicy("scanner", "Topic", "publish-to-topic", hub.TOPIC, "ToATopic"),
     TemplatePolicy("scanner", "Queues", "use-queues", hub.QUEUES, "OverSqs"),
 )  # fmt: skip

@@ -47,6 +47,15 @@ class Statement:
     reason: str = ""
 
 
+def simulating(*roles: str) -> Statement:
+    """Return the statement that lets a role ask what these roles of its account may do."""
+    return Statement(
+        "SimulateOwnPolicies", ("iam:SimulatePrincipalPolicy",),
+        tuple(f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{name}" for name in roles),
+        reason="`sidelight doctor` decides what it cannot try; nothing of other roles is shown",
+    )  # fmt: skip
+
+
 def our_snapshot() -> Conditions:
     """Return the condition that a snapshot has both of Sidelight's tags, of this deployment."""
     return {

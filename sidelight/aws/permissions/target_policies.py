@@ -21,6 +21,7 @@ from sidelight.aws.permissions.statements import (
     excluded,
     joined,
     our_snapshot,
+    simulating,
     tags_at_creation,
 )
 from sidelight.reachability.answers.stems import STEMS
@@ -184,6 +185,8 @@ DEEP_INSPECTION: Final = (
     ),
     Statement("EndTheCollector", ("ssm:DeleteAssociation",), (ASSOCIATIONS, COLLECTOR)),
 )  # fmt: skip
+
+SIMULATION: Final = (simulating("${RoleName}", "${ReaderRoleName}"),)
 
 NETWORK: Final = (
     Statement(

@@ -163,6 +163,7 @@ class Accesses:
     def _resources(self, service: str, members: Mapping[str, Any]) -> list[str]:
         place = f"{self._region}:{self._account}"
         by_member = {
+            "iam": [("PolicySourceArn", "{}")],
             "sts": [("RoleArn", "{}")],
             "sns": [("TopicArn", "{}")],
             "ssm": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,36 +29,71 @@ CODES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """What a role may do. Without `policies` and `boundary` that is everything here."""
+
+    arn: str
+    policies: tuple[Any, ...] = ()
+    boundary: Any = None  # the policy that is its permissions boundary
+
+    def decide(self, access: AccessRequest) -> PolicyDecision:
+        """Return IAM's decision on one access. Raises ValueError."""
+        if not self.policies and self.boundary is None:
+            return PolicyDecision.ALLOWED
+        decision = decide(self.policies, access)
+        if decision is not PolicyDecision.ALLOWED or self.boundary is None:
+            return decision
+        return decide([self.boundary], access)
+
+    def bounded(self, access: AccessRequest) -> bool | None:
+        """Whether the boundary allows one access; None without a boundary."""
+        if self.boundary is None:
+            return None
+        return decide([self.boundary], access) is PolicyDecision.ALLOWED
+
+
 def check(caller: Caller, account: str, find: Callable[[], Iterable[AccessRequest]]) -> None:
     """Raise AwsError where the caller is a role with policies that do not allow the request.
 
     `find` returns what AWS authorizes of it.
     """
-    arn, policies = role_policies(caller.access_key, account)
-    for access in find() if policies else ():
-        decision = decide(policies, access)
+    role = _role_of(caller.access_key, account)
+    limited = role.policies or role.boundary is not None
+    for access in find() if limited else ():
+        decision = role.decide(access)
         if decision is not PolicyDecision.ALLOWED:
-            raise _denial(caller.service, arn, access, decision)
+            raise _denial(caller.service, role.arn, access, decision)
 
 
-def role_policies(access_key: str, account: str) -> tuple[str, list[Any]]:
-    """Return the ARN of the role that has the key and its policies; none for another caller."""
+def _role_of(access_key: str, account: str) -> RolePolicies:
+    """Return the policies of the role that has the key; of another caller, none."""
     backend = iam_backends[account]["aws"]
     arn = getattr(backend.access_keys.get(access_key), "role_arn", None)
     if not arn:
-        return "", []
+        return RolePolicies("")
     name = arn.rpartition("/")[2]
     role = next((one for one in list(backend.roles.values()) if one.name == name), None)
-    if role is None:
-        return arn, []
-    attached = [
-        version.document
-        for policy in role.managed_policies.values()
-        for version in policy.versions
-        if version.is_default
-    ]
-    texts = [*role.policies.values(), *attached]
-    return arn, [_parsed(text if isinstance(text, str) else json.dumps(text)) for text in texts]
+    return RolePolicies(arn) if role is None else policies_of(role, account)
+
+
+def policies_of(role: Any, account: str) -> RolePolicies:
+    """Return the policies of a role of moto's."""
+    attached = [_document(policy) for policy in role.managed_policies.values()]
+    texts = [*role.policies.values(), *filter(None, attached)]
+    boundary = None
+    if role.permissions_boundary_arn:
+        known = iam_backends[account]["aws"].managed_policies
+        boundary = _parsed_any(_document(known[role.permissions_boundary_arn]))
+    return RolePolicies(role.arn, tuple(map(_parsed_any, texts)), boundary)
+
+
+def _document(policy: Any) -> Any:
+    return next((one.document for one in policy.versions if one.is_default), None)
+
+
+def _parsed_any(text: Any) -> Any:
+    return _parsed(text if isinstance(text, str) else json.dumps(text))
 
 
 @lru_cache(maxsize=256)

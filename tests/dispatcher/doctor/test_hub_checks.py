@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,6 +15,7 @@ from sidelight.fleet.settings import Settings
 from sidelight.localcloud.conditions import KIND
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
+from tests.fixtures.iam_policies import SCANNER, VALUES, filled_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,4 +94,36 @@ def test_what_would_have_an_effect_is_not_tried_and_its_policy_is_named(
     found = checks(**changes)[name]
     assert found.status is CheckStatus.NOT_CHECKED
     assert policy in found.remedy
-    assert cloud.calls("*") == 0
+    operations = {tally.operation for tally in cloud.counters.tallies()}
+    assert operations == {"sts:GetCallerIdentity", "iam:SimulatePrincipalPolicy"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "policy"),
+    [
+        ({"publish": f"sns:{VALUES['TopicArn']}"}, "sns:Publish", "scanner-topic-policy"),
+        ({"publish": f"eventbridge:{VALUES['EventBusArn']}"}, "events:PutEvents",
+         "scanner-bus-policy"),
+        ({"event_queue": f"https://sqs.us-east-1.amazonaws.com/{SCANNER}/changes"},
+         "sqs:ReceiveMessage", "scanner-changes-policy"),
+    ],
+)  # fmt: skip
+def test_what_would_have_an_effect_is_simulated(
+    cloud: LocalCloud, changes: dict[str, str], name: str, policy: str
+) -> None:
+    iam = client(cloud, "iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = iam.create_role(RoleName="Hub", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    for attached, status in (
+        ("scanner-policy", CheckStatus.ERROR),
+        (policy, CheckStatus.OK),
+    ):
+        text = json.dumps(filled_in(attached))
+        iam.put_role_policy(RoleName="Hub", PolicyName=attached, PolicyDocument=text)
+        settings = Settings.of(hub_role=arn, **changes)
+        session = Session(hub=arn)
+        found = {check.name: check for check in check_hub(session, settings, REGION)}[name]
+        assert found.status is status, found
+        if status is CheckStatus.ERROR:
+            assert policy in found.remedy
