@@ -315,6 +315,8 @@ class ScanStarter:
             by=is_due,
         )
         self._store.instances.cover(planned.coverage)
+        if planned.restored:
+            self._store.instances.restore(place.account, planned.restored)
         ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
         self._store.findings.close_instances(
             place.account, ineligible, FindingType.PACKAGE_VULNERABILITY

@@ -11,7 +11,7 @@ from dispatcher.planning.decisions import ACTIVE, INACTIVE, Method
 from dispatcher.planning.eligibility import AgentView, Configuration, judge
 from dispatcher.planning.facts import FilesystemSupport
 from sidelight.model import Coverage, ScanMode, ScanType
-from sidelight.model.coverage_reasons import CLOSING, PLANNED
+from sidelight.model.coverage_reasons import CLOSING, OF_TARGETS, PLANNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -44,11 +44,13 @@ class Plan:
     """`due`: instances, the longest unscanned first; `coverage` of those that are not scanned.
 
     `networks`: the network coverage of every instance, as far as the planner decides on it.
+    `restored`: the ids of those whose account was denied, and whose last scan counts again.
     """
 
     due: tuple[Instance, ...]
     coverage: tuple[Coverage, ...]
     networks: tuple[Coverage, ...] = ()
+    restored: tuple[str, ...] = ()
 
 
 def plan(  # noqa: PLR0913 - values in, by keyword
@@ -69,7 +71,7 @@ def plan(  # noqa: PLR0913 - values in, by keyword
     or by its agent, and is eligible now, is due at once.
     """
     due: list[tuple[bool, datetime, Instance]] = []
-    coverage, networks = [], []
+    coverage, networks, restored = [], [], []
     for history in known:
         unreadable = _is_unreadable(history)
         verdict = judge(
@@ -91,6 +93,8 @@ def plan(  # noqa: PLR0913 - values in, by keyword
             continue
         if turns and not unreadable:
             coverage.append(_covered(history.instance, verdict))
+        if _was_denied(history):
+            restored.append(history.instance.id)
         if unreadable:
             starts = on_demand or (by or is_old)(history, now)
         else:
@@ -102,6 +106,7 @@ def plan(  # noqa: PLR0913 - values in, by keyword
         tuple(instance for _, _, instance in ordered),
         tuple(coverage),
         tuple(row for row in networks if row.reason),
+        tuple(restored),
     )
 
 
@@ -134,6 +139,15 @@ def _turns(history: Known, verdict: Eligibility) -> bool:
         return True
     status, reason, scan_mode = history.covered
     return scan_mode != entry.scan_mode or (status != ACTIVE and reason in PLANNED)
+
+
+def _was_denied(history: Known) -> bool:
+    """Whether its account or Region could not be reached, and not its own last scan failed."""
+    if history.covered is None or history.scanned_at is None or history.tried_at is None:
+        return False
+    status, reason, scan_mode = history.covered
+    is_denied = status == INACTIVE and reason in OF_TARGETS and scan_mode == ScanMode.AGENTLESS
+    return is_denied and history.scanned_at >= history.tried_at
 
 
 def _was_closed(history: Known) -> bool:

@@ -33,3 +33,5 @@ CLOSING: Final = frozenset(
         "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED",
     }
 )
+# Reasons that a whole account or Region gives its instances: their last scans count again after it.
+OF_TARGETS: Final = frozenset({"ACCESS_DENIED", "REGION_NOT_ENABLED"})

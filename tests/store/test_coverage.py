@@ -119,3 +119,20 @@ def test_why_a_scan_waits_is_not_written_where_the_instance_is_not_scanned_any_m
         store.instances.explain(ACCOUNT, name, "waits for a snapshot")
     details = {row.instance: row.detail for row in store.instances.coverage()}
     assert details == {"i-1": "has the tag", "i-2": "waits for a snapshot"}
+
+
+def test_instances_of_an_account_that_was_denied_have_their_last_result_again(
+    store: Store, clock: Clock
+) -> None:
+    partial = replace(GOOD, reason="PARTIAL", detail="no advisories", scanned_at=clock())
+    never = replace(GOOD, instance="i-2", reason="PENDING_INITIAL_SCAN")
+    excluded = replace(GOOD, instance="i-3", status_code="INACTIVE", reason="EXCLUDED_BY_TAG")
+    before = [partial, never, excluded]
+    store.instances.cover([replace(partial, reason="SUCCESSFUL"), *before])
+    denied = replace(GOOD, status_code="INACTIVE", reason="ACCESS_DENIED", detail="denied")
+    store.instances.cover([denied, replace(denied, instance="i-2")])
+    store.instances.restore(ACCOUNT, ["i-1", "i-2", "i-3"])
+    rows = {row.instance: row for row in store.instances.coverage()}
+    assert replace(rows["i-1"], updated_at=None) == partial
+    assert (rows["i-2"].reason, rows["i-3"].reason) == ("ACCESS_DENIED", "EXCLUDED_BY_TAG")
+    assert [reason for _, _, reason in history(store, "i-1")][-1] == "PARTIAL"

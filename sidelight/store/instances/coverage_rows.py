@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
-from sidelight.model import Coverage, CoverageChange, ScanType
+from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
+from sidelight.model.coverage_reasons import OF_TARGETS
 from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.fleet_events import note_coverage_events
 from sidelight.store.base.ordered_join import same_instance
@@ -112,6 +113,44 @@ def reassess(
     row = connection.execute(query.with_for_update()).first()
     if row is not None:
         write_coverage(connection, [replace(Coverage(*row), reason=reason, detail=detail)], now)
+
+
+def entries_before(connection: Connection, account: str, names: Sequence[str]) -> list[Coverage]:
+    """Return the entries of instances of a denied account or Region as they were before, locked.
+
+    Those that were never scanned are left out.
+    """
+    query = select(*COVERAGE_COLUMNS).where(
+        coverage.c.account == account,
+        coverage.c.instance.in_(names),
+        coverage.c.scan_type == ScanType.PACKAGE.value,
+        coverage.c.status_code == "INACTIVE",
+        coverage.c.reason.in_(OF_TARGETS),
+    )
+    entries = [Coverage(*row) for row in connection.execute(query.with_for_update())]
+    scans = (
+        select(*_CHANGE)
+        .where(
+            coverage_changes.c.account == account,
+            coverage_changes.c.instance.in_([entry.instance for entry in entries]),
+            coverage_changes.c.scan_type == ScanType.PACKAGE.value,
+            coverage_changes.c.reason.in_((COMPLETE_SCAN, PARTIAL_SCAN)),
+            coverage_changes.c.scan_mode == ScanMode.AGENTLESS.value,
+        )
+        .order_by(coverage_changes.c.id)
+    )
+    last = {row.instance: CoverageChange(*row) for row in connection.execute(scans)}
+    return [
+        replace(
+            entry,
+            status_code=last[entry.instance].status_code,
+            reason=last[entry.instance].reason,
+            detail=last[entry.instance].detail,
+            scanned_at=None,
+        )
+        for entry in entries
+        if entry.instance in last
+    ]
 
 
 def upsert(

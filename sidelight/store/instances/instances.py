@@ -23,7 +23,11 @@ from sidelight.model.coverage_reasons import OUTLASTING_SCANS, TERMINATED
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.schema import coverage, instances
-from sidelight.store.instances.coverage_rows import read_coverage, write_coverage
+from sidelight.store.instances.coverage_rows import (
+    entries_before,
+    read_coverage,
+    write_coverage,
+)
 from sidelight.store.instances.decided_coverage import (
     network_ends,
     not_scanned,
@@ -160,6 +164,14 @@ class FleetInstances:
             with self._database.write() as connection:
                 wanted = of_enabled(connection, rows[begin : begin + AT_ONCE])
                 write_coverage(connection, wanted, now)
+
+    def restore(self, account: str, names: Sequence[str]) -> None:
+        """Write the results of the last scans of instances whose account or Region was denied."""
+        now = self._clock()
+        for part in parts(sorted(names)):
+            with self._database.write() as connection:
+                before = entries_before(connection, account, part)
+                write_coverage(connection, of_enabled(connection, before), now)
 
     def cover_networks(self, rows: Sequence[Coverage]) -> dict[tuple[str, str], str]:
         """Write network coverage of those instances that are still evaluated.

@@ -196,8 +196,13 @@ def test_an_account_that_denies_stops_no_other_and_coverage_says_so(
     swept, closed = control.sweeper.sweep_everywhere(wanted)
     assert len(swept) == 2
     assert [one.account for one in closed] == [web]
-    # And gives it again.
+    # And gives it again: the last scan counts, without another.
     cloud.plan = FaultPlan()
+    started = control.scans.start_everywhere(
+        wanted, Configuration(), on_demand=False, is_due=lambda *_: False
+    )
+    assert started.scans == ()
+    assert coverage(control)[web, seen][0] == "SUCCESSFUL"
     control.scans.start_everywhere(wanted, Configuration(), on_demand=True)
     run_all(control, organization.cloud)
     outcomes = coverage(control)

@@ -155,3 +155,24 @@ def test_an_instance_that_left_its_agent_while_a_scan_runs_gets_that_scans_resul
     assert [(row.status_code, row.scan_mode) for row in planned.coverage] == [
         ("ACTIVE", BY_SNAPSHOT)
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed", "restored"),
+    [
+        ("ACCESS_DENIED", False, True),
+        ("REGION_NOT_ENABLED", False, True),
+        ("ACCESS_DENIED", True, False),  # its own scan was denied, and is repeated
+        ("INTERNAL_ERROR", False, False),
+    ],
+)
+def test_the_last_scan_counts_again_after_its_account_was_denied(
+    reason: str, *, failed: bool, restored: bool
+) -> None:
+    denied = replace(
+        known("a", scanned=2 * HOUR, tried=HOUR / 2 if failed else 2 * HOUR),
+        covered=("INACTIVE", reason, BY_SNAPSHOT),
+    )
+    planned = plan([denied], NOW, Configuration())
+    assert (planned.due, planned.coverage) == ((), ())
+    assert planned.restored == (("a",) if restored else ())
