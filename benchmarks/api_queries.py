@@ -4,26 +4,31 @@
     python -m benchmarks.api_queries --postgresql --findings 5000000 --instances 100000 --plans
 
 An instance has the packages of one of 200 images, and some of its own: a few vulnerabilities are
-everywhere, most are rare. Prints milliseconds, the best of three runs, what each query reads (which
-does not vary with the machine's load), and with --plans the plans of those that read most.
+everywhere, most are rare. Prints milliseconds, the best of three runs, and what each query reads,
+which does not vary with the machine's load. The times of first pages are CPU times of this process
+and the server. --plans prints the plans of those that read most. --record writes the times of first
+pages to a file, --before prints the ratios to those of a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import resource
+import statistics
 import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import text
 
 from benchmarks.postgresql import postgresql
-from benchmarks.query_costs import cost, plans
+from benchmarks.query_costs import cost, cpu, plans
 from sidelight.model import Coverage, Finding, FixAvailable, Instance, Package, Severity
 from sidelight.store import (
     AGGREGATION_KEYS,
@@ -51,6 +56,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 IMAGES = 200
 T = TypeVar("T")
 PAGE = 100
+AIM = 50  # milliseconds of a first page
 MOST_PAGES = 1000
 # A delegated administrator with its members.
 MEMBERS = tuple(f"{100_000_000_000 + number}" for number in range(20))
@@ -250,7 +256,17 @@ def best(run: Callable[[], object]) -> float:
     return min(took)
 
 
-def measure(url: str, *, explained: bool) -> None:
+def _compare(times: Mapping[str, float], before: Mapping[str, float]) -> None:
+    """Print the ratios of times to earlier ones, the best, the median and the worst."""
+    ratios = sorted((took / before[name], name) for name, took in times.items() if name in before)
+    print("  of the time before:")
+    for ratio, name in (*ratios[:3], ratios[len(ratios) // 2], *ratios[-3:]):
+        print(f"  {ratio:8.2f}  {name}")
+
+
+def measure(
+    url: str, *, explained: bool, before: Path | None = None, record: Path | None = None
+) -> None:
     """Print the times."""
     database = Database(url)
     found = FoundFindings(database)
@@ -267,14 +283,19 @@ def measure(url: str, *, explained: bool) -> None:
             every[f"{name}; sort {sort or 'none'}"] = search
     one = ("100000000001",)
     every["one account; sort SEVERITY"] = FindingSearch(None, one, "SEVERITY", True)
-    times = {name: best(partial(found.page, s, PAGE)) for name, s in every.items()}
+    times = {name: cpu(database, partial(found.page, s, PAGE)) for name, s in every.items()}
     costs = {name: cost(database, partial(found.page, s, PAGE)) for name, s in every.items()}
     order = sorted(costs, key=lambda name: costs[name], reverse=True)
-    print(f"ListFindings, {len(times)} first pages of {PAGE}, those that read most: ms")
+    print(f"ListFindings, {len(times)} first pages of {PAGE}, those that read most: CPU ms")
     for name in order[:25]:
         print(f"  {times[name]:8.1f}  {costs[name]}  {name}")
-    print(f"  median {sorted(times.values())[len(times) // 2]:.1f}, most {max(times.values()):.1f}")
+    print(f"  median {statistics.median(times.values()):.1f}, most {max(times.values()):.1f},"
+          f" {sum(took > AIM for took in times.values())} over {AIM} ms")  # fmt: skip
     print(f"  median {costs[order[len(order) // 2]]}")
+    if before is not None:
+        _compare(times, json.loads(before.read_text("utf-8")))
+    if record is not None:
+        record.write_text(json.dumps(times, indent=2) + "\n", "utf-8")
     if explained:
         for name in order[:3]:
             print(f"\n{name}")
@@ -365,16 +386,29 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def measuring_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser with the options of `measure` too."""
+    parser = parser_of(description)
+    parser.add_argument("--plans", dest="explained", action="store_true")
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--record", type=Path)
+    return parser
+
+
+def measured(url: str, options: argparse.Namespace) -> None:
+    """Measure as the options say."""
+    names = ("explained", "before", "record")
+    measure(url, **{name: getattr(options, name) for name in names})
+
+
 def main() -> None:
     """Fill a store and measure."""
-    parser = parser_of(__doc__)
-    parser.add_argument("--plans", action="store_true")
-    options = parser.parse_args()
+    options = measuring_parser(__doc__).parse_args()
     with place(server=options.postgresql) as url:
         begin = CLOCK()
         fill(url, options.findings, options.instances, options.details)
         print(f"filled in {CLOCK() - begin:.0f} s")
-        measure(url, explained=options.plans)
+        measured(url, options)
 
 
 if __name__ == "__main__":

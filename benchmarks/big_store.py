@@ -13,15 +13,13 @@ from benchmarks import api_queries, console_pages
 
 def main() -> None:
     """Fill a store and measure."""
-    parser = api_queries.parser_of(__doc__)
-    parser.add_argument("--plans", action="store_true")
-    options = parser.parse_args()
+    options = api_queries.measuring_parser(__doc__).parse_args()
     with api_queries.place(server=options.postgresql) as url:
         begin = api_queries.CLOCK()
         api_queries.fill(url, options.findings, options.instances, options.details)
         console_pages.fill_machines(url)
         print(f"filled in {api_queries.CLOCK() - begin:.0f} s")
-        api_queries.measure(url, explained=options.plans)
+        api_queries.measured(url, options)
         console_pages.measure(url)
 
 

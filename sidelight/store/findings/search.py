@@ -6,9 +6,10 @@ listed at its new place. Without a sort field the order is by id, which never ch
 
 The plan is fixed here, because both databases misjudge such queries. At first some findings are
 read in the order of an index and tested, which fills the page of a search that matches many. Else,
-if one kind of condition leaves few findings, these are read and sorted. Else more are read in the
-order, and if these do not fill the page either, the sorted ones may be more. A page costs a bounded
-number of findings unless each condition leaves many and none of these is near the beginning.
+if one kind of condition leaves few findings, these are read and sorted: up to FEW, or up to the
+number that is probably read in the order, by how many of those tested match. Where that misjudges,
+up to _MANY times FEW: else a search whose findings are at the end of its order would read most of
+the store.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ _RELATED: Final = 5
 TESTED: Final = (1_000, 8_000)
 # How many times more of instances: the findings of each are near each other in the table.
 _NEAR: Final = 3
-_MANY: Final = 20  # how many times FEW are better sorted than an order that has not filled a page
+_SURE: Final = 2  # times what is expected to fill a page
+_MANY: Final = 20  # times FEW, that are sorted where an order does not soon fill a page
 _PAGE: Final = 50  # what a page of findings costs more than the sorting of one
 _DETAILS: Final = 1000  # that are named one by one
 # SortField -> the column, of a finding or of its terms. The others are the same for all findings.
@@ -211,30 +213,47 @@ class _Query:
         if self._is_direct:
             fix_plan(connection, sorts=False)
             return self._in_order(connection, size)
-        found: Sequence[SqlRow] = []
-        for first in tested[:1]:
-            found = self._tested(connection, size, first, looks_up=True)
-        for most in tested[1:]:
-            # Half as many again as fill the page, if the others match as often as the first.
-            number = size * tested[0] * 3 // max(2 * len(found), 1)
-            if len(found) < size and number <= most:
-                found = self._tested(connection, size, number, looks_up=False)
+        found, number = self._first_matching(connection, size, tested)
         if len(found) >= size:
             return found
         begin = self._beginning(connection, few)
-        if begin is None and tested:
-            found = self._tested(connection, size, tested[-1], looks_up=False)
-            if len(found) >= size:
-                return found
+        if begin is None and found:
             # So many are read in the order, if the others match as often as these.
-            expected = size * tested[-1] // max(len(found), 1)
+            expected = size * number // len(found)
             begin = self._beginning(connection, min(_MANY * few, expected))
+            if begin is None:
+                reach = min(_SURE * expected, _SURE * tested[-1])
+                found = self._tested(connection, size, reach, looks_up=False)
+                if len(found) >= size:
+                    return found
+        if begin is None and tested:
+            begin = self._beginning(connection, _MANY * few)
         fix_plan(connection, sorts=begin is not None)
         if begin is None:
             return self._in_order(connection, size)
         if connection.dialect.name == "postgresql":
             return connection.execute(self._sorted(begin, size)).all()
         return connection.execute(self._select(begin, self.conditions).limit(size)).all()
+
+    def _first_matching(
+        self, connection: Connection, size: int, tested: Sequence[int]
+    ) -> tuple[Sequence[SqlRow], int]:
+        """Return those of the first findings in the order that match, and how many were tested."""
+        found: Sequence[SqlRow] = []
+        number = 0
+        for most in tested:
+            if number:
+                # Then as many as surely fill the page, if they match as often as the first.
+                wanted = _SURE * size * number // max(len(found), 1)
+                if wanted > _SURE * most:
+                    break
+                number = wanted
+            else:
+                number = most
+            found = self._tested(connection, size, number, looks_up=most == tested[0])
+            if len(found) >= size:
+                break
+        return found, number
 
     @property
     def _is_direct(self) -> bool:
@@ -259,8 +278,10 @@ class _Query:
         """Return those of the first findings in the order of an index that match.
 
         With `looks_up` what is known of each one's instance is read, else of all instances.
+        SQLite always reads it: it would compare each one with all instances.
         """
         fix_plan(connection, sorts=False)
+        looks_up |= connection.dialect.name == "sqlite"
         conditions = self.conditions
         where, instance, among = [*conditions.finding], conditions.instance, conditions.among
         if not looks_up and len(among) == len(instance):
