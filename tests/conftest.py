@@ -18,6 +18,7 @@ pytest_plugins = (
     "tests.fixtures.publishers",
     "tests.fixtures.shared_data",
     "tests.fixtures.quick_garbage",
+    "tests.fixtures.quick_schemas",
     "tests.fixtures.quick_stores",
     "tests.fixtures.whole_system",
 )
