@@ -823,3 +823,53 @@ def test_equal_routes_of_two_prefix_lists_are_said_not_to_be_decided() -> None:
     (problem,) = [one for one in _network(drawing).problems if "chose" in one.what]
     assert "9.0.0.0/8" in problem.what
     assert "igw-1 or tgw-1" in problem.what
+
+
+def test_entries_of_other_families_and_protocols_change_nothing() -> None:
+    drawing = public_network()
+    drawing.group("sg-6", "vpc-1", tcp(0, "::/0", "0.0.0.0/0", last=65535))
+    drawing.subnet("subnet-n", "vpc-1", "10.0.9.0/24", ipv6="2a05:d018:1:9::/64")
+    drawing.instance(
+        "n", "subnet-n", "10.0.9.9", "sg-6", public="198.51.100.9", ipv6="2a05:d018:1:9::9"
+    )
+    every_type = {"IcmpTypeCode": {"Type": -1, "Code": -1}}
+    drawing.acl(
+        "acl-n", "vpc-1",
+        {**entry(1, "deny", "0.0.0.0/0"), "Protocol": "1", **every_type},
+        {**entry(2, "deny", "::/0"), "Protocol": "58", **every_type},
+        entry(3, "deny", "::/0", (0, 1023)),
+        entry(4, "allow", "::/0"),
+        entry(5, "allow", "0.0.0.0/0", (22, 22)),
+        entry(6, "deny", "0.0.0.0/0"),
+        entry(7, "allow", "0.0.0.0/0"),
+        entry(1, "allow", "0.0.0.0/0", (60000, 60000), egress=True),
+        entry(2, "allow", "::/0", (1024, 65535), egress=True),
+        subnets=("subnet-n",),
+    )  # fmt: skip
+    assert _open(drawing, "i-n") == {
+        ("igw-1", 22, 22): ("0.0.0.0/0",),
+        ("igw-1", 1024, 65535): ("::/0",),
+    }
+    assert not _network(drawing).explain("internet", "i-n", "icmp", 8, family=4).reachable
+
+
+def test_a_load_balancer_without_public_ipv4_addresses_is_reached_over_ipv6() -> None:
+    drawing = _balanced("application")
+    drawing.lists["Vpcs"][0]["Ipv6CidrBlockAssociationSet"] = [{"Ipv6CidrBlock": "2600:1::/56"}]
+    nodes = [one for one in drawing.lists["NetworkInterfaces"] if one.get("Description")]
+    for number, node in enumerate(nodes):
+        subnet = next(
+            one for one in drawing.lists["Subnets"] if one["SubnetId"] == node["SubnetId"]
+        )
+        block = f"2600:1:0:{number}::"
+        subnet["Ipv6CidrBlockAssociationSet"] = [{"Ipv6CidrBlock": f"{block}/64"}]
+        node["Ipv6Addresses"] = [{"Ipv6Address": f"{block}200"}]
+        del node["Association"]
+    table = next(one for one in drawing.lists["RouteTables"] if one["RouteTableId"] == "rtb-public")
+    table["Routes"] += [route("2600:1::/56", "local"), route("::/0", "igw-1")]
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(443, "::/0")]
+    assert _open(drawing) == {("igw-1", 8080, 8080): ("::/0",)}
+    # An internal one of both families has addresses that the internet does not reach.
+    for node in nodes:
+        node["DenyAllIgwTraffic"] = True
+    assert _open(drawing) == {}
