@@ -122,6 +122,44 @@ def test_every_page_is_accessible_and_without_errors(visit: Visit, fleet: Consol
     assert visit.complaints == []
 
 
+def violations(page: Page) -> list[str]:
+    """What axe finds on the page as it is now."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    results = axe.run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    return [
+        f"{page.url}: {violation['id']}: {violation['nodes'][0]['html'][:200]}"
+        for violation in results.response["violations"]
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_no_list_of_pages_has_is_accessible(visit: Visit, scheme: str, width: int) -> None:
+    """The help with keys, a page that does not exist, a refused form, and the login, also small."""
+    page = visit.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{visit.url}/findings")
+    found = violations(page)
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    found += violations(page)
+    page.goto(f"{visit.url}/instances/i-unknown")
+    found += violations(page)
+    page.goto(f"{visit.url}/nowhere")
+    found += violations(page)
+    page.context.clear_cookies()
+    page.goto(f"{visit.url}/login")
+    found += violations(page)
+    page.fill("[name=name]", "alice")
+    page.fill("[name=password]", "wrong")
+    page.click("button.primary")
+    page.wait_for_load_state()
+    found += violations(page)
+    assert not found, "\n".join(found)
+
+
 def test_a_run_by_keyboard_finds_opens_and_suppresses(visit: Visit, fleet: ConsoleFleet) -> None:
     page = visit.page
     page.goto(f"{visit.url}/findings")
