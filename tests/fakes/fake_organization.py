@@ -204,7 +204,7 @@ class Captures:
 
 
 class AccountRegionCloud:
-    """EC2 of one account-region."""
+    """EC2 of one account-region; a suspended account's refuses every call."""
 
     def __init__(self, world: FakeOrganization, place: AccountRegion, snapshots: FakeEc2) -> None:
         self._world = world
@@ -212,11 +212,19 @@ class AccountRegionCloud:
         self.snapshots = snapshots
         self.calls = 0
 
+    @property
+    def _calls(self) -> FakeEc2:
+        """What answers a call. Raises AccessDeniedError."""
+        if self._place.account in self._world.suspended:
+            raise AccessDeniedError("the account is suspended", where=str(self._place))
+        return self.snapshots
+
     def instances(self) -> list[Instance]:
         self.calls += 1
+        known = self._calls.volumes
         found = [self._instance(*one) for one in self._world.present_at(self._place)]
         for instance in found:
-            self.snapshots.volumes[instance.id] = tuple(v.id for v in instance.volumes)
+            known[instance.id] = tuple(v.id for v in instance.volumes)
         return found
 
     def instances_by_id(self, ids: Sequence[str]) -> tuple[list[Instance], list[str]]:
@@ -224,25 +232,25 @@ class AccountRegionCloud:
 
     def instance_status(self, instance_id: str) -> Any:
         there = {machine.id for machine, _, _ in self._world.present_at(self._place)}
-        self.snapshots.instance_states[instance_id] = "running" if instance_id in there else ""
-        return self.snapshots.instance_status(instance_id)
+        self._calls.instance_states[instance_id] = "running" if instance_id in there else ""
+        return self._calls.instance_status(instance_id)
 
     def create_snapshots(
         self, instance_id: str, tags: Mapping[str, str], description: str
     ) -> list[SnapshotInfo]:
-        return self.snapshots.create_snapshots(instance_id, tags, description)
+        return self._calls.create_snapshots(instance_id, tags, description)
 
     def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
-        return self.snapshots.snapshots_by_id(ids)
+        return self._calls.snapshots_by_id(ids)
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
-        return self.snapshots.snapshots_by_tags(tags)
+        return self._calls.snapshots_by_tags(tags)
 
     def pending_snapshots(self) -> list[SnapshotInfo]:
-        return self.snapshots.pending_snapshots()
+        return self._calls.pending_snapshots()
 
     def delete_snapshot(self, snapshot_id: str) -> bool:
-        return self.snapshots.delete_snapshot(snapshot_id)
+        return self._calls.delete_snapshot(snapshot_id)
 
     def _instance(self, machine: MachineScript, _since: float, state: MachineState) -> Instance:
         volumes = tuple(
