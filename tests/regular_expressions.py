@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import product
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
+# Python's own parser of expressions. By name: type checkers know no such part of `re`, or do.
+sre: Any = import_module("re._constants")
+_parser: Any = import_module("re._parser")
 # Characters that stand for all: one of each class that expressions here tell apart.
 _SAMPLE = [chr(code) for code in range(128)] + ["\xa0", "\xe9", "\u0661", "\u2028", "\ud800"]
 Chars = frozenset[str]
