@@ -52,10 +52,10 @@ demo: $(STAMP) ## scan a small fleet in a local cloud, as in production (a minut
 flower: $(STAMP) ## the demo, held until Ctrl-C, with Flower and the console on its queues
 	@exec $(BIN)/python demo/run.py --flower
 
-test: announce lint packages site unit real skipped ## lint, types, contracts, unit tests, real disks and services (an hour)
+test: announce lint packages site unit real skipped ## lint, types, contracts, unit tests, real disks and services (three quarters of an hour)
 
 announce:
-	@echo "make test takes about an hour on two cores; make quick takes half a minute"
+	@echo "make test takes about three quarters of an hour on two cores; make quick takes half a minute"
 	@rm -rf $(SKIPS)
 
 skipped:

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -84,7 +85,11 @@ def built(root: Path, commit: str, out: Path, uv: str) -> list[Path]:
         source.mkdir()
         archive = Path(name) / "source.tar"
         git(root, "archive", "--output", str(archive), commit)
-        shutil.unpack_archive(archive, source, filter="data")
+        with tarfile.open(archive) as file:
+            if hasattr(tarfile, "data_filter"):  # of Python 3.11.4 and later
+                file.extractall(source, filter="data")
+            else:
+                file.extractall(source)  # noqa: S202 - the archive is ours
         epoch = git(root, "show", "--no-patch", "--format=%ct", commit)
         locked_build = source / "deploy" / "build-requirements.lock"
         done = subprocess.run(

@@ -128,7 +128,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     (home / "Base").write_text("FROM scratch\nADD base.tar /\n")
     build_image = (*buildah, "bud", "--isolation", "chroot", "--pull-never")
     try:
-        completed(*build_image, "-f", f"{home}/Base", "-t", BASE, home)
+        laid = completed(*build_image, "-f", f"{home}/Base", "-t", BASE, home, may_fail=True)
+        if "remount /" in laid.stderr:
+            pytest.skip("buildah lays no layer where / is not a mount, as in a bare chroot")
+        assert laid.returncode == 0, laid.stderr[-4000:]
         base.unlink()
         layouts = []
         checkouts = [

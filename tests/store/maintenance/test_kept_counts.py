@@ -154,6 +154,9 @@ class Changed:
         getattr(self, name)(*values)
 
     def scan(self, instance: str, names: frozenset[str], status: Status) -> None:
+        # What is scanned is of an enabled account: no scan begins in another.
+        enabled = AccountConfiguration(ACCOUNT, status=AccountStatus.ENABLED)
+        self.store.configurations.change(ACCOUNT, lambda _: enabled)
         packages = [package(name) for name in sorted(names)]
         scanned(self.store, self.advisories, inventory(*packages, status=status), instance)
 
