@@ -290,6 +290,29 @@ def test_a_load_balancers_target_must_let_it_in() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sender", "opened"), [("10.0.10.50/32", True), ("10.0.0.0/24", False), ("sg-lb", False)]
+)
+def test_a_nat_gateway_between_a_load_balancer_and_its_target_sends_with_its_address(
+    sender: str, opened: bool
+) -> None:
+    """By a route that is more specific than the local one."""
+    drawing = _balanced("application")
+    drawing.interface("nat", "subnet-pa", "10.0.10.50", InterfaceType="nat_gateway")
+    drawing.lists["NatGateways"].append(
+        {
+            "NatGatewayId": "nat-1", "SubnetId": "subnet-pa", "VpcId": "vpc-1",
+            "State": "available", "ConnectivityType": "private",
+            "NatGatewayAddresses": [{"PrivateIp": "10.0.10.50"}],
+        }
+    )  # fmt: skip
+    tables = {table["RouteTableId"]: table for table in drawing.lists["RouteTables"]}
+    tables["rtb-public"]["Routes"].append(route("10.0.10.0/24", "nat-1"))
+    drawing.lists["SecurityGroups"][1]["IpPermissions"] = [tcp(8080, sender)]
+    expected = {("igw-1", 8080, 8080): ("0.0.0.0/0",)}
+    assert _open(drawing) == (expected if opened else {})
+
+
+@pytest.mark.parametrize(
     ("rules", "expected"),
     [
         ([], ("0.0.0.0/0",)),

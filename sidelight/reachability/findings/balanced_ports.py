@@ -239,8 +239,11 @@ class BalancedPorts:
             if outcome.verdict == Verdict.ACCEPTED and outcome.at == interface.id:
                 back = Walker(*parts, replies=True, explain=False)
                 answers = reply_to(outcome.bundle, protocol)
+                # A NAT gateway on the way takes the answers; a route may be more specific than
+                # the local one.
+                sender = self._topology.interface_at(node.vpc, family, outcome.bundle.src[0][0])
                 return any(
-                    answer.verdict == Verdict.ACCEPTED and answer.at == node.id
+                    answer.verdict == Verdict.ACCEPTED and answer.at == (sender or node.id)
                     for answer in back.leave_interface(interface, answers, Trail())
                 )
         return False
