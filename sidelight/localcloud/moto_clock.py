@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 _NOW: Final = "utcnow"  # each of moto's modules has it by this name, and gives times without a zone
 
 
+def moto_time(seconds: float) -> datetime:
+    """Return a time as moto keeps it, in UTC without a zone; from seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
 def set_clock(clock: Clock) -> None:
     """Let moto's EC2 take its times from `clock`, until another local cloud begins."""
 
     def now() -> datetime:
-        return datetime.fromtimestamp(clock.now(), UTC).replace(tzinfo=None)
+        return moto_time(clock.now())
 
     package = moto.ec2.models.__name__
     for name, module in list(sys.modules.items()):

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from sidelight.localcloud.cloudwatch import VolumeWritesRecord
 from sidelight.localcloud.freeze import FrozenImage, freeze
 from sidelight.localcloud.kms import usable
 from sidelight.localcloud.lags import Lags
+from sidelight.localcloud.moto_clock import moto_time
 
 if TYPE_CHECKING:
     from sidelight.localcloud.clock import Clock
@@ -66,7 +66,7 @@ class ShelfSnapshot(Snapshot):
             encrypted=volume.encrypted,
             kms_key_id=volume.kms_key_id if volume.encrypted else None,
         )
-        self.start_time = datetime.fromtimestamp(self.started, UTC).replace(tzinfo=None)
+        self.start_time = moto_time(self.started)
         self.image = image
         self.fault = ""
         self.size_gib = int(volume.size)

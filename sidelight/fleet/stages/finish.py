@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sidelight.completeness import COMPLETE_SCAN, assess
 from sidelight.fleet.disk_reading import reader_of
 from sidelight.model import Coverage, DiskReading, FindingType, SourceKind, State, Status
-from sidelight.model.coverage_reasons import CLOSING
+from sidelight.model.coverage_reasons import CLOSING, TERMINATED
 
 if TYPE_CHECKING:
     from sidelight.completeness import Assessment
@@ -53,7 +53,7 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
     ended = context.store.instances.not_scanned(scan.account, scan.instance)
     if ended in CLOSING:
         # Terminated or excluded while it was read: `finish` leaves why in coverage.
-        only = None if ended == "RESOURCE_TERMINATED" else FindingType.PACKAGE_VULNERABILITY
+        only = None if ended == TERMINATED else FindingType.PACKAGE_VULNERABILITY
         context.store.findings.close_instances(scan.account, [scan.instance], only)
     transition = context.store.instances.finish(scan, to, covered, reading)
     if reason:

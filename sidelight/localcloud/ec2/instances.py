@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from copy import copy
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
 
 from sidelight.localcloud.ec2.base import Ec2Calls, checked
+from sidelight.localcloud.moto_clock import moto_time
 
 
 class InstanceCalls(Ec2Calls):
@@ -23,7 +23,7 @@ class InstanceCalls(Ec2Calls):
     def start_instances(self) -> ActionResult:
         """StartInstances: an instance's launch time is that of its last start."""
         response = super().start_instances()
-        now = datetime.fromtimestamp(self.shelf.clock.now(), UTC).replace(tzinfo=None)
+        now = moto_time(self.shelf.clock.now())
         for instance_id in self._get_param("InstanceIds", []):
             self.ec2_backend.get_instance(instance_id).launch_time = now
         return response

@@ -14,13 +14,13 @@ import json
 import os
 import re
 import subprocess
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.ssm.models import ssm_backends
 
 from sidelight.inventory.collected.envelope import MAGIC, SECTIONS, VERSION
 from sidelight.localcloud.messages import AwsError
+from sidelight.localcloud.moto_clock import moto_time
 from sidelight.localcloud.ssm.data_sync import bucket_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(place: AgentPlace, agent: LocalAgent, association: Association, number: 
         run_folder = f"{agent.instance_id}/{association.id}/{number}"
         key = f"{start}{run_folder}/awsrunShellScript/0.{step['name']}/stdout"
         written = backend.put_object(location["OutputS3BucketName"], key, output)
-        written.last_modified = datetime.fromtimestamp(place.now, UTC).replace(tzinfo=None)
+        written.last_modified = moto_time(place.now)
 
 
 def _output(

@@ -325,9 +325,7 @@ class FleetInstances:
         )
         with self._database.write() as connection:
             if connection.execute(gone).scalar() is not None:
-                covered = replace(
-                    covered, status_code="INACTIVE", reason="RESOURCE_TERMINATED", detail=""
-                )
+                covered = replace(covered, status_code="INACTIVE", reason=TERMINATED, detail="")
             elif (planned := planned_coverage(connection, scan)) is not None:
                 covered = replace(
                     planned, scanned_at=covered.scanned_at, data_at=None, data_source=""
