@@ -38,7 +38,7 @@ def questions_of(network: Described, random: Random, most: int) -> list[Question
 
 
 def _all(network: Described) -> Iterator[Question]:
-    for starts, source in _starts(network):
+    for starts, source in starts_of(network):
         for target in _targets(network, starts[0]):
             if (":" in source) is (":" in target) and source != target:
                 for port in blocks.PORTS:
@@ -46,7 +46,8 @@ def _all(network: Described) -> Iterator[Question]:
                 yield Question(starts, source, target, blocks.PORTS[0], "udp")
 
 
-def _starts(network: Described) -> Iterator[tuple[tuple[Start, ...], str]]:
+def starts_of(network: Described) -> Iterator[tuple[tuple[Start, ...], str]]:
+    """Yield where packets may begin, and an address there."""
     yield (FromInternet(),), blocks.INTERNET
     yield (FromInternet(),), blocks.INTERNET_SIX
     premises = tuple(_premises(network))

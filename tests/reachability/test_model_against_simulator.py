@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,12 +22,10 @@ from tests.reachability.comparison import difference, differences, network_of
 from tests.reachability.found_ports import found_ports, walked_ports
 from tests.reachability.packet_simulator.connection import client_ports
 from tests.reachability.packet_simulator.described import Described
+from tests.reachability.questions import Question, starts_of
 from tests.reachability.random_networks.accounts import by_account, draw_blocked, draw_peered
 from tests.reachability.random_networks.network import draw_network
 from tests.reachability.shrinking import shrunk
-
-if TYPE_CHECKING:
-    from tests.reachability.questions import Question
 
 COUNTER_EXAMPLES = sorted((Path(__file__).parent / "counter_examples").glob("*.json"))
 QUESTIONS = 15  # of each network
@@ -82,6 +80,13 @@ def test_what_once_differed_is_answered_as_documented(path: Path) -> None:
         kept["source"], kept["target"], kept["protocol"], kept["port"]
     )
     assert (answer.reachable, answer.verdict.value) == (kept["reachable"], kept["verdict"])
+    described = Described(kept["answers"])
+    beginnings = [start for start in starts_of(described) if start[1] == kept["source"]]
+    assert beginnings
+    for starts, source in beginnings:
+        question = Question(starts, source, kept["target"], kept["port"], kept["protocol"])
+        ports = client_ports(described)
+        assert difference(network_of(kept["answers"]), described, ports, question) is None
 
 
 @pytest.mark.slow

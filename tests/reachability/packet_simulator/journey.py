@@ -450,7 +450,7 @@ class Journey:
             return self._stop(packets.NULL_ROUTED, Stopper(gateway, "AWS::EC2::TransitGateway"))
         refused = refusing_acl(self.network, inner, self.packet, egress=False)
         if refused:
-            self.hops.remove(vpc)  # the packet does not get beyond the attachment's subnet
+            self.hops.pop()  # its VPC: the packet does not get beyond the attachment's subnet
             return self._stop(packets.DENIED_IN, refused)
         if not self._references(gateway, attachment):
             self.sender = ""
