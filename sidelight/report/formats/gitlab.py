@@ -8,6 +8,7 @@ among `scan.messages`.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +54,8 @@ _V3: Final = {
     "MPR": "X N L H", "MUI": "X N R", "MS": "X U C", "MC": "X N L H", "MI": "X N L H",
     "MA": "X N L H",
 }  # fmt: skip
+# What begins a link, an image, HTML, code, a mention or a reference in GitLab's Markdown.
+_MARKUP: Final = re.compile(r"[\[<`\\]|(?<!\w)[@#!&~%$](?=\w)")
 _SEVERITIES: Final = {
     Severity.CRITICAL: "Critical",
     Severity.HIGH: "High",
@@ -170,7 +173,7 @@ def _vulnerability(machine: ScannedMachine, finding: Finding) -> dict[str, objec
     found: dict[str, object] = {
         "id": identity_of(machine.name, finding),
         "name": title_of(finding)[:MAX_NAME],
-        "description": sentence_of(finding),
+        "description": _plain(sentence_of(finding)),
         "severity": _SEVERITIES[finding.severity],
         "location": {
             "dependency": dependency,
@@ -181,10 +184,15 @@ def _vulnerability(machine: ScannedMachine, finding: Finding) -> dict[str, objec
         "links": [{"url": link} for link in links],
     }
     if remedy := remedy_of(finding):
-        found["solution"] = remedy
+        found["solution"] = _plain(remedy)
     if vectors := _vectors(finding):
         found["cvss_vectors"] = vectors
     return found
+
+
+def _plain(text: str) -> str:
+    """Return text without markup: GitLab shows these members as Markdown."""
+    return _MARKUP.sub(r"\\\g<0>", text)
 
 
 def _vectors(finding: Finding) -> list[dict[str, str]]:

@@ -86,17 +86,18 @@ def _base(machine: ScannedMachine, kind: int, activity: int) -> dict[str, object
 
 def _scan(machine: ScannedMachine) -> dict[str, object]:
     status, problems = machine.inventory.status, machine.inventory.problems
-    is_failed = status is Status.FAILED
+    is_failed, is_whole = status is Status.FAILED, status is Status.COMPLETE
     return {
         **_base(machine, _SCAN, _ERROR if is_failed else _COMPLETED),
         "severity_id": 1,
-        "status_id": _SUCCESS if status is Status.COMPLETE else _FAILURE,
-        "status": status.value,
+        "status_id": _SUCCESS if is_whole else _FAILURE,
+        "status": "Success" if is_whole else "Failure",  # OCSF's caption of the number
         "status_detail": f"{len(problems)} problems" if problems else "",
         "scan": {"name": printable(machine.name), "type_id": 1},
         "total": len(machine.inventory.packages),
         "num_detections": len(machine.findings),
         "unmapped": {
+            "status": status.value,
             "problems": [
                 {"where": printable(item.where), "what": printable(item.what)}
                 for item in problems[:MAX_PROBLEMS]

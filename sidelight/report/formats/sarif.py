@@ -8,6 +8,7 @@ nothing could be read is an execution that failed: an empty list of results is n
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.model import Severity, Status
@@ -52,6 +53,7 @@ _NETWORK_RULE: Final[dict[str, object]] = {
     "shortDescription": {"text": "A port can be reached from outside of the VPC"},
     "properties": {"tags": ["security", "network"], "precision": "high"},
 }
+_PLACEHOLDER: Final = re.compile(r"\{([0-9]+)\}")
 # Where a feed has a severity and no score: the least score of that severity in CVSS 3.
 _SCORES: Final = {
     Severity.CRITICAL: 9.0,
@@ -122,7 +124,7 @@ def _network_result(
         "ruleId": NETWORK_RULE,
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": network_sentence(finding)},
+        "message": _message(network_sentence(finding)),
         "locations": [
             {
                 "logicalLocations": [
@@ -136,6 +138,12 @@ def _network_result(
     if machine.suppressed:
         result["suppressions"] = []
     return result
+
+
+def _message(text: str) -> dict[str, str]:
+    """Return a message in which no text is a placeholder or a link (3.11.5, 3.11.6)."""
+    text = _PLACEHOLDER.sub(r"{{\1}}", text)
+    return {"text": text.replace("[", r"\[") if "](" in text else text}
 
 
 def _suppression(item: SuppressedFinding) -> dict[str, object]:
@@ -153,9 +161,9 @@ def _rule(finding: Finding) -> dict[str, object]:
         properties["security-severity"] = f"{score:.1f}"
     rule: dict[str, object] = {
         "id": printable(finding.vulnerability),
-        "shortDescription": {"text": title_of(finding)},
+        "shortDescription": _message(title_of(finding)),
         "defaultConfiguration": {"level": _LEVELS[finding.severity]},
-        "help": {"text": "\n".join(links) or finding.vulnerability},
+        "help": _message("\n".join(links) or printable(finding.vulnerability)),
         "properties": properties,
     }
     if links:
@@ -182,7 +190,7 @@ def _result(machine: ScannedMachine, finding: Finding, rule: int) -> dict[str, o
         "ruleId": printable(finding.vulnerability),
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{sentence_of(finding)} {remedy}".rstrip()},
+        "message": _message(f"{sentence_of(finding)} {remedy}".rstrip()),
         "locations": [location],
         "partialFingerprints": {"sidelightFinding/v1": identity_of(machine.name, finding)},
         "properties": {
@@ -197,8 +205,8 @@ def _result(machine: ScannedMachine, finding: Finding, rule: int) -> dict[str, o
 
 
 def _invocation(machine: ScannedMachine) -> dict[str, object]:
-    notes = [{"level": "warning", "message": {"text": line}} for line in problem_lines(machine)]
-    notes += [{"level": "note", "message": {"text": line}} for line in skipped_lines(machine)]
+    notes = [{"level": "warning", "message": _message(line)} for line in problem_lines(machine)]
+    notes += [{"level": "note", "message": _message(line)} for line in skipped_lines(machine)]
     return {
         "executionSuccessful": machine.inventory.status is not Status.FAILED,
         "endTimeUtc": machine.at.strftime("%Y-%m-%dT%H:%M:%SZ"),

