@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fuzz import ext as ext_images
@@ -14,6 +14,7 @@ from sidelight.blocks import BlockCache
 from sidelight.errors import SidelightError
 from sidelight.filesystems.open import open_filesystem
 from sidelight.filesystems.protocol import InodeKind, ReadsAhead
+from tests.fixtures.hypothesis_profiles import many
 from tests.images.ext import tiny
 from tests.images.xfs import fixtures
 
@@ -96,7 +97,7 @@ def test_a_walk_that_was_read_ahead_waits_for_no_call(name: str) -> None:
     assert len(set(ahead.fetched) - set(plain.fetched)) <= 4
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@many(60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=8, max_size=60), st.booleans())
 def test_damage_is_reported_the_same_with_reading_ahead(changes: bytes, xfs: bool) -> None:
     data = bytes((changes[0], changes[1] & 1)) + changes[2:]

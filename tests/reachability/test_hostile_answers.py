@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import UsageError
@@ -14,6 +14,7 @@ from sidelight.reachability import Answers, Network
 from sidelight.reachability.answers.stems import STEMS
 from sidelight.reachability.findings import admissions
 from sidelight.reachability.walk import walker
+from tests.fixtures.hypothesis_profiles import many
 from tests.reachability.drawing import (
     ACCOUNT,
     REGION,
@@ -78,7 +79,7 @@ def _full() -> Drawing:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@many(150)
 @given(st.data())
 def test_a_member_of_another_shape_is_a_problem_and_no_error(data: st.DataObject) -> None:
     drawing = _full()
@@ -100,7 +101,7 @@ def test_a_member_of_another_shape_is_a_problem_and_no_error(data: st.DataObject
     _queried_network(drawing.answers())
 
 
-@settings(max_examples=100, deadline=None)
+@many(100)
 @given(st.dictionaries(st.sampled_from(sorted(STEMS)), st.lists(_JSON, max_size=4), max_size=6))
 def test_lists_of_anything_are_answers(lists: dict[str, list[object]]) -> None:
     _queried_network(Answers({(ACCOUNT, REGION): lists}))

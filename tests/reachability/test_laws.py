@@ -7,10 +7,11 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.reachability import Answers, Network
+from tests.fixtures.hypothesis_profiles import many
 from tests.reachability.drawing import Drawing, everything, route, tcp
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _reached(network: Network) -> set[tuple[Any, ...]]:
     return reached
 
 
-_FEW = settings(max_examples=60, deadline=None)
+_FEW = many(60)
 
 
 @_FEW

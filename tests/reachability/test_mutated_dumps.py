@@ -9,12 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import UsageError
 from sidelight.reachability import Answers, Network
 from sidelight.reachability.answers.dump import load_dump
+from tests.fixtures.hypothesis_profiles import many
 from tests.reachability.drawing import ACCOUNT, REGION, Drawing, public_network, route, tcp
 from tests.reachability.random_networks.network import draw_network
 
@@ -95,7 +96,7 @@ def _ask(lists: Lists, random: Random) -> None:
         assert explained.hops or not explained.reachable
 
 
-@settings(max_examples=120, deadline=None)
+@many(120)
 @given(st.integers(0, 1 << 32))
 def test_a_mutated_random_network_is_answered(seed: int) -> None:
     random = Random(seed)
@@ -117,7 +118,7 @@ def _real(folder: Path) -> list[str]:
 
 
 @pytest.mark.conformance
-@settings(max_examples=80, deadline=None)
+@many(80)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_mutated_dump_of_a_live_account_is_answered(shared_data: Path, seed: int) -> None:
     random = Random(seed)

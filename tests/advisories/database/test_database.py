@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.advisories import AdvisoryDatabase, build
@@ -14,6 +14,7 @@ from sidelight.advisories.database import external_sort, layout
 from sidelight.errors import DamagedError, DatabaseError, FormatError, UsageError
 from sidelight.model import Affected, Interval, Severity
 from sidelight.versions import sort_key
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,7 +248,7 @@ _rows = st.lists(
 )
 
 
-@settings(max_examples=60)
+@many(60)
 @given(rows=_rows, version=_versions)
 def test_hits_are_the_rows_whose_events_bound_the_version(
     tmp_path_factory: pytest.TempPathFactory,

@@ -7,12 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.feeds import read as feeds
 from sidelight.errors import SidelightError
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,7 +146,7 @@ def _replaced(record: dict[str, Any], path: tuple[Any, ...], value: object) -> d
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@many(400)
 @given(data=st.data())
 def test_a_record_with_any_field_replaced_is_taken_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -170,7 +171,7 @@ def test_a_record_with_any_field_replaced_is_taken_or_refused(
     assert place.startswith(str(path))
 
 
-@settings(max_examples=200, deadline=None)
+@many(200)
 @given(
     kind=st.sampled_from([".json", ".jsonl", ".yml", ".xml", ".csv", ".json.gz", ".zip", ".tar"]),
     data=st.binary(max_size=200),

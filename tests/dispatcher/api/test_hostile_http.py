@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dispatcher.api.pages import PAGES
@@ -18,6 +18,7 @@ from sidelight.fleet.settings import Settings
 from sidelight.model import Coverage
 from sidelight.store import Store
 from tests.fixtures.http_servers import served
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +129,7 @@ RAW = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@many(100, suppress_health_check=list(HealthCheck))
 @given(RAW)
 def test_whatever_is_sent_nothing_is_raised(hasty: ApiServer, raw: bytes) -> None:
     answer = answered(hasty, raw)

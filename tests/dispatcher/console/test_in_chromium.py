@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.services,
@@ -45,6 +44,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as engine:
         running = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running

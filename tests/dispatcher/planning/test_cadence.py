@@ -19,6 +19,7 @@ from dispatcher.planning.cadence import CATCH_UP, DAY, WINDOW, Timetable, time_o
 from dispatcher.planning.eligibility import Configuration
 from dispatcher.planning.plan import plan
 from sidelight.model import Instance, Known, Volume
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -167,7 +168,7 @@ def distances_after(hour: int) -> int:
     return 1 + sum(later - earlier > hour * ROUND for earlier, later in pairwise(CATCH_UP))
 
 
-@settings(max_examples=200, deadline=None)
+@many(200)
 @given(
     number=st.integers(0, 1 << 40),
     now=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)),  # noqa: DTZ001 - zoned below

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from fuzz import ext as fuzzing
@@ -21,6 +21,7 @@ from sidelight.filesystems.ext import fastcommit, layout
 from sidelight.filesystems.ext.dirents import DirentArea, decode_blocks, decode_each, decode_region
 from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.reader import ExtFilesystem
+from tests.fixtures.hypothesis_profiles import many
 from tests.images.ext import recipes, tiny
 from tests.images.ext.recipes import Case
 from tests.images.kernel import sidelight_view
@@ -252,7 +253,7 @@ def test_an_image_cut_anywhere_raises_only_our_errors(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.too_slow])
+@many(150, deadline=5000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=8, max_size=200))
 # The journal replaces the superblock by one with smaller inodes than its fast commits have.
 @example(b"\x0e\x01\xb4\xcc:\x00\x03\x01")

@@ -12,6 +12,7 @@ from fuzz import xfs as fuzzing
 from sidelight.errors import SidelightError
 from sidelight.filesystems.xfs.extents import Remap, remap
 from sidelight.filesystems.xfs.reader import XfsFilesystem
+from tests.fixtures.hypothesis_profiles import many
 from tests.fixtures.xfs_images import directory_block, file_of, paths, place
 from tests.images.xfs import fixtures
 
@@ -142,7 +143,7 @@ def test_problems_of_a_hostile_image_are_bounded(image: fixtures.SparseImage) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many(150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=10, max_size=200))
 def test_any_change_raises_only_our_errors(data: bytes) -> None:
     fuzzing.use(fuzzing.mutate(data))

@@ -26,6 +26,7 @@ from sidelight.fleet.rate_limit.slots import (
     Bucket,
     LocalRate,
 )
+from tests.fixtures.hypothesis_profiles import many
 from tests.fixtures.redis_servers import free_port
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_in_no_second_more_calls_start_than_rate_and_burst(
         assert sum(begin <= start < begin + SECOND for start in starts) <= most + 1
 
 
-@settings(max_examples=300)
+@many(300)
 @given(
     ceiling=st.floats(0.2, 19.9),
     actions=ACTIONS,

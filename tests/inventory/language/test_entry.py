@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from sidelight.inventory.language import package_builder
 from sidelight.inventory.language.package_builder import PackageDetails
 from sidelight.model import Package, Problem
+from tests.fixtures.hypothesis_profiles import many
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_licence_text_is_one_short_line() -> None:
     assert len(entry.licence) <= package_builder.LICENCE_LIMIT
 
 
-@settings(deadline=None, max_examples=1000)  # the machine may be busy
+@many(1000)
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=20))
 def test_any_text_gives_a_canonical_purl_or_a_problem(
     name: str, namespace: str, version: str

@@ -9,12 +9,13 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError
 from sidelight.inventory.language import javaarchive, ziparchive
 from sidelight.inventory.language.javaproperties import properties
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -214,7 +215,7 @@ NESTED = jar(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@many(300)
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(NESTED) - 1), st.integers(0, 255)), max_size=6),
     cut=st.integers(0, len(NESTED)),

@@ -13,12 +13,13 @@ from shutil import copyfile, which
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
 from sidelight.inventory.language import cargoauditable, executable, gobinary, version_strings
 from tests.fixtures.elf_files import BASE, elf
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -436,7 +437,7 @@ PROGRAMS = [
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@many(400)
 @given(
     number=st.integers(0, len(PROGRAMS) - 1),
     changes=st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 255)), min_size=1, max_size=6),

@@ -11,12 +11,13 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import FormatError
 from sidelight.inventory.language import asar, dotnetbundle, pyinstaller, selfcontained, zipapp
 from tests.fixtures.elf_files import elf
+from tests.fixtures.hypothesis_profiles import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +229,7 @@ def test_a_zipapp_lists_its_distributions(
     assert facts(found) == {("tool", "1.0"), ("o", "1.0")}
 
 
-@settings(max_examples=150, deadline=None)
+@many(150)
 @given(
     data=st.sampled_from([bundle(6), PLAIN + FROZEN]),
     at=st.integers(0, 6000),
@@ -244,7 +245,7 @@ def test_damage_is_an_error_or_a_problem(
         extract(EXTRACTOR, "app", damaged)
 
 
-@settings(max_examples=100, deadline=None)
+@many(100)
 @given(at=st.integers(0, len(ASAR) - 1), piece=st.binary(min_size=1, max_size=8))
 def test_a_damaged_asar_is_an_error_or_a_problem(
     extract: Callable[..., Extraction], at: int, piece: bytes

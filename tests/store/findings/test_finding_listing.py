@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -33,16 +34,24 @@ MACHINES = [f"i-{number}" for number in range(7)]
 LEVELS = (Severity.LOW, Severity.CRITICAL, Severity.HIGH)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of seven machines with nine findings each; tests work on copies of it."""
+    path = tmp_path_factory.mktemp("listing") / "store.db"
     says = {
         f"p{number}": [FakeAdvisory(f"CVE-2026-{number % 4}{number}", severity=LEVELS[number % 3])]
         for number in range(9)
     }
-    with Store(f"sqlite:///{tmp_path}/store.db") as store:
+    with Store(f"sqlite:///{path}") as store:
         store.migrate()
         for machine in MACHINES:
             scanned(store, Fake(says), inventory(*map(package, says)), machine)
+    return path
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Iterator[Store]:
+    with Store(f"sqlite:///{shutil.copy(filled, tmp_path)}") as store:
         yield store
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -15,6 +15,7 @@ from sidelight.store import SORT_FIELDS, FindingSearch, FoundFindings, Store
 from sidelight.store.base.engine import Database
 from sidelight.store.findings.search import TESTED
 from sidelight.suppression import FIELDS, detail_values, filtered, instance_values, parse
+from tests.fixtures.hypothesis_profiles import many
 from tests.fixtures.searched_findings import ACCOUNTS, START, all_rows, fill, ids
 from tests.fixtures.store_templates import lay
 
@@ -152,7 +153,7 @@ def criteria_of(world: SearchedStore) -> st.SearchStrategy[dict[str, object]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@many(200, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_search_finds_what_the_pure_criteria_match(
     filled: list[SearchedStore], data: st.DataObject
