@@ -74,8 +74,6 @@ def difference(
     simulated = (_reachable(walked), walked.there.verdict)
     explained = (answer.reachable, answer.verdict.value)
     hops = (_ids(answer.hops), _ids(walked.there.hops))
-    if _lost_behind_nat(walked):
-        return None
     if simulated[0] == explained[0]:
         if (
             len(walks) > 1
@@ -125,16 +123,6 @@ def _same_way(
 def _is_loop(walked: Connection) -> bool:
     """A packet in a circle is given up after some hops, no matter how many."""
     return walked.there.stopper is not None and walked.there.stopper.kind == "loop"
-
-
-def _lost_behind_nat(walked: Connection) -> bool:
-    """The model follows a reply to the NAT gateway, and not from there to the sender."""
-    return (
-        _reply_alone(walked)
-        and walked.back is not None
-        and any(hop.startswith("nat-") for hop in walked.there.hops)
-        and any(hop.startswith("nat-") for hop in walked.back.hops)
-    )
 
 
 def _reply_alone(walked: Connection) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidelight.reachability import EdgeKind, Network
-from tests.reachability.drawing import Drawing, public_network, route, tcp
+from tests.reachability.drawing import Drawing, Fields, public_network, route, tcp
 
 
 def _joined(**options: str) -> Drawing:
@@ -95,6 +95,48 @@ def test_a_group_is_known_across_a_transit_gateway_that_supports_it(
     assert (("tgw-1", 22) in _found(drawing, "i-b")) == found
     explained = Network.from_answers(drawing.answers()).explain("i-a", "i-b", "tcp", 22)
     assert explained.reachable == found
+
+
+def _behind_private_nat(*permissions: Fields) -> Drawing:
+    """The attachment's subnet sends what is for an instance of VPC b to a private NAT gateway."""
+    drawing = _joined()
+    drawing.subnet("subnet-nat", "vpc-b", "10.2.3.0/24")
+    drawing.subnet("subnet-inner", "vpc-b", "10.2.1.0/24")
+    drawing.group("sg-inner", "vpc-b", *permissions)
+    drawing.instance("inner", "subnet-inner", "10.2.1.10", "sg-inner")
+    drawing.interface("nat", "subnet-nat", "10.2.3.50", InterfaceType="nat_gateway")
+    drawing.lists["NatGateways"].append(
+        {"NatGatewayId": "nat-1", "SubnetId": "subnet-nat", "VpcId": "vpc-b", "State": "available",
+         "ConnectivityType": "private", "NatGatewayAddresses": [{"PrivateIp": "10.2.3.50"}]}
+    )  # fmt: skip
+    routes = (route("10.2.1.0/24", "nat-1"), route("10.0.0.0/8", "tgw-1"))
+    drawing.table("rtb-entry", "vpc-b", *routes, subnets=("subnet-b",))
+    return drawing
+
+
+def test_behind_a_private_nat_gateway_groups_see_its_address_and_the_finding_its_senders() -> None:
+    drawing = _behind_private_nat(tcp(22, "10.2.3.50/32"), tcp(23, "10.1.0.0/16"))
+    assert _found(drawing, "i-inner") == {("tgw-1", 22): ("10.1.0.0/16",)}
+    network = Network.from_answers(drawing.answers())
+    explained = network.explain("i-a", "i-inner", "tcp", 22)
+    assert explained.reachable
+    assert explained.hops[-2:] == ("subnet-inner", "i-inner")
+    assert "nat-1" in explained.hops
+    assert not network.explain("i-a", "i-inner", "tcp", 23).reachable
+
+
+@pytest.mark.parametrize("subnet", ["subnet-nat", "subnet-inner"])
+def test_an_answer_that_is_lost_on_either_side_of_a_nat_gateway_closes_the_port(
+    subnet: str,
+) -> None:
+    drawing = _behind_private_nat(tcp(22, "10.2.3.50/32"))
+    routes = () if subnet == "subnet-nat" else (route("10.2.3.0/24", "eni-gone", "blackhole"),)
+    drawing.table("rtb-closed", "vpc-b", *routes, subnets=(subnet,))
+    assert _found(drawing, "i-inner") == {}
+    explained = Network.from_answers(drawing.answers()).explain("i-a", "i-inner", "tcp", 22)
+    assert not explained.reachable
+    assert explained.stopped_by is not None
+    assert explained.stopped_by.id == "rtb-closed"
 
 
 def test_what_is_behind_another_attachment_is_what_the_table_sends_there() -> None:

@@ -57,7 +57,8 @@ def nat_gateway(
             yield ended(Verdict.DENIED_IN, bundle, trail.over(nat.subnet), (acl, ACL, None))
         for part in arriving:
             sent = translated._replace(ports=part.ports)
-            yield from walker.from_within(nat.subnet, sent, trail)
+            way = trail._replace(senders=trail.senders or part.src)
+            yield from walker.from_within(nat.subnet, sent, way)
 
 
 def _not_modelled(walker: Walker, nat: NatRecord, bundle: Bundle) -> str:

@@ -13,7 +13,6 @@ from sidelight.reachability.components.component_types import (
     ACL,
     ATTACHMENT,
     INTERFACE,
-    NAT,
     PEERING,
     TABLE,
     TRANSIT,
@@ -27,6 +26,7 @@ from sidelight.reachability.results import EdgeKind, Explanation, Stop
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walk.packets import PacketOutcome, Trail, ended
 from sidelight.reachability.walk.replies import reply_ports, reply_to
+from sidelight.reachability.walk.translated_answers import behind_nats, nats_passed
 from sidelight.reachability.walk.walker import Walker
 
 if TYPE_CHECKING:
@@ -241,14 +241,8 @@ class Explainer:
         if source.id == interface.subnet:
             return arrived.bundle.src, []
         outcomes = list(back.leave_interface(interface, answers, Trail()))
-        # Behind NAT the answer's way ends at the NAT gateway, which has the session.
-        translated = any(one.type == NAT for one in arrived.trail.components)
-        returned = [
-            outcome
-            for outcome in outcomes
-            if outcome.verdict == Verdict.ACCEPTED
-            and (outcome.at == goal or (translated and self._is_nat(outcome.at)))
-        ]
+        outcomes = behind_nats(back, arrived.trail, outcomes)
+        returned = [one for one in outcomes if one.verdict == Verdict.ACCEPTED and one.at == goal]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
 
     def _answered_from_outside(
@@ -263,9 +257,9 @@ class Explainer:
             return arrived.bundle.src, []
         back = replace(walker, replies=True, branches=[0])
         answers = reply_to(arrived.bundle, walker.protocol)
-        nats = [one.id for one in arrived.trail.components if one.type == NAT]
-        if nats:
-            outcomes = list(self._through_nat(back, nats, answers, source, itself))
+        if nats_passed(arrived.trail):
+            to_nat = list(from_internet(back, answers, Trail()))
+            outcomes = behind_nats(back, arrived.trail, to_nat)
         elif self._topology.gateways.get(arrived.at, _NO_GATEWAY).kind == "internet-gateway":
             outcomes = list(from_internet(back, answers, Trail()))
         else:
@@ -274,31 +268,6 @@ class Explainer:
             one.verdict == Verdict.ACCEPTED and one.at == source.id for one in outcomes
         )
         return arrived.bundle.src if back_again else (), outcomes
-
-    def _through_nat(
-        self,
-        back: Walker,
-        nats: list[str],
-        answers: Bundle,
-        source: PacketSource,
-        itself: InterfaceRecord,
-    ) -> Iterator[PacketOutcome]:
-        """Answers to the last NAT gateway, and if they get there from the first to the sender."""
-        to_nat = list(from_internet(back, answers, Trail()))
-        if not any(self._is_nat(one.at) and one.verdict == Verdict.ACCEPTED for one in to_nat):
-            yield from to_nat
-            return
-        subnet = self._topology.nats[nats[0]].subnet
-        to_sender = answers._replace(dst=source.addresses)
-        if subnet == itself.subnet:
-            yield from back.deliver(subnet, to_sender, Trail((nats[0],)))
-        else:
-            yield from back.leave_subnet(subnet, to_sender, Trail((nats[0],)))
-
-    def _is_nat(self, name: str) -> bool:
-        """Whether an answer ends at a NAT gateway, which has the session that it belongs to."""
-        interface = self._topology.interfaces.get(name)
-        return interface is not None and interface.kind == "nat_gateway"
 
     def _past_own_acl(
         self, interface: InterfaceRecord, answers: Bundle, walker: Walker

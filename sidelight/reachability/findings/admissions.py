@@ -11,10 +11,13 @@ from sidelight.reachability.crossings.routes import cross
 from sidelight.reachability.findings.edges import NetworkEdge, enter
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walk.packets import Trail
-from sidelight.reachability.walk.replies import reply_ports
+from sidelight.reachability.walk.replies import reply_ports, reply_to
+from sidelight.reachability.walk.translated_answers import behind_nats
 from sidelight.reachability.walk.walker import BRANCH_LIMIT, Walker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sidelight.reachability.addresses.intervals import Intervals
     from sidelight.reachability.addresses.port_maps import PortMap
     from sidelight.reachability.graph.routing import Routing
@@ -22,24 +25,48 @@ if TYPE_CHECKING:
     from sidelight.reachability.rules.filters import Filters
     from sidelight.reachability.walk.packets import PacketOutcome
 
-# Which of a subnet's bundles have an address: those that arrive, and those of answers.
-AddressClass = tuple[tuple[int, ...], tuple[int, ...]]
+# Which of a subnet's bundles have an address: those that arrive, those of answers, and those that
+# arrive from a NAT gateway.
+AddressClass = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class Admission(NamedTuple):
     """The (source address, port) pairs that get into a subnet by an edge and are answered.
 
-    `origin` are the VPCs whose security group members the sources are, `trail` the way.
+    `origin` are the VPCs whose security group members the sources are, `trail` the way. Behind a
+    NAT gateway the sources are its address, and `senders` those who have sent the packets.
     """
 
     permitted: PortMap
     origin: tuple[str, ...]
     trail: Trail
+    senders: Intervals | None = None
+
+    def opened_by(self, groups: PortMap) -> PortMap:
+        """The (sender's address, port) pairs that a security group's rules let in as well."""
+        permitted = port_maps.intersection(self.permitted, groups)
+        if self.senders is None:
+            return permitted
+        ports = intervals.of((low, high) for low, high, _ in permitted)
+        return port_maps.on_ports(ports, self.senders)
+
+
+class _TranslatedWay(NamedTuple):
+    """A bundle that a NAT gateway has sent on, and the answers that get back to its senders."""
+
+    arriving: PacketOutcome
+    answering: list[PacketOutcome]
+
+    def has(self, number: int) -> bool:
+        return intervals.contains(self.arriving.bundle.dst, number) and any(
+            intervals.contains(one.bundle.src, number) for one in self.answering
+        )
 
 
 class _SubnetBundles(NamedTuple):
     arriving: list[PacketOutcome]
     answering: list[PacketOutcome]
+    translated: list[_TranslatedWay]
     uniform: AddressClass | None  # the class of all addresses, if they are all of one
 
 
@@ -83,6 +110,7 @@ class Admissions:
                 for index, outcome in enumerate(found.answering)
                 if intervals.contains(outcome.bundle.src, number)
             ),
+            tuple(index for index, way in enumerate(found.translated) if way.has(number)),
         )
 
     def admissions(
@@ -97,6 +125,8 @@ class Admissions:
                 [bundles.arriving[index] for index in of[0]],
                 [bundles.answering[index] for index in of[1]],
             )
+            for index in of[2]:
+                found.extend(_translated(bundles.translated[index]))
         return found
 
     def _of(self, edge: NetworkEdge, subnet: str, family: int, protocol: int) -> _SubnetBundles:
@@ -111,11 +141,12 @@ class Admissions:
         own = self._topology.subnets[subnet].blocks.get(family, ())
         sources = edge.sources.get(family, ())
         if not own or not sources:
-            return _SubnetBundles([], [], ((), ()))
+            return _SubnetBundles([], [], [], ((), (), ()))
         parts = (self._topology, self._filters, self._routing, cross, family, protocol)
         inward = Walker(*parts, only_to_subnets=True, explain=False)
         entered = list(enter(edge, inward, own))
-        arriving = [one for one in entered if one.at == subnet and one.bundle.src]
+        inside = [one for one in entered if one.at == subnet and one.bundle.src]
+        arriving = [one for one in inside if not one.trail.senders]
         for outcome in entered:
             if outcome.verdict == Verdict.EXITS_NETWORK:
                 # Packets for the subnet end at an appliance, or at what no answer has.
@@ -128,19 +159,51 @@ class Admissions:
             for outcome in outward.leave_subnet(subnet, answers, Trail())
             if outcome.at == edge.goal
         ]
+        translated = [
+            _TranslatedWay(one, _answers_to_senders(outward, edge, subnet, one))
+            for one in inside
+            if one.trail.senders
+        ]
         self._note_limit(outward, subnet)
         uniform: AddressClass | None = None
-        if all(outcome.bundle.dst == own for outcome in arriving) and all(
-            outcome.bundle.src == own for outcome in answering
+        if (
+            not translated
+            and all(outcome.bundle.dst == own for outcome in arriving)
+            and all(outcome.bundle.src == own for outcome in answering)
         ):
-            uniform = (tuple(range(len(arriving))), tuple(range(len(answering))))
-        return _SubnetBundles(arriving, answering, uniform)
+            uniform = (tuple(range(len(arriving))), tuple(range(len(answering))), ())
+        return _SubnetBundles(arriving, answering, translated, uniform)
 
     def _note_limit(self, walker: Walker, subnet: str) -> None:
         if walker.branches[0] > BRANCH_LIMIT:
             self.problems.add(
                 Problem(subnet, "too many paths to or from this subnet: not all are evaluated")
             )
+
+
+def _answers_to_senders(
+    outward: Walker, edge: NetworkEdge, subnet: str, arrived: PacketOutcome
+) -> list[PacketOutcome]:
+    """The answers to a NAT gateway's packets that leave by the edge to those who sent them."""
+    answers = reply_to(arrived.bundle, outward.protocol)
+    to_nat = list(outward.from_within(subnet, answers, Trail()))
+    return [
+        one
+        for one in behind_nats(outward, arrived.trail, to_nat)
+        if one.verdict == Verdict.ACCEPTED and one.at == edge.goal
+    ]
+
+
+def _translated(way: _TranslatedWay) -> Iterator[Admission]:
+    """What a NAT gateway sends into a subnet: the sources are its address."""
+    arriving = way.arriving
+    arrived = port_maps.on_ports(arriving.bundle.ports, arriving.bundle.src)
+    for one in way.answering:
+        answered = port_maps.on_ports(one.bundle.src_ports, arriving.bundle.src)
+        permitted = port_maps.intersection(arrived, answered)
+        trail = arriving.trail.noting(*one.trail.notes)
+        if permitted:
+            yield Admission(permitted, trail.origin, trail, one.bundle.dst)
 
 
 def _with_answers(answering: list[PacketOutcome], client_ports: Intervals) -> PortMap:

@@ -165,12 +165,14 @@ class OpenPorts:
         best: Trail | None = None
         for one in sorted(classes):
             for admission in self.admissions.admissions(way, of.subnet, family, protocol, one):
-                permitted = admission.permitted
-                if of.groups is not None:
-                    opened = self._filters.groups(
+                opened = (
+                    admission.permitted
+                    if of.groups is None
+                    else self._filters.groups(
                         of.groups, INGRESS, family, protocol, admission.origin
                     )
-                    permitted = port_maps.intersection(permitted, opened)
+                )
+                permitted = admission.opened_by(opened)
                 if permitted:
                     best = admission.trail if best is None else best.noting(*admission.trail.notes)
                     parts.append(permitted)

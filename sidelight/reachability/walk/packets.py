@@ -9,6 +9,7 @@ from sidelight.reachability.results import PathComponent, ReachabilityVerdict, S
 
 if TYPE_CHECKING:
     from sidelight.reachability.addresses.bundles import Bundle
+    from sidelight.reachability.addresses.intervals import Intervals
 
 
 class Place(NamedTuple):
@@ -23,6 +24,7 @@ class Trail(NamedTuple):
 
     `origin` are the VPCs whose security group members the sources still are: none behind a gateway
     that hides them. `zone` is the Availability Zone from which a transit gateway took the packets.
+    `senders` are the addresses that the first NAT gateway put its own in place of.
     """
 
     hops: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class Trail(NamedTuple):
     origin: tuple[str, ...] = ()
     steps: int = 0
     zone: str = ""
+    senders: Intervals = ()
 
     def over(self, *hops: str) -> Trail:
         """The trail with hops more; one that the packets are at already is not repeated."""
