@@ -17,8 +17,9 @@ from sidelight.store.findings.network_findings import NetworkObservation
 from sidelight.store.findings.reevaluation import ReevaluationPart
 from sidelight.store.findings.remediations import RemediationPlan, UpgradedMachine
 from sidelight.store.findings.report_jobs import FINDINGS, SBOM, ReportJob, ReportRequest
-from sidelight.store.findings.search import SORT_FIELDS, FindingPage, FindingSearch, FoundFindings
+from sidelight.store.findings.search import FindingPage, FindingSearch, FoundFindings
 from sidelight.store.findings.search_counts import GROUPINGS, FindingFacets, SearchGroup
+from sidelight.store.findings.search_orders import SORT_FIELDS
 from sidelight.store.findings.vex_documents import StatedFinding
 from sidelight.store.findings.vulnerability_details import (
     Matches,

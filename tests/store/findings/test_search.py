@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sidelight.model import FindingStatus
 from sidelight.store import SORT_FIELDS, FindingSearch, FoundFindings, Store
 from sidelight.store.base.engine import Database
-from sidelight.store.findings.search import TESTED
+from sidelight.store.findings.search_query import TESTED
 from sidelight.suppression import FIELDS, detail_values, filtered, instance_values, parse
 from tests.fixtures.hypothesis_profiles import many
 from tests.fixtures.searched_findings import ACCOUNTS, START, all_rows, fill, ids
