@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 TERMINATED: Final = "RESOURCE_TERMINATED"
+STOPPED: Final = "EC2_INSTANCE_STOPPED"
 PENDING_DISABLE: Final = "PENDING_DISABLE"
 # Reasons that planning alone gives: an instance that is eligible again does not keep them.
 PLANNED: Final = frozenset(
     {
-        "EXCLUDED_BY_TAG", "EC2_INSTANCE_STOPPED", "UNMANAGED_EC2_INSTANCE", "NO_INVENTORY",
+        "EXCLUDED_BY_TAG", STOPPED, "UNMANAGED_EC2_INSTANCE", "NO_INVENTORY",
         "STALE_INVENTORY", "AGENTLESS_INSTANCE_STORAGE_LIMIT_EXCEEDED", "PENDING_INITIAL_SCAN",
         PENDING_DISABLE,
     }

@@ -94,10 +94,31 @@ def test_work_that_began_before_an_account_was_disabled_covers_nothing_there(
     network = replace(GOOD, scan_type="NETWORK", scan_mode="", reason="PENDING_INITIAL_SCAN")
     elsewhere = replace(GOOD, account="999999999999")
     store.instances.cover([GOOD, disabling, elsewhere])
-    store.instances.cover_networks([network])
+    store.instances.cover_networks([network], store.clock())
     rows = store.instances.coverage(None)
     assert {row.reason for row in rows if row.account == ACCOUNT} == written
     assert len(rows) == len(written) + 1, "another account's are written"
+
+
+@pytest.mark.parametrize("decided", ["EC2_INSTANCE_STOPPED", "SUCCESSFUL"])
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_a_network_state_that_was_found_after_the_evaluations_own_stays(
+    store: Store, clock: Clock, decided: str, is_newer: bool
+) -> None:
+    states = {
+        reason: replace(GOOD, scan_type="NETWORK", scan_mode="", status_code=code, reason=reason)
+        for reason, code in (("EC2_INSTANCE_STOPPED", "INACTIVE"), ("SUCCESSFUL", "ACTIVE"))
+    }
+    other = next(row for reason, row in states.items() if reason != decided)
+    described_at = store.clock()
+    clock.advance(60)
+    store.instances.cover([states[decided]])
+    if not is_newer:
+        clock.advance(60)
+        described_at = store.clock()
+    store.instances.cover_networks([other], described_at)
+    (row,) = store.instances.coverage(None)
+    assert row.reason == (decided if is_newer else other.reason)
 
 
 def test_no_scan_begins_in_an_account_that_was_disabled_meanwhile(store: Store) -> None:

@@ -31,6 +31,7 @@ from sidelight.store import NetworkObservation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sidelight.fleet.context import Context, NetworkCollector
     from sidelight.model import NetworkFinding
@@ -113,6 +114,7 @@ def _failed(parts: NetworkEvaluation, claim: NetworkClaim, why: str) -> NetworkR
 def _evaluate(parts: NetworkEvaluation, claim: NetworkClaim) -> NetworkResult:
     store, account, region = parts.store, claim.account, claim.region
     collector = parts.collector(account, region)
+    described_at = store.clock()
     collected = collector.collect()
     joined = peers.peers_of(collected, account, region)
     of_peers = peers.load_peers(store, joined)
@@ -129,7 +131,8 @@ def _evaluate(parts: NetworkEvaluation, claim: NetworkClaim) -> NetworkResult:
         why = _texts(p for p in problems if any(name in p.what for name in missing))
         _cover_denied(store, claim, why or f"not known: {', '.join(missing)}")
     else:
-        _store(store, claim, _Network(collected, found, gaps, _texts(problems), vpcs), result)
+        described = _Network(collected, described_at, found, gaps, _texts(problems), vpcs)
+        _store(store, claim, described, result)
     first = store.network_evaluations.answers(account, region)
     store.network_evaluations.finish(claim, parts.interval, _texts(problems), kept_of(collected))
     if first is not None and first.evaluated_at is None and of_peers.lists:
@@ -170,6 +173,7 @@ class _Network:
     """The stored findings. `instances` have no more than an id, a state, a VPC and a name here."""
 
     collected: Mapping[str, Sequence[object]]
+    described_at: datetime
     found: Mapping[str, InstanceFindings]
     gaps: frozenset[MissingAnswer]
     detail: str
@@ -218,18 +222,17 @@ def _store(store: Store, claim: NetworkClaim, network: _Network, result: Network
     result.evaluated = len(observed)
     store.findings.close_instances(account, gone, FindingType.NETWORK_REACHABILITY)
     now = store.clock()
-    _cover(
-        store, [replace(row, scanned_at=now) if row.status_code == ACTIVE else row for row in rows]
-    )
+    scanned = [replace(row, scanned_at=now) if row.status_code == ACTIVE else row for row in rows]
+    _cover(store, scanned, network.described_at)
 
 
-def _cover(store: Store, rows: Sequence[Coverage]) -> None:
+def _cover(store: Store, rows: Sequence[Coverage], described_at: datetime) -> None:
     """Write the coverage of one account's instances; the scores of their findings depend on it.
 
     The findings that were stored of an instance which was excluded or terminated meanwhile are
     closed.
     """
-    ended = store.instances.cover_networks(rows)
+    ended = store.instances.cover_networks(rows, described_at)
     for account in {row.account for row in rows}:
         store.exposures.update(account, [row.instance for row in rows])
         closing = [
@@ -288,4 +291,4 @@ def _cover_denied(store: Store, claim: NetworkClaim, why: str) -> None:
         for instance, (status, reason) in sorted(known.items())
         if status == ACTIVE or reason in ("ACCESS_DENIED", "INTERNAL_ERROR")
     ]
-    _cover(store, rows)
+    _cover(store, rows, store.clock())

@@ -17,6 +17,7 @@ from sidelight.model.coverage_reasons import (
     NOT_EVALUATED,
     OUTLASTING_SCANS,
     PENDING_DISABLE,
+    STOPPED,
     TERMINATED,
 )
 from sidelight.store.base.account_status import not_enabled
@@ -25,6 +26,7 @@ from sidelight.store.instances.coverage_rows import COVERAGE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -88,21 +90,30 @@ def still_agent_based(connection: Connection, rows: Sequence[Coverage]) -> list[
     return [row for row in rows if (row.account, row.instance) in present]
 
 
-def network_ends(connection: Connection, rows: Sequence[Coverage]) -> dict[tuple[str, str], str]:
+def network_ends(
+    connection: Connection, rows: Sequence[Coverage], described_at: datetime
+) -> tuple[dict[tuple[str, str], str], set[tuple[str, str]]]:
     """Return why instances among these are not evaluated any more, and lock their entries.
 
-    By account and instance; RESOURCE_TERMINATED of those that the last discovery did not find.
+    By account and instance; RESOURCE_TERMINATED of those that the last discovery did not find. And
+    those that were stopped or started again after `described_at`, when the rows' states were read.
     """
     ended: dict[tuple[str, str], str] = {}
+    newer: set[tuple[str, str]] = set()
+    stopped = {(row.account, row.instance): row.reason == STOPPED for row in rows}
     for account, names in _by_account(rows).items():
-        query = select(coverage.c.instance, coverage.c.reason).where(
+        columns = (coverage.c.instance, coverage.c.reason, coverage.c.updated_at)
+        query = select(*columns).where(
             coverage.c.account == account,
             coverage.c.instance.in_(names),
             coverage.c.scan_type == ScanType.NETWORK.value,
         )
         for row in connection.execute(query.with_for_update()):
+            pair = account, row.instance
             if row.reason in NOT_EVALUATED:
-                ended[account, row.instance] = row.reason
+                ended[pair] = row.reason
+            elif row.updated_at > described_at and (row.reason == STOPPED) is not stopped[pair]:
+                newer.add(pair)
         gone = select(instances.c.instance).where(
             instances.c.account == account,
             instances.c.instance.in_(names),
@@ -110,7 +121,7 @@ def network_ends(connection: Connection, rows: Sequence[Coverage]) -> dict[tuple
         )
         for name in connection.scalars(gone):
             ended[account, name] = TERMINATED
-    return ended
+    return ended, newer
 
 
 def of_enabled(connection: Connection, rows: Sequence[Coverage]) -> list[Coverage]:

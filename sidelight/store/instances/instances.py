@@ -173,24 +173,28 @@ class FleetInstances:
                 before = entries_before(connection, account, part)
                 write_coverage(connection, of_enabled(connection, before), now)
 
-    def cover_networks(self, rows: Sequence[Coverage]) -> dict[tuple[str, str], str]:
+    def cover_networks(
+        self, rows: Sequence[Coverage], described_at: datetime
+    ) -> dict[tuple[str, str], str]:
         """Write network coverage of those instances that are still evaluated.
 
         Return why others are not any more, by account and instance: one that was excluded since the
-        rows were read keeps its entry, and one that is gone says so.
+        rows were read keeps its entry, and one that is gone says so. One that a discovery has found
+        to be stopped or started since `described_at`, when its state was read, keeps its entry too.
         """
         now = self._clock()
         ended: dict[tuple[str, str], str] = {}
         for begin in range(0, len(rows), AT_ONCE):
             with self._database.write() as connection:
                 part = of_enabled(connection, rows[begin : begin + AT_ONCE])
-                decided = network_ends(connection, part)
+                decided, newer = network_ends(connection, part, described_at)
                 wanted = [
                     row
                     if (row.account, row.instance) not in decided
                     else replace(row, status_code="INACTIVE", reason=TERMINATED, detail="")
                     for row in part
-                    if decided.get((row.account, row.instance), TERMINATED) == TERMINATED
+                    if (row.account, row.instance) not in newer
+                    and decided.get((row.account, row.instance), TERMINATED) == TERMINATED
                 ]
                 write_coverage(connection, wanted, now)
             ended |= decided
