@@ -452,6 +452,7 @@ class Journey:
         if refused:
             self.hops.pop()  # its VPC: the packet does not get beyond the attachment's subnet
             return self._stop(packets.DENIED_IN, refused)
+        self.zone = zone  # of the gateway's interface, which a packet in transit has come by, too
         if not self._references(gateway, attachment):
             self.sender = ""
         return partial(self._transit_gateway, gateway, attachment["TransitGatewayAttachmentId"])
