@@ -87,13 +87,14 @@ def run_in_order(fake_fleet: FakeFleet, meanwhile: Callable[[], None]) -> None:
 
 
 @pytest.mark.slow
-def test_four_hundred_machines_with_slow_snapshots_beside_another_tools_forty(
-    make_fake_fleet: Callable[..., FakeFleet],
+@pytest.mark.parametrize("machines", [100, pytest.param(400, marks=pytest.mark.long)])
+def test_machines_with_slow_snapshots_beside_another_tools_forty(
+    make_fake_fleet: Callable[..., FakeFleet], machines: int
 ) -> None:
     """All are scanned, no call is refused, and the other tool always has its half."""
     # Waiting scans ask for room rarely, so that the simulation takes seconds.
     patience = {"backoff_seconds": 150.0, "longest_backoff_seconds": 1200.0}
-    fake_fleet = make_fake_fleet(machines=400, disks=1, **patience)
+    fake_fleet = make_fake_fleet(machines=machines, disks=1, **patience)
     fake_fleet.ec2.pending_limit, fake_fleet.ec2.pending_seconds = 100, 600.0
     backups = Backups(fake_fleet, 40, 900.0)
     began = fake_fleet.clock()
@@ -113,7 +114,7 @@ def test_four_hundred_machines_with_slow_snapshots_beside_another_tools_forty(
     assert backups.most <= 100
     assert not fake_fleet.ec2.snapshots
     hours = (fake_fleet.clock() - began).total_seconds() / 3600
-    assert hours < 2 * 400 / 25 * 600 / 3600, "what is free is used"
+    assert hours < 2 * machines / 25 * 600 / 3600, "what is free is used"
 
 
 def test_by_default_half_of_what_others_leave_free_is_ours(make_fake_fleet: Any) -> None:
