@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+COST = console_users._N
+
+
 # Of a module's scope, for the people of its fixtures.
 @pytest.fixture(autouse=True, scope="module")
-def low_cost_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
+def low_cost_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        if not request.module.__name__.endswith("test_sessions"):
-            patch.setattr(console_users, "_N", 1 << 10)
+        patch.setattr(console_users, "_N", 1 << 10)
         yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at the product's cost."""
+    monkeypatch.setattr(console_users, "_N", COST)

@@ -162,8 +162,10 @@ def test_a_token_differs_each_time() -> None:
     assert form_token("session") != form_token("session")
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_passwords_are_hashed_with_a_salt_and_compared() -> None:
     first, second = hashed(PASSWORD), hashed(PASSWORD)
+    assert first.startswith("scrypt$65536$8$1$"), "the cost that OWASP recommends"
     assert first != second
     assert is_password(first, PASSWORD)
     assert not is_password(first, PASSWORD + "x")

@@ -179,6 +179,7 @@ def test_every_reason_has_a_remedy(verdicts: set[tuple[Ec2ScanMode, Eligibility]
             assert remedy(verdict.network.reason) != UNKNOWN_REASON
 
 
+@pytest.mark.slow
 def test_an_entry_s_scan_mode_is_that_of_its_method(
     verdicts: set[tuple[Ec2ScanMode, Eligibility]],
 ) -> None:
@@ -188,6 +189,7 @@ def test_an_entry_s_scan_mode_is_that_of_its_method(
             assert verdict.package.scan_mode.name == verdict.method.name
 
 
+@pytest.mark.slow
 def test_an_account_in_agent_based_mode_never_gets_a_snapshot(
     verdicts: set[tuple[Ec2ScanMode, Eligibility]],
 ) -> None:
