@@ -65,6 +65,9 @@ skipped:
 SKIPS := .skipped
 # Idle workers take over from busy ones: the longest tests stand side by side.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
+# Real tests wait for servers, for disks and for each other's processes: with one more of them than
+# there are cores, no core waits.
+REAL_PYTEST = $(BIN)/pytest -n $$(($(JOBS) + 1)) --dist worksteal
 UNIT := not (services or mounts or images or slow or conformance or long or static)
 REAL := (services or mounts or images or slow or conformance) and not long
 # Sockets are off in unit tests: what needs one is marked `services`.
@@ -115,7 +118,7 @@ test-ui: $(STAMP) packages ## the console in Chromium: every page, accessibility
 	$(PYTEST) -m "services and browser" --skip-report=$(SKIPS)/ui tests/dispatcher/console
 
 real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
-	$(PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
+	$(REAL_PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
 thorough: ## the unit tests with more generated examples, as CI runs them (three minutes)
 	@$(MAKE) --no-print-directory unit PROFILE=thorough
