@@ -79,6 +79,20 @@ def check_aws_clients(environment: Path) -> None:
     assert int(machines) >= 4
 
 
+def check_tutorial(directory: Path) -> None:
+    """Every command of the tutorial works beside the demo that is held in this directory."""
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    first, *blocks = re.findall(r"```\n(.*?)```", page, re.DOTALL)
+    assert first == "make demo HOLD=1\n"
+    done = subprocess.run(
+        ["bash", "-eu"], input="".join(blocks), cwd=directory, text=True, check=False,
+        env={"PATH": os.environ["PATH"]}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads((directory / "findings.json").read_text())) > 100
+    assert '"scan-status": "INITIAL_SCAN_COMPLETE"' in done.stdout.replace('":"', '": "')
+
+
 def read_terminal(terminal: int, text: bytes | None = None) -> bytes:
     """What a terminal shows, up to the text or to the end."""
     output = b""
@@ -123,22 +137,23 @@ class TestRunning:
         assert "Traceback" not in demo.output
         assert demo.remaining() == []
 
-    def test_held_under_make_in_a_terminal_it_serves_another_shell_until_ctrl_c(
+    def test_held_under_make_in_a_terminal_it_serves_another_shell_and_the_tutorial_until_ctrl_c(
         self, tmp_path: Path
     ) -> None:
         mark = f"DEMO_MARK={uuid.uuid4().hex}"
         makefile = tmp_path / "Makefile"
         makefile.write_text(
             f".PHONY: demo\nexport {mark}\ndemo:\n"
-            f"\t@exec {sys.executable} demo/run.py --hold --directory {tmp_path / 'demo'}\n"
+            f"\t@exec {sys.executable} demo/run.py --hold --directory {tmp_path / '.demo'}\n"
         )
         child, terminal = pty.fork()
         if child == 0:
             os.chdir(ROOT)
             os.execvp("make", ["make", "-f", str(makefile), "demo"])  # noqa: S606 - in a terminal
         output = read_terminal(terminal, b"Everything runs until Ctrl-C")
-        environment = tmp_path / "demo" / "env"
+        environment = tmp_path / ".demo" / "env"
         check_another_shell(environment)
+        check_tutorial(tmp_path)
         os.write(terminal, b"\x03")
         output += read_terminal(terminal)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, output.decode()
@@ -147,24 +162,6 @@ class TestRunning:
         assert b"***" not in output, "make reports no error"
         assert remaining(mark) == []
         assert not environment.exists(), "it names what has ended"
-
-    def test_every_command_of_the_tutorial_works_beside_it(
-        self, demos: list[Demo], tmp_path: Path
-    ) -> None:
-        page = (ROOT / "docs" / "tutorial.md").read_text()
-        first, *blocks = re.findall(r"```\n(.*?)```", page, re.DOTALL)
-        assert first == "make demo HOLD=1\n"
-        demo = start(demos, tmp_path / ".demo", "--hold")
-        demo.read_until("Everything runs until Ctrl-C")
-        done = subprocess.run(
-            ["bash", "-eu"], input="".join(blocks), cwd=tmp_path, text=True, check=False,
-            env={"PATH": os.environ["PATH"]}, capture_output=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert len(json.loads((tmp_path / "findings.json").read_text())) > 100
-        assert '"scan-status": "INITIAL_SCAN_COMPLETE"' in done.stdout.replace('":"', '": "')
-        assert demo.end(signal.SIGINT) == 0
-        assert demo.remaining() == []
 
     @pytest.mark.parametrize(
         "text", ["1. Four", "$ sidelight advisories", "3. A local", "$ sidelight fleet scan"]
