@@ -10,7 +10,8 @@
     │   ├── AccessDeniedError   also: no credentials
     │   │   ├── KeyDeniedError  the KMS key of an encrypted snapshot
     │   │   │   └── KeyUnusableError  disabled, gone, or not to be shared: no wait changes that
-    │   │   └── RegionDisabledError  the account has not enabled the Region
+    │   │   ├── RegionDisabledError  the account has not enabled the Region
+    │   │   └── OwnCredentialsError  the process has none, or they have expired
     │   ├── ClockSkewError      AWS refuses our signatures: this machine's clock is wrong
     │   └── ThrottledError      the retry budget is spent
     ├── FormatError             bytes do not mean what they should
@@ -93,6 +94,13 @@ class KeyUnusableError(KeyDeniedError):
 
 class RegionDisabledError(AccessDeniedError):
     """The account has not enabled the Region, or STS is switched off there."""
+
+
+class OwnCredentialsError(AccessDeniedError):
+    """The process has no credentials, or they have expired: no account has denied anything.
+
+    They may come back, and another worker may have its own.
+    """
 
 
 class ClockSkewError(SourceError):

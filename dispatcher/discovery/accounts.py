@@ -17,6 +17,7 @@ from sidelight.errors import (
     AccessDeniedError,
     ClockSkewError,
     CloudError,
+    OwnCredentialsError,
     RegionDisabledError,
     SidelightError,
     UsageError,
@@ -64,8 +65,9 @@ class UnreachableTarget:
 
     @property
     def denied(self) -> bool:
-        """Whether AWS denied access, as opposed to a passing failure."""
-        return isinstance(self.error, AccessDeniedError)
+        """Whether AWS denied access, as opposed to a passing failure, or one of ours."""
+        own = isinstance(self.error, OwnCredentialsError)
+        return isinstance(self.error, AccessDeniedError) and not own
 
     def coverage(self) -> Coverage:
         """Return coverage for all its instances: `region:*`, or `*` for a whole account."""

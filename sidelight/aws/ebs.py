@@ -22,12 +22,18 @@ from botocore.exceptions import ClientError
 from sidelight.aws.answers import required
 from sidelight.aws.block_list import END, BlockList, Shape
 from sidelight.aws.ebs_faults import AgainError, fault_of, is_late, reason_of
-from sidelight.aws.faults import CALL_FAILURES, CONNECTION, EXPIRED, code_of
+from sidelight.aws.faults import CALL_FAILURES, CONNECTION
 from sidelight.aws.rate_limit import RateLimiter, Unlimited
 from sidelight.aws.session import Session
 from sidelight.backoff import delay
 from sidelight.blocks.cache import DEFAULT_BUDGET, DEFAULT_IN_FLIGHT, BlockCache, BlockPool
-from sidelight.errors import AccessDeniedError, BlockError, CloudError, SourceError, ThrottledError
+from sidelight.errors import (
+    BlockError,
+    CloudError,
+    OwnCredentialsError,
+    SourceError,
+    ThrottledError,
+)
 from sidelight.model import ReadStats
 
 if TYPE_CHECKING:
@@ -49,6 +55,7 @@ ATTEMPTS = 8
 THROTTLED_ATTEMPTS = 30
 FIRST_WAIT = 0.05  # seconds; doubles with each attempt, with full jitter
 LONGEST_WAIT = 10.0
+MOST_EMPTY = 1000  # pages without a block, one after the other
 LISTS_AT_ONCE = 8  # calls of ListSnapshotBlocks
 LIST = "list"  # the cache key of a list; blocks have their numbers as keys
 FAILS_FOR = 30.0  # seconds before a refused snapshot is requested again
@@ -185,14 +192,18 @@ class SnapshotBlocks:
             request["StartingBlockIndex"] = start
         blocks: Sequence[Mapping[str, Any]] = ()
         following = None
-        while not blocks:
+        for _page in range(MOST_EMPTY):
             answer = self._repeat(partial(self._list_page, request, first=first), self.name)
             first = False
             blocks, following = answer.get("Blocks") or (), answer.get("NextToken")
-            if not following:
+            if blocks or not following:
                 break
             # An empty page may have a NextToken: only its absence ends the list.
+            if following == request.get("NextToken"):
+                raise BlockError("AWS repeats the token of a page of the list", where=self.name)
             request["NextToken"] = following
+        else:
+            raise BlockError(f"{MOST_EMPTY} pages of the list have no block", where=self.name)
         end = max(block["BlockIndex"] for block in blocks) + 1 if following else END
         if end <= start:
             raise BlockError(f"a list from block {start} ends before it", where=self.name)
@@ -275,8 +286,8 @@ class SnapshotBlocks:
         fault = fault_of(error, where=where, snapshot=self.name, first=first)
         if isinstance(fault, AgainError) and isinstance(fault.fault, ThrottledError):
             self._options.pace.throttled(kind)
-        elif code_of(error) in EXPIRED and self._renew(client):
-            return AgainError(AccessDeniedError(str(fault), where=where))
+        elif isinstance(fault, OwnCredentialsError) and self._renew(client):
+            return AgainError(fault)
         return fault
 
     def _renew(self, client: object) -> bool:

@@ -14,6 +14,7 @@ from sidelight.aws.environment_errors import describe, environment_error
 from sidelight.aws.faults import (
     DENIED,
     KEY_DENIED,
+    REGION_DISABLED,
     THROTTLES,
     clock_offset,
     code_of,
@@ -26,6 +27,7 @@ from sidelight.errors import (
     BlockError,
     KeyDeniedError,
     KeyUnusableError,
+    OwnCredentialsError,
     RegionDisabledError,
     SnapshotNotFoundError,
     SnapshotNotReadyError,
@@ -63,7 +65,7 @@ class AgainError(Exception):
 
 def is_late(fault: Exception) -> bool:
     """Whether EBS direct may not know yet what EC2 and KMS already know."""
-    lasting = isinstance(fault, KeyUnusableError | RegionDisabledError)
+    lasting = isinstance(fault, KeyUnusableError | RegionDisabledError | OwnCredentialsError)
     return isinstance(fault, LATE) and not lasting
 
 
@@ -103,7 +105,7 @@ def fault_of(error: Exception, *, where: str, snapshot: str, first: bool = False
         fault = AgainError(BlockError(text, where=where))
     elif _is_absent(code, reason):
         fault = SnapshotNotFoundError(message_of(error), where=snapshot)
-    elif code in DENIED or clock_offset(error) is not None:
+    elif code in DENIED | REGION_DISABLED or clock_offset(error) is not None:
         fault = translate(error, where=where)
     elif first:
         fault = SnapshotNotReadyError(text, where=snapshot)

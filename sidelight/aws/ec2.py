@@ -20,6 +20,7 @@ from sidelight.aws.ec2_codes import (
 )
 from sidelight.aws.ec2_records import (
     ENDED,
+    RECYCLED,
     InstanceStatus,
     SnapshotInfo,
     instance_of,
@@ -38,10 +39,16 @@ from sidelight.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, VolumeTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        InstanceTypeDef,
+        SnapshotInfoTypeDef,
+        SnapshotTypeDef,
+        VolumeTypeDef,
+    )
 
     from sidelight.aws.rate_limit import RateLimiter
     from sidelight.aws.session import Session
@@ -145,8 +152,9 @@ class Ec2:
         """
         # A filter, not InstanceIds: so an id that does not exist is not an error.
         for described in self._instances([{"Name": "instance-id", "Values": [instance_id]}]):
-            if described["InstanceId"] == instance_id:
-                return InstanceStatus(state_of(described), len(volume_ids(described)))
+            if described.get("InstanceId") == instance_id:
+                volumes = frozenset(volume_ids(described).values())
+                return InstanceStatus(state_of(described), volumes)
         return None
 
     def regions(self) -> list[str]:
@@ -186,7 +194,11 @@ class Ec2:
             kind="create",
             attempts=1,
         )
-        return [snapshot_of(item) for item in answer.get("Snapshots", ())]
+        created = answer.get("Snapshots") or ()
+        for item in created:
+            # The store's record of a snapshot and its volume proves later that it is ours.
+            required(item.get("VolumeId"), "VolumeId", self._where("create_snapshots", instance_id))
+        return _newest(created)
 
     def snapshots_by_id(self, ids: Sequence[str]) -> list[SnapshotInfo]:
         """Return these snapshots; those that do not exist are omitted without an error."""
@@ -195,7 +207,8 @@ class Ec2:
             # A filter, not SnapshotIds: one missing id would fail the call for all.
             part = list(ids[begin : begin + FILTERED_AT_ONCE])
             infos += self._described([{"Name": "snapshot-id", "Values": part}])
-        return infos
+        wanted = frozenset(ids)
+        return [info for info in infos if info.id in wanted]
 
     def snapshot(self, snapshot_id: str) -> SnapshotInfo | None:
         """Return one snapshot, our own or shared with us; None where EC2 does not list it.
@@ -211,7 +224,8 @@ class Ec2:
             if error.code == GONE:
                 return None
             raise
-        return next((snapshot_of(item) for item in answer.get("Snapshots") or ()), None)
+        found = _newest(answer.get("Snapshots") or ())
+        return next((info for info in found if info.id == snapshot_id), None)
 
     def snapshots_by_tags(self, tags: Mapping[str, str | None]) -> list[SnapshotInfo]:
         """Return our own account's snapshots with all these tags; None matches any value."""
@@ -290,7 +304,7 @@ class Ec2:
             ),
             where,
         )
-        return [snapshot_of(item) for answer in answers for item in answer.get("Snapshots") or ()]
+        return _newest(item for answer in answers for item in answer.get("Snapshots") or ())
 
     def _volumes(self, ids: Sequence[str]) -> dict[str, VolumeTypeDef]:
         volumes: dict[str, VolumeTypeDef] = {}
@@ -322,12 +336,14 @@ class Ec2:
             ),
             where,
         )
-        return [
-            instance
+        # An instance that starts while the pages are read may be on two of them.
+        found = {
+            required(instance.get("InstanceId"), "InstanceId", "describe_instances"): instance
             for answer in answers
             for reservation in answer.get("Reservations") or ()
             for instance in reservation.get("Instances") or ()
-        ]
+        }
+        return list(found.values())
 
     def _where(self, operation: str, what: str = "") -> str:
         place = "/".join(filter(None, (self._account, self._region)))
@@ -361,3 +377,13 @@ class Ec2:
                         f"{fault.what} ({OF_GLOBAL_ENDPOINT})", where=fault.where
                     )
         return fault
+
+
+def _newest(described: Iterable[SnapshotTypeDef | SnapshotInfoTypeDef]) -> list[SnapshotInfo]:
+    """Return the snapshots of a listing, each once: what comes twice is as it came last.
+
+    Snapshots come twice where some begin or end while the pages are read. Those in the Recycle Bin
+    are deleted: they cannot be read, and EC2 does not list them as a rule.
+    """
+    infos = {info.id: info for info in map(snapshot_of, described)}
+    return [info for info in infos.values() if info.state != RECYCLED]

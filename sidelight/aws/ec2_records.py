@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 # `User initiated (2026-01-31 10:00:00 GMT)`: the StateTransitionReason of DescribeInstances.
 _TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 ENDED = ("terminated", "shutting-down")
+RECYCLED = "recoverable"  # a snapshot that was deleted, and that a Recycle Bin rule keeps
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """A snapshot as EC2 describes it. `state` is pending, completed, error or recoverable."""
+    """A snapshot as EC2 describes it.
+
+    `state` is pending, completed, error, recoverable (in the Recycle Bin), or recovering from it.
+    """
 
     id: str
     volume: str
@@ -51,10 +55,10 @@ class SnapshotInfo:
 
 @dataclass(frozen=True, slots=True)
 class InstanceStatus:
-    """An instance's present state in EC2, and the number of EBS volumes mapped to it."""
+    """An instance's present state in EC2, and the EBS volumes mapped to it, by id."""
 
     state: str
-    volumes: int
+    volumes: frozenset[str]
 
     @property
     def ended(self) -> bool:

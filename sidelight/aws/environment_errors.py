@@ -14,7 +14,7 @@ import boto3
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
-from sidelight.errors import AccessDeniedError, SidelightError, UsageError
+from sidelight.errors import OwnCredentialsError, SidelightError, UsageError
 
 NO_CREDENTIALS = (
     "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -71,13 +71,14 @@ _CONFIGURATION = _named(
 def environment_error(error: BaseException, *, where: str = "") -> SidelightError | None:
     """Return the Sidelight error for an error of the environment; None for every other error.
 
-    Wrong configuration is a UsageError, missing credentials are an AccessDeniedError.
+    Wrong configuration is a UsageError, missing credentials are an OwnCredentialsError.
     """
     if isinstance(error, exceptions.NoRegionError):
         return UsageError("no AWS region: set AWS_REGION or give --region", where=where)
     if isinstance(error, _MISSING):
         partial = isinstance(error, exceptions.PartialCredentialsError)
-        return AccessDeniedError(f"{NO_CREDENTIALS}{f' ({error})' if partial else ''}", where=where)
+        text = f"{NO_CREDENTIALS}{f' ({error})' if partial else ''}"
+        return OwnCredentialsError(text, where=where)
     if isinstance(error, _CONFIGURATION):
         return UsageError(f"AWS configuration: {error}", where=where)
     if isinstance(error, _LOGIN):
@@ -85,7 +86,7 @@ def environment_error(error: BaseException, *, where: str = "") -> SidelightErro
         if isinstance(error, _SSO):
             profile = os.environ.get("AWS_PROFILE", "")
             hint = f"; run `aws sso login{f' --profile {profile}' if profile else ''}`"
-        return AccessDeniedError(f"no AWS credentials: {error}{hint}", where=where)
+        return OwnCredentialsError(f"no AWS credentials: {error}{hint}", where=where)
     return None
 
 

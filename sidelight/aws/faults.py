@@ -23,6 +23,7 @@ from sidelight.errors import (
     ClockSkewError,
     CloudError,
     KeyUnusableError,
+    OwnCredentialsError,
     RegionDisabledError,
 )
 
@@ -119,6 +120,8 @@ def translate(error: Exception, *, where: str) -> SidelightError:
         fault = RegionDisabledError(text, where=where)
     elif code in KEY_UNUSABLE:
         fault = KeyUnusableError(text, where=where)
+    elif code in EXPIRED:
+        fault = OwnCredentialsError(text, where=where)
     elif code in DENIED and error.response.get("Reason") == "DEPENDENCY_ACCESS_DENIED":
         fault = AccessDeniedError(f"{text} ({KEY_DENIED})", where=where)
     elif code in DENIED:

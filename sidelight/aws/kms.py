@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sidelight.aws.session import Session
 
-MOST_PAGES: Final = 1_000  # of 100 grants
+MOST_PAGES: Final = 1_000  # of 100 grants, or of 50 tags
 
 
 class Kms:
@@ -86,7 +86,7 @@ class Kms:
     def _has(self, key_id: str, tag: str) -> bool:
         client = self._session.client("kms", account=self.account, region=self.region)
         request: ListResourceTagsRequestTypeDef = {"KeyId": key_id}
-        while True:
+        for _page in range(MOST_PAGES):
             try:
                 answer = client.list_resource_tags(**request)
             except CALL_FAILURES as error:
@@ -97,13 +97,14 @@ class Kms:
                 if isinstance(fault, AccessDeniedError) and self._is_of_aws(key_id):
                     return False
                 raise fault from error
-            if any(item.get("TagKey") == tag for item in answer.get("Tags", ())):
+            if any(item.get("TagKey") == tag for item in answer.get("Tags") or ()):
                 return True
             if not answer.get("Truncated"):
                 return False
             request["Marker"] = required(
                 answer.get("NextMarker"), "NextMarker", f"{key_id}: list_resource_tags"
             )
+        raise CloudError(f"more than {MOST_PAGES} pages", where=f"{key_id}: list_resource_tags")
 
 
 class RetirableGrants:

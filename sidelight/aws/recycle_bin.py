@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sidelight.aws.faults import translated
+from sidelight.aws.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sidelight.aws.pages import NextPage
     from sidelight.aws.session import Session
 
 ATTEMPTS = 2  # the result is only displayed
-MOST_RULES = 1000  # an account may have 250 in a Region
+MOST_PAGES = 1000  # an account may have 250 rules in a Region
 
 
 def kept_days(session: Session, account: str, region: str, tags: Mapping[str, str]) -> int:
@@ -25,15 +27,15 @@ def kept_days(session: Session, account: str, region: str, tags: Mapping[str, st
     Of several matching rules, the longest retention counts. Raises AccessDeniedError, CloudError.
     """
     client = session.client("rbin", account=account, region=region, attempts=ATTEMPTS)
-    rules: list[Mapping[str, Any]] = []
-    request: dict[str, Any] = {"ResourceType": "EBS_SNAPSHOT"}
-    while len(rules) < MOST_RULES:
-        with translated(f"{account}/{region} list_rules"):
-            answer = client.list_rules(**request)
-        rules += answer.get("Rules") or ()
-        if not answer.get("NextToken"):
-            break
-        request["NextToken"] = answer["NextToken"]
+    where = f"{account}/{region} list_rules"
+
+    def listed(following: NextPage) -> dict[str, Any]:
+        with translated(where):
+            answer: dict[str, Any] = client.list_rules(ResourceType="EBS_SNAPSHOT", **following)
+        return answer
+
+    answers = pages(listed, where, most=MOST_PAGES)
+    rules = [rule for answer in answers for rule in answer.get("Rules") or ()]
     days = 0
     for rule in rules:
         identifier = rule.get("Identifier", "")

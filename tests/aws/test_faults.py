@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from sidelight.aws import organizations, sts, sts_regions
-from sidelight.aws.ebs import ATTEMPTS, EbsOptions, SnapshotBlocks
+from sidelight.aws import organizations, recycle_bin, sts, sts_regions
+from sidelight.aws.ebs import ATTEMPTS, MOST_EMPTY, EbsOptions, SnapshotBlocks
 from sidelight.aws.ebs_faults import AgainError, fault_of, is_late
 from sidelight.aws.ec2 import Ec2, InstanceStatus
 from sidelight.aws.faults import THROTTLES, translate
@@ -27,6 +27,7 @@ from sidelight.errors import (
     CloudError,
     KeyDeniedError,
     KeyUnusableError,
+    OwnCredentialsError,
     RegionDisabledError,
     SnapshotNotFoundError,
     SnapshotNotReadyError,
@@ -292,7 +293,7 @@ def test_every_describe_asks_for_a_full_page_of_what_it_wants() -> None:
     calls.snapshots_by_id(["snap-1"])
     calls.snapshots_by_tags({})
     calls.pending_snapshots()
-    assert calls.instance_status("i-1") == InstanceStatus("running", 1)
+    assert calls.instance_status("i-1") == InstanceStatus("running", frozenset({"vol-1"}))
     assert calls.instance_status("i-2") is None
     for _, request in client.requests:
         assert request["MaxResults"] == 1000
@@ -301,6 +302,54 @@ def test_every_describe_asks_for_a_full_page_of_what_it_wants() -> None:
     assert states["Name"] == "instance-state-name"
     assert {"running", "stopped"} <= set(states["Values"])
     assert "terminated" not in states["Values"]
+
+
+def test_an_instance_on_two_pages_is_one() -> None:
+    """It may start while the pages are read."""
+
+    def instance(state: str) -> dict[str, Any]:
+        return {"InstanceId": "i-1", "State": {"Name": state}, "BlockDeviceMappings": []}
+
+    pages = [
+        {"Reservations": [{"Instances": [instance("pending")]}], "NextToken": "1"},
+        {"Reservations": [], "NextToken": "2"},
+        {"Reservations": [{"Instances": [instance("running")]}]},
+    ]
+    found = ec2(Scripted(describe_instances=pages)).instances()
+    assert [(one.id, one.state) for one in found] == [("i-1", "running")]
+
+
+# Listings that never end
+
+
+def test_a_list_of_empty_pages_without_an_end_is_an_error() -> None:
+    empty = [page(0) | {"NextToken": str(number)} for number in range(MOST_EMPTY + 5)]
+    with pytest.raises(BlockError, match="1000 pages of the list have no block"):
+        blocks(Scripted(list_snapshot_blocks=empty))
+    same = page(0) | {"NextToken": "again"}
+    client = Scripted(list_snapshot_blocks=[same])
+    with pytest.raises(BlockError, match="repeats the token"):
+        blocks(client)
+    assert len(client.requests) == 2
+
+
+def test_tags_and_rules_without_an_end_are_errors() -> None:
+    tags = {"Tags": [], "Truncated": True, "NextMarker": "again"}
+    with pytest.raises(CloudError, match="more than 1000 pages"):
+        kms(Scripted(list_resource_tags=[tags])).tagged(["k"], "tag")
+    session: Any = Sessions(Scripted(list_rules=[{"Rules": [], "NextToken": "again"}]))
+    with pytest.raises(CloudError, match="repeats the token"):
+        recycle_bin.kept_days(session, ACCOUNT, REGION, {})
+
+
+# Credentials
+
+
+def test_expired_credentials_are_ours_and_no_accounts_denial() -> None:
+    for code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
+        error = translate(refused(code, status=403), where="")
+        assert isinstance(error, OwnCredentialsError)
+        assert not is_late(error)
 
 
 # KMS

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from sidelight.aws import organizations, sts
+from sidelight.aws import organizations, quotas, recycle_bin, sts
 from sidelight.aws.ebs import EbsOptions, SnapshotBlocks
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.events import EventBridge, Message, Topic
@@ -150,6 +150,18 @@ MESSAGE = Message("1", "g", FUTURE, "s", "k", (), "{}")
 CASES = {
     "instances": Case(
         "ec2", ("DescribeInstances", "DescribeVolumes"), lambda s: ec2_of(s).instances()
+    ),
+    "instance": Case("ec2", ("DescribeInstances",), lambda s: ec2_of(s).instance_status("a-x")),
+    "looked at": Case(
+        "ec2", ("DescribeInstances", "DescribeVolumes"), lambda s: ec2_of(s).instances_by_id(["i"])
+    ),
+    "snapshot": Case("ec2", ("DescribeSnapshots",), lambda s: ec2_of(s).snapshot("a-SnapshotId")),
+    "quotas": Case(
+        "service-quotas", ("GetServiceQuota",), lambda s: quotas.read(s, None, "us-east-1")
+    ),
+    "retention": Case(
+        "rbin", ("ListRules", "GetRule"),
+        lambda s: recycle_bin.kept_days(s, "123456789012", "us-east-1", {}),
     ),
     "regions": Case("ec2", ("DescribeRegions",), lambda s: ec2_of(s).regions()),
     "create": Case(

@@ -81,7 +81,7 @@ class FakeEc2:
     def instance_status(self, instance_id: str) -> InstanceStatus | None:
         def status() -> InstanceStatus | None:
             state = self.instance_states.get(instance_id, "running")
-            return InstanceStatus(state, len(self.volumes[instance_id])) if state else None
+            return InstanceStatus(state, frozenset(self.volumes[instance_id])) if state else None
 
         found: InstanceStatus | None = self._trip("ec2.describe_instance", status)
         return found

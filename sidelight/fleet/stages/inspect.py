@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidelight.cage import reader_cpu_seconds
 from sidelight.disk import Attachment
-from sidelight.errors import CageError, LeaseLostError, SnapshotNotFoundError
+from sidelight.errors import CageError, LeaseLostError, SidelightError, SnapshotNotFoundError
 from sidelight.fleet.dollar_budget import Bill, billed
 from sidelight.fleet.error_recording_source import ErrorRecordingSource
 from sidelight.fleet.stages.final_errors import TIME_LIMIT, GiveUpError
-from sidelight.model import Cost, ReadStats, Status
+from sidelight.model import Cost, Problem, ReadStats, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,10 @@ def read(context: Context, scan: Scan, instance: Instance) -> Transition:
                 for snapshot in snapshots
             )
             recorders = [ErrorRecordingSource(source) for source in opened]
-            inventory = _inspected(context, recorders, attachments)
+            inventory = _with_left_out(
+                _inspected(context, recorders, attachments),
+                left_out_volumes(context, scan, instance, snapshots),
+            )
             _check_paid(context, scan, bill)
             _check_complete(context, scan, recorders)
     except BaseException:
@@ -89,6 +93,44 @@ def _inspected(
             raise
         code = TIME_LIMIT if error.limit == "time" else "INTERNAL_ERROR"
         raise GiveUpError(error.what, where=error.where, code=code) from error
+
+
+def left_out_volumes(
+    context: Context,
+    scan: Scan,
+    instance: Instance,
+    snapshots: Sequence[Snapshot] | Sequence[ExistingSnapshot],
+) -> list[Problem]:
+    """Return a Problem for each attached volume of which CreateSnapshots made no snapshot.
+
+    A volume that was detached before the call is no problem, nor one that was attached after it.
+    EC2 is asked only where a volume that discovery knew has none.
+    """
+    taken = {snapshot.volume for snapshot in snapshots}
+    missing = [
+        volume.id
+        for volume in instance.volumes
+        if volume.id not in taken
+        and (volume.attached_at is None or volume.attached_at <= scan.created_at)
+    ]
+    if not missing:
+        return []
+    try:
+        status = context.ec2(scan.account, scan.region).instance_status(scan.instance)
+    except SidelightError as error:
+        text = f"it has no snapshot, and EC2 cannot be asked whether it is attached: {error}"
+        return [Problem(volume, text) for volume in missing]
+    attached = status.volumes if status is not None else frozenset()
+    text = "it is attached, and EC2 made no snapshot of it"
+    return [Problem(volume, text) for volume in missing if volume in attached]
+
+
+def _with_left_out(inventory: Inventory, left_out: Sequence[Problem]) -> Inventory:
+    """Return the inventory with these problems; a complete one is partial then."""
+    if not left_out:
+        return inventory
+    status = Status.PARTIAL if inventory.status is Status.COMPLETE else inventory.status
+    return replace(inventory, status=status, problems=(*inventory.problems, *left_out))
 
 
 def _cpu_seconds() -> float:

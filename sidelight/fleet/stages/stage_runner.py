@@ -20,6 +20,7 @@ from sidelight.errors import (
     ClockSkewError,
     CloudError,
     LeaseLostError,
+    OwnCredentialsError,
     SidelightError,
     StoreError,
     ThrottledError,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Errors of this worker's machine, for which no account and no permission is to blame.
+OWN_FAULTS = (ClockSkewError, OwnCredentialsError)
 BUSY_ATTEMPT = 4  # the retry delay while waiting for capacity is that after the 4th failure
 
 
@@ -199,8 +202,10 @@ def _set_aside(context: Context, scan: Scan, error: Exception) -> Transition | N
     age = (context.store.clock() - scan.entered_at).total_seconds()
     if not _is_busy(error) or age >= settings.snapshots.busy_seconds:
         return None
-    # The status reports this worker's wrong clock; another worker's clock may be right.
-    why = str(error) if isinstance(error, ClockSkewError) else ""
+    if isinstance(error, OwnCredentialsError) and context.keeper is not None:
+        return None  # a command's own scan, which no other worker takes over
+    # The status reports what is wrong with this worker; another worker may be sound.
+    why = str(error) if isinstance(error, OWN_FAULTS) else ""
     return scans.postpone(scan, backoff(context, BUSY_ATTEMPT), why=why)
 
 
@@ -236,10 +241,10 @@ def backoff(context: Context, attempt: int) -> float:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Whether the error is transient: the resource is busy, throttled, or a clock is wrong."""
+    """Whether the error may pass: something is busy or throttled, or this worker is at fault."""
     if isinstance(error, CloudError):
         return error.code in BUSY
-    return isinstance(error, ThrottledError | ClockSkewError)
+    return isinstance(error, (ThrottledError, *OWN_FAULTS))
 
 
 def _is_final(error: Exception, state: State) -> bool:

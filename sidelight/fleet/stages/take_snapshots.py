@@ -22,6 +22,7 @@ from sidelight.fleet.snapshot_ownership import description
 from sidelight.fleet.stages.delete_snapshots import delete
 from sidelight.fleet.stages.final_errors import COMPLETED, NO_EBS_VOLUME, GiveUpError, check_states
 from sidelight.fleet.stages.inspect import read, snapshots_of
+from sidelight.fleet.stages.late_answers import is_young
 from sidelight.fleet.stages.source_stages import begin_with_source, read_existing
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
 from sidelight.model import Snapshot, State, Transition
@@ -144,6 +145,7 @@ def _take(context: Context, scan: Scan) -> Transition:
             return created
         snapshots = created
     if not snapshots:
+        _check_no_volume(context, scan)
         raise GiveUpError("has no EBS volume", where=scan.instance, code=NO_EBS_VOLUME)
     order = {volume.id: place for place, volume in enumerate(instance.volumes)}
     now = context.store.clock()
@@ -217,6 +219,17 @@ def _until_room(context: Context, full: QuotaExceeded) -> float:
     return delay + max(0.0, (full.until - context.store.clock()).total_seconds())
 
 
+def _check_no_volume(context: Context, scan: Scan) -> None:
+    """Raise where EC2 named no snapshot although the instance has volumes: it may have made some.
+
+    The next attempt finds them by their tags.
+    """
+    status = context.ec2(scan.account, scan.region).instance_status(scan.instance)
+    if status is not None and status.volumes:
+        names = ", ".join(sorted(status.volumes))
+        raise CloudError(f"CreateSnapshots named no snapshot of {names}", where=scan.instance)
+
+
 def _one_call(infos: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
     """Return the snapshots of the earliest call: only those of one call are of one moment.
 
@@ -261,12 +274,16 @@ def seen(
     """
     age = (context.store.clock() - scan.entered_at).total_seconds()
     check_states(infos)
-    # EC2 may not list a new snapshot yet: a missing one counts as pending for a while.
-    if len(infos) == len(known) and all_done(infos):
+    listed = {info.id for info in infos}
+    missing = [snapshot for snapshot in known if snapshot.id not in listed]
+    if not missing and all_done(infos):
         return PollResult(scan, completed=True)
+    # EC2 may not list a new snapshot yet: a missing one counts as pending for a while.
+    if gone := [snapshot.id for snapshot in missing if not is_young(context, snapshot)]:
+        raise GiveUpError("EC2 lists it no more", where=", ".join(sorted(gone)))
     if age > context.settings.snapshots.pending_seconds:
-        missing = ", ".join(sorted(snapshot.id for snapshot in known))
-        raise GiveUpError(f"not completed after {age:.0f} s", where=missing)
+        names = ", ".join(sorted(snapshot.id for snapshot in known))
+        raise GiveUpError(f"not completed after {age:.0f} s", where=names)
     # Poll less often as a snapshot ages: at most 20 % of its age is added as delay. The delay is
     # capped: AWS allows few pending snapshots, and an unnoticed completed one uses up our quota.
     delay = max(context.settings.snapshots.poll_seconds, min(LONGEST_LOOK, age / 5))

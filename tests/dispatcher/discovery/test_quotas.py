@@ -9,7 +9,12 @@ import pytest
 from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget
 from dispatcher.discovery.discoverer import Discoverer
 from dispatcher.planning.eligibility import Configuration
-from sidelight.errors import CloudError, RegionDisabledError
+from sidelight.errors import (
+    AccessDeniedError,
+    CloudError,
+    OwnCredentialsError,
+    RegionDisabledError,
+)
 from sidelight.fleet.settings import Settings
 from tests.fakes.fake_ec2 import ACCOUNT, REGION
 from tests.fakes.fake_fleet import FakeFleet
@@ -95,3 +100,10 @@ def test_an_account_region_whose_region_is_not_enabled_has_its_own_reason() -> N
     disabled = UnreachableTarget(ACCOUNT, REGION, RegionDisabledError("STS is not activated"))
     assert (disabled.denied, disabled.coverage().reason) == (True, "REGION_NOT_ENABLED")
     assert UnreachableTarget(ACCOUNT, REGION, CloudError("x")).coverage().reason == "INTERNAL_ERROR"
+
+
+def test_our_own_expired_credentials_deny_no_account() -> None:
+    """A denial is written to every known instance."""
+    expired = UnreachableTarget(ACCOUNT, REGION, OwnCredentialsError("ExpiredToken: no"))
+    assert (expired.denied, expired.coverage().reason) == (False, "INTERNAL_ERROR")
+    assert UnreachableTarget(ACCOUNT, REGION, AccessDeniedError("no")).denied
