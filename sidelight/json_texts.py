@@ -8,6 +8,20 @@ from typing import Final
 from sidelight.errors import DamagedError, LimitError
 
 MARK: Final = b"\xef\xbb\xbf"  # of UTF-8
+MARKS_OF_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def utf8_of(data: bytes) -> bytes:
+    """Return a text without its mark, as UTF-8 where the mark is of UTF-16.
+
+    PowerShell's `>` writes that. Raises DamagedError where it is not valid.
+    """
+    if not data.startswith(MARKS_OF_UTF_16):
+        return data.removeprefix(MARK)
+    try:
+        return data.decode("utf-16").encode()
+    except ValueError as error:
+        raise DamagedError(f"no UTF-16: {str(error)[:200]}") from None
 
 
 def decode_json(data: bytes, most_nodes: int) -> object:

@@ -70,9 +70,11 @@ class EventPosts:
                 response = self._client.opened("POST", self._url, headers, body)
             except HTTPError as error:
                 if deadline.is_over:
-                    what = f"no answer within {self._seconds:g} s"
-                    raise DownloadError(what, where=self.where) from error
+                    raise self._late() from error
                 raise
+            if deadline.is_over:  # http.client takes a head that is cut for a whole one
+                response.close()
+                raise self._late()
             deadline.shorten(BODY_SECONDS)
             try:
                 return PostAnswer(
@@ -83,6 +85,9 @@ class EventPosts:
                 )
             finally:
                 response.close()
+
+    def _late(self) -> DownloadError:
+        return DownloadError(f"no answer within {self._seconds:g} s", where=self.where)
 
 
 def _begin(response: BaseHTTPResponse) -> bytes:

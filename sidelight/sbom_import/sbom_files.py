@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from sidelight.advisories import ecosystems
 from sidelight.errors import DamagedError, LimitError, NotRecognisedError, SourceError
 from sidelight.inventory.allowance import Allowance
-from sidelight.json_texts import MARK, decode_json
+from sidelight.json_texts import decode_json, utf8_of
 from sidelight.model import Inventory, OperatingSystem, Problem, Status
 from sidelight.sbom_import import cyclonedx, cyclonedx_xml, spdx
 from sidelight.sbom_import.packages import package_of
 from sidelight.sbom_import.systems import chosen, of_distro, system_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sidelight.model import Package
@@ -57,7 +57,7 @@ def inventory_of(data: bytes) -> Inventory:
     """Return the inventory that a document lists. Raises as `read_sbom` does."""
     if len(data) > MAX_BYTES:
         raise LimitError(f"more than {MAX_BYTES >> 20} MiB")
-    contents = _contents(data.removeprefix(MARK))
+    contents = _contents(utf8_of(data))
     reading = _ComponentReading()
     packages = list(reading.packages(contents.components))
     listed = [system_of(item) for item in contents.systems]
@@ -76,7 +76,7 @@ def inventory_of(data: bytes) -> Inventory:
     return Inventory(
         status=status if packages else Status.FAILED,
         os=system,
-        packages=tuple(dict.fromkeys(_labelled(packages, reading.purls, system))),
+        packages=tuple(dict.fromkeys(_labelled(packages, reading.distros, system))),
         problems=tuple(problems),
         left_out=tuple(text for name, text in contents.subject if name == "sidelight:left_out"),
         skipped=tuple(text for name, text in contents.subject if name == "sidelight:skipped"),
@@ -102,6 +102,7 @@ class _ComponentReading:
     """Makes packages of components, and keeps why others are none."""
 
     purls: list[PackageUrl] = field(default_factory=list)
+    distros: dict[str, PackageUrl] = field(default_factory=dict)  # by their texts: have a distro
     _allowance: Allowance = field(default_factory=Allowance)
     _unjudged: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -117,6 +118,8 @@ class _ComponentReading:
             for kept in self._allowance.packages([package]):
                 if purl is not None:
                     self.purls.append(purl)
+                    if purl.qualifier("distro"):
+                        self.distros[component.purl] = purl
                 yield kept
 
     def problems(self) -> Iterator[Problem]:
@@ -135,24 +138,21 @@ def _is_no_package(component: ListedComponent) -> bool:
 
 
 def _labelled(
-    packages: Iterable[Package], purls: Iterable[PackageUrl], system: OperatingSystem
+    packages: Iterable[Package], distros: Mapping[str, PackageUrl], system: OperatingSystem
 ) -> Iterator[Package]:
     """Yield packages; one of another system than the document's is judged by its own."""
-    others: dict[str, OperatingSystem] = {}
-    for purl in purls:
-        own = of_distro(purl)
-        if own is not None and not _is_same(own, system):
-            others[purl.qualifier("distro")] = own
+    labels: dict[tuple[str, str], str] = {}
     for package in packages:
-        label = _other_label(package, others) if others else ""
-        yield replace(package, layer=label) if label else package
-
-
-def _other_label(package: Package, others: dict[str, OperatingSystem]) -> str:
-    if package.layer or package.type not in ecosystems.OS_TYPES:
-        return ""
-    distro = next((key for key in others if f"distro={key}" in package.purl), "")
-    return f"{others[distro].id}-{others[distro].version_id}" if distro else ""
+        purl = distros.get(package.purl)
+        if purl is None or package.layer or package.type not in ecosystems.OS_TYPES:
+            yield package
+            continue
+        key = (purl.namespace, purl.qualifier("distro"))
+        if key not in labels:
+            own = of_distro(purl)
+            is_other = own is not None and not _is_same(own, system)
+            labels[key] = f"{own.id}-{own.version_id}" if own is not None and is_other else ""
+        yield replace(package, layer=labels[key]) if labels[key] else package
 
 
 def _is_same(one: OperatingSystem, other: OperatingSystem) -> bool:

@@ -8,6 +8,7 @@ other has to be the machine, its operating system by its CPE, or a package on it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import LimitError
@@ -29,6 +30,8 @@ _STATUSES: Final = {
     "under_investigation": VexStatus.UNDER_INVESTIGATION,
 }
 _MAX_PRODUCTS: Final = 200_000
+# Products of all statements, and products with a label: a short document may name one list often.
+_MAX_NAMED: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,23 @@ class _ProductTree:
     parts: dict[str, tuple[str, str]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
 
-    def of(self, number: str) -> Iterator[VexProduct]:
+    _meant: dict[str, tuple[VexProduct, ...]] = field(default_factory=dict)
+    _named: int = 0
+
+    def of(self, number: str) -> tuple[VexProduct, ...]:
+        """Return what a product id means. Raises LimitError, as `count`."""
+        if number not in self._meant:
+            self._meant[number] = tuple(self._products(number))
+        self.count(len(self._meant[number]))
+        return self._meant[number]
+
+    def count(self, named: int = 1) -> None:
+        """Count products that are named. Raises LimitError past the bound."""
+        self._named += named
+        if self._named > _MAX_NAMED:
+            raise LimitError(f"more than {_MAX_NAMED} products of statements")
+
+    def _products(self, number: str) -> Iterator[VexProduct]:
         part, whole = self.parts.get(number, (number, ""))
         within = self.products.get(whole, _ListedProduct()).identifiers
         product = self.products.get(part, _ListedProduct())
@@ -97,12 +116,9 @@ def _labelled(value: object, key: str, tree: _ProductTree) -> Iterator[tuple[str
     for item in mappings(value):
         if key == "details" and item.get("category") != "impact":
             continue
-        groups = [
-            number
-            for group in texts(item.get("group_ids"))
-            for number in tree.groups.get(group, ())
-        ]
-        for number in (*texts(item.get("product_ids")), *groups):
+        groups = (tree.groups.get(group, ()) for group in texts(item.get("group_ids")))
+        for number in chain(texts(item.get("product_ids")), *groups):
+            tree.count()
             yield number, text(item.get(key))
 
 

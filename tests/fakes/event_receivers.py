@@ -54,6 +54,27 @@ class EventReceiver:
         except OSError:
             pass
 
+    def drip_status(self, handler: BaseHTTPRequestHandler) -> None:
+        """Send a byte of the status line now and then, until the client leaves."""
+        handler.close_connection = True
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 ")
+            while not self.ended.wait(0.05):
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
+
+
+def huge_head(handler: BaseHTTPRequestHandler) -> None:
+    """Send headers that do not end."""
+    handler.close_connection = True
+    try:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            handler.wfile.write(b"X-Long: " + b"x" * 60_000 + b"\r\n")
+    except OSError:
+        pass
+
 
 def status(
     code: int, body: bytes = b"no", **headers: str

@@ -76,6 +76,44 @@ def test_packages_of_a_second_system_are_judged_by_their_own() -> None:
     assert {item.layer for item in read.packages} == {"", "debian-11"}
 
 
+def test_a_release_whose_number_begins_as_another_s_is_not_that_one() -> None:
+    system = {"type": "operating-system", "name": "debian", "version": "12"}
+    releases = ("3.1", "3.18", "3.1", "edge")
+    purls = [f"pkg:apk/alpine/p{n}@1?distro=alpine-{name}" for n, name in enumerate(releases)]
+    read = inventory_of(cyclonedx(system, *({"name": "p", "purl": purl} for purl in purls)))
+    found = [item.layer for item in read.packages]
+    assert found == ["alpine-3.1", "alpine-3.18", "alpine-3.1", "alpine-edge-"]
+
+
+def test_a_package_is_compared_with_no_other_s_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a document of very many systems costs does not grow with their square."""
+    compared: list[object] = []
+
+    def is_same(one: object, other: object) -> bool:
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr(sbom_files, "_is_same", is_same)
+    purls = [f"pkg:deb/debian/p{n}@1?distro=foo-{n % 40}.1" for n in range(200)]
+    read = inventory_of(cyclonedx(*({"name": "p", "purl": purl} for purl in purls)))
+    assert len(compared) == 40
+    assert len({item.layer for item in read.packages}) == 40
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_document_that_powershell_redirected_is_read(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "sbom.json"
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    path.write_bytes((mark + cyclonedx(SSL).decode()).encode(encoding))
+    assert is_sbom(path)
+    assert read_sbom(path) == inventory_of(cyclonedx(SSL))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedError, match="UTF-16"):
+        read_sbom(path)
+    path.write_bytes(b"\xff\xfe" + bytes(4096))
+    assert not is_sbom(path)
+
+
 def test_two_systems_are_a_problem() -> None:
     systems = [{"type": "operating-system", "name": "debian", "version": str(n)} for n in (11, 12)]
     read = inventory_of(cyclonedx(*systems, SSL))

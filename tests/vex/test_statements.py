@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.errors import FormatError
+from sidelight.errors import FormatError, LimitError
 from sidelight.model import Inventory, OperatingSystem, Status, VexStatus
 from sidelight.purls import parse_purl
+from sidelight.vex import csaf as csaf_documents
 from sidelight.vex import ignore_file, vex_documents
 from sidelight.vex.statements import apply, is_of, is_system
 from tests.fixtures.boms import CHRONY, FLASK, SSL, finding
@@ -419,3 +420,25 @@ def test_a_part_of_what_is_not_known_suppresses_nothing(whole: str) -> None:
     ]
     document["vulnerabilities"][0]["product_status"] = {"known_not_affected": ["P2:P1"]}
     assert applied(document).suppressed == []
+
+
+def test_what_a_short_csaf_document_may_name_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One list of products in each of many statements, and one group in each of many flags."""
+    monkeypatch.setattr(csaf_documents, "_MAX_NAMED", 500)
+    purls = [f"pkg:npm/a{number}" for number in range(100)]
+    product = {"product_id": "p", "product_identification_helper": {"purls": purls}}
+    groups = [{"group_id": "g", "product_ids": ["p"] * 100}]
+    status = {"product_status": {"known_not_affected": ["p"]}}
+    flag = {"label": "component_not_present", "group_ids": ["g"]}
+
+    def document(*vulnerabilities: dict[str, Any]) -> bytes:
+        tree = {"full_product_names": [product], "product_groups": groups}
+        named = [{"cve": f"CVE-{number}"} | item for number, item in enumerate(vulnerabilities)]
+        head = {"csaf_version": "2.0"}
+        whole = {"document": head, "product_tree": tree, "vulnerabilities": named}
+        return json.dumps(whole).encode()
+
+    assert len(vex_documents.vex_statements(document(*[status] * 5), "v")) == 5
+    for many in ([status] * 6, [{**status, "flags": [flag] * 5}]):
+        with pytest.raises(LimitError, match="more than 500 products"):
+            vex_documents.vex_statements(document(*many), "v")

@@ -32,7 +32,16 @@ from sidelight.download.event_posts import EventPosts
 from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
-from tests.fakes.event_receivers import closed, cut, cut_body, endless, not_http, receiving, status
+from tests.fakes.event_receivers import (
+    closed,
+    cut,
+    cut_body,
+    endless,
+    huge_head,
+    not_http,
+    receiving,
+    status,
+)
 from tests.fixtures.stored_findings import REGION, inventory, package, says, scanned
 
 if TYPE_CHECKING:
@@ -105,7 +114,7 @@ def test_a_weak_secret_is_refused(secret: str, why: str) -> None:
         WebhookSigner(secret)
 
 
-@pytest.mark.parametrize("fault", ["500", "cut", "hang", "429", "302", "refused"])
+@pytest.mark.parametrize("fault", ["500", "cut", "hang", "429", "302", "drip", "huge", "refused"])
 def test_a_receiver_that_fails_loses_nothing_and_reorders_nothing(
     store: Store, receiver: EventReceiver, fault: str
 ) -> None:
@@ -114,8 +123,9 @@ def test_a_receiver_that_fails_loses_nothing_and_reorders_nothing(
     faults = {
         "500": status(500), "cut": cut, "hang": receiver.hang,
         "429": status(429, Retry_After="0"), "302": status(302, Location="http://169.254.169.254/"),
+        "drip": receiver.drip_status, "huge": huge_head,
     }  # fmt: skip
-    seconds = 0.3 if fault == "hang" else 5.0
+    seconds = 0.3 if fault in {"hang", "drip"} else 5.0
     sink = webhook(receiver.url, seconds=seconds)
     publisher = Publisher(store, "t", sink, after=0)
 
