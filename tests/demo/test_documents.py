@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.report.sbom.format_names import SBOM_FORMATS
 from tests.fixtures.demos import Demo
+from tests.fixtures.published_schemas import FAULTS, bill_faults
 from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
@@ -130,6 +132,24 @@ def test_the_commands_of_a_document_work(
         if "aws " in text and shutil.which("aws") is None:
             text = re.sub(r"^aws .*", "true", text, flags=re.MULTILINE)
         paste(text, directory, **variables)
+
+
+@pytest.mark.services
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_each_format_of_a_whole_fleet_is_valid_by_its_schema(desk: tuple[Path, str]) -> None:
+    directory, _instance = desk
+    for form, faults in FAULTS.items():
+        paste(f"sidelight fleet findings --format {form} --status ALL --output fleet", directory)
+        text = (directory / "fleet").read_text()
+        assert faults(text) == [], form
+        assert "CVE-2024-" in text
+    for form in SBOM_FORMATS:
+        paste(f"sidelight fleet sbom --format {form} --into boms-{form}", directory)
+        bills = [path for path in (directory / f"boms-{form}").rglob("*") if path.is_file()]
+        assert len(bills) == 4
+        for path in bills:
+            assert bill_faults(form, path.read_text()) == [], path
 
 
 def test_no_document_s_commands_are_left_out() -> None:

@@ -110,7 +110,7 @@ def package_element(component: BomComponent, version: str) -> Element:
                    "publisher": printable(package.vendor), **element}  # fmt: skip
     element["properties"] = _properties(pairs)
     if version != "1.4":
-        element["evidence"] = _evidence(component, version)
+        element["evidence"] = _evidence(component)
     return element
 
 
@@ -122,12 +122,16 @@ def _licence(licence: licences.Licence) -> Element:
     return {"license": {"name": licence.name}}
 
 
-def _evidence(component: BomComponent, version: str) -> Element:
-    """Return the path, and how the package was found: its name and version are written there."""
+def _evidence(component: BomComponent) -> Element:
+    """Return the path, and how the package was found: its name and version are written there.
+
+    1.6 allows a list of identities, too. Syft and Grype of early 2025 refuse such documents as a
+    whole (github.com/anchore/grype/issues/2263), so it is the one object of 1.5.
+    """
     method = {"technique": component.technique, "confidence": 1}
     identity = {"field": "purl" if component.purl else "name", "confidence": 1,
                 "methods": [method]}  # fmt: skip
-    evidence: Element = {"identity": [identity] if version == "1.6" else identity}
+    evidence: Element = {"identity": identity}
     if component.package.path:
         evidence["occurrences"] = [{"location": printable(component.package.path)}]
     return evidence

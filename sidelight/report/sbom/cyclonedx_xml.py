@@ -72,8 +72,6 @@ def _member(key: str, value: object) -> str:
         return items if key == "dependsOn" else f"<{key}>{items}</{key}>"
     if key == "licenses":
         return f"<{key}>{''.join(_licence(item) for item in value)}</{key}>"
-    if key == "identity":  # repeated, since 1.6
-        return "".join(_element(key, item) for item in value)
     return f"<{key}>{''.join(_element(_ITEMS[key], item) for item in value)}</{key}>"
 
 

