@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,10 +52,10 @@ if TYPE_CHECKING:
 ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A scanned instance with three findings of packages and a port, and one without a scan."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that tests work on copies of."""
+    path = tmp_path_factory.mktemp("documents") / "sidelight.db"
     database = Database(
         {
             "openssl": [
@@ -64,7 +65,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "zlib": [FakeAdvisory("CVE-2026-3", severity=Severity.LOW)],
         }
     )
-    with Store("sqlite:///sidelight.db") as store:
+    with Store(f"sqlite:///{path}") as store:
         store.migrate()
         found = [Instance(name, ACCOUNT, REGION, "running", ()) for name in ("i-1", "i-2")]
         store.instances.discovered(ACCOUNT, REGION, found)
@@ -74,21 +75,18 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
         scanned(store, database, inventory(package("openssl"), package("zlib")))
         observe(store, port(22))
-    assert (
-        run(
-            [
-                "fleet",
-                "suppress",
-                "add",
-                "known",
-                "--equals",
-                "vulnerabilityId=CVE-2026-2",
-                "--description",
-                "never called",
-            ]
-        )
-        == 0
-    )
+    suppress_one = ["fleet", "suppress", "add", "known", "--equals", "vulnerabilityId=CVE-2026-2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        assert run([*suppress_one, "--description", "never called"]) == 0
+    return path
+
+
+@pytest.fixture
+def fleet(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A scanned instance with three findings of packages and a port, and one without a scan."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(filled, tmp_path)
     return tmp_path
 
 
