@@ -111,7 +111,7 @@ quick: $(STAMP) ## ruff, the import contracts and the core's unit tests (half a 
 QUICK := blocks ci demo disk dispatcher/cli/test_setting_options.py dispatcher/cli/test_trees.py \
   documents/test_schemas.py filesystems/ext inventory/os report test_matching.py test_skips.py versions
 
-unit: $(STAMP) ## the fast tests: no servers, no mounts (two minutes)
+unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
 	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
 test-ui: $(STAMP) packages ## the console in Chromium: every page, accessibility, keyboard (a part of `real`)
