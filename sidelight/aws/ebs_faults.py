@@ -15,9 +15,9 @@ from sidelight.aws.faults import (
     DENIED,
     KEY_DENIED,
     REGION_DISABLED,
-    THROTTLES,
     clock_offset,
     code_of,
+    is_throttle,
     message_of,
     status_of,
     translate,
@@ -41,8 +41,6 @@ KEY_REFUSALS = frozenset({"DEPENDENCY_ACCESS_DENIED", "GRANT_NOT_FOUND"})
 KEY_FAULTS = frozenset({"INVALID_CUSTOMER_KEY", "DEPENDENCY_RESOURCE_NOT_FOUND"})
 KEY_REASONS = KEY_REFUSALS | KEY_FAULTS
 STALE = frozenset({"INVALID_BLOCK_TOKEN", "INVALID_PAGE_TOKEN"})
-# A quota of KMS or EBS; it is transient, as a throttle is (HTTP 402).
-QUOTAS = frozenset({"ServiceQuotaExceededException"})
 ABSENT = frozenset({"SNAPSHOT_NOT_FOUND", ""})  # reasons of a 404 that mean the snapshot itself
 # Errors that may pass within seconds: EBS direct learns of a snapshot, its tags, a share and a
 # grant later than EC2 and KMS, and each of its hosts at its own time.
@@ -95,7 +93,7 @@ def fault_of(error: Exception, *, where: str, snapshot: str, first: bool = False
     code, reason, status = code_of(error), reason_of(error), status_of(error)
     text = f"{code}: {message_of(error)}"
     fault: Exception
-    if code in THROTTLES | QUOTAS or status == HTTPStatus.PAYMENT_REQUIRED:
+    if is_throttle(code, status):
         fault = AgainError(ThrottledError(f"throttled ({reason or code})", where=where))
     elif reason in KEY_REASONS:
         unusable = f"the KMS key cannot be used: {reason}: {message_of(error)} ({KEY_DENIED})"

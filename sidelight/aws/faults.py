@@ -76,6 +76,8 @@ THROTTLES = frozenset(
         "TransactionInProgressException",
     }
 )
+# A quota of KMS or EBS, of EBS direct (HTTP 402): it is transient, as a throttle is.
+QUOTAS = frozenset({"ServiceQuotaExceededException"})
 # EC2's permanent error codes for a key that it cannot use.
 KEY_UNUSABLE = frozenset({"CustomerKeyHasBeenRevoked", "InvalidKMSKey.InvalidState"})
 # AWS's error codes for a wrong clock; each has other causes, so AWS's own time decides.
@@ -153,6 +155,11 @@ def status_of(error: ClientError) -> int:
     """Return the HTTP status; 0 if the answer has none."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return int(status or 0)
+
+
+def is_throttle(code: str, status: int) -> bool:
+    """Whether an answer of EBS direct is a throttle, by its error code and HTTP status."""
+    return code in THROTTLES | QUOTAS or status == HTTPStatus.PAYMENT_REQUIRED
 
 
 def may_pass(error: Exception) -> bool:

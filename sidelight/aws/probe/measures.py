@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from sidelight.aws.faults import is_throttle
 from sidelight.aws.probe.anonymous import FORMAT, VERSION
 from sidelight.errors import UsageError
 
@@ -191,12 +192,12 @@ def _measure_snapshot(
 
 def _measure_reader(found: Measures, reads: Iterable[Mapping[str, Any]], completed: float) -> None:
     """Add the lags of one connection."""
-    unthrottled = [e for e in reads if not _is_throttle(e)]
-    visible = next((e["at"] for e in unthrottled if e["status"] != 404), None)
+    answered = [e for e in reads if not _is_accident(e)]
+    visible = next((e["at"] for e in answered if e["status"] != 404), None)
     if visible is None:
         return
-    found.absent.append(_lag(visible, completed) if visible != unthrottled[0]["at"] else 0.0)
-    read = next((e["at"] for e in unthrottled if not e["error"]), None)
+    found.absent.append(_lag(visible, completed) if visible != answered[0]["at"] else 0.0)
+    read = next((e["at"] for e in answered if not e["error"]), None)
     if read is not None:
         found.denied.append(_lag(read, visible) if read != visible else 0.0)
 
@@ -272,12 +273,14 @@ def _state(exchange: Mapping[str, Any], name: str) -> str:
 
 
 def _is_refusal(exchange: Mapping[str, Any]) -> bool:
-    return bool(exchange["error"]) and exchange["status"] > 0 and not _is_throttle(exchange)
+    return bool(exchange["error"]) and not _is_accident(exchange)
 
 
-def _is_throttle(exchange: Mapping[str, Any]) -> bool:
-    code = str(exchange["error"].get("code", ""))
-    return "Throttl" in code or code == "RequestLimitExceeded" or exchange["status"] >= 500
+def _is_accident(exchange: Mapping[str, Any]) -> bool:
+    """Whether a failure shows nothing of a snapshot: a throttle, a 5xx, or no answer at all."""
+    code, status = str(exchange["error"].get("code", "")), exchange["status"]
+    unanswered = bool(exchange["error"]) and status <= 0
+    return unanswered or is_throttle(code, status) or status >= 500
 
 
 def _lag(later: float, earlier: float) -> float:

@@ -10,7 +10,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from sidelight.aws.environment_errors import describe
-from sidelight.aws.faults import CONNECTION, THROTTLES, translate
+from sidelight.aws.faults import CONNECTION, is_throttle, translate
 from sidelight.errors import CloudError, SidelightError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Exchange:
     @property
     def throttled(self) -> bool:
         """Whether AWS throttled the call."""
-        return self.code in THROTTLES or self.code.startswith(("Throttl", "RequestThrottl"))
+        return is_throttle(self.code, self.status)
 
 
 class Recorder:

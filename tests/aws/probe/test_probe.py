@@ -289,8 +289,36 @@ def test_throttles_are_not_taken_for_lags(make_world: Callable[..., World]) -> N
     outcome = world.run()
     assert outcome.left == []
     found = measure(outcome.lines)
-    assert [refusal for refusal in found.late if "Throttl" in refusal.code] == []
+    assert found.late == [], "with or without a reason, and a quota of a dependency"
     assert max(found.absent) < 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (402, "ServiceQuotaExceededException"), (400, "SlowDown"), (503, "ServiceUnavailable"),
+        (0, "ConnectionClosedError"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_says_nothing_of_a_snapshot_ends_no_lag(
+    make_world: Callable[..., World], status: int, code: str
+) -> None:
+    """It is neither a refusal nor the end of one."""
+    conditions = Conditions(snapshot_seconds=10, ebs_lag=Lag(values=(8.0,)))
+    outcome = make_world(conditions=conditions, seed=2).run()
+    lag = measure(outcome.lines).absent
+    lines = []
+    for line in outcome.lines:
+        document = json.loads(line)
+        refused = document.get("error", {}).get("code") == "ResourceNotFoundException"
+        lines.append(line)
+        if refused and document["operation"].startswith("ebs:"):
+            error = {"code": code, "message": "no"}
+            later = document["at"] + 0.01
+            lines.append(json.dumps(document | {"status": status, "error": error, "at": later}))
+    changed = measure(lines)
+    assert changed.absent == pytest.approx(lag)
+    assert {refusal.status for refusal in changed.late} == {404}
 
 
 def test_the_cost_is_stated_with_what_a_recycle_bin_keeps(
