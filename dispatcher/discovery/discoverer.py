@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from sidelight.aws import quotas, sts
 from sidelight.aws.kms import Kms
-from sidelight.errors import AccessDeniedError, ClockSkewError, CloudError, SidelightError
+from sidelight.errors import (
+    AccessDeniedError,
+    ClockSkewError,
+    CloudError,
+    OwnCredentialsError,
+    SidelightError,
+)
 from sidelight.model import Coverage, CreatedResource, Ec2ScanMode, ResourceKind, ScanType
 
 if TYPE_CHECKING:
@@ -106,13 +112,16 @@ def terminated(account: str, region: str, gone: Iterable[str]) -> list[Coverage]
 def _excluded(kms: Keys, keys: Iterable[str], tag: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return (keys with the tag, keys whose tags cannot be read); one key blocks no other.
 
-    A key's policy may deny the call, or KMS may be out of order for a while.
+    A key's policy may deny the call, or KMS may be out of order for a while. Raises
+    OwnCredentialsError: that is not about a key.
     """
     excluded: set[str] = set()
     unreadable: set[str] = set()
     for key in sorted(keys):
         try:
             excluded |= kms.tagged([key], tag)
+        except OwnCredentialsError:
+            raise
         except (AccessDeniedError, ClockSkewError, CloudError) as error:
             log.warning("%s", error)
             unreadable.add(key)
@@ -265,7 +274,8 @@ def own_principal(settings: Settings, session: Session) -> str:
 def _managed_by_aws(keys: Kms, used: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
     """Return (keys that AWS manages, keys that KMS cannot describe now).
 
-    AWS managed keys let their account describe them: a key that denies it is a customer's.
+    AWS managed keys let their account describe them: a key that denies it is a customer's. Raises
+    OwnCredentialsError.
     """
     managed: set[str] = set()
     unknown: set[str] = set()
@@ -273,6 +283,8 @@ def _managed_by_aws(keys: Kms, used: Iterable[str]) -> tuple[frozenset[str], fro
         try:
             if keys.is_managed_by_aws(key):
                 managed.add(key)
+        except OwnCredentialsError:
+            raise
         except AccessDeniedError as error:
             log.warning("%s", error)
         except (ClockSkewError, CloudError) as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.aws.answers import required
 from sidelight.aws.faults import CALL_FAILURES, translate, translated
-from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.errors import AccessDeniedError, CloudError, OwnCredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +94,9 @@ class Kms:
                 if isinstance(fault, CloudError) and fault.code == "NotFoundException":
                     return False
                 # Some AWS managed keys show their tags to nobody, and nobody can tag them.
-                if isinstance(fault, AccessDeniedError) and self._is_of_aws(key_id):
+                own = isinstance(fault, OwnCredentialsError)
+                denied = isinstance(fault, AccessDeniedError) and not own
+                if denied and self._is_of_aws(key_id):
                     return False
                 raise fault from error
             if any(item.get("TagKey") == tag for item in answer.get("Tags") or ()):

@@ -16,6 +16,7 @@ from sidelight.errors import (
     RegionDisabledError,
 )
 from sidelight.fleet.settings import Settings
+from sidelight.model import Instance, Volume
 from tests.fakes.fake_ec2 import ACCOUNT, REGION
 from tests.fakes.fake_fleet import FakeFleet
 from tests.fakes.scripted_aws import Scripted, Sessions, refused
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sidelight.model import Instance
 
 SCANNER = "111111111111"
 
@@ -107,3 +107,24 @@ def test_our_own_expired_credentials_deny_no_account() -> None:
     expired = UnreachableTarget(ACCOUNT, REGION, OwnCredentialsError("ExpiredToken: no"))
     assert (expired.denied, expired.coverage().reason) == (False, "INTERNAL_ERROR")
     assert UnreachableTarget(ACCOUNT, REGION, AccessDeniedError("no")).denied
+
+
+@pytest.mark.parametrize("operation", ["list_resource_tags", "describe_key"])
+def test_our_own_expired_credentials_exclude_no_key(fake_fleet: FakeFleet, operation: str) -> None:
+    """Else coverage would blame the keys of all encrypted volumes."""
+    volume = Volume("vol-1", "/dev/sda1", 1, encrypted=True, kms_key_id="k")
+    instance = Instance("i-1", ACCOUNT, REGION, "running", (volume,))
+
+    class OneInstance(NoInstances):
+        def instances(self) -> list[Instance]:
+            return [instance]
+
+    answers: dict[str, list[Any]] = {
+        "list_resource_tags": [{"Tags": []}],
+        "get_service_quota": [value(100.0)],
+    }
+    session: Any = Sessions(Scripted(**answers | {operation: [refused("ExpiredTokenException")]}))
+    settings = Settings.of(scanner_account=SCANNER)
+    discover = Discoverer(fake_fleet.store, session, lambda _: OneInstance(), settings, "here")
+    with pytest.raises(OwnCredentialsError):
+        discover(AccountRegion(ACCOUNT, REGION), Configuration())
