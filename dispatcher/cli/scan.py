@@ -33,7 +33,7 @@ from dispatcher.cli.setting_options import (
 from dispatcher.cli.targets import INSTANCE, Targets, check_targets
 from dispatcher.cli.vex_files import read_statements, report_unmatched, vex_options
 from sidelight.errors import UsageError
-from sidelight.report.formats.format_names import FINDING_FORMATS, TEMPLATE
+from sidelight.report.formats.format_names import CSV, FINDING_FORMATS, TEMPLATE
 from sidelight.report.progress import live
 from sidelight.report.sbom.format_names import SBOM_FORMATS
 
@@ -103,12 +103,12 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", *FINDING_FORMATS, TEMPLATE, *SBOM_FORMATS]),
+    type=click.Choice(["table", "json", CSV, *FINDING_FORMATS, TEMPLATE, *SBOM_FORMATS]),
     default="table",
     show_default=True,
     metavar="FORMAT",
-    help="table; json; a report: sarif (2.1.0), junit, gitlab, ocsf (1.5), html; VEX: openvex,"
-    " cyclonedx-vex, csaf (2.0); template; " + _BOMS,
+    help="table; json; csv, as Inspector's reports; a report: sarif (2.1.0), junit, gitlab,"
+    " ocsf (1.5), html; VEX: openvex, cyclonedx-vex, csaf (2.0); template; " + _BOMS,
 )
 @template_option
 @output_options

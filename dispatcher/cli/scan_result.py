@@ -37,7 +37,7 @@ class ScanResult:
         """Write the document; `limit` is the most findings, the worst first."""
         from sidelight.report import as_json
         from sidelight.report.as_table import worst_first
-        from sidelight.report.formats.format_names import FINDING_FORMATS
+        from sidelight.report.formats.format_names import CSV, FINDING_FORMATS
 
         ordered = sorted(self.findings, key=worst_first)
         shown = self.findings if limit is None else ordered[:limit]
@@ -48,6 +48,8 @@ class ScanResult:
             file.write(as_json.dumps(document))
         elif form in SBOM_FORMATS:
             write_bom(self, form, shown, file)
+        elif form == CSV:
+            self._write_csv(ordered[:limit], file)
         elif form in FINDING_FORMATS:
             self._write_report(form, ordered[:limit], file)
         else:
@@ -70,6 +72,18 @@ class ScanResult:
         as_table.print_suppressed(report, self.suppressed)
         for line in self.assessment.not_covered_lines():
             report.line(f"not covered: {line}")
+
+    def _write_csv(self, findings: Sequence[Finding], file: TextIO) -> None:
+        from sidelight.model import Status
+        from sidelight.report.finding_reports import write_machine_csv
+        from sidelight.report.output import complain
+
+        write_machine_csv(self._scanned_machine(findings), file)
+        if self.machine.status is not Status.COMPLETE:  # which no column says
+            count = len(self.machine.problems)
+            problems = f"{count} problem{'s' * (count != 1)}"
+            what = f"not all was read ({self.machine.status}, {problems})"
+            complain(f"sidelight: {self.name}: {what}: see --format table")
 
     def _write_report(self, form: str, findings: Sequence[Finding], file: TextIO) -> None:
         from sidelight.report.formats import documents

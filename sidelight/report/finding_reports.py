@@ -9,7 +9,7 @@ import csv
 import json
 from typing import TYPE_CHECKING, Final, TextIO
 
-from sidelight.model import Finding, NetworkFinding
+from sidelight.model import Finding, FindingRow, FindingStatus, NetworkFinding, platform_name
 from sidelight.report import inspector_terms
 from sidelight.report.escape import printable_lines
 from sidelight.report.inspector2_documents import finding_document
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from sidelight.model import FindingRow, Instance
+    from sidelight.model import Instance
+    from sidelight.report.formats.scanned_machine import ScannedMachine
 
     Described = tuple[FindingRow, Instance | None, str]
 
@@ -37,6 +38,10 @@ COLUMNS: Final = (
     "Exploit Available", "Last Exploited At", "Lambda Layers", "Lambda Package Type",
     "Lambda Last Updated At", "Reference Urls", "Detector Name", "Package Manager",
 )  # fmt: skip
+# What the findings of one scan have no value for: the machine's history and its account.
+_OF_INSTANCES: Final = (
+    "AWS Account Id", "Finding ARN", "First Seen", "Last Updated", "Age (Days)", "Resource Type",
+)  # fmt: skip
 # A spreadsheet would run a text that begins with one of these.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -51,6 +56,26 @@ def write_csv(findings: Iterable[Described], file: TextIO, now: datetime) -> int
         writer.writerow({name: inert(value) for name, value in cells.items()})
         count += 1
     return count
+
+
+def write_machine_csv(machine: ScannedMachine, file: TextIO) -> None:
+    """Write one machine's findings in the same columns; suppressed ones follow the active ones.
+
+    The columns of an instance's history and account are empty. There is none for what could not be
+    read: the caller reports that.
+    """
+    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    platform = platform_name(machine.inventory.os)
+    every = [(item, FindingStatus.ACTIVE) for item in machine.findings]
+    every += [(item.finding, FindingStatus.SUPPRESSED) for item in machine.suppressed]
+    for finding, status in every:
+        row = FindingRow(
+            0, "", machine.region, machine.name, status, machine.at, machine.at, finding, machine.at
+        )
+        cells = _cells(row, None, platform, machine.at)
+        known = {name: value for name, value in cells.items() if name not in _OF_INSTANCES}
+        writer.writerow({name: inert(value) for name, value in known.items()})
 
 
 def write_json(findings: Iterable[Described], file: TextIO, now: datetime) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NOT_DEFAULTS: Final = frozenset({"help", "version"})
 _LONGEST_NUMBER: Final = 10**18
+_NUMBERS: Final = (click.types.IntParamType, click.types.FloatParamType)  # ranges are of these
 
 
 def defaults_by_name(command: click.Command) -> dict[str, click.Option]:
@@ -40,6 +41,8 @@ def default_of(option: click.Option, value: object) -> Any:
         if not isinstance(value, bool):
             raise UsageError("takes true or false, without quotes")
         return value
+    if isinstance(option.type, _NUMBERS) and not isinstance(value, int | float | list):
+        raise UsageError("takes a number, without quotes")
     if option.multiple:
         values = value if isinstance(value, list) else [value]
         return [_text(item) for item in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,24 @@ def test_every_format_has_the_suppressed_finding(folder: Path, form: str) -> Non
         kind = OutputFormat.JSON if "json" in form else OutputFormat.XML
         version = SchemaVersion.from_version(form.partition("@")[2] or "1.6")
         assert make_schemabased_validator(kind, version).validate_str(text) is None
+
+
+def test_csv_has_the_suppressed_finding_and_standard_error_what_was_not_read(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No column says that a component could not be judged, and the file must not look clean."""
+    assert scan("--vex", "vex.json", "--format", "csv", "--output", "whole.csv") == 0
+    assert "not all was read" not in capsys.readouterr().err
+    rows = list(csv.DictReader((folder / "whole.csv").read_text().splitlines()))
+    states = {row["Vulnerability Id"]: row["Status"] for row in rows}
+    assert states == {"CVE-2023-30861": "ACTIVE", "CVE-2024-0001": "SUPPRESSED"}
+    components = [OPENSSL, {"type": "library", "name": "unknown"}]
+    sbom = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": components}
+    (folder / "sbom.json").write_text(json.dumps(sbom))
+    assert scan("--format", "csv", "--limit", "1", "-q") == 3
+    shown = capsys.readouterr()
+    assert "sbom.json: not all was read (partial, 1 problem)" in shown.err
+    assert len(shown.out.splitlines()) == 2
 
 
 def test_an_ignore_file_suppresses_until_its_day(

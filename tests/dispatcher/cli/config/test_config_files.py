@@ -137,6 +137,7 @@ def test_a_value_that_an_option_refuses_is_reported_with_its_key(
         ("[scan]\nadvisories='x'", "scan.advisories: is a setting: write advisories in [settings]"),
         ("[scan]\nhelp=true", "scan.help: `sidelight scan` has no such option"),
         ("[scan]\nignore-unfixed='yes'", "takes true or false"),
+        ("[scan]\nlimit='3'", "takes a number, without quotes"),
         ("[scan]\nlimit=true", "takes text in quotes, or a number"),
         ("[scan]\nlimit=[1]", "takes text in quotes, or a number"),
         ("[scan]\nvex=[['a']]", "takes text in quotes, or a number"),
