@@ -14,6 +14,7 @@ import pytest
 from sidelight.model import State
 from tests.fakes.fake_fleet import FakeFleet
 from tests.fakes.tripwire import ALONE, Mode, Tripwire
+from tests.fixtures.event_streams import events_agree
 from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def test_one_fault_anywhere_changes_nothing_in_the_end(
         fake_fleet.trip.armed = False
         assert fake_fleet.states() == {State.DONE}, at
         assert fake_fleet.findings() == expected, at
+        events_agree(fake_fleet.store, at)
         assert not fake_fleet.ec2.snapshots, at
         assert not fake_fleet.sweep().orphans, at
         # A call whose answer was lost is found by its tag, not made again.
