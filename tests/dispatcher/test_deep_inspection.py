@@ -52,6 +52,8 @@ def control(tmp_path: Path, cloud: LocalCloud) -> Iterator[FleetService]:
         store_url=f"sqlite:///{tmp_path}/store.db", advisories=str(tmp_path / "advisories.db"),
         agents=True, inventory_bucket=BUCKET, inventory_prefix="fleet", deep_packages=20,
         deep_daily_mib=1,
+        # Not the subject: at the usual rates a test waits for its turns.
+        ssm_read_per_second=1000.0, ssm_change_per_second=1000.0,
     )  # fmt: skip
     store = Store(settings.store.url)
     store.migrate()

@@ -112,6 +112,8 @@ def make_agent_control(
         settings = Settings.of(
             store_url=f"sqlite:///{tmp_path}/agents.db", agents=True, inventory_bucket=bucket,
             advisories=str(tmp_path / "advisories.db"),
+            # Not the subject: at the usual rates a test waits half a minute for its turns.
+            ssm_read_per_second=1000.0, ssm_change_per_second=1000.0,
         )  # fmt: skip
         store = Store(settings.store.url)
         store.migrate()
