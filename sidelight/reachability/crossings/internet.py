@@ -65,7 +65,8 @@ def egress_only_gateway(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
 ) -> Iterator[PacketOutcome]:
     """Out to the internet over IPv6, and never in."""
-    trail = trail.over(place.vpc, route.target)._replace(origin=())
+    trail = trail.over(place.vpc, route.target).through(route.target, EGRESS_ONLY_GATEWAY)
+    trail = trail._replace(origin=())
     open_ = walker.topology.blocked(place.subnet) != "block-bidirectional"
     stop = (route.target, EGRESS_ONLY_GATEWAY, None)
     if walker.family != IPV6 or not open_ or walker.replies:
@@ -116,6 +117,11 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Pack
         inside = topology.vpcs[interface.vpc].blocks if interface.vpc in topology.vpcs else {}
         src = intervals.difference(bundle.src, inside.get(walker.family, ()))
         part = bundle._replace(src=src, dst=((number, number),))
+        session = walker.sessions.get(interface.vpc)
+        if walker.replies and session is not None:
+            way = way.over(session).through(session, EGRESS_ONLY_GATEWAY)
+            yield from walker.in_vpc(interface.vpc, part, way)
+            continue
         gateway = topology.internet_gateway_of(interface.vpc)
         if gateway is None:
             yield ended(Verdict.NULL_ROUTED, part, way, (interface.vpc, VPC, None))

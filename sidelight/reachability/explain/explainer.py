@@ -12,6 +12,7 @@ from sidelight.reachability.addresses.prefixes import texts_of
 from sidelight.reachability.components.component_types import (
     ACL,
     ATTACHMENT,
+    EGRESS_ONLY_GATEWAY,
     INTERFACE,
     PEERING,
     TABLE,
@@ -235,6 +236,7 @@ class Explainer:
             replies=True,
             goals=frozenset({goal}) if source.kind in _EDGES else frozenset(),
             only_to_subnets=source.kind == "subnet",
+            sessions=self._sessions(arrived),
         )
         if source.kind == "vpc":
             return self._past_own_acl(interface, answers, walker)
@@ -244,6 +246,15 @@ class Explainer:
         outcomes = behind_nats(back, arrived.trail, outcomes)
         returned = [one for one in outcomes if one.verdict == Verdict.ACCEPTED and one.at == goal]
         return intervals.of(pair for one in returned for pair in one.bundle.dst), outcomes
+
+    def _sessions(self, arrived: PacketOutcome) -> dict[str, str]:
+        """The egress-only gateways by which packets have left their VPCs, by VPC."""
+        return {
+            vpc: one.id
+            for one in arrived.trail.components
+            if one.type == EGRESS_ONLY_GATEWAY
+            for vpc in self._topology.gateways.get(one.id, _NO_GATEWAY).vpcs
+        }
 
     def _answered_from_outside(
         self, walker: Walker, source: PacketSource, arrived: PacketOutcome

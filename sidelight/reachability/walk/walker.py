@@ -7,7 +7,7 @@ the rules with their sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -44,9 +44,10 @@ class Walker:
     """Carries bundles of one family and protocol.
 
     With `replies` the packets are answers: security groups, which are stateful, let them pass, and
-    they end in front of an object of `goals`. With `only_to_subnets` a bundle ends as ACCEPTED when
-    it is in a subnet, before any interface's own filters. With `explain` the refused parts are
-    outcomes too; without it only those that arrive are, which is faster.
+    they end in front of an object of `goals`. `sessions` are the egress-only gateways, by VPC, by
+    which they were asked for. With `only_to_subnets` a bundle ends as ACCEPTED when it is in a
+    subnet, before any interface's own filters. With `explain` the refused parts are outcomes too;
+    without it only those that arrive are, which is faster.
     """
 
     topology: Topology
@@ -59,6 +60,7 @@ class Walker:
     goals: frozenset[str] = frozenset()
     only_to_subnets: bool = False
     explain: bool = True
+    sessions: Mapping[str, str] = field(default_factory=dict)
     branches: list[int] = field(default_factory=lambda: [0])
 
     # From an interface outwards.
