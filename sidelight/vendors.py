@@ -7,7 +7,8 @@ Maintainer (or the Vendor, Origin and License fields that only vendors' tools wr
 pacman's packager, and the marks that known vendors put into their releases.
 
 Without evidence a package counts as the distribution's. Of a system that is not listed here, only
-debs of well-known vendors do not count as its own.
+packages of well-known vendors do not count as its own. Where it is in doubt who ships a package,
+the distribution's advisories are about it and its files are read as well (`is_covered`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sidelight.model import OperatingSystem
 
 # rpm's Vendor, from its beginning -> the database's name of the distribution that builds so. A
@@ -52,7 +55,9 @@ _OWN: Final = {
     "mageia": re.compile(r"mageia\b"),
 }
 # Of a distribution's name, but built by its users.
-_BY_USERS: Final = re.compile(r"copr|\bsig\b|\bcbs\b|obs://|\bhome:|build service|user ")
+_BY_USERS: Final = re.compile(
+    r"copr|\bsig\b|special interest|\bcbs\b|obs://|\bhome:|build service|user "
+)
 
 # The release's tag of a build that Fedora made for its own distribution, and for Red Hat's.
 _FOR_FEDORA: Final = re.compile(r"\.fc[0-9]+(?![a-z0-9])")
@@ -72,10 +77,16 @@ _CODENAMES = (
     "|noble|oracular|plucky|questing|resolute"
 )
 _DEB_MARKS: Final = re.compile(
-    r"(?=[.~+](?:[a-z+]|0~)|[psn][a-z])"  # where a mark may begin: cheaper than to try each one
-    r"(?:(?P<PostgreSQL>\.pgdg[0-9+.])|(?P<Sury>sury\.org|\+0~20[0-9]{6}\.)|(?P<PPA>[~+.]ppa[0-9.]*|ppa[0-9]+)"
+    # Where a mark may begin: cheaper than to try each one.
+    r"(?=[-.~+](?:[a-z+]|0~|0[0-9]{5})|~[0-9]{2}\.|[psn][a-z])"
+    r"(?:(?P<PostgreSQL>\.pgdg[0-9+.])|(?P<Sury>sury\.org|\+0~20[0-9]{6}\.)|(?P<PPA>[~+.]ppa[0-9.]*|ppa[0-9]+"
+    r"|~[0-9]{2}\.[0-9]{2}\.[a-z]{2,}[0-9]+)"
     r"|(?P<NodeSource>nodesource)|(?P<MariaDB>[~+]maria)|(?P<Percona>percona)"
-    r"|(?P<Raspberry_Pi>[+~]rp[ti][0-9])"
+    r"|(?P<Raspberry_Pi>[+~]rp[ti][0-9])|(?P<TuxCare>[.+~]tuxcare)"
+    # Of Debian's and Ubuntu's people, beside the archive: their security teams' lists leave it out.
+    r"|(?P<Ubuntu_Cloud_Archive>~cloud[0-9])|(?P<Ubuntu_Backports>~bpo[0-9]{2}\.[0-9]{2})"
+    r"|(?P<Debian_FastTrack>~fto[0-9])|(?P<Debian_Multimedia>-dmo[0-9])"
+    r"|(?P<Ubuntu_mainline_kernels>-0[0-9]{5}(?:rc[0-9]+)?\.20[0-9]{10}$)"
     r"|(?P<Docker>~(?:debian|ubuntu)\.[0-9])|(?P<LLVM>~\+\+[0-9]{8})"
     rf"|(?P<another_vendor>[~.+](?:{_CODENAMES})[0-9]*$))"
 )
@@ -116,8 +127,12 @@ _VENDORS: Final = re.compile(
     r"(?:.*\.)?(?:docker\.(?:com|io)|elastic\.co|nodesource\.com|kohsuke\.org|jenkins\.io"
     r"|hashicorp\.com|grafana\.com|mongodb\.com|percona\.com|nginx\.(?:com|org)|f5\.com"
     r"|influxdata\.com|confluent\.io|datadoghq\.com|gitlab\.com|mysql\.com|oss\.oracle\.com"
-    r"|mariadb\.(?:com|org)|microsoft\.com|tailscale\.com|clickhouse\.com|timescale\.com)"
+    r"|mariadb\.(?:com|org)|microsoft\.com|tailscale\.com|clickhouse\.com|timescale\.com"
+    r"|apache\.org|zabbix\.com|proxmox\.com|deb-multimedia\.org|xanmod\.org|liquorix\.net)"
 )
+# Where the Filesystem Hierarchy Standard keeps what no distribution installs. Debian's policy (9.1)
+# and Alpine's abuild forbid packages to put files there. Red Hat, SUSE and Amazon use /opt.
+_ADD_ON_PLACES: Final = ("opt/", "usr/local/", "srv/", "home/", "root/")
 
 
 def supplier(kind: str, vendor: str, version: str, os: OperatingSystem) -> str:
@@ -137,6 +152,24 @@ def supplier(kind: str, vendor: str, version: str, os: OperatingSystem) -> str:
     if kind == "alpm" and vendor.strip().lower() == "unknown packager":
         return "an unknown packager"
     return ""
+
+
+def is_covered(kind: str, vendor: str, version: str, os: OperatingSystem) -> bool:
+    """Whether the distribution's advisories cover the files of a package, so that none is read.
+
+    The arguments are those of `supplier`. Nothing is lost where this says no for the distribution's
+    own: its advisories are still about it, and the packages in its files are listed as well. So it
+    says no in doubt: for a deb of a person outside of Debian's hosts whose version is no build of
+    an upstream release. Of Debian 12's 66,550 packages 112 are such, and most debs made by hand.
+    """
+    if supplier(kind, vendor, version, os):
+        return False
+    return not (kind == "deb" and "-" not in version and _is_by_a_person(vendor[:VENDOR_LIMIT]))
+
+
+def covered_paths(paths: Iterable[str]) -> set[str]:
+    """Those of a deb's or an apk's paths (no leading slash) where a distribution installs files."""
+    return {path for path in paths if not path.startswith(_ADD_ON_PLACES)}
 
 
 @lru_cache(maxsize=_DISTINCT)
@@ -163,10 +196,8 @@ def _apk_supplier(vendor: str) -> str:
 
 
 def _of_rpm(vendor: str, version: str, identity: str) -> str:
-    if identity not in _OWN and identity not in _ENTERPRISE:
-        return ""
     mark = _rpm_mark(version.rpartition("-")[2])
-    if mark:
+    if mark or (identity not in _OWN and identity not in _ENTERPRISE):
         return mark
     is_for_fedora = ".fc" in version and _FOR_FEDORA.search(version) is not None
     return _rpm_supplier(vendor, identity, is_for_fedora=is_for_fedora)
@@ -224,6 +255,16 @@ def _deb_supplier(vendor: str, mark: str, identity: str) -> str:
         and (_COMMUNITY.fullmatch(domain) or _is_a_person(name, local, domain))
     )
     return "" if is_own else _named(name, domain)
+
+
+@lru_cache(maxsize=_DISTINCT)
+def _is_by_a_person(vendor: str) -> bool:
+    """Whether a maintainer is known neither as the distribution's nor as another vendor."""
+    match = _ADDRESS.search(vendor)
+    if match is None or _DEBIAN_NAME.search(vendor.lower()):
+        return False
+    domain = match[3].lower()
+    return not (_DEBIAN_DOMAIN.fullmatch(domain) or _COMMUNITY.fullmatch(domain))
 
 
 def _on_another_system(mark: str, match: re.Match[str] | None) -> str:

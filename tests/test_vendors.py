@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from sidelight.model import OperatingSystem
-from sidelight.vendors import builder, supplier
+from sidelight.vendors import builder, covered_paths, is_covered, supplier
 
 BOOKWORM = OperatingSystem(id="debian", version_id="12")
 JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
@@ -38,6 +38,14 @@ JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
         ("Acme Corp <ops@acme.example>", "1.0"),
         ("Acme <packages@acme.example>", "1.0"),
         ("Elasticsearch", "7.15.2"),  # of a Vendor field
+        ("Eric Evans <eevans@apache.org>", "4.1.3"),
+        ("Ubuntu OpenStack <openstack-packaging@lists.ubuntu.com>", "3:27.1.0-0ubuntu1~cloud1"),
+        ("Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>", "9.0-1ubuntu1~bpo22.04.1"),
+        ("Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>", "7:6.1-0ubuntu1~22.04.sav1"),
+        ("Ubuntu Kernel Team <kernel-team@lists.ubuntu.com>", "6.8.1-060801.202403151937"),
+        ("Debian OpenSSL Team <openssl@alioth-lists.debian.net>", "1.1.1n-0+deb10u6+tuxcare.els1"),
+        ("Debian Virtualbox Team <team+virtualbox@tracker.debian.org>", "6.1.16-dfsg-6~fto11+1"),
+        ("Christian Marillat <marillat@debian.org>", "10:5.1.1-dmo1+deb12u1"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("os", [BOOKWORM, JAMMY])
@@ -66,6 +74,30 @@ def test_teams_and_persons_of_the_archive_are_the_distribution(
     maintainer: str, version: str
 ) -> None:
     assert supplier("deb", maintainer, version, BOOKWORM) == ""
+
+
+@pytest.mark.parametrize(
+    ("maintainer", "version", "expected"),
+    [
+        ("Jane Doe <jane@acme.example>", "2.0", False),
+        ("Jane Doe <jane@gmail.com>", "2.0", False),
+        ("Jane Doe <jane@acme.example>", "2.0-1", True),
+        ("Jane Doe <jane@debian.org>", "2.0", True),
+        ("A Team <team+x@tracker.debian.org>", "2.0", True),
+        ("Docker <support@docker.com>", "2.0-1", False),
+        ("", "2.0", True),
+    ],
+)
+def test_in_doubt_a_debs_files_are_not_covered(
+    maintainer: str, version: str, *, expected: bool
+) -> None:
+    assert is_covered("deb", maintainer, version, BOOKWORM) is expected
+
+
+def test_no_distribution_covers_what_lies_in_add_on_places() -> None:
+    own = {"usr/share/java/a.jar", "usr/local", "opt", "var/opt/a.jar"}
+    others = {"opt/app/a.jar", "usr/local/lib/a.jar", "srv/a.jar", "home/u/a.jar", "root/a.jar"}
+    assert covered_paths(own | others) == own
 
 
 @pytest.mark.slow
@@ -100,6 +132,8 @@ def test_a_well_known_vendors_deb_is_known_on_derived_systems(identity: str) -> 
         ("amzn", "Fedora Project", "1-1.fc39", "Fedora"),
         ("rocky", "Rocky Enterprise Software Foundation", "5-284.el9_2.ciqlts.10.1", "CIQ"),
         ("rhel", "", "6.4.15-release1.el9", "Zabbix"),
+        ("rocky", "Rocky Special Interest Group", "1-1.el9", "Rocky Special Interest Group"),
+        ("cloudlinux", "Remi Collet", "7.0.0-1.el8.remi", "Remi"),
         ("almalinux", "CentOS", "1-1.el8", ""),  # a converted machine
         ("rhel", "NGINX Packaging", "1:1.28.0-1.el9.ngx", "NGINX"),
         ("rhel", "Remi Collet <https://rpms.remirepo.net/>", "7.0.0-1.el9.remi", "Remi"),

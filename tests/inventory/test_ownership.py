@@ -38,7 +38,9 @@ def test_another_vendors_paths_are_not_owned_in_whatever_order(is_list_first: bo
         (b"Maintainer: Jane Doe <jane@acme.example>\nVendor: none\nLicense: MIT", True),
         (b"Maintainer: Jane Doe <jane@acme.example>\nOrigin: Acme", True),
         (b"Maintainer: Jane Doe <jane@acme.example>\nOrigin: Debian", False),
-        (b"Maintainer: Jane Doe <jane@acme.example>", False),
+        (b"Maintainer: Jane Doe <jane@acme.example>", True),  # in doubt its files are read
+        (b"Maintainer: Jane Doe <jane@debian.org>", False),
+        (b"Maintainer: Docker <support@docker.com>\nOrigin: Debian", True),
         (b"", False),
     ],
 )

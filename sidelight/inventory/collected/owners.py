@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.collected.tar_members import TarMember
+from sidelight.inventory.os.rpm import CoveredRpmFiles
 from sidelight.inventory.protocol import Extraction, Wants
-from sidelight.vendors import supplier
+from sidelight.vendors import is_covered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,14 +61,17 @@ class RpmOwners:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """The owned paths; none of another vendor's packages."""
         found = Extraction()
-        owned: set[str] = set()
+        owners = CoveredRpmFiles(found)
+        by_vendor: dict[str, set[str]] = {}
         for line in file.read().decode("utf-8", "surrogateescape").split("\n"):
             parts = line.split("\t")
             if len(parts) != 4 or len(parts[3]) < 2:
                 continue
             _name, version, vendor, path = parts
             vendor = "" if vendor == "(none)" else vendor
-            if not supplier("rpm", vendor, version, machine.os):
-                owned.add(path[1:])
-        found.own("/" + file.path, owned)
+            if is_covered("rpm", vendor, version, machine.os):
+                by_vendor.setdefault(vendor, set()).add(path[1:])
+        for vendor, paths in by_vendor.items():
+            owners.own(f"/{file.path}", vendor, paths)
+        owners.settle()
         return found

@@ -20,7 +20,7 @@ from sidelight.inventory.protocol import (
 )
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
-from sidelight.vendors import supplier
+from sidelight.vendors import covered_paths, is_covered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,8 +79,8 @@ def parse_installed(
         if fault := unfit(name, version, fields.get("A", ""), fields.get("o", "")):
             found.note(path, fault)
             continue
-        if not supplier("apk", vendor, version, system):
-            found.own(path, files)
+        if is_covered("apk", vendor, version, system):
+            found.own(path, covered_paths(files))
         arch, origin = fields.get("A", ""), fields.get("o", "") or name
         upstream = origin if origin != name else ""
         qualifiers = (("arch", arch), ("distro", distro), ("upstream", upstream))

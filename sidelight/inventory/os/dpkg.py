@@ -19,7 +19,7 @@ from sidelight.inventory.protocol import (
 )
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
-from sidelight.vendors import supplier
+from sidelight.vendors import covered_paths, is_covered, supplier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,7 +142,8 @@ def _after_sums(line: str) -> str:
 def _owned(file: WantedFile, path_of: Callable[[str], str], owner: str) -> Extraction:
     """The paths of a list's lines, which count if the owner is installed."""
     found = Extraction(owner=owner)
-    found.own(f"/{file.path}", {path for line in _lines(file) if (path := path_of(line))})
+    paths = covered_paths(path for line in _lines(file) if (path := path_of(line)))
+    found.own(f"/{file.path}", paths)
     return found
 
 
@@ -199,7 +200,7 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
     """
     found = Extraction()
     namespace, distro = namespace_of(system, _FALLBACKS[kind]), distro_of(system)
-    packages = _Packages()
+    packages, vouched = _Packages(), set[str]()
     if b"\0" in data:
         found.note(path, "zero bytes in a text file: it is damaged")
     for count, stanza in enumerate(_stanzas(data)):
@@ -218,21 +219,28 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
             packages.forget(key)
             continue
         package = _package(fields, path, kind, namespace, distro)
+        if _is_of_distribution(fields) and isinstance(package, Package):
+            vouched.add(package.name)
         packages.set(key, package if isinstance(package, Package) else None)
         if isinstance(package, str):
             found.note(path, package)
     found.packages = [package for package in packages.last.values() if package is not None]
     if owners:
-        own = [package for package in found.packages if _is_own(package, system)]
+        own = [
+            item
+            for item in found.packages
+            if _is_own(item, system, is_vouched=item.name in vouched)
+        ]
         # A list is called by the architecture too where several may be installed.
         found.installed = {f"{owners}{package.name}" for package in own}
         found.installed |= {f"{owners}{package.name}:{package.arch}" for package in own}
     return found
 
 
-def _is_own(package: Package, system: OperatingSystem) -> bool:
-    """Whether the distribution ships it: of its files, the distribution's advisories speak."""
-    return not supplier(package.type, package.vendor, package.version, system)
+def _is_own(package: Package, system: OperatingSystem, *, is_vouched: bool = False) -> bool:
+    """Whether the distribution's advisories are about its files; `is_vouched`: by its Origin."""
+    evidence = package.type, package.vendor, package.version, system
+    return not supplier(*evidence) if is_vouched else is_covered(*evidence)
 
 
 def _fields(stanza: bytes, path: str, found: Extraction) -> dict[bytes, bytes]:
@@ -319,6 +327,10 @@ def _package(
     )
 
 
+def _is_of_distribution(fields: dict[bytes, bytes]) -> bool:
+    return _text(fields.get(b"origin", b"")).lower().startswith(("debian", "ubuntu"))
+
+
 def _vendor(fields: dict[bytes, bytes]) -> str:
     """The maintainer; where a field tells that no distribution built it, a name without address.
 
@@ -327,8 +339,7 @@ def _vendor(fields: dict[bytes, bytes]) -> str:
     """
     maintainer = _text(fields.get(b"maintainer", b""))
     vendor, origin = (_text(fields.get(name, b"")) for name in (b"vendor", b"origin"))
-    is_own = origin.lower().startswith(("debian", "ubuntu"))
-    if is_own or not (vendor or origin or b"license" in fields):
+    if _is_of_distribution(fields) or not (vendor or origin or b"license" in fields):
         return maintainer
     named = "" if vendor.lower() in {"none", "unknown"} else vendor
     name = named or origin or maintainer.partition("<")[0].strip() or maintainer

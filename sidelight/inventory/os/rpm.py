@@ -9,10 +9,10 @@ from sidelight.inventory.os import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite
 from sidelight.inventory.protocol import MAX_PACKAGES, REMARK_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
-from sidelight.vendors import supplier
+from sidelight.vendors import is_covered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from sidelight.errors import SidelightError
     from sidelight.inventory.os.rpm_header import RpmHeader
@@ -97,18 +97,52 @@ def extraction(
     Raises it as it is (FormatError, SourceError) where there was no header yet.
     """
     found = Extraction(owner=rpm_stores.owner_of(path))
+    owners = CoveredRpmFiles(found)
     try:
-        _collect(blobs, path, system, found)
+        _collect(blobs, path, system, owners)
     except (FormatError, SourceError) as error:
         if not found.packages:
             raise
         found.note(path, error.what)
+    owners.settle()
     return found
 
 
+class CoveredRpmFiles:
+    """Takes the files of packages without another vendor; those without any vendor wait.
+
+    Every distribution's build names its vendor, and a package that was built on the machine often
+    names none. So where one package of a database has a vendor, the files of those without are not
+    covered by the distribution's advisories. In a database without any vendor they are.
+    """
+
+    def __init__(self, found: Extraction) -> None:
+        """`found` gets the owned paths."""
+        self.found = found
+        self._nameless: Extraction | None = Extraction()
+
+    def own(self, where: str, vendor: str, paths: Collection[str]) -> None:
+        """Take the files of one package."""
+        if vendor.strip():
+            self._nameless = None
+            self.found.own(where, paths)
+        elif self._nameless is not None:
+            self._nameless.own(where, paths)
+
+    def settle(self) -> None:
+        """Decide about the packages without a vendor, when all were taken."""
+        if self._nameless is not None:
+            self.found.owned |= self._nameless.owned
+            self.found.problems += self._nameless.problems
+
+
 def _collect(
-    blobs: Iterable[bytes | SidelightError], path: str, system: OperatingSystem, found: Extraction
+    blobs: Iterable[bytes | SidelightError],
+    path: str,
+    system: OperatingSystem,
+    owners: CoveredRpmFiles,
 ) -> None:
+    found = owners.found
     namespace, distro = namespace_of(system, "rpm"), distro_of(system)
     for blob in blobs:
         if len(found.packages) >= MAX_PACKAGES:
@@ -127,8 +161,8 @@ def _collect(
             continue
         built = package(header, path, namespace, distro)
         found.packages.append(built)
-        if not supplier(built.type, built.vendor, built.version, system):
-            found.own(path, header.files)
+        if is_covered(built.type, built.vendor, built.version, system):
+            owners.own(path, built.vendor, header.files)
 
 
 def _unfit(header: RpmHeader) -> str:

@@ -61,3 +61,8 @@ def test_a_package_without_an_origin_is_its_own_source(shared_data: Path) -> Non
     data = (shared_data / "manifests/osv-scalibr/os/apk/testdata/no-origin").read_bytes()
     (package,) = _extract(data).packages
     assert package.source_name == package.name
+
+
+def test_files_in_add_on_places_are_not_owned() -> None:
+    found = _extract(b"P:app\nV:1-r0\nF:opt/app\nR:a.jar\nF:usr/share/app\nR:b.jar\n")
+    assert found.owned == {"usr/share/app/b.jar"}

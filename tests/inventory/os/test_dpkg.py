@@ -116,6 +116,12 @@ def test_distroless_files_count_without_a_status() -> None:
     assert _extract(b"Package: foo\nVersion: 1\n").packages == []
 
 
+def test_files_in_add_on_places_are_not_owned() -> None:
+    data = b"/.\n/opt/app/a.jar\n/usr/local/lib/b.jar\n/usr/share/app/c.jar\n"
+    found = DpkgLists().extract(MemoryFile(data, "var/lib/dpkg/info/app.list"), _MACHINE)
+    assert {path for path in found.owned if path.endswith(".jar")} == {"usr/share/app/c.jar"}
+
+
 def test_lists_and_checksums_show_owned_files() -> None:
     listed = DpkgLists().extract(MemoryFile(b"/.\n/usr\n/usr/bin/a\n/etc/\xff\n"), _MACHINE)
     assert {"usr/bin/a", "etc/\udcff"} <= listed.owned

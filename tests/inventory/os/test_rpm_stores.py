@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sidelight.inventory.os.rpm import CoveredRpmFiles
 from sidelight.inventory.os.rpm_stores import choose
+from sidelight.inventory.protocol import Extraction
 from sidelight.model import Package, Problem
 
 OLD, NDB, SQLITE = (f"/var/lib/rpm/{name}" for name in ("Packages", "Packages.db", "rpmdb.sqlite"))
@@ -38,3 +40,24 @@ def test_a_damaged_store_counts_only_where_rpm_would_read_it() -> None:
     other = Problem("/etc/os-release", "unreadable")
     assert choose([_rpm(SQLITE)], [left, other], "rhel")[1] == [other]
     assert choose([_rpm(OLD)], [used, other], "rhel")[1] == [used, other]
+
+
+@pytest.mark.parametrize(
+    ("vendors", "owned"),
+    [
+        (("", ""), {"0", "1"}),
+        (("Red Hat, Inc.", ""), {"0"}),
+        (("", "Red Hat, Inc."), {"1"}),
+        (("Red Hat, Inc.", "Red Hat, Inc."), {"0", "1"}),
+        ((), set()),
+    ],
+)
+def test_where_a_package_has_a_vendor_those_without_one_own_nothing(
+    vendors: tuple[str, ...], owned: set[str]
+) -> None:
+    found = Extraction()
+    files = CoveredRpmFiles(found)
+    for number, vendor in enumerate(vendors):
+        files.own(SQLITE, vendor, [str(number)])
+    files.settle()
+    assert found.owned == owned
