@@ -107,11 +107,10 @@ def test_icmp_is_no_finding_and_all_protocols_are_tcp_and_udp() -> None:
         _main_table(),
         _main_table(route("0.0.0.0/0", "igw-1", "blackhole")),
         _main_table(route("0.0.0.0/0", "nat-1")),
-        {"InternetGateways": []},
         {"InternetGateways": [{"InternetGatewayId": "igw-1", "Attachments": _DETACHING}]},
         {"SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": []}]},
     ],
-    ids=["no-route", "blackhole", "nat", "no-gateway", "detaching", "no-rule"],
+    ids=["no-route", "blackhole", "nat", "detaching", "no-rule"],
 )
 def test_without_a_way_there_or_back_nothing_is_found(change: dict[str, list[object]]) -> None:
     drawing = public_network()

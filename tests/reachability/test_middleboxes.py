@@ -352,3 +352,31 @@ def test_a_list_with_exclusions_has_the_addresses_of_its_own_family(
     drawing.group("sg-6", "vpc-1", tcp(80, "::/0"))
     drawing.instance("six", "subnet-web", "10.0.1.11", "sg-6", ipv6="2a05:d018:1:1::11")
     assert bool(_found(drawing).get(80)) is not dropped
+
+
+def test_stateful_groups_are_asked_by_their_priority_in_strict_order() -> None:
+    rules = (
+        _stateful(1, ("DROP", "TCP ANY ANY FORWARD ANY 22")),
+        _stateful(2, ("PASS", "TCP ANY ANY FORWARD ANY ANY")),
+    )
+    drawing = _inspected({"StatefulEngineOptions": {"RuleOrder": "STRICT_ORDER"}}, *rules)
+    drawing.lists["FirewallPolicies"][0]["FirewallPolicy"]["StatefulRuleGroupReferences"].reverse()
+    assert _found(drawing) == {443: _EVERYONE}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "web", "found"),
+    [("", "", False), ("off", "", False), ("", "off", False), ("off", "off", True)],
+)
+def test_blocked_public_access_needs_exclusions_of_endpoint_and_instance(
+    endpoint: str, web: str, found: bool
+) -> None:
+    """AWS: the endpoint's subnet must be excluded, and that is not enough [VPC BPA basics]."""
+    drawing = _inspected()
+    drawing.lists["Vpcs"][0]["BlockPublicAccessStates"] = {
+        "InternetGatewayBlockMode": "block-bidirectional"
+    }
+    for subnet, mode in zip(drawing.lists["Subnets"], (endpoint, web), strict=True):
+        if mode:
+            subnet["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": mode}
+    assert bool(_found(drawing)) == found

@@ -183,6 +183,79 @@ def test_a_direct_connect_gateway_is_an_edge_while_it_is_associated(
         assert finding.sources == ("172.16.9.0/24",)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "silent"),
+    [
+        (["10.0.0.0/8", "2a05:d018:1::/56"], ""),
+        (["10.0.1.0/24", "2a05::/16"], "10.0.0.0/16"),  # no part of a block is announced
+        (["192.0.2.0/24"], "10.0.0.0/16, 2a05:d018:1::/56"),
+        ([], ""),
+    ],
+)
+def test_addresses_that_a_direct_connect_gateway_does_not_announce_are_noted(
+    allowed: list[str], silent: str
+) -> None:
+    drawing = public_network()
+    drawing.virtual_gateway("vgw-1", "vpc-1", "vpn-1")
+    drawing.lists["RouteTables"][0]["Routes"].append(route("172.16.0.0/12", "vgw-1"))
+    drawing.lists["SecurityGroups"][0]["IpPermissions"] = [tcp(22, "172.16.9.0/24")]
+    drawing.lists["DirectConnectGatewayAssociations"].append(
+        {"DirectConnectGatewayId": "dxgw-1", "AssociationState": "associated",
+         "AssociatedGateway": {"Id": "vgw-1"},
+         "AllowedPrefixesToDirectConnectGateway": [{"Cidr": cidr} for cidr in allowed]}
+    )  # fmt: skip
+    notes = {
+        found.edge_id: found.notes for found in Network.from_answers(drawing.answers()).findings()
+    }
+    behind = "not accounted for: which addresses are behind vgw-1"
+    note = f"not accounted for: that dxgw-1 does not announce {silent}"
+    assert notes == {"vgw-1": (behind,), "dxgw-1": (behind, note) if silent else (behind,)}
+
+
+def test_a_transit_gateways_prefixes_are_announced_as_they_are() -> None:
+    drawing = _joined()
+    table = {"TransitGatewayRouteTableId": "tgw-rtb-dx", "State": "associated"}
+    drawing.lists["TransitGatewayAttachments"].append(
+        {"TransitGatewayAttachmentId": "att-dx", "TransitGatewayId": "tgw-1",
+         "ResourceType": "direct-connect-gateway", "ResourceId": "dxgw-1", "State": "available",
+         "Association": table}
+    )  # fmt: skip
+    _propagate(drawing, "tgw-rtb-dx", "att-b", "vpc-b")
+    _static(drawing, "tgw-rtb-b", "10.200.0.0/16", "att-dx")
+    drawing.lists["DirectConnectGatewayAssociations"].append(
+        {"directConnectGatewayId": "dxgw-1", "associationState": "associated",
+         "associatedGateway": {"id": "tgw-1"},
+         "allowedPrefixesToDirectConnectGateway": [{"cidr": "10.2.0.0/17"}]}
+    )  # fmt: skip
+    (notes,) = {
+        found.notes
+        for found in Network.from_answers(drawing.answers()).findings()
+        if "10.200.0.0/16" in found.sources
+    }
+    assert "not accounted for: that dxgw-1 does not announce 10.2.128.0/17" in notes
+
+
+@pytest.mark.parametrize("led_back", ["att-v1", "att-v2"])
+def test_a_route_to_several_attachments_may_take_each_of_them(led_back: str) -> None:
+    drawing = _joined()
+    for name in ("att-v1", "att-v2"):
+        table = {"TransitGatewayRouteTableId": f"tgw-rtb-{name}", "State": "associated"}
+        drawing.lists["TransitGatewayAttachments"].append(
+            {"TransitGatewayAttachmentId": name, "TransitGatewayId": "tgw-1",
+             "ResourceType": "vpn", "ResourceId": f"vpn-{name}", "State": "available",
+             "Association": table}
+        )  # fmt: skip
+    _propagate(drawing, f"tgw-rtb-{led_back}", "att-b", "vpc-b")
+    _static(drawing, "tgw-rtb-b", "10.202.0.0/16", "att-v1")
+    of_it = drawing.lists["TransitGatewayStaticRoutes"][-1]["Routes"][0]
+    of_it["TransitGatewayAttachments"].append({"TransitGatewayAttachmentId": "att-v2"})
+    assert "10.202.0.0/16" in _found(drawing, "i-b")["tgw-1", 80]
+    explained = Network.from_answers(drawing.answers()).explain(
+        f"vpn-{led_back}", "i-b", "tcp", 80, family=4
+    )
+    assert explained.sources == ("10.202.0.0/16",)
+
+
 @pytest.mark.slow
 def test_thousands_of_attachments_with_a_table_each_are_evaluated() -> None:
     drawing = _joined()

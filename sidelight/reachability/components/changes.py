@@ -153,10 +153,15 @@ def _acl(item: Fields, wanted: _Wanted) -> Fields:
 
 def _table(item: Fields, wanted: _Wanted) -> Fields:
     name = text(item, "RouteTableId")
-    return {
-        **item,
-        "Routes": [one for one in items(item, "Routes") if not _is_removed(name, one, wanted)],
-    }
+    routes = [one for one in items(item, "Routes") if not _is_removed(name, one, wanted)]
+    return {**item, "Routes": [_led_nowhere(one, wanted) for one in routes]}
+
+
+def _led_nowhere(route: Fields, wanted: _Wanted) -> Fields:
+    """The route as EC2 has it once its target is deleted: a blackhole."""
+    if wanted.has(reading_filters.target(route)[1]):
+        return {**route, "State": "blackhole"}
+    return route
 
 
 def _transit_table(item: Fields, wanted: _Wanted) -> Fields:

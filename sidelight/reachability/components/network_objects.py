@@ -11,6 +11,7 @@ from sidelight.reachability.answers.collecting import Collector
 from sidelight.reachability.answers.fields import Fields, inner, items, text, texts
 from sidelight.reachability.components import reading_filters, reading_objects
 from sidelight.reachability.components.network_firewalls import NetworkFirewalls
+from sidelight.reachability.components.records import GatewayRecord
 from sidelight.reachability.components.transit_gateways import TransitGateways
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sidelight.reachability.components.records import (
         AclRecord,
         EndpointRecord,
-        GatewayRecord,
         InterfaceRecord,
         LinkRecord,
         PeeringRecord,
@@ -128,6 +128,7 @@ class NetworkObjects:
                 found = reading_objects.gateway(fields, kind, key, attachments)
                 if found is not None:
                     self.gateways[found.id] = found
+        self._infer_internet_gateways()
         self.peerings: dict[str, PeeringRecord] = collector.by_id(
             "VpcPeeringConnections",
             lambda fields, _account, _region: reading_objects.peering(fields),
@@ -154,7 +155,7 @@ class NetworkObjects:
                 if link is not None and link not in self.links[link.gateway]:
                     self.links[link.gateway].append(link)
         for links in self.links.values():
-            links.sort()
+            links.sort(key=lambda link: link[:4])
         self.elastic = {
             (text(fields, "NetworkInterfaceId"), text(fields, "PrivateIpAddress")): address(
                 text(fields, "PublicIp")
@@ -162,11 +163,35 @@ class NetworkObjects:
             for fields, _, _ in collector.objects("Addresses")
         }
 
+    def _infer_internet_gateways(self) -> None:
+        """Add the internet gateways that only routes name, as to an account with a shared subnet.
+
+        A route is active while its gateway is attached to the VPC, else a blackhole.
+        """
+        attached = {
+            vpc
+            for gateway in self.gateways.values()
+            if gateway.kind == "internet-gateway"
+            for vpc in gateway.vpcs
+        }
+        for table in sorted(self.tables.values(), key=lambda found: found.id):
+            for route in table.routes:
+                unknown = route.kind == "internet-gateway" and route.target not in self.gateways
+                if unknown and not route.blackhole and table.vpc not in attached:
+                    attached.add(table.vpc)
+                    self.gateways[route.target] = GatewayRecord(
+                        route.target, "internet-gateway", (table.vpc,), inferred=True
+                    )
+
 
 def _camel(value: Fields) -> Fields:
     """Direct Connect's members with a small first letter, as its API writes them; dumps differ."""
     return {
-        key[:1].lower() + key[1:]: _camel(item) if isinstance(item, dict) else item
+        key[:1].lower() + key[1:]: _camel(item)
+        if isinstance(item, dict)
+        else [_camel(one) if isinstance(one, dict) else one for one in item]
+        if isinstance(item, list)
+        else item
         for key, item in value.items()
         if isinstance(key, str)
     }

@@ -219,7 +219,7 @@ def _route(table: str, fields: Fields) -> RouteRecord | None:
     block = None if by_list else prefix(destination(fields))
     if not by_list and block is None:
         return None
-    kind, target = _target(fields)
+    kind, led_to = target(fields)
     rank = _STATIC
     if kind == "local":
         rank = _LOCAL
@@ -232,7 +232,7 @@ def _route(table: str, fields: Fields) -> RouteRecord | None:
         block,
         by_list,
         kind,
-        target,
+        led_to,
         text(fields, "State") == "blackhole",
         rank,
     )
@@ -246,7 +246,8 @@ def destination(fields: Fields) -> str:
     return ""
 
 
-def _target(fields: Fields) -> tuple[str, str]:
+def target(fields: Fields) -> tuple[str, str]:
+    """The kind of a route's target and its id, `local` for the VPC's own."""
     gateway = text(fields, "GatewayId")
     if gateway == "local":
         return "local", gateway
@@ -254,6 +255,6 @@ def _target(fields: Fields) -> tuple[str, str]:
         if gateway.startswith(start):
             return kind, gateway
     for key, kind in _TARGETS:
-        if target := text(fields, key):
-            return kind, target
+        if found := text(fields, key):
+            return kind, found
     return "unknown", gateway

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _OF_NO_USE: Final = frozenset({"disassociated", "disassociating", "failed", "failing"})
 _GONE: Final = frozenset({"deleted", "deleting", "failed", "failing", "rejected", "rejecting"})
 
+# As botocore's model has it, beside what EC2 answers.
+_INTERFACE_KINDS: Final = {"natGateway": "nat_gateway"}
+
 
 def _blocks(cidrs: Iterable[str]) -> Blocks:
     found: Blocks = {}
@@ -136,7 +139,7 @@ def interface(
             sorted({found for item in items(fields, "Groups") if (found := text(item, "GroupId"))})
         ),
         tuple(_addresses(fields)),
-        text(fields, "InterfaceType"),
+        _INTERFACE_KINDS.get(kind := text(fields, "InterfaceType"), kind),
         text(fields, "Description"),
         not flag(fields, "SourceDestCheck", default=True),
         flag(fields, "DenyAllIgwTraffic"),
@@ -256,7 +259,9 @@ def direct_connect_association(fields: Fields) -> LinkRecord | None:
     if not name or not ends_at:
         return None
     up = text(fields, "associationState") in ("associated", "updating")
-    return LinkRecord(name, "direct-connect-gateway", ends_at, up)
+    allowed = items(fields, "allowedPrefixesToDirectConnectGateway")
+    announced = _blocks(text(item, "cidr") for item in allowed) if allowed else None
+    return LinkRecord(name, "direct-connect-gateway", ends_at, up, announced)
 
 
 def attachment(fields: Fields) -> AttachmentRecord | None:

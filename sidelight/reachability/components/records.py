@@ -167,24 +167,30 @@ class NatRecord(NamedTuple):
 
 
 class GatewayRecord(NamedTuple):
-    """An internet, egress-only internet or virtual private gateway, and its attached VPCs."""
+    """An internet, egress-only internet or virtual private gateway, and its attached VPCs.
+
+    `inferred` is True if no answer has it, but a route that is active.
+    """
 
     id: str
     kind: str
     vpcs: tuple[str, ...]
+    inferred: bool = False
 
 
 class LinkRecord(NamedTuple):
     """A VPN connection, a virtual interface or a Direct Connect gateway's association.
 
     `gateway` is the virtual private or transit gateway that it ends at; `up` says whether it is
-    in a state that carries packets.
+    in a state that carries packets. `announced` are the addresses that the association's allowed
+    prefixes announce to the other side; None if it has no such list.
     """
 
     id: str
     kind: str
     gateway: str
     up: bool
+    announced: Blocks | None = None
 
 
 class AttachmentRecord(NamedTuple):

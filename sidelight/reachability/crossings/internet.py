@@ -35,12 +35,11 @@ def internet_gateway(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
 ) -> Iterator[PacketOutcome]:
     """Out by an internet gateway: with a public address, and where nothing blocks it."""
-    gateway = route.target
-    if gateway in walker.goals:
+    gateway, topology = route.target, walker.topology
+    if gateway in walker.goals and not topology.blocked(place.subnet):
         yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, gateway)
         return
     trail = trail.over(place.vpc, gateway)._replace(origin=())
-    topology = walker.topology
     if not topology.attached(gateway, place.vpc):
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (gateway, INTERNET_GATEWAY, None))
         return
@@ -130,6 +129,7 @@ def from_internet(walker: Walker, bundle: Bundle, trail: Trail) -> Iterator[Pack
             yield ended(Verdict.DENIED_IN, part, way.over(gateway), stop)
         else:
             way = way.over(gateway).through(gateway, INTERNET_GATEWAY)
+            way = way.noting(*topology.notes_on(gateway))
             yield from enter_by_gateway(walker, gateway, interface.vpc, part, way)
 
 

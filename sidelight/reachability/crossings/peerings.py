@@ -24,6 +24,8 @@ def peering_connection(
     name = route.target
     peering = walker.topology.peerings.get(name)
     trail = trail.over(place.vpc)
+    if peering is None:
+        trail = trail.noting(f"not accounted for: {name}, which is not in the answers")
     sides = [] if peering is None else [side for side in peering.sides if side.vpc == place.vpc]
     if peering is None or not peering.active or not sides:
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (name, PEERING, None))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sidelight.reachability.components.records import (
         AttachmentRecord,
         RouteRecord,
+        TransitRoute,
     )
     from sidelight.reachability.walk.walker import Walker
 
@@ -34,6 +35,8 @@ def transit_gateway(
     """To a transit gateway by the VPC's attachment, in a zone where it has an interface."""
     gateway, topology = route.target, walker.topology
     attachment = topology.transit.of_vpc.get((place.vpc, gateway))
+    if attachment is None:
+        trail = trail.noting(f"not accounted for: {gateway}, to which no answer has an attachment")
     if attachment is None or not attachment.available:
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (gateway, TRANSIT, None))
         return
@@ -87,9 +90,9 @@ def by_transit_gateway(
                 rule = (attachment.table, TRANSIT_TABLE, route.id)
                 yield ended(Verdict.NULL_ROUTED, part, way, rule)
             continue
-        far = transit.attachments.get((attachment.gateway, route.attachments[0]))
+        other = _chosen(walker, attachment.gateway, route)
+        far = transit.attachments.get((attachment.gateway, other))
         if far is None:
-            other = route.attachments[0]
             way = way.noting(f"not accounted for: {other}, which is not in the answers")
             yield PacketOutcome(Verdict.EXITS_NETWORK, part, way, other)
         elif far.id in walker.goals:
@@ -98,6 +101,21 @@ def by_transit_gateway(
             yield ended(Verdict.NULL_ROUTED, part, way, (far.id, ATTACHMENT, None))
         else:
             yield from _from_attachment(walker, far, part, way)
+
+
+def _chosen(walker: Walker, gateway: str, route: TransitRoute) -> str:
+    """The attachment that a route of several, as of VPN connections, may send packets to.
+
+    Each is possible: a goal if it is one of them, else one that carries packets.
+    """
+    attachments = walker.topology.transit.attachments
+    usable = (
+        name
+        for name in route.attachments
+        if (found := attachments.get((gateway, name))) is not None and found.available
+    )
+    goals = (name for name in route.attachments if name in walker.goals)
+    return next(goals, next(usable, route.attachments[0]))
 
 
 def _from_attachment(

@@ -8,7 +8,7 @@ from sidelight.model.software import Problem
 from sidelight.reachability.addresses import intervals, port_maps
 from sidelight.reachability.addresses.bundles import Bundle
 from sidelight.reachability.crossings.routes import cross
-from sidelight.reachability.findings.edges import NetworkEdge, enter
+from sidelight.reachability.findings.edges import enter, left_by
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walk.packets import Trail
 from sidelight.reachability.walk.replies import reply_ports, reply_to
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sidelight.reachability.addresses.intervals import Intervals
     from sidelight.reachability.addresses.port_maps import PortMap
+    from sidelight.reachability.findings.network_edge import NetworkEdge
     from sidelight.reachability.graph.routing import Routing
     from sidelight.reachability.graph.topology import Topology
     from sidelight.reachability.rules.filters import Filters
@@ -150,15 +151,13 @@ class Admissions:
         for outcome in entered:
             if outcome.verdict == Verdict.EXITS_NETWORK:
                 # Packets for the subnet end at an appliance, or at what no answer has.
-                self.problems.update(Problem(subnet, note) for note in outcome.trail.notes)
+                notes = (note for note in outcome.trail.notes if note not in edge.notes)
+                self.problems.update(Problem(subnet, note) for note in notes)
         self._note_limit(inward, subnet)
-        outward = Walker(*parts, replies=True, goals=frozenset({edge.goal}), explain=False)
+        outward = Walker(*parts, replies=True, goals=edge.goals, explain=False)
         answers = Bundle(own, sources, reply_ports(protocol))
-        answering = [
-            outcome
-            for outcome in outward.leave_subnet(subnet, answers, Trail())
-            if outcome.at == edge.goal
-        ]
+        leaving = outward.leave_subnet(subnet, answers, Trail())
+        answering = list(left_by(edge, outward, leaving))
         translated = [
             _TranslatedWay(one, _answers_to_senders(outward, edge, subnet, one))
             for one in inside
@@ -187,11 +186,7 @@ def _answers_to_senders(
     """The answers to a NAT gateway's packets that leave by the edge to those who sent them."""
     answers = reply_to(arrived.bundle, outward.protocol)
     to_nat = list(outward.from_within(subnet, answers, Trail()))
-    return [
-        one
-        for one in behind_nats(outward, arrived.trail, to_nat)
-        if one.verdict == Verdict.ACCEPTED and one.at == edge.goal
-    ]
+    return list(left_by(edge, outward, behind_nats(outward, arrived.trail, to_nat)))
 
 
 def _translated(way: _TranslatedWay) -> Iterator[Admission]:

@@ -10,7 +10,7 @@ from sidelight.reachability.addresses.prefixes import ALL
 from sidelight.reachability.components import component_types as types
 from sidelight.reachability.components.records import EGRESS, INGRESS, UDP
 from sidelight.reachability.crossings.routes import cross
-from sidelight.reachability.findings.edges import NetworkEdge
+from sidelight.reachability.findings.network_edge import NetworkEdge
 from sidelight.reachability.findings.open_ports import OpenRange
 from sidelight.reachability.results import EdgeKind
 from sidelight.reachability.results import ReachabilityVerdict as Verdict

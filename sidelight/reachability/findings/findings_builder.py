@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sidelight.reachability.components.records import InterfaceRecord
     from sidelight.reachability.findings.balanced_ports import BalancedPorts
-    from sidelight.reachability.findings.edges import NetworkEdge
+    from sidelight.reachability.findings.network_edge import NetworkEdge
     from sidelight.reachability.findings.open_ports import OpenPorts, OpenRange
     from sidelight.reachability.graph.topology import Topology
 

@@ -8,7 +8,8 @@ from sidelight.reachability.addresses import intervals, port_maps
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6
 from sidelight.reachability.components.records import INGRESS, TCP, UDP
 from sidelight.reachability.findings.admissions import Admissions
-from sidelight.reachability.findings.edges import NetworkEdge, edges_of
+from sidelight.reachability.findings.edges import edges_of
+from sidelight.reachability.findings.network_edge import NetworkEdge
 from sidelight.reachability.results import EdgeKind
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class OpenPorts:
                 for protocol in PROTOCOLS:
                     ranges = self._through(of, ways, family, protocol, numbers)
                     if ranges:
-                        yield ways[0], family, protocol, ranges
+                        yield _joined(ways), family, protocol, ranges
 
     def _numbers(
         self, interface: InterfaceRecord, ways: list[NetworkEdge], family: int
@@ -179,3 +180,14 @@ class OpenPorts:
         for group in of.groups or ():
             best = best and best.noting(*self._filters.notes(group, INGRESS))
         return port_maps.union_all(parts), best
+
+
+def _joined(ways: list[NetworkEdge]) -> NetworkEdge:
+    """The edge of several ways: beyond it are the addresses beyond each of them."""
+    if len(ways) == 1:
+        return ways[0]
+    sources = {
+        family: intervals.of(pair for way in ways for pair in way.sources.get(family, ()))
+        for family in (IPV4, IPV6)
+    }
+    return ways[0]._replace(sources=sources)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sidelight.reachability.addresses import intervals
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6, LongestPrefix, Prefix, text_of
 from sidelight.reachability.components.network_objects import NetworkObjects
+from sidelight.reachability.graph.unknown_ways import report_unknown_ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,14 +24,9 @@ if TYPE_CHECKING:
         OwnAddress,
         PeeringRecord,
         PeerSide,
+        RouteTableRecord,
         SubnetRecord,
     )
-
-
-# Targets of routes that may lead into a VPC too, and are not edges of the model.
-_UNKNOWN_WAYS: Final = frozenset(
-    {"carrier-gateway", "local-gateway", "core-network", "odb-network", "unknown"}
-)
 
 
 class Topology(NetworkObjects):
@@ -46,7 +42,7 @@ class Topology(NetworkObjects):
         self._index_interfaces()
         self._index_public_addresses()
         self._check_references()
-        self._check_ways_in()
+        report_unknown_ways(self)
         self._check_equal_routes()
 
     def _check_references(self) -> None:
@@ -63,16 +59,6 @@ class Topology(NetworkObjects):
             for group in interface.groups:
                 if group not in self.groups and "SecurityGroups" not in self.absent:
                     report(group, "this security group of an interface is in no answer")
-
-    def _check_ways_in(self) -> None:
-        """Report targets of routes that are not edges of the model: each may be a way in."""
-        for table in self.tables.values():
-            for route in table.routes:
-                if route.kind in _UNKNOWN_WAYS and not route.blackhole:
-                    what = (
-                        f"{route.target or 'its target'} ({route.kind}) as a way into {table.vpc}"
-                    )
-                    self.collector.report(table.id, f"not accounted for: {what}")
 
     def _check_equal_routes(self) -> None:
         """Report blocks of two prefix lists with different targets: AWS chooses either at random.
@@ -119,7 +105,9 @@ class Topology(NetworkObjects):
         self._table_of: dict[str, str] = {}
         self._main_tables: dict[str, str] = {}
         self.gateway_tables: dict[str, str] = {}
+        self.tables_of: dict[str, list[RouteTableRecord]] = defaultdict(list)
         for table in sorted(self.tables.values(), key=lambda found: found.id):
+            self.tables_of[table.vpc].append(table)
             if table.main:
                 self._main_tables.setdefault(table.vpc, table.id)
             for subnet in table.subnets:
@@ -306,6 +294,13 @@ class Topology(NetworkObjects):
             if gateway.kind == "internet-gateway":
                 return gateway.id
         return None
+
+    def notes_on(self, gateway: str) -> tuple[str, ...]:
+        """A note on a gateway that is known by a route alone."""
+        record = self.gateways.get(gateway)
+        if record is None or not record.inferred:
+            return ()
+        return (f"not accounted for: {gateway}, which is not in the answers",)
 
     def attached(self, gateway: str, vpc: str) -> bool:
         """Whether a gateway is attached to a VPC; one that is in no answer counts as attached."""
