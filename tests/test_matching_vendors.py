@@ -183,3 +183,26 @@ def test_a_vendors_name_is_inert_in_the_scans_last_lines(
     assert "not covered: 1 package" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "is_own"),
+    [
+        ("linux", True),
+        ("linux-signed-amd64", True),
+        ("linux-6.12", True),
+        ("linux-upstream", False),
+        ("linux-4.9.0-custom", False),
+    ],
+)
+def test_a_kernel_built_by_hand_is_not_covered(
+    tmp_path: Path, source: str, *, is_own: bool
+) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "linux", "6.1.90-1")]
+    kernel = package(
+        "deb", "linux-image-6.9.0", "6.9.0-1", source_name=source, vendor="Jane <jane@box>"
+    )
+    found(tmp_path, records, kernel, os=BOOKWORM)
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        listed = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, (kernel,)), database)
+    assert [item.ecosystem for item in listed] == ([] if is_own else ["a kernel built by hand"])

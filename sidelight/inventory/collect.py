@@ -19,7 +19,7 @@ from sidelight.inventory.protocol import Extraction, Machine
 from sidelight.inventory.registry import DATABASES, EXTRACTORS
 from sidelight.inventory.tree_walk import Survey, SurveyOptions, Surveyor
 from sidelight.inventory.treefile import TreeRoot, WantedFileRef
-from sidelight.inventory.wanted_files import Collected, CollectOptions, WantedFiles
+from sidelight.inventory.wanted_files import Collected, CollectOptions, WantedFiles, tail_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,7 +120,7 @@ class _Collector:
         programs = [place for place in found.candidates if self._is_free(place)]
         self._files.expect(jobs, heads=programs)
         self._files.extract_all(jobs)
-        self._executables(programs, table.executables)
+        self._executables(programs, table)
         if self._options.whole_machine:
             self._check_databases()
         release = self._kernel(found)
@@ -224,8 +224,12 @@ class _Collector:
         self._out.owned += 1
         return False
 
-    def _executables(self, free: Sequence[WantedFileRef], wanted_by: Chosen) -> None:
-        """Give ELF files, of those that no OS package owns, to who wants executables."""
+    def _executables(self, free: Sequence[WantedFileRef], table: WantedTable) -> None:
+        """Give programs, of those that no OS package owns, to who wants them: ELF files, and zips.
+
+        A zip archive with a name by which it is wanted was read before.
+        """
+        archives: list[WantedFileRef] = []
         heads: dict[WantedFileRef, bytes] = {}
         begin = (0, executables.HEAD)
         for place, head in self._files.in_time(read_ahead.parts(self._tree, free, lambda _: begin)):
@@ -233,10 +237,14 @@ class _Collector:
                 self._files.problem(place, head.what)
             elif head.startswith(executables.ELF):
                 heads[place] = head
+            elif head.startswith(executables.ARCHIVE) and not table.is_wanted(place.path):
+                archives.append(place)
             if len(heads) >= _PROGRAMS_AT_ONCE:
-                self._programs(heads, wanted_by)
+                self._programs(heads, table.executables)
                 heads = {}
-        self._programs(heads, wanted_by)
+        self._programs(heads, table.executables)
+        jobs = [(place, index) for place in archives for index in table.executable_archives]
+        self._files.extract_at(jobs, tail_of)
 
     def _programs(self, heads: Mapping[WantedFileRef, bytes], wanted_by: Chosen) -> None:
         jobs = [(place, index) for place in heads for index in wanted_by]

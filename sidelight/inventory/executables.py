@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sidelight.inventory.treefile import TreeRoot
 
 ELF = b"\x7fELF"
+# What a zip archive that the kernel runs begins with: an interpreter's line, or the archive itself,
+# for which a binary format may be registered.
+ARCHIVE = (b"#!", b"PK\x03\x04")
 HEAD = 64  # bytes of an ELF header
 _EXECUTABLE = 0o111
 # Files that wait for a look at their inodes, some 150 bytes each. Inode numbers are in the order of

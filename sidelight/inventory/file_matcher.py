@@ -35,6 +35,11 @@ class WantedTable:
         self.executables: Chosen = tuple(
             index for index, extractor in enumerate(extractors) if extractor.wants.executables
         )
+        self.executable_archives: Chosen = tuple(
+            index
+            for index, extractor in enumerate(extractors)
+            if extractor.wants.executable_archives
+        )
         for index, extractor in enumerate(extractors):
             wants = extractor.wants
             _add(self._names, wants.names, index)
@@ -70,6 +75,12 @@ class WantedTable:
             parts = directory.split(b"/")
             found.update(b"/".join(parts[:count]) for count in range(1, len(parts)))
         return found
+
+    def is_wanted(self, path: bytes) -> bool:
+        """Return whether a file is wanted for its name, and not for its mode alone."""
+        name = path.rpartition(b"/")[2]
+        dot = name.rfind(b".")
+        return name in self._names or (dot >= 0 and name[dot:] in self._suffixes)
 
     def match(
         self, directory: bytes, entries: Sequence[Entry], found: list[tuple[Entry, Chosen]]

@@ -38,7 +38,8 @@ class Wants:
 
     With `random_access` the walk reads nothing ahead: the extractor takes what it needs by
     `WantedFile.read_at` (archives). With `executables` it is given, besides, every ELF file with an
-    executable bit that no OS package owns; these are always read by `read_at`.
+    executable bit that no OS package owns; these are always read by `read_at`. So are the scripts
+    and zip archives with an executable bit of one with `executable_archives`.
     """
 
     names: frozenset[str] = frozenset()
@@ -49,6 +50,7 @@ class Wants:
     limit: int = 64 << 20  # bytes; a larger file is a Problem, not a silent skip
     random_access: bool = False
     executables: bool = False
+    executable_archives: bool = False
 
 
 class WantedFile(Protocol):

@@ -12,6 +12,7 @@ from sidelight.inventory.os import (
     dpkg,
     flatpak,
     moved_databases,
+    other_managers,
     pacman,
     portage,
     rpm,
@@ -37,6 +38,9 @@ OS_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     snap.SnapYaml(),
     snap.SnapState(),
     flatpak.FlatpakMetainfo(),
+    flatpak.FlatpakDeployments(),
+    other_managers.HomebrewReceipts(),
+    other_managers.UnreadStores(),
     moved_databases.MovedDatabases(),
 )
 

@@ -151,7 +151,7 @@ class WantedFiles:
             for place, data in self.contents(list(places.values()), limit):
                 for index in wanted_by[_key(place)]:
                     self._extract(place, index, data)
-        self.extract_at(others, _tail)
+        self.extract_at(others, tail_of)
 
     def expect(
         self,
@@ -173,7 +173,7 @@ class WantedFiles:
                 pieces.append((place.fs, (place.inode, 0, wants.limit)))
         sizes = read_ahead.sizes(others)
         pieces += [
-            (place.fs, (place.inode, *_tail(place, sizes[key])))
+            (place.fs, (place.inode, *tail_of(place, sizes[key])))
             for place in others
             if (key := read_ahead.file_key(place)) in sizes
         ]
@@ -347,7 +347,7 @@ class WantedFiles:
         return found if found is not None else Machine(OperatingSystem())
 
 
-def _tail(_: WantedFileRef, size: int) -> tuple[int, int]:
+def tail_of(_: WantedFileRef, size: int) -> tuple[int, int]:
     """The part of a file that is looked at first where it is read at offsets: its end."""
     return max(0, size - _TAIL), min(size, _TAIL)
 

@@ -120,7 +120,10 @@ class MachineLookups:
         if kind not in ecosystems.OS_TYPES or not (vendor or kind == "rpm"):
             return ""  # without a vendor, only an rpm's release may have a vendor's mark
         system = self.system(package) if package.layer else self._os
-        return vendors.supplier(kind, vendor, package.version, system)
+        found = vendors.supplier(kind, vendor, package.version, system)
+        if not found and kernel_packages.is_built_by_hand(package):
+            return "a kernel built by hand"
+        return found
 
     def ecosystem(self, package: Package) -> str:
         """Return the ecosystem whose feeds cover the package, "" if none does."""

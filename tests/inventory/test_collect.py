@@ -517,9 +517,8 @@ def test_every_extractor_has_a_name_of_its_own_and_wants_something() -> None:
     assert all(name.startswith(("os/", "language/", "listeners/")) for name in names)
     for extractor in EXTRACTORS:
         wants = extractor.wants
-        assert (
-            wants.names or wants.suffixes or wants.paths or wants.directories or wants.executables
-        )
+        by_name = wants.names or wants.suffixes or wants.paths or wants.directories
+        assert by_name or wants.executables or wants.executable_archives
 
 
 def test_a_node_package_of_the_os_is_not_reported_twice(debian: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _OfImages: TypeAlias = "dict[tuple[str, str], set[int]]"
 
 _DEB_SOURCE = re.compile(r"linux(?:-[\w.+-]+)?")
+# Source: scripts/package/mkdebian of Linux 6 and 4. Debian's own backports are `linux-6.12`.
+_MAKEFILE_SOURCE = re.compile(r"linux-(?:upstream(?:-.+)?|[0-9]+\.[0-9]+\.[0-9].*)")
 _RPM_SOURCE = re.compile(r"kernel(?:[0-9.]+)?(?:-[\w.+-]+)?|linux")
 # Flavours in the names of metapackages: `linux-image-cloud-amd64`. An image's name has a release.
 _DEBIAN_FLAVOUR = (
@@ -52,6 +54,20 @@ def is_meta(package: Package) -> bool:
     if _UBUNTU_META.fullmatch(package.source_name):
         return True
     return _is_of_a_kernel(package) and _DEB_META.fullmatch(package.name) is not None
+
+
+def is_built_by_hand(package: Package) -> bool:
+    """Return whether a kernel's deb was made by the kernel's own makefile (`make deb-pkg`).
+
+    It has the distribution's names and a version above all of its fixes, and none of its patches.
+    """
+    source = package.source_name
+    return package.type == "deb" and source.startswith("linux-") and _is_of_makefile(source)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_makefile(source: str) -> bool:
+    return _MAKEFILE_SOURCE.fullmatch(source) is not None
 
 
 def of_images(packages: Iterable[tuple[Package, Collection[int]]]) -> _OfImages:

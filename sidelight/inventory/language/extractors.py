@@ -19,6 +19,7 @@ from sidelight.inventory.language import (
     distinfo,
     dotnetdeps,
     egg,
+    executablezip,
     gemfilelock,
     gemspec,
     gobinary,
@@ -115,4 +116,5 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     version_strings.EXTRACTOR,
     # Programs with their packages inside
     selfcontained.EXTRACTOR,
+    executablezip.EXTRACTOR,
 )

@@ -8,7 +8,8 @@ The order of the evidence:
    give; the directories name group and artefact, and the manifest or the file name the version
    where the build was given it (`${revision}`).
 3. The path of a Maven repository or of Gradle's cache: `g/r/oup/artifact/version/`.
-4. `Implementation-Title: group#artifact;version`, as Gradle's Nebula plugins write it.
+4. `Implementation-Title: group#artifact;version`, as Gradle's Nebula plugins write it, or Jenkins'
+   `Group-Id`, `Artifact-Id` (else `Short-Name`) and `Plugin-Version`.
 5. The file name's artefact and version, cut where the manifest's version says so; two names in
    one (`org.springframework.spring-web`) where the manifest or a table knows the second.
 6. The manifest's Bundle-SymbolicName, Implementation-Title, Bundle-Name, Short-Name and
@@ -135,6 +136,8 @@ def _without_poms(evidence: Evidence, found: list[tuple[str, str]]) -> Coordinat
         return place
     if nebula := _NEBULA.fullmatch(attributes.get("implementation-title", "")):
         return Coordinates(nebula[1], nebula[2], nebula[3])
+    if plugin := _jenkins_plugin(attributes):
+        return plugin
     versions = set(_manifest_versions(attributes))
     fitting = [item for item in found if item[1] and item[1] in versions]
     artifact, version = (fitting or found)[0]
@@ -149,6 +152,16 @@ def _without_poms(evidence: Evidence, found: list[tuple[str, str]]) -> Coordinat
     if pair := _two_in_one(artifact, version, attributes):
         return Coordinates(*pair, version)
     return Coordinates(_group(attributes, artifact), artifact, version)
+
+
+def _jenkins_plugin(attributes: dict[str, str]) -> Coordinates | None:
+    """The coordinates that Jenkins' build tools write; a snapshot's version has a remark."""
+    group = attributes.get("group-id", "")
+    artifact = attributes.get("artifact-id", "") or attributes.get("short-name", "")
+    version = attributes.get("plugin-version", "").partition(" ")[0]
+    if _GROUP.fullmatch(group) and _ARTIFACT.fullmatch(artifact) and _VERSION.fullmatch(version):
+        return Coordinates(group, artifact, version)
+    return None
 
 
 def _manifest_versions(attributes: dict[str, str]) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""Flatpak applications, by the AppStream metainfo that each carries.
+"""Flatpak applications and runtimes, by the AppStream metainfo that each may carry.
+
+Runtimes, and applications of one's own, have none: these have the version of their branch.
 
 Source: AppStream's specification, "Upstream Metadata": id, releases (the newest first).
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sidelight.errors import DamagedError
+from sidelight.errors import DamagedError, LimitError
 from sidelight.inventory.language.safe_parsers import parse_xml
 from sidelight.inventory.protocol import Extraction, Wants
 from sidelight.inventory.purl import format_purl
@@ -21,6 +23,12 @@ _PATH = re.compile(
     r"(?:.*/)?flatpak/(?:app|runtime)/([^/]+)/([^/]+)/.*/share/(?:metainfo|appdata)/"
     r"[^/]+\.(?:metainfo|appdata)\.xml"
 )
+
+_DEPLOYED = re.compile(
+    r"(?:.*/)?flatpak/(?:app|runtime)/([^/]+)/([^/]+)/([^/]+)/[0-9a-f]+/metadata"
+)
+# Of a runtime that is split off another one: its sources, symbols, translations.
+_PARTS = (".Sources", ".Debug", ".Locale", ".Docs")
 
 
 class FlatpakMetainfo:
@@ -59,3 +67,41 @@ class FlatpakMetainfo:
             licence=(root.findtext("project_license") or "").strip(),
         )
         return Extraction(packages=[package])
+
+
+class FlatpakDeployments:
+    """One application or runtime without metainfo, by the metadata of its deployment."""
+
+    name = "os/flatpak-deployments"
+    wants = Wants(
+        names=frozenset(("metadata",)),
+        confirm=lambda path: (
+            "flatpak/" in path and len(path) < 1024 and _DEPLOYED.fullmatch(path) is not None
+        ),
+        limit=1 << 20,
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
+        """One package, or none where metainfo gives a better version."""
+        match = _DEPLOYED.fullmatch(file.path)
+        if match is None or match[1].endswith(_PARTS) or _has_metainfo(file, match[1]):
+            return Extraction()
+        identity, arch, branch = match.groups()
+        purl = format_purl("flatpak", "", identity, branch, (("arch", arch),))
+        package = Package("flatpak", identity, branch, f"/{file.path}", purl, arch=arch)
+        return Extraction(packages=[package])
+
+
+def _has_metainfo(file: WantedFile, identity: str) -> bool:
+    names = (
+        f"files/share/{directory}/{identity}.{kind}.xml"
+        for directory in ("metainfo", "appdata")
+        for kind in ("metainfo", "appdata")
+    )
+    for name in names:
+        try:
+            if file.sibling(name, limit=0) is not None:
+                return True
+        except LimitError:
+            return True
+    return False

@@ -201,3 +201,11 @@ def test_a_pom_without_a_version_takes_the_file_names() -> None:
 @given(st.text(max_size=80))
 def test_two_names_in_one_are_its_parts(name: str) -> None:
     assert all(f"{group}.{artifact}" == name for group, artifact in two_names(name))
+
+
+def test_a_jenkins_plugin_without_mavens_files_is_named_by_its_manifest() -> None:
+    group = "org.jenkins-ci.plugins"
+    both = named("git.hpi", group_id=group, artifact_id="git", plugin_version="4.0.0")
+    short = named("x.jpi", group_id=group, short_name="ant", plugin_version="1-SNAPSHOT (by me)")
+    assert (both, short) == ([f"{group}:git:4.0.0"], [f"{group}:ant:1-SNAPSHOT"])
+    assert named("a-1.0.jar", group_id="not a group", short_name="b", plugin_version="2") != []

@@ -42,7 +42,13 @@ def test_every_format_has_a_name_of_its_own_and_wants_something() -> None:
     for extractor in LANGUAGE_EXTRACTORS:
         assert extractor.name.startswith("language/")
         wants = extractor.wants
-        assert wants.names or wants.suffixes or wants.paths or wants.executables
+        assert (
+            wants.names
+            or wants.suffixes
+            or wants.paths
+            or wants.executables
+            or wants.executable_archives
+        )
         assert all(suffix.startswith(".") for suffix in wants.suffixes)
         assert all("/" not in name for name in wants.names)
 

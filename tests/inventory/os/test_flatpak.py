@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidelight.errors import DamagedError, FormatError
-from sidelight.inventory.os.flatpak import FlatpakMetainfo
+from sidelight.inventory.os.flatpak import FlatpakDeployments, FlatpakMetainfo
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
 from tests.fakes.memory_file import MemoryFile
@@ -63,3 +63,20 @@ def test_only_installations_of_flatpak_are_wanted(path: str, wanted: bool) -> No
     confirm = FlatpakMetainfo().wants.confirm
     assert confirm is not None
     assert confirm(path) is wanted
+
+
+_RUNTIME = "var/lib/flatpak/runtime/org.freedesktop.Platform/x86_64/22.08/0abc/metadata"
+
+
+def test_a_runtime_without_metainfo_has_the_version_of_its_branch() -> None:
+    file = MemoryFile(b"[Runtime]\n", _RUNTIME)
+    (package,) = FlatpakDeployments().extract(file, Machine(OperatingSystem())).packages
+    assert package.purl == "pkg:flatpak/org.freedesktop.Platform@22.08?arch=x86_64"
+
+
+def test_an_application_with_metainfo_and_a_part_of_a_runtime_are_not_repeated() -> None:
+    application = "flatpak/app/org.gimp.GIMP/x86_64/stable/0abc/metadata"
+    metainfo = {"files/share/metainfo/org.gimp.GIMP.metainfo.xml": b"<component/>"}
+    part = _RUNTIME.replace("Platform/", "Platform.Locale/")
+    for file in (MemoryFile(b"", application, siblings=metainfo), MemoryFile(b"", part)):
+        assert FlatpakDeployments().extract(file, Machine(OperatingSystem())).packages == []

@@ -1,0 +1,70 @@
+"""Package managers beside the distribution's: Homebrew is read; Nix, Guix and Spack are Problems.
+
+No feed has advisories for what Homebrew installs, so a scan lists it as not covered. The databases
+of Nix, Guix and Spack are not read, and each is a Problem.
+Sources: Homebrew's documentation ("Cellar"), Nix' manual ("Local Store"), Guix' ("The Store"),
+Spack's ("Database").
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sidelight.inventory.protocol import Extraction, Wants, unfit
+from sidelight.inventory.purl import format_purl
+from sidelight.model import Package
+
+if TYPE_CHECKING:
+    from sidelight.inventory.protocol import Machine, WantedFile
+
+_RECEIPT: Final = "INSTALL_RECEIPT.json"
+_KEG: Final = re.compile(r"(?:.*/)?Cellar/([^/]+)/([^/]+)/INSTALL_RECEIPT\.json")
+_PATH_LIMIT: Final = 4096  # characters
+_STORES: Final = {"nix/var/nix/db/db.sqlite": "Nix", "var/guix/db/db.sqlite": "Guix"}
+_SPACK: Final = "/.spack-db/index.json"
+
+
+def _is_keg(path: str) -> bool:
+    return len(path) <= _PATH_LIMIT and _KEG.fullmatch(path) is not None
+
+
+class HomebrewReceipts:
+    """Homebrew's formulae, by the receipt in the directory of each: Cellar/NAME/VERSION."""
+
+    name = "os/homebrew"
+    wants = Wants(names=frozenset((_RECEIPT,)), confirm=_is_keg, limit=8 << 20)
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
+        """One package; the revision (`_1`) is a part of the version."""
+        found = Extraction()
+        match = _KEG.fullmatch(file.path)
+        if match is None:
+            return found
+        name, version, where = match[1], match[2], f"/{file.path}"
+        if fault := unfit(name, version):
+            found.note(where, fault)
+            return found
+        purl = format_purl("brew", "", name, version)
+        found.packages.append(Package("brew", name, version, where, purl))
+        return found
+
+
+class UnreadStores:
+    """Package managers whose databases are not read. Gives Problems alone."""
+
+    name = "os/unread-stores"
+    wants = Wants(
+        paths=frozenset(_STORES),
+        names=frozenset(("index.json",)),
+        confirm=lambda path: path in _STORES or f"/{path}".endswith(_SPACK),
+        limit=4 << 30,
+        random_access=True,
+    )
+
+    def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
+        """A Problem for each database."""
+        found = Extraction()
+        manager = _STORES.get(file.path, "Spack")
+        found.note(f"/{file.path}", f"{manager}'s packages are not in the inventory")
+        return found
