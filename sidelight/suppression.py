@@ -88,6 +88,7 @@ PACKAGE_FIELDS = {
     "sourceLambdaLayerArn": "string",
     "filePath": "string",
 }
+UNNAMED_SOURCE = "Sidelight"  # of a finding whose advisory names no publisher
 _MOST = 10  # tests of one criterion, the service's limit
 _LONGEST = 1024
 
@@ -130,14 +131,15 @@ def _test(kind: str, item: object, where: str) -> _Test:
     if kind == "number":
         return kind, _range(item, "lowerInclusive", "upperInclusive", _number, where)
     if kind == "date":
-        return kind, _range(item, "startInclusive", "endInclusive", _date, where)
+        begin, end = _range(item, "startInclusive", "endInclusive", _date, where)
+        return kind, (begin, None if end is None else last_within(end))
     if kind == "ports":
         return kind, _range(item, "beginInclusive", "endInclusive", _number, where)
     if kind == "map":
         _only(item, {"comparison", "key", "value"}, where)
         if item.get("comparison") != "EQUALS":
             raise FormatError("a map is compared by EQUALS", where=where)
-        value = None if item.get("value") is None else _text(item["value"], where)
+        value = None if item.get("value") is None else _text(item["value"], where, least=0)
         return kind, (_text(item.get("key"), where), value)
     _only(item, set(PACKAGE_FIELDS), where)
     return kind, tuple(
@@ -160,9 +162,9 @@ def _only(item: dict[str, Any], names: set[str], where: str) -> None:
         raise FormatError(f"takes {', '.join(sorted(names))}, not {unknown[0][:40]}", where=where)
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
-        raise FormatError(f"takes a text of 1 to {_LONGEST} characters", where=where)
+def _text(value: object, where: str, *, least: int = 1) -> str:
+    if not isinstance(value, str) or not least <= len(value) <= _LONGEST:
+        raise FormatError(f"takes a text of {least} to {_LONGEST} characters", where=where)
     return value
 
 
@@ -180,12 +182,25 @@ def _number(value: object, where: str) -> float:
     return float(value)
 
 
+def last_within(end: datetime) -> datetime:
+    """Return the last time that answers show as this end of a range: they show milliseconds.
+
+    So a finding is within a range that begins or ends with its own time, as it was answered.
+    """
+    return end.replace(microsecond=end.microsecond // 1000 * 1000 + 999)
+
+
+def iso_time(text: str) -> datetime:
+    """Parse ISO 8601, in UTC where it names no zone. Raises ValueError."""
+    read = datetime.fromisoformat(text)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+
+
 def _date(value: object, where: str) -> datetime:
     """Parse seconds since 1970, as in the service's JSON, or ISO 8601."""
     try:
         if isinstance(value, str):
-            read = datetime.fromisoformat(value)
-            return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+            return iso_time(value)
         return datetime.fromtimestamp(_number(value, where), UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise FormatError("takes a date", where=where) from error
@@ -242,7 +257,7 @@ def _package_finding_values(finding: Finding) -> dict[str, Sequence[object]]:
     related = [name for name in finding.advisories if name != finding.vulnerability]
     return {
         "vulnerabilityId": (finding.vulnerability,),
-        "vulnerabilitySource": _text_values(finding.source),
+        "vulnerabilitySource": (finding.source or UNNAMED_SOURCE,),
         "vendorSeverity": _text_values(finding.severity_source and finding.severity.value),
         "relatedVulnerabilities": related,
         "fixAvailable": (finding.fix_available.value,),

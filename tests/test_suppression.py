@@ -29,8 +29,9 @@ FOUND = Finding(
     score=7.5,
 )  # fmt: skip
 MACHINE = Instance(
-    "i-1", "1", "eu-west-1", "running", (), tags=(("env", "test"), ("team", "a")), image_id="ami-1"
-)
+    "i-1", "1", "eu-west-1", "running", (), tags=(("env", "test"), ("team", "a"), ("empty", "")),
+    image_id="ami-1",
+)  # fmt: skip
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 
 
@@ -92,6 +93,7 @@ def test_a_package_filter_is_the_services() -> None:
         {"vulnerablePackages": [{"architecture": string("arm64", "NOT_EQUALS")[0]}]},
         {"vulnerablePackages": [{"filePath": string("/var/", "PREFIX")[0]}]},
         {"ecrImageHash": string("sha256:1", "NOT_EQUALS")},
+        {"resourceTags": [{"comparison": "EQUALS", "key": "empty", "value": ""}]},
     ],
 )
 def test_what_agrees(criteria: dict[str, Any]) -> None:
@@ -107,6 +109,7 @@ def test_what_agrees(criteria: dict[str, Any]) -> None:
         {"severity": string("HIGH"), "resourceId": string("i-2")},
         {"inspectorScore": [{"lowerInclusive": 7.6}]},
         {"resourceTags": [{"comparison": "EQUALS", "key": "env", "value": "a"}]},
+        {"resourceTags": [{"comparison": "EQUALS", "key": "env", "value": ""}]},
         {"firstObservedAt": [{"startInclusive": LAST.timestamp()}]},
         {"vulnerablePackages": [{"name": string("openssl")[0], "epoch": {"upperInclusive": 0}}]},
         {"ecrImageHash": string("sha256:1")},

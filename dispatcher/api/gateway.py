@@ -18,13 +18,14 @@ from dispatcher.api.errors import (
     InternalServerError,
     Reason,
     ServiceUnavailableError,
+    ThrottlingError,
     ValidationError,
 )
 from dispatcher.api.pagination import bound_pages
 from dispatcher.api.protocol.answers import Answer, failure, success
 from dispatcher.api.protocol.requests import parameters, query_fields
 from dispatcher.api.protocol.service import inspector2
-from dispatcher.api.recent_answers import RecentAnswers
+from dispatcher.api.recent_answers import SIGN_AGAIN, RecentAnswers
 from sidelight.errors import StoreError, UsageError
 from sidelight.model import CALL_OK, CALL_STARTED, AuditRecord
 
@@ -88,7 +89,7 @@ class Gateway:
             return success(service, operation, handler(call, checked), request_id)
         number = self._begin(record, checked, caller)
         if number is None:
-            return self._answers.of(caller.signature)
+            return self._repeated(record, caller)
         try:
             answer = success(service, operation, handler(call, checked), request_id)
         except Exception as error:
@@ -118,13 +119,27 @@ class Gateway:
             raise error
         return handler
 
+    def _repeated(self, record: AuditRecord, caller: SignedCaller) -> Answer:
+        """Return the answer to the call that has this signature. Raises ThrottlingError.
+
+        It is the answer of now only if its principal has made no other call since: a filter that
+        was created, deleted, and created again within a second is created twice.
+        """
+        newest = self._services.store.audit_log.newest(1, principal=record.principal)
+        if any(other.signature != _digest(caller.signature) for other in newest):
+            raise ThrottlingError(SIGN_AGAIN)
+        return self._answers.of(caller.signature)
+
     def _begin(
         self, record: AuditRecord, checked: Mapping[str, object], caller: SignedCaller
     ) -> int | None:
         """Write a call to the audit log before it begins; None for a signature that was used."""
-        signature = hashlib.sha256(caller.signature.encode()).hexdigest()
         return self._services.store.audit_log.add(
-            replace(record, detail=json.dumps(checked, default=str), signature=signature)
+            replace(
+                record,
+                detail=json.dumps(checked, default=str),
+                signature=_digest(caller.signature),
+            )
         )
 
 
@@ -149,6 +164,10 @@ def _record(
         now, principal.name, caller.key_id, principal.account_id, caller.region, operation.name,
         request_id, request.source, CALL_STARTED,
     )  # fmt: skip
+
+
+def _digest(signature: str) -> str:
+    return hashlib.sha256(signature.encode()).hexdigest()
 
 
 def _ended(record: AuditRecord, error: ApiError) -> AuditRecord:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dispatcher.api.protocol.answers import Answer
 
 ANSWERS: Final = 1000  # kept in this process
+SIGN_AGAIN: Final = "a request with this signature was made before: sign it again"
 BODY_LIMIT: Final = 16 << 10  # bytes of an answer that is kept; a changing call's is small
 
 
@@ -44,5 +45,5 @@ class RecentAnswers:
         with self._lock:
             answer = self._answers.get(signature)
         if answer is None:
-            raise ThrottlingError("a request with this signature was made before: sign it again")
+            raise ThrottlingError(SIGN_AGAIN)
         return answer

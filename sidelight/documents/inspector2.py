@@ -74,7 +74,7 @@ class PackageVulnerabilityDetails(TypedDict):
     vulnerablePackages: list[VulnerablePackage]
     cvss: list[InspectorCvss]
     relatedVulnerabilities: list[str]
-    vendorSeverity: str
+    vendorSeverity: NotRequired[str]
     referenceUrls: list[str]
     sourceUrl: NotRequired[str]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sidelight.advisories.rating import cvss
 from sidelight.model import NetworkFinding
 from sidelight.report import inspector_terms
+from sidelight.suppression import UNNAMED_SOURCE
 
 if TYPE_CHECKING:
     from sidelight.documents.inspector2 import (
@@ -183,7 +184,7 @@ def _instance(instance: Instance) -> Ec2InstanceDetails:
 def _details(finding: Finding) -> PackageVulnerabilityDetails:
     details: PackageVulnerabilityDetails = {
         "vulnerabilityId": finding.vulnerability,
-        "source": finding.source or "Sidelight",
+        "source": finding.source or UNNAMED_SOURCE,
         "vulnerablePackages": [_package(inspector_terms.affected(finding))],
         "cvss": [
             {
@@ -198,9 +199,10 @@ def _details(finding: Finding) -> PackageVulnerabilityDetails:
         "relatedVulnerabilities": [n for n in finding.advisories if n != finding.vulnerability][
             :MOST_RELATED
         ],
-        "vendorSeverity": finding.severity.value,
         "referenceUrls": list(finding.references),
     }
+    if finding.severity_source:  # as its criterion: a severity that nobody gave is no vendor's
+        details["vendorSeverity"] = finding.severity.value
     if finding.references:
         details["sourceUrl"] = finding.references[0]
     return details

@@ -42,8 +42,10 @@ def get_configuration(call: Call, request: ApiRequest) -> ApiResponse:
 def update_configuration(call: Call, request: ApiRequest) -> ApiResponse:
     """UpdateConfiguration: of an account, which its members inherit; or back to inheriting."""
     account = text(request, "accountId") or call.account_id
-    if structure(request, "ecrConfiguration"):
+    if "ecrConfiguration" in request:
         raise invalid("ecrConfiguration", "Sidelight does not scan ECR")
+    if not request.keys() - {"accountId"}:
+        raise invalid("ec2Configuration", "the request has no configuration")
     service = call.services.configuration
     if text(structure(request, "updateConfigurationInheritance"), "ec2Configuration") == INHERIT:
         if "ec2Configuration" in request or "accountId" not in request:

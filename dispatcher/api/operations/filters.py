@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.api.errors import (
@@ -26,7 +25,7 @@ from dispatcher.api.operations.tags import MOST_TAGS, check_tags
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
 from sidelight.errors import UsageError
 from sidelight.model import SuppressionRule
-from sidelight.suppression import FIELDS
+from sidelight.suppression import FIELDS, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,10 +159,7 @@ def _times(tests: object) -> object:
     if not isinstance(tests, list):
         return tests
     return [
-        {
-            name: datetime.fromisoformat(value) if isinstance(value, str) else value
-            for name, value in test.items()
-        }
+        {name: iso_time(value) if isinstance(value, str) else value for name, value in test.items()}
         for test in tests
     ]
 

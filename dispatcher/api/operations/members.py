@@ -56,14 +56,24 @@ def disassociate_member(call: Call, request: ApiRequest) -> ApiResponse:
     if account == organization.administrator:
         raise ValidationError("the delegated administrator is not its own member")
     if not call.services.configuration.disassociate(organization, account):
-        raise ValidationError(f"account {account} is not a member")
+        # Terraform's provider knows by these words that there is nothing to do.
+        raise ValidationError(
+            f"account {account} cannot be disassociated from account {organization.administrator},"
+            " since it is not yet associated to it"
+        )
     return {"accountId": account}
 
 
 def get_member(call: Call, request: ApiRequest) -> ApiResponse:
     """GetMember."""
     account = text(request, "accountId")
-    organization = administered(call)
+    try:
+        organization = administered(call)
+    except AccessRefusedError as error:
+        # Terraform's provider knows by these words that the association is gone.
+        raise AccessRefusedError(
+            f"Invoking account does not have access to get member account: {error.what}"
+        ) from error
     own = call.services.store.configurations.account(account)
     if own is None or organization.id not in (own.organization, own.left_organization):
         raise ResourceNotFoundError(f"account {account} is not a member")

@@ -42,8 +42,10 @@ def _enable(call: Call, request: ApiRequest) -> ApiResponse:
     _check_operator(call)
     organizations = call.services.store.configurations.organizations()
     for organization in organizations:
+        # Terraform's provider goes on after the words "already enabled", with its own account.
+        state = "already enabled" if organization.administrator == account else "enabled instead"
         raise ConflictError(
-            f"account {organization.administrator} is the delegated administrator already",
+            f"account {organization.administrator} is {state} as the delegated administrator",
             resource_id=organization.administrator,
             resource_type="AWS::Inspector2::DelegatedAdminAccount",
         )

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.api.errors import MESSAGE_LIMIT
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 JSON: Final = "application/json"
 REQUEST_ID: Final = "x-amzn-RequestId"
 ERROR_TYPE: Final = "x-amzn-ErrorType"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,10 @@ def _document(service: Service, shape_name: str, value: object) -> object:
 def _time(value: datetime, *, iso8601: bool) -> float | str:
     if iso8601:
         return value.isoformat().replace("+00:00", "Z")
-    seconds = round(value.timestamp(), 3)
-    return int(seconds) if seconds == int(seconds) else seconds
+    # Cut and not rounded: a range that begins with the time that is shown has what it is of.
+    milliseconds = (value - _EPOCH) // timedelta(milliseconds=1)
+    seconds, rest = divmod(milliseconds, 1000)
+    return milliseconds / 1000 if rest else seconds
 
 
 def _json(document: object) -> bytes:

@@ -25,6 +25,7 @@ from sidelight.store.base.schema import (
     inventories,
 )
 from sidelight.store.instances.instance_terms import canonical_address
+from sidelight.suppression import last_within
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -206,7 +207,7 @@ def _between(test: Filter) -> Condition:
     if isinstance(begin, datetime):
         conditions.append(begin <= _SCANNED)
     if isinstance(end, datetime):
-        conditions.append(end >= _SCANNED)
+        conditions.append(last_within(end) >= _SCANNED)
     return and_(*conditions)
 
 

@@ -185,6 +185,33 @@ def test_a_change_is_made_once_and_a_read_may_be_repeated(store: Store, key: Iss
     assert [outcome(api, read), outcome(api, read)] == ["200", "200"]
 
 
+def test_a_change_that_another_one_undid_is_signed_and_made_again(
+    store: Store, key: IssuedKey
+) -> None:
+    calls: list[str] = []
+
+    def called(name: str) -> Handler:
+        def call(*_: object) -> ApiResponse:
+            calls.append(name)
+            return {"arn": f"arn:{len(calls)}"}
+
+        return call
+
+    handlers = {name: called(name) for name in ("CreateFilter", "DeleteFilter")}
+    api = rig(store, {**HANDLERS, **handlers})
+    criteria = {"title": [{"comparison": "EQUALS", "value": "x"}]}
+    body = {"name": "known", "action": "NONE", "filterCriteria": criteria}
+    create = signed(key, path="/filters/create", body=body)
+    first = api.gateway.answer(create)
+    assert api.gateway.answer(create) == first
+    assert outcome(api, signed(key, path="/filters/delete", body={"arn": "arn:1"})) == "200"
+    # The answer of now would be that of a filter which is gone: clients sign it again.
+    assert outcome(api, create) == "ThrottlingException"
+    again = signed(key, path="/filters/create", body=body, at=NOW + timedelta(seconds=1))
+    assert outcome(api, again) == "200"
+    assert calls == ["CreateFilter", "DeleteFilter", "CreateFilter"]
+
+
 def test_a_change_that_failed_is_not_made_again_with_its_signature(
     store: Store, key: IssuedKey
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from dispatcher.api.operations import HANDLERS
 from sidelight.fleet.settings import Settings
 from sidelight.model import Role
+from tests.fixtures import searched_findings
 from tests.fixtures.api_requests import REGION, SEAL_TEXT, issued
 from tests.fixtures.http_servers import served
 from tests.fixtures.searched_findings import ACCOUNTS, all_rows, fill
@@ -28,8 +30,10 @@ HIGH = {"severity": [{"comparison": "EQUALS", "value": "HIGH"}]}
 
 
 @pytest.fixture
-def connect(store: Store) -> Iterator[Callable[..., Any]]:
-    """Clients of a server of this store."""
+def connect(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Clients of a server of this store, whose times are not of whole milliseconds."""
+    odd = searched_findings.START + timedelta(microseconds=270_588)
+    monkeypatch.setattr(searched_findings, "START", odd)
     fill(store, 9, covers=True)
     settings = Settings.of(
         broker_url="redis://127.0.0.1:1/0", access_seal=SEAL_TEXT, api_calls_per_second=1e6,
@@ -75,6 +79,71 @@ def test_an_organization_is_configured_as_terraform_does(connect: Callable[..., 
     assert inherited == "EC2_HYBRID"
     assert code(member.disable, accountIds=[MEMBER]) == "AccessDeniedException"
     assert [one["accountId"] for one in admin.list_members()["members"]] == [MEMBER]
+
+
+def test_errors_have_the_words_by_which_terraform_goes_on(connect: Callable[..., Any]) -> None:
+    manager = connect(MANAGER, accounts=None, role=Role.ADMINISTRATOR)
+    admin, member = (connect(account, role=Role.ADMINISTRATOR) for account in (ADMIN, MEMBER))
+    manager.enable_delegated_admin_account(delegatedAdminAccountId=ADMIN)
+    request = {"delegatedAdminAccountId": ADMIN, "clientToken": "another"}
+    with pytest.raises(ClientError, match=r"ConflictException.*already enabled"):
+        manager.enable_delegated_admin_account(**request)
+    with pytest.raises(ClientError, match="ConflictException") as other:
+        manager.enable_delegated_admin_account(delegatedAdminAccountId=MEMBER)
+    assert "already enabled" not in str(other.value)
+    with pytest.raises(ClientError, match=r"ValidationException.*is not yet associated to it"):
+        admin.disassociate_member(accountId=MEMBER)
+    denied = r"AccessDenied.*Invoking account does not have access to get member account"
+    with pytest.raises(ClientError, match=denied):
+        member.get_member(accountId=OTHER)
+    manager.disable_delegated_admin_account(delegatedAdminAccountId=ADMIN)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        manager.disable_delegated_admin_account(delegatedAdminAccountId=MEMBER)
+    with pytest.raises(ClientError, match="has no configuration"):
+        admin.update_configuration()
+
+
+def _values(finding: dict[str, Any]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Criteria by the values of a finding as it was answered."""
+    for name in ("firstObservedAt", "lastObservedAt", "updatedAt"):
+        yield name, {"startInclusive": finding[name], "endInclusive": finding[name]}
+        yield name, {"startInclusive": finding[name]}
+        yield name, {"endInclusive": finding[name]}
+    details = finding.get("packageVulnerabilityDetails", {})
+    texts = {
+        "severity": finding["severity"],
+        "title": finding["title"],
+        "vendorSeverity": details.get("vendorSeverity"),
+        "vulnerabilitySource": details.get("source"),
+        "vulnerabilityId": details.get("vulnerabilityId"),
+    }
+    for name, value in texts.items():
+        if value is not None and "?" not in value:  # "?" is answered for bytes that are not UTF-8
+            yield name, {"comparison": "EQUALS", "value": value}
+    for key, value in finding["resources"][0].get("tags", {}).items():
+        yield "resourceTags", {"comparison": "EQUALS", "key": key, "value": value}
+
+
+def test_each_value_of_an_answer_finds_its_finding(connect: Callable[..., Any]) -> None:
+    aws = connect(ADMIN, role=Role.READER)
+    found = aws.list_findings(maxResults=100)["findings"]
+    tests = [(item["findingArn"], *criterion) for item in found for criterion in _values(item)]
+    tags = [test for _, name, test in tests if name == "resourceTags"]
+    assert {"", "test"} <= {tag["value"] for tag in tags}
+    arns: dict[str, set[str]] = {}
+    for arn, name, test in tests:
+        query = f"{name} {test}"
+        if query not in arns:
+            pages = aws.get_paginator("list_findings").paginate(filterCriteria={name: [test]})
+            arns[query] = {one["findingArn"] for page in pages for one in page["findings"]}
+        assert arn in arns[query], query
+    scanned = [row for row in aws.list_coverage()["coveredResources"] if "lastScannedAt" in row]
+    assert scanned
+    for row in scanned:
+        at = row["lastScannedAt"]
+        for test in ({"startInclusive": at, "endInclusive": at}, {"endInclusive": at}):
+            again = aws.list_coverage(filterCriteria={"lastScannedAt": [test]})
+            assert row in again["coveredResources"], test
 
 
 def test_a_fleet_is_listed_filtered_and_suppressed(
