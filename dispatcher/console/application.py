@@ -5,6 +5,7 @@ The order of the checks is that of this module: path, session, role, form; then 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlencode
 
@@ -33,7 +34,13 @@ from dispatcher.console.rendering import HTML, render
 from dispatcher.console.scope import ViewScope
 from dispatcher.console.sign_in import AttemptLimiter, SignIn
 from dispatcher.console.web_answers import asset, error_page, finished, policy_report, shown
-from dispatcher.console.web_messages import METHODS, WebAnswer, WebError, storable
+from dispatcher.console.web_messages import (
+    METHODS,
+    QueryFields,
+    WebAnswer,
+    WebError,
+    storable,
+)
 from dispatcher.services.console_users import ConsoleUserService
 from dispatcher.services.oidc.configuration import OidcConfiguration
 from dispatcher.services.oidc.provider import OidcProvider
@@ -141,7 +148,7 @@ class ConsoleApplication:
     def _permitted(
         self, request: WebRequest, user: ConsoleUser, page: ConsolePage, segments: dict[str, str]
     ) -> WebAnswer:
-        principal, fields = user.principal, request.fields()
+        principal, fields = user.principal, QueryFields(request.fields())
         session = session_id(request)
         form = {}
         if request.method == "POST":
@@ -185,6 +192,7 @@ class ConsoleApplication:
                                       secure=is_secure(request), seconds=30))  # fmt: skip
             return WebAnswer(303, headers)
         if isinstance(answer, DownloadAnswer):
+            _check_filters(wanted)
             disposition = f'attachment; filename="{answer.name}"'
             headers = [("Content-Type", answer.content_type), ("Content-Disposition", disposition)]
             return WebAnswer(200, headers, chunks=answer.chunks)
@@ -192,6 +200,8 @@ class ConsoleApplication:
             return WebAnswer(200, [("Content-Type", "text/event-stream")], poll=answer.poll)
         data = self._frame(request, wanted, page)
         data |= {"title": answer.title or page.title, "fact": answer.fact}
+        is_page = answer.status == HTTPStatus.OK and request.method != "POST"
+        data |= {"ignored": _ignored(wanted) if is_page else ()}
         body = render(answer.template, {**data, **answer.data}).encode("utf-8", "replace")
         headers = [("Content-Type", HTML)]
         if request.cookie(NOTICE_COOKIE):
@@ -218,6 +228,21 @@ class ConsoleApplication:
             "link": wanted.link,
             "here": wanted.here,
         }
+
+
+def _ignored(wanted: PageRequest) -> list[str]:
+    """Return the fields of the query that limit nothing, though someone wrote them to."""
+    fields = wanted.fields
+    unread = fields.ignored if isinstance(fields, QueryFields) else []
+    return [*unread, *wanted.scope.dropped(fields)]
+
+
+def _check_filters(wanted: PageRequest) -> None:
+    """Raise WebError for a file that would have more rows than its address says."""
+    for name in _ignored(wanted):
+        raise WebError(400, f"This list has no filter {name[:60]!r} of this value.",
+                       "Without it the file would have other rows than you asked for: correct or"
+                       " remove it in the address.")  # fmt: skip
 
 
 def _read(wanted: PageRequest, page: ConsolePage) -> PageAnswer:

@@ -62,6 +62,7 @@ _OTHERS: Final = {
     and name not in ("vulnerablePackages", "resourceTags", "awsAccountId", "cloudProviderRegion")
 }  # fmt: skip
 _DAYS: Final = re.compile(r"(\d{1,4})([dh])")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")  # as an end, with all of its hours
 _RANGES: Final = {
     "number": ("lowerInclusive", "upperInclusive"),
     "date": ("startInclusive", "endInclusive"),
@@ -146,7 +147,9 @@ def _test(kind: str, value: str, request: PageRequest) -> dict[str, object]:
     test: dict[str, object] = {}
     for name, text in ((low_name, low), (high_name, high)):
         if text:
-            test[name] = text if kind == "date" else _number(text)
+            is_day = kind == "date" and name == high_name and _DAY.fullmatch(text)
+            end = f"{text}T23:59:59.999" if is_day else text
+            test[name] = end if kind == "date" else _number(text)
     if not test:
         raise WebError(400, f"The range {value[:60]!r} has no limit.")
     return test

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -57,6 +57,17 @@ class PageRequest:
     def value(self, name: str, default: str = "") -> str:
         """Return a field of the query, the first; the default if it is missing."""
         return self.fields.get(name, [default])[0]
+
+    def one_of(self, name: str, known: Collection[str]) -> str:
+        """Return a field of the query that chooses, the first; empty if it is missing.
+
+        Raises WebError for another value: without it the page would have more than was asked for.
+        """
+        for value in self.fields.get(name, []):
+            if value and value not in known:
+                raise WebError(400, f"{name.capitalize()} cannot be {value[:60]!r}.",
+                               f"It is one of: {', '.join(known)}.")  # fmt: skip
+        return self.value(name)
 
     def posted(self, name: str, default: str = "") -> str:
         """Return a field of the form, the first, without blanks around it."""

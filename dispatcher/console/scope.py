@@ -53,6 +53,10 @@ class ViewScope:
         """Return the members that are chosen, for a URL."""
         return [(name, getattr(self, name)) for name in MEMBERS if getattr(self, name)]
 
+    def dropped(self, fields: Fields) -> list[str]:
+        """Return the members that a URL has with a value that cannot be one."""
+        return [name for name in MEMBERS if any(fields.get(name, [])) and not getattr(self, name)]
+
     def without(self, name: str) -> ViewScope:
         """Return the scope without one member."""
         kept = {member: "" if member == name else getattr(self, member) for member in MEMBERS}

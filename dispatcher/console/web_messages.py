@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
@@ -27,6 +27,31 @@ class WebError(Exception):
 
 
 Fields = dict[str, list[str]]
+
+
+class QueryFields(dict[str, list[str]]):
+    """The fields of a query, which know what was asked of them: a page ignores all others."""
+
+    def __init__(self, fields: Fields) -> None:
+        super().__init__(fields)
+        self._read: set[str] = set()
+
+    @property
+    def ignored(self) -> list[str]:
+        """The names of fields with a value that nobody asked for, as in the query."""
+        return [name for name, values in self.items() if any(values) and name not in self._read]
+
+    def __getitem__(self, name: str) -> list[str]:
+        self._read.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._read.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field's values, or the default."""
+        return self[name] if name in self else default  # noqa: SIM401 - it would call itself
 
 
 @dataclass(frozen=True, slots=True)

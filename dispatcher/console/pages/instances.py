@@ -35,6 +35,7 @@ COLUMNS: Final = (
     ListColumn("tags", "Tags", "tags", optional=True),
     ListColumn("remedy", "What to do", "prose", optional=True),
 )
+_STATES: Final = {"scanning": "ACTIVE", "not-scanning": "INACTIVE"}
 MODES: Final = {
     ScanMode.AGENT_BASED.value: "Systems Manager",
     ScanMode.AGENTLESS.value: "Snapshots",
@@ -64,8 +65,7 @@ def coverage_search(request: PageRequest, text: str = "", **filters: str) -> Cov
 
 def instances(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List instances with their coverage."""
-    state = request.value("state")
-    code = {"scanning": "ACTIVE", "not-scanning": "INACTIVE"}.get(state, "")
+    code = _STATES.get(request.one_of("state", _STATES), "")
     reason, mode = request.value("reason")[:100], request.value("mode")[:40]
     search = coverage_search(request, scanStatusCode=code, scanStatusReason=reason, scanMode=mode)
     listing = Listing(request, "Instances", COLUMNS)

@@ -39,7 +39,7 @@ COLUMNS: Final = (
     ListColumn("account", "Account", kind="id", narrow=True),
     ListColumn("region", "Region", narrow=True),
 )
-_GRADES: Final = frozenset(grade.value for grade in Severity)
+_GRADES: Final = tuple(grade.value for grade in Severity)
 _SORTS: Final = {"severity": "SEVERITY", "since": "FIRST_OBSERVED_AT"}
 _CRITERIA: Final = {
     "findingType": [{"comparison": "EQUALS", "value": "NETWORK_REACHABILITY"}],
@@ -55,9 +55,9 @@ def network(request: PageRequest) -> PageAnswer:
     port = whole_number(request.value("port"), MOST_PORT)
     if port is not None:
         criteria["portRange"] = [{"beginInclusive": port, "endInclusive": port}]
-    severity = request.value("severity")
-    if severity not in _GRADES:
-        severity = ""
+    elif request.value("port"):
+        raise WebError(400, f"{request.value('port')[:60]!r} is not a port.")
+    severity = request.one_of("severity", _GRADES)
     if severity:
         criteria["severity"] = [{"comparison": "EQUALS", "value": severity}]
     search = FindingSearch(

@@ -62,6 +62,8 @@ def package(request: PageRequest) -> PageAnswer:
     if known is None:
         raise WebError(404, "No instance has this package.", "Search for it by name.")
     version = whole_number(request.value("version"), MOST_ID)
+    if version is None and request.value("version"):
+        raise WebError(404, "No instance has this version.", "Choose one of the package.")
     versions = installed.versions(known.id, accounts)
     listing = Listing(request, "Instances", INSTALLATIONS)
 

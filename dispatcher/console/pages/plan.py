@@ -45,13 +45,14 @@ def plan(request: PageRequest) -> PageAnswer:
     """List the upgrades of the scope, the heaviest first; `severity` limits what counts."""
     accounts = request.scope.accounts
     found = request.store.remediations.kept(accounts)
-    wanted = [grade for grade in request.fields.get("severity", []) if grade in _GRADES]
+    request.one_of("severity", _GRADES)
+    wanted = [grade for grade in request.fields.get("severity", []) if grade]
     actions = [
         action for action in found.actions
         if not wanted or any(action.closes.get(grade) for grade in wanted)
     ]  # fmt: skip
-    reboots = request.value("reboot")
-    if reboots in {"yes", "no"}:
+    reboots = request.one_of("reboot", ("yes", "no"))
+    if reboots:
         actions = [action for action in actions if action.reboot == (reboots == "yes")]
     listing = Listing(request, "Upgrades", COLUMNS, sort="-weight")
     rows = [_row(request, action) for action in actions]

@@ -34,7 +34,7 @@ COLUMNS: Final = (
 def rules(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List rules."""
     found = [rule for rule in request.store.suppression_rules.all() if may_see_rule(request, rule)]
-    soon = request.value("ending") == "soon"
+    soon = bool(request.one_of("ending", ("soon",)))
     listing = Listing(request, "Suppression rules", COLUMNS, sort="name")
     rows = [_row(request, rule) for rule in found if not soon or rule.expires_at]
     if listing.format:

@@ -69,7 +69,7 @@ _NOTHING: Final = {
 def scans(request: PageRequest) -> PageAnswer:
     """Show what is under way, how long stages take, and what failed in a day."""
     accounts = request.scope.accounts
-    show = request.value("show")
+    show = request.one_of("show", _OTHER_TABS)
     if show == "limits" and accounts is not None:
         raise WebError(404, "Rate limits are of all accounts together.", "Clear the scope.")
     listing, rows = _rows(request, show)

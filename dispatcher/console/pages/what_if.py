@@ -43,6 +43,7 @@ _KINDS: Final = {
     "vpc": "VPC",
     "vpce": "VPC endpoint",
 }
+_FIELDS: Final = ("owner", "port", "protocol", "source", "group", "opened", "from_block")
 _VERDICTS: Final = {
     "ACCEPTED": "It arrives, and the answer gets back.",
     "DENIED_IN": "Refused on its way in.",
@@ -57,6 +58,8 @@ _VERDICTS: Final = {
 def what_if(request: PageRequest) -> TemplateAnswer:
     """Show the form, and the answer where an instance is asked about."""
     number = request.value("instance")[:_LONGEST].strip()
+    for name in _FIELDS:
+        request.value(name)  # the form's, also where no question is answered
     data: dict[str, object] = {
         "protocols": PROTOCOLS,
         "instance": number,

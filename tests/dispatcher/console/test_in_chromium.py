@@ -265,3 +265,24 @@ def test_an_account_is_disabled_by_keyboard_after_it_was_said_what_that_does(
 def accounts_of(fleet: ConsoleFleet) -> list[EffectiveConfiguration]:
     service = fleet.rig.services.configuration
     return service.effective(service.known_accounts())
+
+
+# How far the middle of a hint is from that of the button in its row.
+OFF_CENTRE = """[...document.querySelectorAll('.bulk .row-form > p')].map((hint) => {
+  const middle = (box) => (box.top + box.bottom) / 2;
+  const button = hint.parentElement.querySelector('button');
+  return Math.abs(middle(hint.getBoundingClientRect()) - middle(button.getBoundingClientRect()));
+})"""
+
+
+def test_a_hint_is_level_with_the_buttons_that_it_is_about(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    hints = 0
+    for path in ("/settings", "/settings/people"):
+        page.goto(f"{visit.url}{path}")
+        page.click("details.bulk summary")
+        distances = page.evaluate(OFF_CENTRE)
+        assert all(distance <= 1 for distance in distances), (path, distances)
+        hints += len(distances)
+    assert hints == 2
