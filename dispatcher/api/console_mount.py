@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from dispatcher.console.web_messages import WebRequest
+from dispatcher.console.web_messages import WebAnswer, WebRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dispatcher.api.http_messages import HttpRequest
     from dispatcher.console.application import ConsoleApplication
-    from dispatcher.console.web_messages import Poll, WebAnswer
+    from dispatcher.console.web_messages import Poll
 
 MOST_STREAMS: Final = 64  # live views and downloads at once
 STREAM_SECONDS: Final = 600.0  # of a live view; the browser connects again
@@ -56,6 +56,9 @@ class ConsoleMount:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(ANSWER_SECONDS):
             answer = await loop.run_in_executor(self._executor, self._console.answer, wanted)
+        if request.method == "HEAD" and (answer.chunks or answer.poll):
+            # Nothing of a file or of a live view is made: its connection would be kept for it.
+            answer = WebAnswer(answer.status, answer.headers)
         return self._response(answer)
 
     def _response(self, answer: WebAnswer) -> Response:

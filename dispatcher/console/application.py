@@ -18,6 +18,8 @@ from dispatcher.console.guards import (
     cookie,
     form_token,
     is_secure,
+    local_path,
+    page_of,
     session_id,
 )
 from dispatcher.console.notices import Notice
@@ -258,7 +260,10 @@ def _read(wanted: PageRequest, page: ConsolePage) -> PageAnswer:
 
 def _to_sign_in(request: WebRequest) -> WebAnswer:
     if request.method not in ("GET", "HEAD"):
-        raise WebError(401, "Your session has ended.", "Sign in again.")
+        # The page that has the form: a browser names it to its own origin alone.
+        page = local_path(page_of(request.header("referer")))
+        raise WebError(401, "Your session has ended.", "Nothing was changed. Sign in again.",
+                       sign_in=f"{LOGIN}?{urlencode({'next': page})}")  # fmt: skip
     target = f"{request.path}?{request.query}" if request.query else request.path
     parameters = f"?{urlencode({'next': target})}" if target != "/" else ""
     return WebAnswer(303, (("Location", f"{LOGIN}{parameters}"),))

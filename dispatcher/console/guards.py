@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dispatcher.console.web_messages import WebError
 
@@ -82,9 +82,22 @@ def check_form(request: WebRequest, session: str, token: str) -> None:
 
 def check_origin(request: WebRequest) -> None:
     """Raise WebError unless a page of this host sent the request."""
-    origin = urlsplit(request.header("origin"))
-    if not origin.netloc or origin.netloc.lower() != request.header("host").strip().lower():
+    host = _split(request.header("origin")).netloc.lower()
+    if not host or host != request.header("host").strip().lower():
         raise WebError(403, "The form was sent by another site.", "Open the console and try again.")
+
+
+def page_of(url: str) -> str:
+    """Return path and query of a URL; empty if it is none."""
+    parts = _split(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        return urlsplit("")
 
 
 def session_mac(session: str, text: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.page import DownloadAnswer
 from dispatcher.console.web_messages import WebError, whole_number
+from sidelight.report.finding_reports import inert
 
 if TYPE_CHECKING:
     from dispatcher.console.page import PageRequest
@@ -27,7 +28,6 @@ EXPORT_SIZE: Final = 500  # rows that an export reads at once
 EXPORT_ROWS: Final = 1_000_000
 _MOST_POSITION: Final = 4096  # characters
 _MOST_BEFORE: Final = 10**11  # rows
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +268,10 @@ def _csv_text(value: object) -> str:
     known = plain(value)
     if known is None:
         return ""
+    if isinstance(known, list) and all(isinstance(item, str) for item in known):
+        known = ", ".join(known)
     if isinstance(known, str):
-        return f"'{known}" if known.startswith(_FORMULA) else known
+        return inert(known)
     return str(known) if isinstance(known, bool | int | float) else json.dumps(known)
 
 

@@ -25,7 +25,8 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 def error_page(error: WebError) -> WebAnswer:
     """Return the page of an error, without the frame of a person who is signed in."""
-    data = {"status": error.status, "what": error.what, "hint": error.hint}
+    data = {"status": error.status, "what": error.what, "hint": error.hint,
+            "sign_in": error.sign_in}  # fmt: skip
     headers = [("Content-Type", HTML)]
     if error.status == 405:
         headers.append(("Allow", ", ".join(METHODS)))

@@ -17,10 +17,14 @@ MOST_PORT: Final = 65_535
 
 
 class WebError(Exception):
-    """An answer that is an error page: `status`, what happened, and what to do."""
+    """An answer that is an error page: `status`, what happened, and what to do.
 
-    def __init__(self, status: int, what: str, hint: str = "") -> None:
+    `sign_in` is where a person signs in, who is to do that.
+    """
+
+    def __init__(self, status: int, what: str, hint: str = "", *, sign_in: str = "") -> None:
         super().__init__(what)
+        self.sign_in = sign_in
         self.status = status
         self.what = what
         self.hint = hint

@@ -44,6 +44,18 @@ class FilterService:
         self._store.suppression_rules.save(created)
         return created
 
+    def create_once(self, rule: SuppressionRule) -> SuppressionRule:
+        """Create a filter; where the owner has it already, only its end changes.
+
+        So a form that is sent twice creates one. Raises as `create`.
+        """
+        for known in self._store.suppression_rules.all(rule.owner):
+            if (known.name, known.criteria, known.owner) == (rule.name, rule.criteria, rule.owner):
+                renewed = replace(rule, id=known.id)
+                self._store.suppression_rules.save(renewed)
+                return renewed
+        return self.create(rule)
+
     def update(self, rule: SuppressionRule) -> None:
         """Replace the filter of this id. Raises UsageError."""
         check_criteria(json.loads(rule.criteria))

@@ -43,7 +43,8 @@ _OF_INSTANCES: Final = (
     "AWS Account Id", "Finding ARN", "First Seen", "Last Updated", "Age (Days)", "Resource Type",
 )  # fmt: skip
 # A spreadsheet would run a text that begins with one of these.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets take full-width signs, and what follows a line's end, for the same.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_csv(findings: Iterable[Described], file: TextIO, now: datetime) -> int:

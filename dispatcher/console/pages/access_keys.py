@@ -68,9 +68,9 @@ def keys(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
 def create(request: PageRequest) -> TemplateAnswer:
     """Issue a key, and show its secret: this answer alone has it."""
     who = posted_principal(request, request.posted("name"))
-    text = request.posted("days") or "0"
-    days = whole_number(text, _MOST_DAYS)
-    if days is None:
+    text = request.posted("days")
+    days = whole_number(text, _MOST_DAYS) if text else 0  # 0: it does not end
+    if days is None or (text and not days):
         raise WebError(400, f"A key ends in 1 to {_MOST_DAYS} days, or never.")
     service = AccessKeyService(request.store, required_seal(request.services.settings.api.seal))
     issued = service.issue(who, days=days)
@@ -82,7 +82,7 @@ def create(request: PageRequest) -> TemplateAnswer:
         "back": "/settings/keys",
     }  # fmt: skip
     known = {"key": issued.key.id, "name": who.name, "role": who.role.value,
-             "account": who.account_id, "scope": scope_text(who), "days": text}  # fmt: skip
+             "account": who.account_id, "scope": scope_text(who), "days": days}  # fmt: skip
     record = json.dumps(known)
     return TemplateAnswer("secret.html", data, title="The key is created", record=record)
 

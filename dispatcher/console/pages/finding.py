@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -113,16 +113,18 @@ def _suppress(request: PageRequest, rows: Sequence[FindingRow]) -> str:
         for begin in range(0, len(own), _TESTS):
             part = own[begin : begin + _TESTS]
             tests = [{"comparison": "EQUALS", "value": api_arn(row.arn)} for row in part]
+            criteria = json.dumps({"findingArn": tests})
+            digest = hashlib.sha256(f"{criteria}\0{reason}".encode()).hexdigest()
             rule = SuppressionRule(
-                name=f"{printable(part[0].finding.headline)[:80]} ({secrets.token_hex(3)})",
-                criteria=json.dumps({"findingArn": tests}),
+                name=f"{printable(part[0].finding.headline)[:80]} ({digest[:8]})",
+                criteria=criteria,
                 description=f"By {request.principal.name} on the console",
                 owner=owner,
                 reason=reason,
                 expires_at=ends,
             )
             try:
-                created = service.create(rule)
+                created = service.create_once(rule)
             except FilterQuotaError as error:
                 raise WebError(409, f"There are {error.what}.", "Remove rules first.") from error
             undo.append(f"/rules/{created.id}/remove")

@@ -73,6 +73,14 @@
     all("input, select", event.target).forEach((field) => { if (field.value === "") field.disabled = true; });
   });
 
+  // A second click does not send a form again; a page that comes back may send its own.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => all("form").forEach((form) => { delete form.dataset.sent; }));
+
   // Keyboard: / search, j k rows, o open, x select, ? help.
   let at = -1;
   const rows = () => all("main table tbody tr");

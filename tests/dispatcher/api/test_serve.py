@@ -7,6 +7,7 @@ import json
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from sidelight.fleet.rate_limit.limiter import RateLimitedError, RateLimits, rat
 from sidelight.fleet.settings import Settings
 from sidelight.model import Cost, Coverage, State
 from sidelight.store import Store, turn
+from tests.fixtures.console_rig import ConsoleRig, person
 from tests.fixtures.http_servers import served
 from tests.fixtures.redis_servers import free_port
 from tests.fixtures.scan_states import advance
@@ -235,6 +237,24 @@ def test_a_browser_is_sent_to_the_consoles_sign_in(store: Store) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         status, body, headers = get(server, "/login", **{"Accept-Encoding": "gzip"})
     assert (status, headers["Content-Encoding"]) == (200, "gzip")
+
+
+@pytest.mark.parametrize("path", ["/scans/events", "/findings?format=csv", "/findings"])
+def test_the_head_of_a_file_or_live_view_keeps_no_connection(store: Store, path: str) -> None:
+    session = ConsoleRig(store).session(person())
+    with served(store, NOWHERE) as server:
+        connection = HTTPConnection(*server.server_address, timeout=20)
+        connection.request("HEAD", path, headers={"Cookie": f"sidelight={session}"})
+        head = connection.getresponse()
+        assert head.status == 200
+        assert head.headers["content-type"].partition(";")[0] in {
+            "text/event-stream", "text/csv", "text/html",
+        }  # fmt: skip
+        assert head.read() == b""
+        # Behind a live view this would be answered after ten minutes.
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_on_loopback_another_hosts_name_is_refused(store: Store) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -180,12 +182,21 @@ def test_pages_of_a_list_have_each_row_once(fleet: ConsoleFleet) -> None:
     assert sorted(keys) == sorted(expected)
 
 
-def test_a_cell_that_a_spreadsheet_would_compute_is_text(fleet: ConsoleFleet) -> None:
-    place = Coverage(OWN, "eu-west-1", "i-1", "=cmd|' /C calc'!A0", "ACTIVE", "SUCCESSFUL")
-    fleet.store.instances.cover([place])
+@pytest.mark.parametrize("sign", ["=", "\n=", "\uff1d"])
+def test_a_cell_that_a_spreadsheet_would_compute_is_text(fleet: ConsoleFleet, sign: str) -> None:
+    name = f"{sign}cmd|' /C calc'!A0"
+    fleet.store.instances.cover([Coverage(OWN, "eu-west-1", "i-1", name, "ACTIVE", "SUCCESSFUL")])
     body = text_of(fleet.rig.get("/instances?format=csv", person()))
-    assert "'=cmd|' /C calc'!A0" in body
-    assert "\n=cmd" not in body
+    cells = [cell for row in csv.reader(io.StringIO(body)) for cell in row]
+    assert f"'{name}" in cells
+    assert name not in cells
+
+
+def test_a_list_in_a_cell_is_its_words(fleet: ConsoleFleet) -> None:
+    body = text_of(fleet.rig.get("/findings?status=any&format=csv", person()))
+    flags = {row["Flags"] for row in csv.DictReader(io.StringIO(body))}
+    assert {"", "Exploited"} <= flags
+    assert not [flag for flag in flags if "[" in flag]
 
 
 # A fleet takes a second to make, and what is refused changes none of it: one for all values.

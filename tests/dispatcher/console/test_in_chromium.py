@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
@@ -286,3 +286,30 @@ def test_a_hint_is_level_with_the_buttons_that_it_is_about(visit: Visit) -> None
         assert all(distance <= 1 for distance in distances), (path, distances)
         hints += len(distances)
     assert hints == 2
+
+
+def test_a_second_click_sends_no_form_again(visit: Visit, fleet: ConsoleFleet) -> None:
+    page = visit.page
+    held: list[Route] = []
+    number = fleet.rows(OWN)[0].id
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/findings/{number}/suppress*", hold)
+    page.goto(f"{visit.url}/findings/{number}")
+    form = page.locator("form[action*='/suppress']")
+    form.evaluate(
+        "(element) => { for (let at = element; at; at = at.parentElement) at.open = true; }"
+    )
+    form.locator("[name=reason]").fill("known")
+    form.locator("button").scroll_into_view_if_needed()
+    box = form.locator("button").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    with page.expect_request(f"**/findings/{number}/suppress*"):
+        page.mouse.click(*middle)
+    page.mouse.click(*middle)
+    held[0].continue_()
+    page.wait_for_selector(".toast")
+    assert len(held) == 1

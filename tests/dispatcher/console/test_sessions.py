@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -147,6 +148,7 @@ def test_sign_out_ends_the_session(rig: ConsoleRig) -> None:
         (None, "https://evil.example"),
         (None, "null"),
         (None, ""),
+        (None, "http://["),
         (None, f"https://{HOST}.evil.example"),
     ],
 )
@@ -156,6 +158,25 @@ def test_a_form_of_another_site_or_session_is_refused(
     who = person()
     assert rig.post("/logout", {}, who, token=token, origin=origin).status == 403
     assert rig.get("/", who).status == 200
+
+
+@pytest.mark.parametrize(
+    ("referer", "target"),
+    [
+        (f"https://{HOST}/rules?severity=HIGH", "/rules?severity=HIGH"),
+        ("http://[", "/"),
+        ("https://evil.example//evil.example/", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_after_the_session_ended_leads_to_sign_in_and_back(
+    rig: ConsoleRig, referer: str, target: str
+) -> None:
+    headers = [("origin", f"https://{HOST}"), ("referer", referer)]
+    answer = rig.send("POST", "/rules", "", b"", None, headers)
+    assert answer.status == 401
+    assert "Nothing was changed" in text_of(answer)
+    assert f'href="/login?{urlencode({"next": target})}"' in text_of(answer)
 
 
 def test_a_token_differs_each_time() -> None:

@@ -40,6 +40,35 @@ def test_a_suppressed_finding_s_page_has_the_rule_with_its_reason(store: Store) 
     assert HOSTILE not in shown
 
 
+def test_a_form_that_is_sent_twice_makes_one_rule_and_undo_takes_it_back(store: Store) -> None:
+    fill(store, 5)
+    rig, (one, two, *_) = ConsoleRig(store), store.findings.rows(status=FindingStatus.ACTIVE)
+    forms: list[tuple[str, dict[str, object]]] = [
+        (f"/findings/{one.id}/suppress", {"reason": "known", "days": "30"}),
+        ("/findings/suppress", {"reason": "known", "key": [str(one.id), str(two.id)]}),
+    ]
+    for path, form in forms:
+        for _ in range(2):
+            assert rig.post(path, form, person()).status == 303
+        (rule,) = store.suppression_rules.all()
+        assert rule.reason == "known"
+        assert rig.post(f"/rules/{rule.id}/remove", {}, person()).status == 303
+        found = store.found_findings.by_id([one.id, two.id], None)
+        assert {row.status for row in found.values()} == {FindingStatus.ACTIVE}
+
+
+def test_the_same_suppression_again_has_the_newer_end(store: Store) -> None:
+    fill(store, 5)
+    rig, (row, *_) = ConsoleRig(store), store.findings.rows(status=FindingStatus.ACTIVE)
+    for days in ("1", "30", ""):
+        rig.post(f"/findings/{row.id}/suppress", {"reason": "known", "days": days}, person())
+        (rule,) = store.suppression_rules.all()
+        ends = rule.expires_at
+        assert (ends - store.clock()).days in {int(days) - 1, int(days)} if ends else not days
+    rig.post(f"/findings/{row.id}/suppress", {"reason": "another"}, person())
+    assert len(store.suppression_rules.all()) == 2
+
+
 def test_a_rule_of_the_fleet_is_not_shown_to_people_of_some_accounts(store: Store) -> None:
     fill(store, 5)
     arn = suppressed_arn(store)
