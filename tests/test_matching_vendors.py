@@ -206,3 +206,16 @@ def test_a_kernel_built_by_hand_is_not_covered(
     with AdvisoryDatabase.open(tmp_path / "db") as database:
         listed = unmatched_ecosystems(Inventory(Status.COMPLETE, BOOKWORM, (kernel,)), database)
     assert [item.ecosystem for item in listed] == ([] if is_own else ["a kernel built by hand"])
+
+
+@pytest.mark.parametrize("kind", ["rpm", "apk", "alpm"])
+def test_packages_of_another_manager_are_not_judged_by_the_distributions_advisories(
+    tmp_path: Path, kind: str
+) -> None:
+    records = [osv("CVE-2024-0001", "Debian:12", "bash", "9-1")]
+    own, other = package("deb", "bash", "5-1"), package(kind, "bash", "5-1")
+    assert [item.package for item in found(tmp_path, records, own, other, os=BOOKWORM)] == [own]
+    inventory = Inventory(Status.COMPLETE, BOOKWORM, (own, other))
+    with AdvisoryDatabase.open(tmp_path / "db") as database:
+        (item,) = unmatched_ecosystems(inventory, database)
+    assert (item.ecosystem, item.packages, item.coverable) == (kind, 1, False)

@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from sidelight import vendors
+from sidelight.errors import UnsupportedError
+from sidelight.versions import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,8 @@ NOT_LOOKED_FOR: Final = {
 }
 # Systems that are one package, by purl type (sidelight/inventory/ssm): Windows Server and macOS.
 WHOLE_SYSTEMS: Final = {"macos": "macOS", "windows": "Windows"}
+# By the order of a distribution's versions, the type of its packages.
+_PACKAGES: Final = {"dpkg": "deb", "apk": "apk", "rpm": "rpm", "rpm-without-epoch": "rpm"}
 OS_TYPES = frozenset({"deb", "rpm", "apk", "alpm"})
 
 
@@ -240,17 +244,24 @@ def of_package(
     A build of Red Hat's family is matched with its own builder's advisories: EPEL's packages with
     EPEL's, and on a converted machine the remaining old builds with those of the former
     distribution. A version backported to a release of Debian is of the next release. A build of
-    EPEL names the release of Red Hat's distribution that it was built for (`.el9`).
+    EPEL names the release of Red Hat's distribution that it was built for (`.el9`). Of another
+    manager's packages (rpm's database on Debian) a distribution's advisories say nothing.
     """
     if package_type in LANGUAGES:
         return LANGUAGES[package_type]
     if package_type not in OS_TYPES:
         # Windows for clients has no feed here, though it is of the same package type.
         return own if own == WHOLE_SYSTEMS.get(package_type) else ""
+    if not _installs(own, package_type):
+        return ""
     if package_type != "rpm":
         is_backport = "~bpo" in version and own.startswith("Debian:")
         backported_to = backport(version)[1] if is_backport else ""
         return f"Debian:{int(backported_to) + 1}" if backported_to else own
+    return _of_rpm(own, vendor, version)
+
+
+def _of_rpm(own: str, vendor: str, version: str) -> str:
     name, _colon, major = own.partition(":")
     builder = vendors.builder(vendor) if name in _BESIDE_EPEL else ""
     if builder == "EPEL":
@@ -259,6 +270,15 @@ def of_package(
             return f"EPEL:{made_for[1] if made_for else _AS_RED_HAT.get(own, major)}"
         return own
     return f"{builder or name}:{major}" if name in _ENTERPRISE else own
+
+
+@lru_cache(maxsize=1024)
+def _installs(own: str, package_type: str) -> bool:
+    """Return whether a distribution's packages are of this type; of an unlisted one all may be."""
+    try:
+        return _PACKAGES.get(scheme_of(own), package_type) == package_type
+    except UnsupportedError:
+        return True
 
 
 def backport(version: str) -> tuple[str, str]:

@@ -46,7 +46,8 @@ def unmatched_ecosystems(inventory: Inventory, database: AdvisoryDatabase) -> tu
             suppliers.setdefault(supplier, []).append(package.name)
             continue
         ecosystem = machine.ecosystem(package)
-        if not ecosystem and package.type not in ecosystems.OS_TYPES:
+        is_of_os = package.type in ecosystems.OS_TYPES
+        if not ecosystem and not (is_of_os and not machine.system(package).id):
             uncovered[_nameless(package, machine.system(package))] += 1
             continue
         if ecosystem not in known:
