@@ -23,8 +23,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 NOBODY: Final = 65534  # the kernel's overflowuid: it owns nothing
-# Address space beyond the memory: the interpreter, its libraries, and what is only reserved.
-_RESERVED: Final = 1 << 30
+# The interpreter and its libraries, where the kernel does not say what the process has mapped.
+_UNKNOWN_MAPPED: Final = 1 << 30
 _FIRST_TO_GO = "800"  # of 1000: when memory runs out, the kernel ends a reader and not its worker
 
 
@@ -82,7 +82,8 @@ def _limit(bounds: Bounds) -> None:
     cpu = max(1, math.ceil(bounds.cpu_seconds))
     for what, value in (
         (resource.RLIMIT_DATA, bounds.memory),
-        (resource.RLIMIT_AS, bounds.memory + _RESERVED),
+        # The other one does not count what grows as a stack does (MAP_GROWSDOWN).
+        (resource.RLIMIT_AS, bounds.memory + _mapped()),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
@@ -93,6 +94,15 @@ def _limit(bounds: Bounds) -> None:
     soft = cpu if hard == resource.RLIM_INFINITY else min(cpu, hard)
     # SIGXCPU at the first, SIGKILL at the second.
     resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1 if hard < 0 else min(soft + 1, hard)))
+
+
+def _mapped() -> int:
+    """Return the bytes of address space that this process has."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return _UNKNOWN_MAPPED
+    return pages * resource.getpagesize()
 
 
 def _lower(what: int, value: int) -> None:

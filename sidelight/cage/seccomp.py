@@ -17,7 +17,7 @@ from sidelight.cage.system_calls import (
     ALLOWED,
     ARCHITECTURES,
     DEADLY,
-    WITHOUT_EXECUTION,
+    REFUSED_BITS,
     Architecture,
 )
 
@@ -29,10 +29,9 @@ _ALLOW: Final = 0x7FFF0000
 # BPF: load a word at an offset; jump if equal, if greater or equal, if a bit is set; return.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 # struct seccomp_data: the number, the architecture, the low words of the third and fourth argument.
-_NUMBER, _ARCHITECTURE, _THIRD, _FOURTH = 0, 4, 32, 40
+_NUMBER, _ARCHITECTURE = 0, 4
+_ARGUMENT: Final = {3: 32, 4: 40}
 _X32: Final = 0x40000000  # calls of x86-64's other ABI have this bit
-_PROT_EXEC: Final = 4
-_MAP_SHARED: Final = 1  # RLIMIT_DATA does not count shared memory
 
 
 class _Program(ctypes.Structure):
@@ -55,17 +54,16 @@ def program(architecture: Architecture) -> bytes:
         returning(_KILL_PROCESS),
     ]
     for name in ALLOWED:
-        if name in numbers and name not in WITHOUT_EXECUTION:
+        if name in numbers and name not in REFUSED_BITS:
             parts += [_instruction(_EQUAL, 0, 1, numbers[name]), returning(_ALLOW)]
     for name in DEADLY:
         if name in numbers:
             parts += [_instruction(_EQUAL, 0, 1, numbers[name]), returning(_KILL_PROCESS)]
-    for name in WITHOUT_EXECUTION:
-        refused = [(_THIRD, _PROT_EXEC)] + [(_FOURTH, _MAP_SHARED)] * (name == "mmap")
+    for name, refused in REFUSED_BITS.items():
         parts.append(_instruction(_EQUAL, 0, 3 * len(refused) + 1, numbers[name]))
         for argument, bits in refused:
             parts += [
-                _instruction(_LOAD, 0, 0, argument),
+                _instruction(_LOAD, 0, 0, _ARGUMENT[argument]),
                 _instruction(_ANY_BIT, 0, 1, bits),
                 returning(_ERRNO | errno.EPERM),
             ]

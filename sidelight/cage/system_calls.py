@@ -35,9 +35,20 @@ DEADLY: Final = (
     "add_key", "request_key", "init_module", "finit_module", "delete_module", "kexec_load",
     "reboot", "swapon", "seccomp", "memfd_create", "open_by_handle_at", "quotactl",
 )  # fmt: skip
-# Allowed, but not with PROT_EXEC in the third argument: no code is added to the process. Nor may a
-# mapping be shared: the limit of memory does not count it.
-WITHOUT_EXECUTION: Final = ("mmap", "mprotect")
+_PROT_EXEC: Final = 4
+_MAP_SHARED: Final = 1
+_MSG_WAITALL: Final = 0x100
+_ALL_FLAGS: Final = 0xFFFFFFFF
+# Allowed, but with none of these bits in the third or fourth argument. No code is added to the
+# process. No mapping is shared: the limit of memory does not count it. The channel is used as
+# Python uses it: flags such as MSG_OOB reach parts of the kernel that nothing here needs, and that
+# had a fault which led out of a sandbox (CVE-2025-38236).
+REFUSED_BITS: Final = {
+    "mmap": ((3, _PROT_EXEC), (4, _MAP_SHARED)),
+    "mprotect": ((3, _PROT_EXEC),),
+    "sendto": ((4, _ALL_FLAGS),),
+    "recvfrom": ((4, _ALL_FLAGS ^ _MSG_WAITALL),),
+}
 
 _X86_64: Final = {
     "read": 0, "write": 1, "close": 3, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12,

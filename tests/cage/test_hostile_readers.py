@@ -16,7 +16,7 @@ from sidelight.cage.reader_process import ReaderProcess
 from sidelight.errors import CageError
 from tests.fakes.sources import MemorySource
 from tests.fixtures.kernel_protections import NEEDS_SECCOMP
-from tests.worker_programs.hostile_reader import ATTEMPTS, FRAMES
+from tests.worker_programs.hostile_reader import ATTEMPTS, CHANNEL_ATTEMPTS, FRAMES, STACKS
 
 if TYPE_CHECKING:
     import socket
@@ -31,7 +31,7 @@ MEMORY = 512 << 20
 # Those that seccomp ends; without it, the other protections refuse them with an error.
 ENDED = {
     "socket", "unix-socket", "fork", "thread", "exec", "spawn", "ptrace", "signal-parent",
-    "signal-zygote", "memfd", "x32", "resolve",
+    "signal-zygote", "memfd", "x32", "resolve", "io-uring", "userfaultfd", "keyring", "bpf", "perf",
 }  # fmt: skip
 STOPPED = "made a system call that readers do not make"
 
@@ -51,7 +51,7 @@ def _next_machine_is_read() -> None:
 
 
 @NEEDS_SECCOMP
-@pytest.mark.parametrize("name", sorted(ATTEMPTS))
+@pytest.mark.parametrize("name", sorted(ATTEMPTS | CHANNEL_ATTEMPTS))
 def test_a_reader_that_reaches_outside_gets_nowhere(name: str) -> None:
     if name in ENDED:
         with pytest.raises(CageError, match=STOPPED):
@@ -59,6 +59,14 @@ def test_a_reader_that_reaches_outside_gets_nowhere(name: str) -> None:
     else:
         problem = doing(name, hostile())
         assert problem.where == "refused", problem
+    _next_machine_is_read()
+
+
+@pytest.mark.parametrize("name", sorted(STACKS))
+def test_memory_that_counts_as_a_stack_is_within_the_limit(name: str) -> None:
+    problem = doing(name, hostile())
+    assert problem.where == "bytes", problem
+    assert int(problem.what) <= MEMORY
     _next_machine_is_read()
 
 

@@ -10,6 +10,7 @@ import ctypes
 import json
 import mmap
 import os
+import platform
 import signal
 import socket
 import struct
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.cage import zygote
 from sidelight.cage.frames import HEADER, READ, FrameKind, frame, pack_ranges
+from sidelight.cage.system_calls import ARCHITECTURES
 from sidelight.model import Inventory, OperatingSystem, Problem, Status
 
 if TYPE_CHECKING:
@@ -41,6 +43,72 @@ def _raw(source: RemoteSource) -> socket.socket:
 def _system(number: int, *arguments: int) -> None:
     if LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)) < 0:
         raise OSError(ctypes.get_errno(), "refused")
+
+
+# Calls that the filter does not name, on x86-64 and on AArch64; both have the same newer ones.
+OTHER_CALLS = {
+    "personality": (135, 92), "shmget": (29, 194), "msgget": (68, 186), "sendmsg": (46, 211),
+    "timer_create": (222, 107), "pkey_alloc": (330, 289), "io_uring_enter": (426, 426),
+    "memfd_secret": (447, 447),
+}  # fmt: skip
+
+
+def _named(name: str, *arguments: int) -> None:
+    machine = platform.machine()
+    if name in OTHER_CALLS:
+        number = OTHER_CALLS[name][machine == "aarch64"]
+    else:
+        number = ARCHITECTURES[machine].numbers[name]
+    _system(number, *arguments)
+
+
+def _out_of_band(source: RemoteSource) -> None:
+    _raw(source).send(b"x", socket.MSG_OOB)
+
+
+# With the channel, which is open: each must fail as those of ATTEMPTS.
+CHANNEL_ATTEMPTS: dict[str, Callable[[RemoteSource], None]] = {
+    "out-of-band": _out_of_band,
+}
+
+
+FAILED = ctypes.c_void_p(-1).value
+MOST_EATEN = 8 << 30
+
+
+def _grow_down() -> int:
+    """Mappings that grow as a stack does, each written to."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    step, total = 16 << 20, 0
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100  # MAP_GROWSDOWN
+    while total < MOST_EATEN:
+        found = LIBC.mmap(None, ctypes.c_size_t(step), 3, flags, -1, ctypes.c_long(0))
+        if found == FAILED:
+            break
+        ctypes.memset(found, 1, step)
+        total += step
+    return total
+
+
+def _move_stack() -> int:
+    """A page of the stack, far below what is used, which becomes large elsewhere."""
+    LIBC.mremap.restype = ctypes.c_void_p
+    address, length = int(STACK.partition("-")[0], 16), 4096
+    while length < MOST_EATEN:
+        following, may_move = max(64 << 20, 2 * length), 1
+        sizes = ctypes.c_size_t(length), ctypes.c_size_t(following)
+        found = LIBC.mremap(ctypes.c_void_p(address), *sizes, may_move)
+        if found == FAILED:
+            break
+        ctypes.memset(found, 1, following)
+        address, length = found, following
+    return length
+
+
+# What they get, in bytes, must be within the limit of memory, though RLIMIT_DATA counts none of it.
+STACKS: dict[str, Callable[[], int]] = {"grow-down": _grow_down, "move-stack": _move_stack}
+# Of the zygote, whose stack the readers' is a copy of; /proc is closed to them.
+STACK = next(text for text in Path("/proc/self/maps").read_text().splitlines() if "[stack]" in text)
 
 
 def _map_code() -> None:
@@ -88,7 +156,23 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "map-shared": lambda: mmap.mmap(-1, 4096),
     "die-alone": lambda: LIBC.prctl(1, 0, 0, 0, 0) < 0 and _refused(),
     "memfd": lambda: os.memfd_create("x"),
-    "x32": lambda: _system(0x40000000 + 41, 2, 1, 0),
+    "stop-itself": lambda: signal.raise_signal(signal.SIGSTOP),
+    "dump-core": lambda: __import__("resource").setrlimit(4, (-1, -1)),
+    "duplicate": lambda: os.dup(2),
+    "personality": lambda: _named("personality", 0x0040000),  # ADDR_NO_RANDOMIZE
+    "io-uring": lambda: _named("io_uring_setup", 8, 0),
+    "io-uring-enter": lambda: _named("io_uring_enter", 3, 1, 0, 0, 0, 0),
+    "userfaultfd": lambda: _named("userfaultfd", 0),
+    "keyring": lambda: _named("keyctl", 0, -3, 0),
+    "bpf": lambda: _named("bpf", 0, 0, 0),
+    "perf": lambda: _named("perf_event_open", 0, 0, -1, -1, 0),
+    "memfd-secret": lambda: _named("memfd_secret", 0),
+    "shared-segment": lambda: _named("shmget", 0, 4096, 0o1600),
+    "message-queue": lambda: _named("msgget", 0, 0o1600),
+    "send-message": lambda: _named("sendmsg", 3, 0, 0),
+    "pipe": os.pipe,
+    "timer": lambda: _named("timer_create", 0, 0, 0),
+    "memory-keys": lambda: _named("pkey_alloc", 0, 0),
 }
 ENDS: dict[str, Callable[[], object]] = {
     "eat": _eat,
@@ -170,23 +254,42 @@ def _drip(source: RemoteSource) -> None:
     time.sleep(1000)
 
 
-def read(sources: Sequence[RemoteSource], _: ScanOptions) -> Inventory:
-    """Do what the first disk's name says."""
-    source, name = sources[0], sources[0].name
+def _stop_at(source: RemoteSource, name: str) -> None:
+    """Do what gives no answer; return for other names."""
     if name in FRAMES:
         for data in FRAMES[name]():
             _raw(source).sendall(data)
         time.sleep(1000)
     if name in ENDS:
         ENDS[name]()
-    if name in ("flood", "flood-of-hints", "drip"):
-        {"flood": _flood, "flood-of-hints": _flood_of_hints, "drip": _drip}[name](source)
-    if name == "close":
-        _raw(source).close()
-        time.sleep(1000)
+    if name in CHANNEL_ENDS:
+        CHANNEL_ENDS[name](source)
+
+
+def _close(source: RemoteSource) -> None:
+    _raw(source).close()
+    time.sleep(1000)
+
+
+CHANNEL_ENDS: dict[str, Callable[[RemoteSource], None]] = {
+    "flood": _flood,
+    "flood-of-hints": _flood_of_hints,
+    "drip": _drip,
+    "close": _close,
+}
+
+
+def read(sources: Sequence[RemoteSource], _: ScanOptions) -> Inventory:
+    """Do what the first disk's name says."""
+    source, name = sources[0], sources[0].name
+    _stop_at(source, name)
+    if name in STACKS:
+        return _answer(Problem("bytes", str(STACKS[name]())))
     if name == "environment":
         texts = [*os.environ.values(), *sys.argv]
         return _answer(Problem("environment", "\n".join(texts)))
+    if name in CHANNEL_ATTEMPTS:
+        ATTEMPTS[name] = lambda: CHANNEL_ATTEMPTS[name](source)
     if name in ATTEMPTS:
         try:
             ATTEMPTS[name]()
