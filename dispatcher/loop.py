@@ -38,7 +38,7 @@ from dispatcher.network_scheduler import network_changed
 from dispatcher.periodic import PeriodicWork
 from dispatcher.planning import cadence
 from dispatcher.planning.schedules import schedule_of
-from sidelight.errors import SidelightError
+from sidelight.errors import OutdatedCodeError, SidelightError
 from sidelight.report.logs import is_debugging
 
 if TYPE_CHECKING:
@@ -136,7 +136,11 @@ class DispatcherLoop:
         self._stop.set()
 
     def run(self, wait: Callable[[float], object] | None = None) -> None:
-        """Run until `stop`. A failure is logged, written to the health file, and retried."""
+        """Run until `stop`. A failure is logged, written to the health file, and retried.
+
+        Raises OutdatedCodeError once a newer version's tables do not work with this one: no retry
+        helps, and a dispatcher of that version has to take over.
+        """
         wait = wait or self._stop.wait
         try:
             while not self._stop.is_set():
@@ -186,6 +190,11 @@ class DispatcherLoop:
             if self._updates is not None:
                 self._updates.beat()
             self._receive_events()
+        except OutdatedCodeError as error:
+            self._error = str(error)
+            self._stop.set()
+            self._write_health(active=False)
+            raise
         except SidelightError as error:
             self._error = str(error)
             log.error("dispatcher: %s", error, exc_info=is_debugging())  # noqa: TRY400 - as below

@@ -29,7 +29,8 @@
     ├── DownloadError           a feed could not be had from its publisher
     ├── IdentityError           an identity provider's answer does not sign a person in
     ├── StoreError              the fleet's store
-    │   └── LeaseLostError      another worker holds the scan now
+    │   ├── LeaseLostError      another worker holds the scan now
+    │   └── OutdatedCodeError   a newer version's tables do not work with this version
     ├── BrokerError             the queue's broker does not answer
     └── CloudError              an AWS control-plane call failed for good
 
@@ -181,6 +182,13 @@ class StoreError(SidelightError):
 
 class LeaseLostError(StoreError):
     """The scan is not ours any more: another worker holds it, or it has moved on."""
+
+
+class OutdatedCodeError(StoreError):
+    """A newer version migrated the store, and its tables do not work with this version.
+
+    The process has to end: nothing that it writes is right any more.
+    """
 
 
 class BrokerError(SidelightError):

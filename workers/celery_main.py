@@ -14,6 +14,7 @@ from celery.signals import celeryd_after_setup, celeryd_init, worker_process_ini
 from sidelight import tracing
 from sidelight.fleet import bootstrap, disk_reading
 from sidelight.fleet.stages import stage_limits
+from workers import support_check
 from workers.app import make_app
 from workers.dropped_messages import DropCounter
 from workers.message_check import on_drop
@@ -23,6 +24,7 @@ from workers.queues import INSPECT, stage_of
 disk_reading.check_cage(bootstrap.process_settings())
 tracing.enable(bootstrap.process_settings().logs.traces, "sidelight-worker")
 app: Final = make_app(bootstrap.process_settings())
+support_check.use(app)
 _processes: list[int] = []
 
 

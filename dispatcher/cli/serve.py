@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from dispatcher.cli.fleet.options import opened_store, report_no_instance
 from dispatcher.cli.interrupts import stop_by
 from dispatcher.cli.setting_options import STORE, takes_settings
+from sidelight.errors import OutdatedCodeError, StoreError
 from sidelight.fleet.settings.settings import DEFINITIONS
 from sidelight.report.json_logs import configure_logs
 from sidelight.report.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sidelight.fleet.settings import Settings
+    from sidelight.store import Store
+
+CHECK_SECONDS: Final = 10.0
 
 
 @click.command()
@@ -46,4 +54,37 @@ def serve(host: str, port: int, settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         say(server.url)
-        server.serve_forever()
+        with ended_when_outdated(store, server.shutdown):
+            server.serve_forever()
+
+
+@contextmanager
+def ended_when_outdated(
+    store: Store, end: Callable[[], object], *, every: float = CHECK_SECONDS
+) -> Iterator[None]:
+    """Call `end` once a newer version's tables do not work with this one; then raise the error.
+
+    Asks the store each `every` seconds while the block runs. Raises OutdatedCodeError at its end.
+    """
+    over = threading.Event()
+    found: list[OutdatedCodeError] = []
+
+    def watch() -> None:
+        while not found and not over.wait(every):
+            try:
+                store.require_support()
+            except OutdatedCodeError as error:
+                found.append(error)
+                end()
+            except StoreError:
+                continue  # requests and probes say that it does not answer
+
+    watcher = threading.Thread(target=watch, name="support", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    if found:
+        raise found[0]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, inspect, select, text
 
-from sidelight.errors import StoreError
+from sidelight.errors import OutdatedCodeError, StoreError
 from sidelight.store.base.schema import properties
 from sidelight.store.large_indexes import build_missing
 
@@ -49,7 +49,7 @@ def migrate(database: Database, sleep: Callable[[float], object] = time.sleep) -
     A store that a newer version migrated is left as it is, indexes too, if that version says that
     this one works with it. Raises StoreError, also if it does not.
     """
-    with database.read() as connection:
+    with database.read(is_guarded=False) as connection:
         current = _current(connection) or ""
         if current > newest():
             _require_support(connection, current, database.where)
@@ -111,11 +111,11 @@ def _record_oldest_code(connection: Connection, config: Config) -> None:
 
 
 def _require_support(connection: Connection, current: str, where: str) -> None:
-    """Raise StoreError unless the newer version that migrated a store supports this code."""
+    """Raise OutdatedCodeError unless the newer version that migrated a store supports this code."""
     if _supports(connection):
         log.debug("%s: tables of revision %s, which this version works with", where, current)
         return
-    raise StoreError(
+    raise OutdatedCodeError(
         f"a newer version of Sidelight made its tables (revision {current}; this version's:"
         f" {newest()}), and they do not work with this one: upgrade it, or take the tables back"
         " (docs/upgrades.md)",
@@ -131,6 +131,34 @@ def _supports(connection: Connection) -> bool:
     query = select(properties.c.value).where(properties.c.name == OLDEST_CODE)
     oldest = connection.execute(query).scalar_one_or_none()
     return oldest is not None and str(oldest) <= newest()
+
+
+def guard_of(where: str) -> Callable[[Connection], None]:
+    """Return a guard of a database that this version has migrated or found newer.
+
+    A newer version may migrate it while this process runs. What it costs is one row by its key.
+    """
+
+    def check(connection: Connection) -> None:
+        query = select(properties.c.value).where(properties.c.name == OLDEST_CODE)
+        oldest = connection.execute(query).scalar_one_or_none()
+        if oldest is not None and str(oldest) > newest():
+            _require_support(connection, _current(connection) or "", where)
+
+    return check
+
+
+def require_support(database: Database) -> None:
+    """Raise OutdatedCodeError if a newer version's tables do not work with this one.
+
+    A database that is not there is no such one. Raises StoreError where it does not answer.
+    """
+    if database.missing():
+        return
+    with database.read(is_guarded=False) as connection:
+        current = _current(connection) or ""
+        if current > newest():
+            _require_support(connection, current, database.where)
 
 
 def _is_lock_timeout(error: StoreError) -> bool:
@@ -160,19 +188,19 @@ def go_back(database: Database, to: str) -> None:
 
 def is_made(database: Database) -> bool:
     """Return whether the database has a store's tables, of any version. Raises StoreError."""
-    with database.read() as connection:
+    with database.read(is_guarded=False) as connection:
         return _current(connection) is not None
 
 
 def revision(database: Database) -> str:
     """Return the revision of the store's tables; empty if it has none. Raises StoreError."""
-    with database.read() as connection:
+    with database.read(is_guarded=False) as connection:
         return _current(connection) or ""
 
 
 def is_supported(database: Database) -> bool:
     """Whether this version works with the store as it is, or migrates it. Raises StoreError."""
-    with database.read() as connection:
+    with database.read(is_guarded=False) as connection:
         return (_current(connection) or "") <= newest() or _supports(connection)
 
 

@@ -50,7 +50,15 @@ from sidelight.store.maintenance.fleet_overview import FleetOverview
 from sidelight.store.maintenance.kept_counts import KeptCounts
 from sidelight.store.maintenance.retention import Retention
 from sidelight.store.maintenance.totals import Totals
-from sidelight.store.migrate import is_made, is_supported, migrate, newest, revision
+from sidelight.store.migrate import (
+    guard_of,
+    is_made,
+    is_supported,
+    migrate,
+    newest,
+    require_support,
+    revision,
+)
 from sidelight.store.scans.account_limits import AccountLimits
 from sidelight.store.scans.account_scans import AccountScans
 from sidelight.store.scans.costs import Costs
@@ -168,9 +176,15 @@ class Store(Closing):
         """Bring the tables up to date; safe when several processes do it at once.
 
         Tables of a newer version that supports this one are left as they are. Raises StoreError,
-        also for those of one that does not.
+        an OutdatedCodeError for those of one that does not: from now on also other methods, should
+        such a version migrate the store while this process runs.
         """
         migrate(self._database)
+        self._database.guard(guard_of(self.where))
+
+    def require_support(self) -> None:
+        """Raise OutdatedCodeError if the tables do not work with this version any more."""
+        require_support(self._database)
 
     def missing(self) -> str:
         """Return why there is no store yet, empty if there is one; this creates nothing."""

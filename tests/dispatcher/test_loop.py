@@ -21,15 +21,18 @@ from dispatcher.planning.cadence import DAY, last_time, time_of_day
 from dispatcher.planning.eligibility import Configuration
 from dispatcher.planning.schedules import Schedule
 from dispatcher.planning.selection import EVERYTHING, of_instances
+from sidelight.errors import OutdatedCodeError
 from sidelight.fleet.settings import Settings
 from sidelight.fleet.snapshot_ownership import description, tags
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import State
 from sidelight.store import Store
+from sidelight.store.base import engine
 from tests.fakes.clocks import Clock
 from tests.fixtures.document_schemas import conform
 from tests.fixtures.local_messages import messages_of
+from tests.fixtures.newer_stores import migrated_by_newer
 from tests.fixtures.scan_states import advance
 from workers.app import ON_DEMAND, SCHEDULED
 
@@ -311,3 +314,25 @@ def test_a_dispatcher_that_was_suspended_starts_nothing_by_its_old_discovery(
     schedule._rounds.join()
     assert seen == [True, False]
     assert cloud.answers("DescribeInstances") == calls + 1, "it discovers again at once"
+
+
+def test_a_dispatcher_ends_once_a_newer_version_took_away_what_it_uses(
+    dispatcher: Callable[[], tuple[DispatcherLoop, FleetService]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "GUARD_SECONDS", 0.0)
+    schedule, control = dispatcher()
+    schedule._health = tmp_path / "health"
+    beats: list[bool] = []
+
+    def wait(_seconds: float) -> None:
+        beats.append(schedule._active)
+        schedule._rounds.join()
+        migrated_by_newer(control.store.where, tmp_path, monkeypatch, takes=True)
+
+    with pytest.raises(OutdatedCodeError, match="a newer version of Sidelight"):
+        schedule.run(wait)
+    assert beats == [True], "it ended at the first beat after the migration"
+    document = json.loads(schedule._health.read_text())
+    assert (document["active"], "upgrade it" in document["error"]) == (False, True)

@@ -255,9 +255,13 @@ def test_this_version_stops_at_a_newer_ones_tables_that_lack_what_it_uses(
     wave = fleet.wave()
     fleet.start(old, DISPATCHER, WAITING)
     fleet.under_way(wave)
-    fleet.stop(old, DISPATCHER, WAITING)
+    running = {command: fleet.processes.pop((old, command)) for command in (DISPATCHER, WAITING)}
     fleet.start(new, DISPATCHER)
     fleet.wait(lambda: fleet.revision() == new.revision, "the migration")
+    text = f"(revision {new.revision}; this version's: {old.revision})"
+    for process in running.values():
+        assert process.process.wait(SECONDS) == 4, process.log.read_text()[-3000:]
+        assert text in process.log.read_text()
     for command in (DISPATCHER, WAITING, COMPUTING):
         done = old.run("dispatcher.cli", *command, environment=fleet.environment)
         assert done.returncode == 4, done.stderr

@@ -5,7 +5,6 @@ docs/upgrades.md has the rule. What each migration does is read from the databas
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,14 @@ from alembic import command
 
 from dispatcher.doctor.local_checks import check_store
 from dispatcher.doctor.results import CheckStatus
-from sidelight.errors import StoreError
+from sidelight.errors import OutdatedCodeError, StoreError
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store, migrate
+from sidelight.store.base import engine
 from sidelight.store.base.engine import Database
 from sidelight.store.base.schema import properties
-from sidelight.store.migrate import go_back, newest
+from sidelight.store.migrate import go_back
+from tests.fixtures.newer_stores import migrated_by_newer
 from tests.fixtures.store_templates import lay
 from tests.fixtures.stored_findings import inspected, inventory, package
 
@@ -153,45 +154,13 @@ def test_a_migration_that_adds_is_not_refused(database: Database) -> None:
         connection.rollback()
 
 
-def by_newer(
-    url: str, directory: Path, monkeypatch: pytest.MonkeyPatch, body: str
-) -> tuple[str, str]:
-    """Migrate the store by a newer version, with one migration more; its revision and ours."""
-    present = newest()
-    following = f"{int(present) + 1:04}"
-    scripts = directory / "migrations"
-    shutil.copytree(migrate.SCRIPTS, scripts)
-    (scripts / "versions" / f"{following}_more.py").write_text(
-        f'import sqlalchemy as sa\nfrom alembic import op\n\nrevision = "{following}"\n'
-        f'down_revision = "{present}"\n{body}'
-    )
-    with monkeypatch.context() as patched:
-        patched.setattr(migrate, "SCRIPTS", scripts)
-        newest.cache_clear()
-        database = Database(url)
-        migrate.migrate(database)
-        database.close()
-    newest.cache_clear()
-    return following, present
-
-
-ADDING = """
-def upgrade():
-    op.add_column("scans", sa.Column("added", sa.String(8), nullable=False, server_default="x"))
-
-
-def downgrade():
-    op.drop_column("scans", "added")
-"""
-
-
 def test_older_code_goes_on_with_tables_to_which_a_newer_version_added(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay(url)
     with Store(url) as store:
         store.migrate()
-        following, present = by_newer(url, tmp_path, monkeypatch, ADDING)
+        following, present = migrated_by_newer(url, tmp_path, monkeypatch)
         database = Database(url)
         with database.write() as connection:
             connection.execute(sa.text("DROP INDEX ix_findings_observed"))
@@ -213,13 +182,62 @@ def test_older_code_stops_where_a_newer_version_took_away_what_it_uses(
     lay(url)
     with Store(url) as store:
         store.migrate()
-        taking = f'oldest_code = "{int(newest()) + 1:04}"\n{ADDING}'
-        following, present = by_newer(url, tmp_path, monkeypatch, taking)
+        following, present = migrated_by_newer(url, tmp_path, monkeypatch, takes=True)
         assert not store.is_supported()
         with pytest.raises(StoreError, match=f"revision {following}; this version's: {present}"):
             store.migrate()
+    with Store(url) as store:
         (check,) = [check for check in check_store(Settings(), store) if check.name == "version"]
         assert check.status is CheckStatus.ERROR
+
+
+def test_older_code_that_runs_while_a_newer_version_takes_away_does_nothing_more(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "GUARD_SECONDS", 0.0)
+    lay(url)
+    with Store(url) as store:
+        store.migrate()
+        before = store.deployment()
+        following, present = migrated_by_newer(url, tmp_path, monkeypatch, takes=True)
+        text = f"revision {following}; this version's: {present}"
+        for _ in range(2):
+            with pytest.raises(OutdatedCodeError, match=text):
+                store.leases.hold("dispatcher", "old code", 60)
+            with pytest.raises(OutdatedCodeError, match=text):
+                store.instances.known()
+        with pytest.raises(OutdatedCodeError, match=text):
+            store.require_support()
+    with Store(url) as newer:  # no version's code says no to a reader that migrates nothing
+        assert newer.known_deployment() == before
+        assert newer.leases.hold("dispatcher", "newer code", 60), "the old code wrote nothing"
+
+
+def test_a_statement_that_fails_has_the_next_one_ask_whether_the_code_works_still(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure of a missing column would else be written down as the scan's own."""
+    lay(url)
+    with Store(url) as store:
+        store.migrate()
+        store.instances.known()  # asked just now
+        migrated_by_newer(url, tmp_path, monkeypatch, takes=True)
+        with pytest.raises(StoreError), store._database.read() as connection:
+            connection.execute(sa.text("SELECT gone FROM scans"))
+        with pytest.raises(OutdatedCodeError):
+            store.instances.known()
+
+
+def test_code_that_runs_goes_on_while_a_newer_version_adds(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "GUARD_SECONDS", 0.0)
+    lay(url)
+    with Store(url) as store:
+        store.migrate()
+        migrated_by_newer(url, tmp_path, monkeypatch)
+        store.require_support()
+        assert store.leases.hold("dispatcher", "old code", 60)
 
 
 def test_a_newer_store_that_names_no_code_is_refused(
@@ -229,7 +247,7 @@ def test_a_newer_store_that_names_no_code_is_refused(
     lay(url)
     with Store(url) as store:
         store.migrate()
-        by_newer(url, tmp_path, monkeypatch, ADDING)
+        migrated_by_newer(url, tmp_path, monkeypatch)
         database = Database(url)
         with database.write() as connection:
             connection.execute(properties.delete())

@@ -107,9 +107,10 @@ def _run(context: Context, scan: Scan, stage: Stage) -> Transition | None:
         return None
     except SystemExit:
         # This worker is being stopped. Give the scan back now, not when its lease ends.
-        present = context.store.scans.get(scan.id)
-        if present.lease == scan.lease:
-            with suppress(LeaseLostError):
+        # A store that refuses must not keep it from its end.
+        with suppress(StoreError):
+            present = context.store.scans.get(scan.id)
+            if present.lease == scan.lease:
                 context.store.scans.postpone(present, 0.0)
         raise
     except StageTimeError:

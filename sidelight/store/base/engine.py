@@ -8,6 +8,7 @@ every gap between the others' transactions; the threads of a process take turns.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, nullcontext
 from datetime import UTC
 from pathlib import Path
@@ -22,20 +23,27 @@ from sidelight.store.base.clock import ServerClock, now
 from sidelight.store.base.turns import TurnError, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from sidelight.store.base.clock import Clock
 
 BUSY_SECONDS = 30.0
+GUARD_SECONDS = 5.0  # between two calls of a guard, while no statement fails
 READ = "sidelight_read"
 
 
 class Database:
-    """An engine with two entry points: `write` and `read`, each one transaction."""
+    """An engine with two entry points: `write` and `read`, each one transaction.
+
+    With a guard, transactions begin by asking whether this process may still use the tables.
+    """
 
     def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Connects at first use. Raises UsageError for an invalid URL."""
+        """Connects at first use. Raises UsageError for an invalid URL.
+
+        `busy_seconds`: the longest wait for SQLite's lock, or for a connection to a server.
+        """
         try:
             parsed = make_url(url)
             if parsed.drivername in ("postgresql", "postgres"):
@@ -49,23 +57,46 @@ class Database:
             ) from error
         self._read = self.engine.execution_options(**{READ: True})
         self._turns = Turns(busy_seconds) if self.engine.dialect.name == "sqlite" else None
+        self._guard: Callable[[Connection], None] | None = None
+        self._guarded_until = 0.0
+
+    def guard(self, check: Callable[[Connection], None]) -> None:
+        """Call `check` as a transaction begins, at most once in GUARD_SECONDS.
+
+        It raises a StoreError to refuse the transaction. After a refusal or a failed statement the
+        next transaction asks again, so that what took a column away is found before the failure
+        is written down as a scan's.
+        """
+        self._guard = check
+
+    def _ask_guard(self, connection: Connection) -> None:
+        if self._guard is None or time.monotonic() < self._guarded_until:
+            return
+        self._guarded_until = 0.0
+        self._guard(connection)
+        self._guarded_until = time.monotonic() + GUARD_SECONDS
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction: committed at the end, or rolled back. Raises StoreError."""
         try:
             with self._turns or nullcontext(), self.engine.begin() as connection:
+                self._ask_guard(connection)
                 yield connection
         except (SQLAlchemyError, TurnError) as error:
+            self._guarded_until = 0.0
             raise StoreError(_first_line(error), where=self.where) from error
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, is_guarded: bool = True) -> Iterator[Connection]:
         """Open a consistent view for reading only. Raises StoreError."""
         try:
             with self._read.connect() as connection:
+                if is_guarded:
+                    self._ask_guard(connection)
                 yield connection
         except SQLAlchemyError as error:
+            self._guarded_until = 0.0
             raise StoreError(_first_line(error), where=self.where) from error
 
     @contextmanager
@@ -125,8 +156,14 @@ def _engine(url: Any, busy_seconds: float) -> Engine:
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    # A server that drops packets would be waited for as long as the kernel likes: two minutes.
+    timeout = (
+        {} if "connect_timeout" in url.query else {"connect_timeout": max(2, int(busy_seconds))}
+    )
     # A connection that broke with a failed-over server is replaced, not handed out.
-    engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=24)
+    engine = create_engine(
+        url, pool_pre_ping=True, pool_size=8, max_overflow=24, connect_args=timeout
+    )
     event.listen(engine, "connect", _open_postgresql)
     return engine
 

@@ -15,14 +15,17 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher.cli.fleet.scan import fleet
+from dispatcher.cli.serve import ended_when_outdated
 from dispatcher.services.cached_value import RefreshingValue
 from dispatcher.services.fleet_totals import Sums, sums
+from sidelight.errors import OutdatedCodeError, StoreError
 from sidelight.fleet.rate_limit.limiter import RateLimitedError, RateLimits, rate_for
 from sidelight.fleet.settings import Settings
 from sidelight.model import Cost, Coverage, State
 from sidelight.store import Store, turn
 from tests.fixtures.console_rig import ConsoleRig, person
 from tests.fixtures.http_servers import served
+from tests.fixtures.newer_stores import migrated_by_newer
 from tests.fixtures.redis_servers import free_port
 from tests.fixtures.scan_states import advance
 
@@ -277,3 +280,29 @@ def test_a_store_that_is_away_is_no_health(tmp_path: Path) -> None:
     with Store(f"sqlite:///{tmp_path}/nothing.db") as store, served(store, NOWHERE) as server:
         assert get(server, "/healthz")[0] == 503
         assert get(server, "/metrics")[0] == 503
+
+
+def test_a_server_ends_once_a_newer_version_took_away_what_it_uses(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def serve() -> None:
+        with ended_when_outdated(store, ended.set, every=0.01):
+            migrated_by_newer(store.where, tmp_path, monkeypatch, takes=True)
+            assert ended.wait(60)
+
+    with pytest.raises(OutdatedCodeError, match="a newer version of Sidelight"):
+        serve()
+
+
+def test_a_server_of_a_store_that_does_not_answer_goes_on(store: Store) -> None:
+    request = threading.Event()
+
+    def away() -> None:
+        request.set()
+        raise StoreError("no answer")
+
+    store.require_support = away  # type: ignore[method-assign]
+    with ended_when_outdated(store, lambda: pytest.fail("it ended"), every=0.01):
+        assert request.wait(60)
