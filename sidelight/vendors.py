@@ -128,7 +128,7 @@ _VENDORS: Final = re.compile(
     r"|hashicorp\.com|grafana\.com|mongodb\.com|percona\.com|nginx\.(?:com|org)|f5\.com"
     r"|influxdata\.com|confluent\.io|datadoghq\.com|gitlab\.com|mysql\.com|oss\.oracle\.com"
     r"|mariadb\.(?:com|org)|microsoft\.com|tailscale\.com|clickhouse\.com|timescale\.com"
-    r"|apache\.org|zabbix\.com|proxmox\.com|deb-multimedia\.org|xanmod\.org|liquorix\.net)"
+    r"|zabbix\.com|proxmox\.com|deb-multimedia\.org|xanmod\.org|liquorix\.net)"
 )
 # Where the Filesystem Hierarchy Standard keeps what no distribution installs. Debian's policy (9.1)
 # and Alpine's abuild forbid packages to put files there. Red Hat, SUSE and Amazon use /opt.

@@ -38,7 +38,7 @@ JAMMY = OperatingSystem(id="ubuntu", version_id="22.04")
         ("Acme Corp <ops@acme.example>", "1.0"),
         ("Acme <packages@acme.example>", "1.0"),
         ("Elasticsearch", "7.15.2"),  # of a Vendor field
-        ("Eric Evans <eevans@apache.org>", "4.1.3"),
+        ("Alexey Pustovalov <alexey.pustovalov@zabbix.com>", "1:6.0.0-1+ubuntu22.04"),
         ("Ubuntu OpenStack <openstack-packaging@lists.ubuntu.com>", "3:27.1.0-0ubuntu1~cloud1"),
         ("Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>", "9.0-1ubuntu1~bpo22.04.1"),
         ("Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>", "7:6.1-0ubuntu1~22.04.sav1"),
@@ -80,6 +80,8 @@ def test_teams_and_persons_of_the_archive_are_the_distribution(
     ("maintainer", "version", "expected"),
     [
         ("Jane Doe <jane@acme.example>", "2.0", False),
+        ("Eric Evans <eevans@apache.org>", "4.1.3", False),  # Apache's own deb of Cassandra
+        ("Massimo Manghi <mxmanghi@apache.org>", "1.4-5", True),
         ("Jane Doe <jane@gmail.com>", "2.0", False),
         ("Jane Doe <jane@acme.example>", "2.0-1", True),
         ("Jane Doe <jane@debian.org>", "2.0", True),
