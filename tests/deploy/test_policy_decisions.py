@@ -256,6 +256,14 @@ def test_only_the_targets_role_writes_our_tags_under_the_organizations_policy() 
     assert tagging("SidelightTarget", "InspectorScan") is PolicyDecision.ALLOWED
     assert tagging("Eve", "Name") is PolicyDecision.ALLOWED
     assert tagging("Eve", "Name", "InspectorScan") is PolicyDecision.EXPLICITLY_DENIED
+    # To IAM these keys are ours: the roles may delete, share and read what has them.
+    lowered = {
+        name.lower() if name.startswith("aws:ResourceTag/") else name: values
+        for name, values in OWN.items()
+    }
+    assert allowed(("target-policy",), "ec2:DeleteSnapshot", SNAPSHOT, lowered)
+    for key in ("inspectorscan", "INSPECTORSCAN", "sidelightdeployment"):
+        assert tagging("Eve", key) is PolicyDecision.EXPLICITLY_DENIED
 
 
 def test_every_value_of_a_policy_is_one_that_a_deployment_has() -> None:

@@ -88,10 +88,13 @@ KEY: Final = (
 ORGANIZATION_TAGS: Final = (
     Statement(
         "OurTagsAreTheScannersAlone", ("ec2:CreateTags", "ec2:DeleteTags"),
-        "arn:aws:ec2:*::snapshot/*",
+        "arn:${AWS::Partition}:ec2:*::snapshot/*",
         {
-            "ForAnyValue:StringEquals": {"aws:TagKeys": OWN_TAGS},
-            "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/${TargetRoleName}"},
+            # Conditions on aws:ResourceTag/KEY match a tag's key in any case, so each case is ours.
+            "ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": OWN_TAGS},
+            "ArnNotLike": {
+                "aws:PrincipalArn": "arn:${AWS::Partition}:iam::*:role/${TargetRoleName}"
+            },
         },
         denies=True,
     ),
