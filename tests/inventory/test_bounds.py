@@ -139,17 +139,17 @@ def _owned(status: str, lists: dict[str, str], target: str, *, diversions: str =
     ],
 )
 def test_only_the_list_of_an_installed_package_owns(name: str, state: str, expected: bool) -> None:
-    lists = {name: "/.\n/opt/app.jar\n"}
-    assert _owned(_stanza("real", state=state), lists, "opt/app.jar") is expected
+    lists = {name: "/.\n/usr/share/app.jar\n"}
+    assert _owned(_stanza("real", state=state), lists, "usr/share/app.jar") is expected
 
 
 @pytest.mark.parametrize(
     ("package", "expected"), [(":", False), ("other", False), ("real", True), ("", False)]
 )
 def test_a_diverted_path_is_owned_by_its_diverter_alone(package: str, expected: bool) -> None:
-    diversions = f"/opt/app.jar\n/opt/app.jar.distrib\n{package}\n"
-    lists = {"real:amd64.list": "/opt/app.jar\n"}
-    assert _owned(_stanza("real"), lists, "opt/app.jar", diversions=diversions) is expected
+    diversions = f"/usr/share/app.jar\n/usr/share/app.jar.distrib\n{package}\n"
+    lists = {"real:amd64.list": "/usr/share/app.jar\n"}
+    assert _owned(_stanza("real"), lists, "usr/share/app.jar", diversions=diversions) is expected
 
 
 def test_every_manager_owns_for_what_it_has_installed_alone() -> None:
