@@ -8,7 +8,7 @@ The output is that of benchmarks.api_queries and of benchmarks.console_pages.
 
 from __future__ import annotations
 
-from benchmarks import api_queries, console_pages
+from benchmarks import api_queries, console_pages, drawn_store
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     options = api_queries.measuring_parser(__doc__).parse_args()
     with api_queries.place(server=options.postgresql) as url:
         begin = api_queries.CLOCK()
-        api_queries.fill(url, options.findings, options.instances, options.details)
+        drawn_store.fill(url, options.findings, options.instances, options.details)
         console_pages.fill_machines(url)
         print(f"filled in {api_queries.CLOCK() - begin:.0f} s")
         api_queries.measured(url, options)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select, text
 
-from benchmarks.api_queries import IMAGES, MEMBERS, START, fill, parser_of, place, vacuum
+from benchmarks.api_queries import parser_of, place
+from benchmarks.drawn_store import IMAGES, MEMBERS, START, fill, vacuum
 from dispatcher.console.application import ConsoleApplication
 from dispatcher.console.page import ConsoleServices
 from dispatcher.console.pages import PAGES

@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 
-from benchmarks.api_queries import fill, place
+from benchmarks.api_queries import place
+from benchmarks.drawn_store import fill
 from sidelight.store import LISTING_ORDERS, Store
 
 RUNS = (

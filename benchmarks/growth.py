@@ -33,8 +33,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from benchmarks import fleet_findings
-from benchmarks.api_queries import fill, place
+from benchmarks.api_queries import place
 from benchmarks.counts.disks import WANTED, WrittenVolume
+from benchmarks.drawn_store import fill
 from benchmarks.million_instances import Meter, dispatcher_costs
 from benchmarks.walks.counted import BLOCK, Counted
 from sidelight import scan

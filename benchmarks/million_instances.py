@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.api_queries import fill
 from benchmarks.counts.stores import written
 from benchmarks.dispatcher_tick import instance, scanned_before, silent
+from benchmarks.drawn_store import fill
 from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.discovery.discoverer import discover
 from dispatcher.enqueue import tick

@@ -115,10 +115,7 @@ def table(inputs: Inputs) -> list[str]:
         "",
         "| workers | |",
         "|---|---|",
-        (
-            f"| CPU of a scan | {cpu:.2f} s: reading {inputs.read_cpu:.2f}, other stages and store "
-            f"{inputs.stages_cpu:.2f}, queue {inputs.queue_cpu:.3f} |"
-        ),
+        _cpu(inputs, cpu),
         f"| cores, {inputs.busy:.0%} busy | {cores:.1f} |",
         f"| read from snapshots | {a_second * inputs.blocks * BLOCK_GB * 8:.2f} Gbit/s |",
         (f"| transactions of the store | {a_second * (11 + 3 * looks(inputs)):.0f} a second |"),
@@ -133,24 +130,41 @@ def table(inputs: Inputs) -> list[str]:
         f"| Inspector's agentless scanning, derived from published examples | | {INSPECTOR_USD} |",
         "",
     ]
+    return [*lines, _limits(inputs, rates, at_once), _target(fees * DAYS, storage * DAYS)]
+
+
+def _cpu(inputs: Inputs, cpu: float) -> str:
+    return (
+        f"| CPU of a scan | {cpu:.2f} s: reading {inputs.read_cpu:.2f}, other stages and store "
+        f"{inputs.stages_cpu:.2f}, queue {inputs.queue_cpu:.3f} |"
+    )
+
+
+def _limits(
+    inputs: Inputs, rates: list[tuple[str, float, float]], at_once: list[tuple[str, float, float]]
+) -> str:
+    """Which budgets are exceeded, and how many accounts and Regions the fleet needs."""
+    a_second = inputs.instances / DAY
     over = [name for name, calls, budget in rates if calls * a_second / inputs.places > budget]
     over += [name for name, count, most in at_once if count > most]
     least = max(
         [calls * a_second / budget for _, calls, budget in rates]
         + [count * inputs.places / most for _, count, most in at_once]
     )
-    lines.append(
+    return (
         f"Over budget: {', '.join(over) or 'nothing'}. As the inputs are, the fleet needs "
         f"{max(1.0, least):.1f} accounts and regions of equal size, or higher limits."
     )
-    month = fees * DAYS
-    verdict = "met" if month < TARGET_USD else "MISSED"
-    lines.append(
-        f"Target of ${TARGET_USD} an instance-month in API fees: {verdict}, with ${month:.4f}; "
-        f"with storage ${month + storage * DAYS:.4f}, {INSPECTOR_USD / month:.0f} and "
-        f"{INSPECTOR_USD / (month + storage * DAYS):.0f} times less than Inspector's price."
+
+
+def _target(fees: float, storage: float) -> str:
+    """Whether the API fees of an instance-month, in dollars, meet the target."""
+    verdict = "met" if fees < TARGET_USD else "MISSED"
+    return (
+        f"Target of ${TARGET_USD} an instance-month in API fees: {verdict}, with ${fees:.4f}; "
+        f"with storage ${fees + storage:.4f}, {INSPECTOR_USD / fees:.0f} and "
+        f"{INSPECTOR_USD / (fees + storage):.0f} times less than Inspector's price."
     )
-    return lines
 
 
 def capacity(inputs: Inputs, minutes: float, pending: float) -> float:

@@ -25,6 +25,29 @@ def test_a_class_name_stands_once_in_the_tree() -> None:
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
+LINES_OF_A_MODULE = 400
+LINES_OF_A_FUNCTION = 60
+
+
+def test_modules_and_functions_are_short() -> None:
+    """Migrations are left out: each lists what it changes, and is never changed again."""
+    long = []
+    for package in (*PACKAGES, "benchmarks", "demo"):
+        for path in (ROOT / package).rglob("*.py"):
+            if "migrations" in path.parts:
+                continue
+            text, name = path.read_text("utf-8"), path.relative_to(ROOT)
+            if text.count("\n") > LINES_OF_A_MODULE:
+                long.append(str(name))
+            long += [
+                f"{name}:{node.name}"
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and (node.end_lineno or 0) - node.lineno >= LINES_OF_A_FUNCTION
+            ]
+    assert long == []
+
+
 # Folders of tests that belong to no package: families of tests, and what tests are made of.
 FAMILIES = {
     "benchmarks", "ci", "demo", "deploy", "docs", "end_to_end", "fakes", "faults", "fixtures",

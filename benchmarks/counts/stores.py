@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
-from benchmarks.api_queries import fill
 from benchmarks.console_pages import fill_machines, page_costs
 from benchmarks.dispatcher_tick import ACCOUNT, REGION, instance, scanned_before, silent
+from benchmarks.drawn_store import fill
 from dispatcher.enqueue import enqueue, tick
 from dispatcher.fleet_counter import FleetCounter
 from dispatcher.planning.eligibility import Configuration

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dispatcher.discovery.agents import AgentResources
+    from sidelight.aws.session import Session
     from sidelight.fleet.settings import Settings
     from sidelight.model import Keeper
     from workers.message_queue import MessageQueue
@@ -82,23 +83,12 @@ class FleetService:
         rate = rate_for(settings, logging.INFO)
         self._limits = RateLimits(patient, rate, quotas=self.store.account_limits.of)
         self._units = Units()
-        self.event_queue: EventQueue | None = None
-        if settings.changes.queue:
-            self.event_queue = EventQueue(self._session, settings.changes.queue)
-        target = SyncTarget(
-            settings.agents.inventory_bucket,
-            settings.agents.inventory_region,
-            settings.agents.inventory_prefix,
-        )
+        queue_url = settings.changes.queue
+        self.event_queue = EventQueue(self._session, queue_url) if queue_url else None
         self.agent_scans: AgentScans | None = None
         paced = self._session.paced(self._limits.pace)
         if agents is None and settings.agents.agent_based:
-            agents = systems_manager = SsmResources(
-                paced, target, self.store.created_resources.record, settings.agents.deep_limits
-            )
-            self.agent_scans = AgentScans(
-                self.store, paced, systems_manager, target, AdvisoryFile(settings)
-            )
+            agents, self.agent_scans = self._systems_manager(paced)
         discoverer = Discoverer(
             self.store, self._session, self.ec2, settings, self.deployment, agents=agents
         )
@@ -125,6 +115,20 @@ class FleetService:
         self.reports = ReportWriter(self.store, self._session)
         self.networks = NetworkScheduler(self.store, settings, self.queue.publish_network)
         self.reevaluator = Reevaluator(self.store, settings, self.queue.publish_reevaluation)
+
+    def _systems_manager(self, paced: Session) -> tuple[SsmResources, AgentScans]:
+        """Return Systems Manager's resources, and the scans by its inventories."""
+        settings = self.settings
+        target = SyncTarget(
+            settings.agents.inventory_bucket,
+            settings.agents.inventory_region,
+            settings.agents.inventory_prefix,
+        )
+        resources = SsmResources(
+            paced, target, self.store.created_resources.record, settings.agents.deep_limits
+        )
+        scans = AgentScans(self.store, paced, resources, target, AdvisoryFile(settings))
+        return resources, scans
 
     def places(self, accounts: Sequence[str], regions: Sequence[str]) -> list[AccountRegion]:
         """Return the named account-regions, else the environment's own.

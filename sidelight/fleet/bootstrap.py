@@ -129,16 +129,6 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
             pool=pools.of(scan_row.id),
         )
 
-    # Nobody else would retry one of a network's calls: they wait for their slots.
-    patient = RateLimits(
-        settings.replaced(patience_seconds=PATIENCE),
-        rate_for(settings),
-        quotas=store.account_limits.of,
-    )
-
-    def networks(account: str, region: str) -> NetworkCalls:
-        return NetworkCalls(session, account, region, pace=patient.pace(account, region))
-
     advisories = AdvisoryFile(settings)
     return Context(
         store=store,
@@ -151,9 +141,28 @@ def make_context(settings: Settings, *, store: Store | None = None) -> Context:
         unmatched=advisories.unmatched,
         opened=advisories.opened,
         spending=Spending(store, settings),
-        networks=networks,
+        networks=_networks(settings, store, session),
         forget=kept.forget if kept is not None else lambda _: None,
     )
+
+
+def _networks(
+    settings: Settings, store: Store, session: Session
+) -> Callable[[str, str], NetworkCalls]:
+    """Return the function that makes an account-region's calls about its network.
+
+    Nobody else would retry one of them: they wait for their slots.
+    """
+    patient = RateLimits(
+        settings.replaced(patience_seconds=PATIENCE),
+        rate_for(settings),
+        quotas=store.account_limits.of,
+    )
+
+    def networks(account: str, region: str) -> NetworkCalls:
+        return NetworkCalls(session, account, region, pace=patient.pace(account, region))
+
+    return networks
 
 
 def kept_blocks(settings: Settings) -> DiskCache | None:

@@ -64,30 +64,8 @@ class _Collector:
         self._release, self._boot = len(extractors), len(extractors) + 1
 
     def run(self) -> Collected:
-        table = WantedTable(self._extractors)
-        for path in os_release.PATHS:
-            table.add_path(path, self._release)
-        for path in kernels.PATHS:
-            table.add_path(path, self._boot)
-        for path in kernels.DIRECTORIES:
-            table.add_directory(path, self._boot)
-        databases = (at for at, one in enumerate(self._extractors) if one.name in DATABASES)
-        of_system = [at for at in range(len(self._extractors)) if self._of_system(at)]
-        surveyor = Surveyor(
-            self._tree,
-            table,
-            self._files.deadline,
-            SurveyOptions(
-                evidence=frozenset((self._release, *databases)),
-                of_system=frozenset((self._release, self._boot, *of_system)),
-                include_containers=self._options.include_containers,
-                skip_dirs=self._options.skip_dirs,
-            ),
-        )
-        found = surveyor.run()
-        for problem in found.problems:
-            self._allowance.problem(problem.where, problem.what)
-        self._out.left_out, self._out.skipped = found.left_out, found.skipped
+        table = self._table()
+        found = self._survey(table)
         jobs = [
             (place, index)
             for place, chosen in found.files
@@ -128,6 +106,38 @@ class _Collector:
         self._out.packages = kernels.mark(sorted(packages, key=_order), release)
         self._out.problems = self._allowance.all_problems()
         return self._out
+
+    def _table(self) -> WantedTable:
+        """Return the files that some extractor wants."""
+        table = WantedTable(self._extractors)
+        for path in os_release.PATHS:
+            table.add_path(path, self._release)
+        for path in kernels.PATHS:
+            table.add_path(path, self._boot)
+        for path in kernels.DIRECTORIES:
+            table.add_directory(path, self._boot)
+        return table
+
+    def _survey(self, table: WantedTable) -> Survey:
+        """Walk the tree, and return which of the wanted files it has."""
+        databases = (at for at, one in enumerate(self._extractors) if one.name in DATABASES)
+        of_system = [at for at in range(len(self._extractors)) if self._of_system(at)]
+        surveyor = Surveyor(
+            self._tree,
+            table,
+            self._files.deadline,
+            SurveyOptions(
+                evidence=frozenset((self._release, *databases)),
+                of_system=frozenset((self._release, self._boot, *of_system)),
+                include_containers=self._options.include_containers,
+                skip_dirs=self._options.skip_dirs,
+            ),
+        )
+        found = surveyor.run()
+        for problem in found.problems:
+            self._allowance.problem(problem.where, problem.what)
+        self._out.left_out, self._out.skipped = found.left_out, found.skipped
+        return found
 
     # --- who the machine is ---
 

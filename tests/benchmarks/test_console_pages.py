@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.api_queries import fill
 from benchmarks.console_pages import fill_machines, page_costs
+from benchmarks.drawn_store import fill
 from dispatcher.fleet_counter import FleetCounter
 from sidelight.store import Store
 

@@ -24,7 +24,7 @@ from sidelight.model import MOST_SEVERE_FIRST, Severity
 from sidelight.store import measures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dispatcher.console.page import PageRequest
     from sidelight.store import DayCounts, MeasureSums
@@ -92,11 +92,6 @@ def _tiles(
     today = days[-1]
     new = sum(day.opened.get(grade, 0) for day in days[-2:] for grade in _SERIOUS)
     serious = today.active(*_SERIOUS)
-    month = request.now.strftime("%Y-%m-")
-    costs = [sums[measures.COST].values.get(day.day.isoformat(), 0.0) for day in days[-30:]]
-    cost = sum(
-        value for item, value in sums[measures.COST].values.items() if item.startswith(month)
-    )
     stale = int(sums[measures.STALE].total)
     exposed = int(sums[measures.EXPOSED].total)
     link = request.link
@@ -141,15 +136,25 @@ def _tiles(
             "note": "instances that should be" if is_scanned or stale else unknown,
             "tone": "bad" if stale else good or "warn",
         },
-        {
-            "label": "Cost this month",
-            "value": f"${cost:,.2f}" if cost >= 0.005 or not cost else "<$0.01",
-            "href": "",
-            "note": "EBS direct API calls",
-            "spark": sparkline(costs, "Dollars a day, 30 days"),
-        },
+        _cost_tile(request, days, sums[measures.COST].values),
     ]
     return _with_leaks(request, tiles)
+
+
+def _cost_tile(
+    request: PageRequest, days: Sequence[DayCounts], dollars: Mapping[str, float]
+) -> dict[str, object]:
+    """Return the tile of this month's cost, from the dollars of each day."""
+    month = request.now.strftime("%Y-%m-")
+    cost = sum(value for item, value in dollars.items() if item.startswith(month))
+    costs = [dollars.get(day.day.isoformat(), 0.0) for day in days[-30:]]
+    return {
+        "label": "Cost this month",
+        "value": f"${cost:,.2f}" if cost >= 0.005 or not cost else "<$0.01",
+        "href": "",
+        "note": "EBS direct API calls",
+        "spark": sparkline(costs, "Dollars a day, 30 days"),
+    }
 
 
 def _with_leaks(request: PageRequest, tiles: list[dict[str, object]]) -> list[dict[str, object]]:

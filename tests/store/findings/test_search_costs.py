@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, select, update
 
-from benchmarks.api_queries import FILTERS, START, fill
+from benchmarks.api_queries import FILTERS
+from benchmarks.drawn_store import START, fill
 from benchmarks.query_costs import cost, plans
 from sidelight.findings import Observation
 from sidelight.model import InstanceRef
