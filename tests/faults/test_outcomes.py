@@ -219,6 +219,22 @@ def test_a_locked_snapshot_is_left_to_the_sweep_and_the_findings_stay(
     assert fleet.cloud.snapshots() == []
 
 
+def test_a_failed_scan_says_why_and_that_its_snapshots_are_left_to_the_sweep(
+    make_local_fleet: Callable[..., LocalFleet], image: Path
+) -> None:
+    fleet = make_local_fleet()
+    web = fleet.cloud.add_instance("web", [image])
+    denied = Rule(FaultKind.ACCESS_DENIED, "ec2:DescribeSnapshots")
+    fleet.cloud.plan = FaultPlan([denied])
+    scan = fleet.scan(leaves=True)[web]
+    assert scan.state is State.FAILED
+    assert fleet.reported(web) == ("INACTIVE", "ACCESS_DENIED")
+    first, _, second = fleet.covered(web).detail.partition("; its snapshots are left to the sweep: ")
+    assert "describe_snapshots: UnauthorizedOperation" in first
+    assert "describe_snapshots: UnauthorizedOperation" in second
+    assert len(fleet.cloud.snapshots()) == 1
+
+
 def test_a_key_of_awss_own_that_shows_nobody_its_tags_excludes_no_instance(
     make_local_fleet: Callable[..., LocalFleet], image: Path
 ) -> None:

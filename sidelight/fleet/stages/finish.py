@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
-    """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError."""
+    """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError.
+
+    `failure` is of the deletion: what remains is said beside the scan's own failure.
+    """
     instance = context.store.instances.instance(scan.account, scan.instance)
     covered = Coverage(
         account=scan.account,
@@ -28,7 +31,7 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
         reason=COMPLETE_SCAN,
         scanned_at=context.store.clock(),
     )
-    reason = scan.failure or failure
+    reason = "; ".join(filter(None, (scan.failure, failure)))
     source = context.store.scan_sources.of([scan.id]).get(scan.id) if scan.source else None
     reading = None
     if to is State.FAILED:
