@@ -17,6 +17,7 @@ import yaml
 from cloudcoil.models.keda import v1alpha1
 from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
 from helm_python import Chart
+from helm_python.errors import HelmRenderError
 from kubernetes_validate import validate
 
 KUBERNETES = "1.33"
@@ -106,8 +107,26 @@ def check_reader(objects: list[dict[str, Any]], values: dict[str, Any]) -> None:
         raise ValueError(f"pools of {stages}")
 
 
+def check_names() -> None:
+    """Raise AssertionError unless names whose labels Kubernetes would refuse are refused here.
+
+    Helm takes releases of 53 characters; a label's value has 63 at most.
+    """
+    for length, is_taken in ((40, True), (53, False)):
+        try:
+            with Chart.load(CHART) as chart:
+                chart.render({}, name="r" * length)
+        except HelmRenderError as error:
+            if is_taken or "a shorter name" not in str(error):
+                raise
+        else:
+            if not is_taken:
+                raise AssertionError(f"a release of {length} characters is taken")
+
+
 def main() -> None:
     """Print how many objects are right; a traceback where one is not."""
+    check_names()
     for values in CASES:
         with Chart.load(CHART) as chart:
             rendered = chart.render(values, name="r")

@@ -27,6 +27,9 @@ volumes:
 {{- end }}
 
 {{- define "sidelight.labels" -}}
+{{- if gt (len .process) 63 }}
+{{- fail (printf "%s: a label has 63 characters at most: take a shorter name of release or pool" .process) }}
+{{- end }}
 app.kubernetes.io/name: sidelight
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 sidelight/process: {{ .process }}
