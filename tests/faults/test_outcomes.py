@@ -229,7 +229,9 @@ def test_a_failed_scan_says_why_and_that_its_snapshots_are_left_to_the_sweep(
     scan = fleet.scan(leaves=True)[web]
     assert scan.state is State.FAILED
     assert fleet.reported(web) == ("INACTIVE", "ACCESS_DENIED")
-    first, _, second = fleet.covered(web).detail.partition("; its snapshots are left to the sweep: ")
+    first, _, second = fleet.covered(web).detail.partition(
+        "; its snapshots are left to the sweep: "
+    )
     assert "describe_snapshots: UnauthorizedOperation" in first
     assert "describe_snapshots: UnauthorizedOperation" in second
     assert len(fleet.cloud.snapshots()) == 1
