@@ -238,3 +238,33 @@ def _shared_loop(steps: _Steps, reach: list[set[int]], p: int, q: int) -> bool:
                 seen.add(state)
                 stack.append(state)
     return False
+
+
+_CLASSES = frozenset((sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY))
+
+
+def has_possessive_group(pattern: str | bytes, flags: int = 0) -> bool:
+    """Whether an expression repeats more than a class of characters possessively."""
+    return _has_possessive_group(_parser.parse(pattern, flags))
+
+
+def _has_possessive_group(tree: Any) -> bool:
+    for operation, argument in tree:
+        if operation is sre.ATOMIC_GROUP:
+            return True
+        if operation is sre.POSSESSIVE_REPEAT:
+            repeated = argument[2]
+            if len(repeated) != 1 or repeated[0][0] not in _CLASSES:
+                return True
+        if any(_has_possessive_group(part) for part in _parts(argument)):
+            return True
+    return False
+
+
+def _parts(argument: Any) -> list[Any]:
+    """The expressions within what an operation of Python's parser has."""
+    if isinstance(argument, _parser.SubPattern):
+        return [argument]
+    if isinstance(argument, tuple | list):
+        return [part for item in argument for part in _parts(item)]
+    return []

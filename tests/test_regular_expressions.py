@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import sidelight
-from tests.regular_expressions import fault
+from tests.regular_expressions import fault, has_possessive_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,6 +157,30 @@ def test_no_expression_backtracks_more_than_its_input_is_long() -> None:
     }
     assert [where for where, found in faults.items() if found == "exponential"] == []
     assert [where for where in faults if not _is_bounded(*where)] == []
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    # Before 3.11.5 CPython goes on behind what a failed repetition of such a group has read.
+    found = [
+        (module, pattern)
+        for module, pattern, flags in _all()
+        if has_possessive_group(pattern, flags)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"v(?:\.[0-9]++)?+", True),
+        ("(?>ab|a)c", True),
+        ("((?:ab)*+|c)", True),
+        (r"\s*+[0-9]++(?:\.[0-9]++)*", False),
+        ("[a-z]?+=?+.*+", False),
+    ],
+)
+def test_a_possessive_group_is_told_from_a_possessive_class(pattern: str, expected: bool) -> None:
+    assert has_possessive_group(pattern) is expected
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from sidelight.versions.encoding import checked, number, refused
 
 _VERSION = re.compile(
     # Possessive: no digit of a number is taken for a pre-release without a dash.
-    r"[v=V\s]*(?P<major>[0-9]++)(?:\.(?P<minor>[0-9]++))?+(?:\.(?P<patch>[0-9]++))?+"
-    r"(?P<more>(?:\.[0-9]++)*+)(?:-?(?P<pre>[0-9A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]*))?"
+    r"[v=V\s]*(?P<major>[0-9]++)(?:\.(?P<minor>[0-9]++))?(?:\.(?P<patch>[0-9]++))?"
+    r"(?P<more>(?:\.[0-9]++)*)(?:-?(?P<pre>[0-9A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]*))?"
     r"(?:\+[0-9A-Za-z.+_~-]*)?"
 )
 _GO = re.compile(r"(?:go)?(?P<release>[0-9]+(?:\.[0-9]+)*)(?P<kind>alpha|beta|rc)(?P<n>[0-9]+)")

@@ -29,7 +29,7 @@ _PINNED: Final = re.compile(
     r"(?:([\w./:-]+)::)?([A-Za-z0-9_][\w.-]*)\s*={1,2}\s*([0-9A-Za-z][\w.!+]*)(?:=([\w.]+))?"
 )
 _PIP: Final = re.compile(
-    r"\s*+([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[[^\]]*+\])?+\s*+===?+\s*+"
+    r"\s*+([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[[^\]]*+\])?\s*+===?+\s*+"
     r"([0-9A-Za-z][\w.!+-]*+)(?=[\s;,#]|$)"
 )
 # `https://host/channel/linux-64/name-1.2.3-build.conda`

@@ -30,8 +30,8 @@ _FULL: Final = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*")
 _CLASSIFIER: Final = re.compile(
     r"-(?:(?:test-)?sources|(?:test-)?javadoc|groovydoc|tests?|shaded|all|jar-with-dependencies"
     r"|with-dependencies|exec|boot|standalone|uber|fat|bin|dep|deps|nodeps|runner|jandex|site"
-    r"|no_aop|classes|client|plain|original|obfuscated|natives?(?:-[A-Za-z0-9_]++)*+"
-    r"|(?:linux|osx|macos|mac|windows|win)(?:[-_][A-Za-z0-9]++)*+)$"
+    r"|no_aop|classes|client|plain|original|obfuscated|natives?(?:-[A-Za-z0-9_]++)*"
+    r"|(?:linux|osx|macos|mac|windows|win)(?:[-_][A-Za-z0-9]++)*)$"
 )
 # Words with which a name ends and no version does.
 _NAME_WORD: Final = re.compile(r"-(?:api|spec|bridge|compat|adapter|common|support)$")

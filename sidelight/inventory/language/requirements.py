@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PINNED: Final = re.compile(
     r"\s*+([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[[^\]]*+\]\s*+)?\(?\s*+"
     # other specifiers before the pin, such as `>=1.0,` or `==1.*,`
-    r"(?:(?:[<>]=?+|!=|~=|==(?=\s*+[0-9.]++\*))\s*+[A-Za-z0-9!+._*-]++\s*+,\s*+)*+"
+    r"(?:(?:[<>]=?+|!=|~=|==(?=\s*+[0-9.]++\*))\s*+[A-Za-z0-9!+._*-]++\s*+,\s*+)*"
     r"===?\s*+([A-Za-z0-9][A-Za-z0-9!+._-]*+)(?=[\s;#,)]|$)"
 )
 # `name @ https://example.com/name-1.0-py3-none-any.whl`: an archive's name has its version.

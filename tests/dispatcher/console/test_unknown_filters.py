@@ -58,6 +58,7 @@ def test_a_choice_that_a_page_does_not_have_is_refused(fleet: ConsoleFleet, addr
     assert fleet.rig.get(address, person()).status == 400
 
 
+@pytest.mark.services  # the page of limits asks the rates' Redis, which is not there
 def test_no_link_of_the_console_has_a_filter_that_its_page_ignores(fleet: ConsoleFleet) -> None:
     seen = set(fleet.urls(OWN))
     for url in sorted(seen):
