@@ -37,12 +37,15 @@ def nat_gateway(
         trail = trail.noting(f"not accounted for: {name}, which is not in the answers")
         yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail, name)
         return
+    if walker.replies:
+        yield from _answers(walker, nat, place, bundle, trail)
+        return
     unknown = _not_modelled(walker, nat, bundle)
-    if unknown and nat.available and not walker.replies:
+    if unknown and nat.available:
         yield PacketOutcome(Verdict.EXITS_NETWORK, bundle, trail.noting(unknown), name)
         return
     usable = nat.available and nat.address is not None
-    if walker.family != IPV4 or walker.protocol not in _NAT_PROTOCOLS or walker.replies:
+    if walker.family != IPV4 or walker.protocol not in _NAT_PROTOCOLS:
         yield ended(Verdict.DENIED_IN, bundle, trail, (name, NAT, None))
     elif not usable or nat.address is None:
         yield ended(Verdict.NULL_ROUTED, bundle, trail, (name, NAT, None))
@@ -59,6 +62,28 @@ def nat_gateway(
             sent = translated._replace(ports=part.ports)
             way = trail._replace(senders=trail.senders or part.src)
             yield from walker.from_within(nat.subnet, sent, way)
+
+
+def _answers(
+    walker: Walker, nat: NatRecord, place: Place, bundle: Bundle, trail: Trail
+) -> Iterator[PacketOutcome]:
+    """Answers end at the gateway's own address, which a route may have; it drops all others."""
+    own = ((nat.address, nat.address),) if nat.available and nat.address is not None else ()
+    answers = bundle._replace(dst=intervals.intersection(bundle.dst, own))
+    others = bundle._replace(dst=intervals.difference(bundle.dst, own))
+    if others.dst:
+        yield ended(Verdict.DENIED_IN, others, trail, (nat.id, NAT, None))
+    if not answers.dst:
+        return
+    arriving = [answers]
+    if place.subnet != nat.subnet:
+        acl = walker.topology.acl_of_subnet(nat.subnet)
+        permitted = walker.filters.acl(acl, INGRESS, walker.family, walker.protocol)
+        arriving = list(answers.coming_from(permitted))
+        if not arriving:
+            yield ended(Verdict.DENIED_IN, answers, trail.over(nat.subnet), (acl, ACL, None))
+    for part in arriving:
+        yield PacketOutcome(Verdict.ACCEPTED, part, trail, nat.id)
 
 
 def _not_modelled(walker: Walker, nat: NatRecord, bundle: Bundle) -> str:
