@@ -161,12 +161,10 @@ def test_no_expression_backtracks_more_than_its_input_is_long() -> None:
 
 def test_no_group_is_repeated_possessively() -> None:
     # Before 3.11.5 CPython goes on behind what a failed repetition of such a group has read.
-    found = [
-        (module, pattern)
-        for module, pattern, flags in _all()
-        if has_possessive_group(pattern, flags)
-    ]
-    assert found == []
+    found = {module for module, pattern, flags in _all() if has_possessive_group(pattern, flags)}
+    # Strings, which else cost memory for each character: a repetition that has begun fails at a
+    # backslash at the end of the text, or of the line, alone.
+    assert found == {"disk.lvm.text", "inventory.language.bunlock", "inventory.language.yarnlock"}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ MAX_VALUES = 4096  # of one list: a segment lists two for a stripe, and of tags 
 # Possessive: a string that is given back piece by piece costs memory for each of its characters.
 _TOKEN = re.compile(
     r"""[\s,]+|\#[^\n]*
-    |(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*")
+    |(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")
     |(?P<sign>[{}\[\]=])
     |(?P<word>[^\s{}\[\]=,"\#]+)""",
     re.VERBOSE | re.DOTALL,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A string stays as it is (an unfinished one to the end); comments and trailing commas go.
 _RELAXED: Final = re.compile(
-    rb'("[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=\s*+[}\]])', re.DOTALL
+    rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=\s*+[}\]])', re.DOTALL
 )
 NESTING_LIMIT: Final = 64  # levels of a key
 KEY_LIMIT: Final = 8192  # characters of a key that others are looked up within

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DESCRIPTOR: Final = re.compile(r"(@?[^@]+)@(.*)", re.DOTALL)
-_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[^\s",]+')
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^\s",]+')
 _ALIAS: Final = re.compile(r"(@[^/@]+/[^/@]+|[A-Za-z][^/@]*)(?:@(.*))?", re.DOTALL)
 _LOCAL: Final = ("file:", "link:", "portal:", "workspace:")
 
