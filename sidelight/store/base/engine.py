@@ -8,6 +8,7 @@ every gap between the others' transactions; the threads of a process take turns.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager, nullcontext
 from datetime import UTC
@@ -58,7 +59,7 @@ class Database:
         self._read = self.engine.execution_options(**{READ: True})
         self._turns = Turns(busy_seconds) if self.engine.dialect.name == "sqlite" else None
         self._guard: Callable[[Connection], None] | None = None
-        self._guarded_until = 0.0
+        self._guarded_at = -math.inf  # as of time.monotonic()
 
     def guard(self, check: Callable[[Connection], None]) -> None:
         """Call `check` as a transaction begins, at most once in GUARD_SECONDS.
@@ -70,11 +71,11 @@ class Database:
         self._guard = check
 
     def _ask_guard(self, connection: Connection) -> None:
-        if self._guard is None or time.monotonic() < self._guarded_until:
+        if self._guard is None or time.monotonic() - self._guarded_at < GUARD_SECONDS:
             return
-        self._guarded_until = 0.0
+        self._guarded_at = -math.inf
         self._guard(connection)
-        self._guarded_until = time.monotonic() + GUARD_SECONDS
+        self._guarded_at = time.monotonic()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -84,7 +85,7 @@ class Database:
                 self._ask_guard(connection)
                 yield connection
         except (SQLAlchemyError, TurnError) as error:
-            self._guarded_until = 0.0
+            self._guarded_at = -math.inf
             raise StoreError(_first_line(error), where=self.where) from error
 
     @contextmanager
@@ -96,7 +97,7 @@ class Database:
                     self._ask_guard(connection)
                 yield connection
         except SQLAlchemyError as error:
-            self._guarded_until = 0.0
+            self._guarded_at = -math.inf
             raise StoreError(_first_line(error), where=self.where) from error
 
     @contextmanager
