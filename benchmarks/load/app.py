@@ -55,10 +55,10 @@ spent, shared = Spent(), Shared()
 
 def _store(ways: Callable[..., Any]) -> Callable[..., Any]:
     @contextmanager
-    def timed(self: Database) -> Iterator[Any]:
+    def timed(self: Database, **options: Any) -> Iterator[Any]:
         begin = time.thread_time()
         try:
-            with ways(self) as connection:
+            with ways(self, **options) as connection:
                 yield connection
         finally:
             spent.store += time.thread_time() - begin
