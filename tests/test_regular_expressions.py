@@ -177,7 +177,7 @@ def test_no_group_is_repeated_possessively() -> None:
         ("[a-z]?+=?+.*+", False),
     ],
 )
-def test_a_possessive_group_is_told_from_a_possessive_class(pattern: str, expected: bool) -> None:
+def test_possessive_groups_and_classes_are_distinguished(pattern: str, expected: bool) -> None:
     assert has_possessive_group(pattern) is expected
 
 
