@@ -17,18 +17,26 @@ from sidelight.inventory.purl import format_purl
 from sidelight.model import Package
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _PATH = re.compile(
     r"(?:.*/)?flatpak/(?:app|runtime)/([^/]+)/([^/]+)/.*/share/(?:metainfo|appdata)/"
     r"[^/]+\.(?:metainfo|appdata)\.xml"
 )
-
 _DEPLOYED = re.compile(
     r"(?:.*/)?flatpak/(?:app|runtime)/([^/]+)/([^/]+)/([^/]+)/[0-9a-f]+/metadata"
 )
 # Of a runtime that is split off another one: its sources, symbols, translations.
 _PARTS = (".Sources", ".Debug", ".Locale", ".Docs")
+
+
+def _below_installation(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    """Return whether a path is such a file of a Flatpak installation; long paths are none."""
+    return lambda path: (
+        "flatpak/" in path and len(path) < 1024 and pattern.fullmatch(path) is not None
+    )
 
 
 class FlatpakMetainfo:
@@ -37,9 +45,7 @@ class FlatpakMetainfo:
     name = "os/flatpak"
     wants = Wants(
         suffixes=frozenset((".xml",)),
-        confirm=lambda path: (
-            "flatpak/" in path and len(path) < 1024 and _PATH.fullmatch(path) is not None
-        ),
+        confirm=_below_installation(_PATH),
         limit=4 << 20,
     )
 
@@ -75,9 +81,7 @@ class FlatpakDeployments:
     name = "os/flatpak-deployments"
     wants = Wants(
         names=frozenset(("metadata",)),
-        confirm=lambda path: (
-            "flatpak/" in path and len(path) < 1024 and _DEPLOYED.fullmatch(path) is not None
-        ),
+        confirm=_below_installation(_DEPLOYED),
         limit=1 << 20,
     )
 
