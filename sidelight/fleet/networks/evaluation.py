@@ -25,7 +25,7 @@ from sidelight.fleet.networks.scopes import scope_of
 from sidelight.fleet.networks.stored_findings import InstanceFindings, by_instance
 from sidelight.fleet.stages.stage_limits import StageTimeError, stage_time
 from sidelight.model import Coverage, FindingChanges, FindingType, InstanceRef, Problem, ScanType
-from sidelight.model.coverage_reasons import CLOSING, NOT_EVALUATED
+from sidelight.model.coverage_reasons import CLOSING, NOT_EVALUATED, STOPPED, TERMINATED
 from sidelight.reachability import Answers, Network
 from sidelight.store import NetworkObservation
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
-TERMINATED = INACTIVE, "RESOURCE_TERMINATED"
-STOPPED = INACTIVE, "EC2_INSTANCE_STOPPED"
 RUNNING = frozenset({"running", "pending"})
 ENDED = frozenset({"terminated", "shutting-down"})
 LEASE_AFTER = 60.0  # seconds beyond an evaluation's time, until another process may claim it
@@ -203,9 +201,9 @@ def _store(store: Store, claim: NetworkClaim, network: _Network, result: Network
             continue
         if at is None or at.state in ENDED:
             gone.append(instance)
-            rows.append(_row(claim, instance, "", TERMINATED))
+            rows.append(_row(claim, instance, "", (INACTIVE, TERMINATED)))
         elif at.state not in RUNNING:
-            rows.append(_row(claim, instance, at.name, STOPPED, f"is {at.state}"))
+            rows.append(_row(claim, instance, at.name, (INACTIVE, STOPPED), f"is {at.state}"))
         else:
             own = network.found.get(instance, InstanceFindings([], complete=True))
             observed.append(
