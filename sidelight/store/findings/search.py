@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from sidelight.model import Instance
 from sidelight.store.base import documents
-from sidelight.store.base.ordered_join import values_by_instance
-from sidelight.store.base.schema import instance_platforms
 from sidelight.store.findings.criteria_sql import conditions_of
 from sidelight.store.findings.described_rows import described_rows
 from sidelight.store.findings.findings import rows_by_id
@@ -21,8 +19,6 @@ from sidelight.store.findings.search_query import TESTED, SearchQuery, few_findi
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-
-    from sqlalchemy import Connection
 
     from sidelight.model import FindingRow
     from sidelight.store.base.engine import Database
@@ -96,11 +92,3 @@ class FoundFindings:
             for number, row in rows.items()
             if accounts is None or row.account in accounts
         }
-
-
-def platforms_of(
-    connection: Connection, pairs: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    """Return the operating systems' names of instances (account, id), of those that are known."""
-    found = values_by_instance(connection, instance_platforms, "platform", pairs)
-    return {pair: platform for pair, platform in found.items() if platform}

@@ -14,13 +14,14 @@ from sqlalchemy import case, func, select
 
 from sidelight.model import FindingStatus, Severity
 from sidelight.store.base.dialect import parts
+from sidelight.store.base.ordered_join import values_by_instance
 from sidelight.store.base.schema import (
     finding_terms,
     findings,
+    instance_platforms,
     instance_terms,
 )
 from sidelight.store.findings.criteria_sql import OF_INSTANCE, conditions_of
-from sidelight.store.findings.search import platforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -151,7 +152,8 @@ class FindingCounts:
     def platforms(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Return the names of these instances' operating systems, of those that are known."""
         with self._database.read() as connection:
-            return platforms_of(connection, pairs)
+            found = values_by_instance(connection, instance_platforms, "platform", pairs)
+        return {pair: platform for pair, platform in found.items() if platform}
 
 
 def _by_instance(instances: Sequence[str]) -> Select[SqlRow]:
