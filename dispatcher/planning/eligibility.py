@@ -112,7 +112,7 @@ def judge(
         "PENDING_INITIAL_SCAN": f"is {instance.state}",
         "UNSUPPORTED_OS": _unsupported(platform, managed, filesystem),
         "UNMANAGED_EC2_INSTANCE": _unmanaged(agent),
-        "STALE_INVENTORY": _stale(managed),
+        "STALE_INVENTORY": _stale(agent),
     }
     return replace(verdict, detail=details.get(verdict.reason, ""))
 
@@ -198,6 +198,9 @@ def _unmanaged(agent: AgentView | None) -> str:
     return f"its SSM agent does not answer{last}"
 
 
-def _stale(managed: ManagedInstance | None) -> str:
-    at = managed.inventory_at if managed else None
-    return f"the newest inventory is of {at:%Y-%m-%d %H:%M} UTC" if at else ""
+def _stale(agent: AgentView | None) -> str:
+    at = agent.managed.inventory_at if agent and agent.managed else None
+    if agent is None or at is None:
+        return ""
+    ahead = ", which is to come: check the instance's clock" if at > agent.now else ""
+    return f"the newest inventory is of {at:%Y-%m-%d %H:%M} UTC{ahead}"

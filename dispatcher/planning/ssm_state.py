@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Inspector: STALE_INVENTORY where no inventory was collected in the past 7 days.
 STALE_AFTER = timedelta(days=7)
+# An agent writes the capture time by its own clock. A time further ahead says nothing of the age.
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 def state_of(managed: ManagedInstance | None, now: datetime) -> SsmState:
@@ -24,6 +26,5 @@ def state_of(managed: ManagedInstance | None, now: datetime) -> SsmState:
         return SsmState.CONNECTION_LOST
     if managed.inventory_at is None:
         return SsmState.NO_INVENTORY
-    if now - managed.inventory_at > STALE_AFTER:
-        return SsmState.STALE
-    return SsmState.MANAGED
+    age = now - managed.inventory_at
+    return SsmState.MANAGED if -CLOCKS_DIFFER <= age <= STALE_AFTER else SsmState.STALE

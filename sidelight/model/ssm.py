@@ -21,7 +21,8 @@ class SsmState(StrEnum):
     UNMANAGED = "UNMANAGED"  # SSM does not list it
     CONNECTION_LOST = "CONNECTION_LOST"  # SSM lists it, and its agent does not answer
     NO_INVENTORY = "NO_INVENTORY"  # its agent answers, and never sent a software inventory
-    STALE = "STALE"  # its agent answers, and its newest inventory is older than 7 days
+    # Its agent answers, and its newest inventory is older than 7 days, or of a time to come.
+    STALE = "STALE"
 
 
 class PingStatus(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,21 @@ def test_a_digest_is_of_the_content_and_not_of_the_time_or_the_order() -> None:
     assert digest_of([first]) == digest_of([later]) != digest_of([other])
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01T00:00:00Z", "9" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "yesterday", "2024-13-01T00:00:00Z", "9" * 5000,
+        # Years that the model does not allow; UTC does not have the last two.
+        "1999-12-31T23:59:59Z", "9999-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
+    ],
+)  # fmt: skip
 def test_a_capture_time_of_another_form_is_none(text: str) -> None:
     assert captured(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-07-01T16:59:14Z", "2024-07-01T16:59:14", "2024-07-01T18:59:14+02:00"]
+)
+def test_a_capture_time_is_in_utc(text: str) -> None:
+    assert captured(text) == datetime(2024, 7, 1, 16, 59, 14, tzinfo=UTC)

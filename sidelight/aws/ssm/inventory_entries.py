@@ -2,7 +2,8 @@
 
 A machine of 600 packages takes 12 calls for AWS:Application, so a fleet reads the data sync's
 objects (data_sync_objects.py) where it can. The first page names the capture time: an inventory
-that was not captured again costs one call.
+that was not captured again costs one call. Capture times are compared for equality: a machine whose
+clock was ahead captures its next inventories at earlier times.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class InventoryEntries:
         self._ssm = SsmCalls(session, account, region)
 
     def read(self, instance_id: str, since: datetime | None = None) -> Capture | None:
-        """Return the inventory; None where AWS:Application was not captured after `since`.
+        """Return the inventory; None where AWS:Application is still the one captured at `since`.
 
         Needs ssm:ListInventoryEntries. Raises AccessDeniedError, CloudError.
         """
@@ -45,7 +46,7 @@ class InventoryEntries:
     def _item(
         self, instance_id: str, type_name: str, since: datetime | None = None
     ) -> tuple[InventoryItem | None, datetime | None]:
-        """Return an item and its capture time; no item where it is not newer than `since`."""
+        """Return an item and its capture time; no item where that is `since`."""
         entries: list[object] = []
         text = ""
         for page in self._ssm.pages(
@@ -55,9 +56,10 @@ class InventoryEntries:
             ),
             f"{instance_id} {type_name}",
         ):
-            text = str(page.get("CaptureTime") or "")
+            # The first page's: if another was captured between pages, the next round reads it.
+            text = text or str(page.get("CaptureTime") or "")
             at = captured(text)
-            if since is not None and at is not None and at <= since:
+            if since is not None and at == since:
                 return None, at
             entries += page.get("Entries") or ()
             if len(entries) > items.MAX_ENTRIES:

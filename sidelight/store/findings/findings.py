@@ -118,11 +118,13 @@ class Findings:
     def save_agent_inventory(
         self, place: InstanceRef, inventory: Inventory, seen: SeenInventory
     ) -> None:
-        """Replace an instance's inventory with one that its agent sent, in one transaction."""
+        """Replace an instance's inventory with one that its agent sent, in one transaction.
+
+        It is taken when the agent captured it, by the agent's clock; a time to come is now.
+        """
         now = self._clock()
-        origin = InventoryOrigin(
-            place.account, place.region, place.instance, "", seen.captured_at or now
-        )
+        taken_at = min(seen.captured_at or now, now)
+        origin = InventoryOrigin(place.account, place.region, place.instance, "", taken_at)
         with self._database.write() as connection:
             store_inventory(connection, origin, inventory, now)
             replace_disk_reading(connection, place.account, place.instance, now)

@@ -117,6 +117,8 @@ def test_one_volume_with_the_exclusion_tag_excludes_the_instance_from_snapshots(
         (AGENT, SsmState.MANAGED),
         (replace(AGENT, inventory_at=NOW - timedelta(days=7)), SsmState.MANAGED),
         (replace(AGENT, inventory_at=NOW - timedelta(days=7, seconds=1)), SsmState.STALE),
+        (replace(AGENT, inventory_at=NOW + timedelta(days=1)), SsmState.MANAGED),
+        (replace(AGENT, inventory_at=NOW + timedelta(days=1, seconds=1)), SsmState.STALE),
         (replace(AGENT, inventory_at=None), SsmState.NO_INVENTORY),
         (replace(AGENT, ping_status=PingStatus.CONNECTION_LOST), SsmState.CONNECTION_LOST),
         (replace(AGENT, ping_status=PingStatus.INACTIVE), SsmState.CONNECTION_LOST),
@@ -134,6 +136,15 @@ def test_an_agent_s_ping_and_its_newest_inventory_are_its_state(
     assert by_agent.method is (Method.AGENT_BASED if is_managed else Method.NONE)
     assert bool(by_agent.detail) is (state in (SsmState.UNMANAGED, SsmState.STALE,
                                                SsmState.CONNECTION_LOST))  # fmt: skip
+
+
+def test_a_capture_time_to_come_is_explained_as_a_wrong_clock() -> None:
+    managed = replace(AGENT, inventory_at=NOW + timedelta(days=400))
+
+    verdict = judge(GOOD, AGENT_BASED_ONLY, agent=AgentView(managed, NOW))
+
+    assert verdict.reason == "STALE_INVENTORY"
+    assert "check the instance's clock" in verdict.detail
 
 
 def test_windows_and_macos_are_scanned_by_their_agent_only() -> None:
