@@ -19,6 +19,7 @@ from sidelight.fleet.settings import Settings
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.model import Coverage, ScanMode, State
 from sidelight.store import Store
+from tests.fixtures.collector_outputs import FLASK, RACK, output, tar
 from tests.fixtures.scan_states import advance, reach
 
 if TYPE_CHECKING:
@@ -303,6 +304,30 @@ def test_a_denied_account_region_says_so_and_the_agentless_scan_goes_on(
     assert entry.reason == "ACCESS_DENIED"
     assert "describe_instance_information: AccessDeniedException" in entry.detail
     assert len(started.scans) == 1
+
+
+def test_language_packages_stay_where_associations_are_denied_after_a_restart(
+    control: FleetService, cloud: LocalCloud, image: Path
+) -> None:
+    instance = add(cloud, image)
+    round_of(control)
+    round_of(control)
+    key = f"deep-inspection/{ACCOUNT}/{REGION}/{instance}/collect/stdout"
+    Session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=output(tar(FLASK, RACK)))
+    assert round_of(control) == 1
+    before = control.store.findings.inventory(ACCOUNT, instance)
+    assert {"flask", "rack"} < {package.name for package in before.packages}
+    reason = covered(control)[instance].reason
+    cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "ssm:ListAssociations")])
+    assert control.agent_scans is not None
+    control.agent_scans._agents.reports.clear()
+    control.agent_scans._agents.deep_reports.clear()
+
+    round_of(control)
+
+    assert control.store.findings.inventory(ACCOUNT, instance) == before
+    assert covered(control)[f"{REGION}:*"].reason == "ACCESS_DENIED"
+    assert covered(control)[instance].reason == reason
 
 
 def test_a_full_quota_of_data_syncs_is_covered_and_inventories_are_read_by_the_api(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 GONE: Final = frozenset({"AssociationDoesNotExist", "ResourceDataSyncNotFoundException"})
 QUOTA: Final = "ResourceDataSyncCountExceededException"
+# The bucket is not there, or does not let Systems Manager write.
+INVALID_SYNC: Final = "ResourceDataSyncInvalidConfigurationException"
 EXISTS: Final = "ResourceDataSyncAlreadyExistsException"
 _DESCRIBED: Final = "AssociationDescription"
 

@@ -8,8 +8,9 @@ made again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from sidelight.aws.ssm.associations import INVALID_SYNC
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.agents.associations_plan import PARAMETERS, plan, removal, spec
 
@@ -26,9 +27,23 @@ NO_SYNC_REMEDY: Final = (
     " ask for a higher quota; until then inventories are read by ListInventoryEntries, 50 entries a"
     " call"
 )
+FAILING: Final = "INTERNAL_ERROR"
+FAILING_REMEDY: Final = (
+    "check that the bucket is there, and that its policy and its key let ssm.amazonaws.com write;"
+    " until then inventories are read by ListInventoryEntries, 50 entries a call"
+)
+NO_NAME: Final = (
+    "the data syncs of Sidelight's names write below other prefixes of the bucket: delete the one"
+    " that is not needed; until then inventories are read by ListInventoryEntries, 50 entries a"
+    " call"
+)
+COLLECTS_NOTHING: Final = "NO_INVENTORY"
 NO_BUCKET: Final = (
     "no bucket for resource data syncs is set: inventories are read by ListInventoryEntries"
 )
+
+
+_SHOWN: Final = 200  # characters of a service's message
 
 
 class AssociationCalls(Protocol):
@@ -92,17 +107,62 @@ def _ensure(calls: AssociationCalls, target: SyncTarget) -> AssociationReport:
     for association in wanted.obsolete:
         calls.delete(association)
         deleted.append(association)
-    reason, detail, has_sync = "", "", bool(target.bucket)
-    if not target.bucket:
-        detail = NO_BUCKET
-    elif wanted.sync:
-        has_sync = calls.create_data_sync(wanted.sync, target.bucket, target.region, target.prefix)
-        if has_sync:
-            created.append(wanted.sync)
-        else:
-            reason, detail = NO_SYNC, NO_SYNC_REMEDY
+    state = _synced(calls, wanted, target)
+    if state.is_created:
+        created.append(wanted.sync)
+    reason, detail = state.reason, state.detail
+    if wanted.adopted and (fault := _gathers_nothing(calls, wanted.adopted)):
+        reason, detail = COLLECTS_NOTHING, fault
     return AssociationReport(
-        tuple(created), tuple(deleted), wanted.adopted, has_sync, reason, detail
+        tuple(created), tuple(deleted), wanted.adopted, state.is_there, reason, detail
+    )
+
+
+class _SyncState(NamedTuple):
+    """Whether inventories come into the bucket; else the coverage reason, and what to do."""
+
+    is_there: bool
+    is_created: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+def _synced(calls: AssociationCalls, wanted: AssociationsPlan, target: SyncTarget) -> _SyncState:
+    """Create the data sync that is missing. Without one, the round reads by the API."""
+    if not target.bucket:
+        return _SyncState(is_there=False, detail=NO_BUCKET)
+    if wanted.failing is not None:
+        name, why = wanted.failing.name, wanted.failing.message or "no reason is given"
+        detail = f"the data sync {name} failed: {why[:_SHOWN]}: {FAILING_REMEDY}"
+        return _SyncState(is_there=False, reason=FAILING, detail=detail)
+    if wanted.has_sync:
+        return _SyncState(is_there=True)
+    return _created_sync(calls, wanted.sync, target)
+
+
+def _created_sync(calls: AssociationCalls, name: str, target: SyncTarget) -> _SyncState:
+    """Create a data sync; without a name none can be."""
+    if not name:
+        return _SyncState(is_there=False, reason=FAILING, detail=NO_NAME)
+    try:
+        is_created = calls.create_data_sync(name, target.bucket, target.region, target.prefix)
+    except CloudError as error:
+        if error.code != INVALID_SYNC:
+            raise
+        return _SyncState(is_there=False, reason=FAILING, detail=f"{error}: {FAILING_REMEDY}")
+    if not is_created:
+        return _SyncState(is_there=False, reason=NO_SYNC, detail=NO_SYNC_REMEDY)
+    return _SyncState(is_there=True, is_created=True)
+
+
+def _gathers_nothing(calls: AssociationCalls, association: str) -> str:
+    """Return why the account's own association collects no software, "" if it does."""
+    if tuple(calls.parameters(association).get("applications", ())) != ("Disabled",):
+        return ""
+    return (
+        f"the account's own inventory association {association} collects no applications, and an"
+        " agent runs one for all instances: set its parameter applications to Enabled, or delete"
+        " it, and Sidelight makes its own"
     )
 
 

@@ -22,6 +22,7 @@ OWN: Final = "Sidelight"
 COLLECTION: Final = "InventoryCollection-do-not-delete"
 DATA_SYNC: Final = "ResourceDataSync-do-not-delete"
 DOCUMENT: Final = "AWS-GatherSoftwareInventory"
+FAILED: Final = "Failed"  # LastStatus of a data sync
 SCHEDULE: Final = "rate(30 minutes)"
 # The registry values that complete a build of Windows (docs/windows-and-macos.md).
 REGISTRY: Final = (
@@ -56,7 +57,8 @@ class AssociationsPlan:
     """The changes to make. `adopted` is the id of an association that the account had already.
 
     `own` is the id of ours, which may have another schedule by now. `obsolete` are ids of our own
-    second associations; `sync` is the name of the data sync to make.
+    second associations; `sync` is the name of the data sync to make, empty if one is there or no
+    name is free. `failing` is the one that serves us and whose last run failed.
     """
 
     prefix: str
@@ -66,6 +68,8 @@ class AssociationsPlan:
     own_schedule: str = ""
     obsolete: tuple[str, ...] = ()
     sync: str = ""
+    has_sync: bool = False
+    failing: DataSyncInfo | None = None
 
     @property
     def changes(self) -> bool:
@@ -102,7 +106,11 @@ def plan(
         # Inspector's own association collects for us as well.
         others += [item.id for item in gathering if item.name == INSPECTOR + COLLECTION]
     adopted = others[0] if others and not own else ""
-    has_sync = any(sync.bucket == target.bucket for sync in syncs)
+    serving = [sync for sync in syncs if serves(sync, target)]
+    taken = {sync.name for sync in syncs}
+    # One of Inspector's name that writes below another prefix may be another deployment's.
+    names = [start + DATA_SYNC for start in dict.fromkeys((prefix, OWN))]
+    free = next((one for one in names if one not in taken), "")
     return AssociationsPlan(
         prefix=prefix,
         create=None if own or adopted else spec(prefix),
@@ -110,8 +118,16 @@ def plan(
         own=own[0].id if own else "",
         own_schedule=own[0].schedule if own else "",
         obsolete=tuple(item.id for item in own[1:]),
-        sync="" if has_sync or not target.bucket else prefix + DATA_SYNC,
+        has_sync=bool(serving),
+        sync="" if serving or not target.bucket else free,
+        failing=serving[0] if serving and all(s.status == FAILED for s in serving) else None,
     )
+
+
+def serves(sync: DataSyncInfo, target: SyncTarget) -> bool:
+    """Return whether a data sync writes where the deployment reads."""
+    is_below = sync.prefix.strip("/") == target.prefix.strip("/")
+    return sync.bucket == target.bucket and is_below
 
 
 def removal(

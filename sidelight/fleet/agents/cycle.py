@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sidelight.aws.ssm.collected_objects import CollectedObjects
 from sidelight.aws.ssm.data_sync_objects import DataSyncObjects
 from sidelight.aws.ssm.inventory_entries import InventoryEntries
+from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.agents.collector import ByDataSync, ByEntries, InventoryCollector
 from sidelight.fleet.agents.deep_inspection.captures import DeepCaptures
 from sidelight.fleet.agents.source_packages import ReleaseSources, StoredSources
@@ -132,7 +133,14 @@ class AgentCycle:
             place.region,
             self._target.prefix,
         )
-        newest = objects.newest(self._store.clock()) if self._target.bucket else {}
+        if not self._target.bucket:
+            return DeepCaptures(objects, {}, self._limits, why)
+        try:
+            newest = objects.newest(self._store.clock())
+        except (AccessDeniedError, CloudError) as error:
+            # The role may read the inventories alone. Results that were read before are kept.
+            log.warning("%s/%s: deep inspection: %s", place.account, place.region, error)
+            return DeepCaptures(objects, None, self._limits, str(error))
         return DeepCaptures(objects, newest, self._limits, why)
 
     def _collector(

@@ -13,8 +13,12 @@ from sidelight.aws.ssm.inventory_times import inventory_times
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.agents import association_manager
 from sidelight.fleet.agents.association_manager import DENIED
-from sidelight.fleet.agents.associations_plan import DATA_SYNC, INSPECTOR, OWN
-from sidelight.fleet.agents.deep_inspection.resources import DeepResources, posix_paths
+from sidelight.fleet.agents.associations_plan import FAILED, serves
+from sidelight.fleet.agents.deep_inspection.resources import (
+    DeepReport,
+    DeepResources,
+    posix_paths,
+)
 from sidelight.fleet.agents.listed_once import ListedOnce
 from sidelight.model import CreatedResource, DeepLimits, ResourceKind
 
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from sidelight.aws.session import Session
     from sidelight.fleet.agents.association_manager import AssociationReport
     from sidelight.fleet.agents.associations_plan import SyncTarget
-    from sidelight.fleet.agents.deep_inspection.resources import DeepReport
     from sidelight.model import EffectiveConfiguration, ManagedInstance
 
 DEFAULT_LIMITS = DeepLimits()
@@ -119,6 +122,9 @@ class SsmResources:
         key = place.account, place.region
         report = self.reports[key] = association_manager.ensure(calls, self._target)
         if report.reason == DENIED or wanted is None:
+            if report.reason == DENIED and _is_deep(wanted):
+                # Its results are still in the bucket, and count: it was not switched off.
+                self.deep_reports[key] = DeepReport(detail=report.detail)
             return report.created
         deep = self._deep(place, calls)
         if _is_deep(wanted):
@@ -182,8 +188,5 @@ class SsmResources:
         report = self.reports.get((place.account, place.region))
         if report is not None:
             return report.has_sync
-        names = {OWN + DATA_SYNC, INSPECTOR + DATA_SYNC}
-        return any(
-            sync.bucket == self._target.bucket and sync.name in names
-            for sync in self._calls(place).data_syncs()
-        )
+        syncs = self._calls(place).data_syncs()
+        return any(serves(sync, self._target) and sync.status != FAILED for sync in syncs)

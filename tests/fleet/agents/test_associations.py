@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.aws.session import Session
-from sidelight.aws.ssm.associations import AssociationInfo, DataSyncInfo, StateManager
+from sidelight.aws.ssm.associations import (
+    INVALID_SYNC,
+    AssociationInfo,
+    DataSyncInfo,
+    StateManager,
+)
 from sidelight.errors import AccessDeniedError, CloudError
 from sidelight.fleet.agents.association_manager import NO_SYNC, ensure, preview, remove
 from sidelight.fleet.agents.associations_plan import (
@@ -43,6 +48,7 @@ class Account:
     quota: int = 5
     created_count: int = 0
     denied: str = ""
+    is_bucket_closed: bool = False
 
     def _check(self, call: str) -> None:
         if call == self.denied:
@@ -78,6 +84,8 @@ class Account:
 
     def create_data_sync(self, name: str, bucket: str, bucket_region: str, prefix: str) -> bool:
         assert bucket_region
+        if self.is_bucket_closed:
+            raise CloudError("The bucket policy is wrong", code=INVALID_SYNC)
         if len(self.syncs) >= self.quota:
             return False
         self.syncs[name] = DataSyncInfo(name, bucket, prefix)
@@ -173,6 +181,84 @@ def test_a_full_quota_of_data_syncs_is_a_reason_with_a_remedy() -> None:
     assert (report.reason, report.has_sync) == (NO_SYNC, False)
     assert "delete one" in report.detail
     assert report.created == (INSPECTOR + COLLECTION,)
+
+
+def test_a_data_sync_below_another_prefix_serves_nobody_and_is_left_alone() -> None:
+    elsewhere = DataSyncInfo(INSPECTOR + DATA_SYNC, TARGET.bucket, "another-deployment")
+    account = Account(syncs={elsewhere.name: elsewhere})
+
+    report = ensure(account, TARGET)
+
+    assert report.has_sync
+    assert account.syncs == {
+        elsewhere.name: elsewhere,
+        OWN + DATA_SYNC: DataSyncInfo(OWN + DATA_SYNC, TARGET.bucket, TARGET.prefix),
+    }
+    assert ensure(account, TARGET).created == ()
+
+
+def test_where_no_name_is_free_for_a_data_sync_the_reason_says_which_to_delete() -> None:
+    names = (INSPECTOR + DATA_SYNC, OWN + DATA_SYNC)
+    others = {name: DataSyncInfo(name, TARGET.bucket, f"of {name}") for name in names}
+    account = Account(syncs=dict(others))
+
+    report = ensure(account, TARGET)
+
+    assert (report.has_sync, report.reason) == (False, "INTERNAL_ERROR")
+    assert "below other prefixes" in report.detail
+    assert account.syncs == others
+
+
+def test_a_slash_around_the_prefix_makes_no_second_data_sync() -> None:
+    sync = DataSyncInfo("of-the-account", TARGET.bucket, f"{TARGET.prefix}/")
+    account = Account(syncs={sync.name: sync})
+
+    assert ensure(account, TARGET).has_sync
+    assert list(account.syncs) == [sync.name]
+
+
+def test_a_data_sync_that_fails_is_a_reason_and_the_bucket_is_not_read() -> None:
+    account = Account()
+    ensure(account, TARGET)
+    (sync,) = account.syncs.values()
+    account.syncs[sync.name] = replace(sync, status="Failed", message="The bucket does not exist.")
+
+    report = ensure(account, TARGET)
+
+    assert (report.has_sync, report.reason) == (False, "INTERNAL_ERROR")
+    assert f"{sync.name} failed: The bucket does not exist." in report.detail
+    account.syncs[sync.name] = replace(sync, status="Successful")
+    assert ensure(account, TARGET).has_sync
+
+
+def test_a_bucket_that_refuses_data_syncs_is_a_reason_and_the_association_is_made() -> None:
+    account = Account(is_bucket_closed=True)
+
+    report = ensure(account, TARGET)
+
+    assert (report.has_sync, report.reason) == (False, "INTERNAL_ERROR")
+    assert "let ssm.amazonaws.com write" in report.detail
+    assert report.created == (INSPECTOR + COLLECTION,)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"applications": ["Disabled"]}, "NO_INVENTORY"),
+        ({"applications": ["Enabled"]}, ""),
+        ({}, ""),  # Enabled is the document's own default
+    ],
+)
+def test_an_adopted_association_that_collects_no_software_is_a_reason(
+    parameters: dict[str, list[str]], reason: str
+) -> None:
+    account = Account(known={"a-own": gathering("a-own")}, kept={"a-own": parameters})
+
+    report = ensure(account, TARGET)
+
+    assert (report.adopted, report.reason) == ("a-own", reason)
+    assert ("a-own collects no applications" in report.detail) is bool(reason)
+    assert account.kept == {"a-own": parameters}, "it is the account's"
 
 
 def test_without_a_bucket_no_data_sync_is_made() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.aws.session import Session
+from sidelight.aws.ssm.collected_objects import CollectedObjects
+from sidelight.errors import AccessDeniedError
 from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.agents.associations_plan import SyncTarget
 from sidelight.fleet.agents.cycle import AgentCycle
+from sidelight.fleet.agents.deep_inspection.resources import DeepReport
 from sidelight.fleet.agents.ssm_resources import SsmResources
 from sidelight.inventory.ssm.items import APPLICATION
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
@@ -153,3 +156,75 @@ def test_one_instances_refusal_leaves_the_others_evaluated(rounds: Rounds) -> No
     again = rounds.run()
     assert again.evaluated == (failed,)
     assert rounds.open() == set()
+
+
+@pytest.mark.parametrize("rounds", [BUCKET], indirect=True)
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2099-12-31T00:00:00Z", 7]
+)
+def test_one_instances_impossible_capture_time_leaves_the_others_evaluated(
+    rounds: Rounds, time: object
+) -> None:
+    hostile, other = rounds.add("5.2.20"), rounds.add("5.2.20")
+    rounds.run()
+    put_object(hostile, {**bash("5.2.15"), "captureTime": time})
+    put_object(other, bash("5.2.15"))
+
+    result = rounds.run()
+
+    assert set(result.evaluated) == {hostile, other}
+    assert rounds.open() == {(hostile, "CVE-2026-0001"), (other, "CVE-2026-0001")}
+    taken = rounds.store.taken_inventories.get(HERE.account, hostile)
+    assert taken is not None
+    assert taken.origin.taken_at <= rounds.store.clock()
+
+
+@pytest.mark.parametrize("rounds", [BUCKET], indirect=True)
+def test_a_role_that_may_not_list_outputs_evaluates_the_systems_packages(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = rounds.add("5.2.15")
+    rounds.resources.ensure(HERE)
+    managed = rounds.resources.managed(HERE).values()
+
+    def denied(*_arguments: object) -> None:
+        raise AccessDeniedError("ListObjectsV2: AccessDenied", where="s3://bucket")
+
+    monkeypatch.setattr(CollectedObjects, "newest", denied)
+
+    result = rounds.cycle.run(HERE, managed, rounds.advisories, has_sync=True, deep=DeepReport())
+
+    assert result.evaluated == (instance,)
+    assert "AccessDenied" in result.deep[instance].detail
+    assert rounds.open() == {(instance, "CVE-2026-0001")}
+
+
+@pytest.mark.parametrize("rounds", [""], indirect=True)
+def test_an_instance_whose_clock_was_ahead_is_read_once_its_clock_is_right(rounds: Rounds) -> None:
+    instance = rounds.add("5.2.15")
+    rounds.run()
+    send(instance, "5.2.16", "2099-12-31T00:00:00Z")
+    assert rounds.run().evaluated == (instance,)
+
+    send(instance, "5.2.21", "2026-12-31T00:00:00Z")
+
+    assert rounds.run().evaluated == (instance,)
+    assert rounds.open() == set()
+
+
+def put_object(instance: str, entry: dict[str, Any]) -> None:
+    """Write what the data sync would write of an instance's applications."""
+    folder = f"{APPLICATION}/accountid={HERE.account}/region={HERE.region}"
+    key = f"{folder}/resourcetype=ManagedInstanceInventory/{instance}.json"
+    Session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(entry).encode())
+
+
+def send(instance: str, version: str, time: str) -> None:
+    """Send an inventory as an instance's agent does."""
+    Session().client("ssm", region=HERE.region).put_inventory(
+        InstanceId=instance,
+        Items=[{
+            "TypeName": APPLICATION, "SchemaVersion": "1.1", "CaptureTime": time,
+            "Content": [bash(version)],
+        }],
+    )  # fmt: skip

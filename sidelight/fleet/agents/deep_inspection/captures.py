@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from sidelight.errors import FormatError, LimitError
+from sidelight.errors import CloudError, FormatError, LimitError
 from sidelight.inventory.collected.envelope import open_envelope
 from sidelight.inventory.collected.reading import read_collected
 from sidelight.model import PlatformType, Problem
@@ -42,17 +42,21 @@ class DeepNote:
 
 
 class DeepCaptures:
-    """The newest outputs by instance. `why` says why nothing can be collected at all, if so."""
+    """The newest outputs by instance. `why` says why nothing can be collected at all, if so.
+
+    `objects` is None where they could not be listed: what was read before is kept then.
+    """
 
     def __init__(
         self,
         reader: OutputReader,
-        objects: Mapping[str, CollectedObject],
+        objects: Mapping[str, CollectedObject] | None,
         limits: DeepLimits,
         why: str = "",
     ) -> None:
         self._reader = reader
-        self._objects = objects
+        self._is_listed = objects is not None
+        self._objects = objects or {}
         self._limits = limits
         self._why = why
 
@@ -62,8 +66,12 @@ class DeepCaptures:
         `before` is the version that was evaluated last. It stays where the instance sent more in a
         day than it may.
         """
+        if not inspected(instance):
+            return ""
+        if not self._is_listed:
+            return before
         item = self._objects.get(instance.instance_id)
-        if item is None or not inspected(instance):
+        if item is None:
             return ""
         return before if self._is_too_much(item) else item.etag
 
@@ -72,6 +80,8 @@ class DeepCaptures:
 
     def output(self, instance_id: str, version: str) -> bytes:
         """Return the output of a version. Raises AccessDeniedError, CloudError, LimitError."""
+        if not self._is_listed:
+            raise CloudError(f"the output that was read last is needed again: {self._why}")
         return self._reader.read(self._objects[instance_id], version)
 
     def note(self, instance: ManagedInstance) -> DeepNote | None:

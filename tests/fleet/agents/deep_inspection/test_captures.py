@@ -54,6 +54,8 @@ class World:
     limits: DeepLimits = field(default_factory=DeepLimits)
     fetched: list[str] = field(default_factory=list)
     broken: bool = False
+    is_listed: bool = True
+    why: str = "ListObjectsV2: AccessDenied"
 
     def read(self, item: CollectedObject | str, _seen: object = None) -> bytes | Capture:
         if isinstance(item, CollectedObject):
@@ -66,6 +68,8 @@ class World:
         return Capture(item, {APPLICATION: entries}, f"digest of {self.own_version}", NOW)
 
     def deep(self) -> DeepCaptures:
+        if not self.is_listed:
+            return DeepCaptures(self, None, self.limits, self.why)  # type: ignore[arg-type]
         objects = {}
         if self.output:
             objects["i-1"] = CollectedObject("k", self.etag, 10, NOW, self.day_bytes)
@@ -153,6 +157,30 @@ def test_an_output_that_cannot_be_read_keeps_the_last_result() -> None:
 
     assert "SlowDown" in second.error
     assert second.seen == first.seen
+
+
+def test_outputs_that_cannot_be_listed_keep_the_last_result() -> None:
+    world = World(output=output(tar(FLASK, RACK), dpkg_status=STATUS))
+    (first,) = world.round(None)
+    world.is_listed = False
+
+    assert world.round(first.seen) == []
+
+    world.own_version = "newer"
+    (again,) = world.round(first.seen)
+    assert (again.reading, again.seen) == (None, first.seen)
+    assert "ListObjectsV2" in again.error
+    note = world.deep().note(machine())
+    assert note is not None
+    assert (note.reason, note.detail) == (NO_INVENTORY, world.why)
+
+
+def test_without_an_earlier_result_the_systems_packages_are_evaluated_unlisted() -> None:
+    world = World(output=output(tar(FLASK, RACK), dpkg_status=STATUS), is_listed=False)
+
+    (result,) = world.round(None)
+
+    assert names(result) == {"bash", "old-library"}
 
 
 def test_deep_inspection_that_is_switched_off_takes_its_packages_away() -> None:
