@@ -4,8 +4,9 @@
 
 Each network is drawn from its seed: of every feature, or (`blocked`) with VPC Block Public Access
 too, or (`peered`) of two accounts with peered VPCs, or (`hub`) with a transit gateway that sends
-everything through one VPC. Questions are answered by both, and of every tenth network the findings
-are compared with the ports at which the simulator's packets arrive.
+everything through one VPC, or (`gateways`) with two that are peered. Questions are answered by
+both, and of every tenth network the findings are compared with the ports at which the simulator's
+packets arrive.
 
 A line a thousand networks: the seeds, questions, open ports, differences, CPU seconds. Exit status
 1 if any differ.
@@ -27,13 +28,14 @@ from sidelight.reachability import Answers, Network
 from tests.reachability.comparison import differences, network_of
 from tests.reachability.found_ports import found_ports, walked_ports
 from tests.reachability.random_networks.accounts import by_account, draw_blocked, draw_peered
-from tests.reachability.random_networks.hubs import draw_hub
+from tests.reachability.random_networks.hubs import draw_gateways, draw_hub
 from tests.reachability.random_networks.network import draw_network
 
 PIECE = 1000  # networks a line
 KINDS = {
     "all": draw_network,
     "blocked": draw_blocked,
+    "gateways": draw_gateways,
     "hub": draw_hub,
     "peered": draw_peered,
 }

@@ -54,7 +54,6 @@ def found_ports(answers: dict[str, list[Any]], model: Network | None = None) -> 
 
     `model` is the network of the same answers, told apart by their accounts.
     """
-    edges = _compared(answers)
     peered = [source for _, source in _peered(Described(answers))]
     found = list((model or network_of(answers)).findings())
     if any(finding.protocol not in {"TCP", "UDP"} for finding in found):
@@ -62,22 +61,11 @@ def found_ports(answers: dict[str, list[Any]], model: Network | None = None) -> 
     return {
         OpenPort(_EDGES[finding.edge_kind], source, finding.instance_id, finding.protocol, port)
         for finding in found
-        if _EDGES.get(finding.edge_kind) in edges
         for source in _of_edge(_EDGES[finding.edge_kind], peered)
         if _has(finding.sources, source)
         for port in blocks.PORTS
         if finding.port_begin <= port <= finding.port_end
     }
-
-
-def _compared(answers: dict[str, list[Any]]) -> set[str]:
-    """Return the edges that are compared.
-
-    Of two gateways that are peered, the packets may come by one and the answers go by the other;
-    such a way is no finding.
-    """
-    edges = set(_EDGES.values())
-    return edges - {"transit"} if len(answers["TransitGateways"]) > 1 else edges
 
 
 def _peered(network: Described) -> Iterator[tuple[FromPeering, str]]:
@@ -124,10 +112,7 @@ def walked_ports(answers: dict[str, list[Any]]) -> set[OpenPort]:
     network = Described(answers)
     ports = client_ports(network)
     found = set()
-    edges = _compared(answers)
     for edge, start, source in _starts(network):
-        if edge not in edges:
-            continue
         found |= set(_direct(network, edge, start, source, ports))
         for it in reached(network, start, ip_address(source), ports):
             found |= set(_of_target(network, edge, source, *it))

@@ -24,7 +24,7 @@ from tests.reachability.packet_simulator.connection import client_ports
 from tests.reachability.packet_simulator.described import Described
 from tests.reachability.questions import Question, starts_of
 from tests.reachability.random_networks.accounts import by_account, draw_blocked, draw_peered
-from tests.reachability.random_networks.hubs import draw_hub
+from tests.reachability.random_networks.hubs import draw_gateways, draw_hub
 from tests.reachability.random_networks.network import draw_network
 from tests.reachability.shrinking import shrunk
 
@@ -136,3 +136,15 @@ def test_ways_through_an_inspection_vpc_are_as_the_simulator_has_them() -> None:
         assert found_ports(answers) == walked, seed
         opened.update(port.edge for port in walked)
     assert opened["transit"] > 100
+
+
+@pytest.mark.slow
+def test_ways_over_two_transit_gateways_are_as_the_simulator_has_them() -> None:
+    opened: Counter[str] = Counter()
+    for seed in range(60):
+        answers = draw_gateways(Random(seed))
+        _compare(answers, Random(seed))
+        walked = walked_ports(answers)
+        assert found_ports(answers) == walked, seed
+        opened.update(port.edge for port in walked)
+    assert opened["transit"] > 20

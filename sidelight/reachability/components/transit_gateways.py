@@ -169,5 +169,7 @@ class TransitGateways:
 
     def peer_of(self, attachment: AttachmentRecord) -> AttachmentRecord | None:
         """A peering attachment on its other gateway's side, if that gateway is known."""
+        if attachment.kind != "peering":
+            return None
         key = (attachment.resource, attachment.peer or attachment.id)
         return self.attachments.get(key)

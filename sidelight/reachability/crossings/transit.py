@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sidelight.reachability.addresses import intervals
 from sidelight.reachability.addresses.prefixes import IPV6
 from sidelight.reachability.components.component_types import (
     ACL,
@@ -97,10 +98,24 @@ def by_transit_gateway(
             yield PacketOutcome(Verdict.EXITS_NETWORK, part, way, other)
         elif far.id in walker.goals:
             yield PacketOutcome(Verdict.ACCEPTED, part, way, far.id)
-        elif not far.available:
-            yield ended(Verdict.NULL_ROUTED, part, way, (far.id, ATTACHMENT, None))
         else:
-            yield from _from_attachment(walker, far, part, way)
+            yield from _through_attachment(walker, far, part, way)
+
+
+def _through_attachment(
+    walker: Walker, far: AttachmentRecord, bundle: Bundle, trail: Trail
+) -> Iterator[PacketOutcome]:
+    """Out of a transit gateway: to those who are at this end, and on to others behind it."""
+    ends = walker.ends.get(far.id, ())
+    arriving = intervals.intersection(bundle.dst, ends)
+    if arriving:
+        yield PacketOutcome(Verdict.ACCEPTED, bundle._replace(dst=arriving), trail, far.id)
+    if not far.available:
+        yield ended(Verdict.NULL_ROUTED, bundle, trail, (far.id, ATTACHMENT, None))
+        return
+    rest = intervals.difference(bundle.dst, ends) if ends else bundle.dst
+    if rest:
+        yield from _from_attachment(walker, far, bundle._replace(dst=rest), trail)
 
 
 def _chosen(walker: Walker, gateway: str, route: TransitRoute) -> str:
@@ -114,7 +129,7 @@ def _chosen(walker: Walker, gateway: str, route: TransitRoute) -> str:
         for name in route.attachments
         if (found := attachments.get((gateway, name))) is not None and found.available
     )
-    goals = (name for name in route.attachments if name in walker.goals)
+    goals = (name for name in route.attachments if name in walker.goals or walker.ends.get(name))
     return next(goals, next(usable, route.attachments[0]))
 
 

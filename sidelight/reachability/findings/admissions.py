@@ -154,12 +154,15 @@ class Admissions:
                 notes = (note for note in outcome.trail.notes if note not in edge.notes)
                 self.problems.update(Problem(subnet, note) for note in notes)
         self._note_limit(inward, subnet)
-        outward = Walker(*parts, replies=True, goals=edge.goals, explain=False)
+        outward = Walker(
+            *parts, replies=True, goals=edge.goals, explain=False,
+            ends=edge.ends(self._topology, family),
+        )  # fmt: skip
         answers = Bundle(own, sources, reply_ports(protocol))
         leaving = outward.leave_subnet(subnet, answers, Trail())
-        answering = list(left_by(edge, outward, leaving))
+        answering = list(left_by(outward, leaving))
         translated = [
-            _TranslatedWay(one, _answers_to_senders(outward, edge, subnet, one))
+            _TranslatedWay(one, _answers_to_senders(outward, subnet, one))
             for one in inside
             if one.trail.senders
         ]
@@ -181,12 +184,12 @@ class Admissions:
 
 
 def _answers_to_senders(
-    outward: Walker, edge: NetworkEdge, subnet: str, arrived: PacketOutcome
+    outward: Walker, subnet: str, arrived: PacketOutcome
 ) -> list[PacketOutcome]:
     """The answers to a NAT gateway's packets that leave by the edge to those who sent them."""
     answers = reply_to(arrived.bundle, outward.protocol)
     to_nat = list(outward.from_within(subnet, answers, Trail()))
-    return list(left_by(edge, outward, behind_nats(outward, arrived.trail, to_nat)))
+    return list(left_by(outward, behind_nats(outward, arrived.trail, to_nat)))
 
 
 def _translated(way: _TranslatedWay) -> Iterator[Admission]:

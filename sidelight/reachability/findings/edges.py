@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sidelight.reachability.addresses import intervals
 from sidelight.reachability.addresses.bundles import Bundle
 from sidelight.reachability.addresses.internet import INTERNET
-from sidelight.reachability.addresses.prefixes import ALL, IPV4, IPV6
+from sidelight.reachability.addresses.prefixes import IPV4, IPV6
 from sidelight.reachability.components import component_types as types
 from sidelight.reachability.crossings.internet import enter_by_gateway
 from sidelight.reachability.crossings.transit import by_transit_gateway, enter_by_attachment
@@ -17,7 +17,7 @@ from sidelight.reachability.findings.network_edge import (
     elsewhere,
     not_announced,
 )
-from sidelight.reachability.findings.transit_edges import addresses_behind, transit_edges
+from sidelight.reachability.findings.transit_edges import transit_edges
 from sidelight.reachability.results import EdgeKind
 from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walk.packets import Trail
@@ -111,7 +111,7 @@ def enter(edge: NetworkEdge, walker: Walker, dst: Intervals) -> Iterator[PacketO
         return
     trail = Trail((edge.goal,), origin=edge.origin, notes=edge.notes)
     if edge.senders:
-        yield from by_transit_gateway(walker, edge.senders[0], bundle, trail)
+        yield from _enter_from_senders(edge, walker, bundle, trail)
     elif edge.near is not None:
         routes = walker.topology.transit.table(edge.table, walker.family)
         for pair, route in routes.within(dst):
@@ -125,16 +125,24 @@ def enter(edge: NetworkEdge, walker: Walker, dst: Intervals) -> Iterator[PacketO
         yield from enter_by_gateway(walker, edge.goal, edge.vpc, bundle, trail)
 
 
-def left_by(
-    edge: NetworkEdge, walker: Walker, outcomes: Iterable[PacketOutcome]
+def _enter_from_senders(
+    edge: NetworkEdge, walker: Walker, bundle: Bundle, trail: Trail
 ) -> Iterator[PacketOutcome]:
-    """The answers that have left by an edge; over others, each to an address behind its sender."""
-    topology, family = walker.topology, walker.family
-    outside = elsewhere(topology, edge.vpc)[family]
-    behind = {far.id: addresses_behind(topology, far, family, outside) for far in edge.senders}
+    """The packets of a way's senders that come in by the edge at last, over whatever others."""
+    gateways = walker.topology.transit.of_gateway
+    sender = edge.senders[0]
+    for outcome in by_transit_gateway(
+        walker, sender, bundle, trail._replace(hops=(sender.gateway,))
+    ):
+        last = next(hop for hop in reversed(outcome.trail.hops) if hop in gateways)
+        if last == edge.goal:
+            yield outcome
+
+
+def left_by(walker: Walker, outcomes: Iterable[PacketOutcome]) -> Iterator[PacketOutcome]:
+    """The answers that have left by the walker's edge."""
     for outcome in outcomes:
-        if outcome.verdict != Verdict.ACCEPTED or outcome.at not in edge.goals:
-            continue
-        dst = intervals.intersection(outcome.bundle.dst, behind.get(outcome.at, ALL[family]))
-        if dst:
-            yield outcome._replace(bundle=outcome.bundle._replace(dst=dst))
+        if outcome.verdict == Verdict.ACCEPTED and (
+            outcome.at in walker.goals or outcome.at in walker.ends
+        ):
+            yield outcome

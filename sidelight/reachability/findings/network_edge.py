@@ -25,7 +25,8 @@ class NetworkEdge(NamedTuple):
     `table` is that one, and `sources` only those to which the VPC's own table sends answers.
 
     With `senders` it is the way of these attachments' packets or answers over other VPCs, as for
-    inspection, or over other gateways: answers must get to the attachment that has the addresses.
+    inspection, or over other gateways: answers must get to the attachment that has the addresses,
+    or to another of `returns`, those of the same VPC or Direct Connect gateway elsewhere.
     """
 
     kind: EdgeKind
@@ -39,6 +40,7 @@ class NetworkEdge(NamedTuple):
     table: str = ""
     notes: tuple[str, ...] = ()
     senders: tuple[AttachmentRecord, ...] = ()
+    returns: tuple[AttachmentRecord, ...] = ()
 
     @property
     def way(self) -> tuple[str, str, str, tuple[str, ...], tuple[str, ...], bool]:
@@ -47,8 +49,13 @@ class NetworkEdge(NamedTuple):
 
     @property
     def goals(self) -> frozenset[str]:
-        """The objects at which answers have left by the edge."""
-        return frozenset(found.id for found in self.senders) or frozenset({self.goal})
+        """The objects at which all answers have left by the edge."""
+        return frozenset() if self.returns else frozenset({self.goal})
+
+    def ends(self, topology: Topology, family: int) -> dict[str, Intervals]:
+        """The attachments at which answers to these addresses have left by the edge."""
+        outside = elsewhere(topology, self.vpc)[family] if self.returns else ()
+        return {far.id: addresses_behind(topology, far, family, outside) for far in self.returns}
 
 
 def elsewhere(topology: Topology, vpc: str) -> dict[int, Intervals]:
@@ -57,6 +64,14 @@ def elsewhere(topology: Topology, vpc: str) -> dict[int, Intervals]:
     return {
         family: intervals.difference(ALL[family], own.get(family, ())) for family in (IPV4, IPV6)
     }
+
+
+def addresses_behind(
+    topology: Topology, far: AttachmentRecord, family: int, outside: Intervals
+) -> Intervals:
+    """The addresses behind an attachment: its VPC's, or all that are outside of the near one's."""
+    known = topology.vpcs.get(far.resource)
+    return known.blocks.get(family, ()) if known else outside
 
 
 def not_announced(topology: Topology, vpc: str, link: LinkRecord) -> tuple[str, ...]:

@@ -11,8 +11,13 @@ from sidelight.reachability.components import component_types as types
 from sidelight.reachability.findings.network_edge import (
     BEHIND,
     NetworkEdge,
+    addresses_behind,
     elsewhere,
     not_announced,
+)
+from sidelight.reachability.graph.connected_gateways import (
+    passing_attachments,
+    routes_to_a_gateway,
 )
 from sidelight.reachability.results import EdgeKind
 
@@ -29,9 +34,11 @@ if TYPE_CHECKING:
 def transit_edges(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
     """The ways into a VPC by each of its transit gateways: direct ones, and those over others."""
     for gateway, near in topology.transit.of_vpc_by_gateway(vpc):
+        connected = topology.connected_gateways.get(gateway, ())
         ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
         for far in topology.transit.of_gateway.get(gateway, ()):
-            if far.id != near.id:
+            # Who is behind a known peer has ways of its own.
+            if far.id != near.id and not topology.transit.peer_of(far):
                 named = near.group_references and far.group_references
                 ways[far.table, (far.resource,) if named else ()].append(far)
         answered = {family: _answered(topology, near, family) for family in (IPV4, IPV6)}
@@ -43,8 +50,58 @@ def transit_edges(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
                 near, table, notes,
             )  # fmt: skip
             yield direct
-            if table:
+            if table and not connected:
                 yield from _over_others(topology, direct, attachments, answered, passed_on)
+        if connected:
+            yield from _over_gateways(topology, near, connected)
+
+
+def _over_gateways(
+    topology: Topology, near: AttachmentRecord, connected: tuple[str, ...]
+) -> Iterator[NetworkEdge]:
+    """The ways of all who are at connected gateways: in by this one, and back by any.
+
+    A VPC that is at two gateways may send by one, and have its answers by the other.
+    """
+    transit = topology.transit
+    ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
+    of_resource: dict[str, list[AttachmentRecord]] = defaultdict(list)
+    for far in passing_attachments(transit, connected):
+        if far.resource != near.resource:
+            named = near.group_references and far.group_references
+            ways[far.table, (far.resource,) if named else ()].append(far)
+            of_resource[far.resource].append(far)
+    outside = elsewhere(topology, near.resource)
+    answered = {family: _answered_by_any(topology, near.resource, family) for family in outside}
+    for (table, origin), senders in sorted(ways.items()):
+        sources = {
+            family: intervals.intersection(
+                intervals.of(
+                    pair
+                    for far in senders
+                    for pair in addresses_behind(topology, far, family, outside[family])
+                ),
+                answered[family],
+            )
+            for family in outside
+        }
+        if any(sources.values()):
+            notes = tuple(sorted({note for far in senders for note in _notes(topology, near, far)}))
+            returns = dict.fromkeys(one for far in senders for one in of_resource[far.resource])
+            yield NetworkEdge(
+                EdgeKind.TRANSIT_GATEWAY, near.gateway, types.TRANSIT, near.resource, near.gateway,
+                sources, origin, near, table, notes, tuple(senders), tuple(returns),
+            )  # fmt: skip
+
+
+def _answered_by_any(topology: Topology, vpc: str, family: int) -> Intervals:
+    """The addresses to which the tables of a VPC's attachments send answers."""
+    return intervals.of(
+        pair
+        for _, near in topology.transit.of_vpc_by_gateway(vpc)
+        for found in _answered(topology, near, family).values()
+        for pair in found
+    )
 
 
 def _answered(topology: Topology, near: AttachmentRecord, family: int) -> Addresses:
@@ -81,14 +138,6 @@ def _beyond(
     return sources, tuple(sorted(notes))
 
 
-def addresses_behind(
-    topology: Topology, far: AttachmentRecord, family: int, outside: Intervals
-) -> Intervals:
-    """The addresses behind an attachment: its VPC's, or all that are outside of the near one's."""
-    known = topology.vpcs.get(far.resource)
-    return known.blocks.get(family, ()) if known else outside
-
-
 def _notes(topology: Topology, near: AttachmentRecord, far: AttachmentRecord) -> Iterator[str]:
     if far.resource not in topology.vpcs:
         yield BEHIND.format(far.resource)
@@ -103,11 +152,7 @@ def _passes_on(topology: Topology, found: AttachmentRecord | None) -> bool:
         return False
     if found.kind == "peering":
         return topology.transit.peer_of(found) is not None
-    return found.kind == "vpc" and any(
-        route.kind == "transit-gateway" and not route.blackhole
-        for table in topology.tables_of.get(found.resource, ())
-        for route in table.routes
-    )
+    return found.kind == "vpc" and routes_to_a_gateway(topology.tables_of.get(found.resource, ()))
 
 
 def _passed_on(topology: Topology, near: AttachmentRecord, answered: Addresses) -> Intervals:
@@ -157,7 +202,9 @@ def _over_others(
         for family in sources
     ):
         notes = tuple(sorted({note for far in senders for note in _notes(topology, near, far)}))
-        yield direct._replace(sources=sources, notes=notes, senders=tuple(senders))
+        yield direct._replace(
+            sources=sources, notes=notes, senders=tuple(senders), returns=tuple(senders)
+        )
 
 
 def _led_over_others(topology: Topology, near: AttachmentRecord, table: str, family: int) -> bool:

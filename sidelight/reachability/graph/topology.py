@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sidelight.reachability.addresses import intervals
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6, LongestPrefix, Prefix, text_of
 from sidelight.reachability.components.network_objects import NetworkObjects
+from sidelight.reachability.graph.connected_gateways import connected_gateways
 from sidelight.reachability.graph.unknown_ways import report_unknown_ways
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Topology(NetworkObjects):
                 self._table_of.setdefault(subnet, table.id)
             for gateway in table.gateways:
                 self.gateway_tables.setdefault(gateway, table.id)
+        self.connected_gateways = connected_gateways(self.transit, self.tables_of)
 
     def _index_interfaces(self) -> None:
         self.at: dict[tuple[str, int, int], str] = {}

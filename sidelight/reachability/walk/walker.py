@@ -26,6 +26,7 @@ from sidelight.reachability.results import ReachabilityVerdict as Verdict
 from sidelight.reachability.walk.packets import PacketOutcome, Place, Trail, ended
 
 if TYPE_CHECKING:
+    from sidelight.reachability.addresses.intervals import Intervals
     from sidelight.reachability.addresses.port_maps import PortMap
     from sidelight.reachability.components.records import FilterRule, InterfaceRecord
     from sidelight.reachability.graph.routing import Routing
@@ -44,10 +45,11 @@ class Walker:
     """Carries bundles of one family and protocol.
 
     With `replies` the packets are answers: security groups, which are stateful, let them pass, and
-    they end in front of an object of `goals`. `sessions` are the egress-only gateways, by VPC, by
-    which they were asked for. With `only_to_subnets` a bundle ends as ACCEPTED when it is in a
-    subnet, before any interface's own filters. With `explain` the refused parts are outcomes too;
-    without it only those that arrive are, which is faster.
+    they end in front of an object of `goals`, or of one of `ends` that has their addresses behind
+    it. `sessions` are the egress-only gateways, by VPC, by which they were asked for. With
+    `only_to_subnets` a bundle ends as ACCEPTED when it is in a subnet, before any interface's own
+    filters. With `explain` the refused parts are outcomes too; without it only those that arrive
+    are, which is faster.
     """
 
     topology: Topology
@@ -58,6 +60,7 @@ class Walker:
     protocol: int
     replies: bool = False
     goals: frozenset[str] = frozenset()
+    ends: Mapping[str, Intervals] = field(default_factory=dict)
     only_to_subnets: bool = False
     explain: bool = True
     sessions: Mapping[str, str] = field(default_factory=dict)

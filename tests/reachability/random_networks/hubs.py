@@ -104,14 +104,78 @@ def _lead_to_the_gateway(random: Random, answers: Answers, hub: Item) -> None:
             target = {"TransitGatewayId": hub["TransitGatewayId"]}
             if inspecting and table["VpcId"] == hub["ResourceId"] and chance(random, 0.4):
                 target = {"GatewayId": inspecting[0]}
-            table["Routes"] = [
-                one for one in table["Routes"] if one.get("DestinationCidrBlock") != block
-            ]
-            table["Routes"].append(
-                {
-                    "DestinationCidrBlock": block,
-                    "Origin": "CreateRoute",
-                    "State": "active",
-                    **target,
-                }
-            )
+            _lead(table, block, target)
+
+
+def draw_gateways(random: Random) -> Answers:
+    """Draw a network with two peered transit gateways, and premises at one or both.
+
+    What is of others has routes to either gateway, and from there to any attachment.
+    """
+    while True:
+        answers = draw_network(random)
+        kinds = {found["ResourceType"] for found in answers["TransitGatewayAttachments"]}
+        if len(answers["TransitGateways"]) == 2 and kinds & {"vpn", "direct-connect-gateway"}:
+            _spread_over_gateways(random, answers)
+            return answers
+
+
+def _spread_over_gateways(random: Random, answers: Answers) -> None:
+    attachments = answers["TransitGatewayAttachments"]
+    at: dict[str, list[Item]] = {}
+    gateways: dict[str, list[str]] = {}  # of a VPC
+    for found in attachments:
+        at.setdefault(found["TransitGatewayId"], []).append(found)
+        gateways.setdefault(found["ResourceId"], []).append(found["TransitGatewayId"])
+    tables = answers["TransitGatewayRouteTables"]
+    for found in attachments:
+        names = [
+            one["TransitGatewayRouteTableId"]
+            for one in tables
+            if one["TransitGatewayId"] == found["TransitGatewayId"]
+        ]
+        found.setdefault(
+            "Association",
+            {"State": "associated", "TransitGatewayRouteTableId": random.choice(names)},
+        )
+    owners = {one["TransitGatewayRouteTableId"]: one["TransitGatewayId"] for one in tables}
+    blocks_of = [blocks.vpc_block(int(vpc["CidrBlock"].split(".")[1])) for vpc in answers["Vpcs"]]
+    for static in answers["TransitGatewayStaticRoutes"]:
+        ends = at.get(owners[static["TransitGatewayRouteTableId"]], [])
+        for block in (PREMISES, *blocks_of):
+            if ends and not chance(random, 0.3):
+                static["Routes"] = [
+                    one for one in static["Routes"] if one["DestinationCidrBlock"] != block
+                ]
+                static["Routes"].append(_route(block, _likely_end(random, block, ends, answers)))
+    for table in answers["RouteTables"]:
+        near = gateways.get(table["VpcId"])
+        if near and not any("GatewayId" in one for one in table["Associations"]):
+            for block in (VPCS, PREMISES):
+                if not chance(random, 0.15):
+                    _lead(table, block, {"TransitGatewayId": random.choice(near)})
+
+
+def _likely_end(random: Random, block: str, ends: list[Item], answers: Answers) -> Item:
+    """The attachment that has a block or a peering, mostly."""
+    owners = {
+        blocks.vpc_block(int(vpc["CidrBlock"].split(".")[1])): vpc["VpcId"]
+        for vpc in answers["Vpcs"]
+    }
+    right = [
+        one
+        for one in ends
+        if one["ResourceType"] == "peering"
+        or (
+            one["ResourceId"] == owners[block]
+            if block in owners
+            else one["ResourceType"] in {"vpn", "direct-connect-gateway"}
+        )
+    ]
+    return random.choice(ends if chance(random, 0.15) or not right else right)
+
+
+def _lead(table: Item, block: str, target: Item) -> None:
+    table["Routes"] = [one for one in table["Routes"] if one.get("DestinationCidrBlock") != block]
+    route = {"DestinationCidrBlock": block, "Origin": "CreateRoute", "State": "active"}
+    table["Routes"].append({**route, **target})
