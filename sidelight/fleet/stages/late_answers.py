@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-YOUNG = 300.0  # seconds after creation in which EC2's "not found" may mean "not yet"
+# Seconds after creation in which EC2's "not found" may mean "not yet"; less if the setting is less.
+YOUNG = 300.0
 INSTANCE_SECONDS = 120.0  # seconds for which an instance that EC2 does not list is asked for again
 # EC2's error codes for a snapshot that mean "not yet" as well as "deleted".
 SNAPSHOT_DOUBTS = frozenset({GONE, "IncorrectState"})
@@ -70,7 +71,11 @@ def waited(context: Context, scan: Scan) -> float:
 
 def is_young(context: Context, snapshot: Snapshot) -> bool:
     """Whether the snapshot is so new that EC2 may not list it yet."""
-    return _age(context, snapshot) < YOUNG
+    return _age(context, snapshot) < _young_seconds(context)
+
+
+def _young_seconds(context: Context) -> float:
+    return min(YOUNG, context.settings.snapshots.late_seconds)
 
 
 def _age(context: Context, snapshot: Snapshot) -> float:
@@ -115,7 +120,7 @@ def _snapshots(context: Context, scan: Scan, error: Exception) -> Wait | Excepti
     if missing or not known:
         if missing and all(is_young(context, snapshot) for snapshot in missing):
             age = min(_age(context, snapshot) for snapshot in missing)
-            return _wait(context, scan, error, waited(context, scan) + YOUNG - age)
+            return _wait(context, scan, error, waited(context, scan) + _young_seconds(context) - age)
         named = ", ".join(snapshot.id for snapshot in missing)
         return GiveUpError(f"EC2 lists it no more: {error}", where=named)
     limit = patience(error, context.settings.snapshots.late_seconds)
