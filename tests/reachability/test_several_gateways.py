@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sidelight.reachability import EdgeKind, Network
-from tests.reachability.drawing import Drawing, route, tcp
+from tests.reachability.drawing import Drawing, public_network, route, tcp
 
 PREMISES = "192.168.0.0/16"
 GATEWAYS = ("tgw-1", "tgw-2")
@@ -152,3 +152,33 @@ def test_premises_behind_a_vpc_at_both_gateways_reach_what_is_behind_it() -> Non
     _routes(drawing, "tgw-1", {"10.2.0.0/16": "att-b-tgw-1", PREMISES: "att-h-tgw-1"})
     _routes(drawing, "tgw-2", {"10.2.0.0/16": "att-h-tgw-2", PREMISES: vpn})
     assert _found(drawing) == {("i-b", 443, "tgw-1"): (PREMISES,)}
+
+
+def test_an_address_behind_a_peered_gateway_is_a_target_of_a_load_balancer() -> None:
+    drawing = public_network()
+    far = drawing.vpc("vpc-b", "10.2.0.0/16", route("10.0.0.0/16", "tgw-2"))
+    drawing.subnet("subnet-b", far, "10.2.0.0/24")
+    drawing.group("sg-b", far, tcp(8080, "10.0.1.0/24"))
+    drawing.instance("b", "subnet-b", "10.2.0.10", "sg-b")
+    drawing.lists["RouteTables"][0]["Routes"].append(route("10.2.0.0/16", "tgw-1"))
+    drawing.lists["TransitGatewayAttachments"].extend(
+        {"TransitGatewayAttachmentId": name, "TransitGatewayId": gateway, "ResourceType": kind,
+         "ResourceId": resource, "State": "available",
+         "Association": {"TransitGatewayRouteTableId": f"rtb-{gateway}", "State": "associated"}}
+        for name, gateway, kind, resource in (
+            ("att-1", "tgw-1", "vpc", "vpc-1"), ("att-2", "tgw-2", "vpc", far),
+            ("att-peering", "tgw-1", "peering", "tgw-2"),
+            ("att-peering", "tgw-2", "peering", "tgw-1"),
+        )
+    )  # fmt: skip
+    _routes(drawing, "tgw-1", {"10.2.0.0/16": "att-peering", "10.0.0.0/16": "att-1"})
+    _routes(drawing, "tgw-2", {"10.2.0.0/16": "att-2", "10.0.0.0/16": "att-peering"})
+    drawing.group("sg-lb", "vpc-1", tcp(443, "0.0.0.0/0"))
+    drawing.target_group("tg", "vpc-1", 8080, {"10.2.0.10": "healthy"}, kind="ip")
+    drawing.load_balancer("lb", "application", {443: "tg"}, {"subnet-1": "198.51.100.9"}, "sg-lb")
+    found = {
+        (one.edge_id, one.port_begin)
+        for one in Network.from_answers(drawing.answers()).findings()
+        if one.instance_id == "i-b"
+    }
+    assert {("igw-1", 8080), ("tgw-2", 8080)} <= found

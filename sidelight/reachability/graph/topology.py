@@ -229,12 +229,13 @@ class Topology(NetworkObjects):
         return (vpc, *sorted(near - {vpc}))
 
     def joined_to(self, vpc: str) -> list[str]:
-        """The VPCs that a peering or a transit gateway joins to a VPC, whatever their routes."""
+        """The VPCs that a peering or transit gateways join to a VPC, whatever their routes."""
         found = dict.fromkeys(self.peers_of(vpc))
-        for gateway, _ in self.transit.of_vpc_by_gateway(vpc):
-            for attachment in self.transit.of_gateway.get(gateway, ()):
-                if attachment.kind == "vpc" and attachment.resource != vpc:
-                    found[attachment.resource] = None
+        for near, _ in self.transit.of_vpc_by_gateway(vpc):
+            for gateway in self.connected_gateways.get(near, (near,)):
+                for attachment in self.transit.of_gateway.get(gateway, ()):
+                    if attachment.kind == "vpc" and attachment.resource != vpc:
+                        found[attachment.resource] = None
         return list(found)
 
     def interface_at(self, vpc: str, family: int, number: int) -> str | None:
