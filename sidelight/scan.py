@@ -89,4 +89,5 @@ def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> I
         left_out=(*tree.left_out, *collected.left_out),
         listeners=tuple(sorted(collected.listeners, key=_by_port)),
         skipped=tuple(collected.skipped),
+        dependencies=tuple(collected.dependencies),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple, fields
+from operator import lt
 from typing import TYPE_CHECKING, Final, TypeVar, get_type_hints
 
 from sidelight.cage.frames import MOST_TEXT, FrameError
@@ -34,6 +35,7 @@ T = TypeVar("T")
 # More than `inventory.allowance` lets a machine have; Problems of its filesystems come on top.
 MOST_ROWS: Final = 600_000  # of one kind
 MOST_CHARACTERS: Final = 512 << 20  # of all texts of one machine
+MOST_DEPENDENCIES: Final = 5_000_000  # of one machine
 MOST_FIELD: Final = 256 << 10  # characters of one text
 MOST_PROBLEM_TEXT: Final = 64 << 10  # characters that the reader leaves of a Problem's texts
 ROWS_AT_ONCE: Final = 256
@@ -44,6 +46,7 @@ _ROWS: Final[dict[str, type]] = {
     "listeners": ConfiguredListener,
 }
 _TEXTS: Final = ("left_out", "skipped")  # plain texts
+_INDEXES: Final = "dependencies"  # lists of packages' indexes
 
 
 def records(inventory: Inventory) -> Iterator[bytes]:
@@ -59,6 +62,7 @@ def records(inventory: Inventory) -> Iterator[bytes]:
         "listeners": [_row(item) for item in inventory.listeners],
         "left_out": inventory.left_out,
         "skipped": inventory.skipped,
+        _INDEXES: inventory.dependencies,
     }
     for name, values in rows.items():
         counts[name] = len(values)
@@ -71,8 +75,9 @@ class InventoryDecoder:
 
     def __init__(self) -> None:
         """Nothing has come yet."""
-        self._found: dict[str, list[object]] = {name: [] for name in (*_ROWS, *_TEXTS)}
+        self._found: dict[str, list[object]] = {name: [] for name in (*_ROWS, *_TEXTS, _INDEXES)}
         self._characters = 0
+        self._dependencies = 0
         # Most texts of packages are repeated; the reader's own objects were shared too.
         self._texts: dict[str, str] = {}
 
@@ -86,6 +91,9 @@ class InventoryDecoder:
         found = self._found[name]
         if len(found) + len(rows) > MOST_ROWS:
             raise FrameError(f"more than {MOST_ROWS} {name}")
+        if name == _INDEXES:
+            found += map(self._indexes, rows)
+            return
         kind = _ROWS.get(name)
         for row in rows:
             found.append(self._text(row) if kind is None else self._value(kind, row))
@@ -107,6 +115,7 @@ class InventoryDecoder:
             self._value(OperatingSystem, system),
             **{name: tuple(rows) for name, rows in found.items()},  # type: ignore[arg-type] # each is checked
         )
+        _check_dependencies(inventory)
         if (inventory.status is Status.COMPLETE) == bool(inventory.problems):
             raise FrameError(f"{inventory.status} with {len(inventory.problems)} problems")
         return inventory
@@ -122,6 +131,18 @@ class InventoryDecoder:
             )
         )
 
+    def _indexes(self, value: object) -> tuple[int, ...] | None:
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise FrameError("not a list of indexes")
+        self._dependencies += len(value)
+        if self._dependencies > MOST_DEPENDENCIES:
+            raise FrameError(f"more than {MOST_DEPENDENCIES} dependencies")
+        if any(type(index) is not int for index in value):
+            raise FrameError("an index that is not a number")
+        return tuple(value)
+
     def _text(self, value: object) -> str:
         if not isinstance(value, str) or len(value) > MOST_FIELD:
             raise FrameError("not a text, or too long a one")
@@ -131,6 +152,19 @@ class InventoryDecoder:
             if self._characters > MOST_CHARACTERS:
                 raise FrameError(f"more than {MOST_CHARACTERS} characters")
         return known
+
+
+def _check_dependencies(inventory: Inventory) -> None:
+    """Raise FrameError unless all indexes are of other packages, each once, in order."""
+    count, found = len(inventory.packages), inventory.dependencies
+    if found and len(found) != count:
+        raise FrameError(f"dependencies of {len(found)} packages, not of {count}")
+    for number, indexes in enumerate(found):
+        if not indexes:
+            continue
+        is_sorted = all(map(lt, indexes, indexes[1:]))
+        if not is_sorted or indexes[0] < 0 or indexes[-1] >= count or number in indexes:
+            raise FrameError("a dependency that is not another package, or not in order")
 
 
 def _row(item: object) -> tuple[object, ...]:

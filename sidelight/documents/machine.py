@@ -29,6 +29,15 @@ class PackageDocument(TypedDict):
     running_kernel: NotRequired[bool]
 
 
+class InstalledPackageDocument(PackageDocument):
+    """One package of an inventory. `requires` are indexes in `packages` of what it depends on.
+
+    It is empty where the package requires no other one, and left out where that is not known.
+    """
+
+    requires: NotRequired[list[int]]
+
+
 class ProblemDocument(TypedDict):
     """Something that could not be read, with its coordinates from the outside in."""
 
@@ -92,7 +101,7 @@ class InventoryDocument(MachineDocument):
     `left_out` lists the parts of the disks that are not the machine's own running software.
     """
 
-    packages: list[PackageDocument]
+    packages: list[InstalledPackageDocument]
 
 
 class CvssDocument(TypedDict):

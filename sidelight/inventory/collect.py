@@ -102,10 +102,19 @@ class _Collector:
         if self._options.whole_machine:
             self._check_databases()
         release = self._kernel(found)
-        packages = dict.fromkeys(self._out.packages)
-        self._out.packages = kernels.mark(sorted(packages, key=_order), release)
+        self._out.packages = kernels.mark(self._sorted(), release)
         self._out.problems = self._allowance.all_problems()
         return self._out
+
+    def _sorted(self) -> list[Package]:
+        """Return each package once, in order, and give their dependencies."""
+        first: dict[Package, Package] = {}
+        equal = [(package, first.setdefault(package, package)) for package in self._out.packages]
+        packages = sorted(first, key=_order)
+        places = {id(package): index for index, package in enumerate(packages)}
+        places.update((id(package), places[id(kept)]) for package, kept in equal)
+        self._out.dependencies = self._files.dependencies.resolve(packages, places)
+        return packages
 
     def _table(self) -> WantedTable:
         """Return the files that some extractor wants."""

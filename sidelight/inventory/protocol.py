@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
+from sidelight.errors import LimitError
+from sidelight.inventory.dependencies.name_tables import resolved
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Callable, Collection, Generator, Sequence
 
+    from sidelight.inventory.dependencies.declarations import Declaration
     from sidelight.model import ConfiguredListener, OperatingSystem, Package
 
 # Far more than any real file gives; hostile ones are cut off there.
@@ -101,6 +104,10 @@ class Extraction:
     them. Without an `owner` the paths are owned as they are. `diverted` are paths that dpkg puts
     elsewhere for all packages but one: path -> that one's key, empty where the administrator moved
     them.
+
+    `requires` has the packages that a package requires, by their indexes in `packages`; one whose
+    dependencies the file does not say is not a key. `declared` are names that are resolved when
+    all files were read, each with the index of its package.
     """
 
     packages: list[Package] = field(default_factory=list)
@@ -110,6 +117,8 @@ class Extraction:
     installed: set[str] = field(default_factory=set)
     diverted: dict[str, str] = field(default_factory=dict)
     listeners: list[ConfiguredListener] = field(default_factory=list)
+    requires: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    declared: list[tuple[int, Declaration]] = field(default_factory=list)
     _owned_text: int = 0
 
     def note(self, where: str, what: str) -> None:
@@ -118,6 +127,13 @@ class Extraction:
             self.problems.append(Problem(where, what))
         elif len(self.problems) == MAX_PROBLEMS:
             self.problems.append(Problem(where, "more problems of this file are not listed"))
+
+    def relate(self, where: str, declarations: Sequence[tuple[int, Declaration]]) -> None:
+        """Take what the packages require, by names within this file; too many are a Problem."""
+        try:
+            self.requires = resolved(declarations)
+        except LimitError as error:
+            self.note(where, f"{error.what}: dependencies of this file are left out")
 
     def own(self, where: str, paths: Collection[str]) -> None:
         """Add owned paths. Those past the caps are not owned (so they are read), and a Problem."""

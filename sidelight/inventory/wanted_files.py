@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sidelight.errors import SidelightError
 from sidelight.inventory import read_ahead
 from sidelight.inventory.allowance import Allowance
+from sidelight.inventory.dependencies.machine_dependencies import MachineDependencies
 from sidelight.inventory.protocol import Machine, ReadsInSteps
 from sidelight.inventory.registry import DATABASES
 from sidelight.inventory.treefile import Deadline, TreeFile, TreeRoot, WantedFileRef
@@ -52,7 +53,8 @@ class Collected:
 
     `owned`: wanted files that were left out since a package of the distribution owns them, and
     its advisories speak of them. `left_out`: container runtimes' directories that were not read.
-    `skipped`: globs of options, each with the number of directories.
+    `skipped`: globs of options, each with the number of directories. `dependencies`: as those of
+    `Inventory`.
     """
 
     os: OperatingSystem = field(default_factory=OperatingSystem)
@@ -63,6 +65,7 @@ class Collected:
     left_out: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     listeners: list[ConfiguredListener] = field(default_factory=list)
+    dependencies: list[tuple[int, ...] | None] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class WantedFiles:
         self.allowance = Allowance()
         self.machines: dict[TreeRoot, Machine] = {}
         self.owned: dict[TreeRoot, Ownership] = {}
+        self.dependencies = MachineDependencies(self.allowance.problem)
         self.databases: dict[TreeRoot, WantedFileRef] = {}  # the first file of one
         self._tree = tree
         self._options = options
@@ -283,7 +287,7 @@ class WantedFiles:
             self.problem(place, f"{name} failed: {type(error).__name__}: {error}")
 
     def _keep(self, place: WantedFileRef, name: str, deadline: Deadline, found: Extraction) -> None:
-        self._take(place, found.packages, found.problems)
+        self._take(place, found)
         self._listen(place, found.listeners)
         if (owned := self.owned.get(place.root)) is not None:
             owned.take(found)
@@ -300,21 +304,22 @@ class WantedFiles:
             what = f"this machine has more than {MAX_LISTENERS} listeners: the rest is left out"
             self.problem(place, what)
 
-    def _take(
-        self, place: WantedFileRef, packages: Sequence[Package], problems: Sequence[Problem]
-    ) -> None:
+    def _take(self, place: WantedFileRef, found: Extraction) -> None:
         root = place.root
-        if not root.layer:
-            self.collected.packages += self.allowance.packages(packages)
-            for problem in problems:
-                self.allowance.problem(problem.where, problem.what)
-            return
-        above = f"/{root.path.decode('utf-8', 'surrogateescape')}" if root.path else ""
-        self.collected.packages += self.allowance.packages(
-            replace(package, path=above + package.path, layer=root.layer) for package in packages
-        )
-        for problem in problems:
+        above = f"/{_text(root.path)}" if root.layer and root.path else ""
+        packages: Iterable[Package] = found.packages
+        if root.layer:
+            packages = (
+                replace(package, path=above + package.path, layer=root.layer)
+                for package in packages
+            )
+        kept = list(self.allowance.packages(packages))
+        self.collected.packages += kept
+        for problem in found.problems:
             self.allowance.problem(above + problem.where, problem.what)
+        # Where some are left out, a Problem says so, and the indexes are not those of the rest.
+        if len(kept) == len(found.packages) and (found.requires or found.declared):
+            self.dependencies.take(root, kept, found.requires, found.declared)
 
     def contents(
         self, places: Sequence[WantedFileRef], limit: int
@@ -350,6 +355,10 @@ class WantedFiles:
 def tail_of(_: WantedFileRef, size: int) -> tuple[int, int]:
     """The part of a file that is looked at first where it is read at offsets: its end."""
     return max(0, size - _TAIL), min(size, _TAIL)
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _key(place: WantedFileRef) -> tuple[int, int, bytes, TreeRoot]:

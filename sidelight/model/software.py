@@ -103,6 +103,9 @@ class Inventory:
     running software: container runtimes' directories, snapshots, deployments that do not boot.
     `skipped` says what was left out by option: a glob and the number of directories, a text each.
     `listeners` are the ports that configuration files say services listen on.
+    `dependencies` has for each package, in their order, the indexes of the packages that it
+    requires, sorted: None where they are not known, which is not the same as none. It is empty
+    where those of no package are known.
     """
 
     status: Status
@@ -113,3 +116,4 @@ class Inventory:
     left_out: tuple[str, ...] = ()
     listeners: tuple[ConfiguredListener, ...] = ()
     skipped: tuple[str, ...] = ()
+    dependencies: tuple[tuple[int, ...] | None, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from sidelight.report import inspector_terms
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sidelight.documents.machine import (
         AffectedPackageDocument,
         FindingDocument,
+        InstalledPackageDocument,
         InventoryDocument,
         ListenerDocument,
         MachineDocument,
@@ -51,8 +53,15 @@ def inventory_document(inventory: Inventory) -> InventoryDocument:
     """Return the document of `sidelight inventory`."""
     return {
         **_machine(inventory),
-        "packages": [package_document(package) for package in inventory.packages],
+        "packages": list(_installed(inventory)),
     }
+
+
+def _installed(inventory: Inventory) -> Iterator[InstalledPackageDocument]:
+    """Yield the packages with the indexes of those that they require, where these are known."""
+    for package, requires in zip_longest(inventory.packages, inventory.dependencies):
+        known = () if requires is None else (("requires", list(requires)),)
+        yield cast("InstalledPackageDocument", {**package_document(package), **dict(known)})
 
 
 def _machine(inventory: Inventory) -> MachineDocument:

@@ -33,6 +33,12 @@ class ListedComponent:
     description: str = ""
     built_from: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether Sidelight wrote it."""
+        return "sidelight:type" in self.properties
 
     @property
     def full_name(self) -> str:
@@ -42,13 +48,20 @@ class ListedComponent:
 
 @dataclass(slots=True)
 class BillContents:
-    """A whole document. `subject` are the properties of the machine that it is about."""
+    """A whole document. `subject` are the properties of the machine that it is about.
+
+    `requires` has the references of those that a component requires. Most tools list no dependency
+    also where they know none: `known` are the components of which the document says that the list
+    is whole.
+    """
 
     components: list[ListedComponent] = field(default_factory=list)
     systems: list[ListedComponent] = field(default_factory=list)
     subject: list[tuple[str, str]] = field(default_factory=list)
     is_incomplete: bool = False
     remarks: list[str] = field(default_factory=list)
+    requires: dict[str, list[str]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def add(self, component: ListedComponent) -> None:
         """Add a component, or a system. Raises LimitError past MAX_COMPONENTS."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 VERSIONS: Final = ("1.4", "1.5", "1.6", "1.7")
+_COMPLETE: Final = "complete"
 _INCOMPLETE: Final = "incomplete"  # and with a reason behind it, as `incomplete_third_party_only`
 
 
@@ -38,11 +39,30 @@ def contents_of(document: Mapping[str, object]) -> BillContents:
         element = waiting.pop()
         contents.add(_component(element))
         waiting += reversed(mappings(element.get("components")))
-    contents.is_incomplete = any(
-        text(item.get("aggregate")).startswith(_INCOMPLETE)
-        for item in mappings(document.get("compositions"))
-    )
+    _add_dependencies(contents, document)
     return contents
+
+
+def _add_dependencies(contents: BillContents, document: Mapping[str, object]) -> None:
+    """List what requires what, and whether the document is complete."""
+    for item in mappings(document.get("dependencies")):
+        targets = contents.requires.setdefault(text(item.get("ref")), [])
+        targets += _references(item.get("dependsOn"))
+    contents.known = {item.reference for item in contents.components if item.is_own}
+    for item in mappings(document.get("compositions")):
+        aggregate = text(item.get("aggregate"))
+        listed = _references(item.get("dependencies"))
+        if aggregate == _COMPLETE:
+            contents.known.update(listed)
+        elif aggregate.startswith(_INCOMPLETE) and (item.get("assemblies") or not listed):
+            contents.is_incomplete = True
+
+
+def _references(value: object) -> list[str]:
+    """Return a list's references; in XML each is an element."""
+    items = value if isinstance(value, list) else ()
+    found = (text(item.get("ref")) if isinstance(item, dict) else text(item) for item in items)
+    return [reference for reference in found if reference]
 
 
 def _component(element: Mapping[str, object]) -> ListedComponent:
@@ -62,6 +82,7 @@ def _component(element: Mapping[str, object]) -> ListedComponent:
         path=next((text(item.get("location")) for item in occurrences), ""),
         description=text(element.get("description")),
         properties=properties,
+        reference=text(element.get("bom-ref")),
     )
 
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _ROOT: Final = re.compile(r"\{http://cyclonedx\.org/schema/bom/([0-9.]{1,8})\}bom")
-_LISTS: Final = frozenset({"components", "properties", "licenses", "compositions", "occurrences"})
+_LISTS: Final = frozenset(
+    {"components", "properties", "licenses", "compositions", "occurrences", "dependencies",
+     "assemblies"}
+)  # fmt: skip
 # Elements whose children are members.
 _OBJECTS: Final = frozenset(
     {"component", "metadata", "supplier", "evidence", "license", "composition", "occurrence"}
@@ -55,6 +58,8 @@ def _item(element: Element, depth: int) -> dict[str, object]:
     name = element.tag.rpartition("}")[2]
     if name == "property":
         return {"name": element.get("name", ""), "value": (element.text or "").strip()}
+    if name == "dependency":
+        return {"ref": element.get("ref", ""), "dependsOn": [item.get("ref") for item in element]}
     if name == "expression":
         return {"expression": (element.text or "").strip()}
     members = _members(element, depth)

@@ -62,6 +62,7 @@ def inventory_of(data: bytes) -> Inventory:
     packages = list(reading.packages(contents.components))
     listed = [system_of(item) for item in contents.systems]
     system, doubt = chosen(listed, reading.purls)
+    labelled = list(_labelled(packages, reading.distros, system))
     problems = [Problem("sbom", text) for text in contents.remarks]
     if doubt:
         problems.append(Problem("sbom", doubt))
@@ -76,11 +77,38 @@ def inventory_of(data: bytes) -> Inventory:
     return Inventory(
         status=status if packages else Status.FAILED,
         os=system,
-        packages=tuple(dict.fromkeys(_labelled(packages, reading.distros, system))),
+        packages=tuple(dict.fromkeys(labelled)),
         problems=tuple(problems),
         left_out=tuple(text for name, text in contents.subject if name == "sidelight:left_out"),
         skipped=tuple(text for name, text in contents.subject if name == "sidelight:skipped"),
+        dependencies=tuple(_dependencies(contents, reading.references, labelled)),
     )
+
+
+def _dependencies(
+    contents: BillContents, references: Sequence[str], packages: Sequence[Package]
+) -> list[tuple[int, ...] | None]:
+    """Return what each package requires, as `Inventory.dependencies`; equal packages are one.
+
+    `references` are those of `packages`.
+    """
+    numbers: dict[Package, int] = {}
+    indexes: dict[str, int] = {}
+    for reference, package in zip(references, packages, strict=True):
+        number = numbers.setdefault(package, len(numbers))
+        if reference:
+            indexes.setdefault(reference, number)
+    found: list[set[int] | None] = [None] * len(numbers)
+    for reference, targets in contents.requires.items():
+        own = indexes.get(reference)
+        if own is None:
+            continue
+        required = {indexes[target] for target in targets if target in indexes} - {own}
+        if required or reference in contents.known:
+            found[own] = required | (found[own] or set())
+    if all(item is None for item in found):
+        return []
+    return [None if item is None else tuple(sorted(item)) for item in found]
 
 
 def _contents(data: bytes) -> BillContents:
@@ -102,6 +130,7 @@ class _ComponentReading:
     """Makes packages of components, and keeps why others are none."""
 
     purls: list[PackageUrl] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)  # of the packages
     distros: dict[str, PackageUrl] = field(default_factory=dict)  # by their texts: have a distro
     _allowance: Allowance = field(default_factory=Allowance)
     _unjudged: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -120,6 +149,7 @@ class _ComponentReading:
                     self.purls.append(purl)
                     if purl.qualifier("distro"):
                         self.distros[component.purl] = purl
+                self.references.append(component.reference)
                 yield kept
 
     def problems(self) -> Iterator[Problem]:

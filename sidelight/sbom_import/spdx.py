@@ -52,8 +52,26 @@ def contents_of(document: Mapping[str, object]) -> BillContents:
             contents.subject += _annotations(package)
         if not (is_subject and component.purl.startswith(_IMAGES)):  # the whole, not a package
             contents.add(component)
+    _add_dependencies(contents, document)
     contents.is_incomplete = ("sidelight:status", "partial") in contents.subject
     return contents
+
+
+def _add_dependencies(contents: BillContents, document: Mapping[str, object]) -> None:
+    """List what requires what: A DEPENDS_ON B, and B DEPENDENCY_OF A. NONE says that it is none."""
+    for item in mappings(document.get("relationships")):
+        ends = text(item.get("spdxElementId")), text(item.get("relatedSpdxElement"))
+        kind = item.get("relationshipType")
+        if kind == "DEPENDS_ON":
+            source, target = ends
+        elif kind == "DEPENDENCY_OF":
+            target, source = ends
+        else:
+            continue
+        if target == "NONE":
+            contents.known.add(source)
+        if target != "NOASSERTION":
+            contents.requires.setdefault(source, []).append(target)
 
 
 def _described(document: Mapping[str, object]) -> Iterator[str]:
@@ -86,6 +104,7 @@ def _component(package: Mapping[str, object]) -> ListedComponent:
         description=text(package.get("description")),
         built_from=built[1] if built else "",
         properties=properties,
+        reference=text(package.get("SPDXID")),
     )
 
 

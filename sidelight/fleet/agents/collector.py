@@ -182,7 +182,7 @@ def _with_languages(inventory: Inventory, found: CollectedReading) -> Inventory:
     if problems and status is Status.COMPLETE:
         status = Status.PARTIAL
     packages = (*inventory.packages, *found.packages)
-    return replace(inventory, status=status, packages=packages, problems=problems)
+    return replace(inventory, status=status, packages=packages, problems=problems, dependencies=())
 
 
 class ByDataSync:

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sidelight.errors import LimitError
+from sidelight.inventory.os.deb_relations import DebRelations, declarations, relations_of
 from sidelight.inventory.protocol import (
     MAX_OWNED,
     MAX_PACKAGES,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
+
+    _Installed = tuple[Package, DebRelations]
 
 LIMIT = 64 << 20  # bytes; ten times the largest real one
 _STATUS = "var/lib/dpkg/status"
@@ -50,12 +53,15 @@ _ABSENT = frozenset((b"not-installed", b"config-files"))
 
 # The fields that are kept, found in a whole stanza at once. `Status` goes first in most stanzas.
 _FIELD = re.compile(
-    rb"^(Package|Status|Version|Architecture|Source|Maintainer|Vendor|Origin|License)"
+    rb"^(Package|Status|Version|Architecture|Source|Maintainer|Vendor|Origin|License"
+    rb"|Depends|Pre-Depends|Provides)"
     rb"[ \t]*:[ \t]*([^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
 # One character class, no group: a group that repeats costs memory for each time.
 _BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")
+# A field goes on in lines that begin with a space; dpkg's own database has none of the kept ones.
+_FOLDED = re.compile(rb"\n[ \t]")
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^()]*)\))?").match
 
 
@@ -210,7 +216,7 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
             what = f"more than {MAX_PACKAGES} packages, or than {MAX_STANZAS} stanzas"
             found.note(path, f"{what}: the rest is left out")
             break
-        fields = _fields(stanza, path, found)
+        fields = _fields(stanza if needs_status else _FOLDED.sub(b" ", stanza), path, found)
         if not fields:
             continue
         key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
@@ -221,10 +227,12 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
         package = _package(fields, path, kind, namespace, distro)
         if _is_of_distribution(fields) and isinstance(package, Package):
             vouched.add(package.name)
-        packages.set(key, package if isinstance(package, Package) else None)
         if isinstance(package, str):
+            packages.set(key, None)
             found.note(path, package)
-    found.packages = [package for package in packages.last.values() if package is not None]
+        else:
+            packages.set(key, (package, relations_of(fields)))
+    _relate(found, packages, path, is_whole=needs_status)
     if owners:
         own = [
             item
@@ -235,6 +243,18 @@ def parse_status(  # noqa: PLR0913 - all but the first three have a default
         found.installed = {f"{owners}{package.name}" for package in own}
         found.installed |= {f"{owners}{package.name}:{package.arch}" for package in own}
     return found
+
+
+def _relate(found: Extraction, packages: _Packages, path: str, *, is_whole: bool) -> None:
+    """Give the packages, and what they require: of one file of status.d by names."""
+    kept = [item for item in packages.last.values() if item is not None]
+    found.packages = [package for package, _relations in kept]
+    relations = [item for _package, item in kept]
+    if is_whole:
+        found.relate(path, list(declarations(found.packages, relations)))
+    else:
+        scope = path.rpartition("/")[0]
+        found.declared = list(declarations(found.packages, relations, scope))
 
 
 def _is_own(package: Package, system: OperatingSystem, *, is_vouched: bool = False) -> bool:
@@ -270,11 +290,11 @@ class _Packages:
     """What the stanzas said last of each name and architecture."""
 
     def __init__(self) -> None:
-        self.last: dict[tuple[bytes, bytes], Package | None] = {}
+        self.last: dict[tuple[bytes, bytes], _Installed | None] = {}
         # The architectures of each name: an absent package is looked up by its name alone.
         self._architectures: dict[bytes, set[bytes]] = {}
 
-    def set(self, key: tuple[bytes, bytes], package: Package | None) -> None:
+    def set(self, key: tuple[bytes, bytes], package: _Installed | None) -> None:
         """Note a package, or that its stanza gave none."""
         self.last[key] = package
         if key[1]:

@@ -128,7 +128,7 @@ def _bom_of(machine: ScannedMachine) -> MachineBom:
     packages = tuple(item for item in machine.inventory.packages if item in listed)
     return MachineBom(
         machine.name,
-        replace(machine.inventory, packages=packages),
+        replace(machine.inventory, packages=packages, dependencies=()),
         machine.at,
         machine.findings,
         suppressed=machine.suppressed,

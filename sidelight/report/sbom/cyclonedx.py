@@ -14,6 +14,7 @@ from sidelight.report.sbom import licences, trivy_properties
 from sidelight.report.sbom.cyclonedx_vulnerabilities import vulnerabilities
 from sidelight.report.sbom.machine_boms import (
     components,
+    dependencies,
     named,
     package_properties,
     system_properties,
@@ -46,7 +47,7 @@ def sections(bom: MachineBom, version: str) -> Iterator[BomSection]:
     yield BomSection("metadata", _metadata(bom, version))
     yield BomSection("components", None, _components(bom, version))
     yield BomSection("dependencies", None, _dependencies(bom))
-    yield BomSection("compositions", None, [_composition(bom)])
+    yield BomSection("compositions", None, _compositions(bom))
     if bom.findings is not None:
         yield BomSection("vulnerabilities", None, vulnerabilities(bom, version))
 
@@ -140,7 +141,8 @@ def _evidence(component: BomComponent) -> Element:
 def _dependencies(bom: MachineBom) -> Iterator[Element]:
     """Yield what is known: the machine has a system and packages, the system has its packages.
 
-    Package databases' own dependencies are not read.
+    A package has an element where it is known what it requires, an empty one where that is nothing:
+    the specification takes the dependencies of one without an element as unknown.
     """
     of_machine: list[str] = []
     of_system: list[str] = []
@@ -153,9 +155,23 @@ def _dependencies(bom: MachineBom) -> Iterator[Element]:
         yield {"ref": SYSTEM, "dependsOn": of_system}
     else:
         yield {"ref": MACHINE, "dependsOn": of_machine}
+    for reference, requires in dependencies(bom.inventory):
+        if requires is not None:
+            yield {"ref": reference, "dependsOn": requires}
 
 
-def _composition(bom: MachineBom) -> Element:
-    """Return whether all of the machine was read: a partial document must not look complete."""
-    is_whole = bom.inventory.status == "complete"
-    return {"aggregate": "complete" if is_whole else "incomplete", "assemblies": [MACHINE]}
+def _compositions(bom: MachineBom) -> Iterator[Element]:
+    """Yield whether all of the machine was read: a partial document must not look complete.
+
+    And of which packages it is known what they require.
+    """
+    whole = "complete" if bom.inventory.status == "complete" else "incomplete"
+    yield {"aggregate": whole, "assemblies": [MACHINE]}
+    known: list[str] = []
+    unknown: list[str] = []
+    for reference, requires in dependencies(bom.inventory):
+        (unknown if requires is None else known).append(reference)
+    if known:
+        yield {"aggregate": whole, "dependencies": known}
+    if unknown:
+        yield {"aggregate": "unknown", "dependencies": unknown}

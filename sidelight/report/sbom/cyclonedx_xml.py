@@ -28,7 +28,9 @@ _ATTRIBUTES: Final = {
     "property": ("name",),
 }  # fmt: skip
 # Items that are references, not values.
-_REFERENCES: Final = {"dependsOn": "dependency", "assemblies": "assembly"}
+_REFERENCES: Final = {
+    "dependsOn": "dependency", "assemblies": "assembly", "dependencies": "dependency",
+}  # fmt: skip
 
 
 def write_xml(bom: MachineBom, file: TextIO, version: str) -> None:

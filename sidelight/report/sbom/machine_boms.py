@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -104,6 +105,13 @@ class BomComponent(NamedTuple):
     technique: str
 
 
+class ComponentDependencies(NamedTuple):
+    """The references of the packages that one requires; None where they are not known."""
+
+    reference: str
+    requires: Sequence[str] | None
+
+
 def components(inventory: Inventory) -> Iterator[BomComponent]:
     """Yield each package with a reference that is unique, and the same in every document."""
     seen: dict[str, int] = {}
@@ -112,6 +120,14 @@ def components(inventory: Inventory) -> Iterator[BomComponent]:
         number = seen[key] = seen.get(key, 0) + 1
         reference = key if number == 1 else f"{key}-{number}"
         yield BomComponent(reference, package, valid_purl(package.purl), technique_of(package))
+
+
+def dependencies(inventory: Inventory) -> Iterator[ComponentDependencies]:
+    """Yield each package with those that it requires, in their order."""
+    references = [component.reference for component in components(inventory)]
+    for reference, requires in zip_longest(references, inventory.dependencies):
+        known = None if requires is None else [references[index] for index in requires]
+        yield ComponentDependencies(reference, known)
 
 
 def package_key(package: Package) -> str:

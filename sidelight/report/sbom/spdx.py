@@ -16,6 +16,7 @@ from sidelight.report.sbom.json_elements import write_elements
 from sidelight.report.sbom.licences import licence_of
 from sidelight.report.sbom.machine_boms import (
     components,
+    dependencies,
     named,
     package_properties,
     system_properties,
@@ -23,7 +24,7 @@ from sidelight.report.sbom.machine_boms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     from sidelight.model import Finding, Package
@@ -33,6 +34,7 @@ DOCUMENT, MACHINE = "SPDXRef-DOCUMENT", "SPDXRef-Machine"
 SYSTEM = "SPDXRef-OperatingSystem"  # by this name Trivy knows the system
 PACKAGE = "SPDXRef-Package-"
 NO_ASSERTION: Final = "NOASSERTION"
+NONE: Final = "NONE"
 MOST_ADVISORIES: Final = 200  # of one package
 _TOOL: Final = f"Tool: sidelight-{__version__}"
 
@@ -177,6 +179,19 @@ def _relationships(bom: MachineBom) -> Iterator[dict[str, object]]:
         yield _relationship(MACHINE, "CONTAINS", SYSTEM)
     for component in components(bom.inventory):
         yield _relationship(MACHINE, "CONTAINS", PACKAGE + component.reference)
+    for reference, requires in dependencies(bom.inventory):
+        yield from _requirements(PACKAGE + reference, requires)
+
+
+def _requirements(element: str, requires: Sequence[str] | None) -> Iterator[dict[str, object]]:
+    """Yield what a package requires; NONE where that is known to be nothing."""
+    if requires is None:
+        yield _relationship(element, "DEPENDS_ON", NO_ASSERTION)
+    elif not requires:
+        yield _relationship(element, "DEPENDS_ON", NONE)
+    else:
+        for reference in requires:
+            yield _relationship(element, "DEPENDS_ON", PACKAGE + reference)
 
 
 def _relationship(element: str, kind: str, related: str) -> dict[str, object]:

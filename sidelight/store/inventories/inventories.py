@@ -51,7 +51,7 @@ def store_inventory(
         "retired_at": None,
         "content": store_set(connection, inventory, now),
         "advisories": 0,
-        "document": documents.pack(replace(inventory, packages=())),
+        "document": documents.pack(replace(inventory, packages=(), dependencies=())),
     }
     connection.execute(_storing(connection), values)
     platform = {
@@ -88,7 +88,8 @@ def load_inventory(connection: Connection, account: str, instance: str) -> Inven
     if row is None:
         raise StoreError("has no inventory yet", where=instance)
     inventory = documents.unpack(Inventory, row.document)
-    return replace(inventory, packages=load_set(connection, row.content).packages)
+    software = load_set(connection, row.content)
+    return replace(inventory, packages=software.packages, dependencies=software.dependencies)
 
 
 def hold(connection: Connection, account: str, instance: str) -> Row[object] | None:

@@ -45,10 +45,11 @@ _NO_OS = OperatingSystem()
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """The common data of machines of one image."""
+    """The common data of machines of one image. `dependencies` are as those of `Inventory`."""
 
     os: OperatingSystem
     packages: tuple[Package, ...]
+    dependencies: tuple[tuple[int, ...] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Software:
 
 def store_set(connection: Connection, inventory: Inventory, now: datetime) -> int:
     """Store an inventory's packages, unless they are stored already; return the set's id."""
-    document = documents.dump(PackageSet(inventory.os, inventory.packages))
+    document = _document_of(inventory)
     digest = hashlib.sha256(document.encode()).hexdigest()
     query = select(package_sets.c.id, package_sets.c.used_at).where(package_sets.c.digest == digest)
     known = connection.execute(query).first()
@@ -83,6 +84,14 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
     )
     index_set(connection, content, inventory.packages)
     return int(content)
+
+
+def _document_of(inventory: Inventory) -> str:
+    """Return a PackageSet as JSON. One without dependencies is as it was before these were kept."""
+    members: dict[str, object] = {"os": inventory.os, "packages": inventory.packages}
+    if inventory.dependencies:
+        members["dependencies"] = inventory.dependencies
+    return documents.dump(members)
 
 
 def _used(connection: Connection, known: object, now: datetime) -> bool:

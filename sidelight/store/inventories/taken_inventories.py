@@ -47,6 +47,7 @@ class TakenInventories:
         if row is None:
             return None
         origin = InventoryOrigin(account, row.region, instance, row.scan, row.taken_at)
-        packages = documents.unpack(PackageSet, row.packages_document).packages
+        software = documents.unpack(PackageSet, row.packages_document)
         inventory = documents.unpack(Inventory, row.document)
-        return TakenInventory(origin, replace(inventory, packages=packages))
+        whole = replace(inventory, packages=software.packages, dependencies=software.dependencies)
+        return TakenInventory(origin, whole)

@@ -145,11 +145,67 @@ def test_system_packages_depend_from_the_system_and_others_from_the_machine() ->
     edges = {
         item["ref"]: [names[reference] for reference in item["dependsOn"]]
         for item in document["dependencies"]
+        if item["ref"] in {"machine", "operating-system"}
     }
     assert edges == {
         "machine": ["debian", "flask", "chrony", "github.com/a/b"],  # chrony is in a container
         "operating-system": ["libssl3"],
     }
+
+
+def test_packages_depend_on_packages_where_that_is_known() -> None:
+    document = json.loads(written("cyclonedx-json"))
+    names = {item["bom-ref"]: item["name"] for item in document["components"]}
+    edges = {
+        names[item["ref"]]: [names[reference] for reference in item["dependsOn"]]
+        for item in document["dependencies"]
+        if item["ref"] in names and item["ref"] != "operating-system"
+    }
+    assert edges == {
+        "libssl3": [],  # it is known that it requires nothing
+        "flask": ["libssl3", "github.com/a/b"],
+        "github.com/a/b": ["flask"],
+    }
+    listed = {
+        item["aggregate"]: [names[reference] for reference in item["dependencies"]]
+        for item in document["compositions"]
+        if "dependencies" in item
+    }
+    # The machine is partial, so nothing of it is complete.
+    assert listed == {
+        "incomplete": ["libssl3", "flask", "github.com/a/b"],
+        "unknown": ["chrony"],
+    }
+
+
+def test_dependencies_that_were_not_read_are_unknown_and_not_none() -> None:
+    bom = machine_bom()
+    bom = replace(bom, inventory=replace(bom.inventory, dependencies=()))
+    document = json.loads(written("cyclonedx-json", bom))
+    packages = [item["bom-ref"] for item in document["components"]][1:]
+    assert {item["ref"] for item in document["dependencies"]} == {"machine", "operating-system"}
+    assert document["compositions"][1:] == [{"aggregate": "unknown", "dependencies": packages}]
+    relations = json.loads(written(SPDX_JSON, bom))["relationships"]
+    assert {
+        item["relatedSpdxElement"] for item in relations if item["relationshipType"] == "DEPENDS_ON"
+    } == {"NOASSERTION"}
+
+
+def test_spdx_has_dependencies_none_and_no_assertion() -> None:
+    document = json.loads(written(SPDX_JSON))
+    names = {item["SPDXID"]: item["name"] for item in document["packages"]}
+    names |= {"NONE": "NONE", "NOASSERTION": "NOASSERTION"}
+    assert [
+        (names[item["spdxElementId"]], names[item["relatedSpdxElement"]])
+        for item in document["relationships"]
+        if item["relationshipType"] == "DEPENDS_ON"
+    ] == [
+        ("libssl3", "NONE"),
+        ("flask", "libssl3"),
+        ("flask", "github.com/a/b"),
+        ("chrony", "NOASSERTION"),
+        ("github.com/a/b", "flask"),
+    ]
 
 
 @pytest.mark.parametrize(

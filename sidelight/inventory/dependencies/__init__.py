@@ -1,0 +1,1 @@
+"""Which packages of a machine require which: what their files declare, resolved by names."""
