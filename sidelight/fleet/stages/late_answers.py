@@ -120,7 +120,9 @@ def _snapshots(context: Context, scan: Scan, error: Exception) -> Wait | Excepti
     if missing or not known:
         if missing and all(is_young(context, snapshot) for snapshot in missing):
             age = min(_age(context, snapshot) for snapshot in missing)
-            return _wait(context, scan, error, waited(context, scan) + _young_seconds(context) - age)
+            return _wait(
+                context, scan, error, waited(context, scan) + _young_seconds(context) - age
+            )
         named = ", ".join(snapshot.id for snapshot in missing)
         return GiveUpError(f"EC2 lists it no more: {error}", where=named)
     limit = patience(error, context.settings.snapshots.late_seconds)
