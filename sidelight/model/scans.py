@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidelight.model.cloud import ReadStats
 
@@ -30,6 +30,7 @@ class State(StrEnum):
     FAILED = "FAILED"
 
 
+WAITING: Final = "waiting: "  # begins the text of a scan that waits, and has not failed
 TERMINAL = frozenset({State.DONE, State.FAILED})
 LIVE = frozenset(State) - TERMINAL
 # The state machine: the states that may follow each state, in addition to a retry of the same.

@@ -30,7 +30,7 @@ from sidelight.fleet.rate_limit.limiter import RateLimitedError
 from sidelight.fleet.stages.final_errors import TIME_LIMIT, GiveUpError, code_of
 from sidelight.fleet.stages.late_answers import Wait, judge
 from sidelight.fleet.stages.stage_limits import StageTimeError, end_pulse, pulse, stage_time
-from sidelight.model import LIVE, STAGE_OF, State
+from sidelight.model import LIVE, STAGE_OF, WAITING, State
 from sidelight.report.log_context import logged_as
 from sidelight.store import turn
 from sidelight.tracing import span
@@ -142,8 +142,11 @@ def upcoming(context: Context, scan: Scan, transition: Transition | None) -> Nex
 
 def _check_attempts(context: Context, scan: Scan) -> None:
     if scan.attempts > _most(context, scan):
-        # The workers were killed at every attempt, so none could record an error.
-        raise GiveUpError(scan.last_error or "the workers died at it", where=scan.state)
+        # A worker that could record an error at its last attempt would have given the scan up.
+        what = "the workers died at it"
+        if scan.last_error and not scan.last_error.startswith(WAITING):
+            what += f"; an attempt before that: {scan.last_error}"
+        raise GiveUpError(what, where=scan.state)
 
 
 def _most(context: Context, scan: Scan) -> int:

@@ -25,7 +25,7 @@ from sidelight.fleet.stages.inspect import read, snapshots_of
 from sidelight.fleet.stages.late_answers import is_young
 from sidelight.fleet.stages.source_stages import begin_with_source, read_existing
 from sidelight.fleet.stages.stage_runner import BUSY_ATTEMPT, backoff, held
-from sidelight.model import Snapshot, State, Transition
+from sidelight.model import WAITING, Snapshot, State, Transition
 from sidelight.store import PollResult, refused
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ REEVALUATE_SECONDS = 30.0  # a longer run would delay the scans that wait in the
 FIRST_LOOK = 1.0  # seconds after CreateSnapshots
 LONGEST_LOOK = 30.0  # seconds between two polls of a snapshot
 _NUMBER = re.compile("[0-9]+")  # a reason is the same whatever its numbers are
-WAITING_FOR = "waiting: "  # the prefix of a status that is not a failure
 # Retries a second, per account-region, of scans that wait for snapshot quota: twice the
 # CreateSnapshots rate.
 ASKING = 8.0
@@ -199,9 +198,9 @@ def _set_aside(
 ) -> Transition:
     """Let a scan wait for snapshot quota; record it in its status and, once, in its coverage."""
     delay = _until_room(context, full)
-    if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING_FOR}{full.why}"):
+    if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING}{full.why}"):
         log.info("scan %s waits: %s", scan.id, full.why)
-        context.store.instances.explain(scan.account, scan.instance, f"{WAITING_FOR}{full.why}")
+        context.store.instances.explain(scan.account, scan.instance, f"{WAITING}{full.why}")
     if withdraw:
         return context.store.scans.withdraw(scan, delay, full.why)
     return context.store.scans.postpone(scan, delay, paced=True, why=full.why)

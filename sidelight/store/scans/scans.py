@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select, update
 
 from sidelight.errors import StoreError
-from sidelight.model import LIVE, Event, Keeper, Scan, ScanSource, Snapshot, State, Transition
+from sidelight.model import (
+    LIVE,
+    WAITING,
+    Event,
+    Keeper,
+    Scan,
+    ScanSource,
+    Snapshot,
+    State,
+    Transition,
+)
 from sidelight.store.base.account_status import not_enabled
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.dialect import insert, parts
@@ -23,7 +33,6 @@ from sidelight.store.scans.snapshot_quota import Caps, no_room
 from sidelight.store.scans.transitions import (
     EARLY,
     SCAN_COLUMNS,
-    WAITING,
     by,
     change,
     check,
@@ -204,7 +213,7 @@ class Scans:
         due = now + timedelta(seconds=delay)
         with self._database.write() as connection:
             connection.execute(intents.delete().where(intents.c.scan == scan.id))
-            text = f"{WAITING}: {why}"
+            text = f"{WAITING}{why}"
             return release(connection, scan, now, due, State.NEW, paced=delay, last_error=text)
 
     def advance(
@@ -237,7 +246,7 @@ class Scans:
         if error:
             values = {"last_error": error}
         elif why:
-            values["last_error"] = why if why.startswith(WAITING) else f"{WAITING}: {why}"
+            values["last_error"] = why if why.startswith(WAITING) else f"{WAITING}{why}"
         if late:
             values["late_since"] = scan.late_since or now
         with self._database.write() as connection:

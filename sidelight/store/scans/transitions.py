@@ -22,6 +22,7 @@ from sidelight.model import (
     KEPT,
     TERMINAL,
     TRANSITIONS,
+    WAITING,
     Event,
     Keeper,
     Scan,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 GRACE = timedelta(seconds=60)
 # A message that arrives this much early is on time: workers' clocks differ slightly.
 EARLY = timedelta(seconds=0.1)
-
-WAITING = "waiting"  # prefix of the reason of a scan that waits for a cap and has not failed
 
 SCAN_COLUMNS = [
     scans.c[name]

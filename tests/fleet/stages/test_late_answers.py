@@ -72,6 +72,28 @@ def test_no_worker_is_held_during_the_wait_and_the_status_says_why(fake_fleet: F
     assert scan.last_error.startswith("waiting: AWS may not know it everywhere yet")
 
 
+@pytest.mark.parametrize("before", ["wait", "error"])
+def test_a_scan_whose_workers_die_says_so_whatever_was_before(
+    fake_fleet: FakeFleet, before: str
+) -> None:
+    late = SnapshotNotFoundError("does not exist")
+    refuse_reading(fake_fleet, late if before == "wait" else SourceError("cut short"), 1.0)
+    fake_fleet.start()
+    while fake_fleet.only_scan().state is not State.READING:
+        fake_fleet.run_one()
+    take_snapshots.inspect(fake_fleet.context, fake_fleet.only_scan().id)
+    assert fake_fleet.only_scan().last_error
+    while (scan := fake_fleet.only_scan()).attempts < fake_fleet.context.settings.retries.attempts:
+        fake_fleet.clock.advance(3600)
+        assert fake_fleet.store.scans.claim(scan.id, (State.READING,), 60)
+    fake_fleet.run()
+    scan = fake_fleet.only_scan()
+    assert (scan.state, scan.failure_code) == (State.FAILED, "INTERNAL_ERROR")
+    assert "the workers died at it" in scan.failure
+    assert "may not know it" not in scan.failure
+    assert ("an attempt before that: cut short" in scan.failure) == (before == "error")
+
+
 def test_a_denial_that_lasts_is_final_when_the_time_is_over(make_fake_fleet: Any) -> None:
     fake_fleet = make_fake_fleet(late_seconds=300.0)
     tries = refuse_reading(fake_fleet, AccessDeniedError("AccessDeniedException: no"), 1e9)
