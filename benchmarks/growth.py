@@ -120,9 +120,9 @@ def findings(size: int, options: argparse.Namespace) -> Figures:
         with Store(empty) as store:
             store.migrate()
         fill(url, size, max(10, size // 900), 6000)
-        base = min(fleet_findings.run(empty, ())[1] for _ in range(3))
-        first, _, peak, _ = fleet_findings.run(url, ("--limit", "20"))
-        figures = {"first row s": max(0.0, first - base), "its MB": peak}
+        base = min(fleet_findings.run(empty, ()).whole for _ in range(3))
+        took = fleet_findings.run(url, ("--limit", "20"))
+        figures = {"first row s": max(0.0, took.first - base), "its MB": took.peak}
         figures["MB stored"] = _stored(url) / 1e6
         return figures
 

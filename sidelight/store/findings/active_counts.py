@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, exists, func, select, union_all
 
-from sidelight.model import FindingStatus, Severity
+from sidelight.model import Severity
 from sidelight.store.base.counters import read_counter
 from sidelight.store.base.ordered_join import ordered_join, same_instance
 from sidelight.store.base.schema import (
@@ -21,6 +21,7 @@ from sidelight.store.base.schema import (
     findings,
     instance_counts,
 )
+from sidelight.store.findings.row_columns import ROW_IS_ACTIVE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Subquery
@@ -68,7 +69,7 @@ def counting_instances(table: FromClause) -> Select[SqlRow]:
             _number(terms.fix == "YES", "fixable"),
         )
         .select_from(ordered_join(table, finding_terms, terms.detail == findings.c.detail))
-        .where(findings.c.status == FindingStatus.ACTIVE.value)
+        .where(ROW_IS_ACTIVE)
         .group_by(findings.c.account, findings.c.instance, terms.type)
     )
 

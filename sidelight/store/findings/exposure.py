@@ -24,6 +24,7 @@ from sidelight.store.base.schema import (
     unreached_details,
     unreached_instances,
 )
+from sidelight.store.findings.row_columns import ROW_TYPE
 from sidelight.store.findings.suppression_rules import judge_moved
 from sidelight.store.findings.unreached_details import details_of
 
@@ -42,7 +43,7 @@ FRESH: Final = timedelta(days=2)
 _AT_ONCE: Final = 10  # instances whose findings change in one transaction
 _LAPSED: Final = 1000  # instances of which one query asks
 _OPEN_PACKAGE: Final = and_(
-    findings.c.type == FindingType.PACKAGE_VULNERABILITY.value,
+    FindingType.PACKAGE_VULNERABILITY.value == ROW_TYPE,
     findings.c.status != FindingStatus.CLOSED.value,
 )
 
@@ -157,7 +158,7 @@ def _unreached(
     """
     is_open = exists().where(
         same_instance(findings, coverage),
-        findings.c.type == FindingType.NETWORK_REACHABILITY.value,
+        FindingType.NETWORK_REACHABILITY.value == ROW_TYPE,
         findings.c.status != FindingStatus.CLOSED.value,
     )
     query = select(coverage.c.instance).where(

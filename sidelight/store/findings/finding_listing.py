@@ -12,18 +12,26 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, tuple_
 
 from sidelight.model import FindingStatus, NetworkFinding, Severity
 from sidelight.store.base.dialect import PART, parts
 from sidelight.store.base.schema import coverage, finding_details, findings
+from sidelight.store.base.tables.findings import CLOSED_FINDING, OPEN_FINDING
+from sidelight.store.findings.active_counts import are_kept, of_instances
 from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.findings import COLUMNS, OF_NETWORK, finding_row, observed_again
+from sidelight.store.findings.row_columns import (
+    ROW_DETAIL,
+    ROW_REGION,
+    ROW_STATUS,
+    ROW_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, TextClause
 
     from sidelight.model import Finding, FindingRow, FindingType
     from sidelight.store.base.engine import Database
@@ -79,20 +87,10 @@ class FindingListing:
 
     def tally(self, wanted: ListedFindings) -> FindingTally:
         """Count the findings without reading them."""
-        joined = findings.join(finding_details, finding_details.c.id == findings.c.detail)
-        conditions = [*_of_findings(wanted), *_of_details(wanted)]
-        counted = (
-            select(finding_details.c.severity, func.count())
-            .select_from(joined)
-            .where(*conditions)
-            .group_by(finding_details.c.severity)
-        )
-        places = select(findings.c.account, findings.c.instance).select_from(joined)
-        places = places.where(*conditions).distinct()
         with self._database.read() as connection:
-            by_severity = {Severity(name): count for name, count in connection.execute(counted)}
-            instances = connection.execute(select(func.count()).select_from(places.subquery()))
-            return FindingTally(by_severity, instances.scalar_one())
+            if wanted.status is FindingStatus.ACTIVE and are_kept(connection):
+                return _kept_tally(connection, wanted)
+            return _tally(connection, wanted)
 
     def places(self, wanted: ListedFindings) -> list[tuple[str, str]]:
         """Return the accounts and Regions that have such findings, sorted."""
@@ -111,20 +109,43 @@ class FindingListing:
             yield ids
 
     def _by_instance(self, wanted: ListedFindings) -> Iterator[array[int]]:
-        machine = findings.c.account, findings.c.instance
-        query = select(*machine).where(*_of_findings(wanted)).distinct().order_by(*machine)
-        with self._database.read() as connection:
-            machines = connection.execute(query).all()
         ids = select(findings.c.id, finding_details.c.severity).join(
             finding_details, finding_details.c.id == findings.c.detail
         )
-        ids = ids.where(*_of_findings(wanted), *_of_details(wanted))
-        for account, instance in machines:
+        ids = ids.where(*_of_findings(wanted, by_instance=True), *_of_details(wanted))
+        for account, instance in self._machines(wanted):
             own = ids.where(findings.c.account == account, findings.c.instance == instance)
             with self._database.read() as connection:
                 rows = list(connection.execute(own))
             rows.sort(key=lambda row: (-Severity(row.severity).rank, row.id))
             yield array("q", (row.id for row in rows))
+
+    def _machines(self, wanted: ListedFindings) -> Iterator[tuple[str, str]]:
+        """Yield accounts and instances in their order; some may have no such finding.
+
+        Each is found behind the one before it, by the indexes of open and of closed findings: to
+        select all that differ reads every finding of the fleet before the first is known.
+        """
+        machine = findings.c.account, findings.c.instance
+        query = select(*machine)
+        if wanted.account:
+            query = query.where(findings.c.account == wanted.account)
+        if wanted.instances:  # few, of which an index has the findings
+            query = query.where(findings.c.instance.in_(sorted(wanted.instances))).distinct()
+            with self._database.read() as connection:
+                rows = connection.execute(query.order_by(*machine)).all()
+            yield from ((row.account, row.instance) for row in rows)
+            return
+        firsts = [query.where(states).order_by(*machine).limit(1) for states in _states(wanted)]
+        after = ("", "")
+        while True:
+            with self._database.read() as connection:
+                behind = (first.where(tuple_(*machine) > tuple_(*after)) for first in firsts)
+                rows = [row for query in behind for row in connection.execute(query)]
+            if not rows:
+                return
+            after = min((row.account, row.instance) for row in rows)
+            yield after
 
     def _groups(self, wanted: ListedFindings, order: str) -> Iterator[_Group]:
         """Yield groups of details in the order of their findings."""
@@ -201,6 +222,53 @@ def _rows(connection: Connection, ids: Sequence[int], details: _DecodedDetails) 
     ]
 
 
+def _tally(connection: Connection, wanted: ListedFindings) -> FindingTally:
+    joined = findings.join(finding_details, finding_details.c.id == findings.c.detail)
+    conditions = [*_of_findings(wanted), *_of_details(wanted)]
+    counted = (
+        select(finding_details.c.severity, func.count())
+        .select_from(joined)
+        .where(*conditions)
+        .group_by(finding_details.c.severity)
+    )
+    places = select(findings.c.account, findings.c.instance).select_from(joined)
+    places = places.where(*conditions).distinct()
+    by_severity = {Severity(name): count for name, count in connection.execute(counted)}
+    instances = connection.execute(select(func.count()).select_from(places.subquery()))
+    return FindingTally(by_severity, instances.scalar_one())
+
+
+def _kept_tally(connection: Connection, wanted: ListedFindings) -> FindingTally:
+    """Count active findings by the counts that are kept of each instance."""
+    counted = of_instances()
+    chosen = {
+        level: counted.c[level.value.lower()]
+        for level in Severity
+        if level in (wanted.severities or Severity)
+    }
+    conditions = [sum(chosen.values(), literal(0)) > 0]
+    if wanted.account:
+        conditions.append(counted.c.account == wanted.account)
+    if wanted.region:
+        conditions.append(counted.c.region == wanted.region)
+    if wanted.instances:
+        conditions.append(counted.c.instance.in_(sorted(wanted.instances)))
+    if wanted.kind is not None:
+        conditions.append(counted.c.type == wanted.kind.value)
+    # An instance has a row for each type of its findings.
+    machine = counted.c.account, counted.c.instance
+    of_machine = (
+        select(*(func.sum(number).label(level.value) for level, number in chosen.items()))
+        .where(*conditions)
+        .group_by(*machine)
+        .subquery()
+    )
+    sums = [func.sum(of_machine.c[level.value]) for level in chosen]
+    instances, *numbers = connection.execute(select(func.count(), *sums)).one()
+    levels = zip(chosen, numbers, strict=True)
+    return FindingTally({level: int(number) for level, number in levels if number}, instances)
+
+
 def _package(finding: Finding | NetworkFinding) -> tuple[str, str]:
     """Return a package's name and version; network findings come behind all packages."""
     if isinstance(finding, NetworkFinding):
@@ -211,33 +279,43 @@ def _package(finding: Finding | NetworkFinding) -> tuple[str, str]:
 def _ids(connection: Connection, wanted: ListedFindings, group: _Group) -> array[int]:
     """Return the ids of a group's findings, by instance and id."""
     conditions = _of_findings(wanted)
+    of_it = ROW_DETAIL if wanted.instances else findings.c.detail
     if group.condition is not None:
         chosen = select(finding_details.c.id).where(group.condition, *_of_details(wanted))
-        query = select(findings.c.id).where(*conditions, findings.c.detail.in_(chosen))
+        query = select(findings.c.id).where(*conditions, of_it.in_(chosen))
         query = query.order_by(findings.c.instance, findings.c.id)
         rows = connection.execute(query, execution_options={"yield_per": _FETCHED})
         return array("q", rows.scalars())
     found: list[tuple[str, int]] = []
     for part in parts(group.ids):
         query = select(findings.c.instance, findings.c.id).where(*conditions)
-        rows = connection.execute(query.where(findings.c.detail.in_(part)))
+        rows = connection.execute(query.where(of_it.in_(part)))
         found += ((row.instance, row.id) for row in rows)
     found.sort()
     return array("q", (number for _, number in found))
 
 
-def _of_findings(wanted: ListedFindings) -> list[ColumnElement[bool]]:
+def _states(wanted: ListedFindings) -> list[TextClause]:
+    """Return the conditions of the partial indexes that have the wanted findings."""
+    if wanted.status is None:
+        return [OPEN_FINDING, CLOSED_FINDING]
+    return [CLOSED_FINDING if wanted.status is FindingStatus.CLOSED else OPEN_FINDING]
+
+
+def _of_findings(wanted: ListedFindings, *, by_instance: bool = False) -> list[ColumnElement[bool]]:
+    """Return the conditions on findings; `by_instance` if others name an instance."""
     conditions: list[ColumnElement[bool]] = []
+    in_rows = by_instance or wanted.instances
     if wanted.account:
         conditions.append(findings.c.account == wanted.account)
     if wanted.region:
-        conditions.append(findings.c.region == wanted.region)
+        conditions.append((ROW_REGION if in_rows else findings.c.region) == wanted.region)
     if wanted.instances:
         conditions.append(findings.c.instance.in_(sorted(wanted.instances)))
     if wanted.status is not None:
-        conditions.append(findings.c.status == wanted.status.value)
+        conditions.append((ROW_STATUS if in_rows else findings.c.status) == wanted.status.value)
     if wanted.kind is not None:
-        conditions.append(findings.c.type == wanted.kind.value)
+        conditions.append((ROW_TYPE if in_rows else findings.c.type) == wanted.kind.value)
     return conditions
 
 

@@ -45,6 +45,7 @@ from sidelight.store.findings.exposure import expose
 from sidelight.store.findings.finding_documents import load_finding
 from sidelight.store.findings.observed_times import LAST_OBSERVED
 from sidelight.store.findings.reconcile import InstanceState
+from sidelight.store.findings.row_columns import ROW_IS_ACTIVE, ROW_STATUS, ROW_TYPE
 from sidelight.store.findings.suppression_rules import judge_with
 from sidelight.store.instances.decided_coverage import not_scanned
 from sidelight.store.instances.disk_readings import replace_disk_reading
@@ -159,10 +160,10 @@ class Findings:
             query = query.where(findings.c.account == account)
         if instance:
             query = query.where(findings.c.instance == instance)
-        if status is not None:
-            query = query.where(findings.c.status == status.value)
-        if kind is not None:
-            query = query.where(findings.c.type == kind.value)
+        columns = (ROW_STATUS, ROW_TYPE) if instance else (findings.c.status, findings.c.type)
+        for column, value in zip(columns, (status, kind), strict=True):
+            if value is not None:
+                query = query.where(column == value.value)
         with self._database.read() as connection:
             rows = [row_of(row) for row in connection.execute(query).all()]
         yield from sorted(rows, key=lambda row: -row.finding.severity.rank)
@@ -257,7 +258,7 @@ def _to_close(
         findings.c.status != FindingStatus.CLOSED.value,
     ]
     if kind is not None:
-        is_open.append(findings.c.type == kind.value)
+        is_open.append(kind.value == ROW_TYPE)
     query = select(findings.c.region, findings.c.instance).where(*is_open).distinct()
     return sorted(found | {InstanceRef(account, *row) for row in connection.execute(query)})
 
@@ -295,8 +296,8 @@ def _active_severities(connection: Connection, place: InstanceRef) -> dict[str, 
         .where(
             findings.c.account == place.account,
             findings.c.instance == place.instance,
-            findings.c.status == FindingStatus.ACTIVE.value,
-            findings.c.type == FindingType.PACKAGE_VULNERABILITY.value,
+            ROW_IS_ACTIVE,
+            FindingType.PACKAGE_VULNERABILITY.value == ROW_TYPE,
         )
         .group_by(severity)
     )

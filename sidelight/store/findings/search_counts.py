@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, func, select
 
-from sidelight.model import FindingStatus, Severity
+from sidelight.model import Severity
 from sidelight.store.base.dialect import parts
 from sidelight.store.base.ordered_join import values_by_instance
 from sidelight.store.base.schema import (
@@ -22,6 +22,7 @@ from sidelight.store.base.schema import (
     instance_terms,
 )
 from sidelight.store.findings.criteria_sql import OF_INSTANCE, conditions_of
+from sidelight.store.findings.row_columns import ROW_IS_ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -161,7 +162,7 @@ def _by_instance(instances: Sequence[str]) -> Select[SqlRow]:
     return (
         select(*columns, func.count())
         .select_from(findings.join(finding_terms, finding_terms.c.detail == findings.c.detail))
-        .where(findings.c.instance.in_(instances), findings.c.status == FindingStatus.ACTIVE.value)
+        .where(findings.c.instance.in_(instances), ROW_IS_ACTIVE)
         .group_by(*columns)
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import exists, func, select
 
 from sidelight.model import FindingStatus, FindingType, ScanType, Severity
-from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.ordered_join import Unindexed, same_instance
 from sidelight.store.base.schema import (
     advisory_databases,
     cost_days,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
+
+    from sidelight.store.base.column_types import SqlColumn
 
 COVERAGE: Final = "coverage"  # item: status code and reason, by a blank
 STALE: Final = "stale"  # eligible instances that were not scanned for a day
@@ -108,12 +110,14 @@ def _stale(connection: Connection, now: datetime) -> Iterable[tuple[str, str, st
 def _exposed(connection: Connection) -> Iterable[tuple[str, str, str, float]]:
     """Count instances with an active finding of the internet's path, and a serious one."""
     other, terms = findings.alias("other"), finding_terms.alias("terms")
+    status: SqlColumn = Unindexed(other.c.status)
+    kind: SqlColumn = Unindexed(other.c.type)
     serious = (
         exists()
         .where(
             same_instance(other, findings),
-            other.c.status == FindingStatus.ACTIVE.value,
-            other.c.type == FindingType.PACKAGE_VULNERABILITY.value,
+            status == FindingStatus.ACTIVE.value,
+            kind == FindingType.PACKAGE_VULNERABILITY.value,
         )
         .where(terms.c.detail == other.c.detail, terms.c.severity.in_(_SERIOUS))
     )
