@@ -63,7 +63,7 @@ class MachineDependencies:
             self._declare(packages[index], root, declaration)
 
     def _declare(self, package: Package, root: object, declaration: Declaration) -> None:
-        self._declared += len(declaration.provides) + len(declaration.requires)
+        self._declared += len(declaration.provides) + len(declaration.requires or ())
         try:
             check(declaration)
         except LimitError as error:
@@ -124,6 +124,8 @@ class MachineDependencies:
                 table = tables.setdefault((root, declaration.scope), NameTable())
                 table.provide(number, declaration.provides)
             for number, (package, root, declaration) in enumerate(waiting):
+                if declaration.requires is None:
+                    continue
                 own = _searched(root, declaration, tables, above)
                 numbers = required(number, declaration.requires, own, self._budget)
                 self._edges.append((package, [waiting[other][0] for other in numbers]))

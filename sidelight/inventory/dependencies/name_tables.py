@@ -73,10 +73,11 @@ class NameTable:
 
 def check(declaration: Declaration) -> None:
     """Raise LimitError for more names than a real package has."""
-    if len(declaration.provides) > MAX_PROVIDED or len(declaration.requires) > MAX_REQUIRED:
+    required = len(declaration.requires or ())
+    if len(declaration.provides) > MAX_PROVIDED or required > MAX_REQUIRED:
         what = f"a package of {len(declaration.provides)} provided names"
         limits = f"the limits are {MAX_PROVIDED} and {MAX_REQUIRED}"
-        raise LimitError(f"{what} and {len(declaration.requires)} required ones; {limits}")
+        raise LimitError(f"{what} and {required} required ones; {limits}")
 
 
 def required(
@@ -106,15 +107,21 @@ def resolved(declarations: Sequence[tuple[int, Declaration]]) -> dict[int, tuple
     """Return what each package requires, where all names are of one file. Raises LimitError.
 
     `declarations`: a package's number, with one of its declarations. A package has its numbers
-    sorted; it is a key also where it requires nobody.
+    sorted; it is a key also where it requires nobody, unless what it requires is unknown.
     """
     table, budget = NameTable(), WorkBudget()
-    for number, declaration in declarations:
+    needed: set[str] = set()
+    for _number, declaration in declarations:
         check(declaration)
-        table.provide(number, declaration.provides)
+        needed.update(declaration.requires or ())
+    for number, declaration in declarations:
+        # Few of the names that packages provide are required: no table is made of the others.
+        table.provide(number, needed.intersection(declaration.provides))
     found: dict[int, set[int]] = {}
     tables = (table,)
     for number, declaration in declarations:
+        if declaration.requires is None:
+            continue
         own = required(number, declaration.requires, tables, budget)
         found[number] = found[number] | own if number in found else own
     return {number: tuple(sorted(own)) for number, own in found.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sidelight.inventory.dependencies.declarations import Declaration
 from sidelight.inventory.protocol import (
     MAX_OWNED,
     MAX_PACKAGES,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sidelight.model import OperatingSystem
 
 _EMPTY_LINES = re.compile(r"\n{2,}")
+# `so:libssl.so.3=3`, `busybox>=1.36`, `musl~1.2`, `!conflict`
+_CONSTRAINT = re.compile(r"[<>=~]\S*")
 _BETWEEN_CHECKS = 1_000  # packages
 
 
@@ -57,6 +60,7 @@ def parse_installed(
     Raises what `check_time` does.
     """
     found = Extraction()
+    declared: list[tuple[int, Declaration]] = []
     namespace, distro = namespace_of(system, "alpine"), distro_of(system)
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
@@ -84,6 +88,7 @@ def parse_installed(
         arch, origin = fields.get("A", ""), fields.get("o", "") or name
         upstream = origin if origin != name else ""
         qualifiers = (("arch", arch), ("distro", distro), ("upstream", upstream))
+        declared.append((len(found.packages), _declaration(name, fields)))
         found.packages.append(
             Package(
                 type="apk",
@@ -98,7 +103,16 @@ def parse_installed(
                 licence=fields.get("L", "")[:REMARK_LIMIT],
             )
         )
+    found.relate(path, declared)
     return found
+
+
+def _declaration(name: str, fields: dict[str, str]) -> Declaration:
+    """What the package provides (`p`, and its own name) and requires (`D`), versions aside."""
+    provides, requires = (_CONSTRAINT.sub("", fields.get(key, "")).split() for key in "pD")
+    return Declaration(
+        (name, *provides), tuple(item for item in requires if not item.startswith("!"))
+    )
 
 
 def _stanzas(text: str) -> Iterator[str]:

@@ -9,16 +9,20 @@ import re
 from typing import TYPE_CHECKING
 
 from sidelight.errors import DamagedError, LimitError
+from sidelight.inventory.dependencies.declarations import Declaration
 from sidelight.inventory.protocol import MAX_OWNED, REMARK_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
 from sidelight.vendors import supplier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _PATH = re.compile(r"var/lib/pacman/local/[^/]+/(?:desc|files)")
 
+_CONSTRAINT = re.compile(r"[<>=].*")
 _MOST_LINES = 100  # of one field but the files; a package may have several licences
 
 
@@ -66,6 +70,9 @@ class PacmanLocal:
             licence=licence[:REMARK_LIMIT],
         )
         found = Extraction(packages=[package])
+        local = directory.rpartition("/")[0]
+        provides, requires = (_names(fields.get(key, ())) for key in ("PROVIDES", "DEPENDS"))
+        found.declared = [(0, Declaration((name, *provides), requires, local))]
         if directory.rpartition("/")[2] == f"{name}-{version}":
             # Not what was built on the machine itself (from the AUR), or is signed by nobody.
             unsigned = fields.get("VALIDATION") == ["none"]
@@ -74,6 +81,11 @@ class PacmanLocal:
         else:
             found.note(where, "pacman would refuse this package: its directory is called otherwise")
         return found
+
+
+def _names(lines: Iterable[str]) -> tuple[str, ...]:
+    """The names of `glibc>=2.38`, `libcurl.so=4-64`."""
+    return tuple(filter(None, (_CONSTRAINT.sub("", line) for line in lines)))
 
 
 def parse(data: bytes) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError, LimitError, SourceError
 from sidelight.inventory.os import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, rpm_stores
+from sidelight.inventory.os.rpm_relations import DatabaseRelations
 from sidelight.inventory.protocol import MAX_PACKAGES, REMARK_LIMIT, Extraction, Wants, unfit
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
 from sidelight.model import Package
@@ -97,14 +98,20 @@ def extraction(
     Raises it as it is (FormatError, SourceError) where there was no header yet.
     """
     found = Extraction(owner=rpm_stores.owner_of(path))
-    owners = CoveredRpmFiles(found)
+    owners, relations = CoveredRpmFiles(found), DatabaseRelations()
     try:
-        _collect(blobs, path, system, owners)
+        _collect(blobs, path, system, owners, relations)
     except (FormatError, SourceError) as error:
         if not found.packages:
             raise
         found.note(path, error.what)
     owners.settle()
+    try:
+        declared = relations.declarations(found.packages)
+    except LimitError as error:
+        found.note(path, f"{error.what}: their dependencies are left out")
+    else:
+        found.relate(path, declared)
     return found
 
 
@@ -141,6 +148,7 @@ def _collect(
     path: str,
     system: OperatingSystem,
     owners: CoveredRpmFiles,
+    relations: DatabaseRelations,
 ) -> None:
     found = owners.found
     namespace, distro = namespace_of(system, "rpm"), distro_of(system)
@@ -160,6 +168,10 @@ def _collect(
             found.note(path, fault)
             continue
         built = package(header, path, namespace, distro)
+        if header.relations is None:
+            found.note(path, f"{header.name[:80]}: its dependencies are damaged")
+        else:
+            relations.add(len(found.packages), header.relations)
         found.packages.append(built)
         if is_covered(built.type, built.vendor, built.version, system):
             owners.own(path, built.vendor, header.files)

@@ -9,9 +9,12 @@ installation after the immutable region.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from sidelight.errors import DamagedError, LimitError
+from sidelight.errors import DamagedError, FormatError, LimitError
+from sidelight.inventory.os.rpm_relations import RpmRelations, required_files
 from sidelight.inventory.protocol import MAX_PATH
 
 MAX_ENTRIES = 0xFFFF  # rpm's own cap
@@ -25,6 +28,8 @@ _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
 _DISTRIBUTION, _VENDOR, _LICENCE, _PACKAGER, _ARCH, _SOURCE_RPM = 1010, 1011, 1014, 1015, 1022, 1044
 _OLD_FILE_NAMES, _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES = 1027, 1116, 1117, 1118
 _MODULARITY = 5096
+_PROVIDE_NAMES, _REQUIRE_FLAGS, _REQUIRE_NAMES, _REQUIRE_VERSIONS = 1047, 1048, 1049, 1050
+_PROVIDE_VERSIONS = 1113
 _FILE_STATES = 1029
 # Of a file's states: normal, and on a filesystem shared by several machines. Others were replaced
 # by another package's, or not put on the disk: `rpm -qf` knows no owner for them.
@@ -36,15 +41,26 @@ _TEXTS = frozenset((_STRING, _STRING_ARRAY, _I18N))
 _HEAD = (_NAME, _VERSION, _RELEASE, _EPOCH, _VENDOR, _LICENCE, _ARCH, _SOURCE_RPM, _MODULARITY)
 _WANTED = frozenset(
     (*_HEAD, _DISTRIBUTION, _PACKAGER, _OLD_FILE_NAMES, _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES,
-     _FILE_STATES)
+     _FILE_STATES, _PROVIDE_NAMES, _PROVIDE_VERSIONS, _REQUIRE_FLAGS, _REQUIRE_NAMES,
+     _REQUIRE_VERSIONS)
 )  # fmt: skip
 
-_Entry = tuple[int, int, int]  # type, absolute offset in the blob, count
+
+class _Entry(NamedTuple):
+    """An array; `offset`, and `following` where the next one begins, are places in the blob."""
+
+    kind: int
+    offset: int
+    items: int
+    following: int
 
 
 @dataclass(frozen=True, slots=True)
 class RpmHeader:
-    """One installed package. `epoch` is None where the header has none; `files` without `/`."""
+    """One installed package. `epoch` is None where the header has none; `files` without `/`.
+
+    `relations` are None where they are damaged.
+    """
 
     name: str
     epoch: int | None
@@ -58,6 +74,7 @@ class RpmHeader:
     packager: str = ""
     distribution: str = ""
     files: list[str] = field(default_factory=list)
+    relations: RpmRelations | None = None
 
 
 def decode(blob: bytes) -> RpmHeader:
@@ -72,17 +89,21 @@ def decode(blob: bytes) -> RpmHeader:
         raise DamagedError(f"an rpm header of {count} entries is cut off after {len(blob)} bytes")
     index = struct.unpack_from(f">{4 * count}I", blob, 8)
     entries: dict[int, _Entry] = {}
+    offsets = sorted(index[2::4])
+    offsets.append(length)
     for position, tag in enumerate(index[0::4]):
         if tag in _WANTED:
             kind, offset, items = index[4 * position + 1 : 4 * position + 4]
             if offset >= length:
                 raise DamagedError(f"rpm tag {tag} points outside its header")
-            entries[tag] = (kind, base + offset, items)
+            following = offsets[bisect_right(offsets, offset)]
+            entries[tag] = _Entry(kind, base + offset, items, base + min(following, length))
     end = base + length
     name, version, release = (_text(blob, entries, tag, end) for tag in (_NAME, _VERSION, _RELEASE))
     if not name:
         raise DamagedError("an rpm header without a name")
     epoch = _numbers(blob, entries, _EPOCH, end)
+    files = _files(blob, entries, end)
     return RpmHeader(
         name=name,
         epoch=epoch[0] if epoch else None,
@@ -95,8 +116,26 @@ def decode(blob: bytes) -> RpmHeader:
         licence=_text(blob, entries, _LICENCE, end),
         packager=_text(blob, entries, _PACKAGER, end),
         distribution=_text(blob, entries, _DISTRIBUTION, end),
-        files=_files(blob, entries, end),
+        files=files,
+        relations=_relations(blob, entries, end, files),
     )
+
+
+def _relations(
+    blob: bytes, entries: dict[int, _Entry], end: int, files: list[str]
+) -> RpmRelations | None:
+    """What the package provides and requires; None where that is damaged."""
+    try:
+        return RpmRelations(
+            _texts(blob, entries, _PROVIDE_NAMES, end),
+            _texts(blob, entries, _REQUIRE_NAMES, end),
+            required_files(files),
+            _array(blob, entries, _PROVIDE_VERSIONS, end),
+            _array(blob, entries, _REQUIRE_VERSIONS, end),
+            _numbers(blob, entries, _REQUIRE_FLAGS, end),
+        )
+    except FormatError:
+        return None
 
 
 def _text(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> str:
@@ -104,7 +143,7 @@ def _text(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> str:
     entry = entries.get(tag)
     if entry is None:
         return ""
-    kind, offset, _ = entry
+    kind, offset = entry.kind, entry.offset
     stop = blob.find(b"\0", offset, min(end, offset + MAX_TEXT))
     if kind not in _TEXTS or stop < 0:
         raise DamagedError(f"rpm tag {tag} is not a string, or longer than {MAX_TEXT} bytes")
@@ -112,27 +151,37 @@ def _text(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> str:
 
 
 def _texts(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> list[str]:
+    # Decoded together: one call for thousands of names.
+    texts = _array(blob, entries, tag, end)
+    has_one = bool(texts) or (tag in entries and entries[tag].items == 1)
+    return texts.decode("utf-8", "surrogateescape").split("\0") if has_one else []
+
+
+def _array(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> bytes:
+    """The strings of an array, with zeros between them."""
     entry = entries.get(tag)
     if entry is None:
-        return []
-    kind, offset, count = entry
+        return b""
+    kind, offset, count, following = entry
     if kind not in _TEXTS or count > end - offset:
         raise DamagedError(f"rpm tag {tag} is not an array of {count} strings")
     if count > MAX_FILES:
         raise LimitError(f"rpm tag {tag} has {count} strings; the limit is {MAX_FILES}")
-    parts = blob[offset:end].split(b"\0", count)
+    # What follows may be a changelog of megabytes, which is not copied.
+    parts = blob[offset:following].split(b"\0", count)
+    if len(parts) <= count:
+        parts = blob[offset:end].split(b"\0", count)
     if len(parts) <= count:
         raise DamagedError(f"rpm tag {tag} ends before its {count} strings")
-    # Decoded together: one call for thousands of names.
     del parts[count:]
-    return b"\0".join(parts).decode("utf-8", "surrogateescape").split("\0") if parts else []
+    return b"\0".join(parts)
 
 
 def _numbers(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> tuple[int, ...]:
     entry = entries.get(tag)
     if entry is None:
         return ()
-    kind, offset, count = entry
+    kind, offset, count, _ = entry
     if kind != _INT32 or offset + 4 * count > end:
         raise DamagedError(f"rpm tag {tag} is not an array of {count} numbers")
     if count > MAX_FILES:
@@ -169,7 +218,7 @@ def _states(blob: bytes, entries: dict[int, _Entry], end: int) -> bytes:
     entry = entries.get(_FILE_STATES)
     if entry is None:
         return b""
-    kind, offset, count = entry
+    kind, offset, count, _ = entry
     if kind not in _BYTES or count > end - offset:
         raise DamagedError(f"rpm tag {_FILE_STATES} is not an array of {count} bytes")
     return blob[offset : offset + count]

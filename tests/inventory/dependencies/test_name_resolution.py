@@ -80,7 +80,7 @@ def test_resolution_is_what_a_plain_search_gives(declarations: list[Declaration]
             for number, other in enumerate(declarations)
             if number != own
             and other.scope == item.scope
-            and set(other.provides) & set(item.requires)
+            and set(other.provides) & set(item.requires or ())
         )
         for own, item in enumerate(declarations)
     ]

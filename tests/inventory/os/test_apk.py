@@ -44,6 +44,16 @@ def test_a_damaged_stanza_is_a_problem_and_loses_no_other() -> None:
     assert len(found.problems) == 3
 
 
+def test_packages_require_names_commands_and_libraries_of_others() -> None:
+    found = _extract(
+        b"P:busybox\nV:1.36-r5\nD:so:libc.musl-x86_64.so.1\np:/bin/sh cmd:sh=1.36-r5\n\n"
+        b"P:musl\nV:1.2-r0\np:so:libc.musl-x86_64.so.1=1\n\n"
+        b"P:tools\nV:1\nD:/bin/sh busybox>=1.36 musl~1.2 !conflict so:absent.so.1 cmd:sh\n\n"
+        b"P:meta\nV:1\nD:tools=1 pc:zlib meta\n\n"
+    )
+    assert found.requires == {0: (1,), 1: (), 2: (0, 1), 3: (2,)}
+
+
 @pytest.mark.conformance
 def test_a_real_database(shared_data: Path) -> None:
     data = (shared_data / "manifests/osv-scalibr/os/apk/testdata/installed").read_bytes()
