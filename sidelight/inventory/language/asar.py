@@ -21,7 +21,7 @@ from sidelight.model import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
 
 HEADER_LIMIT: Final = 64 << 20  # bytes of the tree of files
 FILES_LIMIT: Final = 500_000
@@ -30,7 +30,7 @@ _START: Final = struct.Struct("<4L")
 _MANIFEST: Final = re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/@.][^/]*/package\.json")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     raw = file.read_at(0, _START.size)
     if len(raw) < _START.size or raw[:4] != b"\x04\0\0\0":
         return  # another file with such a suffix

@@ -13,7 +13,13 @@ from sidelight.errors import DamagedError, LimitError, NotRecognisedError
 from sidelight.inventory.language import origin
 from sidelight.inventory.language.executable import program
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.json_texts import text
@@ -26,7 +32,7 @@ COMPRESSED_LIMIT: Final = 1 << 20  # bytes; a thousand crates have some 20 KiB
 JSON_LIMIT: Final = 8 << 20  # bytes, the limit of cargo-auditable's own reader
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     try:
         section = program(file.read_at).section(SECTION)
     except NotRecognisedError:
@@ -56,7 +62,9 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             continue  # it ran where the program was built, and is not in it
         source = text(found.get("source"))
         details = PackageDetails(direct=index in direct, dev=False, origin=_origin(source))
-        yield flat(file.path, "cargo", text(found.get("name")), text(found.get("version")), details)
+        name, version = text(found.get("name")), text(found.get("version"))
+        needs = map(str, sequence(found.get("dependencies"), "dependencies"))
+        yield related(flat(file.path, "cargo", name, version, details), (str(index),), needs)
 
 
 def _origin(source: str) -> origin.Origin:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 from sidelight.inventory.language import origin
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.language.public_registries import CRATES
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -42,7 +48,7 @@ def crate_origin(source: str) -> origin.Origin:
     return origin.PUBLIC if source.rstrip("/") in _PUBLIC else origin.registry(url or source)
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     document = parse_toml(file.read())
     packages = [
         mapping(item, "a package")
@@ -64,7 +70,10 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         name, version = text(found.get("name")), text(found.get("version"))
         requested = (name in direct or f"{name} {version}" in direct) if local else None
         details = PackageDetails(direct=requested, origin=crate_origin(text(found.get("source"))))
-        yield flat(file.path, "cargo", name, version, details)
+        entry = flat(file.path, "cargo", name, version, details)
+        source = text(found.get("source"))
+        named = (name, f"{name} {version}", f"{name} {version} ({source})")
+        yield related(entry, named, map(text, sequence(found.get("dependencies"), "dependencies")))
 
 
 EXTRACTOR: Final = GeneratorExtractor(

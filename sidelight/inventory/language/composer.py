@@ -23,7 +23,12 @@ from sidelight.inventory.language.origin import (
     local,
     registry,
 )
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, composer
+from sidelight.inventory.language.package_builder import (
+    PackageDetails,
+    RelatedEntry,
+    composer,
+    related,
+)
 from sidelight.inventory.language.public_registries import PACKAGIST
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _parse_lock(file: WantedFile) -> Iterator[Entry]:
+def _parse_lock(file: WantedFile) -> Iterator[RelatedEntry]:
     data = mapping(parse_json(file.read()), "the lock file")
     requested = _requirements_beside(file)
     mirrored = not any(
@@ -79,7 +84,7 @@ def _requirements_beside(file: WantedFile) -> set[str] | None:
     return {name.lower() for part in parts if isinstance(part, dict) for name in part}
 
 
-def _parse_installed(file: WantedFile) -> Iterator[Entry]:
+def _parse_installed(file: WantedFile) -> Iterator[RelatedEntry]:
     data = parse_json(file.read())
     dev_names: set[str] | None = None
     if isinstance(data, dict):  # Composer 2; Composer 1 writes the list alone
@@ -96,11 +101,18 @@ def _parse_installed(file: WantedFile) -> Iterator[Entry]:
         yield _package(file.path, found, PackageDetails("", None, dev, origin=source))
 
 
-def _package(path: str, found: dict[str, object], details: PackageDetails) -> Entry:
+def _package(path: str, found: dict[str, object], details: PackageDetails) -> RelatedEntry:
     licence = found.get("license")
     names = licence if isinstance(licence, list) else [licence]
     details = replace(details, licence=" OR ".join(filter(None, map(text, names))))
-    return composer(path, text(found.get("name")), text(found.get("version")), details)
+    entry = composer(path, text(found.get("name")), text(found.get("version")), details)
+    provided = (text(found.get("name")), *_keys(found.get("provide")), *_keys(found.get("replace")))
+    return related(entry, map(str.lower, provided), map(str.lower, _keys(found.get("require"))))
+
+
+def _keys(value: object) -> list[str]:
+    # PHP writes an empty map as an empty list.
+    return list(value) if isinstance(value, dict) else []
 
 
 def _installed(path: str) -> bool:

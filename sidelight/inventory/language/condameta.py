@@ -9,7 +9,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, conda
+from sidelight.inventory.language.package_builder import (
+    PackageDetails,
+    RelatedEntry,
+    conda,
+    related,
+)
 from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.json_texts import text
@@ -24,20 +29,26 @@ def _wanted(path: str) -> bool:
     return bool(_WANTED.fullmatch(path))
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[RelatedEntry]:
     data = mapping(parse_json(file.read()), "the package's record")
     build = text(data.get("build")) or text(data.get("build_string"))
     subdir = text(data.get("subdir"))
     channel = text(data.get("channel")).rstrip("/").removesuffix("/" + subdir)
     requested = data.get("requested_spec")
     direct = None if requested is None else requested not in {"", "None"}
-    yield conda(
+    name = text(data.get("name"))
+    entry = conda(
         file.path,
-        text(data.get("name")),
+        name,
         text(data.get("version")),
         PackageDetails(text(data.get("license")), direct),
         (("build", build), ("channel", channel.rpartition("/")[2]), ("subdir", subdir)),
     )
+    depends = data.get("depends")
+    needs = None
+    if isinstance(depends, list):  # `python >=3.8,<3.9.0a0`
+        needs = [word for item in depends for word in text(item).split()[:1]]
+    yield related(entry, (name,), needs, "/" + file.path.rpartition("/")[0])
 
 
 EXTRACTOR: Final = GeneratorExtractor(

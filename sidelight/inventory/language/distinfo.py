@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 from sidelight.inventory.language import pypiorigin
 from sidelight.inventory.language.coremetadata import core_metadata
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.package_builder import (
+    PackageDetails,
+    RelatedEntry,
+    pypi,
+    related,
+)
+from sidelight.inventory.language.pypirequirements import required_names
+from sidelight.inventory.language.pyproject import normal
 from sidelight.inventory.protocol import WantedFile, Wants
 
 if TYPE_CHECKING:
@@ -33,8 +40,8 @@ def _installed(path: str) -> bool:
     return True
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
-    name, version, licence = core_metadata(file.read())
+def _parse(file: WantedFile) -> Iterator[RelatedEntry]:
+    name, version, licence, requires = core_metadata(file.read())
     if not (name and version):
         # An interrupted installation leaves an empty file; the directory still names it.
         parts = [part for part in file.path.split("/")[-3:] if _DIRECTORY.fullmatch(part)]
@@ -42,7 +49,19 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             name, version = name or match[1], version or match[2]
     direct = True if file.sibling("REQUESTED", 1 << 16) is not None else None
     details = PackageDetails(licence=licence, direct=direct, origin=pypiorigin.installed(file))
-    yield pypi(file.path, name, version, details)
+    # Older tools write no requirements into PKG-INFO, but into a file beside it.
+    is_known = bool(requires) or file.path.endswith("/METADATA")
+    needs = required_names(requires) if is_known else None
+    entry = pypi(file.path, name, version, details)
+    yield related(entry, (normal(name),), needs, _directory(file.path))
+
+
+def _directory(path: str) -> str:
+    """The directory in which Python finds a distribution: what is above its own, or its egg."""
+    above = "/" + path.rpartition("/")[0]
+    while above.endswith((".dist-info", ".egg-info", ".egg", "/EGG-INFO")):
+        above = above.rpartition("/")[0]
+    return above or "/"
 
 
 EXTRACTOR: Final = GeneratorExtractor(

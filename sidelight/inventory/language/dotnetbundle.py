@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.inventory.language.executable import Program
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
     from sidelight.inventory.protocol import WantedFile
 
 MARK: Final = bytes.fromhex("8b1202b96a612038727b930214d7a03213f5b9e6efae3318ee3b2dce24b36aae")
@@ -51,7 +51,7 @@ def bundle_offset(file: WantedFile, layout: Program) -> int:
     return 0
 
 
-def read_bundle(file: WantedFile, offset: int) -> Iterator[Entry]:
+def read_bundle(file: WantedFile, offset: int) -> Iterator[Entry | RelatedEntry]:
     """The packages of the bundle whose header is at `offset`.
 
     Raises DamagedError, LimitError, UnsupportedError.
@@ -80,7 +80,9 @@ def read_bundle(file: WantedFile, offset: int) -> Iterator[Entry]:
     yield Problem("/" + file.path, ".NET bundle without deps.json: its packages cannot be read")
 
 
-def _dependencies(file: WantedFile, place: int, size: int, packed: int) -> Iterator[Entry]:
+def _dependencies(
+    file: WantedFile, place: int, size: int, packed: int
+) -> Iterator[Entry | RelatedEntry]:
     if packed:
         raise UnsupportedError(".NET bundle with a compressed deps.json")
     if size > DEPS_LIMIT or place > file.size:

@@ -11,14 +11,14 @@ from sidelight.inventory.protocol import WantedFile, Wants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
 
 
 def _wanted(path: str) -> bool:
     return path.endswith(".deps.json")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     yield from libraries(file.path, file.read())
 
 

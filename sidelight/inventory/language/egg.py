@@ -24,7 +24,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         return
     for member in archive.members():
         if member.name == METADATA:
-            name, version, licence = core_metadata(archive.read(member, 2 * HEADER_LIMIT))
+            name, version, licence, _ = core_metadata(archive.read(member, 2 * HEADER_LIMIT))
             yield pypi(file.path, name, version, PackageDetails(licence))
             return
 

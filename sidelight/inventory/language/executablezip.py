@@ -19,13 +19,13 @@ from sidelight.inventory.protocol import ReadAhead, WantedFile, Wants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
 
 _OF_PYTHON: Final = "__main__.py"
 _OF_JAVA: Final = "META-INF/MANIFEST.MF"
 
 
-def _parse(file: WantedFile) -> Iterator[Entry | ReadAhead]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry | ReadAhead]:
     try:
         archive = ZipArchive(file.read_at, file.size, InflateBudget(zipapp.BUDGET))
     except NotRecognisedError:

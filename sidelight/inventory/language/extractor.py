@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import FormatError, LimitError, SourceError
+from sidelight.inventory.language.package_builder import RelatedEntry
 from sidelight.inventory.protocol import Extraction, Machine, ReadAhead, WantedFile, Wants
 from sidelight.model import Package, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from sidelight.inventory.dependencies.declarations import Declaration
     from sidelight.inventory.language.package_builder import Entry
+
+    Key = tuple[str, str]  # a purl, a path
 
 PACKAGE_LIMIT: Final = 100_000  # packages of one file
 PROBLEM_LIMIT: Final = 20  # problems told of one file; the rest are counted
@@ -33,7 +37,7 @@ class GeneratorExtractor:
 
     name: str
     wants: Wants
-    parse: Callable[[WantedFile], Iterator[Entry | ReadAhead]]
+    parse: Callable[[WantedFile], Iterator[Entry | RelatedEntry | ReadAhead]]
 
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages of one file, in its order."""
@@ -48,11 +52,12 @@ class GeneratorExtractor:
     def steps(self, file: WantedFile, machine: Machine) -> Generator[ReadAhead, None, Extraction]:
         """See ReadsInSteps."""
         del machine  # no language package depends on it
-        packages: dict[tuple[str, str], Package] = {}
+        packages: dict[Key, Package] = {}
         problems: list[Problem] = []
+        declared: list[tuple[Key, Declaration]] = []
         where = "/" + file.path
         try:
-            yield from self._collect(file, packages, problems)
+            yield from self._collect(file, packages, problems, declared)
         except RecursionError:
             _fail(LimitError("nested too deeply", where=where), packages, problems)
         except (FormatError, SourceError) as error:
@@ -61,10 +66,16 @@ class GeneratorExtractor:
         if len(problems) > PROBLEM_LIMIT:
             more = len(problems) - PROBLEM_LIMIT
             problems[PROBLEM_LIMIT:] = [Problem(where, f"{more} more problems of this kind")]
-        return Extraction(packages=list(packages.values()), problems=problems)
+        found = Extraction(packages=list(packages.values()), problems=problems)
+        _relate(found, where, packages, declared)
+        return found
 
     def _collect(
-        self, file: WantedFile, packages: dict[tuple[str, str], Package], problems: list[Problem]
+        self,
+        file: WantedFile,
+        packages: dict[Key, Package],
+        problems: list[Problem],
+        declared: list[tuple[Key, Declaration]],
     ) -> Iterator[ReadAhead]:
         count = 0
         for entry in self.parse(file):
@@ -74,12 +85,32 @@ class GeneratorExtractor:
             count += 1
             if count > PACKAGE_LIMIT:
                 raise LimitError(f"more than {PACKAGE_LIMIT} packages in one file")
+            declaration = None
+            if isinstance(entry, RelatedEntry):
+                entry, declaration = entry  # noqa: PLW2901 - without what it declares
             if isinstance(entry, Package):
                 key = entry.purl, entry.path
                 known = packages.get(key)
                 packages[key] = entry if known is None else _merged(known, entry)
+                if declaration is not None:
+                    declared.append((key, declaration))
             else:
                 problems.append(entry)
+
+
+def _relate(
+    found: Extraction,
+    where: str,
+    packages: dict[Key, Package],
+    declared: list[tuple[Key, Declaration]],
+) -> None:
+    """Give what the packages declare, by their indexes: within the file, or in a scope."""
+    if not declared:
+        return
+    indexes = {key: index for index, key in enumerate(packages)}
+    numbered = [(indexes[key], declaration) for key, declaration in declared]
+    found.declared = [item for item in numbered if item[1].scope]
+    found.relate(where, [item for item in numbered if not item[1].scope])
 
 
 def _merged(one: Package, other: Package) -> Package:
@@ -92,7 +123,7 @@ def _merged(one: Package, other: Package) -> Package:
 
 def _fail(
     error: FormatError | SourceError,
-    packages: dict[tuple[str, str], Package],
+    packages: dict[Key, Package],
     problems: list[Problem],
 ) -> None:
     if not packages and not problems:

@@ -20,7 +20,13 @@ from sidelight.inventory.language.origin import (
     other_registries,
     registry,
 )
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.language.public_registries import RUBYGEMS
 from sidelight.inventory.protocol import WantedFile, Wants
 
@@ -49,7 +55,7 @@ class _Section:
         return self.remotes[0] if len(self.remotes) == 1 else ""
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     sections, requested = _sections(file.read().decode("utf-8", "replace"))
     own = other_registries(
         (
@@ -66,11 +72,10 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             source = git(section.url, section.revision)
         elif host(section.url) in own:
             source = registry(section.url)
-        for name, version in section.specs:
+        for (name, version), needs in section.specs.items():
             direct = name in requested if requested else None
-            yield flat(
-                file.path, "gem", name, version, PackageDetails(direct=direct, origin=source)
-            )
+            details = PackageDetails(direct=direct, origin=source)
+            yield related(flat(file.path, "gem", name, version, details), (name,), needs)
 
 
 def _sections(text: str) -> tuple[list[_Section], set[str]]:

@@ -10,7 +10,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -23,6 +29,11 @@ _QUOTED: Final = r"""\s*+=\s*+(?:Gem::Version\.new\s*+(?:\(\s*+)?)?["']([^"'\n]+
 _NAME: Final = re.compile(r"^[ \t]*\w+\.name" + _QUOTED, re.MULTILINE)
 _VERSION: Final = re.compile(r"^[ \t]*\w+\.version" + _QUOTED, re.MULTILINE)
 _LICENCES: Final = re.compile(r"^[ \t]*\w+\.licenses?[ \t]*=([^\n]*)", re.MULTILINE)
+# `s.add_runtime_dependency(%q<rack>.freeze, [">= 2".freeze])`; those to develop are not required.
+_NEED: Final = re.compile(
+    r"""^[ \t]*\w+\.add_(?:runtime_)?dependency[ \t]*+(?:\([ \t]*+)?(?:%q<|["'])([^>"'\n]+)""",
+    re.MULTILINE,
+)
 _STRING: Final = re.compile(r"""["']([^"'\n]+)["']""")
 
 
@@ -30,7 +41,7 @@ def _wanted(path: str) -> bool:
     return bool(_WANTED.fullmatch(path))
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     text = file.read().decode("utf-8", "replace")
     stub = _STUB.search(text)
     name, version = _NAME.search(text), _VERSION.search(text)
@@ -41,7 +52,9 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         return
     licences = _LICENCES.search(text)
     licence = " OR ".join(_STRING.findall(licences[1])) if licences else ""
-    yield flat(file.path, "gem", found_name, found_version, PackageDetails(licence))
+    entry = flat(file.path, "gem", found_name, found_version, PackageDetails(licence))
+    scope = "/" + file.path.rpartition("/")[0].removesuffix("/default")
+    yield related(entry, (found_name,), _NEED.findall(text), scope)
 
 
 EXTRACTOR: Final = GeneratorExtractor(

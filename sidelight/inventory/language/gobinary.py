@@ -19,7 +19,12 @@ from sidelight.errors import DamagedError, LimitError, NotRecognisedError, Unsup
 from sidelight.inventory.language.executable import MappedBytes, Program, program
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.golinker import linked_version
-from sidelight.inventory.language.package_builder import Entry, golang
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    RelatedEntry,
+    golang,
+    related,
+)
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -44,12 +49,13 @@ _PSEUDO: Final = re.compile(
 _PLACEHOLDERS: Final = frozenset(("", "(devel)", "v0.0.0"))
 _LOCAL: Final = re.compile(r"[./\\]|[A-Za-z]:[/\\]")  # the directory that replaces a module
 _KNOWN_FLAGS: Final = 3  # big-endian pointers; strings inline
+_LIBRARY: Final = "stdlib"
 _KINDS: Final = frozenset(("mod", "dep"))
 _LINE_TABLE: Final = ".gopclntab"
 _FRAME: Final = 16  # bytes that Go puts before and after the module list
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     try:
         layout = program(file.read_at)
     except NotRecognisedError:
@@ -64,7 +70,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     if not version.isprintable() or not version:
         raise DamagedError(f"Go build information of version {version[:40]!r}")
     if match := _VERSION.match(version):
-        yield golang(file.path, "stdlib", _release(match[1]))
+        yield _linked(golang(file.path, _LIBRARY, _release(match[1])), _LIBRARY)
     else:
         what = f"Go version {version[:40]!r} is not a release: the standard library is not listed"
         yield Problem("/" + file.path, what)
@@ -172,10 +178,19 @@ def _framed(text: str) -> str:
     raise DamagedError("the module list of a Go program is not one")
 
 
-def _modules(path: str, text: str) -> Iterator[Entry]:
+def _linked(entry: Entry, name: str, needs: list[str] | None = None) -> RelatedEntry:
+    """An entry that the program's own module requires, unless it is that module itself.
+
+    The list does not say which module requires which other one.
+    """
+    return related(entry, (name,), needs)
+
+
+def _modules(path: str, text: str) -> Iterator[RelatedEntry]:
     """The modules of the lines `mod`, `dep` and `=>` (the replacement of the line before)."""
     lines = list(_lines(text))
     own = [name for kind, name, _, _ in lines if kind == "mod"]
+    needs = [_LIBRARY, *(_name_of(line) for line in lines if line[0] == "dep")]
     for kind, name, version, replacement in lines:
         if replacement is not None:
             if _LOCAL.match(replacement[0]):
@@ -184,13 +199,20 @@ def _modules(path: str, text: str) -> Iterator[Entry]:
                 yield from _module(path, *replacement)
         elif version in _PLACEHOLDERS:
             own.append(name)
-        elif kind == "dep" or not _PSEUDO.fullmatch(version):
+        elif kind == "dep":
             yield from _module(path, name, version)
+        elif not _PSEUDO.fullmatch(version):
+            yield _linked(golang(path, name, version), name, needs)
     main = next((line for line in lines if line[0] == "mod"), None)
     if main is None or not (main[2] in _PLACEHOLDERS or _PSEUDO.fullmatch(main[2])):
         return
     if linked := linked_version(text, own):
-        yield golang(path, main[1], linked)
+        yield _linked(golang(path, main[1], linked), main[1], needs)
+
+
+def _name_of(line: tuple[str, str, str, tuple[str, str] | None]) -> str:
+    """The name under which a module of the list is a package: its replacement's."""
+    return line[3][0] if line[3] is not None else line[1]
 
 
 def _lines(text: str) -> Iterator[tuple[str, str, str, tuple[str, str] | None]]:
@@ -209,9 +231,9 @@ def _lines(text: str) -> Iterator[tuple[str, str, str, tuple[str, str] | None]]:
         yield (*waiting, None)
 
 
-def _module(path: str, name: str, version: str) -> Iterator[Entry]:
+def _module(path: str, name: str, version: str) -> Iterator[RelatedEntry]:
     if version not in _PLACEHOLDERS:
-        yield golang(path, name, version)
+        yield _linked(golang(path, name, version), name)
 
 
 EXTRACTOR: Final = GeneratorExtractor(

@@ -13,7 +13,13 @@ from sidelight.errors import DamagedError
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import PUBLIC, git, registry
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.model import Problem
 
@@ -24,6 +30,7 @@ LINE_LIMIT: Final = 64 << 10  # characters
 
 # `"name": {:hex, :package, "1.0.0", "hash", [:mix], [dependencies], "hexpm", "hash"}`
 _HEX: Final = re.compile(r'\s*"([^"]+)":\s*\{:hex,\s*:"?([\w.-]+)"?,\s*"([^"]+)"')
+_NEED: Final = re.compile(r'\{:"?(\w+)"?,\s*+"')  # `{:castore, ">= 0.0.0", [hex: …]}`
 _REPOSITORY: Final = re.compile(r'\],\s*"([a-z0-9_:.-]+)",\s*"[0-9a-f]*"\},?\s*$')
 _GIT: Final = re.compile(r'\s*"([^"]+)":\s*\{:git,\s*"([^"]+)",\s*"([0-9a-f]+)"')
 _ENTRY: Final = re.compile(r'\s*"[^"]+":\s*\{')
@@ -36,7 +43,7 @@ _REBAR_GIT: Final = re.compile(
 )
 
 
-def _parse_mix(file: WantedFile) -> Iterator[Entry]:
+def _parse_mix(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     lines = file.read().decode("utf-8", "replace").splitlines()
     if lines and not lines[0].lstrip().startswith(("%{", "#")):
         raise DamagedError("no mix.lock: it is not a map")
@@ -46,9 +53,11 @@ def _parse_mix(file: WantedFile) -> Iterator[Entry]:
             repository = _REPOSITORY.search(line)
             name = repository[1] if repository else "hexpm"
             source = PUBLIC if name == "hexpm" else registry(name)
-            yield flat(file.path, "hex", match[2], match[3], PackageDetails(origin=source))
+            entry = flat(file.path, "hex", match[2], match[3], PackageDetails(origin=source))
+            yield related(entry, (match[1],), _NEED.findall(line, match.end()))
         elif match := _GIT.match(line):
-            yield flat(file.path, "hex", match[1], match[3], PackageDetails(origin=git(match[2])))
+            entry = flat(file.path, "hex", match[1], match[3], PackageDetails(origin=git(match[2])))
+            yield related(entry, (match[1],), None)
         elif _ENTRY.match(line):
             yield Problem("/" + file.path, f"{line.strip()[:80]!r} names no package and version")
 

@@ -18,7 +18,7 @@ from sidelight.json_texts import text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
 
 _IN_NODE_MODULES: Final = re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/@.][^/]*/package\.json")
 # `yarn-v1.22.19/package.json`: where a release was unpacked by hand.
@@ -29,7 +29,7 @@ def _installed(path: str) -> bool:
     return bool(_IN_NODE_MODULES.fullmatch(path) or _RELEASE.fullmatch(path))
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     manifest = file.read()
     if not _IN_NODE_MODULES.fullmatch(file.path):
         data = mapping(parse_json(manifest), "package.json")

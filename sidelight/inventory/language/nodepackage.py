@@ -5,11 +5,18 @@ Source: the package.json page of npm's documentation; npm 5 and 6 added `_requir
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from sidelight.inventory.dependencies.declarations import Declaration
 from sidelight.inventory.language import origin
+from sidelight.inventory.language.nodeplaces import MODULES, needs_of
 from sidelight.inventory.language.npmorigin import LockfileOrigins
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    npm,
+)
 from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.json_texts import text
 from sidelight.model import Problem
@@ -17,8 +24,10 @@ from sidelight.model import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PNPM: Final = "/.pnpm/"
 
-def installed_package(path: str, manifest: bytes) -> Iterator[Entry]:
+
+def installed_package(path: str, manifest: bytes) -> Iterator[Entry | RelatedEntry]:
     """The package whose package.json is at `path`; none for one without a name or a version.
 
     Raises FormatError.
@@ -31,7 +40,17 @@ def installed_package(path: str, manifest: bytes) -> Iterator[Entry]:
         return  # a directory of an application's own, linked there: nothing was published
     direct, dev = _asked_for(data)
     details = PackageDetails(_licence(data), direct, dev, origin=_origin(data))
-    yield npm(path, name, version, details)
+    entry = npm(path, name, version, details)
+    # What pnpm keeps in its store finds the others by links, which are not followed.
+    yield entry if _PNPM in path else _related(path, entry, needs_of(data))
+
+
+def _related(path: str, entry: Entry, needs: list[str]) -> RelatedEntry:
+    """The entry, with where it is and what it looks for above."""
+    directory = "/" + path.rpartition("/")[0]
+    above, modules, name = directory.rpartition("/" + MODULES)
+    scope = f"{above}{modules[:-1]}" if modules else directory
+    return RelatedEntry(entry, Declaration((name,), tuple(needs), scope, directory))
 
 
 def _origin(data: dict[str, object]) -> origin.Origin:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, flat
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    flat,
+    related,
+)
 from sidelight.inventory.language.safe_parsers import mapping, parse_json, parse_xml
 from sidelight.inventory.protocol import WantedFile, Wants
 from sidelight.json_texts import text
@@ -15,16 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _parse_lock(file: WantedFile) -> Iterator[Entry]:
+def _parse_lock(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     data = mapping(parse_json(file.read()), "the lock file")
     for framework, packages in mapping(data.get("dependencies"), "dependencies").items():
         for name, value in mapping(packages, framework).items():
             found = mapping(value, "a package")
             kind, version = text(found.get("type")), text(found.get("resolved"))
-            if kind != "Project":
-                yield flat(
-                    file.path, "nuget", name, version, PackageDetails(direct=kind == "Direct")
-                )
+            if kind == "Project":
+                continue
+            needs = mapping(found.get("dependencies"), "dependencies")
+            # `net8.0/linux-x64` has what that platform adds to `net8.0`.
+            targets = dict.fromkeys((framework, framework.partition("/")[0]))
+            entry = flat(file.path, "nuget", name, version, PackageDetails(direct=kind == "Direct"))
+            yield related(
+                entry,
+                (f"{framework} {name.lower()}",),
+                (f"{target} {need.lower()}" for target in targets for need in needs),
+            )
 
 
 def _parse_config(file: WantedFile) -> Iterator[Entry]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sidelight.inventory.dependencies.declarations import Declaration
 from sidelight.inventory.purl import format_purl
 from sidelight.model import Package, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAME_LIMIT: Final = 1024  # characters; npm allows 214, Go module paths are the longest
 VERSION_LIMIT: Final = 512
@@ -45,6 +49,21 @@ class PackageDetails:
 NO_DETAILS: Final = PackageDetails()
 
 Entry = Package | Problem
+
+
+class RelatedEntry(NamedTuple):
+    """An entry with the names that its package provides and requires."""
+
+    entry: Entry
+    declaration: Declaration
+
+
+def related(
+    entry: Entry, provides: Iterable[str], requires: Iterable[str] | None, scope: str = ""
+) -> RelatedEntry:
+    """Return an entry with these names, each once; see `Declaration`."""
+    required = None if requires is None else tuple(dict.fromkeys(requires))
+    return RelatedEntry(entry, Declaration(tuple(dict.fromkeys(provides)), required, scope))
 
 
 def _entry(  # noqa: PLR0913 - a purl has this many components

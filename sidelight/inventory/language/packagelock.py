@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
+from sidelight.inventory.language.nodeplaces import MODULES, found_at, needs_of
 from sidelight.inventory.language.npmorigin import (
     LockfileOrigins,
     from_registry,
     is_archive_file,
     version_in,
 )
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    npm,
+    related,
+)
 from sidelight.inventory.language.packagejson import requested_by, requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_json
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -24,11 +31,10 @@ from sidelight.json_texts import text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MODULES: Final = "node_modules/"
 _LOCAL: Final = ("file:", "link:", "workspace:")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     data = mapping(parse_json(file.read()), "the lock file")
     packages = mapping(data.get("packages"), "packages")
     if packages:
@@ -37,65 +43,71 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         yield from _required(file, mapping(data.get("dependencies"), "dependencies"))
 
 
-def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry]:
+def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry | RelatedEntry]:
     """Versions 2 and 3: a flat mapping of places."""
     requested = requested_by(mapping(packages.get(""), "the root package"))
     origins = LockfileOrigins(
-        from_registry(place.rpartition(_MODULES)[2], text(found.get("resolved")), _needs(found))
+        from_registry(place.rpartition(MODULES)[2], text(found.get("resolved")), needs_of(found))
         for place, found in packages.items()
         if isinstance(found, dict)
     )
     for place, value in packages.items():
         found = mapping(value, "a package")
-        _, modules, name = place.rpartition(_MODULES)
+        _, modules, name = place.rpartition(MODULES)
         if not modules or found.get("link"):
             continue  # the application itself, a workspace, or a link to one
         version = text(found.get("version"))
         if not version:
             continue  # an optional package of another platform, which was not resolved
-        direct = place == _MODULES + name and requested.direct(name) if requested.any else None
+        direct = place == MODULES + name and requested.direct(name) if requested.any else None
         dev = bool(found.get("dev"))  # `devOptional` is an optional part of what is shipped too
         details = PackageDetails(
             text(found.get("license")), direct, dev, origin=origins.of(text(found.get("resolved")))
         )
-        yield npm(file.path, text(found.get("name")) or name, version, details)
+        entry = npm(file.path, text(found.get("name")) or name, version, details)
+        yield related(entry, (place,), found_at(packages, place, needs_of(found)))
 
 
-def _needs(found: dict[str, object]) -> list[str]:
-    kinds = (found.get("dependencies"), found.get("optionalDependencies"))
-    return [name for kind in kinds if isinstance(kind, dict) for name in kind]
-
-
-def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Entry]:
+def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Entry | RelatedEntry]:
     """Version 1: a tree; what is asked for stands in package.json alone."""
     requested = requirements_beside(file)
     found = list(_flat(dependencies))
     origins = LockfileOrigins(
-        from_registry(key, text(value.get("resolved")), mapping(value.get("requires"), "requires"))
-        for key, value, _ in found
+        from_registry(
+            place.rpartition(MODULES)[2],
+            text(value.get("resolved")),
+            mapping(value.get("requires"), "requires"),
+        )
+        for place, value in found
         if isinstance(value.get("requires"), dict)
     )
-    for key, value, top in found:
+    places = {place for place, _ in found}
+    for place, value in found:
+        key = place.rpartition(MODULES)[2]
         wanted = text(value.get("version"))
         name, version = _resolved(key, wanted)
         if version:
-            direct = None if requested is None else top and requested.direct(key)
+            is_top = place == MODULES + key
+            direct = None if requested is None else is_top and requested.direct(key)
             is_address = ":" in wanted and not wanted.startswith("npm:")
             url = wanted if is_address else text(value.get("resolved"))
             details = PackageDetails("", direct, bool(value.get("dev")), origin=origins.of(url))
-            yield npm(file.path, name, version, details)
+            needs = value.get("requires")
+            required = found_at(places, place, needs) if isinstance(needs, dict) else ()
+            yield related(npm(file.path, name, version, details), (place,), required)
 
 
-def _flat(dependencies: dict[str, object]) -> Iterator[tuple[str, dict[str, object], bool]]:
-    """(name, entry, whether it is of the first level) of a tree."""
-    waiting = [(dependencies, True)]
+def _flat(dependencies: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    """(place, entry) of a tree, the places as versions 2 and 3 have them."""
+    waiting = [(dependencies, "")]
     while waiting:
-        level, top = waiting.pop()
+        level, above = waiting.pop()
         for key, value in level.items():
             found = mapping(value, "a dependency")
+            place = above + MODULES + key
             if below := found.get("dependencies"):
-                waiting.append((mapping(below, "dependencies"), False))
-            yield key, found, top
+                waiting.append((mapping(below, "dependencies"), f"{place}/"))
+            yield place, found
 
 
 def _resolved(name: str, version: str) -> tuple[str, str]:

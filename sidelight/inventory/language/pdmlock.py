@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Final
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import PUBLIC, Origin, git
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    pypi,
+    related,
+)
 from sidelight.inventory.language.pypiorigin import archive
+from sidelight.inventory.language.pypirequirements import required_names
 from sidelight.inventory.language.pyproject import normal, requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     requested = requirements_beside(file)
     for item in sequence(parse_toml(file.read()).get("package"), "package"):
         found = mapping(item, "a package")
@@ -31,7 +38,9 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if requested is not None:
             direct = normal(name) in requested.run or normal(name) in requested.develop
         details = PackageDetails(direct=direct, dev=dev, origin=_origin(found))
-        yield pypi(file.path, name, version, details)
+        needs = map(text, sequence(found.get("dependencies"), "dependencies"))
+        entry = pypi(file.path, name, version, details)
+        yield related(entry, (normal(name),), required_names(needs))
 
 
 def _origin(found: dict[str, object]) -> Origin:

@@ -15,7 +15,13 @@ from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.npmorigin import LockfileOrigins, from_registry
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    npm,
+    related,
+)
 from sidelight.inventory.language.public_registries import NPM_DEFAULT
 from sidelight.inventory.language.safe_parsers import mapping, yaml_documents
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -34,12 +40,12 @@ _HOST: Final = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]+)?)/(?!/)")
 _WITH_AT: Final = re.compile(r"/?((?:@[^/@]+/)?[^/@]+)@([0-9][^()]*)(?:\(.*)?")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     for document in yaml_documents(file.read()):
         yield from _document(file, mapping(document, "the lock file"))
 
 
-def _document(file: WantedFile, data: dict[str, object]) -> Iterator[Entry]:
+def _document(file: WantedFile, data: dict[str, object]) -> Iterator[Entry | RelatedEntry]:
     importers = mapping(data.get("importers"), "importers") or {".": data}
     packages = mapping(data.get("packages"), "packages")
     snapshots = mapping(data.get("snapshots"), "snapshots")
@@ -47,6 +53,9 @@ def _document(file: WantedFile, data: dict[str, object]) -> Iterator[Entry]:
     shipped = {_plain(key) for key in reachable(run, lambda key: _needs(snapshots, key))}
     direct = {_plain(key) for key in run | develop}
     origins = LockfileOrigins(_drawn(packages))
+    resolved: dict[str, list[str]] = {}
+    for key in snapshots:
+        resolved.setdefault(_plain(key), []).append(key)
     for key, value in packages.items():
         found = value if isinstance(value, dict) else {}
         resolution = mapping(found.get("resolution"), "resolution")
@@ -58,9 +67,16 @@ def _document(file: WantedFile, data: dict[str, object]) -> Iterator[Entry]:
             continue
         dev = _plain(key) not in shipped if snapshots else _flag(found.get("dev"))
         source = _origin(origins, key, resolution)
-        yield npm(
-            file.path, name, version, PackageDetails("", _plain(key) in direct, dev, origin=source)
-        )
+        details = PackageDetails("", _plain(key) in direct, dev, origin=source)
+        entry = npm(file.path, name, version, details)
+        if snapshots:
+            # A package may be resolved several times, with other peers each time.
+            needs = (
+                _plain(need) for own in resolved.get(key, ()) for need in _needs(snapshots, own)
+            )
+            yield related(entry, (key,), needs)
+        else:
+            yield related(entry, (key,), _needs(packages, key))
 
 
 def _named(key: str, found: dict[str, object]) -> tuple[str, str]:

@@ -8,9 +8,16 @@ from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import Drawn, Origin, git, host
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    pypi,
+    related,
+)
 from sidelight.inventory.language.public_registries import PYPI_DEFAULT
 from sidelight.inventory.language.pypiorigin import Indexes, archive
+from sidelight.inventory.language.pypirequirements import is_for_extra
 from sidelight.inventory.language.pyproject import (
     PyprojectRequirements,
     normal,
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     packages = [
         mapping(item, "a package")
         for item in sequence(parse_toml(file.read()).get("package"), "package")
@@ -41,7 +48,17 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if requested is not None:
             direct = normal(name) in requested.run or normal(name) in requested.develop
         details = PackageDetails(direct=direct, dev=_dev(found, shipped), origin=source)
-        yield pypi(file.path, name, text(found.get("version")), details)
+        entry = pypi(file.path, name, text(found.get("version")), details)
+        yield related(entry, (normal(name),), _required(found))
+
+
+def _required(found: dict[str, object]) -> Iterator[str]:
+    """The names that a package requires, without those of its extras."""
+    for name, value in mapping(found.get("dependencies"), "dependencies").items():
+        options = value if isinstance(value, list) else [value]
+        markers = (text(item.get("markers")) if isinstance(item, dict) else "" for item in options)
+        if not all(map(is_for_extra, markers)):
+            yield normal(name)
 
 
 def _drawn(found: dict[str, object]) -> Drawn:

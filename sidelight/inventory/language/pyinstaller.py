@@ -71,7 +71,7 @@ def read_archive(file: WantedFile, cookie: int) -> Iterator[Entry]:
         left -= len(data)
         if left < 0:
             raise LimitError(f"PyInstaller archive of more than {ALL_METADATA} bytes of metadata")
-        name, version, licence = core_metadata(data)
+        name, version, licence, _ = core_metadata(data)
         yield pypi(file.path, name, version, PackageDetails(licence))
     if has_binaries:  # else its files are beside it
         what = "a PyInstaller program: its modules without metadata cannot be read"

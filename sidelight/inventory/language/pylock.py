@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import Drawn, Origin, git, host
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    pypi,
+    related,
+)
 from sidelight.inventory.language.pypiorigin import Indexes, archive
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -22,17 +28,22 @@ def _wanted(path: str) -> bool:
     return is_project(path) and (base == "pylock.toml" or base.startswith("pylock."))
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     packages = [
         mapping(item, "a package")
         for item in sequence(parse_toml(file.read()).get("packages"), "packages")
     ]
     indexes = Indexes(map(_drawn, packages))
+    is_any = any("dependencies" in found for found in packages)
     for found in packages:
         version = text(found.get("version"))
         if version and "directory" not in found:  # what is built from a source tree may have none
             details = PackageDetails(origin=_origin(indexes, found))
-            yield pypi(file.path, text(found.get("name")), version, details)
+            name = text(found.get("name"))
+            entry = pypi(file.path, name, version, details)
+            # Many tools write no dependencies at all.
+            needs = _required(found) if "dependencies" in found or is_any else None
+            yield related(entry, (name, f"{name}=={version}"), needs)
 
 
 def _drawn(found: dict[str, object]) -> Drawn:
@@ -41,6 +52,13 @@ def _drawn(found: dict[str, object]) -> Drawn:
         for item in sequence(found.get("dependencies"), "dependencies")
     ]
     return Drawn(text(found.get("name")), host(text(found.get("index"))), tuple(needs))
+
+
+def _required(found: dict[str, object]) -> Iterator[str]:
+    for item in sequence(found.get("dependencies"), "dependencies"):
+        needed = mapping(item, "a dependency")
+        name, version = text(needed.get("name")), text(needed.get("version"))
+        yield f"{name}=={version}" if version else name
 
 
 def _origin(indexes: Indexes, found: dict[str, object]) -> Origin:

@@ -21,7 +21,7 @@ from sidelight.model import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.inventory.language.package_builder import Entry
+    from sidelight.inventory.language.package_builder import Entry, RelatedEntry
 
 _HEAD: Final = 1024
 _TAIL: Final = 256
@@ -41,7 +41,7 @@ _NATIVE_IMAGE: Final = ".svm_heap"
 _PYDATA: Final = "pydata"
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     try:
         layout = program(file.read_at)
     except NotRecognisedError:

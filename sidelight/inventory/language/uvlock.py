@@ -8,7 +8,13 @@ from sidelight.inventory.language.dependencygraph import reachable
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.installed import is_project
 from sidelight.inventory.language.origin import Drawn, Origin, git, host
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, pypi
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    pypi,
+    related,
+)
 from sidelight.inventory.language.pypiorigin import Indexes, archive
 from sidelight.inventory.language.safe_parsers import mapping, parse_toml, sequence
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 _LOCAL: Final = ("editable", "virtual", "directory")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     packages = [
         mapping(item, "a package")
         for item in sequence(parse_toml(file.read()).get("package"), "package")
@@ -40,7 +46,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         direct = name in run or name in develop if local else None
         dev = name not in shipped if local else None
         details = PackageDetails(direct=direct, dev=dev, origin=_origin(indexes, found))
-        yield pypi(file.path, name, version, details)
+        entry = pypi(file.path, name, version, details)
+        yield related(entry, (name, f"{name}=={version}"), _resolved(found))
 
 
 def _drawn(found: dict[str, object]) -> Drawn:
@@ -70,6 +77,16 @@ def _runs(found: dict[str, object]) -> Iterator[str]:
 def _grouped(found: dict[str, object], key: str) -> Iterator[str]:
     for group in mapping(found.get(key), key).values():
         yield from _names(group)
+
+
+def _resolved(found: dict[str, object]) -> Iterator[str]:
+    """Names, with the version where the file has several of one."""
+    groups = mapping(found.get("optional-dependencies"), "optional-dependencies").values()
+    for group in (found.get("dependencies"), *groups):
+        for item in sequence(group, "dependencies"):
+            needed = mapping(item, "a dependency")
+            name, version = text(needed.get("name")), text(needed.get("version"))
+            yield f"{name}=={version}" if version else name
 
 
 def _names(value: object) -> Iterator[str]:

@@ -21,7 +21,13 @@ from sidelight.inventory.language.npmorigin import (
     is_archive_file,
     name_in,
 )
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    npm,
+    related,
+)
 from sidelight.inventory.language.packagejson import requirements_beside
 from sidelight.inventory.language.safe_parsers import mapping, parse_yaml
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -48,7 +54,7 @@ class _Locked:
     url: str = ""  # that it was resolved to; empty for the registry's
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     data = file.read()
     # Tools that rewrite a file of version 1 leave its first line out.
     locked = _berry(data) if b"__metadata:" in data else _classic(data)
@@ -67,7 +73,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
         if not entry.version or not entry.name or entry.workspace:
             continue
         known = entry.descriptors
-        yield npm(
+        found = npm(
             file.path,
             entry.name,
             entry.version,
@@ -77,6 +83,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
                 origin=origins.of(entry.url),
             ),
         )
+        yield related(found, known, entry.needs)
 
 
 def _roots(file: WantedFile, locked: list[_Locked]) -> tuple[set[str], set[str]] | None:

@@ -38,7 +38,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             raise LimitError(f"more than {METADATA_LIMIT} distributions in one file")
         file.check_time()
         try:
-            name, version, licence = core_metadata(archive.read(member, 2 * HEADER_LIMIT))
+            name, version, licence, _ = core_metadata(archive.read(member, 2 * HEADER_LIMIT))
         except FormatError as error:
             yield Problem(f"/{file.path}!/{member.name}", error.what)
         else:
