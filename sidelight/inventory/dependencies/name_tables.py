@@ -11,7 +11,7 @@ from sidelight.errors import LimitError
 from sidelight.inventory.dependencies.declarations import MAX_PROVIDED, MAX_REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sidelight.inventory.dependencies.declarations import Declaration
 
@@ -48,6 +48,8 @@ class NameTable:
         """Nobody provides anything."""
         # One provider is the rule, and a list for each name would cost most of the memory.
         self._providers: dict[str, int | list[int]] = {}
+        # Who provides a name, in the order in which they were noted. Called for every name.
+        self.find: Callable[[str], int | list[int] | None] = self._providers.get
 
     def provide(self, number: int, names: Iterable[str]) -> None:
         """Note what a package provides. Raises LimitError where that is too much."""
@@ -65,10 +67,6 @@ class NameTable:
                 known.append(number)
         if len(providers) > MAX_NAMES:
             raise LimitError(f"packages provide more than {MAX_NAMES} names")
-
-    def find(self, name: str) -> int | list[int] | None:
-        """Return the packages that provide a name; None where there is none."""
-        return self._providers.get(name)
 
 
 def check(declaration: Declaration) -> None:

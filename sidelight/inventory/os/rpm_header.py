@@ -130,9 +130,9 @@ def _relations(
             _texts(blob, entries, _PROVIDE_NAMES, end),
             _texts(blob, entries, _REQUIRE_NAMES, end),
             required_files(files),
-            _array(blob, entries, _PROVIDE_VERSIONS, end),
-            _array(blob, entries, _REQUIRE_VERSIONS, end),
-            _numbers(blob, entries, _REQUIRE_FLAGS, end),
+            _raw(blob, entries, _PROVIDE_VERSIONS),
+            _raw(blob, entries, _REQUIRE_VERSIONS),
+            _raw(blob, entries, _REQUIRE_FLAGS),
         )
     except FormatError:
         return None
@@ -151,30 +151,28 @@ def _text(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> str:
 
 
 def _texts(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> list[str]:
-    # Decoded together: one call for thousands of names.
-    texts = _array(blob, entries, tag, end)
-    has_one = bool(texts) or (tag in entries and entries[tag].items == 1)
-    return texts.decode("utf-8", "surrogateescape").split("\0") if has_one else []
-
-
-def _array(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> bytes:
-    """The strings of an array, with zeros between them."""
     entry = entries.get(tag)
     if entry is None:
-        return b""
+        return []
     kind, offset, count, following = entry
     if kind not in _TEXTS or count > end - offset:
         raise DamagedError(f"rpm tag {tag} is not an array of {count} strings")
     if count > MAX_FILES:
         raise LimitError(f"rpm tag {tag} has {count} strings; the limit is {MAX_FILES}")
     # What follows may be a changelog of megabytes, which is not copied.
-    parts = blob[offset:following].split(b"\0", count)
-    if len(parts) <= count:
-        parts = blob[offset:end].split(b"\0", count)
-    if len(parts) <= count:
-        raise DamagedError(f"rpm tag {tag} ends before its {count} strings")
-    del parts[count:]
-    return b"\0".join(parts)
+    for stop in (following, end):
+        # Decoded together: one call for thousands of names.
+        parts = blob[offset:stop].decode("utf-8", "surrogateescape").split("\0", count)
+        if len(parts) > count:
+            del parts[count:]
+            return parts
+    raise DamagedError(f"rpm tag {tag} ends before its {count} strings")
+
+
+def _raw(blob: bytes, entries: dict[int, _Entry], tag: int) -> bytes:
+    """An array as it is, for who may need it."""
+    entry = entries.get(tag)
+    return b"" if entry is None else blob[entry.offset : entry.following]
 
 
 def _numbers(blob: bytes, entries: dict[int, _Entry], tag: int, end: int) -> tuple[int, ...]:

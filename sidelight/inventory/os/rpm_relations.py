@@ -6,8 +6,8 @@ several packages provide a name, as several kernels do.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sidelight.errors import LimitError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COMPARED: Final = 0xE
 _EQUAL: Final = 0x8
 _COMPARISONS: Final = frozenset(("<", "<=", "=", ">=", ">"))
+_SPECIAL: Final = frozenset(("(", "/"))  # what rich dependencies and files begin with
 _OPERATORS: Final = frozenset(("and", "or", "with"))
 _CONDITIONS: Final = frozenset(("if", "unless", "without"))
 MAX_RELATIONS: Final = 4_000_000  # names and files of one database
@@ -36,7 +37,7 @@ _SENDMAIL: Final = "usr/lib/sendmail"
 
 
 class RpmRelations(NamedTuple):
-    """What a header says. Of the versions, which few packages need, the arrays as they are.
+    """What a header says. Versions and flags, which few packages need, are arrays as they are.
 
     `files` are the package's files by which others may require it, without the leading slash.
     """
@@ -46,25 +47,25 @@ class RpmRelations(NamedTuple):
     files: Sequence[str] = ()
     provided_versions: bytes = b""
     required_versions: bytes = b""
-    flags: Sequence[int] = ()
+    flags: bytes = b""  # 32 bits each, big endian
 
     def provided(self) -> Iterator[tuple[str, str]]:
         """Yield each provided name with its version, "" for none."""
-        return zip_longest(
-            self.provides, _versions(self.provided_versions, self.provides), fillvalue=""
-        )
+        versions = _versions(self.provided_versions, len(self.provides))
+        return zip(self.provides, versions, strict=True)
 
     def required(self) -> Iterator[tuple[str, str]]:
         """Yield each required name with the version that it must be equal to, "" for any."""
-        versions = _versions(self.required_versions, self.requires)
-        for name, version, flags in zip(self.requires, versions, self.flags, strict=False):
-            yield name, version if flags & _COMPARED == _EQUAL else ""
+        versions = _versions(self.required_versions, len(self.requires))
+        flags = (item[0] for item in struct.iter_unpack(">I", self.flags[: len(self.flags) & -4]))
+        for name, version, flag in zip(self.requires, versions, flags, strict=False):
+            yield name, version if flag & _COMPARED == _EQUAL else ""
 
 
-def _versions(array: bytes, names: Sequence[str]) -> list[str]:
-    """Return the versions of these names; none where there is not one of each."""
-    versions = array.decode("utf-8", "surrogateescape").split("\0")
-    return versions if len(versions) == len(names) else [""] * len(names)
+def _versions(array: bytes, count: int) -> list[str]:
+    """Return so many versions; none where there are fewer."""
+    versions = array.decode("utf-8", "surrogateescape").split("\0", count)
+    return versions[:count] if len(versions) > count else [""] * count
 
 
 class DatabaseRelations:
@@ -106,10 +107,14 @@ def declarations(
     Of a package that is installed several times that of the demanded version counts, and else that
     of the requiring package's architecture.
     """
-    required = [_operands_too(relation.requires) for relation in relations]
-    needed = {
-        path for names in required for name in names if name[:1] == "/" for path in _paths(name)
-    }
+    required, paths = [], []
+    for relation in relations:
+        names = list(dict.fromkeys(relation.requires))
+        special = [name for name in names if name[:1] in _SPECIAL]
+        names += [operand for name in special for operand in _operands(name)]
+        required.append(names)
+        paths.append([path for name in special if name[:1] == "/" for path in _paths(name)])
+    needed = {path[1:] for own in paths for path in own}
     count = Counter(item.name for item in packages)
     keys = [
         [key for name, version in relation.provided() for key in _keys(name, version, item.arch)]
@@ -128,9 +133,9 @@ def declarations(
         names = required[number]
         if not several.isdisjoint(names):
             names = _chosen(names, relation, item.arch, several, known)
-        names += [path for name in names if name[:1] == "/" for path in _paths(name)]
-        files = [f"/{path}" for path in relation.files if f"/{path}" in needed] if needed else []
-        yield number, Declaration((*relation.provides, *keys[number], *files), tuple(names))
+        files = (f"/{path}" for path in needed.intersection(relation.files))
+        provided = (*relation.provides, *keys[number], *files)
+        yield number, Declaration(provided, (*names, *paths[number]))
 
 
 def _keys(name: str, version: str, arch: str) -> Iterator[str]:
@@ -169,16 +174,11 @@ def _paths(path: str) -> Iterator[str]:
             yield spelled.replace(_SBIN, "/bin/", 1)
 
 
-def _operands_too(names: Iterable[str]) -> list[str]:
-    """Return names, each once, with those within rich dependencies."""
-    found = list(dict.fromkeys(names))
-    rich = [name for name in found if name[:1] == "(" and len(name) <= MAX_RICH]
-    return found + [operand for name in rich for operand in _operands(name)]
-
-
 def _operands(rich: str) -> Iterator[str]:
     """Yield the names of a rich dependency that may be required, not those of its conditions."""
     is_condition = is_version = False
+    if rich[:1] != "(" or len(rich) > MAX_RICH:
+        return
     for word in rich.split():
         name = word.lstrip("(")
         closing = max(0, name.count(")") - name.count("("))

@@ -46,9 +46,9 @@ def relations(
         [name for name, _ in provides],
         [name for name, _ in requires],
         files,
-        "\0".join(version for _, version in provides).encode(),
-        "\0".join(version for _, version in requires).encode(),
-        [8 if version else 0 for _, version in requires],
+        "".join(f"{version}\0" for _, version in provides).encode(),
+        "".join(f"{version}\0" for _, version in requires).encode(),
+        b"".join(struct.pack(">I", 8 if version else 0) for _, version in requires),
     )
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check",
            "--quiet", "--scanners", "license", "--list-all-pkgs", "--format", "json")  # fmt: skip
 INVENTORY = Inventory(
-    Status.COMPLETE, OperatingSystem("debian", "12", "Debian 12"), (SSL, FLASK, TOOL)
-)
+    Status.COMPLETE, OperatingSystem("debian", "12", "Debian 12"), (SSL, FLASK, TOOL),
+    dependencies=((), (0, 2), None),
+)  # fmt: skip
 VERSIONS = {item.name: item.version for item in INVENTORY.packages}
 
 
