@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sidelight.model import LIVE, TERMINAL, Instance, Origin, State
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
-from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.ordered_join import ordered_join, same_instance
 from sidelight.store.base.schema import instances, scans, snapshots
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Origins:
         """
         query = (
             select(snapshots.c.id, snapshots.c.scan)
-            .join(scans, scans.c.id == snapshots.c.scan)
+            .select_from(ordered_join(snapshots, scans, scans.c.id == snapshots.c.scan))
             .where(
                 snapshots.c.deleted_at.is_(None),
                 scans.c.state.in_(TERMINAL),

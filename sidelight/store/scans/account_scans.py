@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from sidelight.model import LIVE, Event, State
+from sidelight.store.base.ordered_join import ordered_join
 from sidelight.store.base.schema import scans, snapshots
+from sidelight.store.scans.live_scans import IS_LIVE
 from sidelight.store.scans.transitions import note
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
 
+# Few snapshots are not deleted, and an account may have scans of thirty days.
+_BY_SNAPSHOT = ordered_join(snapshots, scans, scans.c.id == snapshots.c.scan)
 _RUNNING = [state.value for state in sorted(LIVE - {State.DELETING})]
 
 
@@ -36,7 +40,7 @@ class AccountScans:
         with self._database.write() as connection:
             ended = connection.execute(
                 update(scans)
-                .where(scans.c.account == account, scans.c.state.in_(_RUNNING))
+                .where(IS_LIVE, scans.c.account == account, scans.c.state.in_(_RUNNING))
                 .values(
                     state=State.DELETING.value, failure=reason, failure_code=code,
                     last_error=reason, lease="", lease_until=None, attempts=0, late_since=None,
@@ -51,7 +55,7 @@ class AccountScans:
 
     def live(self, account: str) -> list[str]:
         """Return the ids of the account's live scans."""
-        query = select(scans.c.id).where(scans.c.account == account, scans.c.state.in_(LIVE))
+        query = select(scans.c.id).where(IS_LIVE, scans.c.account == account)
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(scans.c.id)).scalars())
 
@@ -59,7 +63,7 @@ class AccountScans:
         """Return the account's snapshots that were not seen deleted."""
         query = (
             select(snapshots.c.id)
-            .join(scans, scans.c.id == snapshots.c.scan)
+            .select_from(_BY_SNAPSHOT)
             .where(scans.c.account == account, snapshots.c.deleted_at.is_(None))
             .order_by(snapshots.c.id)
         )
@@ -69,10 +73,10 @@ class AccountScans:
     def counts(self, accounts: Collection[str]) -> tuple[int, int]:
         """Return how many live scans these accounts have, and snapshots not seen deleted."""
         own = scans.c.account.in_(sorted(accounts))
-        live = select(func.count()).select_from(scans).where(own, scans.c.state.in_(LIVE))
+        live = select(func.count()).select_from(scans).where(own, IS_LIVE)
         left = (
             select(func.count())
-            .select_from(snapshots.join(scans, scans.c.id == snapshots.c.scan))
+            .select_from(_BY_SNAPSHOT)
             .where(own, snapshots.c.deleted_at.is_(None))
         )
         with self._database.read() as connection:

@@ -17,7 +17,9 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 from sidelight.errors import LeaseLostError
 from sidelight.model import Scan, Snapshot, State, Transition
 from sidelight.store.base.dialect import insert, once, parts
+from sidelight.store.base.ordered_join import Unindexed
 from sidelight.store.base.schema import looks, scans, snapshots
+from sidelight.store.scans.live_scans import IS_LIVE
 from sidelight.store.scans.transitions import (
     EARLY,
     claiming,
@@ -76,7 +78,8 @@ class SnapshotPolls:
         """
         now = self._clock()
         due = and_(
-            scans.c.state == State.SNAPSHOTS_PENDING.value,
+            IS_LIVE,
+            Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value,
             scans.c.next_at <= now + EARLY,
             scans.c.attempts == 0,
         )
@@ -132,7 +135,8 @@ class SnapshotPolls:
         """
         now = self._clock()
         waiting = select(func.min(scans.c.next_at)).where(
-            scans.c.state == State.SNAPSHOTS_PENDING.value,
+            IS_LIVE,
+            Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value,
             scans.c.attempts == 0,  # each of the others has its own message
             ~kept(),
             scans.c.account == scan.account,

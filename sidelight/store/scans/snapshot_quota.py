@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, and_, func, or_, select, text
 
 from sidelight.model import LIVE, Scan, State
+from sidelight.store.base.ordered_join import Unindexed
 from sidelight.store.base.schema import intents, scans, snapshots
 from sidelight.store.scans.account_limits import closed_until
+from sidelight.store.scans.live_scans import IS_LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +133,8 @@ def _pending() -> ColumnElement[bool]:
 
 
 def _count(connection: Connection, scan: Scan, which: ColumnElement[bool]) -> int:
-    account_region = scans.c.account == scan.account, scans.c.region == scan.region
+    # IS_LIVE, which `which` implies, is an index's: SQLite would read the account's ended scans.
+    account_region = IS_LIVE, scans.c.account == scan.account, scans.c.region == scan.region
     query = select(func.count()).select_from(_held()).where(*account_region, which)
     return int(connection.execute(query).scalar_one())
 
@@ -139,7 +142,8 @@ def _count(connection: Connection, scan: Scan, which: ColumnElement[bool]) -> in
 def _waiting(connection: Connection, scan: Scan) -> int:
     """Count the scans of its account-region without a snapshot that are at least as urgent."""
     query = select(func.count()).where(
-        scans.c.state == State.NEW.value,
+        IS_LIVE,
+        Unindexed(scans.c.state) == State.NEW.value,
         scans.c.account == scan.account,
         scans.c.region == scan.region,
         scans.c.priority <= scan.priority,
