@@ -5,6 +5,7 @@
 | curve | sizes, by default | figures |
 |---|---|---|
 | files | 10k, 100k, 1M, 4M of a machine (--filesystem ext4 or xfs) | blocks, rounds, CPU, MB |
+| directory | 10k, 100k, 1M, 2M entries of one directory (--filesystem) | blocks, rounds, CPU, MB |
 | volumes | 1, 4, 8, 28 volumes of one machine | blocks, CPU, MB |
 | disk | 8 GiB, 64 GiB, 1 TiB, 16 TiB, all written | pages of its list for 258 blocks, CPU, MB |
 | instances | 1k, 10k, 100k instances of a fleet | statements of discovery, plan, ticks; CPU, MB |
@@ -13,7 +14,7 @@
 Each size is measured in a process of its own. Behind each figure is how it grew since the size
 before, as an exponent: 0 does not grow, 1 grows as the size does, 2 as its square. More than 1 is
 work that grows faster than what is worked on. Disks are made with mke2fs or mkfs.xfs (as root, by a
-loop mount); a million files take 3 GB below --scratch.
+loop mount, as a large directory always is); a million files take 3 GB below --scratch.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import resource
 import shutil
 import subprocess
@@ -43,6 +45,7 @@ from sidelight.aws.ebs import SnapshotBlocks
 from sidelight.blocks.cache import BlockCache, BlockPool
 from sidelight.store import Store
 from tests.fakes.sources import RoundsCache
+from tests.images.kernel import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +63,12 @@ def files(size: int, options: argparse.Namespace) -> Figures:
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         image = make_disk(Path(scratch), size, options.filesystem, root=True)
         return _inspected([image])
+
+
+def directory(size: int, options: argparse.Namespace) -> Figures:
+    """Read a machine that has so many entries in one directory."""
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        return _inspected([make_large_directory(Path(scratch), size, options.filesystem)])
 
 
 def volumes(size: int, options: argparse.Namespace) -> Figures:
@@ -139,6 +148,7 @@ def _stored(url: str) -> int:
 
 CURVES: Final[dict[str, tuple[Callable[[int, argparse.Namespace], Figures], list[int]]]] = {
     "files": (files, [10_000, 100_000, 1_000_000, 4_000_000]),
+    "directory": (directory, [10_000, 100_000, 1_000_000, 2_000_000]),
     "volumes": (volumes, [1, 4, 8, 28]),
     "disk": (disk, [8, 64, 1024, 16_384]),
     "instances": (instances, [1_000, 10_000, 100_000]),
@@ -151,11 +161,7 @@ def make_disk(folder: Path, count: int, filesystem: str, *, root: bool) -> Path:
     tree = folder / "tree"
     tree.mkdir(parents=True)
     if root:
-        for path, text in {
-            "etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "var/lib/dpkg/status": STATUS,
-        }.items():  # fmt: skip
-            (tree / path).parent.mkdir(parents=True)
-            (tree / path).write_text(text)
+        _write_system(tree)
     for number in range(count // OF_A_DIRECTORY):
         below = tree / f"srv/a{number % 1000}/b{number}"
         below.mkdir(parents=True)
@@ -170,15 +176,42 @@ def make_disk(folder: Path, count: int, filesystem: str, *, root: bool) -> Path:
         subprocess.run(command, check=True)
     else:
         subprocess.run(["mkfs.xfs", "-q", image], check=True)
-        mounted = folder / "mounted"
-        mounted.mkdir()
-        subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
-        try:
-            subprocess.run(["cp", "-a", f"{tree}/.", mounted], check=True)
-        finally:
-            subprocess.run(["umount", mounted], check=True)
+        with mounted(image, filesystem, "rw") as top:
+            subprocess.run(["cp", "-a", f"{tree}/.", top], check=True)
     shutil.rmtree(tree)
     return image
+
+
+def make_large_directory(folder: Path, count: int, filesystem: str) -> Path:
+    """Make an image of a filesystem with so many empty files in one directory, through the kernel.
+
+    mke2fs looks for each new entry among all that a directory has.
+    """
+    image = folder / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(GIB + count * 2048)
+    options = ["mkfs.xfs", "-q"]
+    if filesystem == "ext4":
+        options = ["mke2fs", "-q", "-F", "-t", "ext4", "-N", str(count + 20_000)]
+    subprocess.run([*options, image], check=True)
+    with mounted(image, filesystem, "rw") as top:
+        _write_system(top)
+        spool = top / "srv/spool"
+        spool.mkdir(parents=True)
+        within = os.open(spool, os.O_RDONLY)
+        for number in range(count):
+            os.mknod(f"entry-{number:08}", dir_fd=within)
+        os.close(within)
+    return image
+
+
+def _write_system(tree: Path) -> None:
+    """Write what makes a tree a Debian with a package."""
+    for path, text in {
+        "etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "var/lib/dpkg/status": STATUS,
+    }.items():  # fmt: skip
+        (tree / path).parent.mkdir(parents=True)
+        (tree / path).write_text(text)
 
 
 def exponent(before: tuple[int, float], after: tuple[int, float]) -> str:
