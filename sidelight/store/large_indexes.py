@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 # Rows for each package or finding of each instance, or for each change of one.
 LARGE_TABLES: Final = frozenset(
     {
-        "count_changes", "finding_details", "finding_events", "finding_terms", "findings",
-        "set_software", "software",
+        "count_changes", "detail_counts", "finding_details", "finding_events", "finding_terms",
+        "findings", "set_software", "software",
     }
 )  # fmt: skip
 # Indexes that migrations from 0028 on have replaced: dropped where they still are.

@@ -13,9 +13,10 @@ from benchmarks.drawn_store import START, fill
 from benchmarks.query_costs import cost, plans
 from sidelight.findings import Observation
 from sidelight.model import InstanceRef
-from sidelight.store import SORT_FIELDS, FindingSearch, FoundFindings
+from sidelight.store import SORT_FIELDS, FindingAggregation, FindingSearch, FoundFindings
 from sidelight.store.base.engine import Database
 from sidelight.store.base.schema import findings
+from sidelight.store.findings.aggregations import Aggregations
 from sidelight.store.findings.reconcile import InstanceState, known_findings
 from sidelight.suppression import parse
 from tests.fixtures.store_templates import lay
@@ -57,6 +58,20 @@ def test_a_first_page_of_any_order_is_read_from_an_index(
              for line in plan]  # fmt: skip
     # "FOR LAST TERM": findings of inventories of one moment, by id.
     assert not [line for line in lines if "TEMP B-TREE FOR ORDER BY" in line]
+
+
+@pytest.mark.parametrize("kind", ["PACKAGE", "TITLE"])
+def test_an_aggregation_of_an_account_reads_its_counts_alone(
+    databases: dict[int, Database], kind: str
+) -> None:
+    database = databases[LARGE]
+    of_one = FindingAggregation(kind, ("100000000001",))
+    run = partial(Aggregations(database).page, of_one, PAGE)
+    lines = [str(line) for plan in plans(database, run, "EXPLAIN QUERY PLAN ") for line in plan]
+    counts = [line for line in lines if "detail_counts" in line]
+    assert counts
+    for line in counts:
+        assert "USING INDEX ix_detail_counts_account (account=?)" in line
 
 
 def test_a_machine_s_findings_of_some_keys_are_read_from_indexes_that_have_the_keys(

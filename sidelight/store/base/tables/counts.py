@@ -5,7 +5,7 @@ All of it is derived. `sidelight.store.base.count_triggers` writes the changes.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
 
 from sidelight.store.base.tables.columns import identifier, metadata, serial
 
@@ -33,6 +33,8 @@ detail_counts = Table(
     Column("detail", BigInteger, primary_key=True, autoincrement=False),
     identifier("account", primary_key=True),
     Column("active", Integer, nullable=False),
+    # Who sees few accounts reads the counts of these.
+    Index("ix_detail_counts_account", "account"),
 )
 
 # Changes that are not in the counts above: by how much the active findings of an instance and these
