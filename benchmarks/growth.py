@@ -223,7 +223,8 @@ def exponent(before: tuple[int, float], after: tuple[int, float]) -> str:
 
 def lines(points: Sequence[tuple[int, Figures]]) -> list[str]:
     """Return a table's lines: a size each, with its figures and how they grew."""
-    names = list(points[0][1])
+    # Rounds are counted of one volume alone.
+    names = [name for name in points[0][1] if all(name in figures for _, figures in points)]
     found = ["".join([f"{'size':>10}", *(f"{name:>16}       " for name in names)]).rstrip()]
     for number, (size, figures) in enumerate(points):
         line = f"{size:10,}"

@@ -24,6 +24,11 @@ def test_a_curve_has_a_line_for_each_size_with_what_grew() -> None:
     assert second.split() == ["1,000", "5.00", "^0.00", "200.00", "^1.00"]
 
 
+def test_a_figure_that_a_size_lacks_is_left_out() -> None:
+    title, *_ = lines([(1, {"MB": 5.0, "rounds": 7}), (28, {"MB": 9.0})])
+    assert title.split() == ["size", "MB"]
+
+
 @pytest.mark.parametrize(("curve", "size", "named"), [("disk", 2, "list pages")])
 def test_a_point_is_measured(curve: str, size: int, named: str) -> None:
     measure, _ = CURVES[curve]
