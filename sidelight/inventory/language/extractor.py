@@ -110,7 +110,8 @@ def _relate(
     indexes = {key: index for index, key in enumerate(packages)}
     numbered = [(indexes[key], declaration) for key, declaration in declared]
     found.declared = [item for item in numbered if item[1].scope]
-    found.relate(where, [item for item in numbered if not item[1].scope])
+    if len(found.declared) < len(numbered):
+        found.relate(where, [item for item in numbered if not item[1].scope])
 
 
 def _merged(one: Package, other: Package) -> Package:
