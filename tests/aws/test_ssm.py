@@ -15,7 +15,7 @@ from sidelight.aws.ssm.data_sync_objects import DataSyncObjects
 from sidelight.aws.ssm.instances import managed_instances
 from sidelight.aws.ssm.inventory_entries import InventoryEntries
 from sidelight.errors import AccessDeniedError, LimitError
-from sidelight.inventory.ssm.items import APPLICATION, InventoryItem
+from sidelight.inventory.ssm.items import APPLICATION, WANTED_TYPES, InventoryItem
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.model import PingStatus, PlatformType
@@ -125,6 +125,31 @@ def test_a_version_changes_with_any_object_of_an_instance(
     assert before.keys() == after.keys() == {first, second}
     assert before[first] == after[first]
     assert before[second] != after[second]
+
+
+@services
+def test_only_objects_that_were_listed_are_fetched(
+    cloud: LocalCloud, managed: Callable[..., str]
+) -> None:
+    instance = managed()
+    Session().client("s3").create_bucket(Bucket=BUCKET)
+    state_manager().create_data_sync("sync", BUCKET, REGION, "")
+    state_manager().create(GATHER)
+    state_manager().associations()
+    objects = DataSyncObjects(Session(), BUCKET, ACCOUNT, REGION)
+    whole = objects.read(instance)
+    before = objects.versions()
+    calls = cloud.calls("s3:")
+
+    assert objects.read(instance).digest == whole.digest
+    assert cloud.calls("s3:") - calls == len(whole.items) < len(WANTED_TYPES)
+
+    cloud.install(instance, "AWS:WindowsUpdate", [{"HotFixId": "KB5041160"}])
+    cloud.clock.advance(1800)
+    state_manager().associations()
+    assert "AWS:WindowsUpdate" not in objects.read(instance).items
+    assert objects.versions() != before
+    assert "AWS:WindowsUpdate" in objects.read(instance).items
 
 
 @services

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sidelight.inventory.ssm.items import InventoryItem
 
 _LONGEST: Final = 32  # characters of a capture time
+# Once, and not for each of a machine's entries.
+_ENCODED: Final = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def digest_of(items: Iterable[InventoryItem]) -> str:
     """Return a digest of the items' entries, independent of capture times and of the order."""
     whole = hashlib.sha256()
     for item in sorted(items, key=lambda item: item.type_name):
-        entries = sorted(json.dumps(entry, sort_keys=True) for entry in item.entries)
+        entries = sorted(map(_ENCODED, item.entries))
         text = json.dumps([item.type_name, entries])
         whole.update(text.encode("utf-8", "surrogatepass"))
     return whole.hexdigest()

@@ -40,16 +40,26 @@ class DataSyncObjects:
         self._bucket = bucket
         self._start = f"{prefix.strip('/')}/" if prefix else ""
         self._middle = f"accountid={account}/region={region}/"
+        self._types: dict[str, list[str]] | None = None  # by instance, as versions() listed them
 
     def versions(self) -> dict[str, str]:
-        """Return a text for each instance with software that changes with any of its objects."""
+        """Return a text for each instance with software that changes with any of its objects.
+
+        From then on `read` fetches the objects that were listed alone: an object that appears later
+        changes the version that is listed next.
+        """
         found: dict[str, list[str]] = {}
+        types: dict[str, list[str]] = {}
         for name in items.WANTED_TYPES:
             for instance_id, etag, _at in self._listed(name):
                 if name == items.APPLICATION:
                     found[instance_id] = [etag]
                 elif instance_id in found:
                     found[instance_id].append(etag)
+                else:
+                    continue
+                types.setdefault(instance_id, []).append(name)
+        self._types = types
         return {instance_id: ",".join(etags) for instance_id, etags in found.items()}
 
     def times(self) -> dict[str, datetime]:
@@ -94,7 +104,8 @@ class DataSyncObjects:
         Needs s3:GetObject. Raises AccessDeniedError, CloudError, LimitError.
         """
         found: dict[str, InventoryItem] = {}
-        for name in items.WANTED_TYPES:
+        listed = self._types
+        for name in items.WANTED_TYPES if listed is None else listed.get(instance_id, ()):
             data = self._object(name, instance_id)
             if data is not None:
                 found[name] = _item(name, data)
@@ -139,7 +150,7 @@ def _item(type_name: str, data: bytes) -> InventoryItem:
 
 def _decoded(line: bytes) -> object:
     try:
-        value: Mapping[str, object] | object = json.loads(line)
+        value: Mapping[str, object] | object = json.loads(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return line[:200].decode("utf-8", "replace")
     return value
