@@ -78,10 +78,11 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
     values = {"digest": digest, "used_at": now, "document": documents.compress(document)}
     content = connection.execute(statement.returning(package_sets.c.id), values).scalar_one()
     ids = store_software(connection, inventory)
-    connection.execute(
-        insert(connection, set_software).on_conflict_do_nothing(),
-        [{"content": content, "software": software_id} for software_id in sorted(ids)],
-    )
+    if ids:  # no advisory covers anything of an unknown system
+        connection.execute(
+            insert(connection, set_software).on_conflict_do_nothing(),
+            [{"content": content, "software": software_id} for software_id in sorted(ids)],
+        )
     index_set(connection, content, inventory.packages)
     return int(content)
 

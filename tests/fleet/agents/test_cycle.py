@@ -179,6 +179,22 @@ def test_one_instances_impossible_capture_time_leaves_the_others_evaluated(
     assert taken.origin.taken_at <= rounds.store.clock()
 
 
+def test_an_instance_of_an_unknown_system_leaves_the_others_evaluated(rounds: Rounds) -> None:
+    unknown = rounds.cloud.add_instance(
+        "odd", [rounds.image],
+        ssm={"PlatformName": "Plan 9", "PlatformVersion": "4"},
+        inventory={APPLICATION: [{"Name": "rc"}]},
+    )  # fmt: skip
+    other = rounds.add("5.2.15")
+
+    result = rounds.run()
+
+    assert set(result.evaluated) == {unknown, other}
+    assert rounds.open() == {(other, "CVE-2026-0001")}
+    problems = rounds.store.findings.inventory(HERE.account, unknown).problems
+    assert "the operating system 'Plan 9' is not known" in problems[0].what
+
+
 @pytest.mark.parametrize("rounds", [BUCKET], indirect=True)
 def test_a_role_that_may_not_list_outputs_evaluates_the_systems_packages(
     rounds: Rounds, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +13,18 @@ from sqlalchemy import text
 
 from sidelight.errors import LeaseLostError, StoreError
 from sidelight.fleet import evaluation
-from sidelight.model import Cost, FindingChanges, FindingStatus, Instance, Severity, State, Status
+from sidelight.model import (
+    Cost,
+    FindingChanges,
+    FindingStatus,
+    Instance,
+    Inventory,
+    OperatingSystem,
+    Problem,
+    Severity,
+    State,
+    Status,
+)
 from sidelight.store import Store
 from tests.fixtures.stored_findings import (
     ACCOUNT,
@@ -164,6 +175,30 @@ def test_a_system_past_its_last_day_is_a_critical_finding(store: Store, clock: C
     assert scanned(store, database, inventory(package("a"))) == FindingChanges(0, 1, 0)
     (row,) = store.findings.rows()
     assert (row.finding.severity, row.package_finding.package.type) == (Severity.CRITICAL, "os")
+
+
+def test_an_upgraded_system_closes_the_end_of_the_older_one_on_a_partial_machine(
+    store: Store, clock: Clock
+) -> None:
+    database = says()
+    database.last_day = clock().date() - timedelta(days=1)
+    assert scanned(store, database, inventory(package("a"))).opened == 1
+    database.last_day = None
+    partial = inventory(package("a"), status=Status.PARTIAL)
+    unknown = replace(partial, os=OperatingSystem())
+    assert scanned(store, database, unknown).closed == 0, "nobody knows which system it is"
+
+    upgraded = replace(partial, os=OperatingSystem("debian", "13", "Debian GNU/Linux 13"))
+
+    assert scanned(store, database, upgraded).closed == 1
+
+
+def test_a_machine_without_a_known_system_or_package_is_stored_and_evaluated(store: Store) -> None:
+    empty = Inventory(Status.FAILED, OperatingSystem(), (), (Problem("/", "nothing is known"),))
+
+    assert scanned(store, says("a"), empty) == FindingChanges()
+
+    assert store.findings.inventory(ACCOUNT, "i-1") == empty
 
 
 def test_names_that_are_not_utf8_and_hold_nul_are_kept(store: Store) -> None:
