@@ -261,6 +261,16 @@ def of_package(
     return _of_rpm(own, vendor, version)
 
 
+def of_whole_system(package_type: str, name: str) -> str:
+    """Return the ecosystem of a package that is a system, by its own name, or "" without a feed.
+
+    Windows for clients has none, though it is of the same package type.
+    """
+    if package_type == "windows" and not name.startswith("Windows Server"):
+        return ""
+    return WHOLE_SYSTEMS.get(package_type, "")
+
+
 def _of_rpm(own: str, vendor: str, version: str) -> str:
     name, _colon, major = own.partition(":")
     builder = vendors.builder(vendor) if name in _BESIDE_EPEL else ""

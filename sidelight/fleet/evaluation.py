@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from sidelight.advisories.ecosystems import WHOLE_SYSTEMS
 from sidelight.completeness import assess
 from sidelight.model import Inventory, Reevaluated, Status
 from sidelight.store import AdvisoryDigests, Matches
@@ -59,13 +60,35 @@ def evaluate(store: Store, scan: Scan, advisories: AdvisoryMatcher) -> Evaluated
 
 
 def evaluate_agent_inventory(
-    store: Store, place: InstanceRef, advisories: AdvisoryMatcher
+    store: Store,
+    place: InstanceRef,
+    advisories: AdvisoryMatcher,
+    inventory: Inventory | None = None,
 ) -> FindingChanges:
-    """Open, keep and close the findings of an inventory that an instance's agent sent."""
+    """Open, keep and close the findings of an inventory that an instance's agent sent.
+
+    `inventory` is the stored one, which is loaded without it.
+    """
+    if inventory is None:
+        inventory = store.findings.inventory(place.account, place.instance)
     work = store.vulnerability_details.unmatched_of(place, advisories.sha256)
     matches = match(work, advisories, store.clock().date())
     store.vulnerability_details.write(matches, advisories)
-    return store.findings.evaluate_agent_inventory(place, work.number)
+    unjudged = _unjudged(inventory, advisories)
+    return store.findings.evaluate_agent_inventory(place, work.number, unjudged)
+
+
+def _unjudged(inventory: Inventory, advisories: AdvisoryMatcher) -> frozenset[str]:
+    """Return the types of a machine's packages that are a system which cannot be judged.
+
+    Of Windows that lists no updates, or none that the database knows, nothing is known: an update
+    that it lacked is not installed for that.
+    """
+    systems = [one for one in inventory.packages if one.type in WHOLE_SYSTEMS]
+    if not systems:
+        return frozenset()
+    names = {one.ecosystem for one in advisories.unmatched(inventory)}
+    return frozenset(one.type for one in systems if names & {one.name, WHOLE_SYSTEMS[one.type]})
 
 
 def reevaluate(store: Store, advisories: AdvisoryMatcher) -> Reevaluated:

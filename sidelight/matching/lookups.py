@@ -131,6 +131,9 @@ class MachineLookups:
         if kind in ecosystems.LANGUAGES:
             public = is_of_public_registry(package.purl)
             return ecosystems.LANGUAGES[kind] if public else ""
+        if kind in ecosystems.WHOLE_SYSTEMS and not self._os.id:
+            # A fleet matches a package once, without the machines: it is the system itself.
+            return ecosystems.of_whole_system(kind, package.name)
         own = ecosystems.of_machine(self.system(package)) if package.layer else self._own
         return ecosystems.of_package(kind, own, package.vendor, package.version)
 

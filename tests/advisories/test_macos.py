@@ -10,48 +10,13 @@ import pytest
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.feeds.formats import sofa
 from sidelight.errors import DamagedError
-from sidelight.inventory.ssm.items import InventoryItem
-from sidelight.inventory.ssm.parse import read
-from sidelight.inventory.ssm.platforms import Platform
 from sidelight.matching import match, unmatched_ecosystems
 from sidelight.model import Advisory, VulnerabilityFact
 from sidelight.versions import sort_key
+from tests.advisories.mac_documents import FEED, database, feed, mac, release
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from sidelight.model import Inventory
-
-
-def release(version: str, *cves: str, exploited: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"ProductVersion": version, "UpdateName": f"macOS {version}",
-            "ReleaseDate": "2024-07-29T00:00:00Z", "CVEs": {name: {} for name in cves},
-            "SecurityInfo": "https://support.apple.com/en-us/120911",
-            "ActivelyExploitedCVEs": list(exploited)}  # fmt: skip
-
-
-def feed(*releases: dict[str, Any]) -> dict[str, Any]:
-    return {"OSVersions": [{"OSVersion": "macOS", "SecurityReleases": list(releases)}],
-            "XProtectPayloads": {}}  # fmt: skip
-
-
-FEED = feed(
-    release("15.0", "CVE-2024-0015"),
-    release("14.6", "CVE-2024-0002", exploited=("CVE-2024-0002",)),
-    release("14.5 (a)", "CVE-2024-0001"),
-    release("14.5", "CVE-2024-0000"),
-)
-
-
-def database(folder: Path, document: dict[str, Any]) -> AdvisoryDatabase:
-    (folder / "feed.json").write_text(json.dumps(document))
-    build([folder / "feed.json"], folder / "advisories.db")
-    return AdvisoryDatabase.open(folder / "advisories.db")
-
-
-def mac(version: str) -> Inventory:
-    item = InventoryItem("AWS:Application", [{"Name": "Safari", "Version": "17.5"}])
-    return read({item.type_name: item}, Platform("macOS", version, "MacOS")).inventory
 
 
 def test_a_mac_has_what_later_releases_of_its_major_version_fix(tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
-"""Documents of Microsoft's feeds, made of a few facts each."""
+"""Documents of Microsoft's feeds, made of a few facts each, and servers that they judge."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import escape
 
+from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.inventory.ssm.items import InventoryItem
+from sidelight.inventory.ssm.parse import read
+from sidelight.inventory.ssm.platforms import Platform
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from sidelight.model import Inventory
 
 _NAMESPACES = 'xmlns:cvrf="http://cvrf" xmlns:vuln="http://vuln" xmlns:prod="http://prod"'
 
@@ -139,3 +147,41 @@ def cve_record(cve: str, ranges: Iterable[tuple[str, str, str]], **metadata: str
             }
         },
     }  # fmt: skip
+
+
+HIGH = "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H/E:U/RL:O/RC:C"
+CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+KEY = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+# Three months of Windows Server 2019: each cumulative update supersedes the one before.
+JUNE = Fix("CVE-2024-0001", "5039217", build="10.0.17763.5936", day="2024-06-11", vector=HIGH)
+JULY = Fix(
+    "CVE-2024-0002", "5040430", build="10.0.17763.6054", supersedes="5039217", day="2024-07-09"
+)
+AUGUST = Fix(
+    "CVE-2024-38063", "5041578", build="10.0.17763.6189", supersedes="5040430", vector=CRITICAL
+)
+AUGUST_TOO = AUGUST._replace(cve="CVE-2024-0003", vector=HIGH, exploited=True)
+MONTHS = (JUNE, JULY, AUGUST, AUGUST_TOO)
+
+
+def server(
+    revision: int | None = None, updates: Iterable[str] = (), name: str = "Windows Server 2019"
+) -> Inventory:
+    """The inventory of a server whose agent sends these data."""
+    types: dict[str, list[dict[str, str]]] = {"AWS:Application": [{"Name": "7-Zip"}]}
+    if revision is not None:
+        types["AWS:WindowsRegistry"] = [
+            {"KeyPath": KEY, "ValueName": "CurrentBuild", "Value": "17763"},
+            {"KeyPath": KEY, "ValueName": "UBR", "Value": str(revision)},
+        ]
+    if updates:
+        types["AWS:WindowsUpdate"] = [{"HotFixId": f"KB{update}"} for update in updates]
+    items = {name: InventoryItem(name, entries) for name, entries in types.items()}
+    platform = Platform(f"Microsoft {name} Datacenter", "10.0.17763", "Windows")
+    return read(items, platform).inventory
+
+
+def database(folder: Path, fixes: Iterable[Fix] = MONTHS) -> AdvisoryDatabase:
+    (folder / "feed.xml").write_bytes(cvrf(fixes))
+    build([folder / "feed.xml"], folder / "advisories.db")
+    return AdvisoryDatabase.open(folder / "advisories.db")

@@ -19,10 +19,12 @@ from sidelight.fleet.agents.collector import ByDataSync, ByEntries, InventoryCol
 from sidelight.fleet.agents.deep_inspection.captures import DeepCaptures
 from sidelight.fleet.agents.source_packages import ReleaseSources, StoredSources
 from sidelight.fleet.evaluation import evaluate_agent_inventory
+from sidelight.inventory.ssm.platforms import Platform, system_of
 from sidelight.model import DeepLimits, FindingChanges, InstanceRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import date
 
     from sidelight.aws.session import Session
     from sidelight.fleet.agents.associations_plan import SyncTarget
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from sidelight.fleet.agents.deep_inspection.resources import DeepReport
     from sidelight.fleet.agents.ssm_resources import InAccountRegion
     from sidelight.fleet.evaluation import AdvisoryMatcher
-    from sidelight.model import ManagedInstance
+    from sidelight.model import ManagedInstance, OperatingSystem
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class AgentCycle:
         self._target = target
         self._sources = StoredSources(store)
         self._evaluating = threading.Lock()
+        self._ended_on: dict[tuple[str, str], date] = {}
 
     def run(  # noqa: PLR0913 - one account-region, by keyword
         self,
@@ -114,16 +117,51 @@ class AgentCycle:
                 inventory = result.reading.inventory
                 with self._evaluating:
                     self._store.findings.save_agent_inventory(machine, inventory, result.seen)
-                    findings += evaluate_agent_inventory(self._store, machine, advisories)
+                    findings += evaluate_agent_inventory(
+                        self._store, machine, advisories, inventory
+                    )
                 evaluated.append(result.instance_id)
                 if result.deep is not None:
                     notes[result.instance_id] = result.deep
+        findings += self._ended_support(place, managed, advisories)
         if collector.deep is not None:
             for instance in managed:
                 note = collector.deep.note(instance)
                 if note is not None:
                     notes[instance.instance_id] = note
         return CycleResult(collector.counts, findings, tuple(evaluated), tuple(failures), notes)
+
+    def _ended_support(
+        self,
+        place: InAccountRegion,
+        managed: Iterable[ManagedInstance],
+        advisories: AdvisoryMatcher,
+    ) -> FindingChanges:
+        """Open the findings of systems whose support ended since their inventories changed.
+
+        A system without updates sends the same inventory for ever, and the day alone tells.
+        """
+        today = self._store.clock().date()
+        systems: dict[OperatingSystem, list[str]] = {}
+        for one in managed:
+            kind = one.platform_type.value if one.platform_type else ""
+            system = system_of(Platform(one.platform_name, one.platform_version, kind))
+            systems.setdefault(system, []).append(one.instance_id)
+        changes = FindingChanges()
+        for system, instances in systems.items():
+            for finding in advisories.discontinued(system, today):
+                lacking = self._store.agent_inventories.lacking(
+                    place.account, place.region, finding.vulnerability
+                )
+                for name in lacking.intersection(instances):
+                    # Once a day: its own inventory may name another system than its agent does.
+                    if self._ended_on.get((place.account, name)) == today:
+                        continue
+                    machine = InstanceRef(place.account, place.region, name)
+                    with self._evaluating:
+                        changes += evaluate_agent_inventory(self._store, machine, advisories)
+                    self._ended_on[place.account, name] = today
+        return changes
 
     def _captures(self, place: InAccountRegion, why: str) -> DeepCaptures:
         objects = CollectedObjects(

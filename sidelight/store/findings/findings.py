@@ -131,15 +131,18 @@ class Findings:
             replace_disk_reading(connection, place.account, place.instance, now)
             note_seen(connection, place, seen, now)
 
-    def evaluate_agent_inventory(self, place: InstanceRef, number: int) -> FindingChanges:
+    def evaluate_agent_inventory(
+        self, place: InstanceRef, number: int, unjudged: frozenset[str] = frozenset()
+    ) -> FindingChanges:
         """Open, keep and close the findings of an inventory that an agent sent.
 
-        The machine's packages are matched with the database of this number already. Raises
-        StoreError if the instance has no inventory.
+        Findings of packages of a type in `unjudged` are not closed. The machine's packages are
+        matched with the database of this number already. Raises StoreError if the instance has no
+        inventory.
         """
         now = self._clock()
         with self._database.write() as connection:
-            return _settle(connection, place, number, now)
+            return _settle(connection, place, number, now, unjudged)
 
     def rows(
         self,
@@ -264,7 +267,11 @@ def _to_close(
 
 
 def _settle(
-    connection: Connection, place: InstanceRef, number: int, now: datetime
+    connection: Connection,
+    place: InstanceRef,
+    number: int,
+    now: datetime,
+    unjudged: frozenset[str] = frozenset(),
 ) -> FindingChanges:
     """Reconcile an instance's findings with its inventory, which is matched."""
     row = hold(connection, place.account, place.instance)
@@ -278,7 +285,7 @@ def _settle(
         return FindingChanges(closed=retire(connection, place, now, only))
     observed = Observation(place, wanted(connection, row.content))
     expose(connection, [observed], now)
-    state = InstanceState(observed, Status(row.status), row.content)
+    state = InstanceState(observed, Status(row.status), row.content, unjudged=unjudged)
     judge = judge_with(connection, now)
     changes = reconcile.settle(connection, [state], judge, now, observed=True)
     note_evaluated(connection, place.account, place.instance, number, now)

@@ -7,7 +7,7 @@ A partial unique index limits an instance to one open finding per key.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Connection, select, text, union_all, update
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from sidelight.model import Judged, NetworkFinding
+    from sidelight.findings.lifecycle import PackageKey
+    from sidelight.model import Judged, NetworkFinding, Package
 
 # With more keys than this, all findings of an instance are read.
 _KEYS = 200
@@ -54,15 +55,18 @@ class InstanceState:
     """The observation of an instance, and how complete it is.
 
     `status` and `content` (the id of its package set) decide which findings may be closed; those of
-    a network `closes` decides, by the finding.
+    a network `closes` decides, by the finding. Findings of packages of a type in `unjudged` stay:
+    what is known of the machine now does not decide them.
     """
 
     observed: Observation
     status: Status = Status.COMPLETE
     content: int = 0
     closes: Callable[[Finding | NetworkFinding], bool] | None = None
+    unjudged: frozenset[str] = frozenset()
 
 
+_SYSTEM: Final[PackageKey] = ("os", "", "")  # the machine's operating system itself
 # The first is the condition of an index, and the second is left to another index's: so each of two
 # indexes has the keys of its findings.
 _IS_OPEN = text("findings.status <> 'CLOSED'")
@@ -126,29 +130,48 @@ def known_findings(
 def _closable(
     connection: Connection, state: InstanceState, missing: Sequence[StoredFinding]
 ) -> Sequence[StoredFinding]:
+    if state.unjudged and missing:
+        missing = _judged(connection, missing, state.unjudged)
     if state.closes is None or not missing:
         return closable(missing, state.status, _evidence(connection, state, missing))
     details = documents(connection, [finding.detail for finding in missing])
     return [finding for finding in missing if state.closes(details[finding.detail])]
 
 
+def _judged(
+    connection: Connection, rows: Sequence[StoredFinding], unjudged: frozenset[str]
+) -> list[StoredFinding]:
+    """Return findings without those of packages of these types."""
+    details = documents(connection, [row.detail for row in rows])
+
+    def stays(finding: Finding | NetworkFinding) -> bool:
+        return isinstance(finding, Finding) and finding.package.type in unjudged
+
+    return [row for row in rows if not stays(details[row.detail])]
+
+
 def _evidence(
     connection: Connection, state: InstanceState, missing: Sequence[StoredFinding]
 ) -> Callable[[], ReadAgain]:
     def load() -> ReadAgain:
-        read = {
-            (package.type, package.name, package.path)
-            for package in load_set(connection, state.content).packages
-        }
+        known = load_set(connection, state.content)
+        read = {_key(package) for package in known.packages}
+        if known.os.id:
+            read.add(_SYSTEM)
         details = documents(connection, [finding.detail for finding in missing])
         packages = {
-            detail: (finding.package.type, finding.package.name, finding.package.path)
+            detail: _key(finding.package)
             for detail, finding in details.items()
             if isinstance(finding, Finding)
         }
         return ReadAgain(packages, read)
 
     return load
+
+
+def _key(package: Package) -> PackageKey:
+    """Return what a package is compared by. A machine has one system, of whatever name."""
+    return _SYSTEM if package.type == "os" else (package.type, package.name, package.path)
 
 
 def _keep(

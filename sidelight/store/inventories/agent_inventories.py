@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, select
 
-from sidelight.model import SeenInventory
+from sidelight.model import FindingStatus, SeenInventory
+from sidelight.store.base.column_types import storable
 from sidelight.store.base.dialect import insert, once
 from sidelight.store.base.ordered_join import same_instance
-from sidelight.store.base.schema import agent_inventories, inventories
+from sidelight.store.base.schema import (
+    agent_inventories,
+    finding_details,
+    findings,
+    inventories,
+    software,
+)
 from sidelight.store.inventories.package_sets import load_set
 
 if TYPE_CHECKING:
@@ -52,6 +59,33 @@ class AgentInventories:
         """Record that an instance's agent sent the same content again."""
         with self._database.write() as connection:
             note_seen(connection, place, seen, self._clock())
+
+    def lacking(self, account: str, region: str, vulnerability: str) -> set[str]:
+        """Return the instances with their agents' inventories and no such finding that is open.
+
+        `vulnerability` is of an operating system, as the end of its support is.
+        """
+        present = select(inventories.c.instance).where(
+            inventories.c.account == account,
+            inventories.c.region == region,
+            inventories.c.scan == "",
+            inventories.c.retired_at.is_(None),
+        )
+        # By the few systems: details have an index on software and vulnerability.
+        details = (
+            select(finding_details.c.id)
+            .join(software, software.c.id == finding_details.c.software)
+            .where(software.c.dated, finding_details.c.vulnerability == storable(vulnerability))
+        )
+        found = select(findings.c.instance).where(
+            findings.c.account == account,
+            findings.c.region == region,
+            findings.c.detail.in_(details),
+            findings.c.status != FindingStatus.CLOSED.value,
+        )
+        with self._database.read() as connection:
+            has_finding = set(connection.execute(found).scalars())
+            return set(connection.execute(present).scalars()) - has_finding
 
     def packages_of_disks(self, os_id: str, version_id: str) -> list[Package]:
         """Return packages of machines of one release whose disks were read, the newest first.

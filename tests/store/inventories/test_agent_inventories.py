@@ -138,3 +138,20 @@ def test_an_inventory_that_is_evaluated_after_an_exclusion_opens_no_findings(
     sent(store, says("a"), inventory(package("a")))
     assert open_names(store) == left
     assert store.reevaluation.regions(pending=False) == ({REGION: 1} if left else {})
+
+
+def test_instances_lack_a_systems_finding_until_they_are_evaluated_after_its_last_day(
+    store: Store, clock: Clock
+) -> None:
+    database, name = says(), "END-OF-LIFE-debian"
+    database.last_day = clock().date()
+    sent(store, database, inventory(package("a")))
+    scanned(store, database, inventory(package("a")), "i-2")  # its scans come each day
+    assert store.agent_inventories.lacking(ACCOUNT, REGION, name) == {HERE.instance}
+
+    clock.advance(DAY)
+    evaluation.evaluate_agent_inventory(store, HERE, database)
+
+    assert store.agent_inventories.lacking(ACCOUNT, REGION, name) == set()
+    assert store.agent_inventories.lacking(ACCOUNT, "us-west-2", name) == set()
+    assert store.agent_inventories.lacking(ACCOUNT, REGION, "another") == {HERE.instance}
