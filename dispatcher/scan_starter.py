@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dispatcher.discovery.discoverer import Discoverer, Discovery
     from dispatcher.enqueue import Publish
     from dispatcher.planning.eligibility import Configuration
+    from dispatcher.planning.os_support import OsSupportTable
     from dispatcher.planning.plan import IsDue
     from dispatcher.planning.selection import InstanceSelection
     from dispatcher.sources.source_finder import SourceFinder
@@ -54,12 +55,15 @@ class ScanStarter:
         agents: bool = False,
         networks: bool = False,
         sources: SourceFinder | None = None,
+        os_support: OsSupportTable | None = None,
     ) -> None:
         """With a `keeper`, the scans belong to it from creation; no worker can claim them.
 
         `agents`: the agent-based method runs in this deployment. `networks`: networks are
         evaluated. `sources` finds what scans use instead of snapshots of their own.
+        `os_support` says which method reads which system; None is the included table.
         """
+        self._os_support = os_support
         self._sources = sources
         self._networks = networks
         self._targets = TargetCoverage(store, agents=agents)
@@ -282,6 +286,7 @@ class ScanStarter:
                 exclusion_tag=held.exclusion_tag,
                 asks_agents=held.configured,
                 mode=held.mode,
+                os_support=self._os_support,
             )
             for account, held in effective(self._store, accounts, default_tag=tag).items()
             if held.status is AccountStatus.ENABLED

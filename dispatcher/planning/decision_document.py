@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatcher.planning.decisions import NETWORK_RULES, PACKAGE_RULES, Method
-from dispatcher.planning.facts import Facts
-from dispatcher.planning.os_support import listed
+from dispatcher.planning.facts import Facts, OsSupport
+from dispatcher.planning.os_support import included
 from dispatcher.planning.remedies import reasons, remedy
 from sidelight.model import ScanMode
 
@@ -59,12 +59,12 @@ def _tables() -> dict[str, str]:
         remedies.append((f"`{reason}`", usual))
         if of_agent != usual:
             remedies.append((f"`{reason}`, scan mode `{ScanMode.AGENT_BASED}`", of_agent))
-    systems = [(name, _yes(agent), _yes(less)) for name, agent, less in listed()]
     return {
         "facts": _table(("fact", "values"), _facts()),
         "package rules": _table(decision, _rows(PACKAGE_RULES)),
         "network rules": _table(decision, _rows(NETWORK_RULES)),
-        "operating systems": _table(("operating system", "agent-based", "agentless"), systems),
+        "operating systems": _table(("operating system", "agent-based", "agentless"), _systems())
+        + f"\n{included().source} Checked on {included().checked.isoformat()}.\n",
         "remedies": _table(("reason", "what to do"), remedies),
     }
 
@@ -72,6 +72,16 @@ def _tables() -> dict[str, str]:
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [titles, ("---",) * len(titles), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace("|  |", "| |")
+
+
+def _systems() -> Iterator[tuple[str, str, str]]:
+    table = included()
+    rows = [(row.prefix, row.support) for row in table.systems]
+    rows += [(f"{platform}, all others", support) for platform, support in table.platforms.items()]
+    for name, support in rows:
+        agent = support in {OsSupport.BOTH, OsSupport.AGENT_BASED}
+        less = support in {OsSupport.BOTH, OsSupport.AGENTLESS}
+        yield name, _yes(agent), _yes(less)
 
 
 def _facts() -> Iterator[tuple[str, str]]:

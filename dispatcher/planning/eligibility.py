@@ -18,7 +18,7 @@ from dispatcher.planning.facts import (
     Storage,
     VolumeLimits,
 )
-from dispatcher.planning.os_support import support_of
+from dispatcher.planning.os_support import included
 from dispatcher.planning.ssm_state import state_of
 from sidelight.model import AccountStatus, Ec2ScanMode, PlatformType, SsmState
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from dispatcher.planning.facts import OsSupport
+    from dispatcher.planning.os_support import OsSupportTable
     from sidelight.model import Instance, ManagedInstance
 
 EXCLUSION_TAG = "InspectorEc2Exclusion"
@@ -42,7 +44,8 @@ class Configuration:
     `states`: the instance states to scan; volumes of a stopped instance can be snapshotted too.
     `unreadable_keys`: keys that may be excluded, because we may not read their tags.
     `unshareable_keys`: where snapshots are read in another account, keys that forbid sharing.
-    `asks_agents`: Systems Manager is asked which instances it manages.
+    `asks_agents`: Systems Manager is asked which instances it manages. `os_support`: which method
+    reads which operating system; None is the included table.
     """
 
     states: frozenset[str] = frozenset({"running", "stopped", "stopping"})
@@ -54,6 +57,7 @@ class Configuration:
     asks_agents: bool = False
     account: AccountStatus = AccountStatus.ENABLED
     mode: Ec2ScanMode = Ec2ScanMode.HYBRID
+    os_support: OsSupportTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def judge(
             lifecycle=_lifecycle(instance, configuration),
             exclusion=exclusion,
             ssm=agent.state if agent else SsmState.UNMANAGED,
-            os=support_of(platform, managed.platform_name if managed else ""),
+            os=_os_support(platform, managed, configuration),
             platform=platform,
             storage=storage,
             filesystem=filesystem,
@@ -175,6 +179,15 @@ def _platform(instance: Instance, agent: AgentView | None) -> PlatformType:
     if instance.platform.lower().startswith("windows"):
         return PlatformType.WINDOWS
     return PlatformType.MACOS if instance.type.startswith("mac") else PlatformType.LINUX
+
+
+def _os_support(
+    platform: PlatformType, managed: ManagedInstance | None, configuration: Configuration
+) -> OsSupport:
+    table = configuration.os_support or included()
+    if managed is None:
+        return table.of(platform)
+    return table.of(platform, managed.platform_name, managed.platform_version)
 
 
 def _unsupported(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dispatcher.agent_scans import AgentScans
 from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget, look_up
 from dispatcher.discovery.discoverer import Discoverer
+from dispatcher.discovery.os_support_file import support_table
 from dispatcher.enqueue import tick
 from dispatcher.network_scheduler import NetworkScheduler
 from dispatcher.reevaluator import Reevaluator
@@ -70,6 +71,7 @@ class FleetService:
         replaces Systems Manager, which is asked where SIDELIGHT_AGENTS is set.
         """
         self.settings = settings
+        os_support = support_table(settings.agents.os_support)
         # Check the settings first: a misspelt profile must not create a store.
         self._session = session_of(settings)
         self.queue = queue or CeleryQueue(settings)
@@ -95,11 +97,8 @@ class FleetService:
         self.scans = ScanStarter(
             store=self.store, discoverer=discoverer, publish=self.queue.publish,
             deployment=self.deployment, keeper=keeper, agents=self.agent_scans is not None,
-            networks=settings.networks.interval > 0,
-            sources=SourceFinder(
-                self.store, settings, lambda *place: self.ec2(AccountRegion(*place)),
-                self._volume_writes,
-            ),
+            networks=settings.networks.interval > 0, sources=self._sources(),
+            os_support=os_support,
         )  # fmt: skip
         self.sweeper = Sweeper(self.store, self.ec2, self.deployment)
         self.agents = agents
@@ -115,6 +114,15 @@ class FleetService:
         self.reports = ReportWriter(self.store, self._session)
         self.networks = NetworkScheduler(self.store, settings, self.queue.publish_network)
         self.reevaluator = Reevaluator(self.store, settings, self.queue.publish_reevaluation)
+
+    def _sources(self) -> SourceFinder:
+        """Return what finds the snapshots that a scan uses instead of its own."""
+        return SourceFinder(
+            self.store,
+            self.settings,
+            lambda *place: self.ec2(AccountRegion(*place)),
+            self._volume_writes,
+        )
 
     def _systems_manager(self, paced: Session) -> tuple[SsmResources, AgentScans]:
         """Return Systems Manager's resources, and the scans by its inventories."""

@@ -65,6 +65,12 @@ class AgentSettings:
         " is read",
     )  # fmt: skip
 
+    os_support: str = setting(
+        "SIDELIGHT_OS_SUPPORT", "", unit="file", readers=(Process.FLEET, Process.DISPATCHER),
+        meaning="A JSON table of operating systems and the methods that read them, over the"
+        " included one (docs/eligibility.md); empty: the included one alone",
+    )  # fmt: skip
+
     # Inspector's text allows a delegated administrator 10, its API's model 5.
     organization_paths: int = setting(
         "SIDELIGHT_ORGANIZATION_PATHS", 5, unit="count", most=10,

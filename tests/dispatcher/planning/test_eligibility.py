@@ -11,7 +11,7 @@ from dispatcher.cli.fleet import options
 from dispatcher.planning.decisions import Method
 from dispatcher.planning.eligibility import EXCLUSION_TAG, AgentView, Configuration, judge
 from dispatcher.planning.facts import FilesystemSupport, OsSupport
-from dispatcher.planning.os_support import support_of
+from dispatcher.planning.os_support import included
 from sidelight.model import (
     Ec2ScanMode,
     Instance,
@@ -163,8 +163,8 @@ def test_a_linux_without_rpm_or_dpkg_is_read_by_snapshot_even_with_an_agent() ->
     assert judge(GOOD, Configuration(), agent=agent).method is Method.AGENTLESS
     verdict = judge(GOOD, AGENT_BASED_ONLY, agent=agent)
     assert (verdict.reason, "Alpine Linux" in verdict.detail) == ("UNSUPPORTED_OS", True)
-    assert support_of(PlatformType.LINUX, "a system that nobody knows") is OsSupport.BOTH
-    assert support_of(PlatformType.WINDOWS, "Alpine") is OsSupport.AGENT_BASED
+    assert included().of(PlatformType.LINUX, "a system that nobody knows") is OsSupport.BOTH
+    assert included().of(PlatformType.WINDOWS, "Alpine") is OsSupport.AGENT_BASED
 
 
 def test_a_machine_without_a_readable_filesystem_is_covered_as_such_and_read_again() -> None:
