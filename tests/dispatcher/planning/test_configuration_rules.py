@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.planning.configuration_rules import (
+    LONGEST_PATH,
+    MOST_PATHS,
     ConfigurationChange,
     changed,
     check_account,
@@ -25,6 +28,7 @@ from dispatcher.planning.configuration_rules import (
 )
 from dispatcher.planning.eligibility import EXCLUSION_TAG
 from sidelight.errors import UsageError
+from sidelight.fleet.agents.deep_inspection.resources import posix_paths
 from sidelight.model import (
     AccountConfiguration,
     AccountStatus,
@@ -36,6 +40,9 @@ from sidelight.model import (
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 ADMINISTRATOR, MEMBER = "111111111111", "222222222222"
 ORGANIZATION = OrganizationConfiguration("o-abc", ADMINISTRATOR, package_paths=("/org",))
+
+# The part of Inspector's pattern that is not of Windows, without digits and letters beyond ASCII.
+INSPECTORS_PATH = re.compile(r"(?:/(?:\.[-\w]+|[-\w]+(?:[. ][-\w]+)*))+/?", re.ASCII)
 
 modes = st.none() | st.sampled_from(Ec2ScanMode)
 paths = st.lists(st.sampled_from(["/a", "/b", "/org"]), max_size=5, unique=True).map(tuple)
@@ -219,3 +226,19 @@ def test_an_account_s_id_and_a_tag_s_key_are_checked() -> None:
     for tag in ("", "aws:x", "AWS:x", "a\nb", "a" * 129):
         with pytest.raises(UsageError, match="tag"):
             changed(MEMBER, None, ConfigurationChange(exclusion_tag=tag))
+
+
+@given(st.from_regex(INSPECTORS_PATH, fullmatch=True).filter(lambda path: len(path) <= 512))
+def test_the_collectors_document_takes_every_path_of_inspectors_pattern(path: str) -> None:
+    check_paths([path])
+    assert posix_paths([path]) == [path.rstrip("/")]
+
+
+def test_the_most_and_longest_paths_reach_the_collector_whole() -> None:
+    own = [f"/{number}{'x' * (LONGEST_PATH - 2)}" for number in range(MOST_PATHS)]
+    check_paths(own)
+    assert posix_paths(own) == own
+    with pytest.raises(UsageError, match="6 paths"):
+        check_paths([*own, "/opt"])
+    with pytest.raises(UsageError, match="at most 512"):
+        check_paths([own[0] + "x"])

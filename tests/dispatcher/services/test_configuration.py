@@ -79,6 +79,30 @@ def test_members_follow_their_administrator_until_they_are_set_and_after_a_reset
         service.members(ORGANIZATION)
 
 
+def test_members_follow_the_delegated_administrator_that_takes_over(
+    service: ConfigurationService,
+) -> None:
+    written = service.configure_organization(
+        ORGANIZATION, administrator=ADMINISTRATOR, auto_enable=True
+    )
+    service.join(written, [WEB, DATA])
+    service.configure([ADMINISTRATOR], BY_AGENT)
+    service.configure([DATA], ConfigurationChange(deep_inspection=False))
+    assert mode_of(service, WEB) == (Ec2ScanMode.AGENT_BASED, True)
+
+    service.configure_organization(ORGANIZATION, administrator=DATA)
+
+    assert mode_of(service, WEB) == (Ec2ScanMode.HYBRID, False)
+    (web,) = service.effective([WEB])
+    assert not web.deep_inspection
+    assert web.inherited == {"deep_inspection"}
+    assert mode_of(service, ADMINISTRATOR) == (Ec2ScanMode.AGENT_BASED, False), "set for itself"
+    assert service.members(ORGANIZATION) == [ADMINISTRATOR, WEB, DATA]
+    refused = service.configure([WEB], BY_AGENT, actor=ADMINISTRATOR)
+    assert [item.code for item in refused.failed] == ["ACCESS_DENIED"]
+    assert service.configure([WEB], BY_AGENT, actor=DATA).failed == ()
+
+
 def test_a_new_account_is_enabled_by_auto_enable_or_as_it_was_scanned_already(
     service: ConfigurationService, store: Store
 ) -> None:
