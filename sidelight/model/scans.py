@@ -30,7 +30,7 @@ class State(StrEnum):
     FAILED = "FAILED"
 
 
-WAITING: Final = "waiting: "  # begins the text of a scan that waits, and has not failed
+WAITING: Final = "waiting"  # begins the text of a scan that waits, and has not failed
 TERMINAL = frozenset({State.DONE, State.FAILED})
 LIVE = frozenset(State) - TERMINAL
 # The state machine: the states that may follow each state, in addition to a retry of the same.

@@ -198,9 +198,9 @@ def _set_aside(
 ) -> Transition:
     """Let a scan wait for snapshot quota; record it in its status and, once, in its coverage."""
     delay = _until_room(context, full)
-    if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING}{full.why}"):
+    if _NUMBER.sub("", scan.last_error) != _NUMBER.sub("", f"{WAITING}: {full.why}"):
         log.info("scan %s waits: %s", scan.id, full.why)
-        context.store.instances.explain(scan.account, scan.instance, f"{WAITING}{full.why}")
+        context.store.instances.explain(scan.account, scan.instance, f"{WAITING}: {full.why}")
     if withdraw:
         return context.store.scans.withdraw(scan, delay, full.why)
     return context.store.scans.postpone(scan, delay, paced=True, why=full.why)

@@ -213,7 +213,7 @@ class Scans:
         due = now + timedelta(seconds=delay)
         with self._database.write() as connection:
             connection.execute(intents.delete().where(intents.c.scan == scan.id))
-            text = f"{WAITING}{why}"
+            text = f"{WAITING}: {why}"
             return release(connection, scan, now, due, State.NEW, paced=delay, last_error=text)
 
     def advance(
@@ -246,7 +246,7 @@ class Scans:
         if error:
             values = {"last_error": error}
         elif why:
-            values["last_error"] = why if why.startswith(WAITING) else f"{WAITING}{why}"
+            values["last_error"] = why if why.startswith(WAITING) else f"{WAITING}: {why}"
         if late:
             values["late_since"] = scan.late_since or now
         with self._database.write() as connection:
