@@ -15,6 +15,7 @@ from sidelight.errors import SidelightError
 from sidelight.fleet.agents.bounded_pool import in_order
 from sidelight.fleet.agents.deep_inspection.captures import (
     digest_of_output,
+    inspected,
     joined_version,
     split_version,
 )
@@ -39,7 +40,8 @@ class AgentInventory:
     """One instance's result. `reading` is None where the content is what it was.
 
     `error` is why it could not be read this time; `seen` is then unchanged. `deep` is why deep
-    inspection of it is incomplete, None where it is complete or off.
+    inspection of it is incomplete, None where it is complete or off. `lacks_output` where deep
+    inspection is on and there is no output: `reading` has the system's packages alone then.
     """
 
     instance_id: str
@@ -47,6 +49,7 @@ class AgentInventory:
     reading: SsmReading | None = None
     error: str = ""
     deep: DeepNote | None = None
+    lacks_output: bool = False
 
 
 class _PendingFetch(NamedTuple):
@@ -164,7 +167,9 @@ class InventoryCollector:
         platform = Platform(instance.platform_name, instance.platform_version, kind)
         known = self.origins.of(platform) if self.origins else None
         if self.deep is None or output is None:
-            return AgentInventory(instance.instance_id, now, read(capture.items, platform, known))
+            lacks = self.deep is not None and inspected(instance)
+            reading = read(capture.items, platform, known)
+            return AgentInventory(instance.instance_id, now, reading, lacks_output=lacks)
         found, note = self.deep.evaluated(output)
         if found.sources is not None:
             known = (known or KnownSources()).with_better(found.sources)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sidelight.aws.ssm.collected_objects import CollectedObjects
 from sidelight.aws.ssm.data_sync_objects import DataSyncObjects
 from sidelight.aws.ssm.inventory_entries import InventoryEntries
-from sidelight.errors import AccessDeniedError, CloudError
+from sidelight.errors import AccessDeniedError, CloudError, StoreError
 from sidelight.fleet.agents.collector import ByDataSync, ByEntries, InventoryCollector
 from sidelight.fleet.agents.deep_inspection.captures import DeepCaptures
 from sidelight.fleet.agents.source_packages import ReleaseSources, StoredSources
 from sidelight.fleet.evaluation import evaluate_agent_inventory
+from sidelight.inventory.ssm.parse import TYPES
 from sidelight.inventory.ssm.platforms import Platform, system_of
 from sidelight.model import DeepLimits, FindingChanges, InstanceRef
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from sidelight.fleet.agents.deep_inspection.resources import DeepReport
     from sidelight.fleet.agents.ssm_resources import InAccountRegion
     from sidelight.fleet.evaluation import AdvisoryMatcher
-    from sidelight.model import ManagedInstance, OperatingSystem
+    from sidelight.model import Inventory, ManagedInstance, OperatingSystem
     from sidelight.store import Store
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,8 @@ class AgentCycle:
                 self._store.agent_inventories.note(machine, result.seen)
             else:
                 inventory = result.reading.inventory
+                if result.lacks_output:
+                    inventory = self._with_known_languages(machine, inventory)
                 with self._evaluating:
                     self._store.findings.save_agent_inventory(machine, inventory, result.seen)
                     findings += evaluate_agent_inventory(
@@ -130,6 +133,19 @@ class AgentCycle:
                 if note is not None:
                     notes[instance.instance_id] = note
         return CycleResult(collector.counts, findings, tuple(evaluated), tuple(failures), notes)
+
+    def _with_known_languages(self, machine: InstanceRef, inventory: Inventory) -> Inventory:
+        """Return an inventory with the packages that its sender does not list, as last read.
+
+        Nothing says that they are gone: outputs expire in the bucket, and a scan of the disks may
+        have found them before the collector has run.
+        """
+        try:
+            before = self._store.findings.inventory(machine.account, machine.instance)
+        except StoreError:
+            return inventory  # the first one
+        kept = tuple(one for one in before.packages if one.type not in TYPES)
+        return replace(inventory, packages=(*inventory.packages, *kept), dependencies=())
 
     def _ended_support(
         self,

@@ -7,7 +7,7 @@ the data cannot avoid are `remarks`: they are in docs/ssm.md, and no damage.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory import kernels
 from sidelight.inventory.ssm import bottlerocket, dpkg, items, macos, platforms, rpm, snap, windows
@@ -160,6 +160,13 @@ def _order(package: Package) -> tuple[str, str, str, str, str]:
     return package.type, package.name, package.version, package.arch, package.path
 
 
+# The types of packages that agents list; a machine's others are found by other ways.
+TYPES: Final = frozenset(
+    {
+        "deb", "rpm", "apk", "alpm", "snap", "windows", "windows-application",
+        "macos", "macos-application",
+    }
+)  # fmt: skip
 # Systems with one list of their own, by the id of the system.
 _BY_SYSTEM: dict[str, Callable[[Entry, OperatingSystem], Package | str]] = {
     platforms.WINDOWS: windows.application,

@@ -9,7 +9,7 @@ import pytest
 
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.aws.session import Session
-from sidelight.aws.ssm.collected_objects import CollectedObjects
+from sidelight.aws.ssm.collected_objects import CollectedObjects, prefix_of
 from sidelight.errors import AccessDeniedError
 from sidelight.fleet.advisory_file import Opened
 from sidelight.fleet.agents.associations_plan import SyncTarget
@@ -20,6 +20,7 @@ from sidelight.inventory.ssm.items import APPLICATION
 from sidelight.localcloud.faults import FaultKind, FaultPlan, Rule
 from sidelight.localcloud.server import LocalCloud
 from sidelight.store import Store
+from tests.fixtures.collector_outputs import FLASK, RACK, output, tar
 from tests.fixtures.store_templates import lay
 
 if TYPE_CHECKING:
@@ -213,6 +214,32 @@ def test_a_role_that_may_not_list_outputs_evaluates_the_systems_packages(
     assert result.evaluated == (instance,)
     assert "AccessDenied" in result.deep[instance].detail
     assert rounds.open() == {(instance, "CVE-2026-0001")}
+
+
+@pytest.mark.parametrize("rounds", [BUCKET], indirect=True)
+def test_packages_of_an_output_that_is_gone_stay_until_there_is_another(rounds: Rounds) -> None:
+    instance = rounds.add("5.2.15")
+    s3 = Session().client("s3")
+    key = f"{prefix_of('', HERE.account, HERE.region)}/{instance}/collect/stdout"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=output(tar(FLASK, RACK)))
+
+    def packages(deep: DeepReport | None) -> dict[str, str]:
+        rounds.resources.ensure(HERE)
+        managed = rounds.resources.managed(HERE).values()
+        rounds.cycle.run(HERE, managed, rounds.advisories, has_sync=True, deep=deep)
+        found = rounds.store.findings.inventory(HERE.account, instance)
+        return {package.name: package.version for package in found.packages}
+
+    both = {"flask": "2.0.0", "rack": "1.0.0"}
+    assert packages(DeepReport()) == {"bash": "5.2.15-1.amzn2023", **both}
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    assert packages(DeepReport()) == {"bash": "5.2.15-1.amzn2023", **both}
+    rounds.cloud.install(instance, APPLICATION, [bash("5.2.21")])
+    rounds.cloud.clock.advance(HALF_AN_HOUR)
+    assert packages(DeepReport()) == {"bash": "5.2.21-1.amzn2023", **both}
+    s3.put_object(Bucket=BUCKET, Key=key, Body=output(tar(FLASK)))
+    assert packages(DeepReport()) == {"bash": "5.2.21-1.amzn2023", "flask": "2.0.0"}
+    assert packages(None) == {"bash": "5.2.21-1.amzn2023"}
 
 
 @pytest.mark.parametrize("rounds", [""], indirect=True)

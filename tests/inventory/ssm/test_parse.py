@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,15 +16,13 @@ from sidelight.inventory.os import rpm as rpm_on_disk
 from sidelight.inventory.os.dpkg import parse_status
 from sidelight.inventory.os.rpm_header import RpmHeader
 from sidelight.inventory.purl import distro_of, namespace_of
-from sidelight.inventory.ssm import items, known_sources, rpm
+from sidelight.inventory.ssm import items, known_sources, parse, rpm
 from sidelight.inventory.ssm.items import InventoryItem
 from sidelight.inventory.ssm.parse import SsmReading, read
 from sidelight.inventory.ssm.platforms import Platform, system_of
 from sidelight.model import OperatingSystem, Status
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sidelight.inventory.ssm.known_sources import KnownSources
 
 UBUNTU = Platform("Ubuntu", "22.04", "Linux")
@@ -388,3 +388,10 @@ def test_recorded_platforms_are_known(shared_data: Path) -> None:
             found.add((system_of(platform).id, system_of(platform).version_id))
 
     assert found == {("rhel", "7.5"), ("ubuntu", "18.04")}
+
+
+def test_agents_list_packages_of_the_named_types_alone() -> None:
+    kinds = set()
+    for path in sorted(Path(parse.__file__).parent.glob("*.py")):
+        kinds.update(re.findall(r'\btype="([a-z-]+)"', path.read_text(encoding="utf-8")))
+    assert {"deb", "snap", "windows", "macos-application"} <= kinds <= parse.TYPES
