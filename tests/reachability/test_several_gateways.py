@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidelight.reachability import EdgeKind, Network
+from sidelight.reachability.crossings import transit
 from tests.reachability.drawing import Drawing, public_network, route, tcp
+
+if TYPE_CHECKING:
+    import pytest
 
 PREMISES = "192.168.0.0/16"
 GATEWAYS = ("tgw-1", "tgw-2")
@@ -85,6 +89,53 @@ def test_answers_that_the_other_gateway_does_not_carry_close_the_way() -> None:
     _sent_by(drawing, "vpc-a", "tgw-1")
     _routes(drawing, "tgw-1", {"10.2.0.0/16": "att-b-tgw-1"})
     assert _found(drawing) == {}
+
+
+def test_a_gateway_to_which_no_vpc_sends_is_no_way_in() -> None:
+    """Both VPCs are at both gateways, as before a move to the second one: all goes by the first."""
+    drawing = _two_gateways("tgw-1")
+    for gateway in GATEWAYS:
+        blocks = {"10.1.0.0/16": f"att-a-{gateway}", "10.2.0.0/16": f"att-b-{gateway}"}
+        _routes(drawing, gateway, blocks)
+    assert _found(drawing) == {
+        ("i-a", 22, "tgw-1"): ("10.2.0.0/16",),
+        ("i-b", 22, "tgw-1"): ("10.1.0.0/16",),
+    }
+
+
+def test_no_answer_is_walked_through_all_vpcs_of_a_second_gateway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each VPC is at both and sends by the first: that costs what one gateway does."""
+    vpcs = 6
+    enter, entered = transit.enter_by_attachment, [0]
+
+    def counted(*arguments: Any) -> Any:
+        entered[0] += 1
+        return enter(*arguments)
+
+    monkeypatch.setattr(transit, "enter_by_attachment", counted)
+
+    def walked(gateways: tuple[str, ...]) -> int:
+        entered[0] = 0
+        drawing = Drawing()
+        for number in range(vpcs):
+            name = f"v{number}"
+            vpc = drawing.vpc(f"vpc-{name}", f"10.{number}.0.0/16", route("0.0.0.0/0", "tgw-1"))
+            drawing.subnet(f"subnet-{name}", vpc, f"10.{number}.0.0/24")
+            drawing.group(f"sg-{name}", vpc, tcp(22, "10.0.0.0/8"))
+            drawing.instance(name, f"subnet-{name}", f"10.{number}.0.10", f"sg-{name}")
+            for gateway in gateways:
+                _attach(drawing, gateway, name, "vpc", vpc)
+        for gateway in gateways:
+            drawing.lists["TransitGateways"].append({"TransitGatewayId": gateway})
+            blocks = {f"10.{number}.0.0/16": f"att-v{number}-{gateway}" for number in range(vpcs)}
+            _routes(drawing, gateway, blocks)
+        network = Network.from_answers(drawing.answers())
+        assert len(list(network.findings())) == vpcs
+        return entered[0]
+
+    assert walked(GATEWAYS) == walked(GATEWAYS[:1]) < vpcs
 
 
 def _at_a_peer(answers_by: str) -> Drawing:

@@ -63,10 +63,19 @@ def transit_gateway(
         trail = trail._replace(origin=())
     trail = trail.over(place.vpc, gateway).through(gateway, TRANSIT)._replace(zone=zone)
     for part in parts:
-        if gateway in walker.goals:
-            yield PacketOutcome(Verdict.ACCEPTED, part, trail, gateway)
-        else:
-            yield from by_transit_gateway(walker, attachment, part, trail)
+        yield from _at_gateway(walker, attachment, part, trail)
+
+
+def _at_gateway(
+    walker: Walker, attachment: AttachmentRecord, bundle: Bundle, trail: Trail
+) -> Iterator[PacketOutcome]:
+    """From a VPC in a transit gateway: at the goal, or on by its tables."""
+    gateway = attachment.gateway
+    if gateway in walker.goals:
+        yield PacketOutcome(Verdict.ACCEPTED, bundle, trail, gateway)
+    # By another gateway the answers of a finding's edge leave in ways that have `ends`.
+    elif walker.explain or walker.goals.isdisjoint(walker.topology.transit.of_gateway):
+        yield from by_transit_gateway(walker, attachment, bundle, trail)
 
 
 def by_transit_gateway(

@@ -17,7 +17,7 @@ from sidelight.reachability.findings.network_edge import (
 )
 from sidelight.reachability.graph.connected_gateways import (
     passing_attachments,
-    routes_to_a_gateway,
+    sends_by,
 )
 from sidelight.reachability.results import EdgeKind
 
@@ -53,27 +53,42 @@ def transit_edges(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
             if table and not connected:
                 yield from _over_others(topology, direct, attachments, answered, passed_on)
         if connected:
-            yield from _over_gateways(topology, near, connected)
+            yield from _over_gateways(topology, near, connected, passed_on)
 
 
 def _over_gateways(
-    topology: Topology, near: AttachmentRecord, connected: tuple[str, ...]
+    topology: Topology,
+    near: AttachmentRecord,
+    connected: tuple[str, ...],
+    passed_on: dict[int, Intervals],
 ) -> Iterator[NetworkEdge]:
-    """The ways of all who are at connected gateways: in by this one, and back by any.
+    """The ways of those at connected gateways that direct ones have not: in by this, back by any.
 
     A VPC that is at two gateways may send by one, and have its answers by the other.
     """
+    elsewhere_too = sends_by(topology.tables_of.get(near.resource, ()), other_than=near.gateway)
+    answered_over = elsewhere_too or any(passed_on.values())
     transit = topology.transit
     ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
     of_resource: dict[str, list[AttachmentRecord]] = defaultdict(list)
     for far in passing_attachments(transit, connected):
-        if far.resource != near.resource:
+        if far.resource == near.resource:
+            continue
+        of_resource[far.resource].append(far)
+        tables = topology.tables_of.get(far.resource, ())
+        # Of a known VPC it is known whether it sends anything to this gateway.
+        if far.resource not in topology.vpcs or sends_by(tables, to=far.gateway):
             named = near.group_references and far.group_references
             ways[far.table, (far.resource,) if named else ()].append(far)
-            of_resource[far.resource].append(far)
     outside = elsewhere(topology, near.resource)
     answered = {family: _answered_by_any(topology, near.resource, family) for family in outside}
     for (table, origin), senders in sorted(ways.items()):
+        gateway = senders[0].gateway
+        by_this = gateway == near.gateway and answered_over
+        if not by_this and not any(
+            _led_over_others(topology, near, gateway, table, family) for family in outside
+        ):
+            continue
         sources = {
             family: intervals.intersection(
                 intervals.of(
@@ -152,7 +167,7 @@ def _passes_on(topology: Topology, found: AttachmentRecord | None) -> bool:
         return False
     if found.kind == "peering":
         return topology.transit.peer_of(found) is not None
-    return found.kind == "vpc" and routes_to_a_gateway(topology.tables_of.get(found.resource, ()))
+    return found.kind == "vpc" and sends_by(topology.tables_of.get(found.resource, ()))
 
 
 def _passed_on(topology: Topology, near: AttachmentRecord, answered: Addresses) -> Intervals:
@@ -197,7 +212,7 @@ def _over_others(
         sources[family]
         and (
             intervals.intersection(sources[family], passed_on[family])
-            or _led_over_others(topology, near, direct.table, family)
+            or _led_over_others(topology, near, near.gateway, direct.table, family)
         )
         for family in sources
     ):
@@ -207,14 +222,17 @@ def _over_others(
         )
 
 
-def _led_over_others(topology: Topology, near: AttachmentRecord, table: str, family: int) -> bool:
-    """Whether a table sends what is for the near attachment's VPC by others that pass it on."""
+def _led_over_others(
+    topology: Topology, near: AttachmentRecord, gateway: str, table: str, family: int
+) -> bool:
+    """Whether a gateway's table sends what is for the near VPC by others that pass it on."""
     vpc = topology.vpcs.get(near.resource)
+    own = topology.transit.of_vpc.get((near.resource, gateway))
     routes = topology.transit.table(table, family)
     return any(
-        _passes_on(topology, topology.transit.attachments.get((near.gateway, name)))
+        _passes_on(topology, topology.transit.attachments.get((gateway, name)))
         for _, route in routes.within(vpc.blocks.get(family, ()) if vpc else ())
         if route is not None and not route.blackhole
         for name in route.attachments
-        if name != near.id
+        if own is None or name != own.id
     )

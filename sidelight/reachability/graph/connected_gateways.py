@@ -29,7 +29,7 @@ def connected_gateways(
                 beside[peer.gateway].add(gateway)
     for vpc in sorted({resource for resource, _ in transit.of_vpc}):
         gateways = [gateway for gateway, _ in transit.of_vpc_by_gateway(vpc)]
-        if len(gateways) > 1 and routes_to_a_gateway(tables_of.get(vpc, ())):
+        if len(gateways) > 1 and sends_by(tables_of.get(vpc, ())):
             for gateway in gateways:
                 beside[gateway].update(gateways)
     found_of: dict[str, tuple[str, ...]] = {}
@@ -40,10 +40,13 @@ def connected_gateways(
     return {gateway: together for gateway, together in found_of.items() if len(together) > 1}
 
 
-def routes_to_a_gateway(tables: Sequence[RouteTableRecord]) -> bool:
-    """Whether a VPC's tables send anything to a transit gateway."""
+def sends_by(tables: Sequence[RouteTableRecord], *, to: str = "", other_than: str = "") -> bool:
+    """Whether a VPC's tables send anything to a transit gateway: to one, or to any but one."""
     return any(
-        route.kind == "transit-gateway" and not route.blackhole
+        route.kind == "transit-gateway"
+        and not route.blackhole
+        and route.target != other_than
+        and to in ("", route.target)
         for table in tables
         for route in table.routes
     )
