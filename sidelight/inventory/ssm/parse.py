@@ -160,7 +160,8 @@ def _order(package: Package) -> tuple[str, str, str, str, str]:
     return package.type, package.name, package.version, package.arch, package.path
 
 
-# The types of packages that agents list; a machine's others are found by other ways.
+# The types of packages of systems, which agents list as far as they can; deep inspection and scans
+# of disks find the others.
 TYPES: Final = frozenset(
     {
         "deb", "rpm", "apk", "alpm", "snap", "windows", "windows-application",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidelight.reachability.addresses import intervals
 from sidelight.reachability.addresses.prefixes import IPV4, IPV6
@@ -16,13 +16,13 @@ from sidelight.reachability.findings.network_edge import (
     not_announced,
 )
 from sidelight.reachability.graph.connected_gateways import (
-    passing_attachments,
+    end_attachments,
     sends_by,
 )
 from sidelight.reachability.results import EdgeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sidelight.reachability.addresses.intervals import Intervals
     from sidelight.reachability.components.records import AttachmentRecord
@@ -31,29 +31,78 @@ if TYPE_CHECKING:
     Addresses = Mapping[str, Intervals]
 
 
+class _Senders(NamedTuple):
+    """Attachments with the same way: by their table, and the VPC whose group members they are."""
+
+    table: str
+    origin: tuple[str, ...]
+    attachments: list[AttachmentRecord]
+
+
 def transit_edges(topology: Topology, vpc: str) -> Iterator[NetworkEdge]:
     """The ways into a VPC by each of its transit gateways: direct ones, and those over others."""
-    for gateway, near in topology.transit.of_vpc_by_gateway(vpc):
+    transit = topology.transit
+    for gateway, near in transit.of_vpc_by_gateway(vpc):
         connected = topology.connected_gateways.get(gateway, ())
-        ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
-        for far in topology.transit.of_gateway.get(gateway, ()):
-            # Who is behind a known peer has ways of its own.
-            if far.id != near.id and not topology.transit.peer_of(far):
-                named = near.group_references and far.group_references
-                ways[far.table, (far.resource,) if named else ()].append(far)
         answered = {family: _answered(topology, near, family) for family in (IPV4, IPV6)}
         passed_on = {family: _passed_on(topology, near, answered[family]) for family in answered}
-        for (table, origin), attachments in sorted(ways.items()):
-            sources, notes = _beyond(topology, near, attachments, answered)
-            direct = NetworkEdge(
-                EdgeKind.TRANSIT_GATEWAY, gateway, types.TRANSIT, vpc, gateway, sources, origin,
-                near, table, notes,
+        # Who is behind a known peer has ways of its own.
+        beside = (
+            far
+            for far in transit.of_gateway.get(gateway, ())
+            if far.id != near.id and not transit.peer_of(far)
+        )
+        for senders in _with_the_same_way(near, beside):
+            sources, notes = _beyond(topology, near, senders.attachments, answered)
+            yield NetworkEdge(
+                EdgeKind.TRANSIT_GATEWAY, gateway, types.TRANSIT, vpc, gateway, sources,
+                senders.origin, near, senders.table, notes,
             )  # fmt: skip
-            yield direct
-            if table and not connected:
-                yield from _over_others(topology, direct, attachments, answered, passed_on)
+            if senders.table and not connected:
+                yield from _over_others(topology, near, senders, answered, passed_on)
         if connected:
             yield from _over_gateways(topology, near, connected, passed_on)
+
+
+def _with_the_same_way(
+    near: AttachmentRecord, attachments: Iterable[AttachmentRecord]
+) -> list[_Senders]:
+    ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
+    for far in attachments:
+        named = near.group_references and far.group_references
+        ways[far.table, (far.resource,) if named else ()].append(far)
+    return [_Senders(*key, ways[key]) for key in sorted(ways)]
+
+
+def _way(
+    topology: Topology,
+    near: AttachmentRecord,
+    senders: _Senders,
+    returns: Iterable[AttachmentRecord],
+    answered: dict[int, Intervals],
+) -> NetworkEdge:
+    """The way of senders over others: in by the near attachment, and back to those in `returns`.
+
+    `answered` are the addresses to which answers are sent at all, by family.
+    """
+    outside = elsewhere(topology, near.resource)
+    sources = {
+        family: intervals.intersection(
+            intervals.of(
+                pair
+                for far in senders.attachments
+                for pair in addresses_behind(topology, far, family, outside[family])
+            ),
+            answered[family],
+        )
+        for family in outside
+    }
+    found = {note for far in senders.attachments for note in _notes(topology, near, far)}
+    return NetworkEdge(
+        EdgeKind.TRANSIT_GATEWAY, near.gateway, types.TRANSIT, near.resource, near.gateway,
+        sources, senders.origin, near, senders.table, tuple(sorted(found)),
+        tuple(senders.attachments), tuple(returns),
+    )  # fmt: skip
 
 
 def _over_gateways(
@@ -68,45 +117,32 @@ def _over_gateways(
     """
     elsewhere_too = sends_by(topology.tables_of.get(near.resource, ()), other_than=near.gateway)
     answered_over = elsewhere_too or any(passed_on.values())
-    transit = topology.transit
-    ways: dict[tuple[str, tuple[str, ...]], list[AttachmentRecord]] = defaultdict(list)
     of_resource: dict[str, list[AttachmentRecord]] = defaultdict(list)
-    for far in passing_attachments(transit, connected):
-        if far.resource == near.resource:
-            continue
-        of_resource[far.resource].append(far)
-        tables = topology.tables_of.get(far.resource, ())
-        # Of a known VPC it is known whether it sends anything to this gateway.
-        if far.resource not in topology.vpcs or sends_by(tables, to=far.gateway):
-            named = near.group_references and far.group_references
-            ways[far.table, (far.resource,) if named else ()].append(far)
-    outside = elsewhere(topology, near.resource)
-    answered = {family: _answered_by_any(topology, near.resource, family) for family in outside}
-    for (table, origin), senders in sorted(ways.items()):
-        gateway = senders[0].gateway
+    for far in end_attachments(topology.transit, connected):
+        if far.resource != near.resource:
+            of_resource[far.resource].append(far)
+    # Of a known VPC it is known whether it sends anything to a gateway.
+    sending = (
+        far
+        for resource, attachments in of_resource.items()
+        for far in attachments
+        if resource not in topology.vpcs
+        or sends_by(topology.tables_of.get(resource, ()), to=far.gateway)
+    )
+    answered = {
+        family: _answered_by_any(topology, near.resource, family) for family in (IPV4, IPV6)
+    }
+    for senders in _with_the_same_way(near, sending):
+        gateway = senders.attachments[0].gateway
         by_this = gateway == near.gateway and answered_over
-        if not by_this and not any(
-            _led_over_others(topology, near, gateway, table, family) for family in outside
+        if by_this or any(
+            _led_over_others(topology, near, gateway, senders.table, family) for family in answered
         ):
-            continue
-        sources = {
-            family: intervals.intersection(
-                intervals.of(
-                    pair
-                    for far in senders
-                    for pair in addresses_behind(topology, far, family, outside[family])
-                ),
-                answered[family],
-            )
-            for family in outside
-        }
-        if any(sources.values()):
-            notes = tuple(sorted({note for far in senders for note in _notes(topology, near, far)}))
-            returns = dict.fromkeys(one for far in senders for one in of_resource[far.resource])
-            yield NetworkEdge(
-                EdgeKind.TRANSIT_GATEWAY, near.gateway, types.TRANSIT, near.resource, near.gateway,
-                sources, origin, near, table, notes, tuple(senders), tuple(returns),
-            )  # fmt: skip
+            resources = dict.fromkeys(far.resource for far in senders.attachments)
+            returns = (far for resource in resources for far in of_resource[resource])
+            way = _way(topology, near, senders, returns, answered)
+            if any(way.sources.values()):
+                yield way
 
 
 def _answered_by_any(topology: Topology, vpc: str, family: int) -> Intervals:
@@ -114,9 +150,12 @@ def _answered_by_any(topology: Topology, vpc: str, family: int) -> Intervals:
     return intervals.of(
         pair
         for _, near in topology.transit.of_vpc_by_gateway(vpc)
-        for found in _answered(topology, near, family).values()
-        for pair in found
+        for pair in _of_all(_answered(topology, near, family))
     )
+
+
+def _of_all(answered: Addresses) -> Intervals:
+    return intervals.of(pair for found in answered.values() for pair in found)
 
 
 def _answered(topology: Topology, near: AttachmentRecord, family: int) -> Addresses:
@@ -184,8 +223,8 @@ def _passed_on(topology: Topology, near: AttachmentRecord, answered: Addresses) 
 
 def _over_others(
     topology: Topology,
-    direct: NetworkEdge,
-    senders: list[AttachmentRecord],
+    near: AttachmentRecord,
+    senders: _Senders,
     answered: dict[int, Addresses],
     passed_on: dict[int, Intervals],
 ) -> Iterator[NetworkEdge]:
@@ -193,33 +232,17 @@ def _over_others(
 
     Either the packets take it, or the answers, or both: a VPC for inspection is mostly on both.
     """
-    near = direct.near
-    if near is None:
-        return
-    outside = elsewhere(topology, near.resource)
-    sources = {
-        family: intervals.intersection(
-            intervals.of(
-                pair
-                for far in senders
-                for pair in addresses_behind(topology, far, family, outside[family])
-            ),
-            intervals.of(pair for found in answered[family].values() for pair in found),
-        )
-        for family in (IPV4, IPV6)
-    }
+    by_any = {family: _of_all(found) for family, found in answered.items()}
+    way = _way(topology, near, senders, senders.attachments, by_any)
     if any(
-        sources[family]
+        sources
         and (
-            intervals.intersection(sources[family], passed_on[family])
-            or _led_over_others(topology, near, near.gateway, direct.table, family)
+            intervals.intersection(sources, passed_on[family])
+            or _led_over_others(topology, near, near.gateway, senders.table, family)
         )
-        for family in sources
+        for family, sources in way.sources.items()
     ):
-        notes = tuple(sorted({note for far in senders for note in _notes(topology, near, far)}))
-        yield direct._replace(
-            sources=sources, notes=notes, senders=tuple(senders), returns=tuple(senders)
-        )
+        yield way
 
 
 def _led_over_others(

@@ -52,7 +52,7 @@ def sends_by(tables: Sequence[RouteTableRecord], *, to: str = "", other_than: st
     )
 
 
-def passing_attachments(
+def end_attachments(
     transit: TransitGateways, gateways: Sequence[str]
 ) -> Iterator[AttachmentRecord]:
     """The attachments of these gateways behind which senders are: no peerings between known ones.
