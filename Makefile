@@ -63,7 +63,7 @@ skipped:
 
 # Under which names the tests leave what they skipped, and for want of what.
 SKIPS := .skipped
-# Idle workers take over from busy ones: the longest tests stand side by side.
+# Idle workers take over from busy ones: the longest tests are side by side.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 # Real tests wait for servers, for disks and for each other's processes: with one more of them than
 # there are cores, no core waits.

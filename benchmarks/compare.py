@@ -137,7 +137,7 @@ def mounted(image: Path) -> Iterator[Path]:
 
 
 def owned_paths(tree: Path) -> set[str]:
-    """The files of OS packages, as dpkg's lists, apk's database and rpm tell them; of roots below.
+    """The files of OS packages, as dpkg's lists, apk's database and rpm list them; of roots below.
 
     A root below the root, such as a chroot, has lists of its own.
     """

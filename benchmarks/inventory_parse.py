@@ -49,7 +49,7 @@ class Whole:
         """There is time."""
 
     def sibling(self, name: str, limit: int = 0) -> bytes | None:
-        """Nothing: it stands alone."""
+        """Nothing: it has no siblings."""
         del name, limit
         return None
 

@@ -97,7 +97,7 @@ def a_day(
     tomorrow = []
     for number, record in enumerate(records):
         if record["id"] in other:
-            record = _otherwise(record, number % 3)  # noqa: PLW2901 - it stands in its place
+            record = _otherwise(record, number % 3)  # noqa: PLW2901 - it replaces the record
         tomorrow.append(record)
     return today, tomorrow
 

@@ -321,7 +321,7 @@ class DispatcherLoop:
         self._error = ""
         closed = {(target.account, target.region) for target in (*started.unreachable, *unswept)}
         log.info(
-            "round: %d places, %d live scans, %d places closed, %d orphans",
+            "round: %d account-regions, %d live scans, %d unreachable, %d orphans",
             len(started.reached), len(started.scans), len(closed),
             sum(len(result.orphans) for _, result in swept),
         )  # fmt: skip

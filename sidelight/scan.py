@@ -70,7 +70,7 @@ def inspect(sources: Sequence[BlockSource], options: ScanOptions = DEFAULT) -> I
     """Read one machine: its disks' filesystems, assembled, and the software on them.
 
     The status is COMPLETE without a Problem, FAILED where no filesystem could be read or nothing
-    on them tells of an operating system or a package, and PARTIAL else.
+    on them is evidence of an operating system or a package, and PARTIAL else.
     """
     tree, problems = open_machine(sources, options, walks_all=True)
     collected = collect.collect(tree, options.collecting)

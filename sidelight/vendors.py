@@ -115,7 +115,7 @@ _ORGANISATION: Final = re.compile(
     r"|services?|solutions|networks?|security|cloud|linux|company|agent|admins?|operations|ops"
     r"|devops|infrastructure|platform|org|consortium|enterprise|server|desktop|cli|sdk)\b"
 )
-# Addresses that are no person's.
+# Addresses that are not a person's.
 _ROLE: Final = re.compile(
     r"(?:[\w.-]*[-_.+])?(?:support|info|contact|hello|sales|packages?|packaging|packagers?|pkg"
     r"|devs?|builds?|builders?|releases?|engineering|devops|sre|ops|it|root|no-?reply|repos?|teams?"
@@ -159,8 +159,8 @@ def is_covered(kind: str, vendor: str, version: str, os: OperatingSystem) -> boo
 
     The arguments are those of `supplier`. Nothing is lost where this says no for the distribution's
     own: its advisories are still about it, and the packages in its files are listed as well. So it
-    says no in doubt: for a deb of a person outside of Debian's hosts whose version is no build of
-    an upstream release. Of Debian 12's 66,550 packages 112 are such, and most debs made by hand.
+    says no in doubt: for a deb of a person outside of Debian's hosts whose version is not a build
+    of an upstream release. Of Debian 12's 66,550 packages 112 are such, and most debs made by hand.
     """
     if supplier(kind, vendor, version, os):
         return False

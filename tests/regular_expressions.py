@@ -18,11 +18,11 @@ from typing import Any
 # Python's own parser of expressions. By name: type checkers know no such part of `re`, or do.
 sre: Any = import_module("re._constants")
 _parser: Any = import_module("re._parser")
-# Characters that stand for all: one of each class that expressions here tell apart.
+# Characters that stand for all: one of each class that expressions here distinguish.
 _SAMPLE = [chr(code) for code in range(128)] + ["\xa0", "\xe9", "\u0661", "\u2028", "\ud800"]
 Chars = frozenset[str]
 _ALL: Chars = frozenset(_SAMPLE)
-_MAX_COPIES = 2  # of what a counted repetition repeats: enough to tell what follows what
+_MAX_COPIES = 2  # of what a counted repetition repeats: enough to know what follows what
 LOOPING = 16  # repetitions of which the most is larger count as endless
 
 

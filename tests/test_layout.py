@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sidelight", "workers", "dispatcher")
 
 
-def test_a_class_name_stands_once_in_the_tree() -> None:
+def test_a_class_name_occurs_once_in_the_tree() -> None:
     places = defaultdict(list)
     for package in (*PACKAGES, "benchmarks", "demo"):
         for path in (ROOT / package).rglob("*.py"):

@@ -1,4 +1,4 @@
-"""Findings of a machine: which, how severe, fixed by what; and what cannot be told."""
+"""Findings of a machine: which, how severe, fixed by what; and what cannot be decided."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _flags(nodes: list[ast.expr]) -> int:
 
 
 def _written(tree: ast.Module) -> Iterator[tuple[str | bytes, int, bool]]:
-    """The expressions that stand in a module as text: (pattern, flags, whether it is searched)."""
+    """The expressions that are in a module as text: (pattern, flags, whether it is searched)."""
     searched = {
         node.value.id
         for node in ast.walk(tree)

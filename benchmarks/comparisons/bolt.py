@@ -1,7 +1,7 @@
 """A bbolt file, written once: enough to give Trivy a database (go.etcd.io/bbolt, version 2).
 
 A database is nested dicts: a dict is a bucket, bytes are a value. Pages are 4096 bytes, written in
-the order in which they are filled; each bucket is a B+tree, or stands inside its parent if small.
+the order in which they are filled; each bucket is a B+tree, or is inside its parent if small.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _META = struct.Struct("<IIIIQQQQQ")
 _IS_BRANCH, _IS_LEAF, _IS_META, _IS_FREELIST = 1, 2, 4, 16
 _IS_BUCKET = 1
 _MAGIC = 0xED0CDAED
-_INLINE = PAGE // 4  # bytes of the largest bucket that stands inside its parent
+_INLINE = PAGE // 4  # bytes of the largest bucket that is inside its parent
 _FIRST = 4  # two metas, the free list, and one page that is never used
 
 

@@ -1,7 +1,7 @@
 """Inventories that machines and projects really had: the files of `inventories/`.
 
 A file has a line for each package: name, version, its source's name and version where they
-differ, and its module's label, with tabs between; what it is of and from stands above, behind `#`.
+differ, and its module's label, with tabs between; what it is of and from is above, behind `#`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a store is told and reads: statements and rows, on SQLite."""
+"""What a store executes and reads: statements and rows, on SQLite."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Written:
 def written(store: Store) -> Iterator[Written]:
     """Count the statements, and the rows that they change, of what is done within."""
     seen = Written()
-    engine = store._database.engine  # noqa: SLF001 - what no interface of the store tells
+    engine = store._database.engine  # noqa: SLF001 - what no interface of the store reports
 
     def note(*arguments: object) -> None:
         cursor, statement = arguments[1], str(arguments[2]).lstrip()

@@ -59,7 +59,7 @@ def main() -> None:
     values = vars(parser.parse_args())
     json_path, logs = values.pop("json"), values.pop("logs")
     options = Options(**{**values, "machines": values["machines"].split(",")})
-    # A run that is told to end still says what it came to.
+    # A run that is asked to end still reports its results.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         figures = measure(options, (logs or Path(name)).absolute())

@@ -37,7 +37,7 @@ def machines(count: int, owners: list[str], images: list[Path]) -> list[dict[str
 
 
 def ready(line: str) -> None:
-    """Tell that all machines run.
+    """Report that all machines run.
 
     They live as long as the process: without them the collector's full runs are short. With them
     each holds up the calls that arrive, and then counts them as of one moment.

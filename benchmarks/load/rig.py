@@ -1,4 +1,4 @@
-"""What a load run stands on: disks, advisories, the cloud's process, a store, workers."""
+"""What a load run needs: disks, advisories, the cloud's process, a store, workers."""
 
 from __future__ import annotations
 

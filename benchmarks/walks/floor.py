@@ -1,7 +1,8 @@
-"""The 512 KiB blocks that a walk cannot do without, as debugfs, xfs_db and the kernel tell them.
+"""The 512 KiB blocks that a walk cannot do without, as debugfs, xfs_db and the kernel list them.
 
 The blocks of the superblock, of each directory's inode, of its entries, and of the extent or
-indirect blocks that lead to these. A log or journal is told apart: a walk must look where it ends.
+indirect blocks that lead to these. A log or journal is listed apart: a walk must
+look where it ends.
 """
 
 from __future__ import annotations

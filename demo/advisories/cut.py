@@ -4,7 +4,7 @@
 
 FEEDS is a directory of OSV records, one a line, `<name>osv.jsonl.xz`, as SOURCES names them. Kept
 are the rows of the packages below; of each record what the demo shows of it. README.md beside this
-file tells where the feeds are from and under which licences.
+file says where the feeds are from and under which licences.
 """
 
 from __future__ import annotations

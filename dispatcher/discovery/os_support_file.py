@@ -17,7 +17,7 @@ _MOST: Final = 1 << 20  # bytes
 def support_table(path: str) -> OsSupportTable:
     """Return the file's table over the included one; without a path the included one.
 
-    Raises UsageError where the file cannot be read, or is no table.
+    Raises UsageError where the file cannot be read, or is not a table.
     """
     if not path:
         return included()

@@ -90,7 +90,7 @@ def table_of(text: str, where: str) -> OsSupportTable:
         platforms = _object(document.get("platforms", {}), "platforms")
         rows = document.get("operating_systems", [])
         if not isinstance(rows, list) or len(rows) > MOST_ROWS:
-            raise ValueError(f"operating_systems is no list of at most {MOST_ROWS} rows")  # noqa: TRY301
+            raise ValueError(f"operating_systems is not a list of at most {MOST_ROWS} rows")  # noqa: TRY301
         return OsSupportTable(
             source=_text(document, "source", "the file"),
             checked=date.fromisoformat(_text(document, "checked", "the file")),
@@ -122,12 +122,12 @@ def _support(row: Mapping[str, object], where: str) -> OsSupport:
 
 def _object(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is no object")  # noqa: TRY004 - a fault of the file
+        raise ValueError(f"{where} is not an object")  # noqa: TRY004 - a fault of the file
     return value
 
 
 def _text(row: Mapping[str, object], name: str, where: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not 0 < len(value.strip()) <= _LONGEST:
-        raise ValueError(f"{where}: {name} is no text of at most {_LONGEST} characters")
+        raise ValueError(f"{where}: {name} is not text of at most {_LONGEST} characters")
     return value.strip()

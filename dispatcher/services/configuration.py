@@ -83,7 +83,7 @@ class ConfigurationService:
     def known_accounts(self, among: Sequence[str] | None = None) -> list[str]:
         """Return the accounts that were configured or have instances: of these, or of all.
 
-        A text that is no account's id is none of them.
+        A text that is not an account's id is none of them.
         """
         if among is not None:
             among = [number for number in among if rules.is_account(number)]

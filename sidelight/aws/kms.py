@@ -140,7 +140,7 @@ class RetirableGrants:
         raise CloudError(f"more than {MOST_PAGES} pages", where=where)
 
     def retire(self, key_id: str, grant_id: str) -> None:
-        """Retire a grant; one that is gone is no error. Raises AccessDeniedError, CloudError."""
+        """Retire a grant, which may be gone already. Raises AccessDeniedError, CloudError."""
         try:
             with translated(f"{key_id}: retire_grant"):
                 self._client.retire_grant(KeyId=key_id, GrantId=grant_id)

@@ -1,9 +1,9 @@
 """Blocks that were paid for, kept on a local disk: what a killed reader read is not read twice.
 
 A file an item, by snapshot and name, with a SHA-256 over all three: a file that is damaged, cut,
-or stands in another's place is removed and taken for absent. Several processes may share the
+or is in another's place is removed and taken for absent. Several processes may share the
 directory: files appear whole, by a rename, and one process at a time evicts the longest unused.
-A process looks only at what it wrote itself since it last looked, so that together they may stand
+A process looks only at what it wrote itself since it last looked, so that together they may be
 over the budget by a sixteenth for each of them.
 
 A cache never fails a scan: where the disk is full or away, nothing is kept. What it holds are
@@ -97,7 +97,7 @@ class DiskCache:
             shutil.rmtree(self._directory / snapshot, ignore_errors=True)
 
     def _path(self, snapshot: str, item: str) -> Path | None:
-        """None for names that are no snapshot's or no block's: they are parts of a path."""
+        """None for names that are not a snapshot's or a block's: they are parts of a path."""
         if _SNAPSHOT.fullmatch(snapshot) is None or _ITEM.fullmatch(item) is None:
             return None
         return self._directory / snapshot / item

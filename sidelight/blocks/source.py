@@ -1,4 +1,4 @@
-"""The protocol that every reader above stands on."""
+"""The protocol that every reader above uses."""
 
 from __future__ import annotations
 

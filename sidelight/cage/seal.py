@@ -1,6 +1,6 @@
 """Take everything from this process that a reader does not need. There is no way back.
 
-Each protection stands alone, so that a kernel which lacks one keeps the others: limits
+Each protection is independent, so that a kernel which lacks one keeps the others: limits
 (setrlimit(2)), no privileges (prctl(2)), Landlock, and last the filter of system calls, since it
 refuses the calls of the others.
 """

@@ -46,7 +46,7 @@ def partitions(source: BlockSource, problems: list[Problem]) -> list[Partition]:
 
 
 def _mbr(source: BlockSource, table: mbr.MbrTable, problems: list[Problem]) -> list[Partition]:
-    """The MBR's partitions in 512-byte sectors, or in 4096-byte ones where more is told by those.
+    """The MBR's partitions in 512-byte sectors, or in 4096-byte ones where those show more.
 
     The table does not say which; what begins at the partitions does. Larger sectors are tried only
     where all partitions then lie on the disk.
@@ -66,7 +66,7 @@ def _mbr(source: BlockSource, table: mbr.MbrTable, problems: list[Problem]) -> l
 
 
 def _known(source: BlockSource, found: Sequence[Partition]) -> int:
-    """At how many of these partitions something known begins; all where that cannot be told."""
+    """At how many of these partitions something known begins; all where that cannot be known."""
     source.prefetch((partition.start, 4096) for partition in found)
     known = 0
     for partition in found:

@@ -1,4 +1,4 @@
-"""What a region holds, told from its first bytes (and its last, for md): blkid's names.
+"""What a volume slice holds, by its first bytes (and its last, for md): blkid's names.
 
 Only names, UUIDs and labels: whether a filesystem can be read is its reader's matter.
 """

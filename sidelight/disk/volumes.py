@@ -107,18 +107,18 @@ def _outside(
         region = VolumeSlice(piece, name, disk, start=stray.start)
         found.append(_with(region, signature))
     if any(region.partition is not None for region in own):
-        _note_beside_the_table(source, problems)
+        _note_a_whole_disk_filesystem(source, problems)
     return found
 
 
-def _note_beside_the_table(source: BlockSource, problems: list[Problem]) -> None:
+def _note_a_whole_disk_filesystem(source: BlockSource, problems: list[Problem]) -> None:
     """A filesystem of the whole disk, whose first bytes leave room for a partition table."""
     try:
         kind = identify(source).kind
     except SourceError:
         return  # the table was read: the first block is there
     if kind in READABLE:
-        what = f"unsupported: {kind} of the whole disk beside its partition table"
+        what = f"unsupported: {kind} of the whole disk as well as a partition table"
         problems.append(Problem(source.name, what))
 
 

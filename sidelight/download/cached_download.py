@@ -294,7 +294,7 @@ class _Part:
     def _check(self, headers: Mapping[str, str]) -> None:
         digest = self._wanted.digest or _google(headers)
         if digest is not None and not _has(self._path, digest):
-            raise DownloadError(f"its {digest.algorithm} is not the one that the publisher tells")
+            raise DownloadError(f"its {digest.algorithm} is not the one that the publisher states")
 
 
 def _google(headers: Mapping[str, str]) -> Digest | None:

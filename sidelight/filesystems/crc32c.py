@@ -74,7 +74,7 @@ def all_are(data: bytes, length: int, registers: Words, crc: int | Words = 0xFFF
 def advance(registers: Words, zeros: int) -> Words:
     """Registers after `zeros` zero bytes.
 
-    A CRC is linear over GF(2). So four bytes that stand `zeros` before the end (their own four
+    A CRC is linear over GF(2). So four bytes that are `zeros` before the end (their own four
     included) add just this of themselves, as a little-endian word, to a whole's register: a field
     can be taken out of a checksum without a copy of the data.
     """

@@ -130,7 +130,7 @@ PROGRAM_BYTES = 32 << 10
 
 @runtime_checkable
 class FindsPrograms(Protocol):
-    """A Filesystem that tells programs from other files without reading their inodes again."""
+    """A Filesystem that finds programs among its files without reading their inodes again."""
 
     def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
         """Those of these inodes that may be regular files which the kernel would run.

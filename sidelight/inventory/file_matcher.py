@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Indices into the sequence of extractors.
 Chosen = tuple[int, ...]
 
-# An UNKNOWN kind is an inode that cannot be read: the filesystem has told so.
+# An UNKNOWN kind is an inode that cannot be read: the filesystem has reported it.
 _FILES = frozenset((int(InodeKind.REGULAR), int(InodeKind.SYMLINK)))
 
 

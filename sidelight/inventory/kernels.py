@@ -1,6 +1,6 @@
 """Which kernel a machine boots, from what its boot loader reads; and which packages are of another.
 
-A disk at rest does not tell what runs, but what the next boot takes: the default entry of GRUB 2
+A disk at rest does not show what runs, but what the next boot takes: the default entry of GRUB 2
 (grub.cfg and grubenv), of the boot loader specification (loader/entries), of GRUB legacy or of
 extlinux; failing these the newest image in /boot, as the tools that write those entries sort them.
 
@@ -55,7 +55,7 @@ def release_of_image(path: str) -> str:
 
 
 def booted(files: Mapping[str, bytes], images: Sequence[str]) -> str:
-    """The release (as in `uname -r`) that boots by default; empty where nothing tells.
+    """The release (as in `uname -r`) that boots by default; empty where nothing shows it.
 
     `files`: contents of those of `PATHS`, and of the entries' directories, that there are;
     `images`: base names in /boot.

@@ -47,7 +47,7 @@ _ROLLING = frozenset(("arch", "archarm", "opensuse-tumbleweed"))
 
 
 def encode(text: str, safe: str = ":") -> str:
-    """Percent-encode one component. Bytes that were no UTF-8 (surrogates) are encoded as such."""
+    """Percent-encode one component. Bytes that were not UTF-8 (surrogates) are encoded as such."""
     if _PLAIN(text):
         return text
     return quote(text, safe=safe, errors="surrogateescape")

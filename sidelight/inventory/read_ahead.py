@@ -46,7 +46,7 @@ def whole(
 def parts(
     tree: Tree, places: Sequence[WantedFileRef], part: Callable[[WantedFileRef], tuple[int, int]]
 ) -> Iterator[tuple[WantedFileRef, bytes | SidelightError]]:
-    """The `(offset, length)` of each file that `part` tells, read once, for all of its places.
+    """The `(offset, length)` of each file that `part` names, read once, for all of its places.
 
     Use each before asking for the next: its block, and the file's others near by, are in the cache.
     """

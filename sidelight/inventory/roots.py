@@ -59,7 +59,7 @@ class Roots:
         self._tops: dict[bytes, set[bytes]] = {}  # of large directories, what makes them roots
         # Runtimes' directories: where the walk meets one -> its layout.
         self._runtimes: dict[bytes, Runtime] = {}
-        # (filesystem, inode) of what stands at a runtime's known path, through links and mounts.
+        # (filesystem, inode) of what is at a runtime's known path, through links and mounts.
         self._known: dict[tuple[int, int], tuple[Runtime, bytes]] = {}
         for path, runtime in containers.RUNTIME_PATHS.items():
             try:
@@ -198,7 +198,7 @@ class Roots:
     def confirmed(self, evidence: Iterable[WantedFileRef]) -> list[TreeRoot]:
         """The machine's root, those of containers, and the candidates with evidence.
 
-        A file that the machine has at the same path is no evidence: there the machine's own
+        A file that the machine has at the same path is not evidence: there the machine's own
         directories are, met a second time or behind links.
         """
         found = {

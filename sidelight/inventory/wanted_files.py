@@ -202,7 +202,7 @@ class WantedFiles:
 
         turns = _ReadingTurns()
         for place, _ in self.in_time(read_ahead.parts(self._tree, list(wanted_by), part)):
-            # What cannot be read is told by the extractor that needs it.
+            # What cannot be read is reported by the extractor that needs it.
             for index in wanted_by[place]:
                 self._extract(place, index, None, sizes[read_ahead.file_key(place)], turns)
             if turns.are_full:

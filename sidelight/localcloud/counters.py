@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 
 WINDOW = 1.0
-KEPT = 10.0  # seconds: no call is told of so long after another that came later
+KEPT = 10.0  # seconds: no call is reported so long after another that came later
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Counters:
     def enter(self, operation: str, account: str, arrived: float) -> Tally:
         """A call begins that came at this second of real time, whatever the cloud's clock says.
 
-        Calls are told of in the order of their threads, which is not quite that of their coming.
+        Calls are reported in the order of their threads, which is not quite that of their coming.
         """
         key = (operation, account)
         with self._lock:

@@ -52,7 +52,7 @@ class Connection(BaseHTTPRequestHandler):
             super().handle()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Nothing: the counters tell what was called."""
+        """Nothing: the counters report what was called."""
 
     def _exchange(self) -> None:
         try:
@@ -142,7 +142,7 @@ class Listener(ThreadingHTTPServer):
             self._open.discard(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is printed by the base."""
+        """A client that went away is not news; anything else is printed by the base."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 

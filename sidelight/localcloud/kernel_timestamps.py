@@ -22,7 +22,7 @@ TIMESPEC = struct.Struct("@qq")
 
 
 class Arrivals(io.RawIOBase):
-    """What a connection receives. `at` tells when the last of what was read came.
+    """What a connection receives. `at` says when the last of what was read came.
 
     In seconds of `time.monotonic`. Where the kernel does not mark what it receives it is the moment
     of the read.

@@ -158,7 +158,7 @@ def _resource(target: Target | None) -> str:
 
 
 def _refuse_stranger(request: Request, action: str) -> Reply:
-    """No credentials: as the service would say it, as far as the request tells which it is."""
+    """No credentials: as the service would say it, as far as the request shows which it is."""
     if action and "x-amz-target" not in request.headers:
         message = "The request must contain the parameter AWSAccessKeyId"
         return render(AwsError("MissingParameter", message), "ec2")

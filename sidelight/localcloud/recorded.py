@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def conditions_of(path: Path, base: Conditions = STRICT) -> Conditions:
-    """The limits and lags that a recording tells. Raises UsageError."""
+    """The limits and lags that a recording has. Raises UsageError."""
     try:
         with path.open(encoding="utf-8") as file:
             found = measure(file, where=str(path))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sidelight.model.network import NetworkFinding
 
 
-class _Untold:
-    __slots__ = ("_number", "_tell")  # `_tell` returns all members but the package, in their order
+class _DeferredMembers:
+    __slots__ = ("_members_of", "_number")  # as `lazy_findings` is given them
 
 
 @dataclass(frozen=True, slots=True)
-class Finding(_Untold):
+class Finding(_DeferredMembers):
     """One vulnerability of one package on one machine.
 
     `vulnerability` is the CVE if there is one, else the advisory's own id. `advisories` are the ids
@@ -83,24 +83,24 @@ class Finding(_Untold):
             # Python calls this for a member that is not set: only a lazy finding has such members.
             if name not in _MEMBERS:
                 raise AttributeError(name)
-            for put, value in zip(_PUT, self._tell(self.package, self._number), strict=True):
+            for put, value in zip(_PUT, self._members_of(self.package, self._number), strict=True):
                 put(self, value)
             return object.__getattribute__(self, name)
 
 
 def lazy_findings(
-    package: Package, tell: Callable[[Package, int], Iterable[object]], numbers: Iterable[int]
+    package: Package, members_of: Callable[[Package, int], Iterable[object]], numbers: Iterable[int]
 ) -> list[Finding]:
     """Create a package's findings lazily, one for each number.
 
-    `tell` returns all members but the package, in their order, for the package and a number.
+    `members_of` returns all members but the package, in their order, for the package and a number.
     """
     findings: list[Finding] = []
     for number in numbers:
         finding: Finding = _new(Finding)
         _put_package(finding, package)
         _put_number(finding, number)
-        _put_tell(finding, tell)
+        _put_members_of(finding, members_of)
         findings.append(finding)
     return findings
 
@@ -111,7 +111,8 @@ def _setter(kind: type, member: str) -> Callable[[object, object], None]:
 
 
 _new = object.__new__
-_put_tell, _put_number = (_setter(_Untold, name) for name in ("_tell", "_number"))
+_put_members_of = _setter(_DeferredMembers, "_members_of")
+_put_number = _setter(_DeferredMembers, "_number")
 _put_package = _setter(Finding, "package")
 _MEMBERS = [field.name for field in fields(Finding) if field.name != "package"]
 _PUT = [_setter(Finding, name) for name in _MEMBERS]

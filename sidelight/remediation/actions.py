@@ -72,7 +72,7 @@ class UpgradeAction:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells actions apart: purl type, ecosystem and package."""
+        """What distinguishes actions: purl type, ecosystem and package."""
         return self.purl_type, self.ecosystem, self.package
 
 

@@ -84,7 +84,7 @@ def finding_cells(finding: Finding, path: str) -> list[str | Cell]:
 def network_cells(finding: NetworkFinding) -> list[str | Cell]:
     """Return the cells of FINDING_COLUMNS for a network finding.
 
-    Where a package is named stands the edge; the path is the interface.
+    The edge is in the package's column; the path is the interface.
     """
     return [
         severity_cell(finding.severity), "-", f"{finding.protocol} {finding.ports}",

@@ -201,7 +201,7 @@ def _details(finding: Finding) -> PackageVulnerabilityDetails:
         ],
         "referenceUrls": list(finding.references),
     }
-    if finding.severity_source:  # as its criterion: a severity that nobody gave is no vendor's
+    if finding.severity_source:  # as its criterion: a severity that nobody gave is not a vendor's
         details["vendorSeverity"] = finding.severity.value
     if finding.references:
         details["sourceUrl"] = finding.references[0]

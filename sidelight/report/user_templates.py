@@ -184,7 +184,7 @@ def _csv(value: object) -> str:
 
 
 def _markdown(value: object) -> str:
-    """Return text that is no markup in Markdown, nor in a cell of its tables."""
+    """Return text that is not markup in Markdown, nor in a cell of its tables."""
     return _Escaped(printable("" if value is None else str(value), MAX_TEXT).translate(_MARKDOWN))
 
 

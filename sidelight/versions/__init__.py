@@ -31,7 +31,7 @@ def _rpm_without_epoch(version: str) -> bytes:
 _ORDERS: dict[str, Callable[[str], bytes]] = {
     "dpkg": dpkg.key,
     "rpm": rpm.key,
-    # Feeds of SUSE, Photon, openEuler and their like tell no epoch, so none is compared.
+    # Feeds of SUSE, Photon, openEuler and their like state no epoch, so none is compared.
     "rpm-without-epoch": _rpm_without_epoch,
     "apk": apk.key,
     "pep440": pep440.key,

@@ -58,7 +58,7 @@ def satisfies(version: str, text: str) -> bool:
     key = semver.key(version)
     match = _PARTIAL.match(version.strip())
     if match is None or any(match[part] in (None, *"xX*") for part in ("major", "minor", "patch")):
-        raise refused(version, "npm version", "is no whole version")
+        raise refused(version, "npm version", "is not a whole version")
     numbers = int(match["major"]), int(match["minor"]), int(match["patch"])
     for alternative in parse(text):
         if not all(comparator.holds(key) for comparator in alternative):

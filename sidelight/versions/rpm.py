@@ -35,7 +35,7 @@ def key(version: str) -> bytes:
 
 
 def without_epoch(version: str) -> str:
-    """The version as feeds write it that never tell an epoch."""
+    """The version as feeds write it that never state an epoch."""
     match = _EPOCH.fullmatch(version.strip())
     return match[2] if match else version
 

@@ -51,7 +51,7 @@ def test_a_feed_goes_before_the_table_and_a_file_of_ones_own_before_both(tmp_pat
     own = {"lastDays": {"Debian:11": "2031-06-30"}, "source": "a contract of extended support"}
     by_contract = built(tmp_path / "2", own, feed_document)
     assert not ended(by_contract, "debian", "11", date(2031, 6, 30))
-    # What no feed tells, the table does.
+    # What no feed says, the table does.
     assert ended(by_contract, "debian", "10", date(2026, 1, 1))
 
 

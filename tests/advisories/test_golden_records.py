@@ -1,6 +1,6 @@
 """Golden files: awkward records as their publishers have them, and what is found by each.
 
-What is expected was told by reading the record, by hand. (`test_real_records` has ranges.)
+What is expected was found by reading the record, by hand. (`test_real_records` has ranges.)
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ GOLDEN = [
            ("npm", "insight-api", "5.0.1"), None),
     Golden("introduced 0", _NPM, ("GHSA-8p2p-p8mg-x3cw",), BULLSEYE,
            ("npm", "insight-api", "0.0.0-alpha"), _INSIGHT),
-    Golden("disputed: told all the same", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
+    Golden("disputed: reported all the same", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
            ("pypi", "keystone", "14.0.1"), _KEYSTONE),
     Golden("disputed, fixed", _PYSEC, ("PYSEC-2018-9",), BULLSEYE,
            ("pypi", "keystone", "14.1.0"), None),

@@ -33,7 +33,7 @@ def _records(shared_data: Path, feed: str) -> Iterator[dict[str, Any]]:
 
 
 def _included(row: dict[str, Any], ecosystem: str, version: str) -> bool:
-    """Whether the version is in the row's list or its ranges, as the specification tells it."""
+    """Whether the version is in the row's list or its ranges, as the specification defines it."""
     key = sort_key(ecosystem, version)
     for item in row.get("versions", ()):
         try:
@@ -132,7 +132,7 @@ def test_hits_are_those_of_the_specifications_algorithm(
 def _goes_beyond(row: dict[str, Any]) -> bool:
     """Whether the specification's algorithm alone does not say what the row means.
 
-    GitHub's upper bound stands beside the events, and PyPI has ends that PEP 440 refuses: both have
+    GitHub's upper bound is beside the events, and PyPI has ends that PEP 440 refuses: both have
     tests of their own.
     """
     events = [event for span in row.get("ranges", ()) for event in span["events"]]
@@ -192,7 +192,7 @@ AWKWARD: list[tuple[str, str, OperatingSystem, list[tuple[str, str, str, bool]]]
             ("pypi", "python-apt", "1.9.5", False),
         ],
     ),
-    (  # nobody has fixed it; GitHub's upper bound stands beside the events
+    (  # nobody has fixed it; GitHub's upper bound is listed with the events
         "packagist.ghsa-osv",
         "GHSA-22cq-xxr9-jrrv",
         BOOKWORM,

@@ -53,7 +53,7 @@ class Compose:
 
     @contextmanager
     def up(self, service: str, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A process of a service, that is told to end at the end."""
+        """A process of a service, that is terminated at the end."""
         with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dispatcher.cli", *self.command(service)],

@@ -99,7 +99,7 @@ def test_a_filesystem_of_the_whole_disk_beside_its_table_is_a_problem(tmp_path: 
     _put(disk, 20 * MIB, _ext(tmp_path, "own"))
     _, problems = _regions(disk)
     assert [problem.what for problem in problems] == [
-        "unsupported: ext4 of the whole disk beside its partition table"
+        "unsupported: ext4 of the whole disk as well as a partition table"
     ]
 
 

@@ -294,7 +294,7 @@ def test_the_kernel_sees_the_same_partitions(image: Path, sector: int, label: st
         pytest.skip("the kernel shows no partitions of loop devices")
     if label == "mbr":
         del kernel[4]  # the extended partition
-        # Which size the sectors have is told by what the partitions hold.
+        # Which size the sectors have is known by what the partitions hold.
         first_start = kernel[min(kernel)][0]
         run("mkfs.ext4", "-q", "-F", "-E", f"offset={first_start}", image, "4M")
     found, _ = regions(image)
@@ -374,7 +374,7 @@ def test_any_layout_is_read_as_libblkid_reads_it(
             oracle[int(number)] = (int(first) * 512, int(count) * 512)
     assert len(oracle) == len(sizes)
     if label == "dos":
-        # Which size the sectors have is told by what the partitions hold.
+        # Which size the sectors have is known by what the partitions hold.
         for begin, _ in oracle.values():
             put(image, begin, b"XFSB".ljust(512, b"\0"))
     found, problems = regions(image)

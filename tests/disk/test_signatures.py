@@ -1,4 +1,4 @@
-"""What a region holds, told from what the real tools write."""
+"""What a volume slice holds, recognised from what the real tools write."""
 
 from __future__ import annotations
 

@@ -343,7 +343,7 @@ def test_what_a_lost_store_left_is_deleted_when_it_is_named(fake_fleet: FakeFlee
     assert set(fake_fleet.ec2.snapshots) == {"snap-b", "snap-c"}
 
 
-# What only the store could tell: there a person decides.
+# What only the store could show: there a person decides.
 UNPROVEN = {
     "a start before the scan", "a start long after the scan", "no start", "no volume",
     "another's volume", "another instance's text", "an unknown scan", "a scan that asked for none",

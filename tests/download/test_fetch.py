@@ -279,7 +279,7 @@ def test_a_repository_whose_file_is_not_the_one_of_its_index_is_refused(fleet: F
     page = next(page for name, page in fleet.publisher.pages.items() if "updateinfo" in name)
     page.body = xml("FEDORA-EPEL-2", 8)
     (outcome,) = fleet.fetch("epel-9")
-    assert "sha256 is not the one that the publisher tells" in outcome.error
+    assert "sha256 is not the one that the publisher states" in outcome.error
     assert not [item for item in fleet.folder.rglob("updateinfo*") if item.is_file()]
 
 

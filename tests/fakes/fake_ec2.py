@@ -139,7 +139,7 @@ class FakeEc2:
 
 
 class FakeSource:
-    """A completed snapshot; what it holds is told by its volume."""
+    """A completed snapshot; what it holds is its volume's."""
 
     def __init__(self, name: str, volume: str, trip: Tripwire, error: type[SidelightError]) -> None:
         # The volume's name is in the bytes: readers see nothing else of a source.

@@ -1,7 +1,7 @@
 """A fleet in one process: a clock by hand, a cloud, a queue, a worker, and a place for faults.
 
 The cloud is as awkward as AWS: snapshots are pending for a while, a new one is not listed at once,
-a missing one is no error when described but one when deleted, a busy volume refuses, tags are all
+a missing one is an error when deleted and not when described, a busy volume refuses, tags are all
 that shows whose a snapshot is.
 """
 

@@ -1,4 +1,4 @@
-"""A Filesystem in memory, for tests of what stands on the protocol."""
+"""A Filesystem in memory, for tests of what uses the protocol."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Publisher(ThreadingHTTPServer):
         return page
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gives up a connection is no fault of the server."""
+        """A client that gives up a connection is not a fault of the server."""
 
     def running(self) -> Iterator[Publisher]:
         thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})

@@ -32,7 +32,7 @@ ALONE = tuple(mode for mode in Mode if mode is not Mode.STALL)
 
 @dataclass
 class Tripwire:
-    """Numbers everything that a worker does to the outside, and trips where it is told to.
+    """Numbers everything that a worker does to the outside, and trips where a test chose.
 
     `decide(number, name)` gives the mode for a point, or None.
     """

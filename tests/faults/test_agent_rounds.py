@@ -39,7 +39,7 @@ HALF_AN_HOUR = 1800
 ROUNDS = 4
 # By how the inventories are read: from the bucket of a data sync, or by the API.
 WITH_BUCKET = (
-    "s3:",  # the local cloud does not tell the bucket's calls apart
+    "s3:",  # the local cloud does not distinguish the bucket's calls
     "ssm:CreateAssociation",
     "ssm:CreateDocument",
     "ssm:CreateResourceDataSync",

@@ -123,7 +123,7 @@ def test_without_a_fleet_the_same_command_goes_on(
 def test_a_command_beside_a_fleet_at_work(
     tmp_path: Path, cloud: LocalCloud, settings: Settings
 ) -> None:
-    """The fleet is told to scan both machines: of the command's it waits for the outcome."""
+    """The fleet has to scan both machines: of the command's it waits for the outcome."""
     first, _ = instances(cloud)
     with Embedded(settings, directory=tmp_path / "logs") as own:
         # The command's budgets are the fleet's, in its broker.

@@ -65,7 +65,7 @@ def test_a_fleet_on_postgresql_outlives_its_faults(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(100, 1100, 50))
 def test_a_fleet_outlives_a_thousand_schedules(first: int) -> None:
-    """In parts, so that all cores share them and each is told of by itself."""
+    """In parts, so that all cores share them and each is reported separately."""
     for seed in range(first, first + 50):
         with quick_directory() as directory:
             schedule(seed, sqlite_url(directory))

@@ -1,4 +1,4 @@
-"""A part of a disk that cannot be read is either not needed, or somebody is told of it."""
+"""A part of a disk that cannot be read is either not needed, or is reported."""
 
 from __future__ import annotations
 

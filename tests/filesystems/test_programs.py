@@ -1,4 +1,4 @@
-"""Which inodes may be programs, told by samples: what stat says, and no block fetched again."""
+"""Which inodes may be programs, by samples: what stat says, and no block fetched again."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ def test_coverage_says_what_a_scan_waits_for(make_fake_fleet: Any) -> None:
 
 
 def test_a_scan_whose_first_call_was_lost_waits_as_well(make_fake_fleet: Any) -> None:
-    """It may have snapshots already, so that it keeps its place; it is no second probe."""
+    """It may have snapshots already, so that it keeps its place; it is not a second probe."""
     fake_fleet = refused_world(make_fake_fleet, machines=2)
     first, second = fake_fleet.start()
     held = fake_fleet.store.scans.claim(first.id, (State.NEW,), 60)

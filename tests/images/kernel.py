@@ -1,6 +1,6 @@
 """The oracle: a filesystem as the kernel's own read-only mount shows it, path by path.
 
-Needs root and loop devices; `unmountable()` tells why not. What was attached is always detached.
+Needs root and loop devices; `unmountable()` says why not. What was attached is always detached.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _facts(path: bytes) -> PathFacts:
 
 
 def _run(command: list[str]) -> str:
-    """Standard output; the error tells what the program said."""
+    """Standard output; the error has what the program wrote."""
     if shutil.which(command[0]) is None:
         raise FileNotFoundError(f"{command[0]} is not installed")
     done = subprocess.run(command, check=False, capture_output=True, text=True)

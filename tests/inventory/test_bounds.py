@@ -426,7 +426,7 @@ def test_images_beyond_the_cap_are_reported() -> None:
 def test_an_object_with_one_name_twice_is_looked_through_once() -> None:
     Compared.comparisons = 0
     pairs = [(Compared(number), 0) for number in range(1000)] + [(Compared(999), 0)]
-    with pytest.raises(ValueError, match="'999' stands twice"):
+    with pytest.raises(ValueError, match="'999' occurs twice"):
         once(pairs)  # type: ignore[arg-type]
     assert Compared.comparisons < 10_000
 

@@ -257,7 +257,7 @@ def test_a_bound_runtime_path_is_not_taken_for_the_machine_s_own(containers: boo
 
 @dataclass
 class _Fake:
-    """An extractor of `*.fake` files that does what it is told."""
+    """An extractor of `*.fake` files that does what a test sets."""
 
     act: Callable[[WantedFile], Extraction]
     name: str = "language/fake"

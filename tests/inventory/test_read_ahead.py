@@ -49,7 +49,7 @@ class _Recorder(BlockCache):
 
 
 def _elf(size: int) -> bytes:
-    """A 64-bit program whose section headers stand at its end: one, with a name of no use."""
+    """A 64-bit program whose section headers are at its end: one, with a name of no use."""
     header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header += struct.pack("<2HL3QL6H", 2, 62, 1, 0, 0, size - 64, 0, 64, 0, 0, 64, 1, 0)
     return header.ljust(size, b"\x55")  # zeros would be holes

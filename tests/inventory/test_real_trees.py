@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sidelight.model import Package
 
-# Where the purl specification's list of types tells of a namespace, it is the vendor's.
+# Where the purl specification's list of types has a namespace, it is the vendor's.
 SYSTEMS = {
     "rpm-sqlite": ("mariner", "2.0", "sqlite/cbl-mariner-2.0.rpmdb.sqlite", "rpmdb.sqlite"),
     "rpm-ndb": ("sles", "15.4", "ndb/sle15-bci.Packages.db", "Packages.db"),
@@ -105,7 +105,7 @@ def test_a_real_rpm_database_in_a_tree_equals_rpm_qa(
     copy = tmp_path / "copy"  # rpm may write beside a database that it reads
     shutil.copytree(database, copy)
     listed = _rpm_qa(copy, BACKENDS[name])
-    # An epoch of 0 is no epoch.
+    # An epoch of 0 is not an epoch.
     assert {_as_rpm(package) for package in found.packages} == {
         line.replace("|0|", "|(none)|", 1) for line in listed
     }

@@ -47,7 +47,7 @@ def differences(
 ) -> Iterator[Difference]:
     """Ask both some questions about a network; yield those that they answer differently.
 
-    `model` is the network of the same answers, told apart by their accounts.
+    `model` is the network of the same answers, distinguished by their accounts.
     """
     network = Described(answers)
     model = model or network_of(answers)
@@ -87,7 +87,7 @@ def difference(
 
 
 def _by_port(network: Described, question: Question, sent: Packet, verdict: str) -> bool:
-    """Whether a firewall tells clients' ports apart, and one of them has the verdict.
+    """Whether a firewall distinguishes clients' ports, and one of them has the verdict.
 
     Or with one of them the packet arrives and its reply alone is lost, which the model names.
     """

@@ -60,7 +60,7 @@ OPEN = [
 
 
 def route(destination: str, target: str, state: str = "active") -> Fields:
-    """A route; the target's member is told by its id's prefix."""
+    """A route; the target's member is chosen by its id's prefix."""
     member = {
         "nat": "NatGatewayId", "tgw": "TransitGatewayId", "pcx": "VpcPeeringConnectionId",
         "eigw": "EgressOnlyInternetGatewayId", "eni": "NetworkInterfaceId",

@@ -52,12 +52,12 @@ _EDGES = {
 def found_ports(answers: dict[str, list[Any]], model: Network | None = None) -> set[OpenPort]:
     """Return the ports that the model's findings open to the sources.
 
-    `model` is the network of the same answers, told apart by their accounts.
+    `model` is the network of the same answers, distinguished by their accounts.
     """
     peered = [source for _, source in _peered(Described(answers))]
     found = list((model or network_of(answers)).findings())
     if any(finding.protocol not in {"TCP", "UDP"} for finding in found):
-        raise AssertionError("ICMP and other protocols have no ports, and are no findings")
+        raise AssertionError("ICMP and other protocols have no ports, and are not findings")
     return {
         OpenPort(_EDGES[finding.edge_kind], source, finding.instance_id, finding.protocol, port)
         for finding in found

@@ -408,7 +408,7 @@ def test_without_cross_zone_balancing_a_target_needs_a_node_in_its_zone() -> Non
     assert {finding.instance_id for finding in _findings(drawing)} == {"i-a", "i-b"}
 
 
-def test_a_network_load_balancer_may_stand_in_front_of_an_application_load_balancer() -> None:
+def test_a_network_load_balancer_may_be_in_front_of_an_application_load_balancer() -> None:
     drawing = _balanced("application")
     arn = drawing.lists["LoadBalancers"][0]["LoadBalancerArn"]
     for node in drawing.lists["NetworkInterfaces"]:

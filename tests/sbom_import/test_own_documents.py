@@ -129,7 +129,7 @@ def test_a_document_is_reported_in_every_format(
     assert "CVE-2024-0001" in out.read_text() or form == "spdx-json"
 
 
-def test_a_document_stands_alone_and_has_no_readers(
+def test_a_document_has_no_sources_and_no_readers(
     tmp_path: Path, advisories: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = tmp_path / "a.json"

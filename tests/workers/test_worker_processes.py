@@ -202,7 +202,7 @@ def test_sigterm_hands_the_scan_being_read_to_another_worker_at_once(
                 wait_for(
                     lambda: control.store.scans.get(scan.id).state is State.DONE, "the scan's end"
                 )
-                # The one that was told to end has ended.
+                # The one that was asked to end has ended.
                 wait_for(lambda: own.ended() == [own.pids[1]], "the worker's end")
             finally:
                 second.send_signal(signal.SIGTERM)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "inspector2"
 MOST_HEADERS: Final = 60  # signed headers; a client of AWS signs about ten
-LONGEST_PRESIGNED: Final = 900  # seconds; AWS allows a week, and this is no service of downloads
+LONGEST_PRESIGNED: Final = 900  # seconds; AWS allows a week, and this is not a service of downloads
 CLIENT_UNKNOWN: Final = "The security token included in the request is invalid."
 _MISMATCH: Final = (
     "The request signature we calculated does not match the signature you provided. Check your"

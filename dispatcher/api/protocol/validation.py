@@ -22,7 +22,7 @@ DEPTH_LIMIT: Final = 32  # levels; the model's requests have 6
 _NAMES_SHOWN: Final = 100  # characters of a member's path
 
 
-class _TooManyFaults(Exception):  # noqa: N818 - it ends the check, and is no error
+class _TooManyFaults(Exception):  # noqa: N818 - it ends the check, and is not an error
     """The check ends: FIELDS_LIMIT faults were found."""
 
 

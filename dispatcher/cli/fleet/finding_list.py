@@ -122,7 +122,7 @@ class _Chosen:
         return self._reasons.of(rows)
 
     def tally(self) -> FindingTally | None:
-        """Count the findings in the store; None where only reading each of them tells."""
+        """Count the findings in the store; None where only reading each of them shows it."""
         if self._filter is not None or self._selection.ignore_unfixed:
             return None
         return self._listing.tally(self._wanted)

@@ -1,7 +1,7 @@
 """Charts as SVG and HTML, made of numbers and labels. PURE.
 
 No chart has a style of its own: classes and presentation attributes alone, as the content security
-policy demands. Shapes stretch with their figure, text does not: labels stand beside the picture.
+policy demands. Shapes stretch with their figure, text does not: labels are next to the picture.
 A chart is a picture with a name for those who cannot see it; its page has the numbers as a table.
 """
 

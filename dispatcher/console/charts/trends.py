@@ -40,7 +40,7 @@ class ChartDay:
 
 
 class _Scale(NamedTuple):
-    """Where a column stands, how wide its slot is, and the value of the full height."""
+    """Where a column is, how wide its slot is, and the value of the full height."""
 
     left: float
     slot: float
@@ -95,8 +95,8 @@ def columns_by_day(
 ) -> Markup:
     """Return columns by day with a scale, the first and the last day, and the series named.
 
-    `name` tells the ids of this chart from those of another on the page. Without `stacked` the
-    series stand side by side.
+    `name` keeps the ids of this chart apart from those of another on the page. Without `stacked`
+    the series are side by side.
     """
     totals = [_height(day, series, stacked=stacked) for day in days]
     top = _round_up(max(totals, default=0.0))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FINDINGS, INSTANCES = "/findings", "/instances"
 _LONGEST_NAME: Final = 80  # characters
 _LONGEST_QUERY: Final = 4000
-# Where one is in a list, and files of it, are no part of a view.
+# Where one is in a list, and files of it, are not part of a view.
 _LEFT_OUT: Final = frozenset({"after", "from", "format"})
 
 

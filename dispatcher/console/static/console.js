@@ -16,7 +16,7 @@
     all("[data-theme-choice]").forEach((item) => item.setAttribute("aria-pressed", String(item === button)));
   });
 
-  // Filters are closed where they would stand before the list.
+  // Filters are closed where they would be before the list.
   if (matchMedia("(max-width: 1099px)").matches) all("[data-wide-open]").forEach((item) => { item.open = false; });
 
   // Copy buttons.

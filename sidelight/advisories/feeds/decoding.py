@@ -67,7 +67,7 @@ def members(stream: IO[bytes], limit: int) -> Iterator[tuple[str, dict[str, obje
         if opening == "{":
             name = text.value('"')
             if name in names:
-                raise DamagedError(f"not JSON: {name[:40]!r} stands twice in one object")
+                raise DamagedError(f"not JSON: {name[:40]!r} occurs twice in one object")
             names.add(name)
             if text.take() != ":":
                 raise DamagedError("not JSON, or cut off: a name without a colon")

@@ -36,7 +36,7 @@ def captured(text: str) -> datetime | None:
     """Return a capture time (`2024-07-01T16:59:14Z`) in UTC, None for another form.
 
     The agent writes it, so it is hostile. SSM's model allows the years 2000 to 2099: others, and
-    those that UTC does not have, are no capture times. It may be in the future.
+    those that UTC does not have, are not capture times. It may be in the future.
     """
     if len(text) > _LONGEST or not text.startswith("20"):
         return None

@@ -82,7 +82,7 @@ def logical_volumes(sources: Sequence[BlockSource], problems: list[Problem]) -> 
 def _note_strays(
     members: Sequence[PhysicalVolume], groups: Sequence[Metadata], problems: list[Problem]
 ) -> None:
-    """Members of groups that only other disks tell of: what they hold is in no volume given."""
+    """Members of groups that only other disks name: what they hold is in no volume given."""
     named = {
         section.text("id")
         for metadata in groups

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class PhysicalVolume:
     """One member; `areas` are its metadata areas as (offset, size) in bytes, often one or none.
 
-    `used`: whether its header says that a volume group has it, which old ones do not tell.
+    `used`: whether its header says that a volume group has it, which old ones do not say.
     """
 
     source: BlockSource

@@ -281,7 +281,7 @@ class Mapper:
 def single_runs(
     volume: ExtVolume, rows: NDArray[np.uint8], blocks: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Where inodes' so many blocks lie, if in one run that the inode itself tells; else 0.
+    """Where inodes' so many blocks lie, if in one run that the inode itself maps; else 0.
 
     What most directories are, found for many at once. Anything odd is left to the Mapper, and so
     are inodes that have more blocks.

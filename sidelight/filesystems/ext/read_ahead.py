@@ -77,7 +77,7 @@ def _roots(rows: NDArray[np.uint8]) -> _Roots:
 
 
 def _runs(volume: ExtVolume, roots: _Roots) -> list[tuple[int, int]]:
-    """(offset, length) in bytes of the runs that directories' inodes tell of by themselves."""
+    """(offset, length) in bytes of the runs that directories' inodes themselves map."""
     size, words = volume.block_size, roots.words
     entries = words[:, 0] >> 16
     found = []

@@ -48,7 +48,7 @@ class JournalShape:
 
 
 class Tag(NamedTuple):
-    """One block in a transaction: where it belongs, where its bytes stand in the journal."""
+    """One block in a transaction: where it belongs, where its bytes are in the journal."""
 
     block: int
     escaped: bool
@@ -207,7 +207,7 @@ def _replay(
 
 
 def _sound_blocks(log: JournalShape, tags: list[Tag], sequence: int) -> list[bool]:
-    """Whether each logged block is what its tag says (as it stands in the log, escaped)."""
+    """Whether each logged block is what its tag says (as it is in the log, escaped)."""
     if not log.checksums or not tags:
         return [True] * len(tags)
     data = b"".join(log.read(tag.journal_block) for tag in tags)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sidelight.blocks.source import BlockSource
 
-# Other formats' marks: where one stands, an old backup superblock further on means nothing.
+# Other formats' marks: where one is, an old backup superblock further on means nothing.
 FOREIGN = (
     (0, b"XFSB"),
     (0, b"LUKS"),
@@ -70,7 +70,7 @@ class ExtSuperblock:
 
     @property
     def kind(self) -> str:
-        """ext2, ext3 or ext4, by the features (as blkid tells them apart)."""
+        """ext2, ext3 or ext4, by the features (as blkid distinguishes them)."""
         if self.incompat & ~layout.EXT3_INCOMPAT or self.ro_compat & ~layout.EXT3_RO_COMPAT:
             return "ext4"
         return "ext3" if self.compat & layout.COMPAT_HAS_JOURNAL else "ext2"
@@ -209,7 +209,7 @@ def _judge(sb: ExtSuperblock, where: str) -> None:
 
 
 def _backup(source: BlockSource, where: str, primary: bytes) -> ExtSuperblock | None:
-    """The first backup that is whole: at the places that mkfs's defaults and the primary tell."""
+    """The first backup that is whole: at the offsets of mkfs's defaults and of the primary."""
     for offset, group in _places(primary):
         if offset + layout.SUPERBLOCK_SIZE > source.size:
             continue

@@ -8,7 +8,7 @@ Problem.
 
 The wheels of `ext4` on PyPI are compiled by Nuitka, and such a module holds the layout of the one
 patch release of Python that it was compiled for: that of 1.4.1 for CPython 3.13 crashes Debian 13's
-3.13.5 at its first garbage collection (Nuitka's issue 3776). No version number tells which release
+3.13.5 at its first garbage collection (Nuitka's issue 3776). No version number shows which release
 that was, so a child process tries it first.
 """
 

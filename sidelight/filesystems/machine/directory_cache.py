@@ -47,7 +47,7 @@ class Listings:
             return self._cache[key]
 
     def listed(self, fs: Filesystem, number: int) -> Names:
-        """The same for one who lists: directories that he was told to expect are read along.
+        """The same for one who lists: directories that were announced to it are read along.
 
         Directories seen in listings and not listed yet wait in a queue. A caller that takes its
         head goes breadth first, and one read for many is far cheaper than many.

@@ -1,4 +1,4 @@
-"""What systemd mounts without being told, by the types of GPT partitions.
+"""What systemd mounts without configuration, by the types of GPT partitions.
 
 Source: the Discoverable Partitions Specification, and systemd-gpt-auto-generator(8).
 """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MachineTree", "assemble", "open_regions"]
 
 OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
-# What tells a root filesystem that has no os-release: distributions from before 2012.
+# What identifies a root filesystem that has no os-release: distributions from before 2012.
 OLD_ROOT = (b"etc/fstab", b"etc/passwd")
 # snapd's own list says which snaps these are (inventory/os/snap.py).
 _IMAGES_OF_SNAPS = re.compile(r"/var/lib/snapd/snaps/[^/]+\.snap\Z")

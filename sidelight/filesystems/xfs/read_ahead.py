@@ -129,7 +129,7 @@ def _used(sb: XfsSuperblock, group: int, block: bytes) -> Iterator[tuple[int, in
 
 
 def _runs(volume: XfsVolume, data: bytes) -> Ranges:
-    """(offset, length) in bytes of the runs that directories' inodes in `data` tell of."""
+    """(offset, length) in bytes of the runs that directories' inodes in `data` map."""
     sb = volume.superblock
     size = sb.inode_size
     rows = np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)

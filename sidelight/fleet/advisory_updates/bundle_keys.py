@@ -69,7 +69,7 @@ def _public(path: Path) -> Ed25519PublicKey:
 
 
 def _name(key: Ed25519PublicKey) -> str:
-    """Return the beginning of a public key's SHA-256, to tell keys apart."""
+    """Return the beginning of a public key's SHA-256, to distinguish keys."""
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 

@@ -155,7 +155,7 @@ class AgentCycle:
     ) -> FindingChanges:
         """Open the findings of systems whose support ended since their inventories changed.
 
-        A system without updates sends the same inventory for ever, and the day alone tells.
+        A system without updates sends the same inventory for ever, and only the day shows it.
         """
         today = self._store.clock().date()
         systems: dict[OperatingSystem, list[str]] = {}

@@ -103,7 +103,7 @@ def left_out_volumes(
 ) -> list[Problem]:
     """Return a Problem for each attached volume of which CreateSnapshots made no snapshot.
 
-    A volume that was detached before the call is no problem, nor one that was attached after it.
+    A volume that was detached before the call is not a problem, nor one that was attached after it.
     EC2 is asked only where a volume that discovery knew has none.
     """
     taken = {snapshot.volume for snapshot in snapshots}

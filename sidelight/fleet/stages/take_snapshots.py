@@ -250,7 +250,7 @@ def _check_listed(
     unlisted = {volume.id for volume in instance.volumes} - {info.volume for info in listed}
     if listed and unlisted and scan.attempts < context.settings.retries.attempts:
         names = ", ".join(sorted(unlisted))
-        raise CloudError(f"no snapshot of {names} is listed beside the others", where=scan.id)
+        raise CloudError(f"no snapshot of {names} is listed with the others", where=scan.id)
 
 
 def _await(context: Context, scan: Scan) -> Transition:

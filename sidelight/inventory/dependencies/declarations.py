@@ -14,7 +14,7 @@ class Declaration(NamedTuple):
     """The names that a package provides and requires.
 
     Of alternatives each is a required name: those that are installed count. A required name that
-    no package provides is no dependency. `requires` is None where the file does not say what the
+    no package provides is not a dependency. `requires` is None where the file does not say what the
     package requires; others may require it all the same. Without a `scope` the names are of one
     file. With one they are of all files whose packages have it; two roots never share a scope.
     `directory` is that of a package which Node.js loads: what it requires is looked up in the

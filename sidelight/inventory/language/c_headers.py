@@ -36,7 +36,7 @@ def _header(path: str, package: str, parts: str, whole: str = "") -> _Header:
     return _Header(re.compile(r"(?:.*/)?" + path), package, tuple(parts.split()), whole)
 
 
-# MariaDB's mysql_version.h says so in its version: it stands first.
+# MariaDB's mysql_version.h says so in its version: it comes first.
 _HEADERS: Final = (
     _header(
         r"include/node/node_version\.h",

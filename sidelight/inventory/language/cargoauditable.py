@@ -68,7 +68,7 @@ def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
 
 
 def _origin(source: str) -> origin.Origin:
-    """The section tells the kind of a source, not its address. Without one it is crates.io's."""
+    """The section has the kind of a source, not its address. Without one it is crates.io's."""
     if source in {"", "crates.io", "CratesIo"}:
         return origin.PUBLIC
     if source == "local":

@@ -77,7 +77,7 @@ def _requirements_beside(file: WantedFile) -> set[str] | None:
         data = file.sibling("composer.json", 4 << 20)
         manifest = None if data is None else parse_json(data)
     except FormatError:
-        return None  # the file itself is not what was asked for: it tells nothing then
+        return None  # the file itself is not what was asked for: it shows nothing then
     if not isinstance(manifest, dict):
         return None
     parts = (manifest.get("require"), manifest.get("require-dev"))

@@ -33,7 +33,7 @@ def core_metadata(data: bytes) -> CoreMetadata:
             break
         key, colon, value = line.partition(b":")
         if not colon or line[:1] in b" \t":
-            continue  # a continued field; a whole licence text may stand here
+            continue  # a continued field; a whole licence text may be here
         key = key.strip().lower()
         if key in _WANTED:
             fields.setdefault(key, value.decode("utf-8", "replace").strip())

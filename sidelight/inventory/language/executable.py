@@ -38,9 +38,9 @@ class MappedBytes:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`sections` by name and `segments` as loaded (PE has only sections: they stand in both).
+    """`sections` by name and `segments` as loaded (PE has only sections: they are in both).
 
-    `end` is the offset behind all that the headers tell of: a larger file has something appended.
+    `end` is the offset behind all that the headers describe: a larger file has something appended.
     """
 
     kind: str  # "elf", "pe" or "mach-o"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Key = tuple[str, str]  # a purl, a path
 
 PACKAGE_LIMIT: Final = 100_000  # packages of one file
-PROBLEM_LIMIT: Final = 20  # problems told of one file; the rest are counted
+PROBLEM_LIMIT: Final = 20  # problems reported of one file; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class GeneratorExtractor:
     """An Extractor whose parser is a generator of Packages and Problems.
 
     A FormatError or SourceError of the parser is raised where nothing was found, and is a Problem
-    of the Extraction otherwise. A package told twice by one
+    of the Extraction otherwise. A package listed twice by one
     file is given once: direct if it is so anywhere, for development only if it is so everywhere.
     """
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"\xff Go buildinf:"
 ALIGNMENT: Final = 16
-HEADER: Final = 32  # bytes before strings that stand inline
+HEADER: Final = 32  # bytes before strings that are inline
 SEARCH_LIMIT: Final = 1 << 20  # bytes searched where no section names the place
 MOST_PLACES: Final = 8  # sections of build information that are searched; Go makes one
 TEXT_LIMIT: Final = 4 << 20  # bytes of the module list; Kubernetes has some 20 KiB
@@ -170,7 +170,7 @@ def _text(file: WantedFile, offset: int, length: int) -> str:
 
 
 def _framed(text: str) -> str:
-    """The module list without the marks that stand around it; empty where none was written."""
+    """The module list without the marks around it; empty where none was written."""
     if not text:
         return ""
     if len(text) >= 2 * _FRAME + 1 and text[-_FRAME - 1] == "\n":

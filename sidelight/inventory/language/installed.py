@@ -1,6 +1,6 @@
 """Where package managers put what they installed.
 
-A lock file in there tells what a package's authors worked with, and not what is on the machine: the
+A lock file in there lists what a package's authors worked with, and not what is on the machine: the
 package's own dependencies were installed beside it, and are found there.
 """
 

@@ -54,7 +54,7 @@ def _related(path: str, entry: Entry, needs: list[str]) -> RelatedEntry:
 
 
 def _origin(data: dict[str, object]) -> origin.Origin:
-    """The address that npm 5 and 6 wrote into the file; a file without it tells nothing."""
+    """The address that npm 5 and 6 wrote into the file; a file without it shows nothing."""
     url = text(data.get("_resolved"))
     return LockfileOrigins(()).of(url) if "://" in url or url.startswith("git") else origin.PUBLIC
 

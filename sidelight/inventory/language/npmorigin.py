@@ -34,7 +34,7 @@ class LockfileOrigins:
         self._own = origin.other_registries(drawn, NPM)
 
     def of(self, url: str) -> origin.Origin:
-        """The origin that an address tells; an empty one is the registry's."""
+        """The origin that an address names; an empty one is the registry's."""
         url = url[: origin.ADDRESS_LIMIT]
         if url.startswith(_LOCAL):
             return origin.local(url.partition("#")[0])
@@ -55,7 +55,7 @@ def from_registry(name: str, url: str, needs: Iterable[str] = ()) -> origin.Draw
 
 
 def name_in(url: str) -> str:
-    """The name that a registry's address of an archive tells; empty where it is no such address."""
+    """The name in a registry's address of an archive; empty where it is not such an address."""
     match = _NAME.search(unquote(url[: origin.ADDRESS_LIMIT].partition("#")[0].partition("?")[0]))
     return match[1] if match else ""
 

@@ -30,7 +30,7 @@ _SPEC: Final = re.compile(r" {4}([\w.-]+) \(([0-9][\w.+-]*)\)")
 def _parse_props(file: WantedFile) -> Iterator[Entry]:
     root = parse_xml(file.read())
     if _tag(root) != "Project":
-        raise DamagedError("no Directory.Packages.props: its root is no Project")
+        raise DamagedError("no Directory.Packages.props: its root is not a Project")
     values = {
         _tag(item): (item.text or "").strip()
         for group in root.iter()

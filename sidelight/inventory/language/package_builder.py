@@ -33,7 +33,7 @@ _PYPI_RUN = re.compile(r"[-_.]+")
 
 @dataclass(frozen=True, slots=True)
 class PackageDetails:
-    """What a format tells beyond the name and the version. None where it does not tell.
+    """What a format says beyond the name and the version. None where it does not say.
 
     `origin` are purl qualifiers, empty for what comes from the public registry (`origin.py`).
     """

@@ -25,7 +25,7 @@ class PackageJsonRequirements:
 
     @property
     def any(self) -> bool:
-        """Whether anything is asked for: a file without dependencies tells nothing of others."""
+        """Whether anything is asked for: a file without dependencies says nothing of others."""
         return bool(self.run or self.develop)
 
     def direct(self, name: str) -> bool:
@@ -48,7 +48,7 @@ def requirements_beside(file: WantedFile) -> PackageJsonRequirements | None:
         data = file.sibling("package.json", 4 << 20)
         manifest = None if data is None else parse_json(data)
     except FormatError:
-        return None  # the file itself is not what was asked for: it tells nothing then
+        return None  # the file itself is not what was asked for: it shows nothing then
     return requested_by(manifest) if isinstance(manifest, dict) else None
 
 

@@ -69,7 +69,7 @@ def _installed(file: WantedFile, packages: dict[str, object]) -> Iterator[Entry 
 
 
 def _required(file: WantedFile, dependencies: dict[str, object]) -> Iterator[Entry | RelatedEntry]:
-    """Version 1: a tree; what is asked for stands in package.json alone."""
+    """Version 1: a tree; what is asked for is in package.json alone."""
     requested = requirements_beside(file)
     found = list(_flat(dependencies))
     origins = LockfileOrigins(

@@ -30,7 +30,7 @@ def project(data: bytes) -> Element:
 
 
 def own_coordinates(root: Element, properties: dict[str, str]) -> tuple[str, str, str]:
-    """(group, artifact, version), inherited where need be; empty what the file cannot tell."""
+    """(group, artifact, version), inherited where need be; empty what the file does not have."""
     group, artifact, version = coordinates(root, properties)
     parent_group, _, parent_version = coordinates(child(root, "parent"), properties)
     found = (group or parent_group, artifact, version or parent_version)

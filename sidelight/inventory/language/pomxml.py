@@ -1,6 +1,6 @@
 """pom.xml: the dependencies that it names with a version of its own.
 
-What only a parent or an imported bill of materials fixes cannot be told from this file and is left
+What only a parent or an imported bill of materials fixes cannot be known from this file and is left
 out. Source: Maven's POM reference.
 """
 
@@ -54,7 +54,7 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 
 def _dependencies(root: Element) -> Iterator[Element]:
-    """The project's own, and those of the profiles that are active unless told otherwise."""
+    """The project's own, and those of the profiles that are active by default."""
     yield from children(child(root, "dependencies"))
     for profile in children(child(root, "profiles")):
         if text(child(profile, "activation"), "activeByDefault") == "true":

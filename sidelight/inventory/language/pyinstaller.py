@@ -1,7 +1,7 @@
 """A program made by PyInstaller: the metadata of the distributions in its archive.
 
 The archive is the program's section `pydata`, or behind the program, and ends with a cookie that
-tells where its table of contents is. Modules are in it without their versions, so only those
+shows where its table of contents is. Modules are in it without their versions, so only those
 distributions are known whose metadata was put in too.
 Source: PyInstaller's documentation of its archives ("CArchive"), and its own programs.
 """

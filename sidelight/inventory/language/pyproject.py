@@ -40,7 +40,7 @@ def requirements_beside(file: WantedFile) -> PyprojectRequirements | None:
         data = file.sibling("pyproject.toml", 1 << 20)
         document = None if data is None else parse_toml(data)
     except FormatError:
-        return None  # the file itself is not what was asked for: it tells nothing then
+        return None  # the file itself is not what was asked for: it shows nothing then
     if document is None:
         return None
     tool = _table(document, "tool")

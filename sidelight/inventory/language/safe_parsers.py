@@ -145,7 +145,7 @@ def _yaml_document(events: yaml.CBaseLoader, nodes: int) -> tuple[object, int]:
 
 
 def _scalar(event: yaml.ScalarEvent) -> str | None:
-    """A scalar's text; None where nothing, `~` or `null` stands without quotes."""
+    """A scalar's text; None where nothing, `~` or `null` is without quotes."""
     value: str = event.value
     return None if event.implicit[0] and value in {"", "~", "null"} else value
 

@@ -1,9 +1,9 @@
 """Programs that carry what they are made of in a form of their own.
 
 .NET's single files and PyInstaller's programs are read. Of the others it is known that nothing of
-them can be told: UPX packs a program, AppImage holds a filesystem, Bun, Deno and Nexe bundle
+them can be known: UPX packs a program, AppImage holds a filesystem, Bun, Deno and Nexe bundle
 JavaScript, and GraalVM compiles Java archives into one program. Each is a Problem.
-Not told from other programs: Nuitka's, Node.js' single executables, .NET's native ones.
+Not distinguished from other programs: Nuitka's, Node.js' single executables, .NET's native ones.
 Source: each project's documentation, and the programs that it makes.
 """
 

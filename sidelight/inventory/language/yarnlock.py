@@ -87,7 +87,7 @@ def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
 
 
 def _roots(file: WantedFile, locked: list[_Locked]) -> tuple[set[str], set[str]] | None:
-    """Descriptors asked for to run and to develop; None where one package.json can't tell."""
+    """Descriptors asked for to run and to develop; None where one package.json can't say."""
     requested = requirements_beside(file)
     if requested is None or requested.workspaces or sum(entry.workspace for entry in locked) > 1:
         return None
@@ -171,7 +171,7 @@ def _berry(data: bytes) -> list[_Locked]:
 
 
 def _address(place: str) -> str:
-    """What a locator's reference tells of the origin: a repository, an archive, another registry.
+    """What a locator's reference says of the origin: a repository, an archive, another registry.
 
     A patched package is the one within: `patch:lodash@npm%3A4.17.20#~/.yarn/patches/lodash.patch`.
     """

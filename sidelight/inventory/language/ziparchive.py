@@ -274,7 +274,7 @@ class ZipArchive:
                 at + _END.size + end.comment == len(tail) or self._is_sound(end, base + at)
             ):
                 if passed_over or _other_end(tail, at):
-                    self._doubt = "zip: another end record stands in the comment or behind it"
+                    self._doubt = "zip: another end record is in the comment or behind it"
                 return self._directory_of(end, base + at)
             passed_over = looked_at = looked_at + 1
             if looked_at > _END_RECORDS:

@@ -352,7 +352,7 @@ def _is_of_distribution(fields: dict[bytes, bytes]) -> bool:
 
 
 def _vendor(fields: dict[bytes, bytes]) -> str:
-    """The maintainer; where a field tells that no distribution built it, a name without address.
+    """The maintainer; where a field says that no distribution built it, a name without address.
 
     Vendor and License are written by packaging tools of vendors alone: none of 63,678 packages of
     Debian 12 has one. Origin names the distribution, where it is there.

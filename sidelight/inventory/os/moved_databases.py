@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sidelight.inventory.protocol import Machine, WantedFile
 
 _DPKG, _RPM, _PACMAN = "etc/dpkg/dpkg.cfg", "etc/rpm", "etc/pacman.conf"
-# dpkg's options stand one a line, without the dashes of the command line.
+# dpkg's options are one a line, without the dashes of the command line.
 _DPKG_OPTION = re.compile(r"[ \t]*(?:--)?(admindir|root)(?:[ \t]*=[ \t]*|[ \t]+)(\S.*)")
 _RPM_MACRO = re.compile(r"[ \t]*%(?:define[ \t]+|global[ \t]+)?_dbpath[ \t]+(\S.*)")
 _PACMAN_OPTION = re.compile(r"[ \t]*(DBPath|RootDir)[ \t]*=[ \t]*(\S.*)")

@@ -76,7 +76,7 @@ def _older(
         return extraction(header_blobs(file), f"/{file.path}", machine.os)
     except FormatError:
         if any(_has_contents(file, name) for name in newer):
-            return Extraction()  # left by a conversion; where the newer lists nothing, that is told
+            return Extraction()  # left by a conversion; a newer one that is empty is reported
         raise
 
 

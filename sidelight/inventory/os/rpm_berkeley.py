@@ -1,7 +1,7 @@
 """rpm's BerkeleyDB store: the values of the hash database `Packages`.
 
 Source: BerkeleyDB's page layouts (db_page.h, hash.h). Every page is looked at in turn, not the
-buckets: what matters is each value once. Either byte order, told by the magic number.
+buckets: what matters is each value once. Either byte order, known by the magic number.
 """
 
 from __future__ import annotations

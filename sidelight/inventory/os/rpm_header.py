@@ -212,7 +212,7 @@ def _paths(blob: bytes, entries: dict[int, _Entry], end: int) -> list[str]:
 
 
 def _states(blob: bytes, entries: dict[int, _Entry], end: int) -> bytes:
-    """What became of each file on this machine; empty where that is not told."""
+    """What became of each file on this machine; empty where that is not recorded."""
     entry = entries.get(_FILE_STATES)
     if entry is None:
         return b""

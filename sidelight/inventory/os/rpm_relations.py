@@ -139,7 +139,7 @@ def declarations(
 
 
 def _keys(name: str, version: str, arch: str) -> Iterator[str]:
-    """Yield the names by which one of several providers is told from the others."""
+    """Yield the names by which one of several providers is distinguished from the others."""
     yield f"{name} {arch}"
     if version:
         without_release = version.rpartition("-")[0]

@@ -2,7 +2,7 @@
 
 The agent makes PackageId up (`NAME_VERSION_ARCH.deb`), and writes x86_64 for amd64. A package that
 was removed with configuration files left is listed as an installed one: only a map of what the
-disk had tells (KnownSources.removed).
+disk had shows (KnownSources.removed).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def appliance(
     walker: Walker, route: RouteRecord, place: Place, bundle: Bundle, trail: Trail
 ) -> Iterator[PacketOutcome]:
-    """To an interface that is no packet's destination: an appliance of the network's own."""
+    """To an interface that is not a packet's destination: an appliance of the network's own."""
     name = route.target
     if route.kind == "instance":
         of_it = walker.topology.interfaces_of.get(name, [])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Topology(NetworkObjects):
     """A network's objects by what they belong to.
 
-    Objects that are referred to and absent are no error here: a look-up gives None or nothing.
+    Objects that are referred to and absent are not an error here: a look-up gives None or nothing.
     """
 
     def __init__(self, answers: Answers) -> None:

@@ -23,7 +23,7 @@ _CLIENT_VPN: Final = "ClientVPN"
 
 
 def report_unknown_ways(network: NetworkObjects) -> None:
-    """Report the targets of routes that are no edges or in no answer, and services' interfaces."""
+    """Report the targets of routes that are not edges or in no answer, and services' interfaces."""
     for table in network.tables.values():
         for route in table.routes:
             if route.blackhole:

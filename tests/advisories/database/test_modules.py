@@ -1,4 +1,4 @@
-"""The stream of an erratum whose feed names none, by what other errata tell of streams."""
+"""The stream of an erratum whose feed names none, by what other errata say of streams."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ _UBUNTU_DEFINITION, _UBUNTU_STATE = (
     re.findall(pattern, _NOTICE, re.DOTALL)[0].decode()
     for pattern in (rb"<definition .*</definition>", rb"<textfilecontent54_state.*54_state>")
 )
-# As real files have their fields: what tells the database is last.
+# As real files have their fields: what names the database is last.
 _COMPOSER = b"""title: t
 link: https://x
 branches:

@@ -395,7 +395,7 @@ def test_a_document_of_records_that_is_cut_off_is_reported(tmp_path: Path, at: i
 def test_a_package_that_the_tracker_lists_twice_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "tracker.json"
     path.write_bytes(b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (1, 2)))
-    with pytest.raises(DamagedError, match="'p1' stands twice"):
+    with pytest.raises(DamagedError, match="'p1' occurs twice"):
         list(read.read(path))
 
 

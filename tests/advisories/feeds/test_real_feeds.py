@@ -1,6 +1,6 @@
 """Every kind of feed as its publisher has it: files of the real form, with what they hold.
 
-Counts are (advisories and facts, rows, an ecosystem): told by looking into each file, by hand.
+Counts are (advisories and facts, rows, an ecosystem): counted in each file, by hand.
 """
 
 from __future__ import annotations

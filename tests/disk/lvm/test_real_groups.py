@@ -54,7 +54,7 @@ def stamp(disk: int, extent: int, block: int) -> bytes:
 def read(paths: Sequence[Path]) -> tuple[dict[str, VolumeSlice], list[Problem]]:
     problems: list[Problem] = []
     found = volumes([ImageFile(str(path), path.name) for path in paths], problems)
-    # The stamps are no filesystem, and each volume says so.
+    # The stamps are not a filesystem, and each volume says so.
     left = [p for p in problems if p.what != "no known filesystem"]
     return {region.lv: region for region in found}, left
 

@@ -1,4 +1,4 @@
-"""`sidelight serve` and `fleet costs`: what they tell is what the store holds, and text is text."""
+"""`sidelight serve` and `fleet costs`: what they show is what the store holds, and text is text."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_boto3_against_sidelights_own_api_compares_as_equal(
         monkeypatch.setenv("AWS_ENDPOINT_URL_INSPECTOR2", server.url)
         regions = [word for region in REGIONS for word in ("--region", region)]
         document = read(url, "--account", OWN, *regions)
-        # The second account's key is another's: nothing of it is visible, which is no "clean".
+        # The second account's key is another's: nothing of it is visible, which is not "clean".
         other = read(url, "--account", OWN, "--account", ACCOUNTS[1], *regions)
     equal(document)
     assert [place["coverage_read"] for place in document["compared"]] == [True, True]

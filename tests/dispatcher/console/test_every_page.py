@@ -97,7 +97,7 @@ def test_a_reader_of_an_account_sees_no_other_account_on_any_page(fleet: Console
     for url in fleet.urls(OWN):
         for page_url in (url, f"{url}{'&' if '?' in url else '?'}account={OTHER}"):
             answer = fleet.rig.get(page_url, who)
-            # What a person typed comes back in the scope, and is no data.
+            # What a person typed comes back in the scope, and is not data.
             body = text_of(answer).replace(f"account={OTHER}", "").replace(f'value="{OTHER}"', "")
             body = body.replace(f"<bdi>{OTHER}</bdi>", "")
             assert not [mark for mark in others if mark in body], (page_url, answer.status)

@@ -325,7 +325,7 @@ def test_what_is_under_a_key_of_awss_own_is_not_snapshotted_to_be_shared(
     assert reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
     assert key in detail
     assert organization.cloud.calls("CreateSnapshots") == 0
-    # Read in place it is no problem: the account's own role may use the key.
+    # Read in place it is not a problem: the account's own role may use the key.
     control = make_control()
     control.scans.start_everywhere(
         [AccountRegion(web, "us-east-1")], Configuration(), on_demand=True

@@ -75,7 +75,7 @@ def test_a_new_target_begins_with_what_comes_and_goes_on_where_it_was(store: Sto
     assert Publisher(store, "t", first).run() == 3
     assert Publisher(store, "t", first).run() == 0
     assert first.sequences == [3, 4, 5]
-    # Another has a place of its own, and one may be told from where.
+    # Another has a position of its own, and one may be given a start.
     other = Listener()
     assert Publisher(store, "u", other, after=1).run() == 4
     assert other.sequences == [2, 3, 4, 5]

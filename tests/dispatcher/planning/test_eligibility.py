@@ -62,12 +62,13 @@ def test_one_volume_under_an_excluded_key_excludes_the_instance() -> None:
 def test_a_volume_under_a_key_whose_tags_cannot_be_read_is_not_scanned() -> None:
     secret = replace(GOOD.volumes[1], encrypted=True, kms_key_id=KEY)
     instance = replace(GOOD, volumes=(GOOD.volumes[0], secret))
-    untold = Configuration(unreadable_keys=frozenset({KEY}))
-    verdict = judge(instance, untold)
+    without_keys = Configuration(unreadable_keys=frozenset({KEY}))
+    verdict = judge(instance, without_keys)
     assert verdict.reason == "ACCESS_DENIED_TO_ENCRYPTION_KEY"
     assert KEY in verdict.detail
-    assert judge(instance, untold, {KEY}).reason == "EXCLUDED_BY_TAG", "that closes its findings"
-    assert judge(GOOD, untold).eligible
+    excluded = judge(instance, without_keys, {KEY})
+    assert excluded.reason == "EXCLUDED_BY_TAG", "that closes its findings"
+    assert judge(GOOD, without_keys).eligible
 
 
 @pytest.mark.parametrize(

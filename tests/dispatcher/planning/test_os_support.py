@@ -86,16 +86,16 @@ def test_an_operators_table_decides_how_an_instance_is_scanned(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"source": ""}, "source is no text"),
+        ({"source": ""}, "source is not text"),
         ({"checked": "soon"}, "Invalid isoformat"),
-        ({"checked": None}, "checked is no text"),
-        ({"platforms": []}, "platforms is no object"),
+        ({"checked": None}, "checked is not text"),
+        ({"platforms": []}, "platforms is not an object"),
         ({"platforms": {"BeOS": {"agent_based": True, "agentless": True}}}, "BeOS"),
-        ({"operating_systems": {}}, "operating_systems is no list"),
+        ({"operating_systems": {}}, "operating_systems is not a list"),
         ({"operating_systems": [{}] * 1001}, "at most 1000 rows"),
-        ({"operating_systems": ["Debian"]}, "row 0 is no object"),
+        ({"operating_systems": ["Debian"]}, "row 0 is not an object"),
         ({"operating_systems": [{"prefix": "x", "agent_based": 1, "agentless": True}]}, "row 0"),
-        ({"operating_systems": [{"agent_based": True, "agentless": True}]}, "prefix is no text"),
+        ({"operating_systems": [{"agent_based": True, "agentless": True}]}, "prefix is not text"),
         ({"operating_systems": [
             {"prefix": "x", "agent_based": True, "agentless": True, "platform": []}]}, "\\[\\]"),
     ],

@@ -1,4 +1,4 @@
-"""What takes long is told as it last was, and is computed again beside the callers."""
+"""A slow value is served as last computed, and is computed again in the background."""
 
 from __future__ import annotations
 

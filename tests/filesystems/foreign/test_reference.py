@@ -108,7 +108,7 @@ def test_the_face_is_the_same_over_both_readers(tmp_path: Path, tree: Path) -> N
             face = MachineFS(open_filesystem(source, reader))
             infos = {}
             for path, info in face.walk.info(namespaces=namespaces):
-                details = dict(info.raw["details"], created=None)  # the library does not tell
+                details = dict(info.raw["details"], created=None)  # the library does not report it
                 infos[path] = {**info.raw, "details": details}
             found.append((infos, face.readbytes("/etc/short"), face.listdir("/many")))
     assert found[0] == found[1]

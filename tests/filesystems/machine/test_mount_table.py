@@ -333,7 +333,7 @@ class _DamagedLink(MemoryFilesystem):
 @pytest.mark.parametrize(
     "files",
     [
-        {"etc": OS, "lib": "usr/lib", "usr": USR},  # on the way to what tells of systemd
+        {"etc": OS, "lib": "usr/lib", "usr": USR},  # on the way to what shows systemd
         {"etc": "system/etc", "system": {"etc": OS}},  # on the way to os-release
         {"etc": {**OS, "systemd": "../units"}, "units": {"system": {}}, "usr": USR},
     ],

@@ -79,7 +79,7 @@ def test_the_deployment_of_the_boot_entry_with_the_highest_version_is_the_root(a
     assert {"usr/40", "var/lib/state"} <= paths
     assert sum(path.endswith("/40") and "usr" in path for path in paths) == 1
     assert not any(path.endswith("usr/39") or "cd.file" in path for path in paths)
-    # What is in the physical root and is no deployment is still seen.
+    # What is in the physical root and is not a deployment is still seen.
     assert any(path.endswith("extra/mine.jar") for path in paths)
     assert sum(path.endswith("lib/state") for path in paths) == 1
 

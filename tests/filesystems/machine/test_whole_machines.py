@@ -257,7 +257,7 @@ def _machine_that_names_volumes(tmp_path: Path) -> list[Path]:
 def test_ebs_volumes_are_mounted_by_their_ids(tmp_path: Path) -> None:
     one, two = _machine_that_names_volumes(tmp_path)
     register()
-    # The disks in the other order: it is the ids that tell which is which.
+    # The disks in the other order: it is the ids that show which is which.
     url = f"image://{two},{one}?volumes={VOLUMES[1]},{VOLUMES[0]}"
     with pyfilesystem.open_fs(url) as machine:
         tree = machine.machine  # type: ignore[attr-defined]  # a MachineFS

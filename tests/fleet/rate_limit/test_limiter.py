@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def still(**rates: float) -> tuple[RateLimits, list[float]]:
-    """A budget whose clock stands, and how long its callers slept."""
+    """A budget whose clock is stopped, and how long its callers slept."""
     slept: list[float] = []
     return RateLimits(Settings.of(**rates), LocalRate(lambda: 9.0), slept.append), slept
 
@@ -138,7 +138,7 @@ def test_a_scan_does_not_begin_to_read_where_its_share_would_be_too_small() -> N
     first.before("get")
     second.admit()
     for _ in range(10):
-        # A storm: the clock stands, so one cut is all that it can do.
+        # A storm: the clock is stopped, so one cut is all that it can do.
         first.throttled("get")
     second.admit()
     key = KEY.format(account="1", region="r", kind="get")

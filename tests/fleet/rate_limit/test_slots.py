@@ -132,7 +132,7 @@ def served(windows: dict[str, int], *, rate: float, seconds: int) -> dict[str, i
     return counts
 
 
-def test_a_scan_with_many_calls_under_way_does_not_stand_before_one_with_few() -> None:
+def test_a_scan_with_many_calls_under_way_does_not_delay_one_with_few() -> None:
     counts = served({"many": 64, "few": 16}, rate=100.0, seconds=20)
     assert sum(counts.values()) >= 0.97 * 100 * 20, "nothing lies idle"
     assert counts["few"] >= 0.4 * sum(counts.values())
@@ -152,7 +152,7 @@ def test_a_single_call_waits_for_its_share_not_for_the_others_queue() -> None:
     assert wait <= HORIZON + 2 * SECOND / 100
 
 
-def test_those_who_stand_in_one_line_are_served_in_their_order() -> None:
+def test_calls_of_one_queue_are_served_in_their_order() -> None:
     rate = LocalRate(lambda: 5.0)
     waits = [rate.book("k", 50.0, "", None).wait for _ in range(250)]
     assert waits == sorted(waits)

@@ -97,7 +97,7 @@ def load(name: str) -> SparseImage:
 
 
 def expected(name: str) -> Expected:
-    """What the kernel saw; of version 4, what mkfs was told."""
+    """What the kernel saw; of version 4, what mkfs was given."""
     found: Expected = json.loads((FOLDER / f"{name}.json").read_text(encoding="ascii"))
     return found
 
@@ -154,7 +154,7 @@ def newer() -> int:
         prototype = write_list(Path(folder), 300)
         realtime = Path(folder) / "realtime"
         images.run("truncate", "-s", "64M", str(realtime))
-        # Kernels without realtime support mount it neither: a twin tells what is in it.
+        # Kernels without realtime support mount it neither: a twin shows what is in it.
         images.make(image, "-p", str(prototype), size="24M", small=True)
         view = kernel.kernel_view(image, "xfs")
         with_device = ("-m", "metadir=1", "-r", f"rtdev={realtime}", "-p", str(prototype))
@@ -186,7 +186,7 @@ def main() -> int:
         _pack(image, "tiny-dirty", kernel.kernel_view(image, "xfs", replay=True))
         prototype = write_list(Path(folder), 300)
         options = ("-n", "ftype=0", "-p", str(prototype))
-        # No kernel of today mounts version 4: its twin of version 5 tells what is in it.
+        # No kernel of today mounts version 4: its twin of version 5 shows what is in it.
         images.make(image, "-p", str(prototype), size="24M", small=True)
         view = kernel.kernel_view(image, "xfs")
         images.make(image, "-m", "crc=0", *options, size="24M", small=True)

@@ -290,7 +290,7 @@ def pom_xml(group: str, artifact: str, inner: str) -> dict[str, bytes | str]:
             REVISION,
             "4-rc1",
         ),
-        # What the build was given stands in the file name.
+        # What the build was given is in the file name.
         (
             "c-5.jar",
             "<groupId>a.b</groupId><artifactId>c</artifactId><version>${revision}</version>",

@@ -1,4 +1,4 @@
-"""Go, Rust and server programs: what their sections tell."""
+"""Go, Rust and server programs: what their sections show."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ def test_a_damaged_list_of_crates_is_reported(
 def test_a_server_built_by_hand_shows_its_version(
     extract: Callable[..., Extraction], path: str, text: bytes, expected: tuple[str, str]
 ) -> None:
-    filler = b"\0" * (version_strings.CHUNK - 8)  # the string stands across two chunks
+    filler = b"\0" * (version_strings.CHUNK - 8)  # the string is across two chunks
     [package] = extract(version_strings.EXTRACTOR, path, elf({".rodata": filler + text})).packages
     assert (package.name, package.version) == expected
 

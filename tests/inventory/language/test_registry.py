@@ -120,7 +120,7 @@ def samples() -> dict[str, list[bytes]]:
 
 
 SAMPLES = samples()
-# Values where another type stands in the real file.
+# Values where another type is in the real file.
 WRONG_TYPES = ["null", "1", "1.5", "true", '"x"', "[]", "{}", "[null]", '{"a": null}', "[[1]]"]
 
 

@@ -174,7 +174,7 @@ def test_equals_rpm_qa_on_a_log_that_was_not_folded_in(rpms: list[Path], tmp_pat
     found = _lines(rpm_sqlite.header_blobs, file)
     assert len(found) == 41
     assert found == _rpm_qa(copy)
-    # The file alone, as a reader without the log has it, tells of the time before.
+    # The file alone, as a reader without the log has it, shows the time before.
     assert _lines(rpm_sqlite.header_blobs, MemoryFile(file.data, _SQLITE)) == before
 
 

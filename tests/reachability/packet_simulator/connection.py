@@ -96,7 +96,7 @@ def best_connection(
 
 
 def client_ports(network: Described) -> list[int]:
-    """Return a client port of each range that an ACL entry or a stateless rule tells apart."""
+    """Return a client port of each range that an ACL entry or a stateless rule distinguishes."""
     edges = {EPHEMERAL.start}
     for acl in network.all("NetworkAcls"):
         for entry in acl["Entries"]:
@@ -110,7 +110,7 @@ def client_ports(network: Described) -> list[int]:
 
 
 def _rule_ports(source: Item) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of ports that the rules of a firewall's group tell apart."""
+    """Yield the ranges of ports that the rules of a firewall's group distinguish."""
     for rule in source.get("StatelessRulesAndCustomActions", {}).get("StatelessRules", []):
         match = rule["RuleDefinition"]["MatchAttributes"]
         for pair in (*match.get("SourcePorts", []), *match.get("DestinationPorts", [])):

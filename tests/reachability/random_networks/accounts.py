@@ -42,7 +42,7 @@ def draw_blocked(random: Random) -> dict[str, list[Item]]:
 
 
 def draw_peered(random: Random) -> dict[str, list[Item]]:
-    """Return the answers of two or three VPCs, mostly peered; `by_account` tells them apart."""
+    """Return the answers of two or three VPCs, mostly peered; `by_account` distinguishes them."""
     drawing = Drawing(random)
     for name in STEMS:
         drawing.answers[name] = []

@@ -34,7 +34,7 @@ def add_scans(store: Store, name: str, count: int, at: datetime, *, ended: bool)
 
 
 def steps(store: Store) -> int:
-    """What SQLite's virtual machine does to tell what was spent in a day."""
+    """What SQLite's virtual machine does to add what was spent in a day."""
     taken = 0
 
     def step() -> int:

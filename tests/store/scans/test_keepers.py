@@ -83,7 +83,7 @@ def test_two_keepers_are_two(store: Store) -> None:
 
 
 def test_each_claim_has_a_token_of_its_own(store: Store) -> None:
-    """By which the snapshots of one call are told from another's."""
+    """By which the snapshots of one call are distinguished from another's."""
     scan = new_scan(store)
     leases = set()
     for _ in range(2):

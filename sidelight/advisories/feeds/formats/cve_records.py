@@ -34,7 +34,7 @@ def parse(record: Mapping[str, object]) -> Iterator[Advisory | VulnerabilityFact
     metadata = mapping(record, "cveMetadata")
     name = text(metadata, "cveId")
     if not CVE.fullmatch(name):
-        raise DamagedError(f"a record of {name[:40]!r}, which is no CVE")
+        raise DamagedError(f"a record of {name[:40]!r}, which is not a CVE")
     if text(metadata, "state") == "REJECTED":
         yield Advisory(name, "CVE", withdrawn=True)
         return

@@ -59,7 +59,7 @@ def _fact(row: list[str], columns: tuple[int, int, int | None], number: int) -> 
     except (ValueError, IndexError) as error:
         raise DamagedError(f"line {number} is cut off or has no number") from error
     if not name.startswith("CVE-"):
-        raise DamagedError(f"line {number} is of {name[:40]!r}, which is no CVE")
+        raise DamagedError(f"line {number} is of {name[:40]!r}, which is not a CVE")
     if not 0 <= probability <= 1 or not (rank is None or 0 <= rank <= 1):
         raise DamagedError(f"line {number} has a probability outside 0 to 1")
     return VulnerabilityFact(name, "FIRST", epss=probability, epss_percentile=rank)

@@ -54,7 +54,7 @@ def parse(stream: IO[bytes]) -> Iterator[Advisory | VulnerabilityFact]:
             cve = mapping(entry, "cve")
             name = text(cve, "id")
             if not CVE.fullmatch(name) or name in seen:
-                what = f"vulnerability {len(seen) + 1} is no CVE, or one again: {name[:40]!r}"
+                what = f"vulnerability {len(seen) + 1} is not a CVE, or one again: {name[:40]!r}"
                 raise DamagedError(what)
             seen.add(name)
             if text(cve, "vulnStatus") == "Rejected":

@@ -50,7 +50,7 @@ def _definition(element: Element) -> Advisory:
     if match is None:
         raise UnsupportedError(f"an OVAL definition of {title[:40]!r}, which is not an erratum")
     if element.find("{*}criteria") is None:
-        raise DamagedError(f"{match[1]} does not tell what it is of")
+        raise DamagedError(f"{match[1]} does not say what it is of")
     details = element.find("{*}metadata/{*}advisory")
     cves = [] if details is None else details.findall("{*}cve")
     issued = None if details is None else details.find("{*}issued")

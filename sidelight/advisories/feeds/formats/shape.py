@@ -38,7 +38,7 @@ def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         again = next(
             name for name, count in Counter(name for name, _ in pairs).items() if count > 1
         )
-        raise ValueError(f"{again[:40]!r} stands twice in one object")
+        raise ValueError(f"{again[:40]!r} occurs twice in one object")
     return fields
 
 

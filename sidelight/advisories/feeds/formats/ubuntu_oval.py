@@ -90,7 +90,7 @@ def _definition(element: Element) -> _Definition:
     if not title.startswith("CVE-"):
         raise UnsupportedError(f"OVAL of {title[:40]!r}: of Ubuntu's, only the CVE files are read")
     if next(_find(element, "criteria"), None) is None:
-        raise DamagedError(f"{title[:40]!r} does not tell what it is of")
+        raise DamagedError(f"{title[:40]!r} does not say what it is of")
     vector = "" if cve is None else cve.get("cvss_vector", "")
     return _Definition(
         cve=title.partition(" ")[0],

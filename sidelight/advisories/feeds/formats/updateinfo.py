@@ -68,7 +68,7 @@ def _update(update: Element) -> Iterator[Advisory | Problem]:
         raise DamagedError(f"{name} has a package without a name, a version or a release")
     source, ecosystem, stream = _place(name, update, builds)
     if not ecosystem:
-        yield Problem(name, "the update does not tell its distribution's release")
+        yield Problem(name, "the update does not name its distribution's release")
         return
     references = update.findall("references/reference")
     cve_texts = [row.get("id", "") for row in references if row.get("type") == "cve"]
@@ -102,7 +102,7 @@ def _place(name: str, update: Element, builds: list[Build]) -> tuple[str, str, s
     if release_name == "Bottlerocket":
         return "Bottlerocket", "Bottlerocket", ""
     if name.startswith("FEDORA-") and not release_name:
-        raise DamagedError(f"{name} does not tell its release")
+        raise DamagedError(f"{name} does not name its release")
     if match := _FEDORA.match(release_name):
         kind = "EPEL" if match[1] else "Fedora"
         return "Fedora", f"{kind}:{match[2]}", ""

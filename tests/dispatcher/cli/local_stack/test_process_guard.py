@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.services,
-    pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that tells of a parent's end"),
+    pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that signals a parent's end"),
 ]
 
 # Its first argument is the directory for what it starts, the next its first worker's application.
@@ -85,7 +85,7 @@ def test_the_signal_is_the_one_that_was_asked_for() -> None:
     script = (
         "import signal, subprocess, sys\n"
         "from sidelight.process_guard import tethered\n"
-        "child = subprocess.Popen(tethered(['sh', '-c', 'trap \"echo told; exit\" INT; echo on;"
+        "child = subprocess.Popen(tethered(['sh', '-c', 'trap \"echo ended; exit\" INT; echo on;"
         " while :; do read line; done'], signal.SIGINT), stdin=sys.stdin)\n"
         "child.wait()\n"
     )
@@ -95,7 +95,7 @@ def test_the_signal_is_the_one_that_was_asked_for() -> None:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "on\n"
         parent.kill()
-        assert parent.stdout.readline() == "told\n"
+        assert parent.stdout.readline() == "ended\n"
 
 
 def test_what_starts_after_its_parents_end_does_not_stay() -> None:
