@@ -109,7 +109,8 @@ quick: $(STAMP) ## ruff, the import contracts and the core's unit tests (half a 
 	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --hypothesis-profile=quick $(addprefix tests/,$(QUICK))
 # test_every_command.py and test_command_line.py start processes: those of their folders that do not.
 QUICK := blocks ci demo disk dispatcher/cli/test_setting_options.py dispatcher/cli/test_trees.py \
-  documents/test_schemas.py filesystems/ext inventory/os report test_matching.py test_skips.py versions
+  documents/test_schemas.py filesystems/ext inventory/os report $(addprefix test_matching,.py _distributions.py _severity.py) \
+  test_skips.py versions
 
 unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
 	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit $(if $(PROFILE),--hypothesis-profile=$(PROFILE))

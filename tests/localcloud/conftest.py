@@ -94,3 +94,11 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "disk.img"
     write_blocks(path, (1 << 30) + 1000, {0: b"zero", 3: b"three", 4: noise(4), 2048: b"tail"})
     return path
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """A data disk of 3 GiB."""
+    path = tmp_path / "data.img"
+    write_blocks(path, 3 << 30, {9: b"data"})
+    return path

@@ -19,6 +19,7 @@ from sidelight.localcloud.conditions import (
 )
 from sidelight.localcloud.refusals import TEXTS
 from tests.fixtures.local_clouds import ACCOUNT, code_of, take
+from tests.localcloud.refused_calls import OTHER, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +28,8 @@ if TYPE_CHECKING:
     from sidelight.localcloud.server import LocalCloud
     from tests.fixtures.local_clouds import Clients
 
+
 pytestmark = pytest.mark.services
-
-SCAN = {"ResourceType": "snapshot", "Tags": [{"Key": "InspectorScan", "Value": "scan-1"}]}
-OTHER = "999999999999"
-
-
-def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
-    """Code, message and HTTP status of a refusal."""
-    with pytest.raises(ClientError) as error:
-        call()
-    answer = error.value.response
-    status = answer["ResponseMetadata"]["HTTPStatusCode"]
-    return answer["Error"]["Code"], answer["Error"]["Message"], status
 
 
 def test_the_strict_profile_has_every_lag_and_limit_that_the_kind_one_lacks() -> None:
@@ -109,156 +99,6 @@ def test_a_deleted_pending_snapshot_counts_for_account_and_volume_until_it_would
         "InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist.", 400,
     )  # fmt: skip
     take(ec2, cloud, instance)
-
-
-def test_each_connection_learns_of_a_completed_snapshot_in_its_own_time(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(ebs_lag=Lag(60.0)), seed=3)
-    snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
-    readers = [clients(cloud)("ebs") for _ in range(8)]
-    refusals: set[tuple[str, str]] = set()
-
-    def sees(reader: Any) -> bool:
-        try:
-            reader.list_snapshot_blocks(SnapshotId=snapshot)
-        except ClientError as error:
-            answer: Any = error.response
-            refusals.add((answer["Error"]["Code"], answer["Reason"]))
-            return False
-        return True
-
-    seen = []
-    for _ in range(7):
-        seen.append([sees(reader) for reader in readers])
-        cloud.clock.advance(10)
-    counts = [sum(row) for row in seen]
-    assert counts == sorted(counts)  # a connection that sees it goes on seeing it
-    assert any(0 < count < 8 for count in counts)  # one succeeds while another does not
-    assert counts[-1] == 8
-    assert refusals == {("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND")}
-
-
-def test_the_condition_on_a_tag_denies_until_the_tag_has_arrived(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(tag_lag=Lag(values=(30.0,))))
-    ec2, ebs = clients(cloud)("ec2"), clients(cloud)("ebs")
-    instance = cloud.add_instance("web", [image])
-    (tagged,) = ec2.create_snapshots(
-        InstanceSpecification={"InstanceId": instance}, TagSpecifications=[SCAN]
-    )["Snapshots"]
-    code, message, status = refused(
-        lambda: ebs.list_snapshot_blocks(SnapshotId=tagged["SnapshotId"])
-    )
-    assert (code, status) == ("AccessDeniedException", 403)
-    assert message.endswith(f"on resource: arn:aws:ec2:us-east-1::snapshot/{tagged['SnapshotId']}")
-    cloud.clock.advance(31)
-    assert ebs.list_snapshot_blocks(SnapshotId=tagged["SnapshotId"])["Blocks"]
-
-
-def test_a_new_snapshot_is_unknown_to_every_call_of_ec2_for_a_moment(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(describe_lag=Lag(values=(5.0,))))
-    ec2 = clients(cloud)("ec2")
-    instance = cloud.add_instance("web", [image])
-    code, message, _ = refused(
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
-    )
-    assert code == "InvalidInstanceID.NotFound"
-    cloud.clock.advance(6)
-    snapshot = take(ec2, cloud, instance)
-    share = {"Add": [{"UserId": OTHER}]}
-    for call in (
-        lambda: ec2.describe_snapshots(SnapshotIds=[snapshot]),
-        lambda: ec2.delete_snapshot(SnapshotId=snapshot),
-        lambda: ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share),
-    ):
-        code, message, _ = refused(call)
-        assert code == "InvalidSnapshot.NotFound"
-        assert message == f"The snapshot '{snapshot}' does not exist."
-    filters = [{"Name": "volume-id", "Values": list(cloud.volumes(instance).values())}]
-    assert ec2.describe_snapshots(Filters=filters)["Snapshots"] == []
-    cloud.clock.advance(6)
-    assert len(ec2.describe_snapshots(Filters=filters)["Snapshots"]) == 1
-    ec2.delete_snapshot(SnapshotId=snapshot)
-
-
-def test_a_share_arrives_late_as_absent_or_as_denied(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(share_lag=Lag(values=(60.0,))))
-    ec2, other = clients(cloud)("ec2"), clients(cloud)("ebs", account=OTHER)
-    codes = set()
-    for number in range(8):
-        snapshot = take(ec2, cloud, cloud.add_instance(f"m{number}", [image], immutable=True))
-        ec2.modify_snapshot_attribute(
-            SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
-        )
-        codes.add(refused(lambda: other.list_snapshot_blocks(SnapshotId=snapshot))[0])  # noqa: B023
-    assert codes == {"ResourceNotFoundException", "AccessDeniedException"}
-    cloud.clock.advance(61)
-    assert other.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
-
-
-def test_a_pending_snapshot_cannot_be_shared_yet(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(snapshot_seconds=60, shares_completed_only=True))
-    ec2 = clients(cloud)("ec2")
-    snapshot = take(ec2, cloud, cloud.add_instance("web", [image]))
-    share = {"Add": [{"UserId": OTHER}]}
-    code, message, _ = refused(
-        lambda: ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share)
-    )
-    assert (code, message) == ("IncorrectState", f"Snapshot '{snapshot}' is not 'completed'.")
-    cloud.clock.advance(61)
-    ec2.modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission=share)
-
-
-def test_a_grant_counts_only_when_it_has_arrived(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    cloud = make_cloud(conditions=Conditions(grant_lag=Lag(values=(120.0,))))
-    ec2, kms = clients(cloud)("ec2"), clients(cloud)("kms")
-    other = clients(cloud)("ebs", account=OTHER)
-    key = kms.create_key()["KeyMetadata"]["Arn"]
-    instance = cloud.add_instance("web", [image], encrypted=True, kms_key_id=key)
-    snapshot = take(ec2, cloud, instance)
-    ec2.modify_snapshot_attribute(
-        SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
-    )
-    principal = f"arn:aws:iam::{OTHER}:root"
-    kms.create_grant(KeyId=key, GranteePrincipal=principal, Operations=["Decrypt"])
-    block = other.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"][0]
-    assert (
-        refused(lambda: other.get_snapshot_block(SnapshotId=snapshot, **block))[0]
-        == "AccessDeniedException"
-    )
-    cloud.clock.advance(121)
-    assert other.get_snapshot_block(SnapshotId=snapshot, **block)["DataLength"]
-
-
-def test_a_new_role_cannot_be_assumed_for_a_moment(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
-) -> None:
-    cloud = make_cloud(conditions=Conditions(strict_roles=True, iam_lag=Lag(values=(15.0,))))
-    policy = (
-        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",'
-        f' "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:root"}}}}]}}'
-    )
-    clients(cloud)("iam", account=OTHER).create_role(
-        RoleName="reader", AssumeRolePolicyDocument=policy
-    )
-    sts, arn = clients(cloud)("sts"), f"arn:aws:iam::{OTHER}:role/reader"
-
-    def assume() -> Any:
-        return sts.assume_role(RoleArn=arn, RoleSessionName="me")
-
-    assert refused(assume)[0] == "AccessDenied"
-    cloud.clock.advance(16)
-    assert assume()["Credentials"]
 
 
 def test_sts_knows_nobody_in_a_region_that_is_not_enabled(
@@ -396,80 +236,6 @@ def test_an_account_without_a_rule_keeps_nothing(
     assert clients(cloud)("rbin").list_rules(ResourceType="EBS_SNAPSHOT")["Rules"] == []
 
 
-def test_throttles_come_in_every_kind_with_and_without_a_reason(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
-) -> None:
-    cloud = make_cloud(conditions=Conditions(throttle_rate=0.5), seed=1)
-    ebs = clients(cloud)("ebs")
-    seen = set()
-    for _ in range(60):
-        with pytest.raises(ClientError) as error:
-            ebs.list_snapshot_blocks(SnapshotId="snap-0123456789abcdef0")
-        seen.add(code_of(error))
-    assert seen >= {
-        ("RequestThrottledException", "RESOURCE_LEVEL_THROTTLE"),
-        ("RequestThrottledException", "ACCOUNT_THROTTLED"),
-        ("ThrottlingException", ""),
-        ("ServiceQuotaExceededException", "DEPENDENCY_SERVICE_QUOTA_EXCEEDED"),
-        ("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND"),
-    }
-    ec2 = clients(cloud)("ec2")
-    codes = set()
-    for _ in range(60):
-        try:
-            ec2.describe_regions()
-        except ClientError as error:
-            codes.add(
-                (
-                    error.response["Error"]["Code"],
-                    error.response["ResponseMetadata"]["HTTPStatusCode"],
-                )
-            )
-    assert codes == {("RequestLimitExceeded", 503), ("EC2ThrottledException", 503)}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "burst"),
-    [({}, 50), ({"MaxResults": 1000}, 100), ({"InstanceIds": ["i-0123456789abcdef0"]}, 100)],
-)
-def test_a_describe_without_filter_and_page_has_half_the_bucket(
-    make_cloud: Callable[..., LocalCloud],
-    clients: Callable[[LocalCloud], Clients],
-    arguments: dict[str, Any],
-    burst: int,
-) -> None:
-    cloud = make_cloud(conditions=Conditions(rates=True))
-    cloud.clock.now = lambda: 1000.0  # type: ignore[method-assign] # time does not go on
-    ec2 = clients(cloud)("ec2")
-    codes = []
-    for _ in range(burst + 1):
-        try:
-            ec2.describe_instances(**arguments)
-            codes.append("")
-        except ClientError as error:
-            codes.append(error.response["Error"]["Code"])
-    assert codes.count("RequestLimitExceeded") == 1
-    assert codes[-1] == "RequestLimitExceeded"
-
-
-def test_a_bucket_refills_with_the_clouds_clock(
-    make_cloud: Callable[..., LocalCloud], clients: Callable[[LocalCloud], Clients]
-) -> None:
-    cloud = make_cloud(conditions=Conditions(rates=True))
-    now = [1000.0]
-    cloud.clock.now = lambda: now[0]  # type: ignore[method-assign] # time goes on by hand
-    ec2 = clients(cloud)("ec2")
-
-    def deleted() -> str:
-        return refused(lambda: ec2.delete_snapshot(SnapshotId="snap-0123456789abcdef0"))[0]
-
-    assert [deleted() for _ in range(101)] == [
-        *["InvalidSnapshot.NotFound"] * 100, "RequestLimitExceeded",
-    ]  # fmt: skip
-    now[0] += 1
-    assert [deleted() for _ in range(6)].count("InvalidSnapshot.NotFound") == 5
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_ebs_direct_answers_for_a_pending_snapshot_by_one_of_the_guesses(
     make_cloud: Callable[..., LocalCloud],
@@ -505,18 +271,6 @@ def test_an_instance_without_ebs_volumes_is_refused_in_the_words_of_aws(
     )
     assert code == "InvalidParameterValue"
     assert message == f"There are no attached EBS-backed volumes on the instance id ({instance})."
-
-
-def test_fewer_than_a_hundred_results_asked_for_are_a_hundred(
-    cloud: LocalCloud, clients: Callable[[LocalCloud], Clients], image: Path
-) -> None:
-    from tests.fixtures.local_clouds import raw_get
-
-    snapshot = take(clients(cloud)("ec2"), cloud, cloud.add_instance("web", [image]))
-    ebs = clients(cloud)("ebs")
-    status, body = raw_get(cloud, ebs, f"/snapshots/{snapshot}/blocks?maxResults=1")
-    assert status == 200
-    assert len(body["Blocks"]) == 4
 
 
 def test_a_recordings_texts_take_the_place_of_ours(
