@@ -67,7 +67,11 @@ def check_alerts(one: dict[str, Any], values: dict[str, Any]) -> None:
     """
     kind = prometheus_operator.PrometheusRule
     kind.model_validate(one, strict=True, extra="forbid")
-    for wrong in ({"groups": [{"rules": []}]}, {"groups": [{"name": "a", "rules": [{"for": 1}]}]}):
+    broken: tuple[dict[str, Any], ...] = (
+        {"groups": [{"rules": []}]},
+        {"groups": [{"name": "a", "rules": [{"for": 1}]}]},
+    )
+    for wrong in broken:
         try:
             kind.model_validate(one | {"spec": wrong}, strict=True, extra="forbid")
         except ValueError:

@@ -90,7 +90,9 @@ def rows(record: dict[str, Any], ecosystems: tuple[str, ...], names: set[str]) -
         if package.get("ecosystem") not in ecosystems:
             continue
         specific = row.get("ecosystem_specific") or {}
-        found = {"package": {"ecosystem": package["ecosystem"], "name": package["name"]}}
+        found: dict[str, Any] = {
+            "package": {"ecosystem": package["ecosystem"], "name": package["name"]}
+        }
         binaries = {
             name: version
             for item in specific.get("binaries", ())
@@ -115,7 +117,9 @@ def cut(record: dict[str, Any], ecosystems: tuple[str, ...], names: set[str]) ->
     kept = rows(record, ecosystems, names)
     if not kept:
         return {}
-    out = {name: record[name] for name in ("id", "modified", "published") if name in record}
+    out: dict[str, Any] = {
+        name: record[name] for name in ("id", "modified", "published") if name in record
+    }
     title = record.get("summary") or " ".join(record.get("details", "").split())
     out["summary"] = title if len(title) <= TITLE else title[: TITLE - 1] + "…"
     for name in ("aliases", "severity", "withdrawn"):
