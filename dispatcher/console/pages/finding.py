@@ -11,6 +11,7 @@ from dispatcher.console.finding_rows import instance_link, may_see_rule, vulnera
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.web_messages import MOST_ID, WebError, whole_number
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
+from dispatcher.services.package_relations import package_key
 from sidelight.model import Finding, Role, SuppressionRule, VexReason
 from sidelight.report.escape import printable
 from sidelight.suppression import api_arn
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dispatcher.console.page import PageRequest
-    from sidelight.model import FindingRow
+    from sidelight.model import FindingRow, Package
 
 _TESTS: Final = 10  # ARNs of one rule, Inspector's limit
 _MOST: Final = 200  # findings of one request
@@ -51,6 +52,7 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "instance": instance,
         "instance_href": instance_link(request, row.account, row.instance),
         "vulnerability_href": vulnerability_link(request, package.vulnerability) if package else "",
+        "why_href": _why_link(request, row, package.package) if package else "",
         "references": [url for url in (package.references if package else ())
                        if url.startswith("https://")][:50],
         "network": None if package else row.finding,
@@ -58,6 +60,12 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "rule": None if isinstance(reason, VexReason) else _visible_rule(request, reason),
     }  # fmt: skip
     return TemplateAnswer("finding.html", data, title=row.finding.headline)
+
+
+def _why_link(request: PageRequest, row: FindingRow, package: Package) -> str:
+    """Return the URL of what requires a finding's package on its instance."""
+    path = instance_link(request, row.account, row.instance, "packages")
+    return f"{path}{'&' if '?' in path else '?'}of={package_key(package)}"
 
 
 def _visible_rule(request: PageRequest, rule: SuppressionRule | None) -> SuppressionRule | None:

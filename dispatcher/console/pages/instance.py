@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from dispatcher.console.criteria import finding_filter
 from dispatcher.console.finding_rows import COLUMNS as FINDING_COLUMNS
 from dispatcher.console.finding_rows import SORTS, finding_reader, instance_link
-from dispatcher.console.lists import ListColumn, Listing, ListRow
+from dispatcher.console.lists import Listing
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
+from dispatcher.console.pages.instance_packages import instance_packages
 from dispatcher.console.pages.instances import MODES, sentence
 from dispatcher.console.web_messages import WebError
 from dispatcher.planning.remedies import remedy
@@ -26,18 +27,9 @@ if TYPE_CHECKING:
     from sidelight.store import ScanStage
 
 _SCANS: Final = 20
+_SCAN_TYPES: Final = {"findings": "PACKAGE", "network": "NETWORK"}  # of the tabs with findings
 _NOW: Final = 1  # the priority of a scan that a person waits for
 _TABS: Final = ("findings", "packages", "network", "disks", "scans", "history")
-_PACKAGES: Final = (
-    ListColumn("name", "Package", sort="name"),
-    ListColumn("version", "Version", "code"),
-    ListColumn("type", "Type", sort="type"),
-    ListColumn("path", "Path", "code", narrow=True),
-    ListColumn("arch", "Architecture", optional=True),
-    ListColumn("source", "Source", optional=True),
-    ListColumn("licence", "Licence", optional=True),
-    ListColumn("purl", "purl", "code", optional=True),
-)
 
 
 def instance(request: PageRequest) -> PageAnswer:
@@ -68,6 +60,7 @@ def instance(request: PageRequest) -> PageAnswer:
         "severities": store.finding_counts.of_instances([(account, number)])[account, number],
         "coverage": [_covered(row) for row in rows],
         "package": package,
+        "is_scanned": any(row.scanned_at for row in rows if row.scan_type == _SCAN_TYPES.get(tab)),
         "tab": tab,
         "tabs": labels,
         "live": next(iter(store.scan_history.of(account, number, 1)), None),
@@ -143,25 +136,7 @@ def _inventory(request: PageRequest, account: str, number: str) -> Inventory | N
 def _packages(
     request: PageRequest, account: str, number: str
 ) -> dict[str, object] | DownloadAnswer:
-    machine = _inventory(request, account, number)
-    if machine is None:
-        return {"t": None}
-    listing = Listing(request, "Packages", _PACKAGES, sort="name", size=100)
-    wanted = request.value("q").casefold()
-    rows = [
-        ListRow(
-            {
-                "name": item.name, "version": item.version, "type": item.type, "path": item.path,
-                "arch": item.arch, "source": item.source_name, "licence": item.licence,
-                "purl": item.purl,
-            },
-            links={"name": request.link("/packages", q=item.name)},
-        )
-        for item in machine.packages if wanted in item.name.casefold()
-    ]  # fmt: skip
-    if listing.format:
-        return listing.download_items(rows, f"packages-{number}")
-    return {"t": listing.in_memory(rows)}
+    return instance_packages(request, _inventory(request, account, number), number)
 
 
 def _disks(request: PageRequest, account: str, number: str) -> dict[str, object]:

@@ -210,5 +210,5 @@ def _in_region(request: PageRequest, scan: Scan) -> bool:
 
 PAGES = (
     ConsolePage("/scans", "Scans", scans),
-    ConsolePage("/scans/events", "Live scans", events, section="/scans"),
+    ConsolePage("/scans/events", "Live scans", events, section="/scans", is_live=True),
 )
