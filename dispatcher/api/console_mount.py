@@ -101,12 +101,15 @@ class ConsoleMount:
         while loop.time() < end:
             async with asyncio.timeout(ANSWER_SECONDS):
                 text = await loop.run_in_executor(self._executor, poll.read)
+            if text is None:
+                return
             if text != last:
                 last = text
                 lines = "".join(f"data: {line}\n" for line in text.splitlines())
                 yield f"{lines}\n".encode("utf-8", "replace")
             else:
-                yield b": alive\n\n"
+                # An event, not a comment: the page sees that the server is there.
+                yield b"event: alive\ndata:\n\n"
             await asyncio.sleep(poll.seconds)
 
 

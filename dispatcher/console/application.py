@@ -5,6 +5,7 @@ The order of the checks is that of this module: path, session, role, form; then 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlencode
@@ -50,7 +51,7 @@ from dispatcher.services.visible_accounts import visible_accounts
 
 if TYPE_CHECKING:
     from dispatcher.console.page import ConsolePage, ConsoleServices, PageAnswer
-    from dispatcher.console.web_messages import WebRequest
+    from dispatcher.console.web_messages import Poll, WebRequest
     from dispatcher.services.oidc.provider_documents import ProviderCalls
     from sidelight.model import ConsoleUser
 
@@ -122,7 +123,8 @@ class ConsoleApplication:
         if signed is not None:
             return signed
         found = self._page(method, request.path)
-        user = self._users.session_user(session_id(request))
+        is_use = found is None or not found[0].is_live
+        user = self._users.session_user(session_id(request), is_use=is_use)
         if user is None:
             return _to_sign_in(request)
         if found is None:
@@ -199,7 +201,8 @@ class ConsoleApplication:
             headers = [("Content-Type", answer.content_type), ("Content-Disposition", disposition)]
             return WebAnswer(200, headers, chunks=answer.chunks)
         if isinstance(answer, EventsAnswer):
-            return WebAnswer(200, [("Content-Type", "text/event-stream")], poll=answer.poll)
+            poll = self._while_signed_in(answer.poll, session_id(request))
+            return WebAnswer(200, [("Content-Type", "text/event-stream")], poll=poll)
         data = self._frame(request, wanted, page)
         data |= {"title": answer.title or page.title, "fact": answer.fact}
         is_page = answer.status == HTTPStatus.OK and request.method != "POST"
@@ -209,6 +212,15 @@ class ConsoleApplication:
         if request.cookie(NOTICE_COOKIE):
             headers.append(cookie(NOTICE_COOKIE, "", secure=is_secure(request), seconds=0))
         return WebAnswer(answer.status, headers, body)
+
+    def _while_signed_in(self, poll: Poll, session: str) -> Poll:
+        """Return events that end with the person's session."""
+
+        def read() -> str | None:
+            user = self._users.session_user(session, is_use=False)
+            return None if user is None else poll.read()
+
+        return replace(poll, read=read)
 
     def _frame(
         self, request: WebRequest, wanted: PageRequest, page: ConsolePage

@@ -153,7 +153,8 @@ class ConsolePage:
     """A page or an action. `path` may have placeholders: `/instances/{account}/{instance}`.
 
     `section` is the path of the rail's item that it belongs to. `action` names what a POST does,
-    for the audit log.
+    for the audit log. `is_live`: an open page reads it on its own, so reading it does not prolong
+    the person's session.
     """
 
     path: str
@@ -163,6 +164,7 @@ class ConsolePage:
     method: str = "GET"
     section: str = ""
     action: str = ""
+    is_live: bool = False
 
     def segments(self, path: str) -> dict[str, str] | None:
         """Return the encoded values of the placeholders; None for another path."""

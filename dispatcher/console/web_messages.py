@@ -120,9 +120,12 @@ def storable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Server-sent events: `read` is called every `seconds`, and a changed result is sent."""
+    """Server-sent events: `read` is called every `seconds`, and a changed result is sent.
 
-    read: Callable[[], str]
+    None ends them.
+    """
+
+    read: Callable[[], str | None]
     seconds: float = 2.0
 
 

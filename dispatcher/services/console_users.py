@@ -142,8 +142,11 @@ class ConsoleUserService:
         self._store.console_sessions.begin(_key(session), user.principal.name, source, oldest)
         return session
 
-    def session_user(self, session: str) -> ConsoleUser | None:
-        """Return the user of a session's id; None where it ended or never was."""
+    def session_user(self, session: str, *, is_use: bool = True) -> ConsoleUser | None:
+        """Return the user of a session's id; None where it ended or never was.
+
+        `is_use` false: what a page does on its own, which keeps no session from ending.
+        """
         if not session or len(session) > _LONGEST_SESSION:
             return None
         found = self._store.console_sessions.get(_key(session))
@@ -155,7 +158,7 @@ class ConsoleUserService:
         if is_over or user.revoked_at is not None:
             self._store.console_sessions.end(known.key)
             return None
-        if now - known.seen_at > SEEN_IS_NOTED:
+        if is_use and now - known.seen_at > SEEN_IS_NOTED:
             self._store.console_sessions.seen(known.key)
         return user
 

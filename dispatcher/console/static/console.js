@@ -118,20 +118,56 @@
   toast?.querySelector("[data-close]")?.addEventListener("click", () => toast.remove());
 
   // Live parts: `data-events` is a URL of server-sent events, whose data is HTML of this console
-  // by the id of the element that it replaces, as JSON.
+  // by the id of the element that it replaces, as JSON. The server sends something every two
+  // seconds; without a word of it the part says since when it is not live, until it is again.
+  const SILENCE = 15000, RETRY = 3000; // milliseconds
+  function replace(parts) {
+    for (const [id, text] of Object.entries(parts)) {
+      const old = document.getElementById(id);
+      if (!old || old.contains(document.activeElement)) continue;
+      const made = new DOMParser().parseFromString(text, "text/html").body;
+      if (old.innerHTML === made.innerHTML) continue;
+      old.replaceChildren(...made.childNodes);
+      old.classList.remove("changed");
+      requestAnimationFrame(() => old.classList.add("changed"));
+    }
+  }
   all("[data-events]").forEach((part) => {
-    const source = new EventSource(part.dataset.events);
-    source.onmessage = (event) => {
-      for (const [id, text] of Object.entries(JSON.parse(event.data))) {
-        const old = document.getElementById(id);
-        if (!old || old.contains(document.activeElement)) continue;
-        const made = new DOMParser().parseFromString(text, "text/html").body;
-        if (old.innerHTML === made.innerHTML) continue;
-        old.replaceChildren(...made.childNodes);
-        old.classList.remove("changed");
-        requestAnimationFrame(() => old.classList.add("changed"));
+    const mark = part.querySelector("[data-live]");
+    let source = null, timer = 0, heard = new Date(), failures = 0;
+    const isStale = () => part.classList.contains("stale");
+    function hear(event) {
+      clearTimeout(timer);
+      timer = setTimeout(() => lose(true), SILENCE);
+      if (isStale()) say("Live again");
+      part.classList.remove("stale");
+      mark.textContent = "live";
+      heard = new Date();
+      failures = 0;
+      if (event.type === "message") replace(JSON.parse(event.data));
+    }
+    // A stream ends after a while: only what does not come back is lost.
+    function lose(isSilent) {
+      source.close();
+      clearTimeout(timer);
+      failures += 1;
+      if ((isSilent || failures > 1) && !isStale()) {
+        part.classList.add("stale");
+        mark.textContent = `not live since ${heard.toLocaleTimeString()}: the server does not answer. Trying again; reload to sign in.`;
+        say(mark.textContent);
       }
-    };
-    addEventListener("pagehide", () => source.close());
+      timer = setTimeout(connect, RETRY);
+    }
+    function connect() {
+      source = new EventSource(part.dataset.events);
+      source.addEventListener("message", hear);
+      source.addEventListener("alive", hear);
+      source.addEventListener("error", () => lose(false));
+      timer = setTimeout(() => lose(true), SILENCE);
+    }
+    addEventListener("pagehide", () => { source.close(); clearTimeout(timer); });
+    // A page that comes back as it was left has no stream.
+    addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
+    connect();
   });
 })();

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dispatcher.services import console_users
+from tests.fixtures.console_browser import CHROMIUM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 
 COST = console_users._N
@@ -27,3 +30,13 @@ def low_cost_hashes() -> Iterator[None]:
 def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords at the product's cost."""
     monkeypatch.setattr(console_users, "_N", COST)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, of tests that are marked as needing it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()

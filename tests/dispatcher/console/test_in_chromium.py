@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -11,6 +10,7 @@ from dispatcher.console.pages import PAGES
 from dispatcher.services.console_users import ConsoleUserService
 from sidelight.fleet.settings import Settings
 from sidelight.model import AccountStatus
+from tests.fixtures.console_browser import NEEDS_CHROMIUM, PASSWORD, Visit
 from tests.fixtures.console_fleet import OWN, ConsoleFleet
 from tests.fixtures.console_rig import person
 from tests.fixtures.http_servers import served
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     from sidelight.model import EffectiveConfiguration
     from sidelight.store import Store
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.services,
-    pytest.mark.browser,
-    pytest.mark.enable_socket,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+pytestmark = NEEDS_CHROMIUM
 NAME = 'web "><b>1</b>\u202egnp'
 NOT_PAGES = ("/search", "/scans/events")
 # Rows of lists that a phone cuts at its right edge.
@@ -45,35 +38,6 @@ SCHEMES: dict[Literal["light", "dark"], dict[str, object]] = {
     "light": {"type": "tag", "values": RULES},
     "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-class Visit:
-    """A signed-in page, with what the browser complained of."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url.rstrip("/")
-        self.complaints: list[str] = []
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(f"{self.url}/login")
-        page.fill("[name=name]", "alice")
-        page.fill("[name=password]", PASSWORD)
-        page.click("button.primary")
-        page.wait_for_url(f"{self.url}/")
-
-    def _note(self, message: object) -> None:
-        if getattr(message, "type", "") in {"error", "warning"}:
-            self.complaints.append(str(getattr(message, "text", "")))
 
 
 @pytest.fixture

@@ -119,6 +119,28 @@ def test_a_used_session_ends_in_the_end(rig: ConsoleRig, clock: Clock) -> None:
     assert rig.get("/", person()).status == 303
 
 
+def test_a_page_that_is_left_open_keeps_no_session_from_ending(
+    rig: ConsoleRig, clock: Clock
+) -> None:
+    begin, last = clock.time, None
+    while clock.time - begin <= IDLE:
+        poll = rig.get("/scans/events", person()).poll
+        assert poll is not None
+        assert poll.read() is not None
+        clock.time, last = clock.time + IDLE / 3, poll
+    assert last is not None
+    assert last.read() is None
+    assert rig.get("/scans/events", person()).status == 303
+
+
+def test_a_live_view_ends_with_its_session(rig: ConsoleRig) -> None:
+    answer = rig.get("/scans/events", person())
+    assert answer.poll is not None
+    assert answer.poll.read() is not None
+    assert ConsoleUserService(rig.store).revoke(person().name)
+    assert answer.poll.read() is None
+
+
 def test_a_revoked_user_is_out_at_once(rig: ConsoleRig) -> None:
     who = person()
     assert rig.get("/", who).status == 200

@@ -194,15 +194,15 @@ def test_an_upgrade_shows_its_command_and_machines(rig: ConsoleRig, store: Store
 def test_live_scans_are_sent_when_they_change(rig: ConsoleRig, store: Store) -> None:
     poll = rig.get("/scans/events", person(Role.READER)).poll
     assert poll is not None
-    before = json.loads(poll.read())["scan-states"]
+    before = json.loads(poll.read() or "")["scan-states"]
     assert "No scan is under way" in before
     held = in_state(store, State.READING, "i-1")
-    assert "1 working" in words(json.loads(poll.read())["scan-states"])
+    assert "1 working" in words(json.loads(poll.read() or "")["scan-states"])
     other = rig.get("/scans/events", reader(ACCOUNTS[1])).poll
     assert other is not None
-    assert "No scan is under way" in json.loads(other.read())["scan-states"]
+    assert "No scan is under way" in json.loads(other.read() or "")["scan-states"]
     advance(store, held, State.DONE)
-    assert json.loads(poll.read())["scan-states"] == before
+    assert json.loads(poll.read() or "")["scan-states"] == before
 
 
 def test_scans_of_a_day_are_counted(rig: ConsoleRig, store: Store) -> None:
