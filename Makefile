@@ -54,6 +54,9 @@ flower: $(STAMP) ## the demo, held until Ctrl-C, with Flower and the console on 
 
 test: announce lint packages site unit real skipped ## lint, types, contracts, unit tests, real disks and services (three quarters of an hour)
 
+# Hypothesis' profile (tests/fixtures/hypothesis_profiles.py).
+test: PROFILE ?= sidelight
+
 announce:
 	@echo "make test takes about three quarters of an hour on two cores; make quick takes half a minute"
 	@rm -rf $(SKIPS)
@@ -112,8 +115,9 @@ QUICK := blocks ci demo disk dispatcher/cli/test_setting_options.py dispatcher/c
   documents/test_schemas.py filesystems/ext inventory/os report $(addprefix test_matching,.py _distributions.py _severity.py) \
   test_skips.py versions
 
-unit: $(STAMP) ## the fast tests: no servers, no mounts (a minute and a half)
-	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit $(if $(PROFILE),--hypothesis-profile=$(PROFILE))
+# A few examples of each property while one works; `make test` tries more, and CI the most.
+unit: $(STAMP) ## the fast tests: no servers, no mounts (two minutes)
+	$(PYTEST) -m "$(UNIT)" $(OFFLINE) --skip-report=$(SKIPS)/unit --hypothesis-profile=$(or $(PROFILE),quick)
 
 test-ui: $(STAMP) packages ## the console in Chromium: every page, accessibility, keyboard (a part of `real`)
 	$(PYTEST) -m "services and browser" --skip-report=$(SKIPS)/ui tests/dispatcher/console

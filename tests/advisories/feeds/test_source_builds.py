@@ -99,6 +99,7 @@ def test_an_index_of_no_release_is_refused(tmp_path: Path) -> None:
         list(read(index))
 
 
+@pytest.mark.slow
 def test_the_mirrors_own_index_gives_its_machine_s_packages_their_sources(tmp_path: Path) -> None:
     """Apt's lists of this system, against what its dpkg has of the packages that are installed."""
     lists = sorted(Path("/var/lib/apt/lists").glob("*_debian*_dists_*_main_*_Packages.lz4"))

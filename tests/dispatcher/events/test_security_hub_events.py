@@ -43,6 +43,7 @@ def happen(store: Store, *names: str) -> None:
 def publish(store: Store, hub: Hub, target: str = "securityhub", after: int | None = 0) -> int:
     sink = sink_of(target, cast("Session", hub))
     assert isinstance(sink, SecurityHub)
+    sink._pause = lambda _seconds: None
     return Publisher(store, target, sink, after=after).run()
 
 

@@ -151,6 +151,7 @@ def test_equals_rpm_qa(rpms: list[Path], tmp_path: Path) -> None:
     assert {"opt/side-1", "opt/side-3/400/f"} <= owned
 
 
+@pytest.mark.slow
 def test_equals_rpm_qa_on_a_log_that_was_not_folded_in(rpms: list[Path], tmp_path: Path) -> None:
     live, copy = tmp_path / "live", tmp_path / "copy"
     live.mkdir()
