@@ -57,6 +57,10 @@ LANGUAGES = {
     "hex": "Hex",
     "pub": "Pub",
     "swift": "SwiftURL",
+    "cran": "CRAN",
+    "hackage": "Hackage",
+    "julia": "Julia",
+    "opam": "opam",
 }
 # Ecosystems of OSV's schema (1.8.0) that are never looked up for a package, and the reason. A
 # feed's rows of these are not stored.

@@ -22,8 +22,9 @@ class Source(NamedTuple):
     """One source. `file` is its path below `base`, or another value that its kind needs.
 
     `usual` sources are fetched if none is named: together they cover every system and language that
-    an inventory knows except Windows, whose feed has a file a month, and none of them repeats
-    another's records.
+    an inventory knows, and none of them repeats another's records. Not among them are Windows,
+    whose feed has a file a month, and systems that are made for containers. Photon OS has no feed
+    that is read.
     """
 
     name: str
@@ -68,6 +69,21 @@ SOURCES: tuple[Source, ...] = (
     _osv("maven", "Maven", "CC-BY-4.0"),
     _osv("nuget", "NuGet", "CC-BY-4.0"),
     _osv("packagist", "Packagist", "CC-BY-4.0"),
+    _osv("hex", "Hex", "CC-BY-4.0"),
+    _osv("pub", "Pub", "CC-BY-4.0"),
+    _osv("swift", "SwiftURL", "CC-BY-4.0"),
+    _osv("cran", "CRAN", "Apache-2.0"),
+    _osv("hackage", "Hackage", "CC0-1.0"),
+    _osv("julia", "Julia", "unstated"),
+    _osv("opam", "opam", "CC0-1.0"),
+    _osv("azure-linux", "Azure Linux", "unstated"),
+    _osv("openeuler", "openEuler", "unstated"),
+    _osv("mageia", "Mageia", "unstated"),
+    *(
+        _osv(name.lower().replace(" ", "-"), name, "unstated", usual=False)
+        for name in ("Alpaquita", "BellSoft Hardened Containers", "Chainguard", "CleanStart",
+                     "Echo", "MinimOS", "Wolfi")
+    ),
     Source("debian-tracker", "file", "https://security-tracker.debian.org", "tracker/data/json",
            "Debian tracker", "MIT"),
     *(

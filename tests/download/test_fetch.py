@@ -15,13 +15,14 @@ import zstandard
 from click.testing import CliRunner
 
 from dispatcher.cli.groups import advisories
-from sidelight.advisories import AdvisoryDatabase, build
+from sidelight.advisories import AdvisoryDatabase, build, ecosystems
 from sidelight.advisories.feeds.formats import ubuntu_cves
 from sidelight.download import SOURCES, FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
 from sidelight.download.resolvers import SourceFolder, files, updateinfo
 from sidelight.errors import DownloadError, UsageError
+from sidelight.model import OperatingSystem
 from tests.advisories.windows_documents import Fix, cvrf
 from tests.fakes.publisher import Publisher, cut, status
 from tests.fixtures.publishers import osv_zip
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sidelight.download.cached_download import DownloadRequest
+    from sidelight.download.sources import Source
 
 pytestmark = pytest.mark.services
 
@@ -488,3 +490,30 @@ def test_sources_have_names_of_their_own_and_addresses_over_tls() -> None:
         chosen(["x"])
     usual: set[str] = {source.format for source in chosen([])}
     assert {"OSV", "updateinfo", "KEV", "EPSS", "endoflife.date", "Oracle OVAL"} <= usual
+
+
+def _of_osv(sources: Iterable[Source]) -> set[str]:
+    return {source.file.partition("/")[0] for source in sources if source.name.startswith("osv-")}
+
+
+def test_every_language_of_an_inventory_has_a_usual_source() -> None:
+    assert set(ecosystems.LANGUAGES.values()) <= _of_osv(chosen([]))
+
+
+# Systems whose advisories come from their own publishers. SUSE Micro's are in SUSE's file; Photon
+# OS has no feed that is read.
+OWN_FEEDS = {"Amazon Linux", "Bottlerocket", "Fedora", "Oracle Linux", "Photon OS", "SUSE Micro"}
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        *("almalinux", "alpaquita", "alpine", "amzn", "azurelinux", "bottlerocket", "centos"),
+        *("chainguard", "cleanstart", "debian", "echo", "fedora", "hardened-containers", "mageia"),
+        *("mariner", "minimos", "ol", "openeuler", "opensuse-leap", "opensuse-tumbleweed"),
+        *("photon", "rhel", "rocky", "sl-micro", "sle-micro", "sled", "sles", "ubuntu", "wolfi"),
+    ],
+)
+def test_every_known_system_has_a_source(identity: str) -> None:
+    name = ecosystems.of_machine(OperatingSystem(id=identity, version_id="9.1")).partition(":")[0]
+    assert name in _of_osv(SOURCES) | OWN_FEEDS

@@ -95,6 +95,10 @@ _LANGUAGES = {
     "hex": ("mix deps.update {name}", ""),
     "pub": ("dart pub upgrade {name}", ""),
     "swift": ("swift package update {name}", ""),
+    "cran": ("Rscript -e 'install.packages(commandArgs(TRUE))' {name}", ""),
+    "hackage": ("cabal freeze --constraint {both}", "{0}>={1}"),
+    "julia": ("julia -e 'using Pkg; Pkg.update(ARGS)' {name}", ""),
+    "opam": ("opam upgrade {name}", ""),
     "maven": ("mvn versions:use-dep-version -Dincludes={name} -DdepVersion={version}", ""),
 }
 

@@ -36,6 +36,8 @@ GLOBS: Final = {
     "language/gradle-catalog": ("*.versions.toml",),
     "language/ruby-installed": ("*/specifications/*.gemspec",),
     "language/dotnet-deps": ("*.deps.json",),
+    "language/erlang-application": ("*/ebin/*.app",),
+    "language/julia-lock": ("*Manifest*.toml",),
 }  # fmt: skip
 
 

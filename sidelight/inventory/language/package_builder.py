@@ -191,10 +191,20 @@ def jsr(path: str, name: str, version: str, details: PackageDetails = NO_DETAILS
     return _entry(path, "jsr", name, version, details, namespace=namespace, bare=bare)
 
 
+def julia(
+    path: str, name: str, version: str, uuid: str, details: PackageDetails = NO_DETAILS
+) -> Entry:
+    """A package of Julia, whose purl has the UUID that its registry knows it by."""
+    if "/" in name:
+        return _no_name(path, name)
+    qualifiers = (("uuid", uuid),) if uuid else ()
+    return _entry(path, "julia", name, version, details, qualifiers=qualifiers)
+
+
 def flat(
     path: str, kind: str, name: str, version: str, details: PackageDetails = NO_DETAILS
 ) -> Entry:
-    """A package of a type without namespaces: cargo, gem, hex, nuget, pub, generic."""
+    """A package of a type without namespaces: cargo, cran, gem, hex, nuget, opam, pub, generic."""
     if "/" in name:
         return _no_name(path, name)
     return _entry(path, kind, name, version, details)

@@ -48,6 +48,11 @@ COMMANDS = [
     Case("hex", "Hex", "plug", "1.2.0", (), "mix deps.update plug"),
     Case("pub", "Pub", "http", "1.2.0", (), "dart pub upgrade http"),
     Case("swift", "SwiftURL", "swift-nio", "2.0", (), "swift package update swift-nio"),
+    Case("cran", "CRAN", "readxl", "1.3.2", (),
+         "Rscript -e 'install.packages(commandArgs(TRUE))' readxl"),
+    Case("hackage", "Hackage", "aeson", "2.1.0", (), "cabal freeze --constraint 'aeson>=2.1.0'"),
+    Case("julia", "Julia", "HTTP", "1.10.17", (), "julia -e 'using Pkg; Pkg.update(ARGS)' HTTP"),
+    Case("opam", "opam", "cohttp", "5.0", (), "opam upgrade cohttp"),
     Case("maven", "Maven", "g:a", "2.0", (),
      "mvn versions:use-dep-version -Dincludes=g:a -DdepVersion=2.0"),
 ]  # fmt: skip

@@ -27,6 +27,8 @@ EXAMPLES = {
         "usr/lib/ruby/specifications/a-1.gemspec", "specifications/default/a-1.gemspec",
     ),
     "language/dotnet-deps": ("srv/app.deps.json",),
+    "language/erlang-application": ("opt/rel/lib/a-1/ebin/a.app",),
+    "language/julia-lock": ("srv/Manifest.toml", "srv/JuliaManifest.toml", "Manifest-v1.11.toml"),
 }  # fmt: skip
 CONDITIONAL = [item for item in LANGUAGE_EXTRACTORS if wanted_paths.needs_globs(item)]
 

@@ -82,8 +82,8 @@ def path_of(extractor: Extractor) -> str:
     bases = [*wants.names, *wants.paths, *("x-1.0" + suffix for suffix in wants.suffixes), "app"]
     folders = ["", "a-1.dist-info/", "node_modules/a/", "conda-meta/", "specifications/"]
     folders += ["composer/", "include/node/", "wp-includes/", "go/", "wp-content/plugins/a/"]
-    folders += ["wp-content/themes/a/"]
-    more = ("libs.versions.toml", "environment.yml", "conda-lock.yml")
+    folders += ["wp-content/themes/a/", "library/a/", "ebin/", ".opam-switch/packages/a.1/"]
+    more = ("Manifest.toml", "libs.versions.toml", "environment.yml", "conda-lock.yml")
     for base in (
         *bases,
         "requirements.txt",
