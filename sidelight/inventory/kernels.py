@@ -259,16 +259,26 @@ def _newest(releases: Sequence[str]) -> str:
 
 # Packages of which several versions are installed side by side, each for one kernel.
 # `linux-<flavour>-<kind>-<release>`, or with a module's name after the kind.
-_DEB_KINDS = ("image", "modules", "modules-extra", "headers", "tools", "cloud-tools", "buildinfo")
+_DEB_KINDS = (
+    "image", "image-extra", "modules", "modules-extra", "headers", "tools", "cloud-tools",
+    "buildinfo", "lib-rust",
+)  # fmt: skip
 _DEB_MODULES = ("-objects-", "-signatures-", "-main-modules-")
 _DEB_RELEASE = re.compile(r"-(?=[0-9]{1,9}\.[0-9])")
-_RPM = re.compile(
-    r"kernel(?:\d+\.\d+)?(?:-(?:core|modules|modules-core|modules-extra|modules-internal|devel|rt"
-    r"|rt-core|rt-modules|rt-modules-core|rt-modules-extra|rt-devel|64k|64k-core|64k-modules"
-    r"|64k-modules-core|debug|debug-core|debug-modules|uek|uek-core|uek-modules|uek-modules-core"
-    r"|uek-modules-extra|uek-devel|uki-virt|default|default-base|default-devel|azure|preempt"
-    r"|kvmsmall|64kb|lt|lt-core|lt-modules|ml|ml-core|ml-modules|lts))?"
+# What the names of rpm's parallel installed kernels are put together from, after `kernel` and the
+# series that Amazon's have (`kernel6.1`): flavours, and parts of a kernel. Tools, headers, macros
+# and documentation are installed once.
+_RPM_PARTS = (
+    # parts
+    "core|modules|extra|internal|partner|matched|devel|optional|uki|virt|addons|kvm|base|livepatch"
+    # flavours of Red Hat's family, with those of ELRepo
+    "|rt|64k|16k|debug|lpae|zfcpdump|automotive|lt|ml|lts"
+    # Oracle's
+    "|uek|usb|wireless|desktop|deprecated|netfilter|container"
+    # SUSE's
+    "|default|azure|preempt|kvmsmall|64kb|longterm|pae|xen|vanilla"
 )
+_RPM = re.compile(rf"kernel(?:\d+\.\d+)?(?:-(?:{_RPM_PARTS})(?![^-])){{0,6}}")
 _APK = re.compile(r"linux-(lts|virt|edge|vanilla|hardened|rpi\d*|stable|grsec)")
 _ALPM = re.compile(r"linux(?:-(?:lts|zen|hardened|rt|rt-lts))?(?:-headers)?")
 

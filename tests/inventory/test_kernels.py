@@ -179,6 +179,8 @@ def _package(kind: str, name: str, version: str = "1", arch: str = "x86_64") -> 
             [
                 _package("deb", "linux-image-5.15.0-1049-aws"),
                 _package("deb", "linux-modules-extra-5.15.0-1049-aws"),
+                _package("deb", "linux-image-extra-4.4.0-21-generic"),
+                _package("deb", "linux-lib-rust-6.8.0-31-generic"),
             ],
             [_package("deb", "linux-firmware"), _package("deb", "linux-tools-common")],
         ),
@@ -191,8 +193,16 @@ def _package(kind: str, name: str, version: str = "1", arch: str = "x86_64") -> 
             [
                 _package("rpm", "kernel-core", "5.14.0-7.el9"),
                 _package("rpm", "kernel-core", "5.14.0-70.el9", "i686"),
+                _package("rpm", "kernel-64k-modules-extra", "5.14.0-7.el9"),
+                _package("rpm", "kernel-debug-modules-core", "5.14.0-7.el9"),
+                _package("rpm", "kernel-rt-64k-debug-devel-matched", "5.14.0-7.el9"),
+                _package("rpm", "kernel-modules-partner", "5.14.0-7.el9"),
+                _package("rpm", "kernel-uki-virt-addons", "5.14.0-7.el9"),
+                _package("rpm", "kernel-uek-modules-extra-netfilter", "5.15.0-7.el9uek"),
             ],
             [
+                _package("rpm", "kernel-abi-stablelists", "5.14.0-7.el9"),
+                _package("rpm", "kernel-core-tools", "5.14.0-7.el9"),
                 _package("rpm", "kernel-headers", "5.14.0-7.el9"),
                 _package("rpm", "kernel-tools", "1"),
             ],

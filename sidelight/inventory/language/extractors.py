@@ -29,6 +29,7 @@ from sidelight.inventory.language import (
     gradlelockfile,
     haskelllock,
     javaarchive,
+    javaunpacked,
     julialock,
     mixlock,
     nodemodules,
@@ -83,6 +84,7 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     denolock.EXTRACTOR,
     # Java
     javaarchive.EXTRACTOR,
+    javaunpacked.EXTRACTOR,
     pomxml.EXTRACTOR,
     gradlelockfile.EXTRACTOR,
     gradlecatalog.EXTRACTOR,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognisedError
@@ -67,8 +67,24 @@ _LOWER_SUFFIXES: Final = (
     ".aar",
     ".esa",
 )
-# A class path's `*` takes .JAR too, and servers deploy .WAR (java(1), "Class Path Wild Cards").
-SUFFIXES: Final = (*_LOWER_SUFFIXES, *(suffix.upper() for suffix in _LOWER_SUFFIXES))
+# A class path's `*` takes .JAR too, and servers deploy .WAR (java(1), "Class Path Wild Cards");
+# `java -jar App.Jar` has no rule at all. So the common ones count in any case.
+_ANY_CASE: Final = (".jar", ".war", ".ear")
+SUFFIXES: Final = tuple(
+    dict.fromkeys(
+        (
+            *_LOWER_SUFFIXES,
+            *(suffix.upper() for suffix in _LOWER_SUFFIXES),
+            *("." + suffix[1:].capitalize() for suffix in _LOWER_SUFFIXES),
+            *(
+                "".join(letters)
+                for suffix in _ANY_CASE
+                for letters in product(*((one, one.upper()) for one in suffix))
+            ),
+        )
+    )
+)
+_ENDINGS: Final = frozenset(SUFFIXES)
 _POM_PROPERTIES: Final = "pom.properties"
 _POM_FILE: Final = "/pom.xml"
 _MANIFEST: Final = "META-INF/MANIFEST.MF"
@@ -232,7 +248,7 @@ def _sort(archive: ZipArchive, contents: _Contents) -> None:
         if name.endswith(_POM_PROPERTIES):
             if name.rpartition("/")[2] == _POM_PROPERTIES:
                 contents.poms.append(member)
-        elif name.endswith(SUFFIXES):
+        elif name[name.rfind(".") :] in _ENDINGS:
             contents.nested.append(member)
         elif name.endswith(_POM_FILE):
             if _POM_XML.fullmatch(name):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sidelight.inventory.language import javaunpacked
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
 from sidelight.inventory.language.pomproject import (
@@ -62,5 +63,11 @@ def _dependencies(root: Element) -> Iterator[Element]:
 
 
 EXTRACTOR: Final = GeneratorExtractor(
-    "language/maven-pom", Wants(names=frozenset({"pom.xml"}), limit=8 << 20), _parse
+    "language/maven-pom",
+    Wants(
+        names=frozenset({"pom.xml"}),
+        confirm=lambda path: not javaunpacked.is_unpacked(path),
+        limit=8 << 20,
+    ),
+    _parse,
 )

@@ -21,12 +21,22 @@ if TYPE_CHECKING:
 _RECEIPT: Final = "INSTALL_RECEIPT.json"
 _KEG: Final = re.compile(r"(?:.*/)?Cellar/([^/]+)/([^/]+)/INSTALL_RECEIPT\.json")
 _PATH_LIMIT: Final = 4096  # characters
-_STORES: Final = {"nix/var/nix/db/db.sqlite": "Nix", "var/guix/db/db.sqlite": "Guix"}
-_SPACK: Final = "/.spack-db/index.json"
+# By the end of the database's path: a store may be a user's own (`~/.local/share/nix/root`).
+_STORES: Final = {
+    "nix/var/nix/db/db.sqlite": "Nix",
+    "var/guix/db/db.sqlite": "Guix",
+    ".spack-db/index.json": "Spack",
+}
 
 
 def _is_keg(path: str) -> bool:
     return len(path) <= _PATH_LIMIT and _KEG.fullmatch(path) is not None
+
+
+def _manager(path: str) -> str:
+    """The package manager whose database is at a path, else empty."""
+    ends = (manager for end, manager in _STORES.items() if f"/{path}".endswith(f"/{end}"))
+    return next(ends, "")
 
 
 class HomebrewReceipts:
@@ -55,9 +65,8 @@ class UnreadStores:
 
     name = "os/unread-stores"
     wants = Wants(
-        paths=frozenset(_STORES),
-        names=frozenset(("index.json",)),
-        confirm=lambda path: path in _STORES or f"/{path}".endswith(_SPACK),
+        names=frozenset(("db.sqlite", "index.json")),
+        confirm=lambda path: bool(_manager(path)),
         limit=4 << 30,
         random_access=True,
     )
@@ -65,6 +74,6 @@ class UnreadStores:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:  # noqa: ARG002 - protocol
         """A Problem for each database."""
         found = Extraction()
-        manager = _STORES.get(file.path, "Spack")
+        manager = _manager(file.path)
         found.note(f"/{file.path}", f"{manager}'s packages are not in the inventory")
         return found

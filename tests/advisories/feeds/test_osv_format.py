@@ -39,6 +39,14 @@ def test_osv_events_become_intervals_in_the_ecosystems_order() -> None:
     )
 
 
+def test_a_single_affected_version_ends_where_it_begins_in_any_order() -> None:
+    """The schema leaves the order of events open."""
+    events: list[dict[str, str]] = [{"last_affected": "1.5"}, {"introduced": "1.5"}]
+    for given in (events, events[::-1]):
+        advisory = _osv(affected=[_row("npm", "a", *given)])
+        assert advisory.affected[0].intervals == (Interval("1.5", "1.5", end_included=True),)
+
+
 def test_osv_a_range_that_ends_where_the_next_begins_stays_two() -> None:
     events = ({"introduced": "0"}, {"fixed": "1"}, {"introduced": "1"}, {"fixed": "2"})
     (row,) = _osv(affected=[_row("npm", "x", *events)]).affected

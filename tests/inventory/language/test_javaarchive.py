@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight.errors import DamagedError, FormatError, LimitError
-from sidelight.inventory.language import javaarchive, ziparchive
+from sidelight.inventory.language import javaarchive, javaunpacked, pomxml, ziparchive
 from sidelight.inventory.language.javaproperties import properties
 from tests.fixtures.hypothesis_profiles import many
 
@@ -429,3 +429,55 @@ def test_a_suffix_in_capitals_is_an_archive_too(
     inner = jar({f"WEB-INF/lib/{name}": jar(pom("a.b", "c", "1.2"))})
     [package] = extract(EXTRACTOR, f"opt/{name}", inner).packages
     assert package.path == f"/opt/{name}!/WEB-INF/lib/{name}"
+
+
+@pytest.mark.parametrize("name", ["app.jar", "APP.JAR", "App.Jar", "app.jAr", "Shop.War", "a.Lpkg"])
+def test_an_archive_s_ending_is_in_any_usual_case(
+    extract: Callable[..., Extraction],
+    facts: Callable[[Extraction], set[tuple[str, str]]],
+    name: str,
+) -> None:
+    assert name[name.rfind(".") :] in EXTRACTOR.wants.suffixes
+    data = jar({f"lib/{name}": jar(pom("a.b", "c", "1.2"))})
+    assert facts(extract(EXTRACTOR, f"opt/{name}", data)) == {("a.b:c", "1.2")}
+
+
+PLACE = "srv/webapps/shop/META-INF/maven/org.example/shop"
+MODEL = """<project><modelVersion>4.0.0</modelVersion>{0}<artifactId>shop</artifactId>
+<dependencies><dependency><groupId>log4j</groupId><artifactId>log4j</artifactId>
+<version>1.2.17</version></dependency></dependencies></project>"""
+OWN = "<groupId>org.example</groupId><version>2.1</version>"
+
+
+def test_an_unpacked_archive_is_named_by_its_maven_files(
+    extract: Callable[..., Extraction], facts: Callable[[Extraction], set[tuple[str, str]]]
+) -> None:
+    names = b"groupId=org.example\nartifactId=shop\nversion=2.1\n"
+    unpacked = javaunpacked.EXTRACTOR
+    by_properties = extract(unpacked, f"{PLACE}/pom.properties", names)
+    assert facts(by_properties) == {("org.example:shop", "2.1")}
+    alone = extract(unpacked, f"{PLACE}/pom.xml", MODEL.format(OWN))
+    assert facts(alone) == {("org.example:shop", "2.1")}
+    beside = {"pom.properties": names}
+    assert not extract(unpacked, f"{PLACE}/pom.xml", MODEL.format(OWN), beside).packages
+
+
+@pytest.mark.parametrize(
+    ("path", "is_unpacked"),
+    [
+        (f"{PLACE}/pom.xml", True),
+        (f"{PLACE}/pom.properties", True),
+        ("srv/shop/pom.xml", False),
+        ("srv/shop/target/maven-archiver/pom.properties", False),
+    ],
+)
+def test_a_maven_file_is_of_an_unpacked_archive_or_of_a_project(
+    path: str, *, is_unpacked: bool
+) -> None:
+    """A project's pom.xml lists dependencies; an unpacked archive's are what was built with it."""
+    of_projects = pomxml.EXTRACTOR.wants.confirm
+    of_unpacked = javaunpacked.EXTRACTOR.wants.confirm
+    assert of_projects is not None
+    assert of_unpacked is not None
+    assert of_unpacked(path) is is_unpacked
+    assert of_projects(path) is not is_unpacked

@@ -32,6 +32,8 @@ def test_a_receipt_elsewhere_is_none(path: str) -> None:
     ("path", "manager"),
     [
         ("nix/var/nix/db/db.sqlite", "Nix"),
+        ("home/a/.local/share/nix/root/nix/var/nix/db/db.sqlite", "Nix"),
+        ("home/a/.nix-portable/nix/var/nix/db/db.sqlite", "Nix"),
         ("var/guix/db/db.sqlite", "Guix"),
         ("opt/spack/opt/spack/.spack-db/index.json", "Spack"),
     ],

@@ -289,7 +289,9 @@ def intervals_of(events: list[dict[str, object]], ecosystem: str) -> list[Interv
                 if ecosystem == "PyPI" and kind != "introduced":
                     boundary = _regular_end(kind, version)
                 placed.append((b"" if is_start else sort_key(ecosystem, boundary[1]), *boundary))
-    placed.sort(key=lambda item: item[0])  # events at one version keep the feed's order
+    # Events are in any order. Of those at one version a beginning goes before an end that is
+    # included; else they keep the feed's order.
+    placed.sort(key=lambda item: (item[0], item[1] == "last_affected"))
     intervals: list[Interval] = []
     start: str | None = None
     for place, kind, version in placed:
