@@ -82,10 +82,26 @@ def _parse_added(file: WantedFile) -> Iterator[Entry]:
     if place is None:
         return
     kind, slug = ("plugin", place[2]) if place[1] else ("theme", place[4])
-    if match := _ADDED_VERSION[kind].search(file.read()[:_HEAD]):
-        yield flat(file.path, "generic", f"wordpress-{kind}-{slug}", match[1].decode())
+    match = _ADDED_VERSION[kind].search(file.read()[:_HEAD])
+    version = match[1].decode() if match else ""
+    if kind == "plugin":
+        version = _installed_version(file, slug) or version
+    if version:
+        yield flat(file.path, "generic", f"wordpress-{kind}-{slug}", version)
 
 
+def _installed_version(file: WantedFile, slug: str) -> str:
+    """The version in the header of a plugin's main file, which is WordPress' own source of it.
+
+    The readme's stable tag says what its site offers for download: it may be another, or `trunk`.
+    """
+    head = (file.sibling(f"{slug}.php", _MAIN_LIMIT) or b"")[:_HEAD]
+    match = _ADDED_VERSION["theme"].search(head) if _PLUGIN_NAME.search(head) else None
+    return match[1].decode() if match else ""
+
+
+_PLUGIN_NAME: Final = re.compile(rb"^[ \t/*#@]*plugin name:", re.IGNORECASE | re.MULTILINE)
+_MAIN_LIMIT: Final = 8 << 20  # bytes of a plugin's main file
 _HEAD: Final = 64 << 10  # bytes; WordPress itself looks at the first 8 KiB
 
 JDK_EXTRACTOR: Final = GeneratorExtractor(

@@ -11,6 +11,7 @@ from sidelight.inventory.language import (
     bunlockb,
     c_headers,
     cargoauditable,
+    cargoinstalled,
     cargolock,
     composer,
     condalock,
@@ -52,6 +53,7 @@ from sidelight.inventory.language import (
     uvlock,
     version_strings,
     yarnlock,
+    yarnpnp,
     zipapp,
 )
 
@@ -78,6 +80,7 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     asar.EXTRACTOR,
     packagelock.EXTRACTOR,
     yarnlock.EXTRACTOR,
+    yarnpnp.EXTRACTOR,
     pnpmlock.EXTRACTOR,
     bunlock.EXTRACTOR,
     bunlockb.EXTRACTOR,
@@ -95,6 +98,7 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     gomod.SUM_EXTRACTOR,
     # Rust
     cargoauditable.EXTRACTOR,
+    cargoinstalled.EXTRACTOR,
     cargolock.EXTRACTOR,
     # Ruby
     gemspec.EXTRACTOR,

@@ -42,8 +42,8 @@ def test_osv_events_become_intervals_in_the_ecosystems_order() -> None:
 def test_a_single_affected_version_ends_where_it_begins_in_any_order() -> None:
     """The schema leaves the order of events open."""
     events: list[dict[str, str]] = [{"last_affected": "1.5"}, {"introduced": "1.5"}]
-    for given in (events, events[::-1]):
-        advisory = _osv(affected=[_row("npm", "a", *given)])
+    for sequence in (events, events[::-1]):
+        advisory = _osv(affected=[_row("npm", "a", *sequence)])
         assert advisory.affected[0].intervals == (Interval("1.5", "1.5", end_included=True),)
 
 

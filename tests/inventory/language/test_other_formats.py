@@ -430,3 +430,15 @@ def test_applications_have_their_version(
     assert extractor.wants.confirm is None or extractor.wants.confirm(path)
     assert [package.purl for package in extract(extractor, path, text).packages] == [purl]
     assert not extract(extractor, path, "\n" * 200_000).packages
+
+
+@pytest.mark.parametrize("tag", ["5.3.0", "trunk"])
+def test_a_plugin_s_version_is_that_of_its_main_file(
+    extract: Callable[..., Extraction], tag: str
+) -> None:
+    """Its readme's stable tag says what is offered for download."""
+    main = b"<?php\n/**\n * Plugin Name: Akismet\n * Requires PHP: 5.8\n * Version: 5.3.1\n */\n"
+    path = "var/www/wp-content/plugins/akismet/readme.txt"
+    readme = f"=== Akismet ===\nStable tag: {tag}\n"
+    found = extract(applications.ADDED_EXTRACTOR, path, readme, {"akismet.php": main})
+    assert [package.version for package in found.packages] == ["5.3.1"]

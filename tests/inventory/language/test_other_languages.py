@@ -1,4 +1,4 @@
-"""R, Erlang and Elixir, OCaml, Julia, Haskell: what is installed, and lock files."""
+"""R, Erlang and Elixir, OCaml, Julia, Haskell, and Cargo: what is installed, and lock files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.inventory.language import erlangapp, haskelllock, julialock, opamswitch, rpackage
+from sidelight.inventory.language import (
+    cargoinstalled,
+    erlangapp,
+    haskelllock,
+    julialock,
+    opamswitch,
+    rpackage,
+)
 from sidelight.inventory.purl import is_of_public_registry
 
 if TYPE_CHECKING:
@@ -218,3 +225,24 @@ def test_stack_s_locked_packages(extract: Extract) -> None:
     )
     found = extract(haskelllock.STACK_EXTRACTOR, "srv/app/stack.yaml.lock", text)
     assert typed(found) == {("hackage", "xml-conduit", "1.9.1.1")}
+
+
+INDEX = "registry+https://github.com/rust-lang/crates.io-index"
+
+
+def test_programs_that_cargo_installed_are_their_crates(extract: Extract) -> None:
+    text = (
+        f'[v1]\n"ripgrep 14.1.0 ({INDEX})" = ["rg"]\n'
+        '"tool 0.1.0 (git+https://git.example.org/tool#0a1b)" = ["tool"]\n'
+        '"own 0.1.0 (path+file:///srv/own)" = ["own"]\n'
+    )
+    found = extract(cargoinstalled.EXTRACTOR, "root/.cargo/.crates.toml", text)
+    assert typed(found) == {
+        ("cargo", "ripgrep", "14.1.0"), ("cargo", "tool", "0.1.0"), ("cargo", "own", "0.1.0"),
+    }  # fmt: skip
+    assert {p.name for p in found.packages if is_of_public_registry(p.purl)} == {"ripgrep"}
+
+
+def test_an_installed_program_without_a_version_is_a_problem(extract: Extract) -> None:
+    found = extract(cargoinstalled.EXTRACTOR, "root/.cargo/.crates.toml", '[v1]\n"rg" = []\n')
+    assert found.problems
