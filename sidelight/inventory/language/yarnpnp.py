@@ -70,7 +70,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 def _pair(item: object) -> tuple[object, object]:
     pair = sequence(item, "an entry")
     if len(pair) != 2:
-        raise DamagedError("an entry of Plug'n'Play's map that is no pair")
+        raise DamagedError("an entry of Plug'n'Play's map of another form")
     return pair[0], pair[1]
 
 

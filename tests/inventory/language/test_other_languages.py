@@ -35,7 +35,7 @@ def typed(found: Extraction) -> set[tuple[str, str, str]]:
 
 
 def description(**fields: str) -> str:
-    """What R's installer leaves: the field Built tells it from a source package's file."""
+    """What R's installer leaves: the field Built distinguishes it from a source package's file."""
     known = {"Package": "readxl", "Version": "1.3.1", "Title": "A\n    longer: one", **fields}
     return "".join(f"{name}: {value}\n" for name, value in known.items())
 
