@@ -64,8 +64,8 @@ class SteppedClock:
 class ListedInstances:
     """The EC2 and KMS of all account-regions, which answer at once."""
 
-    def __init__(self, places: dict[AccountRegion, list[Instance]]) -> None:
-        self.places = places
+    def __init__(self, account_regions: dict[AccountRegion, list[Instance]]) -> None:
+        self.places = account_regions
 
     def tagged(self, key_ids: Iterable[str], tag: str) -> frozenset[str]:  # noqa: ARG002 - KMS's
         """No key has a tag."""
@@ -93,11 +93,12 @@ class LocalDiscoverer:
     def __init__(self, store: Store, listed: ListedInstances) -> None:
         self._store, self._listed = store, listed
 
-    def __call__(self, place: AccountRegion, configuration: Configuration) -> Discovery:
+    def __call__(self, account_region: AccountRegion, configuration: Configuration) -> Discovery:
         """Discover, and write."""
         return discover(
-            self._store, PlaceListing(self._listed.places[place]), self._listed,
-            account=place.account, region=place.region, tag=configuration.exclusion_tag,
+            self._store, PlaceListing(self._listed.places[account_region]), self._listed,
+            account=account_region.account, region=account_region.region,
+            tag=configuration.exclusion_tag,
         )  # fmt: skip
 
 
@@ -164,9 +165,11 @@ def fleet_of(count: int) -> dict[AccountRegion, list[Instance]]:
     places: dict[AccountRegion, list[Instance]] = {}
     for number in range(count):
         index = number // OF_A_PLACE
-        place = AccountRegion(f"{100_000_000_000 + index // REGIONS}", f"region-{index % REGIONS}")
-        one = instance(number, place.account, place.region)
-        places.setdefault(place, []).append(one)
+        account_region = AccountRegion(
+            f"{100_000_000_000 + index // REGIONS}", f"region-{index % REGIONS}"
+        )
+        one = instance(number, account_region.account, account_region.region)
+        places.setdefault(account_region, []).append(one)
     return places
 
 

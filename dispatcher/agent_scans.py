@@ -59,7 +59,7 @@ class AgentScans:
 
     def run(
         self,
-        places: Sequence[AccountRegion],
+        account_regions: Sequence[AccountRegion],
         stopped: Callable[[], bool] = lambda: False,
         replan: Replan = lambda _place, _managed: None,
     ) -> int:
@@ -69,69 +69,78 @@ class AgentScans:
         lists now. Without an advisory database associations are kept, and nothing is evaluated.
         Raises StoreError.
         """
-        rules = effective(self._store, {place.account for place in places})
+        rules = effective(
+            self._store, {account_region.account for account_region in account_regions}
+        )
         enabled = [
-            place
-            for place in places
-            if (held := rules[place.account]).configured and held.status is AccountStatus.ENABLED
+            account_region
+            for account_region in account_regions
+            if (held := rules[account_region.account]).configured
+            and held.status is AccountStatus.ENABLED
         ]
 
-        def attempt(place: AccountRegion) -> int | UnreachableTarget:
-            return self._attempt(place, rules[place.account], replan)
+        def attempt(account_region: AccountRegion) -> int | UnreachableTarget:
+            return self._attempt(account_region, rules[account_region.account], replan)
 
         evaluated = 0
         # Parallel: an organization's account-regions take longer than the interval one by one.
-        for place, result in in_each(enabled, attempt, stopped):
+        for account_region, result in in_each(enabled, attempt, stopped):
             if isinstance(result, UnreachableTarget):
-                log.warning("%s/%s: agents: %s", place.account, place.region, result)
+                log.warning(
+                    "%s/%s: agents: %s", account_region.account, account_region.region, result
+                )
                 reason = "ACCESS_DENIED" if result.denied else "INTERNAL_ERROR"
-                self._cover_place(place, reason, str(result))
+                self._cover_place(account_region, reason, str(result))
             else:
                 evaluated += result
         return evaluated
 
     def _attempt(
-        self, place: AccountRegion, held: EffectiveConfiguration, replan: Replan
+        self, account_region: AccountRegion, held: EffectiveConfiguration, replan: Replan
     ) -> int | UnreachableTarget:
         """Run one account-region; whatever fails there stops no other. Raises StoreError."""
         try:
-            return self._run(place, held, replan)
+            return self._run(account_region, held, replan)
         except StoreError:
             raise
         except SidelightError as error:
-            return UnreachableTarget(place.account, place.region, error)
+            return UnreachableTarget(account_region.account, account_region.region, error)
 
-    def _run(self, place: AccountRegion, held: EffectiveConfiguration, replan: Replan) -> int:
-        self._agents.ensure(place, held)
-        report = self._agents.reports[place.account, place.region]
-        managed = self._agents.managed(place)
-        replan(place, managed)
+    def _run(
+        self, account_region: AccountRegion, held: EffectiveConfiguration, replan: Replan
+    ) -> int:
+        self._agents.ensure(account_region, held)
+        report = self._agents.reports[account_region.account, account_region.region]
+        managed = self._agents.managed(account_region)
+        replan(account_region, managed)
         if report.reason:
-            self._cover_place(place, report.reason, report.detail)
+            self._cover_place(account_region, report.reason, report.detail)
         else:
             self._store.instances.uncover(
-                place.account, [all_of(place.region)], ScanMode.AGENT_BASED
+                account_region.account, [all_of(account_region.region)], ScanMode.AGENT_BASED
             )
-        entries = self._entries(place)
+        entries = self._entries(account_region)
         own = [managed[name] for name in entries if name in managed]
         if not own:
             return 0
         try:
             advisories = self._advisories.opened()
         except (UsageError, DatabaseError) as error:
-            log.warning("%s/%s: agents: %s", place.account, place.region, error)
+            log.warning("%s/%s: agents: %s", account_region.account, account_region.region, error)
             return 0
         new = {name for name, entry in entries.items() if entry.reason == PENDING}
-        deep = self._agents.deep_reports.get((place.account, place.region))
+        deep = self._agents.deep_reports.get((account_region.account, account_region.region))
         result = self._cycle.run(
-            place, own, advisories, has_sync=report.has_sync, new=new, deep=deep
+            account_region, own, advisories, has_sync=report.has_sync, new=new, deep=deep
         )
         self._cover(entries, result, advisories)
         return len(result.evaluated)
 
-    def _entries(self, place: AccountRegion) -> dict[str, Coverage]:
+    def _entries(self, account_region: AccountRegion) -> dict[str, Coverage]:
         """Return the coverage of instances that are scanned by their agents."""
-        rows = self._store.instances.coverage(account=place.account, region=place.region)
+        rows = self._store.instances.coverage(
+            account=account_region.account, region=account_region.region
+        )
         return {
             row.instance: row
             for row in rows
@@ -167,11 +176,11 @@ class AgentScans:
             rows.append(replace(entry, reason=reason, detail=detail, scanned_at=now))
         self._store.instances.cover_by_agents(rows)
 
-    def _cover_place(self, place: AccountRegion, reason: str, detail: str) -> None:
+    def _cover_place(self, account_region: AccountRegion, reason: str, detail: str) -> None:
         row = Coverage(
-            account=place.account,
-            region=place.region,
-            instance=all_of(place.region),
+            account=account_region.account,
+            region=account_region.region,
+            instance=all_of(account_region.region),
             name="",
             status_code=INACTIVE,
             reason=reason,

@@ -248,11 +248,13 @@ class DispatcherLoop:
     def _handlers(self) -> dict[tuple[str, str], EventHandler]:
         """Return the handlers of events in accounts, by source and detail-type."""
 
-        def look(place: AccountRegion, ids: Collection[str], ended: Collection[str]) -> list[str]:
-            return self._control.scans.look(place, ids, ended, self._configuration)
+        def look(
+            account_region: AccountRegion, ids: Collection[str], ended: Collection[str]
+        ) -> list[str]:
+            return self._control.scans.look(account_region, ids, ended, self._configuration)
 
-        def changed(place: AccountRegion, ids: Collection[str]) -> None:
-            network_changed(self._control.store, place.account, place.region, ids)
+        def changed(account_region: AccountRegion, ids: Collection[str]) -> None:
+            network_changed(self._control.store, account_region.account, account_region.region, ids)
 
         handlers: dict[tuple[str, str], EventHandler] = {
             instance_states.KIND: InstanceStateHandler(look)

@@ -33,11 +33,13 @@ class NetworkScheduler:
         self._ask = ask
         self.enabled = settings.networks.interval > 0
 
-    def keep(self, places: Iterable[AccountRegion]) -> None:
+    def keep(self, account_regions: Iterable[AccountRegion]) -> None:
         """Evaluate these account-regions from now on, and no disabled account any more."""
         if not self.enabled:
             return
-        named = {(place.account, place.region) for place in places}
+        named = {
+            (account_region.account, account_region.region) for account_region in account_regions
+        }
         known = self._store.network_evaluations.times()
         accounts = {account for account, _ in (*named, *known)}
         rules = effective(self._store, accounts)
@@ -47,11 +49,13 @@ class NetworkScheduler:
         self._store.network_evaluations.remove(disabled)
         self._store.network_evaluations.keep([p for p in named if p[0] not in disabled])
 
-    def request(self, places: Iterable[AccountRegion]) -> int:
+    def request(self, account_regions: Iterable[AccountRegion]) -> int:
         """Make these account-regions due now; return how many are evaluated at all."""
         if not self.enabled:
             return 0
-        named = [(place.account, place.region) for place in places]
+        named = [
+            (account_region.account, account_region.region) for account_region in account_regions
+        ]
         return self._store.network_evaluations.request(named)
 
     def tick(self) -> int:
@@ -69,19 +73,27 @@ class NetworkScheduler:
         return len(sent)
 
     def wait(
-        self, places: Iterable[AccountRegion], *, sleep: Callable[[float], None] = time.sleep
+        self,
+        account_regions: Iterable[AccountRegion],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> Iterator[int]:
         """Yield the number of due evaluations of these account-regions until there are none.
 
         One that failed is due again later: it is not waited for.
         """
-        named = {(place.account, place.region) for place in places}
+        named = {
+            (account_region.account, account_region.region) for account_region in account_regions
+        }
         accounts = {account for account, _ in named}
         while self.enabled:
             self.tick()
             now = self._store.clock()
             times = self._store.network_evaluations.times(accounts)
-            pending = sum(place in times and times[place].due_at <= now for place in named)
+            pending = sum(
+                account_region in times and times[account_region].due_at <= now
+                for account_region in named
+            )
             if not pending:
                 return
             yield pending

@@ -129,21 +129,23 @@ def inspect_instance(
 
 def _started(fleet: FleetService, instance: str, region: str | None) -> str:
     """Return the id of a new scan, or of the running one."""
-    (place,) = fleet.places((), (region,) if region else ())
+    (account_region,) = fleet.places((), (region,) if region else ())
     scans = fleet.scans.start_scans(
-        place, Configuration(), on_demand=True, only=of_instances([instance])
+        account_region, Configuration(), on_demand=True, only=of_instances([instance])
     )
     # Between our read of the store and our insert, another process may have created a scan.
     live = [scan.id for scan in scans] or [
         known.live_scan
-        for known in fleet.store.instances.known(account=place.account, region=place.region)
+        for known in fleet.store.instances.known(
+            account=account_region.account, region=account_region.region
+        )
         if known.instance.id == instance and known.live_scan
     ]
     if not live:
         rows = fleet.store.instances.coverage()
         row = next((row for row in rows if row.instance == instance), None)
         why = f"cannot be scanned: {row.reason} {row.detail}".rstrip() if row else "is not known"
-        raise UsageError(why, where=f"{instance} in {place.account}/{place.region}")
+        raise UsageError(why, where=f"{instance} in {account_region}")
     return live[-1]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dispatcher.discovery.accounts import AccountRegion, UnreachableTarget, in_each, partition
 from dispatcher.discovery.configured import effective
-from dispatcher.discovery.discovered_places import DiscoveredPlaces
 from dispatcher.discovery.discoverer import terminated
+from dispatcher.discovery.latest_discoveries import LatestDiscoveries
 from dispatcher.discovery.target_coverage import TargetCoverage
 from dispatcher.enqueue import NO_SOURCES, enqueue, tick
 from dispatcher.planning import cadence
@@ -72,11 +72,11 @@ class ScanStarter:
         self._publish = publish
         self._deployment = deployment
         self._keeper = keeper
-        self._discovered = DiscoveredPlaces()
+        self._discovered = LatestDiscoveries()
 
     def start_everywhere(  # noqa: PLR0913 - where, and which, by keyword
         self,
-        places: Sequence[AccountRegion | UnreachableTarget],
+        account_regions: Sequence[AccountRegion | UnreachableTarget],
         configuration: Configuration,
         *,
         on_demand: bool,
@@ -89,38 +89,36 @@ class ScanStarter:
         An account-region that cannot be reached is recorded in coverage and stops no other.
         `is_due` as in `plan`. Raises StoreError.
         """
-        open_, closed = partition(places)
-        self._targets.cover_suspended(places)
-        rules = self._rules({place.account for place in open_}, configuration)
-        open_ = [place for place in open_ if place.account in rules]
+        open_, closed = partition(account_regions)
+        self._targets.cover_suspended(account_regions)
+        rules = self._rules({item.account for item in open_}, configuration)
+        open_ = [item for item in open_ if item.account in rules]
         self._discovered.keep_accounts(rules)
         running: list[str] = []
         due: list[Sequence[Instance]] = []
         reached: list[AccountRegion] = []
         listed: dict[AccountRegion, Discovery] = {}
         discoveries = in_each(
-            open_, lambda place: self._discoverer(place, rules[place.account]), stopped
+            open_,
+            lambda item: self._discoverer(item, rules[item.account]),
+            stopped,
         )
-        for place, discovery in discoveries:
+        for account_region, discovery in discoveries:
             if isinstance(discovery, UnreachableTarget):
                 closed.append(discovery)
-                self._discovered.drop(place)
+                self._discovered.drop(account_region)
                 continue
-            reached.append(place)
-            listed[place] = discovery
-            with self._discovered.deciding_on(place):
-                self._discovered.put(place, discovery)
+            reached.append(account_region)
+            listed[account_region] = discovery
+            with self._discovered.deciding_on(account_region):
+                self._discovered.put(account_region, discovery)
                 # Again: a thread that read them before they were gone may have written since.
-                gone = terminated(place.account, place.region, discovery.gone)
+                gone = terminated(account_region.account, account_region.region, discovery.gone)
                 self._store.instances.cover(gone)
                 live_scans, new = self._plan(
-                    place,
-                    discovery,
-                    rules[place.account],
-                    on_demand=on_demand,
-                    only=only,
-                    is_due=is_due,
-                )
+                    account_region, discovery, rules[account_region.account],
+                    on_demand=on_demand, only=only, is_due=is_due,
+                )  # fmt: skip
             running += live_scans
             due.append(new)
         self._targets.cover(reached, closed)
@@ -128,23 +126,24 @@ class ScanStarter:
         return Started(tuple(scans), tuple(reached), tuple(closed))
 
     def discover_everywhere(
-        self, places: Sequence[AccountRegion | UnreachableTarget], configuration: Configuration
+        self, targets: Sequence[AccountRegion | UnreachableTarget], configuration: Configuration
     ) -> Started:
         """Discover these account-regions and write coverage, without starting a scan."""
-        open_, closed = partition(places)
-        rules = self._rules({place.account for place in open_}, configuration)
+        open_, closed = partition(targets)
+        rules = self._rules({item.account for item in open_}, configuration)
         reached = []
         discoveries = in_each(
-            [place for place in open_ if place.account in rules],
-            lambda place: self._discoverer(place, rules[place.account]),
+            [item for item in open_ if item.account in rules],
+            lambda item: self._discoverer(item, rules[item.account]),
             lambda: False,
         )
-        for place, discovery in discoveries:
+        for account_region, discovery in discoveries:
             if isinstance(discovery, UnreachableTarget):
                 closed.append(discovery)
             else:
-                self._plan(place, discovery, rules[place.account], on_demand=False, only=EVERYTHING)
-                reached.append(place)
+                held = rules[account_region.account]
+                self._plan(account_region, discovery, held, on_demand=False, only=EVERYTHING)
+                reached.append(account_region)
         self._targets.cover(reached, closed)
         return Started((), tuple(reached), tuple(closed))
 
@@ -157,16 +156,16 @@ class ScanStarter:
         due: list[Sequence[Instance]] = []
         listed: dict[AccountRegion, Discovery] = {}
         places = self._discovered.places()
-        rules = self._rules({place.account for place in places}, configuration)
-        for place in places:
-            with self._discovered.deciding_on(place):
-                part = self._discovered.candidates(place, now)
-                if part is not None and place.account in rules:
-                    listed[place] = part
+        rules = self._rules({item.account for item in places}, configuration)
+        for account_region in places:
+            with self._discovered.deciding_on(account_region):
+                part = self._discovered.candidates(account_region, now)
+                if part is not None and account_region.account in rules:
+                    listed[account_region] = part
                     _, new = self._plan(
-                        place,
+                        account_region,
                         part,
-                        rules[place.account],
+                        rules[account_region.account],
                         on_demand=False,
                         only=EVERYTHING,
                         is_due=cadence.is_due,
@@ -184,13 +183,13 @@ class ScanStarter:
         """Forget the discovered instances: nothing is started before the next discovery."""
         self._discovered.forget()
 
-    def is_discovered(self, place: AccountRegion) -> bool:
+    def is_discovered(self, account_region: AccountRegion) -> bool:
         """Whether this is one of them."""
-        return self._discovered.get(place) is not None
+        return self._discovered.get(account_region) is not None
 
     def agents_changed(
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         managed: Mapping[str, ManagedInstance],
         configuration: Configuration,
     ) -> list[Scan]:
@@ -199,23 +198,26 @@ class ScanStarter:
         An instance that left it is read by snapshots from now on, and by its agent once it is
         back, without waiting for the next discovery. Raises StoreError.
         """
-        held = self._discovered.get(place)
-        rules = self._rules({place.account}, configuration).get(place.account)
+        held = self._discovered.get(account_region)
+        rules = self._rules({account_region.account}, configuration).get(account_region.account)
         if held is None or rules is None:
             return []
         # One that answers no more may be stopped or terminated: EC2 says so, not the discovery.
         if left := _left(held, managed):
-            self._look(place, left, left, rules)
-        with self._discovered.deciding_on(place):
-            discovery = self._discovered.put_agents(place, managed, held)
+            self._look(account_region, left, left, rules)
+        with self._discovered.deciding_on(account_region):
+            discovery = self._discovered.put_agents(account_region, managed, held)
             _, due = self._plan(
-                place, discovery, rules, on_demand=False, only=EVERYTHING, is_due=cadence.is_due
-            )
-        return self._start([], due, {place.account: rules}, {place: discovery}, on_demand=False)
+                account_region, discovery, rules,
+                on_demand=False, only=EVERYTHING, is_due=cadence.is_due,
+            )  # fmt: skip
+        return self._start(
+            [], due, {account_region.account: rules}, {account_region: discovery}, on_demand=False
+        )
 
     def look(
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         ids: Collection[str],
         ended: Collection[str],
         configuration: Configuration,
@@ -225,37 +227,39 @@ class ScanStarter:
         Returns the ids that EC2 does not list, without the `ended` ones, which are gone then.
         Raises CloudError, AccessDeniedError, RateLimitedError, StoreError.
         """
-        held = self._discovered.get(place)
-        rules = self._rules({place.account}, configuration).get(place.account)
+        held = self._discovered.get(account_region)
+        rules = self._rules({account_region.account}, configuration).get(account_region.account)
         if held is None or rules is None:
             return []
-        found, missing = self._look(place, ids, ended, rules)
-        with self._discovered.deciding_on(place):
+        found, missing = self._look(account_region, ids, ended, rules)
+        with self._discovered.deciding_on(account_region):
             # A discovery since then may have found them in another state.
-            newest = self._discovered.get(place) or held
+            newest = self._discovered.get(account_region) or held
             looked_for = {instance.id for instance in found.instances}
             present = [one for one in newest.instances if one.id in looked_for]
             _, due = self._plan(
-                place, replace(newest, instances=present), rules,
+                account_region, replace(newest, instances=present), rules,
                 on_demand=False, only=EVERYTHING, is_due=cadence.is_due,
             )  # fmt: skip
-        self._start([], due, {place.account: rules}, {place: newest}, on_demand=False)
+        self._start(
+            [], due, {account_region.account: rules}, {account_region: newest}, on_demand=False
+        )
         return missing
 
     def _look(
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         ids: Collection[str],
         ended: Collection[str],
         rules: Configuration,
     ) -> tuple[Discovery, list[str]]:
         """Discover these instances; return them, and those that EC2 does not list, as `look`."""
-        found, missing = self._discoverer.look(place, rules, ids, ended)
-        return self._discovered.merge(place, found, ids), missing
+        found, missing = self._discoverer.look(account_region, rules, ids, ended)
+        return self._discovered.merge(account_region, found, ids), missing
 
     def start_scans(
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         configuration: Configuration,
         *,
         on_demand: bool,
@@ -266,14 +270,13 @@ class ScanStarter:
         Returns the new scans and those that were already running; none in an account that is
         disabled.
         """
-        rules = self._rules({place.account}, configuration).get(place.account)
+        rules = self._rules({account_region.account}, configuration).get(account_region.account)
         if rules is None:
             return []
-        discovery = self._discoverer(place, rules)
-        running, due = self._plan(place, discovery, rules, on_demand=on_demand, only=only)
-        return self._start(
-            running, due, {place.account: rules}, {place: discovery}, on_demand=on_demand
-        )
+        discovery = self._discoverer(account_region, rules)
+        running, due = self._plan(account_region, discovery, rules, on_demand=on_demand, only=only)
+        by_account, listed = {account_region.account: rules}, {account_region: discovery}
+        return self._start(running, due, by_account, listed, on_demand=on_demand)
 
     def _rules(
         self, accounts: Collection[str], configuration: Configuration
@@ -294,7 +297,7 @@ class ScanStarter:
 
     def _plan(  # noqa: PLR0913 - where, and which, by keyword
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         discovery: Discovery,
         configuration: Configuration,
         *,
@@ -303,7 +306,9 @@ class ScanStarter:
         is_due: IsDue | None = None,
     ) -> tuple[list[str], Sequence[Instance]]:
         """Return the ids of running scans and the instances that are due; write coverage."""
-        known = self._store.instances.with_history(place.account, place.region, discovery.instances)
+        known = self._store.instances.with_history(
+            account_region.account, account_region.region, discovery.instances
+        )
         if only:
             known = [row for row in known if only.includes(row.instance)]
         planned = plan(
@@ -321,26 +326,28 @@ class ScanStarter:
         )
         self._store.instances.cover(planned.coverage)
         if planned.restored:
-            self._store.instances.restore(place.account, planned.restored)
+            self._store.instances.restore(account_region.account, planned.restored)
         ineligible = [row.instance for row in planned.coverage if row.reason in CLOSING]
         self._store.findings.close_instances(
-            place.account, ineligible, FindingType.PACKAGE_VULNERABILITY
+            account_region.account, ineligible, FindingType.PACKAGE_VULNERABILITY
         )
         if self._networks:
-            self._plan_networks(place, planned.networks)
+            self._plan_networks(account_region, planned.networks)
         return [row.live_scan for row in known if row.live_scan], planned.due
 
-    def _plan_networks(self, place: AccountRegion, rows: Sequence[Coverage]) -> None:
+    def _plan_networks(self, account_region: AccountRegion, rows: Sequence[Coverage]) -> None:
         """Write network coverage; close ended evaluations, request new ones."""
-        states = self._store.instances.network_states(place.account, place.region)
+        states = self._store.instances.network_states(account_region.account, account_region.region)
         written, begun = network_turns(rows, states)
         self._store.instances.cover(written)
         closing = [row.instance for row in written if row.reason in NETWORK_CLOSING]
         self._store.findings.close_instances(
-            place.account, closing, FindingType.NETWORK_REACHABILITY
+            account_region.account, closing, FindingType.NETWORK_REACHABILITY
         )
         if begun:
-            self._store.network_evaluations.request([(place.account, place.region)])
+            self._store.network_evaluations.request(
+                [(account_region.account, account_region.region)]
+            )
 
     def _start(
         self,
@@ -364,8 +371,8 @@ class ScanStarter:
         if self._sources is not None and due:
             tags = {account: rule.exclusion_tag for account, rule in rules.items()}
             times = {
-                (place.account, place.region): discovery.listed_at
-                for place, discovery in listed.items()
+                (account_region.account, account_region.region): discovery.listed_at
+                for account_region, discovery in listed.items()
                 if discovery.listed_at is not None
             }
             found = self._sources.find(due, tags, {} if on_demand else times)

@@ -23,36 +23,42 @@ class Sweeper:
         self._ec2 = ec2
         self._deployment = deployment
 
-    def sweep(self, place: AccountRegion, *, dry_run: bool = False) -> Swept:
+    def sweep(self, account_region: AccountRegion, *, dry_run: bool = False) -> Swept:
         """Delete orphans in one account-region, and count them. Raises CloudError, StoreError."""
-        swept = sweep(self._store, self._ec2(place), self._territory(place), dry_run=dry_run)
+        swept = sweep(
+            self._store, self._ec2(account_region), self._territory(account_region), dry_run=dry_run
+        )
         if not dry_run:
-            record(self._store, place.account, place.region, swept)
+            record(self._store, account_region.account, account_region.region, swept)
         return swept
 
     def sweep_everywhere(
         self,
-        places: Sequence[AccountRegion | UnreachableTarget],
+        account_regions: Sequence[AccountRegion | UnreachableTarget],
         *,
         dry_run: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> tuple[list[tuple[AccountRegion, Swept]], list[UnreachableTarget]]:
         """Sweep these account-regions; return (results, unreachable). Raises StoreError."""
-        return in_all(places, lambda place: self.sweep(place, dry_run=dry_run), stopped)
+        return in_all(account_regions, lambda place: self.sweep(place, dry_run=dry_run), stopped)
 
     def adoptable_everywhere(
-        self, places: Sequence[AccountRegion | UnreachableTarget]
+        self, account_regions: Sequence[AccountRegion | UnreachableTarget]
     ) -> tuple[list[tuple[AccountRegion, list[Adoptable]]], list[UnreachableTarget]]:
         """Return adoptable snapshots of all these account-regions, and the unreachable targets."""
 
-        def look(place: AccountRegion) -> list[Adoptable]:
-            return adoptable(self._store, self._ec2(place), self._territory(place))
+        def look(account_region: AccountRegion) -> list[Adoptable]:
+            return adoptable(
+                self._store, self._ec2(account_region), self._territory(account_region)
+            )
 
-        return in_all(places, look)
+        return in_all(account_regions, look)
 
-    def adopt(self, place: AccountRegion, ids: Collection[str]) -> tuple[list[str], list[str]]:
+    def adopt(
+        self, account_region: AccountRegion, ids: Collection[str]
+    ) -> tuple[list[str], list[str]]:
         """Delete these snapshots, as `sweep.adopt`. Raises CloudError, StoreError."""
-        return adopt(self._store, self._ec2(place), self._territory(place), ids)
+        return adopt(self._store, self._ec2(account_region), self._territory(account_region), ids)
 
-    def _territory(self, place: AccountRegion) -> Territory:
-        return Territory(place.account, place.region, self._deployment)
+    def _territory(self, account_region: AccountRegion) -> Territory:
+        return Territory(account_region.account, account_region.region, self._deployment)

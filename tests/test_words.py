@@ -102,6 +102,18 @@ def test_no_value_and_no_function_is_named_by_a_private_word(folder: str) -> Non
     assert found == []
 
 
+@pytest.mark.parametrize("folder", ["sidelight", "workers", "dispatcher", "benchmarks", "tests"])
+def test_no_account_region_is_named_a_place(folder: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.arg}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.arg) and node.arg in {"place", "places"}
+        if node.annotation and re.search(r"\bAccountRegion\b", ast.unparse(node.annotation))
+    ]
+    assert found == []
+
+
 def _texts() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False

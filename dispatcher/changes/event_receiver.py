@@ -46,7 +46,7 @@ class Messages(Protocol):
 class EventHandler(Protocol):
     """The handling of events of one kind."""
 
-    def handle(self, place: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
+    def handle(self, account_region: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
         """Handle events of an account-region; return the ids of those to receive again.
 
         May be called with events that were handled before, and in any order. A SidelightError lets
@@ -129,15 +129,15 @@ class EventReceiver:
         return ""
 
     def _handle(
-        self, place: AccountRegion, handler: EventHandler, group: Sequence[_Waiting]
+        self, account_region: AccountRegion, handler: EventHandler, group: Sequence[_Waiting]
     ) -> list[QueuedMessage]:
         """Let them be handled; return the messages that are finished."""
         events = list({one.event.id: one.event for one in group}.values())
         try:
-            again = set(handler.handle(place, events))
+            again = set(handler.handle(account_region, events))
         except SidelightError as error:
             self.error = str(error)
-            log.warning("events of %s/%s: %s", place.account, place.region, error)
+            log.warning("events of %s/%s: %s", account_region.account, account_region.region, error)
             return []
         for event in events:
             if event.id not in again:

@@ -27,13 +27,13 @@ class InstanceStateHandler:
     def __init__(
         self, look: Callable[[AccountRegion, Collection[str], Collection[str]], Collection[str]]
     ) -> None:
-        """`look(place, ids, ended)` discovers these instances, plans and starts their scans.
+        """`look(account_region, ids, ended)` discovers, plans and starts scans of these instances.
 
         Of those that EC2 does not list, the `ended` ones are gone; it returns the others.
         """
         self._look = look
 
-    def handle(self, place: AccountRegion, events: Sequence[BusEvent]) -> list[str]:
+    def handle(self, account_region: AccountRegion, events: Sequence[BusEvent]) -> list[str]:
         """Describe the instances; return the events of those that EC2 does not list yet."""
         named: dict[str, list[BusEvent]] = {}
         ended: set[str] = set()
@@ -44,5 +44,5 @@ class InstanceStateHandler:
             if isinstance(state, str) and state in _WANTED:
                 named.setdefault(instance, []).append(event)
                 (ended.add if state in _ENDED else ended.discard)(instance)
-        missing = self._look(place, sorted(named), ended) if named else ()
+        missing = self._look(account_region, sorted(named), ended) if named else ()
         return [event.id for instance in missing for event in named.get(instance, ())]

@@ -41,15 +41,15 @@ class NetworkChangeHandler:
     """Requests an evaluation of each account-region whose network changed."""
 
     def __init__(self, changed: Callable[[AccountRegion, Collection[str]], object]) -> None:
-        """`changed(place, ids)` schedules the evaluation; it bears repeated calls."""
+        """`changed(account_region, ids)` schedules the evaluation; it bears repeated calls."""
         self._changed = changed
 
-    def handle(self, place: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
+    def handle(self, account_region: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
         """Request one evaluation for all of these events; nothing is to be received again."""
         changes = [event for event in events if is_change(event.detail)]
         if changes:
             named = [set(ids_of(event.detail)) for event in changes]
-            self._changed(place, set().union(*named) if all(named) else ())
+            self._changed(account_region, set().union(*named) if all(named) else ())
         return ()
 
 

@@ -45,6 +45,9 @@ class AccountRegion:
     account: str
     region: str
 
+    def __str__(self) -> str:
+        return f"{self.account}/{self.region}"
+
 
 @dataclass(frozen=True, slots=True)
 class UnreachableTarget:
@@ -164,22 +167,26 @@ def _enabled(session: Session, account: str, first: str) -> list[str]:
 
 
 def in_each(
-    places: Sequence[AccountRegion], work: Callable[[AccountRegion], T], stopped: Callable[[], bool]
+    account_regions: Sequence[AccountRegion],
+    work: Callable[[AccountRegion], T],
+    stopped: Callable[[], bool],
 ) -> Iterator[tuple[AccountRegion, T | UnreachableTarget]]:
     """Yield the result of `work` for each account-region, in their order, until `stopped`.
 
     AT_ONCE calls run in parallel.
     """
 
-    def attempt(place: AccountRegion) -> T | UnreachableTarget:
+    def attempt(account_region: AccountRegion) -> T | UnreachableTarget:
         try:
-            return work(place)
+            return work(account_region)
         except (AccessDeniedError, ClockSkewError, CloudError, RateLimitedError) as error:
-            return UnreachableTarget(place.account, place.region, error)
+            return UnreachableTarget(account_region.account, account_region.region, error)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for place, result in zip(places, pool.map(attempt, places), strict=True):
-            yield place, result
+        for account_region, result in zip(
+            account_regions, pool.map(attempt, account_regions), strict=True
+        ):
+            yield account_region, result
             if stopped():
                 pool.shutdown(cancel_futures=True)
                 return

@@ -17,17 +17,21 @@ class AgentResources(Protocol):
     Each method raises AccessDeniedError or CloudError.
     """
 
-    def managed(self, place: AccountRegion) -> Mapping[str, ManagedInstance]:
+    def managed(self, account_region: AccountRegion) -> Mapping[str, ManagedInstance]:
         """Return the instances that Systems Manager lists, by id."""
 
-    def planned(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
+    def planned(
+        self, account_region: AccountRegion, wanted: EffectiveConfiguration
+    ) -> Sequence[str]:
         """Return the names of the resources that `ensure` would create."""
 
-    def ensure(self, place: AccountRegion, wanted: EffectiveConfiguration) -> Sequence[str]:
+    def ensure(
+        self, account_region: AccountRegion, wanted: EffectiveConfiguration
+    ) -> Sequence[str]:
         """Create what is missing; return its names."""
 
-    def present(self, place: AccountRegion) -> Sequence[str]:
+    def present(self, account_region: AccountRegion) -> Sequence[str]:
         """Return the names of the resources that `remove` would remove."""
 
-    def remove(self, place: AccountRegion) -> Sequence[str]:
+    def remove(self, account_region: AccountRegion) -> Sequence[str]:
         """Remove everything that `ensure` created, where it is proven ours; return its names."""

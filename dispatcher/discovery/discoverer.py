@@ -149,28 +149,28 @@ class Discoverer:
         self._settings = settings
         self._deployment = deployment
 
-    def __call__(self, place: AccountRegion, configuration: Configuration) -> Discovery:
+    def __call__(self, account_region: AccountRegion, configuration: Configuration) -> Discovery:
         """Discover it. Raises CloudError, AccessDeniedError, RateLimitedError, StoreError."""
-        keys = Kms(self._session, place.account, place.region)
+        keys = Kms(self._session, account_region.account, account_region.region)
         discovery = discover(
             self._store,
-            self._ec2(place),
+            self._ec2(account_region),
             keys,
-            account=place.account,
-            region=place.region,
+            account=account_region.account,
+            region=account_region.region,
             tag=configuration.exclusion_tag,
         )
-        discovery = replace(discovery, managed=self._managed(place, configuration))
-        self._read_quotas(place.account, place.account, place.region)
-        if self._settings.aws.scanner_account in ("", place.account):
+        discovery = replace(discovery, managed=self._managed(account_region, configuration))
+        self._read_quotas(account_region.account, account_region.account, account_region.region)
+        if self._settings.aws.scanner_account in ("", account_region.account):
             return discovery
         # Snapshots are pending in the instance's account, and read at the scanner account's rates.
-        self._read_quotas(self._settings.aws.scanner_account, None, place.region)
+        self._read_quotas(self._settings.aws.scanner_account, None, account_region.region)
         return self._read_elsewhere(discovery, keys)
 
     def look(
         self,
-        place: AccountRegion,
+        account_region: AccountRegion,
         configuration: Configuration,
         ids: Collection[str],
         ended: Collection[str],
@@ -180,22 +180,22 @@ class Discoverer:
         Of these, the `ended` ones are gone, and are not returned. Systems Manager is not asked.
         Raises as `__call__`.
         """
-        instances, terminated = self._ec2(place).instances_by_id(sorted(ids))
-        keys = Kms(self._session, place.account, place.region)
+        instances, terminated = self._ec2(account_region).instances_by_id(sorted(ids))
+        keys = Kms(self._session, account_region.account, account_region.region)
         excluded, unreadable = _excluded(keys, keys_of(instances), configuration.exclusion_tag)
         listed = {instance.id for instance in instances} | set(terminated)
         missing = set(ids) - listed
         gone = self._store.instances.looked_at(
-            place.account, instances, {*terminated, *(missing & set(ended))}
+            account_region.account, instances, {*terminated, *(missing & set(ended))}
         )
-        _end(self._store, place.account, place.region, gone)
+        _end(self._store, account_region.account, account_region.region, gone)
         discovery = Discovery(instances, excluded, gone, unreadable)
-        if self._settings.aws.scanner_account not in ("", place.account):
+        if self._settings.aws.scanner_account not in ("", account_region.account):
             discovery = self._read_elsewhere(discovery, keys)
         return discovery, sorted(missing - set(ended))
 
     def _managed(
-        self, place: AccountRegion, configuration: Configuration
+        self, account_region: AccountRegion, configuration: Configuration
     ) -> Mapping[str, ManagedInstance] | None:
         """Return the instances of Systems Manager; None where it is not called, or does not answer.
 
@@ -204,7 +204,7 @@ class Discoverer:
         if self._agents is None or not configuration.asks_agents:
             return None
         try:
-            return self._agents.managed(place)
+            return self._agents.managed(account_region)
         except (AccessDeniedError, ClockSkewError, CloudError) as error:
             if configuration.mode is Ec2ScanMode.AGENT_BASED:
                 raise

@@ -26,8 +26,12 @@ class TargetCoverage:
 
     def cover(self, reached: Sequence[AccountRegion], closed: Sequence[UnreachableTarget]) -> None:
         """Record why each account or region is unreachable; clear it once it is reachable."""
-        for account in sorted({place.account for place in reached}):
-            regions = [place.region for place in reached if place.account == account]
+        for account in sorted({account_region.account for account_region in reached}):
+            regions = [
+                account_region.region
+                for account_region in reached
+                if account_region.account == account
+            ]
             # What the agent-based method lacks there is its own to clear.
             mode = ScanMode.AGENTLESS if self._agents else None
             self._store.instances.uncover(account, ["*", *map(all_of, regions)], mode)

@@ -104,13 +104,13 @@ def check_accounts(session: Session, scope: ScanScope) -> tuple[list[Check], lis
         return [fault(group, "listing", str(error), remedy)], []
     places = [target for target in targets if isinstance(target, AccountRegion)]
     checks = [
-        unchecked(group, "suspended", str(target), place=target)
+        unchecked(group, "suspended", str(target), target=target)
         if target.suspended
         else fault(group, "role", str(target), _role_remedy(), target)
         for target in targets
         if isinstance(target, UnreachableTarget)
     ]
-    count = len({place.account for place in places})
+    count = len({account_region.account for account_region in places})
     checks.append(ok(group, "listing", f"{count} accounts, {len(places)} account-regions"))
     return checks, places
 
@@ -132,30 +132,30 @@ def _reader_remedy() -> str:
 def check_places(
     session: Session,
     settings: Settings,
-    places: Sequence[AccountRegion],
+    account_regions: Sequence[AccountRegion],
     deployment: str,
     exclusion_tag: str,
 ) -> Iterator[Check]:
     """Yield the checks of each account-region; several are checked at once."""
 
-    def work(place: AccountRegion) -> list[Check]:
-        return _PlaceChecks(session, settings, place, deployment, exclusion_tag).run()
+    def work(account_region: AccountRegion) -> list[Check]:
+        return _PlaceChecks(session, settings, account_region, deployment, exclusion_tag).run()
 
-    for place, result in in_each(places, work, lambda: False):
+    for account_region, result in in_each(account_regions, work, lambda: False):
         if isinstance(result, UnreachableTarget):
-            yield _unreachable(place, result.error)
+            yield _unreachable(account_region, result.error)
         else:
             yield from result
 
 
-def _unreachable(place: AccountRegion, error: SidelightError) -> Check:
+def _unreachable(account_region: AccountRegion, error: SidelightError) -> Check:
     if isinstance(error, RegionDisabledError):
         remedy = "enable the Region in the account, or leave it out"
     elif isinstance(error, ClockSkewError):
         remedy = CLOCK
     else:
         remedy = _role_remedy()
-    return fault("permissions", "access", str(error), remedy, place)
+    return fault("permissions", "access", str(error), remedy, account_region)
 
 
 class _PlaceChecks:
@@ -165,18 +165,18 @@ class _PlaceChecks:
         self,
         session: Session,
         settings: Settings,
-        place: AccountRegion,
+        account_region: AccountRegion,
         deployment: str,
         exclusion_tag: str,
     ) -> None:
         self._session = session
         self._settings = settings
-        self._place = place
+        self._place = account_region
         self._deployment = deployment
         self._exclusion_tag = exclusion_tag
         self._checks: list[Check] = []
-        self._tried = PermissionChecks(session, place.account, place.region)
-        self._simulated = SimulatedPermissions(session, settings, place, deployment)
+        self._tried = PermissionChecks(session, account_region.account, account_region.region)
+        self._simulated = SimulatedPermissions(session, settings, account_region, deployment)
 
     def run(self) -> list[Check]:
         """Return all checks. Raises AccessDeniedError where the role cannot be assumed."""
@@ -249,7 +249,7 @@ class _PlaceChecks:
         self._each(replace(answer, action=name), OWN_SNAPSHOTS, lacking=lacking)
 
     def _add(self, make: Callable[..., Check], name: str, *texts: str) -> None:
-        self._checks.append(make("permissions", name, *texts, place=self._place))
+        self._checks.append(make("permissions", name, *texts, target=self._place))
 
     def _instances(self) -> list[Instance]:
         try:

@@ -44,10 +44,10 @@ def check(  # noqa: PLR0913, PLR0917 - the members of a check
     name: str,
     detail: str,
     remedy: str,
-    place: AccountRegion | UnreachableTarget | None = None,
+    target: AccountRegion | UnreachableTarget | None = None,
 ) -> Check:
     """Return a check, of an account-region if it is in one."""
-    account, region = (place.account, place.region) if place else ("", "")
+    account, region = (target.account, target.region) if target else ("", "")
     return Check(group, name, status, detail, remedy, account, region)
 
 
@@ -57,10 +57,10 @@ fault: Final = partial(check, CheckStatus.ERROR)
 
 
 def ok(
-    group: str, name: str, detail: str, place: AccountRegion | UnreachableTarget | None = None
+    group: str, name: str, detail: str, target: AccountRegion | UnreachableTarget | None = None
 ) -> Check:
     """Return a check without a fault."""
-    return check(CheckStatus.OK, group, name, detail, "", place)
+    return check(CheckStatus.OK, group, name, detail, "", target)
 
 
 def unchecked(
@@ -68,7 +68,7 @@ def unchecked(
     name: str,
     detail: str,
     remedy: str = "",
-    place: AccountRegion | UnreachableTarget | None = None,
+    target: AccountRegion | UnreachableTarget | None = None,
 ) -> Check:
     """Return a check that was not possible."""
-    return check(CheckStatus.NOT_CHECKED, group, name, detail, remedy, place)
+    return check(CheckStatus.NOT_CHECKED, group, name, detail, remedy, target)

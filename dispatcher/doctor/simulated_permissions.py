@@ -45,13 +45,13 @@ class SimulatedPermissions:
     """The simulations in one account-region, made where they are needed."""
 
     def __init__(
-        self, session: Session, settings: Settings, place: AccountRegion, deployment: str
+        self, session: Session, settings: Settings, account_region: AccountRegion, deployment: str
     ) -> None:
         self._session = session
         self._settings = settings
-        self._place = place
+        self._place = account_region
         self._deployment = deployment
-        self._partition = session.partition(place.region)
+        self._partition = session.partition(account_region.region)
         self._simulations: dict[str, PolicySimulation] = {}
 
     def of_our_snapshot(self, answer: PermissionAnswer, reader: str = "") -> PermissionAnswer:

@@ -90,8 +90,11 @@ class AccountDisabler:
     def plan(self, account: str) -> DisablePlan:
         """Return what `run` would remove, without a change. Raises CloudError."""
         resources = []
-        for place in self._places(account):
-            resources += [f"{place.region}: {name}" for name in self._resources.present(place)]
+        for account_region in self._places(account):
+            resources += [
+                f"{account_region.region}: {name}"
+                for name in self._resources.present(account_region)
+            ]
         return DisablePlan(
             account,
             tuple(self._store.account_scans.live(account)),
@@ -118,16 +121,19 @@ class AccountDisabler:
         removed: list[str] = []
         failures: list[str] = []
         swept: set[str] = set()
-        for place in self._places(account):
+        for account_region in self._places(account):
             try:
-                result = self._sweeper.sweep(place)
+                result = self._sweeper.sweep(account_region)
                 swept |= set(result.deleted)
                 failures += [f"{name} could not be deleted" for name in result.failed]
             except SidelightError as error:
                 log.warning("disabling %s: %s", account, error)
                 failures.append(str(error))
             try:
-                removed += [f"{place.region}: {name}" for name in self._resources.remove(place)]
+                removed += [
+                    f"{account_region.region}: {name}"
+                    for name in self._resources.remove(account_region)
+                ]
             except SidelightError as error:
                 log.warning("disabling %s: %s", account, error)
                 failures.append(str(error))

@@ -51,13 +51,17 @@ class CreatedResourceRemover:
         """Return the Regions in which something may have been created. Raises StoreError."""
         return {one.region for one in self._store.created_resources.of(account)}
 
-    def present(self, place: AccountRegion) -> list[str]:
+    def present(self, account_region: AccountRegion) -> list[str]:
         """Return the names of the created resources. Raises AccessDeniedError, CloudError."""
-        names = [name for agents in self._managers(place) for name in agents.present(place)]
-        names += [f"grant {grant}" for _key, grant in self._grants(place)]
+        names = [
+            name
+            for agents in self._managers(account_region)
+            for name in agents.present(account_region)
+        ]
+        names += [f"grant {grant}" for _key, grant in self._grants(account_region)]
         return list(dict.fromkeys(names))
 
-    def remove(self, place: AccountRegion) -> list[str]:
+    def remove(self, account_region: AccountRegion) -> list[str]:
         """Remove all of it, and its record; return the names.
 
         Each part is tried, and the first failure is raised at the end (AccessDeniedError,
@@ -74,25 +78,25 @@ class CreatedResourceRemover:
             except SidelightError as error:
                 failures.append(error)
             else:
-                self._store.created_resources.forget(self._recorded(place, kind))
+                self._store.created_resources.forget(self._recorded(account_region, kind))
 
         def in_systems_manager() -> list[str]:
-            managers = self._managers(place)
+            managers = self._managers(account_region)
             # Twice where the bucket was another once: a data sync that leads elsewhere looks like
             # Amazon Inspector's own until it is gone.
             rounds = managers * 2 if len(managers) > 1 else managers
-            return [name for agents in rounds for name in agents.remove(place)]
+            return [name for agents in rounds for name in agents.remove(account_region)]
 
         attempt(in_systems_manager, ResourceKind.SYSTEMS_MANAGER)
-        attempt(lambda: self._retire(place), ResourceKind.KMS_GRANT)
+        attempt(lambda: self._retire(account_region), ResourceKind.KMS_GRANT)
         if failures:
             raise failures[0]
         return removed
 
-    def _managers(self, place: AccountRegion) -> list[AgentResources]:
+    def _managers(self, account_region: AccountRegion) -> list[AgentResources]:
         """Return Systems Manager's resources by each bucket that they were created for."""
         current = self._settings.agents.inventory_bucket
-        recorded = self._recorded(place, ResourceKind.SYSTEMS_MANAGER)
+        recorded = self._recorded(account_region, ResourceKind.SYSTEMS_MANAGER)
         others = {one.name for one in recorded if self._agents is None or one.name != current}
         return [
             *([self._agents] if self._agents is not None else []),
@@ -103,23 +107,23 @@ class CreatedResourceRemover:
         settings = self._settings.agents
         return SyncTarget(bucket, settings.inventory_region, settings.inventory_prefix)
 
-    def _recorded(self, place: AccountRegion, kind: ResourceKind) -> list[CreatedResource]:
+    def _recorded(self, account_region: AccountRegion, kind: ResourceKind) -> list[CreatedResource]:
         return [
             one
-            for one in self._store.created_resources.of(place.account)
-            if (one.region, one.kind) == (place.region, kind)
+            for one in self._store.created_resources.of(account_region.account)
+            if (one.region, one.kind) == (account_region.region, kind)
         ]
 
-    def _grants(self, place: AccountRegion) -> list[tuple[str, str]]:
+    def _grants(self, account_region: AccountRegion) -> list[tuple[str, str]]:
         """Return (key, grant) of our grants; without a call where none was created."""
-        if not self._recorded(place, ResourceKind.KMS_GRANT):
+        if not self._recorded(account_region, ResourceKind.KMS_GRANT):
             return []
         principal = own_principal(self._settings, self._session)
-        grants = RetirableGrants(self._session, place.region)
-        return grants.of(principal, place.account, self._grant)
+        grants = RetirableGrants(self._session, account_region.region)
+        return grants.of(principal, account_region.account, self._grant)
 
-    def _retire(self, place: AccountRegion) -> list[str]:
-        found = self._grants(place)
+    def _retire(self, account_region: AccountRegion) -> list[str]:
+        found = self._grants(account_region)
         for key, grant in found:
-            RetirableGrants(self._session, place.region).retire(key, grant)
+            RetirableGrants(self._session, account_region.region).retire(key, grant)
         return [f"grant {grant}" for _key, grant in found]

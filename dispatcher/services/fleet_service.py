@@ -189,12 +189,14 @@ class FleetService:
             least = BETWEEN_LOOKS if self.queue.check() else BETWEEN_TRIES
             sleep(max(least, 9 * (time.monotonic() - begin)))
 
-    def recycle_days(self, place: AccountRegion, deployment: str) -> int:
+    def recycle_days(self, account_region: AccountRegion, deployment: str) -> int:
         """Return the days for which the Recycle Bin keeps this deployment's deleted snapshots.
 
         Raises AccessDeniedError, CloudError.
         """
-        return kept_days(self._session, place.account, place.region, tags("", deployment))
+        return kept_days(
+            self._session, account_region.account, account_region.region, tags("", deployment)
+        )
 
     def close(self) -> None:
         """Close the connections to the store and the broker."""
@@ -206,7 +208,7 @@ class FleetService:
         pace = self._limits.pace(account, region)
         return VolumeWrites(self._session, account, region, pace=pace)
 
-    def ec2(self, place: AccountRegion) -> Ec2:
+    def ec2(self, account_region: AccountRegion) -> Ec2:
         """Return the EC2 client of an account-region, at the rate limits that all workers share."""
-        pace = self._limits.pace(place.account, place.region)
-        return Ec2(self._session, place.account, place.region, pace=pace)
+        pace = self._limits.pace(account_region.account, account_region.region)
+        return Ec2(self._session, account_region.account, account_region.region, pace=pace)

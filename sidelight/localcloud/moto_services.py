@@ -34,7 +34,7 @@ from sidelight.localcloud.policies.accesses import Accesses
 from sidelight.localcloud.refusals import text as refusal_text
 from sidelight.localcloud.snapshot_store import VolumeImage
 from sidelight.localcloud.ssm.agents import LocalAgent
-from sidelight.localcloud.ssm.calls import AgentPlaces, ManagedInstanceCalls
+from sidelight.localcloud.ssm.calls import AgentRegions, ManagedInstanceCalls
 from sidelight.localcloud.sts import RoleCalls, is_version_1
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ControlPlane:
         self._shelf = shelf
         self._sessions = sessions
         self._lock = threading.RLock()
-        self.agents = AgentPlaces(shelf.clock)
+        self.agents = AgentRegions(shelf.clock)
         self._services: dict[str, Callable[..., Any]] = {
             "ec2": MotoSnapshots.bind(shelf).dispatch,
             "kms": KeyCalls.bind(shelf.conditions).dispatch,

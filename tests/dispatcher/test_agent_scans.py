@@ -278,10 +278,10 @@ def test_one_account_regions_failure_of_any_kind_stops_no_other(
     control.scans.start_everywhere(places, Configuration(), on_demand=False)
     real = control.agent_scans._agents.ensure
 
-    def ensure(place: AccountRegion, wanted: object) -> object:
-        if place == HERE:
+    def ensure(account_region: AccountRegion, wanted: object) -> object:
+        if account_region == HERE:
             raise LimitError("more than 1000000 objects", where="s3://bucket")
-        return real(place, wanted)  # type: ignore[arg-type]
+        return real(account_region, wanted)  # type: ignore[arg-type]
 
     control.agent_scans._agents.ensure = ensure  # type: ignore[method-assign,assignment]
     agents_only(control)

@@ -42,11 +42,16 @@ class Account:
         del key_ids, tag
         return frozenset()
 
-    def __call__(self, place: AccountRegion, configuration: Configuration) -> Discovery:
+    def __call__(self, account_region: AccountRegion, configuration: Configuration) -> Discovery:
         del configuration
         own: Any = self
         found = discover(
-            self.store, own, own, account=place.account, region=place.region, tag="excluded"
+            self.store,
+            own,
+            own,
+            account=account_region.account,
+            region=account_region.region,
+            tag="excluded",
         )
         return replace(found, managed={})
 

@@ -118,9 +118,9 @@ def test_a_round_ends_the_scans_of_a_disabled_account_and_starts_none(
 ) -> None:
     schedule, control = dispatcher()
     turns(schedule, 1, lambda: None)
-    (place,) = control.places((), ())
-    assert len(control.store.account_scans.live(place.account)) == 2
-    control.configuration.begin_disable([place.account])
+    (account_region,) = control.places((), ())
+    assert len(control.store.account_scans.live(account_region.account)) == 2
+    control.configuration.begin_disable([account_region.account])
     calls = cloud.answers("DescribeInstances")
     schedule, control = dispatcher()
     turns(schedule, 1, lambda: clock.advance(3600))
@@ -129,7 +129,7 @@ def test_a_round_ends_the_scans_of_a_disabled_account_and_starts_none(
     assert {scan.failure_code for scan in scans} == {"PENDING_DISABLE"}
     assert {row.reason for row in control.store.instances.coverage()} == {"PENDING_DISABLE"}
     assert cloud.answers("DescribeInstances") == calls
-    assert control.disabler.pending() == [place.account]
+    assert control.disabler.pending() == [account_region.account]
 
 
 def test_an_account_region_whose_instances_cannot_be_listed_is_still_swept(
@@ -219,14 +219,14 @@ def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(
 ) -> None:
     assert cloud.endpoint
     schedule, control = dispatcher()
-    (place,) = control.places((), ())
+    (account_region,) = control.places((), ())
     turns(schedule, 1, lambda: None)
     first, _ = control.store.scans.select()
     for scan in control.store.scans.select():
         held = control.store.scans.claim(scan.id, {State.NEW}, 60)
         assert held is not None
         advance(control.store, held, State.DONE)
-    of_day = time_of_day(place.account, first.instance)
+    of_day = time_of_day(account_region.account, first.instance)
     due = last_time(clock() + 2 * DAY, of_day)
     # A round is done just before, and no other is due.
     schedule._rounds.schedule = Schedule(1000 * DAY)

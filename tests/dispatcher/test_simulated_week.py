@@ -162,13 +162,13 @@ IN_AGENT_BASED = IN_HYBRID | {
 }
 
 
-def machines(places: Sequence[AccountRegion], instances: int) -> list[MachineScript]:
+def machines(account_regions: Sequence[AccountRegion], instances: int) -> list[MachineScript]:
     """Instances of each kind in each account-region: 20 for each is enough."""
     kinds = list(SCRIPTS)
     found = []
     for number in range(instances):
-        place = places[number % len(places)]
-        kind = kinds[(number // len(places)) % len(kinds)]
+        place = account_regions[number % len(account_regions)]
+        kind = kinds[(number // len(account_regions)) % len(kinds)]
         found.append(MachineScript(f"i-{number:017x}", place, kind, SCRIPTS[kind]))
     return found
 
@@ -403,7 +403,9 @@ def expected(machine: MachineScript) -> list[tuple[str, str, str]]:
 def test_a_week_goes_as_the_table_says(simulation: Simulation) -> None:
     world, store = simulation.world, simulation.store
     simulation.run(DENIED_FROM)
-    world.denied |= {place for place in world.places if place.account == DENIED}
+    world.denied |= {
+        account_region for account_region in world.places if account_region.account == DENIED
+    }
     simulation.run(70)
     simulation.run(DENIED_UNTIL, dead=(0,))  # the first was killed; the second takes over
     world.denied.clear()
@@ -492,12 +494,16 @@ def _check_scans(simulation: Simulation) -> None:
 def _check_end(simulation: Simulation) -> None:
     """Nothing is left in the disabled account, and no snapshot anywhere."""
     world, store = simulation.world, simulation.store
-    for place, cloud in world.clouds.items():
-        if place.account not in world.suspended:
-            assert cloud.snapshots.snapshots == {}, place
+    for account_region, cloud in world.clouds.items():
+        if account_region.account not in world.suspended:
+            assert cloud.snapshots.snapshots == {}, account_region
         else:
             assert cloud.snapshots.pending() == 0
-    assert not {place for place in world.associations if place.account == DISABLED}
+    assert not {
+        account_region
+        for account_region in world.associations
+        if account_region.account == DISABLED
+    }
     assert store.created_resources.of(DISABLED) == []
     assert store.findings.rows(account=DISABLED) is not None
     assert list(store.findings.rows(account=DISABLED)) == [], "they go after 24 hours"

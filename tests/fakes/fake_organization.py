@@ -118,49 +118,55 @@ class FakeOrganization:
             ),
         ]
 
-    def present_at(self, place: AccountRegion) -> list[tuple[MachineScript, float, MachineState]]:
+    def present_at(
+        self, account_region: AccountRegion
+    ) -> list[tuple[MachineScript, float, MachineState]]:
         """The instances that exist now."""
         found = []
-        for machine in self._by_place.get(place, ()):
+        for machine in self._by_place.get(account_region, ()):
             present = machine.at(self.hour)
             if present is not None:
                 found.append((machine, *present))
         return found
 
     # Systems Manager's part: dispatcher.discovery.agents.AgentResources.
-    def managed(self, place: AccountRegion) -> Mapping[str, ManagedInstance]:
-        self._refuse(place)
+    def managed(self, account_region: AccountRegion) -> Mapping[str, ManagedInstance]:
+        self._refuse(account_region)
         return {
             machine.id: self._managed(machine, since, state)
-            for machine, since, state in self.present_at(place)
+            for machine, since, state in self.present_at(account_region)
             if state.agent
         }
 
-    def planned(self, place: AccountRegion, _wanted: object = None) -> Sequence[str]:
-        return [] if place in self.associations else ["association"]
+    def planned(self, account_region: AccountRegion, _wanted: object = None) -> Sequence[str]:
+        return [] if account_region in self.associations else ["association"]
 
-    def ensure(self, place: AccountRegion, _wanted: object = None) -> Sequence[str]:
-        if place in self.denied:
+    def ensure(self, account_region: AccountRegion, _wanted: object = None) -> Sequence[str]:
+        if account_region in self.denied:
             detail = "ssm:ListAssociations is denied"
             report = AssociationReport(reason="ACCESS_DENIED", detail=detail)
         else:
-            self.associations.add(place)
+            self.associations.add(account_region)
             report = AssociationReport(has_sync=True)
-        self.reports[place.account, place.region] = report
+        self.reports[account_region.account, account_region.region] = report
         return []
 
-    def present(self, place: AccountRegion) -> Sequence[str]:
-        return ["association"] if place in self.associations else []
+    def present(self, account_region: AccountRegion) -> Sequence[str]:
+        return ["association"] if account_region in self.associations else []
 
-    def remove(self, place: AccountRegion) -> Sequence[str]:
-        self._refuse(place)
-        there = self.present(place)
-        self.associations.discard(place)
+    def remove(self, account_region: AccountRegion) -> Sequence[str]:
+        self._refuse(account_region)
+        there = self.present(account_region)
+        self.associations.discard(account_region)
         return there
 
-    def captures(self, place: AccountRegion) -> tuple[Captures, dict[str, str]]:
+    def captures(self, account_region: AccountRegion) -> tuple[Captures, dict[str, str]]:
         """The inventories in the bucket, and their versions by instance."""
-        found = {machine.id: state for machine, _, state in self.present_at(place) if state.agent}
+        found = {
+            machine.id: state
+            for machine, _, state in self.present_at(account_region)
+            if state.agent
+        }
         return Captures(found), {name: state.version for name, state in found.items()}
 
     def _managed(
@@ -181,9 +187,11 @@ class FakeOrganization:
             inventory_at=at,
         )
 
-    def _refuse(self, place: AccountRegion) -> None:
-        if place in self.denied:
-            raise AccessDeniedError("ssm:DescribeInstanceInformation is denied", where=str(place))
+    def _refuse(self, account_region: AccountRegion) -> None:
+        if account_region in self.denied:
+            raise AccessDeniedError(
+                "ssm:DescribeInstanceInformation is denied", where=str(account_region)
+            )
 
 
 @dataclass
@@ -206,9 +214,11 @@ class Captures:
 class AccountRegionCloud:
     """EC2 of one account-region; a suspended account's refuses every call."""
 
-    def __init__(self, world: FakeOrganization, place: AccountRegion, snapshots: FakeEc2) -> None:
+    def __init__(
+        self, world: FakeOrganization, account_region: AccountRegion, snapshots: FakeEc2
+    ) -> None:
         self._world = world
-        self._place = place
+        self._place = account_region
         self.snapshots = snapshots
         self.calls = 0
 

@@ -244,8 +244,8 @@ def sweep_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[fleet.S
     """Return one object per account-region."""
     return [
         {
-            "account": place.account,
-            "region": place.region,
+            "account": account_region.account,
+            "region": account_region.region,
             "live": list(result.live),
             "orphans": list(result.orphans),
             "deleted": list(result.deleted),
@@ -255,7 +255,7 @@ def sweep_document(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[fleet.S
                 {"id": item.id, "why": item.why, "made_by": item.made_by} for item in result.foreign
             ],
         }
-        for place, result in swept
+        for account_region, result in swept
     ]
 
 
@@ -265,8 +265,8 @@ def adoption_document(
     """Return one object per account-region; `deleted` are ids of any of them."""
     return [
         {
-            "account": place.account,
-            "region": place.region,
+            "account": account_region.account,
+            "region": account_region.region,
             "adoptable": [
                 {
                     "id": snapshot.id,
@@ -279,7 +279,7 @@ def adoption_document(
             ],
             "deleted": [snapshot.id for snapshot in found if snapshot.id in deleted],
         }
-        for place, found in offered
+        for account_region, found in offered
     ]
 
 

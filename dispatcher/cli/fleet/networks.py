@@ -41,13 +41,11 @@ def evaluate_fleet(settings: Settings, **options: Unpack[FleetValues]) -> None:
         control.networks.keep(started.reached)
         control.networks.request(started.reached)
         results = []
-        for place in started.reached:
-            with live(f"evaluating the network of {place.account}/{place.region}"):
-                result = evaluate(parts, place.account, place.region)
+        for account_region in started.reached:
+            with live(f"evaluating the network of {account_region}"):
+                result = evaluate(parts, account_region.account, account_region.region)
             if result is None:
-                complain(
-                    f"sidelight: {place.account}/{place.region}: another process evaluates it now"
-                )
+                complain(f"sidelight: {account_region}: another process evaluates it now")
             else:
                 results.append(result)
     finally:

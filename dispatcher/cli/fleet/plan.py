@@ -208,14 +208,14 @@ def make_plan(settings: Settings, options: FleetValues) -> ScanPlan:
 def _kept(control: FleetService, started: Started, deployment: str) -> list[RecycleBinNotice]:
     """Return the Recycle Bin's retention in each reached account-region."""
 
-    def days(place: AccountRegion) -> int:
-        return control.recycle_days(place, deployment)
+    def days(account_region: AccountRegion) -> int:
+        return control.recycle_days(account_region, deployment)
 
     return [
-        RecycleBinNotice(place.account, place.region, None, result.error.what)
+        RecycleBinNotice(account_region.account, account_region.region, None, result.error.what)
         if isinstance(result, UnreachableTarget)
-        else RecycleBinNotice(place.account, place.region, result)
-        for place, result in in_each(started.reached, days, lambda: False)
+        else RecycleBinNotice(account_region.account, account_region.region, result)
+        for account_region, result in in_each(started.reached, days, lambda: False)
     ]
 
 
@@ -331,12 +331,12 @@ def _document(plan: ScanPlan) -> FleetPlanDocument:
         "storage_usd": plan.storage_usd,
         "recycle_bin": [
             {
-                "account": place.account,
-                "region": place.region,
-                "days": place.days,
-                "detail": place.detail,
+                "account": account_region.account,
+                "region": account_region.region,
+                "days": account_region.days,
+                "detail": account_region.detail,
             }
-            for place in plan.kept
+            for account_region in plan.kept
         ],
     }
 

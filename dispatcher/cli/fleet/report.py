@@ -260,10 +260,10 @@ def unseen_line(rows: Sequence[Coverage]) -> str:
 def swept_lines(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[str]:
     """Return a line per account-region, which proves that no snapshot is left, and foreign ones."""
     lines = []
-    for place, result in swept:
+    for account_region, result in swept:
         foreign = f"; {len(result.foreign)} foreign, not touched" if result.foreign else ""
         lines.append(
-            f"{place.account}/{place.region}: {counted(len(result.orphans), 'orphaned snapshot')}, "
+            f"{account_region}: {counted(len(result.orphans), 'orphaned snapshot')}, "
             f"{len(result.deleted)} deleted, {len(result.left)} left; "
             f"{len(result.live)} of live scans{foreign}"
         )

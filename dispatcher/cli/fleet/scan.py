@@ -127,7 +127,7 @@ def _scan(
     if not (started.reached or started.unreachable):
         complain("sidelight: nothing to scan: these accounts are disabled (fleet accounts list)")
     elif not ids and not control.store.instances.known():
-        places = ", ".join(f"{place.account}/{place.region}" for place in started.reached)
+        places = ", ".join(f"{account_region}" for account_region in started.reached)
         complain(f"sidelight: no instances in {places}")
     elif not ids and selected:
         complain("sidelight: no instance that can be scanned has the tag, VPC or id")
@@ -191,10 +191,12 @@ def _follow(control: FleetService, ids: Sequence[str], own: Embedded | None) -> 
         line.done(f"{reported}, in {line.seconds:.0f} s")
 
 
-def _follow_networks(control: FleetService, places: Sequence[AccountRegion], own: Embedded) -> None:
+def _follow_networks(
+    control: FleetService, account_regions: Sequence[AccountRegion], own: Embedded
+) -> None:
     """Wait until the networks are evaluated: the workers end with this command."""
     with live("evaluating networks"):
-        for _pending in control.networks.wait(places):
+        for _pending in control.networks.wait(account_regions):
             own.revive()
 
 

@@ -26,13 +26,13 @@ Offer = list[tuple[AccountRegion, "list[Adoptable]"]]
 
 def run_sweep(
     control: FleetService,
-    places: Sequence[AccountRegion | UnreachableTarget],
+    account_regions: Sequence[AccountRegion | UnreachableTarget],
     form: str,
     *,
     dry_run: bool,
 ) -> None:
     """Sweep these account-regions and print the results; exit with 4 where something failed."""
-    swept, closed = control.sweeper.sweep_everywhere(places, dry_run=dry_run)
+    swept, closed = control.sweeper.sweep_everywhere(account_regions, dry_run=dry_run)
     if form == "json":
         write_json(dumps(documents.sweep_document(swept)))
     else:
@@ -45,7 +45,7 @@ def run_sweep(
 
 def run_adoption(
     control: FleetService,
-    places: Sequence[AccountRegion | UnreachableTarget],
+    account_regions: Sequence[AccountRegion | UnreachableTarget],
     options: FleetValues,
     *,
     dry_run: bool,
@@ -57,7 +57,7 @@ def run_adoption(
     form, ids = options["form"], tuple(options["snapshots"])
     if options["yes"] and not ids:
         raise UsageError("--yes needs the ids: give --snapshot for each")
-    offered, closed = control.sweeper.adoptable_everywhere(places)
+    offered, closed = control.sweeper.adoptable_everywhere(account_regions)
     _show_closed(closed)
     if form != "json":
         _show(offered)
@@ -94,8 +94,8 @@ def _is_confirmed(count: int, form: str, *, yes: bool) -> bool:
 
 
 def _show(offered: Offer) -> None:
-    for place, snapshots in offered:
-        say(f"{place.account}/{place.region}: {len(snapshots)} snapshots may be adopted")
+    for account_region, snapshots in offered:
+        say(f"{account_region}: {len(snapshots)} snapshots may be adopted")
         for snapshot in snapshots:
             say(
                 f"  {snapshot.id} of {snapshot.volume}, {snapshot.size_gib} GiB, "

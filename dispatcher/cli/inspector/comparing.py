@@ -96,10 +96,12 @@ def _read(session: Session, options: CompareValues) -> tuple[InspectorSide, set[
     """
     side = InspectorSide()
 
-    def read(place: AccountRegion) -> InspectorSide:
-        caller = None if options["administrator"] else place.account
-        calls = InspectorCalls(session, place.account, place.region, caller=caller)
-        return _answers(calls, f"{place.account}/{place.region}")
+    def read(account_region: AccountRegion) -> InspectorSide:
+        caller = None if options["administrator"] else account_region.account
+        calls = InspectorCalls(
+            session, account_region.account, account_region.region, caller=caller
+        )
+        return _answers(calls, f"{account_region}")
 
     with live("reading Inspector's findings and coverage"):
         done, unreachable = in_all(look_up(session, wanted_of(options)), read)
@@ -111,7 +113,7 @@ def _read(session: Session, options: CompareValues) -> tuple[InspectorSide, set[
     ]
     for _, answers in done:
         side.add(answers)
-    return side, {(place.account, place.region) for place, _ in done}
+    return side, {(account_region.account, account_region.region) for account_region, _ in done}
 
 
 def _answers(calls: InspectorCalls, where: str) -> InspectorSide:
@@ -132,7 +134,11 @@ def _places_of(side: InspectorSide, options: CompareValues) -> set[tuple[str, st
     Raises UsageError where neither names one.
     """
     found = {(item.place.account, item.place.region) for item in side.findings.values()}
-    found |= {(place.account, place.region) for place, _ in side.coverage if place.region}
+    found |= {
+        (account_region.account, account_region.region)
+        for account_region, _ in side.coverage
+        if account_region.region
+    }
     accounts, regions = options["accounts"], options["regions"]
     if not found:
         found = {(account, region) for account in accounts for region in regions}
@@ -147,8 +153,10 @@ def _places_of(side: InspectorSide, options: CompareValues) -> set[tuple[str, st
             " and --region of the answers"
         )
     # An answer without a Region is of one Region: of any that the files name.
-    has_any = any(not place.region for place, _ in side.coverage)
-    covered = {(place.account, place.region) for place, _ in side.coverage}
+    has_any = any(not account_region.region for account_region, _ in side.coverage)
+    covered = {
+        (account_region.account, account_region.region) for account_region, _ in side.coverage
+    }
     side.unread = set() if has_any else places - covered
     return places
 

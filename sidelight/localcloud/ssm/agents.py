@@ -88,7 +88,7 @@ class Association:
         return str(self.description["AssociationId"])
 
 
-class AgentPlace:
+class AgentRegion:
     """The agents, associations and data syncs of one account and Region."""
 
     def __init__(self, account: str, region: str, clock: Clock) -> None:
@@ -97,8 +97,8 @@ class AgentPlace:
         self.agents: dict[str, LocalAgent] = {}
         self.associations: dict[str, Association] = {}
         self.syncs: dict[str, dict[str, Any]] = {}
-        self.on_inventory: Callable[[AgentPlace, LocalAgent, Iterable[str]], None] = _nothing
-        self.on_command: Callable[[AgentPlace, LocalAgent, Association, str], None] = _nothing
+        self.on_inventory: Callable[[AgentRegion, LocalAgent, Iterable[str]], None] = _nothing
+        self.on_command: Callable[[AgentRegion, LocalAgent, Association, str], None] = _nothing
         self._clock = clock
 
     @property

@@ -10,7 +10,7 @@ from sidelight.localcloud.ssm.agents import Association
 from sidelight.localcloud.ssm.schedules import is_valid
 
 if TYPE_CHECKING:
-    from sidelight.localcloud.ssm.agents import AgentPlace
+    from sidelight.localcloud.ssm.agents import AgentRegion
 
 MAX_ASSOCIATIONS: Final = 2_000
 MAX_VERSIONS: Final = 1_000
@@ -30,7 +30,7 @@ _FILTERS: Final = {
 }  # fmt: skip
 
 
-def create(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
+def create(place: AgentRegion, request: dict[str, Any]) -> dict[str, Any]:
     """CreateAssociation. An association for one instance exists once for a document."""
     _check_schedule(request)
     if len(place.associations) >= MAX_ASSOCIATIONS:
@@ -57,7 +57,7 @@ def create(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     return describe(place, {"AssociationId": number})
 
 
-def update(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
+def update(place: AgentRegion, request: dict[str, Any]) -> dict[str, Any]:
     """UpdateAssociation: members that are not named are reset, as at AWS, but for the name."""
     association = _find(place, request)
     _check_schedule(request)
@@ -78,17 +78,17 @@ def update(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     return describe(place, {"AssociationId": association.id})
 
 
-def delete(place: AgentPlace, request: dict[str, Any]) -> None:
+def delete(place: AgentRegion, request: dict[str, Any]) -> None:
     """DeleteAssociation."""
     del place.associations[_find(place, request).id]
 
 
-def describe(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
+def describe(place: AgentRegion, request: dict[str, Any]) -> dict[str, Any]:
     """The association's description, with its last run."""
     return _shown(_find(place, request))
 
 
-def listed(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
+def listed(place: AgentRegion, request: dict[str, Any]) -> list[dict[str, Any]]:
     """ListAssociations."""
     found = []
     for association in place.associations.values():
@@ -101,14 +101,14 @@ def listed(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def start(place: AgentPlace, request: dict[str, Any]) -> None:
+def start(place: AgentRegion, request: dict[str, Any]) -> None:
     """StartAssociationsOnce."""
     chosen = [_find(place, {"AssociationId": number}) for number in request["AssociationIds"]]
     for association in chosen:
         association.is_due = True
 
 
-def executions(place: AgentPlace, request: dict[str, object]) -> list[dict[str, object]]:
+def executions(place: AgentRegion, request: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutions, newest first."""
     association = _find(place, request)
     version = association.description["AssociationVersion"]
@@ -127,7 +127,7 @@ def executions(place: AgentPlace, request: dict[str, object]) -> list[dict[str, 
     ]
 
 
-def execution_targets(place: AgentPlace, request: dict[str, object]) -> list[dict[str, object]]:
+def execution_targets(place: AgentRegion, request: dict[str, object]) -> list[dict[str, object]]:
     """DescribeAssociationExecutionTargets."""
     association = _find(place, request)
     for number, at, ids in association.runs:
@@ -148,7 +148,7 @@ def execution_targets(place: AgentPlace, request: dict[str, object]) -> list[dic
     raise AwsError("AssociationExecutionDoesNotExist", "There is no such execution.")
 
 
-def _find(place: AgentPlace, request: dict[str, Any]) -> Association:
+def _find(place: AgentRegion, request: dict[str, Any]) -> Association:
     number = request.get("AssociationId")
     for association in place.associations.values():
         own = association.description

@@ -16,7 +16,7 @@ from sidelight.localcloud.ssm import (
     inventory_calls,
     request_model,
 )
-from sidelight.localcloud.ssm.agents import AgentPlace
+from sidelight.localcloud.ssm.agents import AgentRegion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,18 +33,18 @@ FILTERS: Final = {
 }
 
 
-class AgentPlaces:
+class AgentRegions:
     """The agents of all accounts and Regions of one local cloud."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._places: dict[tuple[str, str], AgentPlace] = {}
+        self._places: dict[tuple[str, str], AgentRegion] = {}
 
-    def __getitem__(self, key: tuple[str, str]) -> AgentPlace:
+    def __getitem__(self, key: tuple[str, str]) -> AgentRegion:
         """The place of an account and Region."""
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = AgentPlace(*key, self._clock)
+            place = self._places[key] = AgentRegion(*key, self._clock)
             place.on_inventory = data_sync.write
             place.on_command = command_runs.run
         return place
@@ -80,14 +80,14 @@ class AgentPlaces:
 class ManagedInstanceCalls(SimpleSystemManagerResponse):
     """moto's SSM with agents. `bind` makes one."""
 
-    places: ClassVar[AgentPlaces]
+    places: ClassVar[AgentRegions]
 
     @classmethod
-    def bind(cls, places: AgentPlaces) -> type[ManagedInstanceCalls]:
+    def bind(cls, places: AgentRegions) -> type[ManagedInstanceCalls]:
         """The same with these agents: moto makes a new object for each request."""
         return type("BoundManagedInstanceCalls", (cls,), {"places": places})
 
-    def _begin(self, operation: str) -> tuple[AgentPlace, dict[str, Any]]:
+    def _begin(self, operation: str) -> tuple[AgentRegion, dict[str, Any]]:
         """Check the request, and let the agents do what was due."""
         try:
             request = json.loads(self.body or "{}")

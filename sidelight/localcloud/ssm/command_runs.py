@@ -24,7 +24,7 @@ from sidelight.localcloud.moto_clock import moto_time
 from sidelight.localcloud.ssm.data_sync import bucket_of
 
 if TYPE_CHECKING:
-    from sidelight.localcloud.ssm.agents import AgentPlace, Association, LocalAgent
+    from sidelight.localcloud.ssm.agents import AgentRegion, Association, LocalAgent
 
 # A collector's output without packages (sidelight.inventory.collected.envelope).
 _EMPTY: Final = (
@@ -41,7 +41,7 @@ TIMEOUT: Final = 600.0  # seconds
 _PARAMETER: Final = re.compile(r"\{\{ ?([A-Za-z0-9]{1,64}) ?\}\}")
 
 
-def check_document(place: AgentPlace, request: dict[str, Any]) -> None:
+def check_document(place: AgentRegion, request: dict[str, Any]) -> None:
     """Raise AwsError for a document that does not exist, or parameters that it refuses.
 
     AWS's own documents are taken for granted.
@@ -59,7 +59,7 @@ def check_document(place: AgentPlace, request: dict[str, Any]) -> None:
             raise AwsError("InvalidParameters", f"The parameter {key} is not valid.")
 
 
-def content_of(place: AgentPlace, name: str) -> dict[str, Any] | None:
+def content_of(place: AgentRegion, name: str) -> dict[str, Any] | None:
     """Return the content of a document's default version, None where there is none."""
     documents = ssm_backends[place.account][place.region]._documents.get(name)  # noqa: SLF001
     if documents is None:
@@ -68,7 +68,7 @@ def content_of(place: AgentPlace, name: str) -> dict[str, Any] | None:
     return found
 
 
-def run(place: AgentPlace, agent: LocalAgent, association: Association, number: str) -> None:
+def run(place: AgentRegion, agent: LocalAgent, association: Association, number: str) -> None:
     """Run an association's document on an agent, and write what it prints."""
     description = association.description
     content = content_of(place, description["Name"])

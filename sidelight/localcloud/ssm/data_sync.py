@@ -14,7 +14,7 @@ from moto.s3.models import s3_backends
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sidelight.localcloud.ssm.agents import AgentPlace, LocalAgent
+    from sidelight.localcloud.ssm.agents import AgentRegion, LocalAgent
 
 QUOTA: Final = 5  # data syncs of an account and Region
 
@@ -28,7 +28,7 @@ def bucket_of(name: str) -> Any:
     return None
 
 
-def write(place: AgentPlace, agent: LocalAgent, types: Iterable[str]) -> None:
+def write(place: AgentRegion, agent: LocalAgent, types: Iterable[str]) -> None:
     """Write an agent's items to the bucket of each data sync of the account and Region."""
     names = list(types)
     for sync in place.syncs.values():
@@ -47,7 +47,7 @@ def write(place: AgentPlace, agent: LocalAgent, types: Iterable[str]) -> None:
             backend.put_object(destination["BucketName"], key, _lines(agent, name))
 
 
-def key_of(place: AgentPlace, instance_id: str, type_name: str, prefix: str = "") -> str:
+def key_of(place: AgentRegion, instance_id: str, type_name: str, prefix: str = "") -> str:
     """The key of an instance's object of one type."""
     start = f"{prefix.strip('/')}/" if prefix else ""
     middle = f"accountid={place.account}/region={place.region}"

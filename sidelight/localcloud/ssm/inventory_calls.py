@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from sidelight.localcloud.messages import AwsError
 
 if TYPE_CHECKING:
-    from sidelight.localcloud.ssm.agents import AgentPlace, LocalAgent, StoredItem
+    from sidelight.localcloud.ssm.agents import AgentRegion, LocalAgent, StoredItem
 
 _TYPE = re.compile(r"(?:AWS|Custom):[\w.:-]{1,90}")
 MAX_ITEM: Final = 1024 << 10  # bytes of one item of PutInventory
 MAX_ATTRIBUTES: Final = 50
 
 
-def _of(place: AgentPlace, instance_id: str) -> LocalAgent:
+def _of(place: AgentRegion, instance_id: str) -> LocalAgent:
     agent = place.agents.get(instance_id)
     if agent is None:
         raise AwsError("InvalidInstanceId", f"Instance {instance_id} is not managed")
@@ -28,7 +28,7 @@ def _checked(type_name: str) -> str:
     return type_name
 
 
-def entries(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
+def entries(place: AgentRegion, request: dict[str, Any]) -> dict[str, Any]:
     """ListInventoryEntries, all entries; the caller pages them."""
     agent, name = _of(place, request["InstanceId"]), _checked(request["TypeName"])
     answer: dict[str, Any] = {"TypeName": name, "InstanceId": agent.instance_id, "Entries": []}
@@ -41,7 +41,7 @@ def entries(place: AgentPlace, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def entities(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
+def entities(place: AgentRegion, request: dict[str, Any]) -> list[dict[str, Any]]:
     """GetInventory: an entity an instance, with the types of the result attributes."""
     wanted = [item["TypeName"] for item in request.get("ResultAttributes", [])]
     names = [_checked(name) for name in wanted] or ["AWS:InstanceInformation"]
@@ -67,7 +67,7 @@ def _document(name: str, item: StoredItem) -> dict[str, object]:
     }
 
 
-def schemas(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
+def schemas(place: AgentRegion, request: dict[str, Any]) -> list[dict[str, Any]]:
     """GetInventorySchema: the attributes of each type that an agent sent."""
     found: dict[str, dict[str, Any]] = {}
     for agent in place.agents.values():
@@ -82,7 +82,7 @@ def schemas(place: AgentPlace, request: dict[str, Any]) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def put(place: AgentPlace, request: dict[str, Any]) -> None:
+def put(place: AgentRegion, request: dict[str, Any]) -> None:
     """PutInventory: what an agent, or a script on the machine, sends."""
     agent = _of(place, request["InstanceId"])
     names = []

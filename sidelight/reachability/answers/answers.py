@@ -32,8 +32,8 @@ class Answers(Mapping[AccountRegion, Lists]):
         }
         self.problems = tuple(problems)
 
-    def __getitem__(self, place: AccountRegion) -> Lists:
-        return self._lists[place]
+    def __getitem__(self, account_region: AccountRegion) -> Lists:
+        return self._lists[account_region]
 
     def __iter__(self) -> Iterator[AccountRegion]:
         return iter(self._lists)

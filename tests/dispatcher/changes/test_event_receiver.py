@@ -59,10 +59,10 @@ class Handler:
     again: set[str] = field(default_factory=set)
     fails: bool = False
 
-    def handle(self, place: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
+    def handle(self, account_region: AccountRegion, events: Sequence[BusEvent]) -> Collection[str]:
         if self.fails:
             raise CloudError("throttled", where="ec2")
-        self.batches.append((place, [event.id for event in events]))
+        self.batches.append((account_region, [event.id for event in events]))
         return self.again
 
 
@@ -82,7 +82,7 @@ def test_many_messages_are_one_batch_for_each_account_region() -> None:
     queue, handler = Queue(), Handler()
     queue.put(*(event(number) for number in range(25)), event(99, region="eu-west-1"))
     assert receiver(queue, handler).turn() == 26
-    assert [(place.region, len(ids)) for place, ids in handler.batches] == [
+    assert [(account_region.region, len(ids)) for account_region, ids in handler.batches] == [
         ("us-east-1", 25),
         ("eu-west-1", 1),
     ]

@@ -66,7 +66,7 @@ def test_an_organization_is_its_active_accounts_in_their_enabled_regions(
     (suspended,) = (target for target in targets if target not in found)
     assert suspended.account == organization.members[2]
     assert "SUSPENDED in its organization" in str(suspended)
-    places = {(place.account, place.region) for place in found}
+    places = {(account_region.account, account_region.region) for account_region in found}
     assert {account for account, _ in places} == {HUB, *organization.members[:2]}
     regions = {region for account, region in places if account == HUB}
     assert {"us-east-1", "eu-west-1"} <= regions
@@ -91,7 +91,7 @@ def test_an_organizational_unit_is_what_is_in_and_below_it(
 
     def accounts(unit: str) -> set[str]:
         found = control.look_up(ScanScope(units=[unit]))
-        return {place.account for place in reachable(found)}
+        return {account_region.account for account_region in reachable(found)}
 
     assert accounts(above_id) == {payments, web}
     assert accounts(below_id) == {web}
@@ -248,7 +248,7 @@ def test_an_organization_s_accounts_join_it_and_a_new_one_is_enabled_by_auto_ena
     started = control.scans.start_everywhere(
         control.look_up(wanted), Configuration(), on_demand=True
     )
-    assert payments not in {place.account for place in started.reached}
+    assert payments not in {account_region.account for account_region in started.reached}
 
 
 def test_a_role_that_trusts_another_id_denies_and_says_which_role(

@@ -63,9 +63,9 @@ class Agents:
     def present(self, _place: AccountRegion) -> Sequence[str]:
         return list(self.resources)
 
-    def remove(self, place: AccountRegion) -> Sequence[str]:
+    def remove(self, account_region: AccountRegion) -> Sequence[str]:
         if self.refuses:
-            raise CloudError("DeleteAssociation: TooManyUpdates", where=place.region)
+            raise CloudError("DeleteAssociation: TooManyUpdates", where=account_region.region)
         removed, self.resources = self.resources, []
         return removed
 
