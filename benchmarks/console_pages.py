@@ -82,6 +82,7 @@ VIEWS = (
     "/findings?group=vulnerability",
     "/findings?group=package&then=account",
     "/findings?package=package-7&severity=CRITICAL",
+    "/findings?package=nowhere&severity=CRITICAL&score=9..&type=PACKAGE_VULNERABILITY&fix=YES",
     "/settings/accounts/100000000001",
     "/settings/disable?key=100000000001&key=100000000002",
     "/settings/enable?key=100000000001",

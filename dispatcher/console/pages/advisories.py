@@ -41,7 +41,7 @@ def advisories(request: PageRequest) -> PageAnswer:
         return listing.download_items(rows, "feeds")
     registered = request.store.registered_advisories.latest()
     changed = request.store.fleet_overview.sums([measures.CHANGED], None)[measures.CHANGED]
-    newest = _moment(info.newest if info else "")
+    newest = moment_of(info.newest if info else "")
     state = read_state(info.path, info.sha256) if info else None
     old = state.old_feeds(request.now) if state else []
     data = {
@@ -52,7 +52,7 @@ def advisories(request: PageRequest) -> PageAnswer:
         # Feeds that are confirmed do not make a database old.
         "is_old": not state and built_at is not None and request.now - built_at > OLD,
         "is_used": bool(info and registered and registered[0].sha256 == info.sha256),
-        "registered": [(item, _moment(item.newest)) for item in registered],
+        "registered": [(item, moment_of(item.newest)) for item in registered],
         "added": _grades(changed.values, "added"),
         "withdrawn": _grades(changed.values, "withdrawn"),
         "ecosystems": horizontal_bars(_bars(info), "Affected ranges by ecosystem"),
@@ -76,7 +76,7 @@ def _database(
         path = request.services.settings.findings.advisories_path
         with AdvisoryDatabase.open(path) as opened:
             info = opened.info()
-            ages = [(name, rows, _moment(opened.latest(name))) for name, rows in info.ecosystems]
+            ages = [(name, rows, moment_of(opened.latest(name))) for name, rows in info.ecosystems]
         built = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except (SidelightError, OSError) as error:
         return None, (), None, str(error)
@@ -106,7 +106,8 @@ def _grades(values: Mapping[str, float], what: str) -> dict[str, int]:
     }
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """Return the moment of an advisory's date; None for a text that is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

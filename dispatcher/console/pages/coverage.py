@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, TemplateAnswer
+from dispatcher.console.pages.advisories import moment_of
 from dispatcher.console.pages.instances import coverage_search, sentence
 from dispatcher.planning.remedies import remedy
 from sidelight.store import CoverageSearch
@@ -51,6 +52,9 @@ def coverage(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     accounts = found.counts(base, "ACCOUNT_ID")
     bad = found.counts(coverage_search(request, scanStatusCode="INACTIVE"), "ACCOUNT_ID")
     total = sum(accounts.values())
+    # What instances are compared with is part of the proof.
+    registered = request.store.registered_advisories.latest()
+    newest = moment_of(registered[0].newest) if registered else None
     data = {
         "t": listing.in_memory(rows),
         "total": total,
@@ -61,6 +65,7 @@ def coverage(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
             (account, count, count - bad.get(account, 0))
             for account, count in sorted(accounts.items(), key=lambda pair: -bad.get(pair[0], 0))
         ][:200],
+        "newest": newest,
         "more_accounts": max(0, len(accounts) - 200),
     }
     fact = f"{scanned:,} of {total:,} instances were scanned in the last 24 h."

@@ -12,9 +12,11 @@ from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.web_messages import MOST_ID, WebError, whole_number
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
 from dispatcher.services.package_relations import package_key
+from sidelight.errors import SidelightError
 from sidelight.model import Finding, Role, SuppressionRule, VexReason
 from sidelight.report.escape import printable
 from sidelight.suppression import api_arn
+from sidelight.versions import scheme_of, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +54,7 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "instance": instance,
         "instance_href": instance_link(request, row.account, row.instance),
         "vulnerability_href": vulnerability_link(request, package.vulnerability) if package else "",
+        "order": version_order(package) if package else "",
         "why_href": _why_link(request, row, package.package) if package else "",
         "references": [url for url in (package.references if package else ())
                        if url.startswith("https://")][:50],
@@ -62,8 +65,29 @@ def finding(request: PageRequest) -> TemplateAnswer:
     return TemplateAnswer("finding.html", data, title=row.finding.headline)
 
 
+def version_order(found: Finding) -> str:
+    """Return how the installed version compares with the fixed one; empty without a fixed one."""
+    package, fixed = found.package, found.fixed_version
+    if not fixed:
+        return ""
+    try:
+        scheme = scheme_of(found.ecosystem or package.type)
+        end = sort_key(scheme, fixed)
+        for version, whose in ((package.version, ""), (package.source_version, " of its source")):
+            if version and sort_key(scheme, version) < end:
+                return f"{version}{whose} is before {fixed}, in the order {scheme}."
+    except SidelightError as error:
+        return f"{error.what}: the advisory's own ranges decide."
+    return f"In the order {scheme} it is not before {fixed}: the advisory's own ranges decide."
+
+
 def _why_link(request: PageRequest, row: FindingRow, package: Package) -> str:
-    """Return the URL of what requires a finding's package on its instance."""
+    """Return the URL of what requires a finding's package on its instance.
+
+    Empty for the system itself, which inventories have as a machine's and not as a package.
+    """
+    if package.type == "os":
+        return ""
     path = instance_link(request, row.account, row.instance, "packages")
     return f"{path}{'&' if '?' in path else '?'}of={package_key(package)}"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dispatcher.console.criteria import finding_filter
+from dispatcher.console.criteria import NAMES, PACKAGE, finding_filter
 from dispatcher.console.finding_rows import COLUMNS, SORTS, finding_reader, vulnerability_link
 from dispatcher.console.lists import ListColumn, Listing, ListRow
-from dispatcher.console.page import ConsolePage, TemplateAnswer
+from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
+from dispatcher.console.pages.no_matches import alternatives
 from dispatcher.console.pages.views import FINDINGS, views_data
 from sidelight.model import Severity
 from sidelight.store import GROUPINGS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dispatcher.console.criteria import FindingFilter
     from dispatcher.console.lists import Position
-    from dispatcher.console.page import DownloadAnswer, PageRequest
+    from dispatcher.console.page import DownloadAnswer, PageAnswer, PageRequest
     from sidelight.store import FindingFacets, SearchGroup
 
 _FACETS: Final = {
@@ -48,8 +49,22 @@ _GROUP_COLUMNS: Final = (
 )
 
 
-def findings(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
+# What the page has other fields, facets or tabs for.
+_ELSEWHERE: Final = frozenset({"status", "severity", "vulnerability", "package", "path"})
+_LABELS: Final = {name: label for name, (_, label) in {**NAMES, **PACKAGE}.items()}
+_OFFERED: Final = {
+    name: _LABELS[name] for name in sorted(_LABELS, key=lambda name: _LABELS[name])
+    if name not in _ELSEWHERE
+}  # fmt: skip
+
+
+def findings(request: PageRequest) -> PageAnswer:
     """List findings by the filters of the URL, or groups of them."""
+    added, value = request.one_of("add", _OFFERED), request.value("value").strip()
+    if added or value:
+        chosen = request.fields.get(added, []) if added and value else []
+        more = {added: [*chosen, value]} if added and value else {}
+        return RedirectAnswer(request.here(**{"add": None, "value": None, **more}))
     wanted = finding_filter(request)
     by = request.value("group")
     if by in _GROUPS and by in GROUPINGS:
@@ -66,8 +81,8 @@ def findings(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     page = listing.page(rows, position, facets.total, at_least=facets.is_part)
     return TemplateAnswer(
         "findings.html",
-        {**_frame(request, wanted, ""), "t": page, "facets": _facets(request, facets),
-         "counted": facets},
+        {**_frame(request, wanted, ""), "t": page, **_instead(request, wanted, rows),
+         "facets": _facets(request, facets), "counted": facets},
         fact=_fact(facets),
     )  # fmt: skip
 
@@ -93,6 +108,7 @@ def _grouped(
     rows, position = read(listing.after, listing.size)
     facets = counts.facets(search)
     data = {**_frame(request, wanted, by, then), "t": listing.page(rows, position),
+            **_instead(request, wanted, rows),
             "facets": _facets(request, facets), "counted": facets}  # fmt: skip
     return TemplateAnswer("findings.html", data, fact=_fact(facets))
 
@@ -119,9 +135,18 @@ def _frame(
         "thens": thens if by else [],
         **views_data(request, FINDINGS),
         "states": states,
+        "offered": _OFFERED,
         "by": by,
         "bulk": "" if by or status != "ACTIVE" or not request.may("operator") else "bulk",
     }
+
+
+def _instead(
+    request: PageRequest, wanted: FindingFilter, rows: Sequence[ListRow]
+) -> dict[str, object]:
+    """Return what the page offers where nothing matches."""
+    is_empty = not rows and not request.value("after")
+    return {"alternatives": alternatives(request, wanted) if is_empty else []}
 
 
 def _fact(facets: FindingFacets) -> str:

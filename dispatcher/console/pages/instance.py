@@ -12,15 +12,17 @@ from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.pages.instance_packages import instance_packages
 from dispatcher.console.pages.instances import MODES, sentence
 from dispatcher.console.web_messages import WebError
+from dispatcher.planning.cadence import next_time
 from dispatcher.planning.remedies import remedy
 from dispatcher.sources.data_notes import SOURCES
 from sidelight.errors import StoreError
-from sidelight.model import STAGES, Role, State
+from sidelight.model import STAGES, Role, ScanMode, ScanType, State
 from sidelight.store import CoverageSearch, FindingSearch
 from sidelight.suppression import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from dispatcher.console.page import DownloadAnswer, PageAnswer, PageRequest
     from sidelight.model import Coverage, Inventory, Scan
@@ -58,7 +60,7 @@ def instance(request: PageRequest) -> PageAnswer:
         "known": known,
         "system": store.finding_counts.platforms([(account, number)]).get((account, number), ""),
         "severities": store.finding_counts.of_instances([(account, number)])[account, number],
-        "coverage": [_covered(row) for row in rows],
+        "coverage": [_covered(row, request.now) for row in rows],
         "package": package,
         "is_scanned": any(row.scanned_at for row in rows if row.scan_type == _SCAN_TYPES.get(tab)),
         "tab": tab,
@@ -84,14 +86,25 @@ def scan_now(request: PageRequest) -> RedirectAnswer:
     return RedirectAnswer(instance_link(request, account, number, "scans"), notice)
 
 
-def _covered(row: Coverage) -> dict[str, object]:
+def _covered(row: Coverage, now: datetime) -> dict[str, object]:
     return {
         "row": row,
         "reason": sentence(row.reason),
         "mode": MODES.get(row.scan_mode, ""),
         "source": SOURCES.get(row.data_source, ""),
         "remedy": remedy(row.reason, row.scan_mode),
+        "next_due": _next_due(row, now),
     }
+
+
+def _next_due(row: Coverage, now: datetime) -> datetime | None:
+    """Return when an instance's disks are read again; None where that is not by the clock."""
+    is_timed = row.scan_type == ScanType.PACKAGE and row.scan_mode == ScanMode.AGENTLESS
+    return (
+        next_time(row.account, row.instance, now)
+        if is_timed and row.status_code == "ACTIVE"
+        else None
+    )
 
 
 def _findings(

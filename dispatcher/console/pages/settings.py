@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dispatcher.console.auditing import KEY
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.principals import settings_tabs
 from dispatcher.console.web_messages import WebError
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from sidelight.errors import UsageError
-from sidelight.model import AccountStatus, Ec2ScanMode, Role
+from sidelight.model import CALL_OK, AccountStatus, Ec2ScanMode, Role
 
 if TYPE_CHECKING:
     from dispatcher.console.page import DownloadAnswer, PageRequest
-    from sidelight.model import EffectiveConfiguration
+    from sidelight.model import AuditRecord, EffectiveConfiguration
 
 _ACCOUNTS: Final = (
     ListColumn("account", "Account", "id", sort="account"),
@@ -30,6 +31,13 @@ _ACCOUNTS: Final = (
     ListColumn("organization", "Organization", "code", wide=True),
     ListColumn("changed", "Changed", "time", sort="changed", optional=True),
 )
+_RECORDS: Final = 500  # of the audit log, the newest, that are searched
+# On the console, and by the API.
+_CHANGES: Final = frozenset({
+    "ConfigureAccount", "DisableAccounts", "EnableAccounts",
+    "BatchUpdateMemberEc2DeepInspectionStatus", "Disable", "Enable", "UpdateConfiguration",
+    "UpdateEc2DeepInspectionConfiguration",
+})  # fmt: skip
 MODES: Final = {
     Ec2ScanMode.HYBRID: "Hybrid: by Systems Manager, else by snapshots",
     Ec2ScanMode.AGENT_BASED: "Agent-based: by Systems Manager alone",
@@ -85,7 +93,14 @@ def account(request: PageRequest) -> TemplateAnswer:
         except UsageError as error:
             change, problem = None, str(error)
     count = request.store.instances.counts([item.account]).get(item.account, 0)
+    organizations = request.store.configurations.organizations()
     data = {
+        "cap": request.services.settings.budget.usd_per_day,
+        "administers": [org.id for org in organizations if org.administrator == item.account],
+        "administrator": next(
+            (org.administrator for org in organizations if own and org.id == own.organization), ""
+        ),
+        "last_change": last_change(request, item.account),
         "item": item,
         "own": own,
         "modes": [(mode.value, label, mode is item.mode) for mode, label in MODES.items()],
@@ -96,6 +111,21 @@ def account(request: PageRequest) -> TemplateAnswer:
         "instances": count,
     }
     return TemplateAnswer("settings_account.html", data, title=f"Account {item.account}")
+
+
+def last_change(request: PageRequest, account: str) -> AuditRecord | None:
+    """Return the newest record of a change of an account's settings, for those who may read it.
+
+    None where it is not one of the newest records, or of a principal that the person may not see.
+    """
+    if not request.may(Role.ADMINISTRATOR):
+        return None
+    for record in request.store.audit_log.newest(_RECORDS):
+        if record.operation in _CHANGES and record.outcome == CALL_OK:
+            is_own = record.key != KEY and record.account == account
+            if is_own or f'"{account}"' in record.detail:
+                return record if request.scope.allows(record.account) else None
+    return None
 
 
 def change_account(request: PageRequest) -> RedirectAnswer:

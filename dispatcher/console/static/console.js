@@ -113,7 +113,7 @@
   document.querySelector("[data-show-keys]")?.addEventListener("click", () => help?.showModal());
 
   // Notices leave after a while; those with something to undo stay until they are closed.
-  const toast = document.querySelector(".toast");
+  const toast = document.querySelector(".toast:not(.example)");
   if (toast && !toast.querySelector("form")) setTimeout(() => toast.remove(), 8000);
   toast?.querySelector("[data-close]")?.addEventListener("click", () => toast.remove());
 

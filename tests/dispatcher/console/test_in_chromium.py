@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_CHROMIUM
 NAME = 'web "><b>1</b>\u202egnp'
 NOT_PAGES = ("/search", "/scans/events")
-# Rows of lists that a phone cuts at its right edge.
-CUT = """[...document.querySelectorAll('.list .sheet')]
+# Rows of lists, and tabs, that a phone cuts at its right edge.
+CUT = """[...document.querySelectorAll('.list .sheet, .tabs')]
   .filter((sheet) => sheet.scrollWidth > sheet.clientWidth + 1)
   .map((sheet) => sheet.getAttribute('aria-label'))"""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

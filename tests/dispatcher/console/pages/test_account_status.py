@@ -134,3 +134,31 @@ def test_only_administrators_have_the_choice(rig: ConsoleRig) -> None:
     for path in ("/settings", f"/settings/accounts/{ACCOUNT}"):
         assert "isable…" in text_of(rig.get(path, person()))
         assert "isable…" not in text_of(rig.get(path, person(Role.OPERATOR, name="bob")))
+
+
+def test_an_accounts_page_names_who_changed_it_last(rig: ConsoleRig) -> None:
+    path = f"/settings/accounts/{MEMBER}"
+    form = {"mode": "EC2_HYBRID", "deep": "on", "tag": "NoScan", "paths": ""}
+    assert "(ConfigureAccount, " not in text_of(rig.get(path, person()))
+    bob = person(name="bob", account=UNKNOWN)
+    assert rig.post(path, form, bob).status == 303
+    assert rig.post(f"/settings/accounts/{ACCOUNT}", form, person()).status == 303
+    assert '<bdi class="clip">bob</bdi> (ConfigureAccount, ' in text_of(rig.get(path, person()))
+    # Who may not read the audit log, or sees no one of bob's account, is not shown him.
+    for who in (
+        person(Role.OPERATOR, name="eve"),
+        person(accounts=frozenset(), account=MEMBER, name="dave"),
+    ):
+        page = text_of(rig.get(path, who))
+        assert "NoScan" in page
+        assert "bob" not in page
+
+
+def test_an_accounts_page_has_its_cap_and_its_organization(rig: ConsoleRig) -> None:
+    organization(rig)
+    page = text_of(rig.get(f"/settings/accounts/{ACCOUNT}", person()))
+    assert "$25.00 a day" in page
+    assert f'<dt>Administers</dt><dd><bdi class="wrap">{ORGANIZATION}</bdi>' in page
+    page = text_of(rig.get(f"/settings/accounts/{MEMBER}", person()))
+    assert "administered by" in page
+    assert ACCOUNT in page

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,6 +116,13 @@ def test_a_finding_leads_to_what_requires_its_package(rig: ConsoleRig) -> None:
     query = f"tab=packages&amp;of={package_key(SSL)}"
     assert f'href="{PATH}?{query}"' in page
     assert "Why is " in tab(rig, query.replace("&amp;", "&"))
+
+
+def test_a_finding_of_the_system_itself_leads_to_no_package(rig: ConsoleRig) -> None:
+    scanned(rig.store, Database(last_day=date(2020, 6, 30)), machine((), (), ()))
+    (row,) = rig.store.findings.rows(account=ACCOUNT)
+    assert row.finding.headline.startswith("END-OF-LIFE")
+    assert "What requires it" not in text_of(rig.get(f"/findings/{row.id}", person()))
 
 
 def test_a_network_that_was_not_evaluated_is_not_said_to_be_closed(rig: ConsoleRig) -> None:
