@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # A text, and the URL of the view that has findings.
     Alternative = tuple[str, str]
 
+_WIDER: Final = {"account": "In all accounts", "region": "In all Regions", "tag": "With any tag"}
 _MOST: Final = 4  # views that are searched, each with up to eight statements
 
 
@@ -36,10 +37,10 @@ def alternatives(request: PageRequest, wanted: FindingFilter) -> Sequence[Altern
 
 def _nearby(request: PageRequest, wanted: FindingFilter) -> Iterator[tuple[str, str, PageRequest]]:
     # The scope first: it is chosen once and forgotten.
-    for name, value in request.scope.parameters():
+    for name, _ in request.scope.parameters():
         href = request.here(**{name: None})
         without = replace(_at(request, href), scope=request.scope.without(name))
-        yield f"Outside of the {name} {value[:60]}", href, without
+        yield _WIDER[name], href, without
     for label, operator, value, href in wanted.chips:
         if label != "Status":
             yield f"Without “{label} {operator} {value[:60]}”", href, _at(request, href)
