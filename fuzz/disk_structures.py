@@ -148,7 +148,7 @@ class Targets:
         return 2
 
     def _marked(self, chance: random.Random) -> dict[int, bytes]:
-        """The first 256 KiB of a region, with some formats' marks in them."""
+        """The first 256 KiB of a volume slice, with some formats' marks in them."""
         blocks: dict[int, bytes] = {}
         for _ in range(chance.randrange(1, 4)):
             at, magic, _ = chance.choice(MAGICS)
@@ -165,9 +165,9 @@ class Targets:
         return blocks
 
     def signatures(self, chance: random.Random) -> int:
-        """What a region says that it is."""
+        """What a volume slice says that it is."""
         size = chance.choice((1, 511, 512, 4096, 65536, 300 << 10, 300 << 10))
-        source = Blocks("region", size, 4096, self._marked(chance))
+        source = Blocks("volume slice", size, 4096, self._marked(chance))
         with suppress(SidelightError):
             identify(source)
             identify_end(source)
@@ -183,9 +183,9 @@ class Targets:
                 blocks[0] = first + blocks.get(0, bytes(4096))[512:]
             size = chance.choice((1, 512, 300 << 10, 1 << 20, (1 << 20) + 7))
             sources.append(Blocks(f"disk{number}", size, 4096, blocks))
-        for region in volumes(sources, []):
-            if region.source.size < 0:
-                raise AssertionError("a region of less than nothing")
+        for volume_slice in volumes(sources, []):
+            if volume_slice.source.size < 0:
+                raise AssertionError("a volume slice of less than nothing")
         return len(sources)
 
     def _text(self, chance: random.Random) -> bytes:

@@ -19,7 +19,7 @@ from sidelight.errors import SidelightError
 from sidelight.filesystems.crc32c import crc32c
 from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.directories import Directories
-from sidelight.filesystems.ext.dirents import DirentArea, decode_blocks, decode_region
+from sidelight.filesystems.ext.dirents import DirentArea, decode_area, decode_blocks
 from sidelight.filesystems.ext.inline import inline_contents
 from sidelight.filesystems.ext.inodes import InodeRecord, Inodes
 from sidelight.filesystems.ext.mapping import Mapper
@@ -286,7 +286,7 @@ class Targets:
         block = self._entry_block(chance)
         begin = chance.choice((0, 0, 0, 4, 24))
         most = chance.choice((64, 1 << 32))
-        entries, fault = decode_region(block, DirentArea(begin, BLOCK, most))
+        entries, fault = decode_area(block, DirentArea(begin, BLOCK, most))
         if any(number > most or not number > 0 for _, number, _ in entries) or fault is None:
             raise AssertionError(f"an entry that cannot be: {entries}")
         return 1
@@ -299,7 +299,7 @@ class Targets:
         most = chance.choice((64, 1 << 32))
         entries, bounds, faults, _ = decode_blocks(data, BLOCK, most)
         for at in range(32):
-            loop, fault = decode_region(data, DirentArea(at * BLOCK, (at + 1) * BLOCK, most))
+            loop, fault = decode_area(data, DirentArea(at * BLOCK, (at + 1) * BLOCK, most))
             if loop != entries[bounds[at] : bounds[at + 1]] or fault != faults.get(at, ""):
                 raise AssertionError("the two decoders disagree")
         return 16

@@ -98,17 +98,17 @@ class Targets:
             "lib": {"y": b""},
             "etc": {},
         }
-        regions, opened = [], []
+        slices, opened = [], []
         for index, (label, files) in enumerate((("root", root), ("data", data))):
             fs = MemoryFilesystem(files, label)
             names = ("/dev/sdb1",) if index else ()
-            region = VolumeSlice(
+            volume_slice = VolumeSlice(
                 MemorySource(b"", label), label, index, label=label, uuid="d" * index, kind="ext4",
                 device_names=names,
             )  # fmt: skip
-            regions.append(region)
-            opened.append((region, fs))
-        tree = assemble(regions, opened)
+            slices.append(volume_slice)
+            opened.append((volume_slice, fs))
+        tree = assemble(slices, opened)
         paths = sum(len(entries) + 1 for level in tree.walk() for *_, entries in level)
         if paths > MOST_PATHS:
             raise AssertionError(f"{paths} paths of a dozen")
@@ -141,8 +141,8 @@ class Targets:
             "var": {},
         }
         fs = MemoryFilesystem(root, "root")
-        region = VolumeSlice(MemorySource(b"", "root"), "root", 0, label="root", kind="ext4")
-        tree = assemble([region], [(region, fs)])
+        volume_slice = VolumeSlice(MemorySource(b"", "root"), "root", 0, label="root", kind="ext4")
+        tree = assemble([volume_slice], [(volume_slice, fs)])
         reads = sum(what == "read" for what, _ in fs.requests)
         if reads > MOST_BYTES // LEAST + MOST_READ_BESIDES:
             raise AssertionError(f"{reads} reads")

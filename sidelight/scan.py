@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidelight.disk import volumes
-from sidelight.filesystems.machine.mount_table import MachineTree, assemble, open_regions
+from sidelight.filesystems.machine.mount_table import MachineTree, assemble, open_slices
 from sidelight.inventory import collect
 from sidelight.inventory.early_reads import read_ahead_early
 from sidelight.model import Inventory, Problem, Status
@@ -40,23 +40,23 @@ def open_machine(
     Raises UsageError for an unknown reader; what is on the disks is never an error, but a Problem.
     """
     problems: list[Problem] = []
-    regions = volumes(sources, problems, options.attachments)
-    opened = open_regions(regions, problems, options.reader)
+    slices = volumes(sources, problems, options.attachments)
+    opened = open_slices(slices, problems, options.reader)
     # Directories that are left out are not paid for.
     if walks_all and not options.collecting.skip_dirs:
         read_ahead_early(
             (fs for _, fs in opened), include_containers=options.collecting.include_containers
         )
-    tree = assemble(regions, opened)
+    tree = assemble(slices, opened)
     if not opened and not problems:
         # Nothing at all was recognised: that is not a clean machine.
-        problems += [_without_filesystem(source.name, regions) for source in sources]
+        problems += [_without_filesystem(source.name, slices) for source in sources]
     return tree, problems
 
 
-def _without_filesystem(name: str, regions: Sequence[VolumeSlice]) -> Problem:
-    """What a disk has where none of its regions can hold software."""
-    held = {item.kind for item in regions if item.name == name or item.name.startswith(f"{name}/")}
+def _without_filesystem(name: str, slices: Sequence[VolumeSlice]) -> Problem:
+    """What a disk has where none of its slices can hold software."""
+    held = {item.kind for item in slices if item.name == name or item.name.startswith(f"{name}/")}
     kinds = ", ".join(sorted(held - {"", "blank"}))
     what = f"no filesystem was found, only {kinds}" if kinds else "no filesystem was found"
     return Problem(name, what)

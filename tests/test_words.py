@@ -124,6 +124,31 @@ def _texts() -> list[Path]:
     return [ROOT / name for name in names if Path(name).suffix in SUFFIXES]
 
 
+# A region is AWS's: a partition or a logical volume is a volume slice. "Region" is XFS's own word
+# for a part of an item in its log, and `region_size` is LVM's own member.
+_REGION = re.compile(r"(?<![A-Za-z])regions?(?!_size|[A-Za-z])", re.IGNORECASE)
+OF_DISKS = (
+    "sidelight/disk", "sidelight/filesystems", "sidelight/scan.py", "fuzz", "tests/disk",
+    "tests/filesystems",
+)  # fmt: skip
+
+
+def test_no_part_of_a_disk_is_named_a_region() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in _texts()
+        if str(path.relative_to(ROOT)).startswith(OF_DISKS) and "xfs" not in str(path)
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if _REGION.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["a region", "open_regions(", "_region", "Regions by name"])
+def test_a_region_is_found_within_names(text: str) -> None:
+    assert _REGION.search(text)
+
+
 def test_no_text_or_name_has_a_banned_word() -> None:
     found = []
     for path in _texts():

@@ -73,7 +73,7 @@ ZFS_MAGIC = 0x00BAB10C
 
 
 def identify(source: BlockSource) -> Signature:
-    """The signature of a region, from at most its first 256 KiB. Raises SourceError."""
+    """The signature of a volume slice, from at most its first 256 KiB. Raises SourceError."""
     head = source.read_at(0, min(HEAD, source.size))
     for probe in PROBES:
         found = probe(head)
@@ -85,7 +85,7 @@ def identify(source: BlockSource) -> Signature:
 
 
 def identify_end(source: BlockSource) -> Signature:
-    """An md superblock at the end of a region (versions 0.90 and 1.0). Raises SourceError."""
+    """An md superblock at the end of a volume slice (versions 0.90 and 1.0). Raises SourceError."""
     size = source.size
     old = size // MD_ALIGN * MD_ALIGN - MD_ALIGN
     if old >= 0 and source.size >= old + 4:

@@ -28,7 +28,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the bytes of a region say that they are.
+    """What the bytes of a volume slice say that they are.
 
     `kind` is blkid's name where there is one (`ext4`, `xfs`, `swap`, `crypto_LUKS`), `blank` for
     zeros, empty where nothing is known. `extent` is the size in bytes that the structure claims

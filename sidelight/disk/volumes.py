@@ -49,7 +49,7 @@ def volumes(
     """
     for source in sources:
         source.prefetch([(0, 1), (source.size - 1, 1)])
-    regions: list[VolumeSlice] = []
+    slices: list[VolumeSlice] = []
     for disk, source in enumerate(sources):
         attached = attachments[disk] if disk < len(attachments) else UNKNOWN
         try:
@@ -57,9 +57,9 @@ def volumes(
         except SourceError as error:
             problems.append(Problem(source.name, error.what))
             continue
-        regions += [_region(source, disk, partition, attached) for partition in found]
+        slices += [_volume_slice(source, disk, partition, attached) for partition in found]
         if not found:
-            regions.append(
+            slices.append(
                 VolumeSlice(
                     source,
                     source.name,
@@ -68,19 +68,19 @@ def volumes(
                     start=0,
                 )
             )
-    named = _recognised(regions, problems)
+    named = _recognised(slices, problems)
     for disk, source in enumerate(sources):
         named += _outside(source, disk, named, problems)
     offered: list[VolumeSlice] = []
     for _ in range(MOST_LEVELS):
-        offered += [region for region in named if region.kind != LVM_MEMBER]
-        members = [region for region in named if region.kind == LVM_MEMBER]
+        offered += [volume_slice for volume_slice in named if volume_slice.kind != LVM_MEMBER]
+        members = [volume_slice for volume_slice in named if volume_slice.kind == LVM_MEMBER]
         if not members:
             return offered
         named = _recognised(_logical(members, problems), problems)
-    for region in named:
+    for volume_slice in named:
         what = f"LVM2: volume groups within each other, more than {MOST_LEVELS} deep"
-        problems.append(Problem(region.name, what))
+        problems.append(Problem(volume_slice.name, what))
     return offered
 
 
@@ -88,13 +88,17 @@ def _outside(
     source: BlockSource, disk: int, named: list[VolumeSlice], problems: list[Problem]
 ) -> list[VolumeSlice]:
     """What lies on a disk outside of all partitions, and behind the ends of their filesystems."""
-    own = [region for region in named if region.disk == disk and region.start is not None]
+    own = [
+        volume_slice
+        for volume_slice in named
+        if volume_slice.disk == disk and volume_slice.start is not None
+    ]
     claimed = []
-    for region in own:
-        start, size = region.start or 0, region.source.size
-        if region.kind == "blank":
+    for volume_slice in own:
+        start, size = volume_slice.start or 0, volume_slice.source.size
+        if volume_slice.kind == "blank":
             continue  # nothing begins there; something may further on
-        claimed.append((start, start + min(size, region.extent or size)))
+        claimed.append((start, start + min(size, volume_slice.extent or size)))
     found = []
     for stray in gaps.strays(source, gaps.unclaimed(source.size, claimed)):
         signature = stray.signature
@@ -104,9 +108,9 @@ def _outside(
             problems.append(Problem(name, what))
             continue
         piece = SliceSource(source, stray.start, stray.end - stray.start, name)
-        region = VolumeSlice(piece, name, disk, start=stray.start)
-        found.append(_with(region, signature))
-    if any(region.partition is not None for region in own):
+        volume_slice = VolumeSlice(piece, name, disk, start=stray.start)
+        found.append(_with(volume_slice, signature))
+    if any(volume_slice.partition is not None for volume_slice in own):
         _note_a_whole_disk_filesystem(source, problems)
     return found
 
@@ -122,9 +126,9 @@ def _note_a_whole_disk_filesystem(source: BlockSource, problems: list[Problem]) 
         problems.append(Problem(source.name, what))
 
 
-def _with(region: VolumeSlice, signature: Signature) -> VolumeSlice:
+def _with(volume_slice: VolumeSlice, signature: Signature) -> VolumeSlice:
     return replace(
-        region,
+        volume_slice,
         kind=signature.kind,
         uuid=signature.uuid,
         label=signature.label,
@@ -133,18 +137,18 @@ def _with(region: VolumeSlice, signature: Signature) -> VolumeSlice:
 
 
 def _logical(members: list[VolumeSlice], problems: list[Problem]) -> list[VolumeSlice]:
-    regions = []
-    for volume in logical_volumes([region.source for region in members], problems):
+    slices = []
+    for volume in logical_volumes([volume_slice.source for volume_slice in members], problems):
         name = f"{volume.group}/{volume.name}"
         disks = {members[index].disk for index in volume.members}
         by_uuid = "/dev/disk/by-id/dm-uuid-LVM-" + volume.uuid.replace("-", "")
         names = (*logical_volume_names(volume.group, volume.name), by_uuid)
         disk = disks.pop() if len(disks) == 1 else -1
-        regions.append(VolumeSlice(volume.source, name, disk, lv=name, device_names=names))
-    return regions
+        slices.append(VolumeSlice(volume.source, name, disk, lv=name, device_names=names))
+    return slices
 
 
-def _region(
+def _volume_slice(
     source: BlockSource, disk: int, partition: Partition, attached: Attachment
 ) -> VolumeSlice:
     name = f"{source.name}/p{partition.number}"
@@ -162,31 +166,31 @@ def _region(
     )
 
 
-def _recognised(regions: list[VolumeSlice], problems: list[Problem]) -> list[VolumeSlice]:
-    """Name what each region holds."""
-    for region in regions:
-        region.source.prefetch([(0, 4096)])
+def _recognised(slices: list[VolumeSlice], problems: list[Problem]) -> list[VolumeSlice]:
+    """Name what each volume slice holds."""
+    for volume_slice in slices:
+        volume_slice.source.prefetch([(0, 4096)])
     found = []
-    for region in regions:
+    for volume_slice in slices:
         try:
-            signature = _signature(region)
+            signature = _signature(volume_slice)
         except SourceError as error:
-            problems.append(Problem(region.name, f"cannot be read: {error.what}"))
+            problems.append(Problem(volume_slice.name, f"cannot be read: {error.what}"))
             continue
-        named = _with(region, signature)
+        named = _with(volume_slice, signature)
         _note(named, problems)
         found.append(named)
     return found
 
 
-def _signature(region: VolumeSlice) -> Signature:
-    """The region's signature; its end is read only where an md superblock may be there."""
-    source = region.source
+def _signature(volume_slice: VolumeSlice) -> Signature:
+    """The volume slice's signature; its end is read only where an md superblock may be there."""
+    source = volume_slice.source
     signature = identify(source)
-    whole_disk = region.partition is None and not region.lv
+    whole_disk = volume_slice.partition is None and not volume_slice.lv
     if (
         whole_disk
-        or region.parttype in RAID_TYPES
+        or volume_slice.parttype in RAID_TYPES
         or signature.extent > source.size
         or signature.kind in ("", "blank")
     ):
@@ -196,18 +200,18 @@ def _signature(region: VolumeSlice) -> Signature:
             end = Signature()  # a truncated disk: what its beginning says is what is known
         if end.kind:
             return end
-    if signature.kind in ("", "blank") and region.parttype in BOOT_TYPES:
-        return Signature(BOOT_TYPES[region.parttype])
+    if signature.kind in ("", "blank") and volume_slice.parttype in BOOT_TYPES:
+        return Signature(BOOT_TYPES[volume_slice.parttype])
     return signature
 
 
-def _note(region: VolumeSlice, problems: list[Problem]) -> None:
-    kind = region.kind
+def _note(volume_slice: VolumeSlice, problems: list[Problem]) -> None:
+    kind = volume_slice.kind
     if kind in READABLE or kind in INERT or kind == LVM_MEMBER:
         return
     if not kind:
-        problems.append(Problem(region.name, "no known filesystem"))
+        problems.append(Problem(volume_slice.name, "no known filesystem"))
     elif kind == MD_MEMBER:
-        problems.append(Problem(region.name, "unsupported: member of an md RAID array"))
+        problems.append(Problem(volume_slice.name, "unsupported: member of an md RAID array"))
     else:
-        problems.append(Problem(region.name, f"unsupported: {kind}"))
+        problems.append(Problem(volume_slice.name, f"unsupported: {kind}"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
-from sidelight.filesystems.machine.mount_table import open_regions
+from sidelight.filesystems.machine.mount_table import open_slices
 from sidelight.filesystems.protocol import InodeKind
 from tests.images.kernel import sidelight_view
 
@@ -52,8 +52,8 @@ def in_image(image: Path) -> Content:
     """The same of a disk image with one filesystem, which is read without a problem."""
     problems: list[Problem] = []
     source = ImageFile(str(image))
-    regions = volumes([source], problems)
-    ((_, fs),) = open_regions(regions, problems)
+    slices = volumes([source], problems)
+    ((_, fs),) = open_slices(slices, problems)
     found = {
         path.decode(): (facts.kind, facts.mode & 0o777, facts.content)
         for path, facts in sidelight_view(fs).items()

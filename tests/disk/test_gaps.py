@@ -49,10 +49,12 @@ def _put(disk: bytearray, at: int, data: bytes) -> None:
     disk[at : at + len(data)] = data
 
 
-def _regions(disk: bytearray) -> tuple[dict[str, VolumeSlice], list[Problem]]:
+def _slices(disk: bytearray) -> tuple[dict[str, VolumeSlice], list[Problem]]:
     problems: list[Problem] = []
     found = volumes([MemorySource(bytes(disk))], problems)
-    return {region.label or region.name: region for region in found}, problems
+    return {
+        volume_slice.label or volume_slice.name: volume_slice for volume_slice in found
+    }, problems
 
 
 @pytest.mark.parametrize(
@@ -64,15 +66,15 @@ def _regions(disk: bytearray) -> tuple[dict[str, VolumeSlice], list[Problem]]:
         ("in an empty partition", [(1, 4), (5, 20)]),
     ],
 )
-def test_a_filesystem_outside_of_partitions_is_a_region(
+def test_a_filesystem_outside_of_partitions_is_a_slice(
     tmp_path: Path, where: str, partitions: list[tuple[int, int]]
 ) -> None:
     disk = _disk(40, *partitions)
     _put(disk, MIB, _ext(tmp_path, "own"))
     _put(disk, 7 * MIB, _ext(tmp_path, "hidden"))
-    regions, problems = _regions(disk)
-    assert regions["hidden"].name == "disk/at 7 MiB", where
-    assert regions["hidden"].kind == "ext4"
+    slices, problems = _slices(disk)
+    assert slices["hidden"].name == "disk/at 7 MiB", where
+    assert slices["hidden"].kind == "ext4"
     assert all("known filesystem" in problem.what for problem in problems)
 
 
@@ -86,7 +88,7 @@ def test_what_cannot_be_read_there_is_a_problem(
     _put(disk, MIB, _ext(tmp_path, "own"))
     for at, data in (magic[:2], magic[2:]):
         _put(disk, 9 * MIB + int(at), bytes(data))
-    _, problems = _regions(disk)
+    _, problems = _slices(disk)
     assert [(problem.where, problem.what) for problem in problems] == [
         ("disk/at 9 MiB", f"unsupported: {kind} outside of any partition")
     ]
@@ -97,7 +99,7 @@ def test_a_filesystem_of_the_whole_disk_beside_its_table_is_a_problem(tmp_path: 
     whole = _ext(tmp_path, "whole", 16)
     disk[1024 : len(whole)] = whole[1024:]
     _put(disk, 20 * MIB, _ext(tmp_path, "own"))
-    _, problems = _regions(disk)
+    _, problems = _slices(disk)
     assert [problem.what for problem in problems] == [
         "unsupported: ext4 of the whole disk as well as a partition table"
     ]
@@ -107,8 +109,8 @@ def test_a_name_of_something_inert_hides_no_filesystem(tmp_path: Path) -> None:
     disk = _disk(8, (1, 4))
     _put(disk, MIB, _ext(tmp_path, "own"))
     _put(disk, MIB, b"verity\0\0")
-    regions, problems = _regions(disk)
-    assert regions["own"].kind == "ext4"
+    slices, problems = _slices(disk)
+    assert slices["own"].kind == "ext4"
     assert problems == []
 
 
@@ -118,7 +120,7 @@ def test_random_bytes_in_a_gap_are_nothing(tmp_path: Path) -> None:
     # The magic of ext alone, as one of 65,536 blocks has it.
     for mib in range(6, 30):
         _put(disk, mib * MIB + 1024, bytes(range(1, 57)) + b"\x53\xef" + b"\xff" * 200)
-    assert _regions(disk)[1] == []
+    assert _slices(disk)[1] == []
 
 
 def test_a_gap_that_was_never_written_costs_no_block(

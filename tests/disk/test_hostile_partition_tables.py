@@ -28,8 +28,8 @@ def test_any_damage_to_a_gpt_is_survived(data: st.DataObject) -> None:
         disk[at] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         resealed(disk)
-    for region in volumes([MemorySource(bytes(disk))], []):
-        assert region.source.size > 0
+    for volume_slice in volumes([MemorySource(bytes(disk))], []):
+        assert volume_slice.source.size > 0
 
 
 @given(st.integers(0, 2**32))

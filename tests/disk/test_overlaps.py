@@ -36,7 +36,7 @@ def _many_of_one_start() -> bytes:
 def test_partitions_of_one_start_are_read_once_as_the_largest() -> None:
     problems: list[Problem] = []
     found = volumes([MemorySource(_many_of_one_start())], problems)
-    assert [region.partition for region in found] == [8]
+    assert [volume_slice.partition for volume_slice in found] == [8]
     noted = [problem for problem in problems if "begins where partition 8 does" in problem.what]
     assert len(noted) == _COUNT - 1
 
@@ -68,7 +68,12 @@ def test_an_overlap_is_a_problem_and_both_are_offered() -> None:
     problems: list[Problem] = []
     disk = _mbr((0x83, 100, 1000), (0x83, 500, 100), (0x83, 1100, 50), (0x83, 1149, 10))
     found = volumes([MemorySource(bytes(disk))], problems)
-    assert [region.partition for region in found if region.partition] == [1, 2, 3, 4]
+    assert [volume_slice.partition for volume_slice in found if volume_slice.partition] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     noted = {problem.where[-1]: problem.what for problem in problems if "within" in problem.what}
     assert noted == {"2": "begins within partition 1", "4": "begins within partition 3"}
 
@@ -91,5 +96,5 @@ def test_four_extended_partitions_of_one_chain_give_its_partitions_once() -> Non
         disk[at + 510 : at + 512] = b"\x55\xaa"
     problems: list[Problem] = []
     found = volumes([MemorySource(bytes(disk))], problems)
-    assert sum(region.partition is not None for region in found) == 10
+    assert sum(volume_slice.partition is not None for volume_slice in found) == 10
     assert len([problem for problem in problems if "begins where" in problem.what]) == 30

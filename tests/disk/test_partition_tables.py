@@ -61,18 +61,18 @@ def put(image: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-def regions(image: Path) -> tuple[list[VolumeSlice], list[Problem]]:
+def slices(image: Path) -> tuple[list[VolumeSlice], list[Problem]]:
     problems: list[Problem] = []
     with ImageFile(str(image), "disk") as source:
         return volumes([source], problems), problems
 
 
 def places(image: Path) -> list[tuple[int | None, int]]:
-    return [(region.partition, region.source.size) for region in regions(image)[0]]
+    return [(volume_slice.partition, volume_slice.source.size) for volume_slice in slices(image)[0]]
 
 
-def start(region: VolumeSlice) -> int:
-    return int(vars(region.source)["_offset"])
+def start(volume_slice: VolumeSlice) -> int:
+    return int(vars(volume_slice.source)["_offset"])
 
 
 def gpt(image: Path) -> None:
@@ -84,7 +84,7 @@ def gpt(image: Path) -> None:
 
 def test_gpt_gives_numbers_sizes_uuids_and_labels(image: Path) -> None:
     gpt(image)
-    found, problems = regions(image)
+    found, problems = slices(image)
     assert problems == []
     assert [(r.name, r.partition, start(r), r.source.size) for r in found] == [
         ("disk/p1", 1, 1 << 20, 8 << 20),
@@ -101,7 +101,7 @@ def test_a_table_of_more_and_larger_entries_is_read(image: Path) -> None:
     run("sgdisk", "-S", "256", image)
     run("sgdisk", "-n200:0:+8M", image)
     assert places(image) == [(200, 8 << 20)]
-    assert regions(image)[1] == []
+    assert slices(image)[1] == []
 
 
 @pytest.mark.parametrize("where", [512, 512 + 72, 1024 + 40])
@@ -111,7 +111,7 @@ def test_a_damaged_primary_gives_the_backup_and_a_problem(image: Path, where: in
     before = image.read_bytes()
     put(image, where, bytes([before[where] ^ 0xFF]))
     assert places(image) == expected
-    (problem,) = regions(image)[1]
+    (problem,) = slices(image)[1]
     assert "GPT damaged" in problem.what
     assert problem.where == "disk"
 
@@ -124,7 +124,7 @@ def test_both_tables_damaged_are_still_read_with_a_problem(image: Path) -> None:
     for offset in (1024 + 60, SIZE - 33 * 512 + 60):
         put(image, offset, bytes([before[offset] ^ 0xFF]))
     assert places(image) == expected
-    (problem,) = regions(image)[1]
+    (problem,) = slices(image)[1]
     assert "checksum" in problem.what
 
 
@@ -135,14 +135,14 @@ def test_a_grown_disk_finds_its_backup_where_the_primary_says(image: Path) -> No
         file.truncate(2 * SIZE)
     put(image, 1024 + 60, b"\xff")
     assert places(image) == expected
-    assert "GPT damaged" in regions(image)[1][0].what
+    assert "GPT damaged" in slices(image)[1][0].what
 
 
 def test_a_truncated_disk_offers_its_partitions_with_a_problem(image: Path) -> None:
     gpt(image)
     with image.open("r+b") as file:
         file.truncate(14 << 20)
-    found, problems = regions(image)
+    found, problems = slices(image)
     assert [(r.partition, r.source.size) for r in found] == [
         (1, 8 << 20),
         (2, 1 << 20),
@@ -154,7 +154,7 @@ def test_a_truncated_disk_offers_its_partitions_with_a_problem(image: Path) -> N
 
 def test_sectors_of_4096_bytes(image: Path) -> None:
     run("fdisk", "-b", "4096", image, text="g\nn\n3\n\n+8M\nw\n")
-    found, problems = regions(image)
+    found, problems = slices(image)
     assert problems == []
     assert [(r.partition, r.source.size, start(r)) for r in found] == [(3, 8 << 20, 1 << 20)]
 
@@ -173,7 +173,7 @@ size=4MiB, type=fd
 
 def test_mbr_numbers_logical_partitions_from_five(image: Path) -> None:
     run("sfdisk", "-q", image, text=MBR)
-    found, _ = regions(image)
+    found, _ = slices(image)
     oracle = {}
     for line in run("sfdisk", "-d", image).splitlines():
         if " : start=" in line:
@@ -222,18 +222,18 @@ def test_a_stale_gpt_under_a_new_mbr_is_not_used(image: Path) -> None:
 def test_a_gpt_without_its_mbr_is_used_with_a_problem(image: Path) -> None:
     gpt(image)
     put(image, 0, bytes(512))
-    found, problems = regions(image)
+    found, problems = slices(image)
     assert [r.partition for r in found] == [1, 2, 128]
     assert any("protective" in p.what for p in problems)
 
 
-def test_a_disk_without_a_table_is_one_region(image: Path) -> None:
+def test_a_disk_without_a_table_is_one_slice(image: Path) -> None:
     run("mkfs.ext4", "-q", "-L", "data", image)
-    (region,), problems = regions(image)
+    (volume_slice,), problems = slices(image)
     assert problems == []
-    assert (region.partition, region.kind, region.label) == (None, "ext4", "data")
-    assert region.name == "disk"
-    assert "/dev/nvme0n1" in region.device_names
+    assert (volume_slice.partition, volume_slice.kind, volume_slice.label) == (None, "ext4", "data")
+    assert volume_slice.name == "disk"
+    assert "/dev/nvme0n1" in volume_slice.device_names
 
 
 def test_reading_two_disks_takes_their_first_and_last_blocks_and_the_partitions(
@@ -297,7 +297,7 @@ def test_the_kernel_sees_the_same_partitions(image: Path, sector: int, label: st
         # Which size the sectors have is known by what the partitions hold.
         first_start = kernel[min(kernel)][0]
         run("mkfs.ext4", "-q", "-F", "-E", f"offset={first_start}", image, "4M")
-    found, _ = regions(image)
+    found, _ = slices(image)
     assert {r.partition: (start(r), r.source.size) for r in found} == kernel
 
 
@@ -330,7 +330,7 @@ def test_libblkid_sees_the_same_numbers_uuids_and_labels(image: Path, label: str
         oracle[number] = (int(values["START"]) * 512, size, values["UUID"], values["NAME"])
     if label == "mbr":
         del oracle[2]
-    found, _ = regions(image)
+    found, _ = slices(image)
     partitions = {r.partition: (start(r), r.source.size, r.partuuid, r.partlabel) for r in found}
     # partx writes what is not ASCII in a manner of its own.
     assert {n: f[:3] for n, f in partitions.items()} == {n: f[:3] for n, f in oracle.items()}
@@ -377,7 +377,7 @@ def test_any_layout_is_read_as_libblkid_reads_it(
         # Which size the sectors have is known by what the partitions hold.
         for begin, _ in oracle.values():
             put(image, begin, b"XFSB".ljust(512, b"\0"))
-    found, problems = regions(image)
+    found, problems = slices(image)
     partitions = {r.partition: (start(r), r.source.size) for r in found if r.partition}
     assert partitions == oracle
     assert [p for p in problems if "table" in p.what or "GPT" in p.what] == []

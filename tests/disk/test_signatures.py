@@ -65,12 +65,12 @@ def test_real_tools_are_recognised_with_blkids_uuid(
     oracle = dict(line.partition("=")[::2] for line in probe.splitlines())
     problems: list[Problem] = []
     with ImageFile(str(path), "disk") as source:
-        (region,) = volumes([source], problems)
-    assert region.kind == kind == oracle["TYPE"]
+        (volume_slice,) = volumes([source], problems)
+    assert volume_slice.kind == kind == oracle["TYPE"]
     unsupported = kind not in NAMED
     if not unsupported:
-        assert region.uuid == oracle["UUID"]
-        assert region.label == oracle.get("LABEL", "")
+        assert volume_slice.uuid == oracle["UUID"]
+        assert volume_slice.label == oracle.get("LABEL", "")
     assert [p.what for p in problems] == ([f"unsupported: {kind}"] if unsupported else [])
 
 
@@ -123,9 +123,9 @@ def test_the_swap_of_a_hibernated_machine_is_no_problem(tmp_path: Path, magic: b
     blkid_output = subprocess.run(probe, check=True, capture_output=True, text=True).stdout
     problems: list[Problem] = []
     with ImageFile(str(path)) as source:
-        (region,) = volumes([source], problems)
-    assert f"TYPE={region.kind}\n" in blkid_output
-    assert f"UUID={region.uuid}\n" in blkid_output
+        (volume_slice,) = volumes([source], problems)
+    assert f"TYPE={volume_slice.kind}\n" in blkid_output
+    assert f"UUID={volume_slice.uuid}\n" in blkid_output
     assert problems == []
 
 
@@ -156,8 +156,8 @@ def test_md_members_are_what_blkid_takes_for_them(tmp_path: Path, at: int) -> No
     blkid_kind = subprocess.run(probe, check=False, capture_output=True, text=True).stdout.strip()
     assert blkid_kind == "linux_raid_member"
     with ImageFile(str(path)) as source:
-        (region,) = volumes([source], [])
-    assert region.kind == blkid_kind
+        (volume_slice,) = volumes([source], [])
+    assert volume_slice.kind == blkid_kind
 
 
 def test_unknown_bytes_are_a_problem_and_zeros_are_not() -> None:

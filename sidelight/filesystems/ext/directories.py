@@ -22,9 +22,9 @@ from sidelight.filesystems.ext import layout
 from sidelight.filesystems.ext.dirents import (
     LOCKSTEP,
     DirentArea,
+    decode_area,
     decode_blocks,
     decode_each,
-    decode_region,
 )
 from sidelight.filesystems.ext.inline import inline_parts
 from sidelight.filesystems.ext.mapping import EVERY_BLOCK, single_runs
@@ -286,7 +286,7 @@ class Directories:
         most = self._volume.superblock.inodes
         entries: list[Entry] = []
         for data, begin in ((area, layout.INLINE_PARENT), (value, 0)):
-            more, fault = decode_region(data, DirentArea(begin, len(data), most))
+            more, fault = decode_area(data, DirentArea(begin, len(data), most))
             entries += more
             if fault:
                 self._volume.report(f"inline entries: {fault}", place)

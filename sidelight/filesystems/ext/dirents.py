@@ -34,19 +34,19 @@ class DirentArea(NamedTuple):
     most_inode: int
 
 
-def decode_region(data: bytes, region: DirentArea) -> tuple[list[Entry], str]:
-    """Entries of one region, and what stopped the decoding (empty where nothing did).
+def decode_area(data: bytes, area: DirentArea) -> tuple[list[Entry], str]:
+    """Entries of one area, and what stopped the decoding (empty where nothing did).
 
-    "." and ".." and unused entries are left out. An entry that cannot be ends its region, as in
+    "." and ".." and unused entries are left out. An entry that cannot be ends its area, as in
     the kernel's readdir.
     """
-    at, end, most = region
+    at, end, most = area
     size = end - at
     entries: list[Entry] = []
     unpack = layout.DIRENT.unpack_from
     while at < end:
         if at + 8 > end:
-            return entries, f"an entry at {at - region.begin} passes the end"
+            return entries, f"an entry at {at - area.begin} passes the end"
         inode, length, name_length, kind = unpack(data, at)
         if size == LARGEST_BLOCK and length in {0, LARGEST_BLOCK - 1}:
             length = LARGEST_BLOCK
@@ -57,7 +57,7 @@ def decode_region(data: bytes, region: DirentArea) -> tuple[list[Entry], str]:
             or at + length > end
             or inode > most
         ):
-            return entries, f"the entry at {at - region.begin} is damaged"
+            return entries, f"the entry at {at - area.begin} is damaged"
         if inode:
             name = data[at + 8 : at + 8 + name_length]
             if name != b"." and name != b"..":  # noqa: PLR1714 - twice as fast as `not in`
@@ -84,7 +84,7 @@ def decode_each(data: bytes, size: int, most_inode: int) -> Decoded:
     entries: list[Entry] = []
     bounds, faults = [0], {}
     for at in range(len(data) // size):
-        more, fault = decode_region(data, DirentArea(at * size, (at + 1) * size, most_inode))
+        more, fault = decode_area(data, DirentArea(at * size, (at + 1) * size, most_inode))
         entries += more
         bounds.append(len(entries))
         if fault:

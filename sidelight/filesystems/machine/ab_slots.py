@@ -28,18 +28,20 @@ def standing(attributes: int) -> tuple[bool, int]:
     return boots, priority
 
 
-def idle_roots(regions: Sequence[VolumeSlice]) -> list[VolumeSlice]:
+def idle_roots(slices: Sequence[VolumeSlice]) -> list[VolumeSlice]:
     """The roots of Bottlerocket's sets that do not boot; none where no set does.
 
     The first boot partition and the first root are a set, and the second ones are. The boot
     partition has the attributes; of equal sets the first boots.
     """
     found: list[VolumeSlice] = []
-    for disk in {region.disk for region in regions if region.parttype == BOTTLEROCKET_BOOT}:
+    for disk in {
+        volume_slice.disk for volume_slice in slices if volume_slice.parttype == BOTTLEROCKET_BOOT
+    }:
         sets = list(
             zip(
-                _typed(regions, disk, BOTTLEROCKET_BOOT),
-                _typed(regions, disk, BOTTLEROCKET_ROOT),
+                _typed(slices, disk, BOTTLEROCKET_BOOT),
+                _typed(slices, disk, BOTTLEROCKET_ROOT),
                 strict=False,
             )
         )
@@ -50,5 +52,9 @@ def idle_roots(regions: Sequence[VolumeSlice]) -> list[VolumeSlice]:
     return found
 
 
-def _typed(regions: Sequence[VolumeSlice], disk: int, kind: str) -> Iterator[VolumeSlice]:
-    return (region for region in regions if region.disk == disk and region.parttype == kind)
+def _typed(slices: Sequence[VolumeSlice], disk: int, kind: str) -> Iterator[VolumeSlice]:
+    return (
+        volume_slice
+        for volume_slice in slices
+        if volume_slice.disk == disk and volume_slice.parttype == kind
+    )

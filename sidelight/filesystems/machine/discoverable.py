@@ -56,7 +56,7 @@ MACHINE_ID = b"etc/machine-id"
 
 
 def discovered(
-    tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice], taken: Collection[bytes]
+    tree: MachineTree, root: VolumeSlice, slices: Sequence[VolumeSlice], taken: Collection[bytes]
 ) -> list[Line]:
     """Partitions beside the root's, as lines; `taken` are the mount points that others say.
 
@@ -67,7 +67,7 @@ def discovered(
         return []
     lines = []
     for kind, target in TARGETS.items():
-        found = next((r for r in regions if r.disk == root.disk and r.parttype == kind), None)
+        found = next((r for r in slices if r.disk == root.disk and r.parttype == kind), None)
         if found is None or found.attributes & NO_AUTO or target in taken:
             continue
         if kind == VAR and found.partuuid != variable_uuid(_machine_id(tree)):
@@ -78,7 +78,7 @@ def discovered(
 
 
 def discovered_usr(
-    tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice]
+    tree: MachineTree, root: VolumeSlice, slices: Sequence[VolumeSlice]
 ) -> list[Line]:
     """The root disk's partition of /usr's type, as a line, where the root's own is empty.
 
@@ -87,11 +87,11 @@ def discovered_usr(
     whose label is the newest version, as systemd takes it, or on Flatcar that which boots.
     """
     found = [
-        region
-        for region in regions
-        if region.disk == root.disk
-        and region.parttype in USR_TYPES
-        and not region.attributes & NO_AUTO
+        volume_slice
+        for volume_slice in slices
+        if volume_slice.disk == root.disk
+        and volume_slice.parttype in USR_TYPES
+        and not volume_slice.attributes & NO_AUTO
     ]
     if not found or not _is_empty(tree, USR):
         return []
@@ -99,9 +99,9 @@ def discovered_usr(
     return [_line(chosen, USR)]
 
 
-def _precedence(region: VolumeSlice) -> tuple[tuple[bool, int], list[tuple[bool, int, str]]]:
-    slot = standing(region.attributes) if region.parttype == FLATCAR_USR else (False, 0)
-    return slot, _version(region.partlabel)
+def _precedence(volume_slice: VolumeSlice) -> tuple[tuple[bool, int], list[tuple[bool, int, str]]]:
+    slot = standing(volume_slice.attributes) if volume_slice.parttype == FLATCAR_USR else (False, 0)
+    return slot, _version(volume_slice.partlabel)
 
 
 def variable_uuid(machine_id: bytes) -> str:
@@ -112,9 +112,9 @@ def variable_uuid(machine_id: bytes) -> str:
     return str(UUID(bytes=bytes(raw)))
 
 
-def _line(region: VolumeSlice, target: bytes) -> Line:
-    unit = f"{region.name}: GPT type {region.parttype}"
-    return Line(0, f"PARTUUID={region.partuuid}", target, "auto", (), unit)
+def _line(volume_slice: VolumeSlice, target: bytes) -> Line:
+    unit = f"{volume_slice.name}: GPT type {volume_slice.parttype}"
+    return Line(0, f"PARTUUID={volume_slice.partuuid}", target, "auto", (), unit)
 
 
 def _version(label: str) -> list[tuple[bool, int, str]]:

@@ -1,4 +1,4 @@
-"""/etc/fstab: its lines, and which region a line's device is (fstab(5), systemd.mount(5))."""
+"""/etc/fstab: its lines, and which volume slice a line's device is (fstab(5), systemd.mount(5))."""
 
 from __future__ import annotations
 
@@ -151,25 +151,25 @@ def mountable(
 
 
 class Devices:
-    """Regions by what an fstab can call them. Looking one up costs the same for any number."""
+    """Slices by what an fstab can call them. Looking one up costs the same for any number."""
 
-    def __init__(self, regions: Sequence[VolumeSlice]) -> None:
+    def __init__(self, slices: Sequence[VolumeSlice]) -> None:
         self._by_name: dict[tuple[str, str], list[VolumeSlice]] = {}
-        for region in regions:
-            for name in dict.fromkeys(region.device_names):
-                self._by_name.setdefault(("", name), []).append(region)
+        for volume_slice in slices:
+            for name in dict.fromkeys(volume_slice.device_names):
+                self._by_name.setdefault(("", name), []).append(volume_slice)
             for tag in _TAGS:
-                self._by_name.setdefault((tag, _value(region, tag)), []).append(region)
+                self._by_name.setdefault((tag, _value(volume_slice, tag)), []).append(volume_slice)
 
     def matching(self, device: str) -> list[VolumeSlice]:
-        """The regions that an fstab device can mean."""
+        """The slices that an fstab device can mean."""
         tag, name = _named(device)
         return self._by_name.get((tag, name), []) if name else []
 
 
-def matches(device: str, regions: Sequence[VolumeSlice]) -> list[VolumeSlice]:
-    """The regions that an fstab device can mean."""
-    return Devices(regions).matching(device)
+def matches(device: str, slices: Sequence[VolumeSlice]) -> list[VolumeSlice]:
+    """The slices that an fstab device can mean."""
+    return Devices(slices).matching(device)
 
 
 def _named(device: str) -> tuple[str, str]:
@@ -187,13 +187,13 @@ def _named(device: str) -> tuple[str, str]:
     return tag, value.lower() if tag in _ANY_CASE else value
 
 
-def _value(region: VolumeSlice, tag: str) -> str:
+def _value(volume_slice: VolumeSlice, tag: str) -> str:
     """UUIDs whatever their case, labels exactly, as libblkid compares them."""
     if tag == "UUID":
-        return region.uuid.lower()
+        return volume_slice.uuid.lower()
     if tag == "PARTUUID":
-        return region.partuuid.lower()
-    return region.label if tag == "LABEL" else region.partlabel
+        return volume_slice.partuuid.lower()
+    return volume_slice.label if tag == "LABEL" else volume_slice.partlabel
 
 
 def _on_a_disk(device: str, kind: str) -> bool:

@@ -1,4 +1,4 @@
-"""Assembly of a machine: its regions, mounted into one tree as its own /etc/fstab says."""
+"""Assembly of a machine: its volume slices, mounted into one tree as its own /etc/fstab says."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from sidelight.disk import VolumeSlice
     from sidelight.filesystems.protocol import Filesystem
 
-__all__ = ["MachineTree", "assemble", "open_regions"]
+__all__ = ["MachineTree", "assemble", "open_slices"]
 
 OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
 # What identifies a root filesystem that has no os-release: distributions from before 2012.
 OLD_ROOT = (b"etc/fstab", b"etc/passwd")
 # snapd's own list says which snaps these are (inventory/os/snap.py).
 _IMAGES_OF_SNAPS = re.compile(r"/var/lib/snapd/snaps/[^/]+\.snap\Z")
-MOST_NAMED = 8  # regions in one Problem
+MOST_NAMED = 8  # slices in one Problem
 SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 
 Opened = tuple["VolumeSlice", "Filesystem"]
@@ -46,40 +46,40 @@ class MachineRoot(NamedTuple):
     On btrfs it may be a subvolume's, on OSTree it is a deployment's.
     """
 
-    region: VolumeSlice
+    volume_slice: VolumeSlice
     fs: Filesystem
     directory: int
     deployed: ostree.Booted | None = None
 
 
-def open_regions(
-    regions: Sequence[VolumeSlice], problems: list[Problem], reader: str = "own"
+def open_slices(
+    slices: Sequence[VolumeSlice], problems: list[Problem], reader: str = "own"
 ) -> list[Opened]:
-    """The regions whose filesystem can be read; for the others a Problem. Raises UsageError."""
+    """The slices whose filesystem can be read; for the others a Problem. Raises UsageError."""
     opened = []
-    for region in regions:
-        if region.kind not in READABLE:
+    for volume_slice in slices:
+        if volume_slice.kind not in READABLE:
             continue
         try:
-            opened.append((region, open_filesystem(region.source, reader)))
+            opened.append((volume_slice, open_filesystem(volume_slice.source, reader)))
         except (FormatError, SourceError) as error:
-            problems.append(Problem(region.name, error.what))
+            problems.append(Problem(volume_slice.name, error.what))
     return opened
 
 
-def assemble(regions: Sequence[VolumeSlice], opened: Sequence[Opened]) -> MachineTree:
-    """The machine's tree. `regions` are all of its regions, `opened` those that can be read.
+def assemble(slices: Sequence[VolumeSlice], opened: Sequence[Opened]) -> MachineTree:
+    """The machine's tree. `slices` are all of its slices, `opened` those that can be read.
 
     The root is the filesystem with an os-release; of several, the one whose fstab names itself,
     else the one whose GPT type says root, else the first in the order of the disks. The root of a
     set of partitions that does not boot is none of them. A single filesystem is the root whatever
     it holds. What is mounted where, fstab says, and systemd's
     enabled mount units, and its rule for GPT types. What nothing mounts is shown in `/` under its
-    region's name in brackets, slashes as colons: `[vg0:data]`; what a mount hides, as
+    volume slice's name in brackets, slashes as colons: `[vg0:data]`; what a mount hides, as
     `[covered:var:log]`.
     """
-    idle = ab_slots.idle_roots(regions)
-    root = _root(regions, [item for item in opened if item[0] not in idle])
+    idle = ab_slots.idle_roots(slices)
+    root = _root(slices, [item for item in opened if item[0] not in idle])
     if root is None:
         tree = MachineTree(NoFilesystem())
         if opened:
@@ -90,17 +90,26 @@ def assemble(regions: Sequence[VolumeSlice], opened: Sequence[Opened]) -> Machin
         if root.deployed is not None:
             _deploy(tree, root, root.deployed)
         with tree.limited_look_ups():
-            _mount_all(tree, root, regions, opened)
+            _mount_all(tree, root, slices, opened)
         tree.show_hidden()
-    for region, fs in opened:
+    for volume_slice, fs in opened:
         # A part that is shown (X-mount.subdir, a bind mount, what was covered) is not the whole.
         shown = {mount.root for mount in tree.mounts if mount.fs is fs}
         whole = isinstance(fs, HasSubvolumes) or fs.root in shown
-        name = (region.lv or region.name).replace("/", ":").encode("utf-8", "surrogateescape")
+        name = (
+            (volume_slice.lv or volume_slice.name)
+            .replace("/", ":")
+            .encode("utf-8", "surrogateescape")
+        )
         if not shown or not whole:
-            if not shown and root and region not in idle and _has_any(MachineTree(fs), OS_RELEASE):
-                what = f"a second root filesystem; the machine's is {root.region.name}"
-                tree.note(Problem(region.name, what))
+            if (
+                not shown
+                and root
+                and volume_slice not in idle
+                and _has_any(MachineTree(fs), OS_RELEASE)
+            ):
+                what = f"a second root filesystem; the machine's is {root.volume_slice.name}"
+                tree.note(Problem(volume_slice.name, what))
             tree.add_extra(name, fs)
             shown = {fs.root}
         for subvolume in unshown(fs, shown):
@@ -128,22 +137,26 @@ def _deploy(tree: MachineTree, root: MachineRoot, deployed: ostree.Booted) -> No
         tree.set_aside(root.fs, objects.inode)
     for other in deployed.others:
         path = other.path.decode("utf-8", "backslashreplace")
-        tree.set_aside(root.fs, other.inode, f"{root.region.name}: deployment {path}")
+        tree.set_aside(root.fs, other.inode, f"{root.volume_slice.name}: deployment {path}")
     if not deployed.certain:
         path = deployed.chosen.path.decode("utf-8", "backslashreplace")
         what = f"no boot entry says which of its deployments boots; {path} is taken"
-        tree.note(Problem(root.region.name, what))
+        tree.note(Problem(root.volume_slice.name, what))
 
 
-def _root(regions: Sequence[VolumeSlice], opened: Sequence[Opened]) -> MachineRoot | None:
-    every = [MachineRoot(region, fs, at) for region, fs in opened for at in root_directories(fs)]
-    devices = fstab.Devices(regions)
+def _root(slices: Sequence[VolumeSlice], opened: Sequence[Opened]) -> MachineRoot | None:
+    every = [
+        MachineRoot(volume_slice, fs, at)
+        for volume_slice, fs in opened
+        for at in root_directories(fs)
+    ]
+    devices = fstab.Devices(slices)
     for signs in (OS_RELEASE, OLD_ROOT):
         found = [item for item in every if _has_any(MachineTree(item.fs, item.directory), signs)]
         for item in found:
             if _names_itself(item, devices):
                 return item
-        typed = (item for item in found if item.region.parttype in discoverable.ROOTS)
+        typed = (item for item in found if item.volume_slice.parttype in discoverable.ROOTS)
         if found:
             return next(typed, found[0])
         if signs is OS_RELEASE and (deployed := _deployed(opened)):
@@ -154,10 +167,10 @@ def _root(regions: Sequence[VolumeSlice], opened: Sequence[Opened]) -> MachineRo
 def _deployed(opened: Sequence[Opened]) -> MachineRoot | None:
     """The OSTree deployment that boots, of the first filesystem that has any."""
     every = [fs for _, fs in opened]
-    for region, fs in opened:
+    for volume_slice, fs in opened:
         booted = ostree.booted(fs, every)
         if booted is not None:
-            return MachineRoot(region, fs, booted.chosen.inode, booted)
+            return MachineRoot(volume_slice, fs, booted.chosen.inode, booted)
     return None
 
 
@@ -165,7 +178,7 @@ def _names_itself(root: MachineRoot, devices: fstab.Devices) -> bool:
     """Whether its own fstab puts it at `/`."""
     lines = _lines(MachineTree(root.fs, root.directory))
     own = next((line for line in lines if line.target == b"" and not line.bind), None)
-    if own is None or root.region not in devices.matching(own.device):
+    if own is None or root.volume_slice not in devices.matching(own.device):
         return False
     try:
         return chosen_directory(root.fs, own.options) == root.directory
@@ -195,27 +208,27 @@ def _lines(tree: MachineTree) -> list[fstab.Line]:
 def _mount_all(
     tree: MachineTree,
     root: MachineRoot,
-    regions: Sequence[VolumeSlice],
+    slices: Sequence[VolumeSlice],
     opened: Sequence[Opened],
 ) -> None:
     """Do what the machine says: /usr first, as the initramfs does, since units lie in it."""
     usr = [line for line in _lines(tree) if line.target == discoverable.USR and line.at_boot][:1]
-    usr = usr or discoverable.discovered_usr(tree, root.region, regions)
-    _perform(tree, usr, root, regions, opened)
-    mounts = _boot_mounts(tree, root.region, regions)
+    usr = usr or discoverable.discovered_usr(tree, root.volume_slice, slices)
+    _perform(tree, usr, root, slices, opened)
+    mounts = _boot_mounts(tree, root.volume_slice, slices)
     later = [line for line in mounts if line.target != discoverable.USR or not usr]
-    _perform(tree, later, root, regions, opened)
+    _perform(tree, later, root, slices, opened)
 
 
 def _perform(
     tree: MachineTree,
     lines: Sequence[fstab.Line],
     root: MachineRoot,
-    regions: Sequence[VolumeSlice],
+    slices: Sequence[VolumeSlice],
     opened: Sequence[Opened],
 ) -> None:
     """Mount in the order in which lines need each other."""
-    devices = fstab.Devices(regions)
+    devices = fstab.Devices(slices)
     for line in mount_order.ordered(lines):
         try:
             if line.bind:
@@ -229,7 +242,7 @@ def _perform(
 
 
 def _boot_mounts(
-    tree: MachineTree, root: VolumeSlice, regions: Sequence[VolumeSlice]
+    tree: MachineTree, root: VolumeSlice, slices: Sequence[VolumeSlice]
 ) -> list[fstab.Line]:
     """All that is mounted at boot.
 
@@ -246,7 +259,7 @@ def _boot_mounts(
     mounts = [line for line in lines if line.target not in units] + list(units.values())
     taken = {line.target for line in mounts}
     mounts += [line for line in below if line.target not in taken]
-    mounts += discoverable.discovered(tree, root, regions, {line.target for line in mounts})
+    mounts += discoverable.discovered(tree, root, slices, {line.target for line in mounts})
     return [line for line in mounts if line.at_boot]
 
 
@@ -259,21 +272,21 @@ def _mount(
 ) -> None:
     matching = devices.matching(line.device)
     found = [
-        region
-        for region in matching
-        if _may_be(line.type, region.kind)
-        and (region is not root.region or isinstance(root.fs, HasSubvolumes))
+        volume_slice
+        for volume_slice in matching
+        if _may_be(line.type, volume_slice.kind)
+        and (volume_slice is not root.volume_slice or isinstance(root.fs, HasSubvolumes))
     ]
     if not found:
-        is_root = any(region is root.region for region in matching)
-        if not is_root or not _certainly(line.device, root.region):
+        is_root = any(volume_slice is root.volume_slice for volume_slice in matching)
+        if not is_root or not _certainly(line.device, root.volume_slice):
             _not_there(tree, line)
         return  # the root a second time: all of it is in the tree
     if len(found) > 1:
-        names = ", ".join(region.name for region in found[:MOST_NAMED])
+        names = ", ".join(volume_slice.name for volume_slice in found[:MOST_NAMED])
         names += f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         tree.note(Problem(line.where, f"{line.device} may be any of {names}; the first is taken"))
-    fs = next((fs for region, fs in opened if region is found[0]), None)
+    fs = next((fs for volume_slice, fs in opened if volume_slice is found[0]), None)
     if fs is None:
         return  # what cannot be read has its Problem already, or holds no files
     directory = chosen_directory(fs, line.options)
@@ -284,12 +297,12 @@ def _mount(
 
 
 def _certainly(device: str, root: VolumeSlice) -> bool:
-    """Whether a name that matches the root's region means it: of later disks, names are guesses."""
+    """Whether a name that matches the root means it: of later disks, names are guesses."""
     return root.disk == 0 or not device.startswith("/dev/") or device.startswith("/dev/disk/")
 
 
 def _not_there(tree: MachineTree, line: fstab.Line) -> None:
-    """A device that is not a region: a file of the machine with a filesystem, or an absent one."""
+    """A device that is not a slice: a file of the machine with a filesystem, or an absent one."""
     if not line.device.startswith("/dev/") and line.device.startswith("/"):
         place = tree.find(line.device.encode("utf-8", "surrogateescape"))
         if place is not None and place.kind == InodeKind.REGULAR:
@@ -302,7 +315,7 @@ def _not_there(tree: MachineTree, line: fstab.Line) -> None:
 
 
 def _may_be(wanted: str, kind: str) -> bool:
-    """Whether a line of this type can mean a region of this kind.
+    """Whether a line of this type can mean a volume slice of this kind.
 
     The names of disks are a guess where their attachments are not known; this finds some that are
     wrong. The kernel's ext4 mounts its ancestors too.

@@ -15,7 +15,7 @@ from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.disk.device_names import attachments_of
 from sidelight.errors import SidelightError
-from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_slices
 from sidelight.filesystems.pyfilesystem.face import MachineFS
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def open_sources(
 ) -> MachineFS:
     """The machine whose disks these are. It closes them. Raises UsageError for `reader` only."""
     noted: list[Problem] = [] if problems is None else problems
-    regions = volumes(sources, noted, attachments)
-    tree = assemble(regions, open_regions(regions, noted, reader))
+    slices = volumes(sources, noted, attachments)
+    tree = assemble(slices, open_slices(slices, noted, reader))
     for problem in noted:
         tree.note(problem)
     return MachineFS(tree, sources)

@@ -60,9 +60,9 @@ def test_a_volume_written_by_hand_is_read() -> None:
     problems: list[Problem] = []
     segment = 'type = "striped" stripe_count = 1 stripes = ["pv0", 1]'
     source = disk(lv("root", segment), b"".join(bytes([n]) * 4096 for n in range(8)))
-    (region,) = volumes([source], problems)
-    assert region.name == "vg0/root"
-    assert region.source.read_at(4000, 200) == b"\x01" * 96 + b"\x02" * 104
+    (volume_slice,) = volumes([source], problems)
+    assert volume_slice.name == "vg0/root"
+    assert volume_slice.source.read_at(4000, 200) == b"\x01" * 96 + b"\x02" * 104
 
 
 def test_a_volume_that_is_its_own_member_ends_with_a_problem() -> None:
@@ -82,7 +82,7 @@ def test_more_volumes_than_are_looked_at_is_a_problem(monkeypatch: pytest.Monkey
     problems: list[Problem] = []
     source = disk("".join(lv(name, segment) for name in ("a", "b", "c")))
     found = volumes([source], problems)
-    assert [region.name for region in found] == ["vg0/a", "vg0/b"]
+    assert [volume_slice.name for volume_slice in found] == ["vg0/a", "vg0/b"]
     assert "LVM2: 3 volumes; 2 are looked at" in [p.what for p in problems]
 
 
@@ -151,7 +151,7 @@ def test_impossible_volumes_are_problems(logical_volumes: str, expected: str) ->
     problems: list[Problem] = []
     good = lv("good", 'type = "striped" stripes = ["pv0", 0]')
     found = volumes([disk(logical_volumes + good)], problems)
-    assert [region.name for region in found if region.kind != ""] == ["vg0/good"]
+    assert [volume_slice.name for volume_slice in found if volume_slice.kind != ""] == ["vg0/good"]
     assert any(expected in p.what for p in problems), problems
 
 
@@ -231,9 +231,9 @@ def test_any_damage_to_a_text_gives_only_our_errors(data: st.DataObject) -> None
             )
         )
         text[at : at + data.draw(st.integers(0, 6))] = part
-    for region in volumes([MemorySource(physical_volume(UUID, bytes(text)))], []):
+    for volume_slice in volumes([MemorySource(physical_volume(UUID, bytes(text)))], []):
         with contextlib.suppress(SidelightError):
-            region.source.read_at(0, min(region.source.size, 10_000))
+            volume_slice.source.read_at(0, min(volume_slice.source.size, 10_000))
 
 
 @given(st.data())

@@ -56,12 +56,12 @@ def read(paths: Sequence[Path]) -> tuple[dict[str, VolumeSlice], list[Problem]]:
     found = volumes([ImageFile(str(path), path.name) for path in paths], problems)
     # The stamps are not a filesystem, and each volume says so.
     left = [p for p in problems if p.what != "no known filesystem"]
-    return {region.lv: region for region in found}, left
+    return {volume_slice.lv: volume_slice for volume_slice in found}, left
 
 
-def at(region: VolumeSlice, offset: int) -> tuple[int, ...]:
+def at(volume_slice: VolumeSlice, offset: int) -> tuple[int, ...]:
     """Disk, extent and block that the volume shows at an offset."""
-    data = region.source.read_at(offset, 16)
+    data = volume_slice.source.read_at(offset, 16)
     magic, *place = struct.unpack("<4I", data)
     assert magic == 0x51DE
     return tuple(place)

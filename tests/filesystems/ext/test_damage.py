@@ -18,7 +18,7 @@ from sidelight.errors import (
     UnsupportedError,
 )
 from sidelight.filesystems.ext import fastcommit, layout
-from sidelight.filesystems.ext.dirents import DirentArea, decode_blocks, decode_each, decode_region
+from sidelight.filesystems.ext.dirents import DirentArea, decode_area, decode_blocks, decode_each
 from sidelight.filesystems.ext.inodes import Inodes
 from sidelight.filesystems.ext.reader import ExtFilesystem
 from tests.fixtures.hypothesis_profiles import many
@@ -239,7 +239,7 @@ def test_many_blocks_in_lockstep_decode_as_one_by_one(data: bytes) -> None:
     entries, bounds, faults, plain = decode_blocks(data, 128, 25)
     assert decode_each(data, 128, 25) == (entries, bounds, faults, plain)
     for at in range(len(data) // 128):
-        alone, fault = decode_region(data, DirentArea(at * 128, (at + 1) * 128, 25))
+        alone, fault = decode_area(data, DirentArea(at * 128, (at + 1) * 128, 25))
         assert entries[bounds[at] : bounds[at + 1]] == alone
         assert faults.get(at, "") == fault
 

@@ -14,7 +14,7 @@ import pytest
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.errors import SidelightError, UnsupportedError
-from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_slices
 from sidelight.filesystems.open import open_filesystem
 from sidelight.model import Status
 from sidelight.scan import inspect
@@ -139,8 +139,8 @@ def a_machine(top: Path) -> None:
 
 def machine(image: Path) -> MachineTree:
     problems: list[Problem] = []
-    regions = volumes([ImageFile(str(image))], problems)
-    tree = assemble(regions, open_regions(regions, problems))
+    slices = volumes([ImageFile(str(image))], problems)
+    tree = assemble(slices, open_slices(slices, problems))
     assert problems == []
     return tree
 

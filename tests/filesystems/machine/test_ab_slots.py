@@ -12,7 +12,7 @@ from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
 from sidelight.disk.volume_slice import VolumeSlice
 from sidelight.filesystems.machine import ab_slots
-from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_slices
 from tests.fakes.memory_filesystem import MemoryFilesystem
 from tests.fakes.sources import MemorySource
 
@@ -59,12 +59,12 @@ def sets(first: int, second: int, disk: int = 0) -> list[VolumeSlice]:
     ],
 )
 def test_the_set_that_boots_is_signposts_next(first: int, second: int, idle: list[str]) -> None:
-    assert [region.name for region in ab_slots.idle_roots(sets(first, second))] == idle
+    assert [volume_slice.name for volume_slice in ab_slots.idle_roots(sets(first, second))] == idle
 
 
 def test_each_disk_has_sets_of_its_own_and_halves_are_none() -> None:
     both = sets(FRESH, RUNS) + sets(RUNS, FRESH, disk=1)
-    assert {region.name for region in ab_slots.idle_roots(both)} == {"d0p2", "d1p4"}
+    assert {volume_slice.name for volume_slice in ab_slots.idle_roots(both)} == {"d0p2", "d1p4"}
     assert ab_slots.idle_roots(sets(FRESH, RUNS)[:1]) == []
     assert ab_slots.idle_roots([]) == []
 
@@ -80,12 +80,12 @@ def flatcar(first: int, second: int) -> MachineTree:
     opened = []
     for number, (files, (kind, label, bits)) in enumerate(zip(trees, parts, strict=True), 1):
         fs = MemoryFilesystem(files, f"disk/p{number}")
-        region = VolumeSlice(
+        volume_slice = VolumeSlice(
             MemorySource(b""), fs.source_name, 0, number, f"uuid-{number}", label, kind, bits,
             kind="ext4",
         )  # fmt: skip
-        opened.append((region, fs))
-    return assemble([region for region, _ in opened], opened)
+        opened.append((volume_slice, fs))
+    return assemble([volume_slice for volume_slice, _ in opened], opened)
 
 
 def test_flatcars_usr_is_that_which_boots() -> None:
@@ -130,8 +130,8 @@ def test_a_real_disk_with_two_systems_is_the_one_that_boots(
             file.write(part.read_bytes())
     problems: list[Problem] = []
     with ImageFile(str(disk)) as source:
-        regions = volumes([source], problems)
-        machine = assemble(regions, open_regions(regions, problems))
+        slices = volumes([source], problems)
+        machine = assemble(slices, open_slices(slices, problems))
         assert machine.read("/usr/lib/os-release").endswith(f"={version}\n".encode())
         # The other one is there, under its own name, and no fault of the machine's.
         assert [name for name, _, _ in machine.listdir("/") if name.startswith(b"[")]

@@ -60,19 +60,19 @@ def test_bind_mounts_and_subdirectories() -> None:
     assert one("UUID=1 /x ext4 X-mount.subdir=/a/b").subdirectory == b"a/b"
 
 
-def region(**fields: object) -> VolumeSlice:
+def volume_slice(**fields: object) -> VolumeSlice:
     return VolumeSlice(SOURCE, "r", 0, **fields)  # type: ignore[arg-type]  # any of its fields
 
 
 def test_devices_match_by_every_name() -> None:
-    root = region(
+    root = volume_slice(
         uuid="abcd-ef",
         label="root label",
         partuuid="1234abcd-01",
         partlabel="p l",
         device_names=device_names(0, 1),
     )
-    volume = region(device_names=logical_volume_names("my-vg", "my-lv"))
+    volume = volume_slice(device_names=logical_volume_names("my-vg", "my-lv"))
     for device in (
         "UUID=ABCD-EF",
         'UUID="abcd-ef"',
@@ -116,10 +116,12 @@ BY_ID = (
 
 @pytest.mark.parametrize("name", BY_ID)
 def test_a_volumes_id_is_in_the_names_that_udev_gives_it(name: str) -> None:
-    whole = region(device_names=device_names(1, None, VOLUME))
-    first = region(device_names=device_names(1, 1, VOLUME))
-    other = region(device_names=device_names(1, 1, Attachment(volume="vol-0123456789abcdef1")))
-    unknown = region(device_names=device_names(1, 1))
+    whole = volume_slice(device_names=device_names(1, None, VOLUME))
+    first = volume_slice(device_names=device_names(1, 1, VOLUME))
+    other = volume_slice(
+        device_names=device_names(1, 1, Attachment(volume="vol-0123456789abcdef1"))
+    )
+    unknown = volume_slice(device_names=device_names(1, 1))
     every = [other, unknown, whole, first]
     assert matches(f"/dev/disk/by-id/{name}", every) == [whole]
     assert matches(f"/dev/disk/by-id/{name}-part1", every) == [first]
@@ -138,7 +140,7 @@ def test_what_is_no_volumes_id_is_refused() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_parsed(data: bytes) -> None:
     for line in parse(data):
-        assert matches(line.device, [region(uuid="x")]) is not None
+        assert matches(line.device, [volume_slice(uuid="x")]) is not None
 
 
 @given(

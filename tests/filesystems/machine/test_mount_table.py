@@ -161,13 +161,13 @@ def test_of_two_roots_the_one_that_fstab_names_itself_is_taken() -> None:
 
 
 def test_of_two_roots_without_names_the_one_of_the_gpt_type_is_taken() -> None:
-    regions, opened = [], []
+    slices, opened = [], []
     for index, kind in enumerate(("", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709")):
         fs = MemoryFilesystem({"etc": OS, "usr": USR}, f"disk{index}/p1")
         source = MemorySource(b"", fs.source_name)
-        regions.append(VolumeSlice(source, fs.source_name, index, 1, parttype=kind, kind="ext4"))
-        opened.append((regions[-1], fs))
-    tree = assemble(regions, opened)
+        slices.append(VolumeSlice(source, fs.source_name, index, 1, parttype=kind, kind="ext4"))
+        opened.append((slices[-1], fs))
+    tree = assemble(slices, opened)
     assert tree.root is opened[1][1]
     assert "second root" in tree.problems[0].what
 
@@ -340,8 +340,8 @@ class _DamagedLink(MemoryFilesystem):
 )
 def test_what_cannot_be_looked_for_is_reported(files: dict[str, object]) -> None:
     fs = _DamagedLink(files, "disk0/p1")
-    region = VolumeSlice(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
-    tree = assemble([region], [(region, fs)])
+    volume_slice = VolumeSlice(MemorySource(b"", fs.source_name), fs.source_name, 0, 1, kind="ext4")
+    tree = assemble([volume_slice], [(volume_slice, fs)])
     assert "its target cannot be read" in [problem.what for problem in tree.problems]
 
 
@@ -387,11 +387,11 @@ def test_an_fstab_longer_than_what_is_read_of_it_is_a_problem() -> None:
 
 def test_a_label_of_very_many_partitions_gives_a_short_problem() -> None:
     fs = MemoryFilesystem({"etc": {"os-release": b"", "fstab": b"LABEL=x /d ext4\n"}, "d": {}})
-    regions = [
+    slices = [
         VolumeSlice(MemorySource(b"", "d"), f"disk/p{at}", 0, at, label="x" * (at > 0), kind="ext4")
         for at in range(3000)
     ]
-    (problem,) = assemble(regions, [(regions[0], fs)]).problems
+    (problem,) = assemble(slices, [(slices[0], fs)]).problems
     assert "disk/p1, disk/p2, " in problem.what
     assert "and 2991 more" in problem.what
     assert len(problem.what) < 300

@@ -11,7 +11,7 @@ import pytest
 
 from sidelight.blocks import ImageFile
 from sidelight.disk import volumes
-from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_slices
 from tests.images.kernel import unmountable
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def test_the_tree_is_the_kernels(tmp_path: Path, case: str) -> None:
     kernel = kernel_paths(tmp_path, images, lines)
     problems: list[Problem] = []
     sources = [ImageFile(str(path), label) for label, path in images.items()]
-    regions = volumes(sources, problems)
-    tree = assemble(regions, open_regions(regions, problems))
+    slices = volumes(sources, problems)
+    tree = assemble(slices, open_slices(slices, problems))
     paths = {
         (path + b"/" + name).decode().lstrip("/")
         for level in tree.walk()

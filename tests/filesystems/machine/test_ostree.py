@@ -49,13 +49,13 @@ def _physical(entries: Mapping[str, bytes] | None, *sums: str) -> dict[str, obje
 
 
 def _assembled(*filesystems: Mapping[str, object]) -> MachineTree:
-    regions, opened = [], []
+    slices, opened = [], []
     for number, files in enumerate(filesystems, 1):
         fs = MemoryFilesystem(files, f"disk/p{number}")
         source = MemorySource(b"", fs.source_name)
-        regions.append(VolumeSlice(source, fs.source_name, 0, number, kind="xfs"))
-        opened.append((regions[-1], fs))
-    return assemble(regions, opened)
+        slices.append(VolumeSlice(source, fs.source_name, 0, number, kind="xfs"))
+        opened.append((slices[-1], fs))
+    return assemble(slices, opened)
 
 
 ENTRIES = {

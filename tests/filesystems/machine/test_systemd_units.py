@@ -178,13 +178,13 @@ def machine(etc: dict[str, object], vendor: dict[str, object], text: str = "") -
         "one": {"in-one": b""},
         "two": {"in-two": b""},
     }
-    regions, opened = [], []
+    slices, opened = [], []
     for index, (label, files) in enumerate(disks.items()):
         fs = MemoryFilesystem(files, f"disk{index}")
         source = MemorySource(b"", fs.source_name)
-        regions.append(VolumeSlice(source, fs.source_name, index, label=label, kind="ext4"))
-        opened.append((regions[-1], fs))
-    return assemble(regions, opened)
+        slices.append(VolumeSlice(source, fs.source_name, index, label=label, kind="ext4"))
+        opened.append((slices[-1], fs))
+    return assemble(slices, opened)
 
 
 def at_data(tree: MachineTree) -> list[str]:
@@ -260,7 +260,7 @@ def discovering(text: str, var_uuid: str, attributes: int = 0, disk: int = 0) ->
         "srv": {"full": b""},
     }
     srv = "3b8f8425-20e0-4f3b-907f-1a25a76f98e8"
-    regions, opened = [], []
+    slices, opened = [], []
     partitions: list[tuple[str, str, dict[str, object]]] = [
         ("", "r", root),
         (HOME, "h", {"user": b""}),
@@ -269,13 +269,13 @@ def discovering(text: str, var_uuid: str, attributes: int = 0, disk: int = 0) ->
     ]
     for number, (kind, uuid, files) in enumerate(partitions, 1):
         fs = MemoryFilesystem(files, f"disk/p{number}")
-        region = VolumeSlice(
+        volume_slice = VolumeSlice(
             MemorySource(b"", fs.source_name), fs.source_name, disk if kind else 0, number,
             parttype=kind, partuuid=uuid, kind="ext4", attributes=attributes,
         )  # fmt: skip
-        regions.append(region)
-        opened.append((region, fs))
-    return assemble(regions, opened)
+        slices.append(volume_slice)
+        opened.append((volume_slice, fs))
+    return assemble(slices, opened)
 
 
 def shown(tree: MachineTree) -> list[str]:
@@ -307,19 +307,19 @@ def with_usr(
     etc = {"os-release": b"", "fstab": fstab.encode()}
     trees: list[dict[str, object]] = [{"etc": etc, "usr": usr or {}}]
     trees += [{"share": {label: b""}} for _, label, _ in parts]
-    regions, opened = [], []
+    slices, opened = [], []
     for number, (files, (kind, label, attributes)) in enumerate(
         zip(trees, [("", "", 0), *parts], strict=True), 1
     ):
         fs = MemoryFilesystem(files, f"disk/p{number}")
-        region = VolumeSlice(
+        volume_slice = VolumeSlice(
             MemorySource(b"", fs.source_name), fs.source_name, disk if kind else 0, number,
             parttype=kind, partuuid=f"part-{number}", partlabel=label, kind="ext4",
             attributes=attributes,
         )  # fmt: skip
-        regions.append(region)
-        opened.append((region, fs))
-    return assemble(regions, opened)
+        slices.append(volume_slice)
+        opened.append((volume_slice, fs))
+    return assemble(slices, opened)
 
 
 def usr_of(tree: MachineTree) -> list[bytes]:
@@ -449,8 +449,8 @@ def test_binds_in_a_circle_and_onto_themselves_end() -> None:
         "c": {str(number): {f"in-{number}": b""} for number in range(count)},
     }
     fs = MemoryFilesystem(root, "disk")
-    region = VolumeSlice(MemorySource(b"", "disk"), "disk", 0, kind="ext4")
-    tree = assemble([region], [(region, fs)])
+    volume_slice = VolumeSlice(MemorySource(b"", "disk"), "disk", 0, kind="ext4")
+    tree = assemble([volume_slice], [(volume_slice, fs)])
     assert len(tree.mounts) == count + 1 + sum(name.startswith(b"[") for name in tree.extra)
     assert sum(len(entries) for level in tree.walk() for *_, entries in level) < 100 * count
 

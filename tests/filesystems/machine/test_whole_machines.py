@@ -12,7 +12,7 @@ import pytest
 from fs.opener.errors import OpenerError
 
 from sidelight.disk import volumes
-from sidelight.filesystems.machine.mount_table import assemble, open_regions
+from sidelight.filesystems.machine.mount_table import assemble, open_slices
 from sidelight.filesystems.pyfilesystem.openers import register
 from tests.fakes.sources import counted
 from tests.images.disk.lvm_writer import PE_START, physical_volume
@@ -183,9 +183,9 @@ def test_every_block_is_read_once(disks: list[Path]) -> None:
     pairs = [counted(str(path), path.stem) for path in disks]
     try:
         problems: list[Problem] = []
-        regions = volumes([cache for cache, _ in pairs], problems)
+        slices = volumes([cache for cache, _ in pairs], problems)
         before = sum(len(fetcher.fetched) for _, fetcher in pairs)
-        tree = assemble(regions, open_regions(regions, problems))
+        tree = assemble(slices, open_slices(slices, problems))
         files(tree)
         assert problems == []
         for _, fetcher in pairs:
