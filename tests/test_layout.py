@@ -48,6 +48,15 @@ def test_modules_and_functions_are_short() -> None:
     assert long == []
 
 
+def test_modules_of_tests_are_short() -> None:
+    long = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if path.read_text("utf-8").count("\n") > LINES_OF_A_MODULE
+    ]
+    assert long == []
+
+
 # Folders of tests that belong to no package: families of tests, and what tests are made of.
 FAMILIES = {
     "benchmarks", "ci", "demo", "deploy", "docs", "end_to_end", "fakes", "faults", "fixtures",

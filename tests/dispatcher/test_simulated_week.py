@@ -8,11 +8,9 @@ The dispatcher's loop, planning, the stages and the store are real, on a clock b
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +22,7 @@ from dispatcher.loop import DispatcherLoop, Intervals
 from dispatcher.on_demand import in_process
 from dispatcher.planning.cadence import DAY, last_time, time_of_day
 from dispatcher.planning.configuration_rules import ConfigurationChange
-from dispatcher.planning.eligibility import EXCLUSION_TAG, Configuration
+from dispatcher.planning.eligibility import Configuration
 from dispatcher.scan_starter import ScanStarter
 from dispatcher.services.account_disabling import AccountDisabler
 from dispatcher.services.configuration import ConfigurationService
@@ -36,8 +34,6 @@ from sidelight.fleet.agents.collector import InventoryCollector
 from sidelight.fleet.agents.cycle import AgentCycle
 from sidelight.fleet.context import Context
 from sidelight.fleet.settings import Settings
-from sidelight.fleet.stages.poll_snapshots import poll
-from sidelight.fleet.stages.take_snapshots import STEPS
 from sidelight.model import (
     AccountStatus,
     Ec2ScanMode,
@@ -46,18 +42,32 @@ from sidelight.model import (
     OperatingSystem,
     Package,
     Severity,
-    State,
     Status,
 )
 from sidelight.store import Store
 from tests.fakes.clocks import Clock
 from tests.fakes.fake_ec2 import FakeSource
-from tests.fakes.fake_organization import FakeOrganization, MachineScript, MachineState
+from tests.fakes.fake_organization import FakeOrganization
 from tests.fakes.tripwire import Tripwire
-from tests.fixtures.local_messages import messages_of
+from tests.fixtures.simulated_weeks import (
+    BY_AGENTS,
+    DENIED,
+    DENIED_FROM,
+    DENIED_UNTIL,
+    DISABLED,
+    DISABLED_AT,
+    HYBRID,
+    SUSPENDED,
+    SUSPENDED_AT,
+    TICK,
+    Simulation,
+    expected,
+    histories,
+    machines,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dispatcher.services.fleet_service import FleetService
@@ -65,112 +75,14 @@ if TYPE_CHECKING:
     from sidelight.fleet.agents.source_packages import ReleaseSources
     from sidelight.model import Scan
 
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 START = datetime(2026, 3, 2, 7, 13, tzinfo=UTC)
 HOURS = 7 * 24
-TICK = 110.0  # seconds; shorter than cadence's window of two minutes
-HYBRID, BY_AGENTS, DENIED, SUSPENDED, DISABLED = (f"{n}" * 12 for n in range(1, 6))
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 ACCOUNTS = (HYBRID, BY_AGENTS, DENIED, SUSPENDED, DISABLED)
 DEPLOYMENT = "week"  # the times of periodic work follow from it
-# When, in hours from the start, something happens to an account.
-DENIED_FROM, DENIED_UNTIL, SUSPENDED_AT, DISABLED_AT = 60.1, 80.1, 100.1, 120.1
-TAG = ((EXCLUSION_TAG, ""),)
-
-AGENT = MachineState(agent=True)
-PLAIN = MachineState()
-
-# What happens to the instances of a kind: from which hour on in which state.
-SCRIPTS: dict[str, Sequence[tuple[float, MachineState | None]]] = {
-    "managed": [(0, AGENT)],
-    "plain": [(0, PLAIN)],
-    "updated": [(0, AGENT), (40.2, replace(AGENT, version="5.2.21"))],
-    "leaves and comes back": [
-        (0, AGENT), (30.2, replace(AGENT, online=False)), (54.2, AGENT),
-    ],
-    "agent removed": [(0, AGENT), (30.2, PLAIN)],
-    "agent installed": [(0, PLAIN), (30.2, AGENT)],
-    "goes stale": [(0, replace(AGENT, frozen=True, inventory=5 * 24.0))],
-    "no inventory": [(0, replace(AGENT, inventory=None))],
-    "excluded for a while": [(0, AGENT), (20.2, replace(AGENT, tags=TAG)), (40.2, AGENT)],
-    "volume excluded": [(0, replace(PLAIN, volume_tags=TAG))],
-    "stopped": [(0, PLAIN), (10.2, replace(PLAIN, state="stopped")), (34.2, PLAIN)],
-    "managed, stopped": [(0, AGENT), (10.2, replace(AGENT, state="stopped")), (34.2, AGENT)],
-    "launched": [(0, None), (25.2, PLAIN)],
-    # For more than an hour: the time of discoveries in it depends on the deployment's id.
-    "seen while it starts": [(0, None), (25.2, replace(PLAIN, state="pending")), (27.4, PLAIN)],
-    "terminated": [(0, PLAIN), (50.2, None)],
-    "managed, terminated": [(0, AGENT), (50.2, None)],
-    "instance store": [(0, replace(PLAIN, volumes=0))],
-    "instance store, managed": [(0, replace(AGENT, volumes=0))],
-    "windows": [(0, replace(PLAIN, platform="windows"))],
-    "windows, managed": [(0, replace(AGENT, platform="windows"))],
-}  # fmt: skip
-
-A, AL, N = "EC2_SSM_AGENT_BASED", "EC2_AGENTLESS", ""
-BEGUN_A, DONE_A = ("ACTIVE", "PENDING_INITIAL_SCAN", A), ("ACTIVE", "SUCCESSFUL", A)
-BEGUN, DONE = ("ACTIVE", "PENDING_INITIAL_SCAN", AL), ("ACTIVE", "SUCCESSFUL", AL)
-ENDED = ("INACTIVE", "RESOURCE_TERMINATED", AL)
-
-
-def off(reason: str, mode: str) -> tuple[str, str, str]:
-    return ("INACTIVE", reason, mode)
-
-
-# The coverage history of each kind in an account in mode EC2_HYBRID.
-IN_HYBRID = {
-    "managed": [BEGUN_A, DONE_A],
-    "plain": [BEGUN, DONE],
-    "updated": [BEGUN_A, DONE_A],
-    "leaves and comes back": [BEGUN_A, DONE_A, BEGUN, DONE, BEGUN_A, DONE_A],
-    "agent removed": [BEGUN_A, DONE_A, BEGUN, DONE],
-    "agent installed": [BEGUN, DONE, BEGUN_A, DONE_A],
-    "goes stale": [BEGUN_A, DONE_A, BEGUN, DONE],
-    "no inventory": [BEGUN, DONE],
-    "excluded for a while": [BEGUN_A, DONE_A, off("EXCLUDED_BY_TAG", AL), BEGUN_A, DONE_A],
-    "volume excluded": [off("EXCLUDED_BY_TAG", AL)],
-    "stopped": [BEGUN, DONE],
-    "managed, stopped": [BEGUN_A, DONE_A, BEGUN, DONE, BEGUN_A, DONE_A],
-    "launched": [BEGUN, DONE],
-    "seen while it starts": [off("PENDING_INITIAL_SCAN", AL), BEGUN, DONE],
-    "terminated": [BEGUN, DONE, ENDED],
-    "managed, terminated": [BEGUN_A, DONE_A, ENDED],
-    "instance store": [off("NO_EBS_VOLUME", AL)],
-    "instance store, managed": [BEGUN_A, DONE_A],
-    "windows": [off("UNSUPPORTED_OS", AL)],
-    "windows, managed": [BEGUN_A, ("ACTIVE", "PARTIAL", A)],
-}
-UNMANAGED, STOPPED = off("UNMANAGED_EC2_INSTANCE", A), off("EC2_INSTANCE_STOPPED", A)
-# And in mode EC2_SSM_AGENT_BASED.
-IN_AGENT_BASED = IN_HYBRID | {
-    "plain": [UNMANAGED],
-    "leaves and comes back": [BEGUN_A, DONE_A, UNMANAGED, BEGUN_A, DONE_A],
-    "agent removed": [BEGUN_A, DONE_A, UNMANAGED],
-    "agent installed": [UNMANAGED, BEGUN_A, DONE_A],
-    "goes stale": [BEGUN_A, DONE_A, off("STALE_INVENTORY", A)],
-    "no inventory": [off("NO_INVENTORY", A)],
-    "excluded for a while": [BEGUN_A, DONE_A, off("EXCLUDED_BY_TAG", A), BEGUN_A, DONE_A],
-    "volume excluded": [UNMANAGED],
-    "stopped": [UNMANAGED, STOPPED, UNMANAGED],
-    "managed, stopped": [BEGUN_A, DONE_A, STOPPED, BEGUN_A, DONE_A],
-    "launched": [UNMANAGED],
-    "seen while it starts": [off("PENDING_INITIAL_SCAN", A), UNMANAGED],
-    "terminated": [UNMANAGED, ENDED],
-    "instance store": [UNMANAGED],
-    "windows": [UNMANAGED],
-}
-
-
-def machines(account_regions: Sequence[AccountRegion], instances: int) -> list[MachineScript]:
-    """Instances of each kind in each account-region: 20 for each is enough."""
-    kinds = list(SCRIPTS)
-    found = []
-    for number in range(instances):
-        place = account_regions[number % len(account_regions)]
-        kind = kinds[(number // len(account_regions)) % len(kinds)]
-        found.append(MachineScript(f"i-{number:017x}", place, kind, SCRIPTS[kind]))
-    return found
 
 
 class OrganizationCycle(AgentCycle):
@@ -209,68 +121,6 @@ def vulnerable(inventory: Inventory) -> list[Finding]:
         for package in inventory.packages
         if package.version.startswith("5.2.15")
     ]
-
-
-@dataclass
-class Simulation:
-    """Two dispatchers and a worker over the organization, on one clock."""
-
-    clock: Clock
-    world: FakeOrganization
-    store: Store
-    services: list[FleetService]
-    loops: list[DispatcherLoop]
-    context: Context
-    messages: list[tuple[datetime, int, str, State]] = field(default_factory=list)
-    rounds: dict[str, list[datetime]] = field(default_factory=dict)
-    _numbers: Any = field(default_factory=count)
-    _ticks: Any = field(default_factory=count)
-
-    def run(self, until: float, *, dead: Sequence[int] = ()) -> None:
-        """Go on until an hour. Of the dispatchers, those that are dead do nothing."""
-        while self.world.hour < until:
-            self._tick(dead)
-
-    def run_to_scan_of(self, account: str) -> None:
-        """Go on until a scan of an account is under way."""
-        while not any(one.account == account for one in self.store.scans.select(live=True)):
-            self._tick()
-
-    def _tick(self, dead: Sequence[int] = ()) -> None:
-        ticks = next(self._ticks)
-        for number, loop in enumerate(self.loops):
-            # A standby's ticks cost time here and change nothing: every third is enough.
-            if number not in dead and (loop._active or ticks % 3 == 0):
-                self._beat(loop)
-        for service in self.services:
-            self._take(service)
-        self._work()
-        self.clock.advance(TICK)
-
-    def _beat(self, loop: DispatcherLoop) -> None:
-        loop._active = loop._beat()
-        for work in loop._works():
-            work.join()
-
-    def _take(self, service: FleetService) -> None:
-        while messages_of(service):
-            scan, following = messages_of(service).popleft()
-            self._put(scan, following.state, following.delay)
-
-    def _put(self, scan: str, state: State, delay: float) -> None:
-        due = self.clock() + timedelta(seconds=delay)
-        heapq.heappush(self.messages, (due, next(self._numbers), scan, state))
-
-    def _work(self) -> None:
-        while self.messages and self.messages[0][0] <= self.clock():
-            _, _, scan, state = heapq.heappop(self.messages)
-            if state is State.SNAPSHOTS_PENDING:
-                for one, following in poll(self.context, scan):
-                    self._put(one, following.state, following.delay)
-            else:
-                following_ = STEPS[state](self.context, scan)
-                if following_ is not None:
-                    self._put(scan, following_.state, following_.delay)
 
 
 def service_of(
@@ -362,42 +212,6 @@ def simulation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Simul
     yield Simulation(clock, world, store, services, loops, context, rounds=rounds)
     for service in services:
         service.close()
-
-
-def histories(simulation: Simulation) -> dict[str, list[tuple[datetime, tuple[str, str, str]]]]:
-    """Each instance's changes of coverage of packages, oldest first."""
-    keys = [(one.place.account, one.id) for one in simulation.world.machines]
-    found: dict[str, list[tuple[datetime, tuple[str, str, str]]]] = {
-        one.id: [] for one in simulation.world.machines
-    }
-    for row in simulation.store.coverage_history.of(keys):
-        if row.scan_type == "PACKAGE":
-            found[row.instance].append((row.at, (row.status_code, row.reason, row.scan_mode)))
-    return found
-
-
-def expected(machine: MachineScript) -> list[tuple[str, str, str]]:
-    """The written history of an instance, with what happens to its account."""
-    account, table = machine.place.account, IN_HYBRID
-    if account == BY_AGENTS:
-        table = IN_AGENT_BASED
-    history = list(table[machine.kind])
-    last = history[-1]
-    if account == DENIED and last[2] == A and machine.at(DENIED_FROM) and last[0] == "ACTIVE":
-        # Nobody knows who is managed: hybrid reads snapshots where it can.
-        state = machine.at(DENIED_FROM)
-        assert state is not None
-        if not state[1].volumes:
-            history += [off("NO_EBS_VOLUME", AL), BEGUN_A, last]
-        elif state[1].platform:
-            history += [off("UNSUPPORTED_OS", AL), BEGUN_A, last]
-        else:
-            history += [BEGUN, DONE, BEGUN_A, last]
-    if account == SUSPENDED and machine.at(SUSPENDED_AT) is not None:
-        history.append(off("ACCESS_DENIED", AL))
-    if account == DISABLED:
-        history.append(off("PENDING_DISABLE", last[2]))
-    return history
 
 
 def test_a_week_goes_as_the_table_says(simulation: Simulation) -> None:

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import socket
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -15,16 +14,13 @@ import zstandard
 from click.testing import CliRunner
 
 from dispatcher.cli.groups import advisories
-from sidelight.advisories import AdvisoryDatabase, build, ecosystems
-from sidelight.advisories.feeds.formats import ubuntu_cves
-from sidelight.download import SOURCES, FetchOutcome, Progress, chosen, fetch, known_size
+from sidelight.advisories import AdvisoryDatabase
+from sidelight.download import FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
 from sidelight.download.resolvers import SourceFolder, files, updateinfo
 from sidelight.errors import DownloadError, UsageError
-from sidelight.model import OperatingSystem
 from tests.advisories.windows_documents import Fix, cvrf
-from tests.fakes.publisher import Publisher, cut, status
 from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
@@ -32,7 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sidelight.download.cached_download import DownloadRequest
-    from sidelight.download.sources import Source
+    from tests.download.fetched_feeds import Fleet
+    from tests.fakes.publisher import Publisher
+
 
 pytestmark = pytest.mark.services
 
@@ -62,31 +60,6 @@ def repository(publisher: Publisher, path: str, body: bytes | None, ending: str 
         )
     index = f'<repomd xmlns="http://linux.duke.edu/metadata/repo">{data}</repomd>'
     publisher.publish(f"{path}/repodata/repomd.xml", index.encode())
-
-
-class Fleet:
-    """Some sources at the publisher, and a directory for them."""
-
-    def __init__(self, publisher: Publisher, folder: Path) -> None:
-        self.publisher = publisher
-        self.folder = folder / "feeds"
-
-    def fetch(self, *names: str) -> list[FetchOutcome]:
-        sources = chosen(names)
-        network = PublisherAccess(Client(silence=0.2), lambda _seconds: None)
-        mirrors = {source.base: self.publisher.base for source in sources}
-        return fetch(sources, self.folder, mirrors=mirrors, network=network)
-
-    def advisories(self) -> list[str]:
-        out = self.folder.with_name("db")
-        build([self.folder], out)
-        with AdvisoryDatabase.open(out) as database:
-            return [database.advisory(n).id for n in range(database.info().advisories)]
-
-
-@pytest.fixture
-def fleet(publisher: Publisher, tmp_path: Path) -> Fleet:
-    return Fleet(publisher, tmp_path)
 
 
 def test_what_is_fetched_builds_and_a_second_fetch_sends_nothing(fleet: Fleet) -> None:
@@ -262,19 +235,6 @@ def test_csaf_archives_go_on_with_what_changed_and_what_was_deleted_since(fleet:
     )
 
 
-def test_one_sources_failure_keeps_what_was_there_and_stops_no_other(fleet: Fleet) -> None:
-    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
-    fleet.publisher.publish("/PyPI/all.zip", osv_zip(2))
-    fleet.fetch("osv-npm", "osv-pypi")
-    faults = [status(500)] * 9
-    fleet.publisher.publish("/npm/all.zip", osv_zip(3), faults=faults)
-    fleet.publisher.publish("/PyPI/all.zip", osv_zip(4), faults=[cut(20)])
-    npm, pypi = fleet.fetch("osv-npm", "osv-pypi")
-    assert "answered 500" in npm.error
-    assert (pypi.error, pypi.changed, len(pypi.notes)) == ("", 1, 1)
-    assert fleet.advisories() == ["GHSA-1", "GHSA-4"]
-
-
 def test_a_repository_whose_file_is_not_the_one_of_its_index_is_refused(fleet: Fleet) -> None:
     path = "/epel/9/Everything/x86_64"
     repository(fleet.publisher, path, xml("FEDORA-EPEL-1", 7))
@@ -362,80 +322,6 @@ def test_fetch_downloads_lists_and_reports_failed_sources(fleet: Fleet) -> None:
     assert source["address"].startswith("https://www.cisa.gov/")
 
 
-def nowhere(*names: str) -> dict[str, str]:
-    """Mirrors whose names have no address, by RFC 6761."""
-    return {name: f"https://{name}.invalid" for name in names}
-
-
-def test_where_no_name_can_be_resolved_the_rest_is_not_tried(tmp_path: Path) -> None:
-    waited: list[float] = []
-    sources = chosen([])
-    outcomes = fetch(
-        sources, tmp_path, network=PublisherAccess(Client(), waited.append),
-        mirrors=nowhere(*(source.name for source in sources)),
-    )  # fmt: skip
-    assert all(outcome.error for outcome in outcomes)
-    tried = [outcome for outcome in outcomes if not outcome.untried]
-    # Those that were under way together, and not one more.
-    assert 3 <= len(tried) <= 3 + 4
-    assert all("cannot be resolved" in outcome.error for outcome in outcomes)
-    assert max(len(outcome.error) for outcome in outcomes) < 120
-    assert all(outcome.requests == 2 for outcome in tried), "one more try for a slow name server"
-
-
-@pytest.mark.parametrize("proxy", [False, True])
-def test_where_every_connection_is_refused_the_rest_is_not_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: bool
-) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{closed.getsockname()[1]}"
-    sources = chosen([])
-    mirrors = {source.name: f"https://{address}" for source in sources}
-    if proxy:
-        mirrors = {}
-        monkeypatch.setenv("https_proxy", f"http://{address}")
-        monkeypatch.delenv("no_proxy")
-        monkeypatch.delenv("NO_PROXY")
-    outcomes = fetch(
-        sources, tmp_path, network=PublisherAccess(Client(), lambda _: None), mirrors=mirrors
-    )  # fmt: skip
-    assert all(outcome.error.endswith("cannot be reached: Connection refused")
-               for outcome in outcomes)  # fmt: skip
-    assert sum(not outcome.untried for outcome in outcomes) <= 3 + 4
-    assert not any("HTTPSConnection" in outcome.error for outcome in outcomes)
-
-
-def test_one_name_without_an_address_stops_no_other_source(fleet: Fleet) -> None:
-    fleet.publisher.publish("/npm/all.zip", osv_zip(1))
-    names = ["osv-npm", "kev", "epss", "oracle", "bottlerocket", "end-of-life"]
-    mirrors = nowhere(*names[1:]) | {"osv-npm": fleet.publisher.base}
-    outcomes = fetch(
-        chosen(names),
-        fleet.folder,
-        network=PublisherAccess(Client(), lambda _: None),
-        mirrors=mirrors,
-    )
-    assert [outcome.source for outcome in outcomes] == names
-    assert outcomes[0].error == ""
-    assert not any(outcome.untried for outcome in outcomes)
-
-
-def test_offline_is_reported_once_and_in_short(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("sidelight.download.cached_download._WAIT", 0.0)
-    options = [f"--mirror={name}={url}" for name, url in
-               nowhere(*(source.name for source in chosen([]))).items()]  # fmt: skip
-    done = CliRunner().invoke(advisories, ["fetch", "--into", str(tmp_path), *options])
-    assert done.exit_code == 4
-    assert done.output.count("not tried") == 1
-    assert "HTTPS_PROXY" in done.output
-    assert max(map(len, done.output.splitlines())) < 250
-
-
 def test_what_is_under_way_can_be_watched(fleet: Fleet) -> None:
     fleet.publisher.publish("/npm/all.zip", osv_zip(1))
     progress = Progress()
@@ -474,46 +360,3 @@ def test_a_database_is_described_as_a_table_and_as_json(tmp_path: Path) -> None:
     )
     assert document["ecosystems"] == {"Debian:12": 1}
     assert document["size"] == path.stat().st_size
-
-
-def test_every_release_of_ubuntu_whose_oval_is_fetched_can_be_read() -> None:
-    files = [source.file.split(".") for source in SOURCES if source.format == "Ubuntu OVAL"]
-    assert {name for _com, _ubuntu, name, *_rest in files} <= ubuntu_cves.CODENAMES.keys()
-
-
-def test_sources_have_names_of_their_own_and_addresses_over_tls() -> None:
-    assert len({source.name for source in SOURCES}) == len(SOURCES)
-    for source in SOURCES:
-        assert source.base.startswith("https://")
-        assert source.licence
-    with pytest.raises(UsageError, match="no such source: x"):
-        chosen(["x"])
-    usual: set[str] = {source.format for source in chosen([])}
-    assert {"OSV", "updateinfo", "KEV", "EPSS", "endoflife.date", "Oracle OVAL"} <= usual
-
-
-def _of_osv(sources: Iterable[Source]) -> set[str]:
-    return {source.file.partition("/")[0] for source in sources if source.name.startswith("osv-")}
-
-
-def test_every_language_of_an_inventory_has_a_usual_source() -> None:
-    assert set(ecosystems.LANGUAGES.values()) <= _of_osv(chosen([]))
-
-
-# Systems whose advisories come from their own publishers. SUSE Micro's are in SUSE's file; Photon
-# OS has no feed that is read.
-OWN_FEEDS = {"Amazon Linux", "Bottlerocket", "Fedora", "Oracle Linux", "Photon OS", "SUSE Micro"}
-
-
-@pytest.mark.parametrize(
-    "identity",
-    [
-        *("almalinux", "alpaquita", "alpine", "amzn", "azurelinux", "bottlerocket", "centos"),
-        *("chainguard", "cleanstart", "debian", "echo", "fedora", "hardened-containers", "mageia"),
-        *("mariner", "minimos", "ol", "openeuler", "opensuse-leap", "opensuse-tumbleweed"),
-        *("photon", "rhel", "rocky", "sl-micro", "sle-micro", "sled", "sles", "ubuntu", "wolfi"),
-    ],
-)
-def test_every_known_system_has_a_source(identity: str) -> None:
-    name = ecosystems.of_machine(OperatingSystem(id=identity, version_id="9.1")).partition(":")[0]
-    assert name in _of_osv(SOURCES) | OWN_FEEDS

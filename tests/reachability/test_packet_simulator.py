@@ -14,7 +14,8 @@ import pytest
 
 from tests.reachability.packet_simulator import packets
 from tests.reachability.packet_simulator.described import Described, read_folder
-from tests.reachability.packet_simulator.journey import Journey, Sessions
+from tests.reachability.packet_simulator.journey import Journey
+from tests.reachability.packet_simulator.packet_way import Sessions
 from tests.reachability.packet_simulator.packets import (
     FromInterface,
     FromInternet,

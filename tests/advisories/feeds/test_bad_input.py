@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import lzma
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +17,8 @@ from dispatcher.cli.root import main
 from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.advisories.feeds import archives as packed
 from sidelight.advisories.feeds import decoding, read
-from sidelight.advisories.feeds.formats import debian_tracker
 from sidelight.errors import DamagedError, FormatError, LimitError
+from tests.advisories.feeds.measured_feeds import TRACKED, json_bytes, peak_of
 from tests.advisories.windows_documents import Fix, cve_record, cvrf
 from tests.advisories.windows_documents import csaf as microsoft_csaf
 from tests.fixtures.feed_records import (
@@ -58,35 +56,30 @@ SOFA = {
 CVE_RECORD = cve_record("CVE-2024-0001", [("Windows Server 2022", "10.0.1.0", "10.0.20348.2")])
 MICROSOFT = Fix("CVE-2024-0001", "5041160", "Windows Server 2022", "10.0.20348.2655")
 
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
 WHOLE: dict[str, bytes] = {
-    "osv.json": _json(OSV),
-    "osv.jsonl": _json(OSV),
-    "osv.json.gz": gzip.compress(_json(OSV)),
-    "osv.json.bz2": bz2.compress(_json(OSV)),
-    "osv.json.xz": lzma.compress(_json(OSV)),
-    "osv.json.zst": zstandard.compress(_json(OSV)),
-    "osv.zip": _zip(_json(OSV)),
-    "osv.tar": _tar(_json(OSV)),
-    "osv.tar.gz": gzip.compress(_tar(_json(OSV))),
-    "osv.tar.zst": zstandard.compress(_tar(_json(OSV))),
-    "csaf.json": _json(CSAF),
-    "tracker.json": _json(TRACKER),
-    "kev.json": _json(KEV),
-    "nvd.json": _json(NVD),
-    "nvd.json.gz": gzip.compress(_json(NVD)),
-    "secdb.json": _json(SECDB),
-    "alas.json": _json(ALAS),
-    "ubuntu.json": _json(UBUNTU),
-    "rocky.json": _json(ROCKY),
-    "ends.json": _json(ENDS),
-    "sofa.json": _json(SOFA),
-    "cve.json": _json(CVE_RECORD),
-    "microsoft.json": _json(microsoft_csaf(MICROSOFT)),
+    "osv.json": json_bytes(OSV),
+    "osv.jsonl": json_bytes(OSV),
+    "osv.json.gz": gzip.compress(json_bytes(OSV)),
+    "osv.json.bz2": bz2.compress(json_bytes(OSV)),
+    "osv.json.xz": lzma.compress(json_bytes(OSV)),
+    "osv.json.zst": zstandard.compress(json_bytes(OSV)),
+    "osv.zip": _zip(json_bytes(OSV)),
+    "osv.tar": _tar(json_bytes(OSV)),
+    "osv.tar.gz": gzip.compress(_tar(json_bytes(OSV))),
+    "osv.tar.zst": zstandard.compress(_tar(json_bytes(OSV))),
+    "csaf.json": json_bytes(CSAF),
+    "tracker.json": json_bytes(TRACKER),
+    "kev.json": json_bytes(KEV),
+    "nvd.json": json_bytes(NVD),
+    "nvd.json.gz": gzip.compress(json_bytes(NVD)),
+    "secdb.json": json_bytes(SECDB),
+    "alas.json": json_bytes(ALAS),
+    "ubuntu.json": json_bytes(UBUNTU),
+    "rocky.json": json_bytes(ROCKY),
+    "ends.json": json_bytes(ENDS),
+    "sofa.json": json_bytes(SOFA),
+    "cve.json": json_bytes(CVE_RECORD),
+    "microsoft.json": json_bytes(microsoft_csaf(MICROSOFT)),
     "microsoft.xml": cvrf([MICROSOFT]),
     "updateinfo.xml": UPDATEINFO,
     "updateinfo.xml.gz": gzip.compress(UPDATEINFO),
@@ -105,7 +98,7 @@ CUT_WITHIN_IS_WHOLE = {"friendsofphp.yaml"}
 def kept(tmp_path: Path) -> Path:
     """A database that was built before."""
     feed = tmp_path / "before.json"
-    feed.write_bytes(_json(OSV))
+    feed.write_bytes(json_bytes(OSV))
     build([feed], tmp_path / "db")
     return tmp_path / "db"
 
@@ -169,17 +162,17 @@ WRONG: dict[str, Any] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_another_schema_is_reported(tmp_path: Path, kept: Path, name: str) -> None:
     feed = tmp_path / "wrong.json"
-    feed.write_bytes(_json(WRONG[name]))
+    feed.write_bytes(json_bytes(WRONG[name]))
     _refused(feed, kept)
 
 
 def test_the_record_is_named_in_every_kind_of_file(tmp_path: Path, kept: Path) -> None:
-    wrong = _json(OSV | {"id": "GHSA-2", "affected": 1})
+    wrong = json_bytes(OSV | {"id": "GHSA-2", "affected": 1})
     lines = tmp_path / "lines.jsonl"
-    lines.write_bytes(_json(OSV) + b"\n" + wrong)
+    lines.write_bytes(json_bytes(OSV) + b"\n" + wrong)
     assert _refused(lines, kept) == f"{lines}: record 2 (GHSA-2)"
     listed = tmp_path / "list.json"
-    listed.write_bytes(b"[" + _json(OSV) + b"," + wrong + b"]")
+    listed.write_bytes(b"[" + json_bytes(OSV) + b"," + wrong + b"]")
     assert _refused(listed, kept) == f"{listed}[1] (GHSA-2)"
     packed = tmp_path / "all.zip"
     packed.write_bytes(_zip(wrong))
@@ -190,7 +183,7 @@ def test_an_id_twice_with_other_contents_is_reported_with_both_files(
     tmp_path: Path, kept: Path
 ) -> None:
     lines = tmp_path / "lines.jsonl"
-    lines.write_bytes(_json(OSV) + b"\n" + _json(OSV | {"summary": "another"}))
+    lines.write_bytes(json_bytes(OSV) + b"\n" + json_bytes(OSV | {"summary": "another"}))
     with pytest.raises(FormatError, match="GHSA-1 is already at record 1"):
         build([lines], kept)
 
@@ -293,14 +286,14 @@ def test_very_many_small_values_do_not_reach_the_library(
 def test_names_of_absurd_size_are_reported(
     tmp_path: Path, kept: Path, change: dict[str, object]
 ) -> None:
-    (tmp_path / "absurd.json").write_bytes(_json(OSV | change))
+    (tmp_path / "absurd.json").write_bytes(json_bytes(OSV | change))
     _refused(tmp_path / "absurd.json", kept)
 
 
 def test_a_version_of_absurd_size_loses_its_row_and_is_reported(tmp_path: Path, kept: Path) -> None:
     span = {"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1" * 100_000}]}
     row = {"package": {"ecosystem": "npm", "name": "b"}, "ranges": [span]}
-    (tmp_path / "absurd.json").write_bytes(_json(OSV | {"affected": [*OSV["affected"], row]}))
+    (tmp_path / "absurd.json").write_bytes(json_bytes(OSV | {"affected": [*OSV["affected"], row]}))
     summary = build([tmp_path / "absurd.json"], kept)
     assert (summary.rows, summary.problem_count) == (1, 1)
     with AdvisoryDatabase.open(kept) as database:
@@ -314,7 +307,7 @@ def test_the_command_ends_with_4_and_names_the_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     feed = tmp_path / "feed.jsonl"
-    feed.write_bytes(_json(OSV) + b"\n{")
+    feed.write_bytes(json_bytes(OSV) + b"\n{")
     before = kept.read_bytes()
     monkeypatch.setattr("sys.argv", ["x", "advisories", "build", "--out", str(kept), str(feed)])
     with pytest.raises(SystemExit) as caught:
@@ -324,88 +317,22 @@ def test_the_command_ends_with_4_and_names_the_place(
     assert kept.read_bytes() == before
 
 
-def _peak(path: Path) -> tuple[int, int]:
-    """How many items a file gives, or -1 where it is refused, and the bytes that reading takes."""
-    tracemalloc.start()
-    try:
-        count = sum(1 for _ in read.read(path))
-    except FormatError:
-        count = -1
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return count, peak
-
-
-_ENTRY = b'{"description":"x","releases":{"bookworm":{"status":"open","urgency":"low"}}}'
-_TRACKED = b'"p%d":{"CVE-2020-%05d":' + _ENTRY + b"}"
-# Large documents are composed by the tests that read them: each process of tests imports this.
-_BY_RECORD: dict[str, Callable[[], bytes]] = {
-    "list.json": lambda: (
-        b"[%s]" % b",".join(_json(OSV | {"id": f"GHSA-{at}"}) for at in range(10_000))
-    ),
-    "tracker.json": lambda: b"{%s}" % b",".join(_TRACKED % (at, at % 1000) for at in range(10_000)),
-}
-
-
-# The rows of the tracker's packages are kept until the last.
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "share"), [("list.json", 0.5), ("tracker.json", 6)])
-def test_documents_of_many_records_are_read_one_by_one(
-    tmp_path: Path, name: str, share: float
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(_BY_RECORD[name]())
-    count, peak = _peak(path)
-    assert count in {10_000, 1000}
-    assert peak < share * path.stat().st_size
-
-
-_NODES = decoding.MAX_NODES - 10
-_AT_BOUNDS: dict[str, Callable[[], bytes]] = {
-    "objects.json": lambda: b'{"a":[' + b'{"":0},' * (_NODES // 2) + b"{}]}",
-    "fields.json": lambda: b'{"a":0' + b"".join(b',"%d":0' % at for at in range(_NODES)) + b"}",
-    "emoji.json": lambda: b'{"a":"\xf0\x9f\x98\x80' + b"a" * (65 << 20) + b'"}',
-    "list.json": lambda: b'[{"a":"\xf0\x9f\x98\x80' + b"a" * (65 << 20) + b'"}]',
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", _AT_BOUNDS)
-def test_a_record_at_the_bounds_takes_no_gigabyte(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(_AT_BOUNDS[name]())
-    count, peak = _peak(tmp_path / name)
-    assert count == -1
-    assert peak < 400 << 20
-
-
 @pytest.mark.parametrize("at", range(0, 400, 7))
 def test_a_document_of_records_that_is_cut_off_is_reported(tmp_path: Path, at: int) -> None:
     for name, data in (
-        ("list.json", b"[%s,%s]" % (_json(OSV), _json(OSV | {"id": "GHSA-2"}))),
-        ("tracker.json", b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (2, 2))),
+        ("list.json", b"[%s,%s]" % (json_bytes(OSV), json_bytes(OSV | {"id": "GHSA-2"}))),
+        ("tracker.json", b"{%s,%s}" % (TRACKED % (1, 1), TRACKED % (2, 2))),
     ):
         whole, cut = tmp_path / name, tmp_path / f"cut-{name}"
         whole.write_bytes(data)
-        assert _peak(whole)[0] == 2
+        assert peak_of(whole)[0] == 2
         for wrong in (data[: min(at, len(data) - 1)], data + b",", data + data, data[:-1] + b",]"):
             cut.write_bytes(wrong)
-            assert _peak(cut)[0] == -1
+            assert peak_of(cut)[0] == -1
 
 
 def test_a_package_that_the_tracker_lists_twice_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "tracker.json"
-    path.write_bytes(b"{%s,%s}" % (_TRACKED % (1, 1), _TRACKED % (1, 2)))
+    path.write_bytes(b"{%s,%s}" % (TRACKED % (1, 1), TRACKED % (1, 2)))
     with pytest.raises(DamagedError, match="'p1' occurs twice"):
         list(read.read(path))
-
-
-def test_very_many_rows_of_the_tracker_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "tracker.json"
-    path.write_bytes(b"{%s}" % b",".join(_TRACKED % (at, at) for at in range(100)))
-    for name in ("MAX_ROWS", "MAX_VULNERABILITIES"):
-        with monkeypatch.context() as patch:
-            patch.setattr(debian_tracker, name, 50)
-            with pytest.raises(LimitError, match="more than"):
-                list(read.read(path))

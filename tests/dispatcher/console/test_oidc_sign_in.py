@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 import pytest
 
 from dispatcher.console.application import ConsoleApplication
-from dispatcher.console.web_messages import WebRequest
 from dispatcher.services.console_users import ConsoleUserService
 from dispatcher.services.oidc.provider_documents import ASKED_AGAIN
 from sidelight.download.small_answers import SmallAnswerClient
-from sidelight.fleet.settings import Settings
 from sidelight.model import Principal, Role
 from tests.fakes.identity_provider import (
     CLIENT,
-    CLIENT_SECRET,
     EC,
     ISSUER,
     RSA,
@@ -28,61 +23,13 @@ from tests.fakes.identity_provider import (
     unsigned,
 )
 from tests.fixtures.console_rig import ConsoleRig, header, person, text_of
+from tests.fixtures.oidc_browsers import ACCOUNT, OTHER, Browser, is_out, oidc_settings, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dispatcher.console.web_messages import WebAnswer
     from sidelight.store import Store
     from tests.fakes.clocks import Clock
-
-CONSOLE = "https://console.example"
-ACCOUNT, OTHER = "111111111111", "222222222222"
-ROLES = f"security=administrator:{ACCOUNT}+fleet; cn=web,ou=x=reader:{OTHER}"
-
-
-def oidc_settings(**changes: object) -> Settings:
-    values: dict[str, object] = {
-        "oidc_issuer": ISSUER, "oidc_client_id": CLIENT, "oidc_client_secret": CLIENT_SECRET,
-        "oidc_console": CONSOLE, "oidc_roles": ROLES, **changes,
-    }  # fmt: skip
-    return Settings.of(**values)
-
-
-@dataclass
-class Browser:
-    """A person's browser, which keeps cookies and goes to the provider."""
-
-    application: ConsoleApplication
-    fake: FakeIdentityProvider
-    cookies: dict[str, str] = field(default_factory=dict)
-
-    def get(self, url: str) -> WebAnswer:
-        path, _, query = url.partition("?")
-        pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = [("host", "console.example"), *([("cookie", pairs)] if pairs else [])]
-        answer = self.application.answer(
-            WebRequest("GET", path, query, headers, b"", "192.0.2.7", secure=True)
-        )
-        for name, value in answer.headers:
-            if name == "Set-Cookie":
-                key, _, rest = value.partition("=")
-                self.cookies[key] = rest.partition(";")[0]
-                if "Max-Age=0" in value:
-                    del self.cookies[key]
-        return answer
-
-    def begin(self, target: str = "/") -> dict[str, str]:
-        """Go to the provider, sign in there; what it sends back."""
-        answer = self.get(f"/login/oidc?next={quote(target, safe='')}")
-        assert answer.status == 303, text_of(answer)
-        return self.fake.sign_in(header(answer, "Location"))
-
-    def back(self, answer: dict[str, str]) -> WebAnswer:
-        return self.get(f"/login/oidc/callback?{urlencode(answer)}")
-
-    def sign_in(self, target: str = "/") -> WebAnswer:
-        return self.back(self.begin(target))
 
 
 @pytest.fixture
@@ -98,16 +45,6 @@ def rig(store: Store) -> ConsoleRig:
 @pytest.fixture
 def browser(rig: ConsoleRig, fake: FakeIdentityProvider) -> Browser:
     return Browser(ConsoleApplication(rig.services, provider_calls=fake), fake)
-
-
-def is_out(browser: Browser) -> bool:
-    return browser.get("/").status == 303
-
-
-def refused(browser: Browser, answer: WebAnswer, status: int, text: str) -> None:
-    shown = text_of(answer)
-    assert (answer.status, text in shown) == (status, True), shown[-1500:]
-    assert is_out(browser)
 
 
 def test_a_person_with_a_mapped_group_gets_in(browser: Browser, store: Store) -> None:

@@ -23,13 +23,11 @@ from standardwebhooks import WebhookVerificationError
 
 from dispatcher.events.publisher import Publisher, TargetRefusedError
 from dispatcher.events.signatures import WebhookSigner
-from dispatcher.events.targets import shown, sink_of, targets_of
-from dispatcher.events.webhook import Webhook, WebhookOptions
+from dispatcher.events.webhook import Webhook
 from dispatcher.services.event_targets import publisher_of
 from sidelight.aws.session import Session
 from sidelight.download import event_posts
 from sidelight.download.event_posts import EventPosts
-from sidelight.errors import UsageError
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
 from tests.fakes.event_receivers import (
@@ -49,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.event_receivers import EventReceiver
+
 
 pytestmark = [pytest.mark.services, pytest.mark.enable_socket]
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -102,16 +101,6 @@ def test_a_secret_is_replaced_while_both_verify() -> None:
     headers = WebhookSigner(f"{SECRET} {OTHER}").headers("id", b"{}", datetime.now(UTC).timestamp())
     for secret in (SECRET, OTHER):
         assert Verifier(secret).verify(b"{}", headers) == {}
-
-
-@pytest.mark.parametrize(
-    ("secret", "why"),
-    [("", "needs a secret"), ("hunter2", "whsec_"), ("whsec_!", "whsec_"),
-     ("whsec_YWJj", "24 to 64 bytes")],
-)  # fmt: skip
-def test_a_weak_secret_is_refused(secret: str, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
-        WebhookSigner(secret)
 
 
 @pytest.mark.parametrize("fault", ["500", "cut", "hang", "429", "302", "drip", "huge", "refused"])
@@ -287,18 +276,6 @@ def test_an_authority_of_ones_own_is_trusted(store: Store, tmp_path: Path) -> No
         assert sequences(receiver) == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://hooks.example/x", "https://127.0.0.1/", "https://[::1]/", "https://10.0.0.8/",
-     "https://169.254.169.254/latest", "https://[fd00:ec2::254]/", "https://[::ffff:10.1.1.1]/",
-     "https://[64:ff9b::a00:1]/", "https://0.0.0.0/", "https://user@hooks.example/",
-     "https://hooks.example/#x", "https://", "ftp://hooks.example/", "https://hooks.example/a b"],
-)  # fmt: skip
-def test_an_address_that_is_not_of_the_internet_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
-        EventPosts(url)
-
-
 def test_a_name_that_leads_inside_gets_nothing(
     store: Store, receiver: EventReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,26 +303,6 @@ def test_a_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.M
     sink = webhook("https://hooks.example/", private=False)
     assert sink._posted("id", b"{}")[0]
     assert set(hosts) == {"hooks.example", "8.8.8.8"}
-
-
-def test_targets_are_separated_by_blanks() -> None:
-    text = "eventbridge:default slack:https://hooks.slack.example/a\n file:/tmp/a b.jsonl stdout"
-    assert targets_of(text) == [
-        "eventbridge:default", "slack:https://hooks.slack.example/a", "file:/tmp/a b.jsonl",
-        "stdout",
-    ]  # fmt: skip
-    assert targets_of("  ") == []
-    with pytest.raises(UsageError, match="more than one target webhook:"):
-        targets_of("webhook:https://a.example/ webhook:https://b.example/")
-
-
-def test_an_address_that_is_a_secret_is_in_no_message() -> None:
-    assert shown("slack:https://hooks.slack.example/services/T0/B0/secret") == (
-        "slack:hooks.slack.example"
-    )
-    with pytest.raises(UsageError) as caught:
-        sink_of("webhook:https://hooks.example/secret", Session(region=REGION), WebhookOptions())
-    assert "hooks.example/secret" not in str(caught.value)
 
 
 def test_secrets_and_addresses_come_from_files(

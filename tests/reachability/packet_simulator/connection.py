@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.reachability.packet_simulator import packets
-from tests.reachability.packet_simulator.journey import Journey, Sessions
+from tests.reachability.packet_simulator.journey import Journey
+from tests.reachability.packet_simulator.packet_way import Sessions
 from tests.reachability.packet_simulator.packets import (
     FromAttachment,
     FromInterface,

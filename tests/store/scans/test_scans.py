@@ -5,19 +5,18 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sidelight.errors import LeaseLostError, StoreError
-from sidelight.model import LIVE, TERMINAL, TRANSITIONS, Coverage, Scan, Snapshot, State, Transition
+from sidelight.model import LIVE, Coverage, Scan, Snapshot, State, Transition
 from sidelight.store import PollResult, QuotaExceeded, Store
-from sidelight.store.scans.transitions import check
 from tests.fixtures.scan_states import advance
 
 if TYPE_CHECKING:
     from tests.fakes.clocks import Clock
+
 
 PLACE = ("123456789012", "eu-west-1", "i-1")
 
@@ -328,32 +327,6 @@ def test_of_many_in_one_state_none_is_published_again_so_soon(store: Store, cloc
     assert len(store.due_messages.due(1000)) == 300
     store.due_messages.expedite()
     assert len(store.due_messages.due(1000)) == 300
-
-
-@pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("to", list(State))
-def test_a_scan_goes_only_where_the_table_of_states_lets_it(state: State, to: State) -> None:
-    now = datetime.now(UTC)
-    scan = Scan(
-        id="s", deployment="", account="1", region="r", instance="i-1", state=state,
-        created_at=now, entered_at=now, next_at=now,
-    )  # fmt: skip
-    if to is state or to in TRANSITIONS[state]:
-        check(scan, to)
-        return
-    with pytest.raises(ValueError, match=f"no scan goes from {state} to {to}"):
-        check(scan, to)
-
-
-def test_every_live_state_leads_to_an_end_and_no_end_leads_anywhere() -> None:
-    for state in LIVE:
-        reached: set[State] = set()
-        begin = {state}
-        while begin - reached:
-            reached |= begin
-            begin = {to for one in reached for to in TRANSITIONS[one]}
-        assert TERMINAL & reached, state
-    assert all(not TRANSITIONS[state] for state in TERMINAL)
 
 
 def test_each_change_of_a_scan_returns_the_state_and_due_time_of_its_row(

@@ -1,4 +1,4 @@
-"""Rows before messages; snapshots without a live scan are deleted, and no others."""
+"""The sweep deletes the orphans of our scans, and no snapshot of anybody else."""
 
 from __future__ import annotations
 
@@ -8,68 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dispatcher.discovery.discoverer import discover
-from dispatcher.enqueue import enqueue, tick
 from dispatcher.sweep import adopt, adoptable, record, sweep
 from sidelight.aws.ec2 import SnapshotInfo
-from sidelight.errors import BrokerError, CloudError
+from sidelight.errors import CloudError
 from sidelight.fleet.snapshot_ownership import description, why_foreign
-from sidelight.model import Coverage, Snapshot, State, Volume
+from sidelight.model import Snapshot, State, Volume
 from tests.fakes.clocks import START
 from tests.fakes.fake_ec2 import ACCOUNT, REGION
 from tests.fakes.fake_fleet import HERE, FakeFleet
 from tests.fixtures.scan_states import advance
-from tests.fixtures.store_urls import quick_directory, sqlite_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
-    from sidelight.fleet.stages.stage_runner import Next
     from sidelight.model import Scan
-
-
-@pytest.fixture
-def fake_fleet() -> Iterator[FakeFleet]:
-    with quick_directory() as directory:
-        fake_fleet = FakeFleet(sqlite_url(directory), machines=3)
-        yield fake_fleet
-        fake_fleet.close()
-
-
-def nowhere(_scan_id: str, _following: Next) -> None:
-    raise BrokerError("the broker is away")
-
-
-def test_the_row_is_committed_before_its_message_is_sent(fake_fleet: FakeFleet) -> None:
-    seen: list[State] = []
-    enqueue(
-        fake_fleet.store,
-        lambda scan_id, _: seen.append(fake_fleet.store.scans.get(scan_id).state),
-        fake_fleet.instances,
-        "here",
-    )
-    assert seen == [State.NEW] * 3
-
-
-def test_without_a_broker_nothing_is_lost(fake_fleet: FakeFleet) -> None:
-    scans = enqueue(fake_fleet.store, nowhere, fake_fleet.instances, "here")
-    assert len(scans) == 3
-    assert tick(fake_fleet.store, nowhere) == 0
-    sent: list[str] = []
-    assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 3
-    assert sorted(sent) == sorted(scan.id for scan in scans)
-    assert tick(fake_fleet.store, lambda scan_id, _: sent.append(scan_id)) == 0
-
-
-def test_a_second_dispatcher_makes_no_second_scan(fake_fleet: FakeFleet) -> None:
-    assert len(fake_fleet.start()) == 3
-    assert fake_fleet.start() == []
-
-
-def test_a_tick_over_many_live_scans_publishes_only_what_is_due(fake_fleet: FakeFleet) -> None:
-    fake_fleet.start()
-    fake_fleet.run(rounds=3000)
-    assert tick(fake_fleet.store, nowhere) == 0
 
 
 def an_ended_scan(fake_fleet: FakeFleet) -> Scan:
@@ -369,70 +321,3 @@ def test_a_live_scans_snapshots_are_never_adopted(fake_fleet: FakeFleet) -> None
     scan = fake_fleet.start()[0]
     put(fake_fleet, snapshot(scan))
     assert adopt(fake_fleet.store, fake_fleet.ec2, HERE, ["snap-of-scan"]) == ([], ["snap-of-scan"])
-
-
-def test_an_instance_that_is_gone_closes_its_findings(fake_fleet: FakeFleet) -> None:
-    fake_fleet.start()
-    fake_fleet.run()
-    gone = fake_fleet.instances[0]
-
-    class Ec2:
-        def instances(self) -> list[object]:
-            return list(fake_fleet.instances[1:])
-
-    class Kms:
-        def tagged(self, _keys: Iterable[str], _tag: str) -> frozenset[str]:
-            return frozenset()
-
-    found = discover(fake_fleet.store, Ec2(), Kms(), account=ACCOUNT, region=REGION, tag="t")  # type: ignore[arg-type] # instances as they are
-    assert found.gone == [gone.id]
-    assert gone.id not in {row[0] for row in fake_fleet.findings()}
-    reasons = {row.instance: row.reason for row in fake_fleet.store.instances.coverage()}
-    assert reasons[gone.id] == "RESOURCE_TERMINATED"
-
-
-def run_until(fake_fleet: FakeFleet, scan: Scan, state: State) -> None:
-    while fake_fleet.store.scans.select([scan.id])[0].state is not state:
-        fake_fleet.run_one()
-
-
-def findings_of(fake_fleet: FakeFleet, scan: Scan) -> list[tuple[str, str, str, str]]:
-    return [row for row in fake_fleet.findings() if row[0] == scan.instance]
-
-
-@pytest.mark.parametrize(
-    ("reason", "stays"),
-    [("EXCLUDED_BY_TAG", False), ("EC2_INSTANCE_STOPPED", True), ("PENDING_INITIAL_SCAN", None)],
-)
-def test_a_scan_does_not_undo_what_was_decided_while_it_ran(
-    fake_fleet: FakeFleet, reason: str, *, stays: bool | None
-) -> None:
-    """`stays`: the findings are left; None where the scan's own result counts."""
-    scan = fake_fleet.start()[0]
-    run_until(fake_fleet, scan, State.DELETING)
-    decided = Coverage(ACCOUNT, REGION, scan.instance, "m0", "INACTIVE", reason, "as was decided")
-    fake_fleet.store.instances.cover([decided])
-    if stays is False:
-        fake_fleet.store.findings.close_instances(ACCOUNT, [scan.instance])
-    else:
-        assert findings_of(fake_fleet, scan)
-    fake_fleet.run()
-    (row,) = [c for c in fake_fleet.store.instances.coverage() if c.instance == scan.instance]
-    assert bool(findings_of(fake_fleet, scan)) is not (stays is False)
-    if stays is None:
-        assert (row.status_code, row.reason) == ("ACTIVE", "SUCCESSFUL")
-    else:
-        assert (row.status_code, row.reason, row.detail) == ("INACTIVE", reason, "as was decided")
-    assert row.scanned_at is not None
-
-
-def test_findings_that_a_scan_stores_after_an_exclusion_are_closed_at_its_end(
-    fake_fleet: FakeFleet,
-) -> None:
-    scan = fake_fleet.start()[0]
-    excluded = Coverage(ACCOUNT, REGION, scan.instance, "m0", "INACTIVE", "EXCLUDED_BY_TAG")
-    fake_fleet.store.instances.cover([excluded])
-    fake_fleet.run()
-    assert findings_of(fake_fleet, scan) == []
-    assert fake_fleet.findings()
-    assert fake_fleet.states() == {State.DONE}
