@@ -83,7 +83,7 @@ _DEB_MARKS: Final = re.compile(
     r"|~[0-9]{2}\.[0-9]{2}\.[a-z]{2,}[0-9]+)"
     r"|(?P<NodeSource>nodesource)|(?P<MariaDB>[~+]maria)|(?P<Percona>percona)"
     r"|(?P<Raspberry_Pi>[+~]rp[ti][0-9])|(?P<TuxCare>[.+~]tuxcare)"
-    # Of Debian's and Ubuntu's people, beside the archive: their security teams' lists leave it out.
+    # Of Debian's and Ubuntu's people, outside the archive: their security lists leave it out.
     r"|(?P<Ubuntu_Cloud_Archive>~cloud[0-9])|(?P<Ubuntu_Backports>~bpo[0-9]{2}\.[0-9]{2})"
     r"|(?P<Debian_FastTrack>~fto[0-9])|(?P<Debian_Multimedia>-dmo[0-9])"
     r"|(?P<Ubuntu_mainline_kernels>-0[0-9]{5}(?:rc[0-9]+)?\.20[0-9]{10}$)"

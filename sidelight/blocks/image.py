@@ -12,7 +12,7 @@ from sidelight.errors import OutOfRangeError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Bytes: what a disk reads ahead by itself.
+# Bytes: what a disk reads ahead automatically.
 NEAR = 128 << 10
 
 

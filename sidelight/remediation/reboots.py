@@ -2,7 +2,7 @@
 
 A running kernel stays until the next boot. A library that nearly every process has loaded (the C
 library, the TLS library, PAM) stays in each until it restarts; so do the first process and its
-message bus, which cannot restart by themselves. For these the distributions advise a restart:
+message bus, which cannot restart alone. For these the distributions advise a restart:
 Debian's and Ubuntu's packages write /run/reboot-required, Red Hat's `needs-restarting -r` has such
 a list (kernel, glibc, linux-firmware, systemd, dbus, openssl-libs, gnutls).
 """

@@ -45,7 +45,7 @@ def finding_answer(
 
 
 def _vm(instance: Instance, platform: str) -> dict[str, object]:
-    """Return Vm, which newer answers have beside awsEc2Instance; empty members are left out."""
+    """Return Vm, which newer answers have next to awsEc2Instance; empty members are left out."""
     members: dict[str, object] = {
         "type": instance.type,
         "vmName": instance.name,

@@ -58,7 +58,7 @@ MACHINE_ID = b"etc/machine-id"
 def discovered(
     tree: MachineTree, root: VolumeSlice, slices: Sequence[VolumeSlice], taken: Collection[bytes]
 ) -> list[Line]:
-    """Partitions beside the root's, as lines; `taken` are the mount points that others say.
+    """Partitions other than the root's, as lines; `taken` are the mount points that others say.
 
     The generator must be on the machine. A mount point that is not empty is left alone, and /var
     is taken only with the UUID that its machine's id gives.

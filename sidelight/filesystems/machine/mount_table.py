@@ -247,7 +247,7 @@ def _boot_mounts(
     """All that is mounted at boot.
 
     A unit under /etc rules over fstab's line for its target, that over a vendor's unit, as in the
-    order of systemd's unit paths; and all of them over what it discovers by itself.
+    order of systemd's unit paths; and all of them over what it discovers automatically.
     """
     lines = [line for line in _lines(tree) if line.target]
     if _has_any(tree, SYSTEMD):

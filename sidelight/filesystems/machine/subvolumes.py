@@ -67,7 +67,7 @@ def chosen_directory(fs: Filesystem, options: Sequence[str]) -> int:
 def unshown(fs: Filesystem, shown: Collection[int]) -> list[Subvolume]:
     """The subvolumes that no mounted directory leads to, without old snapshots.
 
-    `shown` are the directories mounted so far. What the top level holds beside subvolumes is a
+    `shown` are the directories mounted so far. What the top level holds except subvolumes is a
     Problem where nothing shows it.
     """
     if not isinstance(fs, HasSubvolumes):

@@ -92,8 +92,8 @@ def plan(
 ) -> AssociationsPlan:
     """Return what is missing for scanning.
 
-    An inventory association on all instances that is not ours is adopted: nothing is created beside
-    it, since an agent runs one AWS-GatherSoftwareInventory of all instances at a time.
+    An inventory association on all instances that is not ours is adopted: no second one is
+    created, since an agent runs one AWS-GatherSoftwareInventory of all instances at a time.
     """
     prefix = OWN if inspector_scans(syncs, target.bucket) else INSPECTOR
     name = prefix + COLLECTION

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
     """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError.
 
-    `failure` is of the deletion: what remains is said beside the scan's own failure.
+    `failure` is of the deletion: what remains is reported in addition to the scan's own failure.
     """
     instance = context.store.instances.instance(scan.account, scan.instance)
     covered = Coverage(

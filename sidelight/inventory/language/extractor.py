@@ -1,7 +1,7 @@
 """An extractor made of what it wants and one generator that parses.
 
 The generator yields packages and problems as it meets them, so whatever was found before a fault
-is kept: the fault becomes a Problem beside it.
+is kept: the fault becomes a Problem in addition to it.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ NPM: Final = _MIRRORS_OF_SEVERAL | _hosts(
     "com.npmjs.registry", "com.npmmirror.registry", "com.yarnpkg.registry", "org.cnpmjs.r",
     "org.cnpmjs.registry", "org.npmjs.registry", "org.taobao.npm.registry",
 )  # fmt: skip
-# Indexes beside PyPI that carry public projects' own builds are among them.
+# Indexes other than PyPI that carry public projects' own builds are among them.
 PYPI: Final = _MIRRORS_OF_SEVERAL | _hosts(
     "ai.vllm.wheels", "cn.edu.tsinghua.tuna.pypi", "cn.edu.ustc.mirrors", "com.aliyun.mirrors",
     "com.nvidia.ngc.pypi", "com.nvidia.pypi", "org.piwheels", "org.piwheels.www", "org.pypi",

@@ -1,6 +1,6 @@
 """Where Python distributions come from: a lock file's sources, an installed one's direct URL.
 
-Indexes beside PyPI that carry public projects' own builds are public too: PyTorch's wheels are
+Indexes other than PyPI that carry public projects' own builds are public too: PyTorch's wheels are
 PyPI's torch built for other processors. A wheel installed from a local file is one that was fetched
 or built before (`pip wheel`), and nothing says that it is another project: it is matched.
 Source: the "recording the direct URL origin" specification (PEP 610), PEP 751.

@@ -110,7 +110,7 @@ def _read_only(file: WantedFile) -> Iterator[bytes]:
 
 
 def _redis_version(data: bytes) -> str:
-    """The version that stands by itself and at the head of the build id, where its end is lost."""
+    """The version that is a string of its own and at the build id's head, where its end is lost."""
     whole = re.search(_REDIS_ID, data)
     if whole is None:
         return ""

@@ -1,4 +1,4 @@
-"""Package managers beside the distribution's: Homebrew is read; Nix, Guix and Spack are Problems.
+"""Package managers except the distribution's: Homebrew is read; Nix, Guix and Spack are Problems.
 
 No feed has advisories for what Homebrew installs, so a scan lists it as not covered. The databases
 of Nix, Guix and Spack are not read, and each is a Problem.

@@ -94,7 +94,7 @@ def extraction(
     """Packages and owned files of all header blobs. A damaged one is a Problem.
 
     The files are owned if this store is the one that rpm uses (`rpm_stores.owner_of`).
-    What ends the store before its end is a Problem too, beside the packages that it gave.
+    What ends the store before its end is a Problem too, in addition to the packages read.
     Raises it as it is (FormatError, SourceError) where there was no header yet.
     """
     found = Extraction(owner=rpm_stores.owner_of(path))

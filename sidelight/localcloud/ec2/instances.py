@@ -37,7 +37,7 @@ class InstanceCalls(Ec2Calls):
         return response
 
     def describe_network_interfaces(self) -> ActionResult:
-        """DescribeNetworkInterfaces: as AWS, with the public address beside the private one too."""
+        """DescribeNetworkInterfaces: as AWS, with the public address next to the private one."""
         found = self.ec2_backend.get_all_network_interfaces(
             self._get_param("NetworkInterfaceIds", []), self._filters_from_querystring()
         )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _OF_NO_USE: Final = frozenset({"disassociated", "disassociating", "failed", "failing"})
 _GONE: Final = frozenset({"deleted", "deleting", "failed", "failing", "rejected", "rejecting"})
 
-# As botocore's model has it, beside what EC2 answers.
+# As botocore's model has it, in addition to EC2's answers.
 _INTERFACE_KINDS: Final = {"natGateway": "nat_gateway"}
 
 
