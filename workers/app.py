@@ -44,9 +44,14 @@ __all__ = [
     "TAKE", "WAITING", "make_app", "queue", "queues",
 ]  # fmt: skip
 
+# Above the seconds that BRPOP waits in Redis for a message, and a slow write of its log to disk.
+ANSWER_SECONDS = 30.0
 
-def make_app(settings: Settings) -> Celery:
+
+def make_app(settings: Settings, answer_seconds: float = ANSWER_SECONDS) -> Celery:
     """Return a Celery application for these settings. Its tasks are in `workers.tasks`.
+
+    `answer_seconds`: the longest wait for one answer of a Redis that has accepted the connection.
 
     Raises UsageError for settings that contradict each other.
     """
@@ -82,7 +87,7 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            **(_sqs(settings) if on_sqs else _redis(settings)),
+            **(_sqs(settings) if on_sqs else _redis(settings, answer_seconds)),
             # Of our own transports, which verify each message.
             "message_keys": MessageKeys.of(settings),
         },
@@ -90,7 +95,7 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def _redis(settings: Settings) -> dict[str, object]:
+def _redis(settings: Settings, answer_seconds: float) -> dict[str, object]:
     options: dict[str, object] = {
         "visibility_timeout": settings.broker.visibility_seconds,
         "priority_steps": list(PRIORITIES),
@@ -99,7 +104,9 @@ def _redis(settings: Settings) -> dict[str, object]:
         "max_connections": 256,
         "socket_keepalive": True,
         # For an address that drops packets, the kernel would wait two minutes before it gives up.
-        "socket_connect_timeout": 5,
+        "socket_connect_timeout": min(5, answer_seconds),
+        # A server that hangs, or one without TLS for a client with it, accepts and never answers.
+        "socket_timeout": answer_seconds,
         "health_check_interval": 30,
         "retry_on_timeout": True,
     }

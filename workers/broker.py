@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import BrokerError
-from sidelight.fleet.settings.validation import masked, scheme
+from sidelight.fleet.settings.validation import scheme
+from sidelight.url_masks import masked
 from workers.app import make_app
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ log = logging.getLogger(__name__)
 BETWEEN_TRIES = 1.0  # seconds
 CONNECT_SECONDS = 3.0
 # The server's answers to wrong credentials: a retry gets the same answer.
-_REFUSED = ("WRONGPASS", "NOAUTH", "invalid username-password", "invalid password")
+_REFUSED = (
+    "WRONGPASS", "NOAUTH", "invalid username-password", "invalid password",
+    "client already authenticated",
+)  # fmt: skip
 
 
 def wait_for_broker(
@@ -45,7 +49,7 @@ def wait_for_broker(
         try:
             connect(settings)
         except (OperationalError, OSError) as error:
-            if monotonic() >= until or any(word in str(error) for word in _REFUSED):
+            if monotonic() >= until or is_refused(error):
                 raise unanswered(settings, error) from error
             if not is_reported:
                 log.warning(
@@ -64,7 +68,7 @@ def try_broker(settings: Settings) -> None:
         if find_spec("pycurl") is None:
             raise ImportError("SQS needs pycurl", name="pycurl")
         return  # SQS is called when a queue is used; opening a connection proves nothing
-    app = make_app(settings)
+    app = make_app(settings, CONNECT_SECONDS)
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
@@ -77,8 +81,14 @@ def reach_broker(settings: Settings) -> None:
     try:
         try_broker(settings)
     except (OperationalError, OSError) as error:
-        what = f"does not answer: {str(error).rstrip('.')}"
+        verb = "refuses the login" if is_refused(error) else "does not answer"
+        what = f"{verb}: {str(error).rstrip('.')}"
         raise BrokerError(what, where=masked(settings.broker.url)) from error
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether the server answered that the credentials are wrong, or lacking."""
+    return any(word in str(error) for word in _REFUSED)
 
 
 def unanswered(settings: Settings, error: Exception) -> BrokerError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kombu.exceptions import OperationalError
 
 from sidelight.errors import BrokerError
-from sidelight.fleet.settings.validation import masked
+from sidelight.url_masks import masked
 from workers.app import make_app
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def alive_workers(settings: Settings, seconds: float = LISTEN_SECONDS) -> frozen
         if isinstance(name, str) and len(names) < MOST_WORKERS:
             names.add(name[:256])
 
-    app = make_app(settings)
+    app = make_app(settings, LISTEN_SECONDS)
     until = time.monotonic() + seconds
     try:
         with app.connection_for_read() as connection:

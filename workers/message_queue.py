@@ -92,7 +92,7 @@ class CeleryQueue:
 def depths(settings: Settings, names: Sequence[str]) -> dict[str, int]:
     """Return the waiting messages per queue; empty where the broker does not answer."""
     counts: dict[str, int] = {}
-    app = make_app(settings)
+    app = make_app(settings, BROKER_SECONDS)
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from dispatcher.doctor.results import fault, ok, unchecked, warning
 from dispatcher.services.host_names import is_loopback
 from sidelight.errors import BrokerError, UsageError
-from sidelight.fleet.settings.validation import masked, scheme
-from workers.broker import reach_broker
+from sidelight.fleet.settings.validation import scheme
+from sidelight.url_masks import masked
+from workers.broker import is_refused, reach_broker
 from workers.listening import LISTEN_SECONDS, alive_workers
 from workers.message_queue import depths
 from workers.message_signatures import MessageKeys
@@ -27,6 +28,11 @@ EMBEDDED = (
     "start it, correct SIDELIGHT_BROKER_URL, or use `fleet scan --embedded`, which needs none"
 )
 
+LOGIN = (
+    "correct the user and the password in SIDELIGHT_BROKER_URL; the broker's users are as in"
+    " deploy/redis/users.acl"
+)
+
 
 def check_broker(settings: Settings) -> Iterator[Check]:
     """Yield whether the broker answers, is encrypted and asks for a login, and has workers."""
@@ -40,7 +46,7 @@ def check_broker(settings: Settings) -> Iterator[Check]:
         return
     except BrokerError as error:
         # A fleet of one command, with --embedded, has a broker of its own.
-        yield warning(GROUP, "reachable", str(error), EMBEDDED)
+        yield warning(GROUP, "reachable", str(error), LOGIN if is_refused(error) else EMBEDDED)
         return
     kind = scheme(settings.broker.url)
     if kind != "memory":

@@ -78,8 +78,11 @@ def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
         supported = bool(missing) or store.is_supported()
         encrypted = store.is_encrypted()
     except StoreError as error:
-        yield fault(group, "reachable", str(error),
-                    "start the database, or correct SIDELIGHT_STORE_URL")  # fmt: skip
+        yield fault(group, "reachable", str(error), _store_remedy(settings.store.url))
+        return
+    if missing in ("it is a directory", "it is not a file"):
+        yield fault(group, "exists", f"{store.where}: {missing}",
+                    "name a file in SIDELIGHT_STORE_URL: sqlite:///FILE")  # fmt: skip
         return
     if missing:
         yield warning(group, "exists", f"{store.where}: {missing}",
@@ -108,6 +111,12 @@ def check_store(settings: Settings, store: Store | None) -> Iterator[Check]:
         else:
             yield warning(group, "TLS", f"the connection to {host} is not encrypted",
                           "add ?sslmode=verify-full to SIDELIGHT_STORE_URL")  # fmt: skip
+
+
+def _store_remedy(url: str) -> str:
+    if url.startswith("sqlite:"):
+        return "make the file and its directory writable, or name another file with --store"
+    return "start the database, or correct SIDELIGHT_STORE_URL"
 
 
 def check_advisories(settings: Settings) -> Iterator[Check]:

@@ -41,6 +41,8 @@ T = TypeVar("T")
 # same timeout in seconds.
 EBS_READ_SECONDS = 12
 READ_SECONDS = 60
+# A process begins with a call of STS: six tries without an answer take a minute.
+STS_READ_SECONDS = 10
 # boto3 adds botocore's name and version.
 EBS_USER_AGENT = f"Boto3/{boto3.__version__} sidelight/{sidelight.__version__}"
 # A client takes about a megabyte, and an organization has thousands of account-regions.
@@ -53,6 +55,10 @@ class ClientOptions(TypedDict, total=False):
     account: str | None
     region: str | None
     attempts: int
+
+
+def _read_seconds(service: str) -> float:
+    return {"ebs": EBS_READ_SECONDS, "sts": STS_READ_SECONDS}.get(service, READ_SECONDS)
 
 
 class Session:
@@ -209,7 +215,7 @@ class Session:
             max_pool_connections=self._pool,
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=10,
-            read_timeout=EBS_READ_SECONDS if is_ebs else READ_SECONDS,
+            read_timeout=_read_seconds(service),
             # Hundreds of calls a scan, with three members that we or EBS direct made. botocore
             # would compose its User-Agent twice a call, of some 30 parts (benchmarks/get_block.py).
             parameter_validation=not is_ebs,

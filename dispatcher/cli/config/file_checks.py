@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.cli.config.session import current_config
 from dispatcher.doctor.results import ok, warning
-from sidelight.fleet.settings.validation import masked
+from sidelight.url_masks import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

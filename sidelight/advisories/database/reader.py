@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ class DatabaseInfo:
     files: tuple[tuple[str, str], ...]
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting: a named pipe without a writer would never open."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class AdvisoryDatabase(Closing):
     """An open database. Safe to share between threads; immutable."""
 
@@ -87,7 +93,7 @@ class AdvisoryDatabase(Closing):
         Raises DatabaseError if the file is missing or damaged, or has another schema.
         """
         try:
-            with path.open("rb") as stream:
+            with open(path, "rb", opener=_at_once) as stream:
                 data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise DatabaseError("there is no advisory database here", where=str(path)) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sidelight.errors import UsageError
+from sidelight.url_masks import masked
 
 if TYPE_CHECKING:
     from sidelight.fleet.settings import Settings
@@ -24,15 +24,14 @@ HOW_BROKER = (
     "sqs:// (docs/brokers.md)"
 )
 
+ENCODED = "in a password write / as %2F, # as %23, ? as %3F, @ as %40, % as %25, [ as %5B"
+UNREADABLE = f"its host or its port cannot be read ({ENCODED})"
+UNREADABLE_PATH = f"is not a number ({ENCODED})"
+
 
 def scheme(broker_url: str) -> str:
     """Return the scheme: `redis`, `rediss`, `sentinel`, `sqs`, `memory` and so on."""
     return broker_url.partition("://")[0]
-
-
-def masked(url: str) -> str:
-    """Return the URL without its password, for messages."""
-    return re.sub(r"(?<=://)([^/@]*?):[^/]*(?=@)", r"\1:***", url)
 
 
 def check_url(url: str, schemes: frozenset[str], where: str) -> None:
@@ -54,12 +53,12 @@ def _why_not(url: str, schemes: frozenset[str]) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:  # whose text may hold a part of the password
+        return UNREADABLE
     if port == 0 or any(character.isspace() for character in url):
         return "port 0" if port == 0 else "it has a blank in it"
     database = parts.path.strip("/")
-    return "" if database.isdecimal() or not database else f"database {database!r} is not a number"
+    return "" if database.isdecimal() or not database else f"its database {UNREADABLE_PATH}"
 
 
 def validate(settings: Settings) -> None:

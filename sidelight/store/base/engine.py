@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sidelight.errors import StoreError, UsageError
 from sidelight.store.base.clock import ServerClock, now
 from sidelight.store.base.turns import TurnError, Turns
+from sidelight.url_masks import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,12 +50,14 @@ class Database:
             parsed = make_url(url)
             if parsed.drivername in ("postgresql", "postgres"):
                 parsed = parsed.set(drivername="postgresql+psycopg")
-            self.where = parsed.render_as_string(hide_password=True)
+            self.where = f"{parsed.drivername}://{masked(url).partition('://')[2]}"
             self.engine = _engine(parsed, busy_seconds)
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            # A ValueError's text is what was read as the port, which may be the password.
+            why = "its port is not a number" if isinstance(error, ValueError) else error
             raise UsageError(
-                f"not a store's URL ({error}): write sqlite:///FILE or postgresql://USER@HOST/NAME",
-                where=url.rpartition("@")[2],
+                f"not a store's URL ({why}): write sqlite:///FILE or postgresql://USER@HOST/NAME",
+                where=masked(url),
             ) from error
         self._read = self.engine.execution_options(**{READ: True})
         self._turns = Turns(busy_seconds) if self.engine.dialect.name == "sqlite" else None
@@ -136,7 +139,9 @@ class Database:
         path = Path(url.database)
         if path.is_dir():
             return "it is a directory"
-        return "" if path.exists() else "no such file"
+        if not path.exists():
+            return "no such file"
+        return "" if path.is_file() else "it is not a file"
 
     def is_encrypted(self) -> bool | None:
         """Whether the connection to the server has TLS; None for a file. Raises StoreError."""
@@ -193,4 +198,8 @@ def _begin_sqlite(connection: Connection) -> None:
 def _first_line(error: Exception) -> str:
     """Return the first line of the driver's message, without the statement and its values."""
     cause = getattr(error, "orig", None) or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    if getattr(cause, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
+        # Readers write too: SQLite's log and its index are beside the file.
+        return f"{line}; the file and its directory have to be writable for this user"
+    return line

@@ -7,9 +7,11 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from dispatcher.doctor import local_checks
 from dispatcher.doctor.local_checks import (
@@ -24,12 +26,12 @@ from sidelight.advisories import build
 from sidelight.fleet.advisory_updates.update_state import FeedState, UpdateState, write_state
 from sidelight.fleet.settings import Settings
 from sidelight.store import Store
+from sidelight.store.base import engine
 from tests.fixtures.kernel_protections import NEEDS_SEAL
 from tests.fixtures.publishers import osv_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
 
 def statuses(checks: Iterable[Check]) -> dict[str, CheckStatus]:
@@ -72,6 +74,43 @@ def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
     with Store(settings.store.url) as store:
         assert statuses(check_store(settings, store)) == {"exists": CheckStatus.WARNING}
     assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_store_that_is_not_a_file_is_an_error(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "fleet.db"
+    make(path)
+    settings = Settings.of(store_url=f"sqlite:///{path}")
+    with Store(settings.store.url) as store:
+        (check,) = check_store(settings, store)
+    assert check.status is CheckStatus.ERROR
+    assert "sqlite:///FILE" in check.remedy
+
+
+def test_a_store_that_cannot_be_written_says_what_has_to_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    error.sqlite_errorname = "SQLITE_READONLY_DIRECTORY"
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("BEGIN", None, error)
+
+    monkeypatch.setattr(engine, "_begin_sqlite", refuse)
+    (tmp_path / "fleet.db").touch()
+    settings = Settings.of(store_url=f"sqlite:///{tmp_path}/fleet.db")
+    with Store(settings.store.url) as store:
+        (check,) = check_store(settings, store)
+    assert "its directory have to be writable" in check.detail
+    assert "writable" in check.remedy
+
+
+def test_an_advisory_database_that_is_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "advisories.db")
+    settings = Settings.of(advisories=str(tmp_path / "advisories.db"))
+    assert statuses(check_advisories(settings)) == {"database": CheckStatus.ERROR}
 
 
 @pytest.mark.parametrize(
