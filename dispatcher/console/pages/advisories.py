@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dispatcher.console.charts import Bar, horizontal_bars
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, TemplateAnswer
+from dispatcher.console.signals import REMEDY, missing
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import SidelightError
 from sidelight.fleet.advisory_updates.update_state import old_feeds_text, read_state
@@ -57,6 +58,8 @@ def advisories(request: PageRequest) -> PageAnswer:
         "withdrawn": _grades(changed.values, "withdrawn"),
         "ecosystems": horizontal_bars(_bars(info), "Affected ranges by ecosystem"),
         "ages": ages,
+        "signals": _signals(info),
+        "remedy": REMEDY,
         "feeds": state.feeds if state else (),
         "old_feeds": old_feeds_text(old, request.now) if old else "",
         "checked_at": state.checked_at if state else None,
@@ -81,6 +84,16 @@ def _database(
     except (SidelightError, OSError) as error:
         return None, (), None, str(error)
     return info, sorted(ages, key=_oldest_first), built, ""
+
+
+def _signals(info: DatabaseInfo | None) -> list[tuple[str, int | None, str]]:
+    """Return what is known of exploitation: a label, how many vulnerabilities, what is missing."""
+    if info is None:
+        return []
+    return [
+        ("Exploited (KEV)", info.exploited, missing(info.exploited, "KEV")),
+        ("With an EPSS score", info.scored, missing(info.scored, "EPSS")),
+    ]
 
 
 def _oldest_first(age: FeedAge) -> tuple[bool, float, str]:

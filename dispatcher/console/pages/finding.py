@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.finding_rows import instance_link, may_see_rule, vulnerability_link
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
+from dispatcher.console.signals import signal_feeds
 from dispatcher.console.web_messages import MOST_ID, WebError, whole_number
 from dispatcher.services.finding_filters import FilterQuotaError, FilterService
 from dispatcher.services.package_relations import package_key
@@ -51,6 +52,7 @@ def finding(request: PageRequest) -> TemplateAnswer:
         "row": row,
         "finding": row.finding,
         "package": package,
+        "lacks": signal_feeds(request),
         "instance": instance,
         "instance_href": instance_link(request, row.account, row.instance),
         "vulnerability_href": vulnerability_link(request, package.vulnerability) if package else "",

@@ -10,6 +10,7 @@ from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.pages.no_matches import alternatives
 from dispatcher.console.pages.views import FINDINGS, views_data
+from dispatcher.console.signals import REMEDY, signal_feeds
 from sidelight.model import Severity
 from sidelight.store import GROUPINGS
 
@@ -136,9 +137,25 @@ def _frame(
         **views_data(request, FINDINGS),
         "states": states,
         "offered": _OFFERED,
+        "unknown": _unknown(request),
+        "remedy": REMEDY,
         "by": by,
         "bulk": "" if by or status != "ACTIVE" or not request.may("operator") else "bulk",
     }
+
+
+def _unknown(request: PageRequest) -> list[str]:
+    """Return why a filter or the order finds nothing: there is no feed of what it asks for."""
+    by_score = request.value("epss") or request.value("sort").removeprefix("-") == "epss"
+    if not (by_score or request.value("exploit")):
+        return []
+    lacks = signal_feeds(request)
+    found = []
+    if lacks.epss and by_score:
+        found.append(f"EPSS scores are unknown: {lacks.epss}.")
+    if lacks.kev and request.value("exploit"):
+        found.append(f"What is exploited is unknown: {lacks.kev}.")
+    return found
 
 
 def _instead(

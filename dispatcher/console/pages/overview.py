@@ -19,6 +19,7 @@ from dispatcher.console.pages.instances import sentence
 from dispatcher.console.pages.network import evaluated_networks
 from dispatcher.console.pages.plan import action_view
 from dispatcher.console.pages.scans import live_view
+from dispatcher.console.signals import signal_feeds
 from dispatcher.planning.remedies import remedy
 from sidelight.model import MOST_SEVERE_FIRST, Severity
 from sidelight.store import measures
@@ -113,13 +114,7 @@ def _tiles(
                 "Critical and high findings, 30 days",
             ),
         },
-        {
-            "label": "Exploited now (KEV)",
-            "value": "?" if today.exploited is None or not is_counted else f"{today.exploited:,}",
-            "href": link("/findings", exploit="YES"),
-            "note": "findings with a known exploit",
-            "tone": "bad" if today.exploited else good,
-        },
+        _exploited_tile(request, today.exploited if is_counted else None, good),
         {
             "label": "Reachable and vulnerable",
             "value": f"{exposed:,}" if is_counted and is_evaluated else "?",
@@ -141,6 +136,23 @@ def _tiles(
     return _with_leaks(request, tiles)
 
 
+def _exploited_tile(request: PageRequest, exploited: int | None, good: str) -> dict[str, object]:
+    """Return the tile of known exploits; None of them without a feed of them is unknown."""
+    tile: dict[str, object] = {
+        "label": "Exploited now (KEV)",
+        "value": "?" if exploited is None else f"{exploited:,}",
+        "href": request.link("/findings", exploit="YES"),
+        "note": "not counted yet" if exploited is None else "findings with a known exploit",
+        "tone": "bad" if exploited else "" if exploited is None else good,
+    }
+    why = "" if exploited else signal_feeds(request).kev
+    if why:
+        # Neutral: nothing is wrong with the fleet, but nothing says that it is well either.
+        unknown = {"value": "?", "href": request.link("/advisories"), "tone": ""}
+        tile |= {**unknown, "note": f"unknown: {why}"}
+    return tile
+
+
 def _cost_tile(
     request: PageRequest, days: Sequence[DayCounts], dollars: Mapping[str, float]
 ) -> dict[str, object]:
@@ -148,11 +160,12 @@ def _cost_tile(
     month = request.now.strftime("%Y-%m-")
     cost = sum(value for item, value in dollars.items() if item.startswith(month))
     costs = [dollars.get(day.day.isoformat(), 0.0) for day in days[-30:]]
+    amount = f"${cost:,.2f}" if cost >= 0.005 or not cost else "<$0.01"
     return {
         "label": "Cost this month",
-        "value": f"${cost:,.2f}" if cost >= 0.005 or not cost else "<$0.01",
+        "value": amount if dollars else "?",
         "href": "",
-        "note": "EBS direct API calls",
+        "note": "EBS direct API calls" if dollars else "no scan's cost is recorded yet",
         "spark": sparkline(costs, "Dollars a day, 30 days"),
     }
 

@@ -26,6 +26,7 @@ from sidelight.advisories.database.writer import Labels, Writer
 from sidelight.advisories.ecosystems import is_looked_for
 from sidelight.advisories.end_of_life import LastDay
 from sidelight.advisories.feeds import read
+from sidelight.advisories.feeds.formats import kev
 from sidelight.advisories.feeds.read import UnknownFeedError
 from sidelight.advisories.source_builds import SourceBuild
 from sidelight.errors import DamagedError, FormatError
@@ -88,6 +89,7 @@ class _Pass:
     rejected: set[str] = field(default_factory=set)  # CVEs that the CVE list has withdrawn
     latest: dict[str, str] = field(default_factory=dict)  # by ecosystem, the last day published
     records: dict[Path, int] = field(default_factory=dict)
+    signals: Counter[str] = field(default_factory=Counter)
 
     def last_day(self, candidate: LastDay) -> None:
         """Keep the best source on a release: the first by rank, of equal ranks the latest day."""
@@ -96,6 +98,12 @@ class _Pass:
             known.rank, -date.fromisoformat(known.day).toordinal(), known.source
         ):  # fmt: skip
             self.last_days[candidate.ecosystem] = candidate
+
+    def signal(self, fact: VulnerabilityFact) -> None:
+        """Count what a feed of exploitation says of a vulnerability."""
+        # Others say of their own products what is exploited: without CISA's the rest is unknown.
+        self.signals["kev"] += bool(fact.exploited_since) and fact.source == kev.SOURCE
+        self.signals["epss"] += fact.epss is not None
 
     def problem(self, where: str, what: str) -> None:
         self.problem_count += 1
@@ -238,6 +246,7 @@ def _read(
         elif isinstance(item.parsed, VulnerabilityFact):
             _named(item.where, item.parsed.id)
             assemble.put_fact(reading.facts, item.parsed)
+            reading.signal(item.parsed)
         elif isinstance(item.parsed, LastDay):
             _named(item.where, item.parsed.ecosystem)
             reading.last_day(item.parsed)
@@ -358,6 +367,7 @@ def _info(
         "packages": packages,
         "problems": reading.problem_count,
         "rows": sum(counts.values()),
+        "signals": {name: reading.signals[name] for name in ("epss", "kev")},
         "vulnerabilities": vulnerabilities,
         "withdrawn": reading.withdrawn,
     }

@@ -130,7 +130,8 @@ class DatabaseContents(TypedDict):
     `ecosystems`: numbers of affected ranges. `files`: [name, SHA-256] pairs. `latest`: the day of
     each ecosystem's newest advisory. `last_days`: by release, [day, source].
     `binary_sources`: by ecosystem, [offset, size] of its section (binary_sources.py); databases
-    that were built before have none.
+    that were built before have none. `signals`: numbers of vulnerabilities in CISA's catalogue
+    (`kev`) and with a score of FIRST (`epss`); older databases do not say.
     """
 
     advisories: int
@@ -143,5 +144,6 @@ class DatabaseContents(TypedDict):
     packages: int
     problems: int
     rows: int
+    signals: NotRequired[dict[str, int]]
     vulnerabilities: int
     withdrawn: int

@@ -37,7 +37,9 @@ _SEVERITIES = (None, *Severity)
 class DatabaseInfo:
     """The contents of a database. `newest` is the latest change that any advisory gives.
 
-    `ecosystems` are (name, rows); `files` the (name, SHA-256) of its source files.
+    `ecosystems` are (name, rows); `files` the (name, SHA-256) of its source files. `exploited` and
+    `scored` are the vulnerabilities of CISA's catalogue and with an EPSS score: 0 without such a
+    feed, None where the database was built before it said so.
     """
 
     path: Path
@@ -53,6 +55,8 @@ class DatabaseInfo:
     newest: str
     ecosystems: tuple[tuple[str, int], ...]
     files: tuple[tuple[str, str], ...]
+    exploited: int | None
+    scored: int | None
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -142,6 +146,8 @@ class AdvisoryDatabase(Closing):
             withdrawn=self._info["withdrawn"],
             problems=self._info["problems"],
             newest=self._info["newest"],
+            exploited=self._info.get("signals", {}).get("kev"),
+            scored=self._info.get("signals", {}).get("epss"),
         )
 
     @property

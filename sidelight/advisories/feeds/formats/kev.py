@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidelight.advisories.feeds.formats.shape import items, text
 from sidelight.errors import DamagedError
@@ -10,6 +10,8 @@ from sidelight.model import VulnerabilityFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+SOURCE: Final = "CISA"
 
 
 def recognises(record: Mapping[str, object]) -> bool:
@@ -35,7 +37,7 @@ def parse(record: Mapping[str, object]) -> Iterator[VulnerabilityFact]:
         seen.add(name)
         yield VulnerabilityFact(
             id=name,
-            source="CISA",
+            source=SOURCE,
             title=text(item, "vulnerabilityName"),
             exploited_since=text(item, "dateAdded"),
         )
