@@ -33,6 +33,7 @@ from dispatcher.console.page import (
     TemplateAnswer,
 )
 from dispatcher.console.pages import PAGES, RAIL
+from dispatcher.console.preferences import choice, preference
 from dispatcher.console.rendering import HTML, render
 from dispatcher.console.scope import ViewScope
 from dispatcher.console.sign_in import AttemptLimiter, SignIn
@@ -173,7 +174,8 @@ class ConsoleApplication:
             raise WebError(403, f"This needs the role {page.role.value}; you are a"
                                 f" {principal.role.value}.")  # fmt: skip
         if request.method != "POST":
-            return self._rendered(request, wanted, page, _read(wanted, page))
+            chosen = choice(request, wanted)
+            return chosen or self._rendered(request, wanted, page, _read(wanted, page))
         record = self._auditor.begin(page, wanted, request.source)
         try:
             answer = page.handler(wanted)
@@ -236,7 +238,8 @@ class ConsoleApplication:
             "rail": rail,
             "section": page.section or page.path,
             "csrf": form_token(session_id(request)),
-            "theme": _theme(request),
+            "theme": preference(request, "theme"),
+            "density": preference(request, "density"),
             "notice": Notice.of(request.cookie(NOTICE_COOKIE), session_id(request)),
             "may": wanted.may,
             "link": wanted.link,
@@ -279,8 +282,3 @@ def _to_sign_in(request: WebRequest) -> WebAnswer:
     target = f"{request.path}?{request.query}" if request.query else request.path
     parameters = f"?{urlencode({'next': target})}" if target != "/" else ""
     return WebAnswer(303, (("Location", f"{LOGIN}{parameters}"),))
-
-
-def _theme(request: WebRequest) -> str:
-    theme = request.cookie("sidelight_theme")
-    return theme if theme in ("light", "dark") else ""

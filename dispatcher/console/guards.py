@@ -53,9 +53,15 @@ def set_session(session: str, *, secure: bool) -> tuple[str, str]:
     return cookie(name, session, secure=secure, seconds=None if session else 0)
 
 
-def cookie(name: str, value: str, *, secure: bool, seconds: int | None) -> tuple[str, str]:
-    """Return a Set-Cookie header; `seconds` None lasts as long as the browser's window."""
-    parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+def cookie(
+    name: str, value: str, *, secure: bool, seconds: int | None, is_hidden: bool = True
+) -> tuple[str, str]:
+    """Return a Set-Cookie header; `seconds` None lasts as long as the browser's window.
+
+    Scripts see those alone that are not `is_hidden`.
+    """
+    parts = [f"{name}={value}", "Path=/", "SameSite=Lax"]
+    parts += ["HttpOnly"] if is_hidden else []
     parts += ["Secure"] if secure else []
     parts += [] if seconds is None else [f"Max-Age={seconds}"]
     return "Set-Cookie", "; ".join(parts)

@@ -90,6 +90,7 @@ class ListPage:
     next_link: str
     csv_link: str
     json_link: str
+    density_links: Mapping[str, str]  # by density, to this page of the list
     column_fields: Sequence[tuple[str, str]]
     is_chosen: bool = False  # the person chose the columns: none is left out
 
@@ -173,6 +174,10 @@ class Listing:
             next_link=here(**following) if following else "",
             csv_link=here(format="csv"),
             json_link=here(format="json"),
+            density_links={
+                density: here(density=density, **self._place())
+                for density in ("comfortable", "compact")
+            },
             column_fields=[
                 (name, value) for name, values in self._request.fields.items()
                 if name not in ("columns", "after", "from") for value in values
@@ -210,6 +215,10 @@ class Listing:
         if self.format == "json":
             return DownloadAnswer(f"{name}.json", "application/json", _json_lines(self, rows))
         return DownloadAnswer(f"{name}.csv", "text/csv; charset=utf-8", _csv_lines(self, rows))
+
+    def _place(self) -> dict[str, object]:
+        """Return the fields of the list's page that is shown."""
+        return {name: self._request.value(name) for name in ("after", "from")}
 
     def _order(self, column: ListColumn) -> str:
         is_descending = self.sort == column.sort and self.descending

@@ -18,7 +18,7 @@ from sidelight.store.findings.reevaluation import ReevaluationPart
 from sidelight.store.findings.remediations import RemediationPlan, UpgradedMachine
 from sidelight.store.findings.report_jobs import FINDINGS, SBOM, ReportJob, ReportRequest
 from sidelight.store.findings.search import FindingPage, FindingSearch, FoundFindings
-from sidelight.store.findings.search_counts import GROUPINGS, FindingFacets, SearchGroup
+from sidelight.store.findings.search_counts import FindingFacets, SearchGroup, is_grouping
 from sidelight.store.findings.search_orders import SORT_FIELDS
 from sidelight.store.findings.vex_documents import StatedFinding
 from sidelight.store.findings.vulnerability_details import (
@@ -58,7 +58,6 @@ __all__ = [
     "AGGREGATION_KEYS",
     "COST_KEYS",
     "FINDINGS",
-    "GROUPINGS",
     "GROUP_KEYS",
     "LISTING_ORDERS",
     "SBOM",
@@ -111,6 +110,7 @@ __all__ = [
     "UnmatchedSoftware",
     "UpgradedMachine",
     "current_turn",
+    "is_grouping",
     "measures",
     "refused",
     "turn",

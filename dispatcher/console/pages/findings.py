@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.criteria import NAMES, PACKAGE, finding_filter
-from dispatcher.console.finding_rows import COLUMNS, SORTS, finding_reader, vulnerability_link
+from dispatcher.console.finding_groups import TAG, group_row, is_level, level_label, levels
+from dispatcher.console.finding_rows import COLUMNS, SORTS, finding_reader
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
 from dispatcher.console.pages.no_matches import alternatives
 from dispatcher.console.pages.views import FINDINGS, views_data
 from dispatcher.console.signals import REMEDY, signal_feeds
 from sidelight.model import Severity
-from sidelight.store import GROUPINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dispatcher.console.criteria import FindingFilter
     from dispatcher.console.lists import Position
     from dispatcher.console.page import DownloadAnswer, PageAnswer, PageRequest
-    from sidelight.store import FindingFacets, SearchGroup
+    from sidelight.store import FindingFacets
 
 _FACETS: Final = {
     "severity": "Severity",
@@ -31,16 +31,6 @@ _FACETS: Final = {
     "region": "Region",
 }
 _SHOWN: Final = 8  # values of a facet
-# By: label, what a group's key filters by.
-_GROUPS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "vulnerability": ("Vulnerability", ("vulnerability",)),
-    "package": ("Package", ("package",)),
-    "fix": ("Fix", ("package", "")),
-    "instance": ("Instance", ("", "instance")),
-    "account": ("Account", ("account",)),
-    "region": ("Region", ("account", "region")),
-}
-_PARTS: Final = {name: fields for name, (_, fields) in _GROUPS.items()}
 _GROUP_COLUMNS: Final = (
     ListColumn("group", "Group"),
     ListColumn("then", "Within it"),
@@ -66,11 +56,17 @@ def findings(request: PageRequest) -> PageAnswer:
         chosen = request.fields.get(added, []) if added and value else []
         more = {added: [*chosen, value]} if added and value else {}
         return RedirectAnswer(request.here(**{"add": None, "value": None, **more}))
+    if key := request.value("grouptag").strip():
+        return RedirectAnswer(
+            request.here(grouptag=None, group=f"{TAG}{key}", then=None, sort=None)
+        )
+    if key := request.value("thentag").strip():
+        return RedirectAnswer(request.here(thentag=None, then=f"{TAG}{key}"))
     wanted = finding_filter(request)
     by = request.value("group")
-    if by in _GROUPS and by in GROUPINGS:
+    if is_level(by):
         then = request.value("then")
-        is_other = then in _GROUPS and then in GROUPINGS and then != by
+        is_other = is_level(then) and then != by
         return _grouped(request, wanted, by, then if is_other else "")
     listing = Listing(request, "Findings", COLUMNS, sort="-severity")
     search = wanted.search(request, SORTS[listing.sort], descending=listing.descending)
@@ -91,8 +87,8 @@ def findings(request: PageRequest) -> PageAnswer:
 def _grouped(
     request: PageRequest, wanted: FindingFilter, by: str, then: str
 ) -> TemplateAnswer | DownloadAnswer:
-    caption = f"By {_GROUPS[by][0].lower()}"
-    caption += f", then by {_GROUPS[then][0].lower()}" if then else ""
+    caption = f"By {level_label(by)}"
+    caption += f", then by {level_label(then)}" if then else ""
     columns = [column for column in _GROUP_COLUMNS if then or column.name != "then"]
     listing = Listing(request, caption, columns)
     search, counts = wanted.search(request), request.store.finding_counts
@@ -101,11 +97,11 @@ def _grouped(
         offset = after.get("offset") if after else 0
         begin = offset if isinstance(offset, int) and 0 <= offset < 10**9 else 0
         groups, more = counts.groups(search, by, size, begin, then=then)
-        rows = [_group_row(request, by, then, group) for group in groups]
+        rows = [group_row(request, by, then, group) for group in groups]
         return rows, {"offset": begin + size} if more else None
 
     if listing.format:
-        return listing.download(read, f"findings-by-{by}")
+        return listing.download(read, f"findings-by-{by.partition(':')[0]}")
     rows, position = read(listing.after, listing.size)
     facets = counts.facets(search)
     data = {**_frame(request, wanted, by, then), "t": listing.page(rows, position),
@@ -119,10 +115,10 @@ def _frame(
 ) -> dict[str, object]:
     groups = [("List", request.here(group=None, then=None, sort=None), not by, None)]
     groups += [(label, request.here(group=name, then=None, sort=None), by == name, None)
-               for name, (label, _) in _GROUPS.items()]  # fmt: skip
+               for name, label in levels(by)]  # fmt: skip
     thens = [("Nothing", request.here(then=None), not then, None)]
     thens += [(label, request.here(then=name), then == name, None)
-              for name, (label, _) in _GROUPS.items() if name != by]  # fmt: skip
+              for name, label in levels(then) if name != by]  # fmt: skip
     status = request.value("status", "ACTIVE")
     states = [
         (label, request.here(status=value), status == (value or "ACTIVE"), None)
@@ -198,39 +194,6 @@ def _facets(
             values.append((value, request.here(**{name: changed}), count, is_chosen))
         shown.append((label, values))
     return shown
-
-
-def _group_row(request: PageRequest, by: str, then: str, group: SearchGroup) -> ListRow:
-    width = len(_PARTS[by])
-    first, second = group.key[:width], group.key[width:]
-    title, note = _named(by, first)
-    cells: dict[str, object] = {
-        "group": title, "severities": group.severities, "findings": group.findings,
-        "instances": group.instances,
-    }  # fmt: skip
-    notes, parts = {"group": note}, _filters(by, first)
-    if then:
-        cells["then"], notes["then"] = _named(then, second)
-        parts |= _filters(then, second)
-    changes = {"group": None, "then": None, "sort": None, "columns": None, **parts}
-    href = request.here(**changes) if parts else ""
-    if by == "vulnerability" and group.key[0] and not then:
-        href = vulnerability_link(request, group.key[0])
-    return ListRow(cells, href=href, notes=notes)
-
-
-def _named(by: str, key: Sequence[str]) -> tuple[str, str]:
-    """Return a group's name and the small text below it."""
-    if by in {"instance", "region"}:
-        return key[1], key[0]
-    if by == "fix":
-        return key[0] or "none", f"upgrade to {key[1]}" if key[1] else "no fixed version"
-    return key[0] or "none", ""
-
-
-def _filters(by: str, key: Sequence[str]) -> dict[str, object]:
-    """Return the fields of the URL that choose a group's findings."""
-    return {name: value for name, value in zip(_PARTS[by], key, strict=True) if name and value}
 
 
 PAGES = (ConsolePage("/findings", "Findings", findings),)

@@ -9,6 +9,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-theme-choice]");
     if (!button) return;
+    event.preventDefault();
     const theme = button.dataset.themeChoice;
     const seconds = theme ? 31536000 : 0;
     document.cookie = `sidelight_theme=${theme}; Path=/; SameSite=Lax; Max-Age=${seconds}`;

@@ -10,15 +10,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, literal, select
 
 from sidelight.model import Severity
 from sidelight.store.base.dialect import parts
-from sidelight.store.base.ordered_join import values_by_instance
+from sidelight.store.base.ordered_join import same_instance, values_by_instance
 from sidelight.store.base.schema import (
     finding_terms,
     findings,
     instance_platforms,
+    instance_tags,
     instance_terms,
 )
 from sidelight.store.findings.criteria_sql import OF_INSTANCE, conditions_of
@@ -53,6 +54,27 @@ _GROUPS: Final[Mapping[str, tuple[SqlColumn, ...]]] = {
     "region": (findings.c.account, findings.c.region),
 }
 GROUPINGS: Final = frozenset(_GROUPS)
+TAG: Final = "tag:"  # a grouping by the values of the tag whose key follows
+_LONGEST_KEY: Final = 128  # characters of a tag's key, AWS's limit
+
+
+def is_grouping(by: str) -> bool:
+    """Whether findings can be grouped by this: one of GROUPINGS, or `tag:` and a tag's key."""
+    return by in GROUPINGS or (by.startswith(TAG) and 0 < len(by) - len(TAG) <= _LONGEST_KEY)
+
+
+def _keys(by: str) -> tuple[SqlColumn, ...]:
+    """Return the columns of a group's key; of a tag `=value`, empty where it is missing."""
+    if not by.startswith(TAG):
+        return _GROUPS[by]
+    # Read by the primary key for each of the findings that are counted.
+    value = (
+        select(literal("=") + instance_tags.c.value)
+        .where(same_instance(instance_tags, findings), instance_tags.c.key == by[len(TAG) :])
+        .correlate(findings)
+        .scalar_subquery()
+    )
+    return (func.coalesce(value, ""),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +129,11 @@ class FindingCounts:
         offset: int = 0,
         then: str = "",
     ) -> tuple[list[SearchGroup], bool]:
-        """Return groups by one of GROUPINGS, the most severe first, and whether more follow.
+        """Return groups by a grouping, the most severe first, and whether more follow.
 
-        `then` divides each by another of GROUPINGS: the keys have the parts of both.
+        `then` divides each by another grouping (`is_grouping`): the keys have the parts of both.
         """
-        columns = (*_GROUPS[by], *(_GROUPS[then] if then else ()))
+        columns = (*_keys(by), *(_keys(then) if then else ()))
         names = {f"key_{number}": column for number, column in enumerate(columns)}
         wanted = {**names, "severity": finding_terms.c.severity,
                   "machine": findings.c.account + "/" + findings.c.instance}  # fmt: skip
