@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlencode
 
 from dispatcher.console import assets
 from dispatcher.console.auditing import Auditor
+from dispatcher.console.completeness import SECTIONS, incomplete
 from dispatcher.console.guards import (
     NOTICE_COOKIE,
     TOKEN_FIELD,
@@ -229,6 +230,7 @@ class ConsoleApplication:
     ) -> dict[str, object]:
         """Return what the base template needs."""
         served = {known.path: known for known in PAGES if known.method == "GET"}
+        section = page.section or page.path
         rail = [item for item in RAIL if item.path in served and wanted.may(served[item.path].role)]
         return {
             "request": wanted,
@@ -236,7 +238,8 @@ class ConsoleApplication:
             "now": wanted.now,
             "principal": wanted.principal,
             "rail": rail,
-            "section": page.section or page.path,
+            "section": section,
+            "incomplete": incomplete(wanted) if section in SECTIONS else "",
             "csrf": form_token(session_id(request)),
             "theme": preference(request, "theme"),
             "density": preference(request, "density"),

@@ -125,8 +125,8 @@ def test_each_page_says_what_no_feed_says(
                                   "/advisories"])  # fmt: skip
 def test_with_both_feeds_nothing_is_unknown(store: Store, tmp_path: Path, path: str) -> None:
     html = shown(rig_of(store, tmp_path, "kev", "epss"), path)
-    said = ("unknown:", ": unknown", "is unknown", "KEV feed", "EPSS feed")
-    assert [text for text in said if text in html] == []
+    texts = ("unknown:", ": unknown", "is unknown", "KEV feed", "EPSS feed")
+    assert [text for text in texts if text in html] == []
 
 
 def test_no_recorded_cost_is_not_free(store: Store) -> None:
