@@ -120,7 +120,7 @@ def test_a_group_of_a_tag_leads_to_its_findings(store: Store) -> None:
     rig = ConsoleRig(store)
     page = text_of(rig.get("/findings?group=tag:owner", person()))
     links = [unescape(url) for url in re.findall(r'<a href="([^"]*)" class="row"', page)]
-    assert len(links) == 2  # an empty or missing value is no scope
+    assert len(links) == 2  # an empty or missing value cannot be a scope
     for url in links:
         found = json.loads(text_of(rig.get(f"{url}&format=json", person())))
         assert len(found) == 1
