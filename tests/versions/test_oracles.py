@@ -229,11 +229,13 @@ def test_dpkg_itself_agrees_on_some_generated_pairs() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # two processes a pair
 def test_dpkg_itself_agrees_on_all_generated_pairs() -> None:
     assert _disagreements("dpkg", generated("dpkg"), _by_dpkg_itself) == []
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # two processes a pair
 @pytest.mark.conformance
 def test_dpkg_itself_agrees_on_all_real_pairs(shared_data: Path) -> None:
     assert _disagreements("dpkg", real(shared_data, "dpkg"), _by_dpkg_itself) == []

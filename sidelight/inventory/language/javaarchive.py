@@ -34,9 +34,9 @@ PATH_LIMIT: Final = 4096  # characters of the names of nested archives
 TEXT_LIMIT: Final = 1 << 20  # bytes of a manifest or a pom.properties
 # What the texts of one file may cost to parse, at all depths: a unit for a byte, and more for a
 # line or an element, since a text of nothing else takes longest. 1,000 archives with manifests of
-# 10 KB and a pom.xml of 300 elements need 30 million.
+# 10 KB and a pom.xml of 300 elements need 45 million.
 TEXTS_LIMIT: Final = 64 << 20
-LINE_UNITS: Final = 32
+LINE_UNITS: Final = 48
 # Bytes of all that str.splitlines takes for an end of a line, and an element's begin.
 _BREAKS: Final = b"\n\r\v\f\x1c\x1d\x1e\x85\xa8\xa9<"
 # What is fetched before it is read, for one archive: of texts and of archives in it so many, and of

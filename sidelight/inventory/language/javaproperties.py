@@ -27,7 +27,9 @@ def properties(data: bytes) -> dict[str, str]:
         key, value = line[:end], line[end:].lstrip(_BLANKS)
         if value[:1] in {"=", ":"}:
             value = value[1:].lstrip(_BLANKS)
-        values[_ESCAPE.sub(_unescaped, key)] = _ESCAPE.sub(_unescaped, value).strip()
+        if "\\" in line:
+            key, value = _ESCAPE.sub(_unescaped, key), _ESCAPE.sub(_unescaped, value)
+        values[key] = value.strip()
     return values
 
 
@@ -38,7 +40,7 @@ def _logical_lines(text: str) -> Iterator[str]:
         line = raw.lstrip(_BLANKS)
         if not parts and line[:1] in {"", "#", "!"}:
             continue
-        goes_on = (len(line) - len(line.rstrip("\\"))) % 2
+        goes_on = line.endswith("\\") and (len(line) - len(line.rstrip("\\"))) % 2
         parts.append(line[:-1] if goes_on else line)
         if not goes_on:
             yield "".join(parts)
