@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from array import array
+from contextlib import suppress
 from itertools import groupby, starmap
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -79,11 +80,19 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            # What is still buffered does not fit either on a full disk, and is deleted.
+            with suppress(OSError):
+                self._file.close()
+        finally:
+            self._path.unlink(missing_ok=True)
 
     def _write(self, data: bytes | bytearray) -> None:
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise DatabaseError(what, where=str(self._out)) from error
         self._digest.update(data)
         self._at += len(data)
 
@@ -129,11 +138,11 @@ class Writer:
         header = layout.HEADER.pack(layout.MAGIC, layout.SCHEMA, 0, self._at, *offsets)
         index_digest = hashlib.sha256(header + index.digest()).digest()
         whole = self._digest.digest()
-        self._file.seek(0)
-        self._file.write(header + index_digest + whole)
-        self._file.flush()
-        os.fsync(self._file.fileno())
         try:
+            self._file.seek(0)
+            self._file.write(header + index_digest + whole)
+            self._file.flush()
+            os.fsync(self._file.fileno())
             self._path.replace(self._out)
         except OSError as error:
             what = f"cannot be put in place: {error.strerror}"
