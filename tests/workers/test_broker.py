@@ -71,6 +71,7 @@ def test_sqs_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch)
     assert missing.value.name == "pycurl"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("kind", ["redis", "rediss"])
 def test_a_server_that_accepts_and_never_answers_is_reported(
     kind: str, monkeypatch: pytest.MonkeyPatch
