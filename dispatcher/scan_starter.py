@@ -155,9 +155,9 @@ class ScanStarter:
         now = self._store.clock()
         due: list[Sequence[Instance]] = []
         listed: dict[AccountRegion, Discovery] = {}
-        places = self._discovered.places()
-        rules = self._rules({item.account for item in places}, configuration)
-        for account_region in places:
+        account_regions = self._discovered.account_regions()
+        rules = self._rules({item.account for item in account_regions}, configuration)
+        for account_region in account_regions:
             with self._discovered.deciding_on(account_region):
                 part = self._discovered.candidates(account_region, now)
                 if part is not None and account_region.account in rules:
@@ -177,7 +177,7 @@ class ScanStarter:
 
     def discovered(self) -> list[AccountRegion]:
         """Return the account-regions that this process discovered last."""
-        return self._discovered.places()
+        return self._discovered.account_regions()
 
     def forget(self) -> None:
         """Forget the discovered instances: nothing is started before the next discovery."""

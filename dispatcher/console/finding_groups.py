@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.finding_rows import vulnerability_link
 from dispatcher.console.lists import ListRow
-from sidelight.store import is_grouping
+from sidelight.store import grouped_tag, is_grouping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from dispatcher.console.page import PageRequest
     from sidelight.store import SearchGroup
 
-TAG: Final = "tag:"  # and a tag's key: by its values
 # By: label, what a group's key filters by.
 _GROUPS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "vulnerability": ("Vulnerability", ("vulnerability",)),
@@ -28,23 +27,25 @@ _GROUPS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 def is_level(by: str) -> bool:
     """Whether the page groups by this: one of its groupings, or `tag:` and a tag's key."""
-    return (by in _GROUPS or by.startswith(TAG)) and is_grouping(by)
+    return (by in _GROUPS or bool(grouped_tag(by))) and is_grouping(by)
 
 
 def level_label(by: str) -> str:
     """Return the words of a grouping within a sentence."""
-    return f"the tag {by[len(TAG) :]}" if by.startswith(TAG) else _GROUPS[by][0].lower()
+    tag = grouped_tag(by)
+    return f"the tag {tag}" if tag else _GROUPS[by][0].lower()
 
 
 def levels(chosen: str) -> list[tuple[str, str]]:
     """Return the groupings to offer and their labels, and the chosen tag."""
-    own = [(chosen, f"Tag {chosen[len(TAG) :]}")] if chosen.startswith(TAG) else []
+    tag = grouped_tag(chosen)
+    own = [(chosen, f"Tag {tag}")] if tag else []
     return [*((name, label) for name, (label, _) in _GROUPS.items()), *own]
 
 
 def group_row(request: PageRequest, by: str, then: str, group: SearchGroup) -> ListRow:
     """Return the row of a group, which leads to its findings where filters can choose these."""
-    width = 1 if by.startswith(TAG) else len(_GROUPS[by][1])
+    width = 1 if grouped_tag(by) else len(_GROUPS[by][1])
     first, second = group.key[:width], group.key[width:]
     title, note = _named(by, first)
     cells: dict[str, object] = {
@@ -70,8 +71,7 @@ def group_row(request: PageRequest, by: str, then: str, group: SearchGroup) -> L
 
 def _named(by: str, key: Sequence[str]) -> tuple[str, str]:
     """Return a group's name and the small text below it."""
-    if by.startswith(TAG):
-        name = by[len(TAG) :]
+    if name := grouped_tag(by):
         if not key[0]:
             return f"without {name}", "no such tag, or not discovered"
         return key[0][1:] or "empty", f"{name}{key[0]}"
@@ -84,10 +84,10 @@ def _named(by: str, key: Sequence[str]) -> tuple[str, str]:
 
 def _filters(request: PageRequest, by: str, key: Sequence[str]) -> dict[str, object] | None:
     """Return the fields of the URL that choose a group's findings; None where none do."""
-    if not by.startswith(TAG):
+    name = grouped_tag(by)
+    if not name:
         fields = _GROUPS[by][1]
-        return {name: value for name, value in zip(fields, key, strict=True) if name and value}
-    name = by[len(TAG) :]
+        return {field: value for field, value in zip(fields, key, strict=True) if field and value}
     # The scope has one tag, of a value: without the chosen one the list would be longer.
     chosen = request.scope.tag.partition("=")[0]
     if len(key[0]) < 2 or "=" in name or chosen not in ("", name):

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.page import DownloadAnswer
+from dispatcher.console.preferences import DENSITIES, list_position
 from dispatcher.console.web_messages import WebError, whole_number
 from sidelight.report.finding_reports import inert
 
@@ -175,8 +176,8 @@ class Listing:
             csv_link=here(format="csv"),
             json_link=here(format="json"),
             density_links={
-                density: here(density=density, **self._place())
-                for density in ("comfortable", "compact")
+                density: here(density=density, **list_position(self._request))
+                for density in DENSITIES
             },
             column_fields=[
                 (name, value) for name, values in self._request.fields.items()
@@ -215,10 +216,6 @@ class Listing:
         if self.format == "json":
             return DownloadAnswer(f"{name}.json", "application/json", _json_lines(self, rows))
         return DownloadAnswer(f"{name}.csv", "text/csv; charset=utf-8", _csv_lines(self, rows))
-
-    def _place(self) -> dict[str, object]:
-        """Return the fields of the list's page that is shown."""
-        return {name: self._request.value(name) for name in ("after", "from")}
 
     def _order(self, column: ListColumn) -> str:
         is_descending = self.sort == column.sort and self.descending

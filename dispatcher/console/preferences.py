@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from dispatcher.console.web_messages import WebRequest
 
 _YEAR: Final = 365 * 86_400  # seconds
+DENSITIES: Final = ("comfortable", "compact")
 # By field of the URL; the first value is that without a cookie.
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "density": ("comfortable", "compact"),
+    "density": DENSITIES,
     "theme": ("system", "light", "dark"),
 }
 
@@ -25,6 +26,11 @@ def preference(request: WebRequest, name: str) -> str:
     """Return what the person chose before; the first value where that is none."""
     value = request.cookie(f"sidelight_{name}")
     return value if value in _VALUES[name] else _VALUES[name][0]
+
+
+def list_position(wanted: PageRequest) -> dict[str, object]:
+    """Return the fields of the URL that say which page of a list is shown."""
+    return {name: wanted.value(name) for name in ("after", "from")}
 
 
 def choice(request: WebRequest, wanted: PageRequest) -> WebAnswer | None:
@@ -40,6 +46,5 @@ def choice(request: WebRequest, wanted: PageRequest) -> WebAnswer | None:
                                   is_hidden=False))  # fmt: skip
     if not headers:
         return None
-    kept = {name: wanted.value(name) for name in ("after", "from")}
-    place = wanted.here(**dict.fromkeys(_VALUES), **kept)
+    place = wanted.here(**dict.fromkeys(_VALUES), **list_position(wanted))
     return WebAnswer(303, [("Location", place), *headers])

@@ -37,7 +37,7 @@ class LatestDiscoveries:
         with lock:
             yield
 
-    def places(self) -> list[AccountRegion]:
+    def account_regions(self) -> list[AccountRegion]:
         """Return the account-regions that were discovered."""
         return list(self._newest)
 

@@ -18,7 +18,13 @@ from sidelight.store.findings.reevaluation import ReevaluationPart
 from sidelight.store.findings.remediations import RemediationPlan, UpgradedMachine
 from sidelight.store.findings.report_jobs import FINDINGS, SBOM, ReportJob, ReportRequest
 from sidelight.store.findings.search import FindingPage, FindingSearch, FoundFindings
-from sidelight.store.findings.search_counts import FindingFacets, SearchGroup, is_grouping
+from sidelight.store.findings.search_counts import (
+    TAG_GROUPING,
+    FindingFacets,
+    SearchGroup,
+    grouped_tag,
+    is_grouping,
+)
 from sidelight.store.findings.search_orders import SORT_FIELDS
 from sidelight.store.findings.vex_documents import StatedFinding
 from sidelight.store.findings.vulnerability_details import (
@@ -62,6 +68,7 @@ __all__ = [
     "LISTING_ORDERS",
     "SBOM",
     "SORT_FIELDS",
+    "TAG_GROUPING",
     "AccountRegionLimits",
     "AdvisoryDigests",
     "AggregationPage",
@@ -110,6 +117,7 @@ __all__ = [
     "UnmatchedSoftware",
     "UpgradedMachine",
     "current_turn",
+    "grouped_tag",
     "is_grouping",
     "measures",
     "refused",

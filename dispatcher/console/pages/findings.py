@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.criteria import NAMES, PACKAGE, finding_filter
-from dispatcher.console.finding_groups import TAG, group_row, is_level, level_label, levels
+from dispatcher.console.finding_groups import group_row, is_level, level_label, levels
 from dispatcher.console.finding_rows import COLUMNS, SORTS, finding_reader
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
@@ -13,6 +13,7 @@ from dispatcher.console.pages.no_matches import alternatives
 from dispatcher.console.pages.views import FINDINGS, views_data
 from dispatcher.console.signals import REMEDY, signal_feeds
 from sidelight.model import Severity
+from sidelight.store import TAG_GROUPING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +59,10 @@ def findings(request: PageRequest) -> PageAnswer:
         return RedirectAnswer(request.here(**{"add": None, "value": None, **more}))
     if key := request.value("grouptag").strip():
         return RedirectAnswer(
-            request.here(grouptag=None, group=f"{TAG}{key}", then=None, sort=None)
+            request.here(grouptag=None, group=f"{TAG_GROUPING}{key}", then=None, sort=None)
         )
     if key := request.value("thentag").strip():
-        return RedirectAnswer(request.here(thentag=None, then=f"{TAG}{key}"))
+        return RedirectAnswer(request.here(thentag=None, then=f"{TAG_GROUPING}{key}"))
     wanted = finding_filter(request)
     by = request.value("group")
     if is_level(by):

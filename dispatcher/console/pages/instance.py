@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sidelight.store import ScanStage
 
 _SCANS: Final = 20
-_SCAN_TYPES: Final = {"findings": "PACKAGE", "network": "NETWORK"}  # of the tabs with findings
+_SCAN_TYPES: Final = {"findings": ScanType.PACKAGE, "network": ScanType.NETWORK}  # of tabs
 _NOW: Final = 1  # the priority of a scan that a person waits for
 _TABS: Final = ("findings", "packages", "network", "disks", "scans", "history")
 

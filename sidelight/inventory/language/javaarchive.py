@@ -16,7 +16,7 @@ from sidelight.errors import DamagedError, FormatError, LimitError, NotRecognise
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.javaidentity import Coordinates, Evidence, identify
 from sidelight.inventory.language.javamanifest import main_attributes
-from sidelight.inventory.language.javaproperties import properties
+from sidelight.inventory.language.javaproperties import pom_coordinates
 from sidelight.inventory.language.package_builder import Entry, PackageDetails, maven
 from sidelight.inventory.language.pomproject import own_coordinates, project, properties_of
 from sidelight.inventory.language.ziparchive import InflateBudget, Member, ZipArchive
@@ -287,7 +287,7 @@ def _poms(
     known = set()
     for member in contents.poms:
         try:
-            group, artifact, version = _pom_properties(reading.text(archive, member))
+            group, artifact, version = pom_coordinates(reading.text(archive, member))
         except FormatError as error:
             yield f"{member.name}: {error.what}"
             continue
@@ -321,13 +321,8 @@ def _netty(reading: _Reading, archive: ZipArchive, member: Member, path: str) ->
         yield maven(path, "io.netty", match[1], match[2])
 
 
-def _pom_properties(data: bytes) -> tuple[str, str, str]:
-    values = properties(data)
-    return values.get("groupId", ""), values.get("artifactId", ""), values.get("version", "")
-
-
 EXTRACTOR: Final = GeneratorExtractor(
     "language/java-archive",
-    Wants(suffixes=frozenset(SUFFIXES), random_access=True, limit=8 << 30),
+    Wants(suffixes=_ENDINGS, random_access=True, limit=8 << 30),
     _parse,
 )

@@ -33,6 +33,12 @@ def properties(data: bytes) -> dict[str, str]:
     return values
 
 
+def pom_coordinates(data: bytes) -> tuple[str, str, str]:
+    """Return group, artefact and version of a pom.properties; empty where they are missing."""
+    values = properties(data)
+    return values.get("groupId", ""), values.get("artifactId", ""), values.get("version", "")
+
+
 def _logical_lines(text: str) -> Iterator[str]:
     """Yield lines joined with those that they go on in, without comments and empty ones."""
     parts: list[str] = []

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language.extractor import GeneratorExtractor
-from sidelight.inventory.language.javaproperties import properties
+from sidelight.inventory.language.javaproperties import pom_coordinates
 from sidelight.inventory.language.package_builder import Entry, maven
 from sidelight.inventory.language.pomproject import own_coordinates, project, properties_of
 from sidelight.inventory.protocol import WantedFile, Wants
@@ -34,11 +34,10 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
     if place is None:
         return
     if file.path.endswith(_POM_PROPERTIES):
-        values = properties(file.read())
-        names = (values.get("groupId", ""), values.get("artifactId", ""), values.get("version", ""))
+        names = pom_coordinates(file.read())
     else:
         twin = file.sibling(_POM_PROPERTIES, limit=1 << 20)
-        if twin is not None and properties(twin).get("version"):
+        if twin is not None and pom_coordinates(twin)[2]:
             return
         root = project(file.read())
         names = own_coordinates(root, properties_of(root))

@@ -53,24 +53,29 @@ _GROUPS: Final[Mapping[str, tuple[SqlColumn, ...]]] = {
     "account": (findings.c.account,),
     "region": (findings.c.account, findings.c.region),
 }
-GROUPINGS: Final = frozenset(_GROUPS)
-TAG: Final = "tag:"  # a grouping by the values of the tag whose key follows
+TAG_GROUPING: Final = "tag:"  # a grouping by the values of the tag whose key follows
 _LONGEST_KEY: Final = 128  # characters of a tag's key, AWS's limit
 
 
+def grouped_tag(by: str) -> str:
+    """Return the key of the tag that a grouping is by; empty for another grouping."""
+    return by[len(TAG_GROUPING) :] if by.startswith(TAG_GROUPING) else ""
+
+
 def is_grouping(by: str) -> bool:
-    """Whether findings can be grouped by this: one of GROUPINGS, or `tag:` and a tag's key."""
-    return by in GROUPINGS or (by.startswith(TAG) and 0 < len(by) - len(TAG) <= _LONGEST_KEY)
+    """Whether findings can be grouped by this: a name of _GROUPS, or `tag:` and a tag's key."""
+    return by in _GROUPS or 0 < len(grouped_tag(by)) <= _LONGEST_KEY
 
 
 def _keys(by: str) -> tuple[SqlColumn, ...]:
     """Return the columns of a group's key; of a tag `=value`, empty where it is missing."""
-    if not by.startswith(TAG):
+    tag = grouped_tag(by)
+    if not tag:
         return _GROUPS[by]
     # Read by the primary key for each of the findings that are counted.
     value = (
         select(literal("=") + instance_tags.c.value)
-        .where(same_instance(instance_tags, findings), instance_tags.c.key == by[len(TAG) :])
+        .where(same_instance(instance_tags, findings), instance_tags.c.key == tag)
         .correlate(findings)
         .scalar_subquery()
     )
