@@ -310,11 +310,9 @@ def test_language_packages_stay_where_associations_are_denied_after_a_restart(
     control: FleetService, cloud: LocalCloud, image: Path
 ) -> None:
     instance = add(cloud, image)
+    cloud.set_commands(instance, output=output(tar(FLASK, RACK)))
     round_of(control)
     round_of(control)
-    key = f"deep-inspection/{ACCOUNT}/{REGION}/{instance}/collect/stdout"
-    Session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=output(tar(FLASK, RACK)))
-    assert round_of(control) == 1
     before = control.store.findings.inventory(ACCOUNT, instance)
     assert {"flask", "rack"} < {package.name for package in before.packages}
     reason = covered(control)[instance].reason
