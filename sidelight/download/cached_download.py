@@ -11,7 +11,9 @@ import base64
 import gzip
 import hashlib
 import json
+import math
 import os
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,10 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from urllib3.response import BaseHTTPResponse
-
     from sidelight.documents.advisories import DownloadNote, PartialDownloadNote
-    from sidelight.download.http import Client
+    from sidelight.download.http import Client, FeedAnswer
 
 MAX_FILE = 8 << 30  # bytes of one feed, also after its transfer's own compression
 _CHUNK = 1 << 20
@@ -51,6 +51,7 @@ class DownloadRequest(NamedTuple):
     """A file to keep: its URL, its path, and its known digest or revision.
 
     If the file in place has this digest or revision, no request is sent. `limit` is in bytes.
+    `named_by`: the address of the publisher's document that names this one; empty for our own.
     """
 
     url: str
@@ -58,11 +59,12 @@ class DownloadRequest(NamedTuple):
     digest: Digest | None = None
     limit: int = MAX_FILE
     revision: str = ""
+    named_by: str = ""
 
 
 @dataclass(slots=True)
 class DownloadBudget:
-    """The retries that a whole run may use, and its counts. `sleep` takes seconds."""
+    """The retries and the time that a whole run may use, and its counts. `sleep` takes seconds."""
 
     sleep: Callable[[float], None]
     tries: int = 60
@@ -72,11 +74,20 @@ class DownloadBudget:
     # Called with (expected, received): additional announced bytes, and additional received bytes.
     watch: Callable[[int, int], None] = lambda _expected, _received: None
     reached: bool = False  # whether any publisher sent an answer
+    clock: Callable[[], float] = time.monotonic
+    ends: float = math.inf  # as of `clock`
+
+    def require_time(self, where: str) -> None:
+        """Raise DownloadError where the run's time is over."""
+        if self.clock() > self.ends:
+            what = "its download takes too long; the next one goes on where it ends"
+            raise DownloadError(what, where=where)
 
     def wait(self, attempt: int, error: DownloadError, retry_after: str = "") -> None:
         """Wait before a retry. Raises the error if no retry is left."""
         if attempt >= _ATTEMPTS or self.tries <= 0:
             raise error
+        self.require_time(error.where)
         self.tries -= 1
         self.notes.append(str(error))
         seconds = float(retry_after) if retry_after.isdigit() else 0.0
@@ -132,7 +143,7 @@ def _try(
     client: Client, wanted: DownloadRequest, known: Mapping[str, object], budget: DownloadBudget
 ) -> bool:
     part = _Part(wanted)
-    with client.get(wanted.url, _headers(wanted, known, part)) as response:
+    with client.get(wanted.url, _headers(wanted, known, part), wanted.named_by) as response:
         budget.reached = True
         status, headers = response.status, response.headers
         if status == 304 and known:
@@ -202,7 +213,7 @@ class _Part:
         self._path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
-    def receive(self, response: BaseHTTPResponse, budget: DownloadBudget) -> None:
+    def receive(self, response: FeedAnswer, budget: DownloadBudget) -> None:
         """Append the body to the partial file, and count its bytes as they arrive."""
         start = self._start(response)
         length = response.headers.get("Content-Length", "")
@@ -215,11 +226,12 @@ class _Part:
         with self._path.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             # Each chunk is written at once: a stalled body is resumed from there.
-            while chunk := response.read1(_CHUNK, decode_content=False):
+            for chunk in response.chunks(_CHUNK):
                 stream.write(chunk)
                 received += len(chunk)
                 budget.received += len(chunk)
                 budget.watch(0, len(chunk))
+                budget.require_time(self._wanted.url)
                 if start + received > limit:
                     self.drop()
                     raise DownloadError(f"has more than {limit} bytes", where=self._wanted.url)
@@ -227,7 +239,7 @@ class _Part:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def _start(self, response: BaseHTTPResponse) -> int:
+    def _start(self, response: FeedAnswer) -> int:
         """Return the offset of the body, and write the note by which it can be resumed."""
         if response.status == 206:
             content_range = response.headers.get("Content-Range", "")

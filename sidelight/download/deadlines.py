@@ -17,7 +17,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 if TYPE_CHECKING:
     from types import TracebackType
 
-_current: Final = threading.local()  # `deadline`: that of this thread's request
+# Of this thread's request: `deadline`, and `peer`, the address that it is connected to.
+_current: Final = threading.local()
 
 
 class RequestDeadline:
@@ -78,7 +79,16 @@ def _shut(watched: socket.socket) -> None:
         watched.shutdown(socket.SHUT_RDWR)
 
 
+def peer() -> str:
+    """Return the address of this thread's last request: of the proxy, where there is one."""
+    return str(getattr(_current, "peer", ""))
+
+
 def _watch(connected: socket.socket | None) -> None:
+    if connected is not None:
+        _current.peer = ""
+        with suppress(OSError):  # the peer ended it: the request reports that
+            _current.peer = connected.getpeername()[0]
     deadline: RequestDeadline | None = getattr(_current, "deadline", None)
     if deadline is not None and connected is not None:
         deadline.watch(connected)

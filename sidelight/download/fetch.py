@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sidelight.download.sources import Source
 
 AT_ONCE = 4  # sources; more would be impolite, since most belong to one publisher
+SOURCE_SECONDS = 3600.0  # of one source: a slow one does not keep the others from being built
 UNREACHABLE = 3  # unreachable sources, without any reached one, after which the rest is skipped
 
 
@@ -141,7 +143,9 @@ class _Run:
             outcome.error, outcome.untried = self._unreachable[0], True
             return outcome
         base = self._mirrors.get(source.name) or self._mirrors.get(source.base) or source.base
-        budget = DownloadBudget(self._sleep, watch=self._watch)
+        budget = DownloadBudget(
+            self._sleep, watch=self._watch, ends=time.monotonic() + SOURCE_SECONDS
+        )
         self._progress.running.append(source.name)
         try:
             index = partial(_index, self._network.client, budget)

@@ -96,7 +96,7 @@ def _mirrors(
     if url.startswith("https:"):
         # The index behind it has the digests: it is no less protected than the list.
         address = re.sub("^http:", "https:", address)
-    yield from _repository(place, address, name)
+    yield from _repository(place, address, name, named_by=url)
 
 
 def _extras(place: SourceFolder) -> Iterator[DownloadRequest]:
@@ -112,17 +112,21 @@ def _extras(place: SourceFolder) -> Iterator[DownloadRequest]:
             yield from _mirrors(place, path, f"{topic}-updateinfo")
 
 
-def _repository(place: SourceFolder, base: str, name: str) -> Iterator[DownloadRequest]:
+def _repository(
+    place: SourceFolder, base: str, name: str, named_by: str = ""
+) -> Iterator[DownloadRequest]:
     """Yield the updateinfo of a repository; nothing if it has none, as some of Amazon's extras."""
     base = base.rstrip("/") + "/"
     url = urljoin(base, "repodata/repomd.xml")
-    path = place.kept(DownloadRequest(url, place.hidden(f"{name}.repomd.xml"), limit=_INDEX))
+    index = place.hidden(f"{name}.repomd.xml")
+    path = place.kept(DownloadRequest(url, index, limit=_INDEX, named_by=named_by))
     with path.open("rb") as stream:
         entry = updateinfo(stream, url)
     if entry is not None:
         location, digest = entry
         ending = location.partition("updateinfo")[2] or ".xml"
-        yield DownloadRequest(urljoin(base, location), place.folder / f"{name}{ending}", digest)
+        path = place.folder / f"{name}{ending}"
+        yield DownloadRequest(urljoin(base, location), path, digest, named_by=named_by)
 
 
 def updateinfo(stream: IO[bytes], where: str) -> tuple[str, Digest] | None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -154,5 +155,18 @@ def renewed(body: bytes, after: int) -> Callable[[Handler, Page], None]:
         handler.serve(page, cut=after)
         page.body = body
         page.etag = '"another"'
+
+    return fault
+
+
+def drip(begin: bytes, piece: bytes) -> Callable[[Handler, Page], None]:
+    """The answer begins so, and then a piece comes now and then, without an end."""
+
+    def fault(handler: Handler, _page: Page) -> None:
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.wfile.write(begin)
+            while not handler.server.done.wait(0.02):
+                handler.wfile.write(piece)
 
     return fault
