@@ -1,13 +1,29 @@
-"""Files that a user names: small ones, read whole, with errors that say what to do."""
+"""Files that a user names: small ones are read whole, and links to large ones are kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 from sidelight.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def behind_links(path: Path) -> Path:
+    """Return the file that a path leads to: the path itself unless it is a symbolic link.
+
+    A file that is replaced by a rename is replaced there, so that the link of somebody who keeps it
+    on another volume stays. The file need not exist, but a link's directory must: otherwise its
+    volume is probably not mounted. Raises UsageError.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise UsageError("is a link that leads to itself", where=str(path))
+    if not target.parent.is_dir():
+        what = f"is a link to {target}, whose directory does not exist: is its volume mounted?"
+        raise UsageError(what, where=str(path))
+    return target
 
 
 def read_user_file(path: Path, most: int, too_long: str) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from sidelight.advisories.database import layout
 from sidelight.advisories.database.version_spans import Span, is_plain
 from sidelight.errors import DatabaseError, LimitError
+from sidelight.user_files import behind_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +58,8 @@ class Writer:
     """Writes a database. Leaving the `with` block without `finish` removes the partial file."""
 
     def __init__(self, out: Path) -> None:
-        self._out = out
+        """Raises UsageError for a link to nowhere; the file behind another link is replaced."""
+        self._out = out = behind_links(out)
         self._path = out.with_name(f".{out.name}.{os.getpid()}.part")
         self._sections: dict[str, tuple[int, int]] = {}
         self._offsets: dict[str, array[int]] = {}

@@ -29,6 +29,7 @@ from sidelight.fleet.advisory_updates.update_state import (
     feed_document,
     state_of,
 )
+from sidelight.user_files import behind_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,9 @@ def write_bundle(
 ) -> BundleManifest:
     """Write a bundle of a database, atomically. `sign` returns the signature of its argument.
 
-    Raises DatabaseError where a file cannot be read or written.
+    Raises DatabaseError where a file cannot be read or written, UsageError for a link to nowhere.
     """
+    out = behind_links(out)
     payload = out.with_name(f".{out.name}.{os.getpid()}.payload")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

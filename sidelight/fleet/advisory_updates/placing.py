@@ -1,4 +1,8 @@
-"""Put a new database in the place of the old one; one update at a time."""
+"""Put a new database in the place of the old one; one update at a time.
+
+A database that is a symbolic link is replaced behind it. All files that belong to a database are
+beside its file, so that those who use it by different names agree.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING
 from sidelight.advisories import AdvisoryDatabase
 from sidelight.errors import DatabaseError, UsageError
 from sidelight.fleet.advisory_updates.update_state import read_state, write_state
+from sidelight.user_files import behind_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 @contextmanager
 def alone(database: Path) -> Iterator[None]:
     """Keep other updates of this database out. Raises UsageError where one runs."""
+    database = behind_links(database)
     path = database.with_name(f".{database.name}.lock")
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -44,8 +50,9 @@ def alone(database: Path) -> Iterator[None]:
 def candidate_of(database: Path) -> Iterator[Path]:
     """Yield a path beside the database for its successor; what is there afterwards is deleted.
 
-    A candidate of a killed update is deleted first.
+    A candidate of a killed update is deleted first. Raises UsageError for a link to nowhere.
     """
+    database = behind_links(database)
     path = database.with_name(f".{database.name}.candidate")
     for older in database.parent.glob(f".{database.name}.candidate*"):
         older.unlink(missing_ok=True)
@@ -65,11 +72,12 @@ def current_state(database: Path) -> UpdateState | None:
 
 
 def put_in_place(candidate: Path, database: Path, state: UpdateState) -> None:
-    """Replace the database atomically, then write its state. Raises DatabaseError.
+    """Replace the database atomically, then write its state. Raises DatabaseError, UsageError.
 
     The file's time becomes that of the build, which other machines' databases keep.
     """
     built = state.built_at.timestamp()
+    database = behind_links(database)
     try:
         os.utime(candidate, (built, built))
         candidate.replace(database)

@@ -10,13 +10,13 @@ import json
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sidelight.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from sidelight.documents.advisories import FeedStateDocument, UpdateStateDocument
 
@@ -79,8 +79,9 @@ class UpdateState:
 
 
 def state_path(database: Path) -> Path:
-    """Return the path of a database's state."""
-    return database.with_name(f"{database.name}.feeds.json")
+    """Return the path of a database's state: beside its file, also where it is named by a link."""
+    file = Path(os.path.realpath(database)) if database.is_symlink() else database
+    return file.with_name(f"{file.name}.feeds.json")
 
 
 def read_state(database: Path, sha256: str) -> UpdateState | None:

@@ -68,6 +68,22 @@ def test_info_lists_what_the_database_holds(database: AdvisoryDatabase, tmp_path
     database.verify()
 
 
+def test_a_link_is_kept_and_the_file_behind_it_replaced(tmp_path: Path) -> None:
+    volume, link = tmp_path / "volume", tmp_path / "db"
+    volume.mkdir()
+    (volume / "large.db").write_bytes(b"older")
+    link.symlink_to("volume/large.db")
+    build([feed(tmp_path, SIMPLE)], link)
+    assert link.is_symlink()
+    with AdvisoryDatabase.open(volume / "large.db") as opened:
+        assert opened.info().advisories == 1
+    assert [path.name for path in volume.iterdir()] == ["large.db"]
+    link.unlink()
+    link.symlink_to("unmounted/large.db")
+    with pytest.raises(UsageError, match="is its volume mounted"):
+        build([feed(tmp_path, SIMPLE)], link)
+
+
 def test_the_same_feeds_in_any_order_make_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

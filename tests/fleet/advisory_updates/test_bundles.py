@@ -110,6 +110,26 @@ def test_a_bundle_puts_the_same_database_and_ages_on_another_machine(team: Team)
     assert not team.take(bundle, now=later).changed
 
 
+def test_a_database_and_a_bundle_that_are_links_are_replaced_behind_them(team: Team) -> None:
+    volume = team.folder / "volume"
+    volume.mkdir()
+    team.database.parent.mkdir()
+    team.database.symlink_to(volume / "large.db")
+    bundle = team.bundle(5)
+    assert team.take(bundle).changed
+    assert team.database.is_symlink()
+    assert (volume / "large.db.feeds.json").is_file()
+    bundle.replace(volume / "b.bundle")
+    bundle.symlink_to(volume / "b.bundle")
+    with AdvisoryDatabase.open(bundle.with_name("advisories.db")) as opened:
+        info = opened.info()
+    state = read_state(team.database, info.sha256)
+    assert state is not None
+    write_bundle(info, state, bundle, signer_of(team.private))
+    assert bundle.is_symlink()
+    assert not team.take(bundle).changed
+
+
 def test_an_older_bundle_is_refused_with_the_times_unless_it_is_allowed(team: Team) -> None:
     old = team.bundle(5, NOW - timedelta(days=1), "old")
     team.take(team.bundle(7))

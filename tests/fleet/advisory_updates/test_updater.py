@@ -188,6 +188,55 @@ def test_a_second_update_is_refused_while_one_runs(machine: Machine) -> None:
     assert not machine.update().changed
 
 
+@pytest.fixture
+def volume(machine: Machine, tmp_path: Path) -> Path:
+    """The file on another volume that the machine's database is a link to."""
+    file = tmp_path / "volume" / "large.db"
+    file.parent.mkdir()
+    machine.database.parent.mkdir()
+    machine.database.symlink_to(file)
+    return file
+
+
+def test_a_database_that_is_a_link_stays_one_and_its_file_is_replaced(
+    machine: Machine, volume: Path
+) -> None:
+    for count in (300, 320):
+        machine.publish(npm=range(1, count + 1))
+        assert machine.update().changed
+        assert machine.database.is_symlink()
+        assert machine.count() == count + 300
+    assert {path.name for path in volume.parent.iterdir()} == {
+        "large.db", "large.db.feeds.json", ".large.db.lock"
+    }  # fmt: skip
+    assert machine.files() == {"advisories.db", "feeds"}
+    by_link, by_file = ages_of(machine.database), ages_of(volume)
+    assert by_link == by_file
+    assert by_link is not None
+    assert by_link.feeds
+
+
+def test_updates_by_a_link_and_by_its_file_keep_each_other_out(
+    machine: Machine, volume: Path
+) -> None:
+    machine.update()
+    with (volume.parent / ".large.db.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another update of it runs"):
+            machine.update()
+
+
+def test_a_link_whose_volume_is_not_mounted_is_refused(machine: Machine, volume: Path) -> None:
+    volume.parent.rmdir()
+    with pytest.raises(UsageError, match="does not exist: is its volume mounted"):
+        machine.update()
+    assert not volume.parent.exists()
+    machine.database.unlink()
+    machine.database.symlink_to(machine.database)
+    with pytest.raises(UsageError, match="leads to itself"):
+        machine.update()
+
+
 def test_without_any_feed_there_is_an_error_and_no_file(machine: Machine) -> None:
     machine.publisher.pages.clear()
     with pytest.raises(DownloadError, match="answered 404"):
