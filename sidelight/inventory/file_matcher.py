@@ -40,8 +40,13 @@ class WantedTable:
             for index, extractor in enumerate(extractors)
             if extractor.wants.executable_archives
         )
+        # Endings of directories' names, with the files of which one should be there.
+        self._lacking: dict[bytes, list[tuple[frozenset[bytes], int]]] = {}
         for index, extractor in enumerate(extractors):
             wants = extractor.wants
+            for ending, names in wants.lacking.items():
+                needed = frozenset(map(_raw, names))
+                self._lacking.setdefault(_raw(ending), []).append((needed, index))
             _add(self._names, wants.names, index)
             _add(self._suffixes, wants.suffixes, index)
             for path in wants.paths:
@@ -102,6 +107,23 @@ class WantedTable:
                 chosen = self._confirmed(chosen, directory, name)
                 if chosen:
                     found.append((entry, chosen))
+        dot = directory.rfind(b".")
+        if dot >= 0 and (lacking := self._lacking.get(directory[dot:].lower())):
+            self._match_lacking(lacking, entries, found)
+
+    def _match_lacking(
+        self,
+        lacking: Sequence[tuple[frozenset[bytes], int]],
+        entries: Sequence[Entry],
+        found: list[tuple[Entry, Chosen]],
+    ) -> None:
+        """Append the first file for those who want one in place of a file that is not there."""
+        files = [entry for entry in entries if entry[2] == InodeKind.REGULAR]
+        present = {entry[0] for entry in files}
+        first = min(files, default=None)
+        for needed, index in lacking:
+            if first is not None and present.isdisjoint(needed):
+                found.append((first, (index,)))
 
     def _confirmed(self, chosen: Chosen, directory: bytes, name: bytes) -> Chosen:
         path = ""

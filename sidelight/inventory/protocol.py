@@ -10,7 +10,7 @@ from sidelight.inventory.dependencies.name_tables import resolved
 from sidelight.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from sidelight.inventory.dependencies.declarations import Declaration
     from sidelight.model import ConfiguredListener, OperatingSystem, Package
@@ -39,6 +39,9 @@ class Wants:
     `directories` such paths of directories whose files (not those further down) are all wanted.
     `confirm`, where given, has the last word on a path that one of the others chose.
 
+    `lacking` are endings of directories' paths from the last dot on, in lower case, each with names
+    of files: of such a directory that has no regular file of such a name, the first file is wanted.
+
     With `random_access` the walk reads nothing ahead: the extractor takes what it needs by
     `WantedFile.read_at` (archives). With `executables` it is given, besides, every ELF file with an
     executable bit that no OS package owns; these are always read by `read_at`. So are the scripts
@@ -49,6 +52,7 @@ class Wants:
     suffixes: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     directories: frozenset[str] = frozenset()
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
     confirm: Callable[[str], bool] | None = None
     limit: int = 64 << 20  # bytes; a larger file is a Problem, not a silent skip
     random_access: bool = False

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sidelight.inventory.language import pypiorigin
-from sidelight.inventory.language.coremetadata import core_metadata
+from sidelight.inventory.language.coremetadata import CoreMetadata, core_metadata
 from sidelight.inventory.language.extractor import GeneratorExtractor
 from sidelight.inventory.language.package_builder import (
     PackageDetails,
@@ -26,24 +26,33 @@ if TYPE_CHECKING:
 
 # `name-version.dist-info`, `name-version-py3.11.egg-info`: neither part has a dash of its own.
 _DIRECTORY: Final = re.compile(
-    r"([^-/]+)-([^-/]+)(?:-py[0-9.]+)?(?:-[^/]+)?\.(?:dist-info|egg-info|egg)"
+    r"([^-/]+)-([^-/]+)(?:-py[0-9.]+)?(?:-[^/]+)?\.(?:dist-info|egg-info|egg)", re.IGNORECASE
 )
+# Python looks for these names in directories of both kinds, in this order.
+_METADATA: Final = ("METADATA", "PKG-INFO")
+_LIMIT: Final = 8 << 20  # bytes
 
 
 def _installed(path: str) -> bool:
     directory, _, base = path.rpartition("/")
     parent = directory.rpartition("/")[2].lower()
-    if base == "METADATA":
-        return parent.endswith(".dist-info")
-    if base == "PKG-INFO":
-        return parent.endswith(".egg-info") or parent == "egg-info"
+    if base in _METADATA:
+        return parent.endswith((".dist-info", ".egg-info")) or parent == "egg-info"
     return True
 
 
 def _parse(file: WantedFile) -> Iterator[RelatedEntry]:
-    name, version, licence, requires = core_metadata(file.read())
+    base = file.path.rpartition("/")[2]
+    if base == "PKG-INFO" and file.sibling("METADATA", _LIMIT):
+        return
+    if base in _METADATA or base.lower().endswith(".egg-info"):
+        name, version, licence, requires = core_metadata(file.read())
+    elif any(file.sibling(item, _LIMIT) is not None for item in _METADATA):  # behind a link
+        return
+    else:
+        name, version, licence, requires = CoreMetadata("", "", "")
     if not (name and version):
-        # An interrupted installation leaves an empty file; the directory still names it.
+        # An interrupted installation leaves an empty file or none; the directory still names it.
         parts = [part for part in file.path.split("/")[-3:] if _DIRECTORY.fullmatch(part)]
         if parts and (match := _DIRECTORY.fullmatch(parts[-1])):
             name, version = name or match[1], version or match[2]
@@ -59,7 +68,7 @@ def _parse(file: WantedFile) -> Iterator[RelatedEntry]:
 def _directory(path: str) -> str:
     """The directory in which Python finds a distribution: what is above its own, or its egg."""
     above = "/" + path.rpartition("/")[0]
-    while above.endswith((".dist-info", ".egg-info", ".egg", "/EGG-INFO")):
+    while above.lower().endswith((".dist-info", ".egg-info", ".egg", "/egg-info")):
         above = above.rpartition("/")[0]
     return above or "/"
 
@@ -69,8 +78,9 @@ EXTRACTOR: Final = GeneratorExtractor(
     Wants(
         names=frozenset({"METADATA", "PKG-INFO"}),
         suffixes=frozenset({".egg-info"}),
+        lacking=dict.fromkeys((".dist-info", ".egg-info", ".egg/egg-info"), frozenset(_METADATA)),
         confirm=_installed,
-        limit=8 << 20,
+        limit=_LIMIT,
     ),
     _parse,
 )

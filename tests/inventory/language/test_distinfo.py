@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidelight.filesystems.machine.tree import MachineTree
+from sidelight.inventory.collect import collect
 from sidelight.inventory.language import distinfo
+from tests.fakes.host_directory import HostDirectory
+from tests.inventory.collected_machine import collect_root, package_names, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +29,8 @@ EXTRACTOR = distinfo.EXTRACTOR
         ("usr/lib/python3/dist-packages/six.egg-info/PKG-INFO", True),
         ("opt/app/six-1.16.0-py3.11.egg/EGG-INFO/PKG-INFO", True),
         ("usr/lib/python3/dist-packages/pycups-2.0.1.egg-info", True),
+        ("opt/app/six-1.16.0.dist-info/PKG-INFO", True),
+        ("opt/app/six-1.16.0.egg-info/METADATA", True),
         ("opt/app/METADATA", False),
         ("opt/sdist-1.0/PKG-INFO", False),
     ],
@@ -112,3 +118,57 @@ def test_real_metadata(
     data = manifests / "python" / "wheelegg" / "testdata" / file
     [package] = extract(EXTRACTOR, "x/x.egg-info/PKG-INFO", data).packages
     assert (package.name, package.version) == (name, version)
+
+
+SITE = "opt/app/site-packages/"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("six-1.16.0.dist-info/RECORD", "six"),
+        ("six-1.16.0.dist-info/WHEEL", "six"),
+        ("Six-1.16.0.DIST-INFO/INSTALLER", "six"),
+        ("six-1.16.0-py3.11.egg-info/top_level.txt", "six"),
+        ("six-1.16.0-py3.11.egg/EGG-INFO/top_level.txt", "six"),
+        ("six-1.16.0.dist-info/PKG-INFO", "six"),
+    ],
+)
+def test_a_distribution_without_metadata_is_named_by_its_directory(
+    debian: Path, path: str, name: str
+) -> None:
+    write_file(debian, SITE + path, "")
+    found = collect_root(debian)
+    assert ("pypi", name, "1.16.0") in [(p.type, p.name, p.version) for p in found.packages]
+    assert found.problems == []
+
+
+def test_a_directory_without_a_version_and_metadata_is_a_problem(debian: Path) -> None:
+    write_file(debian, SITE + "six.egg-info/SOURCES.txt", "six.py\n")
+    [problem] = collect_root(debian).problems
+    assert problem.where == f"/{SITE}six.egg-info/SOURCES.txt"
+
+
+def test_metadata_behind_a_link_are_read_and_a_dangling_link_is_none(debian: Path) -> None:
+    write_file(debian, "opt/store/METADATA", "Name: linked\nVersion: 2.0\n")
+    for name, target in (("linked-1.0", "opt/store/METADATA"), ("lost-1.0", "opt/nowhere")):
+        write_file(debian, f"{SITE}{name}.dist-info/RECORD", "")
+        (debian / f"{SITE}{name}.dist-info/METADATA").symlink_to(f"/{target}")
+    found = collect_root(debian)
+    by_name = {package.name: package.version for package in found.packages}
+    assert (by_name["linked"], by_name["lost"]) == ("2.0", "1.0")
+
+
+def test_of_two_metadata_files_python_s_choice_counts(debian: Path) -> None:
+    write_file(debian, SITE + "one-1.0.dist-info/METADATA", "Name: one\nVersion: 1.0\n")
+    write_file(debian, SITE + "one-1.0.dist-info/PKG-INFO", "Name: other\nVersion: 2.0\n")
+    assert "other" not in package_names(collect_root(debian))
+
+
+def test_a_directory_with_metadata_has_no_other_file_read(debian: Path) -> None:
+    for name in ("INSTALLER-OF-OTHERS", "WHEEL", "RECORD"):
+        write_file(debian, f"{SITE}one-1.0.dist-info/{name}", "")
+    write_file(debian, SITE + "one-1.0.dist-info/METADATA", "Name: one\nVersion: 1.0\n")
+    fs = HostDirectory(debian)
+    collect(MachineTree(fs))
+    assert {"WHEEL", "RECORD"}.isdisjoint(fs.name_of(number) for number, _, _ in fs.reads)
