@@ -81,6 +81,15 @@ class WantedTable:
             found.update(b"/".join(parts[:count]) for count in range(1, len(parts)))
         return found
 
+    def names_in(self, directory: bytes) -> set[bytes]:
+        """Return the names by which files and directories within a directory are asked for."""
+        found = {*self._names, *self._paths.get(directory, ())}
+        for path in self.above:
+            above, _, name = path.rpartition(b"/")
+            if above in {b"", directory}:  # it may be the top of a root, which is not known yet
+                found.add(name)
+        return found
+
     def is_wanted(self, path: bytes) -> bool:
         """Return whether a file is wanted for its name, and not for its mode alone."""
         name = path.rpartition(b"/")[2]

@@ -10,6 +10,7 @@ from sidelight.errors import FormatError, PathError, SourceError
 from sidelight.filesystems.protocol import InodeKind
 from sidelight.inventory import executables
 from sidelight.inventory.directory_globs import SkippedDirectories
+from sidelight.inventory.letter_cases import LetterCases
 from sidelight.inventory.roots import Roots
 from sidelight.inventory.treefile import TreeRoot, WantedFileRef
 from sidelight.model import Problem
@@ -81,6 +82,7 @@ class Surveyor:
         kept = table.directories_of(options.of_system)
         self._skipped = SkippedDirectories(options.skip_dirs, kept)
         self._found = Survey()
+        self._cases = LetterCases(table)
         self._links: list[tuple[WantedFileRef, Chosen]] = []
         self._more_links = 0
         self._more_files = 0
@@ -161,6 +163,8 @@ class Surveyor:
             yield from ((outer, wanted) for _, wanted in matches)
 
     def _directory(self, path: bytes, fs: Filesystem, number: int, entries: list[Entry]) -> None:
+        stored, path = path, self._cases.path(path)
+        entries = self._cases.entries(stored, self._roots.of(path)[1], fs, number, entries)
         self._roots.meet(path, entries)
         root, inside = self._roots.of(path)
         self._roots.note_database(path, inside, fs, entries)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sidelight.errors import LimitError, NoSuchPathError, PathError
+from sidelight.filesystems.letter_case import find
 from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
@@ -206,8 +207,10 @@ class TreeFile:
 
 
 def _entry(fs: Filesystem, directory: int, name: bytes) -> Entry | None:
+    names: dict[bytes, Entry] = {}
     for _, entries in fs.directories([directory]):
         for entry in entries:
             if entry[0] == name:
                 return entry
-    return None
+            names.setdefault(entry[0], entry)
+    return find(names, name, fs, directory)

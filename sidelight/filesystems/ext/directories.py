@@ -68,6 +68,7 @@ class Directories:
         self._mapper = mapper
         # What fast commits made of directories.
         self.finished: dict[int, list[Entry]] = {}
+        self.folded: set[int] = set()  # of those read: they ignore the case of letters
 
     def read(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Each number once, a large one in parts, in physical order, with what could be read."""
@@ -91,6 +92,7 @@ class Directories:
     ) -> Iterator[tuple[int, list[Entry]]]:
         """Directories among these inodes. One without blocks is left out."""
         flags = rows.view("<u4")[:, layout.INODE_FLAGS // 4]
+        self.folded.update(ids[flags & layout.FLAG_CASEFOLD != 0].tolist())
         modes = rows.view("<u2")[:, layout.INODE_MODE // 2]
         folders = modes >> 12 == int(stat.S_IFDIR) >> 12
         for number in ids[~folders].tolist():

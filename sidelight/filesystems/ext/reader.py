@@ -26,10 +26,11 @@ from sidelight.filesystems.ext.mapping import Mapper
 from sidelight.filesystems.ext.read_ahead import read_ahead, read_inodes_ahead
 from sidelight.filesystems.ext.superblock import find_superblock, uuid_text
 from sidelight.filesystems.ext.volume import ExtVolume
+from sidelight.filesystems.letter_case import fold_unicode
 from sidelight.filesystems.protocol import InodeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sidelight.blocks import BlockSource, Extent
     from sidelight.filesystems.ext.mapping import BlockMapping, Run
@@ -103,6 +104,10 @@ class ExtFilesystem:
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """See Filesystem.directories."""
         return self._directories.read(numbers)
+
+    def folding(self, number: int) -> Callable[[bytes], bytes] | None:
+        """See IgnoresCase."""
+        return fold_unicode if number in self._directories.folded else None
 
     def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
         """See FindsPrograms."""

@@ -17,6 +17,7 @@ from sidelight.errors import (
     NoSuchPathError,
     NotADirectoryInTreeError,
 )
+from sidelight.filesystems.letter_case import find
 from sidelight.filesystems.machine.directory_cache import Listings
 from sidelight.filesystems.protocol import Filesystem, InodeKind
 from sidelight.filesystems.walk import listing
@@ -234,7 +235,8 @@ class Namespace:
 
     def _child(self, parent: ResolvedPath, name: bytes, path: bytes | str) -> ResolvedPath:
         kept = self._listings.names_read
-        found = self._listings.names(parent.mount.fs, parent.inode).get(name)
+        names = self._listings.names(parent.mount.fs, parent.inode)
+        found = find(names, name, parent.mount.fs, parent.inode)
         self._spend(self._listings.names_read - kept)
         if found is None:
             raise NoSuchPathError("no such file or directory", where=shown_path(path))

@@ -16,6 +16,7 @@ from sidelight.errors import (
     SourceError,
     UnsupportedError,
 )
+from sidelight.filesystems.letter_case import fold_ascii
 from sidelight.filesystems.protocol import Entry, Inode, InodeKind, Piece
 from sidelight.filesystems.xfs import bmap, layout
 from sidelight.filesystems.xfs import read_ahead as ahead
@@ -28,7 +29,7 @@ from sidelight.filesystems.xfs.superblock import read_superblock
 from sidelight.filesystems.xfs.volume import XfsVolume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sidelight.blocks import BlockSource, Extent
     from sidelight.model import Problem
@@ -76,6 +77,10 @@ class XfsFilesystem:
     def directories(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[Entry]]]:
         """Entries of many directories; see the protocol."""
         return read_directories(self._volume, numbers)
+
+    def folding(self, number: int) -> Callable[[bytes], bytes] | None:  # noqa: ARG002 - all alike
+        """How names are compared; see IgnoresCase."""
+        return fold_ascii if self._volume.superblock.ascii_ci else None
 
     def may_be_programs(self, numbers: Sequence[int]) -> list[int]:
         """Inodes that may be programs; see the protocol."""

@@ -46,6 +46,7 @@ class XfsSuperblock:
     label: str
     needs_repair: bool
     checksum_ok: bool
+    ascii_ci: bool  # names are found in any letter case
 
     @property
     def inode_core(self) -> int:
@@ -143,6 +144,7 @@ def _parse(source: BlockSource, data: bytes, where: str) -> XfsSuperblock:
         label=label.rstrip(b"\0").decode("utf-8", "surrogateescape"),
         needs_repair=bool(incompat & layout.INCOMPAT_NEEDSREPAIR),
         checksum_ok=not v5 or _checksum_ok(source, sector_size),
+        ascii_ci=bool(version & layout.VERSION_ASCII_CI),
     )
 
 
