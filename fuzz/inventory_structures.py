@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fuzz.choices import INTERESTING, scramble
 from sidelight.errors import FormatError
-from sidelight.inventory import kernels, os_release
+from sidelight.inventory import kernel_packages, kernels, os_release
 from sidelight.inventory.language import javaarchive
 from sidelight.inventory.language.ziparchive import InflateBudget, ZipArchive
 from sidelight.inventory.os import rpm_header
@@ -206,8 +206,9 @@ class Targets:
             Package(chance.choice(kinds), name, name[:20], "/p", "") for name in names[:4]
         ] * chance.choice((1, 300))
         images = [f"boot/vmlinuz-{name}" for name in names] * chance.choice((1, 300))
-        kernels.built_by_hand(packages, images)
-        kernels.mark(packages, kernels.booted({}, images))
+        named, _ = kernel_packages.named_images(images)
+        kernel_packages.without_packaged_images([*packages, *named])
+        kernel_packages.mark(packages, kernels.booted({}, images))
         text = _lines(chance, [f"{name[:3000]}\n".encode() for name in (*names, *_BOOT)])
         kernels.booted(dict.fromkeys(kernels.PATHS, text), images[:4])
         return len(packages)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from sidelight.errors import SidelightError
-from sidelight.inventory import executables, kernels, os_release, read_ahead
+from sidelight.inventory import executables, kernel_packages, kernels, os_release, read_ahead
 from sidelight.inventory.file_matcher import WantedTable
 from sidelight.inventory.os import rpm_stores
 from sidelight.inventory.ownership import Ownership
@@ -34,6 +34,7 @@ __all__ = ["CollectOptions", "Collected", "collect"]
 
 # Programs whose section headers are fetched together: no more than calls under way at once.
 _PROGRAMS_AT_ONCE = 64
+_KERNELS = "kernels/"  # extractors of what machines boot
 _DEFAULTS = CollectOptions()
 
 
@@ -66,11 +67,12 @@ class _Collector:
     def run(self) -> Collected:
         table = self._table()
         found = self._survey(table)
+        numbered = self._numbered_images(found)
         jobs = [
             (place, index)
             for place, chosen in found.files
             for index in chosen
-            if index < len(self._extractors)
+            if index < len(self._extractors) and not self._is_named_image(place, index, numbered)
         ]
         read_first = (self._release, self._boot)
         self._files.expect(
@@ -83,7 +85,8 @@ class _Collector:
         )
         self._identify(found)
         of_owners = [place for place, at in jobs if not (self._of_os(at) or self._of_listeners(at))]
-        self._ask_of_owners(found, of_owners)
+        images = [place for place, chosen in found.files if self._boot in chosen]
+        self._ask_of_owners(found, [*of_owners, *images])
         names = [extractor.name for extractor in self._extractors]
         of_os = (job for job in jobs if self._of_os(job[1]))
         self._files.extract_all(self._allowance.database_files(of_os, names))
@@ -102,7 +105,7 @@ class _Collector:
         if self._options.whole_machine:
             self._check_databases()
         release = self._kernel(found)
-        self._out.packages = kernels.mark(self._sorted(), release)
+        self._out.packages = kernel_packages.mark(self._sorted(), release)
         self._out.problems = self._allowance.all_problems()
         return self._out
 
@@ -165,12 +168,32 @@ class _Collector:
             if root == TreeRoot():
                 self._out.os = system
 
+    def _numbered_images(self, found: Survey) -> set[tuple[int, int]]:
+        """The kernels' images whose names give their releases, by filesystem and inode."""
+        return {
+            (id(place.fs), place.inode)
+            for place, chosen in found.files
+            if self._boot in chosen
+            and kernel_packages.is_numbered(kernels.release_of_image(_text(place.path)))
+        }
+
+    def _is_named_image(
+        self, place: WantedFileRef, index: int, numbered: set[tuple[int, int]]
+    ) -> bool:
+        """Whether a kernel's image, by a link or another name, is one whose release is known."""
+        is_kernel = self._extractors[index].name.startswith(_KERNELS)
+        return is_kernel and (id(place.fs), place.inode) in numbered
+
     def _kernel(self, found: Survey) -> str:
         """The release that boots. Images are known by name; only configuration is read."""
         boot = [
             place for place, chosen in found.files if self._boot in chosen and not place.root.layer
         ]
-        images = [_text(place.path) for place in boot if _in_boot(place)]
+        images = [
+            _text(place.path)
+            for place in boot
+            if _in_boot(place) and _text(place.path) not in self._files.owned[place.root]
+        ]
         files: dict[str, bytes] = {}
         left = kernels.MAX_TEXT
         for place, data in self._files.contents(
@@ -185,9 +208,10 @@ class _Collector:
             else:
                 left -= len(data)
                 files[_text(place.path)] = data
-        by_hand, problems = kernels.built_by_hand(self._out.packages, images)
-        self._out.packages += self._allowance.packages(by_hand)
-        for problem in problems:
+        named, problems = kernel_packages.named_images(images)
+        self._out.packages += self._allowance.packages(named)
+        self._out.packages, more = kernel_packages.without_packaged_images(self._out.packages)
+        for problem in (*problems, *more):
             self._allowance.problem(problem.where, problem.what)
         return kernels.booted(files, images)
 
@@ -217,7 +241,8 @@ class _Collector:
 
     def _of_system(self, index: int) -> bool:
         """Whether it reads no language packages."""
-        return self._of_os(index) or self._of_listeners(index)
+        name = self._extractors[index].name
+        return self._of_os(index) or self._of_listeners(index) or name.startswith(_KERNELS)
 
     def _of_os(self, index: int) -> bool:
         return self._extractors[index].name.startswith("os/")

@@ -1,4 +1,4 @@
-"""Which kernel a machine boots, from what its boot loader reads; and which packages are of another.
+"""Which kernel a machine boots, from what its boot loader reads.
 
 A disk at rest does not show what runs, but what the next boot takes: the default entry of GRUB 2
 (grub.cfg and grubenv), of the boot loader specification (loader/entries), of GRUB legacy or of
@@ -11,23 +11,18 @@ Specification (type 1), grub-legacy's `default`, syslinux' `DEFAULT`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING
 
 from sidelight.errors import FormatError
-from sidelight.inventory.purl import format_purl
-from sidelight.model import Package, Problem
 from sidelight.versions import sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 LIMIT = 4 << 20  # bytes of one configuration file
 MAX_TEXT = 32 << 20  # bytes of all configuration files together
-MAX_IMAGES = 256  # kernel images in /boot
-MAX_NAME = 128  # characters of a kernel package's name
 MAX_FILE_NAME = 255  # Linux's NAME_MAX
 MAX_ENTRIES = 4096
 MAX_LINE = 4096  # characters of a line that opens a menu entry
@@ -243,7 +238,7 @@ def _by_extlinux(text: Mapping[str, str]) -> str:
     return release_of_image(image)
 
 
-# --- order and marks ---
+# --- order ---
 
 
 def _release_key(release: str) -> bytes:
@@ -255,121 +250,3 @@ def _release_key(release: str) -> bytes:
 
 def _newest(releases: Sequence[str]) -> str:
     return max(releases, key=_release_key, default="")
-
-
-# Packages of which several versions are installed side by side, each for one kernel.
-# `linux-<flavour>-<kind>-<release>`, or with a module's name after the kind.
-_DEB_KINDS = (
-    "image", "image-extra", "modules", "modules-extra", "headers", "tools", "cloud-tools",
-    "buildinfo", "lib-rust",
-)  # fmt: skip
-_DEB_MODULES = ("-objects-", "-signatures-", "-main-modules-")
-_DEB_RELEASE = re.compile(r"-(?=[0-9]{1,9}\.[0-9])")
-# What the names of rpm's parallel installed kernels are put together from, after `kernel` and the
-# series that Amazon's have (`kernel6.1`): flavours, and parts of a kernel. Tools, headers, macros
-# and documentation are installed once.
-_RPM_PARTS = (
-    # parts
-    "core|modules|extra|internal|partner|matched|devel|optional|uki|virt|addons|kvm|base|livepatch"
-    # flavours of Red Hat's family, with those of ELRepo
-    "|rt|64k|16k|debug|lpae|zfcpdump|automotive|lt|ml|lts"
-    # Oracle's
-    "|uek|usb|wireless|desktop|deprecated|netfilter|container"
-    # SUSE's
-    "|default|azure|preempt|kvmsmall|64kb|longterm|pae|xen|vanilla"
-)
-_RPM = re.compile(rf"kernel(?:\d+\.\d+)?(?:-(?:{_RPM_PARTS})(?![^-])){{0,6}}")
-_APK = re.compile(r"linux-(lts|virt|edge|vanilla|hardened|rpi\d*|stable|grsec)")
-_ALPM = re.compile(r"linux(?:-(?:lts|zen|hardened|rt|rt-lts))?(?:-headers)?")
-
-
-def mark(packages: Sequence[Package], release: str) -> list[Package]:
-    """The packages, those of kernels marked by whether `release` is theirs.
-
-    Where no installed package is the booted kernel's (one built by hand), none is marked: an
-    unmarked kernel counts.
-    """
-    tests = [_test(package) for package in packages] if release else []
-    marks = [None if test is None else test(release) for test in tests]
-    if True not in marks:
-        return list(packages)
-    return [
-        package if mark is None else replace(package, running_kernel=mark)
-        for package, mark in zip(packages, marks, strict=True)
-    ]
-
-
-def built_by_hand(
-    packages: Sequence[Package], images: Sequence[str]
-) -> tuple[list[Package], list[Problem]]:
-    """The kernels of images in /boot for which no installed package is known.
-
-    `images`: paths without the leading slash. An image without a number in its name is of no
-    known release. Of more than MAX_IMAGES the first are looked at, and a Problem says so.
-    """
-    numbered = [path for path in images if _NUMBERED.match(release_of_image(path))]
-    problems = []
-    if len(numbered) > MAX_IMAGES:
-        what = f"{len(numbered)} kernel images; {MAX_IMAGES} of them are looked at"
-        problems.append(Problem(f"/{IMAGES}", what))
-    tests = [test for package in packages if (test := _test(package)) is not None]
-    found = []
-    for path in numbered[:MAX_IMAGES]:
-        release = release_of_image(path)
-        if any(test(release) for test in tests):
-            continue
-        purl = format_purl("generic", "", "linux-kernel", release)
-        found.append(Package("generic", "linux-kernel", release, f"/{path}", purl))
-    return found, problems
-
-
-_NUMBERED = re.compile(r"[0-9]+\.[0-9]+\.[0-9]")
-
-
-def _test(package: Package) -> Callable[[str], bool] | None:
-    """Whether a release is this package's, as a function; None where it is not of a kernel."""
-    name = package.name
-    if package.layer or len(name) > MAX_NAME:
-        return None
-    if package.type == "deb":
-        own = _deb_release(name)
-        return partial(_same_deb, own) if own else None
-    if package.type == "rpm":
-        return partial(_same_rpm, package) if _RPM.fullmatch(name) else None
-    if package.type == "apk":
-        match = _APK.fullmatch(name)
-        return None if match is None else {match[1], f"{package.version}-{match[1]}"}.__contains__
-    if package.type == "alpm" and _ALPM.fullmatch(name):
-        return name.removesuffix("-headers").__eq__
-    return None
-
-
-def _deb_release(name: str) -> str:
-    """`linux-headers-6.1.0-18-amd64` -> `6.1.0-18-amd64`; empty for what is not of one kernel."""
-    if not name.startswith("linux-"):
-        return ""
-    for match in _DEB_RELEASE.finditer(name):
-        before = name[len("linux") : match.start()].removesuffix("-unsigned")
-        if before.endswith(tuple(f"-{kind}" for kind in _DEB_KINDS)):
-            return name[match.end() :]
-        if any(0 <= before.find(word) < len(before) - len(word) for word in _DEB_MODULES):
-            return name[match.end() :]
-    return ""
-
-
-def _same_deb(own: str, release: str) -> bool:
-    """Headers and tools common to all flavours are named without one: `6.1.0-18-common`."""
-    own = own.removesuffix("-common").removesuffix("-unsigned")
-    return own == release or release.startswith(own + "-")
-
-
-def _same_rpm(package: Package, release: str) -> bool:
-    """`5.14.0-70.el9` and x86_64 against `5.14.0-70.el9.x86_64+rt`, or SUSE's `…-default`."""
-    version = package.version.rpartition(":")[2]
-    if release.partition("+")[0] in {f"{version}.{package.arch}", version}:
-        return True
-    # SUSE: the image has the flavour for the architecture, and lacks the rebuild count.
-    base, dash, flavour = release.rpartition("-")
-    if not dash or not flavour.isalpha() or flavour not in package.name.split("-"):
-        return False
-    return version == base or version.startswith(base + ".")

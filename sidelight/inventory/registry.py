@@ -11,6 +11,7 @@ from sidelight.inventory.os import (
     bottlerocket,
     dpkg,
     flatpak,
+    kernel_images,
     moved_databases,
     other_managers,
     pacman,
@@ -61,5 +62,5 @@ DATABASES: Final[frozenset[str]] = frozenset(
 )
 
 EXTRACTORS: Final[tuple[Extractor, ...]] = (
-    *OS_EXTRACTORS, *LANGUAGE_EXTRACTORS, *LISTENER_EXTRACTORS,
+    *OS_EXTRACTORS, kernel_images.EXTRACTOR, *LANGUAGE_EXTRACTORS, *LISTENER_EXTRACTORS,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidelight.advisories.feeds.formats.shape import once
 from sidelight.errors import LimitError
-from sidelight.inventory import allowance, kernels
+from sidelight.inventory import allowance, kernel_packages
 from sidelight.inventory.allowance import Allowance
 from sidelight.inventory.os import dpkg
 from sidelight.inventory.os.apk import parse_installed
@@ -108,13 +108,24 @@ def test_updates_are_read_up_to_a_cap_and_the_rest_is_reported() -> None:
     ],
 )
 def test_the_release_of_a_debian_kernels_package(name: str, release: str) -> None:
-    assert kernels._deb_release(name) == release
+    assert kernel_packages._deb_release(name) == release
 
 
 def test_images_beyond_the_cap_are_reported() -> None:
-    images = [f"boot/vmlinuz-1.0.{number}" for number in range(kernels.MAX_IMAGES + 9)]
-    found, [problem] = kernels.built_by_hand([], images)
-    assert len(found) == kernels.MAX_IMAGES
+    images = [f"boot/vmlinuz-1.0.{number}" for number in range(kernel_packages.MAX_IMAGES + 9)]
+    found, [problem] = kernel_packages.named_images(images)
+    assert len(found) == kernel_packages.MAX_IMAGES
+    assert str(len(images)) in problem.what
+
+
+def test_images_without_numbers_beyond_the_cap_are_reported() -> None:
+    most = 2 * kernel_packages.MAX_IMAGES
+    images = [
+        Package("generic", kernel_packages.HAND_BUILT, f"1.0.{number}", f"/{number}", "")
+        for number in range(most + 9)
+    ]
+    found, [problem] = kernel_packages.without_packaged_images(images)
+    assert len(found) == most
     assert str(len(images)) in problem.what
 
 

@@ -181,7 +181,7 @@ def test_every_extractor_has_a_name_of_its_own_and_wants_something() -> None:
     names = [extractor.name for extractor in EXTRACTORS]
     assert len(set(names)) == len(names)
     assert set(names) >= DATABASES
-    assert all(name.startswith(("os/", "language/", "listeners/")) for name in names)
+    assert all(name.startswith(("os/", "kernels/", "language/", "listeners/")) for name in names)
     for extractor in EXTRACTORS:
         wants = extractor.wants
         by_name = wants.names or wants.suffixes or wants.paths or wants.directories

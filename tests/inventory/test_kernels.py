@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight.inventory.kernels import PATHS, booted, built_by_hand, mark, release_of_image
+from sidelight.inventory.kernel_packages import mark, named_images, without_packaged_images
+from sidelight.inventory.kernels import PATHS, booted, release_of_image
 from sidelight.model import Package
 
 _UBUNTU = b"""
@@ -229,6 +230,30 @@ def _package(kind: str, name: str, version: str = "1", arch: str = "x86_64") -> 
             [_package("apk", "linux-firmware-none")],
         ),
         (
+            "6.6.31-0-lts",
+            [_package("apk", "linux-lts", "6.6.31-r0")],
+            [_package("apk", "linux-lts", "6.6.30-r0"), _package("apk", "linux-virt", "6.6.31-r0")],
+            [],
+        ),
+        (
+            "6.9.1-arch1-2",
+            [_package("alpm", "linux", "6.9.1.arch1-2")],
+            [_package("alpm", "linux", "6.9.1.arch1-1")],
+            [],
+        ),
+        (
+            "6.6.31-1-lts",
+            [_package("alpm", "linux-lts", "6.6.31-1")],
+            [_package("alpm", "linux-lts", "6.6.30-1"), _package("alpm", "linux-zen", "6.6.31-1")],
+            [],
+        ),
+        (
+            "6.1.102",
+            [_package("bottlerocket", "kernel-6.1", "6.1.102-1.1720000000.abcd")],
+            [_package("bottlerocket", "kernel-5.15", "5.15.102-1")],
+            [_package("bottlerocket", "kernel-6.1-devel", "6.1.102")],
+        ),
+        (
             "linux",
             [_package("alpm", "linux", "6.6")],
             [_package("alpm", "linux-lts")],
@@ -310,7 +335,8 @@ def test_a_kernel_without_a_package_is_listed() -> None:
         "boot/vmlinuz-lts",
         "boot/vmlinuz",
     ]
-    [found], problems = built_by_hand(packages, images)
+    named, problems = named_images(images)
+    found = without_packaged_images([*packages, *named])[0][len(packages)]
     assert problems == []
     assert found.purl == "pkg:generic/linux-kernel@6.9.1-custom"
     assert found.path == "/boot/vmlinuz-6.9.1-custom"

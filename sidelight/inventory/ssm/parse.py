@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sidelight.inventory import kernels
+from sidelight.inventory import kernel_packages
 from sidelight.inventory.ssm import bottlerocket, dpkg, items, macos, platforms, rpm, snap, windows
 from sidelight.inventory.ssm.items import EntryReader
 from sidelight.inventory.ssm.known_sources import KnownSources
@@ -64,7 +64,7 @@ class _MachineReader:
         self._applications()
         self._without_source()
         problems = tuple(self._reader.allowance.all_problems())
-        packages = kernels.mark(
+        packages = kernel_packages.mark(
             sorted(dict.fromkeys(self._packages), key=_order), self._kernel_release()
         )
         status = Status.PARTIAL if problems else Status.COMPLETE
