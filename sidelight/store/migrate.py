@@ -75,9 +75,8 @@ def _upgrade(database: Database) -> None:
     from alembic.util.exc import CommandError
 
     with _ONE_AT_A_TIME, database.write() as connection:
+        _wait_for_others(connection)
         if connection.dialect.name == "postgresql":
-            # Held until the transaction ends. In SQLite BEGIN IMMEDIATE is the lock.
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         config = _config()
         config.attributes["connection"] = connection
@@ -88,6 +87,13 @@ def _upgrade(database: Database) -> None:
                 f"made by another version of Sidelight: {error}", where=database.where
             ) from error
         _record_oldest_code(connection, config)
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Wait for other upgrades and ways back to end; those that begin later wait for this one."""
+    if connection.dialect.name == "postgresql":
+        # Held until the transaction ends. In SQLite BEGIN IMMEDIATE is the lock.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
 def _record_oldest_code(connection: Connection, config: Config) -> None:
@@ -176,6 +182,7 @@ def go_back(database: Database, to: str) -> None:
     from alembic.util.exc import CommandError
 
     with _ONE_AT_A_TIME, database.write() as connection:
+        _wait_for_others(connection)
         config = _config()
         config.attributes["connection"] = connection
         try:

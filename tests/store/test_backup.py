@@ -92,6 +92,19 @@ def test_sqlite_is_backed_up_while_it_is_used_and_restored(tmp_path: Path, clock
         fill(store, 12)
 
 
+def test_a_backup_of_no_store_or_over_another_backup_fails(tmp_path: Path) -> None:
+    text = command("python3 -c")
+    done = run(text, tmp_path)
+    assert done.returncode != 0
+    assert "unable to open" in done.stderr
+    assert not (tmp_path / "backup.db").exists()
+    lay(f"sqlite:///{tmp_path}/sidelight.db")
+    (tmp_path / "backup.db").write_bytes(b"the backup of yesterday")
+    done = run(text, tmp_path)
+    assert done.returncode != 0
+    assert (tmp_path / "backup.db").read_bytes() == b"the backup of yesterday"
+
+
 @pytest.mark.services
 def test_postgresql_is_dumped_while_it_is_used_and_restored(
     make_postgresql: Callable[[], str], tmp_path: Path, clock: Clock
@@ -133,3 +146,15 @@ def test_the_command_that_goes_back_names_what_it_cannot_do(tmp_path: Path) -> N
         assert f"cannot go back to {revision}" in done.stderr
     with Store(url) as store:
         assert store.revisions() == ("0030", newest), "all or nothing"
+
+
+def test_the_way_back_takes_no_address_as_an_argument_and_makes_no_store(tmp_path: Path) -> None:
+    """Arguments can be read by all users of a machine, and an address has a password."""
+    back = command("python -m sidelight.store").replace("REVISION", "0030")
+    url = f"sqlite:///{tmp_path}/typo.db"
+    for text, stored in ((f"python -m sidelight.store {url} 0030", url), (back, "")):
+        done = run(text, tmp_path, SIDELIGHT_STORE_URL=stored)
+        assert (done.returncode, done.stderr[:27]) == (1, "usage: SIDELIGHT_STORE_URL=")
+    done = run(back, tmp_path, SIDELIGHT_STORE_URL=url)
+    assert (done.returncode, done.stderr) == (1, f"{url}: no such file\n")
+    assert not (tmp_path / "typo.db").exists()
