@@ -87,7 +87,8 @@ class WantedFile(Protocol):
     def sibling(self, name: str, limit: int = 64 << 20) -> bytes | None:
         """The contents of a file beside this one, or None where there is none.
 
-        `name` may go down ("updates/0000"), not up. Raises LimitError where it is too large.
+        `name` may go down ("updates/0000"), not up; one that begins with a slash is a path within
+        the file's root. Raises LimitError where it is too large.
         """
 
 

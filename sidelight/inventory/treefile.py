@@ -173,26 +173,28 @@ class TreeFile:
         return fs.read(number, 0, inode.size)
 
     def _find(self, name: bytes) -> tuple[Filesystem, int] | None:
-        place = self._place
-        parts = name.split(b"/")
+        root, parts = self._place.root.path, name.lstrip(b"/").split(b"/")
         if b".." in parts or b"" in parts:
             return None
         try:
-            number = self._directory()
-            for part in parts:
-                entry = _entry(place.fs, number, part)
-                if entry is None:
-                    return None
-                if entry[2] == InodeKind.SYMLINK:
-                    above = place.path.rpartition(b"/")[0]
-                    path = above + b"/" + name
-                    fs, number, _ = self._tree.resolve(path, root=place.root.path)
-                    return fs, number
-                if entry[2] == InodeKind.REGULAR and part is not parts[-1]:
-                    return None
-                number = entry[1]
+            if name.startswith(b"/"):
+                return self._tree.resolve(b"/".join(parts), root=root)[:2]
+            return self._find_below(name, parts)
         except PathError:
             return None
+
+    def _find_below(self, name: bytes, parts: list[bytes]) -> tuple[Filesystem, int] | None:
+        place, number = self._place, self._directory()
+        for part in parts:
+            entry = _entry(place.fs, number, part)
+            if entry is None:
+                return None
+            if entry[2] == InodeKind.SYMLINK:
+                path = place.path.rpartition(b"/")[0] + b"/" + name
+                return self._tree.resolve(path, root=place.root.path)[:2]
+            if entry[2] == InodeKind.REGULAR and part is not parts[-1]:
+                return None
+            number = entry[1]
         return place.fs, number
 
     def _directory(self) -> int:

@@ -38,6 +38,7 @@ GLOBS: Final = {
     "language/dotnet-deps": ("*.deps.json",),
     "language/erlang-application": ("*/ebin/*.app",),
     "language/julia-lock": ("*Manifest*.toml",),
+    "language/lua-installed": ("*/luarocks/rocks*/*.rockspec",),
 }  # fmt: skip
 
 

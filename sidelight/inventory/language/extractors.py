@@ -32,6 +32,7 @@ from sidelight.inventory.language import (
     javaarchive,
     javaunpacked,
     julialock,
+    luarocks,
     mixlock,
     nodemodules,
     nugetcentral,
@@ -40,6 +41,7 @@ from sidelight.inventory.language import (
     packagelock,
     packageresolved,
     pdmlock,
+    perlmodules,
     pipfilelock,
     pnpmlock,
     poetrylock,
@@ -120,13 +122,16 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     erlangapp.OTP_EXTRACTOR,
     pubspeclock.EXTRACTOR,
     packageresolved.EXTRACTOR,
-    # R, OCaml, Julia, Haskell
+    # R, OCaml, Julia, Haskell, Perl, Lua
     rpackage.EXTRACTOR,
     rpackage.RENV_EXTRACTOR,
     opamswitch.EXTRACTOR,
     julialock.EXTRACTOR,
     haskelllock.CABAL_EXTRACTOR,
     haskelllock.STACK_EXTRACTOR,
+    perlmodules.EXTRACTOR,
+    perlmodules.SNAPSHOT_EXTRACTOR,
+    luarocks.EXTRACTOR,
     # What nobody's package manager installed
     applications.JDK_EXTRACTOR,
     applications.GO_EXTRACTOR,

@@ -28,6 +28,7 @@ EXAMPLES = {
     ),
     "language/dotnet-deps": ("srv/app.deps.json",),
     "language/erlang-application": ("opt/rel/lib/a-1/ebin/a.app",),
+    "language/lua-installed": ("usr/lib/luarocks/rocks-5.4/a/1-1/a-1-1.rockspec",),
     "language/julia-lock": ("srv/Manifest.toml", "srv/JuliaManifest.toml", "Manifest-v1.11.toml"),
 }  # fmt: skip
 CONDITIONAL = [item for item in LANGUAGE_EXTRACTORS if wanted_paths.needs_globs(item)]

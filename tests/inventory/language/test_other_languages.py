@@ -15,12 +15,15 @@ from sidelight.inventory.language import (
     haskelllock,
     julialock,
     opamswitch,
+    perlmodules,
     rpackage,
 )
 from sidelight.inventory.purl import is_of_public_registry
+from tests.inventory.collected_machine import DPKG_STATUS, collect_root, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sidelight.inventory.protocol import Extraction
 
@@ -246,3 +249,74 @@ def test_programs_that_cargo_installed_are_their_crates(extract: Extract) -> Non
 def test_an_installed_program_without_a_version_is_a_problem(extract: Extract) -> None:
     found = extract(cargoinstalled.EXTRACTOR, "root/.cargo/.crates.toml", '[v1]\n"rg" = []\n')
     assert found.problems
+
+
+# --- Perl ---
+
+PERL = "/usr/local/share/perl/5.36.0"
+PACKLIST = "usr/local/lib/x86_64-linux-gnu/perl/5.36.0/auto/HTTP/Tiny/.packlist"
+
+
+@pytest.mark.parametrize(
+    ("module", "version"),
+    [
+        ("package HTTP::Tiny;\nour $VERSION = '0.076';\n", "0.076"),
+        ('package HTTP::Tiny;\n$HTTP::Tiny::VERSION = "1.02_03";\n', "1.02_03"),
+        (
+            "package HTTP::Tiny;\nuse version; our $VERSION = version->declare('v1.2.3');\n",
+            "v1.2.3",
+        ),
+        ("# $VERSION = 9;\npackage HTTP::Tiny 0.082;\n", "0.082"),
+        ("package HTTP::Tiny v2.0.1 {\n}\n", "v2.0.1"),
+    ],
+)
+def test_an_installed_module_of_perl_has_the_version_of_its_file(
+    extract: Extract, module: str, version: str
+) -> None:
+    text = f"/usr/local/man/man3/HTTP::Tiny.3pm\n{PERL}/HTTP/Tiny.pm type=file\n"
+    beside = {f"{PERL}/HTTP/Tiny.pm": module.encode()}
+    found = extract(perlmodules.EXTRACTOR, PACKLIST, text, beside)
+    assert typed(found) == {("cpan", "HTTP-Tiny", version)}
+
+
+@pytest.mark.parametrize("text", ["", f"{PERL}/HTTP/Tiny.pm\n", f"{PERL}/HTTP/Other.pm\n"])
+def test_a_module_of_perl_without_a_version_is_a_problem(extract: Extract, text: str) -> None:
+    found = extract(perlmodules.EXTRACTOR, PACKLIST, text, {f"{PERL}/HTTP/Other.pm": b"1;"})
+    assert not found.packages
+    assert [problem.where for problem in found.problems] == [f"/{PACKLIST}"]
+
+
+def test_a_module_of_perl_is_read_within_its_root(debian: Path) -> None:
+    chroot = "srv/chroot"
+    write_file(debian, f"{chroot}/etc/os-release", "ID=debian\n")
+    write_file(debian, f"{chroot}/var/lib/dpkg/status", DPKG_STATUS)
+    write_file(debian, f"{chroot}/{PACKLIST}", f"{PERL}/HTTP/Tiny.pm\n")
+    write_file(debian, f"{chroot}{PERL}/HTTP/Tiny.pm", "our $VERSION = '0.076';\n")
+    found = collect_root(debian)
+    assert [p.purl for p in found.packages if p.type == "cpan"] == ["pkg:cpan/HTTP-Tiny@0.076"]
+
+
+def test_carton_s_lock_file_lists_distributions(extract: Extract) -> None:
+    text = (
+        "# carton snapshot format: version 1.0\nDISTRIBUTIONS\n  HTTP-Tiny-0.076\n"
+        "    pathname: D/DA/DAGOLDEN/HTTP-Tiny-0.076.tar.gz\n    provides:\n"
+        "      HTTP::Tiny 0.076\n  Moo-v2.0-TRIAL\n    pathname: H/HA/HAARG/Moo-v2.0-TRIAL.tar.gz\n"
+    )
+    found = extract(perlmodules.SNAPSHOT_EXTRACTOR, "srv/cpanfile.snapshot", text)
+    assert typed(found) == {("cpan", "HTTP-Tiny", "0.076"), ("cpan", "Moo", "v2.0-TRIAL")}
+
+
+# --- Lua ---
+
+
+def test_an_installed_rock_is_listed_once_by_either_file(debian: Path) -> None:
+    rocks = "usr/local/lib/luarocks/rocks-5.4"
+    write_file(debian, f"{rocks}/lpeg/1.1.0-1/rock_manifest", "rock_manifest = {}")
+    write_file(debian, f"{rocks}/lpeg/1.1.0-1/lpeg-1.1.0-1.rockspec", "")
+    write_file(debian, f"{rocks}/say/1.4.1-3/say-1.4.1-3.rockspec", "")
+    write_file(debian, "opt/sources/own-1.0-1.rockspec", "")
+    found = collect_root(debian)
+    assert [p.purl for p in found.packages if p.type == "luarocks"] == [
+        "pkg:luarocks/lpeg@1.1.0-1",
+        "pkg:luarocks/say@1.4.1-3",
+    ]
