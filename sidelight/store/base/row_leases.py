@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Table
 
 
 class NewLease(TypedDict):
@@ -26,7 +26,7 @@ def new_lease(now: datetime, duration: timedelta) -> NewLease:
     return {"lease": uuid.uuid4().hex, "lease_until": now + duration}
 
 
-def free(table: Table, now: datetime) -> ColumnElement[bool]:
+def free(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Match rows without a lease, or with an expired one."""
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 

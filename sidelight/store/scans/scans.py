@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from sidelight.errors import StoreError
 from sidelight.model import (
@@ -31,11 +32,12 @@ from sidelight.store.base.schema import events, intents, scan_sources, scans, sn
 from sidelight.store.scans.scan_sources import row_of
 from sidelight.store.scans.snapshot_quota import Caps, no_room
 from sidelight.store.scans.transitions import (
-    EARLY,
     SCAN_COLUMNS,
-    by,
+    by_keeper,
     change,
+    changing,
     check,
+    claim_of,
     claiming,
     held,
     note,
@@ -46,6 +48,9 @@ from sidelight.store.scans.transitions import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy import Select
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
@@ -110,8 +115,7 @@ class Scans:
     def get(self, scan_id: str) -> Scan:
         """Return one scan. Raises StoreError if it does not exist."""
         with self._database.read() as connection:
-            query = select(*SCAN_COLUMNS).where(scans.c.id == scan_id)
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(_one(), {"wanted": scan_id}).mappings().first()
         if row is None:
             raise StoreError("no such scan", where=scan_id)
         return scan_of(row)
@@ -149,18 +153,18 @@ class Scans:
         `keeper` can also claim a scan that it keeps, and it keeps each scan that it claims.
         """
         now = self._clock()
-        wanted = scans.c.id == scan_id, scans.c.state.in_(states), scans.c.next_at <= now + EARLY
-        statement = claiming(now, seconds, *wanted, keeper=keeper)
+        values = {"wanted": scan_id, "states": list(states), **claim_of(now, seconds, keeper)}
         with self._database.write() as connection:
-            row = connection.execute(statement).mappings().first()
+            statement = _claiming_one(kept=keeper is not None)
+            row = connection.execute(statement, values).mappings().first()
         return None if row is None else scan_of(row)
 
     def renew(self, scan: Scan, seconds: float) -> bool:
         """The heartbeat: hold the scan for `seconds` from now. False if the lease is lost."""
         until = self._clock() + timedelta(seconds=seconds)
-        statement = update(scans).where(*held(scan)).values(lease_until=until, publish_at=until)
+        values = {"lease_until": until, "publish_at": until} | held(scan)
         with self._database.write() as connection:
-            return connection.execute(statement).rowcount == 1
+            return connection.execute(changing(), values).rowcount == 1
 
     def keep(self, scan_id: str, keeper: Keeper) -> None:
         """Renew the keeper's lease between two stages; does nothing if it lost the scan."""
@@ -172,9 +176,10 @@ class Scans:
         self._kept(scan_id, keeper, lease="", lease_until=None, publish_at=self._clock())
 
     def _kept(self, scan_id: str, keeper: Keeper, **values: Any) -> None:
-        kept_scan = scans.c.id == scan_id, scans.c.state.in_(LIVE), by(keeper)
+        kept_scan = scans.c.id == scan_id, scans.c.state.in_(LIVE), by_keeper()
+        statement = update(scans).where(*kept_scan).values(**values)
         with self._database.write() as connection:
-            connection.execute(update(scans).where(*kept_scan).values(**values))
+            connection.execute(statement, {"keeper": keeper.token})
 
     def intend(
         self,
@@ -197,7 +202,7 @@ class Scans:
                 return full
             named = " ".join(sorted(volumes)) or None
             check(scan, State.SNAPSHOTTING)
-            change(connection, scan, state=State.SNAPSHOTTING, entered_at=now, volumes=named)
+            change(connection, scan, state=State.SNAPSHOTTING.value, entered_at=now, volumes=named)
             rows = [{"scan": scan.id, "volume": volume} for volume in volumes]
             if rows:
                 connection.execute(intents.insert(), rows)
@@ -268,9 +273,8 @@ class Scans:
 
     def snapshots(self, scan_id: str) -> list[Snapshot]:
         """Return a scan's snapshots in the order of its disks."""
-        query = select(snapshots).where(snapshots.c.scan == scan_id)
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(snapshots.c.position, snapshots.c.id)).all()
+            rows = connection.execute(_snapshots_of(), {"of_scan": scan_id}).all()
         return [Snapshot(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way
 
     def receipted(self, created: Sequence[Snapshot]) -> None:
@@ -315,6 +319,27 @@ class Scans:
         query = select(*columns).where(events.c.scan == scan_id).order_by(events.c.id)
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(query)]
+
+
+@cache
+def _one() -> Select[Any]:
+    return select(*SCAN_COLUMNS).where(scans.c.id == bindparam("wanted"))
+
+
+@cache
+def _claiming_one(*, kept: bool) -> ReturningUpdate[Any]:
+    return claiming(
+        scans.c.id == bindparam("wanted"),
+        scans.c.state.in_(bindparam("states", expanding=True)),
+        scans.c.next_at <= bindparam("early"),
+        kept=kept,
+    )
+
+
+@cache
+def _snapshots_of() -> Select[Any]:
+    query = select(snapshots).where(snapshots.c.scan == bindparam("of_scan"))
+    return query.order_by(snapshots.c.position, snapshots.c.id)
 
 
 def _kind_of(source: ScanSource | None) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
-from sidelight.errors import LeaseLostError
 from sidelight.model import Scan, Snapshot, State, Transition
 from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.ordered_join import Unindexed
@@ -22,10 +22,13 @@ from sidelight.store.base.schema import looks, scans, snapshots
 from sidelight.store.scans.live_scans import IS_LIVE
 from sidelight.store.scans.transitions import (
     EARLY,
+    Release,
+    claim_of,
     claiming,
     free,
     kept,
     release,
+    release_each,
     remember,
     scan_of,
 )
@@ -33,6 +36,9 @@ from sidelight.store.scans.transitions import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select, Update
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
@@ -77,26 +83,18 @@ class SnapshotPolls:
         the polls of other scans fail. All claimed scans are under one lease.
         """
         now = self._clock()
-        due = and_(
-            IS_LIVE,
-            Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value,
-            scans.c.next_at <= now + EARLY,
-            scans.c.attempts == 0,
-        )
-        account_region = and_(scans.c.account == account, scans.c.region == region)
-        oldest = select(scans.c.id).where(due, account_region, free(now)).order_by(scans.c.next_at)
-        first = oldest.limit(limit).scalar_subquery()
-        statement = claiming(now, seconds, scans.c.id.in_(first), due)
+        values = {"in_account": account, "in_region": region, "most": limit}
+        values |= claim_of(now, seconds)
         with self._database.write() as connection:
-            return [scan_of(row) for row in connection.execute(statement).mappings()]
+            rows = connection.execute(_claiming_waiting(), values)
+            return [scan_of(row) for row in rows.mappings()]
 
     def snapshots(self, scan_ids: Sequence[str]) -> dict[str, list[Snapshot]]:
         """Return the snapshots of these scans, by scan id, in the order of their disks."""
         by_scan: dict[str, list[Snapshot]] = {scan_id: [] for scan_id in scan_ids}
-        query = select(snapshots).order_by(snapshots.c.position, snapshots.c.id)
         with self._database.read() as connection:
             for part in parts(list(scan_ids)):
-                for row in connection.execute(query.where(snapshots.c.scan.in_(part))):
+                for row in connection.execute(_snapshots_of(), {"scans": part}):
                     by_scan[row.scan].append(Snapshot(**row._mapping))  # noqa: SLF001 - SQLAlchemy's public way
         return by_scan
 
@@ -107,26 +105,24 @@ class SnapshotPolls:
         is still pending gets its own message again.
         """
         now = self._clock()
-        transitions: dict[str, Transition] = {}
+        releases = [
+            Release(
+                result.scan,
+                now + timedelta(seconds=result.delay),
+                State.READING if result.completed else State.SNAPSHOTS_PENDING,
+                {} if result.completed else {"attempts": 0},
+            )
+            for result in seen
+        ]
         with self._database.write() as connection:
-            for result in seen:
-                to = State.READING if result.completed else State.SNAPSHOTS_PENDING
-                values = {} if result.completed else {"attempts": 0}
-                due = now + timedelta(seconds=result.delay)
-                own = result.completed or alone
-                try:
-                    transitions[result.scan.id] = release(
-                        connection, result.scan, now, due, to, own_message=own, **values
-                    )
-                except LeaseLostError:
-                    continue
-                if result.completed:
-                    connection.execute(
-                        update(snapshots)
-                        .where(snapshots.c.scan == result.scan.id)
-                        .values(state="completed")
-                    )
-        return transitions
+            done = release_each(connection, releases, now)
+            read = [scan.id for scan, _due, to, _values in done if to is State.READING]
+            for part in parts(read):
+                connection.execute(_completing(), {"scans": part})
+        return {
+            scan.id: Transition(to, due, alone or to is State.READING)
+            for scan, due, to, _values in done
+        }
 
     def schedule(self, scan: Scan, every: float) -> datetime | None:
         """Return the time of the account-region's next poll if its message must be sent now.
@@ -134,20 +130,49 @@ class SnapshotPolls:
         None if no scan waits there, or if a message is already queued.
         """
         now = self._clock()
-        waiting = select(func.min(scans.c.next_at)).where(
-            IS_LIVE,
-            Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value,
-            scans.c.attempts == 0,  # each of the others has its own message
-            ~kept(),
-            scans.c.account == scan.account,
-            scans.c.region == scan.region,
-        )
+        of_scan = {"in_account": scan.account, "in_region": scan.region}
         with self._database.write() as connection:
-            first = connection.execute(waiting).scalar()
+            first = connection.execute(_next_of_waiting(), of_scan).scalar()
             if first is None:
                 return None
             at = max(first, now + timedelta(seconds=every))
             return at if _schedule(connection, scan, now, at, at) else None
+
+
+@cache
+def _claiming_waiting() -> ReturningUpdate[Any]:
+    due = and_(*_waiting(), scans.c.next_at <= bindparam("early"))
+    is_free = free(bindparam("now"))
+    oldest = select(scans.c.id).where(due, *_at(), is_free).order_by(scans.c.next_at)
+    first = oldest.limit(bindparam("most")).scalar_subquery()
+    return claiming(scans.c.id.in_(first), due)
+
+
+@cache
+def _next_of_waiting() -> Select[Any]:
+    return select(func.min(scans.c.next_at)).where(*_waiting(), ~kept(), *_at())
+
+
+def _waiting() -> tuple[ColumnElement[bool], ...]:
+    """Match scans that wait for snapshots without a message of their own."""
+    state = Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value
+    return IS_LIVE, state, scans.c.attempts == 0
+
+
+def _at() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return scans.c.account == bindparam("in_account"), scans.c.region == bindparam("in_region")
+
+
+@cache
+def _snapshots_of() -> Select[Any]:
+    is_one = snapshots.c.scan.in_(bindparam("scans", expanding=True))
+    return select(snapshots).where(is_one).order_by(snapshots.c.position, snapshots.c.id)
+
+
+@cache
+def _completing() -> Update:
+    is_one = snapshots.c.scan.in_(bindparam("scans", expanding=True))
+    return update(snapshots).where(is_one).values(state="completed")
 
 
 def _schedule(

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, case, select
 
@@ -63,25 +63,33 @@ def turn(since: datetime) -> Iterator[Turn]:
         _turn.reset(token)
 
 
-def end_turn(connection: Connection, scan: Scan, now: datetime, to: State, paced: float) -> None:
-    """Record the present turn of a released scan; does nothing outside of a turn.
+class EndedTurn(NamedTuple):
+    """A released scan, and its state now; `paced`: the seconds of its postponement for a budget."""
 
-    `paced`: the seconds for which it is postponed for a budget.
-    """
+    scan: Scan
+    to: State
+    paced: float = 0.0
+
+
+def end_turns(connection: Connection, ended: Sequence[EndedTurn], now: datetime) -> None:
+    """Record the present turn of released scans; does nothing outside of a turn."""
     opened = current_turn()
-    if opened is None:
+    if opened is None or not ended:
         return
-    values = {
-        "scan": scan.id,
-        "stage": STAGE_OF[scan.state],
-        "runs": 1,
-        "waited": max(0.0, (opened.since - scan.next_at).total_seconds()),
-        "ran": max(0.0, (now - opened.since).total_seconds()),
-        "paced": opened.paced + paced,
-        "took": max(0.0, (now - scan.entered_at).total_seconds()) if to is not scan.state else 0.0,
-        "ended_at": now,
-    }
-    connection.execute(_adding(connection), values)
+    rows = [
+        {
+            "scan": scan.id,
+            "stage": STAGE_OF[scan.state],
+            "runs": 1,
+            "waited": max(0.0, (opened.since - scan.next_at).total_seconds()),
+            "ran": max(0.0, (now - opened.since).total_seconds()),
+            "paced": opened.paced + paced,
+            "took": 0.0 if to is scan.state else max(0.0, (now - scan.entered_at).total_seconds()),
+            "ended_at": now,
+        }
+        for scan, to, paced in ended
+    ]
+    connection.execute(_adding(connection), rows)
 
 
 @once
