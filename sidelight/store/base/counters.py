@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from sidelight.store.base.dialect import insert, once
 from sidelight.store.base.schema import sequences
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
 
 
 def increment(connection: Connection, name: str, by: int = 1) -> int:
@@ -29,10 +33,13 @@ def _raising(connection: Connection) -> Any:
 
 def read_counter(connection: Connection, name: str, *, share: bool = False) -> int:
     """Read a counter; with `share` it cannot change until the end of the transaction."""
-    query = select(sequences.c.value).where(sequences.c.name == name)
-    if share:
-        query = query.with_for_update(read=True)
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_reading(share=share), {"of_name": name}).scalar() or 0)
+
+
+@cache
+def _reading(*, share: bool) -> Select[Any]:
+    query = select(sequences.c.value).where(sequences.c.name == bindparam("of_name"))
+    return query.with_for_update(read=True) if share else query
 
 
 def set_counter(connection: Connection, name: str, number: int) -> None:

@@ -7,7 +7,8 @@ with the findings, while the instance's inventory is locked. An unchanged evalua
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, select, update
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from sidelight.findings import Observation
     from sidelight.store.base.clock import Clock
@@ -85,16 +86,12 @@ class Exposures:
             query = (
                 select(account, instance)
                 .where((account > last[0]) | ((account == last[0]) & (instance > last[1])))
-                .where(
-                    ~exists().where(
-                        *_evaluated(self._clock()), same_instance(coverage, unreached_instances)
-                    )
-                )
+                .where(~exists().where(*_evaluated(), same_instance(coverage, unreached_instances)))
                 .order_by(account, instance)
                 .limit(_LAPSED)
             )
             with self._database.read() as connection:
-                rows = connection.execute(query).all()
+                rows = connection.execute(query, {"fresh": self._clock() - FRESH}).all()
             if not rows:
                 return changed
             for owner in sorted({row.account for row in rows}):
@@ -139,13 +136,16 @@ def _hidden(
     return found
 
 
-def _evaluated(now: datetime) -> Iterable[ColumnElement[bool]]:
-    """Return the conditions of a coverage row of a network that was evaluated as a whole."""
+def _evaluated() -> Iterable[ColumnElement[bool]]:
+    """Return the conditions of a coverage row of a network that was evaluated as a whole.
+
+    The parameter `fresh` is a time: an evaluation before it says nothing.
+    """
     return (
         coverage.c.scan_type == ScanType.NETWORK.value,
         coverage.c.status_code == "ACTIVE",
         coverage.c.reason == COMPLETE_SCAN,
-        coverage.c.scanned_at >= now - FRESH,
+        coverage.c.scanned_at >= bindparam("fresh"),
     )
 
 
@@ -156,26 +156,37 @@ def _unreached(
 
     A suppressed network finding is an open port as well.
     """
+    values = {"of_account": account, "ids": list(instances), "fresh": now - FRESH}
+    return set(connection.execute(_unreached_among(), values).scalars())
+
+
+@cache
+def _unreached_among() -> Select[Any]:
     is_open = exists().where(
         same_instance(findings, coverage),
         FindingType.NETWORK_REACHABILITY.value == ROW_TYPE,
         findings.c.status != FindingStatus.CLOSED.value,
     )
-    query = select(coverage.c.instance).where(
-        coverage.c.account == account,
-        coverage.c.instance.in_(instances),
-        *_evaluated(now),
+    return select(coverage.c.instance).where(
+        coverage.c.account == bindparam("of_account"),
+        coverage.c.instance.in_(bindparam("ids", expanding=True)),
+        *_evaluated(),
         ~is_open,
     )
-    return set(connection.execute(query).scalars())
 
 
 def _flagged(connection: Connection, account: str, instances: Collection[str]) -> set[str]:
+    values = {"of_account": account, "ids": list(instances)}
+    return set(connection.execute(_flagged_among(), values).scalars())
+
+
+@cache
+def _flagged_among() -> Select[Any]:
     table = unreached_instances
-    query = select(table.c.instance).where(
-        table.c.account == account, table.c.instance.in_(instances)
+    return select(table.c.instance).where(
+        table.c.account == bindparam("of_account"),
+        table.c.instance.in_(bindparam("ids", expanding=True)),
     )
-    return set(connection.execute(query).scalars())
 
 
 def _flag(connection: Connection, account: str, instances: Collection[str]) -> None:

@@ -6,9 +6,10 @@ snapshot (see reevaluation.py).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from sidelight.completeness import COMPLETE_SCAN
 from sidelight.errors import StoreError
@@ -38,7 +39,6 @@ from sidelight.store.base.schema import (
     finding_details,
     findings,
     inventories,
-    set_software,
 )
 from sidelight.store.findings import outbox, reconcile
 from sidelight.store.findings.exposure import expose
@@ -47,6 +47,7 @@ from sidelight.store.findings.observed_times import LAST_OBSERVED
 from sidelight.store.findings.reconcile import InstanceState
 from sidelight.store.findings.row_columns import ROW_IS_ACTIVE, ROW_STATUS, ROW_TYPE
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.findings.vulnerability_details import wanted
 from sidelight.store.instances.decided_coverage import not_scanned
 from sidelight.store.instances.disk_readings import replace_disk_reading
 from sidelight.store.inventories.agent_inventories import note_seen
@@ -296,19 +297,24 @@ def _settle(
 
 def _active_severities(connection: Connection, place: InstanceRef) -> dict[str, int]:
     """Count an instance's active package findings by severity."""
+    key = {"of_account": place.account, "of_instance": place.instance}
+    return {row[0]: row[1] for row in connection.execute(_counting_severities(), key)}
+
+
+@cache
+def _counting_severities() -> Select[Any]:
     severity = finding_details.c.severity
-    query = (
+    return (
         select(severity, func.count())
         .join(findings, findings.c.detail == finding_details.c.id)
         .where(
-            findings.c.account == place.account,
-            findings.c.instance == place.instance,
+            findings.c.account == bindparam("of_account"),
+            findings.c.instance == bindparam("of_instance"),
             ROW_IS_ACTIVE,
             FindingType.PACKAGE_VULNERABILITY.value == ROW_TYPE,
         )
         .group_by(severity)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def row_of(row: Any) -> FindingRow:
@@ -383,17 +389,3 @@ def retire(
         )
     outbox.announce(connection, changes, now)
     return len(closed)
-
-
-def wanted(
-    connection: Connection, content: int, keys: Collection[str] | None = None
-) -> dict[str, int]:
-    """Return the vulnerability details of a package set by key; of these keys, or all."""
-    query = (
-        select(finding_details.c.key, finding_details.c.id)
-        .join(set_software, set_software.c.software == finding_details.c.software)
-        .where(set_software.c.content == content, finding_details.c.current)
-        .order_by(finding_details.c.id.desc())
-    )
-    rows = connection.execute(query)
-    return {row.key: row.id for row in rows if keys is None or row.key in keys}

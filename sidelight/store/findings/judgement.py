@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -39,6 +40,8 @@ from sidelight.suppression import Criteria, Level, detail_values, instance_value
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Select
 
     from sidelight.model import Finding, NetworkFinding
     from sidelight.store.findings.vex_claims import ClaimOverlay
@@ -151,13 +154,17 @@ def current_suppressions(connection: Connection) -> Suppressions:
 
 def suppressing_rules(connection: Connection) -> list[tuple[SuppressionRule, RuleTest]]:
     """Return the rules that suppress, by name, each with what it tests."""
-    table = finding_filters
-    query = select(table).where(table.c.action == SUPPRESS).order_by(table.c.name, table.c.owner)
-    rules = [SuppressionRule(**row) for row in connection.execute(query).mappings()]
+    rules = [SuppressionRule(**row) for row in connection.execute(_suppressing()).mappings()]
     return [
         (rule, RuleTest(parse(json.loads(rule.criteria)), _accounts(connection, rule.owner)))
         for rule in rules
     ]
+
+
+@cache
+def _suppressing() -> Select[Any]:
+    table = finding_filters
+    return select(table).where(table.c.action == SUPPRESS).order_by(table.c.name, table.c.owner)
 
 
 def known_instance_values(connection: Connection, place: InstanceRef) -> Values:

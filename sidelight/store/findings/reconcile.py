@@ -7,9 +7,10 @@ A partial unique index limits an instance to one open finding per key.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, select, text, union_all, update
+from sqlalchemy import Connection, bindparam, select, text, union_all, update
 
 from sidelight.findings import (
     KEPT_CLOSED,
@@ -40,6 +41,8 @@ from sidelight.store.inventories.package_sets import load_set
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
+
+    from sqlalchemy import CompoundSelect
 
     from sidelight.findings.lifecycle import PackageKey
     from sidelight.model import Judged, NetworkFinding, Package
@@ -109,7 +112,6 @@ def known_findings(
 
     Machines with the same packages have the same keys to compare: one query reads them together.
     """
-    recent = findings.c.closed_at >= now - REOPENS_WITHIN
     alike: dict[frozenset[str] | None, list[Observation]] = {}
     for state in states:
         keys = state.observed.keys
@@ -117,14 +119,27 @@ def known_findings(
         alike.setdefault(keys if few else None, []).append(state.observed)
     for keys, some in alike.items():
         for part in parts(some):
-            query = select(*_COLUMNS).where(
-                findings.c.account == part[0].place.account,
-                findings.c.instance.in_([each.place.instance for each in part]),
-            )
+            values = {
+                "of_account": part[0].place.account,
+                "instances": [each.place.instance for each in part],
+                "since": now - REOPENS_WITHIN,
+            }
             if keys is not None:
-                query = query.where(findings.c.key.in_(sorted(keys)))
-            either = union_all(query.where(_IS_OPEN), query.where(_IS_CLOSED, recent))
-            yield from map(StoredFinding._make, connection.execute(either).all())
+                values["keys"] = sorted(keys)
+            rows = connection.execute(_open_or_recent(by_key=keys is not None), values).all()
+            yield from map(StoredFinding._make, rows)
+
+
+@cache
+def _open_or_recent(*, by_key: bool) -> CompoundSelect[Any]:
+    query = select(*_COLUMNS).where(
+        findings.c.account == bindparam("of_account"),
+        findings.c.instance.in_(bindparam("instances", expanding=True)),
+    )
+    if by_key:
+        query = query.where(findings.c.key.in_(bindparam("keys", expanding=True)))
+    recent = findings.c.closed_at >= bindparam("since")
+    return union_all(query.where(_IS_OPEN), query.where(_IS_CLOSED, recent))
 
 
 def _closable(

@@ -35,9 +35,9 @@ from sidelight.store.base.schema import (
     software,
 )
 from sidelight.store.findings.exposure import expose
-from sidelight.store.findings.findings import wanted
 from sidelight.store.findings.reconcile import InstanceState, settle
 from sidelight.store.findings.suppression_rules import judge_with
+from sidelight.store.findings.vulnerability_details import wanted
 from sidelight.store.instances.coverage_rows import reassess
 from sidelight.store.inventories import advisory_databases
 from sidelight.store.inventories.package_sets import load_set

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sidelight.completeness import COMPLETE_SCAN, PARTIAL_SCAN
 from sidelight.model import Coverage, CoverageChange, ScanMode, ScanType
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from sidelight.store.base.engine import Database
 
@@ -176,13 +177,10 @@ def _note_changes(
 ) -> list[CoverageChange]:
     """Record and return the changes of status code, reason or scan mode."""
     present: dict[tuple[str, ...], tuple[str, ...]] = {}
-    columns = [coverage.c[name] for name in (*KEY, "status_code", "reason", "scan_mode")]
+    accounts = sorted({row.account for row in rows})
     for part in parts(sorted({row.instance for row in rows})):
-        query = select(*columns).where(
-            coverage.c.instance.in_(part),
-            coverage.c.account.in_(sorted({row.account for row in rows})),
-        )
-        for row_key in connection.execute(query):
+        values = {"ids": part, "accounts": accounts}
+        for row_key in connection.execute(_states(), values):
             present[tuple(row_key)[:3]] = tuple(row_key)[3:]
     changes = []
     for row in rows:
@@ -197,6 +195,15 @@ def _note_changes(
     if changes:
         connection.execute(coverage_changes.insert(), [asdict(change) for change in changes])
     return changes
+
+
+@cache
+def _states() -> Select[Any]:
+    columns = [coverage.c[name] for name in (*KEY, "status_code", "reason", "scan_mode")]
+    return select(*columns).where(
+        coverage.c.instance.in_(bindparam("ids", expanding=True)),
+        coverage.c.account.in_(bindparam("accounts", expanding=True)),
+    )
 
 
 @once

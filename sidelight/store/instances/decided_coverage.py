@@ -8,9 +8,10 @@ before they are read, so that such a decision is seen, or is written after the c
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sidelight.model import AccountStatus, Coverage, ScanMode, ScanType
 from sidelight.model.coverage_reasons import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from sidelight.model import Scan
 
@@ -38,12 +39,8 @@ def planned_coverage(connection: Connection, machine: Scan) -> Coverage | None:
 
     It is scanned by its agent now, or it is not scanned any more.
     """
-    query = select(*COVERAGE_COLUMNS).where(
-        coverage.c.account == machine.account,
-        coverage.c.instance == machine.instance,
-        coverage.c.scan_type == ScanType.PACKAGE.value,
-    )
-    row = connection.execute(query.with_for_update()).first()
+    key = {"of_account": machine.account, "of_instance": machine.instance}
+    row = connection.execute(_entry(), key).first()
     if row is None:
         return None
     entry = Coverage(*row)
@@ -57,6 +54,25 @@ def not_scanned(connection: Connection, account: str, instance_id: str) -> str:
 
     RESOURCE_TERMINATED of a known instance that the last discovery did not find.
     """
+    key = {"of_account": account, "of_instance": instance_id}
+    row = connection.execute(_ending(), key).first()
+    if row is None:
+        return ""
+    return (row.reason or "") if row.gone_at is None else TERMINATED
+
+
+@cache
+def _entry() -> Select[Any]:
+    query = select(*COVERAGE_COLUMNS).where(
+        coverage.c.account == bindparam("of_account"),
+        coverage.c.instance == bindparam("of_instance"),
+        coverage.c.scan_type == ScanType.PACKAGE.value,
+    )
+    return query.with_for_update()
+
+
+@cache
+def _ending() -> Select[Any]:
     entry = (
         (coverage.c.account == instances.c.account)
         & (coverage.c.instance == instances.c.instance)
@@ -64,15 +80,14 @@ def not_scanned(connection: Connection, account: str, instance_id: str) -> str:
         & (coverage.c.status_code == "INACTIVE")
         & coverage.c.reason.in_(OUTLASTING_SCANS)
     )
-    query = (
+    return (
         select(instances.c.gone_at, coverage.c.reason)
         .outerjoin(coverage, entry)
-        .where(instances.c.account == account, instances.c.instance == instance_id)
+        .where(
+            instances.c.account == bindparam("of_account"),
+            instances.c.instance == bindparam("of_instance"),
+        )
     )
-    row = connection.execute(query).first()
-    if row is None:
-        return ""
-    return (row.reason or "") if row.gone_at is None else TERMINATED
 
 
 def still_agent_based(connection: Connection, rows: Sequence[Coverage]) -> list[Coverage]:

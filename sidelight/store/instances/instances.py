@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from sidelight.model import (
     TERMINAL,
@@ -43,6 +44,8 @@ from sidelight.store.scans.transitions import release
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Select
 
     from sidelight.store.base.clock import Clock
     from sidelight.store.base.engine import Database
@@ -116,11 +119,9 @@ class FleetInstances:
 
     def instance(self, account: str, instance_id: str) -> Instance | None:
         """Return one instance as last discovered; None if unknown."""
-        query = select(instances.c.document).where(
-            instances.c.account == account, instances.c.instance == instance_id
-        )
+        key = {"of_account": account, "of_instance": instance_id}
         with self._database.read() as connection:
-            document = connection.execute(query).scalar()
+            document = connection.execute(_document_of(), key).scalar()
         return None if document is None else documents.load(Instance, document)
 
     def is_gone(self, account: str, instance_id: str) -> bool:
@@ -321,14 +322,10 @@ class FleetInstances:
         if to not in TERMINAL:
             raise ValueError(f"{to} is not an end")
         now = self._clock()
-        # Locked: a discovery without the instance writes its coverage either before or after this.
-        gone = (
-            select(instances.c.gone_at)
-            .where(instances.c.account == scan.account, instances.c.instance == scan.instance)
-            .with_for_update()
-        )
+        key = {"of_account": scan.account, "of_instance": scan.instance}
         with self._database.write() as connection:
-            if connection.execute(gone).scalar() is not None:
+            # Locked: a discovery without it writes its coverage either before or after this.
+            if connection.execute(_locked_time_of_end(), key).scalar() is not None:
                 covered = replace(covered, status_code="INACTIVE", reason=TERMINATED, detail="")
             elif (planned := planned_coverage(connection, scan)) is not None:
                 covered = replace(
@@ -339,3 +336,20 @@ class FleetInstances:
             if reading is not None:
                 write_disk_reading(connection, reading)
         return transition
+
+
+@cache
+def _document_of() -> Select[Any]:
+    return select(instances.c.document).where(
+        instances.c.account == bindparam("of_account"),
+        instances.c.instance == bindparam("of_instance"),
+    )
+
+
+@cache
+def _locked_time_of_end() -> Select[Any]:
+    query = select(instances.c.gone_at).where(
+        instances.c.account == bindparam("of_account"),
+        instances.c.instance == bindparam("of_instance"),
+    )
+    return query.with_for_update()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sidelight.model import LIVE, TERMINAL, Instance, Origin, State
 from sidelight.store.base import documents
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from sidelight.store.base.engine import Database
 
@@ -30,13 +31,10 @@ class Origins:
     def of(self, scan_ids: Collection[str]) -> dict[str, Origin]:
         """Return the known scans among these, by id."""
         origins: dict[str, Origin] = {}
-        query = select(
-            *(scans.c[name] for name in _StoredScan._fields[:-1]), instances.c.document
-        ).outerjoin(instances, same_instance(instances, scans))
         with self._database.read() as connection:
             for part in parts(sorted(scan_ids)):
                 snapshots_by_scan = _stored_volumes(connection, part)
-                for row in connection.execute(query.where(scans.c.id.in_(part))):
+                for row in connection.execute(_stored_scans(), {"ids": part}):
                     scan = _StoredScan._make(row)
                     origins[scan.id] = _origin(scan, snapshots_by_scan.get(scan.id, {}))
         return origins
@@ -62,11 +60,24 @@ class Origins:
 
 def _stored_volumes(connection: Connection, scan_ids: Collection[str]) -> dict[str, dict[str, str]]:
     """Return each scan's stored snapshots: volume ids by snapshot id."""
-    query = select(snapshots.c.scan, snapshots.c.id, snapshots.c.volume)
     volumes: dict[str, dict[str, str]] = {}
-    for row in connection.execute(query.where(snapshots.c.scan.in_(scan_ids))):
+    for row in connection.execute(_snapshots_of(), {"ids": list(scan_ids)}):
         volumes.setdefault(row.scan, {})[row.id] = row.volume
     return volumes
+
+
+@cache
+def _snapshots_of() -> Select[Any]:
+    query = select(snapshots.c.scan, snapshots.c.id, snapshots.c.volume)
+    return query.where(snapshots.c.scan.in_(bindparam("ids", expanding=True)))
+
+
+@cache
+def _stored_scans() -> Select[Any]:
+    columns = (scans.c[name] for name in _StoredScan._fields[:-1])
+    query = select(*columns, instances.c.document)
+    query = query.outerjoin(instances, same_instance(instances, scans))
+    return query.where(scans.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class _StoredScan(NamedTuple):

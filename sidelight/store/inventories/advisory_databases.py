@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
@@ -26,6 +27,8 @@ from sidelight.store.base.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Select
 
     from sidelight.store.base.engine import Database
 
@@ -83,16 +86,23 @@ class RegisteredAdvisories:
 
 def newest(connection: Connection) -> int:
     """Return the number of the newest database, 0 if none is registered."""
-    query = select(func.max(advisory_databases.c.number))
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_newest()).scalar() or 0)
+
+
+@cache
+def _newest() -> Select[Any]:
+    return select(func.max(advisory_databases.c.number))
 
 
 def number_of(connection: Connection, sha256: str) -> int:
     """Return the number of a database's last registration, 0 for an unregistered one."""
-    query = select(func.max(advisory_databases.c.number)).where(
-        advisory_databases.c.sha256 == sha256
-    )
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_last_number_of(), {"digest": sha256}).scalar() or 0)
+
+
+@cache
+def _last_number_of() -> Select[Any]:
+    is_it = advisory_databases.c.sha256 == bindparam("digest")
+    return select(func.max(advisory_databases.c.number)).where(is_it)
 
 
 def is_older(connection: Connection, advisories: AdvisoryDigests, now: datetime) -> bool:

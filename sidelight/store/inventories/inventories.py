@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from sidelight.errors import StoreError
 from sidelight.model import Inventory, platform_name
@@ -16,6 +17,8 @@ from sidelight.store.inventories.package_sets import load_set, store_set
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select, Update
 
     from sidelight.model import Scan
 
@@ -81,10 +84,8 @@ def _naming(connection: Connection) -> Any:
 
 def load_inventory(connection: Connection, account: str, instance: str) -> Inventory:
     """Return the newest inventory of an instance. Raises StoreError if it has none."""
-    query = select(inventories.c.document, inventories.c.content).where(
-        inventories.c.account == account, inventories.c.instance == instance
-    )
-    row = connection.execute(query).first()
+    key = {"of_account": account, "of_instance": instance}
+    row = connection.execute(_stored(), key).first()
     if row is None:
         raise StoreError("has no inventory yet", where=instance)
     inventory = documents.unpack(Inventory, row.document)
@@ -94,18 +95,37 @@ def load_inventory(connection: Connection, account: str, instance: str) -> Inven
 
 def hold(connection: Connection, account: str, instance: str) -> Row[object] | None:
     """Lock an instance's inventory, as every change of its findings must do first."""
-    query = select(inventories).where(
-        inventories.c.account == account, inventories.c.instance == instance
+    key = {"of_account": account, "of_instance": instance}
+    return connection.execute(_locking(), key).first()
+
+
+@cache
+def _stored() -> Select[Any]:
+    return select(inventories.c.document, inventories.c.content).where(*_at())
+
+
+@cache
+def _locking() -> Select[Any]:
+    return select(inventories).where(*_at()).with_for_update()
+
+
+def _at() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Match the instance that two parameters name."""
+    return (
+        inventories.c.account == bindparam("of_account"),
+        inventories.c.instance == bindparam("of_instance"),
     )
-    return connection.execute(query.with_for_update()).first()
 
 
 def note_evaluated(
     connection: Connection, account: str, instance: str, number: int, now: datetime
 ) -> None:
     """Record that an instance's new inventory is evaluated with the database of this number."""
-    connection.execute(
-        update(inventories)
-        .where(inventories.c.account == account, inventories.c.instance == instance)
-        .values(evaluated_at=now, observed_at=now, advisories=number)
-    )
+    key = {"of_account": account, "of_instance": instance}
+    values = {"evaluated_at": now, "observed_at": now, "advisories": number}
+    connection.execute(_changing(), key | values)
+
+
+@cache
+def _changing() -> Update:
+    return update(inventories).where(*_at())

@@ -6,12 +6,13 @@ Names and versions are found by a digest, since a hostile name may be too long f
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from sidelight.store.base.column_types import storable
-from sidelight.store.base.dialect import insert, parts
+from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.schema import (
     installed_names,
     installed_versions,
@@ -22,7 +23,7 @@ from sidelight.store.base.schema import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Select, Table, Update
 
     from sidelight.model import Package
 
@@ -60,10 +61,8 @@ def index_set(connection: Connection, content: int, packages: Iterable[Package])
     )
     rows = [{"version": number, "content": content} for number in sorted(version_ids.values())]
     for part in parts(rows):
-        connection.execute(insert(connection, set_versions).on_conflict_do_nothing(), part)
-    connection.execute(
-        update(package_sets).where(package_sets.c.id == content).values(indexed=True)
-    )
+        connection.execute(_adding(connection, set_versions), part)
+    connection.execute(_indexed(), {"of_set": content})
 
 
 def _ids(
@@ -74,16 +73,33 @@ def _ids(
     # In one order, so that two transactions that store the same names do not wait for each other.
     new = [rows[digest] for digest in sorted(rows.keys() - known.keys())]
     for part in parts(new):
-        connection.execute(insert(connection, table).on_conflict_do_nothing(), part)
+        connection.execute(_adding(connection, table), part)
     return known | _known(connection, table, sorted(rows.keys() - known.keys()))
 
 
 def _known(connection: Connection, table: Table, digests: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in parts(list(digests)):
-        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(part))
-        found.update((row.digest, row.id) for row in connection.execute(query))
+        rows = connection.execute(_ids_by_digest(table), {"digests": part})
+        found.update((row.digest, row.id) for row in rows)
     return found
+
+
+@cache
+def _ids_by_digest(table: Table) -> Select[Any]:
+    is_one = table.c.digest.in_(bindparam("digests", expanding=True))
+    return select(table.c.digest, table.c.id).where(is_one)
+
+
+@once
+def _adding(connection: Connection, table: Table) -> Any:
+    return insert(connection, table).on_conflict_do_nothing()
+
+
+@cache
+def _indexed() -> Update:
+    is_it = package_sets.c.id == bindparam("of_set")
+    return update(package_sets).where(is_it).values(indexed=True)
 
 
 def _digest(*texts: str) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from sidelight.matching import MachineLookups
 from sidelight.model import OperatingSystem, Package
 from sidelight.store.base import documents
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.counters import read_counter
-from sidelight.store.base.dialect import insert, parts
+from sidelight.store.base.dialect import insert, once, parts
 from sidelight.store.base.schema import (
     package_names,
     package_sets,
@@ -31,6 +32,8 @@ from sidelight.store.inventories.package_index import index_set
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Select, Table
 
     from sidelight.model import Inventory
 
@@ -67,24 +70,57 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
     """Store an inventory's packages, unless they are stored already; return the set's id."""
     document = _document_of(inventory)
     digest = hashlib.sha256(document.encode()).hexdigest()
-    query = select(package_sets.c.id, package_sets.c.used_at).where(package_sets.c.digest == digest)
-    known = connection.execute(query).first()
+    known = connection.execute(_known_set(), {"of_digest": digest}).first()
     if known is not None and (now - known.used_at < USE_IS_NOTED or _used(connection, known, now)):
         return int(known.id)
     read_counter(connection, PACKAGES, share=True)
-    statement = insert(connection, package_sets).on_conflict_do_update(
-        index_elements=["digest"], set_={"used_at": now}
-    )
     values = {"digest": digest, "used_at": now, "document": documents.compress(document)}
-    content = connection.execute(statement.returning(package_sets.c.id), values).scalar_one()
+    content = connection.execute(_storing(connection), values).scalar_one()
     ids = store_software(connection, inventory)
     if ids:  # no advisory covers anything of an unknown system
         connection.execute(
-            insert(connection, set_software).on_conflict_do_nothing(),
+            _adding(connection, set_software),
             [{"content": content, "software": software_id} for software_id in sorted(ids)],
         )
     index_set(connection, content, inventory.packages)
     return int(content)
+
+
+@cache
+def _known_set() -> Select[Any]:
+    query = select(package_sets.c.id, package_sets.c.used_at)
+    return query.where(package_sets.c.digest == bindparam("of_digest"))
+
+
+@once
+def _storing(connection: Connection) -> Any:
+    adding = insert(connection, package_sets)
+    return adding.on_conflict_do_update(
+        index_elements=["digest"], set_={"used_at": adding.excluded.used_at}
+    ).returning(package_sets.c.id)
+
+
+@once
+def _adding(connection: Connection, table: Table) -> Any:
+    return insert(connection, table).on_conflict_do_nothing()
+
+
+@cache
+def _document_of_set() -> Select[Any]:
+    return select(package_sets.c.document).where(package_sets.c.id == bindparam("of_set"))
+
+
+@cache
+def _ids_by_identity() -> Select[Any]:
+    is_one = software.c.identity.in_(bindparam("identities", expanding=True))
+    return select(software.c.identity, software.c.id).where(is_one)
+
+
+@cache
+def _ids_by_name() -> Select[Any]:
+    is_one = package_names.c.name.in_(bindparam("names", expanding=True))
+    query = select(package_names.c.id, package_names.c.name)
+    return query.where(package_names.c.ecosystem == bindparam("of_ecosystem"), is_one)
 
 
 def _document_of(inventory: Inventory) -> str:
@@ -103,8 +139,8 @@ def _used(connection: Connection, known: object, now: datetime) -> bool:
 
 def load_set(connection: Connection, content: int) -> PackageSet:
     """Return a set's packages. Raises StoreError for a damaged document."""
-    query = select(package_sets.c.document).where(package_sets.c.id == content)
-    return documents.unpack(PackageSet, connection.execute(query).scalar_one())
+    document = connection.execute(_document_of_set(), {"of_set": content}).scalar_one()
+    return documents.unpack(PackageSet, document)
 
 
 def store_software(connection: Connection, inventory: Inventory) -> set[int]:
@@ -126,7 +162,7 @@ def store_software(connection: Connection, inventory: Inventory) -> set[int]:
     new = sorted(candidates.keys() - known.keys())
     if new:
         connection.execute(
-            insert(connection, software).on_conflict_do_nothing(),
+            _adding(connection, software),
             [
                 {
                     "identity": identity,
@@ -153,8 +189,8 @@ def _add(candidates: dict[str, tuple[str, _Names]], item: Software, names: _Name
 def _ids(connection: Connection, identities: Iterable[str]) -> dict[str, int]:
     ids: dict[str, int] = {}
     for part in parts(list(identities)):
-        query = select(software.c.identity, software.c.id).where(software.c.identity.in_(part))
-        ids.update((row.identity, row.id) for row in connection.execute(query))
+        rows = connection.execute(_ids_by_identity(), {"identities": part})
+        ids.update((row.identity, row.id) for row in rows)
     return ids
 
 
@@ -164,19 +200,17 @@ def _store_names(connection: Connection, owners: Sequence[tuple[int, _Names]]) -
     if not names:
         return
     connection.execute(
-        insert(connection, package_names).on_conflict_do_nothing(),
+        _adding(connection, package_names),
         [{"ecosystem": ecosystem, "name": name} for ecosystem, name in names],
     )
     ids: dict[tuple[str, str], int] = {}
     for ecosystem in sorted({ecosystem for ecosystem, _name in names}):
         of_one = [storable(name) for other, name in names if other == ecosystem]
         for part in parts(of_one):
-            query = select(package_names.c.id, package_names.c.name).where(
-                package_names.c.ecosystem == ecosystem, package_names.c.name.in_(part)
-            )
-            ids.update(((ecosystem, row.name), row.id) for row in connection.execute(query))
+            rows = connection.execute(_ids_by_name(), {"of_ecosystem": ecosystem, "names": part})
+            ids.update(((ecosystem, row.name), row.id) for row in rows)
     connection.execute(
-        insert(connection, software_names).on_conflict_do_nothing(),
+        _adding(connection, software_names),
         [
             {"software": owner, "name": ids[ecosystem, storable(name)]}
             for owner, some in owners

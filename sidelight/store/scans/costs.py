@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 from datetime import UTC
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, select, union_all
+from sqlalchemy import Connection, bindparam, delete, func, select, union_all
 
 from sidelight.model import Cost, CostSum
 from sidelight.store.base.dialect import insert, once, parts
@@ -53,16 +54,9 @@ class Costs:
 
         The end counts: a scan that waits for the budget may be created days before it is read.
         """
-        lately = [
-            select(func.coalesce(func.sum(costs.c.usd), 0.0).label("usd"))
-            .join(scans, scans.c.id == costs.c.scan)
-            .where(scans.c.account == account, part)
-            # As two queries each uses an index; for one query SQLite scans the whole account.
-            for part in (scans.c.finished_at.is_(None), scans.c.finished_at >= since)
-        ]
-        query = select(func.sum(union_all(*lately).subquery().c.usd))
+        values = {"of_account": account, "since": since}
         with self._database.read() as connection:
-            return float(connection.execute(query).scalar_one())
+            return float(connection.execute(_spent(), values).scalar_one())
 
     def sums(self, by: Collection[str] = (), since: datetime | None = None) -> list[CostSum]:
         """Sum the costs of scans created since then by some of COST_KEYS, in their order.
@@ -100,6 +94,18 @@ class Costs:
         if self._database.engine.dialect.name == "sqlite":
             return func.date(scans.c.created_at)
         return func.to_char(func.timezone("UTC", scans.c.created_at), "YYYY-MM-DD")
+
+
+@cache
+def _spent() -> Select[Any]:
+    lately = [
+        select(func.coalesce(func.sum(costs.c.usd), 0.0).label("usd"))
+        .join(scans, scans.c.id == costs.c.scan)
+        .where(scans.c.account == bindparam("of_account"), part)
+        # As two queries each uses an index; for one query SQLite scans the whole account.
+        for part in (scans.c.finished_at.is_(None), scans.c.finished_at >= bindparam("since"))
+    ]
+    return select(func.sum(union_all(*lately).subquery().c.usd))
 
 
 def _of_days(by: Sequence[str]) -> Select[Any]:

@@ -7,9 +7,10 @@ lost, or whose worker died.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, Update, and_, case, func, or_, select, update
+from sqlalchemy import Select, Update, and_, bindparam, case, func, or_, select, update
 
 from sidelight.model import LIVE, Scan, State
 from sidelight.store.base.dialect import parts
@@ -68,18 +69,11 @@ class DueMessages:
     def published(self, scan_ids: Sequence[str]) -> None:
         """Record that these scans' messages were sent; the next are due after the grace period."""
         now = self._clock()
-        waiting = select(func.count()).where(scans.c.state.in_(LIVE), scans.c.lease_until.is_(None))
         with self._database.write() as connection:
-            first = _first_wait(connection.execute(waiting).scalar_one())
-            waits = {n: now + first * 2**n for n in range(MOST_DOUBLINGS + 1)}
-            publish_at = case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS])
-            statement = update(scans).values(
-                publications=scans.c.publications + 1, publish_at=publish_at
-            )
+            first = _first_wait(connection.execute(_counting_waiting()).scalar_one())
+            waits = {f"wait_{n}": now + first * 2**n for n in range(MOST_DOUBLINGS + 1)}
             for part in parts(list(scan_ids)):
-                # A worker has already claimed a scan that is no longer due.
-                due = statement.where(scans.c.id.in_(part), scans.c.publish_at <= now)
-                connection.execute(due)
+                connection.execute(_publishing(), {"now": now, "ids": part} | waits)
 
     def expedite(self) -> None:
         """Publish every live scan when it is due, without a grace period: the broker is empty."""
@@ -103,6 +97,24 @@ class DueMessages:
                 count += connection.execute(_at_once(now).where(*slower)).rowcount
                 connection.execute(update(scans).where(*slower).values(priority=priority))
         return count
+
+
+@cache
+def _counting_waiting() -> Select[Any]:
+    return select(func.count()).where(scans.c.state.in_(LIVE), scans.c.lease_until.is_(None))
+
+
+@cache
+def _publishing() -> Update:
+    """Postpone messages that were sent by `wait_0`, or `wait_1` at the second time, and so on."""
+    waits = {
+        n: bindparam(f"wait_{n}", type_=scans.c.publish_at.type) for n in range(MOST_DOUBLINGS + 1)
+    }
+    publish_at = case(waits, value=scans.c.publications, else_=waits[MOST_DOUBLINGS])
+    statement = update(scans).values(publications=scans.c.publications + 1, publish_at=publish_at)
+    # A worker has already claimed a scan that is no longer due.
+    is_one = scans.c.id.in_(bindparam("ids", expanding=True))
+    return statement.where(is_one, scans.c.publish_at <= bindparam("now"))
 
 
 def _at_once(now: datetime) -> Update:

@@ -355,5 +355,10 @@ def _values(scan: Scan) -> dict[str, Any]:
 def _select_ids(connection: Connection, ids: list[str]) -> list[str]:
     existing: list[str] = []
     for part in parts(ids):
-        existing += connection.execute(select(scans.c.id).where(scans.c.id.in_(part))).scalars()
+        existing += connection.execute(_existing(), {"ids": part}).scalars()
     return existing
+
+
+@cache
+def _existing() -> Select[Any]:
+    return select(scans.c.id).where(scans.c.id.in_(bindparam("ids", expanding=True)))

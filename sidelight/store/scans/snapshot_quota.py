@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, text
 
 from sidelight.model import LIVE, Scan, State
 from sidelight.store.base.ordered_join import Unindexed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, FromClause
+    from sqlalchemy import ColumnElement, FromClause, Select
 
 # States in which a scan's snapshots may be pending.
 MAKING = (State.SNAPSHOTTING, State.SNAPSHOTS_PENDING)
@@ -84,13 +85,13 @@ def _too_many(connection: Connection, scan: Scan, wanted: int, caps: Caps) -> Qu
     """Return why Sidelight's own caps do not allow `wanted` more snapshots; None if they do."""
     where = f"{scan.account}/{scan.region}"
     if caps.existing > 0:
-        existing = _count(connection, scan, scans.c.state.in_(LIVE))
+        existing = _count(connection, scan, _counting_live())
         # A machine with more volumes than the cap is scanned while no other scan has snapshots.
         if existing and existing + wanted > caps.existing:
             why = f"{existing} snapshots of {caps.existing} exist in {where}"
             return QuotaExceeded(why, _waiting(connection, scan))
     if caps.pending is not None:
-        pending = _count(connection, scan, _pending())
+        pending = _count(connection, scan, _counting_pending())
         if caps.pending <= 0 or (pending and pending + wanted > caps.pending):
             why = f"{where} has as many pending snapshots as Sidelight takes of AWS's limit"
             return QuotaExceeded(f"{why} (SIDELIGHT_SNAPSHOTS_PENDING)", _waiting(connection, scan))
@@ -99,16 +100,21 @@ def _too_many(connection: Connection, scan: Scan, wanted: int, caps: Caps) -> Qu
 
 def _busy_volume(connection: Connection, volumes: Mapping[str, int]) -> QuotaExceeded | None:
     """Return which volume has as many snapshots in progress as allowed; None if none has."""
-    making = (
-        select(intents.c.volume, func.count())
-        .select_from(_held())
-        .where(intents.c.volume.in_(list(volumes)), scans.c.state.in_(MAKING))
-        .group_by(intents.c.volume)
-    )
-    for volume, count in connection.execute(making):
+    for volume, count in connection.execute(_counting_volumes(), {"volumes": list(volumes)}):
         if 0 < volumes[volume] <= count:
             return QuotaExceeded(f"{count} snapshots of {volume} are under way")
     return None
+
+
+@cache
+def _counting_volumes() -> Select[Any]:
+    is_one = intents.c.volume.in_(bindparam("volumes", expanding=True))
+    return (
+        select(intents.c.volume, func.count())
+        .select_from(_held())
+        .where(is_one, scans.c.state.in_(MAKING))
+        .group_by(intents.c.volume)
+    )
 
 
 def _held() -> FromClause:
@@ -132,11 +138,25 @@ def _pending() -> ColumnElement[bool]:
     )
 
 
-def _count(connection: Connection, scan: Scan, which: ColumnElement[bool]) -> int:
+def _count(connection: Connection, scan: Scan, query: Select[Any]) -> int:
+    of_scan = {"in_account": scan.account, "in_region": scan.region}
+    return int(connection.execute(query, of_scan).scalar_one())
+
+
+@cache
+def _counting_live() -> Select[Any]:
+    return _counting(scans.c.state.in_(LIVE))
+
+
+@cache
+def _counting_pending() -> Select[Any]:
+    return _counting(_pending())
+
+
+def _counting(which: ColumnElement[bool]) -> Select[Any]:
     # IS_LIVE, which `which` implies, is an index's: SQLite would read the account's ended scans.
-    account_region = IS_LIVE, scans.c.account == scan.account, scans.c.region == scan.region
-    query = select(func.count()).select_from(_held()).where(*account_region, which)
-    return int(connection.execute(query).scalar_one())
+    is_at = scans.c.account == bindparam("in_account"), scans.c.region == bindparam("in_region")
+    return select(func.count()).select_from(_held()).where(IS_LIVE, *is_at, which)
 
 
 def _waiting(connection: Connection, scan: Scan) -> int:
