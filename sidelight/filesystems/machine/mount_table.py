@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from sidelight.disk.signatures import READABLE
 from sidelight.errors import FormatError, PathError, SidelightError, SourceError
 from sidelight.filesystems.empty import NoFilesystem
-from sidelight.filesystems.machine import ab_slots, discoverable, fstab, mount_order, ostree
+from sidelight.filesystems.machine import (
+    ab_slots,
+    discoverable,
+    fstab,
+    mount_order,
+    ostree,
+    unread_fat,
+)
 from sidelight.filesystems.machine.subvolumes import (
     chosen_directory,
     root_directories,
@@ -216,6 +223,9 @@ def _mount_all(
     usr = usr or discoverable.discovered_usr(tree, root.volume_slice, slices)
     _perform(tree, usr, root, slices, opened)
     mounts = _boot_mounts(tree, root.volume_slice, slices)
+    booting = [line for line in _lines(tree) if unread_fat.is_of_boot(line.target)]
+    for problem in unread_fat.unexplained(slices, [*booting, *mounts], fstab.Devices(slices)):
+        tree.note(problem)
     later = [line for line in mounts if line.target != discoverable.USR or not usr]
     _perform(tree, later, root, slices, opened)
 
@@ -288,6 +298,8 @@ def _mount(
         tree.note(Problem(line.where, f"{line.device} may be any of {names}; the first is taken"))
     fs = next((fs for volume_slice, fs in opened if volume_slice is found[0]), None)
     if fs is None:
+        for problem in unread_fat.mounted(line, found[0]):
+            tree.note(problem)
         return  # what cannot be read has its Problem already, or holds no files
     directory = chosen_directory(fs, line.options)
     if line.subdirectory:
