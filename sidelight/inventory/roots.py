@@ -36,6 +36,8 @@ _DATABASES = {
     b"/lib/apk/db": frozenset((b"installed",)),
     b"/usr/lib/opkg": frozenset((b"status",)),
     b"/var/lib/opkg": frozenset((b"status",)),
+    b"/opt/lib/opkg": frozenset((b"status",)),
+    b"/var/lib/pacman/local": frozenset((b"ALPM_DB_VERSION",)),
 }
 _DATABASE_ENDS = tuple(_DATABASES)
 MOST_ROOTS = 10_000

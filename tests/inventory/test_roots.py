@@ -282,3 +282,16 @@ def test_a_stray_database_of_opkg_is_a_problem() -> None:
     found = _collect(_machine(**{"home/u/usr/lib/opkg/status": _status("openssl", "1")}))
     (problem,) = found.problems
     assert problem.where == "/home/u/usr/lib/opkg"
+
+
+def test_a_stray_database_of_pacman_is_a_problem_and_the_machine_s_own_is_none() -> None:
+    database = "var/lib/pacman/local"
+    (problem,) = _collect(_machine(**{f"mnt/old/{database}/ALPM_DB_VERSION": b"9"})).problems
+    assert problem.where == f"/mnt/old/{database}"
+    assert _collect(_machine(**{f"{database}/ALPM_DB_VERSION": b"9"})).problems == []
+
+
+def test_entware_s_packages_are_listed() -> None:
+    found = _collect(_machine(**{"opt/lib/opkg/status": _status("openssl", "3.0-1")}))
+    assert ("opkg", "openssl", "3.0-1") in [(p.type, p.name, p.version) for p in found.packages]
+    assert found.problems == []

@@ -39,6 +39,8 @@ GLOBS: Final = {
     "language/erlang-application": ("*/ebin/*.app",),
     "language/julia-lock": ("*Manifest*.toml",),
     "language/lua-installed": ("*/luarocks/rocks*/*.rockspec",),
+    "language/pear-installed": ("*/.registry/*.reg",),
+    "language/haskell-installed": ("*package.conf.d/*.conf", "*package.db/*.conf"),
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from sidelight.inventory.language import (
     packagelock,
     packageresolved,
     pdmlock,
+    pearregistry,
     perlmodules,
     pipfilelock,
     pnpmlock,
@@ -108,6 +109,7 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     # PHP
     composer.LOCK_EXTRACTOR,
     composer.INSTALLED_EXTRACTOR,
+    pearregistry.EXTRACTOR,
     # .NET
     dotnetdeps.EXTRACTOR,
     nugetlock.LOCK_EXTRACTOR,
@@ -127,6 +129,8 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     rpackage.RENV_EXTRACTOR,
     opamswitch.EXTRACTOR,
     julialock.EXTRACTOR,
+    julialock.INSTALLED_EXTRACTOR,
+    haskelllock.REGISTERED_EXTRACTOR,
     haskelllock.CABAL_EXTRACTOR,
     haskelllock.STACK_EXTRACTOR,
     perlmodules.EXTRACTOR,

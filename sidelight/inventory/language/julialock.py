@@ -1,7 +1,7 @@
-"""Julia's Manifest.toml: the packages of a project or of an environment.
+"""Julia's Manifest.toml, the packages of a project or of an environment; and a depot's packages.
 
 The standard library's packages have no hash of a tree: they belong to Julia.
-Source: Pkg.jl's documentation ("Project.toml and Manifest.toml"); the purl type `julia`.
+Source: Pkg.jl's documentation ("Project.toml and Manifest.toml", "Depots"); the purl type `julia`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,28 @@ def _origin(found: dict[str, object]) -> Origin:
     return local(text(found.get("path"))) if found.get("path") else PUBLIC
 
 
+_INSTALLED: Final = re.compile(
+    r"(?:.*/)?(?:\.julia|julia|depot)/packages/([^/]+)/[A-Za-z0-9]{4,8}/(?:Julia)?Project\.toml"
+)
+
+
+def _parse_installed(file: WantedFile) -> Iterator[Entry]:
+    """A package that a depot keeps, by its project file."""
+    found = parse_toml(file.read())
+    yield julia(
+        file.path, text(found.get("name")), text(found.get("version")), text(found.get("uuid"))
+    )
+
+
+INSTALLED_EXTRACTOR: Final = GeneratorExtractor(
+    "language/julia-installed",
+    Wants(
+        names=frozenset({"Project.toml", "JuliaProject.toml"}),
+        confirm=lambda path: bool(_INSTALLED.fullmatch(path)),
+        limit=1 << 20,
+    ),
+    _parse_installed,
+)
 EXTRACTOR: Final = GeneratorExtractor(
     "language/julia-lock",
     Wants(

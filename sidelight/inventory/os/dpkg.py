@@ -42,7 +42,7 @@ MAX_UPDATES = 1_000  # dpkg folds them into the status file at 250
 MAX_STANZA = 1 << 20  # bytes; the largest real one has some 50 KiB
 MAX_STANZAS = 4 * MAX_PACKAGES  # those of absent packages and of updates included
 _BETWEEN_CHECKS = 1_000  # stanzas
-_OPKG = ("usr/lib/opkg", "var/lib/opkg")
+_OPKG = ("usr/lib/opkg", "var/lib/opkg", "opt/lib/opkg")  # the last: Entware's
 
 # The purl namespace where no release file names the system.
 _FALLBACKS = {"deb": "debian", "opkg": "openwrt"}

@@ -1,9 +1,10 @@
 """Package managers except the distribution's: Homebrew is read; Nix, Guix and Spack are Problems.
 
 No feed has advisories for what Homebrew installs, so a scan lists it as not covered. The databases
-of Nix, Guix and Spack are not read, and each is a Problem.
-Sources: Homebrew's documentation ("Cellar"), Nix' manual ("Local Store"), Guix' ("The Store"),
-Spack's ("Database").
+of Nix, Guix and Spack are not read, and each is a Problem. So are images that systemd merges into
+the system or attaches to it.
+Sources: systemd-sysext(8), portablectl(1), Homebrew's documentation ("Cellar"), Nix' manual ("Local
+Store"), Guix' ("The Store"), Spack's ("Database").
 """
 
 from __future__ import annotations
@@ -29,12 +30,20 @@ _STORES: Final = {
 }
 
 
+_IMAGES: Final = re.compile(
+    r"(?:var/lib|etc|usr/lib|usr/local/lib)/(?:extensions|confexts|portables)"
+    r"/(?:[^/]+\.raw\.v/)?[^/]+\.raw"
+)
+
+
 def _is_keg(path: str) -> bool:
     return len(path) <= _PATH_LIMIT and _KEG.fullmatch(path) is not None
 
 
 def _manager(path: str) -> str:
     """The package manager whose database is at a path, else empty."""
+    if _IMAGES.fullmatch(path):
+        return "a system extension"
     ends = (manager for end, manager in _STORES.items() if f"/{path}".endswith(f"/{end}"))
     return next(ends, "")
 
@@ -66,6 +75,7 @@ class UnreadStores:
     name = "os/unread-stores"
     wants = Wants(
         names=frozenset(("db.sqlite", "index.json")),
+        suffixes=frozenset((".raw",)),
         confirm=lambda path: bool(_manager(path)),
         limit=4 << 30,
         random_access=True,

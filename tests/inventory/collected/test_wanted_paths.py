@@ -28,6 +28,12 @@ EXAMPLES = {
     ),
     "language/dotnet-deps": ("srv/app.deps.json",),
     "language/erlang-application": ("opt/rel/lib/a-1/ebin/a.app",),
+    "language/pear-installed": (
+        "usr/share/php/.registry/a.reg", "usr/share/php/.registry/.channel.pecl.php.net/redis.reg",
+    ),
+    "language/haskell-installed": (
+        "opt/ghc/lib/package.conf.d/aeson-2.0.conf", "root/.cabal/store/ghc-9.4/package.db/a.conf",
+    ),
     "language/lua-installed": ("usr/lib/luarocks/rocks-5.4/a/1-1/a-1-1.rockspec",),
     "language/julia-lock": ("srv/Manifest.toml", "srv/JuliaManifest.toml", "Manifest-v1.11.toml"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from sidelight.inventory.language import (
     haskelllock,
     julialock,
     opamswitch,
+    pearregistry,
     perlmodules,
     rpackage,
 )
@@ -304,6 +305,46 @@ def test_carton_s_lock_file_lists_distributions(extract: Extract) -> None:
     )
     found = extract(perlmodules.SNAPSHOT_EXTRACTOR, "srv/cpanfile.snapshot", text)
     assert typed(found) == {("cpan", "HTTP-Tiny", "0.076"), ("cpan", "Moo", "v2.0-TRIAL")}
+
+
+# --- PHP's PEAR ---
+
+
+@pytest.mark.parametrize(
+    "version", ['a:2:{s:7:"release";s:5:"1.4.0";s:3:"api";s:5:"1.1.0";}', 's:5:"1.4.0";']
+)
+def test_an_entry_of_pear_s_registry_is_a_package(extract: Extract, version: str) -> None:
+    text = f'a:2:{{s:4:"name";s:11:"Archive_Tar";s:7:"version";{version}}}'
+    found = extract(pearregistry.EXTRACTOR, "usr/share/php/.registry/archive_tar.reg", text)
+    assert typed(found) == {("pear", "Archive_Tar", "1.4.0")}
+    assert extract(pearregistry.EXTRACTOR, ".registry/a.reg", "a:0:{}").problems
+
+
+# --- Haskell's and Julia's installed packages ---
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "root/.ghcup/ghc/9.4.7/lib/x86_64/package.conf.d/aeson-2.0.3.0.conf",
+        "root/.cabal/store/ghc-9.4.7/package.db/aeson-2.0.3.0-0123.conf",
+    ],
+)
+def test_a_registered_library_of_haskell_is_installed(debian: Path, path: str) -> None:
+    text = "name:                 aeson\nversion:\n    2.0.3.0\nvisibility: public\nname: other\n"
+    write_file(debian, path, text)
+    found = collect_root(debian)
+    assert [p.purl for p in found.packages if p.type == "hackage"] == ["pkg:hackage/aeson@2.0.3.0"]
+
+
+def test_a_package_in_a_depot_of_julia_is_installed(debian: Path) -> None:
+    text = 'name = "HTTP"\nuuid = "cd3eb016-35fb-5094-929b-558a96fad6f3"\nversion = "1.0.0"\n'
+    write_file(debian, "root/.julia/packages/HTTP/aTjcj/Project.toml", text)
+    write_file(debian, "srv/HTTP/Project.toml", text)
+    found = collect_root(debian)
+    assert [(p.name, p.version, p.path) for p in found.packages if p.type == "julia"] == [
+        ("HTTP", "1.0.0", "/root/.julia/packages/HTTP/aTjcj/Project.toml")
+    ]
 
 
 # --- Lua ---

@@ -83,7 +83,14 @@ def path_of(extractor: Extractor) -> str:
     folders = ["", "a-1.dist-info/", "node_modules/a/", "conda-meta/", "specifications/"]
     folders += ["composer/", "include/node/", "wp-includes/", "go/", "wp-content/plugins/a/"]
     folders += ["wp-content/themes/a/", "library/a/", "ebin/", ".opam-switch/packages/a.1/"]
-    folders += ["auto/A/", "lib/luarocks/rocks-5.4/a/1.0-1/", "META-INF/maven/g/a/"]
+    folders += [
+        ".registry/",
+        "package.db/",
+        ".julia/packages/A/abcde/",
+        "auto/A/",
+        "lib/luarocks/rocks-5.4/a/1.0-1/",
+        "META-INF/maven/g/a/",
+    ]
     more = ("Manifest.toml", "libs.versions.toml", "environment.yml", "conda-lock.yml")
     for base in (
         *bases,

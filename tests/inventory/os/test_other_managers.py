@@ -36,6 +36,10 @@ def test_a_receipt_elsewhere_is_none(path: str) -> None:
         ("home/a/.nix-portable/nix/var/nix/db/db.sqlite", "Nix"),
         ("var/guix/db/db.sqlite", "Guix"),
         ("opt/spack/opt/spack/.spack-db/index.json", "Spack"),
+        ("var/lib/extensions/tools.raw", "system extension"),
+        ("var/lib/extensions/tools.raw.v/tools_2.raw", "system extension"),
+        ("etc/extensions/tools.raw", "system extension"),
+        ("var/lib/portables/service.raw", "system extension"),
     ],
 )
 def test_a_database_that_is_not_read_is_a_problem(path: str, manager: str) -> None:
