@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # As far as ZFS's first label reaches; 512 KiB blocks make the length free.
 HEAD = 256 << 10
 
-# Nothing in these is software: no Problem where they are met.
+# Nothing in these is software: no Problem where they are met. FAT is judged by where it is mounted
+# (filesystems/machine/unread_fat.py).
 INERT = frozenset(
     {"swap", "swsuspend", "vfat", "bios-boot", "prep-boot", "blank", "DM_verity_hash"}
 )
