@@ -2,12 +2,14 @@
 
 What Packagist gave has its address for notes of downloads (`notification-url`); what has none came
 from a repository of source code, a directory or an archive that the project names, unless nothing
-in the file has one: then it was written behind a mirror.
+in the file has one: then it was written behind a mirror. Beside installed.json lies installed.php,
+which programs load; it counts where the other was removed.
 Source: Composer's documentation ("Basic usage", "Runtime"), and the files that it writes.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,7 @@ from sidelight.inventory.language.origin import (
     registry,
 )
 from sidelight.inventory.language.package_builder import (
+    Entry,
     PackageDetails,
     RelatedEntry,
     composer,
@@ -101,6 +104,25 @@ def _parse_installed(file: WantedFile) -> Iterator[RelatedEntry]:
         yield _package(file.path, found, PackageDetails("", None, dev, origin=source))
 
 
+_INSTALLED_LIMIT: Final = 32 << 20  # bytes
+_ROOT: Final = re.compile(r"'root' => array\(\s{0,99}'name' => '([^'\n]{1,256})'")
+# Packages that another replaces or provides have no version there.
+_RUNTIME: Final = re.compile(
+    r"'([A-Za-z0-9][\w.-]{0,127}/[\w.-]{1,127})' => array\(\s{0,99}"
+    r"'pretty_version' => '([^'\\\n]{1,256})'"
+)
+
+
+def _parse_runtime(file: WantedFile) -> Iterator[Entry]:
+    if file.sibling("installed.json", _INSTALLED_LIMIT) is not None:
+        return
+    source = file.read().decode("utf-8", "replace")
+    root = _ROOT.search(source)
+    for name, version in _RUNTIME.findall(source):
+        if root is None or name != root[1]:
+            yield composer(file.path, name, version)
+
+
 def _package(path: str, found: dict[str, object], details: PackageDetails) -> RelatedEntry:
     licence = found.get("license")
     names = licence if isinstance(licence, list) else [licence]
@@ -126,6 +148,15 @@ LOCK_EXTRACTOR: Final = GeneratorExtractor(
 )
 INSTALLED_EXTRACTOR: Final = GeneratorExtractor(
     "language/php-installed",
-    Wants(names=frozenset({"installed.json"}), confirm=_installed, limit=32 << 20),
+    Wants(names=frozenset({"installed.json"}), confirm=_installed, limit=_INSTALLED_LIMIT),
     _parse_installed,
+)
+RUNTIME_EXTRACTOR: Final = GeneratorExtractor(
+    "language/php-runtime",
+    Wants(
+        names=frozenset({"installed.php"}),
+        confirm=lambda path: path.endswith("composer/installed.php"),
+        limit=_INSTALLED_LIMIT,
+    ),
+    _parse_runtime,
 )

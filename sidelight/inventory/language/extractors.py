@@ -109,6 +109,7 @@ LANGUAGE_EXTRACTORS: Final[tuple[Extractor, ...]] = (
     # PHP
     composer.LOCK_EXTRACTOR,
     composer.INSTALLED_EXTRACTOR,
+    composer.RUNTIME_EXTRACTOR,
     pearregistry.EXTRACTOR,
     # .NET
     dotnetdeps.EXTRACTOR,

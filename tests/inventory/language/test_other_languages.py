@@ -11,6 +11,7 @@ import pytest
 
 from sidelight.inventory.language import (
     cargoinstalled,
+    composer,
     erlangapp,
     haskelllock,
     julialock,
@@ -307,7 +308,35 @@ def test_carton_s_lock_file_lists_distributions(extract: Extract) -> None:
     assert typed(found) == {("cpan", "HTTP-Tiny", "0.076"), ("cpan", "Moo", "v2.0-TRIAL")}
 
 
-# --- PHP's PEAR ---
+# --- PHP's Composer and PEAR ---
+
+RUNTIME = """<?php return array(
+    'root' => array(
+        'name' => 'acme/site',
+        'pretty_version' => 'dev-main',
+    ),
+    'versions' => array(
+        'acme/site' => array(
+            'pretty_version' => 'dev-main',
+        ),
+        'guzzlehttp/psr7' => array(
+            'pretty_version' => '2.4.0',
+            'version' => '2.4.0.0',
+        ),
+        'psr/http-message-implementation' => array(
+            'dev_requirement' => false,
+        ),
+    ),
+);
+"""
+
+
+def test_composer_s_file_for_programs_counts_where_its_list_was_removed(extract: Extract) -> None:
+    path = "srv/vendor/composer/installed.php"
+    found = extract(composer.RUNTIME_EXTRACTOR, path, RUNTIME)
+    assert typed(found) == {("composer", "guzzlehttp/psr7", "2.4.0")}
+    beside = {"installed.json": b'{"packages": []}'}
+    assert not extract(composer.RUNTIME_EXTRACTOR, path, RUNTIME, beside).packages
 
 
 @pytest.mark.parametrize(
