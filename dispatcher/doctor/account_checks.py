@@ -13,7 +13,7 @@ from dispatcher.doctor.simulated_permissions import SimulatedPermissions
 from sidelight.aws import policy_simulation, sts
 from sidelight.aws.ec2 import Ec2
 from sidelight.aws.faults import SKEW
-from sidelight.aws.permission_checks import PermissionChecks, denied
+from sidelight.aws.permission_checks import PermissionAnswer, PermissionChecks, denied
 from sidelight.errors import (
     AccessDeniedError,
     ClockSkewError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dispatcher.discovery.accounts import ScanScope
-    from sidelight.aws.permission_checks import PermissionAnswer
     from sidelight.aws.session import Session
     from sidelight.fleet.settings import Settings
     from sidelight.model import Instance
@@ -310,14 +309,19 @@ class _PlaceChecks:
             text = f"a rule keeps deleted snapshots for {days} days, and AWS bills them"
             remedy = "exclude the tag SidelightDeployment from it (docs/real-accounts.md)"
             self._add(warning, "Recycle Bin", text, remedy)
-        self._each(answer, TARGET, lacking="not known whether deleted snapshots are kept")
+        rules = PermissionAnswer("rbin:GetRule", None, "it needs a rule to ask about")
+        for one in (answer, *self._simulated.of_any_object([rules])):
+            self._each(one, TARGET, lacking="not known whether deleted snapshots are kept")
         if self._settings.sources.unchanged_days:
             lacking = "each machine is read at each scan"
             self._each(self._tried.metrics(), TARGET, lacking=lacking)
         if self._settings.networks.interval:
-            self._network(self._tried.network())
+            self._network(self._simulated.of_any_object(self._tried.network()))
         if self._settings.agents.agent_based:
             self._all(self._tried.agents(), AGENTS)
+            bucket = bool(self._settings.agents.inventory_bucket)
+            why = "it needs an association, or would change one"
+            self._all(self._simulated.agents(why, with_bucket=bucket), AGENTS)
 
     def _network(self, answers: Sequence[PermissionAnswer]) -> None:
         """One line for the network model's calls, which are some 50."""
@@ -328,7 +332,7 @@ class _PlaceChecks:
         undecided = len(answers) - allowed - len(lacking)
         text += f", {undecided} were not tried or not decided" if undecided else ""
         if lacking:
-            text += f"; denied: {', '.join(answer.action for answer in lacking)}"
+            text += f"; denied: {', '.join(sorted({answer.action for answer in lacking}))}"
             self._add(warning, name, text,
                       f"allow them as in {NETWORK}, or set SIDELIGHT_NETWORK_HOURS=0")  # fmt: skip
         elif allowed:

@@ -13,6 +13,7 @@ from sidelight.aws import sts
 from sidelight.aws.permission_checks import NO_SNAPSHOT, PermissionAnswer
 from sidelight.aws.policy_simulation import ACTION, PolicySimulation, SimulatedAccess
 from sidelight.errors import SidelightError
+from sidelight.fleet.agents.associations_plan import DATA_SYNC, DOCUMENT
 from sidelight.fleet.snapshot_ownership import tags
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 NO_SCAN: Final = "0" * 32
 NO_ID: Final = "0" * 17
+NO_ASSOCIATION: Final = "00000000-0000-0000-0000-000000000000"
+
 MOST_KEYS: Final = 20  # keys of one request
 Context = dict[str, str | tuple[str, ...]]
 
@@ -114,6 +117,36 @@ class SimulatedPermissions:
         }  # fmt: skip
         access = SimulatedAccess("kms:CreateGrant", tuple(keys[:MOST_KEYS]), self._context(context))
         return self._simulated(undecided, access)
+
+    def of_any_object(self, answers: Sequence[PermissionAnswer]) -> list[PermissionAnswer]:
+        """Decide what was not tried among actions that policies allow for all objects."""
+        untried = [one.action for one in answers if one.allowed is None and not one.is_denial]
+        decided = self._simulation("", own=False).decide_all(
+            untried, SimulatedAccess("", context=self._context({}))
+        ) if untried else {}  # fmt: skip
+        return [decided.get(one.action, one) for one in answers]
+
+    def agents(self, why: str, *, with_bucket: bool) -> list[PermissionAnswer]:
+        """Decide what collects inventories by Systems Manager; `why` it was not tried."""
+        document = self._arn("ssm", f"document/{DOCUMENT}", owner="")
+        association = self._arn("ssm", f"association/{NO_ASSOCIATION}")
+        accesses = [
+            SimulatedAccess("ssm:CreateAssociation", (document,), self._context({})),
+            SimulatedAccess("ssm:UpdateAssociation", (association,), self._context({})),
+            SimulatedAccess("ssm:DeleteAssociation", (association,), self._context({})),
+        ]
+        if with_bucket:
+            sync = (self._arn("ssm", f"resource-data-sync/Sidelight{DATA_SYNC}"),)
+            accesses += [
+                SimulatedAccess(f"ssm:{verb}ResourceDataSync", sync, self._context({}))
+                for verb in ("Create", "Delete")
+            ]
+        listings = ("ssm:DescribeAssociation", "ssm:ListInventoryEntries")
+        undecided = [PermissionAnswer(action, None, why) for action in listings]
+        return [
+            *self.of_any_object(undecided),
+            *(self._simulated(PermissionAnswer(one.action, None, why), one) for one in accesses),
+        ]
 
     def failures(self) -> list[PermissionAnswer]:
         """Return why IAM did not simulate, for each role of which it was asked."""

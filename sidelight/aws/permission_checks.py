@@ -175,7 +175,7 @@ class PermissionChecks:
             account = self._account or ""
             days.append(recycle_bin.kept_days(self._session, account, self._region, tags))
 
-        answer = _answer("rbin:ListRules, rbin:GetRule", read)
+        answer = _answer("rbin:ListRules", read)
         return answer, days[0] if days else 0
 
     def agents(self) -> list[PermissionAnswer]:

@@ -58,8 +58,17 @@ class PolicySimulation:
 
     def decide(self, access: SimulatedAccess) -> PermissionAnswer | None:
         """Return IAM's decision; None where IAM does not simulate, with the reason in `failure`."""
+        return self.decide_all([access.action], access).get(access.action)
+
+    def decide_all(
+        self, actions: Sequence[str], access: SimulatedAccess
+    ) -> dict[str, PermissionAnswer]:
+        """Return IAM's decisions by action, in one request, with the resources of an access.
+
+        Empty where IAM does not simulate, with the reason in `failure`.
+        """
         if self.failure is not None:
-            return None
+            return {}
         try:
             with translated(ACTION):
                 client = self._session.client(
@@ -67,18 +76,27 @@ class PolicySimulation:
                 )
                 answer = client.simulate_principal_policy(
                     PolicySourceArn=self.principal,
-                    ActionNames=[access.action],
+                    ActionNames=list(actions),
                     ResourceArns=list(access.resources),
                     ContextEntries=_entries(access.context),
                 )
         except AccessDeniedError as error:
             self.failure = PermissionAnswer(ACTION, False, error.what, is_denial=True)
-            return None
+            return {}
         except SidelightError as error:
             detail = f"{self.principal}: {error.what}"
             self.failure = PermissionAnswer(ACTION, None, detail)
-            return None
-        return decision(access.action, answer.get("EvaluationResults", []))
+            return {}
+        results = answer.get("EvaluationResults", [])
+        decisions = {
+            action: decision(action, [one for one in results if _is_of(one, action, actions)])
+            for action in actions
+        }
+        return {action: found for action, found in decisions.items() if found is not None}
+
+
+def _is_of(result: Mapping[str, Any], action: str, actions: Sequence[str]) -> bool:
+    return len(actions) == 1 or str(result.get("EvalActionName", "")).lower() == action.lower()
 
 
 def decision(action: str, results: Sequence[Mapping[str, Any]]) -> PermissionAnswer | None:

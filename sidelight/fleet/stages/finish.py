@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from sidelight.model import Inventory, Scan, ScanSource, Transition
 
 
-def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transition:
+def end(
+    context: Context, scan: Scan, to: State, failure: str = "", code: str = "INTERNAL_ERROR"
+) -> Transition:
     """Move the scan from DELETING to `to` and write its coverage. Raises LeaseLostError.
 
-    `failure` is of the deletion: what remains is reported in addition to the scan's own failure.
+    `failure` is of the deletion, with its coverage reason in `code`: what remains is reported in
+    addition to the scan's own failure.
     """
     instance = context.store.instances.instance(scan.account, scan.instance)
     covered = Coverage(
@@ -35,12 +38,11 @@ def end(context: Context, scan: Scan, to: State, failure: str = "") -> Transitio
     source = context.store.scan_sources.of([scan.id]).get(scan.id) if scan.source else None
     reading = None
     if to is State.FAILED:
-        # The code of the first error. A scan with stored findings whose snapshots are not deleted
-        # is an internal error.
+        # The code of the first error: that of the deletion, if all else was done.
         covered = replace(
             covered,
             status_code="INACTIVE",
-            reason=scan.failure_code or "INTERNAL_ERROR",
+            reason=scan.failure_code or code,
             detail=reason,
             scanned_at=None,
         )

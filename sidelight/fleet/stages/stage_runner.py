@@ -183,7 +183,7 @@ def failed(context: Context, scan: Scan, error: Exception) -> Transition:
         return context.store.scans.postpone(scan, judged.delay, why=judged.why, late=True)
     settings, scans, reason = context.settings, context.store.scans, _reason(scan, judged)
     if scan.state is State.DELETING:
-        return _failed_to_delete(context, scan, reason)
+        return _failed_to_delete(context, scan, reason, code_of(judged))
     if _is_final(judged, scan.state) or scan.attempts >= settings.retries.attempts:
         return scans.fail(scan, reason, code_of(judged))
     return scans.postpone(scan, backoff(context, scan.attempts), error=reason)
@@ -222,14 +222,15 @@ def _reason(scan: Scan, error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _failed_to_delete(context: Context, scan: Scan, reason: str) -> Transition:
+def _failed_to_delete(context: Context, scan: Scan, reason: str, code: str) -> Transition:
     # A local import: the stages import this module.
     from sidelight.fleet.stages.finish import end
 
     if scan.attempts < context.settings.retries.delete_attempts:
         return context.store.scans.postpone(scan, backoff(context, scan.attempts), error=reason)
     # The sweep continues: a snapshot of an ended scan is an orphan.
-    return end(context, scan, State.FAILED, f"its snapshots are left to the sweep: {reason}")
+    failure = f"its snapshots are left to the sweep: {reason}"
+    return end(context, scan, State.FAILED, failure, code)
 
 
 def backoff(context: Context, attempt: int) -> float:

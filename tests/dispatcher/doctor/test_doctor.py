@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 ACCOUNT = "123456789012"
 READS = ("Describe", "Get", "List", "Search")
-TRIED = {"ec2:CreateSnapshots", "ec2:DeleteSnapshot", "ec2:ModifySnapshotAttribute"}
+TRIED = {
+    "iam:SimulatePrincipalPolicy",
+    "ec2:CreateSnapshots",
+    "ec2:DeleteSnapshot",
+    "ec2:ModifySnapshotAttribute",
+}
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def test_what_works_is_ok_and_nothing_is_changed(cloud: LocalCloud, tmp_path: Pa
     for name in (
         "identity", "clock", "ec2:DescribeInstances", "ec2:CreateSnapshots, ec2:CreateTags",
         "ec2:DeleteSnapshot", "ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "kms:DescribeKey",
-        "kms:ListResourceTags", "servicequotas:GetServiceQuota", "rbin:ListRules, rbin:GetRule",
+        "kms:ListResourceTags", "servicequotas:GetServiceQuota", "rbin:ListRules",
         "network", "ssm:GetInventory",
     ):  # fmt: skip
         assert found.of(name) == "OK", found.checks[name]
@@ -96,7 +101,7 @@ def test_what_works_is_ok_and_nothing_is_changed(cloud: LocalCloud, tmp_path: Pa
         ("DescribeVolumes", "ec2:DescribeVolumes", "ERROR", "target-policy"),
         ("ListResourceTags", "kms:ListResourceTags", "ERROR", "target-policy"),
         ("GetServiceQuota", "servicequotas:GetServiceQuota", "WARNING", "target-policy"),
-        ("ListRules", "rbin:ListRules, rbin:GetRule", "WARNING", "target-policy"),
+        ("ListRules", "rbin:ListRules", "WARNING", "target-policy"),
         ("DescribeVpcPeeringConnections", "network", "WARNING", "target-network-policy"),
         ("GetInventory", "ssm:GetInventory", "ERROR", "target-agents-policy"),
         # The policy of deploy/iam denies these two as well for a snapshot that does not exist.
