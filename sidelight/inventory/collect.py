@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sidelight.errors import SidelightError
 from sidelight.inventory import executables, kernel_packages, kernels, os_release, read_ahead
 from sidelight.inventory.file_matcher import WantedTable
-from sidelight.inventory.os import rpm_stores
+from sidelight.inventory.os import apk, rpm_stores
 from sidelight.inventory.ownership import Ownership
 from sidelight.inventory.protocol import Extraction, Machine
 from sidelight.inventory.registry import DATABASES, EXTRACTORS
@@ -91,6 +91,8 @@ class _Collector:
         of_os = (job for job in jobs if self._of_os(job[1]))
         self._files.extract_all(self._allowance.database_files(of_os, names))
         self._choose_rpm_stores()
+        for problem in apk.contradictions(self._out.packages):
+            self._allowance.problem(problem.where, problem.what)
         for owned in self._files.owned.values():
             owned.settle()
         jobs = [

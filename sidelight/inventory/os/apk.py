@@ -20,11 +20,11 @@ from sidelight.inventory.protocol import (
     unfit,
 )
 from sidelight.inventory.purl import distro_of, format_purl, namespace_of
-from sidelight.model import Package
+from sidelight.model import Package, Problem
 from sidelight.vendors import covered_paths, is_covered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sidelight.inventory.protocol import Machine, WantedFile
     from sidelight.model import OperatingSystem
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _EMPTY_LINES = re.compile(r"\n{2,}")
 # `so:libssl.so.3=3`, `busybox>=1.36`, `musl~1.2`, `!conflict`
 _CONSTRAINT = re.compile(r"[<>=~]\S*")
+_DATABASE = "/lib/apk/db/installed"
 _BETWEEN_CHECKS = 1_000  # packages
 
 
@@ -46,6 +47,26 @@ class ApkInstalled:
     def extract(self, file: WantedFile, machine: Machine) -> Extraction:
         """All packages. A stanza without a name or version is a Problem."""
         return parse_installed(file.read(), f"/{file.path}", machine.os, check_time=file.check_time)
+
+
+def contradictions(packages: Iterable[Package]) -> list[Problem]:
+    """A Problem for each root whose two databases list different packages.
+
+    apk 3 has its database in /usr/lib/apk, older ones in /lib/apk. Both are in the inventory.
+    """
+    databases: dict[tuple[str, str], dict[str, set[tuple[str, str, str]]]] = {}
+    for package in packages:
+        if package.type == "apk":
+            root = package.path.removesuffix(_DATABASE).removesuffix("/usr")
+            listed = databases.setdefault((package.layer, root), {})
+            identity = (package.name, package.version, package.arch)
+            listed.setdefault(package.path, set()).add(identity)
+    found = []
+    for listed in databases.values():
+        first, *others = sorted(listed)
+        what = f"this database of apk lists other packages than {first}: both are in the inventory"
+        found += [Problem(path, what) for path in others if listed[path] != listed[first]]
+    return found
 
 
 def parse_installed(

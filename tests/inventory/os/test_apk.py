@@ -10,6 +10,7 @@ from sidelight.inventory.os.apk import ApkInstalled
 from sidelight.inventory.protocol import Machine
 from sidelight.model import OperatingSystem
 from tests.fakes.memory_file import MemoryFile
+from tests.inventory.collected_machine import collect_root, package_names, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +77,33 @@ def test_a_package_without_an_origin_is_its_own_source(shared_data: Path) -> Non
 def test_files_in_add_on_places_are_not_owned() -> None:
     found = _extract(b"P:app\nV:1-r0\nF:opt/app\nR:a.jar\nF:usr/share/app\nR:b.jar\n")
     assert found.owned == {"usr/share/app/b.jar"}
+
+
+APK_2, APK_3 = "lib/apk/db/installed", "usr/lib/apk/db/installed"
+
+
+@pytest.mark.parametrize("empty", [APK_2, APK_3])
+def test_an_empty_database_beside_a_full_one_is_no_contradiction(
+    tmp_path: Path, empty: str
+) -> None:
+    write_file(tmp_path, "etc/os-release", "ID=alpine\nVERSION_ID=3.20.1\n")
+    for path in (APK_2, APK_3):
+        write_file(tmp_path, path, "" if path == empty else "P:musl\nV:1.2.3-r0\n\n")
+    found = collect_root(tmp_path)
+    assert (package_names(found), found.problems) == (["musl"], [])
+
+
+@pytest.mark.parametrize("root", ["", "srv/chroot/"])
+def test_two_databases_of_different_packages_are_both_read_and_a_problem(
+    tmp_path: Path, root: str
+) -> None:
+    for path in {"", root}:
+        write_file(tmp_path, f"{path}etc/os-release", "ID=alpine\nVERSION_ID=3.20.1\n")
+        write_file(tmp_path, f"{path}usr/bin/true", "")
+        write_file(tmp_path, path + APK_2, "P:musl\nV:1.2.2-r0\n\n")
+    write_file(tmp_path, root + APK_3, "P:musl\nV:1.2.3-r0\n\nP:zlib\nV:1-r0\n\n")
+    found = collect_root(tmp_path)
+    assert {"1.2.2-r0", "1.2.3-r0", "1-r0"} == {package.version for package in found.packages}
+    assert [problem.where for problem in found.problems] == [f"/{root}{APK_3}"]
+    write_file(tmp_path, root + APK_3, "P:musl\nV:1.2.2-r0\n\n")
+    assert collect_root(tmp_path).problems == []
