@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FILE: Final = re.compile(r"^(/[^\n]*?\.pm)(?: type=[^\n]*)?$", re.MULTILINE)
+_ROOTS: Final = 9  # directories of a root that a module's path may begin with, and one
 _MODULE_LIMIT: Final = 4 << 20  # bytes
 _HEAD: Final = 256 << 10  # bytes of a module that are searched
 _NUMBER: Final = rb"v?[0-9][0-9._]{0,63}"
@@ -57,11 +58,18 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
 
 
 def _version(file: WantedFile, module: str) -> str:
-    """The version that a module has, by its path; empty where it has none."""
-    try:
-        data = file.sibling(module, _MODULE_LIMIT)
-    except LimitError:
-        return ""
+    """The version that a module has, by its path; empty where it has none.
+
+    Where it was installed below another root (`make install DESTDIR=…`), its path begins with that.
+    """
+    data, parts = None, module.split("/")
+    for count in range(1, min(len(parts), _ROOTS)):
+        try:
+            data = file.sibling("/" + "/".join(parts[count:]), _MODULE_LIMIT)
+        except LimitError:
+            return ""
+        if data is not None:
+            break
     match = _VERSION.search((data or b"")[:_HEAD])
     return (match[1] or match[2]).decode() if match else ""
 

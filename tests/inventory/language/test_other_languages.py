@@ -288,6 +288,13 @@ def test_a_module_of_perl_without_a_version_is_a_problem(extract: Extract, text:
     assert [problem.where for problem in found.problems] == [f"/{PACKLIST}"]
 
 
+def test_a_module_of_perl_that_was_installed_below_another_root_is_read(extract: Extract) -> None:
+    beside = {f"{PERL}/HTTP/Tiny.pm": b"our $VERSION = '0.076';"}
+    text = f"/build/root{PERL}/HTTP/Tiny.pm\n"
+    found = extract(perlmodules.EXTRACTOR, PACKLIST, text, beside)
+    assert typed(found) == {("cpan", "HTTP-Tiny", "0.076")}
+
+
 def test_a_module_of_perl_is_read_within_its_root(debian: Path) -> None:
     chroot = "srv/chroot"
     write_file(debian, f"{chroot}/etc/os-release", "ID=debian\n")
