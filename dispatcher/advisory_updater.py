@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,12 +63,12 @@ class AdvisoryUpdater:
         """
         with tempfile.TemporaryFile() as messages:
             with subprocess.Popen(
-                tethered(self._command), env=self.environment(), stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=messages,
+                tethered(self._command, signal.SIGKILL), env=self.environment(),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
             ) as process:  # fmt: skip
                 while process.poll() is None:
                     if is_stopped():
-                        process.terminate()
+                        process.kill()  # it may be killed at any moment; downloads go on
                         process.wait()
                         return False
                     wait(_BETWEEN)

@@ -9,4 +9,5 @@ WRONG_USAGE = 2  # also: configuration, settings, a missing extra
 FAULTS = 2  # of `doctor`: something does not work
 PARTIAL = 3
 FAILED = 4
-INTERRUPTED = 130  # the shells' convention: 128 + SIGINT
+OF_SIGNAL = 128  # the shells' convention: this and the signal's number
+INTERRUPTED = 130  # by SIGINT

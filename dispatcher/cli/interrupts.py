@@ -1,4 +1,9 @@
-"""Ctrl-C handling: the first Ctrl-C ends a command cleanly, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends a command cleanly, the second at once.
+
+Without a handler SIGTERM would end a command before it deletes the snapshots that it created, and
+as the first process of a container a command would not get it at all: the kernel passes over
+signals to such a process that it does not handle (pid_namespaces(7)).
+"""
 
 from __future__ import annotations
 
@@ -7,33 +12,40 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dispatcher.cli.exit_status import INTERRUPTED
+from dispatcher.cli.exit_status import INTERRUPTED, OF_SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _last_words: list[Callable[[], object]] = []
 _interrupted = False
+_status = INTERRUPTED
 
 
 def arm() -> None:
-    """Raise KeyboardInterrupt at the first SIGINT, and end the process at the second.
+    """Raise KeyboardInterrupt at the first signal, and end the process at the second.
 
-    If a shell starts us in the background with SIGINT ignored, it stays ignored.
+    What is ignored stays so: SIGINT of a shell's background command, SIGHUP of `nohup`.
     """
-    global _interrupted  # noqa: PLW0603 - a signal's handler has nothing else
-    _interrupted = False
-    if signal.getsignal(signal.SIGINT) in {signal.default_int_handler, signal.SIG_DFL}:
-        signal.signal(signal.SIGINT, lambda *_: interrupt())
+    global _interrupted, _status
+    _interrupted, _status = False, INTERRUPTED
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
+            signal.signal(number, lambda number, _frame: interrupt(number))
 
 
-def interrupt() -> None:
-    """Handle SIGINT: raise KeyboardInterrupt once, then end the process."""
-    global _interrupted  # noqa: PLW0603 - see above
+def interrupt(number: int = signal.SIGINT) -> None:
+    """Handle a signal: raise KeyboardInterrupt once, then end the process."""
+    global _interrupted, _status
     if _interrupted:
         quit_now()
-    _interrupted = True
+    _interrupted, _status = True, OF_SIGNAL + number
     raise KeyboardInterrupt
+
+
+def status() -> int:
+    """Return the exit status of an interrupted command: that of the first signal, or Ctrl-C's."""
+    return _status
 
 
 def stop_by(stop: Callable[[], object]) -> Callable[..., None]:
@@ -65,4 +77,4 @@ def quit_now() -> None:
     for action in _last_words:
         with suppress(Exception):
             action()
-    os._exit(INTERRUPTED)
+    os._exit(_status)

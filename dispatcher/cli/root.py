@@ -11,7 +11,7 @@ import click
 
 from dispatcher.cli import interrupts
 from dispatcher.cli.config.locations import config_locations
-from dispatcher.cli.exit_status import DONE, FINDINGS, INTERRUPTED, WRONG_USAGE
+from dispatcher.cli.exit_status import DONE, FINDINGS, WRONG_USAGE
 from dispatcher.cli.groups import CommandEntry, WrittenGroup
 from dispatcher.cli.quiet import add_quiet
 from sidelight import __version__
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
         status = DONE  # `sidelight ls disk.img / | head`: the reader closed the pipe
     except (KeyboardInterrupt, EOFError, click.Abort):
         _say("interrupted")
-        status = INTERRUPTED
+        status = interrupts.status()
     except click.ClickException as error:
         status, reported = _refused(error), error
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback unless asked for

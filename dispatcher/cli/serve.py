@@ -51,7 +51,7 @@ def serve(host: str, port: int, settings: Settings) -> None:
     ):
         report_no_instance(store)
         stop = stop_by(server.shutdown)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, stop)
         say(server.url)
         with ended_when_outdated(store, server.shutdown):

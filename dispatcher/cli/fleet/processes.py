@@ -69,7 +69,7 @@ def run(
         pace=Intervals(round=every),
         health=health,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop_by(schedule.stop))
     try:
         schedule.run()

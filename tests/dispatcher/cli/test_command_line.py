@@ -19,7 +19,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from dispatcher.cli import extras, finding_options, interrupts, root, scan
-from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, INTERRUPTED, PARTIAL, WRONG_USAGE
+from dispatcher.cli.exit_status import DONE, FAILED, FINDINGS, PARTIAL, WRONG_USAGE
 from dispatcher.cli.failures import explain
 from dispatcher.cli.fleet import commands as fleet
 from dispatcher.cli.fleet import finding_commands, report
@@ -287,27 +287,49 @@ def test_a_command_that_writes_to_a_file_works_with_standard_output_closed(tmp_p
         database.verify()
 
 
-def test_the_second_interrupt_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_the_first_signal_ends_a_command_in_order_and_the_second_at_once(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
+) -> None:
     ended: list[int] = []
     lines: list[str] = []
     monkeypatch.setattr(os, "_exit", ended.append)
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {each: signal.getsignal(each) for each in ENDING}
+    for each in ENDING:
+        signal.signal(each, signal.SIG_DFL)
     forget = interrupts.at_once(lambda: lines.append("last words"))
     try:
         interrupts.arm()
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         assert not ended
+        assert interrupts.status() == status
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         forget()
-    assert ended == [INTERRUPTED]
+    assert ended == [status]
     assert lines == ["last words"]
 
 
+def test_what_was_ignored_at_the_start_stays_ignored() -> None:
+    """SIGHUP under `nohup`, SIGINT in a shell's background."""
+    before = {each: signal.getsignal(each) for each in ENDING}
+    try:
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        interrupts.arm()
+        assert {signal.getsignal(each) for each in ENDING} == {signal.SIG_IGN}
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READING = [
     ("fleet", "findings"), ("fleet", "coverage"), ("fleet", "costs"), ("fleet", "status"),
     ("fleet", "events"), ("fleet", "prune"), ("fleet", "sweep"), ("fleet", "suppress", "list"),

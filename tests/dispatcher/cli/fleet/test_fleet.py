@@ -200,6 +200,25 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
 
 
 @pytest.mark.parametrize("fleet", [60.0], indirect=True)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_scan_that_is_ended_by_a_signal_stops_its_workers_in_order(
+    fleet: Fleet, image: Path, number: signal.Signals, status: int
+) -> None:
+    fleet.cloud.add_instance("one", [image])
+    command = [sys.executable, "-m", "dispatcher.cli", "fleet", "scan", "--embedded"]
+    with subprocess.Popen(
+        command, env=fleet.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert any("SNAPSHOTS_PENDING" in line for line in running.stderr)
+        workers = descendants(running.pid)
+        running.send_signal(number)
+        assert any("stopping the workers" in line for line in running.stderr)
+        assert running.wait() == status
+    wait_for(lambda: not alive(workers), f"the end of {workers}")
+
+
+@pytest.mark.parametrize("fleet", [60.0], indirect=True)
 def test_a_second_interrupt_ends_the_command_and_its_workers_at_once(
     fleet: Fleet, image: Path
 ) -> None:
