@@ -17,7 +17,13 @@ from sidelight.inventory.language.npmorigin import (
     is_archive_file,
     version_in,
 )
-from sidelight.inventory.language.package_builder import Entry, PackageDetails, npm
+from sidelight.inventory.language.package_builder import (
+    Entry,
+    PackageDetails,
+    RelatedEntry,
+    npm,
+    related,
+)
 from sidelight.inventory.language.packagejson import requested_by
 from sidelight.inventory.language.public_registries import NPM_DEFAULT
 from sidelight.inventory.language.safe_parsers import mapping, parse_json
@@ -36,10 +42,11 @@ _RELAXED: Final = re.compile(
 )
 NESTING_LIMIT: Final = 64  # levels of a key
 KEY_LIMIT: Final = 8192  # characters of a key that others are looked up within
+_OWN: Final = ("dependencies", "optionalDependencies")
 _LOCAL: Final = ("file:", "link:", "workspace:", "root:")
 
 
-def _parse(file: WantedFile) -> Iterator[Entry]:
+def _parse(file: WantedFile) -> Iterator[Entry | RelatedEntry]:
     strict = _RELAXED.sub(lambda match: match[1] or b"", file.read())
     data = mapping(parse_json(strict), "the lock file")
     packages = mapping(data.get("packages"), "packages")
@@ -69,7 +76,8 @@ def _parse(file: WantedFile) -> Iterator[Entry]:
             details = PackageDetails(
                 "", key in run or key in develop, key not in shipped, origin=source
             )
-            yield npm(file.path, name, version, details)
+            requires = _needs(packages, key, peers=False)
+            yield related(npm(file.path, name, version, details), (key,), requires)
 
 
 def _drawn(packages: dict[str, object]) -> Iterator[Drawn]:
@@ -83,11 +91,13 @@ def _drawn(packages: dict[str, object]) -> Iterator[Drawn]:
         yield from_registry(key.rpartition("/")[2], url or NPM_DEFAULT, needs)
 
 
-def _needs(packages: dict[str, object], key: str) -> Iterator[str]:
+def _needs(packages: dict[str, object], key: str, *, peers: bool = True) -> Iterator[str]:
+    """Yield the keys of what a package needs. Its peers are not its own."""
     value = packages.get(key)
     for part in value if isinstance(value, list) else ():
         if isinstance(part, dict):
-            for name in requested_by(part).run:
+            names = part if peers else {kind: part.get(kind) for kind in _OWN}
+            for name in requested_by(names).run:
                 yield _nearest(packages, key, name)
 
 

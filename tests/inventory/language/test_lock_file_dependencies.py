@@ -236,6 +236,43 @@ DEPS_JSON = {
     "libraries": {"app/1.0.0": {"type": "project"}, "A/1.0.0": {"type": "package"},
                   "B/2.0.0": {"type": "package"}, "C/1.0.0": {"type": "package"}},
 }  # fmt: skip
+BUN = """{
+  "lockfileVersion": 1,
+  "workspaces": {"": {"name": "app", "dependencies": {"a": "^1", "alias": "npm:c@2"}}},
+  "packages": {
+    "a": ["a@1.0.0", "", {"dependencies": {"b": "^1", "alias": "2", "absent": "1"},
+                          "peerDependencies": {"d": "*"}}, "sha512-x"],
+    "alias": ["c@2.0.0", "", {}, "sha512-x"],
+    "b": ["b@2.0.0", "", {"optionalDependencies": {"d": "1"}}, "sha512-x"],
+    "d": ["d@1.0.0", "", {}, "sha512-x"],
+    "a/b": ["b@1.0.0", "", {"dependencies": {"b": "2", "d": "1"}}, "sha512-x"],
+    "a/b/d": ["d@0.9.0", "", {}, "sha512-x"],
+  },
+}
+"""
+DENO_5: dict[str, object] = {
+    "version": "5",
+    "specifiers": {"jsr:@std/a@1": "1.0.2", "jsr:@std/b@^1": "1.1.0", "npm:x@1": "1.0.0"},
+    "jsr": {
+        "@std/a@1.0.2": {"integrity": "x", "dependencies": ["jsr:@std/b@^1", "npm:x"]},
+        "@std/b@1.1.0": {"integrity": "x", "dependencies": ["jsr:@std/absent"]},
+    },
+    "npm": {
+        "x@1.0.0_y@2.0.0": {"integrity": "x", "dependencies": ["y@2.0.0", "@z/z"]},
+        "y@1.0.0": {"integrity": "x"},
+        "y@2.0.0": {"integrity": "x", "optionalDependencies": ["y@1.0.0"]},
+        "@z/z@3.0.0": {"integrity": "x"},
+    },
+}
+DENO_3: dict[str, object] = {
+    "version": "3",
+    "packages": {
+        "specifiers": {"jsr:@std/a@1": "jsr:@std/a@1.0.2", "npm:x@1": "npm:x@1.0.0"},
+        "jsr": {"@std/a@1.0.2": {"integrity": "x", "dependencies": ["npm:x@1"]}},
+        "npm": {"x@1.0.0": {"integrity": "x", "dependencies": {"y": "z@2.0.0"}},
+                "z@2.0.0": {"integrity": "x", "dependencies": {}}},
+    },
+}  # fmt: skip
 MIX = """%{
   "phoenix": {:hex, :phoenix, "1.7.0", "aa", [:mix], [{:castore, ">= 0.0.0", [hex: :castore, repo: "hexpm", optional: false]}, {:jason, "~> 1.0", [hex: :jason, repo: "hexpm", optional: true]}], "hexpm", "bb"},
   "castore": {:hex, :castore, "1.0.0", "aa", [:mix], [], "hexpm", "bb"},
@@ -288,6 +325,15 @@ CASES: dict[str, tuple[str | dict[str, object], Edges]] = {
         "A 1.0.0": ["B 2.0.0"], "B 2.0.0": [], "C 1.0.0": None}),
     "srv/mix.lock": (MIX, {
         "phoenix 1.7.0": ["castore 1.0.0"], "castore 1.0.0": [], "fork abc123": None}),
+    "srv/bun.lock": (BUN, {
+        "a 1.0.0": ["b 1.0.0", "c 2.0.0"], "b 1.0.0": ["d 0.9.0"], "b 2.0.0": ["d 1.0.0"],
+        "c 2.0.0": [], "d 0.9.0": [], "d 1.0.0": []}),
+    "five/deno.lock": (DENO_5, {
+        "@std/a 1.0.2": ["@std/b 1.1.0", "x 1.0.0"], "@std/b 1.1.0": [],
+        "@z/z 3.0.0": [], "x 1.0.0": ["@z/z 3.0.0", "y 2.0.0"], "y 1.0.0": [],
+        "y 2.0.0": ["y 1.0.0"]}),
+    "three/deno.lock": (DENO_3, {
+        "@std/a 1.0.2": ["x 1.0.0"], "x 1.0.0": ["z 2.0.0"], "z 2.0.0": []}),
     "srv/gradle.lockfile": ("a:b:1.0=runtimeClasspath\n", {"a:b 1.0": None}),
 }  # fmt: skip
 
