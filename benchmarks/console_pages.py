@@ -15,15 +15,16 @@ import gzip
 import random
 import statistics
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 
 from benchmarks.api_queries import parser_of, place
 from benchmarks.drawn_store import IMAGES, MEMBERS, START, fill, vacuum
+from benchmarks.query_costs import executed_statements
 from dispatcher.console.application import ConsoleApplication
 from dispatcher.console.page import ConsoleServices
 from dispatcher.console.pages import PAGES
@@ -56,7 +57,7 @@ from sidelight.store.inventories.package_sets import store_set
 from sidelight.store.maintenance.kept_counts import KeptCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from dispatcher.console.web_messages import WebAnswer
 
@@ -200,7 +201,7 @@ class PageMeter:
 
     def cost(self, database: Database, url: str, runs: int = 5) -> PageCost:
         """Measure one page; `database` is the store's."""
-        with _statements(database) as seen:
+        with executed_statements(database) as seen:
             answer = self.get(url)
         rows = sum(_rows(database, statement, values) for statement, values in seen)
         took = []
@@ -210,21 +211,6 @@ class PageMeter:
             took.append(1000 * (CLOCK() - begin))
         size = len(gzip.compress(answer.body))
         return PageCost(url, answer.status, len(seen), rows, statistics.median(took), size)
-
-
-@contextmanager
-def _statements(database: Database) -> Iterator[list[tuple[str, object]]]:
-    """Collect the statements that are executed, with their values."""
-    seen: list[tuple[str, object]] = []
-
-    def note(*args: object) -> None:
-        seen.append((str(args[2]), args[3]))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
 
 
 def _rows(database: Database, statement: str, values: object) -> int:

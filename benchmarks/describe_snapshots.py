@@ -2,8 +2,8 @@
 
 The stages of the code run on a simulated EC2 and a clock that is moved by hand: instances of one
 account and Region are scanned evenly over a day; a snapshot is pending for five minutes. Only
-the calls are counted, as many as EC2 takes (200 ids a call); they do not depend on the machine.
-docs/cost-model.md has the table.
+the calls are counted, as many as EC2 takes (200 ids a call), and the statements of the store; they
+do not depend on the machine. CPU is this process's. docs/cost-model.md has the table.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import argparse
 import heapq
 import itertools
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
 from benchmarks.model import sustained
+from benchmarks.query_costs import executed_statements
 from dispatcher.enqueue import enqueue
 from sidelight.aws.ec2 import FILTERED_AT_ONCE
 from sidelight.fleet.settings import Settings
@@ -61,12 +63,17 @@ class CountedEc2(FakeEc2):
 
 @dataclass(frozen=True, slots=True)
 class DescribeRate:
-    """The calls of `scans` scans, begun within `seconds` seconds of simulated time."""
+    """The calls of `scans` scans, begun within `seconds` seconds of simulated time.
+
+    `statements` are SQLite's, the beginnings of transactions among them; `cpu` is in seconds.
+    """
 
     instances: int
     scans: int
     calls: int
     seconds: float
+    statements: int
+    cpu: float
 
     @property
     def per_scan(self) -> float:
@@ -120,28 +127,41 @@ def measure(instances: int, scans: int) -> DescribeRate:
     apart = DAY / instances
     with tempfile.TemporaryDirectory() as scratch:
         place = ScannedPlace(f"sqlite:///{scratch}/place.db", scans)
-        place.scan_all(apart)
+        with executed_statements(place.store._database) as statements:  # noqa: SLF001 - to count them
+            begin = time.process_time()
+            place.scan_all(apart)
+            cpu = time.process_time() - begin
         states = place.states()
         if states != {State.DONE}:
             raise RuntimeError(f"scans ended as {states}")
         calls = place.counted.described
         place.close()
-    return DescribeRate(instances, scans, calls, apart * scans)
+    return DescribeRate(instances, scans, calls, apart * scans, len(statements), cpu)
 
 
 def describe_counts(_: Path) -> dict[str, int]:
-    """Return the calls of 40 scans of an account-region of 20,000 instances: they do not vary."""
-    return {"DescribeSnapshots of 40 scans, 20,000 instances a day": measure(20_000, 40).calls}
+    """Return the calls and statements of 40 scans, 20,000 instances a day: they do not vary."""
+    found = measure(20_000, 40)
+    of_scans = "of 40 scans, 20,000 instances a day"
+    return {
+        f"DescribeSnapshots {of_scans}": found.calls,
+        f"statements {of_scans}": found.statements,
+    }
 
 
 def main(sizes: Sequence[int], seconds: float) -> None:
     """Print the growth curve."""
-    print("| instances a day | scans run | DescribeSnapshots a scan | of the rate limit |")
-    print("|---|---|---|---|")
+    print(
+        "| instances a day | scans run | DescribeSnapshots a scan | of the rate limit "
+        "| statements a scan | CPU ms a scan |"
+    )
+    print("|---|---|---|---|---|---|")
     for size in sizes:
         found = measure(size, max(20, int(seconds * size / DAY)))
         print(
-            f"| {size:,} | {found.scans:,} | {found.per_scan:.2f} | {found.share:.1%} |", flush=True
+            f"| {size:,} | {found.scans:,} | {found.per_scan:.2f} | {found.share:.1%} "
+            f"| {found.statements / found.scans:.0f} | {1e3 * found.cpu / found.scans:.1f} |",
+            flush=True,
         )
 
 

@@ -80,18 +80,25 @@ def _server_seconds(database: Database) -> float:
     return sum(int(file.read_text().split()[0]) for file in files if file.exists()) / 1e9
 
 
-def plans(database: Database, run: Callable[[], object], prefix: str) -> Iterator[list[object]]:
-    """Yield the answers to EXPLAIN of the SELECTs that a call executes."""
-    statements: list[tuple[str, object]] = []
+@contextmanager
+def executed_statements(database: Database) -> Iterator[list[tuple[str, object]]]:
+    """Collect the statements that are executed, with their values."""
+    seen: list[tuple[str, object]] = []
 
     def note(*args: object) -> None:
-        statements.append((str(args[2]), args[3]))
+        seen.append((str(args[2]), args[3]))
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        run()
+        yield seen
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
+
+
+def plans(database: Database, run: Callable[[], object], prefix: str) -> Iterator[list[object]]:
+    """Yield the answers to EXPLAIN of the SELECTs that a call executes."""
+    with executed_statements(database) as statements:
+        run()
     with database.engine.connect().execution_options(**{READ: True}) as connection:
         for statement, values in statements:
             if "set_config" in statement:
