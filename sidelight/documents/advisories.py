@@ -41,7 +41,9 @@ class DatabaseInfoDocument(TypedDict):
     """The contents of an advisory database. `ecosystems`: numbers of affected ranges.
 
     `newest` is the latest change that any advisory gives, empty if none does. `update` is the state
-    of `advisories update`; null for a database that was made or put in place otherwise.
+    of `advisories update`; null for a database that was made or put in place otherwise. `exploited`
+    and `scored` are the vulnerabilities of CISA's catalogue and with an EPSS score: 0 without such
+    a feed, null for a database that was built before it said so.
     """
 
     path: str
@@ -55,6 +57,8 @@ class DatabaseInfoDocument(TypedDict):
     withdrawn: int
     problems: int
     newest: str
+    exploited: int | None
+    scored: int | None
     ecosystems: dict[str, int]
     files: list[SourceFileDocument]
     update: "UpdateStateDocument | None"

@@ -14,7 +14,7 @@ import zstandard
 from click.testing import CliRunner
 
 from dispatcher.cli.groups import advisories
-from sidelight.advisories import AdvisoryDatabase
+from sidelight.advisories import AdvisoryDatabase, build
 from sidelight.download import FetchOutcome, Progress, chosen, fetch, known_size
 from sidelight.download.fetch import PublisherAccess
 from sidelight.download.http import Client
@@ -360,3 +360,39 @@ def test_a_database_is_described_as_a_table_and_as_json(tmp_path: Path) -> None:
     )
     assert document["ecosystems"] == {"Debian:12": 1}
     assert document["size"] == path.stat().st_size
+
+
+def _described(tmp_path: Path, *feeds: tuple[str, str]) -> tuple[str, dict[str, object]]:
+    """What `advisories info` says of a database of these files."""
+    for name, content in feeds:
+        (tmp_path / name).write_text(content)
+    path = tmp_path / "advisories.db"
+    build([tmp_path / name for name, _ in feeds], path)
+    shown, document = (
+        CliRunner().invoke(advisories, ["info", str(path), "--format", form]).output
+        for form in ("table", "json")
+    )
+    return shown, json.loads(document)
+
+
+def test_a_database_says_how_many_are_exploited_and_scored(tmp_path: Path) -> None:
+    kev = {"catalogVersion": "1", "vulnerabilities": [
+        {"cveID": f"CVE-2020-{number}", "vulnerabilityName": "x", "dateAdded": "2026-01-01"}
+        for number in range(3)]}  # fmt: skip
+    epss = "#model_version:v2025.03.14,score_date:2026-01-01T00:00:00+0000\ncve,epss,percentile\n"
+    shown, document = _described(
+        tmp_path, ("kev.json", json.dumps(kev)), ("epss.csv", f"{epss}CVE-2020-1,0.5,0.9\n")
+    )
+    assert "Exploited (KEV)\t3\n" in shown
+    assert "With an EPSS score\t1\n" in shown
+    assert (document["exploited"], document["scored"]) == (3, 1)
+
+
+def test_without_their_feeds_it_is_unknown_how_many_are_exploited_and_scored(
+    tmp_path: Path,
+) -> None:
+    entry = {"id": "CVE-2099-1", "modified": "2099-01-01T00:00:00Z", "affected": []}
+    shown, document = _described(tmp_path, ("feed.json", json.dumps(entry)))
+    assert "Exploited (KEV)\tunknown: no KEV feed\n" in shown
+    assert "With an EPSS score\tunknown: no EPSS feed\n" in shown
+    assert (document["exploited"], document["scored"]) == (0, 0)

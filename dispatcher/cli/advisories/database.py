@@ -228,6 +228,8 @@ def _info_document(info: DatabaseInfo, state: UpdateState | None) -> DatabaseInf
         "withdrawn": info.withdrawn,
         "problems": info.problems,
         "newest": info.newest,
+        "exploited": info.exploited,
+        "scored": info.scored,
         "ecosystems": dict(info.ecosystems),
         "files": [{"name": name, "sha256": digest} for name, digest in info.files],
         "update": None if state is None else state_document(state),
@@ -244,6 +246,8 @@ def _print_info(info: DatabaseInfo) -> None:
         ("Withdrawn advisories", str(info.withdrawn)),
         ("Vulnerabilities", str(info.vulnerabilities)), ("Packages", str(info.packages)),
         ("Affected ranges", str(info.rows)), ("Unusable records", str(info.problems)),
+        ("Exploited (KEV)", _signal(info.exploited, "KEV")),
+        ("With an EPSS score", _signal(info.scored, "EPSS")),
     ):  # fmt: skip
         facts.add_row(name, value)
     shown.table(facts)
@@ -257,6 +261,13 @@ def _print_info(info: DatabaseInfo) -> None:
     for name, digest in info.files:
         files.add_row(name, digest)
     shown.table(files)
+
+
+def _signal(count: int | None, feed: str) -> str:
+    """Return how many vulnerabilities a feed names; without the feed it is unknown, not 0."""
+    if count is None:
+        return f"unknown: the database was built before it counted {feed}"
+    return str(count) if count else f"unknown: no {feed} feed"
 
 
 def _print_feeds(state: UpdateState) -> None:
