@@ -55,8 +55,12 @@ class PageRequest:
         return self.services.store
 
     def value(self, name: str, default: str = "") -> str:
-        """Return a field of the query, the first; the default if it is missing."""
-        return self.fields.get(name, [default])[0]
+        """Return a field of the query, the first that is not empty; the default if it is missing.
+
+        A form may have a field that a person left empty, and its present value (`kept_lines`).
+        """
+        values = self.fields.get(name, [default])
+        return next(filter(None, values), values[0])
 
     def one_of(self, name: str, known: Collection[str]) -> str:
         """Return a field of the query that chooses, the first; empty if it is missing.

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dispatcher.console.assets import files
+from dispatcher.console.web_messages import ENCODED
 from sidelight.report.escape import printable
 
 if TYPE_CHECKING:
@@ -46,9 +48,10 @@ def environment() -> Environment:
         "mib": mib,
         "short_id": short_id,
         "verbatim": verbatim,
+        "typed": typed,
         "duration": duration,
     }
-    templates.globals |= {"asset": lambda name: files()[name].url}
+    templates.globals |= {"asset": lambda name: files()[name].url, "hidden_field": hidden_field}
     return templates
 
 
@@ -67,6 +70,25 @@ def _inert(value: object) -> object:
 def verbatim(value: object) -> Markup:
     """Return text escaped but otherwise as it is, for the value of a form's field or a link."""
     return escape(str(value).replace("\x00", ""))
+
+
+def hidden_field(name: str, value: object) -> Markup:
+    """Return a hidden field of a form, whose value comes back as it is.
+
+    Browsers send each line's end of a field as two characters (HTML, "constructing the entry
+    list"): such a value is sent percent-encoded, under a name that says so.
+    """
+    text = str(value)
+    if text and not typed(text):
+        name, text = name + ENCODED, quote(text, safe="", errors="replace")
+    return Markup('<input type="hidden" name="{}" value="{}">').format(
+        verbatim(name), verbatim(text)
+    )
+
+
+def typed(value: str) -> str:
+    """Return text as a person can type it into a field; nothing for text of several lines."""
+    return "" if "\r" in value or "\n" in value else value
 
 
 def ago(moment: datetime, now: datetime) -> str:

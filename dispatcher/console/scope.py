@@ -33,7 +33,9 @@ class ViewScope:
     @classmethod
     def of(cls, fields: Fields, visible: frozenset[str] | None) -> ViewScope:
         """Return the scope of a URL's fields; a value that cannot be one is dropped."""
-        account, region, tag = (fields.get(name, [""])[0].strip() for name in MEMBERS)
+        account, region, tag = (
+            next(filter(None, fields.get(name, [])), "").strip() for name in MEMBERS
+        )
         return cls(
             visible,
             account if _ACCOUNT.fullmatch(account) else "",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 METHODS: Final = ("GET", "HEAD", "POST")
 MOST_FIELDS: Final = 400  # of a query or form: a bulk selection has a page's rows
+ENCODED: Final = "%"  # ends the name of a field whose value is percent-encoded (`hidden_field`)
 BODY_LIMIT: Final = 256 << 10  # bytes of a form
 MOST_ID: Final = (1 << 63) - 1  # of a row of the store
 MOST_PORT: Final = 65_535
@@ -103,7 +104,12 @@ def _fields(text: str) -> Fields:
                           errors="replace")  # fmt: skip
     except ValueError as error:
         raise WebError(400, f"More than {MOST_FIELDS} fields.") from error
-    return {name: [storable(value) for value in values] for name, values in fields.items()}
+    found: dict[str, list[str]] = {}
+    for name, values in fields.items():
+        plain = name.removesuffix(ENCODED)
+        sent = values if plain == name else [unquote(value) for value in values]
+        found.setdefault(plain, []).extend(storable(value) for value in sent)
+    return found
 
 
 def whole_number(text: str, most: int) -> int | None:

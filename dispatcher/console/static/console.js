@@ -17,8 +17,8 @@
     all("[data-theme-choice]").forEach((item) => item.setAttribute("aria-pressed", String(item === button)));
   });
 
-  // Filters are closed where they would be before the list.
-  if (matchMedia("(max-width: 1099px)").matches) all("[data-wide-open]").forEach((item) => { item.open = false; });
+  // Filters are closed where they would be before the list. Without script the style sheet shows them.
+  if (matchMedia("(min-width: 1100px)").matches) all("[data-wide-open]").forEach((item) => { item.open = true; });
 
   // Copy buttons.
   document.addEventListener("click", async (event) => {
