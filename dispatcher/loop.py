@@ -38,7 +38,7 @@ from dispatcher.network_scheduler import network_changed
 from dispatcher.periodic import PeriodicWork
 from dispatcher.planning import cadence
 from dispatcher.planning.schedules import schedule_of
-from sidelight.errors import OutdatedCodeError, SidelightError
+from sidelight.errors import OutdatedCodeError, SidelightError, StoreError
 from sidelight.report.logs import is_debugging
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dispatcher.changes.event_receiver import EventHandler
-    from dispatcher.discovery.accounts import AccountRegion, ScanScope
+    from dispatcher.discovery.accounts import AccountRegion, ScanScope, UnreachableTarget
     from dispatcher.planning.eligibility import Configuration
     from dispatcher.services.fleet_service import FleetService
     from sidelight.documents.fleet import HealthDocument
@@ -296,7 +296,7 @@ class DispatcherLoop:
     def _round(self) -> bool:
         """Discover, plan, enqueue and sweep all account-regions; apply rules and retention."""
         control = self._control
-        account_regions = control.look_up(self._wanted)
+        account_regions = self._listed()
         if self._wanted.organization:
             control.join_members(account_regions)
         for account in control.disabler.pending():
@@ -328,6 +328,24 @@ class DispatcherLoop:
             sum(len(result.orphans) for _, result in swept),
         )  # fmt: skip
         return True
+
+    def _listed(self) -> list[AccountRegion | UnreachableTarget]:
+        """Look the account-regions up; where not even that works, the store says why.
+
+        Accounts that are not the organization's any more are no longer reported as not listed.
+        """
+        unreached = self._control.store.unreached_targets
+        try:
+            targets = self._control.look_up(self._wanted)
+        except StoreError:
+            raise
+        except SidelightError as error:
+            unreached.note_failure(str(error))
+            raise
+        unreached.clear_failure()
+        if self._wanted.organization or self._wanted.units:
+            unreached.keep_accounts({target.account for target in targets})
+        return targets
 
     def _agent_round(self) -> bool:
         """Run the agent-based method in the account-regions that were discovered."""

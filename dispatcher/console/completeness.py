@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dispatcher.services.unreached_accounts import counted_targets
 from sidelight.store import measures
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _DENIED: Final = "ACCESS_DENIED"
 def incomplete(request: PageRequest) -> str:
     """Return what is missing in the scope, by the kept counts; empty where nothing is."""
     kept = request.store.fleet_overview.sums(
-        (measures.COVERAGE,), request.scope.accounts, region=request.scope.region
+        (measures.COVERAGE, measures.UNREACHED), request.scope.accounts, region=request.scope.region
     )
     partial = denied = absent = 0
     for item, value in kept[measures.COVERAGE].values.items():
@@ -35,6 +36,13 @@ def incomplete(request: PageRequest) -> str:
                              (denied, "in accounts that do not answer"))
         if number
     ]  # fmt: skip
-    return (
-        f"Of the instances {', '.join(parts)}: what they have may be missing here." if parts else ""
-    )
+    sentences = []
+    if parts:
+        sentences.append(
+            f"Of the instances {', '.join(parts)}: what they have may be missing here."
+        )
+    if unlisted := int(kept[measures.UNREACHED].total):
+        sentences.append(
+            f"{counted_targets(unlisted)} could not be listed: what is there is missing here."
+        )
+    return " ".join(sentences)

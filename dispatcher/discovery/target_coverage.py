@@ -41,10 +41,10 @@ class TargetCoverage:
             self._store.instances.cover([target.coverage(), *rows])
 
     def cover_suspended(self, targets: Sequence[AccountRegion | UnreachableTarget]) -> None:
-        """Write to the known instances of suspended accounts that nothing scans them."""
+        """Write that nothing scans suspended accounts, for themselves and known instances."""
         for target in targets:
             if isinstance(target, UnreachableTarget) and target.suspended:
-                self._store.instances.cover(self._of_known(target))
+                self._store.instances.cover([target.coverage(), *self._of_known(target)])
 
     def _of_known(self, target: UnreachableTarget) -> list[Coverage]:
         """Return the target's coverage for each of its known instances."""

@@ -75,6 +75,24 @@ _OF_MODE: Final = {
         "Start the instance, or set the account's scan mode to EC2_HYBRID; its findings stay."
     ),
 }
+_OF_TARGETS: Final = {
+    "ACCESS_DENIED": (
+        "Let the account trust Sidelight's role, and allow the role what the detail names; an"
+        " account that is suspended is scanned again once it is active."
+    ),
+    "REGION_NOT_ENABLED": _REMEDIES["REGION_NOT_ENABLED"],
+}
+_TARGET_FAILED: Final = (
+    "Each discovery tries again. If it lasts, “sidelight doctor” says which call fails: look at"
+    " AWS's status, the endpoint and the proxy, the machine's clock, and the rate limits."
+)
+
+
+def target_remedy(reason: str, scan_mode: str = "") -> str:
+    """Return the remedy of a whole account or Region whose instances cannot be listed."""
+    if scan_mode == ScanMode.AGENT_BASED:
+        return f"{remedy(reason, scan_mode)} Until then its instances are not scanned by agents."
+    return _OF_TARGETS.get(reason, _TARGET_FAILED)
 
 
 def remedy(reason: str, scan_mode: str = "") -> str:

@@ -83,12 +83,14 @@ class ConfigurationService:
     def known_accounts(self, among: Sequence[str] | None = None) -> list[str]:
         """Return the accounts that were configured or have instances: of these, or of all.
 
-        A text that is not an account's id is none of them.
+        Those that discovery could not list are among them: nobody knows what they have. A text
+        that is not an account's id is none of them.
         """
         if among is not None:
             among = [number for number in among if rules.is_account(number)]
         configured = {row.account for row in self._store.configurations.accounts(among)}
-        return sorted(configured | self._store.instances.counts(among).keys())
+        unlisted = {target.account for target in self._store.unreached_targets.all(among)}
+        return sorted(configured | unlisted | self._store.instances.counts(among).keys())
 
     def members(self, organization: str) -> list[str]:
         """Return an organization's members. Raises UsageError if it is not configured."""

@@ -50,7 +50,7 @@ DOCUMENTS: Final[dict[str, CatalogueEntry]] = {
         list[fleet.CoverageChangeDocument], "sidelight fleet coverage --history --format json"
     ),
     "fleet-accounts": CatalogueEntry(
-        list[fleet.AccountDocument], "sidelight fleet accounts list --format json"
+        list[fleet.ListedAccountDocument], "sidelight fleet accounts list --format json"
     ),
     "fleet-configured-accounts": CatalogueEntry(
         fleet.ConfiguredAccountsDocument, "sidelight fleet enable|configure --format json"

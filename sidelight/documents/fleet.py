@@ -67,6 +67,26 @@ class AccountDocument(TypedDict):
     inherited: list[str]
 
 
+class UnreachedDocument(TypedDict):
+    """Why discovery could not list an account, or one Region of it where `region` is not empty.
+
+    Nothing is known of its instances. `tried_at` is the last attempt.
+    """
+
+    region: str
+    reason: str
+    detail: str
+    since: str
+    tried_at: str
+    remedy: str
+
+
+class ListedAccountDocument(AccountDocument):
+    """An account of `fleet accounts list`; `unreached` is empty where discovery lists it."""
+
+    unreached: list[UnreachedDocument]
+
+
 class FailedAccountDocument(TypedDict):
     """An account that was not changed; `code` is one of Inspector's ErrorCode."""
 

@@ -39,6 +39,11 @@ from sidelight.store.instances.coverage_search import (
     FoundCoverage,
 )
 from sidelight.store.instances.network_evaluations import NetworkClaim, NetworkTime
+from sidelight.store.instances.unreached_targets import (
+    DiscoveryFailure,
+    UnreachedTarget,
+    is_target,
+)
 from sidelight.store.inventories.advisory_databases import AdvisoryDigests, Registration
 from sidelight.store.inventories.installed_packages import (
     Installation,
@@ -76,6 +81,7 @@ __all__ = [
     "CoverageSearch",
     "Covered",
     "DayCounts",
+    "DiscoveryFailure",
     "Evaluated",
     "FindingAggregation",
     "FindingFacets",
@@ -115,10 +121,12 @@ __all__ = [
     "Turn",
     "UnclaimedScans",
     "UnmatchedSoftware",
+    "UnreachedTarget",
     "UpgradedMachine",
     "current_turn",
     "grouped_tag",
     "is_grouping",
+    "is_target",
     "measures",
     "refused",
     "turn",

@@ -40,6 +40,7 @@ from sidelight.store.instances.coverage_search import FoundCoverage
 from sidelight.store.instances.instances import FleetInstances
 from sidelight.store.instances.network_evaluations import NetworkEvaluations
 from sidelight.store.instances.origins import Origins
+from sidelight.store.instances.unreached_targets import UnreachedTargets
 from sidelight.store.inventories.advisory_databases import RegisteredAdvisories
 from sidelight.store.inventories.agent_inventories import AgentInventories
 from sidelight.store.inventories.installed_packages import InstalledPackages
@@ -161,6 +162,11 @@ class Store(Closing):
     def saved_views(self) -> SavedViews:
         """The views of lists that people of the console save."""
         return SavedViews(self._database, self.clock)
+
+    @property
+    def unreached_targets(self) -> UnreachedTargets:
+        """The accounts and Regions whose instances discovery could not list."""
+        return UnreachedTargets(self._database, self.clock)
 
     @property
     def scan_sources(self) -> ScanSources:

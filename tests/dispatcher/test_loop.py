@@ -205,6 +205,10 @@ def test_a_round_that_fails_is_tried_again_after_a_while(
     cloud.plan = FaultPlan([Rule(FaultKind.ACCESS_DENIED, "sts:*", times=1)])
     turns(schedule, 1, lambda: None)
     assert control.store.leases.done_at(ROUND) is None
+    # Not one account is known: the console says why.
+    failure = control.store.unreached_targets.failure()
+    assert failure is not None
+    assert (failure.since, "AccessDenied" in failure.error) == (clock(), True)
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
     assert cloud.calls("GetCallerIdentity") == 1, "not at once"
@@ -212,6 +216,7 @@ def test_a_round_that_fails_is_tried_again_after_a_while(
     schedule._stop.clear()
     turns(schedule, 1, lambda: None)
     assert control.store.leases.done_at(ROUND) == clock()
+    assert control.store.unreached_targets.failure() is None
 
 
 def test_a_scan_begins_at_its_instances_time_and_not_at_the_next_round(

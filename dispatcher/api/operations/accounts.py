@@ -8,14 +8,16 @@ from dispatcher.api.errors import AccessRefusedError, ValidationError
 from dispatcher.api.operations.callers import actor, bad_request, own_or_given
 from dispatcher.api.operations.request_values import invalid, once, texts
 from dispatcher.planning.configuration_rules import ConfigurationChange
+from dispatcher.services.unreached_accounts import unreached_accounts
 from sidelight.errors import UsageError
-from sidelight.model import AccountStatus
+from sidelight.model import AccountStatus, ScanMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dispatcher.api.call import ApiRequest, ApiResponse, Call
     from dispatcher.services.configuration import ConfiguredAccounts, FailedAccount
+    from dispatcher.services.unreached_accounts import UnreachedAccount
     from sidelight.model import EffectiveConfiguration
 
 EC2: Final = "EC2"
@@ -31,6 +33,7 @@ _WORDS: Final = {
     "DISABLING": ("DISABLE_IN_PROGRESS", "what was created is being removed"),
     "DISABLED": ("RESOURCE_NOT_FOUND", "scanning is disabled"),
 }
+_CODES: Final = {"ACCESS_DENIED": "ACCESS_DENIED", "REGION_NOT_ENABLED": "ACCESS_DENIED"}
 _UNKNOWN: Final = "the account is not visible to the caller"
 
 
@@ -96,7 +99,15 @@ def batch_get_account_status(call: Call, request: ApiRequest) -> ApiResponse:
     visible = call.visible_accounts()
     wanted = own_or_given(call, texts(request, "accountIds"))
     known = [account for account in wanted if visible is None or account in visible]
-    states = [_state(held) for held in call.services.configuration.effective(known)]
+    unreached = {
+        item.target.account: item
+        for item in unreached_accounts(call.services.store, known)
+        if item.target.scan_mode != ScanMode.AGENT_BASED
+    }
+    states = [
+        _state(held, unreached.get(held.account))
+        for held in call.services.configuration.effective(known)
+    ]
     failed = [
         {"accountId": account, "errorCode": "ACCESS_DENIED", "errorMessage": _UNKNOWN}
         for account in wanted
@@ -134,9 +145,12 @@ def _account(held: EffectiveConfiguration) -> dict[str, object]:
     }
 
 
-def _state(held: EffectiveConfiguration) -> dict[str, object]:
+def _state(held: EffectiveConfiguration, unreached: UnreachedAccount | None) -> dict[str, object]:
     def state(status: str) -> dict[str, str]:
         code, message = _WORDS[status]
+        if unreached is not None and status == "ENABLED":
+            # Enabled, and yet nothing is scanned.
+            code, message = _CODES.get(unreached.target.reason, "INTERNAL_ERROR"), _why(unreached)
         return {"status": status, "errorCode": code, "errorMessage": message}
 
     status = status_of(held)
@@ -146,6 +160,10 @@ def _state(held: EffectiveConfiguration) -> dict[str, object]:
         "state": state(status),
         "resourceState": {"ec2": state(status), **others},
     }
+
+
+def _why(unreached: UnreachedAccount) -> str:
+    return f"{unreached.what} could not be listed: {unreached.target.detail}. {unreached.remedy}"
 
 
 HANDLERS = {

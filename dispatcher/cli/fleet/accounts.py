@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.exit_status import FAILED, PARTIAL
-from dispatcher.cli.fleet.documents import account_document
+from dispatcher.cli.fleet.documents import account_document, unreached_document
 from dispatcher.cli.fleet.options import opened_store
 from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.services.configuration import ConfigurationService
+from dispatcher.services.unreached_accounts import unreached_accounts
 from sidelight.errors import UsageError
 from sidelight.model import Ec2ScanMode
 from sidelight.report.as_json import dumps
@@ -92,9 +93,24 @@ def show(settings: Settings, form: str) -> None:
         service = _service(store, settings)
         held = service.effective(service.known_accounts())
         if form == "json":
-            write_json(dumps([account_document(item) for item in held]))
+            write_json(dumps(_listed(store, held)))
             return
         _table(store, held)
+
+
+def _listed(
+    store: Store, held: Sequence[EffectiveConfiguration]
+) -> list[fleet_documents.ListedAccountDocument]:
+    unreached = unreached_accounts(store)
+    return [
+        {
+            **account_document(item),
+            "unreached": [
+                unreached_document(one) for one in unreached if one.target.account == item.account
+            ],
+        }
+        for item in held
+    ]
 
 
 def delegate(settings: Settings, **options: Any) -> None:
@@ -268,3 +284,7 @@ def _table(store: Store, held: Sequence[EffectiveConfiguration]) -> None:
             f"{organization.id}: administrator {organization.administrator}; accounts that join "
             f"{joining}"
         )
+    for one in unreached_accounts(store):
+        why = f"{one.target.reason} since {one.target.since:%Y-%m-%d %H:%M}: {one.target.detail}"
+        shown.line(f"{one.what}: could not be listed, {why}")
+        shown.line(f"  {one.remedy}")

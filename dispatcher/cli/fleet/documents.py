@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dispatcher.cli.fleet.report import coverage_rows, severities
+from dispatcher.cli.fleet.report import coverage_rows, remedy_of, severities
 from dispatcher.planning.cadence import next_time
-from dispatcher.planning.remedies import remedy
 from sidelight.model import NetworkFinding, ScanMode, ScanType, VexReason
 from sidelight.report.as_json import finding_document
 from sidelight.report.network_json import network_finding_document
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dispatcher.discovery.accounts import AccountRegion
+    from dispatcher.services.unreached_accounts import UnreachedAccount
     from dispatcher.sweep import Adoptable, Swept
     from sidelight.documents import fleet, network, vex
     from sidelight.model import (
@@ -83,6 +83,18 @@ def account_document(held: EffectiveConfiguration) -> fleet.AccountDocument:
     }
 
 
+def unreached_document(item: UnreachedAccount) -> fleet.UnreachedDocument:
+    """Return why an account or a Region could not be listed, and what to do."""
+    return {
+        "region": item.target.region,
+        "reason": item.target.reason,
+        "detail": item.target.detail,
+        "since": item.target.since.isoformat(),
+        "tried_at": item.target.tried_at.isoformat(),
+        "remedy": item.remedy,
+    }
+
+
 def _next_due(
     row: Coverage, networks: Mapping[tuple[str, str], NetworkTime], now: datetime
 ) -> datetime | None:
@@ -114,7 +126,7 @@ def _coverage(
         "data_at": _time(row.data_at),
         "data_source": row.data_source,
         "next_due_at": _time(next_due),
-        "remedy": remedy(row.reason, row.scan_mode),
+        "remedy": remedy_of(row),
         "findings": dict(findings),
     }
 

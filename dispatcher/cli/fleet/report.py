@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dispatcher.planning.remedies import remedy
+from dispatcher.planning.remedies import remedy, target_remedy
+from dispatcher.services.unreached_accounts import counted_targets
 from dispatcher.sources.data_notes import detailed, source_note
 from sidelight.completeness import PARTIAL_SCAN
 from sidelight.errors import UsageError
@@ -27,6 +28,7 @@ from sidelight.report.as_table import (
     totals,
 )
 from sidelight.report.tables import Column, Table
+from sidelight.store import is_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -118,11 +120,17 @@ def coverage_rows(
 def remedy_lines(rows: Sequence[Coverage]) -> list[str]:
     """Return the remedy of each reason of instances that are not scanned, or in part."""
     reasons = {
-        (row.reason, remedy(row.reason, row.scan_mode))
+        (row.reason, remedy_of(row))
         for row in rows
         if row.status_code != "ACTIVE" or is_partial(row)
     }
     return [f"{reason}: {sentence}" for reason, sentence in sorted(reasons)]
+
+
+def remedy_of(row: Coverage) -> str:
+    """Return the remedy of an entry: of a machine, or of an account or Region."""
+    of_reason = target_remedy if is_target(row.instance) else remedy
+    return of_reason(row.reason, row.scan_mode)
 
 
 def history_table(changes: Sequence[CoverageChange]) -> Table:
@@ -141,12 +149,18 @@ def history_table(changes: Sequence[CoverageChange]) -> Table:
 
 
 def coverage_line(rows: Sequence[Coverage]) -> str:
-    """Return `4 instances: 3 ACTIVE, 1 INACTIVE; 1 scanned in part`."""
-    counts = Counter(row.status_code for row in rows)
+    """Return `4 instances: 3 ACTIVE, 1 INACTIVE; 1 scanned in part`.
+
+    Accounts and Regions that could not be listed follow: their instances are in no count.
+    """
+    machines = [row for row in rows if not is_target(row.instance)]
+    counts = Counter(row.status_code for row in machines)
     states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     partial = sum(is_partial(row) for row in rows)
     more = f"; {partial} scanned in part" if partial else ""
-    return f"{counted(len(rows), 'instance')}{': ' if states else ''}{states}{more}"
+    if unlisted := len(rows) - len(machines):
+        more += f"; {counted_targets(unlisted)} could not be listed"
+    return f"{counted(len(machines), 'instance')}{': ' if states else ''}{states}{more}"
 
 
 def is_partial(row: Coverage) -> bool:
@@ -245,16 +259,17 @@ def findings_line(counts: Mapping[Severity, int], instances: int) -> str:
 
 
 def unseen_line(rows: Sequence[Coverage]) -> str:
-    """Return a note on instances that were not scanned, or only in part; "" if there are none."""
-    unseen = sum(row.status_code != "ACTIVE" or is_partial(row) for row in rows)
+    """Return a note on what was not scanned, not listed, or only in part; "" if nothing is."""
+    machines = [row for row in rows if not is_target(row.instance)]
+    unseen = sum(row.status_code != "ACTIVE" or is_partial(row) for row in machines)
     if not rows:
         return "No instance was ever discovered: run `sidelight fleet scan`."
-    if not unseen:
-        return ""
-    return (
-        f"{unseen} of {counted(len(rows), 'instance')} not scanned, or in part: "
-        "see `sidelight fleet coverage`."
-    )
+    parts = []
+    if unseen:
+        parts.append(f"{unseen} of {counted(len(machines), 'instance')} not scanned, or in part")
+    if unlisted := len(rows) - len(machines):
+        parts.append(f"{counted_targets(unlisted)} could not be listed")
+    return f"{'; '.join(parts)}: see `sidelight fleet coverage`." if parts else ""
 
 
 def swept_lines(swept: Sequence[tuple[AccountRegion, Swept]]) -> list[str]:

@@ -9,7 +9,9 @@ from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, TemplateAnswer
 from dispatcher.console.pages.advisories import moment_of
 from dispatcher.console.pages.instances import coverage_search, sentence
+from dispatcher.console.unlisted import unlisted
 from dispatcher.planning.remedies import remedy
+from dispatcher.services.unreached_accounts import counted_targets
 from sidelight.store import CoverageSearch
 
 if TYPE_CHECKING:
@@ -46,8 +48,9 @@ def coverage(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
         return listing.download_items(rows, "coverage")
     day = request.now - timedelta(days=1)
     recent = CoverageSearch(
-        {**base.filters, "lastScannedAt": [{"startInclusive": day}]}, base.accounts
-    )
+        {**base.filters, "lastScannedAt": [{"startInclusive": day}]}, base.accounts,
+        text=base.text, machines=True,
+    )  # fmt: skip
     scanned = sum(found.counts(recent).values())
     accounts = found.counts(base, "ACCOUNT_ID")
     bad = found.counts(coverage_search(request, scanStatusCode="INACTIVE"), "ACCOUNT_ID")
@@ -55,6 +58,7 @@ def coverage(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     # What instances are compared with is part of the proof.
     registered = request.store.registered_advisories.latest()
     newest = moment_of(registered[0].newest) if registered else None
+    missing = unlisted(request)
     data = {
         "t": listing.in_memory(rows),
         "total": total,
@@ -66,9 +70,13 @@ def coverage(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
             for account, count in sorted(accounts.items(), key=lambda pair: -bad.get(pair[0], 0))
         ][:200],
         "newest": newest,
+        "unlisted": missing,
+        "sentence": sentence,
         "more_accounts": max(0, len(accounts) - 200),
     }
     fact = f"{scanned:,} of {total:,} instances were scanned in the last 24 h."
+    if missing.count:
+        fact += f" {counted_targets(missing.count)} could not be listed."
     return TemplateAnswer("coverage.html", data, fact=fact)
 
 

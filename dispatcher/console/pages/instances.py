@@ -8,6 +8,7 @@ from dispatcher.console.finding_rows import instance_link
 from dispatcher.console.lists import ListColumn, Listing, ListRow, wrong_position
 from dispatcher.console.page import ConsolePage, TemplateAnswer
 from dispatcher.console.pages.views import INSTANCES, views_data
+from dispatcher.console.unlisted import unlisted_note
 from dispatcher.planning.remedies import remedy
 from dispatcher.sources.data_notes import detailed
 from sidelight.model import ScanMode
@@ -60,7 +61,7 @@ def coverage_search(request: PageRequest, text: str = "", **filters: str) -> Cov
         if value:
             tests[name] = [{"comparison": "EQUALS", "value": value}]
     wanted = text or request.value("q").strip()[:200]
-    return CoverageSearch(tests, request.scope.accounts, text=wanted)
+    return CoverageSearch(tests, request.scope.accounts, text=wanted, machines=True)
 
 
 def instances(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
@@ -93,6 +94,7 @@ def instances(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
         chips.append(("Name, id or address", "has", search.text, request.here(q=None)))
     data = {"t": listing.page(rows, position, shown), "tabs": tabs, "chips": chips,
             "clear": request.link("/instances"), **views_data(request, INSTANCES)}  # fmt: skip
+    data["unlisted"] = unlisted_note(request)
     fact = f"{counts.get('ACTIVE', 0):,} of {total:,} are scanned regularly" + (
         f", {counts['INACTIVE']:,} are not." if counts.get("INACTIVE") else "."
     )

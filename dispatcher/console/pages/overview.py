@@ -19,15 +19,20 @@ from dispatcher.console.pages.instances import sentence
 from dispatcher.console.pages.network import evaluated_networks
 from dispatcher.console.pages.plan import action_view
 from dispatcher.console.pages.scans import live_view
+from dispatcher.console.rendering import ago
 from dispatcher.console.signals import signal_feeds
 from dispatcher.planning.remedies import remedy
+from dispatcher.services.sweep_proof import sweep_proof
+from dispatcher.services.unreached_accounts import counted_targets
 from sidelight.model import MOST_SEVERE_FIRST, Severity
 from sidelight.store import measures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from dispatcher.console.page import PageRequest
+    from dispatcher.services.sweep_proof import SweepProof
     from sidelight.store import DayCounts, MeasureSums
 
 DAYS: Final = 90
@@ -43,7 +48,7 @@ FIXES: Final = [
 ]
 _SERIOUS: Final = (Severity.CRITICAL, Severity.HIGH)
 _MEASURES: Final = (
-    measures.COVERAGE, measures.STALE, measures.EXPOSED, measures.COST,
+    measures.COVERAGE, measures.UNREACHED, measures.STALE, measures.EXPOSED, measures.COST,
 )  # fmt: skip
 
 
@@ -56,6 +61,7 @@ def overview(request: PageRequest) -> TemplateAnswer:
     plan = request.store.remediations.kept(accounts, FIRST_ACTIONS)
     coverage = sums[measures.COVERAGE]
     scanned, stale = _scanned(coverage, sums[measures.STALE])
+    unlisted = int(sums[measures.UNREACHED].total)
     data = {
         "counted_at": kept.counted_at(),
         "tiles": _tiles(request, days, sums),
@@ -73,11 +79,15 @@ def overview(request: PageRequest) -> TemplateAnswer:
         "fix_head": ["Week from", *(item.label for item in FIXES)],
         "coverage": segmented_bar(_segments(request, coverage), "Coverage by reason"),
         "covered": bool(coverage.values),
+        "failure": request.store.unreached_targets.failure(),
+        "unlisted": unlisted,
+        "unlisted_text": counted_targets(unlisted),
         **live_view(request),
     }
     fact = ""
-    if coverage.values:
+    if coverage.values or unlisted:
         fact = f"{scanned:,} instances scanned in the last 24 h, {stale:,} not."
+        fact += f" {counted_targets(unlisted)} could not be listed." if unlisted else ""
     return TemplateAnswer("overview.html", data, fact=fact)
 
 
@@ -96,12 +106,14 @@ def _tiles(
     stale = int(sums[measures.STALE].total)
     exposed = int(sums[measures.EXPOSED].total)
     link = request.link
-    # What was not counted is unknown; and without a machine that is scanned, 0 is not good.
+    # What was not counted is unknown; and without a machine that is scanned, 0 is not good. Nor is
+    # it where accounts could not be listed.
+    is_listed = not sums[measures.UNREACHED].total
     codes = sums[measures.COVERAGE].values
     is_counted, is_scanned = today.counted, any(code.startswith("ACTIVE ") for code in codes)
     is_evaluated = bool(exposed or evaluated_networks(request))
-    good, unknown = "good" if is_scanned else "", "no instance is scanned"
-    if not codes:
+    good, unknown = "good" if is_scanned and is_listed else "", "no instance is scanned"
+    if sums[measures.COVERAGE].counted_at is None:
         unknown = "not counted yet"
     tiles: list[dict[str, object]] = [
         {
@@ -129,7 +141,7 @@ def _tiles(
             "value": f"{stale:,}" if is_scanned or stale else "?",
             "href": link("/coverage"),
             "note": "instances that should be" if is_scanned or stale else unknown,
-            "tone": "bad" if stale else good or "warn",
+            "tone": "bad" if stale else good or ("" if is_scanned else "warn"),
         },
         _cost_tile(request, days, sums[measures.COST].values),
     ]
@@ -171,26 +183,31 @@ def _cost_tile(
 
 
 def _with_leaks(request: PageRequest, tiles: list[dict[str, object]]) -> list[dict[str, object]]:
-    accounts = request.scope.accounts
-    sweeps = [
-        item
-        for item in request.store.sweeps.all()
-        if (accounts is None or item.account in accounts)
-        and (not request.scope.region or item.region == request.scope.region)
-    ]
-    left = sum(item.remaining for item in sweeps)
-    foreign = sum(item.foreign_snapshots for item in sweeps)
-    note = "swept after every round" if sweeps else "no sweep has run yet"
-    if foreign:
-        note = f"{foreign:,} foreign snapshots carry our tags"
+    """Add the tile of leaked snapshots: none is good where each account-region was swept lately."""
+    proof = sweep_proof(request.store, request.now, request.scope.accounts, request.scope.region)
     tile: dict[str, object] = {
         "label": "Snapshots left behind",
-        "value": f"{left:,}" if sweeps else "?",
+        "value": "?" if proof.newest is None else f"{proof.left:,}",
         "href": request.link("/scans"),
-        "note": note,
-        "tone": "bad" if left else "good" if sweeps and not foreign else "warn",
-    }
-    return [tile, *tiles] if left else [*tiles, tile]
+        "note": _swept(proof, request.now),
+        "tone": "bad" if proof.left else "warn" if proof.newest is None or proof.foreign
+        else "good" if proof.is_whole else "",
+    }  # fmt: skip
+    return [tile, *tiles] if proof.left else [*tiles, tile]
+
+
+def _swept(proof: SweepProof, now: datetime) -> str:
+    """Return where and when the sweeps looked, which is all that a number of them can speak of."""
+    if proof.newest is None:
+        return "no sweep has run yet"
+    if proof.oldest is None:
+        return f"no sweep in 24 h, the last one {ago(proof.newest, now)}"
+    if proof.foreign:
+        return f"{proof.foreign:,} foreign snapshots carry our tags"
+    noun = "account-region" if proof.known == 1 else "account-regions"
+    when = ago(proof.oldest, now)
+    when = "now" if when == "now" else f"the oldest {when}" if proof.swept > 1 else when
+    return f"{proof.swept:,} of {proof.known:,} {noun} swept, {when}"
 
 
 def _trend(days: Sequence[DayCounts]) -> list[ChartDay]:

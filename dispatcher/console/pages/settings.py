@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Final
 from dispatcher.console.auditing import KEY
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
+from dispatcher.console.pages.instances import sentence
 from dispatcher.console.principals import settings_tabs
+from dispatcher.console.unlisted import Unlisted
 from dispatcher.console.web_messages import WebError
 from dispatcher.planning.configuration_rules import ConfigurationChange
+from dispatcher.services.unreached_accounts import unreached_accounts
 from sidelight.errors import UsageError
 from sidelight.model import CALL_OK, AccountStatus, Ec2ScanMode, Role
 
@@ -55,6 +58,10 @@ def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List accounts and how they are scanned."""
     counts = request.store.instances.counts()
     own = {row.account: row for row in request.store.configurations.accounts()}
+    unreached = {
+        item.target.account: item
+        for item in unreached_accounts(request.store, request.scope.accounts)
+    }
     rows = []
     for item in _configured(request):
         row = own.get(item.account)
@@ -70,13 +77,21 @@ def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
             "changed": row.updated_at if row else None,
         }
         notes = {"mode": "inherited" if "mode" in item.inherited else ""}
+        tones = {}
+        if missing := unreached.get(item.account):
+            # Enabled, and yet nothing is scanned.
+            notes["status"] = f"could not be listed: {sentence(missing.target.reason).lower()}"
+            tones = {"status": "bad"}
         href = request.link(f"/settings/accounts/{item.account}")
-        rows.append(ListRow(cells, href=href, key=item.account, notes=notes))
+        rows.append(ListRow(cells, href=href, key=item.account, notes=notes, tones=tones))
     listing = Listing(request, "Accounts", _ACCOUNTS, sort="account")
     if listing.format:
         return listing.download_items(rows, "accounts")
     data = {"t": listing.in_memory(rows), "tabs": settings_tabs(request, "/settings")}  # fmt: skip
-    enabled = sum(row.cells["status"] == AccountStatus.ENABLED.value for row in rows)
+    enabled = sum(
+        row.cells["status"] == AccountStatus.ENABLED.value and row.key not in unreached
+        for row in rows
+    )
     return TemplateAnswer("settings.html", data, fact=f"{enabled:,} of {len(rows):,} accounts"
                           " are scanned.")  # fmt: skip
 
@@ -94,7 +109,10 @@ def account(request: PageRequest) -> TemplateAnswer:
             change, problem = None, str(error)
     count = request.store.instances.counts([item.account]).get(item.account, 0)
     organizations = request.store.configurations.organizations()
+    found = unreached_accounts(request.store, [item.account])
     data = {
+        "unlisted": Unlisted(found, len(found), None),
+        "sentence": sentence,
         "cap": request.services.settings.budget.usd_per_day,
         "administers": [org.id for org in organizations if org.administrator == item.account],
         "administrator": next(

@@ -25,6 +25,7 @@ from sidelight.store.base.schema import (
     inventories,
 )
 from sidelight.store.instances.instance_terms import canonical_address
+from sidelight.store.instances.unreached_targets import IS_MACHINE
 from sidelight.suppression import last_within
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ class CoverageSearch:
 
     `accounts` limits it to these, None does not. `reasons` names stored reasons as they are shown
     and filtered; the others keep their names. `text` is an instance's id, one of its addresses, or
-    a part of its name.
+    a part of its name. `machines` leaves out the entries of whole accounts and Regions.
     """
 
     filters: Filters = field(default_factory=dict)
     accounts: Collection[str] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+    machines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ def _conditions(search: CoverageSearch, reason: SqlColumn) -> list[Condition]:
     conditions: list[Condition] = []
     if search.accounts is not None:
         conditions.append(coverage.c.account.in_(sorted(search.accounts)))
+    if search.machines:
+        conditions.append(IS_MACHINE)
     if search.text:
         named = func.lower(coverage.c.name).contains(search.text.lower(), autoescape=True)
         found = or_(coverage.c.instance == search.text, named)

@@ -22,6 +22,7 @@ from sidelight.store.base.schema import (
     findings,
     scans,
 )
+from sidelight.store.instances.unreached_targets import IS_MACHINE, IS_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sidelight.store.base.column_types import SqlColumn
 
 COVERAGE: Final = "coverage"  # item: status code and reason, by a blank
+UNREACHED: Final = "unreached"  # item: reason; accounts and Regions that are not listed
 STALE: Final = "stale"  # eligible instances that were not scanned for a day
 EXPOSED: Final = "exposed"  # instances that the internet reaches, with serious vulnerabilities
 UNFIXABLE: Final = "unfixable"  # active findings without a fix
@@ -57,6 +59,7 @@ def measure_fleet(connection: Connection, now: datetime) -> list[Measured]:
     """Count coverage, instances that were not scanned lately, and exposed instances."""
     return [
         *_sums(COVERAGE, _coverage(connection)),
+        *_sums(UNREACHED, _unreached(connection)),
         *_sums(STALE, _stale(connection, now)),
         *_sums(EXPOSED, _exposed(connection)),
         *_sums(PORTS, _ports(connection)),
@@ -85,11 +88,22 @@ def _coverage(connection: Connection) -> Iterable[tuple[str, str, str, float]]:
     )  # fmt: skip
     query = (
         select(*groups, func.count())
-        .where(coverage.c.scan_type == ScanType.PACKAGE.value)
+        .where(coverage.c.scan_type == ScanType.PACKAGE.value, IS_MACHINE)
         .group_by(*groups)
     )
     for account, region, code, reason, count in connection.execute(query):
         yield account, region, f"{code} {reason}", count
+
+
+def _unreached(connection: Connection) -> Iterable[tuple[str, str, str, float]]:
+    groups = (coverage.c.account, coverage.c.region, coverage.c.reason)
+    query = (
+        select(*groups, func.count())
+        .where(coverage.c.scan_type == ScanType.PACKAGE.value, IS_TARGET)
+        .group_by(*groups)
+    )
+    for row in connection.execute(query):
+        yield row.account, row.region, row.reason, int(row[3])
 
 
 def _stale(connection: Connection, now: datetime) -> Iterable[tuple[str, str, str, float]]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from sidelight.model import Severity
 from sidelight.store.base.schema import finding_days, fleet_measures
 from sidelight.store.maintenance.fleet_counts import FLEET, RUNNING
+from sidelight.store.maintenance.fleet_measures import COVERAGE, UNREACHED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -123,6 +124,26 @@ class FleetOverview:
                     values[measure][item] = float(value)
             counted = {row[0]: row[1] for row in connection.execute(times)}
         return {name: MeasureSums(values[name], counted.get(name)) for name in measures}
+
+    def account_regions(
+        self, accounts: Collection[str] | None, *, region: str = ""
+    ) -> set[tuple[str, str]]:
+        """Return the account-regions that have machines, or could not be listed, at the last count.
+
+        A whole account that could not be listed has no Region.
+        """
+        table = fleet_measures
+        query = (
+            select(table.c.account, table.c.region)
+            .where(
+                table.c.measure.in_((COVERAGE, UNREACHED)),
+                table.c.account != "",
+                _of(table, accounts, region) if accounts is not None or region else true(),
+            )
+            .distinct()
+        )
+        with self._database.read() as connection:
+            return {(row.account, row.region) for row in connection.execute(query)}
 
 
 def _of(table: Table, accounts: Collection[str] | None, region: str) -> ColumnElement[bool]:

@@ -118,7 +118,8 @@ def test_one_command_scans_an_organization(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["coverage"]
-    assert {row["instance"] for row in rows} == machines
+    # The suspended account has an entry of its own.
+    assert {row["instance"] for row in rows} == {*machines, "*"}
     assert {row["reason"] for row in rows} == {"SUCCESSFUL"}
     assert cloud.snapshots() == []
     # Each account's work was done by its own role, and the hub did none of it.
@@ -225,7 +226,10 @@ def test_a_suspended_account_s_coverage_says_so_and_is_no_failure(
         control.look_up(wanted), Configuration(), on_demand=True
     )
     assert started.unreachable == ()
-    assert {account for account, _ in coverage(control)} == {web}
+    # Also of one that nothing is known of: it must not be on no page at all.
+    unlisted = control.store.unreached_targets.all()
+    assert {item.account for item in unlisted} == {web, organization.members[2]}
+    assert all("in its organization" in item.detail for item in unlisted)
     reason, detail = coverage(control)[web, seen]
     assert (reason, "SUSPENDED" in detail) == ("ACCESS_DENIED", True)
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from sidelight.store.base.column_types import AnyText
@@ -63,7 +64,12 @@ coverage = Table(
     # The time of the disks' content, where the last scan created no snapshots; else NULL.
     instant("data_at", nullable=True),
     Column("data_source", String(16), nullable=False, server_default=""),
-)
+    # The entries of whole accounts and Regions, few among those of machines.
+    Index(
+        "ix_coverage_targets", "account", "instance",
+        sqlite_where=text("instance LIKE '%*'"), postgresql_where=text("instance LIKE '%*'"),
+    ),
+)  # fmt: skip
 
 # The last read of each instance's disks (model.DiskReading).
 disk_readings = Table(

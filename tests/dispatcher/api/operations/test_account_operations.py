@@ -13,7 +13,7 @@ from dispatcher.api.errors import (
     ResourceNotFoundError,
     ValidationError,
 )
-from sidelight.model import Cost
+from sidelight.model import Cost, Coverage
 from tests.fixtures.api_calls import ApiCaller
 
 if TYPE_CHECKING:
@@ -258,3 +258,18 @@ def test_usage_trials_and_permissions(admin: ApiCaller, member: ApiCaller) -> No
     assert permissions(member) == ["ENABLE_SCANNING"]
     assert permissions(admin) == ["DISABLE_SCANNING", "ENABLE_SCANNING"]
     assert permissions(admin, service="ECR") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("INTERNAL_ERROR", "INTERNAL_ERROR"), ("ACCESS_DENIED", "ACCESS_DENIED")]
+)
+def test_an_enabled_account_that_cannot_be_listed_says_why(
+    operator: ApiCaller, store: Store, reason: str, code: str
+) -> None:
+    operator.call("Enable", accountIds=[MEMBER, OTHER], resourceTypes=["EC2"])
+    store.instances.cover([Coverage(OTHER, "", "*", "", "INACTIVE", reason, "ec2 is down")])
+    answer = operator.call("BatchGetAccountStatus", accountIds=[MEMBER, OTHER])
+    well, ill = (item["state"] for item in answer["accounts"])
+    assert (well["status"], well["errorCode"]) == ("ENABLED", "ALREADY_ENABLED")
+    assert (ill["status"], ill["errorCode"]) == ("ENABLED", code)
+    assert f"{OTHER} could not be listed: ec2 is down." in ill["errorMessage"]

@@ -229,3 +229,24 @@ def test_a_dry_run_lists_what_the_agent_based_method_would_create(
     assert cloud.calls("CreateAssociation") == cloud.calls("CreateResourceDataSync") == 0
     with Store(fleet.url) as store:
         assert store.configurations.accounts() == []
+
+
+@pytest.mark.slow
+def test_an_account_that_cannot_be_listed_is_in_coverage_and_among_the_accounts(
+    fleet: Commands,
+) -> None:
+    with Store(fleet.url) as store:
+        store.instances.cover(
+            [Coverage(DATA, "", "*", "", "INACTIVE", "INTERNAL_ERROR", "ec2 is down")]
+        )
+    listed = fleet.json("accounts", "list")
+    conform("fleet-accounts", listed)
+    unreached = {item["account"]: item["unreached"] for item in listed}
+    assert unreached[WEB] == []
+    (one,) = unreached[DATA]
+    assert (one["reason"], one["detail"], one["region"]) == ("INTERNAL_ERROR", "ec2 is down", "")
+    assert "doctor" in one["remedy"]
+    assert f"{DATA}: could not be listed, INTERNAL_ERROR" in fleet("accounts", "list").stdout
+    shown = fleet("coverage").stdout
+    assert "0 instances; 1 account or Region could not be listed" in shown
+    assert "INTERNAL_ERROR: Each discovery tries again." in shown
