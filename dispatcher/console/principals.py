@@ -69,10 +69,11 @@ def form_data(request: PageRequest, who: Principal | None = None) -> dict[str, o
 
 def settings_tabs(request: PageRequest, current: str) -> list[tuple[str, str, bool, None]]:
     """Return the tabs of the settings that the person may open."""
-    paths = (("Accounts", "/settings"), ("Access keys", "/settings/keys"),
+    paths = (("Accounts", "/settings"), ("Organizations", "/settings/organizations"),
+             ("Access keys", "/settings/keys"),
              ("People", "/settings/people"))  # fmt: skip
     return [
         (label, request.link(path), path == current, None)
         for label, path in paths
-        if path == "/settings" or request.may(Role.ADMINISTRATOR)
+        if path in {"/settings", "/settings/organizations"} or request.may(Role.ADMINISTRATOR)
     ]

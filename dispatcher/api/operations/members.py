@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.api.errors import (
     AccessRefusedError,
+    ApiError,
     ResourceNotFoundError,
     ServiceQuotaExceededError,
     ValidationError,
 )
 from dispatcher.api.operations.callers import administered, bad_request
 from dispatcher.api.operations.request_values import flag, page_of_items, text
-from dispatcher.services.configuration import MOST_MEMBERS
+from dispatcher.services.configuration import RefusedError
+from dispatcher.services.organization_members import DENIED, FULL, OrganizationMembers
 from sidelight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,21 +31,10 @@ def associate_member(call: Call, request: ApiRequest) -> ApiResponse:
     """
     account = text(request, "accountId")
     organization = administered(call)
-    own = call.services.store.configurations.account(account)
-    is_known = own is not None and organization.id in (own.organization, own.left_organization)
-    scope = call.principal.accounts
-    if scope is not None and not is_known and account not in scope:
-        raise AccessRefusedError(f"account {account} is not in the organization")
-    if own is not None and own.organization not in ("", organization.id):
-        raise ValidationError(f"account {account} is a member of another organization")
-    service = call.services.configuration
-    members = service.members(organization.id)
-    if account not in members and len(members) >= MOST_MEMBERS:
-        raise ServiceQuotaExceededError(
-            f"an administrator has at most {MOST_MEMBERS} members", resource_id=account
-        )
     try:
-        service.associate(organization, account)
+        _members(call).associate(organization, account, call.principal)
+    except RefusedError as error:
+        raise _refusal(error) from error
     except UsageError as error:
         raise bad_request(error) from error
     return {"accountId": account}
@@ -53,14 +44,10 @@ def disassociate_member(call: Call, request: ApiRequest) -> ApiResponse:
     """DisassociateMember: it keeps what was set for it, and is no longer visible."""
     account = text(request, "accountId")
     organization = administered(call)
-    if account == organization.administrator:
-        raise ValidationError("the delegated administrator is not its own member")
-    if not call.services.configuration.disassociate(organization, account):
-        # Terraform's provider knows by these words that there is nothing to do.
-        raise ValidationError(
-            f"account {account} cannot be disassociated from account {organization.administrator},"
-            " since it is not yet associated to it"
-        )
+    try:
+        _members(call).disassociate(organization, account)
+    except RefusedError as error:
+        raise _refusal(error) from error
     return {"accountId": account}
 
 
@@ -95,6 +82,19 @@ def list_members(call: Call, request: ApiRequest) -> ApiResponse:
     ]
     page, more = page_of_items(call, request, items, PAGE)
     return {"members": page, **more}
+
+
+def _members(call: Call) -> OrganizationMembers:
+    return OrganizationMembers(call.services.store, call.services.configuration)
+
+
+def _refusal(error: RefusedError) -> ApiError:
+    """Return a refusal as one of Inspector's errors."""
+    if error.code == DENIED:
+        return AccessRefusedError(error.what)
+    if error.code == FULL:
+        return ServiceQuotaExceededError(error.what, resource_id=error.where)
+    return ValidationError(error.what)
 
 
 def _member(

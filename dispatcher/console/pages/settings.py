@@ -39,7 +39,7 @@ _RECORDS: Final = 500  # of the audit log, the newest, that are searched
 _CHANGES: Final = frozenset({
     "ConfigureAccount", "DisableAccounts", "EnableAccounts",
     "BatchUpdateMemberEc2DeepInspectionStatus", "Disable", "Enable", "UpdateConfiguration",
-    "UpdateEc2DeepInspectionConfiguration",
+    "UpdateEc2DeepInspectionConfiguration", "AssociateMember", "DisassociateMember",
 })  # fmt: skip
 MODES: Final = {
     Ec2ScanMode.HYBRID: "Hybrid: by Systems Manager, else by snapshots",

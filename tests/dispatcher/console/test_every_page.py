@@ -115,7 +115,7 @@ def test_changes_of_another_account_are_refused(fleet: ConsoleFleet) -> None:
     number = str(fleet.rows(OTHER)[0].id)
     (rule,) = fleet.store.suppression_rules.all(OTHER)
     values = {"account": OTHER, "instance": "i-00000000000000001f", "number": number,
-              "name": "theirs", "view": number}  # fmt: skip
+              "name": "theirs", "view": number, "organization": f"o-{OTHER}"}  # fmt: skip
     fleet.rig.session(person(Role.READER, frozenset(), OTHER, "theirs"))
     form = {"reason": "x", "name": "x", "package": "x", "key": number, "mode": "EC2_HYBRID",
             "account": OTHER, "role": "reader", "scope": "own"}  # fmt: skip
@@ -138,7 +138,8 @@ def test_roles_are_kept_on_every_page(fleet: ConsoleFleet, role: Role) -> None:
     for page in PAGES:
         if role.includes(page.role):
             continue
-        path = page.path.format(account=OWN, instance=fleet.hostile.id, number="1", name="x")
+        path = page.path.format(account=OWN, instance=fleet.hostile.id, number="1", name="x",
+                                organization=f"o-{OWN}")  # fmt: skip
         send = fleet.rig.get if page.method == "GET" else None
         answer = send(path, who) if send else fleet.rig.post(path, {}, who)
         assert answer.status == 403, path

@@ -46,7 +46,7 @@ def test_an_unknown_id_is_not_found_on_every_page(rig: ConsoleRig, value: str) -
     assert len(WITH_IDS) >= 10
     for page in WITH_IDS:
         names = {"account": OWN, "instance": text, "name": text, "number": text, "finding": text,
-                 "package": text}  # fmt: skip
+                 "package": text, "organization": text}  # fmt: skip
         if "{instance}" not in page.path:
             names["account"] = text
         path = page.path.format(**{**names, "key": text, "view": text})

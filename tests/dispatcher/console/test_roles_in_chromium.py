@@ -97,16 +97,19 @@ def test_a_forged_form_of_a_lesser_role_changes_nothing(
     (rule,) = store.suppression_rules.all(OWN)
     number = fleet.rows(OWN)[0].id
     values = {"account": OWN, "instance": fleet.hostile.id, "number": number, "name": fleet.user,
-              "view": "1", "key": "x"}  # fmt: skip
+              "view": "1", "key": "x", "organization": f"o-{OWN}"}  # fmt: skip
     form = {"reason": "x", "name": "forged", "package": "x", "key": str(number), "days": "1",
             "mode": "EC2_HYBRID", "account": OWN, "role": "reader", "scope": "own"}  # fmt: skip
     context = browser.new_context()
     visit = Visit(context.new_page(), url, role.value)
 
     def changed() -> list[object]:
-        return [store.suppression_rules.all(""), store.suppression_rules.all(OWN),
-                store.configurations.accounts(), store.console_users.get(fleet.user),
-                store.access_keys.all(), fleet.rows(OWN)]  # fmt: skip
+        configurations = store.configurations
+        return [
+            store.suppression_rules.all(""), store.suppression_rules.all(OWN),
+            configurations.accounts(), configurations.organizations(),
+            store.console_users.get(fleet.user), store.access_keys.all(), fleet.rows(OWN),
+        ]  # fmt: skip
 
     before, refused = changed(), 0
     for page in PAGES:
