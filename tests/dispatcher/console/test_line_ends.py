@@ -39,10 +39,11 @@ class FieldParser(HTMLParser):
 
 def sent(fields: list[tuple[str, str]]) -> str:
     """The query of a form, as the HTML standard constructs its entry list."""
-    return urlencode(
-        [tuple(re.sub(r"\r\n|\r|\n", "\r\n", text) for text in pair) for pair in fields],
-        errors="replace",
-    )
+    return urlencode([(_ended(name), _ended(value)) for name, value in fields], errors="replace")
+
+
+def _ended(text: str) -> str:
+    return re.sub(r"\r\n|\r|\n", "\r\n", text)
 
 
 @many(300)
