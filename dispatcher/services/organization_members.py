@@ -42,14 +42,14 @@ class OrganizationMembers:
     def associate(
         self, organization: OrganizationConfiguration, account: str, principal: Principal
     ) -> None:
-        """Make an account a member. Raises UsageError too, for a text that is no account."""
+        """Make an account a member. Raises UsageError too, for a text that is not an account."""
         self.check_associate(organization, account, principal)
         self._configuration.associate(organization, account)
 
     def check_associate(
         self, organization: OrganizationConfiguration, account: str, principal: Principal
     ) -> None:
-        """Raise RefusedError unless this may be done, UsageError for a text that is no account."""
+        """Raise RefusedError unless it may be done, UsageError for text that is not an account."""
         rules.check_account(account)
         own = self._store.configurations.account(account)
         is_known = own is not None and organization.id in (own.organization, own.left_organization)

@@ -167,8 +167,8 @@ def disassociate(request: PageRequest) -> RedirectAnswer:
         _checked(lambda account=account: service.check_disassociate(item, account))  # type: ignore[misc]
     for account in accounts:
         _checked(lambda account=account: service.disassociate(item, account))  # type: ignore[misc]
-    noun = "account is no member" if len(accounts) == 1 else "accounts are no members"
-    return RedirectAnswer(_back(request, item), f"{len(accounts):,} {noun} any more.")
+    noun = "account has left" if len(accounts) == 1 else "accounts have left"
+    return RedirectAnswer(_back(request, item), f"{len(accounts):,} {noun} the organization.")
 
 
 def auto_enable(request: PageRequest) -> RedirectAnswer:

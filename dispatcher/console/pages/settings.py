@@ -21,6 +21,7 @@ from sidelight.model import CALL_OK, AccountStatus, Ec2ScanMode, Role
 
 if TYPE_CHECKING:
     from dispatcher.console.page import DownloadAnswer, PageRequest
+    from dispatcher.services.unreached_accounts import UnreachedAccount
     from sidelight.model import AuditRecord, EffectiveConfiguration
 
 _ACCOUNTS: Final = (
@@ -54,14 +55,19 @@ def _configured(request: PageRequest) -> list[EffectiveConfiguration]:
     return service.effective(shown)
 
 
+def _unreached(request: PageRequest) -> dict[str, list[UnreachedAccount]]:
+    """Return what could not be listed by account: the whole account first, then its Regions."""
+    found: dict[str, list[UnreachedAccount]] = {}
+    for item in unreached_accounts(request.store, request.scope.accounts, request.scope.region):
+        found.setdefault(item.target.account, []).append(item)
+    return found
+
+
 def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List accounts and how they are scanned."""
     counts = request.store.instances.counts()
     own = {row.account: row for row in request.store.configurations.accounts()}
-    unreached = {
-        item.target.account: item
-        for item in unreached_accounts(request.store, request.scope.accounts)
-    }
+    unreached = _unreached(request)
     rows = []
     for item in _configured(request):
         row = own.get(item.account)
@@ -79,9 +85,12 @@ def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
         notes = {"mode": "inherited" if "mode" in item.inherited else ""}
         tones = {}
         if missing := unreached.get(item.account):
-            # Enabled, and yet nothing is scanned.
-            notes["status"] = f"could not be listed: {sentence(missing.target.reason).lower()}"
-            tones = {"status": "bad"}
+            # Enabled, and yet nothing is scanned, or not in each Region.
+            region = f"{missing[0].target.region} " if missing[0].target.region else ""
+            reason = sentence(missing[0].target.reason).lower()
+            more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+            notes["status"] = f"{region}could not be listed: {reason}{more}"
+            tones = {"status": "warn" if region else "bad"}
         href = request.link(f"/settings/accounts/{item.account}")
         rows.append(ListRow(cells, href=href, key=item.account, notes=notes, tones=tones))
     listing = Listing(request, "Accounts", _ACCOUNTS, sort="account")
@@ -89,7 +98,7 @@ def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
         return listing.download_items(rows, "accounts")
     data = {"t": listing.in_memory(rows), "tabs": settings_tabs(request, "/settings")}  # fmt: skip
     enabled = sum(
-        row.cells["status"] == AccountStatus.ENABLED.value and row.key not in unreached
+        row.cells["status"] == AccountStatus.ENABLED.value and row.tones.get("status") != "bad"
         for row in rows
     )
     return TemplateAnswer("settings.html", data, fact=f"{enabled:,} of {len(rows):,} accounts"
