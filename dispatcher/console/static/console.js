@@ -113,6 +113,54 @@
   });
   document.querySelector("[data-show-keys]")?.addEventListener("click", () => help?.showModal());
 
+  // A finding opens beside its list where there is room. The address is that of its page, so a link,
+  // a reload and a browser without script show the same; Escape or Back lead to the list again.
+  let panel = null, opener = null, listTitle = "";
+  async function openPanel(link) {
+    let answer = null;
+    try { answer = await fetch(link.href); } catch { /* the page itself says what is wrong */ }
+    if (!answer?.ok || answer.redirected) { location.assign(link.href); return; }
+    const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (panel) history.replaceState({ panel: true }, "", link.href);
+    else {
+      listTitle = document.title;
+      panel = document.createElement("aside");
+      panel.className = "panel";
+      panel.tabIndex = -1;
+      document.body.append(panel);
+      history.pushState({ panel: true }, "", link.href);
+    }
+    const close = document.createElement("button");
+    close.type = "button";
+    close.textContent = "Close";
+    close.addEventListener("click", () => history.back());
+    opener = link;
+    document.title = made.title;
+    panel.setAttribute("aria-label", made.querySelector("h1").textContent.trim());
+    panel.replaceChildren(close, ...made.querySelector("main").childNodes);
+    panel.scrollTop = 0;
+    panel.focus();
+  }
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("main a.row");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!/^\/findings\/[0-9]+$/.test(link.pathname) || !matchMedia("(min-width: 1100px)").matches) return;
+    event.preventDefault();
+    openPanel(link);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !panel) return;
+    if (!document.querySelector("dialog[open], details.menu[open], :popover-open")) history.back();
+  }, true);
+  addEventListener("popstate", (event) => {
+    if (event.state?.panel) { location.reload(); return; }
+    if (!panel) return;
+    panel.remove();
+    panel = null;
+    document.title = listTitle;
+    opener.focus();
+  });
+
   // Notices leave after a while; those with something to undo stay until they are closed.
   const toast = document.querySelector(".toast:not(.example)");
   if (toast && !toast.querySelector("form")) setTimeout(() => toast.remove(), 8000);

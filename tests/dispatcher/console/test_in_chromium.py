@@ -160,6 +160,48 @@ def test_a_run_by_keyboard_finds_opens_and_suppresses(visit: Visit, fleet: Conso
     assert fleet.store.suppression_rules.all("")
 
 
+def test_a_finding_opens_beside_its_list_and_escape_leads_back(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{visit.url}/findings?severity=HIGH")
+    title = page.title()
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    page.wait_for_selector(".panel h1")
+    assert page.evaluate("document.activeElement.className") == "panel"
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found += violations(page)
+    assert not found, "\n".join(found)
+    # Another row takes its place, and the way back is one step all the same.
+    first = page.url
+    page.locator("main tbody a.row").nth(1).click()
+    page.wait_for_url(lambda url: url != first)
+    assert page.locator(".panel").count() == 1
+    own = page.url
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/findings?severity=HIGH")
+    assert page.locator(".panel").count() == 0
+    assert page.title() == title
+    assert page.evaluate("document.activeElement.href") == own
+    # The address is that of a whole page.
+    page.goto(own)
+    assert page.locator(".panel").count() == 0
+    assert page.locator("main h1").is_visible()
+    assert visit.complaints == []
+
+
+def test_without_room_a_finding_is_a_page_of_its_own(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{visit.url}/findings")
+    page.locator("main tbody a.row").first.click()
+    page.wait_for_url("**/findings/*")
+    assert page.locator(".panel").count() == 0
+    assert page.locator("main h1").is_visible()
+
+
 def test_a_suppression_is_undone_from_its_notice(visit: Visit, fleet: ConsoleFleet) -> None:
     before = len(fleet.store.suppression_rules.all(""))
     page = visit.page
