@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 MOST_PATHS: Final = 5
 LONGEST_PATH: Final = 512  # characters
 LONGEST_TAG: Final = 128  # characters of a tag's key in EC2
-INHERITED: Final = ("mode", "deep_inspection", "exclusion_tag", "vm_scanner", "ami_scanning")
+INHERITED: Final = (
+    "mode", "deep_inspection", "exclusion_tag", "vm_scanner", "ami_scanning", "ecr_scanning",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ConfigurationChange:
     package_paths: tuple[str, ...] | None = None
     vm_scanner: bool | None = None
     ami_scanning: str | None = None
+    ecr_scanning: str | None = None
 
     def check(self) -> None:
         """Raise UsageError for a value that Inspector would refuse."""
@@ -75,6 +78,7 @@ def resolve(
         ("exclusion_tag", default_tag),
         ("vm_scanner", False),
         ("ami_scanning", ""),
+        ("ecr_scanning", ""),
     ):
         candidates = (getattr(own_values, name), getattr(inherited_values, name), default)
         values[name] = next(value for value in candidates if value is not None)
@@ -158,9 +162,8 @@ def reset(own: AccountConfiguration) -> AccountConfiguration:
 
     Its own paths stay: they are in addition to the organization's.
     """
-    return replace(
-        own, mode=None, deep_inspection=None, exclusion_tag=None, vm_scanner=None, ami_scanning=None
-    )
+    values: dict[str, Any] = dict.fromkeys(INHERITED)
+    return replace(own, **values)
 
 
 def enabled(account: str, own: AccountConfiguration | None) -> AccountConfiguration:

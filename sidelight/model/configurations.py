@@ -45,9 +45,9 @@ class AccountConfiguration:
 
     `organization` is the id of the organization whose member it is, empty for an account of its
     own. `package_paths` are the account's own; the organization's come in addition. `disabled_at`
-    is when its disabling began: its findings are deleted a day later. `vm_scanner` and
-    `ami_scanning` (JSON) are kept for clients of the API. `left_organization` is the organization
-    that it was disassociated from.
+    is when its disabling began: its findings are deleted a day later. `vm_scanner`, `ami_scanning`
+    and `ecr_scanning` (JSON) are kept for clients of the API. `left_organization` is the
+    organization that it was disassociated from.
     """
 
     account: str
@@ -62,6 +62,7 @@ class AccountConfiguration:
     vm_scanner: bool | None = None
     ami_scanning: str | None = None
     left_organization: str = ""
+    ecr_scanning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class OrganizationConfiguration:
 class EffectiveConfiguration:
     """What holds for one account, with inheritance and defaults applied.
 
-    `vm_scanner` and `ami_scanning` (JSON, empty if not set) are kept for clients of the API.
+    `vm_scanner`, and `ami_scanning` and `ecr_scanning` (JSON, empty if not set), are kept for
+    clients of the API.
     `configured`: somebody configured the account, or its organization. `inherited` names the
     members that are the administrator's.
     """
@@ -98,6 +100,7 @@ class EffectiveConfiguration:
     inherited: frozenset[str] = frozenset()
     vm_scanner: bool = False
     ami_scanning: str = ""
+    ecr_scanning: str = ""
 
 
 class ResourceKind(StrEnum):

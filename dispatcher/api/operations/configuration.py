@@ -36,14 +36,15 @@ def get_configuration(call: Call, request: ApiRequest) -> ApiResponse:
     }
     if held.ami_scanning:
         answer["amiConfiguration"] = {**json.loads(held.ami_scanning), "status": "SUCCESS"}
+    if held.ecr_scanning:
+        state = {**json.loads(held.ecr_scanning), "status": "SUCCESS"}
+        answer["ecrConfiguration"] = {"rescanDurationState": state}
     return answer
 
 
 def update_configuration(call: Call, request: ApiRequest) -> ApiResponse:
     """UpdateConfiguration: of an account, which its members inherit; or back to inheriting."""
     account = text(request, "accountId") or call.account_id
-    if "ecrConfiguration" in request:
-        raise invalid("ecrConfiguration", "Sidelight does not scan ECR")
     if not request.keys() - {"accountId"}:
         raise invalid("ec2Configuration", "the request has no configuration")
     service = call.services.configuration
@@ -55,10 +56,12 @@ def update_configuration(call: Call, request: ApiRequest) -> ApiResponse:
         only(service.reset([account], actor=actor(call)))
         return {}
     ec2, ami = structure(request, "ec2Configuration"), structure(request, "amiConfiguration")
+    ecr = structure(request, "ecrConfiguration")
     change = ConfigurationChange(
         mode=Ec2ScanMode(text(ec2, "scanMode")) if ec2 else None,
         vm_scanner=flag(ec2, "activateVMScanner"),
         ami_scanning=json.dumps(criteria_document(ami)) if ami else None,
+        ecr_scanning=json.dumps(criteria_document(ecr)) if ecr else None,
     )
     try:
         only(service.configure([account], change, actor=actor(call)))

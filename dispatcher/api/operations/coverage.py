@@ -61,7 +61,8 @@ def _search(call: Call, request: ApiRequest) -> CoverageSearch:
     filters = cast(
         "Mapping[str, Sequence[Mapping[str, object]]]", structure(request, "filterCriteria")
     )
-    return CoverageSearch(filters, call.visible_accounts(), REASONS)
+    # Without what could not be listed: BatchGetAccountStatus has those accounts.
+    return CoverageSearch(filters, call.visible_accounts(), REASONS, machines=True)
 
 
 def _resource(row: Coverage, instance: Instance | None) -> dict[str, object]:

@@ -118,6 +118,7 @@ account_configurations = Table(
     Column("vm_scanner", Boolean, nullable=True),
     Column("ami_scanning", Text, nullable=True),  # JSON
     identifier("left_organization", server_default=""),
+    Column("ecr_scanning", Text, nullable=True),  # JSON
 )
 
 organization_configurations = Table(

@@ -137,8 +137,29 @@ def test_a_configuration_is_inherited_until_it_is_set_and_after_a_reset(
     assert mode(member) == ("EC2_SSM_AGENT_BASED", True)
     with pytest.raises(ValidationError, match="updateConfigurationInheritance"):
         admin.call("UpdateConfiguration", updateConfigurationInheritance=inherit)
-    with pytest.raises(ValidationError, match="ecrConfiguration"):
-        admin.call("UpdateConfiguration", ecrConfiguration={"rescanDuration": "LIFETIME"})
+
+
+def test_what_terraform_sends_to_reset_a_configuration_is_read_back(
+    admin: ApiCaller, member: ApiCaller
+) -> None:
+    assert "ecrConfiguration" not in admin.call("GetConfiguration")
+    defaults = {
+        "rescanDuration": "LIFETIME",
+        "pullDateRescanDuration": "DAYS_90",
+        "pullDateRescanMode": "LAST_IN_USE_AT",
+    }
+    hybrid = {"scanMode": "EC2_HYBRID", "activateVMScanner": False}
+
+    admin.call("UpdateConfiguration", ec2Configuration=hybrid, ecrConfiguration=defaults)
+
+    for caller in (admin, member):
+        answer = caller.call("GetConfiguration")
+        state = answer["ecrConfiguration"]["rescanDurationState"]
+        assert state == defaults | {"status": "SUCCESS"}
+        assert answer["ec2Configuration"]["scanModeState"]["scanMode"] == "EC2_HYBRID"
+    admin.call("UpdateConfiguration", ecrConfiguration={"rescanDuration": "DAYS_30"})
+    state = member.call("GetConfiguration")["ecrConfiguration"]["rescanDurationState"]
+    assert state == {"rescanDuration": "DAYS_30", "status": "SUCCESS"}
 
 
 def test_a_mode_without_agents_is_refused(operator: ApiCaller) -> None:

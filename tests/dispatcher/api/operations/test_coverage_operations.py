@@ -40,6 +40,19 @@ def test_coverage_is_listed_page_by_page(caller: ApiCaller) -> None:
     }  # fmt: skip
 
 
+def test_accounts_and_regions_that_could_not_be_listed_are_no_resources(caller: ApiCaller) -> None:
+    before = caller.all("ListCoverage", "coveredResources")
+    caller.store.instances.cover(
+        [
+            Coverage(ACCOUNTS[0], "", "*", "", "INACTIVE", "ACCESS_DENIED", "denied"),
+            Coverage(ACCOUNTS[0], "eu-west-1", "eu-west-1:*", "", "INACTIVE", "INTERNAL_ERROR", ""),
+        ]
+    )
+
+    assert caller.all("ListCoverage", "coveredResources") == before
+    assert caller.call("ListCoverageStatistics")["totalCounts"] == len(before)
+
+
 def test_a_partial_scan_is_found_by_the_reason_that_is_shown(caller: ApiCaller) -> None:
     reason = [{"comparison": "EQUALS", "value": "DEEP_INSPECTION_NO_INVENTORY"}]
     rows = caller.all(
