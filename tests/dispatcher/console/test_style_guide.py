@@ -8,7 +8,7 @@ from dispatcher.console.rendering import TEMPLATES
 
 MACRO = re.compile(r"{% macro (\w+)\(")
 # What has no look of its own, is the frame of every page, or warns of the page that has it.
-UNSEEN = {"token", "kept_fields", "scope_menu", "cell", "column_class", "status_tone",
+UNSEEN = {"token", "kept_fields", "kept_lines", "scope_menu", "cell", "column_class", "status_tone",
           "ignored_filters"}  # fmt: skip
 
 
