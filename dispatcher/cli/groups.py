@@ -224,7 +224,7 @@ class Suppress(WrittenGroup):
         "remove-vex": CommandEntry(
             "dispatcher.cli.fleet.suppress_commands",
             "remove_vex",
-            "Take VEX documents back, each by its id or the name of its file",
+            "Remove VEX documents, each by its id or the name of its file",
         ),
     }
 
@@ -282,11 +282,11 @@ class AccessUser(WrittenGroup):
         "list": CommandEntry("dispatcher.cli.access.user_commands", "show",
             "List the users of the console: role, scope and last sign-in"),
         "password": CommandEntry("dispatcher.cli.access.user_commands", "password",
-            "Set a user's password, read as in `create`, and end the user's sessions"),
+            "Set a user's password, and end the user's sessions"),
         "revoke": CommandEntry("dispatcher.cli.access.user_commands", "revoke",
             "Revoke a user of the console, and end the user's sessions"),
         "reactivate": CommandEntry("dispatcher.cli.access.user_commands", "reactivate",
-            "Take back the revocation of a user of the console"),
+            "Reactivate a revoked user of the console"),
     }  # fmt: skip
 
 

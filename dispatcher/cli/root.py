@@ -48,7 +48,7 @@ class RootGroup(WrittenGroup):
                            "Compare Amazon Inspector with Sidelight, before you rely on one of"
                            " them"),
         "serve": CommandEntry("dispatcher.cli.serve", "serve",
-                       "Serve Inspector's API, metrics for Prometheus, and a web page"),
+                       "Serve the console, Inspector's API, and metrics for Prometheus"),
         "access": CommandEntry("dispatcher.cli.groups", "access",
                         "Issue, list and revoke the API's access keys, and show its audit log"),
         "doctor": CommandEntry("dispatcher.cli.doctor", "doctor",

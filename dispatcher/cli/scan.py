@@ -69,7 +69,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--volume", "volumes", multiple=True, metavar="VOLUME-ID",
                          help="The EBS volume of each TARGET in turn, for an fstab that names"
                          " volumes by id. Repeatable."),
-            click.option("--region", help="AWS region.  [default: AWS_REGION]"),
+            click.option("--region", metavar="REGION", help="AWS region.  [default: AWS_REGION]"),
         )
     ):  # fmt: skip
         command = option(command)

@@ -33,11 +33,11 @@ CHECK_SECONDS: Final = 10.0
               help="Port to bind; 0: any free one.")  # fmt: skip
 @takes_settings(STORE)
 def serve(host: str, port: int, settings: Settings) -> None:
-    """Serve Inspector's API, metrics for Prometheus, and a web page.
+    """Serve the console, Inspector's API, and metrics for Prometheus.
 
-    Until SIGTERM or Ctrl-C. A store that --store or SIDELIGHT_STORE_URL names is created if it
-    does not exist. AWS's own clients work with `--endpoint-url` and a key of `sidelight
-    access create` (docs/api.md). Needs the extra `serve`.
+    The server prints its address, and runs until SIGTERM or Ctrl-C. A store that --store or
+    SIDELIGHT_STORE_URL names is created if it does not exist. AWS's own clients work with
+    `--endpoint-url` and a key of `sidelight access create` (docs/api.md). Needs the extra `serve`.
     """
     from dispatcher.api.server import ApiServer
 

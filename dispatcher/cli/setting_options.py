@@ -26,7 +26,7 @@ class SettingOption(click.Option):
     def __init__(self, declaration: Sequence[str], **attributes: Any) -> None:
         """`declaration` ends with the setting's key."""
         self.definition = DEFINITIONS[declaration[-1]]
-        shown = self.definition.format(self.definition.default)
+        shown = self.definition.format(self.definition.default).removesuffix(".0")
         default = f"; default: {shown}" if shown else ""
         attributes["help"] += f"  [{self.definition.variable}{default}]"
         attributes.setdefault("type", _type(self.definition))
@@ -89,7 +89,7 @@ STORE = setting_option(
 )  # fmt: skip
 BROKER = setting_option(
     "--broker", "SIDELIGHT_BROKER_URL", metavar="URL",
-    text="redis://HOST:6379/0, rediss://, sentinel:// or sqs:// (docs/brokers.md).",
+    text="The queue: redis://HOST:6379/0, rediss://, sentinel:// or sqs:// (docs/brokers.md).",
 )  # fmt: skip
 ADVISORIES = setting_option(
     "--advisories", "SIDELIGHT_ADVISORIES", metavar="FILE", type=click.Path(),
@@ -128,10 +128,12 @@ SKIP_DIRS = setting_option(
     text="Look for no language packages in these directories, as `/opt/**/node_modules`; the result"
     " reports them. Repeatable.",
 )  # fmt: skip
-IN_FLIGHT = setting_option("--in-flight", "SIDELIGHT_IN_FLIGHT", text="EBS direct calls at once.")
+IN_FLIGHT = setting_option(
+    "--in-flight", "SIDELIGHT_IN_FLIGHT", metavar="N", text="EBS direct calls at once."
+)
 CACHE = setting_option(
     "--cache", "SIDELIGHT_CACHE_MIB", metavar="MIB",
-    text="MiB of blocks kept in memory for each snapshot.",
+    text="MiB of blocks kept in memory, for all snapshots of the machine together.",
 )  # fmt: skip
 BLOCK_CACHE = setting_option(
     "--block-cache", "SIDELIGHT_BLOCK_CACHE", metavar="DIR",
@@ -141,8 +143,8 @@ BLOCK_CACHE = setting_option(
 READING = (IN_FLIGHT, CACHE, BLOCK_CACHE)
 EXISTING = setting_option(
     "--existing-snapshots", "SIDELIGHT_EXISTING_SNAPSHOTS_HOURS", metavar="HOURS",
-    text="Read completed snapshots of the account that are younger, instead of creating some;"
-    " 0: never (docs/reading-less.md).",
+    text="Read the account's completed snapshots that are younger than this, instead of creating"
+    " some; 0: never (docs/reading-less.md).",
 )  # fmt: skip
 EVENT_TYPES = setting_option(
     "--types", "SIDELIGHT_EVENT_TYPES", metavar="NAMES",

@@ -29,7 +29,8 @@ def create(  # noqa: PLR0913 - its options, by keyword
 ) -> None:
     """Create a user of the console.
 
-    The password is asked for, or read from a line of standard input.
+    The password, of 12 characters at least, is read from the terminal or from a line of standard
+    input.
     """
     from dispatcher.cli.access import users
 
@@ -51,7 +52,10 @@ def show(form: str, settings: Settings) -> None:
 @click.argument("name")
 @takes_settings(STORE)
 def password(name: str, settings: Settings) -> None:
-    """Set a user's password, read as in `create`, and end the user's sessions."""
+    """Set a user's password, and end the user's sessions.
+
+    The password is read from the terminal, or from a line of standard input.
+    """
     from dispatcher.cli.access import users
 
     users.set_password(name, settings)
@@ -71,7 +75,7 @@ def revoke(name: str, settings: Settings) -> None:
 @click.argument("name")
 @takes_settings(STORE)
 def reactivate(name: str, settings: Settings) -> None:
-    """Take back the revocation of a user of the console."""
+    """Reactivate a revoked user of the console."""
     from dispatcher.cli.access import users
 
     users.reactivate(name, settings)

@@ -24,8 +24,8 @@ _mirror_option = click.option(
     multiple=True,
     metavar="SOURCE=URL",
     envvar="SIDELIGHT_MIRRORS",
-    help="Download from this URL instead of the source's own (or of all at ADDRESS=URL)."
-    " Repeatable.  [SIDELIGHT_MIRRORS]",
+    help="Download a source from this URL. ADDRESS=URL: all sources at this address. Repeatable."
+    "  [SIDELIGHT_MIRRORS]",
 )
 
 
@@ -51,7 +51,7 @@ def build_database(sources: tuple[Path, ...], out: Path, *, skip_unknown: bool) 
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Directory for the feeds. Existing files are updated.",
+    help="Directory for the feeds; required but for --list. Existing files are updated.",
 )
 @_mirror_option
 @click.option("--list", "listed", is_flag=True, help="List the sources; download nothing.")
@@ -127,7 +127,8 @@ def bundle(settings: Settings, key: Path, out: Path) -> None:
 def info(settings: Settings, database: Path | None, form: str) -> None:
     """Show what an advisory database contains.
 
-    Without DATABASE, the one that SIDELIGHT_ADVISORIES names.
+    Without DATABASE, the one that SIDELIGHT_ADVISORIES names, or else advisories.db in
+    ~/.local/share/sidelight.
     """
     from dispatcher.cli.advisories.database import info as show
 

@@ -33,13 +33,16 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--no-paths", is_flag=True, help="Remove the account's custom paths."),
         click.option("--path", "paths", multiple=True, metavar="PATH",
-                     help="Inspect this directory too; replaces the account's paths. Repeatable,"
-                     " at most 5."),
+                     help="Look for language packages in this directory too; replaces the account's"
+                     " paths. Repeatable, at most 5."),
         click.option("--exclusion-tag", metavar="KEY",
-                     help="Do not scan instances, volumes and KMS keys with this tag."),
+                     help="Do not scan instances that have a tag with this key, or a volume or KMS"
+                     " key of theirs has. Never set: InspectorEc2Exclusion."),
         click.option("--deep-inspection/--no-deep-inspection", "deep_inspection", default=None,
-                     help="Collect language packages by agent."),
-        click.option("--mode", type=click.Choice(MODES), help="How instances are scanned."),
+                     help="Collect language packages by agent. Never set: yes."),
+        click.option("--mode", type=click.Choice(MODES),
+                     help="Scan by agents alone, or by snapshots where no agent reports. Never set:"
+                     " EC2_HYBRID."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -113,8 +116,8 @@ def show(**options: Any) -> None:
 @click.option("--auto-enable/--no-auto-enable", "auto_enable", default=None,
               help="Enable accounts that join the organization.")  # fmt: skip
 @click.option("--path", "paths", multiple=True, metavar="PATH",
-              help="Inspect this directory in each member; replaces the present ones. Repeatable,"
-              " at most 5.")  # fmt: skip
+              help="Look for language packages in this directory in each member; replaces the"
+              " present ones. Repeatable, at most 5.")  # fmt: skip
 @click.option("--no-paths", is_flag=True, help="Remove the organization's custom paths.")
 def delegate(**options: Any) -> None:
     """Configure an organization: administrator, auto-enable and paths.

@@ -41,8 +41,8 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 @click.option("--instance", "instances", multiple=True, metavar="ID",
               help="Scan only this instance. Repeatable.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE",
-              help="Scan only instances with this tag. Repeatable: values of one key are"
-              " alternatives, every key has to be met.")  # fmt: skip
+              help="Scan only instances with this tag. Repeatable: of one key any value"
+              " is enough, and each key must match.")  # fmt: skip
 @click.option("--vpc", "vpcs", multiple=True, metavar="ID",
               help="Scan only instances in this VPC. Repeatable.")  # fmt: skip
 @click.option("--due", is_flag=True, help="Scan only instances not scanned for 24 hours.")
@@ -51,7 +51,7 @@ BY = ("day", "account", "region", "instance")  # as sidelight.store.COST_KEYS
 @click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True,
               help="Instances read at once, with --embedded.")  # fmt: skip
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path),
-              help="Directory for the embedded workers' logs.")  # fmt: skip
+              help="Directory for the logs of --embedded.  [default: a temporary one]")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
               help="List what would be scanned and what it may cost; create nothing.")  # fmt: skip
 @click.option("--yes", is_flag=True,
@@ -75,8 +75,8 @@ def scan_fleet(**options: Any) -> None:
 @format_option
 @click.option("--all", "everything", is_flag=True, help="List ended scans too.")
 @click.option("--watch", is_flag=True,
-              help="Show live scans until interrupted: a screen on a terminal, a line a change in"
-              " a pipe.")  # fmt: skip
+              help="Show live scans until interrupted: a screen on a terminal, a line for each"
+              " change in a pipe.")  # fmt: skip
 def status(form: str, settings: Settings, *, everything: bool, watch: bool) -> None:
     """List scans: state, calls, blocks, seconds and dollars."""
     from dispatcher.cli.fleet import scan
@@ -88,7 +88,7 @@ def status(form: str, settings: Settings, *, everything: bool, watch: bool) -> N
 @takes_settings(STORE)
 @format_option
 @click.option("--instance", "instances", multiple=True, metavar="ID|NAME",
-              help="Only these instances.")  # fmt: skip
+              help="Only this instance. Repeatable.")  # fmt: skip
 @click.option(
     "--sort",
     "order",

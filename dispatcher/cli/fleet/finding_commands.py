@@ -43,7 +43,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
               help="Write to this file instead of standard output.")  # fmt: skip
 @click.option("--instance", default="", metavar="ID|NAME", help="Only of this instance.")
-@click.option("--account", default="", help="Only of this account.")
+@click.option("--account", default="", metavar="ID", help="Only of this account.")
 @click.option("--status", "wanted", type=click.Choice([*STATUSES, "ALL"]),
               help="Only findings in this state.  [default: ACTIVE; for VEX also"
               " SUPPRESSED]")  # fmt: skip
@@ -52,7 +52,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
               help="Only findings of this type.")  # fmt: skip
 @finding_options
 @click.option("--sort", "order", default="severity", show_default=True,
-              type=click.Choice(ORDERS), help="Order; then by severity.")  # fmt: skip
+              type=click.Choice(ORDERS),
+              help="Order of the list; equal ones by severity.")  # fmt: skip
 @click.option(
     "--filter",
     "criteria",
@@ -99,7 +100,7 @@ def sbom(
 @takes_settings(STORE)
 @format_option
 @click.option("--instance", default="", metavar="ID", help="Only of this instance.")
-@click.option("--account", default="", help="Only of this account.")
+@click.option("--account", default="", metavar="ID", help="Only of this account.")
 @finding_options
 def attack_paths(**options: Any) -> None:
     """List ways from an edge to a vulnerable package.
@@ -129,10 +130,10 @@ def events(
 ) -> None:
     """Print the events of findings, coverage and first scans.
 
-    Each is a line with a number, in their order. JSON has the shape of Inspector's EventBridge
-    events. A reader that continues after the last number it processed gets each event at least
-    once. With --publish the store keeps that number for each target: without --after, sending
-    continues there. A new target gets the events from now on.
+    Each event is a line with a number, in the order of the numbers. JSON has the shape of
+    Inspector's EventBridge events. A reader that continues after the last number it processed gets
+    each event at least once. With --publish the store keeps that number for each target: without
+    --after, sending continues there. A new target gets the events from now on.
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 
@@ -160,7 +161,11 @@ def reevaluate(form: str, settings: Settings, *, allow_older: bool) -> None:
 @takes_settings(STORE)
 @format_option
 def prune(form: str, settings: Settings) -> None:
-    """Delete expired scans, closed findings and old events."""
+    """Delete expired scans, closed findings and old events.
+
+    Ended scans, closed findings, events and the inventories of instances that are gone are kept for
+    30 days, changes of coverage for 90, the audit log for 400. The dispatcher does this each round.
+    """
     from dispatcher.cli.fleet import findings as fleet_findings
 
     fleet_findings.prune(form, settings)

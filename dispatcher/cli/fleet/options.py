@@ -44,9 +44,9 @@ def account_region_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Every active account in and below an organizational unit. Repeatable."),
         click.option("--organization", is_flag=True,
                      help="Every active account of the organization."),
-        click.option("--region", "regions", multiple=True,
+        click.option("--region", "regions", multiple=True, metavar="REGION",
                      help="AWS region. Repeatable.  [default: AWS_REGION]"),
-        click.option("--account", "accounts", multiple=True,
+        click.option("--account", "accounts", multiple=True, metavar="ID",
                      help="Account id. Repeatable.  [default: the caller's]"),
     ):  # fmt: skip
         command = option(command)
@@ -82,8 +82,8 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--max-volumes", type=click.IntRange(0), default=0, show_default=True,
                      help="Do not scan instances with more volumes; 0: no limit."),
         click.option("--exclusion-tag", default=EXCLUSION_TAG, show_default=True,
-                     metavar="KEY", help="Do not scan instances with this tag, or with volumes"
-                     " under a KMS key that has it."),
+                     metavar="KEY", help="Do not scan instances that have a tag with this key, or a"
+                     " volume or KMS key of theirs has."),
     ):  # fmt: skip
         command = option(command)
     return command

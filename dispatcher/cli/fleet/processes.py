@@ -44,9 +44,10 @@ STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 @eligibility_options
 @takes_settings(STORE, BROKER, PUBLISH, EVENT_TYPES, EXISTING)
 @click.option("--every", type=FiniteRange(0), default=EVERY, show_default=True,
-              help="Seconds between discoveries.")  # fmt: skip
+              metavar="SECONDS", help="Seconds between discoveries.")  # fmt: skip
 @click.option("--health", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write this file every 10 seconds.")  # fmt: skip
+              help="Write to this file every 10 seconds whether this process is active, and the"
+              " last error (JSON).")  # fmt: skip
 def run(
     settings: Settings, every: float, health: Path | None, **options: Unpack[FleetValues]
 ) -> None:
@@ -84,6 +85,7 @@ def run(
     "--region",
     "regions",
     multiple=True,
+    metavar="REGION",
     help="Serve this region's queues, with SIDELIGHT_REGIONAL_QUEUES. Repeatable.",
 )
 @click.option("--stage", "stages", multiple=True, type=click.Choice(STAGES),
@@ -101,7 +103,8 @@ def worker(
 ) -> None:
     """Run a worker process, until SIGTERM.
 
-    `waiting` waits for EC2, with threads; `computing` reads and matches, with one process per core.
+    `waiting` creates, awaits and deletes snapshots, with threads; `computing` reads disks and
+    matches packages, with one process per core.
     After SIGTERM, stages that run have SIDELIGHT_SOFT_SHUTDOWN_SECONDS to finish; then another
     worker continues them.
     """

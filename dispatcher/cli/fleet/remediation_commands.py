@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command("plan")
 @takes_settings(STORE)
 @format_option
-@click.option("--account", "accounts", multiple=True, help="Only of this account. Repeatable.")
+@click.option(
+    "--account", "accounts", multiple=True, metavar="ID", help="Only of this account. Repeatable."
+)
 @click.option("--severity", callback=severities_of, multiple=True, metavar="LEVEL",
               help="Count only findings of these severities. Repeatable, or separated by"
               " commas.")  # fmt: skip

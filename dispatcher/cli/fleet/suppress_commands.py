@@ -101,7 +101,7 @@ def add_vex(files: tuple[Path, ...], form: str, settings: Settings, *, dry_run: 
 @takes_settings(STORE)
 @click.argument("names", nargs=-1, required=True)
 def remove_vex(names: tuple[str, ...], settings: Settings) -> None:
-    """Take VEX documents back, each by its id or the name of its file.
+    """Remove VEX documents, each by its id or the name of its file.
 
     Findings that only their statements suppressed become active again.
     """

@@ -21,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _regions_option(command: Callable[..., None]) -> Callable[..., None]:
-    return click.option("--region", "regions", multiple=True,
+    return click.option("--region", "regions", multiple=True, metavar="REGION",
                         help="AWS region. Repeatable.  [default: AWS_REGION]")(command)  # fmt: skip
 
 

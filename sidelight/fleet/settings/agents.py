@@ -40,10 +40,10 @@ class AgentSettings:
         "SIDELIGHT_DEEP_PATHS", _PATHS, unit="paths",
         readers=(Process.FLEET, Process.DISPATCHER),
         meaning="Directories, separated by colons, in which deep inspection looks for language"
-        " packages on every instance, besides an account's custom paths",
+        " packages on every instance, in addition to an account's custom paths",
     )  # fmt: skip
     deep_seconds: int = setting(
-        "SIDELIGHT_DEEP_SECONDS", 900, unit="s", readers=(Process.FLEET, Process.DISPATCHER),
+        "SIDELIGHT_DEEP_SECONDS", 900, unit="seconds", readers=(Process.FLEET, Process.DISPATCHER),
         positive=True, meaning="How long deep inspection's collector may run on an instance",
     )  # fmt: skip
     deep_files: int = setting(
