@@ -43,7 +43,7 @@ class DatabaseInfoDocument(TypedDict):
     `newest` is the latest change that any advisory gives, empty if none does. `update` is the state
     of `advisories update`; null for a database that was made or put in place otherwise. `exploited`
     and `scored` are the vulnerabilities of CISA's catalogue and with an EPSS score: 0 without such
-    a feed, null for a database that was built before it said so.
+    a feed, null for a database that an older version built.
     """
 
     path: str

@@ -214,7 +214,10 @@ class CostSumDocument(TypedDict):
 
 
 class ForeignSnapshotDocument(TypedDict):
-    """A snapshot with our tags that is not ours. `made_by`: the scan that created it, if known."""
+    """A snapshot with Sidelight's tags that is not proven to be Sidelight's.
+
+    `made_by`: the scan that created it, if known.
+    """
 
     id: str
     why: str

@@ -19,7 +19,7 @@ class AgentSettings:
     """Whether and how inventories are collected over Systems Manager."""
 
     agent_based: bool = setting(
-        "SIDELIGHT_AGENTS", False, readers=(Process.FLEET, Process.DISPATCHER),
+        "SIDELIGHT_AGENTS", False, readers=(Process.FLEET, Process.DISPATCHER, Process.SERVE),
         meaning="Collect inventories over Systems Manager in configured accounts (docs/ssm.md)",
     )  # fmt: skip
     inventory_bucket: str = setting(

@@ -195,7 +195,8 @@ class BudgetSettings:
     """
 
     usd_per_day: float = setting(
-        "SIDELIGHT_USD_PER_DAY", 25.0, words={OFF: 0.0}, unit="dollars or `off`", readers=STAGES,
+        "SIDELIGHT_USD_PER_DAY", 25.0, words={OFF: 0.0}, unit="dollars or `off`",
+        readers=(*STAGES, Process.SERVE),
         meaning="Cap on an account's EBS direct API calls in 24 hours: when it is spent, scans wait"
         " and report it. 0 or `off`: no cap",
     )  # fmt: skip

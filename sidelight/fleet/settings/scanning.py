@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sidelight.errors import UsageError
-from sidelight.fleet.settings.definition import CALLERS, STAGES, Process, setting
+from sidelight.fleet.settings.definition import CALLERS, QUEUES, STAGES, Process, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class FindingSettings:
 
     advisories: str = setting(
         _VARIABLE, "", unit="path",
-        readers=(Process.MACHINE, Process.ADVISORIES, *CALLERS),
+        readers=(Process.MACHINE, Process.ADVISORIES, *QUEUES),
         meaning="The advisory database, made by `sidelight advisories update`; empty:"
         " `sidelight/advisories.db` in $XDG_DATA_HOME or ~/.local/share, where it is there",
     )  # fmt: skip

@@ -16,7 +16,7 @@ class OidcSettings:
     issuer: str = setting(
         "SIDELIGHT_OIDC_ISSUER", "", unit="URL", readers=_SERVE,
         meaning="The issuer of an OpenID Connect provider, exactly as its discovery document has"
-        " it; https, but on loopback. Empty: people sign in by password alone",
+        " it; https, except on loopback. Empty: people sign in by password alone",
     )  # fmt: skip
     client_id: str = setting(
         "SIDELIGHT_OIDC_CLIENT_ID", "", unit="id", readers=_SERVE,

@@ -9,7 +9,7 @@ from sidelight.fleet.settings.definition import CALLERS, CONTROL, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
-    """Scans without snapshots of their own: of existing snapshots (docs/reading-less.md)."""
+    """Scans that create no snapshots, or read no disk (docs/reading-less.md)."""
 
     existing_hours: float = setting(
         "SIDELIGHT_EXISTING_SNAPSHOTS_HOURS", 0.0, unit="hours", readers=CONTROL,
