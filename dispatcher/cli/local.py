@@ -26,14 +26,14 @@ from dispatcher.cli.finite_range import FiniteRange
 @click.option("--recorded", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Use the lags and error texts of this recording of `sidelight probe`.",
               )  # fmt: skip
-@click.option("--lag-scale", type=FiniteRange(0), default=1.0, show_default=True,
+@click.option("--lag-scale", type=FiniteRange(0), default=1, show_default=True,
               help="Multiply the lags of AWS, in seconds, by this.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Seed of the lags and throttles.")  # fmt: skip
 @click.option("--snapshot-seconds", type=FiniteRange(0),
               help="Seconds until a snapshot is completed.  [default: 60; with --kind: 0]",
               )  # fmt: skip
-@click.option("--latency", type=FiniteRange(0), default=0.0, show_default=True,
+@click.option("--latency", type=FiniteRange(0), default=0, show_default=True,
               help="Seconds added to every call.")  # fmt: skip
 def up(
     directory: Path,

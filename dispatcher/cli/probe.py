@@ -43,7 +43,7 @@ DEPLOYMENT = "probe"
 @click.option("--key", default="", metavar="KEY-ARN",
               help="Also snapshot a volume under this KMS key, with a grant for the reader.",
               )  # fmt: skip
-@click.option("--patience", type=FiniteRange(1, 240), default=20.0, show_default=True,
+@click.option("--patience", type=FiniteRange(1, 240), default=20, show_default=True,
               metavar="MINUTES", help="Longest wait for each measurement.")  # fmt: skip
 def probe(  # noqa: PLR0913, PLR0917 - an argument an option
     region: str,

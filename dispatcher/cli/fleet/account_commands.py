@@ -36,8 +36,8 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Look for language packages in this directory too; replaces the account's"
                      " paths. Repeatable, at most 5."),
         click.option("--exclusion-tag", metavar="KEY",
-                     help="Do not scan instances that have a tag with this key, or a volume or KMS"
-                     " key of theirs has. Never set: InspectorEc2Exclusion."),
+                     help="Do not scan instances with a tag of this key: their own, a volume's, or"
+                     " that of a volume's KMS key. Never set: InspectorEc2Exclusion."),
         click.option("--deep-inspection/--no-deep-inspection", "deep_inspection", default=None,
                      help="Collect language packages by agent. Never set: yes."),
         click.option("--mode", type=click.Choice(MODES),

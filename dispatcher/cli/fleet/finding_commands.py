@@ -164,7 +164,7 @@ def prune(form: str, settings: Settings) -> None:
     """Delete expired scans, closed findings and old events.
 
     Ended scans, closed findings, events and the inventories of instances that are gone are kept for
-    30 days, changes of coverage for 90, the audit log for 400. The dispatcher does this each round.
+    30 days, changes of coverage for 90, the audit log for 400. The dispatcher does the same.
     """
     from dispatcher.cli.fleet import findings as fleet_findings
 

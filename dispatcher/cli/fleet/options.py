@@ -82,8 +82,8 @@ def eligibility_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--max-volumes", type=click.IntRange(0), default=0, show_default=True,
                      help="Do not scan instances with more volumes; 0: no limit."),
         click.option("--exclusion-tag", default=EXCLUSION_TAG, show_default=True,
-                     metavar="KEY", help="Do not scan instances that have a tag with this key, or a"
-                     " volume or KMS key of theirs has."),
+                     metavar="KEY", help="Do not scan instances with a tag of this key: their own,"
+                     " a volume's, or that of a volume's KMS key."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sidelight.fleet.settings import Settings
     from sidelight.store import Store
 
-EVERY = 3600.0  # seconds; as dispatcher.loop.Intervals
+EVERY = 3600  # seconds; as dispatcher.loop.Intervals
 STAGES = ("take", "await", "inspect", "evaluate", "delete")  # as workers.queues
 
 
