@@ -199,6 +199,15 @@ def test_an_interrupted_run_is_resumed_by_the_next_with_the_same_snapshots(
     assert fleet.cloud.snapshots() == []
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Under `nohup` SIGHUP is ignored, and children inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("fleet", [60.0], indirect=True)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_scan_that_is_ended_by_a_signal_stops_its_workers_in_order(
