@@ -45,6 +45,12 @@ def once(
     return statement
 
 
+@once
+def adding_new(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that passes over rows that are there."""
+    return insert(connection, table).on_conflict_do_nothing()
+
+
 def parts(items: Sequence[Any], size: int = PART) -> Iterator[Sequence[Any]]:
     """Return the items in parts of `size`."""
     return (items[begin : begin + size] for begin in range(0, len(items), size))

@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ARRAY, Boolean, Integer, Text, and_, func, literal, select
+from sqlalchemy import ARRAY, Boolean, Integer, Text, and_, bindparam, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
@@ -71,6 +71,23 @@ def ordered_join(left: FromClause, right: FromClause, on: ColumnElement[bool]) -
 def same_instance(left: FromClause, right: FromClause) -> ColumnElement[bool]:
     """Return the condition that rows of two tables are of one instance."""
     return and_(left.c.account == right.c.account, left.c.instance == right.c.instance)
+
+
+def is_instance(table: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows are of the instance of two parameters.
+
+    They are `of_account` and `of_instance`: so the statement is built once for all instances.
+    """
+    return and_(
+        table.c.account == bindparam("of_account"), table.c.instance == bindparam("of_instance")
+    )
+
+
+def is_in_region(table: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows are of the parameters `in_account` and `in_region`."""
+    return and_(
+        table.c.account == bindparam("in_account"), table.c.region == bindparam("in_region")
+    )
 
 
 def by_instance(

@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, delete, exists, select, update
 from sidelight.completeness import COMPLETE_SCAN
 from sidelight.model import FindingStatus, FindingType, ScanType
 from sidelight.store.base.counters import read_counter
-from sidelight.store.base.dialect import insert, parts
+from sidelight.store.base.dialect import adding_new, parts
 from sidelight.store.base.ordered_join import same_instance
 from sidelight.store.base.schema import (
     coverage,
@@ -192,7 +192,7 @@ def _flagged_among() -> Select[Any]:
 def _flag(connection: Connection, account: str, instances: Collection[str]) -> None:
     rows = [{"account": account, "instance": instance} for instance in sorted(instances)]
     if rows:
-        connection.execute(insert(connection, unreached_instances).on_conflict_do_nothing(), rows)
+        connection.execute(adding_new(connection, unreached_instances), rows)
 
 
 def _differing(

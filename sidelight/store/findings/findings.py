@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from sidelight.completeness import COMPLETE_SCAN
 from sidelight.errors import StoreError
@@ -33,7 +33,7 @@ from sidelight.model.coverage_reasons import CLOSING, TERMINATED
 from sidelight.store.base import documents as codec
 from sidelight.store.base.dialect import one_of, parts
 from sidelight.store.base.fleet_events import note_first_scan
-from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.ordered_join import is_instance, same_instance
 from sidelight.store.base.schema import (
     coverage,
     finding_details,
@@ -308,8 +308,7 @@ def _counting_severities() -> Select[Any]:
         select(severity, func.count())
         .join(findings, findings.c.detail == finding_details.c.id)
         .where(
-            findings.c.account == bindparam("of_account"),
-            findings.c.instance == bindparam("of_instance"),
+            is_instance(findings),
             ROW_IS_ACTIVE,
             FindingType.PACKAGE_VULNERABILITY.value == ROW_TYPE,
         )

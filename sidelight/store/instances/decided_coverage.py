@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from sidelight.model import AccountStatus, Coverage, ScanMode, ScanType
 from sidelight.model.coverage_reasons import (
@@ -22,6 +22,7 @@ from sidelight.model.coverage_reasons import (
     TERMINATED,
 )
 from sidelight.store.base.account_status import not_enabled
+from sidelight.store.base.ordered_join import is_instance, same_instance
 from sidelight.store.base.schema import coverage, instances
 from sidelight.store.instances.coverage_rows import COVERAGE_COLUMNS
 
@@ -64,9 +65,7 @@ def not_scanned(connection: Connection, account: str, instance_id: str) -> str:
 @cache
 def _entry() -> Select[Any]:
     query = select(*COVERAGE_COLUMNS).where(
-        coverage.c.account == bindparam("of_account"),
-        coverage.c.instance == bindparam("of_instance"),
-        coverage.c.scan_type == ScanType.PACKAGE.value,
+        is_instance(coverage), coverage.c.scan_type == ScanType.PACKAGE.value
     )
     return query.with_for_update()
 
@@ -74,8 +73,7 @@ def _entry() -> Select[Any]:
 @cache
 def _ending() -> Select[Any]:
     entry = (
-        (coverage.c.account == instances.c.account)
-        & (coverage.c.instance == instances.c.instance)
+        same_instance(coverage, instances)
         & (coverage.c.scan_type == ScanType.PACKAGE.value)
         & (coverage.c.status_code == "INACTIVE")
         & coverage.c.reason.in_(OUTLASTING_SCANS)
@@ -83,10 +81,7 @@ def _ending() -> Select[Any]:
     return (
         select(instances.c.gone_at, coverage.c.reason)
         .outerjoin(coverage, entry)
-        .where(
-            instances.c.account == bindparam("of_account"),
-            instances.c.instance == bindparam("of_instance"),
-        )
+        .where(is_instance(instances))
     )
 
 

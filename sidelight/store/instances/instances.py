@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 
 from sidelight.model import (
     TERMINAL,
@@ -23,6 +23,7 @@ from sidelight.model import (
 from sidelight.model.coverage_reasons import OUTLASTING_SCANS, TERMINATED
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import parts
+from sidelight.store.base.ordered_join import is_instance
 from sidelight.store.base.schema import coverage, instances
 from sidelight.store.instances.coverage_rows import (
     entries_before,
@@ -340,16 +341,10 @@ class FleetInstances:
 
 @cache
 def _document_of() -> Select[Any]:
-    return select(instances.c.document).where(
-        instances.c.account == bindparam("of_account"),
-        instances.c.instance == bindparam("of_instance"),
-    )
+    return select(instances.c.document).where(is_instance(instances))
 
 
 @cache
 def _locked_time_of_end() -> Select[Any]:
-    query = select(instances.c.gone_at).where(
-        instances.c.account == bindparam("of_account"),
-        instances.c.instance == bindparam("of_instance"),
-    )
+    query = select(instances.c.gone_at).where(is_instance(instances))
     return query.with_for_update()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Label, Select, bindparam, select
 from sidelight.model import Instance, Known, ScanType, State
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import PART
-from sidelight.store.base.ordered_join import same_instance
+from sidelight.store.base.ordered_join import is_in_region, same_instance
 from sidelight.store.base.schema import LIVE_SCAN, coverage, instances, scans
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ def _history_query(is_part: bool) -> Select[Any]:
     query = (
         select(instances.c.instance, instances.c.gone_at, *_columns())
         .outerjoin(coverage, _COVERS)
-        .where(
-            instances.c.account == bindparam("in_account"),
-            instances.c.region == bindparam("in_region"),
-        )
+        .where(is_in_region(instances))
     )
     if is_part:
         query = query.where(instances.c.instance.in_(bindparam("ids", expanding=True)))

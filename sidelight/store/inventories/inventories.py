@@ -6,19 +6,20 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from sidelight.errors import StoreError
 from sidelight.model import Inventory, platform_name
 from sidelight.store.base import documents
 from sidelight.store.base.dialect import insert, once
+from sidelight.store.base.ordered_join import is_instance
 from sidelight.store.base.schema import instance_platforms, inventories
 from sidelight.store.inventories.package_sets import load_set, store_set
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Select, Update
+    from sqlalchemy import Select, Update
 
     from sidelight.model import Scan
 
@@ -101,20 +102,12 @@ def hold(connection: Connection, account: str, instance: str) -> Row[object] | N
 
 @cache
 def _stored() -> Select[Any]:
-    return select(inventories.c.document, inventories.c.content).where(*_at())
+    return select(inventories.c.document, inventories.c.content).where(is_instance(inventories))
 
 
 @cache
 def _locking() -> Select[Any]:
-    return select(inventories).where(*_at()).with_for_update()
-
-
-def _at() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Match the instance that two parameters name."""
-    return (
-        inventories.c.account == bindparam("of_account"),
-        inventories.c.instance == bindparam("of_instance"),
-    )
+    return select(inventories).where(is_instance(inventories)).with_for_update()
 
 
 def note_evaluated(
@@ -128,4 +121,4 @@ def note_evaluated(
 
 @cache
 def _changing() -> Update:
-    return update(inventories).where(*_at())
+    return update(inventories).where(is_instance(inventories))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from sidelight.store.base.column_types import storable
-from sidelight.store.base.dialect import insert, once, parts
+from sidelight.store.base.dialect import adding_new, parts
 from sidelight.store.base.schema import (
     installed_names,
     installed_versions,
@@ -61,7 +61,7 @@ def index_set(connection: Connection, content: int, packages: Iterable[Package])
     )
     rows = [{"version": number, "content": content} for number in sorted(version_ids.values())]
     for part in parts(rows):
-        connection.execute(_adding(connection, set_versions), part)
+        connection.execute(adding_new(connection, set_versions), part)
     connection.execute(_indexed(), {"of_set": content})
 
 
@@ -73,7 +73,7 @@ def _ids(
     # In one order, so that two transactions that store the same names do not wait for each other.
     new = [rows[digest] for digest in sorted(rows.keys() - known.keys())]
     for part in parts(new):
-        connection.execute(_adding(connection, table), part)
+        connection.execute(adding_new(connection, table), part)
     return known | _known(connection, table, sorted(rows.keys() - known.keys()))
 
 
@@ -89,11 +89,6 @@ def _known(connection: Connection, table: Table, digests: Collection[str]) -> di
 def _ids_by_digest(table: Table) -> Select[Any]:
     is_one = table.c.digest.in_(bindparam("digests", expanding=True))
     return select(table.c.digest, table.c.id).where(is_one)
-
-
-@once
-def _adding(connection: Connection, table: Table) -> Any:
-    return insert(connection, table).on_conflict_do_nothing()
 
 
 @cache

@@ -19,7 +19,7 @@ from sidelight.model import OperatingSystem, Package
 from sidelight.store.base import documents
 from sidelight.store.base.column_types import storable
 from sidelight.store.base.counters import read_counter
-from sidelight.store.base.dialect import insert, once, parts
+from sidelight.store.base.dialect import adding_new, insert, once, parts
 from sidelight.store.base.schema import (
     package_names,
     package_sets,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select, Table
+    from sqlalchemy import Select
 
     from sidelight.model import Inventory
 
@@ -79,7 +79,7 @@ def store_set(connection: Connection, inventory: Inventory, now: datetime) -> in
     ids = store_software(connection, inventory)
     if ids:  # no advisory covers anything of an unknown system
         connection.execute(
-            _adding(connection, set_software),
+            adding_new(connection, set_software),
             [{"content": content, "software": software_id} for software_id in sorted(ids)],
         )
     index_set(connection, content, inventory.packages)
@@ -98,11 +98,6 @@ def _storing(connection: Connection) -> Any:
     return adding.on_conflict_do_update(
         index_elements=["digest"], set_={"used_at": adding.excluded.used_at}
     ).returning(package_sets.c.id)
-
-
-@once
-def _adding(connection: Connection, table: Table) -> Any:
-    return insert(connection, table).on_conflict_do_nothing()
 
 
 @cache
@@ -162,7 +157,7 @@ def store_software(connection: Connection, inventory: Inventory) -> set[int]:
     new = sorted(candidates.keys() - known.keys())
     if new:
         connection.execute(
-            _adding(connection, software),
+            adding_new(connection, software),
             [
                 {
                     "identity": identity,
@@ -200,7 +195,7 @@ def _store_names(connection: Connection, owners: Sequence[tuple[int, _Names]]) -
     if not names:
         return
     connection.execute(
-        _adding(connection, package_names),
+        adding_new(connection, package_names),
         [{"ecosystem": ecosystem, "name": name} for ecosystem, name in names],
     )
     ids: dict[tuple[str, str], int] = {}
@@ -210,7 +205,7 @@ def _store_names(connection: Connection, owners: Sequence[tuple[int, _Names]]) -
             rows = connection.execute(_ids_by_name(), {"of_ecosystem": ecosystem, "names": part})
             ids.update(((ecosystem, row.name), row.id) for row in rows)
     connection.execute(
-        _adding(connection, software_names),
+        adding_new(connection, software_names),
         [
             {"software": owner, "name": ids[ecosystem, storable(name)]}
             for owner, some in owners

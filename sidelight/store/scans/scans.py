@@ -27,7 +27,7 @@ from sidelight.model import (
 )
 from sidelight.store.base.account_status import not_enabled
 from sidelight.store.base.column_types import storable
-from sidelight.store.base.dialect import insert, parts
+from sidelight.store.base.dialect import adding_new, parts
 from sidelight.store.base.schema import events, intents, scan_sources, scans, snapshots
 from sidelight.store.scans.scan_sources import row_of
 from sidelight.store.scans.snapshot_quota import Caps, no_room
@@ -99,8 +99,7 @@ class Scans:
             new_scans = [scan for scan in new_scans if scan.account not in closed]
             if not new_scans:
                 return []
-            statement = insert(connection, scans).on_conflict_do_nothing()
-            connection.execute(statement, [_values(scan) for scan in new_scans])
+            connection.execute(adding_new(connection, scans), [_values(scan) for scan in new_scans])
             ids = [scan.id for scan in new_scans]
             inserted_ids = set(_select_ids(connection, ids))
             rows = [

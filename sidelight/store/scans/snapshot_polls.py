@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from sidelight.model import Scan, Snapshot, State, Transition
 from sidelight.store.base.dialect import insert, once, parts
-from sidelight.store.base.ordered_join import Unindexed
+from sidelight.store.base.ordered_join import Unindexed, is_in_region
 from sidelight.store.base.schema import looks, scans, snapshots
 from sidelight.store.scans.live_scans import IS_LIVE
 from sidelight.store.scans.transitions import (
@@ -143,24 +143,20 @@ class SnapshotPolls:
 def _claiming_waiting() -> ReturningUpdate[Any]:
     due = and_(*_waiting(), scans.c.next_at <= bindparam("early"))
     is_free = free(bindparam("now"))
-    oldest = select(scans.c.id).where(due, *_at(), is_free).order_by(scans.c.next_at)
+    oldest = select(scans.c.id).where(due, is_in_region(scans), is_free).order_by(scans.c.next_at)
     first = oldest.limit(bindparam("most")).scalar_subquery()
     return claiming(scans.c.id.in_(first), due)
 
 
 @cache
 def _next_of_waiting() -> Select[Any]:
-    return select(func.min(scans.c.next_at)).where(*_waiting(), ~kept(), *_at())
+    return select(func.min(scans.c.next_at)).where(*_waiting(), ~kept(), is_in_region(scans))
 
 
 def _waiting() -> tuple[ColumnElement[bool], ...]:
     """Match scans that wait for snapshots without a message of their own."""
     state = Unindexed(scans.c.state) == State.SNAPSHOTS_PENDING.value
     return IS_LIVE, state, scans.c.attempts == 0
-
-
-def _at() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return scans.c.account == bindparam("in_account"), scans.c.region == bindparam("in_region")
 
 
 @cache

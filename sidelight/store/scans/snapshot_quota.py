@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, text
 
 from sidelight.model import LIVE, Scan, State
-from sidelight.store.base.ordered_join import Unindexed
+from sidelight.store.base.ordered_join import Unindexed, is_in_region
 from sidelight.store.base.schema import intents, scans, snapshots
 from sidelight.store.scans.account_limits import closed_until
 from sidelight.store.scans.live_scans import IS_LIVE
@@ -155,8 +155,7 @@ def _counting_pending() -> Select[Any]:
 
 def _counting(which: ColumnElement[bool]) -> Select[Any]:
     # IS_LIVE, which `which` implies, is an index's: SQLite would read the account's ended scans.
-    is_at = scans.c.account == bindparam("in_account"), scans.c.region == bindparam("in_region")
-    return select(func.count()).select_from(_held()).where(IS_LIVE, *is_at, which)
+    return select(func.count()).select_from(_held()).where(IS_LIVE, is_in_region(scans), which)
 
 
 def _waiting(connection: Connection, scan: Scan) -> int:
