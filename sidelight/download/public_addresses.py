@@ -129,27 +129,18 @@ class _PublicTls(WatchedTlsConnection):
         return _connect(self, super()._new_conn, self.least)
 
 
-class _PublicPool(PlainPool):
-    ConnectionCls = _Public
-
-
-class _PublicTlsPool(TlsPool):
-    ConnectionCls = _PublicTls
-
-
-# For `PoolManager.pool_classes_by_scheme`.
-PUBLIC_POOLS: Final[Mapping[str, type[HTTPConnectionPool]]] = {
-    "http": _PublicPool,
-    "https": _PublicTlsPool,
-}
-
-
 @functools.cache
 def pools_from(least: Reach) -> Mapping[str, type[HTTPConnectionPool]]:
-    """Return pools whose connections go to addresses that are not nearer than `least`."""
+    """Return pools whose connections go to addresses that are not nearer than `least`.
+
+    For `PoolManager.pool_classes_by_scheme`.
+    """
     plain = type("PlainConnectionFrom", (_Public,), {"least": least})
     tls = type("TlsConnectionFrom", (_PublicTls,), {"least": least})
     return {
-        "http": type("PlainPoolFrom", (_PublicPool,), {"ConnectionCls": plain}),
-        "https": type("TlsPoolFrom", (_PublicTlsPool,), {"ConnectionCls": tls}),
+        "http": type("PlainPoolFrom", (PlainPool,), {"ConnectionCls": plain}),
+        "https": type("TlsPoolFrom", (TlsPool,), {"ConnectionCls": tls}),
     }
+
+
+PUBLIC_POOLS: Final = pools_from(Reach.PUBLIC)
