@@ -77,21 +77,25 @@ def _actor(request: PageRequest) -> str:
     return "" if request.principal.accounts is None else request.principal.account_id
 
 
-def _chosen(
-    request: PageRequest, fields: Mapping[str, Sequence[str]]
-) -> list[EffectiveConfiguration]:
-    """Return the accounts of a form's boxes. Raises WebError."""
+def chosen_accounts(request: PageRequest, fields: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the accounts of a form's boxes that the person may see. Raises WebError."""
     numbers = list(dict.fromkeys(fields.get("key", ())))
     if not numbers:
         raise WebError(404, "No account is chosen.", "Go back, and select accounts of the list.")
     if len(numbers) > MOST_ACCOUNTS:
         raise WebError(400, f"At most {MOST_ACCOUNTS} accounts are changed at once.")
-    service = request.services.configuration
-    known = set(service.known_accounts(numbers))
     for number in numbers:
         request.check_account(number)
-        if number not in known:
-            raise WebError(404, "There is no such account, or you may not see it.")
+    return numbers
+
+
+def _chosen(
+    request: PageRequest, fields: Mapping[str, Sequence[str]]
+) -> list[EffectiveConfiguration]:
+    """Return the known accounts of a form's boxes. Raises WebError."""
+    numbers, service = chosen_accounts(request, fields), request.services.configuration
+    if set(numbers) - set(service.known_accounts(numbers)):
+        raise WebError(404, "There is no such account, or you may not see it.")
     return service.effective(numbers)
 
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from dispatcher.console.lists import ListColumn, Listing, ListRow
 from dispatcher.console.page import ConsolePage, RedirectAnswer, TemplateAnswer
+from dispatcher.console.pages.account_status import chosen_accounts
 from dispatcher.console.principals import settings_tabs
 from dispatcher.console.web_messages import WebError
-from dispatcher.services.configuration import MOST_ACCOUNTS, RefusedError
+from dispatcher.services.configuration import RefusedError
 from dispatcher.services.organization_members import OrganizationMembers, is_enabled
 from sidelight.errors import UsageError
 from sidelight.model import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from dispatcher.console.page import DownloadAnswer, PageRequest
     from sidelight.model import OrganizationConfiguration
@@ -120,7 +121,7 @@ def confirm_associate(request: PageRequest) -> TemplateAnswer:
 def confirm_disassociate(request: PageRequest) -> TemplateAnswer:
     """Show what disassociating the chosen members will do."""
     item, service = _changed(request), _service(request)
-    accounts = _keys(request, request.fields)
+    accounts = chosen_accounts(request, request.fields)
     for account in accounts:
         _checked(lambda account=account: service.check_disassociate(item, account))  # type: ignore[misc]
     effects = [
@@ -162,7 +163,7 @@ def associate(request: PageRequest) -> RedirectAnswer:
 def disassociate(request: PageRequest) -> RedirectAnswer:
     """Disassociate the members of a form: all of them, or none where one is refused."""
     item, service = _changed(request), _service(request)
-    accounts = _keys(request, request.form)
+    accounts = chosen_accounts(request, request.form)
     for account in accounts:
         _checked(lambda account=account: service.check_disassociate(item, account))  # type: ignore[misc]
     for account in accounts:
@@ -227,18 +228,6 @@ def _checked(change: Callable[[], None]) -> None:
         raise WebError(409, f"{error.what[:1].upper()}{error.what[1:]}.") from error
     except UsageError as error:
         raise WebError(400, f"{error.what[:1].upper()}{error.what[1:]}.") from error
-
-
-def _keys(request: PageRequest, fields: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the accounts of a form's boxes. Raises WebError."""
-    accounts = list(dict.fromkeys(fields.get("key", ())))
-    if not accounts:
-        raise WebError(404, "No account is chosen.", "Go back, and select accounts of the list.")
-    if len(accounts) > MOST_ACCOUNTS:
-        raise WebError(400, f"At most {MOST_ACCOUNTS} accounts are changed at once.")
-    for account in accounts:
-        request.check_account(account)
-    return accounts
 
 
 def _choice(value: str) -> bool:
