@@ -40,6 +40,16 @@ def unreached_accounts(
     ]
 
 
+def unreached_by_account(
+    store: Store, accounts: Collection[str] | None = None, region: str = ""
+) -> dict[str, list[UnreachedAccount]]:
+    """Return these by account: the whole account first, then its Regions. Raises StoreError."""
+    found: dict[str, list[UnreachedAccount]] = {}
+    for item in unreached_accounts(store, accounts, region):
+        found.setdefault(item.target.account, []).append(item)
+    return found
+
+
 def counted_targets(count: int) -> str:
     """Return `1 account or Region` or `3 accounts or Regions`."""
     return "1 account or Region" if count == 1 else f"{count:,} accounts or Regions"

@@ -12,7 +12,7 @@ from dispatcher.cli.fleet.options import opened_store
 from dispatcher.discovery.accounts import AccountRegion
 from dispatcher.planning.configuration_rules import ConfigurationChange
 from dispatcher.services.configuration import ConfigurationService
-from dispatcher.services.unreached_accounts import unreached_accounts
+from dispatcher.services.unreached_accounts import unreached_accounts, unreached_by_account
 from sidelight.errors import UsageError
 from sidelight.model import Ec2ScanMode
 from sidelight.report.as_json import dumps
@@ -101,13 +101,11 @@ def show(settings: Settings, form: str) -> None:
 def _listed(
     store: Store, held: Sequence[EffectiveConfiguration]
 ) -> list[fleet_documents.ListedAccountDocument]:
-    unreached = unreached_accounts(store)
+    unreached = unreached_by_account(store)
     return [
         {
             **account_document(item),
-            "unreached": [
-                unreached_document(one) for one in unreached if one.target.account == item.account
-            ],
+            "unreached": [unreached_document(one) for one in unreached.get(item.account, ())],
         }
         for item in held
     ]

@@ -15,13 +15,12 @@ from dispatcher.console.principals import settings_tabs
 from dispatcher.console.unlisted import Unlisted
 from dispatcher.console.web_messages import WebError
 from dispatcher.planning.configuration_rules import ConfigurationChange
-from dispatcher.services.unreached_accounts import unreached_accounts
+from dispatcher.services.unreached_accounts import unreached_accounts, unreached_by_account
 from sidelight.errors import UsageError
 from sidelight.model import CALL_OK, AccountStatus, Ec2ScanMode, Role
 
 if TYPE_CHECKING:
     from dispatcher.console.page import DownloadAnswer, PageRequest
-    from dispatcher.services.unreached_accounts import UnreachedAccount
     from sidelight.model import AuditRecord, EffectiveConfiguration
 
 _ACCOUNTS: Final = (
@@ -55,19 +54,12 @@ def _configured(request: PageRequest) -> list[EffectiveConfiguration]:
     return service.effective(shown)
 
 
-def _unreached(request: PageRequest) -> dict[str, list[UnreachedAccount]]:
-    """Return what could not be listed by account: the whole account first, then its Regions."""
-    found: dict[str, list[UnreachedAccount]] = {}
-    for item in unreached_accounts(request.store, request.scope.accounts, request.scope.region):
-        found.setdefault(item.target.account, []).append(item)
-    return found
-
-
 def accounts(request: PageRequest) -> TemplateAnswer | DownloadAnswer:
     """List accounts and how they are scanned."""
     counts = request.store.instances.counts()
     own = {row.account: row for row in request.store.configurations.accounts()}
-    unreached = _unreached(request)
+    scope = request.scope
+    unreached = unreached_by_account(request.store, scope.accounts, scope.region)
     rows = []
     for item in _configured(request):
         row = own.get(item.account)
